@@ -1,0 +1,32 @@
+"""The one hook of a lossreg plugin.
+
+A plugin is a module (or object) named by an entry point of the group `lossreg`:
+
+    from lossreg import Float, LossSpec, hookimpl, ops
+
+    def cauchy(y_true, y_pred, *, c):
+        return c**2 / 2 * ops.log1p(((y_true - y_pred) / c) ** 2)[..., 0]
+
+    @hookimpl
+    def lossreg_losses():
+        yield LossSpec(name="cauchy", function=cauchy, ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from lossreg.spec import LossSpec
+
+GROUP = "lossreg"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def lossreg_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
+    """Yield the `LossSpec`s that this plugin offers."""

@@ -1,0 +1,100 @@
+"""Links: from raw scores to predictions in the task's own terms, and back.
+
+A link's functions take a tensor `(batch, *space, outputs)` and, as keywords, the constants
+named in its `needs`; they return a tensor of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lossreg import ops
+from lossreg.errors import UnknownError, did_you_mean
+
+TINY = 1e-37
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A named pair of functions.
+
+    `inverse` is None where scores cannot be recovered. `point` is the output whose
+    prediction is scored in a regression task.
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    inverse: Callable[..., Any] | None
+    needs: tuple[str, ...] = ()
+    point: int = 0
+
+
+def _identity(z: Any) -> Any:
+    return z
+
+
+def _log(p: Any) -> Any:
+    return ops.log(ops.maximum(p, TINY))
+
+
+def _softmax(z: Any) -> Any:
+    return ops.softmax(z, axis=-1)
+
+
+def _sigmoid(z: Any) -> Any:
+    return ops.sigmoid(z)
+
+
+def _logit(p: Any) -> Any:
+    # 1 - p underflows to 0 one float32 step below 1, hence the floor inside the logarithm
+    return _log(p) - _log(1.0 - p)
+
+
+def _exp(z: Any, *, target_mean: Any) -> Any:
+    return target_mean * ops.exp(z)
+
+
+def _exp_inverse(prediction: Any, *, target_mean: Any) -> Any:
+    return _log(prediction / target_mean)
+
+
+def _softplus(z: Any, *, target_scale: Any) -> Any:
+    return target_scale * ops.softplus(z)
+
+
+def _softplus_inverse(prediction: Any, *, target_scale: Any) -> Any:
+    # log(e^x - 1) = x + log(1 - e^-x)
+    x = ops.maximum(prediction / target_scale, 1e-7)
+    return x + ops.log(-ops.expm1(-x))
+
+
+def _affine(z: Any, *, target_mean: Any, target_scale: Any) -> Any:
+    return target_mean + target_scale * z
+
+
+def _affine_inverse(prediction: Any, *, target_mean: Any, target_scale: Any) -> Any:
+    return (prediction - target_mean) / target_scale
+
+
+LINKS = {
+    link.name: link
+    for link in (
+        Link("identity", _identity, _identity),
+        Link("softmax", _softmax, _log),
+        Link("sigmoid", _sigmoid, _logit),
+        Link("exp", _exp, _exp_inverse, needs=("target_mean",)),
+        Link("softplus", _softplus, _softplus_inverse, needs=("target_scale",)),
+        Link("affine", _affine, _affine_inverse, needs=("target_mean", "target_scale")),
+    )
+}
+
+
+def get(link: str | Link) -> Link:
+    """The link of that name; a `Link` is returned as it is. Raises `UnknownError`."""
+    if isinstance(link, Link):
+        return link
+    if link not in LINKS:
+        raise UnknownError(f"unknown link {link!r}; known: {', '.join(LINKS)}", hint=did_you_mean(link, LINKS))
+    return LINKS[link]

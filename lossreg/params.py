@@ -1,0 +1,152 @@
+"""Tunable parameters of a loss: `Float`, `Int`, `Choice`, `PerClass`.
+
+Each has a default, a domain (the values for which the formula holds) and a search range
+`low` to `high` inside it (the values worth trying).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lossreg.errors import ParameterError
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A set of reals between two ends, each in or out: `[0, inf)`, `(0, 1)`."""
+
+    low: float
+    high: float
+    closed_low: bool
+    closed_high: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read `"[0, inf)"`; raises `ValueError` when `text` is no interval."""
+        body = text.strip()
+        low, high = (float(end) for end in body[1:-1].split(","))
+        if body[0] not in "[(" or body[-1] not in "])" or not low <= high:
+            raise ValueError(f"{text!r} is not an interval")
+        return cls(low, high, body[0] == "[", body[-1] == "]")
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.closed_low else value > self.low
+        below = value <= self.high if self.closed_high else value < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+def _number(name: str, value: Any, domain: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) and not hasattr(value, "__float__"):
+        raise ParameterError(f"{name} must be a number, not {value!r}")
+    number = float(value)
+    if math.isnan(number) or number not in Interval.parse(domain):
+        raise ParameterError(f"{name} = {number:g} is outside its domain {domain}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real parameter; the loss function receives a scalar tensor.
+
+    `optional` parameters may be absent (`None`): the function then receives `None`.
+    """
+
+    kind: ClassVar[str] = "float"
+    name: str
+    default: float | None
+    low: float
+    high: float
+    log: bool = False
+    domain: str = "(-inf, inf)"
+    optional: bool = False
+
+    def check(self, value: Any) -> float | None:
+        """The value as a float; raises `ParameterError` outside the domain."""
+        if value is None and self.optional:
+            return None
+        return _number(self.name, value, self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole-number parameter; the function receives a Python int when `static`."""
+
+    kind: ClassVar[str] = "int"
+    name: str
+    default: int
+    low: int
+    high: int
+    log: bool = False
+    domain: str = "(-inf, inf)"
+    static: bool = False
+    optional: ClassVar[bool] = False
+
+    def check(self, value: Any) -> int:
+        """The value as an int; raises `ParameterError` when it is not whole or outside the domain."""
+        number = _number(self.name, value, self.domain)
+        if number != int(number):
+            raise ParameterError(f"{self.name} must be a whole number, not {value!r}")
+        return int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few named values; the function receives the Python value."""
+
+    kind: ClassVar[str] = "choice"
+    name: str
+    default: Any
+    choices: tuple[Any, ...]
+    optional: ClassVar[bool] = False
+    low: ClassVar[None] = None
+    high: ClassVar[None] = None
+    log: ClassVar[bool] = False
+
+    def check(self, value: Any) -> Any:
+        """The value itself; raises `ParameterError` when it is none of the choices."""
+        for choice in self.choices:
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
+                return choice
+        raise ParameterError(f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class PerClass:
+    """One number a class; the function receives a `(k,)` vector, all ones when absent.
+
+    Searched as one float a class (one class fixed at 1), or as one exponent `tau` of
+    `n_k ** -tau` (`low_tau` to `high_tau`), n_k being the class counts of the training rows.
+    """
+
+    kind: ClassVar[str] = "per_class"
+    name: str
+    low: float = 0.1
+    high: float = 10.0
+    log: bool = True
+    domain: str = "(0, inf)"
+    default: tuple[float, ...] | None = None
+    default_tau: float = 1.0
+    low_tau: float = 0.0
+    high_tau: float = 1.5
+    optional: ClassVar[bool] = True
+
+    def check(self, value: Any, n_classes: int | None = None) -> tuple[float, ...] | None:
+        """The values in class order; raises `ParameterError` for a wrong length or domain."""
+        if value is None:
+            return None
+        values = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise ParameterError(f"{self.name} takes one number a class, not {value!r}")
+        if n_classes is not None and len(values) != n_classes:
+            raise ParameterError(f"{self.name} has {len(values)} numbers for {n_classes} classes")
+        return tuple(_number(f"{self.name}[{i}]", v, self.domain) for i, v in enumerate(values))
+
+
+Param = Float | Int | Choice | PerClass

@@ -1,0 +1,157 @@
+"""What a study leaves behind: one `TrialRecord` a trial, gathered in a `StudyResult`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+STATES = ("complete", "pruned", "failed", "diverged")
+CURVES = ("train_loss", "val_loss", "train_score", "val_score")
+
+
+def finite(value: Any) -> Any:
+    """`value` with every number that is not finite replaced by None, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One ended trial.
+
+    state: complete, pruned, failed (an exception) or diverged (went non-finite);
+    label: the study's name of the loss; loss: its registered name; params: what was
+    suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
+    argument of the loss, fixed ones included; score: the study's metric on validation data at
+    `epoch` (1-based), None unless complete; curves: by name of `CURVES`, one value an epoch;
+    seconds: wall time from the first to the last epoch; trainer: population or fit; reason:
+    why it failed, diverged or was refused by the population; started, ended: POSIX seconds.
+    """
+
+    number: int
+    state: str
+    label: str
+    loss: str
+    params: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    learning_rate: float
+    score: float | None
+    epoch: int
+    curves: Mapping[str, list[float | None]]
+    seconds: float
+    trainer: str = "population"
+    reason: str = ""
+    distribution: str = ""
+    version: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """The form used in `best` and `baseline` of the JSON documents."""
+        return {
+            "trial": self.number,
+            "loss": self.label,
+            "params": dict(self.params),
+            "settings": dict(self.settings),
+            "learning_rate": self.learning_rate,
+            "score": self.score,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One row of the leaderboard: a label and its best trial (None when none completed)."""
+
+    label: str
+    loss: str
+    trials: int
+    best: TrialRecord | None
+    is_baseline: bool
+
+
+@dataclass(slots=True)
+class StudyResult:
+    """A study as far as it has come.
+
+    losses maps label to registered name, in study order; data and spec are plain summaries;
+    seconds has total, training, search, tracking; tracking has uri, experiment, run_id;
+    trainer has population, fit (numbers of trials) and reasons; notes are lines for the user.
+    """
+
+    study: str
+    metric: str
+    direction: str
+    task: str
+    losses: dict[str, str]
+    baseline: str
+    trials: list[TrialRecord] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    tracking: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    folder: str = ""
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The completed trial with the best score; the earliest of equals."""
+        return self._best(self.trials)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of trials in each state; disjoint."""
+        seen = Counter(trial.state for trial in self.trials)
+        return {state: seen[state] for state in STATES}
+
+    def leaderboard(self) -> list[Standing]:
+        """One row a label, best first; labels without a completed trial last."""
+        rows = [self._standing(label, loss) for label, loss in self.losses.items()]
+        sign = -1 if self.direction == "maximize" else 1
+        return sorted(rows, key=lambda row: sign * row.best.score if row.best and row.best.score is not None else math.inf)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `tune --json` and `results --json` print."""
+        board = self.leaderboard()
+        baseline = next((row.best for row in board if row.is_baseline), None)
+        return finite({
+            "study": self.study,
+            "metric": self.metric,
+            "direction": self.direction,
+            "task": self.task,
+            "trials": self.counts,
+            "best": self.best.summary() if self.best else None,
+            "baseline": baseline.summary() if baseline else None,
+            "losses": [
+                {
+                    "name": row.label,
+                    "loss": row.loss,
+                    "best_score": row.best.score if row.best else None,
+                    "trials": row.trials,
+                    "params": dict(row.best.params) if row.best else {},
+                    "settings": dict(row.best.settings) if row.best else {},
+                }
+                for row in board
+            ],
+            "seconds": self.seconds,
+            "tracking": self.tracking,
+            "trainer": self.trainer,
+            "notes": self.notes,
+        })
+
+    def _standing(self, label: str, loss: str) -> Standing:
+        own = [trial for trial in self.trials if trial.label == label]
+        return Standing(label, loss, len(own), self._best(own), label == self.baseline)
+
+    def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
+        done = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
+        pick = max if self.direction == "maximize" else min
+        return pick(done, key=lambda trial: trial.score, default=None)

@@ -1,0 +1,171 @@
+"""`LossSpec`: a loss with everything needed to search over it.
+
+The contract, for the author of a loss. Write a function for ONE trial:
+
+    def my_loss(y_true, y_pred, *, gamma):   # (batch, t), (batch, outputs) -> (batch,)
+
+`y_pred` are raw scores (the model's linear output), `y_true` are labels in the form that
+`target` names, parameters are keyword-only scalars (a `PerClass` one is a `(k,)` vector), and
+the return is one value a sample, not reduced. Use `from lossreg import ops`, never a backend.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from lossreg import links
+from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
+from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
+
+LossFunction = Callable[..., Any]
+WIDTHS = re.compile(r"k|k-1|\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSpec:
+    """A loss with everything needed to search over it.
+
+    name: snake_case, unique; aliases: other names, looked up without regard to case;
+    function: a callable, or `"module:attribute"` imported on first use;
+    tasks: among `lossreg.targets.TASKS`; summary: one line; reference: paper or source;
+    formula: plain text; target: a kind of `lossreg.targets.TARGETS`, its domain narrowed by
+    `target_domain`; outputs: the width of the raw scores ("1", "k", "k-1", "2", ...);
+    link: a name or a `Link`; needs: extra keyword arguments (`lossreg.targets.NEEDS`).
+
+    Properties, which the conformance suite reads: `level` ("sample", or "batch" when a value
+    depends on the other samples); `score_range`, raw scores between which the formula is
+    exact; `probabilistic`, the link yields probabilities worth scoring; `shift_invariant`;
+    `symmetric` in its arguments; `kinks`; `stop_gradient`; `truncated`, zero gradient on some
+    wrong samples; `minimum`, the least value; `elicits`, the functional that it estimates.
+
+    `recommended` names the tasks whose default search includes this loss; `twin_of` names a
+    loss that it equals, at its defaults, on hard labels.
+    """
+
+    name: str
+    function: LossFunction | str
+    tasks: tuple[str, ...]
+    summary: str
+    reference: str
+    formula: str = ""
+    aliases: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
+    target: str = "onehot"
+    target_domain: str = ""
+    outputs: str = "k"
+    link: str | links.Link = "softmax"
+    needs: tuple[str, ...] = ()
+    level: str = "sample"
+    score_range: tuple[float, float] | None = None
+    probabilistic: bool = False
+    shift_invariant: bool = False
+    symmetric: bool = False
+    kinks: bool = False
+    stop_gradient: bool = False
+    truncated: bool = False
+    minimum: float | None = 0.0
+    elicits: str = ""
+    recommended: tuple[str, ...] = ()
+    twin_of: str = ""
+    _by_name: Mapping[str, Param] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {param.name: param for param in self.params})
+        for problem in _problems(self):
+            raise InputError(problem, where=f"loss {self.name!r}")
+
+    def param(self, name: str) -> Param:
+        """The parameter of that name; raises `UnknownError` that lists what there is."""
+        if name not in self._by_name:
+            has = ", ".join(describe(p) for p in self.params) or "no parameters"
+            raise UnknownError(f"unknown parameter; {self.name} has {has}", hint=did_you_mean(name, self._by_name))
+        return self._by_name[name]
+
+    def resolve(self) -> LossFunction:
+        """The function itself, imported if the spec names it as `"module:attribute"`."""
+        if not isinstance(self.function, str):
+            return self.function
+        module, _, attribute = self.function.partition(":")
+        resolved: LossFunction = getattr(import_module(module), attribute)
+        return resolved
+
+    def bind(self, params: Mapping[str, Any], n_classes: int | None = None) -> dict[str, Any]:
+        """All parameters with defaults filled in and checked; raises `InputError`."""
+        for name in params:
+            self.param(name)
+        return {p.name: _checked(p, params.get(p.name, p.default), n_classes) for p in self.params}
+
+    def width(self, n_classes: int) -> int:
+        """Number of raw scores for a task of `n_classes` (0 for regression)."""
+        if self.serves_binary_as_two(n_classes):
+            return 1
+        return n_classes - (self.outputs == "k-1") if "k" in self.outputs else int(self.outputs)
+
+    def serves_binary_as_two(self, n_classes: int) -> bool:
+        """Whether a one-logit task is handed to this multiclass loss as `[-z/2, z/2]`."""
+        return n_classes == 2 and self.outputs == "k" and self.target == "onehot"
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Every constant that the loss or its link asks for."""
+        return tuple(dict.fromkeys((*self.needs, *links.get(self.link).needs)))
+
+    def encode(self, y: Any, constants: Constants) -> Any:
+        """Labels `(n,)` as the `(n, t)` float32 array that the function receives."""
+        return TARGETS[self.target].encode(y, constants)
+
+    def check_labels(self, y: Any) -> None:
+        """Raise `DataError` when labels lie outside what the loss is defined for."""
+        if TARGETS[self.target].width == "1" and self.target not in ("binary", "signed"):
+            TARGETS[self.target].check(y, self.target_domain)
+
+
+def _checked(param: Param, value: Any, n_classes: int | None) -> Any:
+    return param.check(value, n_classes) if isinstance(param, PerClass) else param.check(value)
+
+
+def describe(param: Param) -> str:
+    """`delta (0.01 to 10, log)`: a parameter and its search range, for messages."""
+    if isinstance(param, Choice):
+        return f"{param.name} ({', '.join(map(str, param.choices))})"
+    shape = "one a class, " if isinstance(param, PerClass) else ""
+    return f"{param.name} ({shape}{param.low:g} to {param.high:g}{', log' if param.log else ''})"
+
+
+def _problems(spec: LossSpec) -> list[str]:
+    """What makes a spec unusable, in words; empty when it is sound."""
+    checks = [
+        (re.fullmatch(r"[a-z][a-z0-9_]*", spec.name) is None, "the name must be snake_case"),
+        (not spec.tasks, "tasks is empty"),
+        (not callable(spec.function) and ":" not in str(spec.function), "function must be callable or 'module:attribute'"),
+        (spec.target not in TARGETS, f"unknown target {spec.target!r}; known: {', '.join(TARGETS)}"),
+        (WIDTHS.fullmatch(spec.outputs) is None, f"outputs must be a number, 'k' or 'k-1', not {spec.outputs!r}"),
+        (len(spec._by_name) != len(spec.params), "two parameters have the same name"),
+        (spec.level not in ("sample", "batch"), f"level must be 'sample' or 'batch', not {spec.level!r}"),
+    ]
+    found = [message for wrong, message in checks if wrong]
+    found += [f"unknown task {t!r}; known: {', '.join(TASKS)}" for t in spec.tasks if t not in TASKS]
+    found += [f"unknown need {n!r}; known: {', '.join(NEEDS)}" for n in spec.needs if n not in NEEDS]
+    if isinstance(spec.link, str) and spec.link not in links.LINKS:
+        found.append(f"unknown link {spec.link!r}; known: {', '.join(links.LINKS)}")
+    return found + [problem for param in spec.params if (problem := _range_problem(param))]
+
+
+def _range_problem(param: Param) -> str:
+    if isinstance(param, Choice):
+        return "" if param.default in param.choices else f"{param.name}: the default is none of the choices"
+    domain = Interval.parse(param.domain)
+    if not param.low <= param.high:
+        return f"{param.name}: search range upside down ({param.low:g} to {param.high:g})"
+    if param.low not in domain or param.high not in domain:
+        return f"{param.name}: search range {param.low:g} to {param.high:g} leaves the domain {param.domain}"
+    if param.log and param.low <= 0:
+        return f"{param.name}: a log range must be positive"
+    if isinstance(param, (Float, Int)) and param.default is not None and param.default not in domain:
+        return f"{param.name}: the default {param.default:g} is outside the domain {param.domain}"
+    return ""
