@@ -1,0 +1,64 @@
+"""lossreg: which loss should I train with, and with which parameters?
+
+For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `hookimpl`, `ops`.
+For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study).
+Importing this package imports neither Keras nor a backend; its Keras losses are registered
+for loading saved models as soon as Keras itself has been imported.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lossreg import autoload, ops
+from lossreg.errors import InputError, LossregError
+from lossreg.hookspecs import hookimpl
+from lossreg.params import Choice, Float, Int, PerClass
+from lossreg.spec import LossSpec
+
+if TYPE_CHECKING:
+    from lossreg.keras_losses import get, load_model, wrap
+    from lossreg.registry import losses
+    from lossreg.search import tune
+
+__version__ = "0.1.0"
+__all__ = [
+    "Choice",
+    "Float",
+    "InputError",
+    "Int",
+    "LossSpec",
+    "LossregError",
+    "PerClass",
+    "__version__",
+    "get",
+    "hookimpl",
+    "load_model",
+    "losses",
+    "ops",
+    "tune",
+    "wrap",
+]
+
+_LAZY = {
+    "get": "lossreg.keras_losses",
+    "load_model": "lossreg.keras_losses",
+    "losses": "lossreg.registry",
+    "tune": "lossreg.search",
+    "wrap": "lossreg.keras_losses",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+autoload.with_keras("lossreg.keras_losses")
