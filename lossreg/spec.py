@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from lossreg import links
+from lossreg import links, ops
 from lossreg.errors import InputError, UnknownError, did_you_mean
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
@@ -114,6 +114,12 @@ class LossSpec:
     def constants(self) -> tuple[str, ...]:
         """Every constant that the loss or its link asks for."""
         return tuple(dict.fromkeys((*self.needs, *links.get(self.link).needs)))
+
+    def values(self, y: Any, scores: Any, n_classes: int, arguments: Mapping[str, Any]) -> Any:
+        """`(batch,)` losses of a task's labels `(batch, *space, t)` and raw scores `(batch, *space, outputs)`."""
+        if self.serves_binary_as_two(n_classes):
+            scores = ops.concatenate([-scores / 2, scores / 2], axis=-1)
+        return self.resolve()(y, scores, **arguments)
 
     def encode(self, y: Any, constants: Constants) -> Any:
         """Labels `(n,)` as the `(n, t)` float32 array that the function receives."""

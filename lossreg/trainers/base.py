@@ -1,0 +1,110 @@
+"""What every trainer is given and what it answers: the one interface of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lossreg.data import Dataset
+    from lossreg.metrics import Metric
+    from lossreg.models import Builder
+    from lossreg.spec import LossSpec
+
+Weights = list[np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The concrete training that a trial asks for.
+
+    label names the loss in the study; params are all its keyword arguments, checked;
+    seed settles initial weights and batch order, so equal seeds are common random numbers.
+    """
+
+    label: str
+    params: Mapping[str, Any]
+    learning_rate: float
+    epochs: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is common to all plans of a study.
+
+    optimizer is a Keras optimizer's name, settings its other arguments (not the learning
+    rate); losses maps each label to its spec.
+    """
+
+    dataset: Dataset
+    builder: Builder
+    metric: Metric
+    losses: Mapping[str, LossSpec]
+    optimizer: str = "adam"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 32
+
+    def outputs(self, label: str) -> int:
+        """Width of the raw scores that the loss needs."""
+        return self.losses[label].width(self.dataset.n_classes)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One plan after one more epoch (counted from 1).
+
+    train_loss is the mean over the epoch's batches while they were trained on, and
+    train_score the metric of the scores seen then, both as `model.fit` reports them;
+    val_loss and val_score are taken after the epoch. NaN where something went non-finite.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    train_score: float
+    val_score: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training went non-finite."""
+        return not all(np.isfinite((self.train_loss, self.val_loss, self.val_score)))
+
+
+class Trainer(Protocol):
+    """Carries plans out in slots `0 .. slots - 1`, an epoch of all open slots at a time."""
+
+    name: str
+    slots: int
+
+    def refuses(self, label: str) -> str:
+        """Why this trainer cannot train the loss of that label; empty when it can."""
+        ...
+
+    def open(self, slot: int, plan: Plan) -> None:
+        """Put a plan into a free slot."""
+        ...
+
+    def advance(self) -> dict[int, EpochReport]:
+        """Train every open slot for one epoch; reports by slot, in slot order."""
+        ...
+
+    def weights(self, slot: int) -> Weights:
+        """The weights of an open slot, in the order of `model.weights`."""
+        ...
+
+    def close(self, slot: int) -> None:
+        """Free a slot."""
+        ...
+
+
+@lru_cache(maxsize=512)
+def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    """The order in which `rows` training rows are visited in an epoch (from 0); read-only int32."""
+    order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
+    order.setflags(write=False)
+    return order

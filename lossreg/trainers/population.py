@@ -1,0 +1,240 @@
+"""`Population`: many plans trained together, as lanes of one graph, in slots that are refilled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lossreg.trainers import optimizers
+from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
+from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
+from lossreg.trainers.lanes import Group, LaneGraph, Lot, Outcome, Rows, State
+from lossreg.trainers.scoring import score_lanes
+
+# Layers whose lanes are proven equal to solo training (tests/test_population.py).
+LAYERS = frozenset(
+    "InputLayer Dense Flatten Reshape Activation ReLU LeakyReLU Dropout BatchNormalization LayerNormalization "
+    "Rescaling Add Concatenate".split()
+)
+# TensorFlow gives these a custom gradient, which a map under a tape gets wrong.
+ODD_ACTIVATIONS = frozenset(("silu", "swish", "hard_silu", "hard_swish"))
+LANES_PER_BLOCK = 16
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def model_refusal(model: keras.Model) -> str:
+    """Why a model's lanes cannot be mapped; empty when they can."""
+    if not type(model).__module__.startswith("keras."):
+        return f"the model is a {type(model).__name__}, not a Sequential or functional one"
+    for layer in model._flatten_layers(include_self=False):
+        kind = type(layer).__name__
+        if not type(layer).__module__.startswith("keras.") or kind not in LAYERS | {"Sequential", "Functional"}:
+            return f"layer {layer.name} ({kind}) is not among those proven equal to solo training"
+        if (activation := getattr(getattr(layer, "activation", None), "__name__", "")) in ODD_ACTIVATIONS:
+            return f"layer {layer.name} has activation {activation}, whose gradient cannot be mapped over lanes"
+    return "" if len(model.inputs) == 1 else f"the model has {len(model.inputs)} inputs"
+
+
+def group_of(problem: Problem, label: str, params: Mapping[str, Any]) -> Group:
+    """What lanes that train with this loss and these static parameters share."""
+    spec, data = problem.losses[label], problem.dataset
+    shapes = {name: value.shape for name, value in loss_arguments(spec, params, data.constants).items()}
+    return Group(spec, data.n_classes, static_arguments(spec, params, data.n_classes), shapes)
+
+
+def device_rows(problem: Problem, which: str) -> Rows:
+    """The training or validation rows on the device, with the labels of every target kind in use."""
+    data = problem.dataset
+    split = getattr(data, which)
+    kinds = {spec.target: spec for spec in problem.losses.values()}
+    labels = {kind: tf.constant(spec.encode(split.y, data.constants), tf.float32) for kind, spec in kinds.items()}
+    return Rows(tf.constant(split.x), labels)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A plan in a slot, and how far it has come."""
+
+    slot: int
+    plan: Plan
+    group: int
+    arguments: dict[str, np.ndarray]
+    epoch: int = 0
+
+
+@dataclass(slots=True)
+class Block:
+    """Lanes that advance together; one block a core."""
+
+    lanes: list[Lane] = field(default_factory=list)
+    state: State | None = None
+
+    def drop(self, slot: int) -> None:
+        """Remove the lane in that slot."""
+        keep = [i for i, lane in enumerate(self.lanes) if lane.slot != slot]
+        self.lanes = [self.lanes[i] for i in keep]
+        self.state = self.state.take(keep) if self.state and keep else None
+
+    def position(self, slot: int) -> int:
+        """Where the lane of that slot stands in the state."""
+        return next(i for i, lane in enumerate(self.lanes) if lane.slot == slot)
+
+
+class Population:
+    """Trains up to `slots` plans together; slot i belongs to block i modulo the number of blocks.
+
+    variants are samples of the plans that will come, so that the graph is built once; a plan with
+    other static parameters rebuilds it.
+    """
+
+    name = "population"
+
+    def __init__(
+        self, problem: Problem, slots: int, *, blocks: int = 0, variants: Iterable[Plan] = ()
+    ) -> None:
+        self.problem, self.slots = problem, slots
+        self.outputs = max(problem.outputs(label) for label in problem.losses)
+        self.blocks = [Block() for _ in range(min(blocks or cores(), slots))]
+        self._pool = ThreadPoolExecutor(len(self.blocks), "lossreg-block")
+        self._waiting: list[tuple[int, Plan]] = []
+        self._groups: dict[Key, Group] = {}
+        self._graph: LaneGraph | None = None
+        self._weights: dict[int, Weights] = {}
+        for plan in variants:
+            if not self.refuses(plan.label):
+                self._group(plan)
+
+    def refuses(self, label: str) -> str:
+        """Why this population cannot train with the loss; empty when it can."""
+        if (need := self.problem.outputs(label)) != self.outputs:
+            return f"{label} needs {need} outputs, the population has {self.outputs}"
+        return optimizers.refusal(self.problem.optimizer, self.problem.settings) or self._model_refusal
+
+    @cached_property
+    def _model_refusal(self) -> str:
+        return model_refusal(self._model)
+
+    @cached_property
+    def _model(self) -> keras.Model:
+        return self._build(0)
+
+    def _build(self, seed: int) -> keras.Model:
+        data = self.problem.dataset
+        return self.problem.builder.build(data.input_shape, self.outputs, data.n_classes, seed)
+
+    def open(self, slot: int, plan: Plan) -> None:
+        """Put a plan into a free slot; it starts at the next epoch."""
+        self._waiting.append((slot, plan))
+
+    def advance(self) -> dict[int, EpochReport]:
+        """Train every open slot for one epoch, all blocks at once."""
+        self._admit()
+        busy = [block for block in self.blocks if block.lanes]
+        reports = {slot: report for part in self._pool.map(self._advance, busy) for slot, report in part.items()}
+        return dict(sorted(reports.items()))
+
+    def weights(self, slot: int) -> Weights:
+        """The weights of an open slot, in the order of `model.weights`."""
+        block = self._block(slot)
+        assert self._graph and block.state
+        return self._graph.weights(block.state, block.position(slot))
+
+    def close(self, slot: int) -> None:
+        """Free a slot."""
+        self._waiting = [pair for pair in self._waiting if pair[0] != slot]
+        self._block(slot).drop(slot)
+
+    def shutdown(self) -> None:
+        """End the block threads."""
+        self._pool.shutdown()
+
+    def _block(self, slot: int) -> Block:
+        return self.blocks[slot % len(self.blocks)]
+
+    def _group(self, plan: Plan) -> int:
+        key = static_key(self.problem, plan)
+        if key not in self._groups:
+            self._groups[key] = group_of(self.problem, plan.label, plan.params)
+            self._graph = None
+        return list(self._groups).index(key)
+
+    def _admit(self) -> None:
+        """Move waiting plans into their blocks, lanes of one seed together."""
+        lanes = [self._lane(slot, plan) for slot, plan in self._waiting]
+        self._waiting = []
+        graph = self._graph = self._graph or self._new_graph()
+        for block in self.blocks:
+            new = [lane for lane in lanes if self._block(lane.slot) is block]
+            for seed in sorted({lane.plan.seed for lane in new}):
+                own = [lane for lane in new if lane.plan.seed == seed]
+                state = graph.initial(self._initial(seed), [lane.plan.learning_rate for lane in own])
+                block.state = block.state.join(state) if block.state else state
+                block.lanes += own
+
+    def _lane(self, slot: int, plan: Plan) -> Lane:
+        arguments = loss_arguments(self.problem.losses[plan.label], plan.params, self.problem.dataset.constants)
+        return Lane(slot, plan, self._group(plan), arguments)
+
+    def _initial(self, seed: int) -> Weights:
+        if seed not in self._weights:
+            self._weights[seed] = [weight.numpy() for weight in self._build(seed).weights]
+        return self._weights[seed]
+
+    def _new_graph(self) -> LaneGraph:
+        problem = self.problem
+        optimizer = optimizers.functional(optimizers.build(problem.optimizer, 1e-3, problem.settings))
+        return LaneGraph(
+            self._model, optimizer, list(self._groups.values()), device_rows(problem, "train"),
+            device_rows(problem, "validation"), problem.batch_size,
+        )  # fmt: skip
+
+    def _advance(self, block: Block) -> dict[int, EpochReport]:
+        graph = self._graph
+        assert graph and block.state
+        lot, order = self._lot(graph, block.lanes)
+        block.state, outcome = graph.epoch(block.state, lot)
+        reports = self._reports(block.lanes, order, outcome)
+        for lane in block.lanes:
+            lane.epoch += 1
+        return reports
+
+    def _lot(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[Lot, np.ndarray]:
+        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.train.count) for lane in lanes])
+        members = [[i for i, lane in enumerate(lanes) if lane.group == g] for g in range(len(graph.groups))]
+        arguments = [
+            {name: np.stack([lanes[i].arguments[name] for i in own]) if own else np.zeros((0, *shape), np.float32)
+             for name, shape in group.shapes.items()}
+            for group, own in zip(graph.groups, members, strict=True)
+        ]  # fmt: skip
+        progress = [(lane.epoch / lane.plan.epochs, 1 / (lane.plan.epochs * graph.steps)) for lane in lanes]
+        tensors = (
+            tf.constant(order),
+            [tf.constant(own, tf.int32, [len(own)]) for own in members],
+            [{name: tf.constant(value) for name, value in own.items()} for own in arguments],
+            tf.constant(progress, tf.float32),
+        )
+        return Lot(*tensors), order
+
+    def _reports(self, lanes: Sequence[Lane], order: np.ndarray, outcome: Outcome) -> dict[int, EpochReport]:
+        seen = outcome.train_scores.numpy()
+        train = np.empty_like(seen)
+        train[np.arange(len(lanes))[:, None], order] = seen
+        labels, data = [lane.plan.label for lane in lanes], self.problem.dataset
+        columns = zip(
+            outcome.train_loss.numpy().tolist(), outcome.val_loss.numpy().tolist(),
+            score_lanes(self.problem, labels, train, data.train.y).tolist(),
+            score_lanes(self.problem, labels, outcome.val_scores.numpy(), data.validation.y).tolist(), strict=True,
+        )  # fmt: skip
+        return {lane.slot: EpochReport(lane.epoch + 1, *row) for lane, row in zip(lanes, columns, strict=True)}
