@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 
 from lossreg.errors import ParameterError
 
+_LEFT = {"[": True, "(": False}
+_RIGHT = {"]": True, ")": False}
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -27,10 +30,14 @@ class Interval:
     def parse(cls, text: str) -> Interval:
         """Read `"[0, inf)"`; raises `ValueError` when `text` is no interval."""
         body = text.strip()
-        low, high = (float(end) for end in body[1:-1].split(","))
-        if body[0] not in "[(" or body[-1] not in "])" or not low <= high:
+        low, _, high = body[1:-1].partition(",")
+        try:
+            interval = cls(float(low), float(high), _LEFT[body[:1]], _RIGHT[body[-1:]])
+        except (KeyError, ValueError):
+            raise ValueError(f"{text!r} is not an interval") from None
+        if not interval.low <= interval.high:
             raise ValueError(f"{text!r} is not an interval")
-        return cls(low, high, body[0] == "[", body[-1] == "]")
+        return interval
 
     def __contains__(self, value: float) -> bool:
         above = value >= self.low if self.closed_low else value > self.low
@@ -43,9 +50,12 @@ class Interval:
 
 
 def _number(name: str, value: Any, domain: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) and not hasattr(value, "__float__"):
+    if isinstance(value, (bool, str, bytes)):
         raise ParameterError(f"{name} must be a number, not {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{name} must be a number, not {value!r}") from None
     if math.isnan(number) or number not in Interval.parse(domain):
         raise ParameterError(f"{name} = {number:g} is outside its domain {domain}")
     return number
@@ -91,7 +101,7 @@ class Int:
     def check(self, value: Any) -> int:
         """The value as an int; raises `ParameterError` when it is not whole or outside the domain."""
         number = _number(self.name, value, self.domain)
-        if number != int(number):
+        if not number.is_integer():
             raise ParameterError(f"{self.name} must be a whole number, not {value!r}")
         return int(number)
 

@@ -15,15 +15,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from lossreg import links, ops
 from lossreg.errors import InputError, UnknownError, did_you_mean
-from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
+from lossreg.params import Choice, Interval, Param, PerClass
 from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
 
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
+RESERVED = (*NEEDS, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,8 @@ class LossSpec:
     _by_name: Mapping[str, Param] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        for problem in _malformed(self):
+            raise InputError(problem, where=f"loss {self.name!r}")
         object.__setattr__(self, "_by_name", {param.name: param for param in self.params})
         for problem in _problems(self):
             raise InputError(problem, where=f"loss {self.name!r}")
@@ -83,15 +87,23 @@ class LossSpec:
         """The parameter of that name; raises `UnknownError` that lists what there is."""
         if name not in self._by_name:
             has = ", ".join(describe(p) for p in self.params) or "no parameters"
-            raise UnknownError(f"unknown parameter; {self.name} has {has}", hint=did_you_mean(name, self._by_name))
+            what = f"unknown parameter {name!r}; {self.name} has {has}"
+            raise UnknownError(what, hint=did_you_mean(name, self._by_name))
         return self._by_name[name]
 
     def resolve(self) -> LossFunction:
-        """The function itself, imported if the spec names it as `"module:attribute"`."""
+        """The function itself, imported if the spec names it as `"module:attribute"`.
+
+        Raises `InputError` when there is no such function.
+        """
         if not isinstance(self.function, str):
             return self.function
         module, _, attribute = self.function.partition(":")
-        resolved: LossFunction = getattr(import_module(module), attribute)
+        try:
+            resolved: LossFunction = attrgetter(attribute)(import_module(module))
+        except (ImportError, AttributeError) as error:
+            what = f"its function {self.function} cannot be imported: {error}"
+            raise InputError(what, where=f"loss {self.name!r}") from error
         return resolved
 
     def bind(self, params: Mapping[str, Any], n_classes: int | None = None) -> dict[str, Any]:
@@ -143,35 +155,65 @@ def describe(param: Param) -> str:
     return f"{param.name} ({shape}{param.low:g} to {param.high:g}{', log' if param.log else ''})"
 
 
+def _malformed(spec: LossSpec) -> list[str]:
+    """Fields of the wrong type, above all a string where a tuple belongs."""
+    fields = ("tasks", "aliases", "params", "needs", "recommended")
+    found = [f"{name} must be a tuple" for name in fields if not isinstance(getattr(spec, name), tuple)]
+    if found:
+        return found
+    found += [f"{param!r} is no parameter" for param in spec.params if not isinstance(param, Param)]
+    return found + [f"{alias!r} is no name" for alias in spec.aliases if not str(alias).isidentifier()]
+
+
 def _problems(spec: LossSpec) -> list[str]:
     """What makes a spec unusable, in words; empty when it is sound."""
     checks = [
         (re.fullmatch(r"[a-z][a-z0-9_]*", spec.name) is None, "the name must be snake_case"),
         (not spec.tasks, "tasks is empty"),
-        (not callable(spec.function) and ":" not in str(spec.function), "function must be callable or 'module:attribute'"),
+        (not _is_function(spec.function), "function must be callable or 'module:attribute'"),
         (spec.target not in TARGETS, f"unknown target {spec.target!r}; known: {', '.join(TARGETS)}"),
         (WIDTHS.fullmatch(spec.outputs) is None, f"outputs must be a number, 'k' or 'k-1', not {spec.outputs!r}"),
         (len(spec._by_name) != len(spec.params), "two parameters have the same name"),
         (spec.level not in ("sample", "batch"), f"level must be 'sample' or 'batch', not {spec.level!r}"),
     ]
     found = [message for wrong, message in checks if wrong]
-    found += [f"unknown task {t!r}; known: {', '.join(TASKS)}" for t in spec.tasks if t not in TASKS]
+    tasks = dict.fromkeys((*spec.tasks, *spec.recommended))
+    found += [f"unknown task {t!r}; known: {', '.join(TASKS)}" for t in tasks if t not in TASKS]
     found += [f"unknown need {n!r}; known: {', '.join(NEEDS)}" for n in spec.needs if n not in NEEDS]
+    if spec.target_domain and not _is_interval(spec.target_domain):
+        found.append(f"target_domain {spec.target_domain!r} is not an interval")
     if isinstance(spec.link, str) and spec.link not in links.LINKS:
         found.append(f"unknown link {spec.link!r}; known: {', '.join(links.LINKS)}")
     return found + [problem for param in spec.params if (problem := _range_problem(param))]
 
 
+def _is_function(function: Any) -> bool:
+    return callable(function) or re.fullmatch(r"[\w.]+:[\w.]+", str(function)) is not None
+
+
+def _is_interval(text: str) -> bool:
+    try:
+        Interval.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _range_problem(param: Param) -> str:
+    if not param.name.isidentifier() or param.name in RESERVED:
+        return f"{param.name!r} cannot be the name of a parameter"
     if isinstance(param, Choice):
         return "" if param.default in param.choices else f"{param.name}: the default is none of the choices"
-    domain = Interval.parse(param.domain)
-    if not param.low <= param.high:
-        return f"{param.name}: search range upside down ({param.low:g} to {param.high:g})"
-    if param.low not in domain or param.high not in domain:
-        return f"{param.name}: search range {param.low:g} to {param.high:g} leaves the domain {param.domain}"
-    if param.log and param.low <= 0:
-        return f"{param.name}: a log range must be positive"
-    if isinstance(param, (Float, Int)) and param.default is not None and param.default not in domain:
-        return f"{param.name}: the default {param.default:g} is outside the domain {param.domain}"
-    return ""
+    if not _is_interval(param.domain):
+        return f"{param.name}: the domain {param.domain!r} is not an interval"
+    domain, span = Interval.parse(param.domain), f"{param.low:g} to {param.high:g}"
+    checks = [
+        (not param.low <= param.high, f"search range upside down ({span})"),
+        (param.low not in domain or param.high not in domain, f"search range {span} leaves the domain {domain}"),
+        (param.log and param.low <= 0, "a log range must be positive"),
+        (param.default is None and not param.optional, "it has no default and is not optional"),
+    ]
+    defaults = param.default if isinstance(param, PerClass) else (param.default,)
+    outside = [value for value in defaults or () if value is not None and value not in domain]
+    checks += [(True, f"the default {value:g} is outside the domain {domain}") for value in outside]
+    return next((f"{param.name}: {message}" for wrong, message in checks if wrong), "")

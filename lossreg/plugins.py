@@ -1,0 +1,274 @@
+"""Plugins: what every entry point of the group `lossreg` offers, and why one is refused.
+
+A plugin is taken whole or refused whole, with the reason; no plugin can break another. The
+built-in losses come through the same hook, first. Of a name claimed twice the built-in loss
+keeps it; of two third parties neither does.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+
+import pluggy
+
+from lossreg import __version__, hookspecs
+from lossreg.errors import InputError, LossregError
+from lossreg.spec import LossSpec
+
+HOOK = "lossreg_losses"
+BUILTIN = "lossreg.zoo"
+SLOW = ("tensorflow", "keras", "torch", "jax")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered loss and where it comes from."""
+
+    spec: LossSpec
+    plugin: str
+    distribution: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginReport:
+    """What became of one plugin.
+
+    name: of its entry point; losses: the names that it registered, none when it is refused;
+    error: why it is refused, one line, empty when it is not; warnings: one line each;
+    withheld: the names and aliases that a refused plugin offered, as far as they are known.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    losses: tuple[str, ...] = ()
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """`plugin cauchy (lossreg-cauchy 0.1)`, for messages."""
+        return _label(self.name, self.distribution, self.version)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The error and the warnings as whole lines that name the plugin."""
+        refusal = (f"{self.label} is refused: {self.error}",) if self.error else ()
+        return (*refusal, *(f"{self.label}: {warning}" for warning in self.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A plugin that has not been loaded yet; `load` returns its module or object."""
+
+    name: str
+    distribution: str
+    version: str
+    load: Callable[[], object]
+    builtin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a plugin yielded, or the reason why nothing of it is taken."""
+
+    source: Source
+    specs: tuple[LossSpec, ...] = ()
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """`plugin cauchy (lossreg-cauchy 0.1)`, for messages."""
+        return _label(self.source.name, self.source.distribution, self.source.version)
+
+    def claims(self) -> dict[str, str]:
+        """Every name and alias, by the key under which it is looked up."""
+        return {key(name): name for spec in self.specs for name in (spec.name, *spec.aliases)}
+
+    def entries(self) -> list[Entry]:
+        """The losses that are taken."""
+        source = self.source
+        taken = () if self.error else self.specs
+        return [Entry(spec, source.name, source.distribution, source.version) for spec in taken]
+
+    def report(self) -> PluginReport:
+        """What became of the plugin."""
+        return PluginReport(
+            name=self.source.name,
+            distribution=self.source.distribution,
+            version=self.source.version,
+            losses=tuple(entry.spec.name for entry in self.entries()),
+            error=self.error,
+            warnings=self.warnings,
+            withheld=tuple(self.claims().values()) if self.error else (),
+        )
+
+
+def key(name: str) -> str:
+    """The form in which names are compared: no case, underscores, hyphens or spaces."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def installed() -> list[Source]:
+    """The built-ins, then every entry point of the group, by distribution and name."""
+    builtin = Source("builtin", "lossreg", __version__, lambda: import_module(BUILTIN), builtin=True)
+    others = [_source(point) for point in entry_points(group=hookspecs.GROUP) if point.value != BUILTIN]
+    return [builtin, *sorted(others, key=lambda source: (source.distribution.lower(), source.name))]
+
+
+def collect(sources: Sequence[Source], block: Sequence[str] = ()) -> tuple[list[Entry], list[PluginReport]]:
+    """Load the plugins and settle their names; `block` has plugin or distribution names.
+
+    Raises `InputError` when `block` names the built-in losses.
+    """
+    blocked = {key(name) for name in block}
+    if blocked & {key("builtin"), key("lossreg")}:
+        raise InputError("the built-in losses cannot be blocked", hint="Block plugins or distributions by name.")
+    offers = _settle([_refusal(source, blocked) or load(source) for source in sources])
+    entries = [entry for offer in offers for entry in offer.entries()]
+    return entries, [offer.report() for offer in offers]
+
+
+def load(source: Source) -> Offer:
+    """Load one plugin and consume what its hook yields; whatever fails stays in here."""
+    specs: tuple[LossSpec, ...] = ()
+    error = ""
+    before = {name for name in SLOW if name in sys.modules}
+    try:
+        # what a plugin prints while it is loaded must not end up in a JSON document
+        with redirect_stdout(sys.stderr):
+            specs = tuple(_specs(source))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
+        error = _one_line(failure)
+    pulled = [name for name in SLOW if name in sys.modules and name not in before]
+    return Offer(source, specs, error, _slow(pulled))
+
+
+def _source(point: EntryPoint) -> Source:
+    distribution = point.dist.name if point.dist else ""
+    version = point.dist.version if point.dist else ""
+    return Source(point.name, distribution or "", version or "", point.load)
+
+
+def _refusal(source: Source, blocked: set[str]) -> Offer | None:
+    hit = not source.builtin and blocked & {key(source.name), key(source.distribution)}
+    return Offer(source, error="blocked, by the study or by LOSSREG_BLOCK") if hit else None
+
+
+def _specs(source: Source) -> Iterator[LossSpec]:
+    """The specs of a plugin, each checked as it comes; raises what is wrong with the plugin."""
+    plugin = source.load()
+    claimed: set[str] = set()
+    for offered in _call(plugin, source.name):
+        for spec in _iterate(offered):
+            if not isinstance(spec, LossSpec):
+                raise LossregError(f"{HOOK} must yield LossSpecs, not {_a(spec)}")
+            keys = {key(name) for name in (spec.name, *spec.aliases)}
+            if keys & claimed:
+                raise LossregError(f"two of its losses claim the name {spec.name} or one of its aliases")
+            claimed |= keys
+            yield spec
+    if not claimed:
+        raise LossregError(f"offers no losses: {_why_none(plugin)}")
+
+
+def _call(plugin: object, name: str) -> list[object]:
+    """What each implementation of the hook in `plugin` returns.
+
+    A manager for each plugin, so that none can wrap or reorder the hooks of another.
+    """
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, name)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as pending:
+        unknown = str(pending).partition(" in plugin ")[0]
+        raise LossregError(f"{unknown}; the hook of a lossreg plugin is {HOOK}") from pending
+    returned: list[object] = manager.hook.lossreg_losses()
+    return returned
+
+
+def _iterate(offered: object) -> Iterator[object]:
+    try:
+        return iter(offered)  # type: ignore[call-overload, no-any-return]
+    except TypeError:
+        raise LossregError(f"{HOOK} must yield LossSpecs; it returns {_a(offered)}") from None
+
+
+def _why_none(plugin: object) -> str:
+    hook = getattr(plugin, HOOK, None)
+    if hook is not None and hasattr(hook, f"{hookspecs.GROUP}_impl"):
+        return f"{HOOK} yields none"
+    if hook is not None:
+        return f"{HOOK} is not marked with @hookimpl"
+    where = f"module {plugin.__name__}" if isinstance(plugin, ModuleType) else _a(plugin)
+    return f"{where} has no {HOOK}; the entry point must name the module (or object) that has it"
+
+
+def _settle(offers: list[Offer]) -> list[Offer]:
+    """Refuse every plugin that claims a built-in name, then all that claim one name together."""
+    builtin = {name for offer in offers if offer.source.builtin for name in offer.claims()}
+    offers = [_refuse_builtin_names(offer, builtin) for offer in offers]
+    rivals: dict[str, list[Offer]] = defaultdict(list)
+    for offer in offers:
+        for name in () if offer.error else offer.claims():
+            rivals[name].append(offer)
+    return [_refuse_shared_names(offer, rivals) for offer in offers]
+
+
+def _refuse_builtin_names(offer: Offer, builtin: set[str]) -> Offer:
+    if offer.source.builtin or offer.error:
+        return offer
+    taken = [name for key_, name in offer.claims().items() if key_ in builtin]
+    return replace(offer, error=f"claims {_names(taken)}, which lossreg itself has") if taken else offer
+
+
+def _refuse_shared_names(offer: Offer, rivals: dict[str, list[Offer]]) -> Offer:
+    shared = [name for key_, name in offer.claims().items() if len(rivals.get(key_, ())) > 1]
+    if not shared or offer.error:
+        return offer
+    parties = dict.fromkeys(rival.label for name in shared for rival in rivals[key(name)])
+    return replace(offer, error=f"{_names(shared)} claimed by {' and '.join(parties)}; all of them are refused")
+
+
+def _slow(pulled: list[str]) -> tuple[str, ...]:
+    if not pulled:
+        return ()
+    return (f"loading it imports {' and '.join(pulled)}, which slows every command; import inside the loss instead",)
+
+
+def _one_line(failure: BaseException) -> str:
+    try:
+        said = " ".join(str(failure).split())
+    except Exception:
+        said = "its message cannot be read"
+    if isinstance(failure, LossregError):
+        return said
+    return f"{type(failure).__name__}: {said}" if said else type(failure).__name__
+
+
+def _label(name: str, distribution: str, version: str) -> str:
+    provenance = f"{distribution} {version}".strip()
+    return f"plugin {name} ({provenance})" if provenance else f"plugin {name}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return f"the name{'s' * (len(names) > 1)} {', '.join(names)}"
+
+
+def _a(thing: object) -> str:
+    return f"a {type(thing).__name__}"

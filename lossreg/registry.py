@@ -1,0 +1,108 @@
+"""The registry: every loss there is, by name, alias or Keras class name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from lossreg import plugins
+from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.plugins import Entry, PluginReport, key
+from lossreg.spec import LossSpec
+from lossreg.targets import TASKS
+
+__all__ = ["Entry", "PluginReport", "Registry", "default", "losses"]
+
+
+class Registry:
+    """Losses by name, and what became of the plugins that offer them.
+
+    Names are compared without regard to case, underscores or hyphens, so that `MSE`,
+    `mean-squared-error` and `MeanSquaredError` are the same loss.
+    """
+
+    def __init__(self, entries: Iterable[Entry], reports: Iterable[PluginReport] = ()) -> None:
+        self._entries: list[Entry] = []
+        self._by_key: dict[str, Entry] = {}
+        self.plugins = list(reports)
+        for entry in entries:
+            self._claim(entry)
+
+    def specs(self) -> list[Entry]:
+        """Every loss, built-ins first."""
+        return list(self._entries)
+
+    def find(self, name: str) -> Entry:
+        """The loss of that name, alias or class name; raises `UnknownError`."""
+        if key(str(name)) not in self._by_key:
+            raise UnknownError(f"unknown loss {name!r}", hint=self._hint(str(name)))
+        return self._by_key[key(str(name))]
+
+    def get(self, name: str) -> LossSpec:
+        """The spec of `find(name)`."""
+        return self.find(name).spec
+
+    def for_task(self, task: str) -> list[Entry]:
+        """The losses that serve `task` (of `lossreg.targets.TASKS`); raises `UnknownError`."""
+        if task not in TASKS:
+            raise UnknownError(f"unknown task {task!r}; known: {', '.join(TASKS)}", hint=did_you_mean(task, TASKS))
+        return [entry for entry in self._entries if task in entry.spec.tasks]
+
+    def recommended(self, task: str) -> list[Entry]:
+        """The default search of `task`; of losses that are the same thing one stands."""
+        stands: dict[str, Entry] = {}
+        for entry in self.for_task(task):
+            original = self._original(entry.spec)
+            if task in entry.spec.recommended and (original not in stands or entry.spec.name == original):
+                stands[original] = entry
+        return list(stands.values())
+
+    def add(self, spec: LossSpec, plugin: str = "study", distribution: str = "", version: str = "") -> Registry:
+        """A registry that also has `spec`; this one stays as it is. Raises `InputError` on a taken name."""
+        return Registry([*self._entries, Entry(spec, plugin, distribution, version)], self.plugins)
+
+    def _original(self, spec: LossSpec) -> str:
+        """The name of the loss that `spec` is a twin of, or its own."""
+        return self._by_key[key(spec.twin_of)].spec.name if key(spec.twin_of) in self._by_key else spec.name
+
+    def _claim(self, entry: Entry) -> None:
+        for name in (entry.spec.name, *entry.spec.aliases):
+            owner = self._by_key.setdefault(key(name), entry)
+            if owner is not entry:
+                said = f"the name {name} is taken by the loss {owner.spec.name} of plugin {owner.plugin}"
+                raise InputError(said, where=f"loss {entry.spec.name!r}", hint="Choose another name.")
+        self._entries.append(entry)
+
+    def _hint(self, name: str) -> str:
+        known = {spelt for entry in self._entries for spelt in (entry.spec.name, *entry.spec.aliases)}
+        refused = [f"{line}." for report in self.plugins if _may_offer(report, name) for line in report.lines[:1]]
+        near = did_you_mean(name, sorted(known))
+        return " ".join(filter(None, (near, *refused))) or f"`lossreg losses` lists the {len(self._entries)} losses."
+
+
+def _may_offer(report: PluginReport, name: str) -> bool:
+    """Whether a refused plugin offers `name`, as far as one can know."""
+    withheld = {key(offered) for offered in report.withheld}
+    return bool(report.error) and (not withheld or key(name) in withheld)
+
+
+def default(block: Sequence[str] = ()) -> Registry:
+    """The built-ins and every installed plugin but those in `block` or `LOSSREG_BLOCK`.
+
+    Both name plugins or distributions, the variable with commas between. Loaded once for
+    each set of names.
+    """
+    named = (*block, *os.environ.get("LOSSREG_BLOCK", "").split(","))
+    return _load(frozenset(filter(None, (name.strip() for name in named))))
+
+
+@cache
+def _load(block: frozenset[str]) -> Registry:
+    return Registry(*plugins.collect(plugins.installed(), sorted(block)))
+
+
+def losses(task: str | None = None) -> list[LossSpec]:
+    """Every registered loss, or those that serve `task`; raises `UnknownError`."""
+    entries = default().specs() if task is None else default().for_task(task)
+    return [entry.spec for entry in entries]
