@@ -1,0 +1,322 @@
+"""The sections of a study file, one class each: what may stand there, and what stands there if nothing does."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from lossreg.errors import InputError, did_you_mean
+from lossreg.links import LINKS
+from lossreg.params import Float
+from lossreg.space import Space, parse, shown, well_formed
+from lossreg.spec import WIDTHS
+from lossreg.targets import TARGETS
+from lossreg.usercode import FORMS
+
+# A decade or more on both sides of the rate that each optimizer's authors publish. SGD's rate
+# multiplies the gradient itself, so it needs the wider range: losses differ in scale.
+RATES = {"sgd": (1e-3, 1.0), "adagrad": (1e-3, 0.1), "adadelta": (0.1, 10.0), "ftrl": (1e-3, 0.1), "lion": (1e-5, 1e-3)}
+USUAL_RATES = (1e-4, 1e-2)
+
+SWITCHES = ("nesterov", "centered", "amsgrad", "use_ema", "relative_step", "exclude_embeddings")
+COMMON = (
+    "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency",
+    "loss_scale_factor", "gradient_accumulation_steps",
+)  # fmt: skip
+ADAM = ("beta_1", "beta_2", "epsilon")
+OPTIMIZERS = {
+    "sgd": ("momentum", "nesterov"),
+    "rmsprop": ("rho", "momentum", "epsilon", "centered"),
+    "adam": (*ADAM, "amsgrad"),
+    "adamw": (*ADAM, "amsgrad"),
+    "adamax": ADAM,
+    "nadam": ADAM,
+    "lamb": ADAM,
+    "schedulefreeadamw": (*ADAM, "warmup_steps"),
+    "lion": ("beta_1", "beta_2"),
+    "adagrad": ("initial_accumulator_value", "epsilon"),
+    "adadelta": ("rho", "epsilon"),
+    "adafactor": ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step"),
+    "ftrl": (
+        "learning_rate_power", "initial_accumulator_value", "l1_regularization_strength",
+        "l2_regularization_strength", "l2_shrinkage_regularization_strength", "beta",
+    ),
+    "muon": (
+        "adam_beta_1", "adam_beta_2", "adam_weight_decay", "epsilon", "exclude_embeddings", "muon_a", "muon_b",
+        "muon_c", "adam_lr_ratio", "momentum", "ns_steps", "nesterov", "rms_rate",
+    ),
+}  # fmt: skip
+
+
+class Section(BaseModel):
+    """A table of a study file: no key that it does not know, no value converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _lanes(value: Any) -> Any:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    hint = did_you_mean(value, ("auto",)) if isinstance(value, str) else ""
+    raise InputError(f'must be "auto" or a whole number from 1, not {shown(value)}', hint=hint)
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Strict(False)]
+Count = Annotated[int, Field(ge=1)]
+Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False)]
+
+
+class Data(Section):
+    """What is trained on. `test` is a share of all rows, `validation` of those that remain."""
+
+    source: Text = Field(
+        description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
+    )
+    target: Text | None = Field(default=None, description="The name of the column to predict.")
+    task: Literal["auto", "binary", "multiclass", "multilabel", "regression", "positive", "count"] = "auto"
+    test: Share = Field(default=0.2, description="It is the share of the rows kept for the verdict, between 0 and 1.")
+    validation: Share = Field(
+        default=0.2, description="It is the share of the rows outside the test that are scored on, between 0 and 1."
+    )
+    folds: Any = Field(default=None, exclude=True)
+    drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
+
+    @field_validator("folds")
+    @classmethod
+    def _no_folds(cls, folds: Any) -> None:
+        if folds is not None:
+            raise InputError("folds are not available yet", hint="Use validation, a share such as 0.2.")
+
+    @model_validator(mode="after")
+    def _keeps_target(self) -> Data:
+        if self.target in self.drop:
+            raise InputError(f"the target {shown(self.target)} cannot be dropped", where="drop")
+        return self
+
+
+class Model(Section):
+    """What is trained: the built-in `mlp`, or the user's `file.py:function`, which settles its own layers."""
+
+    build: Text = Field(default="mlp", description='It is "mlp", "file.py:function" or "package.module:function".')
+    hidden: Widths = Field(default=(64, 64), description="It is a list of layer widths, such as [64, 64].")
+    activation: Text = "relu"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    batch_norm: bool = False
+
+    @model_validator(mode="after")
+    def _settles_its_own(self) -> Model:
+        for name in ("hidden", "activation", "dropout", "batch_norm"):
+            if ":" in self.build and name in self.model_fields_set:
+                raise InputError(f'belongs to build = "mlp"; {self.build} makes its own layers', where=name)
+        return self
+
+
+class Optimizer(Section):
+    """A Keras optimizer's name, in lower case, and its settings other than the learning rate."""
+
+    name: str
+    settings: dict[str, float | bool] = Field(default_factory=dict)
+
+    @model_serializer
+    def _plain(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.settings} if self.settings else self.name
+
+
+def _optimizer(raw: Any) -> Optimizer:
+    if isinstance(raw, Optimizer):
+        return raw
+    table = {"name": raw} if isinstance(raw, str) else raw
+    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+        said = f"must be a name or a table with a name, not {shown(raw)}"
+        raise InputError(said, hint='Write "adam" or { name = "sgd", momentum = 0.9 }.')
+    name = table["name"].lower()
+    if name not in OPTIMIZERS:
+        hint = did_you_mean(name, OPTIMIZERS)
+        raise InputError(f"unknown optimizer {shown(table['name'])}; known: {', '.join(OPTIMIZERS)}", hint=hint)
+    settings = {setting: _setting(name, setting, value) for setting, value in table.items() if setting != "name"}
+    return Optimizer(name=name, settings=settings)
+
+
+def _setting(optimizer: str, name: str, value: Any) -> Any:
+    known = (*OPTIMIZERS[optimizer], *COMMON)
+    if name == "learning_rate":
+        raise InputError("the learning rate stands beside the optimizer", where=name, hint="Set train.learning_rate.")
+    if name not in known:
+        said = f"unknown setting; {optimizer} has {', '.join(known)}"
+        raise InputError(said, where=name, hint=did_you_mean(name, known))
+    if isinstance(value, bool) != (name in SWITCHES) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        wanted = "true or false" if name in SWITCHES else "a number"
+        raise InputError(f"must be {wanted}, not {shown(value)}", where=name)
+    return value
+
+
+def _learning_rate(raw: Any, info: ValidationInfo) -> Space:
+    optimizer = info.data.get("optimizer")
+    low, high = RATES.get(optimizer.name if optimizer else "", USUAL_RATES)
+    return parse(raw, Float("learning_rate", math.sqrt(low * high), low, high, log=True, domain="(0, inf)"))
+
+
+class Train(Section):
+    """How one trial is trained. The learning rate is searched with the loss unless it is fixed."""
+
+    epochs: Count = 30
+    batch_size: Count = 32
+    optimizer: Annotated[Optimizer, BeforeValidator(_optimizer)] = Optimizer(name="adam")
+    learning_rate: Annotated[Space, PlainValidator(_learning_rate), PlainSerializer(lambda space: space.plain())] = (
+        Field(default="search", validate_default=True)
+    )
+
+
+def _available(pruner: str) -> str:
+    if pruner in ("asha", "hyperband"):
+        raise InputError(f'"{pruner}" is not available yet', hint='Use "median" or "none".')
+    return pruner
+
+
+class Search(Section):
+    """What is asked: how many trials, scored how, within what time."""
+
+    trials: Count = 64
+    metric: Text | None = Field(default=None, description="`lossreg metrics` lists the names.")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    minutes: float | None = Field(default=None, gt=0, description="It is the time after which no trial is started.")
+    score_epoch: Literal["last", "best"] = "last"
+    pruner: Annotated[Literal["none", "median", "asha", "hyperband"], AfterValidator(_available)] = "none"
+    lanes: Annotated[Literal["auto"] | int, BeforeValidator(_lanes)] = "auto"
+    trainer: Literal["auto", "population", "fit"] = "auto"
+    sampler: Literal["tpe", "random"] = "tpe"
+
+
+class Tracking(Section):
+    """Where MLflow keeps the study; by default in MLflow's own default store, under the study's name."""
+
+    experiment: Annotated[str, Field(max_length=500)] = ""
+    uri: Text | None = Field(default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".')
+    enabled: bool = True
+    model: bool = Field(default=True, description="Whether the best model is logged.")
+
+
+class Plugins(Section):
+    """Which plugins are left out, by entry point or distribution."""
+
+    block: Texts = Field(default=(), description="It is a list of plugin names.")
+
+
+def _function(value: Any) -> Any:
+    if callable(value) or value is None:
+        return value
+    if not isinstance(value, str):
+        raise InputError(f"must be text, not {shown(value)}", hint=FORMS)
+    place, _, name = value.rpartition(":")
+    if not place or not name.isidentifier():
+        raise InputError(f"{shown(value)} names no function", hint=FORMS)
+    return value
+
+
+def _known(what: str, known: Mapping[str, Any]) -> AfterValidator:
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            said = f"unknown {what} {shown(value)}; known: {', '.join(known)}"
+            raise InputError(said, hint=did_you_mean(value, known))
+        return value
+
+    return AfterValidator(check)
+
+
+def _outputs(value: Any) -> Any:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if text is not None and not (isinstance(text, str) and WIDTHS.fullmatch(text) and text != "0"):
+        raise InputError(f'must be a number, "k" or "k-1", not {shown(value)}')
+    return text
+
+
+def _absent(raw: Any) -> Any:
+    return "none" if raw is None else raw
+
+
+def _reference(function: Any) -> Any:
+    if function is None or isinstance(function, str):
+        return function
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+class Loss(Section):
+    """One label: a registered loss (`loss`, by default the label itself) or the user's own `function`.
+
+    Every other key is a parameter, kept as written until the registry is known.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(well_formed), AfterValidator(_absent)]]
+
+    loss: Text | None = Field(
+        default=None, description="It is the name of a registered loss; `lossreg losses` lists them."
+    )
+    function: Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)] = None
+    link: Annotated[str | None, _known("link", LINKS)] = None
+    target: Annotated[str | None, _known("target", TARGETS)] = None
+    outputs: Annotated[str | None, BeforeValidator(_outputs)] = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters, as written."""
+        return dict(self.model_extra or {})
+
+    @property
+    def own(self) -> dict[str, str]:
+        """What the study says of its own function: link, target, outputs."""
+        said = {"link": self.link, "target": self.target, "outputs": self.outputs}
+        return {name: value for name, value in said.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Loss:
+        if self.function is not None and self.loss is not None:
+            raise InputError("loss and function exclude each other", hint="Keep the one that is meant.")
+        if self.function is None and self.own:
+            said = "belongs to a function of your own; a registered loss has its own"
+            raise InputError(said, where=next(iter(self.own)))
+        return self
+
+
+def _label(label: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]+", label) is None:
+        hint = f"Try {safe(label)}." if safe(label) else ""
+        raise InputError("a label has only letters, digits, _ and -", hint=hint)
+    return label
+
+
+def _name(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) is None:
+        hint = f'Try "{safe(name)}".' if safe(name) else ""
+        said = f"{shown(name)} names a folder and an experiment, so it has up to 100 letters, digits, _, - and ."
+        raise InputError(said, hint=hint)
+    return name
+
+
+def safe(text: str) -> str:
+    """`text` with every run of other characters than letters, digits and _ made one hyphen."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:100]
+
+
+Label = Annotated[str, AfterValidator(_label)]
+Name = Annotated[str, AfterValidator(_name)]

@@ -1,0 +1,266 @@
+"""The study file: what is trained on what, how it is searched, and where it is tracked.
+
+`load` reads and checks a file in milliseconds, without Keras; every mistake is reported with
+file, dotted key, what is wrong and what would work. `candidates` says, with the registry at
+hand, which losses are searched, and over what. `fingerprint` and `changes` tell a resumed
+study from a different one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from lossreg import document as documents
+from lossreg import usercode
+from lossreg.document import Origin, dotted
+from lossreg.errors import InputError
+from lossreg.plugins import Entry, key
+from lossreg.registry import Registry
+from lossreg.sections import Data, Label, Loss, Model, Name, Plugins, Search, Section, Tracking, Train, safe
+from lossreg.space import Fixed, Space, declared, parse, shown
+from lossreg.spec import LossSpec
+from lossreg.targets import CLASSIFICATION, REGRESSION
+
+BASELINES = dict.fromkeys(CLASSIFICATION, "cross_entropy") | dict.fromkeys(REGRESSION, "mean_squared_error")
+FIXED_SECTIONS = ("data", "model", "train")
+FIXED_SEARCH = ("metric", "seed", "score_epoch", "sampler", "pruner")
+
+
+class StudySpec(Section):
+    """A checked study. Paths in it are relative to `base`, the folder of its file."""
+
+    name: Name = "study"
+    data: Data = Field(description='A study needs [data] with a source, such as source = "churn.csv".')
+    model: Model = Model()
+    train: Train = Train()
+    search: Search = Search()
+    losses: dict[Label, Loss] = Field(default_factory=dict)
+    tracking: Tracking = Tracking()
+    plugins: Plugins = Plugins()
+    _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _origin: Origin = PrivateAttr(Origin())
+    _base: Path = PrivateAttr(Path())
+
+    @property
+    def path(self) -> Path | None:
+        """The study file as the user gave it; None for a study that came from no file."""
+        return Path(self._origin.file) if self._origin.file else None
+
+    @property
+    def base(self) -> Path:
+        """The folder where relative paths start."""
+        return self._base
+
+    @property
+    def folder(self) -> Path:
+        """Where the study is kept: `.lossreg/<name>` beside its file."""
+        return self._base / ".lossreg" / self.name
+
+    def where(self, dotted_key: str = "") -> str:
+        """`studies/x.toml: train.epochs`: the place to name in an error."""
+        return self._origin.of(dotted_key)
+
+    def document(self) -> dict[str, Any]:
+        """The study as plain JSON values, defaults filled in."""
+        document = self.model_dump(mode="json")
+        losses = self.losses.items()
+        document["losses"] = {label: loss.model_dump(mode="json", exclude_none=True) for label, loss in losses}
+        return document
+
+    @model_validator(mode="before")
+    @classmethod
+    def _experiment_is_name(cls, document: Any) -> Any:
+        name, tracking = document.get("name", "study"), document.get("tracking", {})
+        if isinstance(name, str) and isinstance(tracking, Mapping):
+            return {**document, "tracking": {"experiment": name, **tracking}}
+        return document
+
+
+def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:
+    """The study of a TOML file, with `key=value` overrides put in.
+
+    A study without a name has its file's. Raises `InputError` that lists every mistake.
+    """
+    document = documents.read(path)
+    document.setdefault("name", safe(Path(path).stem) or "study")
+    return _checked(document, overrides, file=str(path), base=Path(path).parent)
+
+
+def from_dict(document: Mapping[str, Any], base: Path = Path(), overrides: Iterable[str] = ()) -> StudySpec:
+    """The study of a document such as `load` reads; relative paths start at `base`. Raises `InputError`."""
+    return _checked(document, overrides, file="", base=base)
+
+
+def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[str] = ()) -> StudySpec:
+    """The study of a path, a document, or a study, which is returned as it is without overrides."""
+    if isinstance(source, StudySpec):
+        if not overrides:
+            return source
+        return _checked(source._document, overrides, file=source._origin.file, base=source.base)
+    if isinstance(source, Mapping):
+        return from_dict(source, overrides=overrides)
+    return load(source, overrides)
+
+
+def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path) -> StudySpec:
+    changed, keys = documents.override(document, overrides)
+    origin = Origin(file, keys)
+    try:
+        study = StudySpec.model_validate(changed)
+    except ValidationError as error:
+        raise documents.gathered(documents.explain(error, StudySpec), origin) from None
+    study._document, study._origin, study._base = changed, origin, base
+    return study
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A label of the study, its loss, and what is searched: a `Space` for every parameter."""
+
+    label: str
+    spec: LossSpec
+    entry: Entry
+    space: Mapping[str, Space]
+    baseline: bool = False
+
+
+def candidates(study: StudySpec, registry: Registry, task: str, n_classes: int) -> list[Candidate]:
+    """The losses that the study searches; exactly one of them is the baseline.
+
+    `n_classes` is 0 for regression. Without [losses] they are the recommended ones of the
+    task. Where no label is the plain baseline, it is put first. Raises `InputError` that lists
+    every mistake.
+    """
+    if task not in BASELINES:
+        raise InputError(f"the task {task} has no losses yet; possible: {', '.join(BASELINES)}", where=study.where())
+    found = _written(study, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
+    return _with_baseline(found, registry.find(BASELINES[task]))
+
+
+def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidate]:
+    return [
+        Candidate(entry.spec.name, entry.spec, entry, {p.name: declared(p, n_classes) for p in entry.spec.params})
+        for entry in registry.recommended(task)
+    ]
+
+
+def _written(study: StudySpec, registry: Registry, task: str, n_classes: int) -> list[Candidate]:
+    found: list[Candidate] = []
+    mistakes: list[InputError] = []
+    for label, loss in study.losses.items():
+        try:
+            registry, entry = _entry(label, loss, study, registry)
+            _check_task(label, entry.spec, registry, task)
+        except InputError as mistake:
+            mistakes.append(mistake)
+            continue
+        space, wrong = _space(label, loss.params, entry.spec, n_classes)
+        found.append(Candidate(label, entry.spec, entry, space))
+        mistakes += wrong
+    if mistakes:
+        raise documents.gathered(mistakes, study._origin)
+    return found
+
+
+def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry) -> tuple[Registry, Entry]:
+    if loss.function is not None:
+        return _own(label, loss, study, registry)
+    try:
+        return registry, registry.find(loss.loss or label)
+    except InputError as unknown:
+        place = dotted(("losses", label, "loss")) if loss.loss else dotted(("losses", label))
+        raise unknown.at(place) from None
+
+
+def _own(label: str, loss: Loss, study: StudySpec, registry: Registry) -> tuple[Registry, Entry]:
+    """The user's own function as an entry of a registry that has it too."""
+    from lossreg.keras_losses import wrap
+
+    place = dotted(("losses", label, "function"))
+    try:
+        function = usercode.locate(loss.function, study.base) if isinstance(loss.function, str) else loss.function
+    except InputError as mistake:
+        raise type(mistake)(f"{mistake.where}: {mistake.what}", where=place, hint=mistake.hint) from mistake
+    try:
+        spec = wrap(function, name=_free_name(label, registry), **loss.own)
+    except InputError as mistake:
+        raise mistake.at(place) from mistake
+    registry = registry.add(spec)
+    return registry, registry.find(spec.name)
+
+
+def _free_name(label: str, registry: Registry) -> str:
+    """A snake_case name for a label that no registered loss has."""
+    taken = {key(name) for entry in registry.specs() for name in (entry.spec.name, *entry.spec.aliases)}
+    name = re.sub(r"\W+", "_", label).lower().lstrip("_0123456789") or "own"
+    while key(name) in taken:
+        name += "_own"
+    return name
+
+
+def _check_task(label: str, spec: LossSpec, registry: Registry, task: str) -> None:
+    if task not in spec.tasks:
+        fitting = ", ".join(entry.spec.name for entry in registry.for_task(task))
+        said = f"{spec.name} is for {', '.join(spec.tasks)} tasks, and this task is {task}"
+        raise InputError(said, where=dotted(("losses", label)), hint=f"Losses that fit: {fitting}.")
+
+
+def _space(
+    label: str, params: Mapping[str, Any], spec: LossSpec, n_classes: int
+) -> tuple[dict[str, Space], list[InputError]]:
+    """A space for every parameter of the loss, and the mistakes in what the study says of them."""
+    space, mistakes = {param.name: declared(param, n_classes) for param in spec.params}, []
+    for name, raw in params.items():
+        try:
+            space[name] = parse(raw, spec.param(name), n_classes)
+        except InputError as mistake:
+            mistakes.append(mistake.at(dotted(("losses", label, name))))
+    return space, mistakes
+
+
+def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
+    """The same, with the first plain baseline marked, or one put in front."""
+    for i, candidate in enumerate(found):
+        if _is_plain(candidate, entry.spec.name):
+            return [*found[:i], replace(candidate, baseline=True), *found[i + 1 :]]
+    label = _free_label(entry.spec.name, {candidate.label for candidate in found})
+    space = {param.name: Fixed(param.default) for param in entry.spec.params}
+    return [Candidate(label, entry.spec, entry, space, baseline=True), *found]
+
+
+def _is_plain(candidate: Candidate, baseline: str) -> bool:
+    """Whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
+    same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.twin_of))
+    return same and all(candidate.space[p.name] == Fixed(p.default) for p in candidate.spec.params)
+
+
+def _free_label(name: str, taken: set[str]) -> str:
+    spare = (f"baseline_{i}" for i in range(2, len(taken) + 3))
+    return next(label for label in (name, "baseline", *spare) if label not in taken)
+
+
+def fingerprint(study: StudySpec) -> dict[str, Any]:
+    """What must not change when a study is resumed: dotted keys and plain JSON values."""
+    document = study.document()
+    marks = {f"{name}.{k}": value for name in FIXED_SECTIONS for k, value in document[name].items()}
+    marks |= {f"search.{k}": document["search"][k] for k in FIXED_SEARCH}
+    for label, loss in document["losses"].items():
+        source = {} if "function" in loss else {"loss": label}
+        marks |= {f"losses.{label}.{k}": value for k, value in {**source, **loss}.items()}
+    return marks if study.losses else {**marks, "losses": "recommended"}
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, one line a key: `train.epochs: 30 -> 50`."""
+    keys = dict.fromkeys((*new, *old))
+    return [f"{k}: {_said(old.get(k))} -> {_said(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
+
+
+def _said(value: Any) -> str:
+    return "not set" if value is None else value if isinstance(value, str) else shown(value)
