@@ -1,0 +1,140 @@
+"""Data: from a source to three preprocessed parts.
+
+    source -> raw rows -> labels and task -> test rows cut first -> preprocessing fitted on training rows
+
+`load` does it all and returns a `Dataset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossreg.data import labels, preprocess, sources, splits
+from lossreg.data.labels import Labels
+from lossreg.data.preprocess import Preprocessor
+from lossreg.data.raw import Raw
+from lossreg.errors import DataError
+from lossreg.targets import Constants
+
+__all__ = ["Dataset", "Split", "load"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Rows ready for a model: `x` float32 `(n, *shape)`; `y` `(n,)`, int64 class indices or float64 values."""
+
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Dataset:
+    """A task with its three parts.
+
+    classes: class names in index order, empty for regression; slugs: the same, safe for Optuna
+    and MLflow; features: raw column names, empty for arrays of more than two dimensions;
+    preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
+    training rows; digest: a hash of the raw data; notes: lines for the user.
+    """
+
+    name: str
+    source: str
+    task: str
+    classes: tuple[str, ...]
+    slugs: tuple[str, ...]
+    features: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    preprocessor: Preprocessor
+    constants: Constants
+    digest: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; 0 for regression."""
+        return len(self.classes)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one preprocessed row."""
+        return self.train.x.shape[1:]
+
+    def summary(self) -> dict[str, Any]:
+        """Name, task, rows of each part, classes with their rows, raw features, input shape, digest."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        labels = np.concatenate([part.y for part in parts.values()])
+        counts = np.bincount(labels, minlength=self.n_classes) if self.classes else np.array([])
+        return {
+            "name": self.name,
+            "source": self.source,
+            "task": self.task,
+            "rows": {name: len(part) for name, part in parts.items()},
+            "classes": {name: int(n) for name, n in zip(self.classes, counts, strict=True)},
+            "features": len(self.features) or int(np.prod(self.input_shape)),
+            "input_shape": list(self.input_shape),
+            "digest": self.digest,
+        }
+
+
+def load(
+    source: str | Path,
+    *,
+    target: str | None = None,
+    task: str = "auto",
+    test: float = 0.2,
+    validation: float = 0.2,
+    drop: Sequence[str] = (),
+    base: Path = Path(),
+    seed: int = 0,
+) -> Dataset:
+    """Read, split and preprocess a data set.
+
+    source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
+    (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
+    column of a table; task: auto, binary, multiclass, regression, positive or count; test:
+    share of all rows; validation: share of the rows that are not test rows; drop: columns to
+    leave out. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
+    """
+    text = str(source)
+    raw = sources.read(text, target=target, drop=drop, base=base, seed=seed)
+    found = labels.read(raw, task, text)
+    rows = splits.cut(found, test=test, validation=validation, given_test=raw.given_test, seed=seed, where=text)
+    try:
+        preprocessor = preprocess.fit(_at(raw, rows.train))
+    except DataError as error:
+        raise error.at(text) from None
+    parts = [_part(raw, found, preprocessor, index) for index in (rows.train, rows.validation, rows.test)]
+    return Dataset(
+        name=raw.name,
+        source=text,
+        task=found.task,
+        classes=found.classes,
+        slugs=found.slugs,
+        features=tuple(preprocess.names(preprocessor)),
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2],
+        preprocessor=preprocessor,
+        constants=Constants.from_labels(parts[0].y, len(found.classes)),
+        digest=raw.digest(),
+        notes=[*raw.notes, *found.notes, *rows.notes, *preprocessor.notes],
+    )
+
+
+def _at(raw: Raw, rows: NDArray[np.int64]) -> Any:
+    return raw.x[rows] if isinstance(raw.x, np.ndarray) else raw.x.iloc[rows]
+
+
+def _part(raw: Raw, found: Labels, preprocessor: Preprocessor, rows: NDArray[np.int64]) -> Split:
+    return Split(preprocessor.transform(_at(raw, rows)), found.y[rows])

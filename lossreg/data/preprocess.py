@@ -1,0 +1,189 @@
+"""From raw rows to float32 arrays, with statistics of the training rows only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from lossreg.data.raw import listed
+from lossreg.errors import DataError
+
+Float32 = NDArray[np.float32]
+MAX_CATEGORIES = 32
+MISSING = "(missing)"
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+NUMBERS = ("integer", "floating", "decimal", "mixed-integer-float")
+DATES = ("datetime64", "datetime", "date")
+DAY = 86_400e9
+
+
+class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Raw rows of a table `(n, columns)` to a float32 array `(n, width)`.
+
+    Numbers: missing and infinite values become the median, then standardised. Dates: days
+    since 1970, then as numbers. Text, categories and booleans: one-hot, at most 32 columns
+    each, the rarest together; missing is a category. Columns without a value, and text that
+    differs in every row, are left out. `notes` says what was done beyond that.
+    """
+
+    def fit(self, rows: Any, y: Any = None) -> Self:
+        """Learn columns and statistics from a DataFrame of training rows; raises `DataError` if none is usable."""
+        self.features_ = [str(column) for column in rows.columns]
+        self.notes: list[str] = []
+        kinds = {name: _kind(rows[name]) for name in self.features_}
+        self.groups_ = {kind: [n for n, k in kinds.items() if k == kind] for kind in dict.fromkeys(kinds.values())}
+        self._note(rows)
+        used = [(kind, STEPS[kind](), names) for kind, names in self.groups_.items() if kind in STEPS]
+        if not used:
+            raise DataError(f"no usable column among {listed(self.features_)}")
+        self.transformer_ = ColumnTransformer(used, sparse_threshold=0, verbose_feature_names_out=False).fit(rows)
+        return self
+
+    def transform(self, rows: Any) -> Float32:
+        """Float32 `(n, width)` of a DataFrame (by column name) or an array (by position); raises `DataError`."""
+        return np.ascontiguousarray(self.transformer_.transform(self._table(rows)), dtype=np.float32)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the columns of the array."""
+        names: NDArray[Any] = self.transformer_.get_feature_names_out()
+        return names
+
+    def _table(self, rows: Any) -> pd.DataFrame:
+        if isinstance(rows, pd.DataFrame):
+            table = rows.rename(columns=str)
+            missing = [name for name in self.features_ if name not in table.columns]
+            if missing:
+                raise DataError(f"columns are missing: {listed(missing)}")
+            return table[self.features_]
+        array = np.asarray(rows)
+        if array.ndim != 2 or array.shape[1] != len(self.features_):
+            raise DataError(f"rows have shape {array.shape}, and (n, {len(self.features_)}) is needed")
+        return pd.DataFrame(array, columns=pd.Index(self.features_)).infer_objects()
+
+    def _note(self, rows: pd.DataFrame) -> None:
+        said = {
+            "empty": "left out, for every training row lacks a value",
+            "id": "left out, for the text differs in every training row",
+            "date": "dates, read as days since 1970",
+        }
+        for kind, text in said.items():
+            if self.groups_.get(kind):
+                self.notes.append(f"{listed(self.groups_[kind])}: {text}.")
+        for name in self.groups_.get("category", ()):
+            if rows[name].nunique() > MAX_CATEGORIES:
+                self.notes.append(f"{name}: {rows[name].nunique()} categories, the rarest put together.")
+        infinite = [name for name in self.groups_.get("number", ()) if rows[name].isin([np.inf, -np.inf]).any()]
+        if infinite:
+            self.notes.append(f"{listed(infinite)}: infinite values, taken as missing.")
+
+
+class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Raw arrays `(n, *shape)` to float32, with one mean and one deviation over all training values.
+
+    Values that are not finite become 0, the mean.
+    """
+
+    def fit(self, rows: NDArray[Any], y: Any = None) -> Self:
+        """Learn mean and standard deviation from training rows."""
+        finite = rows[np.isfinite(rows)] if rows.dtype.kind == "f" else rows
+        self.notes: list[str] = ["x: values that are not finite, taken as the mean."] if finite.size < rows.size else []
+        self.shape_ = rows.shape[1:]
+        self.mean_ = float(finite.mean(dtype=np.float64)) if finite.size else 0.0
+        self.scale_ = float(finite.std(dtype=np.float64)) or 1.0 if finite.size else 1.0
+        return self
+
+    def transform(self, rows: Any) -> Float32:
+        """Float32 `(n, *shape)`; raises `DataError` for another shape."""
+        array = np.asarray(rows)
+        if array.shape[1:] != self.shape_:
+            raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
+        scaled: Float32 = (array.astype(np.float32) - np.float32(self.mean_)) / np.float32(self.scale_)
+        return np.where(np.isfinite(scaled), scaled, np.float32(0))
+
+
+Preprocessor = TablePreprocessor | ImagePreprocessor
+
+
+def fit(rows: pd.DataFrame | NDArray[Any]) -> Preprocessor:
+    """A preprocessor fitted on these training rows."""
+    return TablePreprocessor().fit(rows) if isinstance(rows, pd.DataFrame) else ImagePreprocessor().fit(rows)
+
+
+def _kind(column: pd.Series[Any]) -> str:
+    """number, date, category, empty or id: how a column of training rows is treated."""
+    values = column.dropna()
+    if values.empty:
+        return "empty"
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
+    if inferred in DATES or (inferred == "string" and _looks_like_dates(values)):
+        return "date"
+    if inferred in NUMBERS:
+        return "number"
+    distinct = values.astype(str).nunique()
+    return "id" if inferred == "string" and distinct == len(values) > MAX_CATEGORIES else "category"
+
+
+def _looks_like_dates(values: pd.Series[Any], sample: int = 20) -> bool:
+    return all(ISO_DATE.fullmatch(str(value)) for value in values.head(sample))
+
+
+def _numbers(table: pd.DataFrame) -> NDArray[np.float64]:
+    if not all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
+        table = table.apply(pd.to_numeric, errors="coerce")
+    values = table.to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isinf(values), np.nan, values)
+
+
+def _days(table: pd.DataFrame) -> NDArray[np.float64]:
+    return np.column_stack([_days_of(table[name]) for name in table.columns])
+
+
+def _days_of(column: pd.Series[Any]) -> NDArray[np.float64]:
+    stamps = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601" if _is_text(column) else None)
+    nanoseconds = stamps.dt.as_unit("ns").astype("int64").to_numpy(np.float64)
+    return np.where(stamps.isna(), np.nan, nanoseconds / DAY)
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _texts(table: pd.DataFrame) -> NDArray[Any]:
+    return np.column_stack([_texts_of(table[name]) for name in table.columns])
+
+
+def _texts_of(column: pd.Series[Any]) -> NDArray[Any]:
+    return np.array([MISSING if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)], object)
+
+
+def _scaled(read: Callable[[pd.DataFrame], NDArray[Any]]) -> Callable[[], Pipeline]:
+    def steps() -> Pipeline:
+        reader = FunctionTransformer(read, feature_names_out="one-to-one")
+        return make_pipeline(reader, SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+
+    return steps
+
+
+def _onehot() -> Pipeline:
+    encoder = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False, dtype=np.float32
+    )
+    return make_pipeline(FunctionTransformer(_texts, feature_names_out="one-to-one"), encoder)
+
+
+STEPS: dict[str, Callable[[], Pipeline]] = {"number": _scaled(_numbers), "date": _scaled(_days), "category": _onehot}
+
+
+def names(preprocessor: Preprocessor) -> Sequence[str]:
+    """The raw columns that a preprocessor expects; none for arrays of more than two dimensions."""
+    return tuple(preprocessor.features_) if isinstance(preprocessor, TablePreprocessor) else ()

@@ -1,0 +1,231 @@
+"""`Raw`: what a source yields before anything is decided about it, and its making from arrays and tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.errors import DataError, did_you_mean
+
+Array = NDArray[Any]
+FEATURE_KEYS = ("x", "X", "data", "features")
+LABEL_KEYS = ("y", "Y", "target", "labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows come from: the data set's name, the source as the user wrote it, the target column asked for."""
+
+    name: str
+    where: str
+    target: str | None = None
+
+    def error(self, what: str, hint: str = "") -> DataError:
+        """A `DataError` about this source."""
+        return DataError(what, where=self.where, hint=hint)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """Raw rows: `x` a table `(n, columns)` or an array of more than two dimensions, `y` `(n,)` labels of any type.
+
+    names: names of the classes 0, 1, ... when the source gives them; given_test: how many of
+    the last rows are a test set that came with the source; notes: lines for the user.
+    """
+
+    name: str
+    x: pd.DataFrame | Array
+    y: pd.Series[Any]
+    names: tuple[str, ...] = ()
+    given_test: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """A hash of features and labels, the same for the same values on every machine."""
+        sha = hashlib.sha256()
+        if isinstance(self.x, pd.DataFrame):
+            for column in self.x.columns:
+                sha.update(str(column).encode() + _hash(self.x[column]))
+        else:
+            sha.update(f"{self.x.shape} {self.x.dtype}".encode() + np.ascontiguousarray(self.x).tobytes())
+        sha.update(_hash(self.y))
+        return sha.hexdigest()[:16]
+
+    def without(self, drop: Sequence[str], where: str) -> Raw:
+        """The same rows without the columns in `drop`; raises `DataError` for one that is not there."""
+        if not drop:
+            return self
+        if not isinstance(self.x, pd.DataFrame):
+            raise DataError("drop names columns, and this data has none", where=where)
+        columns = list(self.x.columns)
+        for name in drop:
+            if name not in columns:
+                raise DataError(f"no column {name!r} to drop", where=where, hint=_near(name, columns))
+        return replace(self, x=self.x.drop(columns=list(drop)))
+
+
+def _hash(column: pd.Series[Any]) -> bytes:
+    try:
+        values = pd.util.hash_pandas_object(column, index=False)
+    except TypeError:
+        values = pd.util.hash_pandas_object(column.astype(str), index=False)
+    return values.to_numpy().astype("<u8").tobytes()
+
+
+def _near(name: str, columns: Iterable[str]) -> str:
+    return did_you_mean(name, columns) or f"Columns: {listed(columns)}."
+
+
+def listed(names: Iterable[str], limit: int = 30) -> str:
+    """The names, separated by commas, the first `limit` of them."""
+    names = list(names)
+    more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
+    """Split a table into features and the target column; raises `DataError` when that is missing."""
+    table = _plain(table, origin)
+    columns, target = list(table.columns), origin.target
+    if target is None:
+        raise origin.error("a table needs a target column", f"Set target to one of: {listed(columns)}.")
+    if target not in columns:
+        raise origin.error(f"no column {target!r}; it has {listed(columns)}", did_you_mean(target, columns))
+    if len(columns) == 1:
+        raise origin.error(f"no columns beside the target {target!r}")
+    return Raw(origin.name, table.drop(columns=target), table[target])
+
+
+def _plain(table: pd.DataFrame, origin: Origin) -> pd.DataFrame:
+    """The table with string column names, a plain index, and object columns as what they hold."""
+    table = table.reset_index(drop=True).infer_objects()
+    table.columns = pd.Index([str(column) for column in table.columns])
+    twice = list(table.columns[table.columns.duplicated()])
+    if twice:
+        raise origin.error(f"two columns are called {twice[0]!r}")
+    return table
+
+
+def from_arrays(x: Any, y: Any, origin: Origin, features: Sequence[str] = (), names: Iterable[Any] = ()) -> Raw:
+    """Raw rows from features and labels of any array type; raises `DataError` for shapes that do not fit."""
+    if origin.target is not None:
+        raise origin.error(f"target = {origin.target!r} names a column of a table, and here the labels come apart")
+    rows, notes = _features(x, features, origin), list[str]()
+    labels = _labels(y, notes, origin)
+    if len(rows) != len(labels):
+        raise origin.error(f"x has {len(rows)} rows and y has {len(labels)}")
+    return Raw(origin.name, rows, labels, tuple(str(name) for name in names), notes=notes)
+
+
+def _features(x: Any, features: Sequence[str], origin: Origin) -> pd.DataFrame | Array:
+    if isinstance(x, (pd.DataFrame, pd.Series)):
+        return _plain(x if isinstance(x, pd.DataFrame) else x.to_frame(), origin)
+    if hasattr(x, "toarray"):
+        raise origin.error("x is a sparse matrix", "Return x.toarray() if it fits in memory.")
+    array = _array(x, "x", origin)
+    if array.ndim > 2:
+        if array.dtype.kind not in "buif":
+            raise origin.error(f"x of shape {array.shape} holds {array.dtype}, not numbers")
+        return array
+    array = array.reshape(len(array), -1) if array.size else array.reshape(len(array), max(array.shape[1:], default=1))
+    columns = list(features) if len(features) == array.shape[1] else [f"x{i}" for i in range(array.shape[1])]
+    return _plain(pd.DataFrame(array, columns=pd.Index(columns)), origin)
+
+
+def _array(values: Any, what: str, origin: Origin) -> Array:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise origin.error(f"{what} is no array: {error}") from error
+    if array.ndim == 0:
+        raise origin.error(f"{what} is no array but {type(values).__name__}")
+    return array
+
+
+def _labels(y: Any, notes: list[str], origin: Origin) -> pd.Series[Any]:
+    if isinstance(y, pd.Series):
+        return y.reset_index(drop=True).infer_objects()
+    array = _array(y, "y", origin)
+    if array.ndim > 2:
+        raise origin.error(f"y has shape {array.shape}, and one label a row is needed")
+    if array.ndim == 2 and array.shape[1] != 1:
+        return _from_onehot(array, notes, origin)
+    return pd.Series(array.reshape(-1)).infer_objects()
+
+
+def _from_onehot(array: Array, notes: list[str], origin: Origin) -> pd.Series[Any]:
+    plain = array.dtype.kind in "buif" and bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
+    if not plain:
+        raise origin.error(f"y has {array.shape[1]} outputs a row, and one is needed", "Pick one of them.")
+    notes.append(f"y: one-hot rows of {array.shape[1]} columns, read as class numbers.")
+    return pd.Series(array.argmax(axis=1))
+
+
+def joined(train: Raw, test: Raw, origin: Origin) -> Raw:
+    """Training rows followed by a given test set; raises `DataError` when their shapes differ."""
+    if isinstance(train.x, pd.DataFrame) and isinstance(test.x, pd.DataFrame):
+        if list(train.x.columns) != list(test.x.columns):
+            raise origin.error("training and test rows have different columns")
+        x: pd.DataFrame | Array = pd.concat([train.x, test.x], ignore_index=True)
+    elif train.x.shape[1:] != test.x.shape[1:]:
+        raise origin.error(f"training rows have shape {train.x.shape[1:]}, test rows {test.x.shape[1:]}")
+    else:
+        x = np.concatenate([train.x, test.x])
+    y = pd.concat([train.y, test.y], ignore_index=True)
+    return replace(train, x=x, y=y, given_test=len(test.y), notes=[*train.notes, "Test rows: the given test set."])
+
+
+def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
+    """Raw rows from named arrays: `x, y`, or `x_train, y_train, x_test, y_test`, or a scikit-learn Bunch.
+
+    A dictionary that has the target among its names is a table. Raises `DataError` for others.
+    """
+    if origin.target is not None and origin.target in arrays:
+        return from_table(_as_table(arrays, origin), origin)
+    train, test = _pair(arrays, "_train"), _pair(arrays, "_test")
+    if train and test:
+        return joined(from_arrays(*train, origin), from_arrays(*test, origin), origin)
+    pair = _pair(arrays, "")
+    if pair is None:
+        raise origin.error(f"no arrays x and y; it has {listed(arrays)}", "Or x_train, y_train, x_test, y_test.")
+    features, names = (arrays.get(key) for key in ("feature_names", "target_names"))
+    features = () if features is None else [str(feature) for feature in features]
+    return from_arrays(*pair, origin, features, () if names is None else names)
+
+
+def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(dict(arrays))
+    except ValueError as error:
+        raise origin.error(f"no table: {error}") from error
+
+
+def _pair(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any] | None:
+    x = next((arrays[key + suffix] for key in FEATURE_KEYS if key + suffix in arrays), None)
+    y = next((arrays[key + suffix] for key in LABEL_KEYS if key + suffix in arrays), None)
+    return None if x is None or y is None else (x, y)
+
+
+def from_object(value: Any, origin: Origin) -> Raw:
+    """Raw rows from what a user's function returned; raises `DataError` for anything else.
+
+    Taken are `(x, y)`, `((x_train, y_train), (x_test, y_test))`, a dictionary of arrays, a
+    scikit-learn Bunch, and a DataFrame with a target column.
+    """
+    match value:
+        case pd.DataFrame():
+            return from_table(value, origin)
+        case Mapping():
+            return from_mapping(value, origin)
+        case (tuple((_, _)) as train, tuple((_, _)) as test):
+            return joined(from_arrays(train[0], train[1], origin), from_arrays(test[0], test[1], origin), origin)
+        case (x, y):
+            return from_arrays(x, y, origin)
+    hint = "Return (x, y), a dictionary of arrays or a DataFrame."
+    raise origin.error(f"returned {type(value).__name__}, which is no data", hint)

@@ -1,0 +1,201 @@
+"""Where rows come from: scikit-learn's sets and generators, tables, NPZ files, functions of the user's."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+
+from lossreg import usercode
+from lossreg.data.raw import Origin, Raw, from_mapping, from_object, from_table
+from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
+
+BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+GENERATORS = (
+    "make_blobs", "make_circles", "make_classification", "make_friedman1", "make_friedman2", "make_friedman3",
+    "make_gaussian_quantiles", "make_hastie_10_2", "make_moons", "make_regression", "make_s_curve",
+    "make_sparse_uncorrelated", "make_swiss_roll",
+)  # fmt: skip
+REFUSED = {
+    "linnerud": "has three targets a row, and one is needed",
+    "make_multilabel_classification": "has several labels a row, and one is needed",
+}
+SEEDS = ("random_state", "seed")
+RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
+SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+PARQUET = (".parquet", ".pq")
+KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
+
+
+def read(source: str, *, target: str | None, drop: Sequence[str], base: Path, seed: int) -> Raw:
+    """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`."""
+    raw = _read(source, target, base, seed).without(drop, source)
+    if len(raw.y) == 0:
+        raise DataError("no rows", where=source)
+    return raw
+
+
+def _read(source: str, target: str | None, base: Path, seed: int) -> Raw:
+    if source.startswith("sklearn:"):
+        return _sklearn(source, target, seed)
+    if "://" in source:
+        raise DataError("is an address, and nothing is downloaded", where=source, hint="Save it to a file first.")
+    suffix = "".join(Path(source).suffixes[-2:]).lower()
+    for ending, reader in READERS.items():
+        if suffix.endswith(ending):
+            return reader(_existing(source, base), target, source)
+    if ":" in source:
+        return _function(source, target, base, seed)
+    raise DataError(_unknown(source, suffix), where=source, hint=KINDS)
+
+
+def _unknown(source: str, suffix: str) -> str:
+    return f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
+
+
+def _existing(source: str, base: Path) -> Path:
+    path = base / Path(source).expanduser()
+    if not path.is_file():
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [])
+        raise DataError(f"no such file: {path}", where=source, hint=near or "Relative paths start at the study file.")
+    return path
+
+
+def _stem(path: Path) -> str:
+    ending = max((e for e in READERS if path.name.lower().endswith(e)), key=len)
+    return path.name[: -len(ending)]
+
+
+def _read_text(path: Path, target: str | None, where: str) -> Raw:
+    separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
+    table, note = _delimited(path, separator, where), []
+    other = next((sep for sep in ";\t" if len(table.columns) == 1 and sep in str(table.columns[0])), "")
+    if other:
+        table, note = _delimited(path, other, where), [f"The columns are separated by {other!r}."]
+    raw = from_table(_without_index(table, note), Origin(_stem(path), where, target))
+    return replace(raw, notes=[*note, *raw.notes])
+
+
+def _delimited(path: Path, separator: str, where: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, sep=separator, low_memory=False)
+    except pd.errors.EmptyDataError:
+        raise DataError("no rows: the file is empty", where=where) from None
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"cannot be read: {_one_line(error)}", where=where) from error
+
+
+def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Without an unnamed first column of row numbers, which is a saved index."""
+    first = str(table.columns[0])
+    if not first.startswith("Unnamed:") or not np.array_equal(table[first], np.arange(len(table))):
+        return table
+    notes.append(f"{first}: row numbers, left out.")
+    return table.drop(columns=first)
+
+
+def _read_parquet(path: Path, target: str | None, where: str) -> Raw:
+    try:
+        table = pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise DataError(f"cannot be read: {_one_line(error)}", where=where) from error
+    return from_table(table, Origin(_stem(path), where, target))
+
+
+def _read_npz(path: Path, target: str | None, where: str) -> Raw:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        hint = "Save plain arrays of numbers or strings with numpy.savez."
+        raise DataError(f"cannot be read: {_one_line(error)}", where=where, hint=hint) from error
+    return from_mapping(arrays, Origin(_stem(path), where, target))
+
+
+READERS: dict[str, Callable[[Path, str | None, str], Raw]] = {
+    **dict.fromkeys(SEPARATORS, _read_text),
+    **dict.fromkeys(PARQUET, _read_parquet),
+    ".npz": _read_npz,
+}
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _sklearn(source: str, target: str | None, seed: int) -> Raw:
+    from sklearn import datasets
+
+    name, _, query = source.removeprefix("sklearn:").partition("?")
+    name = name.removeprefix("load_")
+    _check_known(name, source)
+    function = getattr(datasets, name if name in GENERATORS else f"load_{name}")
+    arguments, notes = _arguments(function, query, seed, source)
+    try:
+        value = function(**arguments)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name} refuses its arguments: {_one_line(error)}", where=source) from error
+    raw = from_object(value, Origin(name.removeprefix("make_"), source, target))
+    return replace(raw, notes=[*notes, *raw.notes])
+
+
+def _check_known(name: str, source: str) -> None:
+    known = (*BUNDLED, *GENERATORS)
+    if name in known:
+        return
+    if name in REFUSED:
+        raise DataError(REFUSED[name], where=source)
+    from sklearn import datasets
+
+    if hasattr(datasets, f"fetch_{name.removeprefix('fetch_')}"):
+        hint = "Fetch it once yourself and give a file, or a function of yours."
+        raise DataError("would be downloaded, and nothing is downloaded", where=source, hint=hint)
+    near = did_you_mean(name, known) or did_you_mean(f"make_{name}", known)
+    raise UnknownError(f"unknown data set; known: {', '.join(known)}", where=source, hint=near)
+
+
+def _arguments(function: Callable[..., Any], query: str, seed: int, where: str) -> tuple[dict[str, Any], list[str]]:
+    """Keyword arguments of `function` from `a=1&b=[2,3]`; a seed that was not given is the study's."""
+    takes = inspect.signature(function).parameters
+    given = dict(_parsed(part, where) for part in query.split("&") if part)
+    anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    for name in given:
+        if name in RESERVED or not (name in takes or anything):
+            has = [p for p in takes if p not in RESERVED]
+            hint = did_you_mean(name, has)
+            raise UnknownError(f"unknown argument {name}; known: {', '.join(has) or 'none'}", where=where, hint=hint)
+    seeds = [name for name in SEEDS if name in takes]
+    if not seeds or any(name in given for name in seeds):
+        return given, []
+    return {**given, seeds[0]: seed}, [f"{seeds[0]} = {seed} (the study's seed)."]
+
+
+def _parsed(part: str, where: str) -> tuple[str, Any]:
+    """`n_samples=1000` as a name and a Python literal; what is no literal stays text."""
+    name, equals, text = part.partition("=")
+    if not equals:
+        raise InputError(f"{part!r} is not name=value", where=where)
+    try:
+        return name, ast.literal_eval(unquote(text))
+    except (ValueError, SyntaxError):
+        return name, unquote(text)
+
+
+def _function(source: str, target: str | None, base: Path, seed: int) -> Raw:
+    reference, _, query = source.partition("?")
+    function = usercode.locate(reference, base)
+    if not callable(function):
+        raise InputError(f"is no function but {type(function).__name__}", where=source)
+    arguments, notes = _arguments(function, query, seed, source)
+    folder = (base / reference.rpartition(":")[0]).parent if ".py:" in reference else base
+    value = usercode.call(function, source, folder, **arguments)
+    raw = from_object(value, Origin(reference.rpartition(":")[2], source, target))
+    return replace(raw, notes=[*notes, *raw.notes])
