@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Key = tuple[str, tuple[tuple[str, Any], ...]]
 
 
-def _is_static(param: Any, value: Any) -> bool:
+def is_static(param: Any, value: Any) -> bool:
+    """Whether the graph of a loss depends on this value of its parameter."""
     if isinstance(param, PerClass):
         return False
     return value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static)
@@ -25,13 +26,13 @@ def _is_static(param: Any, value: Any) -> bool:
 
 def static_arguments(spec: LossSpec, params: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
     """The arguments on which the graph itself depends: choices, static whole numbers, absent values."""
-    static = {param.name: params[param.name] for param in spec.params if _is_static(param, params[param.name])}
+    static = {param.name: params[param.name] for param in spec.params if is_static(param, params[param.name])}
     return static | ({"n_classes": n_classes} if "n_classes" in spec.needs else {})
 
 
 def loss_arguments(spec: LossSpec, params: Mapping[str, Any], constants: Constants) -> dict[str, np.ndarray]:
     """The other arguments, float32: `()` numbers, `(k,)` vectors (ones where absent) and constants."""
-    values = {param.name: params[param.name] for param in spec.params if not _is_static(param, params[param.name])}
+    values = {param.name: params[param.name] for param in spec.params if not is_static(param, params[param.name])}
     for param in spec.params:
         if isinstance(param, PerClass) and values[param.name] is None:
             values[param.name] = np.ones(constants.n_classes)

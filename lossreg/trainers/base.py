@@ -101,6 +101,10 @@ class Trainer(Protocol):
         """Free a slot."""
         ...
 
+    def shutdown(self) -> None:
+        """End threads and the like; nothing is called afterwards."""
+        ...
+
 
 @lru_cache(maxsize=512)
 def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:

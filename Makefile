@@ -1,0 +1,50 @@
+# Two commands do all the set-up: `make tune` runs the quickstart study, `make test` the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STUDY ?= studies/quickstart.toml
+DONE := $(VENV)/.installed
+DONE_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help tune ui test test-all lint bench system clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(DONE): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(DONE_DEV): $(DONE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,test]"
+	@touch $@
+
+tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml)
+	$(BIN)/lossreg tune $(STUDY)
+
+ui: $(DONE) ## the MLflow UI on that study's store
+	$(BIN)/lossreg ui $(STUDY)
+
+test: $(DONE_DEV) ## the tests
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(DONE_DEV) system ## all tests, the long ones too
+	$(BIN)/python -m pytest
+
+lint: $(DONE_DEV) ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DONE_DEV) ## lossreg against its peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python studies/benchmarks/peers.py
+
+system: ## Debian's Chromium, for the tests that look at the MLflow UI
+	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,43 @@
+"""What Optuna's storage holds of a study, as records: the truth from which everything else can be rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg.records import StudyResult, TrialRecord, finite
+from lossreg.store import ATTRIBUTE
+
+_IN_OPTUNA = ("number", "params", "score")
+_STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")
+
+
+def to_attribute(record: TrialRecord) -> dict[str, Any]:
+    """What Optuna itself does not keep of a trial, as JSON values."""
+    kept: dict[str, Any] = finite({k: v for k, v in asdict(record).items() if k not in _IN_OPTUNA})
+    return kept
+
+
+def from_trial(trial: FrozenTrial) -> TrialRecord | None:
+    """The record of an ended trial; None while it runs, and for one that was cut off."""
+    kept = trial.user_attrs.get(ATTRIBUTE)
+    if kept is None or not trial.state.is_finished():
+        return None
+    known = {field.name for field in fields(TrialRecord)}
+    params = {name: value for name, value in trial.params.items() if name != "loss"}
+    score = trial.value if kept["state"] == "complete" and trial.state == TrialState.COMPLETE else None
+    return TrialRecord(number=trial.number, params=params, score=score, **{k: v for k, v in kept.items() if k in known})
+
+
+def result(study: optuna.Study, folder: Path) -> StudyResult:
+    """The study as far as its storage tells it."""
+    kept = study.user_attrs.get(ATTRIBUTE, {})
+    records = [record for trial in study.get_trials(deepcopy=False) if (record := from_trial(trial))]
+    return StudyResult(
+        study=study.study_name, trials=records, notes=list(kept.get("notes", [])), folder=str(folder),
+        **{name: kept[name] for name in _STUDY_FIELDS if name in kept},
+    )  # fmt: skip

@@ -1,0 +1,226 @@
+"""The search loop: ask, train, report, tell, with slots refilled at every epoch's end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import TrialState
+
+from lossreg.errors import LossregError
+from lossreg.history import to_attribute
+from lossreg.metrics import Metric
+from lossreg.proposal import Proposer
+from lossreg.records import CURVES, TrialRecord, finite
+from lossreg.sampler import counts_as_trial, enqueue_due
+from lossreg.store import ATTRIBUTE
+from lossreg.trainers.base import EpochReport, Plan, Weights
+from lossreg.trainers.pool import Pool
+
+
+class Listener(Protocol):
+    """Who is told how the search goes."""
+
+    def trial(self, record: TrialRecord, weights: Weights | None) -> None:
+        """A trial ended; weights come with it when it is the best so far."""
+        ...
+
+    def epoch(self, active: int) -> None:
+        """All active plans were trained for one more epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long to search and what counts: see the study's `search` section.
+
+    deadline is a `time.monotonic` after which no trial is started.
+    """
+
+    trials: int
+    metric: Metric
+    baseline: str
+    score_epoch: str = "last"
+    prune: bool = False
+    deadline: float = math.inf
+    provenance: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Active:
+    """A trial in a slot."""
+
+    trial: optuna.Trial
+    plan: Plan
+    trainer: str
+    refusal: str
+    started: float = field(default_factory=time.time)
+    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
+    best_weights: Weights | None = None
+
+    def add(self, report: EpochReport) -> None:
+        """Append an epoch to the curves."""
+        for name in CURVES:
+            self.curves[name].append(getattr(report, name))
+
+
+class Loop:
+    """Runs a study's trials to the end of its budget."""
+
+    def __init__(self, study: optuna.Study, proposer: Proposer, pool: Pool, rules: Rules, listener: Listener) -> None:
+        self.study, self.proposer, self.pool, self.rules, self.listener = study, proposer, pool, rules, listener
+        self.sign = 1.0 if rules.metric.direction == "maximize" else -1.0
+        self.active: dict[int, Active] = {}
+        self.waiting: deque[tuple[optuna.Trial, Plan]] = deque()
+        self.seconds = {"training": 0.0, "search": 0.0}
+        trials = study.get_trials(deepcopy=False)
+        self.started = sum(counts_as_trial(trial) for trial in trials)
+        self.best = max((self.sign * t.value for t in trials if _is_scored(t) and t.value is not None), default=-math.inf)
+
+    def run(self) -> None:
+        """Ask, train and tell until the budget is spent and every slot is empty."""
+        while True:
+            self._timed("search", self._fill)
+            if not self.active:
+                return
+            reports = self._timed("training", self._advance)
+            self._timed("search", lambda: self._take(reports))
+            self.listener.epoch(len(self.active))
+
+    def _timed(self, what: str, work: Callable[[], Any]) -> Any:
+        begin = time.perf_counter()
+        result = work()
+        self.seconds[what] += time.perf_counter() - begin
+        return result
+
+    def _fill(self) -> None:
+        """Put waiting plans, then newly asked ones, into free slots, lowest first."""
+        self.waiting = deque(pair for pair in self.waiting if not self._place(*pair))
+        while not self.waiting and self.pool.idle and self._may_ask():
+            enqueue_due(self.study, self.rules.baseline, self.rules.trials - self.started)
+            trial = self.study.ask()
+            self.started += 1
+            plan = self.proposer.suggest(trial)
+            if not self._place(trial, plan):
+                self.waiting.append((trial, plan))
+
+    def _may_ask(self) -> bool:
+        return self.started < self.rules.trials and time.monotonic() < self.rules.deadline
+
+    def _place(self, trial: optuna.Trial, plan: Plan) -> bool:
+        slot = self.pool.free(plan.label)
+        if slot is None:
+            return False
+        trainer, refusal = self.pool.trainer(plan.label)
+        self.pool.open(slot, plan)
+        self.active[slot] = Active(trial, plan, trainer.name, refusal)
+        return True
+
+    def _advance(self) -> dict[int, EpochReport]:
+        try:
+            return self.pool.advance()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+            for active in self.active.values():
+                self._tell(active, "failed", None, reason, 0)
+            raise LossregError(f"training failed: {reason}") from error
+
+    def _take(self, reports: Mapping[int, EpochReport]) -> None:
+        for slot, report in reports.items():
+            active = self.active[slot]
+            active.add(report)
+            self._snapshot(slot, active, report)
+            if state := self._state(active, report):
+                self._end(slot, active, state)
+
+    def _snapshot(self, slot: int, active: Active, report: EpochReport) -> None:
+        """Keep the weights of an epoch that may turn out the best of the study."""
+        last = report.epoch == active.plan.epochs
+        if report.diverged or not (last or self.rules.score_epoch == "best"):
+            return
+        _, epoch = self._score(active)
+        score = self.sign * report.val_score
+        if epoch == report.epoch and score > self.best:
+            active.best_weights = self.pool.weights(slot)
+
+    def _state(self, active: Active, report: EpochReport) -> str:
+        """How the trial ended, empty while it goes on."""
+        if report.diverged:
+            return "diverged"
+        if report.epoch >= active.plan.epochs:
+            return "complete"
+        return "pruned" if self.rules.prune and self._should_prune(active, report) else ""
+
+    def _should_prune(self, active: Active, report: EpochReport) -> bool:
+        active.trial.report(report.val_score, report.epoch)
+        return report.epoch > active.plan.epochs / 3 and active.trial.should_prune()
+
+    def _end(self, slot: int, active: Active, state: str) -> None:
+        score, epoch = self._score(active) if state == "complete" else (None, len(active.curves["val_score"]))
+        self.pool.close(slot)
+        del self.active[slot]
+        self._tell(active, state, score, active.refusal, epoch)
+
+    def _score(self, active: Active) -> tuple[float, int]:
+        """Score of the trial so far and its epoch: the last one's, or the best one's."""
+        curve = active.curves["val_score"]
+        if self.rules.score_epoch == "last":
+            return curve[-1], len(curve)
+        at = max(range(len(curve)), key=lambda i: self.sign * curve[i])
+        return curve[at], at + 1
+
+    def _tell(self, active: Active, state: str, score: float | None, reason: str, epoch: int) -> None:
+        if state == "diverged":
+            reason = "; ".join(filter(None, ("training went non-finite", reason)))
+        record = self._record(active, state, score, reason, epoch)
+        active.trial.set_user_attr(ATTRIBUTE, to_attribute(record))
+        if state == "failed":
+            self.study.tell(active.trial, state=TrialState.FAIL)
+        elif state == "pruned":
+            self.study.tell(active.trial, state=TrialState.PRUNED)
+        else:
+            self.study.tell(active.trial, self._worst() if state == "diverged" else score)
+        self.listener.trial(record, self._if_best(active, record))
+
+    def _if_best(self, active: Active, record: TrialRecord) -> Weights | None:
+        if record.state != "complete" or record.score is None or self.sign * record.score <= self.best:
+            return None
+        self.best = self.sign * record.score
+        return active.best_weights
+
+    def _worst(self) -> float:
+        """What a diverged trial is told, so that the sampler learns: NaN would be ignored."""
+        worst = self.rules.metric.worst
+        return worst if worst is not None else -self.sign * math.inf
+
+    def _record(self, active: Active, state: str, score: float | None, reason: str, epoch: int) -> TrialRecord:
+        plan, ended = active.plan, time.time()
+        distribution, version = self.rules.provenance.get(plan.label, ("", ""))
+        return TrialRecord(
+            number=active.trial.number,
+            state=state,
+            label=plan.label,
+            loss=self.proposer.candidates[plan.label].spec.name,
+            params={name: value for name, value in active.trial.params.items() if name != "loss"},
+            settings=dict(plan.params),
+            learning_rate=plan.learning_rate,
+            score=score,
+            epoch=epoch,
+            curves={name: finite(curve) for name, curve in active.curves.items()},
+            seconds=ended - active.started,
+            trainer=active.trainer,
+            reason=reason,
+            distribution=distribution,
+            version=version,
+            started=active.started,
+            ended=ended,
+        )
+
+
+def _is_scored(trial: Any) -> bool:
+    return trial.state == TrialState.COMPLETE and trial.user_attrs.get(ATTRIBUTE, {}).get("state") == "complete"

@@ -1,0 +1,153 @@
+"""From an Optuna trial to the training that it asks for."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+
+from lossreg.params import Int, Param, PerClass
+from lossreg.space import ByCount, Fixed, Options, PerClassRange, Range, Space
+from lossreg.study import Candidate
+from lossreg.targets import Constants
+from lossreg.trainers.arguments import is_static
+from lossreg.trainers.base import Plan
+
+RATE = "learning_rate"
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Suggests a loss, its parameters and a learning rate, under the names that users see.
+
+    slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`).
+    """
+
+    candidates: Mapping[str, Candidate]
+    rate: Space
+    constants: Constants
+    slugs: tuple[str, ...]
+    epochs: int
+    seed: int
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in study order."""
+        return list(self.candidates)
+
+    def suggest(self, trial: optuna.Trial) -> Plan:
+        """The plan of a trial; only the chosen loss's parameters are suggested."""
+        label = trial.suggest_categorical("loss", self.labels)
+        spec = self.candidates[label].spec
+        params = {name: self._suggest(trial, label, name) for name in self.candidates[label].space}
+        rate = _number(trial, RATE, self.rate)
+        return Plan(label, spec.bind(params, self.constants.n_classes or None), rate, self.epochs, self.seed)
+
+    def published(self, label: str) -> tuple[dict[str, Any], list[str]]:
+        """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
+
+        The learning rate is the middle of its range.
+        """
+        candidate, notes = self.candidates[label], []
+        values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
+        for name, space in candidate.space.items():
+            default, clipped = _clip(candidate.spec.param(name), space)
+            values |= {f"{label}.{name}{suffix}": value for suffix, value in self._spread(space, default)}
+            if clipped:
+                notes.append(f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first")
+        return values, notes
+
+    def variants(self) -> Iterator[Plan]:
+        """A plan for every combination of static parameters, with all else in the middle."""
+        for label, candidate in self.candidates.items():
+            spec, k = candidate.spec, self.constants.n_classes or None
+            options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
+            for values in itertools.product(*options):
+                params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
+                yield Plan(label, params, middle(self.rate), self.epochs, self.seed)
+
+    def _suggest(self, trial: optuna.Trial, label: str, parameter: str) -> Any:
+        space, name = self.candidates[label].space[parameter], f"{label}.{parameter}"
+        if isinstance(space, PerClassRange):
+            free = {k: trial.suggest_float(f"{name}.{slug}", space.low, space.high, log=space.log)
+                    for k, slug in self._free_classes()}  # fmt: skip
+            return self._weights(np.array([free.get(k, 1.0) for k in range(len(self.slugs))]))
+        if isinstance(space, ByCount):
+            tau = trial.suggest_float(f"{name}.tau", space.low, space.high)
+            return self._weights(np.maximum(self.constants.class_counts, 1.0) ** -tau)
+        return _value(trial, name, space)
+
+    def _free_classes(self) -> list[tuple[int, str]]:
+        """All classes but the most frequent, whose weight is 1: k weights have k - 1 degrees of freedom."""
+        fixed = int(np.argmax(self.constants.class_counts))
+        return [(k, slug) for k, slug in enumerate(self.slugs) if k != fixed]
+
+    def _weights(self, weights: np.ndarray) -> tuple[float, ...]:
+        """Weights of mean 1 over the training rows, so that they are ratios and no hidden learning rate."""
+        return tuple((weights / np.dot(self.constants.class_priors, weights)).tolist())
+
+    def _spread(self, space: Space, default: Any) -> list[tuple[str, Any]]:
+        if isinstance(space, Fixed):
+            return []
+        if isinstance(space, PerClassRange):
+            return [(f".{slug}", default) for _, slug in self._free_classes()]
+        return [(".tau" if isinstance(space, ByCount) else "", default)]
+
+
+def _value(trial: optuna.Trial, name: str, space: Space) -> Any:
+    if isinstance(space, Options):
+        return trial.suggest_categorical(name, list(space.choices))
+    if isinstance(space, Range) and space.integer:
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
+    return _number(trial, name, space)
+
+
+def _number(trial: optuna.Trial, name: str, space: Space) -> Any:
+    if isinstance(space, Fixed):
+        return space.value
+    if isinstance(space, Options):
+        return trial.suggest_categorical(name, list(space.choices))
+    assert isinstance(space, Range)
+    return trial.suggest_float(name, space.low, space.high, log=space.log)
+
+
+def middle(space: Space) -> Any:
+    """The middle of a range, geometric on a log scale; of choices, the one half-way."""
+    if isinstance(space, Fixed):
+        return space.value
+    if isinstance(space, Options):
+        return space.choices[(len(space.choices) - 1) // 2]
+    if isinstance(space, ByCount):
+        return (space.low + space.high) / 2
+    return math.sqrt(space.low * space.high) if space.log else (space.low + space.high) / 2
+
+
+def _clip(param: Param, space: Space) -> tuple[Any, tuple[float, ...]]:
+    """The default of a parameter inside the space, and, where it was moved, what was published."""
+    default = param.default
+    if isinstance(space, Options):
+        return (default if default in space.choices else middle(space)), ()
+    if isinstance(param, PerClass):
+        default = param.default_tau if isinstance(space, ByCount) else 1.0
+    if isinstance(space, Fixed) or default is None:
+        return (middle(space) if default is None else default), ()
+    assert not isinstance(default, tuple)
+    inside = min(max(default, space.low), space.high)
+    return inside, (() if inside == default else (float(default),))
+
+
+def _static_options(param: Param, space: Space, n_classes: int | None) -> list[Any]:
+    """Every value on which the graph depends; where it depends on none, one value."""
+    if isinstance(param, PerClass):
+        return [space.value if isinstance(space, Fixed) else None]
+    if isinstance(space, Options) and any(is_static(param, choice) for choice in space.choices):
+        return list(space.choices)
+    if isinstance(param, Int):
+        whole = isinstance(space, Range) and param.static
+        return list(range(int(space.low), int(space.high) + 1)) if whole else [round(middle(space))]
+    return [middle(space)]

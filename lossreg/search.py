@@ -1,0 +1,380 @@
+"""`tune`, `plan` and `results`: a study launched or resumed, shown beforehand, looked at afterwards."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import optuna
+
+from lossreg import history
+from lossreg import study as studies
+from lossreg.errors import InputError, LossregError
+from lossreg.records import StudyResult, TrialRecord
+from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
+from lossreg.store import ATTRIBUTE, Store
+from lossreg.study import StudySpec
+
+if TYPE_CHECKING:
+    from lossreg.loop import Loop
+    from lossreg.preflight import Prepared
+    from lossreg.trainers.base import Trainer, Weights
+    from lossreg.trainers.pool import Pool
+
+StudyLike = StudySpec | str | Path | Mapping[str, Any]
+LANES_PER_CORE = 16
+ROUNDS = 4
+
+
+class Progress(Protocol):
+    """Who watches a study run."""
+
+    def message(self, text: str) -> None:
+        """Something to know."""
+
+    def warn(self, text: str) -> None:
+        """Something to worry about."""
+
+    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+        """Training starts: trials in all, those done before, losses, slots."""
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """A trial ended; result includes it."""
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """One more epoch of the active trials."""
+
+    def end(self, result: StudyResult) -> None:
+        """The study is done."""
+
+
+class Silent:
+    """Watches nothing."""
+
+    def message(self, text: str) -> None:
+        """Ignored."""
+
+    def warn(self, text: str) -> None:
+        """Ignored."""
+
+    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+        """Ignored."""
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """Ignored."""
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """Ignored."""
+
+    def end(self, result: StudyResult) -> None:
+        """Ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a study would do: `tune --dry-run`.
+
+    rows has, by loss, label, registered name, distribution and `{parameter: space}`; refused
+    maps a label to why it goes to `model.fit`.
+    """
+
+    study: str
+    task: str
+    metric: str
+    direction: str
+    data: dict[str, Any]
+    rows: list[tuple[str, str, str, dict[str, str]]]
+    baseline: str
+    learning_rate: str
+    trials: int
+    done: int
+    epochs: int
+    lanes: int
+    blocks: int
+    refused: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def results(study: StudyLike) -> StudyResult:
+    """A study as far as it has come; raises `InputError` if it was never run."""
+    spec = studies.of(study)
+    store = Store(spec.folder, spec.name)
+    return history.result(store.read(), spec.folder)
+
+
+def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
+    """What `tune` would do; nothing is written. Raises `InputError` as `tune` would."""
+    from lossreg import preflight, tracking
+
+    spec = studies.of(study, overrides)
+    if spec.tracking.enabled:
+        tracking.check(spec.tracking.uri)
+    store = Store(spec.folder, spec.name)
+    kept = store.read().user_attrs.get(ATTRIBUTE, {}) if store.exists else {}
+    prepared = preflight.prepare(spec, kept.get("losses", ()))
+    done = len(history.result(store.read(), spec.folder).trials) if store.exists else 0
+    lanes = kept.get("lanes") or _lanes(spec, prepared)
+    pool = _pool(prepared, lanes)
+    outline = Outline(
+        study=spec.name, task=prepared.problem.dataset.task, metric=prepared.metric.name,
+        direction=prepared.metric.direction, data=prepared.problem.dataset.summary(),
+        rows=[(label, c.spec.name, _origin(c), {name: space.describe() for name, space in c.space.items()})
+              for label, c in prepared.candidates.items()],
+        baseline=prepared.baseline, learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials,
+        done=done, epochs=spec.train.epochs, lanes=lanes, blocks=_blocks(pool), refused=_refused(prepared, pool),
+        notes=_notes(prepared),
+    )  # fmt: skip
+    pool.shutdown()
+    return outline
+
+
+def tune(
+    study: StudyLike,
+    overrides: Sequence[str] = (),
+    *,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    require_tracking: bool = False,
+    trainers: Sequence[Trainer] | None = None,
+) -> StudyResult:
+    """Run a study, or finish one that was begun.
+
+    study is a file, a table of its sections or a `StudySpec`; `fresh` moves a former run aside;
+    `require_tracking` makes a tracking server that does not answer an error; `trainers` stand
+    in for the population and `model.fit`. Raises `InputError` for what is wrong with the
+    study, `LossregError` when every trial failed.
+    """
+    begin = time.perf_counter()
+    spec = studies.of(study, overrides)
+    store = Store(spec.folder, spec.name)
+    return Run(spec, store, progress or Silent(), begin).execute(fresh, require_tracking, trainers)
+
+
+class Run:
+    """One run of a study: the loop's listener, and keeper of what it leaves behind."""
+
+    def __init__(self, spec: StudySpec, store: Store, progress: Progress, begin: float) -> None:
+        self.spec, self.store, self.progress, self.begin = spec, store, progress, begin
+        self.deadline = time.monotonic() + 60 * spec.search.minutes if spec.search.minutes else math.inf
+        self.epochs = 0
+
+    def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
+        """Prepare everything, then open the store, train, and finish."""
+        from lossreg import preflight, tracking
+
+        if self.spec.tracking.enabled:
+            tracking.check(self.spec.tracking.uri)
+        kept = self._kept(fresh)
+        self.progress.message(f"study {self.spec.name}: loading data and losses")
+        self.prepared = preflight.prepare(self.spec, kept.get("losses", ()))
+        pool = Pool(trainers) if trainers else _pool(self.prepared, kept.get("lanes") or _lanes(self.spec, self.prepared))
+        with self.store.lock():
+            self._begin_study(fresh, pool)
+            self.tracker = tracking.start(self.spec.tracking, self.result, self.progress.warn, require=require_tracking)
+            try:
+                self._train(pool)
+            finally:
+                pool.shutdown()
+                self._keep_seconds()
+                self.tracker.flush()
+            return self._finish()
+
+    def _kept(self, fresh: bool) -> dict[str, Any]:
+        """What the storage holds of the study; raises `InputError` when the study file has changed since."""
+        if fresh or not self.store.exists:
+            return {}
+        kept: dict[str, Any] = self.store.read().user_attrs.get(ATTRIBUTE, {})
+        changed = studies.changes(kept.get("fingerprint", {}), studies.fingerprint(self.spec)) if kept else []
+        if changed:
+            raise InputError(
+                "the study has been run with other settings: " + "; ".join(changed), where=self.spec.place(),
+                hint="Take the change back, give the study another name, or start over with --fresh.",
+            )  # fmt: skip
+        return kept
+
+    def _begin_study(self, fresh: bool, pool: Pool) -> None:
+        """Create or reopen the Optuna study, queue what is due, and say what is resumed."""
+        spec, prepared = self.spec, self.prepared
+        if fresh and (aside := self.store.archive()):
+            self.progress.message(f"the former run was moved to {aside}")
+        sampler = SeededSampler(spec.search.seed, spec.search.sampler)
+        self.study = self.store.open(prepared.metric.direction, sampler, _pruner(spec))
+        if ATTRIBUTE not in self.study.user_attrs:
+            self.study.set_user_attr(ATTRIBUTE, _attributes(prepared, pool))
+        self._check_provenance()
+        if again := requeue_interrupted(self.study):
+            self.progress.message(f"{again} interrupted trial{'s' * (again > 1)} will run again")
+        enqueue_start(self.study, {label: prepared.proposer.published(label)[0] for label in prepared.candidates}, prepared.trials)
+        self.result = history.result(self.study, self.store.folder)
+        for note in _notes(prepared) + [f"{label} goes to model.fit: {why}" for label, why in _refused(prepared, pool).items()]:
+            if note not in self.result.notes:
+                self.result.notes.append(note)
+                self.progress.message(note)
+
+    def _check_provenance(self) -> None:
+        before = self.study.user_attrs[ATTRIBUTE]["provenance"]
+        for label, now in self.prepared.provenance.items():
+            if label in before and tuple(before[label]) != now:
+                was = " ".join(before[label]) or "the study's own"
+                self.progress.warn(f"{label} came from {was} when the study began, and comes from {' '.join(now)} now")
+
+    def _train(self, pool: Pool) -> None:
+        from lossreg.loop import Loop, Rules
+
+        spec, prepared = self.spec, self.prepared
+        rules = Rules(
+            prepared.trials, prepared.metric, prepared.baseline, spec.search.score_epoch, spec.search.pruner != "none",
+            self.deadline, prepared.provenance,
+        )  # fmt: skip
+        self.loop = Loop(self.study, prepared.proposer, pool, rules, self)
+        done = len(self.result.trials)
+        self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots)
+        if done:
+            self.progress.message(f"resuming: {done} of {prepared.trials} trials are done")
+        self.loop.run()
+
+    def trial(self, record: TrialRecord, weights: Weights | None) -> None:
+        """A trial ended: keep, track and show it."""
+        if weights is not None:
+            self.store.save_best(record.number, weights)
+        self.result.trials.append(record)
+        self.tracker.trial(record)
+        self.progress.trial(record, self.result)
+
+    def epoch(self, active: int) -> None:
+        """One more epoch of all active trials."""
+        self.epochs += 1
+        self.progress.epoch(active, self.epochs)
+
+    def _keep_seconds(self) -> None:
+        """Add this run's times to those of earlier runs, in the result and the storage."""
+        loop: Loop | None = getattr(self, "loop", None)
+        own = {"total": time.perf_counter() - self.begin, "tracking": self.tracker.seconds, **(loop.seconds if loop else {})}
+        kept = self.study.user_attrs[ATTRIBUTE]
+        self.result.seconds = {name: kept["seconds"].get(name, 0.0) + value for name, value in own.items()}
+        self.result.trainer = _trainer_summary(self.result)
+        self.result.tracking = self.tracker.where() or kept["tracking"]
+        now = {name: getattr(self.result, name) for name in ("seconds", "trainer", "tracking", "notes")}
+        self.study.set_user_attr(ATTRIBUTE, {**kept, **now})
+
+    def _finish(self) -> StudyResult:
+        model = self._save_model() if self.result.best else None
+        self.tracker.finish(self.result, model if self.spec.tracking.model else None)
+        self.progress.end(self.result)
+        if self.result.trials and not self.result.best:
+            raise LossregError(f"no trial completed: {_why_none(self.result)}")
+        return self.result
+
+    def _save_model(self) -> Path | None:
+        """Write the best trial's model, from preprocessed rows to predictions, and its preprocessing."""
+        import joblib
+
+        from lossreg import models
+
+        kept, best = self.store.load_best(), self.result.best
+        if kept is None or best is None or kept[0] != best.number:
+            return None
+        problem = self.prepared.problem
+        data, spec = problem.dataset, problem.losses[best.label]
+        model = problem.builder.build(data.input_shape, problem.outputs(best.label), data.n_classes, 0)
+        for variable, value in zip(model.weights, kept[1], strict=True):
+            variable.assign(value)
+        path = self.store.folder / "best.keras"
+        models.inference(model, spec, data.constants, data.n_classes).save(path)
+        joblib.dump(data.preprocessor, self.store.folder / "preprocessor.joblib")
+        return path
+
+
+def _attributes(prepared: Prepared, pool: Pool) -> dict[str, Any]:
+    """What the storage holds of a study from the start."""
+    spec, data = prepared.spec, prepared.problem.dataset
+    return {
+        "id": uuid.uuid4().hex,
+        "metric": prepared.metric.name,
+        "direction": prepared.metric.direction,
+        "task": data.task,
+        "losses": {label: candidate.spec.name for label, candidate in prepared.candidates.items()},
+        "baseline": prepared.baseline,
+        "data": data.summary(),
+        "spec": spec.document(),
+        "fingerprint": studies.fingerprint(spec),
+        "provenance": {label: list(origin) for label, origin in prepared.provenance.items()},
+        "lanes": pool.slots,
+        "seconds": {},
+        "tracking": {},
+        "trainer": {},
+        "notes": [],
+    }
+
+
+def _notes(prepared: Prepared) -> list[str]:
+    clipped = [note for label in prepared.candidates for note in prepared.proposer.published(label)[1]]
+    capped = prepared.trials != prepared.spec.search.trials
+    once = [f"no parameter is searched, so each loss is trained once: {prepared.trials} trials"] if capped else []
+    return [*prepared.notes, *clipped, *once]
+
+
+def _lanes(spec: StudySpec, prepared: Prepared) -> int:
+    """As many slots as the study says, or enough for every core and for the sampler to learn a few times."""
+    from lossreg.trainers.population import cores
+
+    if isinstance(spec.search.lanes, int):
+        return min(spec.search.lanes, prepared.trials)
+    most = LANES_PER_CORE * cores()
+    return min(prepared.trials, most, max(LANES_PER_CORE, math.ceil(prepared.trials / ROUNDS)))
+
+
+def _pool(prepared: Prepared, lanes: int) -> Pool:
+    """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
+    from lossreg.trainers.fit import Fit
+    from lossreg.trainers.pool import Pool
+    from lossreg.trainers.population import Population
+
+    wanted, problem = prepared.spec.search.trainer, prepared.problem
+    if wanted == "fit":
+        return Pool([Fit(problem)])
+    population = Population(problem, lanes, variants=prepared.proposer.variants())
+    refused = {label: reason for label in prepared.candidates if (reason := population.refuses(label))}
+    if refused and wanted == "population":
+        label, reason = next(iter(refused.items()))
+        raise InputError(f"the population cannot train {label}: {reason}", where=prepared.spec.place("search.trainer"))
+    if len(refused) == len(prepared.candidates):
+        return Pool([Fit(problem)], reasons=refused)
+    return Pool([population, Fit(problem)] if refused else [population])
+
+
+def _refused(prepared: Prepared, pool: Pool) -> dict[str, str]:
+    """Why losses go to `model.fit`, by label."""
+    return {label: reason for label in prepared.candidates if (reason := pool.trainer(label)[1])}
+
+
+def _blocks(pool: Pool) -> int:
+    return sum(len(getattr(trainer, "blocks", ())) or 1 for trainer in pool.trainers)
+
+
+def _origin(candidate: studies.Candidate) -> str:
+    entry = candidate.entry
+    return " ".join(filter(None, (entry.distribution, entry.version))) or entry.plugin
+
+
+def _pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
+    if spec.search.pruner == "none":
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.MedianPruner(n_warmup_steps=math.ceil(spec.train.epochs / 3))
+
+
+def _trainer_summary(result: StudyResult) -> dict[str, Any]:
+    count = Counter(trial.trainer for trial in result.trials)
+    reasons = sorted({trial.reason for trial in result.trials if trial.trainer == "fit" and trial.reason})
+    return {"population": count["population"], "fit": count["fit"], "reasons": reasons}
+
+
+def _why_none(result: StudyResult) -> str:
+    reasons = Counter(f"{trial.state} ({trial.reason})" if trial.reason else trial.state for trial in result.trials)
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))

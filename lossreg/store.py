@@ -1,0 +1,110 @@
+"""The folder of a study: its Optuna journal, the lock that keeps other writers out, the best weights."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+
+from lossreg.errors import InputError
+from lossreg.trainers.base import Weights
+
+ATTRIBUTE = "lossreg"
+
+
+class _StudyLockHeld(BaseJournalFileLock):
+    """No lock of the journal's own: the study's lock is held, and outlives no killed process."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return None
+
+
+class Store:
+    """What a study keeps on disk, in `folder`."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.journal = folder / "journal.log"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the study has ever been run."""
+        return self.journal.exists() and self.journal.stat().st_size > 0
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from running the study; raises `InputError` when one does."""
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(f"study {self.name!r} is being run by another process", where=str(self.folder)) from None
+            yield
+
+    def archive(self) -> Path | None:
+        """Move a former run aside, for a fresh start; where it went."""
+        if not self.exists:
+            return None
+        aside = self.folder.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        self.folder.rename(aside)
+        return aside
+
+    def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:
+        """The Optuna study, created if need be; only while the lock is held."""
+        self._mend()
+        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld()))
+        return optuna.create_study(
+            study_name=self.name, storage=storage, sampler=sampler, pruner=pruner,
+            direction=direction, load_if_exists=True,
+        )  # fmt: skip
+
+    def read(self) -> optuna.Study:
+        """The Optuna study as it stands, for looking at; raises `InputError` when it was never run."""
+        if not self.exists:
+            raise InputError(
+                f"study {self.name!r} has not been run yet", where=str(self.folder), hint="Run `lossreg tune` first."
+            )
+        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld()))
+        return optuna.load_study(study_name=self.name, storage=storage)
+
+    def _mend(self) -> None:
+        """Drop a last line that a kill left unfinished."""
+        if not self.exists:
+            return
+        text = self.journal.read_bytes()
+        if not text.endswith(b"\n"):
+            with self.journal.open("r+b") as file:
+                file.truncate(text.rfind(b"\n") + 1)
+
+    def save_best(self, number: int, weights: Weights) -> None:
+        """Keep the weights of the best trial so far, all or nothing."""
+        part = self.folder / "best.part.npz"
+        arrays: dict[str, Any] = {f"w{i:04d}": weight for i, weight in enumerate(weights)}
+        with part.open("wb") as file:
+            np.savez(file, trial=np.array(number), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.folder / "best.npz")
+
+    def load_best(self) -> tuple[int, Weights] | None:
+        """Number and weights of the best trial, None when there are none."""
+        path = self.folder / "best.npz"
+        if not path.exists():
+            return None
+        with np.load(path) as kept:
+            return int(kept["trial"]), [kept[name] for name in sorted(kept.files) if name != "trial"]

@@ -1,0 +1,79 @@
+"""`Pool`: several trainers behind the one interface, each loss with the first that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lossreg.trainers.base import EpochReport, Plan, Trainer, Weights
+
+
+class Pool:
+    """The slots of all trainers, numbered through.
+
+    reasons say, by label, why a trainer that is not here refused a loss.
+    """
+
+    name = "pool"
+
+    def __init__(self, trainers: Sequence[Trainer], reasons: Mapping[str, str] | None = None) -> None:
+        self.trainers, self.reasons = list(trainers), reasons or {}
+        self._places = [(trainer, slot) for trainer in self.trainers for slot in range(trainer.slots)]
+        self._taken: set[int] = set()
+        self.slots = len(self._places)
+
+    def trainer(self, label: str) -> tuple[Trainer, str]:
+        """The trainer of a loss, and why the ones before it refused."""
+        reasons = [self.reasons[label]] if label in self.reasons else []
+        for trainer in self.trainers:
+            reason = trainer.refuses(label)
+            if not reason:
+                return trainer, "; ".join(reasons)
+            reasons.append(reason)
+        raise LookupError("; ".join(reasons))
+
+    def refuses(self, label: str) -> str:
+        """Why no trainer takes the loss; empty when one does."""
+        reasons = [trainer.refuses(label) for trainer in self.trainers]
+        return "; ".join(reasons) if all(reasons) else ""
+
+    def free(self, label: str) -> int | None:
+        """The lowest free slot of the loss's trainer, None when it is full."""
+        trainer, _ = self.trainer(label)
+        slots = (i for i, (own, _) in enumerate(self._places) if own is trainer and i not in self._taken)
+        return next(slots, None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether any slot is free that a loss could take."""
+        return len(self._taken) < self.slots
+
+    def open(self, slot: int, plan: Plan) -> None:
+        """Put a plan into a free slot."""
+        trainer, own = self._places[slot]
+        trainer.open(own, plan)
+        self._taken.add(slot)
+
+    def advance(self) -> dict[int, EpochReport]:
+        """Train every open slot for one epoch."""
+        reports: dict[int, EpochReport] = {}
+        for trainer in self.trainers:
+            first = next(i for i, (own, _) in enumerate(self._places) if own is trainer)
+            if any(self._places[slot][0] is trainer for slot in self._taken):
+                reports |= {first + own: report for own, report in trainer.advance().items()}
+        return reports
+
+    def weights(self, slot: int) -> Weights:
+        """The weights of an open slot."""
+        trainer, own = self._places[slot]
+        return trainer.weights(own)
+
+    def close(self, slot: int) -> None:
+        """Free a slot."""
+        trainer, own = self._places[slot]
+        trainer.close(own)
+        self._taken.discard(slot)
+
+    def shutdown(self) -> None:
+        """End what the trainers hold."""
+        for trainer in self.trainers:
+            trainer.shutdown()
