@@ -1,0 +1,253 @@
+"""What a study found, in words and tables: Markdown for MLflow, rich tables for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lossreg.records import Standing, StudyResult, TrialRecord, finite
+
+OPTIMISM = (
+    "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
+    "the test rows have not been touched."
+)
+
+
+def number(value: Any) -> str:
+    """A value for people: floats to five significant digits, `-` for what is absent or not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "-" if value is None else str(value)
+    return "-" if finite(float(value)) is None else f"{value:.5g}"
+
+
+def literal(value: Any) -> str:
+    """A value as Python source, floats to six significant digits."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(literal, value))}]"
+    return f"{float(f'{value:.6g}')!r}" if isinstance(value, float) else repr(value)
+
+
+def recipe(trial: TrialRecord) -> str:
+    """`lossreg.get("focal", gamma=2.0)`: the loss of a trial, ready to paste.
+
+    A function of the user's own, which the registry does not know, is called by its name.
+    """
+    settings = [f"{name}={literal(value)}" for name, value in trial.settings.items() if value is not None]
+    if not trial.distribution:
+        return f"{trial.loss}({', '.join(['y_true', 'y_pred', *settings])})"
+    return f"lossreg.get({', '.join([_quoted(trial.loss), *settings])})"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def setting(trial: TrialRecord) -> str:
+    """`gamma=2.1, learning_rate=0.003`: what distinguishes a trial, for a table cell."""
+    values = {name: value for name, value in trial.settings.items() if value is not None}
+    return ", ".join(
+        f"{name}={_short(value)}" for name, value in {**values, "learning_rate": trial.learning_rate}.items()
+    )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(f'{item:.3g}' if isinstance(item, float) else str(item) for item in value)}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def gain(result: StudyResult, row: Standing) -> str:
+    """How much better than the baseline's best a label's best is: `+0.0123`, positive when better."""
+    baseline = next((other.best for other in result.leaderboard() if other.is_baseline), None)
+    if row.best is None or row.best.score is None or baseline is None or baseline.score is None or row.is_baseline:
+        return "baseline" if row.is_baseline else "-"
+    difference = row.best.score - baseline.score
+    return f"{difference if result.direction == 'maximize' else -difference:+.4f}"
+
+
+def counts(result: StudyResult) -> str:
+    """`62 trials: 60 complete, 2 diverged`."""
+    parts = [f"{count} {state}" for state, count in result.counts.items() if count]
+    return f"{len(result.trials)} trials: {', '.join(parts)}" if parts else "no trials"
+
+
+def took(result: StudyResult) -> str:
+    """`12.5 s: training 8.0, search 1.5, tracking 0.5`."""
+    parts = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items() if name != "total")
+    total = result.seconds.get("total")
+    return f"{total:.1f} s{f': {parts}' if parts else ''}" if total is not None else parts
+
+
+def arrow(direction: str) -> str:
+    """`higher is better` or `lower is better`."""
+    return "higher is better" if direction == "maximize" else "lower is better"
+
+
+def failures(result: StudyResult, most: int = 3) -> list[str]:
+    """The commonest reasons of failed and diverged trials, `focal: loss is not finite (3 trials)`."""
+    seen: dict[str, int] = {}
+    for trial in result.trials:
+        if trial.state in ("failed", "diverged"):
+            reason = f"{trial.label} {trial.state}: {trial.reason or 'no reason given'}"
+            seen[reason] = seen.get(reason, 0) + 1
+    common = sorted(seen.items(), key=lambda item: -item[1])
+    return [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
+
+
+# ------------------------------------------------------------------------------- Markdown
+
+
+def markdown(result: StudyResult, limit: int = 60_000) -> str:
+    """The study as a Markdown page of at most `limit` characters; what does not fit is left out."""
+    parts = [
+        f"# {result.study}",
+        _headline(result),
+        _leaderboard_markdown(result),
+        OPTIMISM,
+        _settings_markdown(result),
+        _facts(result),
+        _bullets("Notes", [*result.notes, *failures(result)]),
+    ]
+    return _fitted([part for part in parts if part], limit)
+
+
+def _fitted(parts: Sequence[str], limit: int) -> str:
+    left_out = "(shortened: the artifact report.md has the rest)"
+    room, kept = limit - len(left_out) - 3, []
+    for part in parts:
+        if len(part) + 2 <= room:
+            kept.append(part)
+            room -= len(part) + 2
+    if len(kept) < len(parts):
+        kept.append(left_out)
+    return "\n\n".join(kept) + "\n"
+
+
+def _headline(result: StudyResult) -> str:
+    if result.best is None:
+        return f"No trial has completed yet ({counts(result)})."
+    best = result.best
+    said = f"Best {result.metric}: **{number(best.score)}** with **{best.label}** (trial {best.number}):"
+    return f"{said}\n\n    {recipe(best)}"
+
+
+def _leaderboard_markdown(result: StudyResult) -> str:
+    head = ["", "loss", f"best {result.metric}", "against baseline", "best trial", "trials"]
+    lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in _standings(result)]
+    return "\n".join(lines)
+
+
+def _standings(result: StudyResult) -> list[list[str]]:
+    return [
+        [str(place), row.label, number(row.best.score if row.best else None), gain(result, row),
+         str(row.best.number) if row.best else "-", str(row.trials)]
+        for place, row in enumerate(result.leaderboard(), start=1)
+    ]  # fmt: skip
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _settings_markdown(result: StudyResult) -> str:
+    rows = [row.best for row in result.leaderboard() if row.best]
+    lines = [f"{recipe(trial)}  # {trial.label}, learning rate {number(trial.learning_rate)}" for trial in rows]
+    return "\n".join(["## Best setting of each loss", "", "```python", *lines, "```"]) if rows else ""
+
+
+def _facts(result: StudyResult) -> str:
+    data = result.data
+    pairs = {
+        "Task": result.task,
+        "Metric": f"{result.metric}, {arrow(result.direction)}, on validation rows",
+        "Trials": counts(result),
+        "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
+        "Classes": _listed(data.get("classes")),
+        "Digest": str(data.get("digest", "")),
+        "Seconds": took(result),
+        "Trainer": _trainer(result),
+    }
+    return "\n".join(["## Facts", "", *(f"- {name}: {value}" for name, value in pairs.items() if value)])
+
+
+def rows_of(data: Mapping[str, Any]) -> str:
+    """`364 train, 91 validation, 114 test rows`."""
+    rows = data.get("rows")
+    return f"{', '.join(f'{count} {part}' for part, count in rows.items())} rows" if isinstance(rows, Mapping) else ""
+
+
+def _features(data: Mapping[str, Any]) -> str:
+    features = data.get("features")
+    return f"{features if isinstance(features, int) else len(features)} features" if features else ""
+
+
+def _listed(values: Any, most: int = 12) -> str:
+    if isinstance(values, Mapping):
+        values = [f"{name} {count}" for name, count in values.items()]
+    if not values:
+        return ""
+    shown = ", ".join(map(str, values[:most]))
+    return f"{shown}, and {len(values) - most} more" if len(values) > most else shown
+
+
+def _trainer(result: StudyResult) -> str:
+    numbers = [f"{result.trainer[name]} by {name}" for name in ("population", "fit") if result.trainer.get(name)]
+    reasons = [str(reason) for reason in result.trainer.get("reasons") or []]
+    return "; ".join(filter(None, [", ".join(numbers), *reasons]))
+
+
+def _bullets(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines)]) if lines else ""
+
+
+# --------------------------------------------------------------------------------- tables
+
+
+def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
+    """One flat row a label, best first."""
+    return [
+        {
+            "rank": place,
+            "label": row.label,
+            "loss": row.loss,
+            "best_score": row.best.score if row.best else None,
+            "best_trial": row.best.number if row.best else None,
+            "trials": row.trials,
+            "baseline": row.is_baseline,
+            "learning_rate": row.best.learning_rate if row.best else None,
+            "setting": recipe(row.best) if row.best else None,
+        }
+        for place, row in enumerate(result.leaderboard(), start=1)
+    ]
+
+
+def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
+    """One flat row a trial, in order of number."""
+    return [
+        {
+            "trial": trial.number,
+            "label": trial.label,
+            "state": trial.state,
+            "score": trial.score,
+            "epoch": trial.epoch,
+            "learning_rate": trial.learning_rate,
+            "setting": recipe(trial),
+            "seconds": trial.seconds,
+            "trainer": trial.trainer,
+            "reason": trial.reason,
+        }
+        for trial in sorted(result.trials, key=lambda trial: trial.number)
+    ]
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Flat rows with the same keys as CSV with a header; empty cells for what is absent or not finite."""
+    rows = [finite(row) for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

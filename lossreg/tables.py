@@ -1,0 +1,210 @@
+"""Tables and pages for the terminal, as rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lossreg import links, report
+from lossreg.params import Choice, Float, Int, Param, PerClass
+from lossreg.targets import TARGETS
+
+if TYPE_CHECKING:
+    from lossreg.records import StudyResult
+    from lossreg.registry import Entry, PluginReport
+    from lossreg.spec import LossSpec
+
+BEST = "bold green"
+DIM = "dim"
+
+
+def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> Table:
+    """A plain table; `columns` maps each heading to `left` or `right`, cells are not markup."""
+    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for heading, side in columns.items():
+        made.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made
+
+
+def leaderboard(result: StudyResult) -> Table:
+    """The labels of a study, best first, with the setting of the best trial of each."""
+    made = table(
+        f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}",
+        {"": "right", "loss": "left", result.metric: "right", "gain": "right", "trial": "right", "of": "right",
+         "best setting": "left"},
+        (),
+    )  # fmt: skip
+    for place, row in enumerate(result.leaderboard(), start=1):
+        best = row.best
+        cells = [str(place), row.label, report.number(best.score if best else None), report.gain(result, row),
+                 str(best.number) if best else "-", str(row.trials),
+                 report.setting(best) if best else "no trial completed"]  # fmt: skip
+        made.add_row(*map(escape, cells), style=BEST if place == 1 and best else None)
+    return made
+
+
+def losses(entries: Sequence[Entry]) -> Table:
+    """The registered losses."""
+    rows = [(e.spec.name, ", ".join(e.spec.tasks), _params(e.spec), _origin(e.plugin, e.version)) for e in entries]
+    return table("", {"loss": "left", "tasks": "left", "parameters": "left", "plugin": "left"}, rows)
+
+
+def _params(spec: LossSpec) -> str:
+    return ", ".join(param.name for param in spec.params) or "-"
+
+
+def _origin(name: str, version: str) -> str:
+    return " ".join(filter(None, (name, version)))
+
+
+def plugins(reports: Sequence[PluginReport]) -> Table:
+    """Every entry point, with its losses or why it failed."""
+    made = table("", {"plugin": "left", "distribution": "left", "losses": "left"}, ())
+    for one in reports:
+        found = Text(f"refused: {one.error}", style="red") if one.error else Text(", ".join(one.losses))
+        made.add_row(escape(one.name), escape(_origin(one.distribution, one.version)), found)
+    return made
+
+
+def metrics(found: Sequence[Any]) -> Table:
+    """The metrics that a study can optimise."""
+    rows = [(m.name, m.direction, ", ".join(m.tasks), m.response, m.summary) for m in found]
+    columns = {"metric": "left", "direction": "left", "tasks": "left", "needs": "left", "": "left"}
+    return table("", columns, rows)
+
+
+def page(entry: Entry) -> Group:
+    """Everything about one loss."""
+    spec = entry.spec
+    parts: list[RenderableType] = [Text(spec.name, style="bold"), Text(spec.summary), Text()]
+    if spec.formula:
+        parts += [Padding(Text(spec.formula, style="cyan"), (0, 0, 1, 4))]
+    parts += [_facts(entry), Text()]
+    if spec.params:
+        parts += [_param_table(spec.params)]
+    parts += [Text("Example", style="bold"), *(Padding(Text(line), (0, 0, 0, 4)) for line in example(spec))]
+    return Group(*parts)
+
+
+def _facts(entry: Entry) -> Table:
+    spec = entry.spec
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=DIM, no_wrap=True)
+    grid.add_column()
+    for name, value in {
+        "aliases": ", ".join(spec.aliases),
+        "tasks": ", ".join(spec.tasks),
+        "target": _target(spec),
+        "outputs": spec.outputs,
+        "link": f"{links.get(spec.link).name} (raw score to prediction)",
+        "needs": ", ".join(spec.constants),
+        "properties": ", ".join(properties(spec)),
+        "searched by default for": ", ".join(spec.recommended),
+        "equal at its defaults to": spec.twin_of,
+        "reference": spec.reference,
+        "plugin": f"{entry.plugin} ({_origin(entry.distribution, entry.version) or 'not installed'})",
+    }.items():
+        if value:
+            grid.add_row(name, escape(value))
+    return grid
+
+
+def _target(spec: LossSpec) -> str:
+    return f"{spec.target}, in {spec.target_domain or TARGETS[spec.target].domain}"
+
+
+def properties(spec: LossSpec) -> list[str]:
+    """What the spec declares, in words."""
+    said = {
+        "probabilistic": spec.probabilistic,
+        "shift-invariant": spec.shift_invariant,
+        "symmetric": spec.symmetric,
+        "kinks": spec.kinks,
+        "stops gradients": spec.stop_gradient,
+        "truncated": spec.truncated,
+        "batch-level": spec.level == "batch",
+        f"minimum {spec.minimum}": spec.minimum is not None,
+        f"exact for scores in {spec.score_range}": spec.score_range is not None,
+        f"elicits {spec.elicits}": bool(spec.elicits),
+    }
+    return [name for name, holds in said.items() if holds]
+
+
+def _param_table(params: Sequence[Param]) -> Table:
+    columns = {"parameter": "left", "kind": "left", "default": "right", "search range": "left", "domain": "left"}
+    rows = [(p.name, p.kind, _default(p), search_range(p), domain(p)) for p in params]
+    return table("", columns, rows)
+
+
+def _default(param: Param) -> str:
+    return "absent" if param.default is None else report.number(param.default)
+
+
+def search_range(param: Param) -> str:
+    """`0.05 to 5, log`."""
+    if isinstance(param, Choice):
+        return ", ".join(map(str, param.choices))
+    scale = ", log" if param.log else ""
+    many = ", one a class" if isinstance(param, PerClass) else ""
+    return f"{param.low:g} to {param.high:g}{scale}{many}"
+
+
+def domain(param: Param) -> str:
+    """`(0, inf)`, or `may be absent` beside it."""
+    if isinstance(param, Choice):
+        return ""
+    return f"{param.domain}, may be absent" if isinstance(param, (Float, PerClass)) and param.optional else param.domain
+
+
+def example(spec: LossSpec) -> list[str]:
+    """Lines to paste: the Keras loss, and the label in a study file."""
+    shown = [p for p in spec.params if p.default is not None]
+    given = [f"{p.name}={report.literal(p.default)}" for p in shown]
+    given += [f"{need}=..." for need in spec.constants]
+    call = ", ".join([f'"{spec.name}"', *given])
+    lines = [
+        f'model.compile(optimizer="adam", loss=lossreg.get({call}))',
+        "",
+        f"[losses.{spec.name}]  # in a study file",
+    ]
+    return lines + [f"{p.name} = {_toml(p)}" for p in spec.params if isinstance(p, (Float, Int))]
+
+
+def _toml(param: Float | Int) -> str:
+    log = ", log = true" if param.log else ""
+    return f"{{ low = {param.low:g}, high = {param.high:g}{log} }}"
+
+
+def plan(planned: Any) -> Group:
+    """What a dry run shows: data, losses with their spaces, and the shape of the search."""
+    data = ", ".join(filter(None, [str(planned.data.get("name", "")), report.rows_of(planned.data)]))
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style=DIM, no_wrap=True)
+    facts.add_column()
+    for name, value in {
+        "data": data,
+        "task": planned.task,
+        "metric": f"{planned.metric}, {report.arrow(planned.direction)}",
+        "trials": f"{planned.trials} of {planned.epochs} epochs",
+        "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
+    }.items():
+        facts.add_row(name, escape(str(value)))
+    rows = [(label, loss, origin, "\n".join(_lines(space)) or "-") for label, loss, origin, space in planned.rows]
+    columns = {"label": "left", "loss": "left", "from": "left", "searched": "left"}
+    notes = [Text(f"note: {note}", style=DIM) for note in planned.notes]
+    return Group(facts, table("", columns, rows), *notes, Text("Dry run: nothing was trained or written."))
+
+
+def _lines(space: Any) -> list[str]:
+    if isinstance(space, Mapping):
+        return [f"{name}: {value}" for name, value in space.items()]
+    return [space] if isinstance(space, str) else [str(line) for line in space]

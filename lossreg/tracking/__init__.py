@@ -1,0 +1,12 @@
+"""Tracking: the study as an MLflow parent run with one child run a trial.
+
+Optuna's storage is the truth; MLflow is written from it, off the training thread, and can be
+rebuilt from it. A store that is down, slow or gone costs one warning and no trial.
+"""
+
+from __future__ import annotations
+
+from lossreg.tracking.store import check, free_port, is_server, shown, ui_command
+from lossreg.tracking.tracker import Tracker
+
+__all__ = ["Tracker", "check", "free_port", "is_server", "shown", "ui_command"]

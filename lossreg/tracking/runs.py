@@ -1,0 +1,186 @@
+"""What is written of a study and of a trial, as plain values: parameters, tags, metrics, status.
+
+Everything follows from the records alone, timestamps included, so that writing it twice
+writes the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeGuard
+
+from lossreg import report
+from lossreg.records import StudyResult, TrialRecord, finite
+
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+TRIAL = "lossreg.trial"
+KEY = "lossreg.key"
+LONGEST_NAME = 250
+LONGEST_PARAM = 6_000
+LONGEST_TAG = 8_000
+STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+
+
+class Point(NamedTuple):
+    """One value of a metric: `at` in milliseconds since 1970."""
+
+    name: str
+    value: float
+    at: int
+    step: int
+
+
+def safe_name(name: str) -> str:
+    """`name` in the letters that MLflow takes: word characters, dots, dashes, blanks, single slashes."""
+    kept = re.sub(r"/+", "/", re.sub(r"[^\w.\-/ ]", "_", name)).strip("/")
+    return re.sub(r"(^|/)\.{1,2}(?=/|$)", r"\1_", kept)[:LONGEST_NAME] or "_"
+
+
+def text_of(value: Any) -> str:
+    """A parameter's value: floats to nine significant digits, `7.0` as `7`, always the same way."""
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(text_of, value))}]"
+    return str(value)
+
+
+def milliseconds(seconds: float) -> int:
+    """POSIX seconds as MLflow's integer milliseconds."""
+    return round(seconds * 1000)
+
+
+def trial_params(trial: TrialRecord) -> dict[str, str]:
+    """`loss` (the label), the loss's parameters and learning rate by Optuna name, fixed ones included."""
+    values: dict[str, Any] = {"loss": trial.label, "learning_rate": trial.learning_rate, **trial.params}
+    for name, value in trial.settings.items():
+        full = f"{trial.label}.{name}"
+        if value is not None and not any(known == full or known.startswith(f"{full}.") for known in values):
+            values[full] = value
+    return _params(values)
+
+
+def _params(values: Mapping[str, Any]) -> dict[str, str]:
+    return {safe_name(name): text_of(value)[:LONGEST_PARAM] for name, value in values.items() if value is not None}
+
+
+def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
+    """Where the trial belongs, what became of it, and the line that builds its loss."""
+    tags = {
+        PARENT: parent,
+        TRIAL: str(trial.number),
+        "lossreg.state": trial.state,
+        "lossreg.loss": trial.loss,
+        "lossreg.label": trial.label,
+        "lossreg.trainer": trial.trainer,
+        "lossreg.get": report.recipe(trial),
+        "lossreg.distribution": trial.distribution,
+        "lossreg.version": trial.version,
+        "lossreg.reason": trial.reason,
+    }
+    return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
+
+
+def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
+    """The curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`) and `score`.
+
+    What is not finite is left out. Epochs are spread evenly between start and end of the trial.
+    """
+    start, span = trial.started, max(trial.ended - trial.started, 0.0)
+    points = []
+    for curve, values in trial.curves.items():
+        name = safe_name(curve.replace("_score", f"_{metric}"))
+        for epoch, value in enumerate(values, start=1):
+            at = milliseconds(start + span * epoch / len(values))
+            if _is_number(value):
+                points.append(Point(name, float(value), at, epoch))
+    if _is_number(trial.score):
+        points.append(Point("score", float(trial.score), milliseconds(trial.ended), trial.epoch))
+    return points
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def study_params(result: StudyResult) -> dict[str, str]:
+    """The study's settings, nested tables as dotted names."""
+    values = {"metric": result.metric, "direction": result.direction, "task": result.task, "baseline": result.baseline}
+    values["losses"] = ", ".join(result.losses)
+    return _params({**values, **dict(_flat(result.spec))})
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
+    """What finds and explains the parent run."""
+    tags = {
+        "lossreg.study": result.study,
+        "lossreg.metric": result.metric,
+        "lossreg.task": result.task,
+        KEY: key,
+        NOTE: report.markdown(result, LONGEST_TAG),
+    }
+    if result.best:
+        tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": report.recipe(result.best)}
+    tags |= {f"lossreg.trials.{state}": str(count) for state, count in result.counts.items()}
+    return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
+
+
+def study_summary(result: StudyResult) -> list[Point]:
+    """The parent's own numbers: the baseline's best score and the seconds spent."""
+    at = milliseconds(max((trial.ended for trial in result.trials), default=0.0))
+    baseline = next((row.best for row in result.leaderboard() if row.is_baseline), None)
+    values = {f"seconds_{name}": value for name, value in result.seconds.items()}
+    if baseline is not None and _is_number(baseline.score):
+        values["baseline_score"] = baseline.score
+    return [Point(safe_name(name), float(value), at, 0) for name, value in values.items() if _is_number(value)]
+
+
+def best_points(result: StudyResult, *, settled: bool = False) -> list[Point]:
+    """`best_score` with step = trial number: the best of all trials up to that number.
+
+    While a study runs, only trials with no unfinished one before them are settled;
+    `settled` takes every trial that there is.
+    """
+    better = max if result.direction == "maximize" else min
+    points: list[Point] = []
+    at = 0
+    for place, trial in enumerate(sorted(result.trials, key=lambda trial: trial.number)):
+        if trial.number != place and not settled:
+            break
+        at = max(at, milliseconds(trial.ended))
+        if trial.state == "complete" and _is_number(trial.score):
+            best = better(trial.score, points[-1].value) if points else trial.score
+            points.append(Point("best_score", best, at, trial.number))
+    return points
+
+
+def dataset(data: Mapping[str, Any]) -> dict[str, str]:
+    """The data set as MLflow's entity wants it: name, digest, source, profile; no rows are read."""
+    source = str(data.get("source", ""))
+    profile = json.dumps(finite(dict(data)), sort_keys=True, default=str)
+    digest = str(data.get("digest") or hashlib.sha256(profile.encode()).hexdigest()[:8])
+    return {
+        "name": str(data.get("name") or source or "data")[:500],
+        "digest": digest[:36],
+        "source_type": "lossreg",
+        "source": json.dumps({"uri": source})[:60_000],
+        "profile": profile[:1_000_000],
+    }
+
+
+def run_name(trial: TrialRecord) -> str:
+    """`012 focal`."""
+    return f"{trial.number:03d} {trial.label}"

@@ -1,0 +1,207 @@
+"""Where runs are kept: which MLflow store a study means, checked without asking any server."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from lossreg.errors import InputError, LossregError, did_you_mean
+
+DEFAULT = "sqlite:///mlflow.db"
+VARIABLE = "MLFLOW_TRACKING_URI"
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+WORDS = ("databricks", "databricks-uc", "uc")
+SQLITE_MAGIC = b"SQLite format 3\x00"
+MIGRATE = (
+    f"Take a database (tracking.uri = {DEFAULT!r}, or {VARIABLE}), or move the old runs into one: "
+    "`mlflow migrate-filestore --source {folder} --target " + DEFAULT + "`, then rename {folder}."
+)
+
+
+def check(uri: str | None = None, base: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """The absolute URI of the store that `uri` names; no server is asked.
+
+    Without `uri`, `MLFLOW_TRACKING_URI` counts, and without that MLflow's own default, the
+    file `mlflow.db` in the current folder. Relative SQLite paths start at `base`, the current
+    folder by default. Raises `InputError` for a malformed URI, for the folder of files that
+    MLflow no longer writes (`./mlruns`), and for what cannot be a database.
+    """
+    where = "tracking.uri" if uri else VARIABLE if environ.get(VARIABLE) else "tracking"
+    named = uri or environ.get(VARIABLE) or ""
+    try:
+        return _checked(named, base or Path.cwd()) if named else _default()
+    except InputError as error:
+        raise error.at(where) from None
+
+
+def _default() -> str:
+    if holds_file_store(Path("mlruns")):
+        raise InputError(
+            "./mlruns holds runs in MLflow's old file format, which MLflow would choose and refuse",
+            hint=MIGRATE.format(folder="mlruns"),
+        )
+    return _sqlite(DEFAULT, Path.cwd())
+
+
+def holds_file_store(folder: Path) -> bool:
+    """Whether MLflow takes `folder` for its old store: an experiment's folder with a `meta.yaml`."""
+    return folder.is_dir() and any(
+        child.name.isdigit() and (child / "meta.yaml").exists() for child in folder.iterdir()
+    )
+
+
+def _checked(uri: str, base: Path) -> str:
+    if uri in WORDS or uri.startswith("databricks://"):
+        return uri
+    scheme = urlsplit(uri).scheme.lower()
+    if scheme in ("", "file"):
+        raise InputError(
+            f"{uri!r} names a folder of files, which MLflow no longer writes",
+            hint=MIGRATE.format(folder=urlsplit(uri).path or uri),
+        )
+    if scheme in ("http", "https"):
+        return _server(uri)
+    if scheme == "sqlite":
+        return _sqlite(uri, base)
+    return _database(uri) if scheme.split("+")[0] in DATABASES else _other(uri, scheme)
+
+
+def _server(uri: str) -> str:
+    parts = urlsplit(uri)
+    try:
+        named = bool(parts.hostname) and re.search(r"\s", uri) is None and parts.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise InputError(f"{uri!r} is no address of a server", hint="For example http://127.0.0.1:5000.")
+    return uri.rstrip("/")
+
+
+def _sqlite(uri: str, base: Path) -> str:
+    path = sqlite_path(uri)
+    if path is None:
+        raise InputError(f"{uri!r} names no SQLite file", hint=f"Three slashes before the path: {DEFAULT}.")
+    path = (base / path).resolve()
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist", hint="Create it, or choose another path.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a database file")
+    if path.exists() and path.stat().st_size and not _is_sqlite(path):
+        raise InputError(f"{path} exists and is no SQLite database", hint="Choose another path.")
+    query = f"?{uri.split('?', 1)[1]}" if "?" in uri else ""
+    return f"sqlite:///{path}{query}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a `sqlite:///` URI as it is written; None for a memory database or another kind."""
+    path = unquote(uri.removeprefix("sqlite:///").split("?")[0]) if uri.startswith("sqlite:///") else ""
+    return Path(path) if path and path != ":memory:" else None
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+
+
+def _database(uri: str) -> str:
+    """A database URI that SQLAlchemy can read, with its driver installed."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        url = make_url(uri)
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise InputError(f"{_without_password(uri)!r} is no database address: {error}") from None
+    except ImportError as error:
+        raise InputError(f"the driver of {url.drivername} is not installed ({error})") from None
+    if not url.database:
+        raise InputError(
+            f"{_without_password(uri)!r} names no database", hint="For example postgresql://user@host/mlflow."
+        )
+    return uri
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", uri)
+
+
+def _other(uri: str, scheme: str) -> str:
+    known = {"http", "https", *DATABASES, *(point.name for point in entry_points(group="mlflow.tracking_store"))}
+    if scheme in known:
+        return uri
+    hint = did_you_mean(scheme, known) or f"Known: {', '.join(sorted(known))}."
+    raise InputError(f"{_without_password(uri)!r} has the unknown scheme {scheme!r}", hint=hint)
+
+
+def shown(uri: str) -> str:
+    """The URI for people to read: no password."""
+    return _without_password(uri)
+
+
+def is_server(uri: str) -> bool:
+    """Whether the store is behind an HTTP server, which has its own UI."""
+    return uri.startswith(("http://", "https://"))
+
+
+def knock(uri: str, seconds: float = 5.0) -> None:
+    """Raise `LossregError` unless something answers at the store's address within `seconds`, whatever it says.
+
+    MLflow itself would try for minutes. Files and stores without an address pass.
+    """
+    parts = urlsplit(uri)
+    try:
+        if is_server(uri):
+            address = parts._replace(netloc=parts.netloc.rsplit("@")[-1], path=f"{parts.path}/health")
+            urllib.request.urlopen(address.geturl(), timeout=seconds).close()
+        elif parts.hostname and parts.scheme.split("+")[0] in PORTS:
+            socket.create_connection((parts.hostname, _port(parts)), timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        if "CERTIFICATE" not in str(reason):
+            raise LossregError(f"no answer ({reason})") from None
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or PORTS[parts.scheme.split("+")[0]]
+
+
+def ui_command(uri: str, port: int) -> list[str]:
+    """The command that serves MLflow's UI on the store `uri`, on loopback only."""
+    serve = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    return [*serve, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def free_port(wanted: int | None = None, preferred: int = 5000) -> int:
+    """`wanted` if nothing listens there (else `LossregError`), or `preferred` if free, or any free port."""
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise LossregError(f"port {wanted} is in use; leave out --port to take a free one")
+        return wanted
+    if _is_free(preferred):
+        return preferred
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

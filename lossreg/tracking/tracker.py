@@ -1,0 +1,191 @@
+"""The `Tracker`: a thread and a queue between a study and its MLflow store."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lossreg.errors import LossregError
+from lossreg.records import StudyResult, TrialRecord
+from lossreg.tracking import store
+
+if TYPE_CHECKING:
+    from lossreg.tracking.writer import Writer
+
+REFRESH = 5.0
+# MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour; its prints would
+# end up in JSON documents; its usage reports are nobody's business that did not ask for them.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+Job = Callable[["Writer"], None]
+
+
+class Tracker:
+    """Writes a study into MLflow on a thread of its own.
+
+    `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
+    found again even when its run id was lost. `warn` is called at most once, from the thread,
+    with the reason why tracking was given up; everything after that is dropped, and `sync`
+    brings it up later. With `required`, `start` and `finish` wait and raise `LossregError`
+    instead. Nothing here slows training but the thread's share of the interpreter.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        *,
+        key: str = "",
+        warn: Callable[[str], None] = lambda text: None,
+        required: bool = False,
+        patience: float = 60.0,
+    ) -> None:
+        self.uri, self.experiment, self.run_id = uri, experiment, ""
+        self.error = ""
+        self.seconds = 0.0
+        self._key, self._warn, self._required, self._patience = key, warn, required, patience
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._result: StudyResult | None = None
+        self._opened = threading.Event()
+        self._progress = time.monotonic()
+
+    @property
+    def tracking(self) -> dict[str, Any]:
+        """The result's `tracking`: where the study is, `run_id` None as long as there is no run."""
+        return {"uri": store.shown(self.uri), "experiment": self.experiment, "run_id": self.run_id or None}
+
+    def start(self, result: StudyResult, run_id: str | None = None) -> None:
+        """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing."""
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        self._result = replace(result, trials=list(result.trials))
+        self._submit(lambda writer: self._open(writer, run_id or ""))
+        for trial in result.trials:
+            self._submit(lambda writer, trial=trial: writer.write(trial, result.metric))  # type: ignore[misc]
+        self._thread = threading.Thread(target=self._work, name="lossreg-tracking", daemon=True)
+        self._thread.start()
+        if self._required:
+            self._opened.wait()
+            self._insist()
+
+    def trial(self, trial: TrialRecord) -> None:
+        """Queue the child run of an ended trial; returns at once."""
+        if self._result is not None and not self.error:
+            self._submit(lambda writer: self._add(writer, trial))
+
+    def finish(self, result: StudyResult, model: Any = None) -> dict[str, Any]:
+        """Write what is queued, the report, the plots and the model (or its path), end the parent; `tracking`.
+
+        Returns after `patience` seconds without progress at the latest.
+        """
+        status = "FINISHED" if result.best is not None else "FAILED"
+        self._submit(lambda writer: self._conclude(writer, result, model))
+        self._submit(lambda writer: writer.close(status))
+        return self._join()
+
+    def interrupt(self) -> dict[str, Any]:
+        """Write what is queued and leave the parent run marked as killed, to be taken up again; `tracking`."""
+        if (so_far := self._result) is not None:
+            self._submit(lambda writer: writer.refresh(so_far))
+        self._submit(lambda writer: writer.close("KILLED"))
+        return self._join()
+
+    def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
+        """Write whatever of `result` is missing in MLflow, and complete what is half-written; `tracking`."""
+        self.start(result, run_id)
+        return self.finish(result, model)
+
+    def _submit(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def _join(self) -> dict[str, Any]:
+        self._submit_end()
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(0.2)
+            if time.monotonic() - self._progress > self._patience:
+                self._give_up(f"nothing written for {self._patience:.0f} s")
+                break
+        self._insist()
+        return self.tracking
+
+    def _submit_end(self) -> None:
+        self._jobs.put(None)
+
+    def _insist(self) -> None:
+        if self._required and self.error:
+            raise LossregError(f"tracking failed: {self.error}")
+
+    def _work(self) -> None:
+        """The thread: one job after the other; after the first failure the rest is dropped."""
+        writer, refreshed = None, time.monotonic()
+        while (job := self._jobs.get()) is not None and not self.error:
+            began = time.monotonic()
+            try:
+                writer = writer or self._connect()
+                job(writer)
+                if self._jobs.empty() and began - refreshed > REFRESH and self._result is not None:
+                    writer.refresh(self._result)
+                    refreshed = time.monotonic()
+            except Exception as error:
+                self._give_up(_reason(error))
+            finally:
+                self._progress = time.monotonic()
+                self.seconds += self._progress - began
+        self._opened.set()
+
+    def _connect(self) -> Writer:
+        store.knock(self.uri)
+        from lossreg.tracking.writer import Writer
+
+        return Writer(self.uri, self.experiment)
+
+    def _open(self, writer: Writer, run_id: str) -> None:
+        assert self._result is not None
+        writer.open(self._result, run_id, self._key)
+        self.run_id = writer.run_id
+        self._opened.set()
+
+    def _add(self, writer: Writer, trial: TrialRecord) -> None:
+        assert self._result is not None
+        self._result.trials.append(trial)
+        writer.write(trial, self._result.metric)
+
+    def _conclude(self, writer: Writer, result: StudyResult, model: Any) -> None:
+        """The parent's summary, then what needs an artifact store, which may be closed to us."""
+        writer.summarise(result)
+        try:
+            writer.illustrate(result)
+            if model is not None:
+                writer.log_model(result, model)
+        except Exception as error:
+            self._warn(f"MLflow has the trials, but took no plots or model: {_reason(error)}")
+
+    def _give_up(self, reason: str) -> None:
+        if self.error:
+            return
+        self.error = reason
+        self._opened.set()
+        if not self._required:
+            self._warn(
+                f"MLflow at {store.shown(self.uri)}: {reason}. The study goes on without it; "
+                "`lossreg sync STUDY` writes the runs later."
+            )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, without SQL or stack."""
+    text = str(error).strip() or type(error).__name__
+    first = text.splitlines()[0].strip().rstrip(".")
+    return first if len(first) <= 300 else f"{first[:300]} ..."

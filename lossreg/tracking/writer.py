@@ -1,0 +1,278 @@
+"""Writes one study into MLflow: a parent run and one child run a trial, by explicit run ids.
+
+Everything here blocks and may raise; `lossreg.tracking.Tracker` calls it on a thread of its
+own. Importing this module imports MLflow (seconds).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+
+from lossreg import __version__, report
+from lossreg.errors import LossregError
+from lossreg.records import StudyResult, TrialRecord
+from lossreg.tracking import runs, store
+from lossreg.tracking.runs import Point
+
+MOST_METRICS = 1_000
+PAGE = 1_000
+TABLES = "mlflow.loggedArtifacts"
+MODEL_TRIAL = "lossreg.model_trial"
+Answer = TypeVar("Answer")
+
+
+class Writer:
+    """One study in one MLflow store."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self.uri, self.experiment = uri, experiment
+        self.client = MlflowClient(uri)
+        self.run_id = ""
+        self._experiment_id = ""
+        self._children: dict[int, str] = {}
+        self._written: set[int] = set()
+        self._steps: set[int] = set()
+        self._note = ""
+
+    def open(self, result: StudyResult, run_id: str = "", key: str = "") -> None:
+        """Take up the parent run `run_id`, or the one that carries `key`, or create it."""
+        self._experiment_id = self._find_experiment()
+        parent = self._find_parent(run_id, key)
+        if parent is None:
+            self._create_parent(result, key)
+            return
+        self.run_id = parent.info.run_id
+        for run in self._search(runs.PARENT, self.run_id):
+            self._index(run)
+        history = self.client.get_metric_history(self.run_id, "best_score") if self._children else []
+        self._steps = {metric.step for metric in history}
+        self.client.update_run(self.run_id, status="RUNNING")
+
+    def write(self, trial: TrialRecord, metric: str) -> None:
+        """The child run of a trial; one that has ended is left alone, a half-written one is completed."""
+        if trial.number in self._written:
+            return
+        run_id = self._children.get(trial.number) or self._create_child(trial)
+        params = [Param(name, value) for name, value in runs.trial_params(trial).items()]
+        self._log(run_id, runs.trial_points(trial, metric), params)
+        _patiently(self.client.set_terminated, run_id, runs.STATUS[trial.state], runs.milliseconds(trial.ended))
+        self._written.add(trial.number)
+
+    def refresh(self, result: StudyResult, *, settled: bool = False) -> None:
+        """Bring the parent's leaderboard and its best-so-far curve up to date."""
+        points = [point for point in runs.best_points(result, settled=settled) if point.step not in self._steps]
+        tags = runs.study_tags(result)
+        if not points and tags[runs.NOTE] == self._note:
+            return
+        self._log(self.run_id, points, tags=[RunTag(name, value) for name, value in tags.items()])
+        self._steps |= {point.step for point in points}
+        self._note = tags[runs.NOTE]
+
+    def summarise(self, result: StudyResult) -> None:
+        """The parent's last words: leaderboard, best-so-far, seconds."""
+        self.refresh(result, settled=True)
+        self._log(self.run_id, runs.study_summary(result))
+
+    def illustrate(self, result: StudyResult) -> None:
+        """Tables, plots and the whole report as artifacts of the parent."""
+        texts = {
+            "report.md": report.markdown(result),
+            "result.json": json.dumps(result.to_json(), indent=2),
+            "trials.csv": report.to_csv(report.trial_rows(result)),
+        }
+        for name, text in texts.items():
+            self.client.log_text(self.run_id, text, name)
+        self._log_table("leaderboard.json", report.leaderboard_rows(result))
+        self._log_figures(result)
+
+    def _log_figures(self, result: StudyResult) -> None:
+        from lossreg import plots
+
+        for name, figure in plots.figures(result).items():
+            self.client.log_figure(self.run_id, figure, f"plots/{name}.png")
+
+    def _log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        columns = list(rows[0]) if rows else []
+        table = {"columns": columns, "data": [[row[column] for column in columns] for row in rows]}
+        self.client.log_dict(self.run_id, table, name)
+        self.client.set_tag(self.run_id, TABLES, json.dumps([{"path": name, "type": "table"}]))
+
+    def log_model(self, result: StudyResult, model: Any) -> None:
+        """The best trial's model, a Keras model or the path of one, as an MLflow model of the parent.
+
+        A resumed study whose best trial is still the same keeps the model that it has.
+        """
+        best = result.best
+        if best is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(best.number):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            logged = self.client.create_logged_model(
+                self._experiment_id,
+                re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
+                source_run_id=self.run_id,
+                params=runs.trial_params(best),
+                tags={runs.TRIAL: str(best.number), "lossreg.get": report.recipe(best)},
+            )
+            _save_keras(model, Path(folder, "model"), logged, self.run_id)
+            self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        self.client.set_tag(self.run_id, MODEL_TRIAL, str(best.number))
+
+    def close(self, status: str) -> None:
+        """End the parent run; a resumed study opens it again."""
+        _patiently(self.client.set_terminated, self.run_id, status)
+
+    def _find_experiment(self) -> str:
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is None:
+            return str(self.client.create_experiment(self.experiment, self._artifacts()))
+        if found.lifecycle_stage != "active":
+            raise LossregError(
+                f"the experiment {self.experiment!r} is deleted; bring it back with "
+                f"`mlflow experiments restore --experiment-id {found.experiment_id}`, or name another"
+            )
+        return str(found.experiment_id)
+
+    def _artifacts(self) -> str | None:
+        """Beside an SQLite file, whatever the current folder is; elsewhere MLflow's own choice."""
+        path = store.sqlite_path(self.uri)
+        return (path.parent / "mlartifacts" / runs.safe_name(self.experiment)).as_uri() if path else None
+
+    def _find_parent(self, run_id: str, key: str) -> Run | None:
+        if run_id:
+            try:
+                found = self.client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                found = None
+            if found is not None and found.info.lifecycle_stage == "active":
+                self._experiment_id = found.info.experiment_id
+                return found
+        return next(iter(self._search(runs.KEY, key)), None) if key else None
+
+    def _search(self, tag: str, value: str) -> list[Run]:
+        """Every run with that tag, oldest first."""
+        found: list[Run] = []
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self._experiment_id],
+                f"tags.`{tag}` = '{value}'",
+                ViewType.ACTIVE_ONLY,
+                PAGE,
+                ["attributes.start_time DESC"],
+                token,
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found[::-1]
+
+    def _create_parent(self, result: StudyResult, key: str) -> None:
+        started = runs.milliseconds(min((t.started for t in result.trials if t.started), default=time.time()))
+        tags = runs.study_tags(result, key)
+        run = self.client.create_run(self._experiment_id, started, tags, result.study)
+        self.run_id, self._note = run.info.run_id, tags[runs.NOTE]
+        params = [Param(name, value) for name, value in runs.study_params(result).items()]
+        self._log(self.run_id, (), params, [RunTag("mlflow.source.name", f"lossreg {__version__}")])
+        if result.data:
+            entity = Dataset(**runs.dataset(result.data))
+            inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "tuning")])]
+            self.client.log_inputs(self.run_id, inputs)
+
+    def _index(self, child: Run) -> None:
+        number = int(child.data.tags[runs.TRIAL])
+        self._children[number] = child.info.run_id
+        if child.info.status != "RUNNING":
+            self._written.add(number)
+
+    def _create_child(self, trial: TrialRecord) -> str:
+        started, tags = runs.milliseconds(trial.started), runs.trial_tags(trial, self.run_id)
+        child = _patiently(self.client.create_run, self._experiment_id, started, tags, runs.run_name(trial))
+        self._children[trial.number] = child.info.run_id
+        return self._children[trial.number]
+
+    def _log(
+        self, run_id: str, points: Sequence[Point], params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
+    ) -> None:
+        """One request, or several where MLflow's limits ask for it."""
+        metrics = [Metric(point.name, point.value, point.at, point.step) for point in points]
+        size = MOST_METRICS - 200
+        for start in range(0, max(len(metrics), 1), size):
+            first = start == 0
+            _patiently(
+                self.client.log_batch,
+                run_id,
+                metrics[start : start + size],
+                params if first else (),
+                tags if first else (),
+                True,
+            )
+
+
+def _patiently(call: Callable[..., Answer], *args: Any) -> Answer:
+    """`call(*args)`, tried again for a few seconds while another process holds an SQLite file."""
+    for pause in (0.2, 0.5, 1.0, 2.0):
+        try:
+            return call(*args)
+        except Exception as error:
+            if "database is locked" not in str(error):
+                raise
+            time.sleep(pause)
+    return call(*args)
+
+
+def _save_keras(model: Any, folder: Path, logged: Any, run_id: str) -> None:
+    import keras
+    from mlflow.keras import save_model
+    from mlflow.models import Model
+
+    if isinstance(model, (str, Path)):
+        model = keras.models.load_model(model, compile=False)
+    about = Model(
+        artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
+    )
+    save_model(
+        model, str(folder), mlflow_model=about, signature=_signature(model), pip_requirements=_requirements(model)
+    )
+
+
+def _signature(model: Any) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+
+    return ModelSignature(Schema(_tensors(model.inputs)), Schema(_tensors(model.outputs)))
+
+
+def _tensors(tensors: Iterable[Any]) -> list[Any]:
+    import numpy as np
+    from mlflow.types import TensorSpec
+
+    found = list(tensors)
+    return [
+        TensorSpec(np.dtype(tensor.dtype), (-1, *(size or -1 for size in tensor.shape[1:])), name)
+        for tensor, name in zip(found, [t.name for t in found] if len(found) > 1 else [None], strict=True)
+    ]
+
+
+def _requirements(model: Any) -> list[str]:
+    """What a served model needs; named here because MLflow's own inference takes a minute."""
+    from importlib.metadata import version
+
+    names = ["keras", "tensorflow", *(["lossreg"] if "lossreg" in model.to_json() else [])]
+    return [f"{name}=={version(name)}" for name in names]
