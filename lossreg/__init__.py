@@ -61,4 +61,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-autoload.with_keras("lossreg.keras_losses")
+autoload.follow("keras", "lossreg.keras_losses")

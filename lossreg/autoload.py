@@ -1,4 +1,4 @@
-"""A module imported as soon as Keras is, so that saved models find their losses."""
+"""A module that is imported as soon as another is: saved Keras models find their losses so."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def with_keras(module: str) -> None:
-    """Import `module` now if Keras has been imported, else right after it is."""
-    if "keras" in sys.modules:
+def follow(leader: str, module: str) -> None:
+    """Import `module` now if the top-level module `leader` has been imported, else right after it is."""
+    if leader in sys.modules:
         _load(module)
     else:
-        sys.meta_path.insert(0, AfterKeras(module))
+        sys.meta_path.insert(0, Follower(leader, module))
 
 
 def _load(module: str) -> None:
@@ -26,35 +26,35 @@ def _load(module: str) -> None:
         import_module(module)
 
 
-class AfterKeras:
-    """A finder that leaves Keras to the others, and has `module` imported once Keras is.
+class Follower:
+    """A finder that leaves `leader` to the other finders, and has `module` imported after it.
 
-    It stays until Keras has really run: looking for a module (`importlib.util.find_spec`)
+    It stays until `leader` has really run: looking for a module (`importlib.util.find_spec`)
     is not importing it, and a failed import may be tried again.
     """
 
-    def __init__(self, module: str) -> None:
-        self.module = module
+    def __init__(self, leader: str, module: str) -> None:
+        self.leader, self.module = leader, module
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec that the other finders give for Keras; None for every other module."""
-        if fullname != "keras":
+        """The spec that the others give for `leader`; None for every other module."""
+        if fullname != self.leader:
             return None
         others = [finder for finder in sys.meta_path if finder is not self]
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            self._follow(spec.loader)
+            self._extend(spec.loader)
         return spec
 
-    def _follow(self, loader: Any) -> None:
+    def _extend(self, loader: Any) -> None:
         execute = loader.exec_module
 
         def execute_both(module: ModuleType) -> None:
             execute(module)
-            if module.__name__ == "keras" and self in sys.meta_path:
+            if module.__name__ == self.leader and self in sys.meta_path:
                 sys.meta_path.remove(self)
                 _load(self.module)
 

@@ -135,7 +135,7 @@ def collect(sources: Sequence[Source], block: Sequence[str] = ()) -> tuple[list[
     blocked = {key(name) for name in block}
     if blocked & {key("builtin"), key("lossreg")}:
         raise InputError("the built-in losses cannot be blocked", hint="Block plugins or distributions by name.")
-    offers = _settle([_refusal(source, blocked) or load(source) for source in sources])
+    offers = _settle([_blocked(source, blocked) or load(source) for source in sources])
     entries = [entry for offer in offers for entry in offer.entries()]
     return entries, [offer.report() for offer in offers]
 
@@ -163,7 +163,7 @@ def _source(point: EntryPoint) -> Source:
     return Source(point.name, distribution or "", version or "", point.load)
 
 
-def _refusal(source: Source, blocked: set[str]) -> Offer | None:
+def _blocked(source: Source, blocked: set[str]) -> Offer | None:
     hit = not source.builtin and blocked & {key(source.name), key(source.distribution)}
     return Offer(source, error="blocked, by the study or by LOSSREG_BLOCK") if hit else None
 
@@ -271,4 +271,5 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _a(thing: object) -> str:
-    return f"a {type(thing).__name__}"
+    name = type(thing).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

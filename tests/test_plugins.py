@@ -1,0 +1,225 @@
+"""The plugin host: what is refused, with which words, and that nothing else suffers."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from lossreg import InputError, LossSpec, __version__, hookimpl, plugins
+from lossreg.plugins import Source, collect
+
+HEAD = """
+from lossreg import LossSpec, hookimpl
+
+def spec(name, **more):
+    return LossSpec(name=name, function="math:fabs", tasks=("regression",), summary="s", reference="r", **more)
+"""
+GOOD = HEAD + "\n@hookimpl\ndef lossreg_losses():\n    yield spec('{0}')\n"
+
+
+def spec(name, *aliases):
+    return LossSpec(name=name, aliases=aliases, function=abs, tasks=("regression",), summary="s", reference="r")
+
+
+def offering(*specs):
+    return SimpleNamespace(lossreg_losses=hookimpl(lambda: iter(specs)))
+
+
+def source(name, *specs, builtin=False):
+    return Source(name, f"dist-{name}", "1.0", lambda: offering(*specs), builtin=builtin)
+
+
+BUILTIN = source("builtin", spec("huber", "smooth"), spec("mse"), builtin=True)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder of installed distributions: `site(name, code)` adds one, with its entry point."""
+
+    modules = []
+
+    def install(name, code, value=None, version="1.0"):
+        modules.append(name.replace("-", "_") + "_module")
+        folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (folder / "entry_points.txt").write_text(f"[lossreg]\n{name} = {value or modules[-1]}\n")
+        (tmp_path / f"{modules[-1]}.py").write_text(code)
+
+    monkeypatch.syspath_prepend(tmp_path)
+    yield install
+    for module in (*modules, "heavy_backend"):
+        sys.modules.pop(module, None)
+
+
+def found(*names):
+    """Entries by loss name and reports by plugin name, of the named installed plugins alone."""
+    sources = [one for one in plugins.installed() if one.name in names]
+    entries, reports = collect([BUILTIN, *sources])
+    return {entry.spec.name: entry for entry in entries}, {report.name: report for report in reports}
+
+
+HALF = HEAD + "\n@hookimpl\ndef lossreg_losses():\n    yield spec('first')\n    {0}\n"
+FAILURES = {
+    "import": ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+    "syntax": ("def broken(:", "SyntaxError: "),
+    "exit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "base": ("class Odd(BaseException):\n    pass\nraise Odd", "Odd"),
+    "unreadable": (
+        "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nraise Odd",
+        "Odd: its message cannot be read",
+    ),
+    "two-lines": ("raise ImportError('one\\n   two')", "ImportError: one two"),
+    "empty": ("", "offers no losses: module empty_module has no lossreg_losses"),
+    "unmarked": ("def lossreg_losses():\n    yield 1", "lossreg_losses is not marked with @hookimpl"),
+    "misspelt": (GOOD.format("x").replace("lossreg_losses", "lossreg_loss"), "unknown hook 'lossreg_loss'"),
+    "extra": (GOOD.format("x").replace("lossreg_losses()", "lossreg_losses(task)"), "'task'"),
+    "raising": (HALF.format("raise RuntimeError('half-way')"), "RuntimeError: half-way"),
+    "half-exit": (HALF.format("raise SystemExit"), "SystemExit"),
+    "not-a-spec": (HALF.format("yield 5"), "lossreg_losses must yield LossSpecs, not an int"),
+    "one-spec": (GOOD.format("x").replace("yield", "return"), "must yield LossSpecs; it returns a LossSpec"),
+    "nothing": (HEAD + "@hookimpl\ndef lossreg_losses():\n    pass", "offers no losses: lossreg_losses yields none"),
+    "bad-spec": (HALF.format("yield spec('x', target='onhot')"), "loss 'x': unknown target 'onhot'"),
+    "twice": (HALF.format("yield spec('other', aliases=('FIRST',))"), "two of its losses claim the name"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_plugin_is_refused_whole_and_alone(site, name):
+    code, error = FAILURES[name]
+    site(name, code, version="2.5")
+    site("healthy", GOOD.format("healthy_loss"))
+    losses, reports = found(name, "healthy")
+    assert set(losses) == {"huber", "mse", "healthy_loss"}
+    report = reports[name]
+    assert error in report.error
+    assert "\n" not in report.error
+    assert (report.distribution, report.version, report.losses) == (name, "2.5", ())
+    assert reports["healthy"].error == ""
+    assert report.lines[0].startswith(f"plugin {name} ({name} 2.5) is refused: ")
+
+
+@pytest.mark.parametrize(
+    ("thing", "error"),
+    [
+        ("5", "an int has no lossreg_losses; the entry point must name the module"),
+        ("None", "a NoneType has no"),
+        ("[]", "a list has no"),
+        ("lossreg_losses", "a function has no"),
+        ("spec('mine')", "a LossSpec has no"),
+    ],
+)
+def test_an_entry_point_of_the_wrong_type(site, thing, error):
+    site("wrong", GOOD.format("mine") + f"thing = {thing}\n", value="wrong_module:thing")
+    losses, reports = found("wrong")
+    assert "mine" not in losses
+    assert reports["wrong"].error.startswith("offers no losses: ")
+    assert error in reports["wrong"].error
+
+
+@pytest.mark.parametrize("value", ["wrong_module:missing", "no.such.module", "not a module!"])
+def test_an_entry_point_that_leads_nowhere(site, value):
+    site("wrong", "", value=value)
+    assert found("wrong")[1]["wrong"].error
+
+
+def test_an_interrupt_is_the_users_and_passes():
+    def load():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collect([Source("slow", "slow", "1", load)])
+
+
+def test_objects_lists_and_generators_are_accepted(site):
+    body = "class Plugin:\n    @hookimpl\n    def lossreg_losses(self):\n        return [spec('a'), spec('b')]\n"
+    site("thing", HEAD + body + "plugin = Plugin()\n", value="thing_module:plugin")
+    losses, reports = found("thing")
+    assert reports["thing"].losses == ("a", "b")
+    assert {"a", "b"} <= set(losses)
+
+
+def test_a_loss_knows_its_plugin_distribution_and_version(site):
+    site("prov", GOOD.format("mine"), version="3.1.4")
+    entry = found("prov")[0]["mine"]
+    assert (entry.plugin, entry.distribution, entry.version) == ("prov", "prov", "3.1.4")
+
+
+def test_what_a_plugin_prints_stays_off_standard_output(site, capsys):
+    site("chatty", "print('hello')\n" + GOOD.format("mine") + "    print('bye')\n")
+    assert "mine" in found("chatty")[0]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "hello\nbye\n"
+
+
+@pytest.mark.parametrize("claim", [spec("Huber".lower()), spec("mine", "HUBER"), spec("mine", "SmOoth"), spec("m_s_e")])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_built_in_name_stays_built_in(claim, first):
+    thief = source("thief", spec("innocent"), claim)
+    entries, reports = collect([thief, BUILTIN] if first else [BUILTIN, thief])
+    assert [entry.spec.name for entry in entries] == ["huber", "mse"]
+    report = next(report for report in reports if report.name == "thief")
+    assert report.error.endswith("which lossreg itself has")
+    assert report.losses == ()
+    assert "innocent" in report.withheld
+
+
+def test_a_name_of_two_third_parties_is_neithers_and_both_are_named():
+    one, two = source("one", spec("shared"), spec("a")), source("two", spec("b", "SHARED"))
+    entries, reports = collect([BUILTIN, one, two, source("three", spec("c"))])
+    assert [entry.spec.name for entry in entries] == ["huber", "mse", "c"]
+    for report in reports[1:3]:
+        assert "plugin one (dist-one 1.0) and plugin two (dist-two 1.0)" in report.error
+    assert reports[3].error == ""
+
+
+def test_a_plugin_refused_for_a_built_in_name_takes_no_other_name_with_it():
+    thief = source("thief", spec("huber"), spec("shared"))
+    entries, _ = collect([BUILTIN, thief, source("two", spec("shared"))])
+    assert {entry.plugin for entry in entries if entry.spec.name == "shared"} == {"two"}
+
+
+@pytest.mark.parametrize("block", ["one", "ONE", "dist-one", "Dist_One"])
+def test_a_blocked_plugin_is_not_loaded(block):
+    loaded = []
+    one = Source("one", "dist-one", "1.0", lambda: loaded.append(1))
+    _, reports = collect([BUILTIN, one], [block])
+    assert loaded == []
+    assert reports[1].error.startswith("blocked")
+
+
+def test_blocking_settles_a_collision():
+    entries, reports = collect([BUILTIN, source("one", spec("shared")), source("two", spec("shared"))], ["dist-two"])
+    assert [entry.plugin for entry in entries if entry.spec.name == "shared"] == ["one"]
+    assert [report.error for report in reports[:2]] == ["", ""]
+
+
+@pytest.mark.parametrize("block", ["builtin", "lossreg"])
+def test_the_built_ins_cannot_be_blocked(block):
+    with pytest.raises(InputError, match="cannot be blocked"):
+        collect([BUILTIN], [block])
+
+
+def test_a_slow_import_is_warned_of_by_name(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "SLOW", ("heavy_backend", "other_backend"))
+    (tmp_path / "heavy_backend.py").touch()
+    site("slow", "import heavy_backend\n" + GOOD.format("slow_loss"))
+    site("swift", GOOD.format("swift_loss"))
+    losses, reports = found("slow", "swift")
+    assert {"slow_loss", "swift_loss"} <= set(losses)
+    assert reports["swift"].warnings == ()
+    (warning,) = reports["slow"].warnings
+    assert "imports heavy_backend," in warning
+    assert reports["slow"].lines == (f"plugin slow (slow 1.0): {warning}",)
+
+
+def test_the_built_ins_are_there_once_whatever_is_installed(monkeypatch):
+    ours = [one for one in plugins.installed() if one.builtin]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: ())
+    alone = plugins.installed()
+    assert len(ours) == len(alone) == 1
+    assert (alone[0].name, alone[0].distribution, alone[0].version) == ("builtin", "lossreg", __version__)
+    entries, (report,) = collect(alone)
+    assert report.error == ""
+    assert entries
