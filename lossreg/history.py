@@ -33,11 +33,15 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     return TrialRecord(number=trial.number, params=params, score=score, **{k: v for k, v in kept.items() if k in known})
 
 
+def records(study: optuna.Study) -> list[TrialRecord]:
+    """The ended trials, by number."""
+    return [record for trial in study.get_trials(deepcopy=False) if (record := from_trial(trial))]
+
+
 def result(study: optuna.Study, folder: Path) -> StudyResult:
     """The study as far as its storage tells it."""
     kept = study.user_attrs.get(ATTRIBUTE, {})
-    records = [record for trial in study.get_trials(deepcopy=False) if (record := from_trial(trial))]
     return StudyResult(
-        study=study.study_name, trials=records, notes=list(kept.get("notes", [])), folder=str(folder),
+        study=study.study_name, trials=records(study), notes=list(kept.get("notes", [])), folder=str(folder),
         **{name: kept[name] for name in _STUDY_FIELDS if name in kept},
     )  # fmt: skip

@@ -7,20 +7,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import optuna
 from optuna.trial import TrialState
 
 from lossreg.errors import LossregError
 from lossreg.history import to_attribute
-from lossreg.metrics import Metric
 from lossreg.proposal import Proposer
 from lossreg.records import CURVES, TrialRecord, finite
 from lossreg.sampler import counts_as_trial, enqueue_due
 from lossreg.store import ATTRIBUTE
 from lossreg.trainers.base import EpochReport, Plan, Weights
 from lossreg.trainers.pool import Pool
+
+if TYPE_CHECKING:
+    from lossreg.metrics import Metric
 
 
 class Listener(Protocol):

@@ -168,6 +168,7 @@ class Run:
         """Prepare everything, then open the store, train, and finish."""
         from lossreg import preflight, tracking
 
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.spec.tracking.enabled:
             tracking.check(self.spec.tracking.uri)
         kept = self._kept(fresh)

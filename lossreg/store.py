@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lossreg.errors import InputError
 from lossreg.trainers.base import Weights
@@ -21,7 +21,7 @@ from lossreg.trainers.base import Weights
 ATTRIBUTE = "lossreg"
 
 
-class _StudyLockHeld(BaseJournalFileLock):
+class _StudyLockHeld(JournalFileOpenLock):
     """No lock of the journal's own: the study's lock is held, and outlives no killed process."""
 
     def acquire(self) -> bool:
@@ -67,7 +67,7 @@ class Store:
     def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:
         """The Optuna study, created if need be; only while the lock is held."""
         self._mend()
-        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld()))
+        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
         return optuna.create_study(
             study_name=self.name, storage=storage, sampler=sampler, pruner=pruner,
             direction=direction, load_if_exists=True,
@@ -79,7 +79,7 @@ class Store:
             raise InputError(
                 f"study {self.name!r} has not been run yet", where=str(self.folder), hint="Run `lossreg tune` first."
             )
-        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld()))
+        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
         return optuna.load_study(study_name=self.name, storage=storage)
 
     def _mend(self) -> None:

@@ -1,0 +1,93 @@
+"""Small searches over fake losses, trained by the fake trainer: no Keras."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import optuna
+
+from lossreg import Float, LossSpec, PerClass
+from lossreg.loop import Loop, Rules
+from lossreg.plugins import Entry
+from lossreg.proposal import Proposer
+from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
+from lossreg.space import PerClassRange, Range
+from lossreg.study import Candidate
+from lossreg.targets import Constants
+from lossreg.trainers.fake import Fake
+from lossreg.trainers.pool import Pool
+
+ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)
+LOSS = SimpleNamespace(name="neg_mse", direction="minimize", worst=None)
+EPOCHS = 6
+
+
+def spec(name, *params):
+    return LossSpec(
+        name=name, function=lambda y, z, **_: z, tasks=("multiclass",), summary="s", reference="r", params=params
+    )
+
+
+def candidate(own, space, baseline=False):
+    return Candidate(own.name, own, Entry(own, "test", "test-losses", "1.0"), space, baseline)
+
+
+def proposer(epochs=EPOCHS, seed=0):
+    focal = spec("focal", Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"), PerClass("alpha"))
+    mixed = spec("mixed", Float("eps", 0.1, 0.0, 0.3))
+    candidates = [
+        candidate(spec("cross_entropy"), {}, baseline=True),
+        candidate(focal, {"gamma": Range(0.0, 5.0), "alpha": PerClassRange(0.1, 10.0, True)}),
+        candidate(mixed, {"eps": Range(0.0, 0.3)}),
+    ]
+    constants = Constants(3, (60.0, 30.0, 10.0), (0.6, 0.3, 0.1))
+    return Proposer(
+        {c.label: c for c in candidates}, Range(1e-4, 1e-2, log=True), constants, ("a", "b", "c"), epochs, seed
+    )
+
+
+def curve(plan, epoch):
+    """Better with more epochs, with a learning rate near 0.003, and with focal."""
+    rate = -abs(math.log10(plan.learning_rate) - math.log10(0.003))
+    return 0.5 + 0.01 * epoch + 0.1 * rate + {"focal": 0.05 - 0.01 * plan.params.get("gamma", 0)}.get(plan.label, 0)
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.records, self.weights, self.epochs = [], {}, 0
+
+    def trial(self, record, weights):
+        self.records.append(record)
+        if weights is not None:
+            self.weights[record.number] = weights
+
+    def epoch(self, active):
+        self.epochs += 1
+
+
+def optuna_study(storage=None, metric=ACCURACY, seed=0, kind="tpe", pruner=None):
+    return optuna.create_study(
+        study_name="s", storage=storage, direction=metric.direction, load_if_exists=True,
+        sampler=SeededSampler(seed, kind), pruner=pruner or optuna.pruners.NopPruner(),
+    )  # fmt: skip
+
+
+def begun(study, own=None, trials=24):
+    """Queue what a run queues before it starts."""
+    own = own or proposer()
+    requeue_interrupted(study)
+    enqueue_start(study, {label: own.published(label)[0] for label in own.labels}, trials)
+    return study
+
+
+def loop(study, trials=24, trainer=None, metric=ACCURACY, own=None, **rules):
+    own = own or proposer()
+    heard = Heard()
+    made = Loop(
+        begun(study, own, trials), own, Pool([trainer or Fake(curve)]), Rules(trials, metric, "cross_entropy", **rules), heard
+    )
+    made.heard = heard
+    return made
