@@ -1,0 +1,297 @@
+"""Registered losses as `keras.losses.Loss` objects, for any `model.compile`.
+
+They compute what the registry's functions compute, on raw scores, are saved by value under the
+package name `lossreg`, and load wherever lossreg has been imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import keras
+from keras import ops
+
+from lossreg import labels, links, registry
+from lossreg.errors import InputError, ParameterError, UnknownError, did_you_mean
+from lossreg.params import Choice, Float, Int, PerClass
+from lossreg.spec import LossSpec
+from lossreg.targets import TARGETS
+from lossreg.userloss import UserLoss, wrap
+
+__all__ = ["RegistryLoss", "get", "load_model", "wrap"]
+
+CONSTANTS: dict[str, Any] = {
+    "target_mean": Float("target_mean", 0.0, 0.0, 1.0),
+    "target_scale": Float("target_scale", 1.0, 1.0, 1.0, domain="(0, inf)"),
+    "class_counts": PerClass("class_counts", domain="[0, inf)"),
+    "class_priors": PerClass("class_priors", domain="[0, 1]", high=1.0),
+    "progress": Float("progress", 1.0, 0.0, 1.0, domain="[0, 1]"),
+}
+ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
+
+
+@keras.saving.register_keras_serializable(package="lossreg")
+class RegistryLoss(keras.losses.Loss):
+    """One registered loss with its parameters; made by `lossreg.get`, which says what is accepted."""
+
+    def __init__(
+        self,
+        loss: str | LossSpec,
+        *,
+        params: Mapping[str, Any] | None = None,
+        needs: Mapping[str, Any] | None = None,
+        from_logits: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.spec = loss if isinstance(loss, LossSpec) else registry.default().get(loss)
+        self.params = self.spec.bind(params or {})
+        self.needs = _constants(self.spec, needs or {})
+        self.from_logits = bool(from_logits)
+        self._asked_dtype = None if dtype is None else keras.dtype_policies.get(dtype).name
+        self._result_dtype = keras.dtype_policies.get(dtype or keras.config.floatx()).compute_dtype
+        super().__init__(name=name or self.spec.name, reduction=reduction, dtype=_at_least_float32(self._result_dtype))
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced loss; labels keep their own precision until they are one-hot."""
+        y_pred = ops.convert_to_tensor(y_pred)
+        y_true = self._labels(ops.convert_to_tensor(y_true), labels.columns(y_pred))
+        weight = None if sample_weight is None else self._aligned(sample_weight, y_pred)
+        return ops.cast(super().__call__(y_true, y_pred, weight), self._result_dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Unreduced values: `(batch, *space)`; `(batch,)` for a loss that sees whole samples."""
+        y_pred = ops.cast(labels.columns(ops.convert_to_tensor(y_pred)), self.dtype)
+        y_true = self._labels(ops.convert_to_tensor(y_true), y_pred)
+        scores = self._scores(y_pred)
+        if scores.shape[-1] == 1 and self.spec.serves_binary_as_two(2):
+            scores = labels.two_scores(scores)
+        arguments = self._arguments(scores.shape[-1])
+        function = self.spec.resolve()
+        if not self._pointwise or len(scores.shape) == 2:
+            return function(y_true, scores, **arguments)
+        values = function(labels.flat(y_true), labels.flat(scores), **arguments)
+        return ops.reshape(values, ops.shape(scores)[:-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that `from_config` needs, by value; raises `InputError` for a loss that cannot be found again."""
+        return {**self._settings(), "loss": _identifier(self.spec)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> RegistryLoss:
+        """The loss that `get_config` described; raises `UnknownError` where its plugin is not installed."""
+        config = deepcopy(config)
+        loss = config.pop("loss")
+        return cls(_wrapped(loss) if isinstance(loss, Mapping) else loss, **config)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        loss = self.spec.name if _is_registered(self.spec) else self.spec
+        return _rebuilt, (type(self), loss, self._settings())
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value}" for name, value in {**self.params, **self.needs}.items())
+        return f"<lossreg loss {self.spec.name}({given})>"
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "params": {name: _plain(value) for name, value in self.params.items()},
+            "needs": {name: _plain(value) for name, value in self.needs.items()},
+            "from_logits": self.from_logits,
+            "reduction": self.reduction,
+            "name": self.name,
+            "dtype": self._asked_dtype,
+        }
+
+    @property
+    def _pointwise(self) -> bool:
+        """Whether every place of `space` is a sample of its own."""
+        own = isinstance(self.spec.function, UserLoss)
+        return self.spec.level == "sample" and self.spec.target != "dense" and not own
+
+    def _labels(self, y: Any, y_pred: Any) -> Any:
+        if TARGETS[self.spec.target].width == "k":
+            k = max(y_pred.shape[-1] + (self.spec.outputs == "k-1"), 2)
+            return labels.class_labels(y, y_pred, k, self.dtype)
+        if self.spec.outputs != "1":
+            y_pred = y_pred[..., :1]
+        domain = self.spec.target_domain or TARGETS[self.spec.target].domain
+        if self.spec.target == "signed":
+            return labels.signed(labels.column_labels(y, y_pred, "[-1, 1]", self.dtype))
+        return labels.column_labels(y, y_pred, "[0, 1]" if self.spec.target == "binary" else domain, self.dtype)
+
+    def _scores(self, y_pred: Any) -> Any:
+        link = links.get(self.spec.link)
+        if link.name == "softmax" and y_pred.shape[-1] == 1:
+            link = links.get("sigmoid")
+        if self.from_logits or link.name == "identity":
+            return y_pred
+        if link.inverse is None:
+            raise InputError("predictions cannot be turned into scores", where=self.name, hint="Give from_logits=True.")
+        return self._inverse(link, y_pred)
+
+    def _inverse(self, link: links.Link, y_pred: Any) -> Any:
+        assert link.inverse is not None
+        if link.name in ACTIVATIONS:
+            scores = _before(y_pred, ACTIVATIONS[link.name])
+            if scores is not None:
+                return ops.cast(scores, self.dtype)
+            labels.probabilities(y_pred, self.name)
+        constants = {name: ops.convert_to_tensor(self.needs[name], self.dtype) for name in link.needs}
+        return link.inverse(y_pred, **constants)
+
+    def _arguments(self, k: int) -> dict[str, Any]:
+        values = {p.name: self._argument(p, self.params[p.name], k) for p in self.spec.params}
+        for name in self.spec.needs:
+            values[name] = k if name == "n_classes" else self._argument(CONSTANTS[name], self.needs[name], k)
+        return values
+
+    def _argument(self, param: Any, value: Any, k: int) -> Any:
+        if isinstance(param, PerClass):
+            param.check(value, k)
+            return ops.ones((k,), dtype=self.dtype) if value is None else ops.convert_to_tensor(value, dtype=self.dtype)
+        static = value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static)
+        if static or isinstance(self.spec.function, UserLoss):
+            return value
+        return ops.convert_to_tensor(value, dtype=self.dtype)
+
+    def _aligned(self, weight: Any, y_pred: Any) -> Any:
+        """Weights `(batch,)` of values `(batch, *space)` as `(batch, 1, ...)`, which Keras would misalign."""
+        weight = ops.convert_to_tensor(weight)
+        rank = max(len(y_pred.shape) - 1, 1) if self._pointwise else 1
+        while 0 < len(weight.shape) < rank:
+            weight = ops.expand_dims(weight, axis=-1)
+        return weight
+
+
+def get(
+    loss: str | LossSpec | Callable[..., Any],
+    *,
+    from_logits: bool = False,
+    reduction: str | None = "sum_over_batch_size",
+    name: str | None = None,
+    dtype: Any = None,
+    **arguments: Any,
+) -> RegistryLoss:
+    """A `keras.losses.Loss` of a registered loss: `lossreg.get("focal", gamma=1.5)`.
+
+    loss: a name, alias or class name, without regard to case; a `LossSpec`; or what `wrap` takes.
+    from_logits: whether predictions are raw scores; if not, they are what the loss's link makes
+    of them (probabilities, rates, values); losses with an identity link ignore it.
+    reduction, name, dtype: as in Keras. dtype is that of the result: the computation is in
+    float32 or better. arguments: the loss's parameters, and the constants that it needs:
+    target_mean and target_scale (default: predictions in their own units), class_counts, one a class.
+
+    Labels are class indices or one-hot (soft) rows `(batch, *space[, k])` for losses of classes, of
+    which a binary model may have one output; 0/1 or -1/1 for hinges; else one value a
+    prediction. `(batch,)` and `(batch, 1)` are the same. Unreduced values are `(batch, *space)`.
+    Raises `UnknownError` and `ParameterError`; on a call `InputError`, for shapes that do not fit
+    and, eagerly, for values that cannot be right (inside a graph these give NaN).
+    """
+    spec = _spec(loss)
+    needs = {key: arguments.pop(key) for key in list(arguments) if key in spec.constants}
+    try:
+        return RegistryLoss(
+            spec, params=arguments, needs=needs, from_logits=from_logits, reduction=reduction, name=name, dtype=dtype
+        )
+    except UnknownError as error:
+        known = {param.name for param in spec.params}
+        unknown = next(key for key in arguments if key not in known)
+        raise error.at(f"lossreg.get({spec.name!r}).{unknown}") from None
+    except InputError as error:
+        raise error.at(f"lossreg.get({spec.name!r})") from None
+
+
+def _rebuilt(kind: type[RegistryLoss], loss: str | LossSpec, settings: dict[str, Any]) -> RegistryLoss:
+    return kind(loss, **settings)
+
+
+def load_model(path: Any, **options: Any) -> Any:
+    """`keras.saving.load_model(path, **options)`, with every lossreg loss known to Keras."""
+    return keras.saving.load_model(path, **options)
+
+
+def _spec(loss: Any) -> LossSpec:
+    if isinstance(loss, LossSpec):
+        return loss
+    if callable(loss):
+        return wrap(loss)
+    return registry.default().get(loss)
+
+
+def _constants(spec: LossSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every constant but `n_classes`, checked, with defaults; raises `InputError`."""
+    wanted = [name for name in spec.constants if name != "n_classes"]
+    for name in given:
+        if name not in wanted:
+            raise UnknownError(f"{spec.name} does not need {name!r}", hint=did_you_mean(name, wanted))
+    return {name: _constant(spec, name, given) for name in wanted}
+
+
+def _constant(spec: LossSpec, name: str, given: Mapping[str, Any]) -> Any:
+    if name == "class_priors" and given.get(name) is None:
+        counts = _constant(spec, "class_counts", given)
+        return tuple(count / sum(counts) for count in counts)
+    if name not in CONSTANTS:
+        raise InputError(f"it needs {name}, which a Keras loss does not have")
+    param = CONSTANTS[name]
+    default = 1.0 if name == "target_mean" and links.get(spec.link).name == "exp" else param.default
+    value = param.check(given.get(name, default))
+    if value is None or (name == "class_counts" and not sum(value) > 0):
+        example = "class_counts=[900, 100], the training rows of each class"
+        raise InputError(f"{spec.name} needs {name}", hint=f"Give {example}.")
+    if name == "target_mean" and links.get(spec.link).name == "exp" and value <= 0:
+        raise ParameterError(f"target_mean = {value:g} is outside its domain (0, inf)")
+    return value
+
+
+def _at_least_float32(dtype: str) -> str:
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
+def _before(y_pred: Any, activation: str) -> Any:
+    """The scores that `activation` made `y_pred` of, where a TensorFlow graph tells; else None.
+
+    A probability that has rounded to 0 or 1 has lost its gradient; its score has not.
+    """
+    op = getattr(y_pred, "op", None)
+    while op is not None and op.type in ("Cast", "Identity"):
+        op = op.inputs[0].op
+    return op.inputs[0] if op is not None and op.type == activation else None
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _is_registered(spec: LossSpec) -> bool:
+    try:
+        return registry.default().get(spec.name) == spec
+    except UnknownError:
+        return False
+
+
+def _identifier(spec: LossSpec) -> Any:
+    """What a saved model stores for `spec`: its registered name, or the user's function, if Keras knows it."""
+    if _is_registered(spec):
+        return spec.name
+    if not isinstance(spec.function, UserLoss):
+        raise InputError("it is in no registry", where=f"loss {spec.name!r}", hint="Offer it in a plugin to save it.")
+    if not isinstance(spec.link, str) or not _known_to_keras(spec.function.source):
+        hint = 'Decorate it with @keras.saving.register_keras_serializable("my_package") to save it.'
+        raise InputError("Keras could not find the function again", where=f"loss {spec.name!r}", hint=hint)
+    options = {"name": spec.name, "link": spec.link, "target": spec.target, "outputs": spec.outputs}
+    source = keras.saving.serialize_keras_object(spec.function.source)
+    return {"source": source, "options": {**options, "tasks": list(spec.tasks)}}
+
+
+def _known_to_keras(source: Any) -> bool:
+    definition = type(source) if isinstance(source, keras.losses.Loss) else source
+    own = str(getattr(definition, "__module__", "")).partition(".")[0] == "keras"
+    return own or keras.saving.get_registered_object(keras.saving.get_registered_name(definition)) is definition
+
+
+def _wrapped(identifier: Mapping[str, Any]) -> LossSpec:
+    return wrap(keras.saving.deserialize_keras_object(identifier["source"]), **identifier["options"])

@@ -1,0 +1,123 @@
+"""Labels and predictions as users of Keras give them, brought to the shapes of the loss contract.
+
+What is wrong is said: with the values at hand (eagerly) as an `InputError`, inside a graph as a
+loss of NaN. A wrong shape is an `InputError` in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lossreg import ops
+from lossreg.errors import InputError
+from lossreg.params import Interval
+
+SLACK = 1e-3
+
+
+def columns(x: Any) -> Any:
+    """`(batch,)` as `(batch, 1)`; anything wider as it is."""
+    return ops.expand_dims(x, axis=-1) if len(x.shape) == 1 else x
+
+
+def flat(x: Any) -> Any:
+    """`(batch, *space, c)` as `(batch x space, c)`."""
+    return x if len(x.shape) == 2 else ops.reshape(x, (-1, x.shape[-1]))
+
+
+def two_scores(z: Any) -> Any:
+    """One logit `(..., 1)` as the two scores `[-z/2, z/2]`, whose softmax is sigmoid(z)."""
+    return ops.concatenate([-0.5 * z, 0.5 * z], axis=-1)
+
+
+def class_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
+    """Class indices or one-hot (soft) labels as `(batch, *space, k)` of `dtype`.
+
+    Indices may be `(batch, *space)` or `(batch, *space, 1)`. Where `predictions` have one
+    column, k is 2 and labels are 0, 1 or between.
+    """
+    same_rank = len(y.shape) == len(predictions.shape)
+    if same_rank and y.shape[-1] in (k, None):
+        _same_leading(y, predictions, y.shape[:-1])
+        return ops.reshape(ops.cast(y, dtype), (*ops.shape(predictions)[:-1], k))
+    indices = ops.squeeze(y, axis=-1) if same_rank and y.shape[-1] == 1 else y
+    _same_leading(y, predictions, indices.shape)
+    return _pairs(indices, dtype) if predictions.shape[-1] == 1 else _one_hot(indices, k, dtype)
+
+
+def column_labels(y: Any, predictions: Any, domain: str, dtype: str) -> Any:
+    """Labels in the shape of `predictions` `(batch, *space, outputs)`, of `dtype`.
+
+    They may lack the last axis where it has one column; nothing is ever broadcast.
+    """
+    one_short = len(y.shape) == len(predictions.shape) - 1
+    column = ops.expand_dims(y, axis=-1) if one_short else y
+    if len(column.shape) == len(predictions.shape) + 1 and column.shape[-1] == 1:
+        column = ops.squeeze(column, axis=-1)
+    _same_leading(y, predictions, column.shape, whole=True)
+    return _within(ops.reshape(ops.cast(column, dtype), ops.shape(predictions)), domain)
+
+
+def signed(y: Any) -> Any:
+    """Labels 0 and 1 as -1 and 1; labels -1 and 1 as they are."""
+    return ops.where(ops.equal(y, 0.0), -1.0, y)
+
+
+def probabilities(p: Any, where: str) -> None:
+    """Raise `InputError` when predictions at hand are raw scores and not probabilities."""
+    values = _at_hand(p)
+    if values is not None and values.size and (values.min() < -SLACK or values.max() > 1 + SLACK):
+        raise InputError(
+            f"predictions from {values.min():.3g} to {values.max():.3g} are not probabilities",
+            where=where,
+            hint="Give from_logits=True for raw scores, or let the model end in softmax or sigmoid.",
+        )
+
+
+def _pairs(y: Any, dtype: str) -> Any:
+    y = _within(ops.cast(y, dtype), "[0, 1]")
+    return ops.stack([1.0 - y, y], axis=-1)
+
+
+def _one_hot(indices: Any, k: int, dtype: str) -> Any:
+    whole = ops.cast(indices, "int32")
+    known = _within(ops.cast(indices, "float32"), f"[0, {k - 1}]")
+    # 0 where the index is good, NaN where it is not: a silent row of zeros would have loss 0
+    return ops.one_hot(whole, k, dtype=dtype) + ops.cast(ops.expand_dims(known - known, axis=-1), dtype)
+
+
+def _within(y: Any, domain: str) -> Any:
+    """`y`, where it lies in `domain`; else an `InputError`, or NaN inside a graph."""
+    interval = Interval.parse(domain)
+    if interval.low == -float("inf") and interval.high == float("inf"):
+        return y
+    values = _at_hand(y)
+    if values is None:
+        return ops.where((y < interval.low - SLACK) | (y > interval.high + SLACK), float("nan"), y)
+    if values.size and (values.min() < interval.low - SLACK or values.max() > interval.high + SLACK):
+        raise InputError(
+            f"labels from {values.min():.6g} to {values.max():.6g} are not all in {domain}",
+            hint="Recode or shift the labels, or choose another loss.",
+        )
+    return y
+
+
+def _at_hand(x: Any) -> Any:
+    """The values of a tensor as an array, None inside a graph."""
+    import numpy as np
+
+    numpy = getattr(x, "numpy", None)
+    return None if numpy is None else np.asarray(numpy(), dtype=np.float64)
+
+
+def _same_leading(y: Any, predictions: Any, shape: Any, whole: bool = False) -> None:
+    wanted = tuple(predictions.shape) if whole else tuple(predictions.shape)[:-1]
+    if len(shape) != len(wanted) or any(None not in (a, b) and a != b for a, b in zip(shape, wanted, strict=False)):
+        raise InputError(
+            f"labels of shape {_said(y)} do not fit predictions of shape {_said(predictions)}",
+            hint="Labels are class indices, one-hot rows or one value a prediction.",
+        )
+
+
+def _said(x: Any) -> str:
+    return "(" + ", ".join("?" if n is None else str(n) for n in x.shape) + ("," if len(x.shape) == 1 else "") + ")"

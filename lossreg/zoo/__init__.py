@@ -1,0 +1,24 @@
+"""The built-in losses, one module a family, offered through the same hook as any plugin's.
+
+Throughout: `y_true (batch, *space, t)` are labels, `y_pred (batch, *space, outputs)` raw scores
+of the same dtype, the value is `(batch,)`, the mean over space. Parameters and constants are
+numbers or scalar tensors, `(k,)` vectors where said. p is softmax or sigmoid of the scores, t
+the true class; soft labels weigh the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossreg.hookspecs import hookimpl
+from lossreg.spec import LossSpec
+from lossreg.zoo import binary, counts, focal, imbalance, multiclass, regression, robust
+
+FAMILIES = (multiclass, binary, focal, robust, imbalance, regression, counts)
+
+
+@hookimpl
+def lossreg_losses() -> Iterator[LossSpec]:
+    """Yield every built-in loss."""
+    for family in FAMILIES:
+        yield from family.LOSSES

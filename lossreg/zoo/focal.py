@@ -1,0 +1,101 @@
+"""Losses of k raw scores that fade, or stop, on samples already well classified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lossreg import ops
+from lossreg.params import Float, PerClass
+from lossreg.zoo.multiclass import softmax_loss
+from lossreg.zoo.parts import expected, log_other, weighted
+
+
+def focal(y_true: Any, y_pred: Any, *, gamma: Any, alpha: Any) -> Any:
+    """-alpha_t (1 - p_t)^gamma log p_t.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; gamma at least 0; alpha `(k,)`, one positive weight a class, or None; returns
+    `(batch,)`, at least 0. arXiv:1708.02002.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(focal(y_true, scores, gamma=2.0, alpha=[1.0, 3.0])[0]):.4f}")
+    0.5199
+    """
+    # (1 - p)^gamma = exp(gamma log(1 - p)): the power itself has no gradient at p = 1 for gamma < 1
+    fade = ops.exp(gamma * log_other(y_pred))
+    return expected(weighted(y_true, alpha), -fade * ops.log_softmax(y_pred, axis=-1))
+
+
+FOCAL = softmax_loss(
+    name="focal",
+    function=focal,
+    aliases=(
+        "focal_loss",
+        "categorical_focal",
+        "categorical_focal_loss",
+        "categorical_focal_crossentropy",
+        "catergorical_focal_loss",
+    ),
+    summary="Cross-entropy that fades on well classified samples, with a weight a class.",
+    reference="Lin et al., Focal loss for dense object detection, 2017, arXiv:1708.02002",
+    formula="-alpha_t (1 - p_t)^gamma log p_t",
+    params=(Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"), PerClass("alpha")),
+    elicits="mode",
+    recommended=("multiclass",),
+)
+
+
+def hard_truncated_ce(y_true: Any, y_pred: Any, *, m: Any) -> Any:
+    """1[p_t <= m] (-log p_t): no gradient once a sample is right with probability m.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; m in (0, 1); returns `(batch,)`, at least 0. Su, 2017.
+
+    >>> y_true, scores = ops.array([[1.0, 0.0], [0.0, 1.0]]), ops.array([[0.1, 0.0], [0.1, 0.0]])
+    >>> [f"{float(v):.4f}" for v in hard_truncated_ce(y_true, scores, m=0.5)]
+    ['0.0000', '0.7444']
+    """
+    open_ = ops.softmax(y_pred, axis=-1) <= m
+    return expected(y_true, ops.where(open_, -ops.log_softmax(y_pred, axis=-1), 0.0))
+
+
+HARD_TRUNCATED_CE = softmax_loss(
+    name="hard_truncated_ce",
+    function=hard_truncated_ce,
+    aliases=("hard_truncated_cross_entropy",),
+    summary="Cross-entropy of the samples that are not yet right with probability m.",
+    reference="Su, From hard truncation and softening of the loss to focal loss, 2017",
+    formula="1[p_t <= m] (-log p_t)",
+    params=(Float("m", 0.5, 0.5, 0.95, domain="(0, 1)"),),
+    kinks=True,
+    elicits="mode",
+)
+
+
+def softened_ce(y_true: Any, y_pred: Any, *, kappa: Any) -> Any:
+    """-sigmoid(-kappa logit(p_t)) log p_t: the truncation made smooth.
+
+    kappa = 1 is focal loss with gamma = 1 for every k, kappa -> inf truncation at 1/2. y_true
+    `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw scores;
+    kappa > 0; returns `(batch,)`, at least 0. Su, 2017, with logit(p_t) in place of its scores.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(softened_ce(y_true, scores, kappa=1.0)[0]):.4f}")
+    0.3466
+    """
+    log_p = ops.log_softmax(y_pred, axis=-1)
+    return expected(y_true, -ops.sigmoid(kappa * (log_other(y_pred) - log_p)) * log_p)
+
+
+SOFTENED_CE = softmax_loss(
+    name="softened_ce",
+    function=softened_ce,
+    aliases=("softened_cross_entropy",),
+    summary="A smooth truncation of cross-entropy: focal loss with another knob.",
+    reference="Su, From hard truncation and softening of the loss to focal loss, 2017",
+    formula="-sigmoid(-kappa logit(p_t)) log p_t",
+    params=(Float("kappa", 1.0, 0.25, 8.0, log=True, domain="(0, inf)"),),
+    elicits="mode",
+)
+
+LOSSES = (FOCAL, HARD_TRUNCATED_CE, SOFTENED_CE)

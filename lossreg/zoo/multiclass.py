@@ -1,0 +1,168 @@
+"""Cross-entropy and its kin, the categorical hinge, cosine similarity: k raw scores.
+
+All serve binary tasks too, on the scores `[-z/2, z/2]` of one logit z.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from lossreg import ops
+from lossreg.params import Float
+from lossreg.spec import LossSpec
+from lossreg.zoo.parts import expected, sample_mean
+
+softmax_loss = partial(LossSpec, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
+
+
+def cross_entropy(y_true: Any, y_pred: Any) -> Any:
+    """-sum_k y_k log p_k, which is LSE(z) - z_t on hard labels.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; returns `(batch,)`, in nats, at least 0. Bridle, 1990.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(cross_entropy(y_true, scores)[0]):.4f}")
+    0.6931
+    """
+    return expected(y_true, -ops.log_softmax(y_pred, axis=-1))
+
+
+CROSS_ENTROPY = softmax_loss(
+    name="cross_entropy",
+    function=cross_entropy,
+    aliases=(
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "softmax_cross_entropy",
+        "ce",
+    ),
+    summary="Cross-entropy of softmax: the baseline of classification.",
+    reference="Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
+    formula="LSE(z) - z_t",
+    elicits="probability",
+    recommended=("binary", "multiclass"),
+)
+
+
+def kl_divergence(y_true: Any, y_pred: Any) -> Any:
+    """sum_k y_k (log y_k - log p_k): cross-entropy less the entropy of soft labels.
+
+    y_true `(batch, *space, k)` class probabilities, 0 allowed; y_pred `(batch, *space, k)` raw
+    scores; returns `(batch,)`, in nats, at least 0. Kullback and Leibler, 1951.
+
+    >>> y_true, scores = ops.array([[0.5, 0.5]]), ops.array([[3.0, 3.0]])
+    >>> print(f"{float(kl_divergence(y_true, scores)[0]):.4f}")
+    0.0000
+    """
+    # y log y is exactly 0 at y = 0 and y = 1, so hard labels give cross_entropy to the last bit
+    positive = ops.where(y_true > 0.0, y_true, 1.0)
+    return expected(y_true, -ops.log_softmax(y_pred, axis=-1)) + expected(y_true, ops.log(positive))
+
+
+KL_DIVERGENCE = softmax_loss(
+    name="kl_divergence",
+    function=kl_divergence,
+    aliases=("kullback_leibler_divergence", "kld", "kl"),
+    summary="Kullback-Leibler divergence of softmax from soft labels; cross-entropy on hard ones.",
+    reference="Kullback and Leibler, On information and sufficiency, 1951",
+    formula="sum y (log y - log p)",
+    elicits="probability",
+    twin_of="cross_entropy",
+)
+
+
+def label_smoothing_ce(y_true: Any, y_pred: Any, *, eps: Any) -> Any:
+    """-(1 - eps) log p_t - eps/K sum_k log p_k: cross-entropy to labels mixed with the uniform.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; eps in [0, 1); returns `(batch,)`. arXiv:1512.00567.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[-2.0, 2.0]])
+    >>> print(f"{float(label_smoothing_ce(y_true, scores, eps=0.1)[0]):.4f}")
+    0.2181
+    """
+    minus_log = -ops.log_softmax(y_pred, axis=-1)
+    return (1.0 - eps) * expected(y_true, minus_log) + eps * sample_mean(minus_log)
+
+
+LABEL_SMOOTHING_CE = softmax_loss(
+    name="label_smoothing_ce",
+    function=label_smoothing_ce,
+    aliases=("uniform_mix_ce", "uniform_mix_cross_entropy", "label_smoothing", "label_smoothing_cross_entropy"),
+    summary="Cross-entropy to labels mixed with the uniform distribution: less over-confident.",
+    reference="Szegedy et al., Rethinking the Inception architecture, 2015, arXiv:1512.00567",
+    formula="-(1 - eps) log p_t - eps/K sum log p",
+    params=(Float("eps", 0.1, 0.0, 0.3, domain="[0, 1)"),),
+    minimum=None,
+    elicits="mode",
+    recommended=("binary", "multiclass"),
+)
+
+
+def categorical_hinge(y_true: Any, y_pred: Any, *, margin: Any) -> Any:
+    """max(0, margin + max_k (1 - y_k) z_k - sum_k y_k z_k).
+
+    The true class's own slot counts as 0 in the inner maximum, as in Keras; so adding a
+    constant to all scores changes the value. y_true `(batch, *space, k)` one-hot; y_pred
+    `(batch, *space, k)` raw scores; margin > 0; returns `(batch,)`.
+
+    >>> y_true, scores = ops.array([[1.0, 0.0, 0.0]]), ops.array([[-0.5, -2.0, -3.0]])
+    >>> print(f"{float(categorical_hinge(y_true, scores, margin=1.0)[0]):.4f}")
+    1.5000
+    """
+    true = ops.sum(y_true * y_pred, axis=-1)
+    other = ops.max((1.0 - y_true) * y_pred, axis=-1)
+    return sample_mean(ops.relu(margin + other - true))
+
+
+CATEGORICAL_HINGE = LossSpec(
+    name="categorical_hinge",
+    function=categorical_hinge,
+    tasks=("binary", "multiclass"),
+    summary="Margin between the true class and the best other one, with 0 as a floor of the others.",
+    reference="Keras; compare Crammer and Singer, On the algorithmic implementation of multiclass SVMs, 2001",
+    formula="max(0, margin + max (1 - y) z - z_t)",
+    params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),),
+    link="identity",
+    kinks=True,
+    elicits="mode",
+)
+
+
+def cosine_similarity(y_true: Any, y_pred: Any) -> Any:
+    """-cos(y, p), p being softmax(z).
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; returns `(batch,)`, between -1 and 0. arXiv:1901.09054.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(cosine_similarity(y_true, scores)[0]):.4f}")
+    -0.7071
+    """
+    p = ops.softmax(y_pred, axis=-1)
+    lengths = ops.sum(p * p, axis=-1) * ops.sum(y_true * y_true, axis=-1)
+    # the floor is for padded rows, whose labels are all 0
+    return sample_mean(-ops.sum(y_true * p, axis=-1) * ops.rsqrt(ops.maximum(lengths, 1e-12)))
+
+
+COSINE_SIMILARITY = softmax_loss(
+    name="cosine_similarity",
+    function=cosine_similarity,
+    aliases=("cosine", "cosine_proximity"),
+    summary="Minus the cosine between the labels and softmax: bounded, kind to small data.",
+    reference="Barz and Denzler, Deep learning on small datasets using cosine loss, 2019, arXiv:1901.09054",
+    formula="-cos(y, p)",
+    probabilistic=False,
+    minimum=-1.0,
+    elicits="mode",
+)
+
+LOSSES = (
+    CROSS_ENTROPY,
+    LABEL_SMOOTHING_CE,
+    KL_DIVERGENCE,
+    CATEGORICAL_HINGE,
+    COSINE_SIMILARITY,
+)
