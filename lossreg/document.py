@@ -6,7 +6,6 @@ An explained mistake is an `InputError` whose `where` is the dotted key inside t
 
 from __future__ import annotations
 
-import copy
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +34,7 @@ PHRASES = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
-    "literal_error": "must be {expected}",
+    "string_too_long": "must have at most {max_length} characters",
 }
 
 
@@ -101,18 +100,24 @@ def _line(text: str, message: str) -> str:
 
 
 def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Document, tuple[str, ...]]:
-    """A copy of `document` with each `key=value` put in, and the dotted keys put in.
+    """A copy of `document` with each `key=value` put in, and the dotted keys that are new by it.
 
     The value is TOML, or else text. Raises `InputError`.
     """
-    changed, keys = copy.deepcopy(dict(document)), []
-    for assignment in overrides:
-        key, equals, text = (part.strip() for part in assignment.partition("="))
-        if not equals or not all(part.strip() for part in key.split(".")):
-            raise InputError("is not key=value", where=f"--set {assignment}", hint="Write --set search.trials=16.")
-        _put(changed, key.split("."), _value(text), assignment)
-        keys.append(key)
-    return changed, tuple(keys)
+    changed = _copy(document)
+    return changed, tuple([_assign(changed, assignment) for assignment in overrides])
+
+
+def _assign(document: Document, assignment: str) -> str:
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise InputError("is not key=value", where=f"--set {assignment}", hint="Write --set search.trials=16.")
+    return dotted(_put(document, path, _value(text), assignment))
+
+
+def _copy(table: Mapping[str, Any]) -> Document:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in table.items()}
 
 
 def _value(text: str) -> Any:
@@ -123,14 +128,18 @@ def _value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _put(document: Document, path: Sequence[str], value: Any, assignment: str) -> None:
+def _put(document: Document, path: list[str], value: Any, assignment: str) -> list[str]:
+    """Put a value in; the shortest part of its path that was not there before."""
     table: Any = document
+    depth = len(path)
     for i, part in enumerate(path[:-1]):
+        depth = min(depth, i + 1) if part not in table else depth
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             said = f"{'.'.join(path[: i + 1])} is {shown(table)}, not a table"
             raise InputError(said, where=f"--set {assignment}")
     table[path[-1]] = value
+    return path[:depth]
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[InputError]:
@@ -150,6 +159,8 @@ def _explained(details: ErrorDetails, model: type[BaseModel]) -> InputError:
         return InputError("is missing", where=dotted(loc), hint=about)
     if kind == "literal_error":
         return _not_among(details, loc)
+    if kind == "string_too_short":
+        return InputError("must not be empty", where=dotted(loc), hint=about)
     phrase = PHRASES.get(kind, details["msg"]).format_map(details.get("ctx", {}))
     return InputError(f"{phrase}, not {shown(value)}", where=dotted(loc), hint=about)
 

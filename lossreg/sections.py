@@ -269,9 +269,7 @@ class Loss(Section):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(well_formed), AfterValidator(_absent)]]
 
-    loss: Text | None = Field(
-        default=None, description="It is the name of a registered loss; `lossreg losses` lists them."
-    )
+    loss: Text | None = None
     function: Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)] = None
     link: Annotated[str | None, _known("link", LINKS)] = None
     target: Annotated[str | None, _known("target", TARGETS)] = None

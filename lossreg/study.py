@@ -49,7 +49,7 @@ class StudySpec(Section):
 
     @property
     def path(self) -> Path | None:
-        """The study file as the user gave it; None for a study that came from no file."""
+        """The study file, None for a study that came from no file."""
         return Path(self._origin.file) if self._origin.file else None
 
     @property
@@ -62,8 +62,13 @@ class StudySpec(Section):
         """Where the study is kept: `.lossreg/<name>` beside its file."""
         return self._base / ".lossreg" / self.name
 
-    def where(self, dotted_key: str = "") -> str:
-        """`studies/x.toml: train.epochs`: the place to name in an error."""
+    @property
+    def origin(self) -> str:
+        """The study file as the user gave it; empty for a study that came from no file."""
+        return self._origin.file
+
+    def place(self, dotted_key: str = "") -> str:
+        """`studies/x.toml: train.epochs`: where to say that a mistake is."""
         return self._origin.of(dotted_key)
 
     def document(self) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:
     return _checked(document, overrides, file=str(path), base=Path(path).parent)
 
 
-def from_dict(document: Mapping[str, Any], base: Path = Path(), overrides: Iterable[str] = ()) -> StudySpec:
+def from_dict(document: Mapping[str, Any], overrides: Iterable[str] = (), *, base: Path = Path()) -> StudySpec:
     """The study of a document such as `load` reads; relative paths start at `base`. Raises `InputError`."""
     return _checked(document, overrides, file="", base=base)
 
@@ -104,7 +109,7 @@ def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[s
             return source
         return _checked(source._document, overrides, file=source._origin.file, base=source.base)
     if isinstance(source, Mapping):
-        return from_dict(source, overrides=overrides)
+        return from_dict(source, overrides)
     return load(source, overrides)
 
 
@@ -138,7 +143,7 @@ def candidates(study: StudySpec, registry: Registry, task: str, n_classes: int) 
     every mistake.
     """
     if task not in BASELINES:
-        raise InputError(f"the task {task} has no losses yet; possible: {', '.join(BASELINES)}", where=study.where())
+        raise InputError(f"the task {task} has no losses yet; possible: {', '.join(BASELINES)}", where=study.place())
     found = _written(study, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
     return _with_baseline(found, registry.find(BASELINES[task]))
 

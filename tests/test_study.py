@@ -1,0 +1,627 @@
+"""The study file: what it means, and what is said of every mistake in it."""
+
+import inspect
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import keras
+import pytest
+
+from lossreg import registry, study
+from lossreg.errors import InputError, UnknownError
+from lossreg.params import Choice, Float, PerClass
+from lossreg.sections import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES, Data
+from lossreg.space import ByCount, Fixed, PerClassRange, Range
+from lossreg.spec import LossSpec
+from lossreg.targets import TASKS
+
+MINIMAL = '[data]\nsource = "sklearn:iris"\n'
+DESIGN = """
+name = "churn"
+
+[data]
+source = "churn.csv"
+target = "left"
+test = 0.2
+validation = 0.2
+
+[model]
+build = "mlp"
+hidden = [64, 64]
+
+[train]
+epochs = 30
+batch_size = 32
+optimizer = "adam"
+learning_rate = { low = 1e-4, high = 1e-2, log = true }
+
+[search]
+trials = 64
+metric = "f1_macro"
+seed = 0
+
+[losses.cross_entropy]
+[losses.focal]
+gamma = { low = 0.0, high = 5.0 }
+alpha = "per_class"
+[losses.gce_mild]
+loss = "generalized_cross_entropy"
+q = 0.3
+[losses.mine]
+function = "my_losses.py:my_loss"
+link = "softmax"
+
+[tracking]
+experiment = "churn"
+"""
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a study file in the current folder; the path is what a user would type."""
+    monkeypatch.chdir(tmp_path)
+    Path("studies").mkdir()
+
+    def write(text, name="x.toml"):
+        path = Path("studies") / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def losses():
+    return registry.default()
+
+
+def refusal(call, *args, **kwargs):
+    with pytest.raises(InputError) as caught:
+        call(*args, **kwargs)
+    return str(caught.value)
+
+
+# ---- what a file means -------------------------------------------------------------------
+
+
+def test_a_file_of_two_lines_has_every_default(write):
+    spec = study.load(write(MINIMAL, "two_lines.toml"))
+    assert spec.document() == {
+        "name": "two_lines",
+        "data": {"source": "sklearn:iris", "target": None, "task": "auto", "test": 0.2, "validation": 0.2, "drop": []},
+        "model": {"build": "mlp", "hidden": [64, 64], "activation": "relu", "dropout": 0.0, "batch_norm": False},
+        "train": {
+            "epochs": 30,
+            "batch_size": 32,
+            "optimizer": "adam",
+            "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+        },
+        "search": {
+            "trials": 64,
+            "metric": None,
+            "seed": 0,
+            "minutes": None,
+            "score_epoch": "last",
+            "pruner": "none",
+            "lanes": "auto",
+            "trainer": "auto",
+            "sampler": "tpe",
+        },
+        "losses": {},
+        "tracking": {"experiment": "two_lines", "uri": None, "enabled": True, "model": True},
+        "plugins": {"block": []},
+    }
+
+
+def test_the_file_of_the_design(write):
+    spec = study.load(write(DESIGN))
+    assert (spec.name, spec.data.target, spec.search.metric) == ("churn", "left", "f1_macro")
+    assert spec.train.learning_rate == Range(1e-4, 1e-2, log=True)
+    assert spec.losses["focal"].params == {"gamma": {"low": 0.0, "high": 5.0}, "alpha": "per_class"}
+    assert spec.losses["gce_mild"].loss == "generalized_cross_entropy"
+    assert (spec.losses["mine"].function, spec.losses["mine"].own) == ("my_losses.py:my_loss", {"link": "softmax"})
+
+
+def test_a_study_knows_its_places(write):
+    spec = study.load(write(DESIGN))
+    assert (spec.path, spec.base, spec.folder) == (
+        Path("studies/x.toml"), Path("studies"), Path("studies/.lossreg/churn"),
+    )  # fmt: skip
+    assert spec.place("data.source") == "studies/x.toml: data.source"
+
+
+@pytest.mark.parametrize(
+    ("train", "space"),
+    [
+        ("", Range(1e-4, 1e-2, log=True)),
+        ('optimizer = "SGD"', Range(1e-3, 1.0, log=True)),
+        ('optimizer = { name = "sgd", momentum = 0.9 }', Range(1e-3, 1.0, log=True)),
+        ('optimizer = "sgd"\nlearning_rate = 0.01', Fixed(0.01)),
+        ("learning_rate = { low = 1, high = 2 }", Range(1.0, 2.0, log=True)),
+        ("learning_rate = { low = 1, high = 2, log = false }", Range(1.0, 2.0)),
+        ('learning_rate = "search"', Range(1e-4, 1e-2, log=True)),
+    ],
+)
+def test_the_learning_rate_is_searched_where_the_optimizer_works_unless_it_is_given(write, train, space):
+    assert study.load(write(f"{MINIMAL}[train]\n{train}")).train.learning_rate == space
+
+
+def test_an_optimizer_table_is_a_name_and_settings(write):
+    spec = study.load(write(f'{MINIMAL}[train]\noptimizer = {{ name = "SGD", momentum = 0.9, nesterov = true }}'))
+    assert spec.train.optimizer.name == "sgd"
+    assert spec.train.optimizer.settings == {"momentum": 0.9, "nesterov": True}
+
+
+KERAS_OPTIMIZERS = {name.lower(): kind for name, kind in vars(keras.optimizers).items() if isinstance(kind, type)}
+
+
+@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) & set(KERAS_OPTIMIZERS)))
+def test_the_settings_of_every_optimizer_are_those_of_keras(name):
+    takes = inspect.signature(KERAS_OPTIMIZERS[name]).parameters
+    assert set(takes) - {"learning_rate", "name", "kwargs", "exclude_layers"} == {*OPTIMIZERS[name], *COMMON}
+    switches = {setting for setting, parameter in takes.items() if isinstance(parameter.default, bool)}
+    assert switches == set(takes) & set(SWITCHES)
+
+
+def test_no_optimizer_of_keras_is_forgotten():
+    no_optimizers = {"optimizer", "optimizermap", "lossscaleoptimizer", "multioptimizer"}
+    assert set(KERAS_OPTIMIZERS) - no_optimizers <= set(OPTIMIZERS)
+
+
+def test_every_usual_rate_of_an_optimizer_lies_in_its_range():
+    published = {"sgd": 0.01, "adam": 1e-3, "adagrad": 0.01, "adadelta": 1.0, "ftrl": 0.01, "lion": 1e-4}
+    for name, rate in published.items():
+        low, high = RATES.get(name, USUAL_RATES)
+        assert low < rate < high
+
+
+def test_tasks_are_those_of_the_losses():
+    assert set(Data.model_fields["task"].annotation.__args__) == {"auto", *TASKS}
+
+
+def test_no_optional_import_is_needed_to_load_and_choose(write):
+    code = f"""
+import sys
+from lossreg import registry, study
+spec = study.load({write(MINIMAL + "[losses.focal]")!r})
+study.candidates(spec, registry.default(), "multiclass", 3)
+print([name for name in ("numpy", "keras", "tensorflow", "sklearn", "optuna", "mlflow") if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_dictionary_is_a_study_too(tmp_path):
+    spec = study.from_dict({"data": {"source": "a.csv"}, "model": {"hidden": (8,)}}, base=tmp_path)
+    assert (spec.path, spec.folder) == (None, tmp_path / ".lossreg/study")
+    assert study.of(spec) is spec
+    assert study.of(spec, ["search.trials=3"]).search.trials == 3
+    assert study.of(spec, ["search.trials=3"]).base == tmp_path
+    assert refusal(study.from_dict, {"data": {}}).startswith("data.source: is missing")
+
+
+# ---- overrides ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("assignment", "of", "value"),
+    [
+        ("search.trials=16", lambda s: s.search.trials, 16),
+        ("search.trials = 16", lambda s: s.search.trials, 16),
+        ("search.metric=accuracy", lambda s: s.search.metric, "accuracy"),
+        ('search.metric="accuracy"', lambda s: s.search.metric, "accuracy"),
+        ("data.source=sklearn:make_circles?n_samples=100&noise=0.1", lambda s: s.data.source,
+         "sklearn:make_circles?n_samples=100&noise=0.1"),
+        ("train.optimizer=sgd", lambda s: (s.train.optimizer.name, s.train.learning_rate.high), ("sgd", 1.0)),
+        ("model.hidden=[8]", lambda s: s.model.hidden, (8,)),
+        ("model.batch_norm=true", lambda s: s.model.batch_norm, True),
+        ("losses.focal.gamma=2.0", lambda s: s.losses["focal"].params, {"gamma": 2.0}),
+        ("losses.focal.gamma={low=0,high=2}", lambda s: s.losses["focal"].params, {"gamma": {"low": 0, "high": 2}}),
+        ("name=other", lambda s: (s.name, s.tracking.experiment), ("other", "other")),
+        ("train={epochs=2}", lambda s: s.train.epochs, 2),
+    ],
+)  # fmt: skip
+def test_overrides(write, assignment, of, value):
+    assert of(study.load(write(MINIMAL), [assignment])) == value
+
+
+def test_the_last_of_two_overrides_holds(write):
+    assert study.load(write(MINIMAL), ["search.seed=1", "search.seed=2"]).search.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("search.trials", "--set search.trials: is not key=value. Write --set search.trials=16."),
+        ("=3", "is not key=value"),
+        ("search..trials=3", "is not key=value"),
+        ("search.trials=many", '--set search.trials: must be a whole number, not "many"'),
+        ("serch.trials=3", "--set serch: unknown key"),
+        ("name.x=3", '--set name.x=3: name is "x", not a table'),
+        ("model.hidden=[8, 0]", "--set model.hidden[1]: must be at least 1, not 0"),
+        ("losses.focl.gamma=3", "--set losses.focl: unknown loss 'focl'"),
+        ("losses.focal.gamma=3\nx=4", '--set losses.focal.gamma: "3\nx=4" is no value for gamma'),
+    ],
+)
+def test_a_wrong_override_is_said_to_be_one(write, losses, assignment, said):
+    def all_of_it():
+        spec = study.load(write('name = "x"\n' + MINIMAL), [assignment])
+        study.candidates(spec, losses, "multiclass", 3)
+
+    assert said in refusal(all_of_it)
+
+
+# ---- mistakes in a file ------------------------------------------------------------------
+
+MISTAKES = [
+    ("nmae = 'a'", "nmae: unknown key; a study has name, data, model, train, search, losses, tracking, plugins. "
+                   "Did you mean name?"),
+    ("epochs = 3", "epochs: unknown key; a study has", "Did you mean train.epochs?"),
+    ("[loss.focal]", "loss: unknown key", "Did you mean losses?"),
+    ("train = 3", "train: must be a table, not 3"),
+    ("losses = ['a']", 'losses: must be a table, not ["a"]'),
+    ("name = 3", "name: must be text, not 3"),
+    ("name = 'a/b'", 'name: "a/b" names a folder and an experiment', 'Try "a-b".'),
+    ("name = '..'", 'name: ".." names a folder'),
+    ("name = ''", 'name: "" names a folder'),
+    (f"name = '{'a' * 101}'", "up to 100 letters"),
+    ("[data]\nsource = ''", 'data.source: must not be empty. It is a file, "sklearn:NAME"'),
+    ("[data]\nsource = 3", "data.source: must be text, not 3"),
+    ("[data]\nsauce = 'a.csv'", "data.sauce: unknown key; [data] has source, target,", "Did you mean source?",
+     "data.source: is missing"),
+    ("[data]\nsource = 'a'\ntask = 'binry'", 'data.task: must be one of "auto", "binary",', "Did you mean binary?"),
+    ("[data]\nsource = 'a'\ntest = 0", "data.test: must be above 0, not 0", "between 0 and 1"),
+    ("[data]\nsource = 'a'\ntest = 1.0", "data.test: must be below 1, not 1.0"),
+    ("[data]\nsource = 'a'\nvalidation = -0.2", "data.validation: must be above 0, not -0.2"),
+    ("[data]\nsource = 'a'\nvalidation = true", "data.validation: must be a number, not true"),
+    ("[data]\nsource = 'a'\ntest = nan", "data.test: must be"),
+    ("[data]\nsource = 'a'\nfolds = 5", "data.folds: folds are not available yet. Use validation"),
+    ("[data]\nsource = 'a'\ndrop = 'b'", 'data.drop: must be a list, not "b"'),
+    ("[data]\nsource = 'a'\ndrop = ['b', 3]", "data.drop[1]: must be text, not 3"),
+    ("[data]\nsource = 'a'\ntarget = 'b'\ndrop = ['b']", 'data.drop: the target "b" cannot be dropped'),
+    ("[model]\nhiden = [3]", "model.hiden: unknown key", "Did you mean hidden?"),
+    ("[model]\nhidden = 64", "model.hidden: must be a list, not 64. It is a list of layer widths"),
+    ("[model]\nhidden = [64, 0]", "model.hidden[1]: must be at least 1, not 0"),
+    ("[model]\nhidden = [64.0]", "model.hidden[0]: must be a whole number, not 64.0"),
+    ("[model]\ndropout = 1", "model.dropout: must be below 1, not 1"),
+    ("[model]\nbatch_norm = 'yes'", 'model.batch_norm: must be true or false, not "yes"'),
+    ("[model]\nbuild = 'm.py:f'\nhidden = [3]", 'model.hidden: belongs to build = "mlp"; m.py:f makes its own layers'),
+    ("[train]\nepoch = 3", "train.epoch: unknown key; [train] has epochs, batch_size,", "Did you mean epochs?"),
+    ("[train]\nmetric = 'a'", "train.metric: unknown key", "Did you mean search.metric?"),
+    ("[train]\nepochs = -1", "train.epochs: must be at least 1, not -1"),
+    ("[train]\nepochs = 0", "train.epochs: must be at least 1, not 0"),
+    ("[train]\nepochs = true", "train.epochs: must be a whole number, not true"),
+    ("[train]\nepochs = 3.5", "train.epochs: must be a whole number, not 3.5"),
+    ("[train]\nepochs = '30'", 'train.epochs: must be a whole number, not "30"'),
+    ("[train]\nbatch_size = 0", "train.batch_size: must be at least 1"),
+    ("[train]\noptimizer = 'adan'", 'train.optimizer: unknown optimizer "adan"; known: sgd,', "Did you mean adam?"),
+    ("[train]\noptimizer = 3", "train.optimizer: must be a name or a table with a name, not 3"),
+    ("[train]\noptimizer = { momentum = 0.9 }", "train.optimizer: must be a name or a table with a name"),
+    ("[train]\noptimizer = { name = 'sgd', momentun = 1 }",
+     "train.optimizer.momentun: unknown setting; sgd has momentum,", "Did you mean momentum?"),
+    ("[train]\noptimizer = { name = 'sgd', momentum = 'a' }", 'train.optimizer.momentum: must be a number, not "a"'),
+    ("[train]\noptimizer = { name = 'sgd', nesterov = 1 }", "train.optimizer.nesterov: must be true or false, not 1"),
+    ("[train]\noptimizer = { name = 'sgd', learning_rate = 1 }",
+     "train.optimizer.learning_rate: the learning rate stands beside the optimizer. Set train.learning_rate."),
+    ("[train]\nlearning_rate = 0", "train.learning_rate: learning_rate = 0 is outside its domain (0, inf)"),
+    ("[train]\nlearning_rate = 'fast'", 'train.learning_rate: "fast" is no value for learning_rate'),
+    ("[train]\nlearning_rate = { low = 0.1, high = 0.01 }", "train.learning_rate: the range is upside down"),
+    ("[train]\nlearning_rate = { low = 0, high = 1, log = true }",
+     "train.learning_rate: a log range must start above 0, not at 0"),
+    ("[train]\nlearning_rate = { from = 1 }", "train.learning_rate: unknown key 'from'"),
+    ("[search]\ntrials = -3", "search.trials: must be at least 1, not -3"),
+    ("[search]\ntrials = 0", "search.trials: must be at least 1, not 0"),
+    ("[search]\nseed = -1", "search.seed: must be at least 0, not -1"),
+    ("[search]\nseed = 2024-01-01", "search.seed: must be a whole number, not 2024-01-01"),
+    ("[search]\nminutes = 0", "search.minutes: must be above 0, not 0. It is the time after which no trial"),
+    ("[search]\nminutes = inf", "search.minutes: must be a finite number, not inf"),
+    ("[search]\nmetric = ['a']", 'search.metric: must be text, not ["a"]. `lossreg metrics` lists the names.'),
+    ("[search]\nscore_epoch = 'bset'", 'search.score_epoch: must be one of "last", "best", not "bset".',
+     "Did you mean best?"),
+    ("[search]\npruner = 'asha'", 'search.pruner: "asha" is not available yet. Use "median" or "none".'),
+    ("[search]\npruner = 'hyperband'", 'search.pruner: "hyperband" is not available yet'),
+    ("[search]\npruner = 'medain'", "Did you mean median?"),
+    ("[search]\nlanes = 0", 'search.lanes: must be "auto" or a whole number from 1, not 0'),
+    ("[search]\nlanes = 'atuo'", "Did you mean auto?"),
+    ("[search]\nlanes = true", 'must be "auto" or a whole number from 1, not true'),
+    ("[search]\ntrainer = 'fake'", 'search.trainer: must be one of "auto", "population", "fit", not "fake"'),
+    ("[search]\nsampler = 'cmaes'", 'search.sampler: must be one of "tpe", "random", not "cmaes"'),
+    ("[tracking]\nmodel = 1", "tracking.model: must be true or false, not 1"),
+    ("[tracking]\nexperiment = 3", "tracking.experiment: must be text, not 3"),
+    ("[tracking]\nurl = 'x'", "tracking.url: unknown key", "Did you mean uri?"),
+    ("[plugins]\nblock = 'x'", 'plugins.block: must be a list, not "x". It is a list of plugin names.'),
+    ("[losses]\nfocal = 2.0", "losses.focal: must be a table, not 2.0"),
+    ("[losses.'a b']", 'losses."a b": a label has only letters, digits, _ and -. Try a-b.'),
+    ("[losses.'']", "a label has only letters"),
+    ("[losses.a]\nloss = 3", "losses.a.loss: must be text, not 3"),
+    ("[losses.a]\nfunction = 'f'", 'losses.a.function: "f" names no function. Write "file.py:function"'),
+    ("[losses.a]\nfunction = 3", "losses.a.function: must be text, not 3"),
+    ("[losses.a]\nloss = 'x'\nfunction = 'a.py:f'", "losses.a: loss and function exclude each other"),
+    ("[losses.focal]\nlink = 'softmax'", "losses.focal.link: belongs to a function of your own"),
+    ("[losses.a]\nfunction = 'a.py:f'\nlink = 'sofmax'", 'losses.a.link: unknown link "sofmax"',
+     "Did you mean softmax?"),
+    ("[losses.a]\nfunction = 'a.py:f'\ntarget = 'one_hot'", 'losses.a.target: unknown target "one_hot"',
+     "Did you mean onehot?"),
+    ("[losses.a]\nfunction = 'a.py:f'\noutputs = 0", 'losses.a.outputs: must be a number, "k" or "k-1", not 0'),
+    ("[losses.focal]\ngamma = { low = 5, high = 0 }", "losses.focal.gamma: the range is upside down: low = 5"),
+    ("[losses.focal]\ngamma = { low = -1, high = 1, log = true }", "losses.focal.gamma: a log range must start above"),
+    ("[losses.focal]\ngamma = 2024-01-01", "losses.focal.gamma: a value must be a number, not 2024-01-01"),
+    ("[losses.focal]\nalpha = []", "losses.focal.alpha: an array must not be empty"),
+    ("[losses.focal]\nalpha = ['a', 'b']", "losses.focal.alpha: each number of an array must be a number"),
+    ("[losses.focal.gamma]\nlo = 1", "losses.focal.gamma: unknown key 'lo' in { lo = 1 }", "Did you mean low?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), [(m[0], m[1:]) for m in MISTAKES], ids=lambda v: str(v)[:50])
+def test_every_mistake_is_told_with_its_place_and_what_would_work(write, text, said):
+    text = text if "[data]" in text else f"{text}\n{MINIMAL}"
+    refused = refusal(study.load, write(text))
+    for part in said:
+        assert part in refused
+    assert all(line.startswith("studies/x.toml: ") for line in refused.splitlines())
+    assert "pydantic" not in refused
+    assert "Input should" not in refused
+
+
+def test_all_mistakes_are_told_at_once(write):
+    refused = refusal(study.load, write("[data]\n[train]\nepochs = -1\n[search]\ntrials = 'a'\n[losses.f]\nx = []"))
+    assert [line.split(": ")[1] for line in refused.splitlines()] == [
+        "data.source", "train.epochs", "search.trials", "losses.f.x",
+    ]  # fmt: skip
+
+
+def test_no_data_at_all(write):
+    assert refusal(study.load, write("")) == (
+        'studies/x.toml: data: is missing. A study needs [data] with a source, such as source = "churn.csv".'
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[data]\nsource = churn.csv\n", ["is not valid TOML", "line 2", "The line reads `source = churn.csv`"]),
+        (b"[data\n", ["is not valid TOML", "line 1"]),
+        (b"a = 1\na = 2\n", ["is not valid TOML", "line 2"]),
+        (b"a = [1,", ["is not valid TOML"]),
+        (b"\xff\xfe\x00", ["is not UTF-8 text"]),
+    ],
+    ids=str,
+)
+def test_a_file_that_is_no_toml(write, content, said):
+    path = write("")
+    Path(path).write_bytes(content)
+    refused = refusal(study.load, path)
+    assert refused.startswith("studies/x.toml: ")
+    assert all(part in refused for part in said)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("studies/y.toml", "studies/y.toml: no such file. Did you mean studies/x.toml?"),
+        ("studies/x", "studies/x: no such file. Did you mean studies/x.toml?"),
+        ("studies/completely_different.toml", "studies/completely_different.toml: no such file"),
+        ("studios/x.toml", "studios/x.toml: no such file. There is no folder studios."),
+        ("studies", "studies: is a folder, not a study file. It has x.toml."),
+    ],
+)
+def test_a_file_that_is_not_there(write, path, said):
+    write(MINIMAL)
+    assert refusal(study.load, path) == said
+
+
+def test_a_byte_order_mark_is_no_mistake(write):
+    path = write("")
+    Path(path).write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+    assert study.load(path).data.source == "sklearn:iris"
+
+
+# ---- candidates --------------------------------------------------------------------------
+
+
+def chosen(text, registry, task="multiclass", n_classes=3, base=Path()):
+    """The candidates of a file that has this [losses]."""
+    spec = study.from_dict({"data": {"source": "sklearn:iris"}, **tomllib.loads(text)}, base=base)
+    return study.candidates(spec, registry, task, n_classes)
+
+
+def baselines(candidates):
+    return [candidate.label for candidate in candidates if candidate.baseline]
+
+
+@pytest.mark.parametrize(
+    ("task", "n_classes", "baseline"),
+    [
+        ("binary", 2, "cross_entropy"),
+        ("multiclass", 10, "cross_entropy"),
+        ("regression", 0, "mean_squared_error"),
+        ("positive", 0, "mean_squared_error"),
+        ("count", 0, "mean_squared_error"),
+    ],
+)
+def test_without_losses_the_recommended_ones_are_searched_over_all_they_declare(losses, task, n_classes, baseline):
+    found = chosen("", losses, task, n_classes)
+    assert [c.label for c in found] == [entry.spec.name for entry in losses.recommended(task)]
+    assert baselines(found) == [baseline]
+    assert all(list(c.space) == [param.name for param in c.spec.params] for c in found)
+    twins = {c.spec.twin_of for c in found if c.spec.twin_of}
+    assert not twins & {c.spec.name for c in found}
+
+
+def test_a_parameter_that_is_not_mentioned_is_searched(losses):
+    (focal,) = [c for c in chosen("[losses.focal]\ngamma = 2.0", losses) if not c.baseline]
+    assert focal.space == {"gamma": Fixed(2.0), "alpha": PerClassRange(0.1, 10.0, log=True)}
+
+
+@pytest.mark.parametrize(("task", "k", "free"), [("binary", 2, 1), ("multiclass", 5, 1), ("multiclass", 6, 0)])
+def test_an_unmentioned_alpha_is_free_up_to_five_classes(losses, task, k, free):
+    focal = chosen("[losses.focal]", losses, task, k)[1]
+    assert isinstance(focal.space["alpha"], PerClassRange if free else ByCount)
+
+
+def test_labels_are_kept_in_order_and_one_loss_may_stand_twice(losses):
+    found = chosen("[losses.gce]\n[losses.ce]\nloss = 'cross_entropy'\n[losses.mild]\nloss = 'gce'\nq = 0.3", losses)
+    assert [(c.label, c.spec.name) for c in found] == [
+        ("gce", "generalized_cross_entropy"),
+        ("ce", "cross_entropy"),
+        ("mild", "generalized_cross_entropy"),
+    ]
+    assert baselines(found) == ["ce"]
+
+
+def test_twins_that_a_study_writes_are_all_kept_and_one_is_the_baseline(losses):
+    text = "[losses.categorical_crossentropy]\n[losses.sparse_categorical_crossentropy]\n[losses.kl_divergence]"
+    found = chosen(text, losses)
+    assert len(found) == 3
+    assert baselines(found) == ["categorical_crossentropy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "k", "label"),
+    [
+        ("[losses.focal]", "multiclass", 3, "cross_entropy"),
+        ("[losses.huber]", "regression", 0, "mean_squared_error"),
+        ("[losses.cross_entropy]\nloss = 'focal'", "multiclass", 3, "baseline"),
+        ("[losses.cross_entropy]\nloss = 'focal'\n[losses.baseline]\nloss = 'gce'", "multiclass", 3, "baseline_2"),
+        # searched, a twin is not the plain loss
+        ("[losses.binary_crossentropy]", "binary", 2, "cross_entropy"),
+    ],
+)
+def test_the_baseline_is_put_in_front_where_a_study_leaves_it_out(losses, text, task, k, label):
+    found = chosen(text, losses, task, k)
+    assert baselines(found) == [found[0].label] == [label]
+    assert found[0].spec.name in ("cross_entropy", "mean_squared_error")
+    assert found[0].space == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "k", "label"),
+    [
+        ("[losses.mse]", "regression", 0, "mse"),
+        ("[losses.kld]", "multiclass", 3, "kld"),
+        ("[losses.bce]\nlabel_smoothing = 0", "binary", 2, "bce"),
+        ("[losses.bce]\nlabel_smoothing = 'default'", "binary", 2, "bce"),
+        ("[losses.kld]\n[losses.CrossEntropy]", "multiclass", 3, "kld"),
+    ],
+)
+def test_a_twin_at_its_defaults_is_the_baseline(losses, text, task, k, label):
+    assert baselines(chosen(text, losses, task, k)) == [label]
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "k", "said"),
+    [
+        ("[losses.focl]", "multiclass", 3, ["losses.focl: unknown loss 'focl'", "Did you mean focal?"]),
+        ("[losses.x]\nloss = 'focl'", "multiclass", 3, ["losses.x.loss: unknown loss 'focl'", "Did you mean focal?"]),
+        ("[losses.huber]\ndetla = 1.0", "regression", 0,
+         ["losses.huber.detla: unknown parameter", "huber has delta (0.01 to 10, log)", "Did you mean delta?"]),
+        ("[losses.cross_entropy]\ngamma = 1.0", "multiclass", 3, ["losses.cross_entropy.gamma: unknown parameter",
+                                                                 "no parameters"]),
+        ("[losses.huber]", "multiclass", 3, ["losses.huber: huber is for regression", "this task is multiclass",
+                                             "Losses that fit: cross_entropy,"]),
+        ("[losses.binary_focal]", "multiclass", 3, ["losses.binary_focal: binary_focal is for binary tasks"]),
+        ("[losses.focal]\ngamma = -1", "multiclass", 3, ["losses.focal.gamma: gamma = -1 is outside its domain"]),
+        ("[losses.focal]\ngamma = 'serach'", "multiclass", 3, ["losses.focal.gamma:", "Did you mean search?"]),
+        ("[losses.focal]\nalpha = [1, 2]", "multiclass", 3, ["losses.focal.alpha: alpha has 2 numbers for 3 classes"]),
+        ("[losses.focal]\nalpha = 0.25", "binary", 2, ["losses.focal.alpha: alpha takes one number a class, not 0.25",
+                                                      "Give 2 numbers in class order"]),
+        ("[losses.gce]\nq = { low = 0, high = 1 }", "binary", 2, ["losses.gce.q: the range ends at 0, outside"]),
+        ("[losses.a]\nfunction = 'no.py:f'", "binary", 2, ["losses.a.function: no.py:f: no such file"]),
+        ("[losses.a]\nfunction = 'no_such_module:f'", "binary", 2, ["losses.a.function: ", "no_such_module"]),
+    ],
+)  # fmt: skip
+def test_mistakes_that_only_the_registry_knows(losses, text, task, k, said):
+    refused = refusal(chosen, text, losses, task, k)
+    assert all(part in refused for part in said)
+
+
+def test_mistakes_in_several_losses_are_told_at_once_with_the_file(write, losses):
+    text = "[losses.focl]\n[losses.huber]\n[losses.focal]\ngamma = -1\nalfa = 1"
+    spec = study.load(write(MINIMAL + text))
+    lines = refusal(study.candidates, spec, losses, "multiclass", 3).splitlines()
+    keys = [line.removeprefix("studies/x.toml: ").split(":")[0] for line in lines]
+    assert keys == ["losses.focl", "losses.huber", "losses.focal.gamma", "losses.focal.alfa"]
+
+
+def test_a_single_unknown_name_keeps_its_kind(losses):
+    with pytest.raises(UnknownError):
+        chosen("[losses.focl]", losses)
+
+
+def test_a_task_without_losses(losses):
+    assert "the task multilabel has no losses yet" in refusal(chosen, "", losses, "multilabel", 3)
+
+
+def test_parameters_of_any_kind(losses):
+    spec = LossSpec(
+        name="odd", function=print, tasks=("multiclass",), summary="", reference="",
+        params=(Choice("mode", "a", ("a", "b")), Float("c", None, 0.0, 1.0, optional=True), PerClass("w")),
+    )  # fmt: skip
+    found = chosen("[losses.odd]\nmode = 'b'\nc = 'none'\nw = [1, 2, 3]", losses.add(spec))
+    assert found[1].space == {"mode": Fixed("b"), "c": Fixed(None), "w": Fixed((1.0, 2.0, 3.0))}
+    assert found[1].entry.plugin == "study"
+
+
+# ---- resuming ----------------------------------------------------------------------------
+
+
+def test_a_fingerprint_is_flat_and_survives_json(write):
+    marks = study.fingerprint(study.load(write(DESIGN)))
+    assert json.loads(json.dumps(marks)) == marks
+    assert marks["train.learning_rate"] == {"low": 1e-4, "high": 1e-2, "log": True}
+    assert marks["losses.focal.loss"] == "focal"
+    assert marks["losses.gce_mild.loss"] == "generalized_cross_entropy"
+    assert marks["losses.mine.function"] == "my_losses.py:my_loss"
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ["search.trials=9", "search.minutes=2", "search.lanes=4", "search.trainer=fit", "tracking.uri=sqlite:///a.db",
+     "tracking.enabled=false", "tracking.experiment=e", "plugins.block=[\"a\"]"],
+)  # fmt: skip
+def test_what_may_change_when_a_study_is_resumed(write, assignment):
+    path = write(DESIGN)
+    assert study.fingerprint(study.load(path, [assignment])) == study.fingerprint(study.load(path))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "lines"),
+    [
+        ("train.epochs=50", ["train.epochs: 30 -> 50"]),
+        ("data.target=stays", ["data.target: left -> stays"]),
+        ("model.hidden=[8]", ["model.hidden: [64, 64] -> [8]"]),
+        ("model.batch_norm=true", ["model.batch_norm: false -> true"]),
+        ("train.optimizer={name='sgd',momentum=0.9}",
+         ['train.optimizer: adam -> { name = "sgd", momentum = 0.9 }']),
+        ("train.learning_rate=0.1", ["train.learning_rate: { low = 0.0001, high = 0.01, log = true } -> 0.1"]),
+        ("search.seed=1", ["search.seed: 0 -> 1"]),
+        ("search.metric=accuracy", ["search.metric: f1_macro -> accuracy"]),
+        ("search.score_epoch=best", ["search.score_epoch: last -> best"]),
+        ("search.pruner=median", ["search.pruner: none -> median"]),
+        ("search.sampler=random", ["search.sampler: tpe -> random"]),
+        ("losses.gce_mild.q=0.4", ["losses.gce_mild.q: 0.3 -> 0.4"]),
+        ("losses.focal.alpha=none", ["losses.focal.alpha: per_class -> none"]),
+        ("losses.new.loss=kld", ["losses.new.loss: not set -> kld"]),
+    ],
+)  # fmt: skip
+def test_what_must_not_change_is_told_line_by_line(write, assignment, lines):
+    path = write(DESIGN)
+    old = json.loads(json.dumps(study.fingerprint(study.load(path))))
+    assert study.changes(old, study.fingerprint(study.load(path, [assignment]))) == lines
+    assert study.changes(old, old) == []
+
+
+def test_a_label_that_went_is_told(write):
+    old = study.fingerprint(study.load(write(DESIGN)))
+    new = study.fingerprint(study.load(write(DESIGN.replace("[losses.cross_entropy] ", "").replace(
+        "[losses.cross_entropy]\n", ""))))  # fmt: skip
+    assert study.changes(old, new) == ["losses.cross_entropy.loss: cross_entropy -> not set"]
+
+
+def test_a_default_set_is_not_a_written_one(write):
+    old = study.fingerprint(study.load(write(MINIMAL)))
+    new = study.fingerprint(study.load(write(MINIMAL + "[losses.focal]")))
+    assert study.changes(old, new) == ["losses.focal.loss: not set -> focal", "losses: recommended -> not set"]
