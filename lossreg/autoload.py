@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,14 +15,9 @@ if TYPE_CHECKING:
 def follow(leader: str, module: str) -> None:
     """Import `module` now if the top-level module `leader` has been imported, else right after it is."""
     if leader in sys.modules:
-        _load(module)
+        import_module(module)
     else:
         sys.meta_path.insert(0, Follower(leader, module))
-
-
-def _load(module: str) -> None:
-    if find_spec(module) is not None:
-        import_module(module)
 
 
 class Follower:
@@ -56,6 +50,6 @@ class Follower:
             execute(module)
             if module.__name__ == self.leader and self in sys.meta_path:
                 sys.meta_path.remove(self)
-                _load(self.module)
+                import_module(self.module)
 
         loader.exec_module = execute_both

@@ -1,0 +1,205 @@
+"""Plugins as third parties live them: packages in environments of their own, sound and broken."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+from venv import EnvBuilder
+
+import pytest
+
+import lossreg
+
+SOURCE = Path(lossreg.__file__).parents[1]
+PLUGIN = Path(__file__).parents[1] / "plugins" / "lossreg-cauchy"
+STUDY = """
+name = "tiny"
+[data]
+source = "sklearn:make_regression?n_samples=120&n_features=4&noise=0.1&random_state=0"
+[model]
+hidden = [8]
+[train]
+epochs = 2
+[search]
+trials = 8
+[losses.mean_squared_error]
+[losses.cauchy]
+"""
+
+
+def run(*command, folder=None, **environment):
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **environment},
+    )
+
+
+def printed(*command, **options):
+    """The JSON document that `python -m lossreg ... --json` prints, which must succeed."""
+    done = run(*command, "--json", **options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+class Environment:
+    """A virtual environment that borrows every package of this one, and may have its own."""
+
+    def __init__(self, folder):
+        # pip is borrowed too, where this environment has it
+        builder = EnvBuilder(symlinks=True, with_pip=find_spec("pip") is None)
+        builder.create(folder)
+        self.folder, self.python = folder, builder.ensure_directories(folder).env_exe
+        own = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
+        borrowed = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
+        Path(own, "borrowed.pth").write_text(f"{SOURCE}\n{borrowed}\n")
+
+    def pip(self, *arguments):
+        done = run(self.python, "-m", "pip", "--no-cache-dir", "--disable-pip-version-check", *arguments)
+        assert done.returncode == 0, done.stderr
+
+    def install(self, package):
+        self.pip("install", "--no-index", "--no-deps", "--no-build-isolation", package)
+
+    def lossreg(self, *arguments, **options):
+        return printed(self.python, "-m", "lossreg", *arguments, folder=self.folder, **options)[0]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    made = Environment(tmp_path_factory.mktemp("environment") / "own")
+    made.install(PLUGIN)
+    return made
+
+
+def test_an_installed_plugin_is_listed_with_its_distribution_and_version(environment):
+    (plugin,) = [one for one in environment.lossreg("plugins") if one["name"] == "cauchy"]
+    assert (plugin["distribution"], plugin["version"], plugin["error"]) == ("lossreg-cauchy", "0.1.0", "")
+    assert plugin["losses"] == ["cauchy"]
+    (loss,) = [one for one in environment.lossreg("losses", "--task", "regression") if one["name"] == "cauchy"]
+    assert (loss["plugin"], loss["distribution"], loss["version"]) == ("cauchy", "lossreg-cauchy", "0.1.0")
+    assert [param["name"] for param in loss["params"]] == ["c"]
+
+
+def test_a_blocked_plugin_is_not_listed(environment):
+    names = [one["name"] for one in environment.lossreg("losses", LOSSREG_BLOCK="lossreg-cauchy")]
+    assert "cauchy" not in names
+    assert "huber" in names
+
+
+def test_the_plugins_own_tests_pass(environment):
+    done = run(environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", PLUGIN / "tests")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_study_tunes_over_an_installed_plugin(environment):
+    (environment.folder / "tiny.toml").write_text(STUDY)
+    result = environment.lossreg("tune", "tiny.toml")
+    (row,) = [row for row in result["losses"] if row["name"] == "cauchy"]
+    assert row["trials"] >= 4
+    assert row["best_score"] is not None
+    assert set(row["params"]) >= {"cauchy.c"}
+    assert result["trials"]["complete"] == 8
+
+
+def test_an_uninstalled_plugin_is_gone(tmp_path):
+    environment = Environment(tmp_path / "own")
+    environment.install(PLUGIN)
+    assert "cauchy" in [one["name"] for one in environment.lossreg("plugins")]
+    environment.pip("uninstall", "--yes", "lossreg-cauchy")
+    assert "cauchy" not in [one["name"] for one in environment.lossreg("plugins")]
+    assert "cauchy" not in [one["name"] for one in environment.lossreg("losses")]
+
+
+YIELDING = """
+from lossreg import LossSpec, hookimpl
+
+@hookimpl
+def {hook}():
+    for name in {names}:
+        yield LossSpec(name=name, function="math:fabs", tasks=("regression",), summary="s", reference="r")
+    {last}
+"""
+
+
+def yielding(*names, hook="lossreg_losses", last="pass"):
+    return YIELDING.format(names=names, hook=hook, last=last)
+
+
+BROKEN = {
+    "missing": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    "quitter": ("import sys; sys.exit('bye')", "SystemExit: bye"),
+    "wrongtype": ("plugin = 5", "offers no losses: an int has no lossreg_losses"),
+    "misspelt": (yielding("misspelt_loss", hook="lossreg_loss"), "unknown hook 'lossreg_loss'"),
+    "raising": (yielding("raising_loss", last="raise OSError('disk')"), "OSError: disk"),
+    "collider": (yielding("collider_loss", "Huber".lower()), "claims the name huber, which lossreg itself has"),
+    "first": (yielding("shared", "first_loss"), "plugin first (first 1.0) and plugin second (second 1.0)"),
+    "second": (yielding("second_loss", "shared"), "plugin first (first 1.0) and plugin second (second 1.0)"),
+}
+SOUND = {
+    "healthy": "print('hello')\n" + yielding("healthy_loss"),
+    "slow": "import tensorflow\n" + yielding("slow_loss"),
+}
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A folder of installed distributions, most of them broken, and a stand-in for TensorFlow."""
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "tensorflow.py").touch()
+    for name, code in {**{name: code for name, (code, _) in BROKEN.items()}, **SOUND}.items():
+        (folder / f"{name}_plugin.py").write_text(code)
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        attribute = ":plugin" if name == "wrongtype" else ""
+        (info / "entry_points.txt").write_text(f"[lossreg]\n{name} = {name}_plugin{attribute}\n")
+    return folder
+
+
+def listed(broken, command, **environment):
+    path = os.pathsep.join((str(broken), str(SOURCE)))
+    return printed(sys.executable, "-m", "lossreg", command, folder=broken, PYTHONPATH=path, **environment)
+
+
+@pytest.fixture(scope="module")
+def plugins(broken):
+    documents, errors = listed(broken, "plugins")
+    return {one["name"]: one for one in documents}, errors
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plugin_is_reported_by_name_distribution_and_version(plugins, name):
+    documents, errors = plugins
+    report = documents[name]
+    assert BROKEN[name][1] in report["error"]
+    assert (report["distribution"], report["version"], report["losses"]) == (name, "1.0", [])
+    assert any(f"plugin {name} ({name} 1.0)" in line for line in errors.splitlines())
+
+
+def test_a_slow_import_is_warned_of_by_name(plugins):
+    documents, errors = plugins
+    assert documents["slow"]["error"] == ""
+    assert documents["slow"]["losses"] == ["slow_loss"]
+    (warning,) = [line for line in errors.splitlines() if "tensorflow" in line]
+    assert "plugin slow (slow 1.0)" in warning
+
+
+def test_everything_else_goes_on(broken, plugins):
+    assert plugins[0]["healthy"]["losses"] == ["healthy_loss"]
+    names = [one["name"] for one in listed(broken, "losses")[0]]
+    assert {"healthy_loss", "slow_loss", "huber", "cross_entropy"} <= set(names)
+    assert names.count("huber") == 1
+    others = {f"{name}_loss" for name in BROKEN} | {"shared"}
+    assert not others & set(names)
+
+
+def test_blocking_one_of_two_rivals_lets_the_other_in(broken):
+    documents, _ = listed(broken, "losses", LOSSREG_BLOCK="second,collider")
+    assert next(one["plugin"] for one in documents if one["name"] == "shared") == "first"
