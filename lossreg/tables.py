@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from lossreg import links, report
-from lossreg.params import Choice, Float, Int, Param, PerClass
+from lossreg.params import Choice, Float, Param, PerClass
 from lossreg.targets import TARGETS
 
 if TYPE_CHECKING:
+    from lossreg.metrics import Metric
     from lossreg.records import StudyResult
     from lossreg.registry import Entry, PluginReport
+    from lossreg.search import Outline
     from lossreg.spec import LossSpec
 
 BEST = "bold green"
@@ -75,7 +78,7 @@ def plugins(reports: Sequence[PluginReport]) -> Table:
     return made
 
 
-def metrics(found: Sequence[Any]) -> Table:
+def metrics(found: Sequence[Metric]) -> Table:
     """The metrics that a study can optimise."""
     rows = [(m.name, m.direction, ", ".join(m.tasks), m.response, m.summary) for m in found]
     columns = {"metric": "left", "direction": "left", "tasks": "left", "needs": "left", "": "left"}
@@ -119,7 +122,8 @@ def _facts(entry: Entry) -> Table:
 
 
 def _target(spec: LossSpec) -> str:
-    return f"{spec.target}, in {spec.target_domain or TARGETS[spec.target].domain}"
+    interval = spec.target_domain or TARGETS[spec.target].domain
+    return spec.target if interval == "(-inf, inf)" else f"{spec.target}, in {interval}"
 
 
 def properties(spec: LossSpec) -> list[str]:
@@ -154,7 +158,7 @@ def search_range(param: Param) -> str:
     if isinstance(param, Choice):
         return ", ".join(map(str, param.choices))
     scale = ", log" if param.log else ""
-    many = ", one a class" if isinstance(param, PerClass) else ""
+    many = ", per class" if isinstance(param, PerClass) else ""
     return f"{param.low:g} to {param.high:g}{scale}{many}"
 
 
@@ -176,16 +180,20 @@ def example(spec: LossSpec) -> list[str]:
         "",
         f"[losses.{spec.name}]  # in a study file",
     ]
-    return lines + [f"{p.name} = {_toml(p)}" for p in spec.params if isinstance(p, (Float, Int))]
+    return lines + [f"{param.name} = {_toml(param)}" for param in spec.params]
 
 
-def _toml(param: Float | Int) -> str:
+def _toml(param: Param) -> str:
+    if isinstance(param, PerClass):
+        return '"per_class"'
+    if isinstance(param, Choice):
+        return f"{{ choices = {json.dumps(list(param.choices))} }}"
     log = ", log = true" if param.log else ""
     return f"{{ low = {param.low:g}, high = {param.high:g}{log} }}"
 
 
-def plan(planned: Any) -> Group:
-    """What a dry run shows: data, losses with their spaces, and the shape of the search."""
+def plan(planned: Outline) -> Group:
+    """What a dry run shows, of a `lossreg.search.Outline`: data, losses with their spaces, the size of the search."""
     data = ", ".join(filter(None, [str(planned.data.get("name", "")), report.rows_of(planned.data)]))
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style=DIM, no_wrap=True)
@@ -194,17 +202,17 @@ def plan(planned: Any) -> Group:
         "data": data,
         "task": planned.task,
         "metric": f"{planned.metric}, {report.arrow(planned.direction)}",
-        "trials": f"{planned.trials} of {planned.epochs} epochs",
+        "baseline": planned.baseline,
+        "learning rate": planned.learning_rate,
+        "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
         "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
     }.items():
         facts.add_row(name, escape(str(value)))
-    rows = [(label, loss, origin, "\n".join(_lines(space)) or "-") for label, loss, origin, space in planned.rows]
+    rows = [
+        (label, loss, origin, "\n".join(f"{name}: {space}" for name, space in spaces.items()) or "-")
+        for label, loss, origin, spaces in planned.rows
+    ]
     columns = {"label": "left", "loss": "left", "from": "left", "searched": "left"}
-    notes = [Text(f"note: {note}", style=DIM) for note in planned.notes]
+    slow = [f"{label} goes to model.fit: {reason}" for label, reason in planned.refused.items()]
+    notes = [Text(f"note: {note}", style=DIM) for note in [*planned.notes, *slow]]
     return Group(facts, table("", columns, rows), *notes, Text("Dry run: nothing was trained or written."))
-
-
-def _lines(space: Any) -> list[str]:
-    if isinstance(space, Mapping):
-        return [f"{name}: {value}" for name, value in space.items()]
-    return [space] if isinstance(space, str) else [str(line) for line in space]

@@ -27,18 +27,18 @@ MIGRATE = (
 )
 
 
-def check(uri: str | None = None, base: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+def check(uri: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
     """The absolute URI of the store that `uri` names; no server is asked.
 
     Without `uri`, `MLFLOW_TRACKING_URI` counts, and without that MLflow's own default, the
-    file `mlflow.db` in the current folder. Relative SQLite paths start at `base`, the current
-    folder by default. Raises `InputError` for a malformed URI, for the folder of files that
-    MLflow no longer writes (`./mlruns`), and for what cannot be a database.
+    file `mlflow.db` in the current folder, where relative SQLite paths start. Raises
+    `InputError` for a malformed URI, for the folder of files that MLflow no longer writes
+    (`./mlruns`), and for what cannot be a database.
     """
     where = "tracking.uri" if uri else VARIABLE if environ.get(VARIABLE) else "tracking"
     named = uri or environ.get(VARIABLE) or ""
     try:
-        return _checked(named, base or Path.cwd()) if named else _default()
+        return _checked(named) if named else _default()
     except InputError as error:
         raise error.at(where) from None
 
@@ -49,7 +49,7 @@ def _default() -> str:
             "./mlruns holds runs in MLflow's old file format, which MLflow would choose and refuse",
             hint=MIGRATE.format(folder="mlruns"),
         )
-    return _sqlite(DEFAULT, Path.cwd())
+    return _sqlite(DEFAULT)
 
 
 def holds_file_store(folder: Path) -> bool:
@@ -59,7 +59,7 @@ def holds_file_store(folder: Path) -> bool:
     )
 
 
-def _checked(uri: str, base: Path) -> str:
+def _checked(uri: str) -> str:
     if uri in WORDS or uri.startswith("databricks://"):
         return uri
     scheme = urlsplit(uri).scheme.lower()
@@ -71,7 +71,7 @@ def _checked(uri: str, base: Path) -> str:
     if scheme in ("http", "https"):
         return _server(uri)
     if scheme == "sqlite":
-        return _sqlite(uri, base)
+        return _sqlite(uri)
     return _database(uri) if scheme.split("+")[0] in DATABASES else _other(uri, scheme)
 
 
@@ -86,11 +86,11 @@ def _server(uri: str) -> str:
     return uri.rstrip("/")
 
 
-def _sqlite(uri: str, base: Path) -> str:
+def _sqlite(uri: str) -> str:
     path = sqlite_path(uri)
     if path is None:
         raise InputError(f"{uri!r} names no SQLite file", hint=f"Three slashes before the path: {DEFAULT}.")
-    path = (base / path).resolve()
+    path = path.resolve()
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist", hint="Create it, or choose another path.")
     if path.is_dir():

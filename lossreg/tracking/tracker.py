@@ -35,10 +35,10 @@ class Tracker:
     """Writes a study into MLflow on a thread of its own.
 
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
-    found again even when its run id was lost. `warn` is called at most once, from the thread,
-    with the reason why tracking was given up; everything after that is dropped, and `sync`
-    brings it up later. With `required`, `start` and `finish` wait and raise `LossregError`
-    instead. Nothing here slows training but the thread's share of the interpreter.
+    found again even when its run id was lost. `warn` is told, from the thread, why tracking was
+    given up; everything after that is dropped, and `sync` brings it up later. With `required`,
+    `start`, `flush` and `finish` raise `LossregError` instead. Nothing waits for more than
+    `patience` seconds without progress.
     """
 
     def __init__(
@@ -56,74 +56,64 @@ class Tracker:
         self.seconds = 0.0
         self._key, self._warn, self._required, self._patience = key, warn, required, patience
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._work, name="lossreg-tracking", daemon=True)
         self._result: StudyResult | None = None
         self._opened = threading.Event()
         self._progress = time.monotonic()
-
-    @property
-    def tracking(self) -> dict[str, Any]:
-        """The result's `tracking`: where the study is, `run_id` None as long as there is no run."""
-        return {"uri": store.shown(self.uri), "experiment": self.experiment, "run_id": self.run_id or None}
 
     def start(self, result: StudyResult, run_id: str | None = None) -> None:
         """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing."""
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         self._result = replace(result, trials=list(result.trials))
-        self._submit(lambda writer: self._open(writer, run_id or ""))
+        self._jobs.put(lambda writer: self._open(writer, run_id or ""))
         for trial in result.trials:
-            self._submit(lambda writer, trial=trial: writer.write(trial, result.metric))  # type: ignore[misc]
-        self._thread = threading.Thread(target=self._work, name="lossreg-tracking", daemon=True)
+            self._jobs.put(lambda writer, trial=trial: writer.write(trial, result.metric))  # type: ignore[misc]
+        self._progress = time.monotonic()
         self._thread.start()
         if self._required:
-            self._opened.wait()
-            self._insist()
+            self._wait(self._opened)
 
     def trial(self, trial: TrialRecord) -> None:
         """Queue the child run of an ended trial; returns at once."""
-        if self._result is not None and not self.error:
-            self._submit(lambda writer: self._add(writer, trial))
+        if not self.error:
+            self._jobs.put(lambda writer: self._add(writer, trial))
 
-    def finish(self, result: StudyResult, model: Any = None) -> dict[str, Any]:
-        """Write what is queued, the report, the plots and the model (or its path), end the parent; `tracking`.
+    def where(self) -> dict[str, Any]:
+        """The result's `tracking`; waits for the parent run, whose id is None when there is none."""
+        self._wait(self._opened)
+        return {"uri": store.shown(self.uri), "experiment": self.experiment, "run_id": self.run_id or None}
 
-        Returns after `patience` seconds without progress at the latest.
-        """
+    def flush(self) -> None:
+        """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
+        done = threading.Event()
+        if self._result is not None:
+            so_far = self._result
+            self._jobs.put(lambda writer: writer.refresh(so_far))
+        self._jobs.put(lambda writer: writer.close("KILLED"))
+        self._jobs.put(lambda writer: done.set())
+        self._wait(done)
+
+    def finish(self, result: StudyResult, model: Any = None) -> None:
+        """Write what is queued, the report, the plots and the model (or the path of one); end the parent."""
         status = "FINISHED" if result.best is not None else "FAILED"
-        self._submit(lambda writer: self._conclude(writer, result, model))
-        self._submit(lambda writer: writer.close(status))
-        return self._join()
-
-    def interrupt(self) -> dict[str, Any]:
-        """Write what is queued and leave the parent run marked as killed, to be taken up again; `tracking`."""
-        if (so_far := self._result) is not None:
-            self._submit(lambda writer: writer.refresh(so_far))
-        self._submit(lambda writer: writer.close("KILLED"))
-        return self._join()
-
-    def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
-        """Write whatever of `result` is missing in MLflow, and complete what is half-written; `tracking`."""
-        self.start(result, run_id)
-        return self.finish(result, model)
-
-    def _submit(self, job: Job) -> None:
-        self._jobs.put(job)
-
-    def _join(self) -> dict[str, Any]:
-        self._submit_end()
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(0.2)
-            if time.monotonic() - self._progress > self._patience:
-                self._give_up(f"nothing written for {self._patience:.0f} s")
-                break
-        self._insist()
-        return self.tracking
-
-    def _submit_end(self) -> None:
+        done = threading.Event()
+        self._jobs.put(lambda writer: self._conclude(writer, result, model))
+        self._jobs.put(lambda writer: writer.close(status))
+        self._jobs.put(lambda writer: done.set())
+        self._wait(done)
         self._jobs.put(None)
 
-    def _insist(self) -> None:
+    def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
+        """Write whatever of `result` is missing in MLflow, complete what is half-written; the new `tracking`."""
+        self.start(result, run_id)
+        self.finish(result, model)
+        return self.where()
+
+    def _wait(self, event: threading.Event) -> None:
+        while not event.wait(0.2) and not self.error:
+            if time.monotonic() - self._progress > self._patience:
+                self._give_up(f"nothing written for {self._patience:.0f} s")
         if self._required and self.error:
             raise LossregError(f"tracking failed: {self.error}")
 
@@ -143,7 +133,6 @@ class Tracker:
             finally:
                 self._progress = time.monotonic()
                 self.seconds += self._progress - began
-        self._opened.set()
 
     def _connect(self) -> Writer:
         store.knock(self.uri)
@@ -176,7 +165,6 @@ class Tracker:
         if self.error:
             return
         self.error = reason
-        self._opened.set()
         if not self._required:
             self._warn(
                 f"MLflow at {store.shown(self.uri)}: {reason}. The study goes on without it; "

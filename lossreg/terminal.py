@@ -1,0 +1,181 @@
+"""What a running study shows: a live display on a terminal, plain lines elsewhere.
+
+Both have the methods of `lossreg.search.Progress` and write to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lossreg import report
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from lossreg.records import StudyResult, TrialRecord
+
+EVERY_SECONDS = 10.0
+MOST_ROWS = 12
+
+
+def progress(console: Console | None = None) -> Lines | Display:
+    """A live display if `console` (standard error by default) is a terminal, else lines."""
+    from rich.console import Console
+
+    console = console or Console(stderr=True)
+    return Display(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+
+
+class Pace:
+    """How fast trials end, and when the last one will."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.total = self.done = self.before = 0
+        self._began = clock()
+
+    def begin(self, total: int, done: int) -> None:
+        """Start the clock; `done` trials were there already."""
+        self.total, self.done, self.before = total, done, done
+        self._began = self._clock()
+
+    def rate(self) -> float:
+        """Trials a second since the start, 0 before the first."""
+        spent = self._clock() - self._began
+        return (self.done - self.before) / spent if spent > 0 else 0.0
+
+    def __str__(self) -> str:
+        rate = self.rate()
+        if not rate:
+            return "first epochs"
+        speed = f"{rate:.1f} trials/s" if rate >= 1 else f"{1 / rate:.1f} s a trial"
+        return f"{speed}, {clock((self.total - self.done) / rate)} left" if self.done < self.total else speed
+
+
+def clock(seconds: float) -> str:
+    """`1:05` or `2:03:04`."""
+    whole = round(seconds)
+    minutes, rest = f"{whole // 60 % 60}", f"{whole % 60:02d}"
+    return f"{whole // 3600}:{int(minutes):02d}:{rest}" if whole >= 3600 else f"{minutes}:{rest}"
+
+
+def standing(result: StudyResult) -> str:
+    """`best accuracy 0.9731 (focal)`."""
+    best = result.best
+    return f"best {result.metric} {report.number(best.score)} ({best.label})" if best else "no trial completed yet"
+
+
+class Lines:
+    """One line every tenth of the trials, at least `EVERY_SECONDS` apart from the last but for the end."""
+
+    def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
+        self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+        self._now, self._pace = now, Pace(now)
+        self._said, self._said_at = 0, now()
+
+    def message(self, text: str) -> None:
+        """Something to know."""
+        self._write(text)
+
+    def warn(self, text: str) -> None:
+        """Something to worry about."""
+        self._write(f"Warning: {text}")
+
+    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+        """Say what is ahead."""
+        self._pace.begin(total, done)
+        self._said = done
+        self._write(f"{total - done} trials of {total} to run over {len(labels)} losses, {lanes} at a time")
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial, and say so now and then."""
+        self._pace.done += 1
+        step = max(1, self._pace.total // 10)
+        due = self._pace.done - self._said >= step or self._now() - self._said_at >= EVERY_SECONDS
+        if due or self._pace.done == self._pace.total:
+            self._say(result)
+
+    def _say(self, result: StudyResult) -> None:
+        self._said, self._said_at = self._pace.done, self._now()
+        self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(result)}, {self._pace}")
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """Say nothing of single epochs."""
+
+    def end(self, result: StudyResult) -> None:
+        """Say how it ended."""
+        self._write(f"done: {report.counts(result)} in {report.took(result)}")
+
+    def close(self) -> None:
+        """Nothing to take down."""
+
+
+class Display:
+    """A bar, speed and time left, and the best of each loss so far, redrawn in place."""
+
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._pace = console, Pace(now)
+        self._live: Live | None = None
+        self._result: StudyResult | None = None
+        self._active = self._epochs = 0
+
+    def message(self, text: str) -> None:
+        """Something to know, above the display."""
+        self._console.print(text, style="dim", markup=False, highlight=False)
+
+    def warn(self, text: str) -> None:
+        """Something to worry about, above the display."""
+        self._console.print(f"Warning: {text}", style="yellow", markup=False, highlight=False)
+
+    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+        """Put the display up."""
+        from rich.live import Live
+
+        self._pace.begin(total, done)
+        self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial."""
+        self._pace.done += 1
+        self._result = result
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """Note what is running."""
+        self._active, self._epochs = active, epochs_done
+
+    def end(self, result: StudyResult) -> None:
+        """Take the display down and say how it ended."""
+        self.close()
+        self.message(f"{report.counts(result)} in {report.took(result)}")
+
+    def close(self) -> None:
+        """Take the display down, if it is up."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def render(self) -> RenderableType:
+        """The display as it should look now."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        line = Table.grid(padding=(0, 1))
+        count = f"{self._pace.done}/{self._pace.total} trials"
+        bar = ProgressBar(total=max(self._pace.total, 1), completed=self._pace.done, width=30)
+        line.add_row(bar, count, f"{self._pace}, {self._active} running, epoch {self._epochs}")
+        return Group(*([self._board(self._result)] if self._result else []), line)
+
+    def _board(self, result: StudyResult) -> RenderableType:
+        from lossreg import tables
+
+        rows = result.leaderboard()
+        shown = [(row.label, report.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
+        more = [(f"and {len(rows) - MOST_ROWS} more", "", "")] if len(rows) > MOST_ROWS else []
+        columns = {"loss": "left", f"best {result.metric}": "right", "trials": "right"}
+        return tables.table("", columns, [*shown[:MOST_ROWS], *more])
