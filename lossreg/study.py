@@ -26,6 +26,7 @@ from lossreg.sections import Data, Label, Loss, Model, Name, Plugins, Search, Se
 from lossreg.space import Fixed, Space, declared, parse, shown
 from lossreg.spec import LossSpec
 from lossreg.targets import CLASSIFICATION, REGRESSION
+from lossreg.userloss import wrap
 
 BASELINES = dict.fromkeys(CLASSIFICATION, "cross_entropy") | dict.fromkeys(REGRESSION, "mean_squared_error")
 FIXED_SECTIONS = ("data", "model", "train")
@@ -160,7 +161,7 @@ def _written(study: StudySpec, registry: Registry, task: str, n_classes: int) ->
     mistakes: list[InputError] = []
     for label, loss in study.losses.items():
         try:
-            registry, entry = _entry(label, loss, study, registry)
+            registry, entry = _entry(label, loss, study, registry, task)
             _check_task(label, entry.spec, registry, task)
         except InputError as mistake:
             mistakes.append(mistake)
@@ -173,35 +174,33 @@ def _written(study: StudySpec, registry: Registry, task: str, n_classes: int) ->
     return found
 
 
-def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry) -> tuple[Registry, Entry]:
+def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
+    """The loss of a label; one of the user's own comes with a registry that has it too."""
     if loss.function is not None:
-        return _own(label, loss, study, registry)
+        registry = registry.add(_own(label, loss, study.base, _free_name(label, registry), task))
+        return registry, registry.specs()[-1]
     try:
         return registry, registry.find(loss.loss or label)
     except InputError as unknown:
-        place = dotted(("losses", label, "loss")) if loss.loss else dotted(("losses", label))
-        raise unknown.at(place) from None
+        raise unknown.at(dotted(("losses", label, "loss") if loss.loss else ("losses", label))) from None
 
 
-def _own(label: str, loss: Loss, study: StudySpec, registry: Registry) -> tuple[Registry, Entry]:
-    """The user's own function as an entry of a registry that has it too."""
-    from lossreg.keras_losses import wrap
-
+def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
+    """The user's own function as a spec. Labels and predictions in their usual form follow from the task."""
     place = dotted(("losses", label, "function"))
+    usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and loss.link in (None, "identity") else {}
     try:
-        function = usercode.locate(loss.function, study.base) if isinstance(loss.function, str) else loss.function
+        function = usercode.locate(loss.function, base) if isinstance(loss.function, str) else loss.function
     except InputError as mistake:
         raise type(mistake)(f"{mistake.where}: {mistake.what}", where=place, hint=mistake.hint) from mistake
     try:
-        spec = wrap(function, name=_free_name(label, registry), **loss.own)
+        return wrap(function, name=name, **loss.own, **usual)
     except InputError as mistake:
         raise mistake.at(place) from mistake
-    registry = registry.add(spec)
-    return registry, registry.find(spec.name)
 
 
 def _free_name(label: str, registry: Registry) -> str:
-    """A snake_case name for a label that no registered loss has."""
+    """A name for the loss of a label, in snake_case, that no registered loss has."""
     taken = {key(name) for entry in registry.specs() for name in (entry.spec.name, *entry.spec.aliases)}
     name = re.sub(r"\W+", "_", label).lower().lstrip("_0123456789") or "own"
     while key(name) in taken:

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from lossreg import registry, study
@@ -563,6 +564,101 @@ def test_parameters_of_any_kind(losses):
     found = chosen("[losses.odd]\nmode = 'b'\nc = 'none'\nw = [1, 2, 3]", losses.add(spec))
     assert found[1].space == {"mode": Fixed("b"), "c": Fixed(None), "w": Fixed((1.0, 2.0, 3.0))}
     assert found[1].entry.plugin == "study"
+
+
+# ---- losses of the user's own ------------------------------------------------------------
+
+OWN = """
+import keras
+from keras import ops
+
+def powered(y_true, y_pred, power=2.0):
+    return ops.mean(ops.abs(y_true - y_pred) ** power, axis=-1)
+
+class Powered(keras.losses.Loss):
+    def __init__(self, power=2.0, name="powered"):
+        super().__init__(name=name)
+        self.power = power
+
+    def call(self, y_true, y_pred):
+        return powered(y_true, y_pred, self.power)
+
+def only_labels(y_true):
+    return y_true
+
+number = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    return tmp_path
+
+
+@pytest.mark.parametrize("function", ["own.py:powered", "own.py:Powered"])
+def test_a_function_or_class_of_the_users_is_a_candidate_with_its_parameters(losses, own, function):
+    text = f"[losses.mine]\nfunction = '{function}'\npower = {{ low = 1.0, high = 3.0 }}"
+    mine = chosen(text, losses, "regression", 0, base=own)[1]
+    assert (mine.label, mine.spec.name, mine.entry.plugin) == ("mine", "mine", "study")
+    assert mine.space == {"power": Range(1.0, 3.0)}
+    y, z = np.array([[1.0], [2.0]], np.float32), np.array([[0.0], [4.0]], np.float32)
+    np.testing.assert_allclose(mine.spec.resolve()(y, z, power=3.0), [1.0, 8.0], rtol=1e-6)
+
+
+def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(losses, own):
+    mine = chosen("[losses.mine]\nfunction = 'own.py:powered'", losses, "regression", 0, base=own)[1]
+    assert mine.space == {"power": Fixed(2.0)}
+
+
+@pytest.mark.parametrize(
+    ("said", "task", "form"),
+    [
+        ("", ("multiclass", 3), ("onehot", "softmax")),
+        ("", ("binary", 2), ("binary", "sigmoid")),
+        ("", ("regression", 0), ("real", "identity")),
+        ("link = 'softmax'", ("binary", 2), ("onehot", "softmax")),
+        ("link = 'identity'", ("multiclass", 3), ("onehot", "identity")),
+        ("target = 'signed'", ("binary", 2), ("signed", "identity")),
+        ("link = 'exp'", ("count", 0), ("count", "exp")),
+    ],
+)
+def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, own, said, task, form):
+    found = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{said}", losses, *task, base=own)
+    assert (found[1].spec.target, found[1].spec.link) == form
+
+
+def test_names_of_registered_losses_are_not_taken(losses, own):
+    text = "\n".join(f"[losses.{label}]\nfunction = 'own.py:powered'" for label in ("mse", "my-loss", "my_loss", "3x"))
+    found = chosen(text, losses, "regression", 0, base=own)
+    assert [c.label for c in found] == ["mean_squared_error", "mse", "my-loss", "my_loss", "3x"]
+    names = [c.spec.name for c in found]
+    assert len(set(names)) == len(names)
+    assert names[1:] == ["mse_own", "my_loss", "my_loss_own", "x"]
+
+
+def test_python_may_give_the_function_itself(losses):
+    def mine(y_true, y_pred):
+        return (y_true - y_pred)[..., 0] ** 4
+
+    spec = study.from_dict({"data": {"source": "a.csv"}, "losses": {"mine": {"function": mine}}})
+    found = study.candidates(spec, losses, "regression", 0)
+    assert found[1].spec.resolve()(np.ones((1, 1)), 3 * np.ones((1, 1)))[0] == 16
+    assert study.fingerprint(spec)["losses.mine.function"].endswith(".<locals>.mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("function = 'own.py:powerd'", "losses.mine.function: own.py:powerd: own.py has no powerd. Did you mean "),
+        ("function = 'own.py:only_labels'", "losses.mine.function: it does not take labels and predictions"),
+        ("function = 'own.py:number'", "losses.mine.function: 3 is no loss"),
+        ("function = 'own.py:powered'\npowr = 1", "losses.mine.powr: unknown parameter"),
+        ("function = 'own.py:powered'\nlink = 'softmax'", "losses.mine: mine is for binary, multiclass tasks"),
+    ],
+)
+def test_mistakes_in_losses_of_the_users(losses, own, text, said):
+    assert said in refusal(chosen, f"[losses.mine]\n{text}", losses, "regression", 0, base=own)
 
 
 # ---- resuming ----------------------------------------------------------------------------

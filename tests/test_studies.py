@@ -1,0 +1,81 @@
+"""The studies that come with lossreg: each loads, and data, metric and losses fit together."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossreg import data, metrics, registry, study
+from lossreg.errors import DataError
+
+FOLDER = Path(__file__).parent.parent / "studies"
+FILES = sorted(file.stem for file in FOLDER.glob("*.toml"))
+TUTORIALS = {"regression": 25, "regression_positive": 25, "circles": 50, "blobs": 50}
+LABELS = {
+    "quickstart": ["cross_entropy", "binary_focal", "label_smoothing_ce", "gce", "class_balanced_ce"],
+    "regression": ["mean_squared_error", "mean_absolute_error", "huber"],
+    "regression_positive": ["mean_squared_error", "mean_absolute_error", "mean_squared_logarithmic_error"],
+    "circles": ["binary_crossentropy", "hinge", "squared_hinge"],
+    "blobs": ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence"],
+}
+
+
+@cache
+def opened(name):
+    """A study's spec, data and candidates."""
+    spec = study.load(FOLDER / f"{name}.toml")
+    d = spec.data
+    dataset = data.load(
+        d.source, target=d.target, task=d.task, test=d.test, validation=d.validation, drop=d.drop, base=spec.base,
+        seed=spec.search.seed,
+    )  # fmt: skip
+    return spec, dataset, study.candidates(spec, registry.default(), dataset.task, dataset.n_classes)
+
+
+def test_the_promised_studies_are_there():
+    assert {"quickstart", "digits", "regression", "circles", "blobs"} <= set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_study_is_named_as_its_file_and_its_metric_fits(name):
+    spec, dataset, _ = opened(name)
+    assert spec.name == name
+    assert dataset.task in metrics.resolve(spec.search.metric, dataset.task).tasks
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_loss_takes_the_labels_and_one_is_the_baseline(name):
+    _, dataset, candidates = opened(name)
+    assert sum(candidate.baseline for candidate in candidates) == 1
+    for candidate in candidates:
+        candidate.spec.check_labels(dataset.train.y)
+        assert len(candidate.spec.encode(dataset.train.y, dataset.constants)) == len(dataset.train)
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_no_label_is_added_to_those_that_a_study_writes(name):
+    assert [candidate.label for candidate in opened(name)[2]] == LABELS[name]
+
+
+@pytest.mark.parametrize(("name", "width"), TUTORIALS.items())
+def test_the_tutorials_are_as_they_were(name, width):
+    spec, dataset, candidates = opened(name)
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [500, 250, 250]
+    assert (spec.model.hidden, spec.train.optimizer.name, spec.train.optimizer.settings) == (
+        (width,), "sgd", {"momentum": 0.9},
+    )  # fmt: skip
+    assert spec.train.learning_rate == study.Fixed(0.01)
+    assert spec.train.epochs == (200 if name == "circles" else 100)
+    assert all(isinstance(space, study.Fixed) for candidate in candidates for space in candidate.space.values())
+
+
+def test_the_logarithmic_error_needs_the_shifted_target():
+    loss = registry.default().get("msle")
+    _, signed, _ = opened("regression")
+    _, shifted, _ = opened("regression_positive")
+    with pytest.raises(DataError, match="Shift"):
+        loss.check_labels(signed.train.y)
+    every = np.concatenate([part.y for part in (shifted.train, shifted.validation, shifted.test)])
+    assert every.min() == 0
+    assert np.ptp(every) == pytest.approx(np.ptp(np.concatenate([signed.train.y, signed.validation.y, signed.test.y])))
