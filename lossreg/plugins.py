@@ -44,7 +44,8 @@ class PluginReport:
 
     name: of its entry point; losses: the names that it registered, none when it is refused;
     error: why it is refused, one line, empty when it is not; warnings: one line each;
-    withheld: the names and aliases that a refused plugin offered, as far as they are known.
+    withheld: the names and aliases that a refused plugin offered, as far as they are known;
+    blocked: refused because the user asked for it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PluginReport:
     error: str = ""
     warnings: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    blocked: bool = False
 
     @property
     def label(self) -> str:
@@ -61,9 +63,14 @@ class PluginReport:
         return _label(self.name, self.distribution, self.version)
 
     @property
+    def refusal(self) -> str:
+        """The error as a line that names the plugin; empty when it is not refused."""
+        return f"{self.label} is refused: {self.error}" if self.error else ""
+
+    @property
     def lines(self) -> tuple[str, ...]:
-        """The error and the warnings as whole lines that name the plugin."""
-        refusal = (f"{self.label} is refused: {self.error}",) if self.error else ()
+        """What a user of any command should be told: the refusal, unless it was asked for, and the warnings."""
+        refusal = (self.refusal,) if self.error and not self.blocked else ()
         return (*refusal, *(f"{self.label}: {warning}" for warning in self.warnings))
 
 
@@ -86,6 +93,7 @@ class Offer:
     specs: tuple[LossSpec, ...] = ()
     error: str = ""
     warnings: tuple[str, ...] = ()
+    blocked: bool = False
 
     @property
     def label(self) -> str:
@@ -112,6 +120,7 @@ class Offer:
             error=self.error,
             warnings=self.warnings,
             withheld=tuple(self.claims().values()) if self.error else (),
+            blocked=self.blocked,
         )
 
 
@@ -165,7 +174,7 @@ def _source(point: EntryPoint) -> Source:
 
 def _blocked(source: Source, blocked: set[str]) -> Offer | None:
     hit = not source.builtin and blocked & {key(source.name), key(source.distribution)}
-    return Offer(source, error="blocked, by the study or by LOSSREG_BLOCK") if hit else None
+    return Offer(source, error="blocked, by the study or by LOSSREG_BLOCK", blocked=True) if hit else None
 
 
 def _specs(source: Source) -> Iterator[LossSpec]:

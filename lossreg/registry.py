@@ -76,7 +76,7 @@ class Registry:
 
     def _hint(self, name: str) -> str:
         known = {spelt for entry in self._entries for spelt in (entry.spec.name, *entry.spec.aliases)}
-        refused = [f"{line}." for report in self.plugins if _may_offer(report, name) for line in report.lines[:1]]
+        refused = [f"{report.refusal}." for report in self.plugins if _may_offer(report, name)]
         near = did_you_mean(name, sorted(known))
         return " ".join(filter(None, (near, *refused))) or f"`lossreg losses` lists the {len(self._entries)} losses."
 

@@ -187,6 +187,8 @@ def test_a_blocked_plugin_is_not_loaded(block):
     _, reports = collect([BUILTIN, one], [block])
     assert loaded == []
     assert reports[1].error.startswith("blocked")
+    assert reports[1].refusal == "plugin one (dist-one 1.0) is refused: blocked, by the study or by LOSSREG_BLOCK"
+    assert reports[1].lines == ()
 
 
 def test_blocking_settles_a_collision():

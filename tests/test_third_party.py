@@ -80,7 +80,7 @@ def environment(tmp_path_factory):
 
 def test_an_installed_plugin_is_listed_with_its_distribution_and_version(environment):
     (plugin,) = [one for one in environment.lossreg("plugins") if one["name"] == "cauchy"]
-    assert (plugin["distribution"], plugin["version"], plugin["error"]) == ("lossreg-cauchy", "0.1.0", "")
+    assert (plugin["distribution"], plugin["version"], plugin["error"]) == ("lossreg-cauchy", "0.1.0", None)
     assert plugin["losses"] == ["cauchy"]
     (loss,) = [one for one in environment.lossreg("losses", "--task", "regression") if one["name"] == "cauchy"]
     assert (loss["plugin"], loss["distribution"], loss["version"]) == ("cauchy", "lossreg-cauchy", "0.1.0")
@@ -185,7 +185,7 @@ def test_a_broken_plugin_is_reported_by_name_distribution_and_version(plugins, n
 
 def test_a_slow_import_is_warned_of_by_name(plugins):
     documents, errors = plugins
-    assert documents["slow"]["error"] == ""
+    assert documents["slow"]["error"] is None
     assert documents["slow"]["losses"] == ["slow_loss"]
     (warning,) = [line for line in errors.splitlines() if "tensorflow" in line]
     assert "plugin slow (slow 1.0)" in warning
