@@ -93,10 +93,10 @@ def _near_file(file: Path) -> str:
 
 def _line(text: str, message: str) -> str:
     found = re.search(r"line (\d+)", message)
-    if not found:
-        return ""
-    line = text.splitlines()[int(found[1]) - 1].strip()
-    return f'The line reads `{line[:80]}`; text needs quotes, as in metric = "accuracy".'
+    number = int(found[1]) if found else 0
+    lines = text.splitlines()[number - 1 : number] if number else []
+    quotes = ' Text needs quotes, as in metric = "accuracy".' if "value" in message else ""
+    return "".join(f"The line reads `{line.strip()[:80]}`.{quotes}" for line in lines)
 
 
 def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Document, tuple[str, ...]]:
@@ -172,7 +172,7 @@ def dotted(loc: Iterable[int | str]) -> str:
         if isinstance(part, int):
             key += f"[{part}]"
         else:
-            key += ("." if key else "") + (part if re.fullmatch(r"[\w.-]+(\[\d+\])?", part) else f'"{part}"')
+            key += ("." if key else "") + (part if re.fullmatch(r"[\w-]+", part) else f'"{part}"')
     return key
 
 

@@ -84,7 +84,7 @@ class StudySpec(Section):
     def _experiment_is_name(cls, document: Any) -> Any:
         name, tracking = document.get("name", "study"), document.get("tracking", {})
         if isinstance(name, str) and isinstance(tracking, Mapping):
-            return {**document, "tracking": {"experiment": name, **tracking}}
+            return {**document, "tracking": {**tracking, "experiment": tracking.get("experiment") or name}}
         return document
 
 

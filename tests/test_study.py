@@ -150,6 +150,10 @@ def test_the_learning_rate_is_searched_where_the_optimizer_works_unless_it_is_gi
     assert study.load(write(f"{MINIMAL}[train]\n{train}")).train.learning_rate == space
 
 
+def test_an_empty_experiment_is_the_name(write):
+    assert study.load(write(f'{MINIMAL}[tracking]\nexperiment = ""')).tracking.experiment == "x"
+
+
 def test_an_optimizer_table_is_a_name_and_settings(write):
     spec = study.load(write(f'{MINIMAL}[train]\noptimizer = {{ name = "SGD", momentum = 0.9, nesterov = true }}'))
     assert spec.train.optimizer.name == "sgd"
@@ -336,6 +340,7 @@ MISTAKES = [
     ("[plugins]\nblock = 'x'", 'plugins.block: must be a list, not "x". It is a list of plugin names.'),
     ("[losses]\nfocal = 2.0", "losses.focal: must be a table, not 2.0"),
     ("[losses.'a b']", 'losses."a b": a label has only letters, digits, _ and -. Try a-b.'),
+    ("[losses.'a.b']", 'losses."a.b": a label has only letters, digits, _ and -. Try a-b.'),
     ("[losses.'']", "a label has only letters"),
     ("[losses.a]\nloss = 3", "losses.a.loss: must be text, not 3"),
     ("[losses.a]\nfunction = 'f'", 'losses.a.function: "f" names no function. Write "file.py:function"'),
@@ -383,10 +388,11 @@ def test_no_data_at_all(write):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"[data]\nsource = churn.csv\n", ["is not valid TOML", "line 2", "The line reads `source = churn.csv`"]),
+        (b"[data]\nsource = churn.csv\n", ["is not valid TOML", "line 2", "`source = churn.csv`. Text needs quotes"]),
         (b"[data\n", ["is not valid TOML", "line 1"]),
         (b"a = 1\na = 2\n", ["is not valid TOML", "line 2"]),
         (b"a = [1,", ["is not valid TOML"]),
+        (b"a = 1\n\nb", ["is not valid TOML"]),
         (b"\xff\xfe\x00", ["is not UTF-8 text"]),
     ],
     ids=str,
