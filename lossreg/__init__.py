@@ -16,13 +16,13 @@ from lossreg.errors import InputError, LossregError
 from lossreg.hookspecs import hookimpl
 from lossreg.params import Choice, Float, Int, PerClass
 from lossreg.spec import LossSpec
+from lossreg.version import __version__
 
 if TYPE_CHECKING:
     from lossreg.keras_losses import get, load_model, wrap
     from lossreg.registry import losses
     from lossreg.search import tune
 
-__version__ = "0.1.0"
 __all__ = [
     "Choice",
     "Float",

@@ -19,9 +19,10 @@ from types import ModuleType
 
 import pluggy
 
-from lossreg import __version__, hookspecs
+from lossreg import hookspecs
 from lossreg.errors import InputError, LossregError
 from lossreg.spec import LossSpec
+from lossreg.version import __version__
 
 HOOK = "lossreg_losses"
 BUILTIN = "lossreg.zoo"
