@@ -1,0 +1,322 @@
+"""What a study optimises: scikit-learn's metrics, by its scorer names, for many lanes at once.
+
+A metric looks at labels `y` `(n,)` and at predictions of one kind, its `response`:
+
+    label        (n,) class indices
+    probability  (n, k)
+    score        (n,) decision values of a binary task, (n, k) probabilities of a multiclass one
+    value        (n,) in the user's units
+
+`neg_X` is maximised and `X` minimised, with the same ranking. Where a prediction is not finite
+the score is NaN; where it leaves the domain of a metric (a negative count) the score is infinitely bad.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics as sk
+
+from lossreg import stacked
+from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
+from lossreg.params import Interval
+from lossreg.targets import CLASSIFICATION, REGRESSION
+
+Array = NDArray[Any]
+One = Callable[[Array, Array], float]
+Many = Callable[[Array, Array], Array]
+ROUNDING = 1e-9
+LOSS_NAMES = ("loss", "train_loss", "val_loss", "training_loss", "validation_loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric. `one` scores one prediction, `many` a stack of them at once (None: one by one).
+
+    direction: maximize or minimize; worst: a value that no score is worse than, None where
+    there is none; domain: where labels and predictions must lie; every_class: whether it is
+    undefined unless every class is among the rows.
+    """
+
+    name: str
+    direction: str
+    tasks: tuple[str, ...]
+    response: str
+    summary: str
+    worst: float | None
+    one: One = field(repr=False, compare=False)
+    many: Many | None = field(default=None, repr=False, compare=False)
+    domain: str = "(-inf, inf)"
+    every_class: bool = False
+
+    def score(self, y_true: Any, prediction: Any) -> float:
+        """The score of one prediction, computed by scikit-learn."""
+        return self._score(np.asarray(y_true), self._prepared(prediction))
+
+    def score_lanes(self, y_true: Any, prediction: Any) -> NDArray[np.float64]:
+        """Scores `(lanes,)` of stacked predictions `(lanes, n)` or `(lanes, n, k)`, equal to `score` of each."""
+        y, lanes = np.asarray(y_true), self._prepared(prediction)
+        if not len(lanes):
+            return np.empty(0)
+        if self.many is None or self._is_undefined(y, lanes[0]):
+            return np.array([self._score(y, lane) for lane in lanes], np.float64)
+        scores = np.full(len(lanes), np.nan)
+        sound = np.isfinite(lanes).all(axis=tuple(range(1, lanes.ndim)))
+        if sound.any():
+            scores[sound] = self.many(y, lanes if sound.all() else lanes[sound])
+        return scores
+
+    def check(self, y_true: Any, n_classes: int = 0) -> None:
+        """Raise `DataError` when these labels `(n,)` leave the metric undefined."""
+        y = np.asarray(y_true)
+        if self.every_class and len(np.unique(y)) < n_classes:
+            raise DataError(f"{self.name} needs every class among the validation rows", hint="Choose another metric.")
+        for bound in (float(y.min()), float(y.max())):
+            if bound not in Interval.parse(self.domain):
+                raise DataError(f"{self.name} needs targets in {self.domain}, and the data has {bound:g}")
+
+    def _score(self, y: Array, prediction: Array) -> float:
+        if not np.isfinite(prediction).all() or self._is_undefined(y, prediction):
+            return math.nan
+        if self.response == "value" and not (prediction > Interval.parse(self.domain).low).all():
+            return -math.inf if self.direction == "maximize" else math.inf
+        return float(self.one(y, prediction))
+
+    def _prepared(self, prediction: Any) -> Array:
+        if self.response == "label":
+            return np.asarray(prediction)
+        values = np.asarray(prediction, np.float64)
+        return _normalised(values) if self.response == "probability" else values
+
+    def _is_undefined(self, y: Array, prediction: Array) -> bool:
+        return self.every_class and len(np.unique(y)) < (prediction.shape[1] if prediction.ndim == 2 else 2)
+
+
+def _normalised(values: Array) -> Array:
+    """Probabilities of single precision with sums of 1 in double; those that have them stay as they are."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = values.sum(axis=-1, keepdims=True)
+        return np.where(np.abs(total - 1) > ROUNDING, values / total, values)
+
+
+# ------------------------------------------------------------------ one at a time, by scikit-learn
+
+
+def _with_labels(function: Callable[..., float], y: Array, prediction: Array) -> float:
+    """A metric of probabilities that is told of classes which `y` lacks."""
+    return function(y, prediction, labels=np.arange(prediction.shape[1]))
+
+
+def _area(y: Array, prediction: Array, **options: str) -> float:
+    """The area of binary scores, or of probabilities, which scikit-learn takes as one column when there are two."""
+    return float(sk.roc_auc_score(y, prediction[:, 1] if prediction.shape[1:] == (2,) else prediction, **options))
+
+
+def _balanced(y: Array, prediction: Array) -> float:
+    # balanced_accuracy_score is this, and warns of predicted classes that y lacks
+    return float(sk.recall_score(y, prediction, labels=np.unique(y), average="macro", zero_division=0))
+
+
+def _matthews(y: Array, prediction: Array) -> float:
+    # 0 by definition where all labels are one class, of which scikit-learn warns
+    return float(sk.matthews_corrcoef(y, prediction)) if len(np.unique(y)) > 1 else 0.0
+
+
+def _kappa(y: Array, prediction: Array) -> float:
+    present = np.union1d(y, prediction)
+    return float(sk.cohen_kappa_score(y, prediction)) if len(present) > 1 else 0.0
+
+
+def _negated(function: Callable[[Array, Array], Any], y: Array, prediction: Array) -> Any:
+    return -function(y, prediction)
+
+
+# ------------------------------------------------------------------ the table
+
+
+def _metric(name: str, response: str, one: One, many: Many | None, summary: str, **facts: Any) -> Metric:
+    usual = {
+        "direction": "maximize",
+        "tasks": REGRESSION if response == "value" else CLASSIFICATION,
+        "worst": 0.0 if response == "label" else None,
+    }
+    return Metric(name=name, response=response, summary=summary, one=one, many=many, **{**usual, **facts})
+
+
+def _error(name: str, response: str, one: One, many: Many | None, summary: str, **facts: Any) -> list[Metric]:
+    """The negation of a metric that is minimised, which scikit-learn scores by, and the metric itself."""
+    plain = _metric(name, response, one, many, summary, direction="minimize", **facts)
+    opposite = replace(
+        plain,
+        name=f"neg_{name}",
+        direction="maximize",
+        summary=f"{summary}, negated",
+        worst=None if plain.worst is None else -plain.worst,
+        one=partial(_negated, one),
+        many=many and partial(_negated, many),
+    )
+    return [opposite, plain]
+
+
+AVERAGES = {
+    "binary": "of the positive class",
+    "macro": "mean over classes, each counting alike",
+    "micro": "over all classes together",
+    "weighted": "mean over classes, weighted by their rows",
+}
+FAMILIES: Mapping[str, tuple[Any, stacked.Quotient, str]] = {
+    "f1": (sk.f1_score, stacked.f1, "harmonic mean of precision and recall"),
+    "precision": (sk.precision_score, stacked.precision, "share of the predictions of a class that are right"),
+    "recall": (sk.recall_score, stacked.recall, "share of the rows of a class that are found"),
+    "jaccard": (sk.jaccard_score, stacked.jaccard, "rows both of a class and predicted so, over rows either"),
+}
+
+
+def _family(name: str, average: str) -> Metric:
+    function, quotient, meaning = FAMILIES[name]
+    return _metric(
+        name if average == "binary" else f"{name}_{average}",
+        "label",
+        partial(function, average=average, zero_division=0),
+        partial(stacked.averaged, quotient, average),
+        f"{meaning}, {AVERAGES[average]}",
+        tasks=("binary",) if average == "binary" else CLASSIFICATION,
+    )
+
+
+def _area_over_classes(way: str, average: str) -> Metric:
+    return _metric(
+        f"roc_auc_{way}" if average == "macro" else f"roc_auc_{way}_{average}",
+        "probability",
+        partial(_area, multi_class=way, average=average),
+        partial(stacked.roc_auc_ovr, average == "weighted") if way == "ovr" else None,
+        f"area under the ROC curve, each class against {'the rest' if way == 'ovr' else 'each other'}, {average} mean",
+        worst=0.0,
+        every_class=True,
+    )
+
+
+def _probable(function: Callable[..., float]) -> One:
+    return partial(_with_labels, function)
+
+
+TABLE: tuple[Metric, ...] = (
+    _metric("accuracy", "label", sk.accuracy_score, stacked.accuracy, "share of rows that are right"),
+    _metric("balanced_accuracy", "label", _balanced, stacked.balanced_accuracy, "mean recall of the classes"),
+    *(_family(name, average) for name in FAMILIES for average in AVERAGES),
+    _metric("matthews_corrcoef", "label", _matthews, stacked.matthews, "correlation of labels and predictions",
+            worst=-1.0),
+    _metric("cohen_kappa", "label", _kappa, stacked.kappa, "agreement beyond chance", worst=-1.0),
+    _metric("top_k_accuracy", "score", _probable(sk.top_k_accuracy_score), stacked.top_two,
+            "share of rows whose class is among the best two", tasks=("multiclass",), worst=0.0),
+    _metric("roc_auc", "score", _area, stacked.roc_auc, "area under the ROC curve", tasks=("binary",), worst=0.0,
+            every_class=True),
+    _metric("average_precision", "score", sk.average_precision_score, None, "area under precision and recall",
+            worst=0.0, every_class=True),
+    *(_area_over_classes(way, average) for way in ("ovr", "ovo") for average in ("macro", "weighted")),
+    *_error("log_loss", "probability", _probable(sk.log_loss), stacked.log_loss, "mean negative log probability"),
+    *_error("brier_score", "probability", _probable(sk.brier_score_loss), stacked.brier,
+            "mean squared error of the probabilities", worst=2.0),
+    _metric("d2_log_loss_score", "probability", _probable(sk.d2_log_loss_score), None,
+            "share of the log loss explained", every_class=True),
+    _metric("d2_brier_score", "probability", _probable(sk.d2_brier_score), None,
+            "share of the Brier score explained", every_class=True),
+    _metric("r2", "value", sk.r2_score, stacked.r2, "share of the variance explained"),
+    _metric("explained_variance", "value", sk.explained_variance_score, stacked.explained_variance,
+            "share of the variance explained, a constant offset forgiven"),
+    _metric("d2_absolute_error_score", "value", sk.d2_absolute_error_score, None,
+            "share of the absolute error explained"),
+    *_error("mean_squared_error", "value", sk.mean_squared_error, stacked.squared, "mean squared error"),
+    *_error("root_mean_squared_error", "value", sk.root_mean_squared_error, stacked.root_squared,
+            "root of the mean squared error"),
+    *_error("mean_absolute_error", "value", sk.mean_absolute_error, stacked.absolute, "mean absolute error"),
+    *_error("median_absolute_error", "value", sk.median_absolute_error, stacked.median, "median absolute error"),
+    *_error("max_error", "value", sk.max_error, stacked.largest, "largest absolute error"),
+    *_error("mean_absolute_percentage_error", "value", sk.mean_absolute_percentage_error, stacked.percentage,
+            "mean absolute error relative to the target (1 is 100%)"),
+    *_error("mean_squared_log_error", "value", sk.mean_squared_log_error, None,
+            "mean squared error of log(1 + value)", domain="(-1, inf)"),
+    *_error("root_mean_squared_log_error", "value", sk.root_mean_squared_log_error, None,
+            "root of the mean squared error of log(1 + value)", domain="(-1, inf)"),
+    *_error("mean_poisson_deviance", "value", sk.mean_poisson_deviance, None, "Poisson deviance", domain="[0, inf)"),
+    *_error("mean_gamma_deviance", "value", sk.mean_gamma_deviance, None, "gamma deviance", domain="(0, inf)",
+            tasks=("regression", "positive")),
+)  # fmt: skip
+BY_NAME = {metric.name: metric for metric in TABLE}
+ALIASES = {
+    "acc": "accuracy", "binary_accuracy": "accuracy", "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy", "f1_score": "f1", "auc": "roc_auc", "auroc": "roc_auc",
+    "ap": "average_precision", "mcc": "matthews_corrcoef", "kappa": "cohen_kappa", "logloss": "log_loss",
+    "brier": "brier_score", "brier_score_loss": "brier_score", "neg_brier": "neg_brier_score", "r2_score": "r2",
+    "mse": "mean_squared_error", "rmse": "root_mean_squared_error", "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error", "msle": "mean_squared_log_error",
+    "mean_squared_logarithmic_error": "mean_squared_log_error", "rmsle": "root_mean_squared_log_error",
+}  # fmt: skip
+ALL_HINT = "`lossreg metrics` lists them all."
+
+
+def available(task: str | None = None) -> list[Metric]:
+    """Every metric, or those for a task."""
+    return [metric for metric in TABLE if task is None or task in metric.tasks]
+
+
+def default(task: str) -> str:
+    """The metric of a study that names none.
+
+    Classification: f1_macro, because it counts each class alike, so a model that ignores a rare
+    class cannot win, and unlike balanced accuracy it also counts false alarms. Regression: r2,
+    because it has no unit, and says at sight whether anything was learnt (0 is the mean, 1 perfect).
+    """
+    return "f1_macro" if task in CLASSIFICATION else "r2"
+
+
+def resolve(name: str, task: str) -> Metric:
+    """The metric of that name (scikit-learn's, an alias such as `rmse`; case does not matter) for a task.
+
+    Raises `UnknownError` for a name that nothing answers to, `InputError` for a loss and for a
+    metric of another task.
+    """
+    key = name.strip().lower()
+    if key in LOSS_NAMES:
+        raise _is_a_loss(name, task)
+    key = key.removeprefix("val_")
+    metric = BY_NAME.get(ALIASES.get(key, key))
+    if metric is None:
+        if _is_registered_loss(key):
+            raise _is_a_loss(name, task)
+        near = did_you_mean(key, (*BY_NAME, *ALIASES))
+        raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {ALL_HINT}".strip())
+    if task not in metric.tasks:
+        what = f"{metric.name} is for {' and '.join(metric.tasks)} tasks, and this one is {task}"
+        raise InputError(what, hint=_fits(metric, task))
+    return metric
+
+
+def _is_a_loss(name: str, task: str) -> InputError:
+    return InputError(
+        f"{name} is a loss, and a study compares losses, whose values are not comparable",
+        hint=f"Choose a metric, such as {default(task)}. {ALL_HINT}",
+    )
+
+
+def _is_registered_loss(name: str) -> bool:
+    from lossreg import registry
+
+    try:
+        registry.default().find(name)
+    except UnknownError:
+        return False
+    return True
+
+
+def _fits(metric: Metric, task: str) -> str:
+    """Metrics of the task, those of a like name first."""
+    stem = metric.name.removeprefix("neg_").split("_")[0]
+    names = sorted((m.name for m in available(task)), key=lambda name: stem not in name)
+    return f"For {task}: {', '.join(names[:6])}, ... {ALL_HINT}"

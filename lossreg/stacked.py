@@ -1,0 +1,202 @@
+"""Metrics of many lanes at once, in NumPy: labels `(n,)` and stacked predictions `(lanes, n[, k])` to `(lanes,)`.
+
+Each equals scikit-learn's function on every lane. Labels and predicted classes are indices
+from 0; probabilities have rows that sum to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Quotient = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+EPS = float(np.finfo(np.float64).eps)
+
+
+def _sum(values: NDArray[Any]) -> Floats:
+    """Sums over the last axis."""
+    sums: Floats = values.sum(axis=-1, dtype=np.float64)
+    return sums
+
+
+def _mean(values: NDArray[Any]) -> Floats:
+    """Means over the last axis."""
+    means: Floats = values.mean(axis=-1, dtype=np.float64)
+    return means
+
+
+# ------------------------------------------------------------------ predicted classes
+
+
+def _tallies(y: Indices, lanes: Indices) -> tuple[Floats, Floats, Floats]:
+    """Hits, rows and predictions of each class, each `(lanes, k)`, from one count of confusions."""
+    k = int(max(y.max(), lanes.max())) + 1
+    cells = (np.arange(len(lanes))[:, None] * k + y) * k + lanes
+    counts = np.bincount(cells.ravel(), minlength=len(lanes) * k * k).reshape(-1, k, k).astype(np.float64)
+    return np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)
+
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    """Quotient, 0 where the denominator is 0."""
+    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom != 0)
+
+
+def f1(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+    """Numerator and denominator of the F1 score of each class."""
+    return 2 * hits, rows + predicted
+
+
+def precision(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+    """Numerator and denominator of the precision of each class."""
+    return hits, predicted
+
+
+def recall(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+    """Numerator and denominator of the recall of each class."""
+    return hits, rows
+
+
+def jaccard(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+    """Numerator and denominator of the Jaccard index of each class."""
+    return hits, rows + predicted - hits
+
+
+def averaged(quotient: Quotient, average: str, y: Indices, lanes: Indices) -> Floats:
+    """A quotient of tallies, averaged as scikit-learn does with `zero_division=0`: over classes that occur."""
+    hits, rows, predicted = _tallies(y, lanes)
+    top, bottom = quotient(hits, rows, predicted)
+    if average == "binary":
+        return _ratio(top, bottom)[:, 1] if top.shape[1] > 1 else np.zeros(len(lanes))
+    if average == "micro":
+        return _ratio(_sum(top), _sum(bottom))
+    weights = rows if average == "weighted" else (rows + predicted > 0).astype(np.float64)
+    return _sum(_ratio(top, bottom) * weights) / _sum(weights)
+
+
+def accuracy(y: Indices, lanes: Indices) -> Floats:
+    """Share of rows that are right."""
+    return _mean(lanes == y)
+
+
+def balanced_accuracy(y: Indices, lanes: Indices) -> Floats:
+    """Mean recall of the classes that `y` has."""
+    hits, rows, _ = _tallies(y, lanes)
+    return _sum(_ratio(hits, rows)) / _sum(rows > 0)
+
+
+def matthews(y: Indices, lanes: Indices) -> Floats:
+    """Correlation of labels and predictions, 0 where either is constant."""
+    hits, rows, predicted = _tallies(y, lanes)
+    n = float(len(y))
+    covariance = _sum(hits) * n - _sum(rows * predicted)
+    return _ratio(covariance, np.sqrt((n**2 - _sum(predicted**2)) * (n**2 - _sum(rows**2))))
+
+
+def kappa(y: Indices, lanes: Indices) -> Floats:
+    """Cohen's kappa, agreement beyond chance; 0 where labels and predictions are one class."""
+    hits, rows, predicted = _tallies(y, lanes)
+    expected = _sum(rows * predicted) / len(y)
+    return _ratio(_sum(hits) - expected, len(y) - expected)
+
+
+# ------------------------------------------------------------------ probabilities and scores
+
+
+def log_loss(y: Indices, lanes: Floats) -> Floats:
+    """Mean negative log probability, probabilities held within one rounding of 0 and 1."""
+    right = np.clip(lanes[:, np.arange(len(y)), y], EPS, 1 - EPS)
+    return -_mean(np.log(right))
+
+
+def brier(y: Indices, lanes: Floats) -> Floats:
+    """Mean squared error of the probabilities: summed over classes, of the positive one alone for two."""
+    k = lanes.shape[2]
+    total = _mean(_sum((lanes - np.eye(k)[y]) ** 2))
+    return total / 2 if k == 2 else total
+
+
+def _areas(positive: NDArray[np.bool_], lanes: Floats) -> Floats:
+    """Area under the ROC curve of scores `(..., n)`, by the rank sum of the positive rows; ties count half."""
+    from scipy.stats import rankdata
+
+    ones = int(positive.sum())
+    ranks: Floats = rankdata(lanes, axis=-1)
+    above = _sum(ranks[..., positive]) - ones * (ones + 1) / 2
+    return above / (ones * (len(positive) - ones))
+
+
+def roc_auc(y: Indices, lanes: Floats) -> Floats:
+    """Area under the ROC curve of binary scores `(lanes, n)`."""
+    return _areas(y == 1, lanes)
+
+
+def roc_auc_ovr(weighted: bool, y: Indices, lanes: Floats) -> Floats:
+    """Mean area of each class against the rest, of probabilities; of two classes the positive one's."""
+    k = lanes.shape[2]
+    if k == 2:
+        return _areas(y == 1, lanes[..., 1])
+    areas = np.stack([_areas(y == c, lanes[..., c]) for c in range(k)], axis=1)
+    weights = np.bincount(y, minlength=k) / len(y) if weighted else np.full(k, 1 / k)
+    return _sum(areas * weights)
+
+
+def top_two(y: Indices, lanes: Floats) -> Floats:
+    """Share of rows whose class has one of the two highest scores; of equals the last counts as higher."""
+    best = np.argsort(lanes, axis=2, kind="stable")[..., -2:]
+    return _mean((best == y[:, None]).any(axis=2))
+
+
+# ------------------------------------------------------------------ values
+
+
+def squared(y: Floats, lanes: Floats) -> Floats:
+    """Mean squared error."""
+    errors = lanes - y
+    return _mean(errors * errors)
+
+
+def root_squared(y: Floats, lanes: Floats) -> Floats:
+    """Root of the mean squared error."""
+    return np.sqrt(squared(y, lanes))
+
+
+def absolute(y: Floats, lanes: Floats) -> Floats:
+    """Mean absolute error."""
+    return _mean(np.abs(lanes - y))
+
+
+def median(y: Floats, lanes: Floats) -> Floats:
+    """Median absolute error."""
+    errors: Floats = np.median(np.abs(lanes - y), axis=1)
+    return errors
+
+
+def largest(y: Floats, lanes: Floats) -> Floats:
+    """Largest absolute error."""
+    errors: Floats = np.abs(lanes - y).max(axis=1)
+    return errors
+
+
+def percentage(y: Floats, lanes: Floats) -> Floats:
+    """Mean absolute error relative to the target."""
+    return _mean(np.abs(lanes - y) / np.maximum(np.abs(y), EPS))
+
+
+def r2(y: Floats, lanes: Floats) -> Floats:
+    """Share of the variance explained."""
+    return _explained(squared(y, lanes), float(y.var()))
+
+
+def explained_variance(y: Floats, lanes: Floats) -> Floats:
+    """Share of the variance explained, a constant offset forgiven."""
+    return _explained((y - lanes).var(axis=1), float(y.var()))
+
+
+def _explained(residual: Floats, total: float) -> Floats:
+    """`1 - residual / total`; where the target is constant, 1 for a perfect lane and 0 for others."""
+    return 1 - residual / total if total else np.where(residual == 0, 1.0, 0.0)
