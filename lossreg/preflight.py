@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossreg import data, metrics, models, registry
 from lossreg import study as studies
-from lossreg.errors import InputError, LossregError
+from lossreg.errors import InputError
 from lossreg.metrics import Metric
 from lossreg.proposal import Proposer
 from lossreg.study import Candidate, StudySpec
-from lossreg.targets import CLASSIFICATION
 from lossreg.trainers import scoring
 from lossreg.trainers.arguments import loss_arguments, static_arguments
 from lossreg.trainers.base import Plan, Problem

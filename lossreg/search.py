@@ -20,12 +20,12 @@ from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
 from lossreg.store import ATTRIBUTE, Store
 from lossreg.study import StudySpec
+from lossreg.trainers.pool import Pool
 
 if TYPE_CHECKING:
-    from lossreg.loop import Loop
     from lossreg.preflight import Prepared
+    from lossreg.tracking import Tracker
     from lossreg.trainers.base import Trainer, Weights
-    from lossreg.trainers.pool import Pool
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
 LANES_PER_CORE = 16
@@ -110,11 +110,10 @@ def results(study: StudyLike) -> StudyResult:
 
 def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     """What `tune` would do; nothing is written. Raises `InputError` as `tune` would."""
-    from lossreg import preflight, tracking
+    from lossreg import preflight
 
     spec = studies.of(study, overrides)
-    if spec.tracking.enabled:
-        tracking.check(spec.tracking.uri)
+    _tracking_uri(spec)
     store = Store(spec.folder, spec.name)
     kept = store.read().user_attrs.get(ATTRIBUTE, {}) if store.exists else {}
     prepared = preflight.prepare(spec, kept.get("losses", ()))
@@ -166,25 +165,42 @@ class Run:
 
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
         """Prepare everything, then open the store, train, and finish."""
-        from lossreg import preflight, tracking
+        from lossreg import preflight
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if self.spec.tracking.enabled:
-            tracking.check(self.spec.tracking.uri)
+        uri = _tracking_uri(self.spec)
         kept = self._kept(fresh)
         self.progress.message(f"study {self.spec.name}: loading data and losses")
         self.prepared = preflight.prepare(self.spec, kept.get("losses", ()))
         pool = Pool(trainers) if trainers else _pool(self.prepared, kept.get("lanes") or _lanes(self.spec, self.prepared))
+        if fresh and (aside := self.store.archive()):
+            self.progress.message(f"the former run was moved to {aside}")
         with self.store.lock():
-            self._begin_study(fresh, pool)
-            self.tracker = tracking.start(self.spec.tracking, self.result, self.progress.warn, require=require_tracking)
-            try:
-                self._train(pool)
-            finally:
-                pool.shutdown()
-                self._keep_seconds()
-                self.tracker.flush()
+            self._begin_study(pool)
+            self.tracker = self._new_tracker(uri, require_tracking)
+            self.tracker.start(self.result, self.result.tracking.get("run_id"))
+            return self._train(pool)
+
+    def _new_tracker(self, uri: str, required: bool) -> Tracker | Untracked:
+        from lossreg.tracking import Tracker
+
+        if not self.spec.tracking.enabled:
+            return Untracked()
+        key, warn = self.study.user_attrs[ATTRIBUTE]["id"], self.progress.warn
+        return Tracker(uri, self.spec.tracking.experiment, key=key, warn=warn, required=required)
+
+    def _train(self, pool: Pool) -> StudyResult:
+        """Run the loop; whatever ends it, what was done is kept."""
+        try:
+            self._loop(pool)
+        except BaseException:
+            self.result.tracking = self.tracker.interrupt()
+            raise
+        else:
             return self._finish()
+        finally:
+            pool.shutdown()
+            self._keep()
 
     def _kept(self, fresh: bool) -> dict[str, Any]:
         """What the storage holds of the study; raises `InputError` when the study file has changed since."""
@@ -199,11 +215,9 @@ class Run:
             )  # fmt: skip
         return kept
 
-    def _begin_study(self, fresh: bool, pool: Pool) -> None:
+    def _begin_study(self, pool: Pool) -> None:
         """Create or reopen the Optuna study, queue what is due, and say what is resumed."""
         spec, prepared = self.spec, self.prepared
-        if fresh and (aside := self.store.archive()):
-            self.progress.message(f"the former run was moved to {aside}")
         sampler = SeededSampler(spec.search.seed, spec.search.sampler)
         self.study = self.store.open(prepared.metric.direction, sampler, _pruner(spec))
         if ATTRIBUTE not in self.study.user_attrs:
@@ -225,7 +239,7 @@ class Run:
                 was = " ".join(before[label]) or "the study's own"
                 self.progress.warn(f"{label} came from {was} when the study began, and comes from {' '.join(now)} now")
 
-    def _train(self, pool: Pool) -> None:
+    def _loop(self, pool: Pool) -> None:
         from lossreg.loop import Loop, Rules
 
         spec, prepared = self.spec, self.prepared
@@ -253,20 +267,24 @@ class Run:
         self.epochs += 1
         self.progress.epoch(active, self.epochs)
 
-    def _keep_seconds(self) -> None:
-        """Add this run's times to those of earlier runs, in the result and the storage."""
-        loop: Loop | None = getattr(self, "loop", None)
-        own = {"total": time.perf_counter() - self.begin, "tracking": self.tracker.seconds, **(loop.seconds if loop else {})}
-        kept = self.study.user_attrs[ATTRIBUTE]
-        self.result.seconds = {name: kept["seconds"].get(name, 0.0) + value for name, value in own.items()}
+    def _keep(self) -> None:
+        """Put the run's summary into the storage."""
+        self._summarise()
+        summary = {name: getattr(self.result, name) for name in ("seconds", "trainer", "tracking", "notes")}
+        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **summary})
+
+    def _summarise(self) -> None:
+        """This run's times, added to those of earlier runs, and who trained what."""
+        own = {"total": time.perf_counter() - self.begin, "tracking": self.tracker.seconds, **self.loop.seconds}
+        before = self.study.user_attrs[ATTRIBUTE]["seconds"]
+        self.result.seconds = {name: before.get(name, 0.0) + value for name, value in own.items()}
         self.result.trainer = _trainer_summary(self.result)
-        self.result.tracking = self.tracker.where() or kept["tracking"]
-        now = {name: getattr(self.result, name) for name in ("seconds", "trainer", "tracking", "notes")}
-        self.study.set_user_attr(ATTRIBUTE, {**kept, **now})
 
     def _finish(self) -> StudyResult:
         model = self._save_model() if self.result.best else None
-        self.tracker.finish(self.result, model if self.spec.tracking.model else None)
+        self._summarise()
+        self.result.tracking = self.tracker.finish(self.result, model if self.spec.tracking.model else None)
+        self._summarise()
         self.progress.end(self.result)
         if self.result.trials and not self.result.best:
             raise LossregError(f"no trial completed: {_why_none(self.result)}")
@@ -290,6 +308,33 @@ class Run:
         models.inference(model, spec, data.constants, data.n_classes).save(path)
         joblib.dump(data.preprocessor, self.store.folder / "preprocessor.joblib")
         return path
+
+
+class Untracked:
+    """Stands in for the tracker of a study that is not tracked."""
+
+    seconds = 0.0
+
+    def start(self, result: StudyResult, run_id: str | None = None) -> None:
+        """Nothing."""
+
+    def trial(self, trial: TrialRecord) -> None:
+        """Nothing."""
+
+    def interrupt(self) -> dict[str, Any]:
+        """Nothing is tracked."""
+        return {}
+
+    def finish(self, result: StudyResult, model: Any = None) -> dict[str, Any]:
+        """Nothing is tracked."""
+        return {}
+
+
+def _tracking_uri(spec: StudySpec) -> str:
+    """The absolute URI of the study's MLflow store, empty when it is not tracked; raises `InputError`."""
+    from lossreg import tracking
+
+    return tracking.check(spec.tracking.uri, spec.base if spec.tracking.uri else None) if spec.tracking.enabled else ""
 
 
 def _attributes(prepared: Prepared, pool: Pool) -> dict[str, Any]:
@@ -334,7 +379,6 @@ def _lanes(spec: StudySpec, prepared: Prepared) -> int:
 def _pool(prepared: Prepared, lanes: int) -> Pool:
     """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
     from lossreg.trainers.fit import Fit
-    from lossreg.trainers.pool import Pool
     from lossreg.trainers.population import Population
 
     wanted, problem = prepared.spec.search.trainer, prepared.problem

@@ -8,6 +8,7 @@ module that is TensorFlow's own.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,6 +20,15 @@ import tensorflow as tf
 from lossreg.spec import LossSpec
 
 Tensor = Any
+
+
+def one_thread_an_operation() -> None:
+    """Leave the cores to the blocks: small operations gain nothing from two threads each.
+
+    Without effect once TensorFlow has started to compute.
+    """
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 class State(NamedTuple):

@@ -21,8 +21,7 @@ from lossreg.trainers.scoring import score_lanes
 
 # Layers whose lanes are proven equal to solo training (tests/test_population.py).
 LAYERS = frozenset(
-    "InputLayer Dense Flatten Reshape Activation ReLU LeakyReLU Dropout BatchNormalization LayerNormalization "
-    "Rescaling Add Concatenate".split()
+    ["InputLayer", "Dense", "Flatten", "Reshape", "Activation", "ReLU", "LeakyReLU", "Dropout", "BatchNormalization", "LayerNormalization", "Rescaling", "Add", "Concatenate"]
 )
 # TensorFlow gives these a custom gradient, which a map under a tape gets wrong.
 ODD_ACTIVATIONS = frozenset(("silu", "swish", "hard_silu", "hard_swish"))
@@ -80,6 +79,12 @@ class Block:
 
     lanes: list[Lane] = field(default_factory=list)
     state: State | None = None
+
+    def join(self, lanes: Sequence[Lane], state: State) -> None:
+        """Add lanes and their state; lanes stand in slot order, whatever order they came in."""
+        lanes, state = [*self.lanes, *lanes], self.state.join(state) if self.state else state
+        order = sorted(range(len(lanes)), key=lambda i: lanes[i].slot)
+        self.lanes, self.state = [lanes[i] for i in order], state.take(order)
 
     def drop(self, slot: int) -> None:
         """Remove the lane in that slot."""
@@ -180,8 +185,7 @@ class Population:
             for seed in sorted({lane.plan.seed for lane in new}):
                 own = [lane for lane in new if lane.plan.seed == seed]
                 state = graph.initial(self._initial(seed), [lane.plan.learning_rate for lane in own])
-                block.state = block.state.join(state) if block.state else state
-                block.lanes += own
+                block.join(own, state)
 
     def _lane(self, slot: int, plan: Plan) -> Lane:
         arguments = loss_arguments(self.problem.losses[plan.label], plan.params, self.problem.dataset.constants)

@@ -1,0 +1,104 @@
+"""Small problems for trainers, made without the data and model modules: the trainers' own contract."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+
+from lossreg import registry
+from lossreg.targets import Constants
+from lossreg.trainers.base import Plan, Problem, batch_order
+
+ROWS, VALIDATION, FEATURES, BATCH = 215, 60, 7, 16
+
+
+def accuracy(y, labels):
+    return (labels == y).mean(-1)
+
+
+def negative_mse(y, values):
+    return -((values - y) ** 2).mean(-1)
+
+
+ACCURACY = SimpleNamespace(name="accuracy", response="label", direction="maximize", score_lanes=accuracy)
+MSE = SimpleNamespace(name="neg_mse", response="value", direction="maximize", score_lanes=negative_mse)
+
+
+def dataset(task, seed=0):
+    """A few noisy rows; class 0 is frequent, targets are positive."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(ROWS + VALIDATION, FEATURES)).astype(np.float32)
+    signal = x[:, 0] + 0.5 * x[:, 1] * x[:, 2] + 0.3 * rng.normal(size=len(x))
+    k = {"multiclass": 4, "binary": 2}.get(task, 0)
+    y = np.digitize(signal, [0.4, 1.0, 1.6][: k - 1]) if k else np.exp(signal / 2) * 3
+    parts = [SimpleNamespace(x=x[rows], y=y[rows]) for rows in (slice(ROWS), slice(ROWS, None))]
+    constants = Constants.from_labels(parts[0].y, k)
+    return SimpleNamespace(
+        train=parts[0], validation=parts[1], task=task, n_classes=k, constants=constants, input_shape=(FEATURES,)
+    )
+
+
+class Mlp:
+    """A builder of small dense models."""
+
+    def __init__(self, *layers):
+        self.layers = layers or (lambda: keras.layers.Dense(12, "relu"), lambda: keras.layers.Dense(8, "tanh"))
+
+    def build(self, input_shape, outputs, n_classes, seed):
+        keras.utils.set_random_seed(seed)
+        hidden = [layer() for layer in self.layers]
+        return keras.Sequential([keras.Input(input_shape), *hidden, keras.layers.Dense(outputs)])
+
+
+def problem(task, losses, *, optimizer="adam", settings=None, builder=None, batch_size=BATCH):
+    """losses maps labels to registered names."""
+    metric = MSE if task not in ("binary", "multiclass") else ACCURACY
+    specs = {label: registry.default().get(name) for label, name in losses.items()}
+    return Problem(dataset(task), builder or Mlp(), metric, specs, optimizer, settings or {}, batch_size)
+
+
+def plan(own, label, rate, epochs=4, seed=0, **params):
+    return Plan(label, own.losses[label].bind(params, own.dataset.n_classes or None), rate, epochs, seed)
+
+
+def run(trainer, plans, epochs=None):
+    """Train plans in slots 0, 1, ... to their end; reports of every epoch and final weights, by slot."""
+    for slot, each in enumerate(plans):
+        trainer.open(slot, each)
+    reports = {slot: [] for slot in range(len(plans))}
+    for _ in range(epochs or max(each.epochs for each in plans)):
+        for slot, report in trainer.advance().items():
+            reports[slot].append(report)
+    return reports, [trainer.weights(slot) for slot in range(len(plans))]
+
+
+def alone(own, each):
+    """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights."""
+    import lossreg
+
+    data, spec = own.dataset, own.losses[each.label]
+    model = own.builder.build(data.input_shape, own.outputs(each.label), data.n_classes, each.seed)
+    kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
+            "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
+    constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
+    model.compile(kind(each.learning_rate, **own.settings), lossreg.get(spec, from_logits=True, **each.params, **constants))
+    y, y_val = data.train.y, data.validation.y
+    if not data.n_classes and spec.target == "real":
+        center, scale = np.median(y), 1.4826 * np.median(np.abs(y - np.median(y)))
+        y, y_val = (y - center) / scale, (y_val - center) / scale
+    losses = []
+    for epoch in range(each.epochs):
+        order = batch_order(each.seed, epoch, len(y))
+        history = model.fit(
+            data.train.x[order], y[order], batch_size=own.batch_size, shuffle=False, verbose=0,
+            validation_data=(data.validation.x, y_val), validation_batch_size=len(y_val),
+        )  # fmt: skip
+        losses.append((history.history["loss"][0], history.history["val_loss"][0]))
+    return losses, model.get_weights(), model
+
+
+def difference(one, other):
+    """The largest difference of two lists of weights."""
+    return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))

@@ -1,0 +1,231 @@
+"""Every lane equals the same plan trained alone with `model.fit`, on the same batches from the same weights."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from problems import ACCURACY, BATCH, ROWS, Mlp, alone, difference, plan, problem, run
+
+from lossreg.trainers.population import Population, model_refusal
+
+# Weights after 56 steps, float32. A 1% change of any loss parameter or of the learning rate
+# moves them by more (test_a_change_of_one_percent_is_seen).
+TOLERANCE = {"sgd": 1e-6, "adam": 2e-5, "adamw": 2e-5, "rmsprop": 2e-5}
+SETTINGS = {"sgd": {"momentum": 0.9}, "adam": {}, "adamw": {"weight_decay": 0.01}, "rmsprop": {"momentum": 0.5}}
+RATES = {"sgd": 0.01, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.002}
+
+MULTICLASS = {
+    "cross_entropy": {},
+    "focal": {"gamma": 1.7, "alpha": (0.5, 1.0, 2.0, 4.0)},
+    "label_smoothing_ce": {"eps": 0.12},
+    "generalized_cross_entropy": {"q": 0.6},
+    "softened_ce": {"kappa": 1.8},
+    "class_balanced_ce": {"one_minus_beta": 0.02},
+}
+BINARY = {
+    "binary_crossentropy": {"label_smoothing": 0.08},
+    "binary_focal": {"gamma": 1.4, "alpha": 0.35},
+    "squared_hinge": {"margin": 0.8},
+    "generalized_cross_entropy": {"q": 0.6},
+    "softened_bce": {"kappa": 2.5},
+}
+REGRESSION = {
+    "mean_squared_error": {},
+    "huber": {"delta": 0.4},
+    "log_cosh": {"c": 0.5},
+    "poisson": {},
+    "mean_squared_logarithmic_error": {},
+}
+TASKS = {"multiclass": MULTICLASS, "binary": BINARY, "regression": REGRESSION}
+
+
+def mixed(task, optimizer):
+    """A problem and a plan for each loss, at different learning rates."""
+    losses = TASKS[task]
+    own = problem(task, {name: name for name in losses}, optimizer=optimizer, settings=SETTINGS[optimizer])
+    rates = RATES[optimizer] * np.linspace(0.7, 1.3, len(losses))
+    return own, [plan(own, name, float(rate), **losses[name]) for name, rate in zip(losses, rates, strict=True)]
+
+
+CASES = [("multiclass", optimizer) for optimizer in TOLERANCE] + [("binary", "adam"), ("regression", "sgd")]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Populations of mixed losses, trained once."""
+    made = {}
+    for task, optimizer in CASES:
+        own, plans = mixed(task, optimizer)
+        assert own.dataset.train.x.shape[0] % BATCH
+        assert plans[0].epochs * -(-ROWS // BATCH) >= 50
+        made[task, optimizer] = (own, plans, *run(Population(own, len(plans), blocks=2, variants=plans), plans))
+    return made
+
+
+@pytest.mark.parametrize(("task", "optimizer"), CASES)
+def test_every_lane_of_a_mixed_population_equals_model_fit(trained, task, optimizer):
+    own, plans, reports, weights = trained[task, optimizer]
+    for slot, each in enumerate(plans):
+        losses, solo, model = alone(own, each)
+        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.label
+        for report, (loss, val_loss) in zip(reports[slot], losses, strict=True):
+            assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
+            assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
+        assert reports[slot][-1].val_score == pytest.approx(_score(own, each, model), rel=1e-4)
+
+
+def _score(own, each, model):
+    """The validation metric of a model trained alone, in the user's units."""
+    data, spec = own.dataset, own.losses[each.label]
+    z = model.predict(data.validation.x, verbose=0)
+    if own.metric is ACCURACY:
+        return float(((z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)) == data.validation.y).mean())
+    c = data.constants
+    value = {
+        "identity": c.target_center + c.target_scale * z,
+        "exp": c.target_mean * np.exp(z),
+        "softplus": c.target_scale * np.logaddexp(0, z),
+    }[spec.link][:, 0]
+    return -float(((value - data.validation.y) ** 2).mean())
+
+
+@pytest.mark.parametrize("optimizer", list(TOLERANCE))
+def test_a_change_of_one_percent_is_seen(trained, optimizer):
+    own, plans, _, weights = trained["multiclass", optimizer]
+    changed, originals = [], []
+    for slot, each in enumerate(plans):
+        changed.append(_changed(own, each, each.learning_rate * 1.01, {}))
+        originals.append(slot)
+        for name in MULTICLASS[each.label]:
+            for altered in _one_percent(MULTICLASS[each.label][name]):
+                changed.append(_changed(own, each, each.learning_rate, {name: altered}))
+                originals.append(slot)
+    _, others = run(Population(own, len(changed), blocks=2, variants=changed), changed)
+    for each, slot, other in zip(changed, originals, others, strict=True):
+        assert difference(weights[slot], other) > 2 * TOLERANCE[optimizer], each
+
+
+def _one_percent(value):
+    if not isinstance(value, tuple):
+        return [value * 1.01]
+    return [tuple(v * (1.01 if i == k else 1) for i, v in enumerate(value)) for k in range(len(value))]
+
+
+def _changed(own, each, rate, change):
+    return plan(own, each.label, rate, each.epochs, each.seed, **{**MULTICLASS[each.label], **change})
+
+
+def test_a_lane_that_moves_into_a_used_slot_equals_model_fit():
+    own, plans = mixed("multiclass", "adam")
+    population = Population(own, 3, blocks=2, variants=plans)
+    for slot in range(3):
+        population.open(slot, plans[slot])
+    population.advance()
+    population.advance()
+    population.close(1)
+    late = plans[4]
+    population.open(1, late)
+    for _ in range(late.epochs):
+        population.advance()
+    assert difference(population.weights(1), alone(own, late)[1]) < TOLERANCE["adam"]
+
+
+def test_a_plan_with_other_static_parameters_rebuilds_the_graph_and_disturbs_nobody():
+    own = problem("binary", {"binary_focal": "binary_focal", "hinge": "hinge"})
+    first = plan(own, "binary_focal", 0.003, gamma=1.0, alpha=0.3)
+    late = plan(own, "binary_focal", 0.003, gamma=1.0, alpha=None)
+    population = Population(own, 2, variants=[first])
+    population.open(0, first)
+    population.advance()
+    population.open(1, late)
+    for _ in range(3):
+        population.advance()
+    assert difference(population.weights(0), alone(own, first)[1]) < TOLERANCE["adam"]
+    population.advance()
+    assert difference(population.weights(1), alone(own, late)[1]) < TOLERANCE["adam"]
+
+
+@pytest.fixture(scope="module")
+def six_lanes():
+    own, plans = mixed("multiclass", "adam")
+    return own, plans, run(Population(own, len(plans), blocks=1, variants=plans), plans)[1]
+
+
+def test_another_rate_seed_or_parameter_changes_no_other_lane_by_a_single_bit(six_lanes):
+    own, plans, before = six_lanes
+    other = [plans[0], plan(own, "focal", 0.03, gamma=4.0, alpha=(1, 1, 1, 9), seed=9), *plans[2:]]
+    _, after = run(Population(own, len(plans), blocks=1, variants=plans), other)
+    assert difference(before[1], after[1]) > 0.1
+    for slot in (0, 2, 3, 4, 5):
+        assert difference(before[slot], after[slot]) == 0
+
+
+def test_another_loss_changes_no_other_lane_by_more_than_rounding(six_lanes):
+    own, plans, before = six_lanes
+    other = [plan(own, "focal", 0.03, gamma=4.0), *plans[1:]]
+    _, after = run(Population(own, len(plans), blocks=1, variants=plans), other)
+    assert difference(before[0], after[0]) > 0.1
+    for slot in range(1, 6):
+        assert difference(before[slot], after[slot]) < 1e-6
+
+
+def test_equal_losses_under_three_labels_are_equal_to_the_last_bit():
+    names = {"categorical": "categorical_crossentropy", "sparse": "sparse_categorical_crossentropy", "kl": "kl_divergence"}
+    builder = Mlp(lambda: keras.layers.Dense(50, "relu"))
+    own = problem("multiclass", names, optimizer="sgd", settings={"momentum": 0.9}, builder=builder)
+    plans = [plan(own, label, 0.01) for label in names]
+    reports, weights = run(Population(own, 3, blocks=1, variants=plans), plans)
+    for slot in (1, 2):
+        assert difference(weights[0], weights[slot]) == 0
+        assert [r.val_score for r in reports[slot]] == [r.val_score for r in reports[0]]
+
+
+def test_a_divergent_lane_reports_it_and_harms_no_other():
+    own, plans = mixed("regression", "sgd")
+    wild = [plan(own, "mean_squared_error", 1e6), *plans[1:]]
+    reports, weights = run(Population(own, len(plans), blocks=1, variants=plans), wild)
+    assert reports[0][-1].diverged
+    assert not any(report.diverged for slot in range(1, len(plans)) for report in reports[slot])
+    assert all(np.isfinite(w).all() for own_weights in weights[1:] for w in own_weights)
+
+
+def test_regularisers_and_normalisation_are_trained_as_model_fit_does():
+    builder = Mlp(
+        lambda: keras.layers.Dense(10, "gelu", kernel_regularizer=keras.regularizers.L2(0.01)),
+        lambda: keras.layers.BatchNormalization(momentum=0.8),
+        lambda: keras.layers.LayerNormalization(),
+    )
+    own = problem("multiclass", {"cross_entropy": "cross_entropy", "focal": "focal"}, optimizer="sgd", builder=builder)
+    plans = [plan(own, "cross_entropy", 0.05), plan(own, "focal", 0.02, gamma=1.0)]
+    population = Population(own, 2, variants=plans)
+    assert not population.refuses("focal")
+    reports, weights = run(population, plans)
+    for slot, each in enumerate(plans):
+        losses, solo, _ = alone(own, each)
+        assert difference(weights[slot], solo) < 1e-5
+        assert [r.train_loss for r in reports[slot]] == pytest.approx([loss for loss, _ in losses], rel=1e-4)
+        assert [r.val_loss for r in reports[slot]] == pytest.approx([loss for _, loss in losses], rel=1e-4)
+
+
+class Scaled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (lambda: Scaled(), "Scaled"),
+        (lambda: keras.layers.Dense(5, "silu"), "silu"),
+        (lambda: keras.layers.Lambda(lambda x: x), "Lambda"),
+    ],
+)
+def test_a_model_that_is_not_proven_is_refused_with_the_layer_named(layer, reason):
+    assert reason in model_refusal(Mlp(layer).build((3,), 2, 2, 0))
+
+
+@pytest.mark.parametrize("name", ["nadam", "adafactor", "lion"])
+def test_an_optimizer_that_is_not_proven_is_refused_by_name(name):
+    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer=name)
+    assert name in Population(own, 2).refuses("ce")
