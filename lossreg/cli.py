@@ -6,13 +6,13 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 
 import typer
-from typer.core import TyperGroup
 
 from lossreg import __version__
 from lossreg.errors import LossregError
@@ -35,30 +35,37 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Task = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what serves this task.", show_default=False)]
 
 
-class Commands(TyperGroup):
-    """The commands, with errors as one line and the promised exit codes."""
+Work = TypeVar("Work", bound=Callable[..., None])
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command: 1 when the work failed, 2 for wrong input, 130 when interrupted."""
+
+def guarded(work: Work) -> Work:
+    """`work` with errors as one line: exit 1 when it failed, 2 for wrong input, 130 when interrupted."""
+
+    @wraps(work)
+    def run(*args: Any, **kwargs: Any) -> None:
         try:
-            return super().invoke(ctx)
-        except LossregError as error:
-            _complain(f"Error: {error}")
-            raise typer.Exit(error.exit_code) from error
+            work(*args, **kwargs)
+        except (typer.Exit, BrokenPipeError):
+            raise
         except KeyboardInterrupt:
-            _complain("Interrupted.")
-            raise typer.Exit(130) from None
+            _complain("Interrupted.", 130)
+        except LossregError as error:
+            _complain(f"Error: {error}", error.exit_code)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            _complain(f"Error: {said} (unexpected; LOSSREG_DEBUG=1 shows where)", 1)
+
+    return cast(Work, run)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, code: int) -> NoReturn:
     if os.environ.get("LOSSREG_DEBUG", "0") not in ("", "0"):
         traceback.print_exc()
     typer.echo(message, err=True)
+    raise typer.Exit(code)
 
 
-app = typer.Typer(
-    cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -85,6 +92,7 @@ def lossreg(
 
 
 @app.command()
+@guarded
 def losses(task: Task = "", as_json: Json = False) -> None:
     """List the registered losses: name, tasks, parameters, plugin."""
     registry = _registry()
@@ -98,6 +106,7 @@ def losses(task: Task = "", as_json: Json = False) -> None:
 
 
 @app.command()
+@guarded
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name, alias or Keras class name of a loss.")],
 ) -> None:
@@ -109,6 +118,7 @@ def show(
 
 
 @app.command()
+@guarded
 def plugins(as_json: Json = False) -> None:
     """List the plugins with their losses, or why one is refused."""
     found = _registry().plugins
@@ -121,6 +131,7 @@ def plugins(as_json: Json = False) -> None:
 
 
 @app.command()
+@guarded
 def metrics(task: Task = "", as_json: Json = False) -> None:
     """List the metrics that a study can optimise, with direction."""
     from lossreg import metrics as known
@@ -137,6 +148,7 @@ def metrics(task: Task = "", as_json: Json = False) -> None:
 
 
 @app.command()
+@guarded
 def tune(
     study: Study,
     *,
@@ -162,6 +174,7 @@ def tune(
 
 
 @app.command()
+@guarded
 def results(study: Study, as_json: Json = False) -> None:
     """Show the leaderboard of a study, finished or not."""
     with _only_json(as_json) as out:
@@ -171,6 +184,7 @@ def results(study: Study, as_json: Json = False) -> None:
 
 
 @app.command()
+@guarded
 def sync(study: Study) -> None:
     """Write into MLflow whatever of a study is missing there."""
     from lossreg import search, tracking
@@ -185,6 +199,7 @@ def sync(study: Study) -> None:
 
 
 @app.command()
+@guarded
 def ui(
     study: Annotated[
         Path | None, typer.Argument(metavar="[STUDY]", help="The study whose store is shown.", show_default=False)
@@ -224,8 +239,7 @@ def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> S
         return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
     except KeyboardInterrupt:
         progress.close()
-        typer.echo(f"Interrupted. Finished trials are kept; go on with: lossreg tune {study}", err=True)
-        raise typer.Exit(130) from None
+        _complain(f"Interrupted. Finished trials are kept; go on with: lossreg tune {study}", 130)
     finally:
         progress.close()
 

@@ -70,7 +70,8 @@ def gain(result: StudyResult, row: Standing) -> str:
 def counts(result: StudyResult) -> str:
     """`62 trials: 60 complete, 2 diverged`."""
     parts = [f"{count} {state}" for state, count in result.counts.items() if count]
-    return f"{len(result.trials)} trials: {', '.join(parts)}" if parts else "no trials"
+    total = len(result.trials)
+    return f"{total} trial{'s' * (total != 1)}: {', '.join(parts)}" if parts else "no trials"
 
 
 def took(result: StudyResult) -> str:

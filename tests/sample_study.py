@@ -46,10 +46,10 @@ def trial(number: int, label: str = "focal", state: str = "complete", epochs: in
     return TrialRecord(**{**values, **changes})
 
 
-def study(trials: int = 12, **changes) -> StudyResult:
+def study(count: int = 12, **changes) -> StudyResult:
     labels = list(LOSSES)
     states = {5: "diverged", 7: "failed", 8: "pruned"}
-    records = [trial(n, labels[n % 3], states.get(n, "complete")) for n in range(trials)]
+    records = [trial(n, labels[n % 3], states.get(n, "complete")) for n in range(count)]
     values = {
         "study": "toy",
         "metric": "accuracy",
@@ -67,9 +67,9 @@ def study(trials: int = 12, **changes) -> StudyResult:
             "features": 30,
             "digest": "0a1b2c3d",
         },
-        "spec": {"train": {"epochs": 6, "batch_size": 32}, "search": {"trials": trials, "seed": 0}},
+        "spec": {"train": {"epochs": 6, "batch_size": 32}, "search": {"trials": count, "seed": 0}},
         "seconds": {"total": 12.5, "training": 8.0, "search": 1.5, "tracking": 0.5},
-        "trainer": {"population": trials, "fit": 0, "reasons": []},
+        "trainer": {"population": count, "fit": 0, "reasons": []},
         "notes": ["focal: the first setting was clipped to the study's range"],
     }
     return StudyResult(**{**values, **changes})

@@ -18,6 +18,7 @@ from lossreg.errors import InputError, LossregError, did_you_mean
 DEFAULT = "sqlite:///mlflow.db"
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+PATIENCE = 5.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 WORDS = ("databricks", "databricks-uc", "uc")
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -153,8 +154,8 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def knock(uri: str, seconds: float = 5.0) -> None:
-    """Raise `LossregError` unless something answers at the store's address within `seconds`, whatever it says.
+def knock(uri: str) -> None:
+    """Raise `LossregError` unless something answers at the store's address within `PATIENCE`, whatever it says.
 
     MLflow itself would try for minutes. Files and stores without an address pass.
     """
@@ -162,9 +163,9 @@ def knock(uri: str, seconds: float = 5.0) -> None:
     try:
         if is_server(uri):
             address = parts._replace(netloc=parts.netloc.rsplit("@")[-1], path=f"{parts.path}/health")
-            urllib.request.urlopen(address.geturl(), timeout=seconds).close()
+            urllib.request.urlopen(address.geturl(), timeout=PATIENCE).close()
         elif parts.hostname and parts.scheme.split("+")[0] in PORTS:
-            socket.create_connection((parts.hostname, _port(parts)), timeout=seconds).close()
+            socket.create_connection((parts.hostname, _port(parts)), timeout=PATIENCE).close()
     except urllib.error.HTTPError:
         return
     except (OSError, ValueError) as error:

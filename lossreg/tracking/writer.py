@@ -11,6 +11,7 @@ import logging
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,7 @@ class Writer:
     def __init__(self, uri: str, experiment: str) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module=r"mlflow\b")
         self.uri, self.experiment = uri, experiment
         self.client = MlflowClient(uri)
         self.run_id = ""

@@ -1,0 +1,448 @@
+"""The command line: exit codes, one message, one JSON document, and what is imported for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import sample_study as sample
+from rich.console import Console
+
+from lossreg import cli, metrics, registry, report, search, terminal, tracking
+from lossreg.errors import LossregError
+from lossreg.plugins import PluginReport
+
+STUDY = """
+[data]
+source = "sklearn:breast_cancer"
+[search]
+trials = 12
+"""
+
+
+@pytest.fixture
+def lossreg(monkeypatch, capfd):
+    """Run the command in this process: exit code, standard output, standard error."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["lossreg", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capfd.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    path = Path("toy.toml")
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture
+def finished(monkeypatch):
+    """A search that is done at once; `calls` has what it was asked for."""
+    calls = SimpleNamespace(
+        result=sample.study(12, tracking={"uri": "sqlite:///x.db", "experiment": "toy", "run_id": "abc"})
+    )
+
+    def tune(spec, *, fresh, progress, require_tracking):
+        calls.spec, calls.fresh, calls.require = spec, fresh, require_tracking
+        sys.stdout.write("what Keras prints\n")
+        progress.message("loading")
+        progress.begin(12, 0, list(calls.result.losses), 4)
+        shown = dataclasses.replace(calls.result, trials=[])
+        for trial in calls.result.trials:
+            shown.trials.append(trial)
+            progress.epoch(4, trial.number)
+            progress.trial(trial, shown)
+        progress.warn("something is odd")
+        progress.end(calls.result)
+        return calls.result
+
+    monkeypatch.setattr(search, "tune", tune)
+    monkeypatch.setattr(search, "results", lambda spec: calls.result)
+    return calls
+
+
+# ------------------------------------------------------------------------------- listings
+
+
+def test_listing_and_help_import_nothing_heavy():
+    """The promise is 0.7 s on a quiet machine; what makes it true is what is not imported."""
+    script = """
+    import sys, io, contextlib
+    from lossreg import cli
+    heavy = "keras tensorflow mlflow optuna sklearn keras_tuner pandas scipy matplotlib numpy".split()
+    for line in ("--help", "--version", "tune --help", "losses", "losses --json", "show focal", "plugins"):
+        sys.argv = ["lossreg", *line.split()]
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+            cli.main()
+        assert out.getvalue(), line
+        print(line, [name for name in heavy if name in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert all(line.endswith(" []") for line in done.stdout.splitlines()), done.stdout
+    assert len(done.stdout.splitlines()) == 7
+
+
+COMMANDS = {
+    "losses": ("--task", "--json"),
+    "show": ("NAME",),
+    "plugins": ("--json",),
+    "metrics": ("--task", "--json"),
+    "tune": ("STUDY", "--set", "--fresh", "--dry-run", "--require-tracking", "--json"),
+    "results": ("STUDY", "--json"),
+    "sync": ("STUDY",),
+    "ui": ("STUDY", "--port"),
+}
+
+
+def test_help_names_every_command(lossreg):
+    code, out, err = lossreg("--help")
+    assert (code, err) == (0, "")
+    assert all(command in out for command in COMMANDS)
+    assert set(COMMANDS) == {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+
+
+@pytest.mark.parametrize(("command", "options"), COMMANDS.items(), ids=list(COMMANDS))
+def test_help_of_a_command_names_every_option(lossreg, command, options):
+    code, out, err = lossreg(command, "--help")
+    assert (code, err) == (0, "")
+    assert all(option in out for option in (*options, "--help"))
+
+
+def test_version(lossreg):
+    assert lossreg("--version")[:2] == (0, "lossreg 0.1.0\n")
+
+
+def test_losses_as_json_has_what_is_promised(lossreg):
+    code, out, _ = lossreg("losses", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert [loss["name"] for loss in found] == [entry.spec.name for entry in registry.default().specs()]
+    for loss in found:
+        assert {"name", "aliases", "tasks", "params", "plugin", "distribution", "version", "reference"} <= set(loss)
+        for param in loss["params"]:
+            assert {"name", "kind", "low", "high", "log", "default", "choices"} <= set(param)
+    huber = next(loss for loss in found if loss["name"] == "huber")["params"][0]
+    assert (huber["kind"], huber["log"], huber["choices"]) == ("float", True, None)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_losses_of_a_task(lossreg, task):
+    code, out, _ = lossreg("losses", "--task", task, "--json")
+    assert code == 0
+    assert all(task in loss["tasks"] for loss in json.loads(out))
+    for entry in registry.default().for_task(task):
+        assert entry.spec.name in lossreg("losses", "--task", task)[1]
+
+
+def test_tables_are_not_cut_where_there_is_no_terminal(lossreg, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = lossreg("losses")[1]
+    assert "…" not in out
+    assert "regression, positive, count" in out
+
+
+@pytest.mark.parametrize("name", ["focal", "FOCAL", "CategoricalFocalCrossentropy"])
+def test_show_finds_a_loss_by_name_alias_or_class_name(lossreg, name):
+    code, out, _ = lossreg("show", name)
+    assert code == 0
+    assert out.startswith("focal")
+
+
+def test_metrics_as_json(lossreg):
+    code, out, _ = lossreg("metrics", "--task", "regression", "--json")
+    assert code == 0
+    assert [metric["name"] for metric in json.loads(out)] == [metric.name for metric in metrics.available("regression")]
+    assert all(metric["direction"] in ("maximize", "minimize") for metric in json.loads(out))
+    assert "r2" in lossreg("metrics")[1]
+
+
+def test_a_broken_plugin_is_a_line_on_standard_error(lossreg, monkeypatch):
+    broken = PluginReport("bad", "bad-dist", "1.2", error="ImportError: no module", warnings=("it is slow",))
+    with_broken = registry.Registry(registry.default().specs(), [*registry.default().plugins, broken])
+    monkeypatch.setattr(registry, "default", lambda *args: with_broken)
+    for command in ("losses", "plugins"):
+        code, out, err = lossreg(command, "--json")
+        assert code == 0
+        assert err.splitlines() == [f"Warning: {line}" for line in broken.lines]
+        assert json.loads(out)
+    [found] = [one for one in json.loads(lossreg("plugins", "--json")[1]) if one["name"] == "bad"]
+    assert found == {
+        "name": "bad", "distribution": "bad-dist", "version": "1.2", "losses": [], "error": "ImportError: no module",
+        "warnings": ["it is slow"],
+    }  # fmt: skip
+    assert "refused" in lossreg("plugins")[1]
+
+
+# ------------------------------------------------------------------------------- mistakes
+
+MISTAKES = {
+    "unknown command": (["tun", "x.toml"], "Did you mean 'tune'?"),
+    "no study": (["tune"], "Missing argument 'STUDY'"),
+    "unknown option": (["losses", "--jsn"], "--json"),
+    "bad port": (["ui", "--port", "0"], "--port"),
+    "no such study": (["tune", "nowhere.toml"], "nowhere.toml"),
+    "never run": (["results", "toy.toml"], "has not been run yet"),
+    "nothing to sync": (["sync", "toy.toml"], "has not been run yet"),
+    "unknown loss": (["show", "focl"], "Did you mean focal?"),
+    "unknown task": (["losses", "--task", "bin"], "Did you mean binary?"),
+    "unknown task of metrics": (["metrics", "--task", "bin"], "Did you mean binary?"),
+    "unknown key": (["tune", "toy.toml", "--set", "search.trails=3"], "trials"),
+    "malformed override": (["tune", "toy.toml", "--set", "search.trials"], "search.trials"),
+    "results of a folder": (["results", "."], "Error: "),
+}
+
+
+@pytest.mark.parametrize(("args", "said"), MISTAKES.values(), ids=list(MISTAKES))
+def test_a_mistake_is_one_message_and_exit_2(lossreg, study, args, said):
+    code, out, err = lossreg(*args)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("Error") == 1
+    assert "Traceback" not in err
+    assert [path.name for path in Path().iterdir()] == ["toy.toml"], "nothing half-written"
+
+
+def test_debug_shows_the_traceback(lossreg, monkeypatch):
+    monkeypatch.setenv("LOSSREG_DEBUG", "1")
+    code, _, err = lossreg("show", "focl")
+    assert code == 2
+    assert "Traceback" in err
+    assert "UnknownError" in err
+
+
+ENDS = {
+    1: (LossregError("no trial completed: 12 failed"), "Error: no trial completed: 12 failed"),
+    130: (KeyboardInterrupt(), "Interrupted. Finished trials are kept; go on with: lossreg tune toy.toml"),
+}
+
+
+@pytest.mark.parametrize("code", ENDS)
+def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
+    error, said = ENDS[code]
+    monkeypatch.setattr(search, "tune", lambda *args, **kwargs: throw(error))
+    for option in ([], ["--json"]):
+        assert lossreg("tune", study, *option) == (code, "", f"{said}\n")
+
+
+def test_what_nobody_expected_is_one_line_too(lossreg, study, monkeypatch):
+    monkeypatch.setattr(search, "tune", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
+    said = "Error: ZeroDivisionError: oops (unexpected; LOSSREG_DEBUG=1 shows where)\n"
+    assert lossreg("tune", study) == (1, "", said)
+
+
+def throw(error):
+    raise error
+
+
+# --------------------------------------------------------------------------------- studies
+
+
+def test_tune_hands_its_options_on(lossreg, study, finished):
+    code, *_ = lossreg(
+        "tune", study, "--set", "search.trials=3", "--set", "train.epochs=2", "--fresh", "--require-tracking"
+    )
+    assert code == 0
+    assert (finished.spec.search.trials, finished.spec.train.epochs) == (3, 2)
+    assert (finished.fresh, finished.require) == (True, True)
+    lossreg("tune", study)
+    assert (finished.spec.search.trials, finished.fresh, finished.require) == (12, False, False)
+
+
+@pytest.mark.parametrize("command", ["tune", "results"])
+def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, finished, command):
+    code, out, err = lossreg(command, study)
+    assert code == 0
+    best = finished.result.best
+    for part in (
+        *finished.result.losses,
+        report.recipe(best),
+        report.OPTIMISM,
+        "lossreg ui toy.toml",
+        "1 failed, 1 diverged",
+    ):
+        assert part in out
+    assert ("something is odd" in err) == (command == "tune")
+
+
+@pytest.mark.parametrize("command", ["tune", "results"])
+def test_json_is_one_document_and_nothing_else(lossreg, study, finished, command):
+    finished.result.trials[3] = sample.trial(3, score=math.nan)
+    finished.result.seconds["total"] = math.inf
+    code, out, _ = lossreg(command, study, "--json")
+    assert code == 0
+    document = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert document == json.loads(json.dumps(finished.result.to_json()))
+    assert document["seconds"]["total"] is None
+    assert document["tracking"]["run_id"] == "abc"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch, as_json):
+    outline = search.Outline(
+        study="toy", task="binary", metric="accuracy", direction="maximize", data=sample.study().data,
+        rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5"})], baseline="cross_entropy", learning_rate="log",
+        trials=64, done=0, epochs=30, lanes=32, blocks=2,
+    )  # fmt: skip
+    monkeypatch.setattr(search, "plan", lambda spec: outline)
+    monkeypatch.setattr(search, "tune", lambda *args, **kwargs: pytest.fail("trained"))
+    code, out, _ = lossreg("tune", study, "--dry-run", *["--json"] * as_json)
+    assert code == 0
+    if as_json:
+        assert json.loads(out)["rows"] == [["focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5"}]]
+    else:
+        assert "gamma: 0 to 5" in out
+    assert [path.name for path in Path().iterdir()] == ["toy.toml"]
+
+
+def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, monkeypatch):
+    noted = []
+    where = {"uri": "sqlite:///y.db", "experiment": "toy", "run_id": "def"}
+    monkeypatch.setattr(tracking, "sync", lambda section, result, warn, model: where)
+    monkeypatch.setattr(cli, "_keep_tracking", lambda spec, found: noted.append(found))
+    code, out, _ = lossreg("sync", study)
+    assert (code, noted) == (0, [where])
+    assert "12 trials" in out
+    assert "lossreg ui toy.toml" in out
+
+
+# ------------------------------------------------------------------------------------- ui
+
+
+@pytest.fixture
+def served(monkeypatch):
+    commands = []
+    monkeypatch.setattr(cli, "_serve", commands.append)
+    return commands
+
+
+def test_ui_serves_the_default_store_on_loopback(lossreg, study, served):
+    code, out, _ = lossreg("ui", "--port", tracking.free_port())
+    assert code == 0
+    [command] = served
+    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{Path.cwd()}/mlflow.db"
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert f"http://127.0.0.1:{command[command.index('--port') + 1]}" in out
+
+
+def test_ui_serves_the_store_that_the_study_names(lossreg, study, served):
+    Path("db").mkdir()
+    study.write_text(f'{STUDY}\n[tracking]\nuri = "sqlite:///db/x.db"\n')
+    lossreg("ui", study)
+    assert f"sqlite:///{Path.cwd()}/db/x.db" in served[0]
+
+
+def test_ui_of_a_server_only_names_it(lossreg, study, served):
+    study.write_text(f'{STUDY}\n[tracking]\nuri = "http://127.0.0.1:5000"\n')
+    code, out, _ = lossreg("ui", study)
+    assert (code, served) == (0, [])
+    assert "http://127.0.0.1:5000" in out
+
+
+def test_a_server_that_fails_is_an_error(monkeypatch):
+    with pytest.raises(LossregError, match="exit code 3"):
+        cli._serve([sys.executable, "-c", "raise SystemExit(3)"])
+    cli._serve([sys.executable, "-c", "pass"])
+
+
+# ------------------------------------------------------------------------------- progress
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def watch(progress, result, clock, seconds=0.5):
+    shown = dataclasses.replace(result, trials=[])
+    progress.begin(len(result.trials) + 4, 4, list(result.losses), 8)
+    for trial in result.trials:
+        clock.now += seconds
+        progress.epoch(8, trial.number)
+        shown.trials.append(trial)
+        progress.trial(trial, shown)
+    return shown
+
+
+def test_lines_come_a_few_times_and_say_how_far(monkeypatch):
+    said, clock = [], Clock()
+    lines = terminal.Lines(said.append, clock)
+    result = sample.study(96)
+    watch(lines, result, clock)
+    lines.end(result)
+    assert said[0] == "96 trials of 100 to run over 3 losses, 8 at a time"
+    assert 9 <= len(said) - 2 <= 12
+    assert said[1].startswith("14/100 trials, best accuracy 0.9")
+    assert said[1].endswith("2.0 trials/s, 0:43 left")
+    assert said[-2].startswith("100/100 trials")
+    assert said[-2].endswith("2.0 trials/s")
+    assert said[-1] == f"done: {report.counts(result)} in {report.took(result)}"
+
+
+def test_slow_trials_have_a_line_each():
+    said, clock = [], Clock()
+    watch(terminal.Lines(said.append, clock), sample.study(20), clock, seconds=30.0)
+    assert len(said) == 21
+    assert "30.0 s a trial, 9:30 left" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (65, "1:05"), (3723, "1:02:03"), (36000, "10:00:00")]
+)
+def test_durations(seconds, shown):
+    assert terminal.clock(seconds) == shown
+
+
+def test_the_display_has_bar_pace_and_best_of_each_loss():
+    clock = Clock()
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    display = terminal.Display(console, clock)
+    result = sample.study(12)
+    shown = watch(display, result, clock)
+    console.print(display.render())
+    display.warn("[odd] thing")
+    display.end(shown)
+    display.close()
+    text = console.file.getvalue()
+    for part in ("16/16 trials", "2.0 trials/s", "8 running, epoch 11", "Warning: [odd] thing", report.counts(result)):
+        assert part in text
+    for row in result.leaderboard():
+        assert row.label in text
+        assert report.number(row.best.score) in text
+
+
+def test_a_display_of_many_losses_stays_small():
+    labels = {f"loss_{n}": "focal" for n in range(40)}
+    result = sample.study(0, losses=labels, trials=[sample.trial(n, label) for n, label in enumerate(labels)])
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    display = terminal.Display(console)
+    display.trial(result.trials[0], result)
+    console.print(display.render())
+    assert "and 28 more" in console.file.getvalue()
+    assert len(console.file.getvalue().splitlines()) < 22
+
+
+def test_terminals_get_the_display_and_pipes_get_lines():
+    assert isinstance(terminal.progress(Console(file=io.StringIO())), terminal.Lines)
+    assert isinstance(terminal.progress(Console(file=io.StringIO(), force_terminal=True)), terminal.Display)

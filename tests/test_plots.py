@@ -1,0 +1,149 @@
+"""Pictures of a study: what is drawn, and that odd studies are drawn at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from itertools import pairwise
+
+import pytest
+import sample_study as sample
+
+from lossreg import plots
+
+
+def draw(figure):
+    """Render it, which is where layout and labels fail."""
+    figure.canvas.draw()
+    return figure
+
+
+def texts(figure):
+    return {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return sample.study(24)
+
+
+def test_curves_are_those_of_the_best_trial_of_each_loss(result):
+    figure = draw(plots.curves(result))
+    shown = {axes.get_title() for axes in figure.axes if axes.get_title()}
+    assert len(shown) == len(result.losses)
+    for column, row in enumerate(result.leaderboard()):
+        assert any(row.label in title and f"trial {row.best.number}" in title for title in shown)
+        for axes, kind in ((figure.axes[column], "loss"), (figure.axes[column + len(shown)], "score")):
+            train, validation = axes.get_lines()[:2]
+            assert list(train.get_ydata()) == row.best.curves[f"train_{kind}"]
+            assert list(validation.get_ydata()) == row.best.curves[f"val_{kind}"]
+            assert list(train.get_xdata()) == list(range(1, 7))
+
+
+def test_history_shows_completed_trials_and_the_best_so_far(result):
+    [axes] = draw(plots.history(result)).axes
+    points = {tuple(point) for drawn in axes.collections for point in drawn.get_offsets().tolist()}
+    assert points == {(t.number, t.score) for t in result.trials if t.state == "complete"}
+    [line] = axes.get_lines()
+    assert max(line.get_ydata()) == result.best.score
+    assert list(line.get_ydata()) == sorted(line.get_ydata())
+
+
+def test_by_loss_has_every_score_and_the_baseline_as_a_line(result):
+    figure = draw(plots.by_loss(result))
+    [axes] = figure.axes
+    scores = sorted(point[0] for drawn in axes.collections for point in drawn.get_offsets().tolist())
+    assert scores == sorted(t.score for t in result.trials if t.state == "complete")
+    baseline = next(row.best.score for row in result.leaderboard() if row.is_baseline)
+    assert any(list(line.get_xdata()) == [baseline, baseline] for line in axes.get_lines())
+    assert [label.get_text().split("  ")[0].split(" ")[0] for label in axes.get_yticklabels()] == [
+        row.label for row in result.leaderboard()
+    ]
+
+
+def test_slices_have_one_picture_a_searched_parameter(result):
+    figure = draw(plots.slices(result))
+    assert [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()] == ["learning_rate", "focal.gamma"]
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_scores_that_are_far_worse_do_not_flatten_the_rest():
+    bad = sample.trial(30, score=-1e6)
+    result = sample.study(24)
+    result.trials.append(bad)
+    [axes] = draw(plots.history(result)).axes
+    low, high = axes.get_ylim()
+    assert low > 0
+    assert high >= result.best.score
+    assert "1 outside" in texts(axes.figure)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_score_is_always_inside(direction):
+    result = sample.study(24, direction=direction)
+    extreme = 50.0 if direction == "maximize" else -50.0
+    result.trials.append(sample.trial(30, score=extreme))
+    for figure in (plots.history(result), plots.slices(result)):
+        low, high = draw(figure).axes[0].get_ylim()
+        assert low <= extreme <= high
+    low, high = draw(plots.by_loss(result)).axes[0].get_xlim()
+    assert low <= extreme <= high
+
+
+ODD = {
+    "one trial": lambda: sample.study(1),
+    "one epoch": lambda: sample.study(0, trials=[sample.trial(n, epochs=1) for n in range(3)]),
+    "no epochs": lambda: sample.study(0, trials=[sample.trial(0, curves={})]),
+    "equal scores": lambda: sample.study(0, trials=[sample.trial(n, score=1.0) for n in range(12)]),
+    "zero scores": lambda: sample.study(0, trials=[sample.trial(n, score=0.0) for n in range(12)]),
+    "gaps in curves": lambda: sample.study(0, trials=[sample.trial(0, curves={"val_loss": [1.0, None, math.nan]})]),
+    "nothing searched": lambda: sample.study(0, trials=[sample.trial(n, params={}) for n in range(3)]),
+    "words as values": lambda: sample.study(
+        0, trials=[sample.trial(n, params={"kind": "ab"[n % 2], "flag": bool(n % 2)}) for n in range(4)]
+    ),
+    "many losses": lambda: many(40),
+    "a label that is mathematics": lambda: many(2, "$x_{")
+}  # fmt: skip
+
+
+def many(count, prefix="a_rather_long_label_"):
+    labels = {f"{prefix}{n}": "focal" for n in range(count)}
+    trials = [sample.trial(n, label, params={f"{label}.q": n / 7, "learning_rate": 0.1 + n})
+              for n, label in enumerate(list(labels) * 2)]  # fmt: skip
+    return sample.study(0, losses=labels, baseline=f"{prefix}0", trials=trials)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_studies_are_drawn(name):
+    figures = plots.figures(ODD[name]())
+    assert {"curves", "history", "by_loss"} <= set(figures)
+    for figure in figures.values():
+        draw(figure)
+
+
+def test_no_completed_trial_no_picture():
+    assert plots.figures(sample.study(0, trials=[sample.trial(0, state="failed")])) == {}
+
+
+def test_labels_do_not_overlap(result):
+    """The texts of the axes, as rendered, keep clear of one another."""
+    big = dataclasses.replace(result, losses={**result.losses, "unused": "hinge"})
+    for figure in plots.figures(big).values():
+        draw(figure)
+        for axes in figure.axes:
+            labels = [label for label in axes.get_xticklabels() if label.get_text() and label.get_visible()]
+            boxes = [label.get_window_extent() for label in labels if axes.axison]
+            assert not any(left.overlaps(right) for left, right in pairwise(boxes))
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_importances_of_an_optuna_study():
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(study_name="toy", direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(
+        lambda trial: trial.suggest_float("big", 0, 1) + 0.01 * trial.suggest_float("small", 0, 1), n_trials=40
+    )
+    [axes] = draw(plots.importances(study)).axes
+    assert [label.get_text() for label in axes.get_yticklabels()][-1] == "big"

@@ -1,0 +1,234 @@
+"""A study in Markdown, JSON, CSV and tables for the terminal."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import math
+
+import pytest
+import sample_study as sample
+from rich.console import Console
+
+from lossreg import registry, report, tables
+from lossreg.params import Choice, Int
+from lossreg.plugins import PluginReport
+from lossreg.search import Outline
+from lossreg.spec import LossSpec
+
+
+def printed(what, width=120):
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(what)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def result():
+    return sample.study(12)
+
+
+# ------------------------------------------------------------------------------- Markdown
+
+
+def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
+    page = report.markdown(result)
+    rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
+    assert [row.split(" | ")[1] for row in rows] == [row.label for row in result.leaderboard()]
+    for row in result.leaderboard():
+        assert report.recipe(row.best) in page
+    for part in (report.OPTIMISM, "9 complete, 1 pruned, 1 failed, 1 diverged", "breast_cancer", "0a1b2c3d", "12.5 s"):
+        assert part in page
+    assert all(note in page for note in result.notes)
+
+
+def test_the_caveat_says_what_scores_are():
+    assert "validation" in report.OPTIMISM
+    assert "optimistic" in report.OPTIMISM
+    assert "test rows have not been touched" in report.OPTIMISM
+
+
+def test_a_long_page_is_cut_between_its_parts_not_inside():
+    labels = {f"a_label_that_is_long_{n}": "focal" for n in range(60)}
+    long = sample.study(0, losses=labels, trials=[sample.trial(n, label) for n, label in enumerate(labels)])
+    page = report.markdown(long, 8000)
+    assert len(page) <= 8000
+    assert page.count("```") % 2 == 0
+    assert "| 60 |" in page
+    assert "report.md has the rest" in page
+
+
+def test_a_study_with_nothing_completed_says_so():
+    page = report.markdown(sample.study(0, trials=[sample.trial(0, state="failed", reason="boom | pipe")]))
+    assert "No trial has completed yet (1 trial: 1 failed)" in page
+    assert "focal failed: boom | pipe (1 trial)" in page
+    assert report.markdown(sample.study(0, trials=[], data={}, seconds={}, trainer={}, notes=[]))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_gain_is_positive_when_better(direction):
+    trials = [sample.trial(0, "cross_entropy", score=0.5), sample.trial(1, "focal", score=0.75)]
+    gains = {
+        row.label: report.gain(sample.study(0, trials=trials, direction=direction), row)
+        for row in sample.study(0, trials=trials, direction=direction).leaderboard()
+    }
+    assert gains == {
+        "cross_entropy": "baseline",
+        "focal": "+0.2500" if direction == "maximize" else "-0.2500",
+        "gce_mild": "-",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 'lossreg.get("focal")'),
+        ({"gamma": 2.0, "alpha": None}, 'lossreg.get("focal", gamma=2.0)'),
+        ({"alpha": [0.5, 1.23456789]}, 'lossreg.get("focal", alpha=[0.5, 1.23457])'),
+        ({"m": 3, "kind": "soft", "flag": True}, "lossreg.get(\"focal\", m=3, kind='soft', flag=True)"),
+        ({"eps": 1e-9}, 'lossreg.get("focal", eps=1e-09)'),
+    ],
+)
+def test_a_recipe_is_python_ready_to_paste(settings, expected):
+    line = report.recipe(sample.trial(0, settings=settings))
+    assert line == expected
+    call = ast.parse(line, mode="eval").body
+    kept = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    assert kept.keys() == {name for name, value in settings.items() if value is not None}
+
+
+def test_a_function_of_the_users_own_is_called_by_its_name():
+    own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
+    assert report.recipe(own) == "my_loss(y_true, y_pred, scale=2.0)"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.123456789, "0.12346"), (None, "-"), (math.inf, "-"), (math.nan, "-"), (3, "3"), (True, "True")],
+)
+def test_numbers_for_people(value, shown):
+    assert report.number(value) == shown
+
+
+# ------------------------------------------------------------------------------ JSON, CSV
+
+
+def test_the_json_document_has_what_is_promised(result):
+    document = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert {
+        "study",
+        "metric",
+        "direction",
+        "trials",
+        "best",
+        "baseline",
+        "losses",
+        "seconds",
+        "tracking",
+        "trainer",
+    } <= set(document)
+    assert document["trials"] == {"complete": 9, "pruned": 1, "failed": 1, "diverged": 1}
+    assert {"trial", "loss", "params", "score"} <= set(document["best"])
+    assert {"loss", "params", "score"} <= set(document["baseline"])
+    assert all({"name", "best_score", "trials", "params"} <= set(row) for row in document["losses"])
+
+
+def test_tables_as_csv_keep_every_trial_and_no_infinity(result):
+    result.trials.append(sample.trial(99, score=math.inf, seconds=math.nan))
+    rows = list(csv.DictReader(io.StringIO(report.to_csv(report.trial_rows(result)))))
+    result.trials.pop()
+    assert [int(row["trial"]) for row in rows] == [*range(12), 99]
+    assert (rows[-1]["score"], rows[-1]["seconds"]) == ("", "")
+    assert float(rows[0]["score"]) == result.trials[0].score
+    assert report.to_csv([]) == "\n"
+
+
+# -------------------------------------------------------------------------------- tables
+
+
+def test_the_leaderboard_has_a_row_a_label_best_first(result):
+    text = printed(tables.leaderboard(result))
+    places = [text.index(f" {row.label} ") for row in result.leaderboard()]
+    assert places == sorted(places)
+    assert "higher is better" in text
+    assert "gamma=" in text
+
+
+def test_labels_are_never_markup():
+    odd = sample.study(0, losses={"[red]x[/]": "focal"}, trials=[sample.trial(0, "[red]x[/]")])
+    assert "[red]x[/]" in printed(tables.leaderboard(odd))
+
+
+@pytest.mark.parametrize("entry", registry.default().specs(), ids=lambda entry: entry.spec.name)
+def test_the_page_of_a_loss_tells_all(entry):
+    text = " ".join(printed(tables.page(entry), width=200).split())
+    spec = entry.spec
+    for part in (
+        spec.name,
+        spec.summary,
+        spec.reference,
+        spec.formula,
+        *spec.aliases,
+        *spec.tasks,
+        spec.target,
+        entry.plugin,
+    ):
+        assert " ".join(part.split()) in text
+    for param in spec.params:
+        assert param.name in text
+        assert tables.search_range(param) in text
+    assert f'lossreg.get("{spec.name}"' in text
+
+
+def test_the_example_builds_the_loss_and_searches_it():
+    import tomllib
+
+    from lossreg.space import parse
+
+    for entry in registry.default().specs():
+        lines = tables.example(entry.spec)
+        ast.parse(lines[0])
+        table = tomllib.loads("\n".join(lines[2:]))["losses"][entry.spec.name]
+        assert set(table) == {param.name for param in entry.spec.params}
+        for param in entry.spec.params:
+            parse(table[param.name], param, 3)
+
+
+def test_choices_and_whole_numbers_are_shown():
+    spec = LossSpec(
+        name="odd", function="a:b", tasks=("binary",), summary="s", reference="r", level="batch",
+        score_range=(-3.0, 3.0),
+        params=(Int("n", 2, 1, 9), Choice("kind", "a", ("a", "b"))),
+    )  # fmt: skip
+    text = printed(tables.page(registry.Entry(spec, "mine")))
+    for part in (
+        "1 to 9",
+        "a, b",
+        "batch-level",
+        "exact for scores in (-3.0, 3.0)",
+        'choices = ["a", "b"]',
+        "not installed",
+    ):
+        assert part in text
+
+
+def test_a_refused_plugin_is_shown_with_the_reason():
+    text = printed(tables.plugins([PluginReport("bad", "bad-dist", "1.2", error="ImportError: no [module]")]))
+    for part in ("bad", "bad-dist 1.2", "refused: ImportError: no [module]"):
+        assert part in text
+
+
+def test_the_plan_shows_data_spaces_and_lanes():
+    outline = Outline(
+        study="x", task="binary", metric="accuracy", direction="maximize", data=sample.study().data,
+        rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5", "alpha": "one a class"}),
+              ("ce", "cross_entropy", "", {})],
+        baseline="ce", learning_rate="0.0001 to 0.01 log", trials=64, done=3, epochs=30, lanes=32, blocks=2,
+        refused={"ce": "too wide"}, notes=["a note"],
+    )  # fmt: skip
+    text = printed(tables.plan(outline))
+    for part in ("breast_cancer", "gamma: 0 to 5", "0.0001 to 0.01 log", "64 of 30 epochs, 3 done", "32 in 2 blocks",
+                 "a note", "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip
+        assert part in text

@@ -1,0 +1,561 @@
+"""Tracking against a real MLflow store on SQLite, and against stores that are not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import pytest
+import sample_study as sample
+from mlflow import MlflowClient
+
+from lossreg import plots, report, tracking
+from lossreg.errors import InputError, LossregError
+from lossreg.tracking import Tracker, runs, store
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    """One database for all: creating one takes seconds."""
+    return tracking.check(f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}", {})
+
+
+@pytest.fixture(autouse=True)
+def _without_plots(monkeypatch):
+    """Plots are drawn for the one study that `written` makes, before this; elsewhere they would only take time."""
+    monkeypatch.setattr(plots, "figures", lambda result: {})
+
+
+@pytest.fixture
+def experiment(request):
+    return re.sub(r"\W", "-", request.node.name)
+
+
+def fail(text):
+    raise AssertionError(text)
+
+
+def finished(uri, experiment, result, run_id=None, model=None, **options):
+    tracker = Tracker(uri, experiment, warn=fail, **options)
+    tracker.sync(result, run_id, model)
+    assert not tracker.error
+    return tracker
+
+
+def children(uri, tracker):
+    client = MlflowClient(uri)
+    parent = client.get_run(tracker.run_id)
+    query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
+    found = client.search_runs([parent.info.experiment_id], query)
+    return parent, {int(run.data.tags["lossreg.trial"]): run for run in found}, len(found)
+
+
+# --------------------------------------------------------------------------- what is written
+
+
+@pytest.fixture(scope="module")
+def written(uri):
+    """A study whose trials came in one by one, out of order, as a search tells them."""
+    result = sample.study(12)
+    tracker = Tracker(uri, "live", key="key-of-live", warn=fail)
+    tracker.start(dataclasses.replace(result, trials=[]))
+    for trial in sorted(result.trials, key=lambda trial: (trial.number % 4, trial.number)):
+        tracker.trial(trial)
+    tracker.flush()
+    tracker.finish(result)
+    assert not tracker.error
+    return result, tracker
+
+
+def test_one_child_a_trial_with_its_status_and_times(uri, written):
+    result, tracker = written
+    _, found, count = children(uri, tracker)
+    assert count == len(result.trials)
+    statuses = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+    for trial in result.trials:
+        run = found[trial.number]
+        assert run.info.status == statuses[trial.state]
+        assert (run.info.start_time, run.info.end_time) == (trial.started * 1000, trial.ended * 1000)
+        assert run.data.tags["lossreg.state"] == trial.state
+        assert run.data.tags.get("lossreg.reason", "") == trial.reason
+        assert run.data.tags["lossreg.get"] == report.recipe(trial)
+        assert (run.data.tags["lossreg.distribution"], run.data.tags["lossreg.version"]) == ("lossreg", "0.1.0")
+
+
+def test_children_carry_loss_parameters_and_rate(uri, written):
+    result, tracker = written
+    _, found, _ = children(uri, tracker)
+    for trial in result.trials:
+        params = found[trial.number].data.params
+        assert params["loss"] == trial.label
+        assert float(params["learning_rate"]) == pytest.approx(trial.learning_rate, rel=1e-8)
+        if trial.label == "focal":
+            assert float(params["focal.gamma"]) == pytest.approx(trial.params["focal.gamma"], rel=1e-8)
+        if trial.label == "gce_mild":
+            assert params["gce_mild.q"] == "0.3", "a fixed parameter is shown under its label"
+
+
+def test_curves_by_epoch_and_one_objective(uri, written):
+    result, tracker = written
+    _, found, _ = children(uri, tracker)
+    client = MlflowClient(uri)
+    for trial in result.trials:
+        run = found[trial.number]
+        for curve, name in zip(trial.curves, ("train_loss", "val_loss", "train_accuracy", "val_accuracy"), strict=True):
+            history = client.get_metric_history(run.info.run_id, name)
+            expected = {i: v for i, v in enumerate(trial.curves[curve], 1) if math.isfinite(v)}
+            assert {point.step: point.value for point in history} == expected
+        assert run.data.metrics.get("score") == trial.score
+    assert set(found[0].data.metrics) == {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "score"}
+
+
+def test_nothing_infinite_is_logged(uri, written):
+    result, tracker = written
+    _, found, _ = children(uri, tracker)
+    diverged = next(trial for trial in result.trials if trial.state == "diverged")
+    points = MlflowClient(uri).get_metric_history(found[diverged.number].info.run_id, "train_loss")
+    assert [point.step for point in points] == [1, 2]
+
+
+def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
+    result, tracker = written
+    parent, _, _ = children(uri, tracker)
+    assert parent.info.status == "FINISHED"
+    note = parent.data.tags["mlflow.note.content"]
+    assert note == report.markdown(result, 8000)
+    assert all(f"| {row.label} |" in note for row in result.leaderboard())
+    assert parent.data.params["train.epochs"] == "6"
+    assert parent.data.tags["lossreg.best_get"] == report.recipe(result.best)
+    [given] = parent.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("breast_cancer", "0a1b2c3d")
+    history = MlflowClient(uri).get_metric_history(tracker.run_id, "best_score")
+    assert {p.step: p.value for p in history} == dict(plain_best_so_far(result))
+
+
+def plain_best_so_far(result):
+    best = -math.inf
+    for trial in sorted(result.trials, key=lambda trial: trial.number):
+        if trial.score is not None:
+            best = max(best, trial.score)
+            yield trial.number, best
+
+
+def test_parent_has_tables_and_plots(uri, written, tmp_path):
+    result, tracker = written
+    client = MlflowClient(uri)
+    names = {item.path for folder in ("", "plots") for item in client.list_artifacts(tracker.run_id, folder)}
+    assert {
+        "report.md",
+        "result.json",
+        "trials.csv",
+        "leaderboard.json",
+        "plots/curves.png",
+        "plots/history.png",
+    } <= names
+    table = json.loads(Path(client.download_artifacts(tracker.run_id, "leaderboard.json", str(tmp_path))).read_text())
+    column = table["columns"].index("label")
+    assert [row[column] for row in table["data"]] == [row.label for row in result.leaderboard()]
+
+
+def test_artifacts_lie_beside_the_database(uri, written):
+    _, tracker = written
+    location = MlflowClient(uri).get_run(tracker.run_id).info.artifact_uri
+    assert location.startswith(store.sqlite_path(uri).parent.as_uri())
+
+
+def test_the_active_run_stack_is_never_used(written):
+    assert mlflow.active_run() is None
+    assert mlflow.last_active_run() is None
+
+
+def test_more_metrics_than_one_request_takes(uri, experiment):
+    long = sample.trial(0, epochs=600)
+    tracker = finished(uri, experiment, sample.study(0, trials=[long]))
+    _, found, _ = children(uri, tracker)
+    for name in ("train_loss", "val_accuracy"):
+        history = MlflowClient(uri).get_metric_history(found[0].info.run_id, name)
+        assert [point.step for point in sorted(history, key=lambda p: p.step)] == list(range(1, 601))
+
+
+def test_strange_names_and_long_values_are_taken(uri, experiment):
+    odd = sample.trial(
+        0, "a/../b <x>", params={"a=1,b<2": 1, "../up": 2.0}, settings={"v": [0.1] * 3000}, reason="r" * 20_000
+    )
+    tracker = finished(
+        uri, experiment, sample.study(0, trials=[odd], losses={"a/../b <x>": "focal"}, metric="f1 (macro)")
+    )
+    _, found, _ = children(uri, tracker)
+    assert set(found[0].data.params) == {"loss", "learning_rate", "a_1_b_2", "_/up", "a/_/b _x_.v"}
+    assert len(found[0].data.params["a/_/b _x_.v"]) == 6000
+    assert len(found[0].data.tags["lossreg.reason"]) == 8000
+    assert "val_f1 _macro_" in found[0].data.metrics
+
+
+def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
+    tracker = finished(uri, experiment, sample.study(0, trials=[sample.trial(0, state="failed")]))
+    assert MlflowClient(uri).get_run(tracker.run_id).info.status == "FAILED"
+
+
+# ------------------------------------------------------------------------ resume and repair
+
+
+def test_a_second_sync_writes_nothing(uri, experiment):
+    result = sample.study(9)
+    first = finished(uri, experiment, result, key=experiment)
+    before = snapshot(uri, first)
+    again = finished(uri, experiment, result, run_id=first.run_id)
+    assert again.run_id == first.run_id
+    assert snapshot(uri, again) == before
+
+
+def snapshot(uri, tracker):
+    """All that is stored, in an order that does not depend on time."""
+    client = MlflowClient(uri)
+    parent, found, count = children(uri, tracker)
+    points = {
+        (run.info.run_id, name): sorted(
+            (p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)
+        )
+        for run in [parent, *found.values()]
+        for name in run.data.metrics
+    }
+    stored = {
+        number: (run.info.run_id, run.info.status, run.data.params, run.data.tags) for number, run in found.items()
+    }
+    return count, stored, points, parent.data.params
+
+
+def test_a_resumed_study_finds_its_parent_by_key_and_adds_what_is_missing(uri, experiment):
+    result = sample.study(9)
+    part = Tracker(uri, experiment, key=experiment, warn=fail)
+    part.start(dataclasses.replace(result, trials=result.trials[:4]))
+    part.flush()
+    assert MlflowClient(uri).get_run(part.run_id).info.status == "KILLED", "interrupted, not finished"
+    again = finished(uri, experiment, result, key=experiment)
+    assert again.run_id == part.run_id
+    parent, found, count = children(uri, again)
+    assert (parent.info.status, sorted(found), count) == ("FINISHED", list(range(9)), 9)
+
+
+@pytest.mark.parametrize("cut", ["created", "logged"])
+def test_a_half_written_child_is_completed(uri, experiment, cut):
+    result = sample.study(6)
+    tracker = finished(uri, experiment, dataclasses.replace(result, trials=result.trials[:5]))
+    client, parent = MlflowClient(uri), tracker.run_id
+    location = client.get_run(parent).info.experiment_id
+    last = result.trials[5]
+    tags = runs.trial_tags(last, parent)
+    half = client.create_run(location, runs.milliseconds(last.started), tags, runs.run_name(last)).info.run_id
+    if cut == "logged":
+        points = [mlflow.entities.Metric(p.name, p.value, p.at, p.step) for p in runs.trial_points(last, "accuracy")]
+        client.log_batch(half, points[:7], [mlflow.entities.Param("loss", last.label)])
+    finished(uri, experiment, result, run_id=parent)
+    _, found, count = children(uri, tracker)
+    assert count == 6
+    assert (found[5].info.run_id, found[5].info.status) == (half, "FINISHED" if last.state != "failed" else "FAILED")
+    whole = finished(uri, f"{experiment}-whole", result)
+    _, expected, _ = children(uri, whole)
+    assert found[5].data.params == expected[5].data.params
+    assert found[5].data.metrics == expected[5].data.metrics
+
+
+def test_a_child_deleted_by_hand_comes_back(uri, experiment):
+    result = sample.study(3)
+    tracker = finished(uri, experiment, result)
+    _, found, _ = children(uri, tracker)
+    MlflowClient(uri).delete_run(found[1].info.run_id)
+    finished(uri, experiment, result, run_id=tracker.run_id)
+    assert sorted(children(uri, tracker)[1]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("lost", ["deleted", "of another store"])
+def test_a_lost_parent_is_written_anew(uri, experiment, lost):
+    result = sample.study(3)
+    old = finished(uri, experiment, result).run_id if lost == "deleted" else "0" * 32
+    if lost == "deleted":
+        MlflowClient(uri).delete_run(old)
+    tracker = finished(uri, experiment, result, run_id=old)
+    assert tracker.run_id != old
+    assert children(uri, tracker)[2] == 3
+
+
+def test_best_so_far_waits_for_trials_that_are_still_running():
+    result = sample.study(6)
+    gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
+    assert [p.step for p in runs.best_points(gap)] == [0, 1]
+    assert [p.step for p in runs.best_points(gap, settled=True)] == [0, 1, 3, 4]
+
+
+def test_best_so_far_falls_when_lower_is_better():
+    result = sample.study(9, direction="minimize")
+    values = [point.value for point in runs.best_points(result)]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == min(t.score for t in result.trials if t.score is not None)
+
+
+# ----------------------------------------------------------------------------------- model
+
+
+def test_the_best_model_is_logged_once_and_predicts(uri, experiment, tmp_path):
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    model.save(tmp_path / "best.keras")
+    result = sample.study(3)
+    tracker = finished(uri, experiment, result, model=tmp_path / "best.keras")
+    finished(uri, experiment, result, run_id=tracker.run_id, model=model)
+    client = MlflowClient(uri)
+    [output] = client.get_run(tracker.run_id).outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    assert (logged.status, logged.source_run_id) == ("READY", tracker.run_id)
+    x = np.ones((2, 4), np.float32)
+    loaded = mlflow.pyfunc.load_model(logged.artifact_location)
+    np.testing.assert_allclose(loaded.predict(x), model(x), rtol=1e-6)
+
+
+# --------------------------------------------------------------------- stores that are not there
+
+
+def closed_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def mute():
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held = []
+
+        def accept():
+            while True:
+                try:
+                    held.append(listener.accept())
+                except OSError:
+                    return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+    for connection, _ in held:
+        connection.close()
+
+
+def run_through(tracker, result):
+    """A study's worth of calls; the longest that one of the calls during training took."""
+    slowest = 0.0
+    tracker.start(dataclasses.replace(result, trials=[]))
+    for trial in result.trials:
+        began = time.perf_counter()
+        tracker.trial(trial)
+        slowest = max(slowest, time.perf_counter() - began)
+    tracker.flush()
+    tracker.finish(result)
+    return slowest
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_dead_server_costs_one_warning_and_no_time(scheme):
+    said = []
+    began = time.perf_counter()
+    tracker = Tracker(f"{scheme}://127.0.0.1:{closed_port()}/x", "x", warn=said.append)
+    slowest = run_through(tracker, sample.study(12))
+    assert time.perf_counter() - began < 3
+    assert slowest < 0.1
+    assert len(said) == 1
+    assert "no answer" in said[0]
+    assert "lossreg sync" in said[0]
+    assert tracker.where()["run_id"] is None
+
+
+def test_a_mute_server_costs_one_warning(mute, monkeypatch):
+    monkeypatch.setattr(store, "PATIENCE", 0.3)
+    said = []
+    run_through(Tracker(f"http://127.0.0.1:{mute}", "x", warn=said.append), sample.study(3))
+    assert len(said) == 1
+
+
+def test_required_tracking_raises():
+    tracker = Tracker(f"http://127.0.0.1:{closed_port()}", "x", warn=fail, required=True)
+    with pytest.raises(LossregError, match="tracking failed: no answer") as caught:
+        tracker.start(sample.study(0))
+    assert caught.value.exit_code == 1
+
+
+def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monkeypatch):
+    said = []
+    result = sample.study(6)
+    tracker = Tracker(uri, experiment, warn=said.append)
+    tracker.start(dataclasses.replace(result, trials=[]))
+    tracker.where()
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *args, **kwargs: fail("disk full"))
+    for trial in result.trials:
+        tracker.trial(trial)
+    tracker.finish(result)
+    assert len(said) == 1
+    assert "disk full" in said[0]
+    monkeypatch.undo()
+    finished(uri, experiment, result, run_id=tracker.run_id)
+    assert children(uri, tracker)[2] == 6, "brought up later"
+
+
+def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monkeypatch):
+    said = []
+    monkeypatch.setattr(MlflowClient, "log_text", lambda *args, **kwargs: fail("access denied"))
+    tracker = Tracker(uri, experiment, warn=said.append)
+    tracker.sync(sample.study(3))
+    assert len(said) == 1
+    assert "access denied" in said[0]
+    assert children(uri, tracker)[0].info.status == "FINISHED"
+
+
+def test_a_locked_database_is_tried_again(uri, experiment, monkeypatch):
+    calls = []
+    real = MlflowClient.log_batch
+
+    def locked_once(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("(sqlite3.OperationalError) database is locked")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", locked_once)
+    tracker = finished(uri, experiment, sample.study(3))
+    assert children(uri, tracker)[2] == 3
+
+
+def test_a_deleted_experiment_is_explained(uri, experiment):
+    client = MlflowClient(uri)
+    number = client.create_experiment(experiment)
+    client.delete_experiment(number)
+    said = []
+    Tracker(uri, experiment, warn=said.append).sync(sample.study(1))
+    assert f"mlflow experiments restore --experiment-id {number}" in said[0]
+
+
+# ------------------------------------------------------------------------- what search calls
+
+
+def section(uri, **changes):
+    return SimpleNamespace(**{"uri": uri, "experiment": "seam", "enabled": True, **changes})
+
+
+def test_start_takes_the_former_run_up_even_if_its_id_was_lost(uri, tmp_path):
+    result = sample.study(4, folder=str(tmp_path))
+    first = tracking.start(section(uri), dataclasses.replace(result, trials=result.trials[:2]), fail)
+    where = first.where()
+    first.flush()
+    second = tracking.start(section(uri), result, fail)
+    second.finish(result)
+    assert second.where() == where
+    assert children(uri, second)[2] == 4
+    assert tracking.sync(section(uri), result, fail) == where
+
+
+def test_a_study_without_tracking_writes_nothing(tmp_path):
+    result = sample.study(2, folder=str(tmp_path))
+    off = tracking.start(section("http://127.0.0.1:1", enabled=False), result, fail)
+    run = [off.trial(result.trials[0]), off.flush(), off.finish(result), off.seconds]
+    assert run == [None, None, None, 0.0]
+    assert off.where() == {"uri": None, "experiment": None, "run_id": None}
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------ which store
+
+
+def test_the_default_store_is_mlflows_own(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert (
+        tracking.check()
+        == f"sqlite:///{tmp_path}/mlflow.db"
+        == mlflow.tracking._tracking_service.utils.get_tracking_uri()
+    )
+    assert tracking.check(None, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000/"}) == "http://127.0.0.1:5000"
+    assert tracking.check("sqlite:///x.db", {"MLFLOW_TRACKING_URI": "http://other"}) == f"sqlite:///{tmp_path}/x.db"
+    assert not list(tmp_path.iterdir()), "checking writes nothing"
+
+
+def test_an_old_store_is_refused_with_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
+    tracking.check(None, {})
+    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
+    with pytest.raises(InputError, match=r"mlflow migrate-filestore --source mlruns --target sqlite:///mlflow\.db"):
+        tracking.check(None, {})
+    tracking.check("sqlite:///mlflow.db", {})
+
+
+def test_the_migration_command_exists():
+    from mlflow.cli import cli
+
+    options = {option for param in cli.commands["migrate-filestore"].params for option in param.opts}
+    assert {"--source", "--target"} <= options
+
+
+BAD = {
+    "mlruns": "no longer writes",
+    "file:///tmp/mlruns": "no longer writes",
+    "htp://127.0.0.1:5000": "Did you mean http",
+    "http://": "no address of a server",
+    "http://host:port": "no address of a server",
+    "http://host:99999": "no address of a server",
+    "http://a host": "no address of a server",
+    "sqlite://mlflow.db": "names no SQLite file",
+    "sqlite:///": "names no SQLite file",
+    "sqlite:///:memory:": "names no SQLite file",
+    "sqlite:///nowhere/mlflow.db": "does not exist",
+    "sqlite:///folder": "is a folder",
+    "sqlite:///text.db": "no SQLite database",
+    "postgres://u@h/d": "Did you mean postgresql",
+    "postgresql+psycopg://u:secret@h:port/d": "no database address",
+    "postgresql+psycopg://u:secret@h": "names no database",
+    "mysql+nodriver://u@h/d": "no database address",
+    "mssql+pyodbc://u@h/d": "is not installed",
+    "s3://bucket/x": "unknown scheme 's3'",
+}
+
+
+@pytest.mark.parametrize(("bad", "said"), BAD.items(), ids=list(BAD))
+def test_a_bad_uri_is_refused(monkeypatch, tmp_path, bad, said):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("text.db").write_text("no database")
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        tracking.check(bad, {})
+    assert str(caught.value).startswith("tracking.uri: ")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(InputError, match=r"^MLFLOW_TRACKING_URI: "):
+        tracking.check(None, {"MLFLOW_TRACKING_URI": bad})
+
+
+@pytest.mark.parametrize(
+    "good",
+    ["https://user:pass@mlflow.example.org/base", "databricks", "databricks://profile", "postgresql+psycopg://u:p@h/d"],
+)
+def test_a_good_uri_is_kept(good):
+    assert tracking.check(good, {}) == good
+
+
+def test_passwords_are_not_shown():
+    assert tracking.shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert tracking.shown("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+
+
+def test_a_port_in_use_is_refused_or_avoided():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LossregError, match=f"port {port} is in use"):
+            tracking.free_port(port)
+        assert tracking.free_port(preferred=port) != port
