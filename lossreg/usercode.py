@@ -32,6 +32,12 @@ def locate(reference: str, base: Path = Path()) -> Any:
     return getattr(module, attribute)
 
 
+def folder(reference: str, base: Path = Path()) -> Path:
+    """The folder whose modules the code that `reference` names may import: that of its file, else `base`."""
+    place = reference.rpartition(":")[0]
+    return (base / place).parent if place.endswith(".py") else base
+
+
 def call(function: Callable[..., Any], where: str, folder: Path, /, *args: Any, **kwargs: Any) -> Any:
     """`function(*args, **kwargs)` with `folder` importable; its exception becomes an `InputError` that quotes it."""
     with _importable(folder), _quoting(where):

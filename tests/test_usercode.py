@@ -83,3 +83,10 @@ def test_an_error_in_the_users_code_is_quoted_with_its_line(folder: Path) -> Non
 
 def test_arguments_are_passed_on(folder: Path) -> None:
     assert usercode.call(usercode.locate("mine.py:answer", folder), "here", folder, 5, b=10) == 16
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"), [("sub/mine.py:f", "base/sub"), ("mine.py:f", "base"), ("package.module:f", "base")]
+)
+def test_the_folder_of_a_reference(reference: str, expected: str) -> None:
+    assert usercode.folder(reference, Path("base")) == Path(expected)

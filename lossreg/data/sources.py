@@ -195,7 +195,6 @@ def _function(source: str, target: str | None, base: Path, seed: int) -> Raw:
     if not callable(function):
         raise InputError(f"is no function but {type(function).__name__}", where=source)
     arguments, notes = _arguments(function, query, seed, source)
-    folder = (base / reference.rpartition(":")[0]).parent if ".py:" in reference else base
-    value = usercode.call(function, source, folder, **arguments)
+    value = usercode.call(function, source, usercode.folder(reference, base), **arguments)
     raw = from_object(value, Origin(reference.rpartition(":")[2], source, target))
     return replace(raw, notes=[*notes, *raw.notes])

@@ -1,0 +1,240 @@
+"""Models: the built-in `mlp` and the user's `build_model(hp)`, both ending in raw scores; and what predicts with them.
+
+Keras is imported when a model is built, not before.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+
+from lossreg import links, usercode
+from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.heads import Need, raw_scores
+from lossreg.hyperparameters import Defaults
+from lossreg.targets import TARGETS, Constants
+
+if TYPE_CHECKING:
+    from lossreg.spec import LossSpec
+
+Make = Callable[[Need], Any]
+MLP_OPTIONS: Mapping[str, Any] = {"hidden": (64, 64), "activation": "relu", "dropout": 0.0, "batch_norm": False}
+BUILDING = Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Builder:
+    """Builds one architecture as often as it is asked to. `notes` says what was changed in a user's model."""
+
+    name: str
+    make: Make = field(repr=False)
+    notes: list[str] = field(default_factory=list)
+
+    def build(self, input_shape: Sequence[int], outputs: int, n_classes: int, seed: int) -> Any:
+        """An uncompiled functional Keras model from `(batch, *input_shape)` to `(batch, outputs)` raw scores.
+
+        Equal seeds give equal weights. Python's and NumPy's random state are left as they were;
+        the seed of Keras and of its backend is set. Raises `InputError` when the model cannot be had.
+        """
+        need = Need(tuple(int(size) for size in input_shape), int(outputs), int(n_classes))
+        with BUILDING, _seeded(int(seed)):
+            model = raw_scores_of(self.make(need), need, self.name)
+        self.notes.extend(note for line in need.notes if (note := f"{self.name}: {line}.") not in self.notes)
+        return model
+
+
+def raw_scores_of(model: Any, need: Need, name: str) -> Any:
+    """`heads.raw_scores`, with Keras's own complaints as `InputError`s about the model `name`."""
+    try:
+        return raw_scores(model, need)
+    except InputError as error:
+        raise error.at(name) from error
+    except Exception as error:
+        text = f"the model does not take rows of shape {need.input_shape}: {type(error).__name__}: {_one_line(error)}"
+        raise InputError(text, where=name) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    import keras
+
+    before, numpy_before = random.getstate(), np.random.get_state()
+    keras.utils.set_random_seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numpy_before)
+
+
+def resolve(build: str | Callable[..., Any] = "mlp", *, base: Path = Path(), **options: Any) -> Builder:
+    """The builder of the built-in `mlp`, or of a user's function `file.py:function` or `package.module:function`.
+
+    options: of the mlp only: `hidden` (widths), `activation`, `dropout` (share), `batch_norm`;
+    None means not given. Raises `InputError` for unknown names, wrong values and missing files.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if build == "mlp":
+        return Builder("mlp", _mlp_maker(given))
+    if given:
+        raise InputError(f"{', '.join(given)}: of the built-in mlp only", where=str(build), hint="Leave them out.")
+    if not isinstance(build, str):
+        return Builder(getattr(build, "__name__", "build_model"), _Users(build, Path(), "build_model"))
+    if ":" not in build:
+        hint = did_you_mean(build, ("mlp",)) or usercode.FORMS
+        raise UnknownError("is neither mlp nor a function of yours", where=build, hint=hint)
+    return Builder(build, _Users(usercode.locate(build, base), usercode.folder(build, base), build))
+
+
+# ------------------------------------------------------------------ the built-in model
+
+
+def _mlp_maker(given: Mapping[str, Any]) -> Make:
+    for name in given:
+        if name not in MLP_OPTIONS:
+            raise UnknownError(
+                f"unknown option {name}; mlp has {', '.join(MLP_OPTIONS)}",
+                where="mlp",
+                hint=did_you_mean(name, MLP_OPTIONS),
+            )
+    options = {**MLP_OPTIONS, **given}
+    for name, wrong in _wrong_options(**options).items():
+        if wrong:
+            raise InputError(f"{name} = {options[name]!r}: {wrong}", where="mlp")
+    return lambda need: _mlp(need, **options)
+
+
+def _wrong_options(hidden: Any, activation: Any, dropout: Any, batch_norm: Any) -> dict[str, str]:
+    widths = isinstance(hidden, (list, tuple)) and all(type(width) is int and width > 0 for width in hidden)
+    share = isinstance(dropout, (int, float)) and not isinstance(dropout, bool) and 0 <= dropout < 1
+    return {
+        "hidden": "" if widths else "must be a list of positive whole numbers",
+        "activation": "" if isinstance(activation, str) else "must be the name of a Keras activation",
+        "dropout": "" if share else "must be a share from 0 to below 1",
+        "batch_norm": "" if isinstance(batch_norm, bool) else "must be true or false",
+    }
+
+
+def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, batch_norm: bool) -> Any:
+    """Hidden layers of `Dense [BatchNormalization] activation [Dropout]`, then a linear Dense layer named scores."""
+    import keras
+    from keras import layers
+
+    _check_activation(activation)
+    x = inputs = keras.Input(need.input_shape, name="features")
+    if len(need.input_shape) != 1:
+        x = layers.Flatten(name="flatten")(x)
+    for number, width in enumerate(hidden, 1):
+        x = layers.Dense(width, None if batch_norm else activation, name=f"hidden_{number}")(x)
+        if batch_norm:
+            x = layers.BatchNormalization(name=f"norm_{number}")(x)
+            x = layers.Activation(activation, name=f"activation_{number}")(x)
+        if dropout:
+            x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
+    return keras.Model(inputs, layers.Dense(need.outputs, name="scores")(x))
+
+
+def _check_activation(name: str) -> None:
+    from keras import activations
+
+    try:
+        activations.get(name)
+    except ValueError:
+        known = [a for a in dir(activations) if a[0].isalpha() and a not in ("deserialize", "get", "serialize")]
+        hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
+        raise UnknownError(f"unknown activation {name!r}", where="mlp", hint=hint) from None
+
+
+# ------------------------------------------------------------------ the user's model
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """A user's `build_model(hp)` or `build_model()`, called with hyperparameters at their defaults."""
+
+    function: Any
+    folder: Path
+    name: str
+    seen: WeakSet[Any] = field(default_factory=WeakSet, compare=False)
+
+    def __call__(self, need: Need) -> Any:
+        import keras
+
+        if not callable(self.function):
+            raise InputError(f"is no function but {type(self.function).__name__}", where=self.name)
+        takes = inspect.signature(self.function).parameters
+        arguments = [Defaults(need.facts())] if takes else []
+        model = usercode.call(self.function, self.name, self.folder, *arguments)
+        if not isinstance(model, keras.Model):
+            raise InputError(f"returned {type(model).__name__}, not a keras.Model", where=self.name)
+        if model in self.seen:
+            raise InputError("returned the same model twice", where=self.name, hint="Build a new one in every call.")
+        self.seen.add(model)
+        self._note(model, need, keras)
+        return model
+
+    def _note(self, model: Any, need: Need, keras: Any) -> None:
+        if model.compiled:
+            need.notes.append("compile() is ignored: loss, optimizer and metric are the study's")
+        if type(model).train_step is not keras.Model.train_step:
+            need.notes.append("its own train_step is ignored")
+
+
+# ------------------------------------------------------------------ prediction
+
+
+def inference(model: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:
+    """A Keras model from preprocessed rows to predictions, sharing the layers of `model`; uncompiled.
+
+    Classification: layer `probability`, `(batch, 1)` of class 1 for a binary task, else
+    `(batch, k)`; for a loss that yields no probabilities layer `score`, the raw scores, whose
+    largest (binary: whose sign) is the class. Regression: layer `prediction`, `(batch, 1)` in
+    the user's units. It is made of Keras's own layers and operations and loads without lossreg.
+    """
+    import keras
+
+    scores = model.outputs[0]
+    if not n_classes:
+        prediction = _value(scores, spec, constants)
+    elif spec.probabilistic:
+        prediction = _probability(scores, spec, binary=n_classes == 2)
+    else:
+        prediction = keras.layers.Activation("linear", name="score")(scores)
+    return keras.Model(model.inputs[0], prediction)
+
+
+def _probability(scores: Any, spec: LossSpec, *, binary: bool) -> Any:
+    from keras import layers, ops
+
+    link = links.get(spec.link)
+    if link.name in ("softmax", "sigmoid", "identity"):
+        return layers.Activation("sigmoid" if binary else "softmax", name="probability")(scores)
+    # a multiclass loss sees a binary score z as [-z/2, z/2]
+    z = ops.concatenate([-scores / 2, scores / 2], axis=-1) if binary else scores
+    probabilities = link.forward(z)
+    return layers.Activation("linear", name="probability")(probabilities[:, 1:] if binary else probabilities)
+
+
+def _value(scores: Any, spec: LossSpec, constants: Constants) -> Any:
+    from keras import layers
+
+    link = links.get(spec.link)
+    value = link.forward(scores, **constants.select(link.needs))
+    if value.shape[-1] != 1:
+        value = value[:, link.point : link.point + 1]
+    if not TARGETS[spec.target].standardised:
+        return layers.Activation("linear", name="prediction")(value)
+    return layers.Rescaling(constants.target_scale, offset=constants.target_center, name="prediction")(value)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from scipy import special
+
+from lossreg.errors import InputError
+from lossreg.heads import Need, raw_scores
+
+X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+
+
+def run(model: Any, x: np.ndarray = X) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(model(x, training=False)), np.float64)
+
+
+def functional(*ends: Any, shape: tuple[int, ...] = (6,)) -> Any:
+    x = inputs = keras.Input(shape)
+    for layer in (layers.Dense(8, "tanh"), *ends):
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+class Subclass(keras.Model):  # type: ignore[misc]
+    """A model that nothing can be seen into, with a softmax or sigmoid in its last layer."""
+
+    def __init__(self, width: int, activation: str) -> None:
+        super().__init__()
+        self.first = layers.Dense(8, "tanh")
+        self.last = layers.Dense(width, activation)
+
+    def call(self, x: Any) -> Any:
+        return self.last(self.first(x))
+
+
+class Own(keras.Model):  # type: ignore[misc]
+    """A model that makes probabilities by operations of its own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.last = layers.Dense(width)
+
+    def call(self, x: Any) -> Any:
+        z = self.last(x)
+        return ops.sigmoid(z) if z.shape[-1] == 1 else ops.softmax(z)
+
+
+SOFTMAX: dict[str, Callable[[int], Any]] = {
+    "functional": lambda k: functional(layers.Dense(k, "softmax")),
+    "sequential": lambda k: keras.Sequential([keras.Input((6,)), layers.Dense(8), layers.Dense(k, "softmax")]),
+    "unbuilt sequential": lambda k: keras.Sequential([layers.Dense(8), layers.Dense(k, "softmax")]),
+    "activation layer": lambda k: functional(layers.Dense(k), layers.Activation("softmax")),
+    "softmax layer": lambda k: functional(layers.Dense(k), layers.Softmax()),
+    "softmax layer in sequential": lambda k: keras.Sequential([layers.Dense(k), layers.Softmax()]),
+    "operation": lambda k: functional(layers.Dense(k), ops.softmax),
+    "activation object": lambda k: functional(layers.Dense(k, activation=layers.Softmax())),
+    "linear activation last": lambda k: functional(layers.Dense(k, "softmax"), layers.Activation("linear")),
+    "nested": lambda k: keras.Sequential([layers.Dense(8), keras.Sequential([layers.Dense(k, "softmax")])]),
+    "subclass": lambda k: Subclass(k, "softmax"),
+    "operations of its own": Own,
+    "dropout after": lambda k: functional(layers.Dense(k, "softmax"), layers.Dropout(0.5)),
+}
+SIGMOID: dict[str, Callable[[], Any]] = {
+    "functional": lambda: functional(layers.Dense(1, "sigmoid")),
+    "unbuilt sequential": lambda: keras.Sequential([layers.Dense(8), layers.Dense(1, "sigmoid")]),
+    "activation layer": lambda: functional(layers.Dense(1), layers.Activation("sigmoid")),
+    "operation": lambda: functional(layers.Dense(1), ops.sigmoid),
+    "subclass": lambda: Subclass(1, "sigmoid"),
+    "operations of its own": lambda: Own(1),
+}
+
+
+@pytest.mark.parametrize("ending", SOFTMAX)
+def test_the_softmax_of_the_scores_is_what_the_model_gave(ending: str) -> None:
+    model = SOFTMAX[ending](4)
+    before = run(model)
+    need = Need((6,), 4, 4)
+    scores = raw_scores(model, need)
+    np.testing.assert_allclose(special.softmax(run(scores), axis=1), before, rtol=1e-5, atol=1e-6)
+    assert scores.output_shape == (None, 4)
+    assert len(need.notes) == 1 + (ending == "linear activation last")
+
+
+@pytest.mark.parametrize("ending", SIGMOID)
+def test_the_sigmoid_of_the_score_is_what_the_model_gave(ending: str) -> None:
+    model = SIGMOID[ending]()
+    before = run(model)
+    need = Need((6,), 1, 2)
+    scores = raw_scores(model, need)
+    np.testing.assert_allclose(special.expit(run(scores)), before, rtol=1e-5, atol=1e-6)
+    assert len(need.notes) == 1
+
+
+@pytest.mark.parametrize("ending", [name for name in SOFTMAX if name != "operations of its own"])
+def test_scores_are_taken_before_the_softmax_and_not_through_a_logarithm(ending: str) -> None:
+    model = SOFTMAX[ending](4)
+    run(model)
+    kernel = [weight for weight in model.weights if "kernel" in weight.path][-1]
+    kernel.assign(kernel * 1e4)
+    scores = run(raw_scores(model, Need((6,), 4, 4)))
+    # the logarithm of a float32 probability ends at about -100
+    assert np.ptp(scores, axis=1).max() > 1000
+
+
+@pytest.mark.parametrize("ending", SOFTMAX)
+def test_two_outputs_of_a_binary_task_become_their_difference(ending: str) -> None:
+    model = SOFTMAX[ending](2)
+    before = run(model)
+    need = Need((6,), 1, 2)
+    scores = raw_scores(model, need)
+    assert scores.output_shape == (None, 1)
+    np.testing.assert_allclose(special.expit(run(scores)[:, 0]), before[:, 1], rtol=1e-5, atol=1e-6)
+    assert any("difference" in note for note in need.notes)
+
+
+@pytest.mark.parametrize("ending", [None, "relu", "tanh", "softplus"])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_linear_and_other_ends(ending: str | None, outputs: int) -> None:
+    need = Need((6,), outputs, 0 if outputs == 1 else 3)
+    dense = layers.Dense(outputs, ending)
+    scores = raw_scores(functional(dense), need)
+    hidden = run(keras.Model(scores.inputs[0], scores.layers[-2].output))
+    kernel, bias = (np.asarray(w) for w in dense.get_weights())
+    np.testing.assert_allclose(run(scores), hidden @ kernel + bias, rtol=1e-5, atol=1e-6)
+    assert len(need.notes) == (ending is not None)
+
+
+def test_a_sound_linear_model_is_left_alone() -> None:
+    model = functional(layers.Dense(3))
+    need = Need((6,), 3, 3)
+    np.testing.assert_array_equal(run(raw_scores(model, need)), run(model))
+    assert need.notes == []
+
+
+def test_a_subclass_with_raw_scores_is_left_alone() -> None:
+    model = Subclass(3, "linear")
+    before = run(model)
+    need = Need((6,), 3, 3)
+    np.testing.assert_allclose(run(raw_scores(model, need)), before)
+    assert need.notes == []
+
+
+def test_a_dense_layer_inside_keeps_a_sigmoid_that_is_not_the_end() -> None:
+    gate = layers.Dense(6, "sigmoid")
+    inner = keras.Sequential([gate, layers.Dense(3), layers.Softmax()])
+    model = keras.Sequential([keras.Input((6,)), inner])
+    before = run(model)
+    scores = raw_scores(model, Need((6,), 3, 3))
+    assert gate.activation is keras.activations.sigmoid
+    np.testing.assert_allclose(special.softmax(run(scores), axis=1), before, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("width", "outputs", "classes"), [(10, 3, 3), (1, 4, 4), (1, 2, 0), (3, 1, 2), (2, 1, 0)])
+def test_a_last_dense_layer_is_rebuilt_at_the_width_that_is_needed(width: int, outputs: int, classes: int) -> None:
+    need = Need((6,), outputs, classes)
+    dense = layers.Dense(width, "softmax", name="head", kernel_regularizer="l2", use_bias=False)
+    scores = raw_scores(functional(dense), need)
+    assert scores.output_shape == (None, outputs)
+    head = scores.layers[-1]
+    assert (head.name, head.use_bias, head.activation) == ("head", False, keras.activations.linear)
+    assert head.kernel_regularizer is not None
+    assert f"rebuilt with {outputs} outputs in place of {width}" in need.notes[-1]
+
+
+def test_the_result_is_not_compiled_and_shares_the_layers() -> None:
+    model = functional(layers.Dense(1))
+    model.compile("sgd", "mse")
+    scores = raw_scores(model, Need((6,), 1, 0))
+    assert not scores.compiled
+    assert scores.layers[-1] is model.layers[-1]
+
+
+def test_it_loads_without_lossreg(tmp_path: Any) -> None:
+    scores = raw_scores(functional(layers.Dense(2, "softmax")), Need((6,), 1, 2))
+    scores.save(tmp_path / "m.keras")
+    assert "lossreg" not in str(scores.get_config())
+    np.testing.assert_allclose(run(keras.models.load_model(tmp_path / "m.keras")), run(scores), rtol=1e-6)
+
+
+def two_inputs() -> Any:
+    a, b = keras.Input((6,)), keras.Input((6,))
+    return keras.Model([a, b], layers.Dense(3)(layers.Concatenate()([a, b])))
+
+
+def two_outputs() -> Any:
+    a = keras.Input((6,))
+    return keras.Model(a, [layers.Dense(3)(a), layers.Dense(3)(a)])
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (two_inputs, "2 inputs and 1 outputs. One of each is needed"),
+        (two_outputs, "1 inputs and 2 outputs"),
+        (
+            lambda: functional(layers.Dense(3), shape=(7,)),
+            r"rows of shape \(7,\), and the data has rows of shape \(6,\)",
+        ),
+        (lambda: functional(layers.Dense(3), shape=(4, 6)), r"takes rows of shape \(4, 6\).*hp.get\(\"input_shape\"\)"),
+        (lambda: functional(layers.Reshape((4, 2))), r"output has shape \(None, 4, 2\).*hp.get\(\"outputs\"\)"),
+        (lambda: functional(layers.Dense(5), layers.Dropout(0.5)), "has 5 outputs, and 3 are needed"),
+        (lambda: Subclass(5, "linear"), r"has 5 outputs, and 3 are needed. End the model with Dense\(hp.get"),
+    ],
+)
+def test_what_does_not_fit_is_said(make: Callable[[], Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        raw_scores(make(), Need((6,), 3, 3))
+
+
+def test_open_dimensions_fit_any_size() -> None:
+    x = inputs = keras.Input((None, 3))
+    x = layers.GlobalAveragePooling1D()(x)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    assert raw_scores(model, Need((9, 3), 3, 3)).output_shape == (None, 3)

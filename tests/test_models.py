@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from scipy import special
+
+from lossreg import models
+from lossreg.errors import InputError, UnknownError
+from lossreg.links import Link
+from lossreg.spec import LossSpec
+from lossreg.targets import Constants
+
+X = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+CODE = """
+import keras
+from keras import layers
+from widths_of_mine import WIDTH
+
+def build_model(hp):
+    model = keras.Sequential()
+    for i in range(hp.Int("depth", 1, 3, default=2)):
+        model.add(layers.Dense(hp.Int(f"units_{i}", WIDTH, 64), hp.Choice("activation", ["relu", "tanh"])))
+    if hp.Boolean("dropout"):
+        model.add(layers.Dropout(0.5))
+    model.add(layers.Dense(10, activation="softmax"))
+    model.compile(optimizer=keras.optimizers.Adam(hp.Float("lr", 1e-4, 1e-2)), loss="categorical_crossentropy")
+    return model
+
+def plain():
+    return keras.Sequential([keras.Input((6,)), layers.Dense(3)])
+
+def with_facts(hp):
+    assert "outputs" in hp
+    inputs = keras.Input(hp.get("input_shape"))
+    return keras.Model(inputs, layers.Dense(hp.get("outputs"))(layers.Dense(hp.get("n_classes") + 2)(inputs)))
+
+def raises(hp):
+    width = None
+    return layers.Dense(width + 1)
+
+def wrong_layer(hp):
+    return keras.Sequential([layers.Dense(-3)])
+
+def wrong_shape(hp):
+    return keras.Sequential([layers.Conv2D(3, 3), layers.Dense(3)])
+
+def wrong_input(hp):
+    return keras.Sequential([keras.Input((7,)), layers.Dense(3)])
+
+def nothing(hp):
+    return None
+
+def unknown(hp):
+    return keras.Sequential([layers.Dense(hp.get("output"))])
+
+class Stepping(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.last = layers.Dense(3)
+
+    def call(self, x):
+        return self.last(x)
+
+    def train_step(self, data):
+        return {}
+
+def stepping():
+    return Stepping()
+
+SHARED = keras.Sequential([keras.Input((6,)), layers.Dense(3)])
+
+def shared(hp):
+    return SHARED
+
+number = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "my_models.py").write_text(CODE)
+    (folder / "widths_of_mine.py").write_text("WIDTH = 12\n")
+    return folder
+
+
+def run(model: Any, x: np.ndarray = X) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(model(x, training=False)), np.float64)
+
+
+def test_importing_the_module_imports_no_backend() -> None:
+    script = (
+        "import sys, lossreg.models, lossreg.heads; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------ the built-in model
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, ["features", "hidden_1", "hidden_2", "scores"]),
+        ({"hidden": []}, ["features", "scores"]),
+        ({"hidden": [5], "dropout": 0.3}, ["features", "hidden_1", "dropout_1", "scores"]),
+        ({"hidden": [5], "batch_norm": True}, ["features", "hidden_1", "norm_1", "activation_1", "scores"]),
+        ({"hidden": None, "activation": "gelu"}, ["features", "hidden_1", "hidden_2", "scores"]),
+    ],
+)
+def test_the_mlp(options: dict[str, Any], names: list[str]) -> None:
+    builder = models.resolve("mlp", **options)
+    model = builder.build((6,), 3, 3, seed=0)
+    assert [layer.name for layer in model.layers] == names
+    assert model.output_shape == (None, 3)
+    assert model.layers[-1].activation is keras.activations.linear
+    assert builder.notes == []
+    assert not model.compiled
+
+
+def test_the_mlp_computes_what_it_says() -> None:
+    model = models.resolve("mlp", hidden=[7]).build((6,), 2, 0, seed=0)
+    first, bias, last, offset = (np.asarray(w, np.float64) for w in model.get_weights())
+    np.testing.assert_allclose(run(model), np.maximum(X @ first + bias, 0) @ last + offset, rtol=1e-4, atol=1e-5)
+
+
+def test_the_mlp_flattens_images() -> None:
+    model = models.resolve("mlp").build((4, 4, 3), 1, 0, seed=0)
+    assert (model.input_shape, model.output_shape) == ((None, 4, 4, 3), (None, 1))
+    assert model.get_layer("hidden_1").kernel.shape == (48, 64)
+
+
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [("mlp", {"dropout": 0.5, "batch_norm": True}), ("my_models.py:build_model", {}), ("my_models.py:with_facts", {})],
+)
+def test_equal_seeds_give_equal_weights(code: Path, build: str, options: dict[str, Any]) -> None:
+    builder = models.resolve(build, base=code, **options)
+    one, two, other = (builder.build((6,), 3, 3, seed=seed).get_weights() for seed in (5, 5, 6))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_hidden_layers_do_not_depend_on_the_width_of_the_head() -> None:
+    builder = models.resolve("mlp")
+    narrow, wide = (builder.build((6,), width, 0, seed=1).get_weights() for width in (1, 2))
+    for a, b in zip(narrow[:4], wide[:4], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_building_leaves_the_random_state_of_python_and_numpy() -> None:
+    random.seed(3)
+    np.random.seed(3)
+    expected = random.random(), np.random.random()
+    random.seed(3)
+    np.random.seed(3)
+    models.resolve("mlp").build((6,), 1, 2, seed=0)
+    assert (random.random(), np.random.random()) == expected
+
+
+# ------------------------------------------------------------------ the user's model
+
+
+def test_a_users_model_is_built_with_its_defaults(code: Path) -> None:
+    builder = models.resolve("my_models.py:build_model", base=code)
+    model = builder.build((6,), 4, 4, seed=0)
+    assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [12, 12, 4]
+    assert model.layers[-1].activation is keras.activations.linear
+    assert not model.compiled
+    said = "\n".join(builder.notes)
+    assert "my_models.py:build_model: compile() is ignored" in said
+    assert "softmax of the last layer" in said
+    assert "rebuilt with 4 outputs in place of 10" in said
+
+
+def test_notes_are_said_once_however_often_a_model_is_built(code: Path) -> None:
+    builder = models.resolve("my_models.py:with_facts", base=code)
+    builder.build((6,), 4, 4, seed=0)
+    assert builder.notes == []
+    stepping = models.resolve("my_models.py:stepping", base=code)
+    for seed in (0, 1):
+        stepping.build((6,), 3, 3, seed=seed)
+    assert stepping.notes == ["my_models.py:stepping: its own train_step is ignored."]
+
+
+def test_a_function_without_arguments_and_a_function_object_do(code: Path) -> None:
+    assert models.resolve("my_models.py:plain", base=code).build((6,), 3, 3, 0).output_shape == (None, 3)
+    builder = models.resolve(lambda hp: keras.Sequential([layers.Dense(hp.get("outputs"))]))
+    assert builder.build((6,), 5, 5, 0).output_shape == (None, 5)
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "kind", "says"),
+    [
+        ("mlpp", {}, UnknownError, "neither mlp nor a function of yours. Did you mean mlp"),
+        ("my_modles.py:build_model", {}, InputError, "no such file"),
+        ("my_models.py:build_modle", {}, UnknownError, "has no build_modle. Did you mean build_model"),
+        ("my_models.py:build_model", {"hidden": [3]}, InputError, "hidden: of the built-in mlp only"),
+        ("my_models.py:number", {}, InputError, "is no function but int"),
+        ("my_models.py:nothing", {}, InputError, "returned NoneType, not a keras.Model"),
+        ("my_models.py:raises", {}, InputError, r"raises: TypeError: unsupported .* \(my_models.py, line \d+\)"),
+        ("my_models.py:wrong_layer", {}, InputError, r"ValueError: .*units.* \(my_models.py, line \d+\)"),
+        ("my_models.py:wrong_shape", {}, InputError, r"does not take rows of shape \(6,\): ValueError"),
+        (
+            "my_models.py:wrong_input",
+            {},
+            InputError,
+            r"takes rows of shape \(7,\), and the data has rows of shape \(6,\)",
+        ),
+        ("my_models.py:unknown", {}, InputError, "output does not exist; there are outputs, input_shape, n_classes"),
+        ("mlp", {"hiden": [3]}, UnknownError, "unknown option hiden.*Did you mean hidden"),
+        ("mlp", {"hidden": [0]}, InputError, r"hidden = \[0\]: must be a list of positive whole numbers"),
+        ("mlp", {"hidden": 64}, InputError, "must be a list"),
+        ("mlp", {"dropout": 1.0}, InputError, "dropout = 1.0: must be a share"),
+        ("mlp", {"batch_norm": 1}, InputError, "must be true or false"),
+        ("mlp", {"activation": "rellu"}, UnknownError, "unknown activation 'rellu'. Did you mean relu"),
+    ],
+)
+def test_bad_input_is_one_message(
+    code: Path, build: str, options: dict[str, Any], kind: type[InputError], says: str
+) -> None:
+    with pytest.raises(kind, match=says) as error:
+        models.resolve(build, base=code, **options).build((6,), 3, 3, seed=0)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(build)
+
+
+def test_a_model_that_is_not_built_anew_is_refused(code: Path) -> None:
+    builder = models.resolve("my_models.py:shared", base=code)
+    builder.build((6,), 3, 3, seed=0)
+    with pytest.raises(InputError, match="the same model twice"):
+        builder.build((6,), 3, 3, seed=0)
+
+
+# ------------------------------------------------------------------ prediction
+
+
+def spec(**facts: Any) -> LossSpec:
+    usual = {"name": "some", "function": len, "tasks": ("multiclass",), "summary": "", "reference": "x"}
+    return LossSpec(**{**usual, **facts})
+
+
+def temperature(z: Any) -> Any:
+    return ops.softmax(3 * z, axis=-1)
+
+
+HOT = Link("hot", temperature, None)
+SECOND = Link("second", lambda z, *, target_mean: target_mean * ops.exp(z), None, needs=("target_mean",), point=1)
+REAL = {"tasks": ("regression",), "outputs": "1", "link": "identity", "target": "real"}
+C = Constants(target_mean=7.0, target_center=5.0, target_scale=2.5)
+PREDICTIONS: list[tuple[dict[str, Any], int, str, Callable[[np.ndarray], np.ndarray]]] = [
+    ({"probabilistic": True}, 3, "probability", lambda z: special.softmax(z, axis=1)),
+    ({"probabilistic": False}, 3, "score", lambda z: z),
+    ({"probabilistic": True, "link": HOT}, 3, "probability", lambda z: special.softmax(3 * z, axis=1)),
+    ({"probabilistic": True}, 2, "probability", special.expit),
+    ({"probabilistic": True, "link": HOT}, 2, "probability", lambda z: special.expit(3 * z)),
+    ({"probabilistic": False}, 2, "score", lambda z: z),
+    (
+        {"tasks": ("binary",), "outputs": "1", "link": "sigmoid", "target": "binary", "probabilistic": True},
+        2, "probability", special.expit,
+    ),
+    ({"tasks": ("binary",), "outputs": "1", "link": "identity", "target": "signed"}, 2, "score", lambda z: z),
+    (REAL, 0, "prediction", lambda z: 5 + 2.5 * z),
+    ({**REAL, "target": "raw"}, 0, "prediction", lambda z: z),
+    ({**REAL, "target": "raw", "link": "affine"}, 0, "prediction", lambda z: 7 + 2.5 * z),
+    ({**REAL, "target": "raw", "link": "softplus"}, 0, "prediction", lambda z: 2.5 * np.log1p(np.exp(z))),
+    ({**REAL, "target": "count", "link": "exp"}, 0, "prediction", lambda z: 7 * np.exp(z)),
+    ({**REAL, "outputs": "2"}, 0, "prediction", lambda z: 5 + 2.5 * z[:, :1]),
+    ({**REAL, "target": "positive", "outputs": "2", "link": SECOND}, 0, "prediction", lambda z: 7 * np.exp(z[:, 1:])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "classes", "name", "expected"), PREDICTIONS)
+def test_inference_predicts_in_the_terms_of_the_task(
+    tmp_path: Path, facts: dict[str, Any], classes: int, name: str, expected: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    loss = spec(**facts)
+    model = models.resolve("mlp", hidden=[4]).build((6,), loss.width(classes), classes, seed=1)
+    predictor = models.inference(model, loss, C, classes)
+    predictions = run(predictor)
+    np.testing.assert_allclose(predictions, expected(run(model)), rtol=1e-5, atol=1e-6)
+    assert predictions.shape == (len(X), max(1, classes) if classes != 2 else 1)
+    assert predictor.layers[-1].name == name
+    assert not predictor.compiled
+    assert "lossreg" not in str(predictor.get_config())
+    predictor.save(tmp_path / "model.keras")
+    np.testing.assert_allclose(run(keras.models.load_model(tmp_path / "model.keras")), predictions, rtol=1e-6)
