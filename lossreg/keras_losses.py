@@ -60,7 +60,10 @@ class RegistryLoss(keras.losses.Loss):
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = self._labels(ops.convert_to_tensor(y_true), labels.columns(y_pred))
         weight = None if sample_weight is None else self._aligned(sample_weight, y_pred)
-        return ops.cast(super().__call__(y_true, y_pred, weight), self._result_dtype)
+        loss = super().__call__(y_true, y_pred, weight)
+        # Keras leaves the values of an empty batch unreduced
+        whole = self.reduction in (None, "none") or len(loss.shape) == 0
+        return ops.cast(loss if whole else ops.sum(loss), self._result_dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Unreduced values: `(batch, *space)`; `(batch,)` for a loss that sees whole samples."""
@@ -69,12 +72,7 @@ class RegistryLoss(keras.losses.Loss):
         scores = self._scores(y_pred)
         if scores.shape[-1] == 1 and self.spec.serves_binary_as_two(2):
             scores = labels.two_scores(scores)
-        arguments = self._arguments(scores.shape[-1])
-        function = self.spec.resolve()
-        if not self._pointwise or len(scores.shape) == 2:
-            return function(y_true, scores, **arguments)
-        values = function(labels.flat(y_true), labels.flat(scores), **arguments)
-        return ops.reshape(values, ops.shape(scores)[:-1])
+        return self._values(y_true, scores, self._arguments(scores.shape[-1]))
 
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, by value; raises `InputError` for a loss that cannot be found again."""
@@ -107,9 +105,16 @@ class RegistryLoss(keras.losses.Loss):
 
     @property
     def _pointwise(self) -> bool:
-        """Whether every place of `space` is a sample of its own."""
-        own = isinstance(self.spec.function, UserLoss)
-        return self.spec.level == "sample" and self.spec.target != "dense" and not own
+        """Whether every place of `space` has a value of its own."""
+        return self.spec.level == "sample" and self.spec.target != "dense"
+
+    def _values(self, y: Any, scores: Any, arguments: Mapping[str, Any]) -> Any:
+        function = self.spec.resolve()
+        if isinstance(function, UserLoss):
+            return function.values(y, scores, **arguments)
+        if not self._pointwise or len(scores.shape) == 2:
+            return function(y, scores, **arguments)
+        return ops.reshape(function(labels.flat(y), labels.flat(scores), **arguments), ops.shape(scores)[:-1])
 
     def _labels(self, y: Any, y_pred: Any) -> Any:
         if TARGETS[self.spec.target].width == "k":
@@ -138,7 +143,7 @@ class RegistryLoss(keras.losses.Loss):
             scores = _before(y_pred, ACTIVATIONS[link.name])
             if scores is not None:
                 return ops.cast(scores, self.dtype)
-            labels.probabilities(y_pred, self.name)
+            y_pred = labels.probabilities(y_pred, self.name)
         constants = {name: ops.convert_to_tensor(self.needs[name], self.dtype) for name in link.needs}
         return link.inverse(y_pred, **constants)
 
@@ -196,10 +201,6 @@ def get(
         return RegistryLoss(
             spec, params=arguments, needs=needs, from_logits=from_logits, reduction=reduction, name=name, dtype=dtype
         )
-    except UnknownError as error:
-        known = {param.name for param in spec.params}
-        unknown = next(key for key in arguments if key not in known)
-        raise error.at(f"lossreg.get({spec.name!r}).{unknown}") from None
     except InputError as error:
         raise error.at(f"lossreg.get({spec.name!r})") from None
 
@@ -279,19 +280,37 @@ def _identifier(spec: LossSpec) -> Any:
         return spec.name
     if not isinstance(spec.function, UserLoss):
         raise InputError("it is in no registry", where=f"loss {spec.name!r}", hint="Offer it in a plugin to save it.")
-    if not isinstance(spec.link, str) or not _known_to_keras(spec.function.source):
-        hint = 'Decorate it with @keras.saving.register_keras_serializable("my_package") to save it.'
-        raise InputError("Keras could not find the function again", where=f"loss {spec.name!r}", hint=hint)
+    problem = "its link has no name" if not isinstance(spec.link, str) else _lost(spec.function.source)
+    if problem:
+        hint = 'Give it @keras.saving.register_keras_serializable("my_package") and, a class, its `get_config`.'
+        raise InputError(f"it cannot be saved: {problem}", where=f"loss {spec.name!r}", hint=hint)
     options = {"name": spec.name, "link": spec.link, "target": spec.target, "outputs": spec.outputs}
-    source = keras.saving.serialize_keras_object(spec.function.source)
-    return {"source": source, "options": {**options, "tasks": list(spec.tasks)}}
+    return {"options": {**options, "tasks": list(spec.tasks)}, "source": _stored(spec.function.source)}
 
 
-def _known_to_keras(source: Any) -> bool:
+def _lost(source: Any) -> str:
+    """What a saved model would lose of the user's loss, in words; empty if nothing."""
     definition = type(source) if isinstance(source, keras.losses.Loss) else source
     own = str(getattr(definition, "__module__", "")).partition(".")[0] == "keras"
-    return own or keras.saving.get_registered_object(keras.saving.get_registered_name(definition)) is definition
+    if not own and keras.saving.get_registered_object(keras.saving.get_registered_name(definition)) is not definition:
+        return "Keras could not find the function again"
+    if own and definition is not source:
+        again = vars(keras.losses.deserialize(keras.losses.serialize(source)))
+        gone = [name for name in ("fn", "_fn_kwargs") if again.get(name) != vars(source).get(name)]
+        return f"Keras {keras.__version__} does not save the arguments of {definition.__name__}" if gone else ""
+    return ""
+
+
+def _stored(source: Any) -> Any:
+    if isinstance(source, type):
+        return keras.saving.get_registered_name(source)
+    return keras.saving.serialize_keras_object(source)
 
 
 def _wrapped(identifier: Mapping[str, Any]) -> LossSpec:
-    return wrap(keras.saving.deserialize_keras_object(identifier["source"]), **identifier["options"])
+    source = identifier["source"]
+    if isinstance(source, str):
+        restored = keras.saving.get_registered_object(source, module_objects=vars(keras.losses))
+    else:
+        restored = keras.saving.deserialize_keras_object(source)
+    return wrap(restored, **identifier["options"])

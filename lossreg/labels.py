@@ -63,15 +63,10 @@ def signed(y: Any) -> Any:
     return ops.where(ops.equal(y, 0.0), -1.0, y)
 
 
-def probabilities(p: Any, where: str) -> None:
-    """Raise `InputError` when predictions at hand are raw scores and not probabilities."""
-    values = _at_hand(p)
-    if values is not None and values.size and (values.min() < -SLACK or values.max() > 1 + SLACK):
-        raise InputError(
-            f"predictions from {values.min():.3g} to {values.max():.3g} are not probabilities",
-            where=where,
-            hint="Give from_logits=True for raw scores, or let the model end in softmax or sigmoid.",
-        )
+def probabilities(p: Any, where: str) -> Any:
+    """`p`, if it lies in [0, 1] and is no raw score."""
+    hint = "Give from_logits=True for raw scores, or let the model end in softmax or sigmoid."
+    return _held(p, (0.0, 1.0), "predictions from {} to {} are not probabilities", hint, where)
 
 
 def _pairs(y: Any, dtype: str) -> Any:
@@ -80,26 +75,30 @@ def _pairs(y: Any, dtype: str) -> Any:
 
 
 def _one_hot(indices: Any, k: int, dtype: str) -> Any:
+    places = _within(ops.cast(indices, dtype), f"[0, {k - 1}]")
     whole = ops.cast(indices, "int32")
-    known = _within(ops.cast(indices, "float32"), f"[0, {k - 1}]")
+    part = _held(places - ops.cast(whole, dtype), (0.0, 0.0), "labels are neither class indices nor one-hot rows", "")
     # 0 where the index is good, NaN where it is not: a silent row of zeros would have loss 0
-    return ops.one_hot(whole, k, dtype=dtype) + ops.cast(ops.expand_dims(known - known, axis=-1), dtype)
+    return ops.one_hot(whole, k, dtype=dtype) + ops.expand_dims(part, axis=-1)
 
 
 def _within(y: Any, domain: str) -> Any:
-    """`y`, where it lies in `domain`; else an `InputError`, or NaN inside a graph."""
     interval = Interval.parse(domain)
-    if interval.low == -float("inf") and interval.high == float("inf"):
-        return y
-    values = _at_hand(y)
+    what = f"labels from {{}} to {{}} are not all in {domain}"
+    return _held(y, (interval.low, interval.high), what, "Recode or shift the labels, or choose another loss.")
+
+
+def _held(x: Any, bounds: tuple[float, float], what: str, hint: str, where: str = "") -> Any:
+    """`x`, where it lies within `bounds`; else an `InputError`, or NaN inside a graph."""
+    if bounds == (-float("inf"), float("inf")):
+        return x
+    low, high = bounds[0] - SLACK, bounds[1] + SLACK
+    values = _at_hand(x)
     if values is None:
-        return ops.where((y < interval.low - SLACK) | (y > interval.high + SLACK), float("nan"), y)
-    if values.size and (values.min() < interval.low - SLACK or values.max() > interval.high + SLACK):
-        raise InputError(
-            f"labels from {values.min():.6g} to {values.max():.6g} are not all in {domain}",
-            hint="Recode or shift the labels, or choose another loss.",
-        )
-    return y
+        return ops.where((x < low) | (x > high), float("nan"), x)
+    if values.size and (values.min() < low or values.max() > high):
+        raise InputError(what.format(f"{values.min():.6g}", f"{values.max():.6g}"), where=where, hint=hint)
+    return x
 
 
 def _at_hand(x: Any) -> Any:

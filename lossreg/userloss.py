@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lossreg import links
+from lossreg import links, ops
 from lossreg.errors import InputError
 from lossreg.links import Link
 from lossreg.params import Float
@@ -36,10 +36,15 @@ class UserLoss:
     name: str
 
     def __call__(self, y_true: Any, y_pred: Any, **arguments: Any) -> Any:
-        """`(batch, ..., t)` labels and raw scores to `(batch,)`; raises `InputError`."""
+        """`(batch, *space, t)` labels and raw scores to `(batch,)`; raises `InputError`."""
+        return sample_mean(self.values(y_true, y_pred, **arguments))
+
+    def values(self, y_true: Any, y_pred: Any, **arguments: Any) -> Any:
+        """The same before the mean over space: what the user's loss returns, less a last axis of outputs."""
         constants = {need: arguments.pop(need) for need in self.link.needs}
         values = self._call(y_true, self.link.forward(y_pred, **constants), arguments)
-        return sample_mean(self._checked(values, y_pred))
+        self._check(values, y_pred)
+        return ops.mean(values, axis=-1) if len(values.shape) >= len(y_pred.shape) else values
 
     def _call(self, y_true: Any, prediction: Any, params: dict[str, Any]) -> Any:
         if inspect.isclass(self.source):
@@ -49,7 +54,7 @@ class UserLoss:
             return self.source.call(y_true, prediction)
         return self.source(y_true, prediction, **params)
 
-    def _checked(self, values: Any, y_pred: Any) -> Any:
+    def _check(self, values: Any, y_pred: Any) -> None:
         found: tuple[int | None, ...] = tuple(getattr(values, "shape", ()))
         batch = y_pred.shape[0]
         if len(found) == 0:
@@ -57,7 +62,7 @@ class UserLoss:
         elif None not in (found[0], batch) and found[0] != batch:
             problem = f"it returns {found[0]} values for a batch of {batch}"
         else:
-            return values
+            return
         hint = "Return one value a sample: reduce over the last axis only, as in `ops.mean(..., axis=-1)`."
         raise InputError(problem, where=f"loss {self.name!r}", hint=hint)
 

@@ -25,6 +25,7 @@ margin_loss = partial(
     outputs="1",
     link="identity",
     params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),),
+    symmetric=True,
     elicits="mode",
 )
 
