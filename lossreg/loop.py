@@ -209,7 +209,7 @@ class Loop:
             label=plan.label,
             loss=self.proposer.candidates[plan.label].spec.name,
             params={name: value for name, value in active.trial.params.items() if name != "loss"},
-            settings=dict(plan.params),
+            settings=finite(plan.params),
             learning_rate=plan.learning_rate,
             score=score,
             epoch=epoch,

@@ -63,6 +63,7 @@ def prepare(spec: StudySpec, frozen: Iterable[str] = ()) -> Prepared:
     reg = registry.default(tuple(spec.plugins.block))
     dataset = _load_data(spec)
     metric = _located(spec, "search.metric", metrics.resolve, spec.search.metric or metrics.default(dataset.task), dataset.task)
+    _located(spec, "search.metric", metric.check, dataset.validation.y, dataset.n_classes)
     candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes)
     frozen = list(frozen)
     if frozen and not spec.losses:

@@ -194,7 +194,7 @@ class Run:
         try:
             self._loop(pool)
         except BaseException:
-            self.result.tracking = self.tracker.interrupt()
+            self.tracker.flush()
             raise
         else:
             return self._finish()
@@ -279,11 +279,12 @@ class Run:
         before = self.study.user_attrs[ATTRIBUTE]["seconds"]
         self.result.seconds = {name: before.get(name, 0.0) + value for name, value in own.items()}
         self.result.trainer = _trainer_summary(self.result)
+        self.result.tracking = self.tracker.where() or self.result.tracking
 
     def _finish(self) -> StudyResult:
         model = self._save_model() if self.result.best else None
         self._summarise()
-        self.result.tracking = self.tracker.finish(self.result, model if self.spec.tracking.model else None)
+        self.tracker.finish(self.result, model if self.spec.tracking.model else None)
         self._summarise()
         self.progress.end(self.result)
         if self.result.trials and not self.result.best:
@@ -321,20 +322,22 @@ class Untracked:
     def trial(self, trial: TrialRecord) -> None:
         """Nothing."""
 
-    def interrupt(self) -> dict[str, Any]:
-        """Nothing is tracked."""
+    def flush(self) -> None:
+        """Nothing is waiting."""
+
+    def where(self) -> dict[str, Any]:
+        """Nowhere."""
         return {}
 
-    def finish(self, result: StudyResult, model: Any = None) -> dict[str, Any]:
+    def finish(self, result: StudyResult, model: Any = None) -> None:
         """Nothing is tracked."""
-        return {}
 
 
 def _tracking_uri(spec: StudySpec) -> str:
     """The absolute URI of the study's MLflow store, empty when it is not tracked; raises `InputError`."""
     from lossreg import tracking
 
-    return tracking.check(spec.tracking.uri, spec.base if spec.tracking.uri else None) if spec.tracking.enabled else ""
+    return tracking.check(spec.tracking.uri) if spec.tracking.enabled else ""
 
 
 def _attributes(prepared: Prepared, pool: Pool) -> dict[str, Any]:

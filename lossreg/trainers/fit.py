@@ -23,8 +23,9 @@ class Seen(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Append the `(batch, outputs)` scores of a batch."""
-        start = [self.count, *[0] * (len(self.scores.shape) - 1)]
-        self.scores.assign(keras.ops.slice_update(self.scores, start, keras.ops.cast(y_pred, "float32")))
+        rows = self.count + keras.ops.arange(keras.ops.shape(y_pred)[0])
+        seen = keras.ops.scatter_update(self.scores.value, rows[:, None], keras.ops.cast(y_pred, "float32"))
+        self.scores.assign(seen)
         self.count.assign(self.count + keras.ops.shape(y_pred)[0])
 
     def result(self) -> Any:
@@ -48,7 +49,7 @@ class Solo:
         self.seen = Seen(rows, shape)
         self.model.compile(self.optimizer, loss=self.loss, metrics=[self.seen], jit_compile=False)
         self.optimizer.build(self.model.trainable_variables)
-        self.fresh = [np.array(variable) for variable in self.optimizer.variables]
+        self.fresh = [keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables]
         self.labels = {k: self.spec.encode(getattr(data, k).y, data.constants) for k in ("train", "validation")}
 
     def loss(self, y: Any, scores: Any) -> Any:
@@ -103,7 +104,7 @@ class Fit:
     def weights(self, slot: int) -> Weights:
         """The weights of the open plan, in the order of `model.weights`."""
         assert self._solo
-        return [np.array(weight) for weight in self._solo.model.weights]
+        return [keras.ops.convert_to_numpy(weight) for weight in self._solo.model.weights]
 
     def close(self, slot: int) -> None:
         """Free the slot."""
@@ -117,7 +118,7 @@ class Fit:
         if key not in self._weights:
             data = self.problem.dataset
             model = self.problem.builder.build(data.input_shape, key[1], data.n_classes, plan.seed)
-            self._weights[key] = [np.array(weight) for weight in model.weights]
+            self._weights[key] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
         return self._weights[key]
 
     def _train(self, solo: Solo, plan: Plan) -> None:
@@ -136,7 +137,7 @@ class Fit:
         data, plan = self.problem.dataset, self._plan
         assert plan
         order = batch_order(plan.seed, self._epoch - 1, len(data.train.y))
-        seen = np.array(solo.seen.scores)
+        seen = keras.ops.convert_to_numpy(solo.seen.scores)
         val_scores = np.asarray(solo.model.predict(data.validation.x, batch_size=1024, verbose=0))
         val_loss = float(np.mean(solo.loss(solo.labels["validation"], val_scores)))
         return EpochReport(

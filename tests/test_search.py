@@ -1,0 +1,255 @@
+"""Whole studies on small data: the storage, the MLflow store, and what is said at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+import lossreg
+from lossreg import search
+from lossreg.errors import InputError
+from lossreg.store import Store
+
+LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}
+
+
+def document(name="small", losses=LOSSES, trials=12, **sections):
+    base = {
+        "name": name,
+        "data": {"source": "sklearn:iris"},
+        "model": {"hidden": [8]},
+        "train": {"epochs": 3, "batch_size": 16},
+        "search": {"trials": trials, "metric": "accuracy", "lanes": 4},
+        "losses": losses,
+    }
+    return {key: {**base.get(key, {}), **sections.get(key, {})} if isinstance(value, dict) else value
+            for key, value in {**base, **{k: base.get(k, {}) for k in sections}}.items()}  # fmt: skip
+
+
+class Heard(search.Silent):
+    def __init__(self):
+        self.messages, self.warnings, self.records = [], [], []
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def trial(self, record, result):
+        self.records.append(record)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def untracked(**sections):
+    return document(tracking={"enabled": False}, **sections)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One tracked study, run once: its folder and result."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        result = lossreg.tune(document())
+    return folder, result
+
+
+def test_every_trial_is_finished_and_the_document_is_json(finished):
+    _, result = finished
+    told = result.to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["trials"] == {"complete": 12, "pruned": 0, "failed": 0, "diverged": 0}
+    assert {"total", "training", "search", "tracking"} <= set(told["seconds"])
+    assert told["trainer"] == {"population": 12, "fit": 0, "reasons": []}
+    assert sum(row["trials"] for row in told["losses"]) == 12
+    assert told["baseline"]["loss"] == "cross_entropy"
+    assert told["best"]["score"] == max(row["best_score"] for row in told["losses"])
+
+
+def test_the_mlflow_store_has_a_parent_and_a_child_for_each_trial(finished):
+    folder, result = finished
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    parent = client.get_run(result.tracking["run_id"])
+    experiment = client.get_experiment_by_name("small")
+    runs = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    by_number = {int(run.data.tags["lossreg.trial"]): run for run in runs}
+    assert sorted(by_number) == list(range(12))
+    for record in result.trials:
+        run = by_number[record.number]
+        assert run.data.params["loss"] == record.label
+        assert {name for name in record.params} <= set(run.data.params)
+        assert run.data.metrics["score"] == pytest.approx(record.score)
+        curve = client.get_metric_history(run.info.run_id, "val_loss")
+        assert [(point.step, point.value) for point in curve] == [
+            (epoch, pytest.approx(value)) for epoch, value in enumerate(record.curves["val_loss"], 1)
+        ]
+    assert "gce_mild" in parent.data.tags["mlflow.note.content"]
+
+
+def test_the_best_model_predicts_as_well_as_its_trial_scored(finished):
+    import keras
+
+    folder, result = finished
+    model = keras.saving.load_model(folder / ".lossreg" / "small" / "best.keras")
+    from lossreg import data
+
+    rows = data.load("sklearn:iris", seed=0).validation
+    probabilities = model.predict(rows.x, verbose=0)
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert (probabilities.argmax(1) == rows.y).mean() == pytest.approx(result.best.score)
+
+
+def test_the_storage_alone_tells_the_whole_study(finished):
+    folder, result = finished
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        read = search.results(document())
+    assert sorted(read.trials, key=lambda t: t.number) == sorted(result.trials, key=lambda t: t.number)
+    assert read.to_json()["best"] == result.to_json()["best"]
+    assert read.tracking == result.tracking
+
+
+def test_the_same_command_again_repeats_nothing_and_a_larger_budget_is_filled_up():
+    first = lossreg.tune(untracked(trials=6))
+    again = lossreg.tune(untracked(trials=6))
+    assert [t.number for t in again.trials] == [t.number for t in first.trials]
+    more = lossreg.tune(untracked(trials=9))
+    assert more.counts["complete"] == 9
+    assert more.trials[:6] == first.trials
+
+
+def test_two_runs_give_the_same_trials_and_scores():
+    one, two = (lossreg.tune(untracked(name=name)) for name in ("one", "two"))
+    seen = [[(t.number, t.params, t.score, t.curves) for t in result.trials] for result in (one, two)]
+    assert seen[0] == seen[1]
+
+
+def test_a_changed_study_is_not_resumed_unless_fresh():
+    lossreg.tune(untracked(trials=3))
+    with pytest.raises(InputError, match=r"train\.epochs: 3 -> 4.*--fresh"):
+        lossreg.tune(untracked(trials=3, train={"epochs": 4}))
+    fresh = lossreg.tune(untracked(trials=3, train={"epochs": 4}), fresh=True)
+    assert {len(t.curves["val_loss"]) for t in fresh.trials} == {4}
+    kept = [path for path in Path(".lossreg").iterdir() if path.name.startswith("small.")]
+    assert len(kept) == 1
+    assert len(list(kept[0].glob("journal.log"))) == 1
+
+
+def test_a_study_is_run_by_one_process_at_a_time():
+    lossreg.tune(untracked(trials=3))
+    with Store(Path(".lossreg/small"), "small").lock(), pytest.raises(InputError, match="another process"):
+        lossreg.tune(untracked(trials=6))
+    assert len(search.results(untracked()).trials) == 3
+
+
+def test_a_plan_says_what_would_be_done_and_writes_nothing():
+    outline = search.plan(document())
+    assert (outline.trials, outline.lanes, outline.epochs, outline.baseline) == (12, 4, 3, "cross_entropy")
+    assert {row[0]: row[3] for row in outline.rows}["gce_mild"]["q"] == "0.3 (fixed)"
+    assert list(Path().iterdir()) == []
+
+
+def test_where_nothing_is_searched_each_loss_is_trained_once():
+    fixed = {"cross_entropy": {}, "gce_mild": LOSSES["gce_mild"]}
+    result = lossreg.tune(untracked(losses=fixed, train={"epochs": 3, "learning_rate": 0.01}, trials=20))
+    assert sorted(t.label for t in result.trials) == ["cross_entropy", "gce_mild"]
+
+
+def test_model_fit_gives_the_scores_that_the_population_gives():
+    options = {"trials": 6, "search": {"trials": 6, "sampler": "random", "metric": "neg_log_loss"}}
+    lanes = lossreg.tune(untracked(name="lanes", **options))
+    options["search"] |= {"trainer": "fit"}
+    alone = lossreg.tune(untracked(name="alone", **options))
+    assert alone.trainer["fit"] == 6
+    by_number = {t.number: t for t in lanes.trials}
+    for trial in alone.trials:
+        twin = by_number[trial.number]
+        assert trial.params == twin.params
+        assert trial.score == pytest.approx(twin.score, rel=1e-3)
+        assert trial.curves["train_loss"] == pytest.approx(twin.curves["train_loss"], rel=1e-3)
+        assert trial.curves["val_loss"] == pytest.approx(twin.curves["val_loss"], rel=1e-3)
+        assert trial.curves["train_score"] == pytest.approx(twin.curves["train_score"], rel=1e-3)
+
+
+def test_an_optimizer_that_the_population_refuses_goes_to_model_fit_with_the_reason():
+    heard = Heard()
+    result = lossreg.tune(untracked(trials=3, train={"optimizer": "lion", "epochs": 2}), progress=heard)
+    assert result.trainer["fit"] == 3
+    assert "lion" in result.trainer["reasons"][0]
+    assert any("lion" in message for message in heard.messages)
+    with pytest.raises(InputError, match="lion"):
+        lossreg.tune(
+            untracked(name="other", train={"optimizer": "lion"}, search={"trainer": "population", "metric": "accuracy"})
+        )
+
+
+def test_a_loss_without_probabilities_is_refused_by_name_for_log_loss():
+    with pytest.raises(InputError, match=r"losses\.categorical_hinge: categorical_hinge yields no probabilities"):
+        lossreg.tune(untracked(losses={"categorical_hinge": {}}, search={"metric": "neg_log_loss"}))
+    assert not Path(".lossreg").exists()
+
+
+REGRESSION = "sklearn:make_regression?n_samples=200&n_features=5&noise=5"
+
+
+def test_a_signed_target_is_refused_for_msle_with_the_hint():
+    losses = {"mean_squared_error": {}, "mean_squared_logarithmic_error": {}}
+    with pytest.raises(InputError, match=r"losses\.mean_squared_logarithmic_error: .*\[0, inf\).*Shift"):
+        lossreg.tune(untracked(losses=losses, data={"source": REGRESSION}, search={"metric": "r2"}))
+
+
+def test_a_wild_learning_rate_is_a_result_not_an_exception():
+    wild = {"epochs": 3, "optimizer": "sgd", "learning_rate": {"low": 1e-3, "high": 1e30, "log": True}}
+    result = lossreg.tune(
+        untracked(losses={"mean_squared_error": {}}, data={"source": REGRESSION}, train=wild, search={"metric": "r2"})
+    )
+    assert result.counts["diverged"] > 0
+    assert result.counts["complete"] + result.counts["diverged"] == 12
+    assert math.isfinite(result.best.score)
+
+
+OWN = '''
+import keras
+from keras import ops
+
+def scaled(y_true, y_pred, *, power=2.0):
+    return ops.mean(ops.abs(y_true - y_pred) ** power, axis=-1)
+
+class Half(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return 0.5 * ops.mean(ops.square(y_true - y_pred), axis=-1)
+'''
+
+
+def test_the_user_s_own_function_and_class_are_searched_like_any_loss():
+    Path("own.py").write_text(OWN)
+    losses = {
+        "mine": {"function": "own.py:scaled", "link": "softmax", "power": {"low": 1.0, "high": 3.0}},
+        "half": {"function": "own.py:Half", "link": "softmax"},
+    }
+    result = lossreg.tune(untracked(losses=losses, trials=9, train={"learning_rate": 0.01}))
+    assert result.counts["complete"] == 9
+    assert {t.params["mine.power"] for t in result.trials if t.label == "mine"} >= {2.0}
+    # with power 2 the function is twice the class: at a learning rate for Adam, which does not see scale, nearly one
+    scores = {t.label: t.score for t in result.trials if t.params.get("mine.power", 2.0) == 2.0}
+    assert scores["mine"] == pytest.approx(scores["half"], abs=0.1)
+
+
+def test_a_tracking_server_that_does_not_answer_costs_one_warning_and_no_trial():
+    heard = Heard()
+    result = lossreg.tune(document(tracking={"uri": "http://127.0.0.1:9"}), progress=heard)
+    assert result.counts["complete"] == 12
+    assert len(heard.warnings) == 1
+    assert "127.0.0.1:9" in heard.warnings[0]
