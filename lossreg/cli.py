@@ -209,12 +209,14 @@ def ui(
     """Serve MLflow's UI on a study's store, on this machine only."""
     from lossreg import tracking
 
-    uri = tracking.check(_tracked_at(study))
+    where = _tracked_at(study)
+    uri = tracking.check(where.get("uri"))
     if tracking.is_server(uri):
-        typer.echo(f"{tracking.shown(uri)} is a server with a UI of its own: open it in a browser.")
+        typer.echo(f"This store is a server with a UI of its own: {tracking.page(tracking.shown(uri), where)}")
         return
     free = tracking.free_port(port)
-    typer.echo(f"MLflow on {tracking.shown(uri)}: open http://127.0.0.1:{free} (Ctrl-C ends it)")
+    typer.echo(f"MLflow on {tracking.shown(uri)} (Ctrl-C ends it), in some seconds at")
+    typer.echo(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
     _serve(tracking.ui_command(uri, free))
 
 
@@ -287,18 +289,17 @@ def _keep_tracking(spec: StudySpec, where: dict[str, Any]) -> None:
         kept.set_user_attr(ATTRIBUTE, {**kept.user_attrs[ATTRIBUTE], "tracking": where})
 
 
-def _tracked_at(study: Path | None) -> str | None:
-    """The store of a study that was run, or the one that it names, or None for the default one."""
+def _tracked_at(study: Path | None) -> dict[str, Any]:
+    """The `tracking` of a study that was run; of another one, the store that it names."""
     if study is None:
-        return None
+        return {}
     from lossreg import search
     from lossreg.store import Store
 
     spec = _load(study)
-    if not Store(spec.folder, spec.name).exists:
-        return spec.tracking.uri
-    uri = search.results(spec).tracking.get("uri")
-    return spec.tracking.uri if uri is None or "***" in uri else str(uri)
+    found = search.results(spec).tracking if Store(spec.folder, spec.name).exists else {}
+    kept = found.get("uri")
+    return {**found, "uri": spec.tracking.uri if kept is None or "***" in kept else kept}
 
 
 def _serve(command: Sequence[str]) -> None:

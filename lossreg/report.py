@@ -100,10 +100,10 @@ def failures(result: StudyResult, most: int = 3) -> list[str]:
 # ------------------------------------------------------------------------------- Markdown
 
 
-def markdown(result: StudyResult, limit: int = 60_000) -> str:
+def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) -> str:
     """The study as a Markdown page of at most `limit` characters; what does not fit is left out."""
     parts = [
-        f"# {result.study}",
+        f"# {result.study}" if title else "",
         _headline(result),
         _leaderboard_markdown(result),
         OPTIMISM,
@@ -130,8 +130,7 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    said = f"Best {result.metric}: **{number(best.score)}** with **{best.label}** (trial {best.number}):"
-    return f"{said}\n\n    {recipe(best)}"
+    return f"Best {result.metric} **{number(best.score)}**: **{best.label}**, trial {best.number}, `{recipe(best)}`"
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:

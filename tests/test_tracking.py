@@ -129,8 +129,9 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     result, tracker = written
     parent, _, _ = children(uri, tracker)
     assert parent.info.status == "FINISHED"
+    assert parent.info.end_time == max(trial.ended for trial in result.trials) * 1000
     note = parent.data.tags["mlflow.note.content"]
-    assert note == report.markdown(result, 8000)
+    assert note == report.markdown(result, 8000, title=False)
     assert all(f"| {row.label} |" in note for row in result.leaderboard())
     assert parent.data.params["train.epochs"] == "6"
     assert parent.data.tags["lossreg.best_get"] == report.recipe(result.best)

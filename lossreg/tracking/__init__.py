@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.tracking.store import check, free_port, is_server, shown, ui_command
+from lossreg.tracking.store import check, free_port, is_server, page, shown, ui_command
 from lossreg.tracking.tracker import Tracker
 
-__all__ = ["Off", "Tracker", "check", "free_port", "is_server", "shown", "start", "sync", "ui_command"]
+__all__ = ["Off", "Tracker", "check", "free_port", "is_server", "page", "shown", "start", "sync", "ui_command"]
 KEY_FILE = "tracking.key"
 
 

@@ -130,7 +130,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
         "lossreg.metric": result.metric,
         "lossreg.task": result.task,
         KEY: key,
-        NOTE: report.markdown(result, LONGEST_TAG),
+        NOTE: report.markdown(result, LONGEST_TAG, title=False),
     }
     if result.best:
         tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": report.recipe(result.best)}
@@ -138,14 +138,12 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
 
 
-def study_summary(result: StudyResult) -> list[Point]:
-    """The parent's own numbers: the baseline's best score and the seconds spent."""
-    at = milliseconds(max((trial.ended for trial in result.trials), default=0.0))
-    baseline = next((row.best for row in result.leaderboard() if row.is_baseline), None)
-    values = {f"seconds_{name}": value for name, value in result.seconds.items()}
-    if baseline is not None and _is_number(baseline.score):
-        values["baseline_score"] = baseline.score
-    return [Point(safe_name(name), float(value), at, 0) for name, value in values.items() if _is_number(value)]
+def baseline_points(result: StudyResult) -> list[Point]:
+    """`baseline_score`: the best score of the baseline, to hold `best_score` against."""
+    best = next((row.best for row in result.leaderboard() if row.is_baseline), None)
+    if best is None or not _is_number(best.score):
+        return []
+    return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]
 
 
 def best_points(result: StudyResult, *, settled: bool = False) -> list[Point]:

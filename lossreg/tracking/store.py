@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lossreg.errors import InputError, LossregError, did_you_mean
@@ -182,6 +183,12 @@ def ui_command(uri: str, port: int) -> list[str]:
     """The command that serves MLflow's UI on the store `uri`, on loopback only."""
     serve = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     return [*serve, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def page(address: str, tracking: Mapping[str, Any]) -> str:
+    """The page of a study's run in the UI at `address`, or the front page when there is no run."""
+    experiment, run = tracking.get("experiment_id"), tracking.get("run_id")
+    return f"{address}/#/experiments/{experiment}/runs/{run}" if experiment and run else address
 
 
 def free_port(wanted: int | None = None, preferred: int = 5000) -> int:

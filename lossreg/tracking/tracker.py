@@ -51,7 +51,8 @@ class Tracker:
         required: bool = False,
         patience: float = 60.0,
     ) -> None:
-        self.uri, self.experiment, self.run_id = uri, experiment, ""
+        self.uri, self.experiment = uri, experiment
+        self.run_id = self.experiment_id = ""
         self.error = ""
         self.seconds = 0.0
         self._key, self._warn, self._required, self._patience = key, warn, required, patience
@@ -80,17 +81,21 @@ class Tracker:
             self._jobs.put(lambda writer: self._add(writer, trial))
 
     def where(self) -> dict[str, Any]:
-        """The result's `tracking`; waits for the parent run, whose id is None when there is none."""
+        """The result's `tracking`; waits for the parent run, and has None for what there is not."""
         self._wait(self._opened)
-        return {"uri": store.shown(self.uri), "experiment": self.experiment, "run_id": self.run_id or None}
+        return {
+            "uri": store.shown(self.uri),
+            "experiment": self.experiment,
+            "experiment_id": self.experiment_id or None,
+            "run_id": self.run_id or None,
+        }
 
     def flush(self) -> None:
         """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
         done = threading.Event()
-        if self._result is not None:
-            so_far = self._result
+        if (so_far := self._result) is not None:
             self._jobs.put(lambda writer: writer.refresh(so_far))
-        self._jobs.put(lambda writer: writer.close("KILLED"))
+            self._jobs.put(lambda writer: writer.close(so_far, "KILLED"))
         self._jobs.put(lambda writer: done.set())
         self._wait(done)
 
@@ -99,7 +104,7 @@ class Tracker:
         status = "FINISHED" if result.best is not None else "FAILED"
         done = threading.Event()
         self._jobs.put(lambda writer: self._conclude(writer, result, model))
-        self._jobs.put(lambda writer: writer.close(status))
+        self._jobs.put(lambda writer: writer.close(result, status))
         self._jobs.put(lambda writer: done.set())
         self._wait(done)
         self._jobs.put(None)
@@ -143,7 +148,7 @@ class Tracker:
     def _open(self, writer: Writer, run_id: str) -> None:
         assert self._result is not None
         writer.open(self._result, run_id, self._key)
-        self.run_id = writer.run_id
+        self.run_id, self.experiment_id = writer.run_id, writer.experiment_id
         self._opened.set()
 
     def _add(self, writer: Writer, trial: TrialRecord) -> None:

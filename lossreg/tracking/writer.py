@@ -30,6 +30,8 @@ MOST_METRICS = 1_000
 PAGE = 1_000
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
+# without it the UI takes an experiment for one about language models, and hides charts and columns
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 Answer = TypeVar("Answer")
 
 
@@ -43,7 +45,7 @@ class Writer:
         self.uri, self.experiment = uri, experiment
         self.client = MlflowClient(uri)
         self.run_id = ""
-        self._experiment_id = ""
+        self.experiment_id = ""
         self._children: dict[int, str] = {}
         self._written: set[int] = set()
         self._steps: set[int] = set()
@@ -51,7 +53,7 @@ class Writer:
 
     def open(self, result: StudyResult, run_id: str = "", key: str = "") -> None:
         """Take up the parent run `run_id`, or the one that carries `key`, or create it."""
-        self._experiment_id = self._find_experiment()
+        self.experiment_id = self._find_experiment()
         parent = self._find_parent(run_id, key)
         if parent is None:
             self._create_parent(result, key)
@@ -84,9 +86,9 @@ class Writer:
         self._note = tags[runs.NOTE]
 
     def summarise(self, result: StudyResult) -> None:
-        """The parent's last words: leaderboard, best-so-far, seconds."""
+        """The parent's last words: leaderboard, best-so-far, the baseline's best."""
         self.refresh(result, settled=True)
-        self._log(self.run_id, runs.study_summary(result))
+        self._log(self.run_id, runs.baseline_points(result))
 
     def illustrate(self, result: StudyResult) -> None:
         """Tables, plots and the whole report as artifacts of the parent."""
@@ -122,7 +124,7 @@ class Writer:
             return
         with tempfile.TemporaryDirectory() as folder:
             logged = self.client.create_logged_model(
-                self._experiment_id,
+                self.experiment_id,
                 re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
                 source_run_id=self.run_id,
                 params=runs.trial_params(best),
@@ -134,14 +136,15 @@ class Writer:
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         self.client.set_tag(self.run_id, MODEL_TRIAL, str(best.number))
 
-    def close(self, status: str) -> None:
-        """End the parent run; a resumed study opens it again."""
-        _patiently(self.client.set_terminated, self.run_id, status)
+    def close(self, result: StudyResult, status: str) -> None:
+        """End the parent run, with its last trial; a resumed study opens it again."""
+        ended = max((trial.ended for trial in result.trials), default=time.time())
+        _patiently(self.client.set_terminated, self.run_id, status, runs.milliseconds(ended))
 
     def _find_experiment(self) -> str:
         found = self.client.get_experiment_by_name(self.experiment)
         if found is None:
-            return str(self.client.create_experiment(self.experiment, self._artifacts()))
+            return str(self.client.create_experiment(self.experiment, self._artifacts(), TRAINING))
         if found.lifecycle_stage != "active":
             raise LossregError(
                 f"the experiment {self.experiment!r} is deleted; bring it back with "
@@ -163,7 +166,7 @@ class Writer:
                     raise
                 found = None
             if found is not None and found.info.lifecycle_stage == "active":
-                self._experiment_id = found.info.experiment_id
+                self.experiment_id = found.info.experiment_id
                 return found
         return next(iter(self._search(runs.KEY, key)), None) if key else None
 
@@ -173,7 +176,7 @@ class Writer:
         token = None
         while True:
             page = self.client.search_runs(
-                [self._experiment_id],
+                [self.experiment_id],
                 f"tags.`{tag}` = '{value}'",
                 ViewType.ACTIVE_ONLY,
                 PAGE,
@@ -188,7 +191,7 @@ class Writer:
     def _create_parent(self, result: StudyResult, key: str) -> None:
         started = runs.milliseconds(min((t.started for t in result.trials if t.started), default=time.time()))
         tags = runs.study_tags(result, key)
-        run = self.client.create_run(self._experiment_id, started, tags, result.study)
+        run = self.client.create_run(self.experiment_id, started, tags, result.study)
         self.run_id, self._note = run.info.run_id, tags[runs.NOTE]
         params = [Param(name, value) for name, value in runs.study_params(result).items()]
         self._log(self.run_id, (), params, [RunTag("mlflow.source.name", f"lossreg {__version__}")])
@@ -205,7 +208,7 @@ class Writer:
 
     def _create_child(self, trial: TrialRecord) -> str:
         started, tags = runs.milliseconds(trial.started), runs.trial_tags(trial, self.run_id)
-        child = _patiently(self.client.create_run, self._experiment_id, started, tags, runs.run_name(trial))
+        child = _patiently(self.client.create_run, self.experiment_id, started, tags, runs.run_name(trial))
         self._children[trial.number] = child.info.run_id
         return self._children[trial.number]
 

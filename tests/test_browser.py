@@ -1,0 +1,109 @@
+"""The MLflow UI on a store that the tracker wrote, seen in a real browser."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import urllib.request
+
+import pytest
+import sample_study as sample
+
+from lossreg import tracking
+from lossreg.tracking import Tracker
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """A study of 24 trials in a store of its own, and where it is."""
+    uri = tracking.check(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}", {})
+    result = sample.study(24)
+    tracker = Tracker(uri, "toy")
+    where = tracker.sync(result)
+    assert not tracker.error
+    return uri, result, where
+
+
+@pytest.fixture(scope="module")
+def server(tracked, tmp_path_factory):
+    """MLflow's server, as `lossreg ui` starts it; its address."""
+    port = tracking.free_port()
+    command = tracking.ui_command(tracked[0], port)
+    with subprocess.Popen(command, cwd=tmp_path_factory.mktemp("server")) as process:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(address)
+        yield address
+        process.terminate()
+
+
+def wait_for(address):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise TimeoutError(address)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, request, tmp_path):
+    """A fresh page; what it shows at the end of the test is kept as `<test>.png`."""
+    page = browser.new_page(viewport={"width": 1700, "height": 1300})
+    page.set_default_timeout(60_000)
+    yield page
+    picture = tmp_path / f"{request.node.name}.png"
+    page.screenshot(path=picture)
+    page.close()
+    assert picture.stat().st_size > 10_000
+
+
+def test_the_parents_page_has_description_data_and_children(tracked, server, page):
+    _, result, where = tracked
+    page.goto(tracking.page(server, where))
+    page.get_by_text("Show more").first.click()
+    for row in result.leaderboard():
+        page.get_by_role("cell", name=row.label, exact=True).first.wait_for()
+    page.get_by_text("validation scores of selected trials").first.wait_for()
+    page.get_by_text("breast_cancer (0a1b2c3d)").first.wait_for()
+    page.get_by_role("link", name="023 gce_mild").first.wait_for()
+
+
+def test_the_list_shows_the_parent_and_unfolds_to_the_children(tracked, server, page):
+    page.goto(f"{server}/#/experiments/{tracked[2]['experiment_id']}/runs")
+    parent = page.get_by_role("gridcell").filter(has=page.get_by_role("link", name="toy", exact=True))
+    parent.locator("svg").first.click()
+    for name in ("023 gce_mild", "022 focal", "021 cross_entropy"):
+        page.get_by_role("gridcell").get_by_role("link", name=name).wait_for()
+
+
+def test_a_child_has_curves_by_epoch(tracked, server, page):
+    page.goto(tracking.page(server, tracked[2]))
+    page.get_by_role("link", name="023 gce_mild").first.click()
+    page.get_by_text("Model metrics").first.click()
+    for name in ("train_accuracy", "train_loss", "val_accuracy", "val_loss"):
+        page.get_by_text(name, exact=True).first.wait_for()
+
+
+def test_a_plot_of_the_parent_is_shown(tracked, server, page):
+    page.goto(f"{tracking.page(server, tracked[2])}/artifacts/plots/history.png")
+    page.locator("img[src*='history'], img[src^='blob:']").first.wait_for()
