@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from lossreg.registry import Entry, PluginReport, Registry
     from lossreg.study import StudySpec
 
-# TensorFlow reads these when it is imported: its notes on devices and oneDNN help nobody here
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2", "ABSL_MIN_LOG_LEVEL": "2"}
+# TensorFlow reads it when it is imported
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 WIDTH_OF_A_PIPE = 140
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
@@ -187,13 +187,8 @@ def results(study: Study, as_json: Json = False) -> None:
 @guarded
 def sync(study: Study) -> None:
     """Write into MLflow whatever of a study is missing there."""
-    from lossreg import search, tracking
-
     spec = _load(study)
-    result = search.results(spec)
-    model = Path(result.folder, "best.keras")
-    where = tracking.sync(spec.tracking, result, _warn, model if spec.tracking.model and model.exists() else None)
-    _keep_tracking(spec, where)
+    result, where = _synchronised(spec)
     typer.echo(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
     typer.echo(f"Look at them: lossreg ui {study}")
 
@@ -230,14 +225,11 @@ def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
 
 
 def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> StudyResult:
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    from lossreg import terminal
+    from lossreg import search, terminal
 
     progress = terminal.progress()
     try:
-        from lossreg import search
-
+        _import_keras(spec)
         return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
     except KeyboardInterrupt:
         progress.close()
@@ -249,10 +241,9 @@ def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> S
 def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     from lossreg import search
 
+    _import_keras(spec)
     outline = search.plan(spec)
     if as_json:
         _print_json(asdict(outline), out)
@@ -260,6 +251,18 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     from lossreg import tables
 
     _show(tables.plan(outline))
+
+
+def _import_keras(spec: StudySpec) -> None:
+    """Import Keras without its backend's start-up notes, which no setting silences."""
+    from lossreg import terminal, tracking
+
+    if spec.tracking.enabled:
+        tracking.check(spec.tracking.uri)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    with terminal.hushed():
+        import keras  # noqa: F401
 
 
 def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None:
@@ -279,14 +282,28 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
         typer.echo(f"Look closer: lossreg ui {study}")
 
 
-def _keep_tracking(spec: StudySpec, where: dict[str, Any]) -> None:
-    """Note in the study's storage where it is tracked now."""
+def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
+    """Write a study into MLflow, and note in its storage where that is."""
+    from lossreg import search, tracking
     from lossreg.store import ATTRIBUTE, Store
 
-    store = Store(spec.folder, spec.name)
+    result, store = search.results(spec), Store(spec.folder, spec.name)
+    model = Path(result.folder, "best.keras")
     with store.lock():
         kept = store.read()
-        kept.set_user_attr(ATTRIBUTE, {**kept.user_attrs[ATTRIBUTE], "tracking": where})
+        about = kept.user_attrs[ATTRIBUTE]
+        uri = tracking.check(spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or _kept_uri(result))
+        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=_warn, required=True)
+        wanted = model if spec.tracking.model and model.exists() else None
+        where = tracker.sync(result, result.tracking.get("run_id"), wanted)
+        kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
+    return result, where
+
+
+def _kept_uri(result: StudyResult) -> str | None:
+    """The store where a study was tracked, unless its password was left out of the note."""
+    uri = result.tracking.get("uri")
+    return None if uri is None or "***" in uri else str(uri)
 
 
 def _tracked_at(study: Path | None) -> dict[str, Any]:
@@ -297,9 +314,10 @@ def _tracked_at(study: Path | None) -> dict[str, Any]:
     from lossreg.store import Store
 
     spec = _load(study)
-    found = search.results(spec).tracking if Store(spec.folder, spec.name).exists else {}
-    kept = found.get("uri")
-    return {**found, "uri": spec.tracking.uri if kept is None or "***" in kept else kept}
+    if not Store(spec.folder, spec.name).exists:
+        return {"uri": spec.tracking.uri}
+    result = search.results(spec)
+    return {**result.tracking, "uri": _kept_uri(result) or spec.tracking.uri}
 
 
 def _serve(command: Sequence[str]) -> None:

@@ -5,9 +5,12 @@ Both have the methods of `lossreg.search.Progress` and write to standard error.
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lossreg import report
@@ -69,13 +72,33 @@ def standing(result: StudyResult) -> str:
     return f"best {result.metric} {report.number(best.score)} ({best.label})" if best else "no trial completed yet"
 
 
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Standard error unheard, that of C++ code included; if the block raises, it is heard after all."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            heard.seek(0)
+            os.write(kept, heard.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 class Lines:
-    """One line every tenth of the trials, at least `EVERY_SECONDS` apart from the last but for the end."""
+    """A line for every tenth of the trials, or after `EVERY_SECONDS`, at the end of an epoch."""
 
     def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
         self._now, self._pace = now, Pace(now)
         self._said, self._said_at = 0, now()
+        self._result: StudyResult | None = None
 
     def message(self, text: str) -> None:
         """Something to know."""
@@ -92,19 +115,17 @@ class Lines:
         self._write(f"{total - done} trials of {total} to run over {len(labels)} losses, {lanes} at a time")
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """Count a trial, and say so now and then."""
+        """Count a trial."""
         self._pace.done += 1
-        step = max(1, self._pace.total // 10)
-        due = self._pace.done - self._said >= step or self._now() - self._said_at >= EVERY_SECONDS
-        if due or self._pace.done == self._pace.total:
-            self._say(result)
-
-    def _say(self, result: StudyResult) -> None:
-        self._said, self._said_at = self._pace.done, self._now()
-        self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(result)}, {self._pace}")
+        self._result = result
 
     def epoch(self, active: int, epochs_done: int) -> None:
-        """Say nothing of single epochs."""
+        """Say how far the study is, now and then."""
+        step = max(1, self._pace.total // 10)
+        new = self._pace.done - self._said
+        if self._result and new and (new >= step or self._now() - self._said_at >= EVERY_SECONDS or not active):
+            self._said, self._said_at = self._pace.done, self._now()
+            self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(self._result)}, {self._pace}")
 
     def end(self, result: StudyResult) -> None:
         """Say how it ended."""

@@ -20,6 +20,7 @@ from rich.console import Console
 from lossreg import cli, metrics, registry, report, search, terminal, tracking
 from lossreg.errors import LossregError
 from lossreg.plugins import PluginReport
+from lossreg.store import ATTRIBUTE, Store
 
 STUDY = """
 [data]
@@ -48,6 +49,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(cli, "_import_keras", lambda spec: None)
     path = Path("toy.toml")
     path.write_text(STUDY)
     return path
@@ -314,14 +316,31 @@ def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch
 
 
 def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, monkeypatch):
-    noted = []
-    where = {"uri": "sqlite:///y.db", "experiment": "toy", "run_id": "def"}
-    monkeypatch.setattr(tracking, "sync", lambda section, result, warn, model: where)
-    monkeypatch.setattr(cli, "_keep_tracking", lambda spec, found: noted.append(found))
+    asked, where = [], {"uri": "sqlite:///y.db", "experiment": "toy", "run_id": "def"}
+
+    class Recorder:
+        def __init__(self, uri, experiment, *, key, warn, required):
+            asked.append((uri, experiment, key, required))
+
+        def sync(self, result, run_id, model):
+            asked.append((len(result.trials), run_id, model))
+            return where
+
+    monkeypatch.setattr(tracking, "Tracker", Recorder)
+    kept = never_run(Store(Path(".lossreg/toy"), "toy"))
     code, out, _ = lossreg("sync", study)
-    assert (code, noted) == (0, [where])
+    assert (code, asked) == (0, [(f"sqlite:///{Path.cwd()}/x.db", "toy", "the-key", True), (12, "abc", None)])
     assert "12 trials" in out
     assert "lossreg ui toy.toml" in out
+    assert Store(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE] == {**kept, "tracking": where}
+
+
+def never_run(store):
+    """An Optuna journal with the attributes of a study and no trial."""
+    kept = {"id": "the-key", "metric": "accuracy", "tracking": {}}
+    with store.lock():
+        store.open("maximize", None, None).set_user_attr(ATTRIBUTE, kept)
+    return kept
 
 
 # ------------------------------------------------------------------------------------- ui
@@ -350,6 +369,15 @@ def test_ui_serves_the_store_that_the_study_names(lossreg, study, served):
     assert f"sqlite:///{Path.cwd()}/db/x.db" in served[0]
 
 
+def test_ui_opens_the_page_of_a_study_that_was_run(lossreg, study, served, finished):
+    never_run(Store(Path(".lossreg/toy"), "toy"))
+    finished.result.tracking = {"uri": "sqlite:///y.db", "experiment": "toy", "experiment_id": "7", "run_id": "abc"}
+    code, out, _ = lossreg("ui", study)
+    assert code == 0
+    assert f"sqlite:///{Path.cwd()}/y.db" in served[0]
+    assert "/#/experiments/7/runs/abc" in out
+
+
 def test_ui_of_a_server_only_names_it(lossreg, study, served):
     study.write_text(f'{STUDY}\n[tracking]\nuri = "http://127.0.0.1:5000"\n')
     code, out, _ = lossreg("ui", study)
@@ -366,6 +394,20 @@ def test_a_server_that_fails_is_an_error(monkeypatch):
 # ------------------------------------------------------------------------------- progress
 
 
+def test_what_is_hushed_is_heard_after_all_when_it_fails(capfd):
+    with terminal.hushed():
+        os.write(2, b"a note of C++ code")
+    assert capfd.readouterr().err == ""
+
+    def fails():
+        with terminal.hushed():
+            os.write(2, b"no such library")
+            raise ImportError
+
+    pytest.raises(ImportError, fails)
+    assert capfd.readouterr().err == "no such library"
+
+
 class Clock:
     def __init__(self):
         self.now = 0.0
@@ -379,9 +421,9 @@ def watch(progress, result, clock, seconds=0.5):
     progress.begin(len(result.trials) + 4, 4, list(result.losses), 8)
     for trial in result.trials:
         clock.now += seconds
-        progress.epoch(8, trial.number)
         shown.trials.append(trial)
         progress.trial(trial, shown)
+        progress.epoch(min(8, len(result.trials) - len(shown.trials)), trial.number)
     return shown
 
 
@@ -425,7 +467,7 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
     display.end(shown)
     display.close()
     text = console.file.getvalue()
-    for part in ("16/16 trials", "2.0 trials/s", "8 running, epoch 11", "Warning: [odd] thing", report.counts(result)):
+    for part in ("16/16 trials", "2.0 trials/s", "0 running, epoch 11", "Warning: [odd] thing", report.counts(result)):
         assert part in text
     for row in result.leaderboard():
         assert row.label in text

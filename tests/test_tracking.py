@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import mlflow
 import pytest
@@ -379,6 +378,13 @@ def test_a_dead_server_costs_one_warning_and_no_time(scheme):
     assert tracker.where()["run_id"] is None
 
 
+def test_a_dead_server_does_not_lose_the_former_run(uri):
+    tracker = Tracker(f"http://127.0.0.1:{closed_port()}", "x")
+    tracker.start(sample.study(1), "former")
+    tracker.flush()
+    assert tracker.where()["run_id"] == "former"
+
+
 def test_a_mute_server_costs_one_warning(mute, monkeypatch):
     monkeypatch.setattr(store, "PATIENCE", 0.3)
     said = []
@@ -442,34 +448,6 @@ def test_a_deleted_experiment_is_explained(uri, experiment):
     said = []
     Tracker(uri, experiment, warn=said.append).sync(sample.study(1))
     assert f"mlflow experiments restore --experiment-id {number}" in said[0]
-
-
-# ------------------------------------------------------------------------- what search calls
-
-
-def section(uri, **changes):
-    return SimpleNamespace(**{"uri": uri, "experiment": "seam", "enabled": True, **changes})
-
-
-def test_start_takes_the_former_run_up_even_if_its_id_was_lost(uri, tmp_path):
-    result = sample.study(4, folder=str(tmp_path))
-    first = tracking.start(section(uri), dataclasses.replace(result, trials=result.trials[:2]), fail)
-    where = first.where()
-    first.flush()
-    second = tracking.start(section(uri), result, fail)
-    second.finish(result)
-    assert second.where() == where
-    assert children(uri, second)[2] == 4
-    assert tracking.sync(section(uri), result, fail) == where
-
-
-def test_a_study_without_tracking_writes_nothing(tmp_path):
-    result = sample.study(2, folder=str(tmp_path))
-    off = tracking.start(section("http://127.0.0.1:1", enabled=False), result, fail)
-    run = [off.trial(result.trials[0]), off.flush(), off.finish(result), off.seconds]
-    assert run == [None, None, None, 0.0]
-    assert off.where() == {"uri": None, "experiment": None, "run_id": None}
-    assert not list(tmp_path.iterdir())
 
 
 # ------------------------------------------------------------------------------ which store

@@ -37,8 +37,8 @@ class Tracker:
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
     found again even when its run id was lost. `warn` is told, from the thread, why tracking was
     given up; everything after that is dropped, and `sync` brings it up later. With `required`,
-    `start`, `flush` and `finish` raise `LossregError` instead. Nothing waits for more than
-    `patience` seconds without progress.
+    `start` and `finish` raise `LossregError` instead. Nothing waits for more than `patience`
+    seconds without progress.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Tracker:
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         self._result = replace(result, trials=list(result.trials))
+        self.run_id = run_id or ""
         self._jobs.put(lambda writer: self._open(writer, run_id or ""))
         for trial in result.trials:
             self._jobs.put(lambda writer, trial=trial: writer.write(trial, result.metric))  # type: ignore[misc]
@@ -74,6 +75,7 @@ class Tracker:
         self._thread.start()
         if self._required:
             self._wait(self._opened)
+            self._insist()
 
     def trial(self, trial: TrialRecord) -> None:
         """Queue the child run of an ended trial; returns at once."""
@@ -108,6 +110,7 @@ class Tracker:
         self._jobs.put(lambda writer: done.set())
         self._wait(done)
         self._jobs.put(None)
+        self._insist()
 
     def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
         """Write whatever of `result` is missing in MLflow, complete what is half-written; the new `tracking`."""
@@ -119,6 +122,8 @@ class Tracker:
         while not event.wait(0.2) and not self.error:
             if time.monotonic() - self._progress > self._patience:
                 self._give_up(f"nothing written for {self._patience:.0f} s")
+
+    def _insist(self) -> None:
         if self._required and self.error:
             raise LossregError(f"tracking failed: {self.error}")
 
