@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lossreg.study import StudySpec
 
 # TensorFlow reads it when it is imported
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 WIDTH_OF_A_PIPE = 140
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
@@ -284,19 +284,23 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     """Write a study into MLflow, and note in its storage where that is."""
-    from lossreg import search, tracking
+    from lossreg import search, terminal, tracking
     from lossreg.store import ATTRIBUTE, Store
 
+    said: list[str] = []
     result, store = search.results(spec), Store(spec.folder, spec.name)
     model = Path(result.folder, "best.keras")
     with store.lock():
         kept = store.read()
         about = kept.user_attrs[ATTRIBUTE]
         uri = tracking.check(spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or _kept_uri(result))
-        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=_warn, required=True)
+        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
         wanted = model if spec.tracking.model and model.exists() else None
-        where = tracker.sync(result, result.tracking.get("run_id"), wanted)
+        with terminal.hushed():
+            where = tracker.sync(result, result.tracking.get("run_id"), wanted)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
+    for text in said:
+        _warn(text)
     return result, where
 
 

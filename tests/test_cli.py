@@ -404,7 +404,8 @@ def test_what_is_hushed_is_heard_after_all_when_it_fails(capfd):
             os.write(2, b"no such library")
             raise ImportError
 
-    pytest.raises(ImportError, fails)
+    with pytest.raises(ImportError):
+        fails()
     assert capfd.readouterr().err == "no such library"
 
 
