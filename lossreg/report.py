@@ -45,11 +45,8 @@ def _quoted(text: str) -> str:
 
 
 def setting(trial: TrialRecord) -> str:
-    """`gamma=2.1, learning_rate=0.003`: what distinguishes a trial, for a table cell."""
-    values = {name: value for name, value in trial.settings.items() if value is not None}
-    return ", ".join(
-        f"{name}={_short(value)}" for name, value in {**values, "learning_rate": trial.learning_rate}.items()
-    )
+    """`gamma=2.1, alpha=0.25`: the parameters of a trial's loss, for a table cell."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in trial.settings.items() if value is not None)
 
 
 def _short(value: Any) -> str:
@@ -75,10 +72,14 @@ def counts(result: StudyResult) -> str:
 
 
 def took(result: StudyResult) -> str:
-    """`12.5 s: training 8.0, search 1.5, tracking 0.5`."""
-    parts = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items() if name != "total")
-    total = result.seconds.get("total")
-    return f"{total:.1f} s{f': {parts}' if parts else ''}" if total is not None else parts
+    """`12.5 s (training 8.0, search 1.5, tracking 0.5 meanwhile)`."""
+    parts = [
+        f"{name} {result.seconds[name]:.1f}{' meanwhile' * (name == 'tracking')}"
+        for name in ("training", "search", "tracking")
+        if name in result.seconds
+    ]
+    said = f" ({', '.join(parts)})" if parts else ""
+    return f"{result.seconds['total']:.1f} s{said}" if "total" in result.seconds else "no time"
 
 
 def arrow(direction: str) -> str:
@@ -167,7 +168,7 @@ def _facts(result: StudyResult) -> str:
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
         "Classes": _listed(data.get("classes")),
         "Digest": str(data.get("digest", "")),
-        "Seconds": took(result),
+        "Time": took(result) if result.seconds else "",
         "Trainer": _trainer(result),
     }
     return "\n".join(["## Facts", "", *(f"- {name}: {value}" for name, value in pairs.items() if value)])

@@ -19,7 +19,7 @@ from lossreg.targets import TARGETS
 
 if TYPE_CHECKING:
     from lossreg.metrics import Metric
-    from lossreg.records import StudyResult
+    from lossreg.records import Standing, StudyResult
     from lossreg.registry import Entry, PluginReport
     from lossreg.search import Outline
     from lossreg.spec import LossSpec
@@ -28,11 +28,18 @@ BEST = "bold green"
 DIM = "dim"
 
 
-def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table; `columns` maps each heading to `left` or `right`, cells are not markup."""
-    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
+    """A plain table; cells are not markup.
+
+    `columns` maps each heading to `left` or `right`; those in `whole` are never broken.
+    """
+    made = Table(
+        title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
     for heading, side in columns.items():
-        made.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+        right, unbroken = side == "right", heading in whole
+        made.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
     for row in rows:
         made.add_row(*map(escape, row))
     return made
@@ -40,25 +47,29 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]])
 
 def leaderboard(result: StudyResult) -> Table:
     """The labels of a study, best first, with the setting of the best trial of each."""
-    made = table(
-        f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}",
-        {"": "right", "loss": "left", result.metric: "right", "gain": "right", "trial": "right", "of": "right",
-         "best setting": "left"},
-        (),
-    )  # fmt: skip
+    columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
+               "rate": "right", "best setting": "left"}  # fmt: skip
+    title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
+    made = table(title, columns, (), whole=("loss",))
     for place, row in enumerate(result.leaderboard(), start=1):
-        best = row.best
-        cells = [str(place), row.label, report.number(best.score if best else None), report.gain(result, row),
-                 str(best.number) if best else "-", str(row.trials),
-                 report.setting(best) if best else "no trial completed"]  # fmt: skip
-        made.add_row(*map(escape, cells), style=BEST if place == 1 and best else None)
+        made.add_row(*map(escape, _cells(result, place, row)), style=BEST if place == 1 and row.best else None)
     return made
+
+
+def _cells(result: StudyResult, place: int, row: Standing) -> list[str]:
+    if row.best is None:
+        return [str(place), row.label, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
+    best = row.best
+    return [
+        str(place), row.label, report.number(best.score), report.gain(result, row), str(best.number), str(row.trials),
+        f"{best.learning_rate:.3g}", report.setting(best) or "-",
+    ]  # fmt: skip
 
 
 def losses(entries: Sequence[Entry]) -> Table:
     """The registered losses."""
     rows = [(e.spec.name, ", ".join(e.spec.tasks), _params(e.spec), _origin(e.plugin, e.version)) for e in entries]
-    return table("", {"loss": "left", "tasks": "left", "parameters": "left", "plugin": "left"}, rows)
+    return table("", {"loss": "left", "tasks": "left", "parameters": "left", "plugin": "left"}, rows, whole=("loss",))
 
 
 def _params(spec: LossSpec) -> str:
@@ -80,9 +91,9 @@ def plugins(reports: Sequence[PluginReport]) -> Table:
 
 def metrics(found: Sequence[Metric]) -> Table:
     """The metrics that a study can optimise."""
-    rows = [(m.name, m.direction, ", ".join(m.tasks), m.response, m.summary) for m in found]
-    columns = {"metric": "left", "direction": "left", "tasks": "left", "needs": "left", "": "left"}
-    return table("", columns, rows)
+    rows = [(m.name, m.direction, ", ".join(m.tasks), m.summary) for m in found]
+    columns = {"metric": "left", "direction": "left", "tasks": "left", "": "left"}
+    return table("", columns, rows, whole=("metric", "direction"))
 
 
 def page(entry: Entry) -> Group:
