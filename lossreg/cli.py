@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 import typer
 
 from lossreg import __version__
-from lossreg.errors import LossregError
+from lossreg.errors import InputError, LossregError
 from lossreg.records import finite
 
 if TYPE_CHECKING:
@@ -287,6 +287,8 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     from lossreg import search, terminal, tracking
     from lossreg.store import ATTRIBUTE, Store
 
+    if not spec.tracking.enabled:
+        raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     said: list[str] = []
     result, store = search.results(spec), Store(spec.folder, spec.name)
     model = Path(result.folder, "best.keras")

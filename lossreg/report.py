@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from lossreg import registry
+from lossreg.errors import UnknownError
 from lossreg.records import Standing, StudyResult, TrialRecord, finite
 
 OPTIMISM = (
@@ -32,12 +34,22 @@ def literal(value: Any) -> str:
 def recipe(trial: TrialRecord) -> str:
     """`lossreg.get("focal", gamma=2.0)`: the loss of a trial, ready to paste.
 
-    A function of the user's own, which the registry does not know, is called by its name.
+    Constants of the training rows that the loss needs stand as `class_counts=class_counts`. A
+    function of the user's own, which the registry does not know, is called by its name.
     """
     settings = [f"{name}={literal(value)}" for name, value in trial.settings.items() if value is not None]
     if not trial.distribution:
         return f"{trial.loss}({', '.join(['y_true', 'y_pred', *settings])})"
-    return f"lossreg.get({', '.join([_quoted(trial.loss), *settings])})"
+    needs = [f"{need}={need}" for need in needed(trial) if need not in trial.settings]
+    return f"lossreg.get({', '.join([_quoted(trial.loss), *settings, *needs])})"
+
+
+def needed(trial: TrialRecord) -> tuple[str, ...]:
+    """The constants that the loss asks for; none when its plugin is gone."""
+    try:
+        return registry.default().get(trial.loss).constants
+    except UnknownError:
+        return ()
 
 
 def _quoted(text: str) -> str:
@@ -156,7 +168,9 @@ def _cell(text: str) -> str:
 def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
     lines = [f"{recipe(trial)}  # {trial.label}, learning rate {number(trial.learning_rate)}" for trial in rows]
-    return "\n".join(["## Best setting of each loss", "", "```python", *lines, "```"]) if rows else ""
+    needs = sorted({f"`{need}`" for trial in rows if trial.distribution for need in needed(trial)})
+    given = ["", f"To be given from the training rows: {', '.join(needs)}."] if needs else []
+    return "\n".join(["## Best setting of each loss", "", "```python", *lines, "```", *given]) if rows else ""
 
 
 def _facts(result: StudyResult) -> str:

@@ -335,6 +335,13 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
     assert Store(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE] == {**kept, "tracking": where}
 
 
+def test_sync_of_an_untracked_study_is_a_mistake(lossreg, study, finished):
+    study.write_text(f"{STUDY}\n[tracking]\nenabled = false\n")
+    code, out, err = lossreg("sync", study)
+    assert (code, out) == (2, "")
+    assert "tracking.enabled" in err
+
+
 def never_run(store):
     """An Optuna journal with the attributes of a study and no trial."""
     kept = {"id": "the-key", "metric": "accuracy", "tracking": {}}

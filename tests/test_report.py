@@ -99,6 +99,17 @@ def test_a_recipe_is_python_ready_to_paste(settings, expected):
     assert kept.keys() == {name for name, value in settings.items() if value is not None}
 
 
+def test_constants_that_a_loss_needs_are_named():
+    trial = sample.trial(0, "class_balanced_ce", settings={"one_minus_beta": 0.01})
+    needs = registry.default().get("class_balanced_ce").constants
+    assert "class_counts" in needs
+    assert all(f"{need}={need}" in report.recipe(trial) for need in needs)
+    page = report.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
+    assert "To be given from the training rows: `class_counts`" in page
+    gone = sample.trial(0, loss="of_a_plugin_that_is_gone", settings={"a": 1})
+    assert report.recipe(gone) == 'lossreg.get("of_a_plugin_that_is_gone", a=1)'
+
+
 def test_a_function_of_the_users_own_is_called_by_its_name():
     own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
     assert report.recipe(own) == "my_loss(y_true, y_pred, scale=2.0)"
