@@ -38,11 +38,11 @@ def figures(result: StudyResult) -> dict[str, Figure]:
     return {name: draw(result) for name, draw in drawers.items() if name != "slices" or searched(result)}
 
 
-def curves(result: StudyResult, columns: int = 4) -> Figure:
+def curves(result: StudyResult, most: int = 4) -> Figure:
     """Loss (above) and metric (below) by epoch, train and validation, of each label's best trial."""
     best = [row.best for row in result.leaderboard() if row.best]
-    bands = [best[start : start + columns] for start in range(0, len(best), columns)] or [[]]
-    width = min(columns, len(best)) or 1
+    width = _columns(len(best), most)
+    bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
     figure = _figure(3.1 * width + 1.2, 4.6 * len(bands) + 0.7)
     axes = _grid(figure, 2 * len(bands), width)
     for band, trials in enumerate(bands):
@@ -111,10 +111,10 @@ def by_loss(result: StudyResult) -> Figure:
     return figure
 
 
-def slices(result: StudyResult, columns: int = 4) -> Figure:
+def slices(result: StudyResult, most: int = 4) -> Figure:
     """Score against each searched parameter, coloured by loss; the best trial of each is ringed."""
     names = searched(result)[:MOST_SLICES]
-    width = min(columns, len(names)) or 1
+    width = _columns(len(names), most)
     rows = max(1, math.ceil(len(names) / width))
     figure = _figure(2.9 * width + 1.6, 2.7 * rows + 0.8)
     grid = [axes for line in _grid(figure, rows, width) for axes in line]
@@ -208,8 +208,17 @@ def _dot(values: Sequence[float]) -> str:
 
 
 def _spans_decades(values: Iterable[Any]) -> bool:
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= 20
+    """Whether positive numbers crowd at their low end, as those drawn on a log scale do."""
+    numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
+    if not numbers or numbers[0] <= 0 or numbers[-1] / numbers[0] < 20:
+        return False
+    middle = numbers[len(numbers) // 2]
+    return bool(middle - numbers[0] < 0.25 * (numbers[-1] - numbers[0]))
+
+
+def _columns(count: int, most: int) -> int:
+    """So many columns, at most `most`, that the rows come out evenly filled."""
+    return math.ceil(count / math.ceil(count / most)) if count else 1
 
 
 def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True) -> None:

@@ -67,6 +67,19 @@ def test_slices_have_one_picture_a_searched_parameter(result):
     assert figure.axes[0].get_xscale() == "log"
 
 
+@pytest.mark.parametrize(("log", "scale"), [(True, "log"), (False, "linear")])
+def test_the_scale_is_the_one_that_was_searched(log, scale):
+    shares = [(n + 0.5) / 30 for n in range(30)]
+    values = [10 ** (-4 + 3 * share) if log else 5 * share for share in shares]
+    trials = [sample.trial(n, params={"q": value}) for n, value in enumerate(values)]
+    assert plots.slices(sample.study(0, trials=trials)).axes[0].get_xscale() == scale
+
+
+@pytest.mark.parametrize(("count", "columns"), [(0, 1), (1, 1), (3, 3), (4, 4), (5, 3), (8, 4), (9, 3), (10, 4)])
+def test_rows_of_pictures_are_evenly_filled(count, columns):
+    assert plots._columns(count, 4) == columns
+
+
 def test_scores_that_are_far_worse_do_not_flatten_the_rest():
     bad = sample.trial(30, score=-1e6)
     result = sample.study(24)
