@@ -1,11 +1,11 @@
 """What can go wrong, as one small tree.
 
-    LossregError            the work failed                        exit code 1
-    ├── InputError          the user's input is wrong              exit code 2
-    │   ├── ParameterError  a parameter value outside its domain
-    │   ├── UnknownError    a name that nothing answers to
-    │   └── DataError       the data cannot be used as asked
-    └── RefusedError        a trainer cannot carry this plan out
+LossregError            the work failed                        exit code 1
+├── InputError          the user's input is wrong              exit code 2
+│   ├── ParameterError  a parameter value outside its domain
+│   ├── UnknownError    a name that nothing answers to
+│   └── DataError       the data cannot be used as asked
+└── RefusedError        a trainer cannot carry this plan out
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ class Loop:
         self.seconds = {"training": 0.0, "search": 0.0}
         trials = study.get_trials(deepcopy=False)
         self.started = sum(counts_as_trial(trial) for trial in trials)
-        self.best = max((self.sign * t.value for t in trials if _is_scored(t) and t.value is not None), default=-math.inf)
+        self.best = max(
+            (self.sign * t.value for t in trials if _is_scored(t) and t.value is not None), default=-math.inf
+        )
 
     def run(self) -> None:
         """Ask, train and tell until the budget is spent and every slot is empty."""
@@ -91,12 +93,12 @@ class Loop:
             if not self.active:
                 return
             reports = self._timed("training", self._advance)
-            self._timed("search", lambda: self._take(reports))
+            self._timed("search", self._take, reports)
             self.listener.epoch(len(self.active))
 
-    def _timed(self, what: str, work: Callable[[], Any]) -> Any:
+    def _timed(self, what: str, work: Callable[..., Any], *args: Any) -> Any:
         begin = time.perf_counter()
-        result = work()
+        result = work(*args)
         self.seconds[what] += time.perf_counter() - begin
         return result
 
@@ -225,4 +227,4 @@ class Loop:
 
 
 def _is_scored(trial: Any) -> bool:
-    return trial.state == TrialState.COMPLETE and trial.user_attrs.get(ATTRIBUTE, {}).get("state") == "complete"
+    return bool(trial.state == TrialState.COMPLETE and trial.user_attrs.get(ATTRIBUTE, {}).get("state") == "complete")

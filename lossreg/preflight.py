@@ -62,7 +62,9 @@ def prepare(spec: StudySpec, frozen: Iterable[str] = ()) -> Prepared:
     """
     reg = registry.default(tuple(spec.plugins.block))
     dataset = _load_data(spec)
-    metric = _located(spec, "search.metric", metrics.resolve, spec.search.metric or metrics.default(dataset.task), dataset.task)
+    metric = _located(
+        spec, "search.metric", metrics.resolve, spec.search.metric or metrics.default(dataset.task), dataset.task
+    )
     _located(spec, "search.metric", metric.check, dataset.validation.y, dataset.n_classes)
     candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes)
     frozen = list(frozen)
@@ -70,7 +72,9 @@ def prepare(spec: StudySpec, frozen: Iterable[str] = ()) -> Prepared:
         candidates = [candidate for candidate in candidates if candidate.label in frozen]
     fit, notes = _suitable(spec, candidates, metric, dataset)
     problem = _problem(spec, dataset, metric, fit)
-    proposer = Proposer(fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed)
+    proposer = Proposer(
+        fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed
+    )
     prepared = Prepared(spec, problem, fit, proposer, [*dataset.notes, *problem.builder.notes, *notes])
     _try_losses(prepared)
     return prepared
@@ -120,7 +124,9 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
 
 
 def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates: dict[str, Candidate]) -> Problem:
-    from lossreg.trainers import optimizers
+    from lossreg.trainers import backend, optimizers
+
+    backend.start()
 
     section, train = spec.model, spec.train
     options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
@@ -157,13 +163,14 @@ def _try_loss(problem: Problem, plan: Plan) -> None:
 
     spec, dataset = problem.losses[plan.label], problem.dataset
     y = spec.encode(dataset.train.y[:32], dataset.constants)
-    scores = np.random.default_rng(0).normal(size=(len(y), spec.width(dataset.n_classes))).astype(np.float32)
-    arguments = {name: ops.convert_to_tensor(v) for name, v in loss_arguments(spec, plan.params, dataset.constants).items()}
-    late = {"progress": ops.convert_to_tensor(np.float32(0.5))} if "progress" in spec.needs else {}
-    static = static_arguments(spec, plan.params, dataset.n_classes)
-    values = ops.convert_to_numpy(
-        spec.values(ops.convert_to_tensor(y), ops.convert_to_tensor(scores), dataset.n_classes, {**static, **arguments, **late})
-    )
+    width = spec.width(dataset.n_classes)
+    scores = np.random.default_rng(0).normal(size=(len(y), width)).astype(np.float32)
+    traced = loss_arguments(spec, plan.params, dataset.constants)
+    traced |= {"progress": np.array(0.5, np.float32)} if "progress" in spec.needs else {}
+    arguments = {name: ops.convert_to_tensor(value) for name, value in traced.items()}
+    arguments |= static_arguments(spec, plan.params, dataset.n_classes)
+    values = spec.values(ops.convert_to_tensor(y), ops.convert_to_tensor(scores), dataset.n_classes, arguments)
+    values = ops.convert_to_numpy(values)
     if values.shape != (len(y),):
         raise InputError(f"returns shape {values.shape} for {len(y)} samples", hint="One value a sample is needed.")
     if not np.isfinite(values).all():

@@ -59,7 +59,9 @@ class Proposer:
             default, clipped = _clip(candidate.spec.param(name), space)
             values |= {f"{label}.{name}{suffix}": value for suffix, value in self._spread(space, default)}
             if clipped:
-                notes.append(f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first")
+                notes.append(
+                    f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
+                )
         return values, notes
 
     def variants(self) -> Iterator[Plan]:
@@ -129,14 +131,14 @@ def middle(space: Space) -> Any:
 
 def _clip(param: Param, space: Space) -> tuple[Any, tuple[float, ...]]:
     """The default of a parameter inside the space, and, where it was moved, what was published."""
-    default = param.default
+    default: Any = param.default
     if isinstance(space, Options):
         return (default if default in space.choices else middle(space)), ()
     if isinstance(param, PerClass):
         default = param.default_tau if isinstance(space, ByCount) else 1.0
     if isinstance(space, Fixed) or default is None:
         return (middle(space) if default is None else default), ()
-    assert not isinstance(default, tuple)
+    assert isinstance(space, (Range, PerClassRange, ByCount))
     inside = min(max(default, space.low), space.high)
     return inside, (() if inside == default else (float(default),))
 
@@ -147,7 +149,8 @@ def _static_options(param: Param, space: Space, n_classes: int | None) -> list[A
         return [space.value if isinstance(space, Fixed) else None]
     if isinstance(space, Options) and any(is_static(param, choice) for choice in space.choices):
         return list(space.choices)
-    if isinstance(param, Int):
-        whole = isinstance(space, Range) and param.static
-        return list(range(int(space.low), int(space.high) + 1)) if whole else [round(middle(space))]
-    return [middle(space)]
+    if not isinstance(param, Int):
+        return [middle(space)]
+    if isinstance(space, Range) and param.static:
+        return list(range(int(space.low), int(space.high) + 1))
+    return [round(middle(space))]

@@ -115,37 +115,39 @@ class StudyResult:
     def leaderboard(self) -> list[Standing]:
         """One row a label, best first; labels without a completed trial last."""
         rows = [self._standing(label, loss) for label, loss in self.losses.items()]
-        sign = -1 if self.direction == "maximize" else 1
-        return sorted(rows, key=lambda row: sign * row.best.score if row.best and row.best.score is not None else math.inf)
+        return sorted(rows, key=lambda row: -self._worth(row.best))
 
     def to_json(self) -> dict[str, Any]:
         """The document that `tune --json` and `results --json` print."""
         board = self.leaderboard()
         baseline = next((row.best for row in board if row.is_baseline), None)
-        return finite({
-            "study": self.study,
-            "metric": self.metric,
-            "direction": self.direction,
-            "task": self.task,
-            "trials": self.counts,
-            "best": self.best.summary() if self.best else None,
-            "baseline": baseline.summary() if baseline else None,
-            "losses": [
-                {
-                    "name": row.label,
-                    "loss": row.loss,
-                    "best_score": row.best.score if row.best else None,
-                    "trials": row.trials,
-                    "params": dict(row.best.params) if row.best else {},
-                    "settings": dict(row.best.settings) if row.best else {},
-                }
-                for row in board
-            ],
-            "seconds": self.seconds,
-            "tracking": self.tracking,
-            "trainer": self.trainer,
-            "notes": self.notes,
-        })
+        document: dict[str, Any] = finite(
+            {
+                "study": self.study,
+                "metric": self.metric,
+                "direction": self.direction,
+                "task": self.task,
+                "trials": self.counts,
+                "best": self.best.summary() if self.best else None,
+                "baseline": baseline.summary() if baseline else None,
+                "losses": [
+                    {
+                        "name": row.label,
+                        "loss": row.loss,
+                        "best_score": row.best.score if row.best else None,
+                        "trials": row.trials,
+                        "params": dict(row.best.params) if row.best else {},
+                        "settings": dict(row.best.settings) if row.best else {},
+                    }
+                    for row in board
+                ],
+                "seconds": self.seconds,
+                "tracking": self.tracking,
+                "trainer": self.trainer,
+                "notes": self.notes,
+            }
+        )
+        return document
 
     def _standing(self, label: str, loss: str) -> Standing:
         own = [trial for trial in self.trials if trial.label == label]
@@ -153,5 +155,10 @@ class StudyResult:
 
     def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
         done = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
-        pick = max if self.direction == "maximize" else min
-        return pick(done, key=lambda trial: trial.score, default=None)
+        return max(sorted(done, key=lambda trial: trial.number), key=self._worth, default=None)
+
+    def _worth(self, trial: TrialRecord | None) -> float:
+        """The score, larger is better; minus infinity where there is none."""
+        if trial is None or trial.score is None:
+            return -math.inf
+        return trial.score if self.direction == "maximize" else -trial.score

@@ -172,7 +172,9 @@ class Run:
         kept = self._kept(fresh)
         self.progress.message(f"study {self.spec.name}: loading data and losses")
         self.prepared = preflight.prepare(self.spec, kept.get("losses", ()))
-        pool = Pool(trainers) if trainers else _pool(self.prepared, kept.get("lanes") or _lanes(self.spec, self.prepared))
+        pool = (
+            Pool(trainers) if trainers else _pool(self.prepared, kept.get("lanes") or _lanes(self.spec, self.prepared))
+        )
         if fresh and (aside := self.store.archive()):
             self.progress.message(f"the former run was moved to {aside}")
         with self.store.lock():
@@ -225,9 +227,13 @@ class Run:
         self._check_provenance()
         if again := requeue_interrupted(self.study):
             self.progress.message(f"{again} interrupted trial{'s' * (again > 1)} will run again")
-        enqueue_start(self.study, {label: prepared.proposer.published(label)[0] for label in prepared.candidates}, prepared.trials)
+        enqueue_start(
+            self.study, {label: prepared.proposer.published(label)[0] for label in prepared.candidates}, prepared.trials
+        )
         self.result = history.result(self.study, self.store.folder)
-        for note in _notes(prepared) + [f"{label} goes to model.fit: {why}" for label, why in _refused(prepared, pool).items()]:
+        for note in _notes(prepared) + [
+            f"{label} goes to model.fit: {why}" for label, why in _refused(prepared, pool).items()
+        ]:
             if note not in self.result.notes:
                 self.result.notes.append(note)
                 self.progress.message(note)

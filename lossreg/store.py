@@ -53,7 +53,9 @@ class Store:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise InputError(f"study {self.name!r} is being run by another process", where=str(self.folder)) from None
+                raise InputError(
+                    f"study {self.name!r} is being run by another process", where=str(self.folder)
+                ) from None
             yield
 
     def archive(self) -> Path | None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread_an_operation():
+def _tensorflow_as_in_studies():
     if "tensorflow" in sys.modules:
-        from lossreg.trainers.lanes import one_thread_an_operation
+        from lossreg.trainers import backend
 
-        one_thread_an_operation()
+        backend.start()

@@ -83,7 +83,9 @@ def alone(own, each):
     kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
             "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
-    model.compile(kind(each.learning_rate, **own.settings), lossreg.get(spec, from_logits=True, **each.params, **constants))
+    model.compile(
+        kind(each.learning_rate, **own.settings), lossreg.get(spec, from_logits=True, **each.params, **constants)
+    )
     y, y_val = data.train.y, data.validation.y
     if not data.n_classes and spec.target == "real":
         center, scale = np.median(y), 1.4826 * np.median(np.abs(y - np.median(y)))

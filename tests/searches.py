@@ -87,7 +87,11 @@ def loop(study, trials=24, trainer=None, metric=ACCURACY, own=None, **rules):
     own = own or proposer()
     heard = Heard()
     made = Loop(
-        begun(study, own, trials), own, Pool([trainer or Fake(curve)]), Rules(trials, metric, "cross_entropy", **rules), heard
+        begun(study, own, trials),
+        own,
+        Pool([trainer or Fake(curve)]),
+        Rules(trials, metric, "cross_entropy", **rules),
+        heard,
     )
     made.heard = heard
     return made

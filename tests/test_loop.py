@@ -116,9 +116,9 @@ def test_only_the_chosen_loss_s_parameters_are_suggested():
 def test_suggested_class_weights_have_mean_one_over_the_training_rows():
     focal = [record for record in run(15).heard.records if record.label == "focal"]
     for record in focal:
-        assert 0.6 * record.settings["alpha"][0] + 0.3 * record.settings["alpha"][1] + 0.1 * record.settings[
-            "alpha"
-        ][2] == pytest.approx(1.0)
+        assert 0.6 * record.settings["alpha"][0] + 0.3 * record.settings["alpha"][1] + 0.1 * record.settings["alpha"][
+            2
+        ] == pytest.approx(1.0)
         ratio = record.settings["alpha"][2] / record.settings["alpha"][0]
         assert ratio == pytest.approx(record.params["focal.alpha.c"])
         assert "focal.alpha.a" not in record.params
@@ -233,4 +233,6 @@ def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
     made.run()
     assert len(heard.records) == 24
     for record in heard.records:
-        assert (record.trainer, record.reason) == (("fit", "focal is refused") if record.label == "focal" else ("fake", ""))
+        assert (record.trainer, record.reason) == (
+            ("fit", "focal is refused") if record.label == "focal" else ("fake", "")
+        )

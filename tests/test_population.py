@@ -171,7 +171,11 @@ def test_another_loss_changes_no_other_lane_by_more_than_rounding(six_lanes):
 
 
 def test_equal_losses_under_three_labels_are_equal_to_the_last_bit_one_lane_at_a_time():
-    names = {"categorical": "categorical_crossentropy", "sparse": "sparse_categorical_crossentropy", "kl": "kl_divergence"}
+    names = {
+        "categorical": "categorical_crossentropy",
+        "sparse": "sparse_categorical_crossentropy",
+        "kl": "kl_divergence",
+    }
     own = problem("multiclass", names, optimizer="sgd", settings={"momentum": 0.9})
     plans = [plan(own, label, 0.01) for label in names]
     population = Population(own, 1, variants=plans)
@@ -198,7 +202,7 @@ def test_regularisers_and_normalisation_are_trained_as_model_fit_does():
     builder = Mlp(
         lambda: keras.layers.Dense(10, "gelu", kernel_regularizer=keras.regularizers.L2(0.01)),
         lambda: keras.layers.BatchNormalization(momentum=0.8),
-        lambda: keras.layers.LayerNormalization(),
+        keras.layers.LayerNormalization,
     )
     own = problem("multiclass", {"cross_entropy": "cross_entropy", "focal": "focal"}, optimizer="sgd", builder=builder)
     plans = [plan(own, "cross_entropy", 0.05), plan(own, "focal", 0.02, gamma=1.0)]
@@ -220,7 +224,7 @@ class Scaled(keras.layers.Layer):
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        (lambda: Scaled(), "Scaled"),
+        (Scaled, "Scaled"),
         (lambda: keras.layers.Dense(5, "silu"), "silu"),
         (lambda: keras.layers.Lambda(lambda x: x), "Lambda"),
     ],

@@ -94,14 +94,16 @@ def test_losses_of_a_task_and_an_unknown_task(small):
 
 def test_of_twins_one_is_recommended_and_that_is_the_original():
     one = ("regression",)
-    registered = Registry([
-        entry("twin", twin_of="orig", recommended=one),
-        entry("first", recommended=one),
-        entry("original", "orig", recommended=one),
-        entry("plain"),
-        entry("orphan", twin_of="plain", recommended=one),
-        entry("sibling", twin_of="plain", recommended=one),
-    ])
+    registered = Registry(
+        [
+            entry("twin", twin_of="orig", recommended=one),
+            entry("first", recommended=one),
+            entry("original", "orig", recommended=one),
+            entry("plain"),
+            entry("orphan", twin_of="plain", recommended=one),
+            entry("sibling", twin_of="plain", recommended=one),
+        ]
+    )
     assert [found.spec.name for found in registered.recommended("regression")] == ["original", "first", "orphan"]
 
 

@@ -89,7 +89,7 @@ def test_the_mlflow_store_has_a_parent_and_a_child_for_each_trial(finished):
     for record in result.trials:
         run = by_number[record.number]
         assert run.data.params["loss"] == record.label
-        assert {name for name in record.params} <= set(run.data.params)
+        assert set(record.params) <= set(run.data.params)
         assert run.data.metrics["score"] == pytest.approx(record.score)
         curve = client.get_metric_history(run.info.run_id, "val_loss")
         assert [(point.step, point.value) for point in curve] == [
@@ -220,7 +220,7 @@ def test_a_wild_learning_rate_is_a_result_not_an_exception():
     assert math.isfinite(result.best.score)
 
 
-OWN = '''
+OWN = """
 import keras
 from keras import ops
 
@@ -230,7 +230,7 @@ def scaled(y_true, y_pred, *, power=2.0):
 class Half(keras.losses.Loss):
     def call(self, y_true, y_pred):
         return 0.5 * ops.mean(ops.square(y_true - y_pred), axis=-1)
-'''
+"""
 
 
 def test_the_user_s_own_function_and_class_are_searched_like_any_loss():

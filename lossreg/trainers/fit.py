@@ -97,9 +97,9 @@ class Fit:
         """Train the open plan, if any, for one epoch."""
         if self._plan is None or self._solo is None:
             return {}
-        self._train(self._solo, self._plan)
+        train_loss = self._train(self._solo, self._plan)
         self._epoch += 1
-        return {0: self._report(self._solo, self._plan.label)}
+        return {0: self._report(self._solo, self._plan, train_loss)}
 
     def weights(self, slot: int) -> Weights:
         """The weights of the open plan, in the order of `model.weights`."""
@@ -121,28 +121,29 @@ class Fit:
             self._weights[key] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
         return self._weights[key]
 
-    def _train(self, solo: Solo, plan: Plan) -> None:
+    def _train(self, solo: Solo, plan: Plan) -> float:
+        """Train for one epoch; its mean loss."""
         data = self.problem.dataset.train
         order = batch_order(plan.seed, self._epoch, len(data.y))
         steps = -(-len(order) // self.problem.batch_size)
         tell = keras.callbacks.LambdaCallback(
             on_train_batch_begin=lambda batch, logs: solo.progress.assign((self._epoch + batch / steps) / plan.epochs)
         )
-        solo.history = solo.model.fit(
+        history = solo.model.fit(
             data.x[order], solo.labels["train"][order], batch_size=self.problem.batch_size, shuffle=False, verbose=0,
             callbacks=[tell] if "progress" in solo.spec.needs else [],
         )  # fmt: skip
+        return float(history.history["loss"][-1])
 
-    def _report(self, solo: Solo, label: str) -> EpochReport:
-        data, plan = self.problem.dataset, self._plan
-        assert plan
+    def _report(self, solo: Solo, plan: Plan, train_loss: float) -> EpochReport:
+        data, label = self.problem.dataset, plan.label
         order = batch_order(plan.seed, self._epoch - 1, len(data.train.y))
         seen = keras.ops.convert_to_numpy(solo.seen.scores)
         val_scores = np.asarray(solo.model.predict(data.validation.x, batch_size=1024, verbose=0))
         val_loss = float(np.mean(solo.loss(solo.labels["validation"], val_scores)))
         return EpochReport(
             self._epoch,
-            float(solo.history.history["loss"][-1]),
+            train_loss,
             val_loss + float(sum(solo.model.losses)),
             float(score_lanes(self.problem, [label], seen[None], data.train.y[order])[0]),
             float(score_lanes(self.problem, [label], val_scores[None], data.validation.y)[0]),

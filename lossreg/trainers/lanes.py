@@ -8,7 +8,6 @@ module that is TensorFlow's own.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,15 +19,6 @@ import tensorflow as tf
 from lossreg.spec import LossSpec
 
 Tensor = Any
-
-
-def one_thread_an_operation() -> None:
-    """Leave the cores to the blocks: small operations gain nothing from two threads each.
-
-    Without effect once TensorFlow has started to compute.
-    """
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 class State(NamedTuple):
@@ -73,7 +63,7 @@ class Rows(NamedTuple):
     labels: dict[str, Tensor]
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """Number of rows."""
         return int(self.x.shape[0])
 
@@ -93,7 +83,7 @@ class Lot(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`(lanes,)` mean training loss, `(lanes, rows, outputs)` training scores in batch order, and both for validation."""
+    """`(lanes,)` mean losses and `(lanes, rows, outputs)` scores, those of training in batch order."""
 
     train_loss: Tensor
     train_scores: Tensor
@@ -109,22 +99,24 @@ class LaneGraph:
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         groups: Sequence[Group],
+        *,
         train: Rows,
         validation: Rows,
         batch_size: int,
     ) -> None:
         self.model, self.optimizer, self.groups = model, optimizer, list(groups)
         self.train, self.validation = train, validation
-        self.batch = min(batch_size, train.count)
+        self.batch = min(batch_size, train.number)
         optimizer.build(model.trainable_variables)
+        # traced here, once: threads that call a tf.function for the first time would each trace it
         self.epoch: Callable[[State, Lot], tuple[State, Outcome]] = tf.function(
             self._epoch, input_signature=[self._state_signature(), self._lot_signature()], autograph=False
-        )
+        ).get_concrete_function()
 
     @property
     def steps(self) -> int:
         """Optimizer steps an epoch, the partial last batch included."""
-        return -(-self.train.count // self.batch)
+        return -(-self.train.number // self.batch)
 
     def initial(self, weights: Sequence[np.ndarray], learning_rates: Sequence[float]) -> State:
         """New lanes with these `model.weights`, one a learning rate, and fresh optimizer state."""
@@ -155,27 +147,29 @@ class LaneGraph:
             return [tf.TensorSpec([None, *v.shape], v.dtype) for v in variables]
 
         model = self.model
-        return State(*map(open_lanes, (model.trainable_variables, model.non_trainable_variables, self.optimizer.variables)))
+        return State(
+            *map(open_lanes, (model.trainable_variables, model.non_trainable_variables, self.optimizer.variables))
+        )
 
     def _lot_signature(self) -> Lot:
         return Lot(
-            tf.TensorSpec([None, self.train.count], tf.int32),
+            tf.TensorSpec([None, self.train.number], tf.int32),
             [tf.TensorSpec([None], tf.int32) for _ in self.groups],
             [{name: tf.TensorSpec([None, *s], tf.float32) for name, s in g.shapes.items()} for g in self.groups],
             tf.TensorSpec([None, 2], tf.float32),
         )
 
     def _epoch(self, state: State, lot: Lot) -> tuple[State, Outcome]:
-        full = self.train.count // self.batch
+        full = self.train.number // self.batch
         state, loss, scores = self._loop(state, lot, full)
-        if rest := self.train.count - full * self.batch:
+        if rest := self.train.number - full * self.batch:
             # model.fit has a partial last batch at its true size, so lanes must
             rows = lot.order[:, -rest:]
             state, last_loss, last_scores = self._step(state, lot, rows, tf.constant(full))
             loss, scores = loss + rest * last_loss, tf.concat([scores, last_scores], 1)
         val_scores, penalty = self._predict(state)
         val_loss = self._losses(lot, val_scores, self.validation, None, self._progress(lot, tf.constant(self.steps)))[0]
-        return state, Outcome(loss / self.train.count, scores, val_loss + penalty, val_scores)
+        return state, Outcome(loss / self.train.number, scores, val_loss + penalty, val_scores)
 
     def _loop(self, state: State, lot: Lot, steps: int) -> tuple[State, Tensor, Tensor]:
         """The full batches: new state, `(lanes,)` sum of sample losses, `(lanes, steps * b, outputs)` scores."""

@@ -49,5 +49,5 @@ def functional(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimi
     """
     kind = type(optimizer)
     base = next(c for c in kind.__mro__ if c.__name__ == "BaseOptimizer")
-    plain = type(f"Functional{kind.__name__}", (kind,), {name: getattr(base, name) for name in _BASE_METHODS})
+    plain: Any = type(f"Functional{kind.__name__}", (kind,), {name: getattr(base, name) for name in _BASE_METHODS})
     return plain.from_config(optimizer.get_config())

@@ -21,8 +21,11 @@ from lossreg.trainers.scoring import score_lanes
 
 # Layers whose lanes are proven equal to solo training (tests/test_population.py).
 LAYERS = frozenset(
-    ["InputLayer", "Dense", "Flatten", "Reshape", "Activation", "ReLU", "LeakyReLU", "Dropout", "BatchNormalization", "LayerNormalization", "Rescaling", "Add", "Concatenate"]
-)
+    (
+        "InputLayer", "Dense", "Flatten", "Reshape", "Activation", "ReLU", "LeakyReLU", "Dropout",
+        "BatchNormalization", "LayerNormalization", "Rescaling", "Add", "Concatenate",
+    )
+)  # fmt: skip
 # TensorFlow gives these a custom gradient, which a map under a tape gets wrong.
 ODD_ACTIVATIONS = frozenset(("silu", "swish", "hard_silu", "hard_swish"))
 LANES_PER_BLOCK = 16
@@ -106,9 +109,7 @@ class Population:
 
     name = "population"
 
-    def __init__(
-        self, problem: Problem, slots: int, *, blocks: int = 0, variants: Iterable[Plan] = ()
-    ) -> None:
+    def __init__(self, problem: Problem, slots: int, *, blocks: int = 0, variants: Iterable[Plan] = ()) -> None:
         self.problem, self.slots = problem, slots
         self.outputs = max(problem.outputs(label) for label in problem.losses)
         self.blocks = [Block() for _ in range(min(blocks or cores(), slots))]
@@ -153,7 +154,8 @@ class Population:
     def weights(self, slot: int) -> Weights:
         """The weights of an open slot, in the order of `model.weights`."""
         block = self._block(slot)
-        assert self._graph and block.state
+        assert self._graph
+        assert block.state
         return self._graph.weights(block.state, block.position(slot))
 
     def close(self, slot: int) -> None:
@@ -200,13 +202,14 @@ class Population:
         problem = self.problem
         optimizer = optimizers.functional(optimizers.build(problem.optimizer, 1e-3, problem.settings))
         return LaneGraph(
-            self._model, optimizer, list(self._groups.values()), device_rows(problem, "train"),
-            device_rows(problem, "validation"), problem.batch_size,
+            self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
+            validation=device_rows(problem, "validation"), batch_size=problem.batch_size,
         )  # fmt: skip
 
     def _advance(self, block: Block) -> dict[int, EpochReport]:
         graph = self._graph
-        assert graph and block.state
+        assert graph
+        assert block.state
         lot, order = self._lot(graph, block.lanes)
         block.state, outcome = graph.epoch(block.state, lot)
         reports = self._reports(block.lanes, order, outcome)
@@ -215,7 +218,7 @@ class Population:
         return reports
 
     def _lot(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[Lot, np.ndarray]:
-        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.train.count) for lane in lanes])
+        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.train.number) for lane in lanes])
         members = [[i for i, lane in enumerate(lanes) if lane.group == g] for g in range(len(graph.groups))]
         arguments = [
             {name: np.stack([lanes[i].arguments[name] for i in own]) if own else np.zeros((0, *shape), np.float32)

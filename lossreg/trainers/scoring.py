@@ -49,7 +49,7 @@ def _classes(spec: LossSpec, scores: np.ndarray, response: str, *, binary: bool)
 
 
 def score_lanes(problem: Problem, labels: Sequence[str], scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """`(lanes,)` metric of raw scores `(lanes, rows, outputs)` of the losses `labels`; NaN where they are not finite."""
+    """`(lanes,)` metric of raw scores `(lanes, rows, outputs)`, lane by lane of `labels`; NaN where not finite."""
     result = np.full(len(labels), np.nan)
     sound = np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))
     data, metric = problem.dataset, problem.metric

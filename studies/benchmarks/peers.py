@@ -94,7 +94,9 @@ def _optuna(trials, objective):
 
     backend = optuna.storages.journal.JournalFileBackend("journal.log")
     study = optuna.create_study(
-        storage=optuna.storages.JournalStorage(backend), direction="maximize", sampler=optuna.samplers.TPESampler(seed=SEED)
+        storage=optuna.storages.JournalStorage(backend),
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=SEED),
     )
     study.optimize(objective, n_trials=trials)
     return {"best": study.best_value}
@@ -133,8 +135,12 @@ def run_optuna_tuned(trials):
         history = fit(built, train, validation).history
         run = client.create_run(experiment).info.run_id
         now = int(time.time() * 1000)
-        points = [Metric(name, value, now, epoch) for name, curve in history.items() for epoch, value in enumerate(curve)]
-        client.log_batch(run, points, [Param(k, str(v)) for k, v in trial.params.items()], [RunTag("loss", trial.params["loss"])])
+        points = [
+            Metric(name, value, now, epoch) for name, curve in history.items() for epoch, value in enumerate(curve)
+        ]
+        client.log_batch(
+            run, points, [Param(k, str(v)) for k, v in trial.params.items()], [RunTag("loss", trial.params["loss"])]
+        )
         client.set_terminated(run)
         return history["val_accuracy"][-1]
 
@@ -157,7 +163,12 @@ def run_keras_tuner(trials):
         return compiled(name, gamma or 0.0, epsilon or 0.0, hp.Float("learning_rate", *RATE, sampling="log"))
 
     tuner = keras_tuner.BayesianOptimization(
-        build, keras_tuner.Objective("val_accuracy", "max"), max_trials=trials, seed=SEED, directory="kt", overwrite=True
+        build,
+        keras_tuner.Objective("val_accuracy", "max"),
+        max_trials=trials,
+        seed=SEED,
+        directory="kt",
+        overwrite=True,
     )
     y, y_val = np.eye(10, dtype="float32")[train.y], np.eye(10, dtype="float32")[validation.y]
     tuner.search(train.x, y, batch_size=BATCH, epochs=EPOCHS, validation_data=(validation.x, y_val), verbose=0)
@@ -175,7 +186,6 @@ WAYS = {
 def child(way, trials):
     """Import everything, then time the search alone; prints one JSON line."""
     import keras  # noqa: F401
-    import mlflow.keras
     import optuna
     import sklearn.model_selection  # noqa: F401
 
@@ -219,7 +229,10 @@ def main():
         for way in args.only:
             said = measured(way, args.trials if way == "lossreg" else args.peer_trials)
             costs[way].append(said["seconds"] / said["trials"])
-            print(f"{way}: {said['seconds'] / said['trials']:.3f} s a trial ({said['trials']} trials, {said})", file=sys.stderr)
+            print(
+                f"{way}: {said['seconds'] / said['trials']:.3f} s a trial ({said['trials']} trials, {said})",
+                file=sys.stderr,
+            )
     own = statistics.median(costs.get("lossreg") or [float("nan")])
     for way, each in costs.items():
         cost = statistics.median(each)

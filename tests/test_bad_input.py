@@ -1,0 +1,148 @@
+"""Bad input: exit code 2, one message that says where, what, and what would work, and nothing half-written."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from lossreg.cli import app
+
+GOOD = """
+name = "study"
+[data]
+source = "rows.csv"
+target = "y"
+[model]
+hidden = [4]
+[train]
+epochs = 1
+[search]
+trials = 2
+metric = "accuracy"
+[losses.cross_entropy]
+[losses.focal]
+gamma = { low = 0.0, high = 5.0 }
+alpha = "none"
+"""
+
+
+def rows(n=60, y=None):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"a": rng.normal(size=n), "b": rng.normal(size=n), "y": rng.integers(0, 2, n) if y is None else y}
+    )
+
+
+def builder(body):
+    return f"def build_model(hp):\n{textwrap.indent(textwrap.dedent(body).strip(), '    ')}\n"
+
+
+CASES = {
+    "unknown loss": (
+        "[losses.cross_entropy]", "[losses.fcoal]", ["losses.fcoal", "unknown loss", "Did you mean focal?"],
+    ),
+    "unknown parameter": ("gamma =", "gama =", ["losses.focal.gama", "unknown parameter", "Did you mean gamma?"]),
+    "range upside down": ("low = 0.0, high = 5.0", "low = 5.0, high = 0.5", ["losses.focal.gamma", "upside down"]),
+    "range outside the domain": ("low = 0.0", "low = -1.0", ["losses.focal.gamma", "domain"]),
+    "missing file": ('source = "rows.csv"', 'source = "row.csv"', ["data", "row.csv", "Did you mean rows.csv?"]),
+    "missing target column": ('target = "y"', 'target = "Y2"', ["Y2", "it has a, b, y"]),
+    "no target column": ('target = "y"', "", ["target"]),
+    "unknown metric": ('"accuracy"', '"acuracy"', ["search.metric", "acuracy", "Did you mean accuracy?"]),
+    "metric of the wrong task": ('"accuracy"', '"r2"', ["search.metric", "r2", "regression"]),
+    "a loss as metric": ('"accuracy"', '"val_loss"', ["search.metric", "val_loss"]),
+    "unknown section": ("[search]", "[serach]", ["serach", "Did you mean search?"]),
+    "wrong type": ("epochs = 1", 'epochs = "many"', ["train.epochs", "whole number"]),
+    "no epochs": ("epochs = 1", "epochs = 0", ["train.epochs"]),
+    "unknown optimizer": ("epochs = 1", 'epochs = 1\noptimizer = "adm"', ["train.optimizer", "Did you mean adam?"]),
+    "wrong optimizer setting": (
+        "epochs = 1", 'epochs = 1\noptimizer = { name = "adam", momentum = 0.9 }', ["train.optimizer", "momentum"],
+    ),
+    "a loss of the wrong task": ("[losses.cross_entropy]", "[losses.huber]", ["losses.huber", "regression"]),
+    "probabilities wanted of a hinge": (
+        '"accuracy"\n[losses.cross_entropy]', '"log_loss"\n[losses.hinge]', ["losses.hinge", "no probabilities"],
+    ),
+    "no TOML": ("[data]", "[data", ["line"]),
+    "a malformed tracking URI": (
+        "[losses.cross_entropy]", '[tracking]\nuri = "htp:/x"\n[losses.cross_entropy]', ["htp:/x"],
+    ),
+    "a class weight too many": ('alpha = "none"', "alpha = [1.0, 2.0, 3.0]", ["losses.focal.alpha", "3", "2 classes"]),
+    "a build function that raises": (
+        "hidden = [4]", 'build = "models.py:build_model"', ["models.py", "ZeroDivisionError", "line 2"],
+    ),
+    "a build function that is missing": (
+        "hidden = [4]", 'build = "models.py:bild_model"', ["bild_model", "Did you mean build_model?"],
+    ),
+    "a build module that is missing": ("hidden = [4]", 'build = "nowhere.py:build_model"', ["nowhere.py"]),
+}  # fmt: skip
+DATA = {
+    "no rows": (rows(0), ["no rows"]),
+    "labels that are missing": (rows(60, [0.0, 1.0, np.nan] * 20), ["20"]),
+    "one class only": (rows(60, [1] * 60), ["class"]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Path("study.toml").write_text(GOOD)
+    rows().to_csv("rows.csv", index=False)
+    Path("models.py").write_text(builder("1 / 0"))
+    return tmp_path
+
+
+def refused(folder, *args, said):
+    before = sorted(folder.rglob("*"))
+    done = CliRunner().invoke(app, list(args))
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    message = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(message) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for words in said:
+        assert words in done.stderr
+    after = [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts]
+    assert after == before
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_in_the_study_file_is_one_message_and_leaves_no_trace(folder, case):
+    right, wrong, said = CASES[case]
+    assert GOOD.count(right) == 1
+    Path("study.toml").write_text(GOOD.replace(right, wrong))
+    refused(folder, "tune", "study.toml", said=said)
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_data_that_cannot_be_used_is_one_message_and_leaves_no_trace(folder, case):
+    table, said = DATA[case]
+    table.to_csv("rows.csv", index=False)
+    refused(folder, "tune", "study.toml", said=[*said, "data"])
+
+
+def test_an_old_mlruns_store_is_found_before_anything_is_trained(folder):
+    Path("mlruns/0").mkdir(parents=True)
+    Path("mlruns/0/meta.yaml").write_text("artifact_location: x\n")
+    refused(folder, "tune", "study.toml", said=["mlruns", "mlflow migrate-filestore"])
+
+
+def test_results_of_a_study_that_was_never_run(folder):
+    refused(folder, "results", "study.toml", said=["study", "not been run", "lossreg tune"])
+
+
+def test_a_study_file_that_is_not_there(folder):
+    refused(folder, "tune", "studi.toml", said=["studi.toml", "Did you mean study.toml?"])
+
+
+def test_an_override_that_is_wrong_is_said_to_be_one(folder):
+    refused(folder, "tune", "study.toml", "--set", "serch.trials=3", said=["--set", "Did you mean search?"])
+
+
+def test_the_study_itself_is_sound(folder):
+    done = CliRunner().invoke(app, ["tune", "study.toml", "--json", "--set", "tracking.enabled=false"])
+    assert done.exit_code == 0, done.output
