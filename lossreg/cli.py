@@ -330,7 +330,9 @@ def _serve(command: Sequence[str]) -> None:
     """Run a server until it ends or Ctrl-C ends it."""
     import subprocess
 
-    with subprocess.Popen(command) as server:
+    from lossreg.tracking import UI_SETTINGS
+
+    with subprocess.Popen(command, env={**UI_SETTINGS, **os.environ}) as server:
         try:
             status = server.wait()
         except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import urllib.request
@@ -36,7 +37,8 @@ def server(tracked, tmp_path_factory):
     """MLflow's server, as `lossreg ui` starts it; its address."""
     port = tracking.free_port()
     command = tracking.ui_command(tracked[0], port)
-    with subprocess.Popen(command, cwd=tmp_path_factory.mktemp("server")) as process:
+    settings = {**tracking.UI_SETTINGS, **os.environ}
+    with subprocess.Popen(command, cwd=tmp_path_factory.mktemp("server"), env=settings) as process:
         address = f"http://127.0.0.1:{port}"
         wait_for(address)
         yield address

@@ -22,6 +22,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 PATIENCE = 5.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 WORDS = ("databricks", "databricks-uc", "uc")
+# what a user may set otherwise: no background jobs, which a look at one's own runs does not need
+UI_SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 SQLITE_MAGIC = b"SQLite format 3\x00"
 MIGRATE = (
     f"Take a database (tracking.uri = {DEFAULT!r}, or {VARIABLE}), or move the old runs into one: "
