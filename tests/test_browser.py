@@ -109,3 +109,15 @@ def test_a_child_has_curves_by_epoch(tracked, server, page):
 def test_a_plot_of_the_parent_is_shown(tracked, server, page):
     page.goto(f"{tracking.page(server, tracked[2])}/artifacts/plots/history.png")
     page.locator("img[src*='history'], img[src^='blob:']").first.wait_for()
+
+
+def test_a_study_is_written_over_http_too(server, page):
+    result = sample.study(12)
+    tracker = Tracker(server, "over-http")
+    where = tracker.sync(result)
+    assert not tracker.error
+    assert Tracker(server, "over-http").sync(result, where["run_id"]) == where
+    page.goto(f"{tracking.page(server, where)}/artifacts/plots/curves.png")
+    page.locator("img[src*='curves'], img[src^='blob:']").first.wait_for()
+    page.goto(tracking.page(server, where))
+    page.get_by_role("link", name="011 gce_mild").first.wait_for()
