@@ -179,6 +179,8 @@ class Run:
             self.progress.message(f"the former run was moved to {aside}")
         with self.store.lock():
             self._begin_study(pool)
+            # tracing and the start of MLflow both need the interpreter: side by side each would take twice as long
+            pool.prepare()
             self.tracker = self._new_tracker(uri, require_tracking)
             self.tracker.start(self.result, self.result.tracking.get("run_id"))
             return self._train(pool)

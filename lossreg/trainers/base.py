@@ -85,6 +85,10 @@ class Trainer(Protocol):
         """Why this trainer cannot train the loss of that label; empty when it can."""
         ...
 
+    def prepare(self) -> None:
+        """Build what the first epoch needs, so that it takes no longer than the others."""
+        ...
+
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a free slot."""
         ...

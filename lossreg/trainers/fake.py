@@ -28,6 +28,9 @@ class Fake:
         """A reason for the labels in `refused`."""
         return f"{label} is refused" if label in self.refused else ""
 
+    def prepare(self) -> None:
+        """Nothing to build."""
+
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a free slot; raises `ValueError` when it is taken or out of range."""
         if slot in self._open or not 0 <= slot < self.slots:

@@ -86,6 +86,9 @@ class Fit:
         """Nothing is refused."""
         return ""
 
+    def prepare(self) -> None:
+        """Nothing is built before a plan says for what."""
+
     def open(self, slot: int, plan: Plan) -> None:
         """Start a plan; `slot` is 0."""
         key = static_key(self.problem, plan)

@@ -47,6 +47,11 @@ class Pool:
         """Whether any slot is free that a loss could take."""
         return len(self._taken) < self.slots
 
+    def prepare(self) -> None:
+        """Have every trainer build what it needs."""
+        for trainer in self.trainers:
+            trainer.prepare()
+
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a free slot."""
         trainer, own = self._places[slot]

@@ -117,6 +117,7 @@ class Population:
         self._waiting: list[tuple[int, Plan]] = []
         self._groups: dict[Key, Group] = {}
         self._graph: LaneGraph | None = None
+        self._warm = False
         self._weights: dict[int, Weights] = {}
         for plan in variants:
             if not self.refuses(plan.label):
@@ -140,6 +141,10 @@ class Population:
         data = self.problem.dataset
         return self.problem.builder.build(data.input_shape, self.outputs, data.n_classes, seed)
 
+    def prepare(self) -> None:
+        """Trace the graph of the variants that were named."""
+        self._graph = self._graph or self._new_graph()
+
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a free slot; it starts at the next epoch."""
         self._waiting.append((slot, plan))
@@ -148,7 +153,10 @@ class Population:
         """Train every open slot for one epoch, all blocks at once."""
         self._admit()
         busy = [block for block in self.blocks if block.lanes]
-        reports = {slot: report for part in self._pool.map(self._advance, busy) for slot, report in part.items()}
+        # the graph's first call optimises it, which threads that call it together would each do
+        parts = self._pool.map(self._advance, busy) if self._warm else list(map(self._advance, busy))
+        self._warm = True
+        reports = {slot: report for part in parts for slot, report in part.items()}
         return dict(sorted(reports.items()))
 
     def weights(self, slot: int) -> Weights:
@@ -174,14 +182,16 @@ class Population:
         key = static_key(self.problem, plan)
         if key not in self._groups:
             self._groups[key] = group_of(self.problem, plan.label, plan.params)
-            self._graph = None
+            self._graph, self._warm = None, False
         return list(self._groups).index(key)
 
     def _admit(self) -> None:
         """Move waiting plans into their blocks, lanes of one seed together."""
         lanes = [self._lane(slot, plan) for slot, plan in self._waiting]
         self._waiting = []
-        graph = self._graph = self._graph or self._new_graph()
+        self.prepare()
+        graph = self._graph
+        assert graph
         for block in self.blocks:
             new = [lane for lane in lanes if self._block(lane.slot) is block]
             for seed in sorted({lane.plan.seed for lane in new}):

@@ -1,0 +1,117 @@
+"""The README, run: its Python, its study, its plugin, its commands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from lossreg import cli, registry
+from lossreg import study as studies
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language, containing=""):
+    return [text for kind, text in BLOCKS if kind == language and containing in text]
+
+
+def commands(containing):
+    lines = "".join(blocks("sh")).splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.startswith(containing)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def churn(path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"months": rng.integers(1, 60, 200), "plan": rng.choice(["a", "b"], 200)})
+    table["left"] = np.where(table.months + 20 * rng.normal(size=200) < 20, "yes", "no")
+    table.to_csv(path, index=False)
+
+
+def test_every_block_is_looked_at_by_a_test_here():
+    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "toml"}
+    assert len(blocks("python")) == 3
+    assert len(blocks("toml")) == 2
+
+
+def test_make_has_the_targets_and_they_do_what_is_said():
+    for command in commands("make "):
+        done = subprocess.run(
+            ["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert {"make tune": "lossreg tune studies/quickstart.toml", "make test": "pytest"}[command] in done.stdout
+
+
+def test_a_loss_in_model_compile(folder):
+    space = {}
+    exec(blocks("python", "model.compile")[0], space)
+    x, y = np.zeros((8, 30), np.float32), np.arange(8) % 3
+    assert np.isfinite(space["model"].fit(x, y, verbose=0).history["loss"][0])
+
+
+def test_a_study_from_python(folder, capsys):
+    space = {}
+    exec(blocks("python", "lossreg.tune")[0], space)
+    assert space["result"].best.label in capsys.readouterr().out
+
+
+def test_the_study_and_the_commands_on_it(folder, monkeypatch):
+    churn(folder / "churn.csv")
+    document = blocks("toml", "[data]")[0]
+    (folder / "churn.toml").write_text(document)
+    assert studies.load("churn.toml").name == "churn"
+    served = []
+    monkeypatch.setattr(cli, "_serve", served.append)
+    fast = ["--set", "train.epochs=2"]
+    for command in commands("lossreg "):
+        args = command.split()[1:]
+        done = CliRunner().invoke(cli.app, args + (fast if args[0] == "tune" else []))
+        assert done.exit_code == 0, (command, done.output)
+    assert len(served) == 1
+    from lossreg import search
+
+    assert search.results("churn.toml").counts["complete"] == 128
+
+
+def test_the_commands_named_in_the_text_exist(folder):
+    named = set(re.findall(r"`lossreg ([a-z-]+)", README))
+    known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    assert named <= known
+    for line in ("losses", "show focal", "plugins", "metrics"):
+        assert CliRunner().invoke(cli.app, line.split()).exit_code == 0
+
+
+def test_the_plugin_is_found_listed_and_right(folder, monkeypatch):
+    package = tomllib.loads(blocks("toml", "entry-points")[0])
+    ((entry, module),) = package["project"]["entry-points"]["lossreg"].items()
+    (folder / f"{module}.py").write_text(blocks("python", "hookimpl")[0])
+    info = folder / f"{module}-{package['project']['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package['project']['name']}\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(f"[lossreg]\n{entry} = {module}\n")
+    monkeypatch.syspath_prepend(str(folder))
+    found = registry.default(block=("a-name-that-makes-a-registry-of-its-own",)).find("quartic")
+    assert (found.distribution, found.version) == (package["project"]["name"], "0.1")
+    from lossreg import get
+
+    assert float(get(found.spec, c=2.0)(np.array([[1.0], [2.0]]), np.array([[3.0], [2.0]]))) == pytest.approx(0.5)
+
+
+def test_links_inside_the_repository_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
