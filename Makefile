@@ -41,7 +41,7 @@ lint: $(DONE_DEV) ## style, types, layers
 
 bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
-	$(BIN)/python studies/benchmarks/peers.py
+	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
 
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }

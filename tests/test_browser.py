@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -40,18 +41,20 @@ def server(tracked, tmp_path_factory):
     settings = {**tracking.UI_SETTINGS, **os.environ}
     with subprocess.Popen(command, cwd=tmp_path_factory.mktemp("server"), env=settings) as process:
         address = f"http://127.0.0.1:{port}"
-        wait_for(address)
+        wait_for(address, process)
         yield address
         process.terminate()
 
 
-def wait_for(address):
+def wait_for(address, process):
+    """Until the server answers; it needs about 20 s."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=2).close()
         except OSError:
-            time.sleep(0.2)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
         else:
             return
     raise TimeoutError(address)
