@@ -165,7 +165,7 @@ class Run:
 
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
         """Prepare everything, then open the store, train, and finish."""
-        from lossreg import preflight
+        from lossreg import preflight, tracking
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         uri = _tracking_uri(self.spec)
@@ -175,12 +175,15 @@ class Run:
         pool = (
             Pool(trainers) if trainers else _pool(self.prepared, kept.get("lanes") or _lanes(self.spec, self.prepared))
         )
+        if require_tracking:
+            tracking.insist(uri)
         if fresh and (aside := self.store.archive()):
             self.progress.message(f"the former run was moved to {aside}")
         with self.store.lock():
             self._begin_study(pool)
             # tracing and the start of MLflow both need the interpreter: side by side each would take twice as long
-            pool.prepare()
+            if len(self.result.trials) < self.prepared.trials:
+                pool.prepare()
             self.tracker = self._new_tracker(uri, require_tracking)
             self.tracker.start(self.result, self.result.tracking.get("run_id"))
             return self._train(pool)

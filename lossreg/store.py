@@ -59,11 +59,12 @@ class Store:
             yield
 
     def archive(self) -> Path | None:
-        """Move a former run aside, for a fresh start; where it went."""
+        """Move a former run aside, for a fresh start; where it went. Raises `InputError` while it is being run."""
         if not self.exists:
             return None
         aside = self.folder.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        self.folder.rename(aside)
+        with self.lock():
+            self.folder.rename(aside)
         return aside
 
     def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:

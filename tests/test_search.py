@@ -253,3 +253,12 @@ def test_a_tracking_server_that_does_not_answer_costs_one_warning_and_no_trial()
     assert result.counts["complete"] == 12
     assert len(heard.warnings) == 1
     assert "127.0.0.1:9" in heard.warnings[0]
+
+
+def test_a_server_that_must_answer_and_does_not_is_an_error_before_anything_is_touched():
+    lossreg.tune(untracked(trials=3))
+    dead = document(trials=3, tracking={"uri": "http://127.0.0.1:9"})
+    with pytest.raises(lossreg.LossregError, match=r"MLflow at http://127\.0\.0\.1:9: no answer"):
+        lossreg.tune(dead, fresh=True, require_tracking=True)
+    assert [path.name for path in Path(".lossreg").iterdir()] == ["small"]
+    assert len(search.results(untracked()).trials) == 3

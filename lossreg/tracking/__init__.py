@@ -6,7 +6,7 @@ rebuilt from it. A store that is down, slow or gone costs one warning and no tri
 
 from __future__ import annotations
 
-from lossreg.tracking.store import UI_SETTINGS, check, free_port, is_server, page, shown, ui_command
+from lossreg.tracking.store import UI_SETTINGS, check, free_port, insist, is_server, page, shown, ui_command
 from lossreg.tracking.tracker import Tracker
 
-__all__ = ["UI_SETTINGS", "Tracker", "check", "free_port", "is_server", "page", "shown", "ui_command"]
+__all__ = ["UI_SETTINGS", "Tracker", "check", "free_port", "insist", "is_server", "page", "shown", "ui_command"]

@@ -177,6 +177,14 @@ def knock(uri: str) -> None:
             raise LossregError(f"no answer ({reason})") from None
 
 
+def insist(uri: str) -> None:
+    """Raise `LossregError` that names the store unless it answers."""
+    try:
+        knock(uri)
+    except LossregError as error:
+        raise LossregError(f"MLflow at {shown(uri)}: {error}") from None
+
+
 def _port(parts: SplitResult) -> int:
     return parts.port or PORTS[parts.scheme.split("+")[0]]
 
