@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg import history
+from lossreg import engine, history
 from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
+from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
 from lossreg.store import ATTRIBUTE, Store
@@ -28,52 +29,6 @@ if TYPE_CHECKING:
     from lossreg.trainers.base import Trainer, Weights
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
-LANES_PER_CORE = 16
-ROUNDS = 4
-
-
-class Progress(Protocol):
-    """Who watches a study run."""
-
-    def message(self, text: str) -> None:
-        """Something to know."""
-
-    def warn(self, text: str) -> None:
-        """Something to worry about."""
-
-    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
-        """Training starts: trials in all, those done before, losses, slots."""
-
-    def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """A trial ended; result includes it."""
-
-    def epoch(self, active: int, epochs_done: int) -> None:
-        """One more epoch of the active trials."""
-
-    def end(self, result: StudyResult) -> None:
-        """The study is done."""
-
-
-class Silent:
-    """Watches nothing."""
-
-    def message(self, text: str) -> None:
-        """Ignored."""
-
-    def warn(self, text: str) -> None:
-        """Ignored."""
-
-    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
-        """Ignored."""
-
-    def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """Ignored."""
-
-    def epoch(self, active: int, epochs_done: int) -> None:
-        """Ignored."""
-
-    def end(self, result: StudyResult) -> None:
-        """Ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +73,16 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     kept = store.read().user_attrs.get(ATTRIBUTE, {}) if store.exists else {}
     prepared = preflight.prepare(spec, kept.get("losses", ()))
     done = len(history.result(store.read(), spec.folder).trials) if store.exists else 0
-    lanes = kept.get("lanes") or _lanes(spec, prepared)
-    pool = _pool(prepared, lanes)
+    lanes = kept.get("lanes") or engine.lanes(spec, prepared)
+    pool = engine.pool(prepared, lanes)
     outline = Outline(
         study=spec.name, task=prepared.problem.dataset.task, metric=prepared.metric.name,
         direction=prepared.metric.direction, data=prepared.problem.dataset.summary(),
         rows=[(label, c.spec.name, _origin(c), {name: space.describe() for name, space in c.space.items()})
               for label, c in prepared.candidates.items()],
         baseline=prepared.baseline, learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials,
-        done=done, epochs=spec.train.epochs, lanes=lanes, blocks=_blocks(pool), refused=_refused(prepared, pool),
-        notes=_notes(prepared),
+        done=done, epochs=spec.train.epochs, lanes=lanes, blocks=engine.blocks(pool),
+        refused=engine.refused(prepared, pool), notes=_notes(prepared),
     )  # fmt: skip
     pool.shutdown()
     return outline
@@ -152,7 +107,7 @@ def tune(
     begin = time.perf_counter()
     spec = studies.of(study, overrides)
     store = Store(spec.folder, spec.name)
-    return Run(spec, store, progress or Silent(), begin).execute(fresh, require_tracking, trainers)
+    return Run(spec, store, progress or Progress(), begin).execute(fresh, require_tracking, trainers)
 
 
 class Run:
@@ -172,9 +127,8 @@ class Run:
         kept = self._kept(fresh)
         self.progress.message(f"study {self.spec.name}: loading data and losses")
         self.prepared = preflight.prepare(self.spec, kept.get("losses", ()))
-        pool = (
-            Pool(trainers) if trainers else _pool(self.prepared, kept.get("lanes") or _lanes(self.spec, self.prepared))
-        )
+        slots = kept.get("lanes") or engine.lanes(self.spec, self.prepared)
+        pool = Pool(trainers) if trainers else engine.pool(self.prepared, slots)
         if require_tracking:
             tracking.insist(uri)
         if fresh and (aside := self.store.archive()):
@@ -237,7 +191,7 @@ class Run:
         )
         self.result = history.result(self.study, self.store.folder)
         for note in _notes(prepared) + [
-            f"{label} goes to model.fit: {why}" for label, why in _refused(prepared, pool).items()
+            f"{label} goes to model.fit: {why}" for label, why in engine.refused(prepared, pool).items()
         ]:
             if note not in self.result.notes:
                 self.result.notes.append(note)
@@ -378,43 +332,6 @@ def _notes(prepared: Prepared) -> list[str]:
     capped = prepared.trials != prepared.spec.search.trials
     once = [f"no parameter is searched, so each loss is trained once: {prepared.trials} trials"] if capped else []
     return [*prepared.notes, *clipped, *once]
-
-
-def _lanes(spec: StudySpec, prepared: Prepared) -> int:
-    """As many slots as the study says, or enough for every core and for the sampler to learn a few times."""
-    from lossreg.trainers.population import cores
-
-    if isinstance(spec.search.lanes, int):
-        return min(spec.search.lanes, prepared.trials)
-    most = LANES_PER_CORE * cores()
-    return min(prepared.trials, most, max(LANES_PER_CORE, math.ceil(prepared.trials / ROUNDS)))
-
-
-def _pool(prepared: Prepared, lanes: int) -> Pool:
-    """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
-    from lossreg.trainers.fit import Fit
-    from lossreg.trainers.population import Population
-
-    wanted, problem = prepared.spec.search.trainer, prepared.problem
-    if wanted == "fit":
-        return Pool([Fit(problem)])
-    population = Population(problem, lanes, variants=prepared.proposer.variants())
-    refused = {label: reason for label in prepared.candidates if (reason := population.refuses(label))}
-    if refused and wanted == "population":
-        label, reason = next(iter(refused.items()))
-        raise InputError(f"the population cannot train {label}: {reason}", where=prepared.spec.place("search.trainer"))
-    if len(refused) == len(prepared.candidates):
-        return Pool([Fit(problem)], reasons=refused)
-    return Pool([population, Fit(problem)] if refused else [population])
-
-
-def _refused(prepared: Prepared, pool: Pool) -> dict[str, str]:
-    """Why losses go to `model.fit`, by label."""
-    return {label: reason for label in prepared.candidates if (reason := pool.trainer(label)[1])}
-
-
-def _blocks(pool: Pool) -> int:
-    return sum(len(getattr(trainer, "blocks", ())) or 1 for trainer in pool.trainers)
 
 
 def _origin(candidate: studies.Candidate) -> str:

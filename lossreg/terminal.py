@@ -1,6 +1,6 @@
 """What a running study shows: a live display on a terminal, plain lines elsewhere.
 
-Both have the methods of `lossreg.search.Progress` and write to standard error.
+Both have the methods of `lossreg.progress.Progress` and write to standard error.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lossreg import report
+from lossreg.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -91,7 +92,7 @@ def hushed() -> Iterator[None]:
             os.close(kept)
 
 
-class Lines:
+class Lines(Progress):
     """A line for every tenth of the trials, or after `EVERY_SECONDS`, at the end of an epoch."""
 
     def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
@@ -135,7 +136,7 @@ class Lines:
         """Nothing to take down."""
 
 
-class Display:
+class Display(Progress):
     """A bar, speed and time left, and the best of each loss so far, redrawn in place."""
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:

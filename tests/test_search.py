@@ -13,6 +13,7 @@ import pytest
 import lossreg
 from lossreg import search
 from lossreg.errors import InputError
+from lossreg.progress import Progress
 from lossreg.store import Store
 
 LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}
@@ -31,7 +32,7 @@ def document(name="small", losses=LOSSES, trials=12, **sections):
             for key, value in {**base, **{k: base.get(k, {}) for k in sections}}.items()}  # fmt: skip
 
 
-class Heard(search.Silent):
+class Heard(Progress):
     def __init__(self):
         self.messages, self.warnings, self.records = [], [], []
 

@@ -1,0 +1,29 @@
+"""`Progress`: who watches a study run. This one looks away; a terminal's shows what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lossreg.records import StudyResult, TrialRecord
+
+
+class Progress:
+    """Is told how a study goes; every method may be left as it is."""
+
+    def message(self, text: str) -> None:
+        """Something to know."""
+
+    def warn(self, text: str) -> None:
+        """Something to worry about; may come from another thread."""
+
+    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+        """Training starts: trials in all, those done before, losses, slots."""
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """A trial ended; result includes it."""
+
+    def epoch(self, active: int, epochs_done: int) -> None:
+        """One more epoch of the active trials."""
+
+    def end(self, result: StudyResult) -> None:
+        """The study is done."""
