@@ -216,6 +216,24 @@ def test_regularisers_and_normalisation_are_trained_as_model_fit_does():
         assert [r.val_loss for r in reports[slot]] == pytest.approx([loss for _, loss in losses], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        ("sgd", {"momentum": 0.9, "nesterov": True}),
+        ("sgd", {"global_clipnorm": 0.2}),
+        ("adam", {"amsgrad": True, "clipvalue": 0.02}),
+        ("rmsprop", {"centered": True, "clipnorm": 0.1}),
+    ],
+)
+def test_optimizer_settings_act_in_each_lane_as_they_do_alone(optimizer, settings):
+    own = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=settings)
+    # without clipping per lane the second, steeper lane would hold the first one back
+    plans = [plan(own, "cross_entropy", RATES[optimizer]), plan(own, "cross_entropy", 10 * RATES[optimizer])]
+    _, weights = run(Population(own, 2, blocks=1, variants=plans[:1]), plans)
+    for each, lane in zip(plans, weights, strict=True):
+        assert difference(lane, alone(own, each)[1]) < 5 * TOLERANCE[optimizer]
+
+
 class Scaled(keras.layers.Layer):
     def call(self, x):
         return 2 * x
