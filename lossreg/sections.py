@@ -134,7 +134,7 @@ class Optimizer(Section):
     """A Keras optimizer's name, in lower case, and its settings other than the learning rate."""
 
     name: str
-    settings: dict[str, float | bool] = Field(default_factory=dict)
+    settings: dict[str, bool | int | float] = Field(default_factory=dict)
 
     @model_serializer
     def _plain(self) -> str | dict[str, Any]:

@@ -160,6 +160,16 @@ def test_an_optimizer_table_is_a_name_and_settings(write):
     assert spec.train.optimizer.settings == {"momentum": 0.9, "nesterov": True}
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [("sgd", "gradient_accumulation_steps", 2), ("adam", "ema_overwrite_frequency", 4), ("muon", "ns_steps", 5)],
+)
+def test_a_whole_number_of_an_optimizer_stays_one(write, name, setting, value):
+    spec = study.load(write(f'{MINIMAL}[train]\noptimizer = {{ name = "{name}", {setting} = {value} }}'))
+    (kept,) = spec.train.optimizer.settings.values()
+    assert (kept, type(kept)) == (value, int)
+
+
 KERAS_OPTIMIZERS = {name.lower(): kind for name, kind in vars(keras.optimizers).items() if isinstance(kind, type)}
 
 
