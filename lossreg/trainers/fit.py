@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,6 +12,8 @@ from lossreg.trainers import optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
 from lossreg.trainers.scoring import score_lanes
+
+ROWS = 1024  # scored at once after an epoch
 
 
 class Seen(keras.metrics.Metric):
@@ -40,6 +43,7 @@ class Solo:
         data, self.problem = problem.dataset, problem
         self.spec = problem.losses[plan.label]
         self.model = problem.builder.build(data.input_shape, problem.outputs(plan.label), data.n_classes, plan.seed)
+        self.variables = list(self.model.variables)
         self.optimizer = optimizers.build(problem.optimizer, plan.learning_rate, problem.settings)
         self.static = static_arguments(self.spec, plan.params, data.n_classes)
         values = loss_arguments(self.spec, plan.params, data.constants)
@@ -58,14 +62,30 @@ class Solo:
         arguments = {**self.static, **self.arguments, **late}
         return self.spec.values(y, scores, self.problem.dataset.n_classes, arguments)
 
-    def reset(self, plan: Plan, weights: Weights) -> None:
-        """Start this plan from these weights with fresh optimizer state."""
-        self.model.set_weights(weights)
+    def reset(self, plan: Plan, initial: Sequence[np.ndarray]) -> None:
+        """Start this plan from these values of the model's variables with fresh optimizer state."""
+        for variable, value in zip(self.variables, initial, strict=True):
+            variable.assign(value)
         for variable, value in zip(self.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
         self.optimizer.learning_rate = plan.learning_rate
         for name, value in loss_arguments(self.spec, plan.params, self.problem.dataset.constants).items():
             self.arguments[name].assign(value)
+
+    def predict(self, x: np.ndarray) -> tuple[np.ndarray, float]:
+        """Raw scores `(rows, outputs)` and the penalty of regularisers, the rows' mean over batches."""
+        parts = [self._predict(x[start : start + ROWS]) for start in range(0, len(x), ROWS)]
+        penalty = sum(len(scores) * penalty for scores, penalty in parts) / len(x)
+        return np.concatenate([scores for scores, _ in parts]), penalty
+
+    def _predict(self, x: np.ndarray) -> tuple[np.ndarray, float]:
+        # stateless: `model.losses` would hold the tensors of the graph that last trained
+        model = self.model
+        values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+        scores, _, penalties = model.stateless_call(
+            *values, keras.ops.convert_to_tensor(x), training=False, return_losses=True
+        )
+        return keras.ops.convert_to_numpy(scores), float(sum(penalties))
 
 
 class Fit:
@@ -77,7 +97,7 @@ class Fit:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._solos: dict[Key, Solo] = {}
-        self._weights: dict[tuple[int, int], Weights] = {}
+        self._initials: dict[tuple[int, int], list[np.ndarray]] = {}
         self._solo: Solo | None = None
         self._plan: Plan | None = None
         self._epoch = 0
@@ -116,13 +136,14 @@ class Fit:
     def shutdown(self) -> None:
         """Nothing to end."""
 
-    def _initial(self, plan: Plan) -> Weights:
+    def _initial(self, plan: Plan) -> list[np.ndarray]:
+        """All variables of a model fresh from the builder, the states of its seed generators included."""
         key = (plan.seed, self.problem.outputs(plan.label))
-        if key not in self._weights:
+        if key not in self._initials:
             data = self.problem.dataset
             model = self.problem.builder.build(data.input_shape, key[1], data.n_classes, plan.seed)
-            self._weights[key] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
-        return self._weights[key]
+            self._initials[key] = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+        return self._initials[key]
 
     def _train(self, solo: Solo, plan: Plan) -> float:
         """Train for one epoch; its mean loss."""
@@ -142,12 +163,13 @@ class Fit:
         data, label = self.problem.dataset, plan.label
         order = batch_order(plan.seed, self._epoch - 1, len(data.train.y))
         seen = keras.ops.convert_to_numpy(solo.seen.scores)
-        val_scores = np.asarray(solo.model.predict(data.validation.x, batch_size=1024, verbose=0))
+        val_scores, penalty = solo.predict(data.validation.x)
+        solo.progress.assign(self._epoch / plan.epochs)
         val_loss = float(np.mean(solo.loss(solo.labels["validation"], val_scores)))
         return EpochReport(
             self._epoch,
             train_loss,
-            val_loss + float(sum(solo.model.losses)),
+            val_loss + penalty,
             float(score_lanes(self.problem, [label], seen[None], data.train.y[order])[0]),
             float(score_lanes(self.problem, [label], val_scores[None], data.validation.y)[0]),
         )

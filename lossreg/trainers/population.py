@@ -26,8 +26,8 @@ LAYERS = frozenset(
         "BatchNormalization", "LayerNormalization", "Rescaling", "Add", "Concatenate",
     )
 )  # fmt: skip
-# TensorFlow gives these a custom gradient, which a map under a tape gets wrong.
-ODD_ACTIVATIONS = frozenset(("silu", "swish", "hard_silu", "hard_swish"))
+# Operations between layers that are proven likewise: `x + y` in a functional model and its like.
+OPERATIONS = frozenset(("Add", "Subtract", "Multiply"))
 LANES_PER_BLOCK = 16
 
 
@@ -38,15 +38,31 @@ def cores() -> int:
 
 def model_refusal(model: keras.Model) -> str:
     """Why a model's lanes cannot be mapped; empty when they can."""
-    if not type(model).__module__.startswith("keras."):
+    if not _of_keras(type(model)):
         return f"the model is a {type(model).__name__}, not a Sequential or functional one"
-    for layer in model._flatten_layers(include_self=False):
-        kind = type(layer).__name__
-        if not type(layer).__module__.startswith("keras.") or kind not in LAYERS | {"Sequential", "Functional"}:
-            return f"layer {layer.name} ({kind}) is not among those proven equal to solo training"
-        if (activation := getattr(getattr(layer, "activation", None), "__name__", "")) in ODD_ACTIVATIONS:
-            return f"layer {layer.name} has activation {activation}, whose gradient cannot be mapped over lanes"
+    for layer in model._flatten_layers():
+        if reason := _layer_refusal(layer):
+            return reason
     return "" if len(model.inputs) == 1 else f"the model has {len(model.inputs)} inputs"
+
+
+def _layer_refusal(layer: keras.layers.Layer) -> str:
+    kind, activation = type(layer).__name__, getattr(layer, "activation", None)
+    if not _of_keras(type(layer)) or kind not in LAYERS | {"Sequential", "Functional"}:
+        return f"layer {layer.name} ({kind}) is not among those proven equal to solo training"
+    if activation is not None and not _of_keras(activation):
+        name = getattr(activation, "__name__", type(activation).__name__)
+        return f"layer {layer.name} has activation {name}, which is not one of Keras and may not map over lanes"
+    for operation in getattr(layer, "operations", ()):
+        name = type(operation).__name__
+        proven = _of_keras(type(operation)) and name in OPERATIONS
+        if not isinstance(operation, keras.layers.Layer) and not proven:
+            return f"operation {operation.name} ({name}) is not among those proven equal to solo training"
+    return ""
+
+
+def _of_keras(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).startswith("keras.")
 
 
 def group_of(problem: Problem, label: str, params: Mapping[str, Any]) -> Group:
