@@ -25,7 +25,10 @@ from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
 
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
-RESERVED = (*NEEDS, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits")
+UNSERVED = ("sample_weight",)
+RESERVED = (
+    *NEEDS, *UNSERVED, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,12 +182,18 @@ def _problems(spec: LossSpec) -> list[str]:
     found = [message for wrong, message in checks if wrong]
     tasks = dict.fromkeys((*spec.tasks, *spec.recommended))
     found += [f"unknown task {t!r}; known: {', '.join(TASKS)}" for t in tasks if t not in TASKS]
-    found += [f"unknown need {n!r}; known: {', '.join(NEEDS)}" for n in spec.needs if n not in NEEDS]
+    found += [problem for need in spec.needs if (problem := _need_problem(need))]
     if spec.target_domain and not _is_interval(spec.target_domain):
         found.append(f"target_domain {spec.target_domain!r} is not an interval")
     if isinstance(spec.link, str) and spec.link not in links.LINKS:
         found.append(f"unknown link {spec.link!r}; known: {', '.join(links.LINKS)}")
     return found + [problem for param in spec.params if (problem := _range_problem(param))]
+
+
+def _need_problem(need: str) -> str:
+    if need in UNSERVED:
+        return f"need {need!r} is not available yet; known: {', '.join(NEEDS)}"
+    return "" if need in NEEDS else f"unknown need {need!r}; known: {', '.join(NEEDS)}"
 
 
 def _is_function(function: Any) -> bool:
@@ -199,11 +208,27 @@ def _is_interval(text: str) -> bool:
     return True
 
 
+def _choice_problem(param: Choice) -> str:
+    for choice in param.choices:
+        # trainings share a graph by the choices that they have in common
+        if not _is_hashable(choice):
+            return f"{param.name}: the choice {choice!r} is not hashable; use text, a number or a tuple"
+    return "" if param.default in param.choices else f"{param.name}: the default is none of the choices"
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _range_problem(param: Param) -> str:
     if not param.name.isidentifier() or param.name in RESERVED:
         return f"{param.name!r} cannot be the name of a parameter"
     if isinstance(param, Choice):
-        return "" if param.default in param.choices else f"{param.name}: the default is none of the choices"
+        return _choice_problem(param)
     if not _is_interval(param.domain):
         return f"{param.name}: the domain {param.domain!r} is not an interval"
     domain, span = Interval.parse(param.domain), f"{param.low:g} to {param.high:g}"

@@ -50,7 +50,7 @@ class Constants:
         return {name: getattr(self, name) for name in needs if name not in LATE_NEEDS}
 
 
-LATE_NEEDS = ("progress", "sample_weight")
+LATE_NEEDS = ("progress",)
 NEEDS = ("n_classes", "class_counts", "class_priors", "target_mean", "target_scale", *LATE_NEEDS)
 
 

@@ -1,0 +1,135 @@
+"""A loss tried as training will call it: at once, over lanes, in a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from lossreg.errors import InputError, gist
+from lossreg.trainers.arguments import loss_arguments
+from lossreg.trainers.base import Plan, Problem
+from lossreg.trainers.lanes import Group, LaneGraph
+from lossreg.trainers.population import group_of
+
+ROWS, LANES, TOLERANCE = 32, 2, 1e-5
+HINT = "Use lossreg.ops (keras.ops) instead of NumPy or Python conditions on tensors."
+
+Pair = tuple[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Training rows and random scores for two lanes.
+
+    y: `(n, t)` labels of both lanes; scores: `(2, n, outputs)`, standard normal; arguments: one
+    lane's traced keyword arguments.
+    """
+
+    group: Group
+    y: Any
+    scores: Any
+    arguments: Mapping[str, Any]
+
+    def lanes(self, number: int) -> tuple[Any, Any, dict[str, Any]]:
+        """Scores, labels and arguments of the first lanes, stacked."""
+        stacked = {name: tf.stack([value] * LANES)[:number] for name, value in self.arguments.items()}
+        return self.scores[:number], tf.stack([self.y] * LANES)[:number], stacked
+
+
+def rehearse(problem: Problem, plan: Plan) -> str:
+    """Why the plan's loss cannot train in lanes, in one line; empty when it can.
+
+    Raises `InputError` when it returns other than one finite value a sample, when its gradient is
+    not finite, or when it fails in a graph; what it raises itself on a batch is passed on.
+    """
+    batch = _batch(problem, plan)
+    alone = [_alone(batch.group, batch.y, scores, batch.arguments) for scores in batch.scores]
+    for values, slope in alone:
+        _check(np.asarray(values), np.asarray(slope), len(batch.y))
+    if reason := _unmappable(batch, alone):
+        _check_graph(batch)
+        return f"cannot be mapped over lanes: {reason}"
+    return ""
+
+
+def _batch(problem: Problem, plan: Plan) -> Batch:
+    spec, data = problem.losses[plan.label], problem.dataset
+    y = spec.encode(data.train.y[:ROWS], data.constants)
+    scores = np.random.default_rng(0).normal(size=(LANES, len(y), problem.outputs(plan.label)))
+    traced = loss_arguments(spec, plan.params, data.constants)
+    traced |= {"progress": np.array(0.5, np.float32)} if "progress" in spec.needs else {}
+    arguments = {name: tf.constant(value) for name, value in traced.items()}
+    group = group_of(problem, plan.label, plan.params)
+    return Batch(group, tf.constant(y, tf.float32), tf.constant(scores, tf.float32), arguments)
+
+
+def _check(values: np.ndarray, slope: np.ndarray, n: int) -> None:
+    if values.shape != (n,):
+        raise InputError(f"returns shape {values.shape} for {n} samples", hint="One value a sample is needed.")
+    if not np.isfinite(values).all():
+        raise InputError("is not finite on ordinary scores")
+    if not np.isfinite(slope).all():
+        raise InputError("has a gradient that is not finite on ordinary scores")
+
+
+def _alone(group: Group, y: Any, scores: Any, arguments: Mapping[str, Any]) -> Pair:
+    """One lane's `(n,)` losses, and the gradient of their mean by the scores."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(scores)
+        values = group.spec.values(y, scores, group.n_classes, {**group.static, **arguments})
+        loss = tf.reduce_mean(values)
+    return values, tape.gradient(loss, scores, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def _check_graph(batch: Batch) -> None:
+    """One lane in a graph whose batch is of open length, as `model.fit` has it."""
+    graph = tf.function(partial(_alone, batch.group), autograph=False)
+    y, scores = (tf.TensorSpec([None, *tensor.shape[1:]]) for tensor in (batch.y, batch.scores[0]))
+    arguments = {name: tf.TensorSpec(value.shape) for name, value in batch.arguments.items()}
+    try:
+        traced = graph.get_concrete_function(y, scores, arguments)
+        pair = traced(batch.y, batch.scores[0], batch.arguments)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"fails in a TensorFlow graph: {_sentence(error)}", hint=HINT) from error
+    if not all(np.isfinite(part).all() for part in pair):
+        raise InputError("is not finite in a TensorFlow graph, and is outside it", hint=HINT)
+
+
+def _unmappable(batch: Batch, alone: list[Pair]) -> str:
+    """Why lanes, mapped, fail or give other numbers than one at a time; empty when they agree."""
+    try:
+        mapped = _mapped(batch)
+        losses, slopes = mapped(*batch.lanes(LANES))
+        mapped(*batch.lanes(0))
+    except Exception as error:
+        return _sentence(error)
+    if not _equal(losses, np.stack([np.mean(values) for values, _ in alone])):
+        return "its values differ from those of one lane at a time"
+    if not _equal(slopes, np.stack([slope for _, slope in alone])):
+        return "its gradients differ from those of one lane at a time"
+    return ""
+
+
+def _mapped(batch: Batch) -> Any:
+    """The losses and gradients of an open number of lanes, as a population computes them."""
+    scores, y, arguments = tf.nest.map_structure(
+        lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), batch.lanes(LANES)
+    )
+    graph = tf.function(partial(LaneGraph._group_losses, batch.group), autograph=False)
+    return graph.get_concrete_function(scores, y, arguments)
+
+
+def _equal(found: Any, wanted: np.ndarray) -> bool:
+    return bool(np.abs(found - wanted).max() <= TOLERANCE * max(np.abs(wanted).max(), TOLERANCE))
+
+
+def _sentence(error: BaseException) -> str:
+    # TensorFlow goes on with advice that does not apply here
+    return gist(error).split(". ")[0]
