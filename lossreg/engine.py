@@ -34,7 +34,7 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     wanted, problem = prepared.spec.search.trainer, prepared.problem
     if wanted == "fit":
         return Pool([Fit(problem)])
-    population = Population(problem, slots, variants=prepared.proposer.variants())
+    population = Population(problem, slots, variants=prepared.proposer.variants(), unmapped=prepared.unmapped)
     why = {label: reason for label in prepared.candidates if (reason := population.refuses(label))}
     if why and wanted == "population":
         label, reason = next(iter(why.items()))

@@ -50,8 +50,12 @@ class DataError(InputError):
     """The data cannot be used as asked."""
 
 
-class RefusedError(LossregError):
-    """A trainer cannot carry this plan out; the message is the reason."""
+def gist(error: BaseException) -> str:
+    """`Type: what happened` in one line, without TensorFlow's account of where in the graph."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "[[{{" not in line]
+    told = [line for line in lines if not line.endswith(":") and "stack traces" not in line.lower()] or lines
+    line = (told[-1] if "Graph execution error" in str(error) else told[0]) if told else ""
+    return f"{type(error).__name__}: {line}".removesuffix(": ")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.records import StudyResult, TrialRecord, finite
-from lossreg.store import ATTRIBUTE
+from lossreg.sampler import ATTRIBUTE
 
 _IN_OPTUNA = ("number", "params", "score")
 _STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import optuna
 from optuna.trial import TrialState
 
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, gist
 from lossreg.history import to_attribute
 from lossreg.proposal import Proposer
 from lossreg.records import CURVES, TrialRecord, finite
-from lossreg.sampler import counts_as_trial, enqueue_due
-from lossreg.store import ATTRIBUTE
+from lossreg.sampler import ATTRIBUTE, TOLD, counts_as_trial, enqueue_due, tell
 from lossreg.trainers.base import EpochReport, Plan, Weights
 from lossreg.trainers.pool import Pool
 
@@ -25,11 +24,20 @@ if TYPE_CHECKING:
     from lossreg.metrics import Metric
 
 
+MOST_WAITING = 8
+NON_FINITE = "training went non-finite"
+OUTSIDE = "the predictions lie outside the metric's domain"
+
+
 class Listener(Protocol):
     """Who is told how the search goes."""
 
-    def trial(self, record: TrialRecord, weights: Weights | None) -> None:
-        """A trial ended; weights come with it when it is the best so far."""
+    def best(self, record: TrialRecord, weights: Weights) -> None:
+        """A trial is about to end as the best so far, with these weights."""
+        ...
+
+    def trial(self, record: TrialRecord) -> None:
+        """A trial ended."""
         ...
 
     def epoch(self, active: int) -> None:
@@ -82,18 +90,22 @@ class Loop:
         self.seconds = {"training": 0.0, "search": 0.0}
         trials = study.get_trials(deepcopy=False)
         self.started = sum(counts_as_trial(trial) for trial in trials)
-        self.best = max(
-            (self.sign * t.value for t in trials if _is_scored(t) and t.value is not None), default=-math.inf
-        )
+        self.best = max((self._worth(t.value, t.number) for t in trials if _is_scored(t)), default=(-math.inf, 0))
 
     def run(self) -> None:
-        """Ask, train and tell until the budget is spent and every slot is empty."""
+        """Ask, train and tell until the budget is spent and every slot is empty.
+
+        Raises `LossregError` when trials that were trained together failed; they are run again
+        when the study is resumed.
+        """
         while True:
             self._timed("search", self._fill)
             if not self.active:
                 return
-            reports = self._timed("training", self._advance)
+            reports, failures = self._timed("training", self._advance)
             self._timed("search", self._take, reports)
+            for slot, error in failures.items():
+                self._fail(slot, error)
             self.listener.epoch(len(self.active))
 
     def _timed(self, what: str, work: Callable[..., Any], *args: Any) -> Any:
@@ -105,8 +117,9 @@ class Loop:
     def _fill(self) -> None:
         """Put waiting plans, then newly asked ones, into free slots, lowest first."""
         self.waiting = deque(pair for pair in self.waiting if not self._place(*pair))
-        while not self.waiting and self.pool.idle and self._may_ask():
-            enqueue_due(self.study, self.rules.baseline, self.rules.trials - self.started)
+        while len(self.waiting) < MOST_WAITING and self.pool.idle and self._may_ask():
+            left, hurried = self.rules.trials - self.started, math.isfinite(self.rules.deadline)
+            enqueue_due(self.study, self.rules.baseline, left, hurried=hurried)
             trial = self.study.ask()
             self.started += 1
             plan = self.proposer.suggest(trial)
@@ -114,25 +127,27 @@ class Loop:
                 self.waiting.append((trial, plan))
 
     def _may_ask(self) -> bool:
-        return self.started < self.rules.trials and time.monotonic() < self.rules.deadline
+        """Whether the budget allows one more trial; every loss gets its first, however late it is."""
+        late = time.monotonic() >= self.rules.deadline and self.started >= len(self.proposer.labels)
+        return self.started < self.rules.trials and not late
 
     def _place(self, trial: optuna.Trial, plan: Plan) -> bool:
         slot = self.pool.free(plan.label)
         if slot is None:
             return False
         trainer, refusal = self.pool.trainer(plan.label)
-        self.pool.open(slot, plan)
         self.active[slot] = Active(trial, plan, trainer.name, refusal)
+        try:
+            self.pool.open(slot, plan)
+        except Exception as error:
+            self._fail(slot, error)
         return True
 
-    def _advance(self) -> dict[int, EpochReport]:
+    def _advance(self) -> tuple[dict[int, EpochReport], dict[int, Exception]]:
         try:
             return self.pool.advance()
         except Exception as error:
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-            for active in self.active.values():
-                self._tell(active, "failed", None, reason, 0)
-            raise LossregError(f"training failed: {reason}") from error
+            raise LossregError(f"training failed: {gist(error)}") from error
 
     def _take(self, reports: Mapping[int, EpochReport]) -> None:
         for slot, report in reports.items():
@@ -147,9 +162,8 @@ class Loop:
         last = report.epoch == active.plan.epochs
         if report.diverged or not (last or self.rules.score_epoch == "best"):
             return
-        _, epoch = self._score(active)
-        score = self.sign * report.val_score
-        if epoch == report.epoch and score > self.best:
+        score, epoch = self._score(active)
+        if epoch == report.epoch and self._worth(score, active.trial.number) > self.best:
             active.best_weights = self.pool.weights(slot)
 
     def _state(self, active: Active, report: EpochReport) -> str:
@@ -157,7 +171,7 @@ class Loop:
         if report.diverged:
             return "diverged"
         if report.epoch >= active.plan.epochs:
-            return "complete"
+            return "complete" if math.isfinite(self._score(active)[0]) else "diverged"
         return "pruned" if self.rules.prune and self._should_prune(active, report) else ""
 
     def _should_prune(self, active: Active, report: EpochReport) -> bool:
@@ -166,9 +180,20 @@ class Loop:
 
     def _end(self, slot: int, active: Active, state: str) -> None:
         score, epoch = self._score(active) if state == "complete" else (None, len(active.curves["val_score"]))
+        outside = math.isinf(active.curves["val_score"][-1])
+        reason = {"diverged": OUTSIDE if outside else NON_FINITE}.get(state, "")
+        self._close(slot)
+        self._tell(active, state, score, reason, epoch)
+
+    def _fail(self, slot: int, error: Exception) -> None:
+        """End the trial whose own training raised."""
+        active = self.active[slot]
+        self._close(slot)
+        self._tell(active, "failed", None, gist(error), 0)
+
+    def _close(self, slot: int) -> None:
         self.pool.close(slot)
         del self.active[slot]
-        self._tell(active, state, score, active.refusal, epoch)
 
     def _score(self, active: Active) -> tuple[float, int]:
         """Score of the trial so far and its epoch: the last one's, or the best one's."""
@@ -178,24 +203,24 @@ class Loop:
         at = max(range(len(curve)), key=lambda i: self.sign * curve[i])
         return curve[at], at + 1
 
-    def _tell(self, active: Active, state: str, score: float | None, reason: str, epoch: int) -> None:
-        if state == "diverged":
-            reason = "; ".join(filter(None, ("training went non-finite", reason)))
-        record = self._record(active, state, score, reason, epoch)
-        active.trial.set_user_attr(ATTRIBUTE, to_attribute(record))
-        if state == "failed":
-            self.study.tell(active.trial, state=TrialState.FAIL)
-        elif state == "pruned":
-            self.study.tell(active.trial, state=TrialState.PRUNED)
-        else:
-            self.study.tell(active.trial, self._worst() if state == "diverged" else score)
-        self.listener.trial(record, self._if_best(active, record))
+    def _worth(self, score: float | None, number: int) -> tuple[float, int]:
+        """What makes a trial better than another: its score, and among equals to have come first."""
+        return (-math.inf if score is None else self.sign * score, -number)
 
-    def _if_best(self, active: Active, record: TrialRecord) -> Weights | None:
-        if record.state != "complete" or record.score is None or self.sign * record.score <= self.best:
-            return None
-        self.best = self.sign * record.score
-        return active.best_weights
+    def _tell(self, active: Active, state: str, score: float | None, reason: str, epoch: int) -> None:
+        """Write the trial's end, in an order in which a kill loses nothing.
+
+        The weights first: without the trial they are ignored. Then all that there is to know: a resumed
+        study tells from it what was not told.
+        """
+        record = self._record(active, state, score, reason, epoch)
+        if state == "complete" and self._worth(score, record.number) > self.best and active.best_weights is not None:
+            self.best = self._worth(score, record.number)
+            self.listener.best(record, active.best_weights)
+        told = self._worst() if state == "diverged" else score
+        active.trial.set_user_attr(ATTRIBUTE, {**to_attribute(record), TOLD: told})
+        tell(self.study, record.number, state, told)
+        self.listener.trial(record)
 
     def _worst(self) -> float:
         """What a diverged trial is told, so that the sampler learns: NaN would be ignored."""
@@ -219,6 +244,7 @@ class Loop:
             seconds=ended - active.started,
             trainer=active.trainer,
             reason=reason,
+            refusal=active.refusal,
             distribution=distribution,
             version=version,
             started=active.started,

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from lossreg import data, metrics, models, registry
 from lossreg import study as studies
-from lossreg.errors import InputError
+from lossreg.errors import InputError, gist
 from lossreg.metrics import Metric
 from lossreg.proposal import Proposer
 from lossreg.study import Candidate, StudySpec
 from lossreg.trainers import scoring
-from lossreg.trainers.arguments import loss_arguments, static_arguments
-from lossreg.trainers.base import Plan, Problem
+from lossreg.trainers.base import Problem
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study with everything resolved that training needs; nothing has been written."""
+    """A study with everything resolved that training needs; nothing has been written.
+
+    unmapped says, by label, why a loss cannot be mapped over lanes.
+    """
 
     spec: StudySpec
     problem: Problem
     candidates: dict[str, Candidate]
     proposer: Proposer
     notes: list[str] = field(default_factory=list)
+    unmapped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def spaces(self) -> dict[str, dict[str, str]]:
+        """What is searched, by label and parameter, in words."""
+        return {
+            label: {name: space.describe() for name, space in c.space.items()} for label, c in self.candidates.items()
+        }
 
     @property
     def metric(self) -> Metric:
@@ -55,11 +63,13 @@ class Prepared:
         return any(next(iter(self.proposer.published(label)[0]), "") for label in self.candidates)
 
 
-def prepare(spec: StudySpec, frozen: Iterable[str] = ()) -> Prepared:
+def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
-    frozen are the labels of a study that is resumed: a default set of losses is held to them.
+    kept is what the storage holds of a study that is resumed: a default set of losses is held to
+    its labels, and data and search ranges must be what they were.
     """
+    kept = kept or {}
     reg = registry.default(tuple(spec.plugins.block))
     dataset = _load_data(spec)
     metric = _located(
@@ -67,17 +77,36 @@ def prepare(spec: StudySpec, frozen: Iterable[str] = ()) -> Prepared:
     )
     _located(spec, "search.metric", metric.check, dataset.validation.y, dataset.n_classes)
     candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes)
-    frozen = list(frozen)
-    if frozen and not spec.losses:
-        candidates = [candidate for candidate in candidates if candidate.label in frozen]
+    if kept and not spec.losses:
+        candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
     fit, notes = _suitable(spec, candidates, metric, dataset)
     problem = _problem(spec, dataset, metric, fit)
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed
     )
     prepared = Prepared(spec, problem, fit, proposer, [*dataset.notes, *problem.builder.notes, *notes])
-    _try_losses(prepared)
+    _check_resumed(prepared, kept)
+    prepared.unmapped.update(_rehearsed(prepared))
     return prepared
+
+
+def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless data, losses and ranges are those that the study began with."""
+    if not kept:
+        return
+    changed = [f"the data (digest {kept['data']['digest']} -> {prepared.problem.dataset.digest})"]
+    changed = changed if kept["data"]["digest"] != prepared.problem.dataset.digest else []
+    for label in {**kept["spaces"], **prepared.spaces}:
+        if label not in prepared.spaces:
+            origin = " ".join(kept["provenance"].get(label, ())) or "the study"
+            changed.append(f"the loss {label} is gone (it came from {origin})")
+        elif kept["spaces"].get(label) != prepared.spaces[label]:
+            changed.append(f"the ranges of {label}")
+    if changed:
+        raise InputError(
+            f"changed since the study began: {'; '.join(changed)}", where=prepared.spec.place(),
+            hint="Take the change back, give the study another name, or start over with --fresh.",
+        )  # fmt: skip
 
 
 def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) -> Any:
@@ -141,41 +170,20 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     return problem
 
 
-def _try_losses(prepared: Prepared) -> None:
-    """One batch of random scores through every loss, with every combination of static parameters."""
+def _rehearsed(prepared: Prepared) -> dict[str, str]:
+    """Try every loss, with every combination of static parameters; why some cannot be mapped over lanes."""
+    from lossreg.trainers.rehearsal import rehearse
+
+    reasons: dict[str, str] = {}
     for plan in prepared.proposer.variants():
-        spec = prepared.problem.losses[plan.label]
+        place = prepared.spec.place(f"losses.{plan.label}")
         try:
-            _try_loss(prepared.problem, plan)
+            reason = rehearse(prepared.problem, plan)
         except InputError as error:
-            raise error.at(prepared.spec.place(f"losses.{plan.label}")) from error
+            raise error.at(place) from error
         except Exception as error:
-            entry = prepared.candidates[plan.label].entry
-            raise InputError(
-                f"the loss {spec.name} ({entry.distribution or entry.plugin}) fails on a batch: "
-                f"{type(error).__name__}: {_first_line(error)}",
-                where=prepared.spec.place(f"losses.{plan.label}"),
-            ) from error
-
-
-def _try_loss(problem: Problem, plan: Plan) -> None:
-    from keras import ops
-
-    spec, dataset = problem.losses[plan.label], problem.dataset
-    y = spec.encode(dataset.train.y[:32], dataset.constants)
-    width = spec.width(dataset.n_classes)
-    scores = np.random.default_rng(0).normal(size=(len(y), width)).astype(np.float32)
-    traced = loss_arguments(spec, plan.params, dataset.constants)
-    traced |= {"progress": np.array(0.5, np.float32)} if "progress" in spec.needs else {}
-    arguments = {name: ops.convert_to_tensor(value) for name, value in traced.items()}
-    arguments |= static_arguments(spec, plan.params, dataset.n_classes)
-    values = spec.values(ops.convert_to_tensor(y), ops.convert_to_tensor(scores), dataset.n_classes, arguments)
-    values = ops.convert_to_numpy(values)
-    if values.shape != (len(y),):
-        raise InputError(f"returns shape {values.shape} for {len(y)} samples", hint="One value a sample is needed.")
-    if not np.isfinite(values).all():
-        raise InputError("is not finite on ordinary scores")
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "")
+            entry, name = prepared.candidates[plan.label].entry, prepared.problem.losses[plan.label].name
+            said = f"the loss {name} ({entry.distribution or entry.plugin}) fails on a batch: {gist(error)}"
+            raise InputError(said, where=place) from error
+        reasons |= {plan.label: reason} if reason else {}
+    return reasons

@@ -33,7 +33,7 @@ class TrialRecord:
     argument of the loss, fixed ones included; score: the study's metric on validation data at
     `epoch` (1-based), None unless complete; curves: by name of `CURVES`, one value an epoch;
     seconds: wall time from the first to the last epoch; trainer: population or fit; reason:
-    why it failed, diverged or was refused by the population; started, ended: POSIX seconds.
+    why it failed or diverged; refusal: why the population would not have it; started, ended: POSIX seconds.
     """
 
     number: int
@@ -49,6 +49,7 @@ class TrialRecord:
     seconds: float
     trainer: str = "population"
     reason: str = ""
+    refusal: str = ""
     distribution: str = ""
     version: str = ""
     started: float = 0.0

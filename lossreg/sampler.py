@@ -12,7 +12,10 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+ATTRIBUTE = "lossreg"
+TOLD = "told"
 START = "lossreg:start"
+RETRY_OF = "lossreg:retry_of"
 PER_LOSS = 4
 
 
@@ -20,7 +23,7 @@ class SeededSampler(BaseSampler):
     """TPE (or random), seeded anew for every trial from (seed, trial number).
 
     A sampler seeded once would repeat its first trials when a study is resumed. Trials of
-    the fair start, and those that a test of the sampler's kind asks for, are drawn at random.
+    the fair start are drawn at random, whatever the kind.
     """
 
     def __init__(self, seed: int, kind: str = "tpe") -> None:
@@ -55,53 +58,71 @@ class SeededSampler(BaseSampler):
 def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any]], trials: int) -> None:
     """Queue the fair start: every loss as published, then random settings in turn, `PER_LOSS` each.
 
-    published maps each label to Optuna parameters. Entries already queued are left alone.
+    published maps each label to Optuna parameters; where there are none, nothing is searched
+    and once is enough. Entries already queued are left alone, failed ones queued again.
     """
-    done = {trial.user_attrs.get(START) for trial in study.get_trials(deepcopy=False)}
+    taken = study.get_trials(deepcopy=False)
+    done = {trial.user_attrs.get(START) for trial in taken if trial.state != TrialState.FAIL}
     labels = list(published)
     for place in range(min(trials, PER_LOSS * len(labels))):
-        if place not in done:
-            label = labels[place % len(labels)]
-            params = published[label] if place < len(labels) else {}
-            study.enqueue_trial({"loss": label, **params}, user_attrs={START: place})
+        label, first = labels[place % len(labels)], place < len(labels)
+        if place not in done and (first or published[label]):
+            study.enqueue_trial({"loss": label, **(published[label] if first else {})}, user_attrs={START: place})
 
 
-def enqueue_due(study: optuna.Study, baseline: str, remaining: int) -> None:
-    """Queue a trial of the baseline once only that lets it end with as many as any other loss."""
-    trials = study.get_trials(deepcopy=False, states=None)
+def enqueue_due(study: optuna.Study, baseline: str, remaining: int, *, hurried: bool = False) -> None:
+    """Queue a trial of the baseline once only that lets it end with as many as any other loss.
+
+    A `hurried` study, which may end at any time, keeps the baseline abreast all along.
+    """
+    trials = study.get_trials(deepcopy=False)
     if any(trial.state == TrialState.WAITING for trial in trials):
         return
     counts = Counter(trial.params["loss"] for trial in trials if counts_as_trial(trial) and "loss" in trial.params)
-    most = max((count for label, count in counts.items() if label != baseline), default=0)
+    lag = max((count for label, count in counts.items() if label != baseline), default=0) - counts[baseline]
     # one more trial of the leader and one fewer left must still be made good
-    if most - counts[baseline] >= remaining - 1:
+    if lag >= (1 if hurried else remaining - 1):
         study.enqueue_trial({"loss": baseline})
 
 
 def counts_as_trial(trial: FrozenTrial) -> bool:
-    """Whether a trial uses up the budget: interrupted ones, which run again, do not."""
-    return trial.state != TrialState.WAITING and INTERRUPTED not in trial.user_attrs
+    """Whether a trial uses up the budget: interrupted and failed ones do not, a resumed study runs them again."""
+    return trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
 
-INTERRUPTED = "lossreg:interrupted"
-RETRY_OF = "lossreg:retry_of"
+def tell(study: optuna.Study, number: int, state: str, value: float | None) -> None:
+    """End a trial in Optuna as what it was."""
+    if state in ("failed", "pruned"):
+        study.tell(number, state=TrialState.FAIL if state == "failed" else TrialState.PRUNED)
+    else:
+        study.tell(number, value)
 
 
 def requeue_interrupted(study: optuna.Study) -> int:
     """Queue again, with the same parameters, every trial that was cut off; the number of them.
 
-    The copy is queued before the original is ended, and recognised afterwards, so that a kill
-    in between repeats nothing.
+    One that had ended, and was cut off before Optuna was told, is told. A copy is queued
+    before its original is ended, and recognised afterwards, so that a kill in between repeats
+    nothing.
     """
     trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
     copied = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    again = 0
     for trial in running:
-        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+        kept = trial.user_attrs.get(ATTRIBUTE)
+        if kept is not None:
+            tell(study, trial.number, kept["state"], kept[TOLD])
+            continue
+        again += 1
         if trial.number not in copied:
-            attrs = {RETRY_OF: trial.number}
-            if START in trial.user_attrs:
-                attrs[START] = trial.user_attrs[START]
-            study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params, user_attrs=attrs)
+            _copy(study, trial)
         study.tell(trial.number, state=TrialState.FAIL)
-    return len(running)
+    return again
+
+
+def _copy(study: optuna.Study, trial: FrozenTrial) -> None:
+    attrs = {RETRY_OF: trial.number}
+    if START in trial.user_attrs:
+        attrs[START] = trial.user_attrs[START]
+    study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params, user_attrs=attrs)

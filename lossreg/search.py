@@ -18,14 +18,14 @@ from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
-from lossreg.store import ATTRIBUTE, Store
+from lossreg.sampler import ATTRIBUTE, SeededSampler, enqueue_start, requeue_interrupted
+from lossreg.store import Store
 from lossreg.study import StudySpec
 from lossreg.trainers.pool import Pool
 
 if TYPE_CHECKING:
     from lossreg.preflight import Prepared
-    from lossreg.tracking import Tracker
+    from lossreg.tracking import Tracker, Untracked
     from lossreg.trainers.base import Trainer, Weights
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
@@ -70,9 +70,10 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     spec = studies.of(study, overrides)
     _tracking_uri(spec)
     store = Store(spec.folder, spec.name)
-    kept = store.read().user_attrs.get(ATTRIBUTE, {}) if store.exists else {}
-    prepared = preflight.prepare(spec, kept.get("losses", ()))
-    done = len(history.result(store.read(), spec.folder).trials) if store.exists else 0
+    begun = store.peek()
+    kept = begun.user_attrs[ATTRIBUTE] if begun else {}
+    prepared = preflight.prepare(spec, kept)
+    done = len(history.records(begun)) if begun else 0
     lanes = kept.get("lanes") or engine.lanes(spec, prepared)
     pool = engine.pool(prepared, lanes)
     outline = Outline(
@@ -126,24 +127,24 @@ class Run:
         uri = _tracking_uri(self.spec)
         kept = self._kept(fresh)
         self.progress.message(f"study {self.spec.name}: loading data and losses")
-        self.prepared = preflight.prepare(self.spec, kept.get("losses", ()))
-        slots = kept.get("lanes") or engine.lanes(self.spec, self.prepared)
-        pool = Pool(trainers) if trainers else engine.pool(self.prepared, slots)
+        self.prepared = preflight.prepare(self.spec, kept)
+        self.lanes = kept.get("lanes") or engine.lanes(self.spec, self.prepared)
+        pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
+        # before the tracker: tracing and the start of MLflow both need the interpreter, and side by side
+        # each would take twice as long; and before the lock, since a trace may fail
+        pool.prepare()
         if require_tracking:
             tracking.insist(uri)
         if fresh and (aside := self.store.archive()):
             self.progress.message(f"the former run was moved to {aside}")
         with self.store.lock():
             self._begin_study(pool)
-            # tracing and the start of MLflow both need the interpreter: side by side each would take twice as long
-            if len(self.result.trials) < self.prepared.trials:
-                pool.prepare()
             self.tracker = self._new_tracker(uri, require_tracking)
             self.tracker.start(self.result, self.result.tracking.get("run_id"))
             return self._train(pool)
 
     def _new_tracker(self, uri: str, required: bool) -> Tracker | Untracked:
-        from lossreg.tracking import Tracker
+        from lossreg.tracking import Tracker, Untracked
 
         if not self.spec.tracking.enabled:
             return Untracked()
@@ -165,10 +166,11 @@ class Run:
 
     def _kept(self, fresh: bool) -> dict[str, Any]:
         """What the storage holds of the study; raises `InputError` when the study file has changed since."""
-        if fresh or not self.store.exists:
+        study = None if fresh else self.store.peek()
+        if study is None:
             return {}
-        kept: dict[str, Any] = self.store.read().user_attrs.get(ATTRIBUTE, {})
-        changed = studies.changes(kept.get("fingerprint", {}), studies.fingerprint(self.spec)) if kept else []
+        kept: dict[str, Any] = study.user_attrs[ATTRIBUTE]
+        changed = studies.changes(kept["fingerprint"], studies.fingerprint(self.spec))
         if changed:
             raise InputError(
                 "the study has been run with other settings: " + "; ".join(changed), where=self.spec.place(),
@@ -182,7 +184,7 @@ class Run:
         sampler = SeededSampler(spec.search.seed, spec.search.sampler)
         self.study = self.store.open(prepared.metric.direction, sampler, _pruner(spec))
         if ATTRIBUTE not in self.study.user_attrs:
-            self.study.set_user_attr(ATTRIBUTE, _attributes(prepared, pool))
+            self.study.set_user_attr(ATTRIBUTE, _attributes(prepared, self.lanes))
         self._check_provenance()
         if again := requeue_interrupted(self.study):
             self.progress.message(f"{again} interrupted trial{'s' * (again > 1)} will run again")
@@ -213,16 +215,18 @@ class Run:
             self.deadline, prepared.provenance,
         )  # fmt: skip
         self.loop = Loop(self.study, prepared.proposer, pool, rules, self)
-        done = len(self.result.trials)
+        done = self.loop.started
         self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots)
         if done:
             self.progress.message(f"resuming: {done} of {prepared.trials} trials are done")
         self.loop.run()
 
-    def trial(self, record: TrialRecord, weights: Weights | None) -> None:
-        """A trial ended: keep, track and show it."""
-        if weights is not None:
-            self.store.save_best(record.number, weights)
+    def best(self, record: TrialRecord, weights: Weights) -> None:
+        """A trial is about to end as the best so far: keep its weights."""
+        self.store.save_best(record.number, weights)
+
+    def trial(self, record: TrialRecord) -> None:
+        """A trial ended: track and show it."""
         self.result.trials.append(record)
         self.tracker.trial(record)
         self.progress.trial(record, self.result)
@@ -262,40 +266,22 @@ class Run:
 
         from lossreg import models
 
-        kept, best = self.store.load_best(), self.result.best
-        if kept is None or best is None or kept[0] != best.number:
+        best = self.result.best
+        assert best
+        weights = self.store.load_best(best.number)
+        if weights is None:
+            self.progress.warn(f"the weights of the best trial ({best.number}) were not kept, so there is no model")
             return None
+        self.store.forget_weights(but=best.number)
         problem = self.prepared.problem
         data, spec = problem.dataset, problem.losses[best.label]
         model = problem.builder.build(data.input_shape, problem.outputs(best.label), data.n_classes, 0)
-        for variable, value in zip(model.weights, kept[1], strict=True):
+        for variable, value in zip(model.weights, weights, strict=True):
             variable.assign(value)
         path = self.store.folder / "best.keras"
         models.inference(model, spec, data.constants, data.n_classes).save(path)
         joblib.dump(data.preprocessor, self.store.folder / "preprocessor.joblib")
         return path
-
-
-class Untracked:
-    """Stands in for the tracker of a study that is not tracked."""
-
-    seconds = 0.0
-
-    def start(self, result: StudyResult, run_id: str | None = None) -> None:
-        """Nothing."""
-
-    def trial(self, trial: TrialRecord) -> None:
-        """Nothing."""
-
-    def flush(self) -> None:
-        """Nothing is waiting."""
-
-    def where(self) -> dict[str, Any]:
-        """Nowhere."""
-        return {}
-
-    def finish(self, result: StudyResult, model: Any = None) -> None:
-        """Nothing is tracked."""
 
 
 def _tracking_uri(spec: StudySpec) -> str:
@@ -305,7 +291,7 @@ def _tracking_uri(spec: StudySpec) -> str:
     return tracking.check(spec.tracking.uri) if spec.tracking.enabled else ""
 
 
-def _attributes(prepared: Prepared, pool: Pool) -> dict[str, Any]:
+def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:
     """What the storage holds of a study from the start."""
     spec, data = prepared.spec, prepared.problem.dataset
     return {
@@ -315,11 +301,12 @@ def _attributes(prepared: Prepared, pool: Pool) -> dict[str, Any]:
         "task": data.task,
         "losses": {label: candidate.spec.name for label, candidate in prepared.candidates.items()},
         "baseline": prepared.baseline,
-        "data": data.summary(),
+        "data": data.summary() | {"slugs": dict(zip(data.slugs, data.classes, strict=True))},
         "spec": spec.document(),
         "fingerprint": studies.fingerprint(spec),
         "provenance": {label: list(origin) for label, origin in prepared.provenance.items()},
-        "lanes": pool.slots,
+        "spaces": prepared.spaces,
+        "lanes": lanes,
         "seconds": {},
         "tracking": {},
         "trainer": {},
@@ -347,7 +334,7 @@ def _pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
 
 def _trainer_summary(result: StudyResult) -> dict[str, Any]:
     count = Counter(trial.trainer for trial in result.trials)
-    reasons = sorted({trial.reason for trial in result.trials if trial.trainer == "fit" and trial.reason})
+    reasons = sorted({trial.refusal for trial in result.trials if trial.refusal})
     return {"population": count["population"], "fit": count["fit"], "reasons": reasons}
 
 

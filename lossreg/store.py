@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -16,9 +16,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lossreg.errors import InputError
+from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import Weights
-
-ATTRIBUTE = "lossreg"
 
 
 class _StudyLockHeld(JournalFileOpenLock):
@@ -62,7 +61,9 @@ class Store:
         """Move a former run aside, for a fresh start; where it went. Raises `InputError` while it is being run."""
         if not self.exists:
             return None
-        aside = self.folder.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        stamp = f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
+        aside = next(path for name in names if not (path := self.folder.with_name(name)).exists())
         with self.lock():
             self.folder.rename(aside)
         return aside
@@ -78,12 +79,22 @@ class Store:
 
     def read(self) -> optuna.Study:
         """The Optuna study as it stands, for looking at; raises `InputError` when it was never run."""
-        if not self.exists:
+        if (study := self.peek()) is None:
             raise InputError(
                 f"study {self.name!r} has not been run yet", where=str(self.folder), hint="Run `lossreg tune` first."
             )
-        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
-        return optuna.load_study(study_name=self.name, storage=storage)
+        return study
+
+    def peek(self) -> optuna.Study | None:
+        """The same, None when it was never run or a kill came before anything was kept."""
+        if not self.exists:
+            return None
+        try:
+            storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
+            study = optuna.load_study(study_name=self.name, storage=storage)
+        except KeyError:
+            return None
+        return study if ATTRIBUTE in study.user_attrs else None
 
     def _mend(self) -> None:
         """Drop a last line that a kill left unfinished."""
@@ -95,19 +106,26 @@ class Store:
                 file.truncate(text.rfind(b"\n") + 1)
 
     def save_best(self, number: int, weights: Weights) -> None:
-        """Keep the weights of the best trial so far, all or nothing."""
-        part = self.folder / "best.part.npz"
-        arrays: dict[str, Any] = {f"w{i:04d}": weight for i, weight in enumerate(weights)}
+        """Keep the weights of a trial that is about to be the best, all or nothing."""
+        part, arrays = self.folder / "best.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
         with part.open("wb") as file:
-            np.savez(file, trial=np.array(number), **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self.folder / "best.npz")
+        part.replace(self._weights(number))
 
-    def load_best(self) -> tuple[int, Weights] | None:
-        """Number and weights of the best trial, None when there are none."""
-        path = self.folder / "best.npz"
-        if not path.exists():
+    def load_best(self, number: int) -> Weights | None:
+        """The weights of that trial, None when they were not kept."""
+        if not self._weights(number).exists():
             return None
-        with np.load(path) as kept:
-            return int(kept["trial"]), [kept[name] for name in sorted(kept.files) if name != "trial"]
+        with np.load(self._weights(number)) as kept:
+            return [kept[name] for name in sorted(kept.files)]
+
+    def forget_weights(self, but: int) -> None:
+        """Remove the weights of all trials but that one."""
+        for path in self.folder.glob("best-*.npz"):
+            if path != self._weights(but):
+                path.unlink()
+
+    def _weights(self, number: int) -> Path:
+        return self.folder / f"best-{number:06d}.npz"

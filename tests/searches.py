@@ -59,10 +59,11 @@ class Heard:
     def __init__(self):
         self.records, self.weights, self.epochs = [], {}, 0
 
-    def trial(self, record, weights):
+    def best(self, record, weights):
+        self.weights[record.number] = weights
+
+    def trial(self, record):
         self.records.append(record)
-        if weights is not None:
-            self.weights[record.number] = weights
 
     def epoch(self, active):
         self.epochs += 1

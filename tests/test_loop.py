@@ -11,11 +11,15 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
-from searches import ACCURACY, EPOCHS, LOSS, curve, loop, optuna_study, proposer
+from searches import ACCURACY, EPOCHS, LOSS, Heard, begun, curve, loop, optuna_study, proposer
 
 from lossreg import history
 from lossreg.errors import LossregError
+from lossreg.loop import Loop, Rules
+from lossreg.sampler import tell
+from lossreg.trainers.base import EpochReport
 from lossreg.trainers.fake import Fake
+from lossreg.trainers.pool import Pool
 
 
 def run(trials=24, trainer=None, study=None, **options):
@@ -126,7 +130,7 @@ def test_suggested_class_weights_have_mean_one_over_the_training_rows():
 
 def test_no_trial_starts_after_the_deadline_and_those_begun_are_finished():
     made = run(24, Fake(curve, slots=4), deadline=time.monotonic() - 1)
-    assert made.heard.records == []
+    assert [record.label for record in made.heard.records] == ["cross_entropy", "focal", "mixed"]
     slow = loop(optuna_study(), 24, Fake(curve, slots=4), deadline=math.inf)
     slow._fill()
     slow.rules = type(slow.rules)(24, ACCURACY, "cross_entropy", deadline=time.monotonic() - 1)
@@ -144,26 +148,117 @@ def test_pruning_spares_the_first_third():
 
 
 class Failing(Fake):
-    """Raises in its seventh epoch."""
+    """Raises in its seventh epoch, and in every one of `ill`'s."""
 
-    calls = 0
+    def __init__(self, *args, ill=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        self.calls, self.ill = 0, ill
 
     def advance(self):
         self.calls += 1
-        if self.calls == 7:
+        if self.ill and any(plan.label in self.ill for plan, _ in self._open.values()):
+            raise ValueError("cannot train this")
+        if not self.ill and self.calls == 7:
             raise RuntimeError("out of memory")
         return super().advance()
 
 
-def test_an_exception_fails_the_trials_it_hit_and_costs_no_finished_one():
+def test_an_exception_among_many_costs_no_trial_the_next_run_repeats_those_it_hit():
     made = loop(optuna_study(), 24, Failing(curve, slots=4))
     with pytest.raises(LossregError, match="out of memory"):
         made.run()
-    states = Counter(record.state for record in made.heard.records)
-    assert states == {"complete": 4, "failed": 4}
-    again = run(24, Fake(curve), study=made.study)
-    assert len(again.heard.records) == 16
-    assert Counter(record.state for record in history.records(again.study)) == {"complete": 20, "failed": 4}
+    assert Counter(record.state for record in made.heard.records) == {"complete": 4}
+    lost = [active.trial.params for active in made.active.values()]
+    run(24, Fake(curve), study=made.study)
+    records = history.records(made.study)
+    assert Counter(record.state for record in records) == {"complete": 24}
+    for params in lost:
+        assert sum({"loss": r.label, **r.params} == params for r in records) == 1
+
+
+def test_a_plan_that_fails_alone_fails_and_the_others_go_on():
+    made = run(12, Failing(curve, slots=1, ill=("mixed",)))
+    states = {(record.label, record.state) for record in made.heard.records}
+    assert states == {("mixed", "failed"), ("cross_entropy", "complete"), ("focal", "complete")}
+    assert {r.reason for r in made.heard.records if r.state == "failed"} == {"ValueError: cannot train this"}
+    assert len(made.heard.records) == 12
+    mended = run(12, Fake(curve), study=made.study)
+    assert Counter(r.state for r in history.records(mended.study))["complete"] == 12
+
+
+def test_predictions_outside_the_metric_s_domain_train_on_and_are_told_the_worst_only_at_the_end():
+    def outside(plan, epoch):
+        return -math.inf if plan.label == "focal" or epoch < 3 else curve(plan, epoch)
+
+    trainer = Fake(outside)
+    trainer._report = lambda plan, epoch: EpochReport(epoch, 1.0, 1.0, 0.0, outside(plan, epoch))
+    made = run(12, trainer)
+    for record in made.heard.records:
+        assert len(record.curves["val_score"]) == EPOCHS
+        assert record.state == ("diverged" if record.label == "focal" else "complete")
+        assert ("domain" in record.reason) == (record.label == "focal")
+
+
+class Cut(BaseException):
+    """A kill."""
+
+
+@pytest.mark.parametrize("state", ["complete", "diverged"])
+def test_a_trial_cut_off_before_optuna_was_told_is_told_not_trained_again(tmp_path, monkeypatch, state):
+    def study():
+        return optuna_study(JournalStorage(JournalFileBackend(str(tmp_path / "journal.log"))))
+
+    told = []
+
+    def cut(study, number, state, value):
+        told.append((number, value))
+        if len(told) == 4:
+            raise Cut
+        tell(study, number, state, value)
+
+    shape = curve if state == "complete" else lambda plan, epoch: math.nan
+    monkeypatch.setattr("lossreg.loop.tell", cut)
+    with pytest.raises(Cut):
+        loop(study(), 12, Fake(shape, slots=4)).run()
+    monkeypatch.undo()
+    made = run(12, Fake(shape, slots=4), study=study())
+    records = history.records(made.study)
+    assert Counter(record.state for record in records) == {state: 12}
+    assert made.study.trials[told[3][0]].value == told[3][1]
+
+
+def test_among_equals_the_best_is_the_first_by_number_and_its_weights_are_kept():
+    trainers = [
+        Fake(lambda plan, epoch: 0.5, slots=2, refused=("cross_entropy",)),
+        Fake(lambda plan, epoch: 0.5, slots=1),
+    ]
+    own, heard, study = proposer(), Heard(), optuna_study()
+    made = Loop(begun(study), own, Pool(trainers), Rules(12, ACCURACY, "cross_entropy"), heard)
+    made.run()
+    assert min(record.number for record in heard.records) == 0
+    assert list(heard.weights)[-1] == 0
+
+
+def test_a_full_trainer_does_not_keep_another_one_idle():
+    wide, narrow = Fake(curve, slots=8, refused=("cross_entropy",)), Fake(curve, slots=1)
+    busy = []
+    advance = wide.advance
+    wide.advance = lambda: busy.append(len(wide._open)) or advance()
+    made = Loop(
+        begun(optuna_study(), trials=60), proposer(), Pool([wide, narrow]), Rules(60, ACCURACY, "focal"), Heard()
+    )
+    made.run()
+    assert sum(busy) / len(busy) > 4
+
+
+def test_a_study_in_a_hurry_keeps_the_baseline_abreast():
+    made = loop(optuna_study(), 200, Fake(curve, slots=4), deadline=time.monotonic() + 1e6)
+    counts = Counter()
+    made.heard.trial = lambda record: counts.update([record.label])
+    for _ in range(8 * EPOCHS):
+        made._fill()
+        made._take(made._advance()[0])
+    assert counts["cross_entropy"] >= max(counts.values()) - made.pool.slots - 1
 
 
 class Killed(Fake):
@@ -221,11 +316,6 @@ def test_a_resumed_random_search_asks_what_an_unbroken_one_asks(tmp_path):
 
 
 def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
-    from searches import Heard, begun
-
-    from lossreg.loop import Loop, Rules
-    from lossreg.trainers.pool import Pool
-
     first, second = Fake(curve, slots=3, refused=("focal",)), Fake(curve, slots=1)
     second.name = "fit"
     heard = Heard()
@@ -233,6 +323,6 @@ def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
     made.run()
     assert len(heard.records) == 24
     for record in heard.records:
-        assert (record.trainer, record.reason) == (
+        assert (record.trainer, record.refusal) == (
             ("fit", "focal is refused") if record.label == "focal" else ("fake", "")
         )

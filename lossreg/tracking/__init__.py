@@ -7,6 +7,17 @@ rebuilt from it. A store that is down, slow or gone costs one warning and no tri
 from __future__ import annotations
 
 from lossreg.tracking.store import UI_SETTINGS, check, free_port, insist, is_server, page, shown, ui_command
-from lossreg.tracking.tracker import Tracker
+from lossreg.tracking.tracker import Tracker, Untracked
 
-__all__ = ["UI_SETTINGS", "Tracker", "check", "free_port", "insist", "is_server", "page", "shown", "ui_command"]
+__all__ = [
+    "UI_SETTINGS",
+    "Tracker",
+    "Untracked",
+    "check",
+    "free_port",
+    "insist",
+    "is_server",
+    "page",
+    "shown",
+    "ui_command",
+]

@@ -187,3 +187,25 @@ def _reason(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     first = text.splitlines()[0].strip().rstrip(".")
     return first if len(first) <= 300 else f"{first[:300]} ..."
+
+
+class Untracked:
+    """Stands in for the tracker of a study that is not tracked."""
+
+    seconds = 0.0
+
+    def start(self, result: StudyResult, run_id: str | None = None) -> None:
+        """Nothing."""
+
+    def trial(self, trial: TrialRecord) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing is waiting."""
+
+    def where(self) -> dict[str, Any]:
+        """Nowhere."""
+        return {}
+
+    def finish(self, result: StudyResult, model: Any = None) -> None:
+        """Nothing is tracked."""

@@ -201,6 +201,8 @@ class Writer:
             self.client.log_inputs(self.run_id, inputs)
 
     def _index(self, child: Run) -> None:
+        if runs.TRIAL not in child.data.tags:
+            return
         number = int(child.data.tags[runs.TRIAL])
         self._children[number] = child.info.run_id
         if child.info.status != "RUNNING":

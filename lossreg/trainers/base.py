@@ -71,8 +71,8 @@ class EpochReport:
 
     @property
     def diverged(self) -> bool:
-        """Whether training went non-finite."""
-        return not all(np.isfinite((self.train_loss, self.val_loss, self.val_score)))
+        """Whether training went non-finite. An infinite score is none: predictions may leave a metric's domain."""
+        return bool(np.isnan(self.val_score) or not np.isfinite([self.train_loss, self.val_loss]).all())
 
 
 class Trainer(Protocol):

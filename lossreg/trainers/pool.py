@@ -31,11 +31,6 @@ class Pool:
             reasons.append(reason)
         raise LookupError("; ".join(reasons))
 
-    def refuses(self, label: str) -> str:
-        """Why no trainer takes the loss; empty when one does."""
-        reasons = [trainer.refuses(label) for trainer in self.trainers]
-        return "; ".join(reasons) if all(reasons) else ""
-
     def free(self, label: str) -> int | None:
         """The lowest free slot of the loss's trainer, None when it is full."""
         trainer, _ = self.trainer(label)
@@ -58,14 +53,24 @@ class Pool:
         trainer.open(own, plan)
         self._taken.add(slot)
 
-    def advance(self) -> dict[int, EpochReport]:
-        """Train every open slot for one epoch."""
+    def advance(self) -> tuple[dict[int, EpochReport], dict[int, Exception]]:
+        """Train every open slot for one epoch: reports by slot, and what the plan in a slot raised.
+
+        Where a trainer of several slots raises, no plan can be blamed: the exception is passed on.
+        """
         reports: dict[int, EpochReport] = {}
+        failures: dict[int, Exception] = {}
         for trainer in self.trainers:
             first = next(i for i, (own, _) in enumerate(self._places) if own is trainer)
-            if any(self._places[slot][0] is trainer for slot in self._taken):
+            if not any(self._places[slot][0] is trainer for slot in self._taken):
+                continue
+            try:
                 reports |= {first + own: report for own, report in trainer.advance().items()}
-        return reports
+            except Exception as error:
+                if trainer.slots > 1:
+                    raise
+                failures[first] = error
+        return reports, failures
 
     def weights(self, slot: int) -> Weights:
         """The weights of an open slot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -119,15 +120,26 @@ class Block:
 class Population:
     """Trains up to `slots` plans together; slot i belongs to block i modulo the number of blocks.
 
-    variants are samples of the plans that will come, so that the graph is built once; a plan with
-    other static parameters rebuilds it.
+    unmapped says why the losses of some labels cannot be mapped over lanes; variants are
+    samples of the plans that will come, so that the graph is built once: a plan with other
+    static parameters rebuilds it.
     """
 
     name = "population"
 
-    def __init__(self, problem: Problem, slots: int, *, blocks: int = 0, variants: Iterable[Plan] = ()) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        slots: int,
+        *,
+        blocks: int = 0,
+        variants: Iterable[Plan] = (),
+        unmapped: Mapping[str, str] | None = None,
+    ) -> None:
         self.problem, self.slots = problem, slots
-        self.outputs = max(problem.outputs(label) for label in problem.losses)
+        self.unmapped = unmapped or {}
+        widths = Counter(problem.outputs(label) for label in problem.losses)
+        self.outputs = widths.most_common(1)[0][0]
         self.blocks = [Block() for _ in range(min(blocks or cores(), slots))]
         self._pool = ThreadPoolExecutor(len(self.blocks), "lossreg-block")
         self._waiting: list[tuple[int, Plan]] = []
@@ -143,7 +155,8 @@ class Population:
         """Why this population cannot train with the loss; empty when it can."""
         if (need := self.problem.outputs(label)) != self.outputs:
             return f"{label} needs {need} outputs, the population has {self.outputs}"
-        return optimizers.refusal(self.problem.optimizer, self.problem.settings) or self._model_refusal
+        own = self.unmapped.get(label, "")
+        return own or optimizers.refusal(self.problem.optimizer, self.problem.settings) or self._model_refusal
 
     @cached_property
     def _model_refusal(self) -> str:
@@ -159,7 +172,8 @@ class Population:
 
     def prepare(self) -> None:
         """Trace the graph of the variants that were named."""
-        self._graph = self._graph or self._new_graph()
+        if self._graph is None and self._groups:
+            self._graph = self._new_graph()
 
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a free slot; it starts at the next epoch."""
