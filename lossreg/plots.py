@@ -148,19 +148,6 @@ def _slice(result: StudyResult, axes: Axes, name: str) -> None:
     axes.tick_params(axis="x", labelsize=8)
 
 
-def importances(study: Any) -> Figure:
-    """How much each parameter moves the score, by PED-ANOVA, from a finished `optuna.Study`."""
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
-    shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    names = list(shares)[::-1]
-    figure = _figure(7.5, 1.4 + 0.34 * max(len(names), 2))
-    axes = _plain(figure.add_subplot())
-    axes.barh(names, [shares[name] for name in names], color=COLOURS[0])
-    axes.set(xlabel="importance (PED-ANOVA)", title=f"{study.study_name}: what moves the score")
-    return figure
-
-
 def searched(result: StudyResult) -> list[str]:
     """Names of the parameters that took at least two values, `loss` left out, learning rate first."""
     seen: dict[str, set[Any]] = {}

@@ -1,4 +1,4 @@
-"""What a study found, in words and tables: Markdown for MLflow, rich tables for the terminal."""
+"""What a study found, in words: Markdown for MLflow, CSV, ready-to-paste recipes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.sampler import ATTRIBUTE, SeededSampler, enqueue_start, requeue_interrupted
+from lossreg.sampler import ATTRIBUTE, SeededSampler, counts_as_trial, enqueue_start, requeue_interrupted
 from lossreg.store import Store
 from lossreg.study import StudySpec
 from lossreg.trainers.pool import Pool
@@ -132,7 +132,8 @@ class Run:
         pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
         # before the tracker: tracing and the start of MLflow both need the interpreter, and side by side
         # each would take twice as long; and before the lock, since a trace may fail
-        pool.prepare()
+        if not self._is_finished(fresh):
+            pool.prepare()
         if require_tracking:
             tracking.insist(uri)
         if fresh and (aside := self.store.archive()):
@@ -142,6 +143,13 @@ class Run:
             self.tracker = self._new_tracker(uri, require_tracking)
             self.tracker.start(self.result, self.result.tracking.get("run_id"))
             return self._train(pool)
+
+    def _is_finished(self, fresh: bool) -> bool:
+        """Whether no trial is left to run."""
+        begun = None if fresh else self.store.peek()
+        trials = begun.get_trials(deepcopy=False) if begun else []
+        done = [trial for trial in trials if trial.state.is_finished() and counts_as_trial(trial)]
+        return len(done) >= self.prepared.trials
 
     def _new_tracker(self, uri: str, required: bool) -> Tracker | Untracked:
         from lossreg.tracking import Tracker, Untracked

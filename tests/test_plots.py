@@ -147,16 +147,3 @@ def test_labels_do_not_overlap(result):
             labels = [label for label in axes.get_xticklabels() if label.get_text() and label.get_visible()]
             boxes = [label.get_window_extent() for label in labels if axes.axison]
             assert not any(left.overlaps(right) for left, right in pairwise(boxes))
-
-
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_importances_of_an_optuna_study():
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(study_name="toy", direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(
-        lambda trial: trial.suggest_float("big", 0, 1) + 0.01 * trial.suggest_float("small", 0, 1), n_trials=40
-    )
-    [axes] = draw(plots.importances(study)).axes
-    assert [label.get_text() for label in axes.get_yticklabels()][-1] == "big"

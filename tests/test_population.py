@@ -91,15 +91,15 @@ def _score(own, each, model):
     return -float(((value - data.validation.y) ** 2).mean())
 
 
-@pytest.mark.parametrize("optimizer", list(TOLERANCE))
-def test_a_change_of_one_percent_is_seen(trained, optimizer):
-    own, plans, _, weights = trained["multiclass", optimizer]
+@pytest.mark.parametrize(("task", "optimizer"), CASES)
+def test_a_change_of_one_percent_is_seen(trained, task, optimizer):
+    own, plans, _, weights = trained[task, optimizer]
     changed, originals = [], []
     for slot, each in enumerate(plans):
         changed.append(_changed(own, each, each.learning_rate * 1.01, {}))
         originals.append(slot)
-        for name in MULTICLASS[each.label]:
-            for altered in _one_percent(MULTICLASS[each.label][name]):
+        for name, value in TASKS[task][each.label].items():
+            for altered in _one_percent(value):
                 changed.append(_changed(own, each, each.learning_rate, {name: altered}))
                 originals.append(slot)
     _, others = run(Population(own, len(changed), blocks=2, variants=changed), changed)
@@ -114,7 +114,7 @@ def _one_percent(value):
 
 
 def _changed(own, each, rate, change):
-    return plan(own, each.label, rate, each.epochs, each.seed, **{**MULTICLASS[each.label], **change})
+    return plan(own, each.label, rate, each.epochs, each.seed, **{**each.params, **change})
 
 
 def test_a_lane_that_moves_into_a_used_slot_equals_model_fit():

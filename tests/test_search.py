@@ -263,3 +263,51 @@ def test_a_server_that_must_answer_and_does_not_is_an_error_before_anything_is_t
         lossreg.tune(dead, fresh=True, require_tracking=True)
     assert [path.name for path in Path(".lossreg").iterdir()] == ["small"]
     assert len(search.results(untracked()).trials) == 3
+
+
+def test_changed_data_are_not_mixed_into_a_resumed_study():
+    def table(seed):
+        rng = np.random.default_rng(seed)
+        rows = "\n".join(f"{a},{b},{int(a + b > 0)}" for a, b in rng.normal(size=(80, 2)))
+        Path("rows.csv").write_text("a,b,y\n" + rows)
+
+    source = {"source": "rows.csv", "target": "y"}
+    losses = {"cross_entropy": {}, "binary_focal": {}}
+    table(0)
+    lossreg.tune(untracked(losses=losses, data=source, trials=3))
+    table(1)
+    with pytest.raises(InputError, match=r"the data \(digest .*--fresh"):
+        lossreg.tune(untracked(losses=losses, data=source, trials=6))
+
+
+@pytest.mark.parametrize(
+    "torn", ["", '{"op_code"', '{"op_code": 0, "worker_id": "x", "study_name": "small", "directions": [2]}\n']
+)
+def test_a_store_that_a_kill_left_without_anything_is_one_that_was_never_run(torn):
+    folder = Path(".lossreg/small")
+    folder.mkdir(parents=True)
+    (folder / "journal.log").write_text(torn)
+    with pytest.raises(InputError, match="has not been run yet"):
+        search.results(untracked())
+    assert lossreg.tune(untracked(trials=3)).counts["complete"] == 3
+
+
+BAD = """
+import numpy as np
+from lossreg import ops
+
+def branching(y_true, y_pred):
+    return ops.mean(y_pred, -1) if ops.mean(y_pred) > 0 else ops.mean(y_true, -1)
+
+def numpy_loss(y_true, y_pred):
+    return np.mean(np.square(np.asarray(y_true) - np.asarray(y_pred)), -1)
+"""
+
+
+@pytest.mark.parametrize("name", ["branching", "numpy_loss"])
+def test_a_loss_that_no_graph_can_hold_is_refused_by_label_before_anything_is_written(name):
+    Path("bad.py").write_text(BAD)
+    losses = {"mine": {"function": f"bad.py:{name}", "link": "softmax"}}
+    with pytest.raises(InputError, match=r"losses\.mine: "):
+        lossreg.tune(untracked(losses=losses, trials=3))
+    assert not Path(".lossreg").exists()

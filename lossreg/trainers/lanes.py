@@ -21,6 +21,19 @@ from lossreg.spec import LossSpec
 Tensor = Any
 
 
+class Start(NamedTuple):
+    """A model's variables before training; among the others are the states of its random generators."""
+
+    trainable: list[np.ndarray]
+    other: list[np.ndarray]
+
+    @classmethod
+    def of(cls, model: keras.Model) -> Start:
+        """Those of a freshly built model."""
+        parts = (model.trainable_variables, model.non_trainable_variables)
+        return cls(*([keras.ops.convert_to_numpy(variable) for variable in part] for part in parts))
+
+
 class State(NamedTuple):
     """Trainable weights, other weights and optimizer variables, each stacked over lanes."""
 
@@ -118,23 +131,19 @@ class LaneGraph:
         """Optimizer steps an epoch, the partial last batch included."""
         return -(-self.train.number // self.batch)
 
-    def initial(self, weights: Sequence[np.ndarray], learning_rates: Sequence[float]) -> State:
-        """New lanes with these `model.weights`, one a learning rate, and fresh optimizer state."""
+    def initial(self, start: Start, learning_rates: Sequence[float]) -> State:
+        """New lanes from these variables, one a learning rate, with fresh optimizer state."""
         lanes = len(learning_rates)
-        by_id = {id(v): w for v, w in zip(self.model.weights, weights, strict=True)}
 
         def stack(value: Any) -> Tensor:
             value = tf.convert_to_tensor(value)
             return tf.tile(value[None], [lanes, *[1] * value.shape.rank])
 
-        def current(variables: Sequence[Any]) -> list[Tensor]:
-            return [stack(by_id.get(id(v), v.value)) for v in variables]
-
         rate = self.optimizer._learning_rate
         slots = [
             tf.constant(learning_rates, tf.float32) if v is rate else stack(v.value) for v in self.optimizer.variables
         ]
-        return State(current(self.model.trainable_variables), current(self.model.non_trainable_variables), slots)
+        return State([stack(v) for v in start.trainable], [stack(v) for v in start.other], slots)
 
     def weights(self, state: State, lane: int) -> list[np.ndarray]:
         """One lane's weights in the order of `model.weights`."""

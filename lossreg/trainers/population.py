@@ -17,7 +17,7 @@ import tensorflow as tf
 from lossreg.trainers import optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
-from lossreg.trainers.lanes import Group, LaneGraph, Lot, Outcome, Rows, State
+from lossreg.trainers.lanes import Group, LaneGraph, Lot, Outcome, Rows, Start, State
 from lossreg.trainers.scoring import score_lanes
 
 # Layers whose lanes are proven equal to solo training (tests/test_population.py).
@@ -146,7 +146,7 @@ class Population:
         self._groups: dict[Key, Group] = {}
         self._graph: LaneGraph | None = None
         self._warm = False
-        self._weights: dict[int, Weights] = {}
+        self._starts: dict[int, Start] = {}
         for plan in variants:
             if not self.refuses(plan.label):
                 self._group(plan)
@@ -233,10 +233,10 @@ class Population:
         arguments = loss_arguments(self.problem.losses[plan.label], plan.params, self.problem.dataset.constants)
         return Lane(slot, plan, self._group(plan), arguments)
 
-    def _initial(self, seed: int) -> Weights:
-        if seed not in self._weights:
-            self._weights[seed] = [weight.numpy() for weight in self._build(seed).weights]
-        return self._weights[seed]
+    def _initial(self, seed: int) -> Start:
+        if seed not in self._starts:
+            self._starts[seed] = Start.of(self._build(seed))
+        return self._starts[seed]
 
     def _new_graph(self) -> LaneGraph:
         problem = self.problem
