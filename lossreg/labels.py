@@ -39,7 +39,7 @@ def class_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
     same_rank = len(y.shape) == len(predictions.shape)
     if same_rank and y.shape[-1] in (k, None):
         _same_leading(y, predictions, y.shape[:-1])
-        return ops.reshape(ops.cast(y, dtype), (*ops.shape(predictions)[:-1], k))
+        return ops.reshape(_within(ops.cast(y, dtype), "[0, 1]"), (*ops.shape(predictions)[:-1], k))
     indices = ops.squeeze(y, axis=-1) if same_rank and y.shape[-1] == 1 else y
     _same_leading(y, predictions, indices.shape)
     return _pairs(indices, dtype) if predictions.shape[-1] == 1 else _one_hot(indices, k, dtype)

@@ -18,6 +18,7 @@ from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 
 # A free weight for each of many classes makes tuning hopeless: above this, one exponent.
 MOST_FREE_CLASSES = 5
+MOST = 1e300
 FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
 
@@ -193,8 +194,8 @@ def _check_list(name: str, values: list[Any] | tuple[Any, ...]) -> None:
 def _check_number(name: str, value: Any) -> None:
     if not isinstance(value, (int, float)):
         raise InputError(f"{name} must be a number, not {shown(value)}", hint=f"Possible: {FORMS}.")
-    if not math.isfinite(value):
-        raise InputError(f"{name} must be finite, not {value:g}")
+    if abs(value) > MOST or not math.isfinite(value):
+        raise InputError(f"{name} must be finite, not {shown(value)}")
 
 
 def declared(param: Param, n_classes: int = 0) -> Space:

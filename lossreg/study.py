@@ -20,10 +20,11 @@ from lossreg import document as documents
 from lossreg import usercode
 from lossreg.document import Origin, dotted
 from lossreg.errors import InputError
+from lossreg.params import Float
 from lossreg.plugins import Entry, key
 from lossreg.registry import Registry
 from lossreg.sections import Data, Label, Loss, Model, Name, Plugins, Search, Section, Tracking, Train, safe
-from lossreg.space import Fixed, Space, declared, parse, shown
+from lossreg.space import Fixed, Range, Space, declared, parse, shown
 from lossreg.spec import LossSpec
 from lossreg.targets import CLASSIFICATION, REGRESSION
 from lossreg.userloss import wrap
@@ -167,6 +168,7 @@ def _written(study: StudySpec, registry: Registry, task: str, n_classes: int) ->
             mistakes.append(mistake)
             continue
         space, wrong = _space(label, loss.params, entry.spec, n_classes)
+        entry = _with_ranges(entry, space) if loss.function is not None else entry
         found.append(Candidate(label, entry.spec, entry, space))
         mistakes += wrong
     if mistakes:
@@ -197,6 +199,17 @@ def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
         return wrap(function, name=name, **loss.own, **usual)
     except InputError as mistake:
         raise mistake.at(place) from mistake
+
+
+def _with_ranges(entry: Entry, space: Mapping[str, Space]) -> Entry:
+    """The user's own loss with the ranges that the study gives its parameters, where it gives some."""
+    params = tuple(
+        replace(p, low=own.low, high=own.high)
+        if isinstance(p, Float) and isinstance(own := space[p.name], Range)
+        else p
+        for p in entry.spec.params
+    )
+    return replace(entry, spec=replace(entry.spec, params=params))
 
 
 def _free_name(label: str, registry: Registry) -> str:

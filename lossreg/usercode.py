@@ -98,16 +98,16 @@ def _quoting(where: str) -> Iterator[None]:
     """Turn an exception of the user's code into one `InputError` with type, message and line."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{type(error).__name__}: {_first_lines(error)}{_line(error)}", where=where) from error
 
 
-def _first_lines(error: Exception, limit: int = 300) -> str:
+def _first_lines(error: BaseException, limit: int = 300) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= limit else f"{text[:limit]} ..."
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """` (model.py, line 12)`: the deepest line outside installed packages, this one and the interpreter's own."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     if isinstance(error, SyntaxError) and error.filename:

@@ -47,6 +47,7 @@ class UserLoss:
         return ops.mean(values, axis=-1) if len(values.shape) >= len(y_pred.shape) else values
 
     def _call(self, y_true: Any, prediction: Any, params: dict[str, Any]) -> Any:
+        params = _as_written(self.source, params) if params else params
         if inspect.isclass(self.source):
             made: Any = self.source(**params)
             return made.call(y_true, prediction)
@@ -146,6 +147,19 @@ def _params(source: Any, name: str) -> tuple[Float, ...]:
     return tuple(Float(p.name, float(p.default), p.default, p.default) for p in tunable if _is_number(p.default))
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _as_written(source: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Whole numbers again as ints where the default is one (`axis=-1`), which parameters hold as floats."""
+    defaults = {name: p.default for name, p in inspect.signature(source).parameters.items()}
+    return {
+        name: int(value) if type(defaults.get(name)) is int and type(value) is float and value.is_integer() else value
+        for name, value in params.items()
+    }
+
+
 def _tunable(source: Any, name: str) -> list[inspect.Parameter]:
     """The arguments that may be parameters: of a function those after labels and predictions."""
     if inspect.isclass(source):
@@ -157,11 +171,9 @@ def _tunable(source: Any, name: str) -> list[inspect.Parameter]:
     positional = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in given):
         raise InputError("it does not take labels and predictions", where=f"loss {name!r}", hint=SIGNATURE)
+    if [("pred" in p.name, "true" in p.name) for p in positional[:2]] == [(True, False), (False, True)]:
+        raise InputError("it takes predictions before labels", where=f"loss {name!r}", hint=SIGNATURE)
     return [p for p in given if p not in positional[:2] and p.kind not in VARIADIC]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _title(source: Any) -> str:

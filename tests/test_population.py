@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from problems import ACCURACY, BATCH, ROWS, Mlp, alone, difference, plan, problem, run
 
+from lossreg import registry
 from lossreg.trainers.population import Population, model_refusal
 
 # Weights after 56 steps, float32. A 1% change of any loss parameter or of the learning rate
@@ -340,3 +341,21 @@ def test_dropout_acts_in_training_and_not_in_validation():
     # at rate 0 the weights stand still: what differs between epochs is the dropout alone
     assert len({report.train_loss for report in dropped[1]}) == 3
     assert [report.val_loss for report in dropped[1]] == pytest.approx([whole[1][0].val_loss] * 3, rel=1e-6)
+
+
+def test_a_model_in_half_precision_is_refused():
+    half = Mlp(lambda: keras.layers.Dense(4, dtype="mixed_float16"))
+    assert "computes in float16" in model_refusal(half.build((3,), 2, 2, 0))
+
+
+def test_a_multiclass_loss_sees_a_binary_logit_as_two_opposite_halves():
+    """categorical_hinge is not shift-invariant: [0, z] would give other values."""
+    spec = registry.default().get("categorical_hinge")
+    z = np.array([[-3.0], [-0.5], [0.0], [0.7], [4.0]], np.float32)
+    for true in (0, 1):
+        y = np.eye(2, dtype=np.float32)[[true] * 5]
+        own, other = (z[:, 0] / 2, -z[:, 0] / 2) if true else (-z[:, 0] / 2, z[:, 0] / 2)
+        # Keras's categorical hinge: the true class counts as a score of 0 among the others
+        wanted = np.maximum(0.0, 1.0 + np.maximum(other, 0.0) - own)
+        got = spec.values(y, z, 2, spec.bind({}))
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(got), wanted, rtol=1e-6)

@@ -311,3 +311,22 @@ def test_a_loss_that_no_graph_can_hold_is_refused_by_label_before_anything_is_wr
     with pytest.raises(InputError, match=r"losses\.mine: "):
         lossreg.tune(untracked(losses=losses, trials=3))
     assert not Path(".lossreg").exists()
+
+
+def test_own_parameters_are_python_values_where_they_are_not_searched():
+    Path("own.py").write_text(
+        "from lossreg import ops\n"
+        "def powers(y_true, y_pred, *, times=2, root=False, axis=-1, scale=1.0):\n"
+        "    if root:\n        raise ValueError\n"
+        "    total = 0.0\n"
+        "    for _ in range(times):\n        total += scale * ops.mean(ops.square(y_true - y_pred), axis=axis)\n"
+        "    return total\n"
+    )
+    losses = {
+        "mine": {"function": "own.py:powers", "link": "softmax", "scale": {"low": 0.5, "high": 2.0}, "times": 3},
+        "keras": {"function": "keras.losses:CategoricalFocalCrossentropy", "link": "softmax"},
+    }
+    result = lossreg.tune(untracked(losses=losses, trials=6))
+    assert result.counts["complete"] == 6
+    assert result.trainer["fit"] == 0
+    assert {trial.settings["times"] for trial in result.trials if trial.label == "mine"} == {3}

@@ -79,3 +79,15 @@ def test_the_logarithmic_error_needs_the_shifted_target():
     every = np.concatenate([part.y for part in (shifted.train, shifted.validation, shifted.test)])
     assert every.min() == 0
     assert np.ptp(every) == pytest.approx(np.ptp(np.concatenate([signed.train.y, signed.validation.y, signed.test.y])))
+
+
+def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
+    from lossreg import search
+
+    monkeypatch.chdir(tmp_path)
+    own = study.load(Path(__file__).parents[1] / "studies" / "blobs.toml").document() | {"tracking": {"enabled": False}}
+    own["train"] |= {"epochs": 10}
+    result = search.tune(own)
+    first, *others = [trial.curves for trial in result.trials]
+    assert len(others) == 2
+    assert all(curves == first for curves in others)

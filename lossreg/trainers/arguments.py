@@ -21,7 +21,10 @@ def is_static(param: Any, value: Any) -> bool:
     """Whether the graph of a loss depends on this value of its parameter."""
     if isinstance(param, PerClass):
         return False
-    return value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static)
+    if value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static):
+        return True
+    # without a range there is one value, and it may be used as Python uses numbers
+    return bool(param.low == param.high)
 
 
 def static_arguments(spec: LossSpec, params: Mapping[str, Any], n_classes: int) -> dict[str, Any]:

@@ -29,7 +29,6 @@ LAYERS = frozenset(
 )  # fmt: skip
 # Operations between layers that are proven likewise: `x + y` in a functional model and its like.
 OPERATIONS = frozenset(("Add", "Subtract", "Multiply"))
-LANES_PER_BLOCK = 16
 
 
 def cores() -> int:
@@ -54,6 +53,8 @@ def _layer_refusal(layer: keras.layers.Layer) -> str:
     if activation is not None and not _of_keras(activation):
         name = getattr(activation, "__name__", type(activation).__name__)
         return f"layer {layer.name} has activation {name}, which is not one of Keras and may not map over lanes"
+    if layer.compute_dtype != "float32":
+        return f"layer {layer.name} computes in {layer.compute_dtype}, and lanes in float32"
     for operation in getattr(layer, "operations", ()):
         name = type(operation).__name__
         proven = _of_keras(type(operation)) and name in OPERATIONS
