@@ -1,6 +1,6 @@
 """lossreg: which loss should I train with, and with which parameters?
 
-For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `hookimpl`, `ops`.
+For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
@@ -15,7 +15,7 @@ from lossreg import autoload, ops
 from lossreg.errors import InputError, LossregError
 from lossreg.hookspecs import hookimpl
 from lossreg.params import Choice, Float, Int, PerClass
-from lossreg.spec import LossSpec
+from lossreg.spec import Limit, LossSpec
 from lossreg.version import __version__
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "Float",
     "InputError",
     "Int",
+    "Limit",
     "LossSpec",
     "LossregError",
     "PerClass",

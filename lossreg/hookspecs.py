@@ -4,12 +4,12 @@ A plugin is a module (or object) named by an entry point of the group `lossreg`:
 
     from lossreg import Float, LossSpec, hookimpl, ops
 
-    def cauchy(y_true, y_pred, *, c):
-        return c**2 / 2 * ops.log1p(((y_true - y_pred) / c) ** 2)[..., 0]
+    def arctan(y_true, y_pred, *, c):
+        return c**2 / 2 * ops.arctan(((y_pred - y_true) / c) ** 2)[..., 0]
 
     @hookimpl
     def lossreg_losses():
-        yield LossSpec(name="cauchy", function=cauchy, ...)
+        yield LossSpec(name="arctan", function=arctan, ...)
 """
 
 from __future__ import annotations

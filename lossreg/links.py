@@ -78,6 +78,18 @@ def _affine_inverse(prediction: Any, *, target_mean: Any, target_scale: Any) -> 
     return (prediction - target_mean) / target_scale
 
 
+def _rising(z: Any) -> Any:
+    # the first quantile, then steps up from it, so that quantiles never cross
+    first, steps = z[..., :1], ops.softplus(z[..., 1:])
+    return ops.concatenate([first, first + ops.cumsum(steps, axis=-1)], axis=-1)
+
+
+def _rising_inverse(prediction: Any) -> Any:
+    steps = ops.maximum(prediction[..., 1:] - prediction[..., :-1], 1e-7)
+    # log(e^x - 1) = x + log(1 - e^-x)
+    return ops.concatenate([prediction[..., :1], steps + ops.log(-ops.expm1(-steps))], axis=-1)
+
+
 LINKS = {
     link.name: link
     for link in (
@@ -87,6 +99,7 @@ LINKS = {
         Link("exp", _exp, _exp_inverse, needs=("target_mean",)),
         Link("softplus", _softplus, _softplus_inverse, needs=("target_scale",)),
         Link("affine", _affine, _affine_inverse, needs=("target_mean", "target_scale")),
+        Link("quantiles", _rising, _rising_inverse, point=1),
     )
 }
 

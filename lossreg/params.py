@@ -121,6 +121,7 @@ class Choice:
 
     def check(self, value: Any) -> Any:
         """The value itself; raises `ParameterError` when it is none of the choices."""
+        value = tuple(value) if isinstance(value, list) else value
         for choice in self.choices:
             if choice == value and isinstance(choice, bool) == isinstance(value, bool):
                 return choice

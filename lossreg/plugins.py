@@ -60,7 +60,7 @@ class PluginReport:
 
     @property
     def label(self) -> str:
-        """`plugin cauchy (lossreg-cauchy 0.1)`, for messages."""
+        """`plugin arctan (lossreg-arctan 0.1)`, for messages."""
         return _label(self.name, self.distribution, self.version)
 
     @property
@@ -98,7 +98,7 @@ class Offer:
 
     @property
     def label(self) -> str:
-        """`plugin cauchy (lossreg-cauchy 0.1)`, for messages."""
+        """`plugin arctan (lossreg-arctan 0.1)`, for messages."""
         return _label(self.source.name, self.source.distribution, self.source.version)
 
     def claims(self) -> dict[str, str]:

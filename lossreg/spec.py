@@ -31,6 +31,25 @@ RESERVED = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """With the parameters `at` a loss is `factor` times the loss `equals` with its parameters `of`.
+
+    Parameters not named are at their defaults. rtol says how near the limit is, where it is
+    only approached.
+    """
+
+    at: Mapping[str, Any]
+    equals: str
+    of: Mapping[str, Any] = field(default_factory=dict)
+    factor: float = 1.0
+    rtol: float = 1e-5
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name} = {value:g}" for name, value in self.at.items())
+        return f"{given or 'always'}: {'' if self.factor == 1 else f'{self.factor:g} x '}{self.equals}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSpec:
     """A loss with everything needed to search over it.
@@ -46,7 +65,10 @@ class LossSpec:
     depends on the other samples); `score_range`, raw scores between which the formula is
     exact; `probabilistic`, the link yields probabilities worth scoring; `shift_invariant`;
     `symmetric` in its arguments; `kinks`; `stop_gradient`; `truncated`, zero gradient on some
-    wrong samples; `minimum`, the least value; `elicits`, the functional that it estimates.
+    wrong samples; `minimum`, the value that it comes down to on a hard label, whatever its
+    parameters (None: it depends on them or on the label); `elicits`, the functional that it estimates
+    ("probability", "mode", "mean", "median", "quantile", "expectile", or a phrase);
+    `limits`, settings at which it equals another loss.
 
     `recommended` names the tasks whose default search includes this loss; `twin_of` names a
     loss that it equals, at its defaults, on hard labels.
@@ -75,6 +97,7 @@ class LossSpec:
     truncated: bool = False
     minimum: float | None = 0.0
     elicits: str = ""
+    limits: tuple[Limit, ...] = ()
     recommended: tuple[str, ...] = ()
     twin_of: str = ""
     _by_name: Mapping[str, Param] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -160,11 +183,12 @@ def describe(param: Param) -> str:
 
 def _malformed(spec: LossSpec) -> list[str]:
     """Fields of the wrong type, above all a string where a tuple belongs."""
-    fields = ("tasks", "aliases", "params", "needs", "recommended")
+    fields = ("tasks", "aliases", "params", "needs", "recommended", "limits")
     found = [f"{name} must be a tuple" for name in fields if not isinstance(getattr(spec, name), tuple)]
     if found:
         return found
     found += [f"{param!r} is no parameter" for param in spec.params if not isinstance(param, Param)]
+    found += [f"{limit!r} is no Limit" for limit in spec.limits if not isinstance(limit, Limit)]
     return found + [f"{alias!r} is no name" for alias in spec.aliases if not str(alias).isidentifier()]
 
 

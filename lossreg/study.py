@@ -29,7 +29,12 @@ from lossreg.spec import LossSpec
 from lossreg.targets import CLASSIFICATION, REGRESSION
 from lossreg.userloss import wrap
 
-BASELINES = dict.fromkeys(CLASSIFICATION, "cross_entropy") | dict.fromkeys(REGRESSION, "mean_squared_error")
+BASELINES = {
+    **dict.fromkeys(CLASSIFICATION, "cross_entropy"),
+    "multilabel": "multilabel_bce",
+    "segmentation": "binary_crossentropy",
+    **dict.fromkeys(REGRESSION, "mean_squared_error"),
+}
 FIXED_SECTIONS = ("data", "model", "train")
 FIXED_SEARCH = ("metric", "seed", "score_epoch", "sampler", "pruner")
 

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = ("binary", "multiclass")
 REGRESSION = ("regression", "positive", "count")
-TASKS = (*CLASSIFICATION, "multilabel", *REGRESSION)
+# several labels a row, each present or absent; a mask of 0 and 1 a row
+TASKS = (*CLASSIFICATION, "multilabel", "segmentation", *REGRESSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
     """Numbers that a loss may ask for (`needs`), drawn from the training rows of one lane.
 
-    class_counts, class_priors: `(k,)`, rows of each class and their shares (classification);
+    class_counts, class_priors: `(k,)`, rows of each class and their shares (classification;
+    of a multilabel task the rows that have each label, of a segmentation the places of a mask);
     target_center, target_scale: median and 1.4826 MAD of the target, the standard deviation
     where the MAD is 0 (regression); target_mean: its mean (regression).
     """
@@ -34,11 +36,17 @@ class Constants:
     target_scale: float = 1.0
 
     @classmethod
-    def from_labels(cls, y: np.ndarray, n_classes: int = 0) -> Constants:
-        """Constants of `(n,)` labels: class indices when `n_classes` is given, else reals."""
+    def from_labels(cls, y: np.ndarray, n_classes: int = 0, *, multihot: bool = False) -> Constants:
+        """Constants of labels: `(n, k)` of 0 and 1 where `multihot`; class indices `(n, *space)` when
+        `n_classes` is given; else reals `(n,)`.
+        """
         import numpy as np
 
+        if multihot:
+            counts = y.sum(axis=0, dtype=float)
+            return cls(n_classes, tuple(counts.tolist()), tuple((counts / len(y)).tolist()))
         if n_classes:
+            y = y.ravel()
             counts = np.bincount(y.astype(np.int64), minlength=n_classes).astype(float)
             return cls(n_classes, tuple(counts.tolist()), tuple((counts / counts.sum()).tolist()))
         center = float(np.median(y))
@@ -61,7 +69,11 @@ def _onehot(y: Any, constants: Constants) -> Any:
 
 
 def _column(y: Any, constants: Constants) -> Any:
-    return y.astype("float32")[:, None]
+    return y.astype("float32")[..., None]
+
+
+def _as_it_is(y: Any, constants: Constants) -> Any:
+    return y.astype("float32")
 
 
 def _signed(y: Any, constants: Constants) -> Any:
@@ -74,8 +86,10 @@ def _standard(y: Any, constants: Constants) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target kind: from `(n,)` labels to the `(n, t)` array that the loss sees.
+    """A target kind: from labels to the `(n, *space, t)` array that the loss sees.
 
+    Labels are `(n,)`, of `multihot` `(n, k)`, of `dense` (and `binary` in a segmentation) masks
+    `(n, *space)`. `ordinal` is the class index, classes being in order.
     `standardised` targets are centred and scaled; predictions are brought back by
     `center + scale * prediction`. `domain` is what the labels must lie in.
     """
@@ -101,8 +115,11 @@ TARGETS = {
     target.name: target
     for target in (
         Target("onehot", "k", _onehot),
+        Target("multihot", "k", _as_it_is, domain="[0, 1]"),
         Target("binary", "1", _column),
         Target("signed", "1", _signed),
+        Target("ordinal", "1", _column, domain="[0, inf)"),
+        Target("dense", "1", _column, domain="[0, 1]"),
         Target("real", "1", _standard, standardised=True),
         Target("raw", "1", _column),
         Target("positive", "1", _column, domain="(0, inf)"),

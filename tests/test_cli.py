@@ -49,7 +49,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(cli, "_import_keras", lambda spec: None)
+    monkeypatch.setattr(cli.studies, "_import_keras", lambda spec: None)
     path = Path("toy.toml")
     path.write_text(STUDY)
     return path
@@ -356,7 +356,7 @@ def never_run(store):
 @pytest.fixture
 def served(monkeypatch):
     commands = []
-    monkeypatch.setattr(cli, "_serve", commands.append)
+    monkeypatch.setattr(cli.studies, "_serve", commands.append)
     return commands
 
 
@@ -394,8 +394,8 @@ def test_ui_of_a_server_only_names_it(lossreg, study, served):
 
 def test_a_server_that_fails_is_an_error(monkeypatch):
     with pytest.raises(LossregError, match="exit code 3"):
-        cli._serve([sys.executable, "-c", "raise SystemExit(3)"])
-    cli._serve([sys.executable, "-c", "pass"])
+        cli.studies._serve([sys.executable, "-c", "raise SystemExit(3)"])
+    cli.studies._serve([sys.executable, "-c", "pass"])
 
 
 # ------------------------------------------------------------------------------- progress

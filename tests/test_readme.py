@@ -76,7 +76,7 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch):
     (folder / "churn.toml").write_text(document)
     assert studies.load("churn.toml").name == "churn"
     served = []
-    monkeypatch.setattr(cli, "_serve", served.append)
+    monkeypatch.setattr(cli.studies, "_serve", served.append)
     fast = ["--set", "train.epochs=2"]
     for command in commands("lossreg "):
         args = command.split()[1:]

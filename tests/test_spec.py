@@ -33,7 +33,7 @@ def spec(**more):
         ("recommended", ("multi",), "unknown task 'multi'"),
         ("function", "math", "function must be callable or 'module:attribute'"),
         ("function", None, "function must be callable"),
-        ("target", "onhot", "unknown target 'onhot'; known: onehot, binary"),
+        ("target", "onhot", "unknown target 'onhot'; known: onehot, multihot, binary"),
         ("target_domain", "0 to 1", "target_domain '0 to 1' is not an interval"),
         ("outputs", "n", "outputs must be a number, 'k' or 'k-1', not 'n'"),
         ("link", "soft", "unknown link 'soft'; known: identity, softmax"),

@@ -14,7 +14,7 @@ import pytest
 import lossreg
 
 SOURCE = Path(lossreg.__file__).parents[1]
-PLUGIN = Path(__file__).parents[1] / "plugins" / "lossreg-cauchy"
+PLUGIN = Path(__file__).parents[1] / "plugins" / "lossreg-arctan"
 STUDY = """
 name = "tiny"
 [data]
@@ -26,7 +26,7 @@ epochs = 2
 [search]
 trials = 8
 [losses.mean_squared_error]
-[losses.cauchy]
+[losses.arctan]
 """
 
 
@@ -79,17 +79,17 @@ def environment(tmp_path_factory):
 
 
 def test_an_installed_plugin_is_listed_with_its_distribution_and_version(environment):
-    (plugin,) = [one for one in environment.lossreg("plugins") if one["name"] == "cauchy"]
-    assert (plugin["distribution"], plugin["version"], plugin["error"]) == ("lossreg-cauchy", "0.1.0", None)
-    assert plugin["losses"] == ["cauchy"]
-    (loss,) = [one for one in environment.lossreg("losses", "--task", "regression") if one["name"] == "cauchy"]
-    assert (loss["plugin"], loss["distribution"], loss["version"]) == ("cauchy", "lossreg-cauchy", "0.1.0")
+    (plugin,) = [one for one in environment.lossreg("plugins") if one["name"] == "arctan"]
+    assert (plugin["distribution"], plugin["version"], plugin["error"]) == ("lossreg-arctan", "0.1.0", None)
+    assert plugin["losses"] == ["arctan"]
+    (loss,) = [one for one in environment.lossreg("losses", "--task", "regression") if one["name"] == "arctan"]
+    assert (loss["plugin"], loss["distribution"], loss["version"]) == ("arctan", "lossreg-arctan", "0.1.0")
     assert [param["name"] for param in loss["params"]] == ["c"]
 
 
 def test_a_blocked_plugin_is_not_listed(environment):
-    names = [one["name"] for one in environment.lossreg("losses", LOSSREG_BLOCK="lossreg-cauchy")]
-    assert "cauchy" not in names
+    names = [one["name"] for one in environment.lossreg("losses", LOSSREG_BLOCK="lossreg-arctan")]
+    assert "arctan" not in names
     assert "huber" in names
 
 
@@ -101,20 +101,20 @@ def test_the_plugins_own_tests_pass(environment):
 def test_a_study_tunes_over_an_installed_plugin(environment):
     (environment.folder / "tiny.toml").write_text(STUDY)
     result = environment.lossreg("tune", "tiny.toml")
-    (row,) = [row for row in result["losses"] if row["name"] == "cauchy"]
+    (row,) = [row for row in result["losses"] if row["name"] == "arctan"]
     assert row["trials"] >= 4
     assert row["best_score"] is not None
-    assert set(row["params"]) >= {"cauchy.c"}
+    assert set(row["params"]) >= {"arctan.c"}
     assert result["trials"]["complete"] == 8
 
 
 def test_an_uninstalled_plugin_is_gone(tmp_path):
     environment = Environment(tmp_path / "own")
     environment.install(PLUGIN)
-    assert "cauchy" in [one["name"] for one in environment.lossreg("plugins")]
-    environment.pip("uninstall", "--yes", "lossreg-cauchy")
-    assert "cauchy" not in [one["name"] for one in environment.lossreg("plugins")]
-    assert "cauchy" not in [one["name"] for one in environment.lossreg("losses")]
+    assert "arctan" in [one["name"] for one in environment.lossreg("plugins")]
+    environment.pip("uninstall", "--yes", "lossreg-arctan")
+    assert "arctan" not in [one["name"] for one in environment.lossreg("plugins")]
+    assert "arctan" not in [one["name"] for one in environment.lossreg("losses")]
 
 
 YIELDING = """

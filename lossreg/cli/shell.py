@@ -1,0 +1,140 @@
+"""What every command shares: the application, errors as one line, output, options."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
+
+import typer
+
+from lossreg import __version__
+from lossreg.errors import LossregError
+from lossreg.records import finite
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from lossreg.registry import Registry
+
+WIDTH_OF_A_PIPE = 140
+
+
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
+Task = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what serves this task.", show_default=False)]
+
+
+Work = TypeVar("Work", bound=Callable[..., None])
+
+
+def guarded(work: Work) -> Work:
+    """`work` with errors as one line: exit 1 when it failed, 2 for wrong input, 130 when interrupted."""
+
+    @wraps(work)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            work(*args, **kwargs)
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            complain("Interrupted.", 130)
+        except LossregError as error:
+            complain(f"Error: {error}", error.exit_code)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            complain(f"Error: {said} (unexpected; LOSSREG_DEBUG=1 shows where)", 1)
+
+    return cast(Work, run)
+
+
+def complain(message: str, code: int) -> NoReturn:
+    """Say what is wrong and exit."""
+    if os.environ.get("LOSSREG_DEBUG", "0") not in ("", "0"):
+        traceback.print_exc()
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app(prog_name="lossreg")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lossreg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lossreg(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Which loss should I train with, and with which parameters?
+
+    `lossreg tune STUDY` answers with an experiment; `lossreg losses` lists what there is.
+    """
+
+
+def loaded_registry() -> Registry:
+    """Every loss that is installed; what is wrong with plugins goes to standard error."""
+    from lossreg import registry
+
+    loaded = registry.default()
+    for one in loaded.plugins:
+        for line in one.lines:
+            warn(line)
+    return loaded
+
+
+def check_task(task: str) -> None:
+    """Raise `UnknownError` for a task that there is not."""
+    from lossreg.errors import UnknownError, did_you_mean
+    from lossreg.targets import TASKS
+
+    if task and task not in TASKS:
+        raise UnknownError(f"unknown task {task!r}; known: {', '.join(TASKS)}", hint=did_you_mean(task, TASKS))
+
+
+def warn(text: str) -> None:
+    """A line on standard error."""
+    typer.echo(f"Warning: {text}", err=True)
+
+
+def display(what: RenderableType) -> None:
+    """Print a table or a page."""
+    console().print(what)
+
+
+def console() -> Console:
+    """Standard output, wider than 80 columns where nobody has said how wide it is."""
+    from rich.console import Console
+
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console(width=None if known else WIDTH_OF_A_PIPE, highlight=False)
+
+
+def print_json(document: Any, out: Any = None) -> None:
+    """Print a document; what is not finite is null."""
+    text = json.dumps(finite(document), indent=2, allow_nan=False, default=str)
+    (out or sys.stdout).write(f"{text}\n")
+
+
+@contextmanager
+def only_json(wanted: bool) -> Iterator[Any]:
+    """Standard output for the document alone: what others print meanwhile goes to standard error."""
+    out = sys.stdout
+    with redirect_stdout(sys.stderr) if wanted else nullcontext():
+        yield out

@@ -1,0 +1,216 @@
+"""Commands that run a study and show its results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossreg.cli.shell import Json, Study, app, complain, display, guarded, only_json, print_json, warn
+from lossreg.errors import InputError, LossregError
+
+if TYPE_CHECKING:
+    from lossreg.records import StudyResult
+    from lossreg.study import StudySpec
+
+# TensorFlow reads it when it is imported
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+@app.command()
+@guarded
+def tune(
+    study: Study,
+    *,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set search.trials=100."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over; the former run is moved aside.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    require_tracking: Annotated[
+        bool, typer.Option("--require-tracking", help="Fail if MLflow does not answer, instead of going on without.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study, or resume it where it stopped."""
+    with only_json(as_json) as out:
+        spec = _load(study, overrides or ())
+        if dry_run:
+            _dry_run(spec, as_json, out)
+            return
+        result = _run(spec, study, fresh, require_tracking)
+        _conclude(result, study, as_json, out)
+
+
+@app.command()
+@guarded
+def results(study: Study, as_json: Json = False) -> None:
+    """Show the leaderboard of a study, finished or not."""
+    with only_json(as_json) as out:
+        from lossreg import search
+
+        _conclude(search.results(_load(study)), study, as_json, out)
+
+
+@app.command()
+@guarded
+def sync(study: Study) -> None:
+    """Write into MLflow whatever of a study is missing there."""
+    spec = _load(study)
+    result, where = _synchronised(spec)
+    typer.echo(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
+    typer.echo(f"Look at them: lossreg ui {study}")
+
+
+@app.command()
+@guarded
+def ui(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY]", help="The study whose store is shown.", show_default=False)
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="By default 5000 or a free one.")] = None,
+) -> None:
+    """Serve MLflow's UI on a study's store, on this machine only."""
+    from lossreg import tracking
+
+    where = _tracked_at(study)
+    uri = tracking.check(where.get("uri"))
+    if tracking.is_server(uri):
+        typer.echo(f"This store is a server with a UI of its own: {tracking.page(tracking.shown(uri), where)}")
+        return
+    free = tracking.free_port(port)
+    typer.echo(f"MLflow on {tracking.shown(uri)} (Ctrl-C ends it), in some seconds at")
+    typer.echo(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
+    _serve(tracking.ui_command(uri, free))
+
+
+# ------------------------------------------------------------------------------ the work
+
+
+def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    from lossreg import study as studies
+
+    return studies.load(study, tuple(overrides))
+
+
+def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> StudyResult:
+    from lossreg import search, terminal
+
+    progress = terminal.progress()
+    try:
+        _import_keras(spec)
+        return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
+    except KeyboardInterrupt:
+        progress.close()
+        complain(f"Interrupted. Finished trials are kept; go on with: lossreg tune {study}", 130)
+    finally:
+        progress.close()
+
+
+def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
+    from dataclasses import asdict
+
+    from lossreg import search
+
+    _import_keras(spec)
+    outline = search.plan(spec)
+    if as_json:
+        print_json(asdict(outline), out)
+        return
+    from lossreg import tables
+
+    display(tables.plan(outline))
+
+
+def _import_keras(spec: StudySpec) -> None:
+    """Import Keras without its backend's start-up notes, which no setting silences."""
+    from lossreg import terminal, tracking
+
+    if spec.tracking.enabled:
+        tracking.check(spec.tracking.uri)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    with terminal.hushed():
+        import keras  # noqa: F401
+
+
+def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None:
+    if as_json:
+        print_json(result.to_json(), out)
+        return
+    from lossreg import report, tables
+
+    display(tables.leaderboard(result))
+    typer.echo(f"{report.counts(result)} in {report.took(result)}")
+    for line in [*(f"note: {note}" for note in result.notes), *report.failures(result)]:
+        typer.echo(line)
+    if result.best:
+        typer.echo(f"\n{report.OPTIMISM}\n")
+        typer.echo(f"Best: {report.recipe(result.best)}  (learning rate {report.number(result.best.learning_rate)})")
+    if result.tracking.get("run_id"):
+        typer.echo(f"Look closer: lossreg ui {study}")
+
+
+def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
+    """Write a study into MLflow, and note in its storage where that is."""
+    from lossreg import search, terminal, tracking
+    from lossreg.sampler import ATTRIBUTE
+    from lossreg.store import Store
+
+    if not spec.tracking.enabled:
+        raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
+    said: list[str] = []
+    result, store = search.results(spec), Store(spec.folder, spec.name)
+    model = Path(result.folder, "best.keras")
+    with store.lock():
+        kept = store.read()
+        about = kept.user_attrs[ATTRIBUTE]
+        uri = tracking.check(spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or _kept_uri(result))
+        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
+        wanted = model if spec.tracking.model and model.exists() else None
+        with terminal.hushed():
+            where = tracker.sync(result, result.tracking.get("run_id"), wanted)
+        kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
+    for text in said:
+        warn(text)
+    return result, where
+
+
+def _kept_uri(result: StudyResult) -> str | None:
+    """The store where a study was tracked, unless its password was left out of the note."""
+    uri = result.tracking.get("uri")
+    return None if uri is None or "***" in uri else str(uri)
+
+
+def _tracked_at(study: Path | None) -> dict[str, Any]:
+    """The `tracking` of a study that was run; of another one, the store that it names."""
+    if study is None:
+        return {}
+    from lossreg import search
+    from lossreg.store import Store
+
+    spec = _load(study)
+    if not Store(spec.folder, spec.name).exists:
+        return {"uri": spec.tracking.uri}
+    result = search.results(spec)
+    return {**result.tracking, "uri": _kept_uri(result) or spec.tracking.uri}
+
+
+def _serve(command: Sequence[str]) -> None:
+    """Run a server until it ends or Ctrl-C ends it."""
+    import subprocess
+
+    from lossreg.tracking import UI_SETTINGS
+
+    with subprocess.Popen(command, env={**UI_SETTINGS, **os.environ}) as server:
+        try:
+            status = server.wait()
+        except KeyboardInterrupt:
+            server.wait()
+            return
+    if status:
+        raise LossregError(f"the MLflow server ended with exit code {status}")
