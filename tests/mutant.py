@@ -1,0 +1,66 @@
+"""A wrong loss, as an honest but mistaken author would offer it, and what must find it out."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from lossreg import Float, LossSpec
+
+# a loss that fails as soon as it is called fails everything that calls it
+UNCALLABLE = (
+    "golden shape labels finite confidently_wrong gradient precision shift permutation batch reduction weights empty "
+    "minimum arguments descent optimum limits alive soft_labels saving graph purity constants fuzz units lanes "
+    "binary_side"
+).split()
+# what a value that hangs on the rest of its batch puts out, besides the check of that name
+CROSSED = "reduction weights empty permutation".split()
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`caught_by` names the check that must fail, `also` those that may; every other must pass."""
+
+    spec: LossSpec
+    caught_by: str
+    also: frozenset = frozenset()
+    golden: list | None = field(default=None, repr=False)
+
+    @property
+    def name(self):
+        return self.spec.name
+
+
+class Family(list):
+    """The wrong losses of one module, in order."""
+
+    def add(self, caught_by, *also, golden=None, **fields):
+        """A decorator: the function's name and docstring are the loss's."""
+
+        def keep(function):
+            said = {"name": function.__name__, "summary": function.__doc__, "reference": "nobody", **fields}
+            spec = LossSpec(function=function, **said)
+            self.append(Mutant(spec, caught_by, frozenset(also), golden))
+            return function
+
+        return keep
+
+    def offer(self, spec, caught_by, *also):
+        """A spec made elsewhere."""
+        self.append(Mutant(spec, caught_by, frozenset(also)))
+
+
+softmax = partial(dict, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
+proper = partial(softmax, elicits="probability")
+fading = partial(softmax, elicits="mode")
+sigmoid = partial(dict, tasks=("binary",), target="binary", outputs="1", link="sigmoid", probabilistic=True)
+signed = partial(
+    dict, tasks=("binary",), target="signed", outputs="1", link="identity", symmetric=True, elicits="mode"
+)
+multihot = partial(dict, tasks=("multilabel",), target="multihot", link="sigmoid", probabilistic=True)
+real = partial(dict, tasks=("regression",), target="real", outputs="1", link="identity", symmetric=True)
+raw = partial(dict, tasks=("regression",), target="raw", outputs="1", link="affine")
+count = partial(dict, tasks=("count",), target="count", outputs="1", link="exp", needs=("target_mean",), minimum=None)
+pair = partial(dict, tasks=("regression",), target="real", outputs="2", link="identity", minimum=None)
+dense = partial(dict, tasks=("segmentation",), target="dense", outputs="1", link="sigmoid", probabilistic=True)
+ordinal = partial(dict, tasks=("multiclass",), target="ordinal", outputs="k", link="softmax", probabilistic=True)
+
+GAMMA = Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)")

@@ -1,0 +1,443 @@
+"""Wrong losses whose formula is right: shapes, batches, numbers, graphs, state, saving."""
+
+import keras
+import numpy as np
+from mutant import CROSSED, GAMMA, UNCALLABLE, Family, fading, ordinal, proper, real, sigmoid, softmax
+
+from lossreg import Float, PerClass, ops, wrap
+from lossreg.errors import ParameterError
+from lossreg.zoo.parts import log_other
+
+WRONG = Family()
+DELTA = Float("delta", 1.0, 0.1, 10.0, log=True, domain="(0, inf)")
+COUNTS = {"needs": ("class_counts",), "elicits": "the mode of balanced classes"}
+UNTRACEABLE = "lanes saving descent".split()
+
+
+def minus_log(z):
+    return -ops.log_softmax(z, axis=-1)
+
+
+def ce(y, z):
+    return ops.sum(y * minus_log(z), axis=-1)
+
+
+# Shapes
+
+
+@WRONG.add("shape", *UNCALLABLE, **proper())
+def reduced_inside(y, z):
+    """The mean is taken inside."""
+    return ops.mean(ce(y, z))
+
+
+@WRONG.add("shape", *UNCALLABLE, **proper())
+def column_returned(y, z):
+    """One column too many."""
+    return ops.sum(y * minus_log(z), axis=-1, keepdims=True)
+
+
+@WRONG.add("shape", *UNCALLABLE, **proper())
+def mean_over_the_batch_axis(y, z):
+    """One value a class."""
+    return ops.mean(y * minus_log(z), axis=0)
+
+
+@WRONG.add("shape", *UNCALLABLE, **softmax(params=(PerClass("alpha"),), elicits="mode"))
+def alpha_along_the_batch(y, z, *, alpha):
+    """The weights of classes stand along the rows."""
+    return ops.sum(y * alpha[:, None] * minus_log(z), axis=-1)
+
+
+@WRONG.add("shape", *UNCALLABLE, **real(elicits="mean"))
+def rows_against_columns(y, z):
+    """(n,) less (n, 1) is (n, n)."""
+    return ops.square(y[:, 0] - z)
+
+
+@WRONG.add("batch", "shape", "minimum", "optimum", "gradient", "arguments", "descent", *CROSSED,
+           **real(elicits="mean"))  # fmt: skip
+def rows_against_columns_averaged(y, z):
+    """(n,) less (n, 1) is (n, n), and the mean over it hides that."""
+    return ops.mean(ops.square(y[:, 0] - z), axis=-1)
+
+
+@WRONG.add("shape", *UNCALLABLE, **ordinal(params=(Float("q", 0.7, 0.05, 0.95, domain="(0, 1)"),), elicits="mode"))
+def labels_against_rows(y, z, *, q):
+    """Keras 3.15's generalised cross-entropy: labels (n, 1) make it (n, n)."""
+    return keras.losses.categorical_generalized_cross_entropy(y, ops.softmax(z, axis=-1), q)
+
+
+@WRONG.add("shape", *UNCALLABLE, **proper())
+def does_not_exist(y, z):
+    """A function that no backend has."""
+    return ops.sum(y * minus_log(z) * ops.once_like(z), axis=-1)
+
+
+@WRONG.add("shape", *UNCALLABLE, **fading(params=(GAMMA,)))
+def gamma_forgotten(y, z):
+    """A parameter that the function does not take."""
+    return ce(y, z)
+
+
+# Samples that see each other
+
+
+@WRONG.add("batch", "minimum", "finite", "fuzz", "gradient", *CROSSED, **proper(minimum=None))
+def normalised_by_the_largest(y, z):
+    """The largest value of the batch becomes 1."""
+    values = ce(y, z)
+    return values / ops.maximum(ops.max(values), 1e-6)
+
+
+@WRONG.add("batch", "limits", "minimum", *CROSSED, **proper())
+def multiplied_by_the_batch(y, z):
+    """The mean's denominator is undone."""
+    return ce(y, z) * ops.cast(ops.shape(z)[0], z.dtype)
+
+
+@WRONG.add("batch", "minimum", *CROSSED, **proper())
+def sum_for_every_sample(y, z):
+    """The sum over the batch, a copy for every sample."""
+    values = ce(y, z)
+    return ops.sum(values) + 0.0 * values
+
+
+@WRONG.add("batch", "constants", "minimum", *CROSSED, **fading(elicits="the mode of balanced classes"))
+def weights_of_the_batch(y, z):
+    """Class weights from the batch's own counts."""
+    counts = ops.maximum(ops.sum(y, axis=0), 1.0)
+    return ce(y / counts, z) * ops.mean(counts)
+
+
+@WRONG.add("batch", "minimum", "optimum", "descent", "soft_labels", "shift", "binary_side", "confidently_wrong", "fuzz",
+           "finite", *CROSSED, **proper())  # fmt: skip
+def softmax_over_the_batch(y, z):
+    """The softmax runs over rows."""
+    return -ops.sum(y * ops.log_softmax(z, axis=0), axis=-1)
+
+
+@WRONG.add("batch", "minimum", *CROSSED, **proper(minimum=None))
+def against_the_first(y, z):
+    """The first sample is the baseline of the others."""
+    values = ce(y, z)
+    return values - values[:1] + ops.mean(values)
+
+
+@WRONG.add("batch", "gradient", *CROSSED, **proper(kinks=True))
+def hardest_of_the_batch(y, z):
+    """Samples easier than the mean are left out."""
+    values = ce(y, z)
+    return ops.where(values >= ops.mean(values), values, 0.5 * values)
+
+
+@WRONG.add("reduction", "limits", "minimum", "descent", **proper(level="batch", minimum=None))
+def batch_level_sum(y, z):
+    """Declared to see the batch, but twice the batch gives twice the value."""
+    values = ce(y, z)
+    return ops.sum(values) + 0.0 * values
+
+
+@WRONG.add("permutation", "minimum", "batch", **proper(level="batch", minimum=None))
+def neighbours_in_the_batch(y, z):
+    """Declared to see the batch, but the order of its rows matters."""
+    values = ce(y, z)
+    return values + 0.5 * ops.maximum(values, ops.roll(values, 1))
+
+
+@WRONG.add("empty", "graph", "lanes", **proper())
+def first_row_wanted(y, z):
+    """There is no first row in an empty batch."""
+    return ce(y, z) + 0.0 * ops.sum(z[0])
+
+
+# Gradients
+
+
+@WRONG.add("gradient", **fading(params=(GAMMA,)))
+def detached_focal(y, z, *, gamma):
+    """The factor has no gradient, and nothing says so."""
+    return ops.sum(y * ops.stop_gradient(ops.exp(gamma * log_other(z))) * minus_log(z), axis=-1)
+
+
+@WRONG.add("gradient", **proper())
+def wrong_custom_gradient(y, z):
+    """A gradient by hand that forgets the labels."""
+
+    @ops.custom_gradient
+    def total(z):
+        def grad(*args, upstream=None):
+            slope = args[0] if upstream is None else upstream
+            return slope[..., None] * ops.softmax(z, axis=-1) * 0.5
+
+        return ops.logsumexp(z, axis=-1), grad
+
+    return total(z) - ops.sum(y * z, axis=-1)
+
+
+@WRONG.add("confidently_wrong", "descent", "optimum", "gradient", **proper(stop_gradient=True))
+def everything_stopped(y, z):
+    """A stopped gradient is declared, and it is the whole of it."""
+    return ce(y, ops.stop_gradient(z))
+
+
+@WRONG.add("confidently_wrong", "descent", "optimum", **fading(kinks=True, minimum=None, probabilistic=False))
+def error_rate(y, z):
+    """The metric itself, which has no gradient."""
+    best = ops.cast(ops.equal(z, ops.max(z, axis=-1, keepdims=True)), z.dtype)
+    return 1.0 - ops.sum(y * best, axis=-1)
+
+
+# Precision and types
+
+
+@WRONG.add("precision", "soft_labels", **proper())
+def indices_in_bfloat16(y, z):
+    """Above 256 bfloat16 has no whole numbers of their own."""
+    index = ops.cast(ops.cast(ops.argmax(y, axis=-1), "bfloat16"), "int32")
+    return ce(ops.one_hot(index, z.shape[-1], dtype=z.dtype), z)
+
+
+@WRONG.add("precision", "gradient", "finite", "fuzz", "minimum", "shift", "optimum", "batch", **proper())
+def half_inside(y, z):
+    """The sum is made in half precision."""
+    return ops.cast(ce(ops.cast(y, "float16"), ops.cast(z, "float16")), z.dtype)
+
+
+@WRONG.add("precision", "shape", "graph", **proper())
+def double_returned(y, z):
+    """Whatever comes in, float64 goes out."""
+    return ops.cast(ce(y, z), "float64")
+
+
+@WRONG.add("precision", "gradient", "shape", "shift", **proper())
+def single_returned(y, z):
+    """Whatever comes in, float32 goes out."""
+    return ce(ops.cast(y, "float32"), ops.cast(z, "float32"))
+
+
+# Graphs and lanes
+
+
+@WRONG.add("graph", *UNTRACEABLE, **fading(params=(GAMMA,)))
+def python_if(y, z, *, gamma):
+    """Python decides on a tensor."""
+    if gamma == 0.0:
+        return ce(y, z)
+    return ops.sum(y * ops.exp(gamma * log_other(z)) * minus_log(z), axis=-1)
+
+
+@WRONG.add("graph", *UNTRACEABLE, **fading(params=(GAMMA,)))
+def python_float(y, z, *, gamma):
+    """Python's float of a tensor."""
+    return ops.sum(y * ops.exp(float(gamma) * log_other(z)) * minus_log(z), axis=-1)
+
+
+@WRONG.add("graph", "gradient", "confidently_wrong", "optimum", "purity", *UNTRACEABLE, **proper())
+def numpy_inside(y, z):
+    """NumPy knows neither graphs nor gradients."""
+    z = np.asarray(z)
+    top = z.max(axis=-1, keepdims=True)
+    values = np.log(np.exp(z - top).sum(axis=-1)) + top[..., 0] - (np.asarray(y) * z).sum(axis=-1)
+    return ops.convert_to_tensor(values, dtype=z.dtype)
+
+
+@WRONG.add("graph", *UNTRACEABLE, **proper())
+def batch_known_beforehand(y, z):
+    """In a graph the length of the batch is None."""
+    return ops.reshape(ce(y, z), (z.shape[0] * 1,))
+
+
+@WRONG.add("lanes", **fading(params=(GAMMA,)))
+def decided_by_cond(y, z, *, gamma):
+    """A condition that cannot be mapped over lanes."""
+    log_p = minus_log(z)
+    faded = ops.cond(gamma > 0.0, lambda: ops.exp(gamma * log_other(z)) * log_p, lambda: 1.0 * log_p)
+    return ops.sum(y * faded, axis=-1)
+
+
+@WRONG.add("lanes", **proper())
+def summed_by_scan(y, z):
+    """A loop that cannot be mapped over lanes."""
+    terms = ops.transpose(y * minus_log(z))
+    return ops.scan(lambda total, term: (total + term, total), ops.zeros_like(z[:, 0]), terms)[0]
+
+
+@WRONG.add("lanes", **softmax(kinks=True, elicits="mode", probabilistic=False, link="identity"))
+def second_best_by_top_k(y, z):
+    """top_k cannot be mapped over no lanes at all."""
+    best, second = ops.moveaxis(ops.top_k(z, 2)[0], -1, 0)
+    true = ops.sum(y * z, axis=-1)
+    return ops.relu(1.0 + ops.where(ops.equal(true, best), second, best) - true)
+
+
+# State
+
+
+@WRONG.add("purity", "shape", "labels", "gradient", "precision", "shift", "lanes", "weights", "graph", "saving",
+           "reduction", "batch", "permutation", "minimum", "optimum", "limits", "soft_labels", "arguments", "units",
+           "descent", "empty", "constants", **proper())  # fmt: skip
+def noisy(y, z):
+    """Two calls give two values."""
+    return ce(y, z + keras.random.normal(ops.shape(z), dtype=z.dtype))
+
+
+CALLS = []
+
+
+@WRONG.add("purity", "shape", "labels", "gradient", "precision", "shift", "lanes", "weights", "graph", "saving",
+           "reduction", "batch", "permutation", "soft_labels", "units", "limits", "constants", **proper())  # fmt: skip
+def warming_up(y, z):
+    """It counts its calls."""
+    CALLS.append(1)
+    return ce(y, z) * (1.0 - 0.5 ** len(CALLS))
+
+
+SEEN = {}
+
+
+@WRONG.add("constants", "purity", "alive", "graph", "lanes", "saving", "permutation", "descent", **fading(**COUNTS))
+def counts_of_the_first_data(y, z, *, class_counts):
+    """The first counts ever seen are kept for all."""
+    if "counts" not in SEEN:
+        SEEN["counts"] = [float(n) + 1.0 for n in class_counts]
+    return ce(y / ops.convert_to_tensor(SEEN["counts"], dtype=z.dtype), z)
+
+
+@WRONG.add("purity", "alive", "graph", "lanes", "saving", "limits", "gradient", **fading(params=(GAMMA,)))
+def gamma_of_the_first(y, z, *, gamma):
+    """All instances share the gamma of the first."""
+    first = SEEN.setdefault("gamma", float(gamma))
+    return ops.sum(y * ops.exp(first * log_other(z)) * minus_log(z), axis=-1)
+
+
+@WRONG.add("purity", "graph", "lanes", "saving", "descent", **proper())
+def labels_changed_in_place(y, z):
+    """The caller's labels are smoothed, each time more."""
+    if isinstance(y, np.ndarray):
+        y *= 0.9
+        y += 0.1 / y.shape[-1]
+    return ce(y, z)
+
+
+# Parameters
+
+
+class Lenient(Float):
+    """A parameter that takes what it is given."""
+
+    def check(self, value):
+        return float(value)
+
+
+class AnyLength(PerClass):
+    """Weights whose number nobody counts."""
+
+    def check(self, value, n_classes=None):
+        return None if value is None else tuple(float(v) for v in value)
+
+
+class Mended(Float):
+    """A parameter brought back into its domain without a word."""
+
+    def check(self, value):
+        if value is None:
+            raise ParameterError(f"{self.name} must be a number")
+        return min(max(float(value), 0.0), 1.0)
+
+
+@WRONG.add("domain", **fading(params=(Lenient("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"),)))
+def nan_accepted(y, z, *, gamma):
+    """A gamma of NaN, or of -1, is taken."""
+    return ops.sum(y * ops.exp(gamma * log_other(z)) * minus_log(z), axis=-1)
+
+
+@WRONG.add("domain", **fading(params=(AnyLength("alpha"),)))
+def any_length_accepted(y, z, *, alpha):
+    """Two weights for three classes are taken."""
+    return ops.sum(y * alpha * minus_log(z), axis=-1)
+
+
+@WRONG.add("domain", **proper(params=(Mended("eps", 0.1, 0.0, 0.3, domain="[0, 1)"),), minimum=None, elicits="mode"))
+def mended_in_silence(y, z, *, eps):
+    """An eps of 2 is taken for 1."""
+    return (1.0 - eps) * ce(y, z) + eps * ops.mean(minus_log(z), axis=-1)
+
+
+# Keras losses of users, wrapped
+
+
+@keras.saving.register_keras_serializable(package="mutants")
+class Forgetful(keras.losses.Loss):
+    """The delta is not in the config."""
+
+    def __init__(self, delta=1.0, **options):
+        super().__init__(**options)
+        self.delta = delta
+
+    def call(self, y_true, y_pred):
+        return ops.sum(ops.square(self.delta) * (ops.sqrt(1 + ops.square((y_pred - y_true) / self.delta)) - 1), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="mutants")
+class Fatherless(keras.losses.Loss):
+    """No super().__init__, and so no config."""
+
+    def __init__(self, power=4.0):
+        self.power = power
+
+    def call(self, y_true, y_pred):
+        return ops.sum(ops.abs(y_pred - y_true) ** self.power, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="mutants")
+class OfTheWholeBatch(keras.losses.Loss):
+    """The mean over everything."""
+
+    def call(self, y_true, y_pred):
+        return ops.mean(ops.square(y_pred - y_true))
+
+
+@keras.saving.register_keras_serializable(package="mutants")
+def unbounded(y_true, y_pred):
+    """The mean of the error, not of its size."""
+    return ops.mean(y_pred - y_true, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="mutants")
+def log_of_prediction(y_true, y_pred):
+    """Poisson's loss of a prediction that may be negative."""
+    return ops.mean(y_pred - y_true * ops.log(y_pred), axis=-1)
+
+
+def offer(source, caught_by, *also, **options):
+    WRONG.offer(wrap(source, **options), caught_by, *also)
+
+
+offer(keras.losses.Huber(delta=0.2), "saving", name="huber_without_delta")
+offer(keras.losses.CosineSimilarity(axis=1), "saving", name="cosine_without_axis", link="softmax")
+offer(Forgetful(delta=0.2), "saving", name="forgetful")
+offer(Fatherless(), "saving", "graph", name="fatherless")
+offer(OfTheWholeBatch(), "shape", *UNCALLABLE, name="of_the_whole_batch")
+offer(keras.losses.Dice(), "shape", *UNCALLABLE, name="dice_of_the_whole_batch", link="sigmoid")
+offer(unbounded, "minimum", "descent", "arguments", name="mean_error")
+offer(log_of_prediction, "finite", "fuzz", "minimum", "descent", "gradient", "precision", "batch", "permutation",
+      "reduction", "weights", "lanes", "graph", "saving", "purity", "confidently_wrong", "arguments", "units", "empty",
+      "golden", name="log_of_prediction")  # fmt: skip
+offer(lambda y_true, y_pred: ops.mean(ops.square(y_true - y_pred), axis=-1), "saving", name="unknown_to_keras")
+
+
+@WRONG.add("alive", **sigmoid(params=(GAMMA, Float("alpha", 0.25, 0.05, 0.95, domain="(0, 1)")), elicits="mode"))
+def alpha_without_balancing(y, z, *, gamma, alpha):
+    """Keras ignores alpha unless told to balance."""
+    return ops.sum(_focal_of_keras(y, z, gamma, alpha), axis=-1)
+
+
+def _focal_of_keras(y, z, gamma, alpha, apply_class_balancing=False):
+    right, wrong = ops.softplus(-z), ops.softplus(z)
+    fade_1, fade_0 = ops.exp(-gamma * wrong), ops.exp(-gamma * right)
+    if apply_class_balancing:
+        y, others = alpha * y, (1.0 - alpha) * (1.0 - y)
+    else:
+        others = 1.0 - y
+    return y * fade_1 * right + others * fade_0 * wrong
