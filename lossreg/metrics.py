@@ -7,6 +7,9 @@ A metric looks at labels `y` `(n,)` and at predictions of one kind, its `respons
     score        (n,) decision values of a binary task, (n, k) probabilities of a multiclass one
     value        (n,) in the user's units
 
+Of a multilabel task, labels are `(n, k)` of 0 and 1, and so are predicted labels and scores. A
+segmentation is a binary task whose n are the places of all masks together.
+
 `neg_X` is maximised and `X` minimised, with the same ranking. Where a prediction is not finite
 the score is NaN; where it leaves the domain of a metric (a negative count) the score is infinitely bad.
 """
@@ -26,7 +29,7 @@ from sklearn import metrics as sk
 from lossreg import stacked
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.params import Interval
-from lossreg.targets import CLASSIFICATION, REGRESSION
+from lossreg.targets import CLASSIFICATION, REGRESSION, TASKS
 
 Array = NDArray[Any]
 One = Callable[[Array, Array], float]
@@ -73,9 +76,13 @@ class Metric:
         return scores
 
     def check(self, y_true: Any, n_classes: int = 0) -> None:
-        """Raise `DataError` when these labels `(n,)` leave the metric undefined."""
+        """Raise `DataError` when these labels, `(n,)` or of a multilabel task `(n, k)`, leave the metric undefined."""
         y = np.asarray(y_true)
-        if self.every_class and len(np.unique(y)) < n_classes:
+        if self.every_class and y.ndim == 2 and _is_constant(y).any():
+            which = ", ".join(map(str, np.flatnonzero(_is_constant(y))[:5]))
+            what = f"{self.name} needs rows with and without each label among the validation rows; see label {which}"
+            raise DataError(what, hint="Choose another metric.")
+        if self.every_class and y.ndim == 1 and len(np.unique(y)) < n_classes:
             raise DataError(f"{self.name} needs every class among the validation rows", hint="Choose another metric.")
         for bound in (float(y.min()), float(y.max())):
             if bound not in Interval.parse(self.domain):
@@ -95,7 +102,14 @@ class Metric:
         return _normalised(values) if self.response == "probability" else values
 
     def _is_undefined(self, y: Array, prediction: Array) -> bool:
-        return self.every_class and len(np.unique(y)) < (prediction.shape[1] if prediction.ndim == 2 else 2)
+        if not self.every_class or y.ndim == 2:
+            return self.every_class and bool(_is_constant(y).any())
+        return len(np.unique(y)) < (prediction.shape[1] if prediction.ndim == 2 else 2)
+
+
+def _is_constant(y: Array) -> Array:
+    """Which labels of several a row, all rows have or none: `(n, k)` to `(k,)`."""
+    return np.asarray(y.min(axis=0) == y.max(axis=0))
 
 
 def _normalised(values: Array) -> Array:
@@ -115,7 +129,8 @@ def _with_labels(function: Callable[..., float], y: Array, prediction: Array) ->
 
 def _area(y: Array, prediction: Array, **options: str) -> float:
     """The area of binary scores, or of probabilities, which scikit-learn takes as one column when there are two."""
-    return float(sk.roc_auc_score(y, prediction[:, 1] if prediction.shape[1:] == (2,) else prediction, **options))
+    pair = y.ndim == 1 and prediction.shape[1:] == (2,)
+    return float(sk.roc_auc_score(y, prediction[:, 1] if pair else prediction, **options))
 
 
 def _balanced(y: Array, prediction: Array) -> float:
@@ -133,6 +148,13 @@ def _kappa(y: Array, prediction: Array) -> float:
     return float(sk.cohen_kappa_score(y, prediction)) if len(present) > 1 else 0.0
 
 
+def _kappa_quadratic(y: Array, prediction: Array) -> float:
+    # all classes are named, since scikit-learn moves those that occur next to each other
+    k = int(max(y.max(), prediction.max())) + 1
+    one_class = len(np.union1d(y, prediction)) == 1
+    return 0.0 if one_class else float(sk.cohen_kappa_score(y, prediction, labels=np.arange(k), weights="quadratic"))
+
+
 def _negated(function: Callable[[Array, Array], Any], y: Array, prediction: Array) -> Any:
     return -function(y, prediction)
 
@@ -146,7 +168,10 @@ def _metric(name: str, response: str, one: One, many: Many | None, summary: str,
         "tasks": REGRESSION if response == "value" else CLASSIFICATION,
         "worst": 0.0 if response == "label" else None,
     }
-    return Metric(name=name, response=response, summary=summary, one=one, many=many, **{**usual, **facts})
+    facts = {**usual, **facts}
+    if "binary" in facts["tasks"]:
+        facts["tasks"] = tuple(task for task in TASKS if task in (*facts["tasks"], "segmentation"))
+    return Metric(name=name, response=response, summary=summary, one=one, many=many, **facts)
 
 
 def _error(name: str, response: str, one: One, many: Many | None, summary: str, **facts: Any) -> list[Metric]:
@@ -169,7 +194,10 @@ AVERAGES = {
     "macro": "mean over classes, each counting alike",
     "micro": "over all classes together",
     "weighted": "mean over classes, weighted by their rows",
+    "samples": "of the labels of a row, mean over rows",
 }
+AVERAGED = {"binary": ("binary",), "samples": ("multilabel",)}
+LABELLED = (*CLASSIFICATION, "multilabel")
 FAMILIES: Mapping[str, tuple[Any, stacked.Quotient, str]] = {
     "f1": (sk.f1_score, stacked.f1, "harmonic mean of precision and recall"),
     "precision": (sk.precision_score, stacked.precision, "share of the predictions of a class that are right"),
@@ -186,7 +214,7 @@ def _family(name: str, average: str) -> Metric:
         partial(function, average=average, zero_division=0),
         partial(stacked.averaged, quotient, average),
         f"{meaning}, {AVERAGES[average]}",
-        tasks=("binary",) if average == "binary" else CLASSIFICATION,
+        tasks=AVERAGED.get(average, LABELLED),
     )
 
 
@@ -206,19 +234,31 @@ def _probable(function: Callable[..., float]) -> One:
     return partial(_with_labels, function)
 
 
+def _average_precision(y: Array, lanes: Array) -> Array:
+    """Scores of classes `(lanes, n, k)` are those of as many labels, one of which each row has."""
+    several = lanes.ndim == 3 and y.ndim == 1
+    return stacked.average_precision(np.eye(lanes.shape[2], dtype=np.int64)[y] if several else y, lanes)
+
+
 TABLE: tuple[Metric, ...] = (
-    _metric("accuracy", "label", sk.accuracy_score, stacked.accuracy, "share of rows that are right"),
+    _metric("accuracy", "label", sk.accuracy_score, stacked.accuracy,
+            "share of rows that are right, of several labels in all of them", tasks=LABELLED),
     _metric("balanced_accuracy", "label", _balanced, stacked.balanced_accuracy, "mean recall of the classes"),
     *(_family(name, average) for name in FAMILIES for average in AVERAGES),
     _metric("matthews_corrcoef", "label", _matthews, stacked.matthews, "correlation of labels and predictions",
             worst=-1.0),
     _metric("cohen_kappa", "label", _kappa, stacked.kappa, "agreement beyond chance", worst=-1.0),
+    _metric("cohen_kappa_quadratic", "label", _kappa_quadratic, stacked.kappa_quadratic,
+            "agreement beyond chance of ordered classes, a miss weighing the square of its distance", worst=-1.0),
+    *_error("hamming_loss", "label", sk.hamming_loss, stacked.hamming, "share of the labels that are wrong",
+            tasks=("multilabel",), worst=1.0),
     _metric("top_k_accuracy", "score", _probable(sk.top_k_accuracy_score), stacked.top_two,
             "share of rows whose class is among the best two", tasks=("multiclass",), worst=0.0),
-    _metric("roc_auc", "score", _area, stacked.roc_auc, "area under the ROC curve", tasks=("binary",), worst=0.0,
+    _metric("roc_auc", "score", _area, stacked.roc_auc, "area under the ROC curve, of several labels their mean",
+            tasks=("binary", "multilabel"), worst=0.0, every_class=True),
+    _metric("average_precision", "score", sk.average_precision_score, _average_precision,
+            "area under precision and recall, of several labels or classes their mean", tasks=LABELLED, worst=0.0,
             every_class=True),
-    _metric("average_precision", "score", sk.average_precision_score, None, "area under precision and recall",
-            worst=0.0, every_class=True),
     *(_area_over_classes(way, average) for way in ("ovr", "ovo") for average in ("macro", "weighted")),
     *_error("log_loss", "probability", _probable(sk.log_loss), stacked.log_loss, "mean negative log probability"),
     *_error("brier_score", "probability", _probable(sk.brier_score_loss), stacked.brier,
@@ -252,7 +292,9 @@ BY_NAME = {metric.name: metric for metric in TABLE}
 ALIASES = {
     "acc": "accuracy", "binary_accuracy": "accuracy", "categorical_accuracy": "accuracy",
     "sparse_categorical_accuracy": "accuracy", "f1_score": "f1", "auc": "roc_auc", "auroc": "roc_auc",
-    "ap": "average_precision", "mcc": "matthews_corrcoef", "kappa": "cohen_kappa", "logloss": "log_loss",
+    "ap": "average_precision", "mcc": "matthews_corrcoef", "kappa": "cohen_kappa", "qwk": "cohen_kappa_quadratic",
+    "quadratic_weighted_kappa": "cohen_kappa_quadratic", "hamming": "hamming_loss", "iou": "jaccard", "dice": "f1",
+    "logloss": "log_loss",
     "brier": "brier_score", "brier_score_loss": "brier_score", "neg_brier": "neg_brier_score", "r2_score": "r2",
     "mse": "mean_squared_error", "rmse": "root_mean_squared_error", "mae": "mean_absolute_error",
     "mape": "mean_absolute_percentage_error", "msle": "mean_squared_log_error",
@@ -269,11 +311,16 @@ def available(task: str | None = None) -> list[Metric]:
 def default(task: str) -> str:
     """The metric of a study that names none.
 
-    Classification: f1_macro, because it counts each class alike, so a model that ignores a rare
-    class cannot win, and unlike balanced accuracy it also counts false alarms. Regression: r2,
-    because it has no unit, and says at sight whether anything was learnt (0 is the mean, 1 perfect).
+    Classes and several labels a row: f1_macro, because it counts each alike, so a model that ignores
+    a rare one cannot win, and unlike balanced accuracy it also counts false alarms. Segmentation:
+    jaccard, intersection over union, which a mask without foreground cannot win. Values: r2, because
+    it has no unit, and says at sight whether anything was learnt (0 is the mean, 1 perfect); for
+    counts and positive values too, since a deviance would favour the loss that is its likelihood,
+    and is infinite for the negative predictions of a plain squared error.
     """
-    return "f1_macro" if task in CLASSIFICATION else "r2"
+    if task in REGRESSION:
+        return "r2"
+    return "jaccard" if task == "segmentation" else "f1_macro"
 
 
 def resolve(name: str, task: str) -> Metric:

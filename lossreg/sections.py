@@ -85,14 +85,31 @@ Count = Annotated[int, Field(ge=1)]
 Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False)]
 
 
+def _target(value: Any) -> Any:
+    """The name of a column, or the names of several."""
+    if value is None:
+        return None
+    hint = 'It is the name of the column to predict, or the list of the columns of several labels: ["a", "b"].'
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"must be text or a list of texts, not {shown(value)}", hint=hint)
+    if not names or "" in names:
+        raise InputError("must not be empty", hint=hint)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{shown(twice[0])} stands there twice")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
 class Data(Section):
     """What is trained on. `test` is a share of all rows, `validation` of those that remain."""
 
     source: Text = Field(
         description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
     )
-    target: Text | None = Field(default=None, description="The name of the column to predict.")
-    task: Literal["auto", "binary", "multiclass", "multilabel", "regression", "positive", "count"] = "auto"
+    target: Annotated[str | tuple[str, ...] | None, PlainValidator(_target)] = None
+    task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
+        "auto"
+    )
     test: Share = Field(default=0.2, description="It is the share of the rows kept for the verdict, between 0 and 1.")
     validation: Share = Field(
         default=0.2, description="It is the share of the rows outside the test that are scored on, between 0 and 1."
@@ -108,8 +125,9 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _keeps_target(self) -> Data:
-        if self.target in self.drop:
-            raise InputError(f"the target {shown(self.target)} cannot be dropped", where="drop")
+        for name in (self.target,) if isinstance(self.target, str) else self.target or ():
+            if name in self.drop:
+                raise InputError(f"the target {shown(name)} cannot be dropped", where="drop")
         return self
 
 

@@ -1,7 +1,8 @@
 """Metrics of many lanes at once, in NumPy: labels `(n,)` and stacked predictions `(lanes, n[, k])` to `(lanes,)`.
 
 Each equals scikit-learn's function on every lane. Labels and predicted classes are indices
-from 0; probabilities have rows that sum to 1.
+from 0; probabilities have rows that sum to 1. Several labels a row are `(n, k)` of 0 and 1, and
+so is each of their predictions.
 """
 
 from __future__ import annotations
@@ -33,12 +34,25 @@ def _mean(values: NDArray[Any]) -> Floats:
 # ------------------------------------------------------------------ predicted classes
 
 
-def _tallies(y: Indices, lanes: Indices) -> tuple[Floats, Floats, Floats]:
-    """Hits, rows and predictions of each class, each `(lanes, k)`, from one count of confusions."""
+def _confusions(y: Indices, lanes: Indices) -> Floats:
+    """How often each class `(rows)` was taken for each `(columns)`: `(lanes, k, k)`."""
     k = int(max(y.max(), lanes.max())) + 1
     cells = (np.arange(len(lanes))[:, None] * k + y) * k + lanes
-    counts = np.bincount(cells.ravel(), minlength=len(lanes) * k * k).reshape(-1, k, k).astype(np.float64)
+    return np.bincount(cells.ravel(), minlength=len(lanes) * k * k).reshape(-1, k, k).astype(np.float64)
+
+
+def _tallies(y: Indices, lanes: Indices) -> tuple[Floats, Floats, Floats]:
+    """Hits, rows and predictions of each class or label, each `(lanes, k)`."""
+    if y.ndim == 2:
+        return _overlaps(y, lanes, axis=0)
+    counts = _confusions(y, lanes)
     return np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)
+
+
+def _overlaps(y: Indices, lanes: Indices, axis: int) -> tuple[Floats, Floats, Floats]:
+    """Hits, rows and predictions of each label (axis 0), or hits, labels and predictions of each row (axis 1)."""
+    hits, predicted = (values.sum(axis=axis + 1, dtype=np.float64) for values in (y & lanes, lanes))
+    return hits, np.broadcast_to(y.sum(axis=axis, dtype=np.float64), hits.shape), predicted
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
@@ -67,20 +81,31 @@ def jaccard(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floa
 
 
 def averaged(quotient: Quotient, average: str, y: Indices, lanes: Indices) -> Floats:
-    """A quotient of tallies, averaged as scikit-learn does with `zero_division=0`: over classes that occur."""
+    """A quotient of tallies, averaged as scikit-learn does with `zero_division=0`.
+
+    Over the classes that occur; of several labels a row over all labels, or ("samples") over rows.
+    """
+    if average == "samples":
+        return _mean(_ratio(*quotient(*_overlaps(y, lanes, axis=1))))
     hits, rows, predicted = _tallies(y, lanes)
     top, bottom = quotient(hits, rows, predicted)
     if average == "binary":
         return _ratio(top, bottom)[:, 1] if top.shape[1] > 1 else np.zeros(len(lanes))
     if average == "micro":
         return _ratio(_sum(top), _sum(bottom))
-    weights = rows if average == "weighted" else (rows + predicted > 0).astype(np.float64)
-    return _sum(_ratio(top, bottom) * weights) / _sum(weights)
+    occurs = rows + predicted > 0 if y.ndim == 1 else np.ones(rows.shape)
+    weights = rows if average == "weighted" else occurs.astype(np.float64)
+    return _ratio(_sum(_ratio(top, bottom) * weights), _sum(weights))
 
 
 def accuracy(y: Indices, lanes: Indices) -> Floats:
-    """Share of rows that are right."""
-    return _mean(lanes == y)
+    """Share of rows that are right, of several labels in all of them."""
+    return _mean(lanes == y if y.ndim == 1 else (lanes == y).all(axis=-1))
+
+
+def hamming(y: Indices, lanes: Indices) -> Floats:
+    """Share of labels that are wrong, several a row."""
+    return _mean((lanes != y).reshape(len(lanes), -1))
 
 
 def balanced_accuracy(y: Indices, lanes: Indices) -> Floats:
@@ -102,6 +127,16 @@ def kappa(y: Indices, lanes: Indices) -> Floats:
     hits, rows, predicted = _tallies(y, lanes)
     expected = _sum(rows * predicted) / len(y)
     return _ratio(_sum(hits) - expected, len(y) - expected)
+
+
+def kappa_quadratic(y: Indices, lanes: Indices) -> Floats:
+    """Cohen's kappa of ordered classes, a miss weighing the square of its distance; 0 where all is one class."""
+    counts = _confusions(y, lanes)
+    place = np.arange(counts.shape[1])
+    weights = (place[:, None] - place) ** 2.0
+    expected = counts.sum(axis=2)[:, :, None] * counts.sum(axis=1)[:, None, :] / len(y)
+    seen, by_chance = ((weights * table).sum(axis=(1, 2)) for table in (counts, expected))
+    return np.where(by_chance > 0, 1 - _ratio(seen, by_chance), 0.0)
 
 
 # ------------------------------------------------------------------ probabilities and scores
@@ -130,9 +165,32 @@ def _areas(positive: NDArray[np.bool_], lanes: Floats) -> Floats:
     return above / (ones * (len(positive) - ones))
 
 
+def _over_labels(one: Callable[[NDArray[np.bool_], Floats], Floats], y: Indices, lanes: Floats) -> Floats:
+    """A measure of binary scores `(lanes, n)`; of several labels a row, `(lanes, n, k)`, the mean over labels."""
+    if y.ndim == 1:
+        return one(y == 1, lanes)
+    return _mean(np.stack([one(y[:, c] == 1, lanes[..., c]) for c in range(y.shape[1])], axis=1))
+
+
 def roc_auc(y: Indices, lanes: Floats) -> Floats:
-    """Area under the ROC curve of binary scores `(lanes, n)`."""
-    return _areas(y == 1, lanes)
+    """Area under the ROC curve."""
+    return _over_labels(_areas, y, lanes)
+
+
+def average_precision(y: Indices, lanes: Floats) -> Floats:
+    """Mean of the precision at each positive row, in descending order of scores; equal scores count together."""
+    return _over_labels(_precisions, y, lanes)
+
+
+def _precisions(positive: NDArray[np.bool_], lanes: Floats) -> Floats:
+    order = np.argsort(-lanes, axis=-1, kind="stable")
+    scores, hits = np.take_along_axis(lanes, order, -1), positive[order]
+    n = lanes.shape[-1]
+    # where a row's run of equal scores ends: the least such end at or after it
+    ends = np.concatenate([scores[..., 1:] != scores[..., :-1], np.ones((*lanes.shape[:-1], 1), bool)], axis=-1)
+    last = np.minimum.accumulate(np.where(ends, np.arange(n), n)[..., ::-1], axis=-1)[..., ::-1]
+    precision = np.take_along_axis(hits.cumsum(axis=-1), last, -1) / (last + 1)
+    return _ratio(_sum(precision * hits), _sum(hits))
 
 
 def roc_auc_ovr(weighted: bool, y: Indices, lanes: Floats) -> Floats:

@@ -12,16 +12,21 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from lossreg import metrics
 from lossreg.errors import DataError, InputError, UnknownError
-from lossreg.targets import CLASSIFICATION, REGRESSION
+from lossreg.targets import CLASSIFICATION, REGRESSION, TASKS
 
+CLASSES = {"binary": 2, "segmentation": 2, "multiclass": 4}
 CASES = [(metric.name, task) for metric in metrics.TABLE for task in metric.tasks]
 SCORERS = set(sk.get_scorer_names())
 
 
 def labels(task: str, n: int = 300, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    if task in CLASSIFICATION:
-        k = 2 if task == "binary" else 4
+    if task == "multilabel":
+        y = (rng.random((n, 4)) < [0.05, 0.2, 0.5, 0.8]).astype(np.int64)
+        y[y.sum(axis=1) == 0, 2] = 1
+        return y
+    if task in CLASSES:
+        k = CLASSES[task]
         return np.concatenate([np.arange(k), rng.choice(k, n - k, p=np.arange(1, k + 1) / (k * (k + 1) / 2))])
     if task == "count":
         return rng.poisson(3, n).astype(float)
@@ -37,8 +42,13 @@ def predictions(metric: metrics.Metric, task: str, y: np.ndarray, lanes: int = 6
     """Lanes from good to bad, with ties, an absent class, one class only, and extreme values."""
     rng = np.random.default_rng(seed)
     n = len(y)
-    if task in CLASSIFICATION:
-        k = 2 if task == "binary" else 4
+    if task == "multilabel":
+        scores = 4 * y - 2 + np.linspace(0.2, 6, lanes)[:, None, None] * rng.normal(size=(lanes, *y.shape))
+        scores[1] = np.round(scores[1])
+        scores[3], scores[4, :, 0], scores[5, ::3] = 0, -9, -1
+        return (scores > 0).astype(np.int64) if metric.response == "label" else scores
+    if task in CLASSES:
+        k = CLASSES[task]
         noise = np.linspace(0.2, 3, lanes)[:, None, None]
         scores = 2 * np.eye(k)[y] + noise * rng.normal(size=(lanes, n, k))
         scores[1] = np.round(scores[1])
@@ -56,7 +66,7 @@ def predictions(metric: metrics.Metric, task: str, y: np.ndarray, lanes: int = 6
 def respond(metric: metrics.Metric, task: str, scores: np.ndarray) -> np.ndarray:
     if metric.response == "label":
         return scores.argmax(-1)
-    if metric.response == "score" and task == "binary":
+    if metric.response == "score" and CLASSES[task] == 2:
         return scores[..., 1] - scores[..., 0]
     powers = np.exp(scores - scores.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
@@ -92,7 +102,9 @@ class Regressor(RegressorMixin, Answers):  # type: ignore[misc]
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
-@pytest.mark.parametrize(("name", "task"), [case for case in CASES if case[0] in SCORERS])
+@pytest.mark.parametrize(
+    ("name", "task"), [case for case in CASES if case[0] in SCORERS and case[1] not in ("multilabel", "segmentation")]
+)
 def test_a_score_is_that_of_the_scorer_of_the_same_name(name: str, task: str) -> None:
     metric = metrics.resolve(name, task)
     y = labels_for(metric, task)
@@ -122,7 +134,8 @@ def test_many_lanes_score_as_each_alone(name: str, task: str) -> None:
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_few_rows_and_labels_that_lack_classes(name: str, task: str) -> None:
     metric = metrics.resolve(name, task)
-    few = np.array([1, 1, 1, 0]) if task in CLASSIFICATION else np.array([2.0, 2.0, 2.0, 2.0])
+    few = np.array([1, 1, 1, 0]) if task in CLASSES else np.array([2.0, 2.0, 2.0, 2.0])
+    few = np.array([[0, 0], [1, 0], [1, 0], [0, 0]]) if task == "multilabel" else few
     for y in (few, few[:3], few[:2]):
         stack = predictions(metric, task, y)
         with np.errstate(divide="raise", invalid="raise", over="raise"):
@@ -167,9 +180,69 @@ def test_direction_worst_and_perfect(name: str, task: str) -> None:
 
 
 def perfect(metric: metrics.Metric, task: str, y: np.ndarray) -> np.ndarray:
+    if task == "multilabel":
+        return y if metric.response == "label" else y - 0.5
     if metric.response == "value":
         return np.maximum(y, 1e-9) if metric.domain[1] == "0" or metric.domain == "[0, inf)" else y.astype(float)
-    return respond(metric, task, 1e3 * np.eye(2 if task == "binary" else 4)[y])
+    return respond(metric, task, 1e3 * np.eye(CLASSES[task])[y])
+
+
+AVERAGED = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score, "jaccard": sk.jaccard_score}
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", "samples"])
+@pytest.mark.parametrize("name", AVERAGED)
+def test_several_labels_a_row_are_averaged_as_scikit_learn_does(name: str, average: str) -> None:
+    metric = metrics.resolve(f"{name}_{average}", "multilabel")
+    y = labels("multilabel")
+    stack = predictions(metric, "multilabel", y)
+    expected = [AVERAGED[name](y, lane, average=average, zero_division=0) for lane in stack]
+    np.testing.assert_allclose(metric.score_lanes(y, stack), expected, rtol=1e-12)
+
+
+def test_all_labels_of_a_row_must_be_right_to_be_accurate() -> None:
+    y, lanes = np.array([[1, 0], [0, 0]]), np.array([[[1, 0], [0, 1]]])
+    assert metrics.resolve("accuracy", "multilabel").score_lanes(y, lanes).tolist() == [0.5]
+    assert metrics.resolve("hamming", "multilabel").score_lanes(y, lanes).tolist() == [0.25]
+
+
+@pytest.mark.parametrize(("name", "function"), [("roc_auc", sk.roc_auc_score), ("ap", sk.average_precision_score)])
+def test_scores_of_several_labels_are_their_mean(name: str, function: Any) -> None:
+    metric = metrics.resolve(name, "multilabel")
+    y = labels("multilabel")
+    stack = predictions(metric, "multilabel", y)
+    np.testing.assert_allclose(metric.score_lanes(y, stack), [function(y, lane) for lane in stack], rtol=1e-12)
+    for constant in (np.zeros(len(y), int), np.ones(len(y), int)):
+        lacking = np.column_stack([y[:, :3], constant])
+        assert np.isnan(metric.score_lanes(lacking, stack)).all()
+        with pytest.raises(DataError, match=r"with and without each label.*see label 3"):
+            metric.check(lacking, 4)
+
+
+def test_no_metric_of_probabilities_is_offered_for_several_labels() -> None:
+    assert {metric.response for metric in metrics.available("multilabel")} == {"label", "score"}
+
+
+def test_a_segmentation_has_the_metrics_of_a_binary_task() -> None:
+    assert metrics.available("segmentation") == metrics.available("binary")
+    assert metrics.default("segmentation") == "jaccard"
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_the_quadratic_kappa_is_that_of_all_classes(task: str) -> None:
+    metric = metrics.resolve("cohen_kappa_quadratic", task)
+    y = labels(task)
+    for lane in predictions(metric, task, y):
+        expected = sk.cohen_kappa_score(y, lane, labels=np.arange(CLASSES[task]), weights="quadratic")
+        assert metric.score(y, lane) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_the_quadratic_kappa_counts_the_places_of_classes_that_nobody_has() -> None:
+    metric = metrics.resolve("qwk", "multiclass")
+    y, far, near = np.array([0, 0, 3, 3]), np.array([0, 3, 3, 3]), np.array([0, 1, 3, 3])
+    assert metric.score_lanes(y, np.stack([far, near])).tolist() == pytest.approx([0.5, 0.9375])
+    assert metric.score(y, near) > metric.score(y, far)
+    assert metric.score_lanes(y, np.array([[3, 3, 3, 3]])).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("name", [metric.name for metric in metrics.TABLE if metric.name.startswith("neg_")])
@@ -220,7 +293,7 @@ def test_labels_that_leave_a_metric_undefined_are_refused(
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_ordinary_labels_pass_the_check(name: str, task: str) -> None:
     y = np.abs(labels(task)) + (task in REGRESSION)
-    metrics.resolve(name, task).check(y, {"binary": 2, "multiclass": 4}.get(task, 0))
+    metrics.resolve(name, task).check(y, {**CLASSES, "multilabel": 4}.get(task, 0))
 
 
 @pytest.mark.parametrize(
@@ -246,10 +319,15 @@ def test_names_are_looked_up_kindly(given: str, task: str, name: str) -> None:
     [
         ("acuracy", "binary", UnknownError, "unknown metric 'acuracy'. Did you mean accuracy.*`lossreg metrics`"),
         ("zzz", "binary", UnknownError, "`lossreg metrics` lists them all"),
-        ("roc_auc", "multiclass", InputError, "for binary tasks, and this one is multiclass.*roc_auc_ovr"),
-        ("f1", "multiclass", InputError, "for binary tasks.*f1_macro"),
+        (
+            "roc_auc",
+            "multiclass",
+            InputError,
+            "for binary and multilabel and segmentation tasks, and this one is multiclass.*roc_auc_ovr",
+        ),
+        ("f1", "multiclass", InputError, "for binary and segmentation tasks.*f1_macro"),
         ("mse", "binary", InputError, "for regression and positive and count tasks, and this one is binary"),
-        ("accuracy", "regression", InputError, "for binary and multiclass tasks.*r2"),
+        ("accuracy", "regression", InputError, "for binary and multiclass and multilabel and segm.*r2"),
         ("val_loss", "binary", InputError, "val_loss is a loss.*not comparable.*f1_macro"),
         ("loss", "regression", InputError, "not comparable.*r2"),
         ("train_loss", "regression", InputError, "not comparable"),
@@ -263,7 +341,7 @@ def test_a_wrong_name_is_refused_with_the_reason(given: str, task: str, kind: ty
         metrics.resolve(given, task)
 
 
-@pytest.mark.parametrize("task", [*CLASSIFICATION, *REGRESSION])
+@pytest.mark.parametrize("task", TASKS)
 def test_the_default_fits_its_task(task: str) -> None:
     assert metrics.resolve(metrics.default(task), task) in metrics.available(task)
     assert {metric.name for metric in metrics.available(task)} < {metric.name for metric in metrics.available()}

@@ -568,10 +568,6 @@ def test_a_single_unknown_name_keeps_its_kind(losses):
         chosen("[losses.focl]", losses)
 
 
-def test_a_task_without_losses(losses):
-    assert "the task multilabel has no losses yet" in refusal(chosen, "", losses, "multilabel", 3)
-
-
 def test_parameters_of_any_kind(losses):
     spec = LossSpec(
         name="odd", function=print, tasks=("multiclass",), summary="", reference="",

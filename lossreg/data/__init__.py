@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossreg.data import labels, preprocess, sources, splits
-from lossreg.data.labels import Labels
+from lossreg.data.classes import Labels
 from lossreg.data.preprocess import Preprocessor
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError
@@ -27,7 +27,11 @@ __all__ = ["Dataset", "Split", "load"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Rows ready for a model: `x` float32 `(n, *shape)`; `y` `(n,)`, int64 class indices or float64 values."""
+    """Rows ready for a model: `x` float32 `(n, *shape)` and their labels `y`.
+
+    y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
+    `(n, *space)` int8, of 0 and 1.
+    """
 
     x: NDArray[np.float32]
     y: NDArray[Any]
@@ -40,7 +44,8 @@ class Split:
 class Dataset:
     """A task with its three parts.
 
-    classes: class names in index order, empty for regression; slugs: the same, safe for Optuna
+    classes: class names in index order, the names of the labels of a row, or of a mask's 0 and 1;
+    empty for regression; slugs: the same, safe for Optuna
     and MLflow; features: raw column names, empty for arrays of more than two dimensions;
     preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
     training rows; digest: a hash of the raw data; notes: lines for the user.
@@ -62,8 +67,13 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 for regression."""
+        """Number of classes, or of labels a row; 0 for regression."""
         return len(self.classes)
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """Shape of one mask; empty for every task but segmentation."""
+        return self.train.y.shape[1:] if self.task == "segmentation" else ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -71,26 +81,37 @@ class Dataset:
         return self.train.x.shape[1:]
 
     def summary(self) -> dict[str, Any]:
-        """Name, task, rows of each part, classes with their rows, raw features, input shape, digest."""
+        """Name, task, rows of each part, classes with their rows, raw features, input shape, digest.
+
+        Of a multilabel task the rows that have each label; of a segmentation the places of each class,
+        and `foreground`, their share.
+        """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        labels = np.concatenate([part.y for part in parts.values()])
-        counts = np.bincount(labels, minlength=self.n_classes) if self.classes else np.array([])
+        counts = self._counts(np.concatenate([part.y for part in parts.values()]))
+        share = {"foreground": round(counts[1] / sum(counts), 4)} if self.space else {}
         return {
             "name": self.name,
             "source": self.source,
             "task": self.task,
             "rows": {name: len(part) for name, part in parts.items()},
-            "classes": {name: int(n) for name, n in zip(self.classes, counts, strict=True)},
+            "classes": dict(zip(self.classes, counts, strict=True)),
+            **share,
             "features": len(self.features) or int(np.prod(self.input_shape)),
             "input_shape": list(self.input_shape),
             "digest": self.digest,
         }
 
+    def _counts(self, y: NDArray[Any]) -> list[int]:
+        if not self.classes:
+            return []
+        counts = y.sum(axis=0) if self.task == "multilabel" else np.bincount(y.ravel(), minlength=self.n_classes)
+        return [int(count) for count in counts]
+
 
 def load(
     source: str | Path,
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     task: str = "auto",
     test: float = 0.2,
     validation: float = 0.2,
@@ -102,12 +123,13 @@ def load(
 
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
     (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
-    column of a table; task: auto, binary, multiclass, regression, positive or count; test:
-    share of all rows; validation: share of the rows that are not test rows; drop: columns to
+    column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.targets.TASKS`;
+    test: share of all rows; validation: share of the rows that are not test rows; drop: columns to
     leave out. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     text = str(source)
-    raw = sources.read(text, target=target, drop=drop, base=base, seed=seed)
+    columns = target if target is None or isinstance(target, str) else tuple(target)
+    raw = sources.read(text, target=columns, drop=drop, base=base, seed=seed)
     found = labels.read(raw, task, text)
     rows = splits.cut(found, test=test, validation=validation, given_test=raw.given_test, seed=seed, where=text)
     try:
@@ -126,7 +148,7 @@ def load(
         validation=parts[1],
         test=parts[2],
         preprocessor=preprocessor,
-        constants=Constants.from_labels(parts[0].y, len(found.classes)),
+        constants=Constants.from_labels(parts[0].y, len(found.classes), multihot=found.task == "multilabel"),
         digest=raw.digest(),
         notes=[*raw.notes, *found.notes, *rows.notes, *preprocessor.notes],
     )

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data import wide
+from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.raw import Raw, listed
 from lossreg.errors import DataError, InputError, did_you_mean
-from lossreg.targets import CLASSIFICATION, REGRESSION
+from lossreg.targets import CLASSIFICATION, TASKS
 
-TASKS = (*CLASSIFICATION, *REGRESSION)
 FEW = 20
+SKEWED = 0.5
 NA_HINT = "Remove or mend these rows; in text files NA, None, null and empty fields count as missing."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labels:
-    """A task and its labels `(n,)`: class indices (int64) with names and slugs, or float64 values."""
-
-    task: str
-    y: NDArray[Any]
-    classes: tuple[str, ...] = ()
-    slugs: tuple[str, ...] = ()
-    notes: list[str] = field(default_factory=list)
 
 
 def read(raw: Raw, task: str, where: str) -> Labels:
@@ -39,14 +27,30 @@ def read(raw: Raw, task: str, where: str) -> Labels:
     a single row, and labels that do not fit the task.
     """
     _check_task(task)
-    y = _numbers_if_possible(raw.y)
+    if not isinstance(raw.y, np.ndarray):
+        return _one_each(raw.y, task, raw.names, where)
+    chosen, reason = wide.infer(raw.y, where) if task == "auto" else (task, "")
+    if chosen in wide.WIDE_TASKS:
+        labels = wide.read(raw.y, chosen, raw.names, where)
+        return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
+    found = _one_each(wide.as_classes(raw.y, task, where), task, raw.names, where)
+    return _noted(found, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
+
+
+def _noted(labels: Labels, note: str) -> Labels:
+    labels.notes.insert(0, note)
+    return labels
+
+
+def _one_each(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> Labels:
+    """Labels of one class or number a row."""
+    _check_plain(y, task, where)
+    y = _numbers_if_possible(y)
     _check_present(y, where)
     inferred, reason = _infer(y)
     chosen = inferred if task == "auto" else task
-    labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
-    if task == "auto":
-        labels.notes.insert(0, _inference(labels, reason))
-    return labels
+    labels = _classes(y, chosen, names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
+    return _noted(labels, _inference(labels, y, reason)) if task == "auto" else labels
 
 
 def _check_task(task: str) -> None:
@@ -55,9 +59,35 @@ def _check_task(task: str) -> None:
         raise InputError(f"unknown task {task!r}; known: auto, {', '.join(TASKS)}", where="task", hint=hint)
 
 
-def _inference(labels: Labels, reason: str) -> str:
-    other = "regression" if labels.classes else "multiclass"
-    return f'Task {labels.task}, inferred from {reason}; set task (such as "{other}") to override.'
+def _check_plain(y: pd.Series[Any], task: str, where: str) -> None:
+    """Raise `DataError` where a single column cannot hold the labels of the task, or holds lists."""
+    columns = 'Give a column of 0 and 1 for each label: target = ["a", "b"], or y of shape (n, k).'
+    if y.dtype == object and not all(isinstance(value, Hashable) for value in y):
+        raise DataError("the target holds lists", where=where, hint=columns)
+    if task == "multilabel":
+        raise DataError("task multilabel needs several labels a row, and there is one", where=where, hint=columns)
+    if task == "segmentation":
+        hint = "Give masks as arrays (n, height, width) of 0 and 1, in an .npz file or by a function."
+        raise DataError("task segmentation needs a mask a row, and there is one label", where=where, hint=hint)
+
+
+def _inference(labels: Labels, y: pd.Series[Any], reason: str) -> str:
+    return f'Task {labels.task}, inferred from {reason}; set task (such as "{_other(labels, y)}") to override.'
+
+
+def _other(labels: Labels, y: pd.Series[Any]) -> str:
+    """Another task that numbers may be meant for: many small counts and few large ones, or the same of sizes."""
+    usual = "regression" if labels.classes else "multiclass"
+    if not _is_number(y) or len(labels.classes) == 2:
+        return usual
+    values = y.to_numpy(float)
+    low, deviation = float(values.min()), values - values.mean()
+    # the third moment in units of the standard deviation
+    if low < 0 or float((deviation**3).mean()) <= SKEWED * float((deviation**2).mean()) ** 1.5:
+        return usual
+    if bool((values == np.floor(values)).all()):
+        return "count"
+    return "positive" if low > 0 else usual
 
 
 def _is_number(y: pd.Series[Any]) -> bool:
@@ -101,7 +131,7 @@ def _kind(y: pd.Series[Any]) -> str:
 
 def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> Labels:
     values = _in_order(y)
-    classes = _unique_names([_name(value, names) for value in values])
+    classes = unique_names([_name(value, names) for value in values])
     _check_classes(classes, task, where)
     index = y.map({value: i for i, value in enumerate(values)}).to_numpy().astype(np.int64)
     counts = np.bincount(index)
@@ -132,11 +162,6 @@ def _name(value: Any, names: Sequence[str]) -> str:
     return str(value)
 
 
-def _unique_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, or names with their index where two are the same (the text "1" beside the number 1)."""
-    return tuple(names) if len(set(names)) == len(names) else tuple(f"{name}#{i}" for i, name in enumerate(names))
-
-
 def _check_classes(classes: Sequence[str], task: str, where: str) -> None:
     if len(classes) == 1:
         raise DataError(f"one class only ({classes[0]})", where=where, hint="There is nothing to learn.")
@@ -144,19 +169,6 @@ def _check_classes(classes: Sequence[str], task: str, where: str) -> None:
     if task != needed:
         what = f"{len(classes)} classes ({listed(classes, 5)}) and task {task}"
         raise DataError(what, where=where, hint=f'Set task = "{needed}".')
-
-
-def slugs(names: Sequence[str]) -> tuple[str, ...]:
-    """Unique names of lower-case ASCII letters, digits and underscores, for Optuna and MLflow."""
-    taken: list[str] = []
-    for index, name in enumerate(names):
-        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-        slug = base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or f"class_{index}"
-        number = 2
-        while slug in taken:
-            slug, number = f"{base}_{number}", number + 1
-        taken.append(slug)
-    return tuple(taken)
 
 
 def _values(y: pd.Series[Any], task: str, where: str) -> Labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -32,8 +32,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Numbers: missing and infinite values become the median, then standardised. Dates: days
     since 1970, then as numbers. Text, categories and booleans: one-hot, at most 32 columns
-    each, the rarest together; missing is a category. Columns without a value, and text that
-    differs in every row, are left out. `notes` says what was done beyond that.
+    each, the rarest together; missing is a category. Columns without a value or of lists, and text
+    that differs in every row, are left out. `notes` says what was done beyond that.
     """
 
     def fit(self, rows: Any, y: Any = None) -> Self:
@@ -73,6 +73,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _note(self, rows: pd.DataFrame) -> None:
         said = {
             "empty": "left out, for every training row lacks a value",
+            "nested": "left out, for it holds lists",
             "id": "left out, for the text differs in every training row",
             "date": "dates, read as days since 1970",
         }
@@ -120,10 +121,12 @@ def fit(rows: pd.DataFrame | NDArray[Any]) -> Preprocessor:
 
 
 def _kind(column: pd.Series[Any]) -> str:
-    """number, date, category, empty or id: how a column of training rows is treated."""
+    """number, date, category, empty, nested or id: how a column of training rows is treated."""
     values = column.dropna()
     if values.empty:
         return "empty"
+    if values.dtype == object and not all(isinstance(value, Hashable) for value in values):
+        return "nested"
     inferred = pd.api.types.infer_dtype(values, skipna=True)
     if inferred in DATES or (inferred == "string" and _looks_like_dates(values)):
         return "date"

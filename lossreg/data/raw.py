@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from lossreg.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
+Target = str | tuple[str, ...] | None
 FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where rows come from: the data set's name, the source as the user wrote it, the target column asked for."""
+    """Where rows come from: the data set's name, the source as the user wrote it, the target column asked for.
+
+    Several target columns are several labels a row.
+    """
 
     name: str
     where: str
-    target: str | None = None
+    target: Target = None
 
     def error(self, what: str, hint: str = "") -> DataError:
         """A `DataError` about this source."""
@@ -33,15 +37,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Raw:
-    """Raw rows: `x` a table `(n, columns)` or an array of more than two dimensions, `y` `(n,)` labels of any type.
+    """Raw rows: `x` a table `(n, columns)` or an array of more than two dimensions, `y` their labels.
 
-    names: names of the classes 0, 1, ... when the source gives them; given_test: how many of
+    y: a column `(n,)` of any type, or an array of several numbers a row, `(n, k)` or `(n, *space)`;
+    names: names of the classes 0, 1, ... or of the k labels when the source gives them; given_test: how many of
     the last rows are a test set that came with the source; notes: lines for the user.
     """
 
     name: str
     x: pd.DataFrame | Array
-    y: pd.Series[Any]
+    y: pd.Series[Any] | Array
     names: tuple[str, ...] = ()
     given_test: int = 0
     notes: list[str] = field(default_factory=list)
@@ -53,8 +58,8 @@ class Raw:
             for column in self.x.columns:
                 sha.update(str(column).encode() + _hash(self.x[column]))
         else:
-            sha.update(f"{self.x.shape} {self.x.dtype}".encode() + np.ascontiguousarray(self.x).tobytes())
-        sha.update(_hash(self.y))
+            sha.update(_bytes(self.x))
+        sha.update(_bytes(self.y) if isinstance(self.y, np.ndarray) else _hash(self.y))
         return sha.hexdigest()[:16]
 
     def without(self, drop: Sequence[str], where: str) -> Raw:
@@ -67,7 +72,13 @@ class Raw:
         for name in drop:
             if name not in columns:
                 raise DataError(f"no column {name!r} to drop", where=where, hint=_near(name, columns))
+        if len(set(drop)) == len(columns):
+            raise DataError("drop leaves no column", where=where, hint="Keep at least one to learn from.")
         return replace(self, x=self.x.drop(columns=list(drop)))
+
+
+def _bytes(array: Array) -> bytes:
+    return f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes()
 
 
 def _hash(column: pd.Series[Any]) -> bytes:
@@ -90,16 +101,29 @@ def listed(names: Iterable[str], limit: int = 30) -> str:
 
 
 def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
-    """Split a table into features and the target column; raises `DataError` when that is missing."""
+    """Split a table into features and the target columns; raises `DataError` when one is missing."""
     table = _plain(table, origin)
     columns, target = list(table.columns), origin.target
     if target is None:
         raise origin.error("a table needs a target column", f"Set target to one of: {listed(columns)}.")
-    if target not in columns:
-        raise origin.error(f"no column {target!r}; it has {listed(columns)}", did_you_mean(target, columns))
-    if len(columns) == 1:
-        raise origin.error(f"no columns beside the target {target!r}")
-    return Raw(origin.name, table.drop(columns=target), table[target])
+    targets = [target] if isinstance(target, str) else list(target)
+    for name in targets:
+        if name not in columns:
+            raise origin.error(f"no column {name!r}; it has {listed(columns)}", did_you_mean(name, columns))
+    if len(columns) == len(targets):
+        raise origin.error(f"no columns beside the target {', '.join(map(repr, targets))}")
+    y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
+    return Raw(origin.name, table.drop(columns=targets), y, names)
+
+
+def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
+    """Columns of numbers or booleans as an array `(n, k)`, and their names."""
+    for name in columns:
+        if not pd.api.types.is_numeric_dtype(columns[name]):
+            odd = columns[name].iloc[0] if len(columns) else ""
+            what = f"target column {name!r} holds {odd!r}, and several targets are labels of 0 and 1"
+            raise origin.error(what, "Recode it, or give a single target.")
+    return columns.to_numpy(np.float64, na_value=np.nan), tuple(map(str, columns))
 
 
 def _plain(table: pd.DataFrame, origin: Origin) -> pd.DataFrame:
@@ -116,11 +140,11 @@ def from_arrays(x: Any, y: Any, origin: Origin, features: Sequence[str] = (), na
     """Raw rows from features and labels of any array type; raises `DataError` for shapes that do not fit."""
     if origin.target is not None:
         raise origin.error(f"target = {origin.target!r} names a column of a table, and here the labels come apart")
-    rows, notes = _features(x, features, origin), list[str]()
-    labels = _labels(y, notes, origin)
+    rows = _features(x, features, origin)
+    labels, own = _labels(y, origin)
     if len(rows) != len(labels):
         raise origin.error(f"x has {len(rows)} rows and y has {len(labels)}")
-    return Raw(origin.name, rows, labels, tuple(str(name) for name in names), notes=notes)
+    return Raw(origin.name, rows, labels, own or tuple(str(name) for name in names))
 
 
 def _features(x: Any, features: Sequence[str], origin: Origin) -> pd.DataFrame | Array:
@@ -148,23 +172,16 @@ def _array(values: Any, what: str, origin: Origin) -> Array:
     return array
 
 
-def _labels(y: Any, notes: list[str], origin: Origin) -> pd.Series[Any]:
+def _labels(y: Any, origin: Origin) -> tuple[pd.Series[Any] | Array, tuple[str, ...]]:
+    """One label a row as a column, several as an array; and their names, where `y` is a table."""
     if isinstance(y, pd.Series):
-        return y.reset_index(drop=True).infer_objects()
-    array = _array(y, "y", origin)
-    if array.ndim > 2:
-        raise origin.error(f"y has shape {array.shape}, and one label a row is needed")
-    if array.ndim == 2 and array.shape[1] != 1:
-        return _from_onehot(array, notes, origin)
-    return pd.Series(array.reshape(-1)).infer_objects()
-
-
-def _from_onehot(array: Array, notes: list[str], origin: Origin) -> pd.Series[Any]:
-    plain = array.dtype.kind in "buif" and bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
-    if not plain:
-        raise origin.error(f"y has {array.shape[1]} outputs a row, and one is needed", "Pick one of them.")
-    notes.append(f"y: one-hot rows of {array.shape[1]} columns, read as class numbers.")
-    return pd.Series(array.argmax(axis=1))
+        return y.reset_index(drop=True).infer_objects(), ()
+    if isinstance(y, pd.DataFrame) and len(y.columns) > 1:
+        return _several(_plain(y, origin), origin)
+    array = _array(y.toarray() if hasattr(y, "toarray") else y, "y", origin)
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
+        return array, ()
+    return pd.Series(array.reshape(-1)).infer_objects(), ()
 
 
 def joined(train: Raw, test: Raw, origin: Origin) -> Raw:
@@ -177,8 +194,16 @@ def joined(train: Raw, test: Raw, origin: Origin) -> Raw:
         raise origin.error(f"training rows have shape {train.x.shape[1:]}, test rows {test.x.shape[1:]}")
     else:
         x = np.concatenate([train.x, test.x])
-    y = pd.concat([train.y, test.y], ignore_index=True)
-    return replace(train, x=x, y=y, given_test=len(test.y), notes=[*train.notes, "Test rows: the given test set."])
+    notes = [*train.notes, "Test rows: the given test set."]
+    return replace(train, x=x, y=_joined_labels(train.y, test.y, origin), given_test=len(test.y), notes=notes)
+
+
+def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, origin: Origin) -> Any:
+    if isinstance(train, pd.Series) and isinstance(test, pd.Series):
+        return pd.concat([train, test], ignore_index=True)
+    if train.shape[1:] != test.shape[1:]:
+        raise origin.error(f"training labels have shape {train.shape}, test labels {test.shape}")
+    return np.concatenate([train, test])
 
 
 def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
@@ -186,7 +211,8 @@ def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
 
     A dictionary that has the target among its names is a table. Raises `DataError` for others.
     """
-    if origin.target is not None and origin.target in arrays:
+    targets = (origin.target,) if isinstance(origin.target, str) else origin.target
+    if targets is not None and any(target in arrays for target in targets):
         return from_table(_as_table(arrays, origin), origin)
     train, test = _pair(arrays, "_train"), _pair(arrays, "_test")
     if train and test:

@@ -15,19 +15,16 @@ import numpy as np
 import pandas as pd
 
 from lossreg import usercode
-from lossreg.data.raw import Origin, Raw, from_mapping, from_object, from_table
+from lossreg.data.raw import Origin, Raw, Target, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 GENERATORS = (
     "make_blobs", "make_circles", "make_classification", "make_friedman1", "make_friedman2", "make_friedman3",
-    "make_gaussian_quantiles", "make_hastie_10_2", "make_moons", "make_regression", "make_s_curve",
-    "make_sparse_uncorrelated", "make_swiss_roll",
+    "make_gaussian_quantiles", "make_hastie_10_2", "make_moons", "make_multilabel_classification", "make_regression",
+    "make_s_curve", "make_sparse_uncorrelated", "make_swiss_roll",
 )  # fmt: skip
-REFUSED = {
-    "linnerud": "has three targets a row, and one is needed",
-    "make_multilabel_classification": "has several labels a row, and one is needed",
-}
+REFUSED = {"linnerud": "has three targets a row, and one is needed"}
 SEEDS = ("random_state", "seed")
 RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -35,7 +32,7 @@ PARQUET = (".parquet", ".pq")
 KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
-def read(source: str, *, target: str | None, drop: Sequence[str], base: Path, seed: int) -> Raw:
+def read(source: str, *, target: Target, drop: Sequence[str], base: Path, seed: int) -> Raw:
     """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`."""
     raw = _read(source, target, base, seed).without(drop, source)
     if len(raw.y) == 0:
@@ -43,7 +40,7 @@ def read(source: str, *, target: str | None, drop: Sequence[str], base: Path, se
     return raw
 
 
-def _read(source: str, target: str | None, base: Path, seed: int) -> Raw:
+def _read(source: str, target: Target, base: Path, seed: int) -> Raw:
     if source.startswith("sklearn:"):
         return _sklearn(source, target, seed)
     if "://" in source:
@@ -74,7 +71,7 @@ def _stem(path: Path) -> str:
     return path.name[: -len(ending)]
 
 
-def _read_text(path: Path, target: str | None, where: str) -> Raw:
+def _read_text(path: Path, target: Target, where: str) -> Raw:
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     table, note = _delimited(path, separator, where), []
     other = next((sep for sep in ";\t" if len(table.columns) == 1 and sep in str(table.columns[0])), "")
@@ -102,7 +99,7 @@ def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return table.drop(columns=first)
 
 
-def _read_parquet(path: Path, target: str | None, where: str) -> Raw:
+def _read_parquet(path: Path, target: Target, where: str) -> Raw:
     try:
         table = pd.read_parquet(path)
     except (ValueError, OSError) as error:
@@ -110,7 +107,7 @@ def _read_parquet(path: Path, target: str | None, where: str) -> Raw:
     return from_table(table, Origin(_stem(path), where, target))
 
 
-def _read_npz(path: Path, target: str | None, where: str) -> Raw:
+def _read_npz(path: Path, target: Target, where: str) -> Raw:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -120,7 +117,7 @@ def _read_npz(path: Path, target: str | None, where: str) -> Raw:
     return from_mapping(arrays, Origin(_stem(path), where, target))
 
 
-READERS: dict[str, Callable[[Path, str | None, str], Raw]] = {
+READERS: dict[str, Callable[[Path, Target, str], Raw]] = {
     **dict.fromkeys(SEPARATORS, _read_text),
     **dict.fromkeys(PARQUET, _read_parquet),
     ".npz": _read_npz,
@@ -131,7 +128,7 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def _sklearn(source: str, target: str | None, seed: int) -> Raw:
+def _sklearn(source: str, target: Target, seed: int) -> Raw:
     from sklearn import datasets
 
     name, _, query = source.removeprefix("sklearn:").partition("?")
@@ -189,7 +186,7 @@ def _parsed(part: str, where: str) -> tuple[str, Any]:
         return name, unquote(text)
 
 
-def _function(source: str, target: str | None, base: Path, seed: int) -> Raw:
+def _function(source: str, target: Target, base: Path, seed: int) -> Raw:
     reference, _, query = source.partition("?")
     function = usercode.locate(reference, base)
     if not callable(function):

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from lossreg.data.labels import Labels
+from lossreg.data.classes import Labels
 from lossreg.errors import DataError, InputError
 
 Rows = NDArray[np.int64]
 LEAST = 2
+LACKS = {
+    "multilabel": ("with label", "Drop rare labels."),
+    "segmentation": ("with any", "A mask has 1 where the object is, and 0 elsewhere."),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +34,8 @@ def cut(labels: Labels, *, test: float, validation: float, given_test: int, seed
     """Cut the rows; `test` is a share of all rows, `validation` of the rows that are not test rows.
 
     Classes keep their shares where they have at least two rows left to share out; a single row
-    stays with the training rows. Raises `DataError` when a part would have fewer than two rows
-    or a class no training row.
+    stays with the training rows. Of several labels a row the rarest counts as its class. Raises
+    `DataError` when a part would have fewer than two rows or a class no training row.
     """
     _check_share("test", test)
     _check_share("validation", validation)
@@ -51,15 +55,16 @@ def _check_share(name: str, share: Any) -> None:
 
 
 def _share_out(rows: Rows, labels: Labels, share: float, seed: int, where: str) -> tuple[Rows, Rows]:
-    keep = np.zeros(len(rows), bool)
-    if labels.classes:
-        keep = np.bincount(labels.y[rows], minlength=len(labels.classes))[labels.y[rows]] < 2
+    groups = labels.groups
+    keep = np.zeros(len(rows), bool) if groups is None else np.bincount(groups[rows])[groups[rows]] < 2
     pool = rows[~keep]
     size = int(np.ceil(share * len(rows)))
     if not 0 < size < len(pool):
         raise DataError(f"not enough rows for the splits ({len(labels.y)})", where=where)
-    groups = labels.y[pool] if labels.classes and min(size, len(pool) - size) >= len(labels.classes) else None
-    rest, part = train_test_split(pool, test_size=size, random_state=seed, stratify=groups)
+    strata = None if groups is None else groups[pool]
+    if strata is not None and min(size, len(pool) - size) < len(np.unique(strata)):
+        strata = None
+    rest, part = train_test_split(pool, test_size=size, random_state=seed, stratify=strata)
     return np.sort(np.concatenate([rest, rows[keep]])), np.sort(part)
 
 
@@ -71,11 +76,9 @@ def _check_sizes(parts: dict[str, Rows], where: str) -> None:
 
 def _check_classes(labels: Labels, train: Rows, valid: Rows, test: Rows, where: str) -> list[str]:
     """Notes on classes without validation or test rows; raises `DataError` on one without training rows."""
-    absent = {
-        name: [c for i, c in enumerate(labels.classes) if not (labels.y[rows] == i).any()]
-        for name, rows in (("training", train), ("validation", valid), ("test", test))
-    }
+    parts = {"training": train, "validation": valid, "test": test}
+    absent = {name: labels.absent(rows) for name, rows in parts.items()}
+    kind, hint = LACKS.get(labels.task, ("of class", "Drop or merge rare classes."))
     if absent["training"]:
-        names = ", ".join(absent["training"][:5])
-        raise DataError(f"no training row of class {names}", where=where, hint="Drop or merge rare classes.")
-    return [f"No {name} row of class {', '.join(classes[:5])}." for name, classes in absent.items() if classes]
+        raise DataError(f"no training row {kind} {', '.join(absent['training'][:5])}", where=where, hint=hint)
+    return [f"No {name} row {kind} {', '.join(classes[:5])}." for name, classes in absent.items() if classes]
