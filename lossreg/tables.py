@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -15,17 +15,19 @@ from rich.text import Text
 
 from lossreg import links, report
 from lossreg.params import Choice, Float, Param, PerClass
-from lossreg.targets import TARGETS
+from lossreg.targets import TARGETS, TASKS
 
 if TYPE_CHECKING:
     from lossreg.metrics import Metric
     from lossreg.records import Standing, StudyResult
     from lossreg.registry import Entry, PluginReport
     from lossreg.search import Outline
-    from lossreg.spec import LossSpec
+    from lossreg.spec import Limit, LossSpec
 
 BEST = "bold green"
 DIM = "dim"
+# columns of a terminal from which a listing says what each loss is for
+WIDE = 110
 
 
 def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
@@ -66,10 +68,24 @@ def _cells(result: StudyResult, place: int, row: Standing) -> list[str]:
     ]  # fmt: skip
 
 
-def losses(entries: Sequence[Entry]) -> Table:
-    """The registered losses."""
-    rows = [(e.spec.name, ", ".join(e.spec.tasks), _params(e.spec), _origin(e.plugin, e.version)) for e in entries]
-    return table("", {"loss": "left", "tasks": "left", "parameters": "left", "plugin": "left"}, rows, whole=("loss",))
+def losses(entries: Sequence[Entry], width: int) -> Table:
+    """The registered losses under the tasks that they serve; what they are for, where `width` columns allow it."""
+    wide = width >= WIDE
+    columns = ("loss", "for", "parameters", "plugin") if wide else ("loss", "parameters", "plugin")
+    made = table("", dict.fromkeys(columns, "left"), (), whole=("loss",))
+    for tasks, own in by_tasks(entries).items():
+        made.add_section()
+        made.add_row(", ".join(tasks), style="bold")
+        for entry in own:
+            cells = [entry.spec.name, entry.spec.summary, _params(entry.spec), _origin(entry.plugin, entry.version)]
+            made.add_row(*map(escape, cells if wide else (cells[0], *cells[2:])))
+    return made
+
+
+def by_tasks(entries: Sequence[Entry]) -> dict[tuple[str, ...], list[Entry]]:
+    """Losses that serve the same tasks together, in the order of `lossreg.targets.TASKS`."""
+    order = sorted({entry.spec.tasks for entry in entries}, key=lambda tasks: [*map(TASKS.index, tasks)])
+    return {tasks: [entry for entry in entries if entry.spec.tasks == tasks] for tasks in order}
 
 
 def _params(spec: LossSpec) -> str:
@@ -117,13 +133,14 @@ def _facts(entry: Entry) -> Table:
     for name, value in {
         "aliases": ", ".join(spec.aliases),
         "tasks": ", ".join(spec.tasks),
-        "target": _target(spec),
+        "target": target(spec),
         "outputs": spec.outputs,
         "link": f"{links.get(spec.link).name} (raw score to prediction)",
         "needs": ", ".join(spec.constants),
         "properties": ", ".join(properties(spec)),
         "searched by default for": ", ".join(spec.recommended),
         "equal at its defaults to": spec.twin_of,
+        "limits": "\n".join(map(limit, spec.limits)),
         "reference": spec.reference,
         "plugin": f"{entry.plugin} ({_origin(entry.distribution, entry.version) or 'not installed'})",
     }.items():
@@ -132,7 +149,8 @@ def _facts(entry: Entry) -> Table:
     return grid
 
 
-def _target(spec: LossSpec) -> str:
+def target(spec: LossSpec) -> str:
+    """`positive, in (0, inf)`: the kind of labels, and what they must lie in."""
     interval = spec.target_domain or TARGETS[spec.target].domain
     return spec.target if interval == "(-inf, inf)" else f"{spec.target}, in {interval}"
 
@@ -154,18 +172,33 @@ def properties(spec: LossSpec) -> list[str]:
     return [name for name, holds in said.items() if holds]
 
 
+def limit(one: Limit) -> str:
+    """`gamma = 0 is cross_entropy`."""
+    factor = "" if one.factor == 1 else f"{one.factor:g} x "
+    of = f" with {_settings(one.of)}" if one.of else ""
+    return f"{f'{_settings(one.at)} is' if one.at else 'always'} {factor}{one.equals}{of}"
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    said = {name: "absent" if value is None else report.number(value) for name, value in values.items()}
+    return ", ".join(f"{name} = {value}" for name, value in said.items())
+
+
 def _param_table(params: Sequence[Param]) -> Table:
     columns = {"parameter": "left", "kind": "left", "default": "right", "search range": "left", "domain": "left"}
-    rows = [(p.name, p.kind, _default(p), search_range(p), domain(p)) for p in params]
+    rows = [(p.name, p.kind, default(p), search_range(p), domain(p)) for p in params]
     return table("", columns, rows)
 
 
-def _default(param: Param) -> str:
+def default(param: Param) -> str:
+    """The published value, `absent` where that is none at all."""
     return "absent" if param.default is None else report.number(param.default)
 
 
 def search_range(param: Param) -> str:
-    """`0.05 to 5, log`."""
+    """`0.05 to 5, log`; `not searched` where there is but one value."""
+    if getattr(param, "fixed", False) or (param.low is not None and param.low == param.high):
+        return "not searched"
     if isinstance(param, Choice):
         return ", ".join(map(str, param.choices))
     scale = ", log" if param.log else ""

@@ -1,22 +1,27 @@
-"""Commands that list what there is: losses, plugins, metrics."""
+"""Commands that list what there is: losses, plugins, metrics; and draw it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli.shell import Json, Task, app, check_task, display, guarded, loaded_registry, print_json
+from lossreg.cli.shell import Json, Task, app, check_task, console, display, guarded, loaded_registry, print_json, warn
+from lossreg.errors import InputError
 
 if TYPE_CHECKING:
     from lossreg.params import Param
     from lossreg.registry import Entry, PluginReport
+    from lossreg.spec import Limit, LossSpec
 
 
 @app.command()
 @guarded
 def losses(task: Task = "", as_json: Json = False) -> None:
-    """List the registered losses: name, tasks, parameters, plugin."""
+    """List the registered losses by task: name, use, parameters, plugin."""
     registry = loaded_registry()
     entries = registry.for_task(task) if task else registry.specs()
     if as_json:
@@ -24,19 +29,76 @@ def losses(task: Task = "", as_json: Json = False) -> None:
         return
     from lossreg import tables
 
-    display(tables.losses(entries))
+    display(tables.losses(entries, console().width))
 
 
 @app.command()
 @guarded
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name, alias or Keras class name of a loss.")],
-) -> None:
-    """Show one loss: formula, ranges, link, reference, use."""
-    entry = loaded_registry().find(name)
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Name, alias or Keras class name of a loss.", show_default=False),
+    ] = None,
+    *,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE",
+            help="Draw loss and gradient into a .png, .svg or .pdf; of several losses a sheet.", show_default=False,
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every loss: --plot names a folder for the pictures and their index.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Show a loss: formula, ranges, limits, link, reference, use; or draw it."""
+    found = _asked(names or (), every, plot)
+    if plot is not None:
+        _draw([entry.spec for entry in found], plot, every)
+        return
     from lossreg import tables
 
-    display(tables.page(entry))
+    for entry in found:
+        display(tables.page(entry))
+
+
+def _asked(names: Sequence[str], every: bool, plot: Path | None) -> list[Entry]:
+    """The losses that `show` is about."""
+    if every == bool(names):
+        said = "--all shows every loss" if every else "no loss is named"
+        hint = "Leave NAME out." if every else "Give a NAME of `lossreg losses`, or --all with --plot."
+        raise InputError(said, hint=hint)
+    if every and plot is None:
+        raise InputError(
+            "--all draws pictures", hint="Say where with --plot FOLDER; `lossreg losses` lists the losses."
+        )
+    registry = loaded_registry()
+    return registry.specs() if every else [registry.find(name) for name in names]
+
+
+def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
+    """One picture, a sheet of several, or a folder of all; raises `InputError` before anything slow."""
+    from lossreg import gallery
+
+    folder = every and gallery.is_folder(path)
+    (gallery.make_folder if folder else gallery.check_file)(path)
+    _import_keras()
+    if folder:
+        gallery.write(specs, path, lambda text: typer.echo(text, err=True), warn)
+    else:
+        gallery.save(gallery.figure(specs[0]) if len(specs) == 1 else gallery.sheet(specs), path)
+    typer.echo(f"Look at {path / gallery.INDEX if folder else path}")
+
+
+def _import_keras() -> None:
+    """Import Keras without its backend's start-up notes, which no setting silences."""
+    from lossreg import terminal
+    from lossreg.cli.studies import QUIET
+
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    with terminal.hushed():
+        import keras  # noqa: F401
 
 
 @app.command()
@@ -86,7 +148,13 @@ def loss_document(entry: Entry) -> dict[str, Any]:
         "target": spec.target,
         "outputs": spec.outputs,
         "recommended": list(spec.recommended),
+        "limits": [limit_document(limit) for limit in spec.limits],
     }
+
+
+def limit_document(limit: Limit) -> dict[str, Any]:
+    """One setting at which a loss equals another, in `losses --json`."""
+    return {"at": dict(limit.at), "equals": limit.equals, "of": dict(limit.of), "factor": limit.factor}
 
 
 def param_document(param: Param) -> dict[str, Any]:
