@@ -4,6 +4,9 @@ from lossreg_arctan import arctan
 from scipy.optimize import least_squares
 
 import lossreg
+import lossreg.testing
+
+test_conformance = lossreg.testing.conformance("arctan")
 
 
 @pytest.mark.parametrize("c", [0.01, 1.0, 2.385, 10.0])
