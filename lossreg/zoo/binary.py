@@ -7,12 +7,12 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.params import Float
-from lossreg.spec import LossSpec
-from lossreg.zoo.parts import sample_mean
+from lossreg.spec import Limit, LossSpec
+from lossreg.zoo.parts import like, per_row, sample_mean
 
 sigmoid_loss = partial(
     LossSpec,
-    tasks=("binary",),
+    tasks=("binary", "segmentation"),
     target="binary",
     outputs="1",
     link="sigmoid",
@@ -53,7 +53,41 @@ BINARY_CROSSENTROPY = sigmoid_loss(
     formula="softplus(-s)",
     params=(Float("label_smoothing", 0.0, 0.0, 0.2, domain="[0, 1)"),),
     elicits="probability",
+    recommended=("segmentation",),
     twin_of="cross_entropy",
+)
+
+
+def weighted_bce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any, class_priors: Any) -> Any:
+    """w_1 y softplus(-z) + w_0 (1 - y) softplus(z), w_1/w_0 = (n_0/n_1)^tau, mean 1 over the rows.
+
+    y_true `(batch, *space, 1)` in [0, 1]; y_pred of the same shape, logits; tau at least 0;
+    class_counts `(2,)`, n_0 and n_1, and class_priors `(2,)` of the training rows; returns
+    `(batch,)`, at least 0. King and Zeng, 2001.
+
+    >>> y_true, logits = ops.array([[0.0], [1.0]]), ops.array([[0.0], [0.0]])
+    >>> counts = {"class_counts": [900, 100], "class_priors": [0.9, 0.1]}
+    >>> [f"{float(v):.4f}" for v in weighted_bce(y_true, logits, tau=1.0, **counts)]
+    ['0.3851', '3.4657']
+    """
+    log_n = ops.log(ops.maximum(like(class_counts, y_pred), 1.0))
+    w = per_row(ops.exp(tau * (ops.min(log_n) - log_n)), class_priors)
+    return sample_mean(w[1] * y_true * ops.softplus(-y_pred) + w[0] * (1.0 - y_true) * ops.softplus(y_pred))
+
+
+WEIGHTED_BCE = sigmoid_loss(
+    name="weighted_bce",
+    function=weighted_bce,
+    aliases=("weighted_binary_crossentropy", "weighted_binary_cross_entropy"),
+    summary="Cross-entropy of sigmoid, the rarer label weighing more.",
+    reference="King and Zeng, Logistic regression in rare events data, 2001",
+    formula="w+ y softplus(-z) + (1 - y) softplus(z), w+ = (n-/n+)^tau, scaled to mean 1 over the rows",
+    params=(Float("tau", 1.0, 0.0, 1.5, domain="[0, inf)"),),
+    needs=("class_counts", "class_priors"),
+    elicits="mode",
+    limits=(Limit({"tau": 0.0}, "binary_crossentropy"),),
+    recommended=("segmentation",),
+    twin_of="weighted_ce",
 )
 
 
@@ -86,7 +120,8 @@ BINARY_FOCAL = sigmoid_loss(
         Float("alpha", 0.25, 0.05, 0.95, domain="(0, 1)", optional=True),
     ),
     elicits="mode",
-    recommended=("binary",),
+    limits=(Limit({"gamma": 0.0, "alpha": None}, "binary_crossentropy"),),
+    recommended=("binary", "segmentation"),
 )
 
 
@@ -115,6 +150,7 @@ HARD_TRUNCATED_BCE = sigmoid_loss(
     params=(Float("m", 0.5, 0.5, 0.95, domain="(0, 1)"),),
     kinks=True,
     elicits="mode",
+    limits=(Limit({"m": 1.0 - 1e-7}, "binary_crossentropy"),),
 )
 
 
@@ -142,6 +178,10 @@ SOFTENED_BCE = sigmoid_loss(
     formula="sigmoid(-kappa s) softplus(-s)",
     params=(Float("kappa", 1.0, 0.25, 8.0, log=True, domain="(0, inf)"),),
     elicits="mode",
+    limits=(
+        Limit({"kappa": 1.0}, "binary_focal", {"gamma": 1.0, "alpha": None}),
+        Limit({"kappa": 1e6}, "hard_truncated_bce", {"m": 0.5}),
+    ),
 )
 
 
@@ -193,6 +233,7 @@ SQUARED_HINGE = margin_loss(
 
 LOSSES = (
     BINARY_CROSSENTROPY,
+    WEIGHTED_BCE,
     BINARY_FOCAL,
     HARD_TRUNCATED_BCE,
     SOFTENED_BCE,

@@ -6,6 +6,7 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.params import Float, PerClass
+from lossreg.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
 from lossreg.zoo.parts import expected, log_other, weighted
 
@@ -41,6 +42,7 @@ FOCAL = softmax_loss(
     formula="-alpha_t (1 - p_t)^gamma log p_t",
     params=(Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"), PerClass("alpha")),
     elicits="mode",
+    limits=(Limit({"gamma": 0.0}, "cross_entropy"),),
     recommended=("multiclass",),
 )
 
@@ -69,6 +71,7 @@ HARD_TRUNCATED_CE = softmax_loss(
     params=(Float("m", 0.5, 0.5, 0.95, domain="(0, 1)"),),
     kinks=True,
     elicits="mode",
+    limits=(Limit({"m": 1.0 - 1e-7}, "cross_entropy"),),
 )
 
 
@@ -96,6 +99,67 @@ SOFTENED_CE = softmax_loss(
     formula="-sigmoid(-kappa logit(p_t)) log p_t",
     params=(Float("kappa", 1.0, 0.25, 8.0, log=True, domain="(0, inf)"),),
     elicits="mode",
+    limits=(
+        Limit({"kappa": 1.0}, "focal", {"gamma": 1.0}),
+        Limit({"kappa": 1e6}, "hard_truncated_ce", {"m": 0.5}),
+    ),
 )
 
-LOSSES = (FOCAL, HARD_TRUNCATED_CE, SOFTENED_CE)
+
+def poly1_ce(y_true: Any, y_pred: Any, *, eps: Any) -> Any:
+    """-log p_t + eps (1 - p_t): the first term of the series of -log p_t in 1 - p_t made larger or smaller.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; eps at least -1; returns `(batch,)`, at least 0. arXiv:2204.12511.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(poly1_ce(y_true, scores, eps=1.0)[0]):.4f}")
+    1.1931
+    """
+    log_p = ops.log_softmax(y_pred, axis=-1)
+    return expected(y_true, -log_p - eps * ops.expm1(log_p))
+
+
+POLY1_CE = softmax_loss(
+    name="poly1_ce",
+    function=poly1_ce,
+    aliases=("poly1", "poly_loss", "poly1_cross_entropy"),
+    summary="Cross-entropy plus a multiple of 1 - p_t: one knob that suits the loss to the data.",
+    reference="Leng et al., PolyLoss, 2022, arXiv:2204.12511",
+    formula="-log p_t + eps (1 - p_t)",
+    params=(Float("eps", 1.0, -1.0, 5.0, domain="[-1, inf)"),),
+    elicits="mode",
+    limits=(Limit({"eps": 0.0}, "cross_entropy"),),
+)
+
+
+def poly1_focal(y_true: Any, y_pred: Any, *, gamma: Any, eps: Any) -> Any:
+    """-(1 - p_t)^gamma log p_t + eps (1 - p_t)^(gamma + 1).
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; gamma at least 0; eps at least -1; returns `(batch,)`, at least 0. arXiv:2204.12511.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(poly1_focal(y_true, scores, gamma=2.0, eps=1.0)[0]):.4f}")
+    0.2983
+    """
+    log_q = log_other(y_pred)
+    return expected(y_true, ops.exp(gamma * log_q) * (eps * ops.exp(log_q) - ops.log_softmax(y_pred, axis=-1)))
+
+
+POLY1_FOCAL = softmax_loss(
+    name="poly1_focal",
+    function=poly1_focal,
+    aliases=("poly1_focal_loss",),
+    summary="Focal loss plus a multiple of its first neglected power of 1 - p_t.",
+    reference="Leng et al., PolyLoss, 2022, arXiv:2204.12511",
+    formula="-(1 - p_t)^gamma log p_t + eps (1 - p_t)^(gamma + 1)",
+    params=(
+        Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"),
+        Float("eps", 1.0, -1.0, 5.0, domain="[-1, inf)"),
+    ),
+    elicits="mode",
+    limits=(Limit({"eps": 0.0}, "focal"), Limit({"gamma": 0.0}, "poly1_ce")),
+)
+
+LOSSES = (FOCAL, HARD_TRUNCATED_CE, SOFTENED_CE, POLY1_CE, POLY1_FOCAL)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.params import Float
-from lossreg.spec import LossSpec
+from lossreg.spec import Limit, LossSpec
 from lossreg.zoo.parts import expected, sample_mean
 
 softmax_loss = partial(LossSpec, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
@@ -97,7 +97,61 @@ LABEL_SMOOTHING_CE = softmax_loss(
     params=(Float("eps", 0.1, 0.0, 0.3, domain="[0, 1)"),),
     minimum=None,
     elicits="mode",
+    limits=(Limit({"eps": 0.0}, "cross_entropy"),),
     recommended=("binary", "multiclass"),
+)
+
+
+def confidence_penalty(y_true: Any, y_pred: Any, *, beta: Any) -> Any:
+    """-log p_t - beta H(p), H(p) = -sum_k p_k log p_k being the entropy of the prediction.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; beta at least 0; returns `(batch,)`, at least -beta log k. arXiv:1701.06548.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(confidence_penalty(y_true, scores, beta=0.1)[0]):.4f}")
+    0.6238
+    """
+    log_p = ops.log_softmax(y_pred, axis=-1)
+    return expected(y_true, -log_p) + beta * expected(ops.exp(log_p), log_p)
+
+
+CONFIDENCE_PENALTY = softmax_loss(
+    name="confidence_penalty",
+    function=confidence_penalty,
+    aliases=("confidence_penalty_ce", "entropy_penalty"),
+    summary="Cross-entropy less a share of the prediction's entropy: less over-confident.",
+    reference="Pereyra et al., Regularizing neural networks by penalizing confident output distributions, 2017, "
+    "arXiv:1701.06548",
+    formula="CE - beta H(p)",
+    params=(Float("beta", 0.1, 0.01, 1.0, log=True, domain="[0, inf)"),),
+    minimum=None,
+    elicits="mode",
+    limits=(Limit({"beta": 0.0}, "cross_entropy"),),
+)
+
+
+def brier(y_true: Any, y_pred: Any) -> Any:
+    """sum_k (p_k - y_k)^2.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; returns `(batch,)`, between 0 and 2. Brier, 1950.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(brier(y_true, scores)[0]):.4f}")
+    0.5000
+    """
+    return sample_mean(ops.sum(ops.square(ops.softmax(y_pred, axis=-1) - y_true), axis=-1))
+
+
+BRIER = softmax_loss(
+    name="brier",
+    function=brier,
+    aliases=("brier_score", "brier_loss", "squared_probability_error"),
+    summary="The squared error of probabilities: bounded, and least at the true ones.",
+    reference="Brier, Verification of forecasts expressed in terms of probability, 1950",
+    formula="sum (p - y)^2",
+    elicits="probability",
 )
 
 
@@ -162,7 +216,9 @@ COSINE_SIMILARITY = softmax_loss(
 LOSSES = (
     CROSS_ENTROPY,
     LABEL_SMOOTHING_CE,
+    CONFIDENCE_PENALTY,
     KL_DIVERGENCE,
+    BRIER,
     CATEGORICAL_HINGE,
     COSINE_SIMILARITY,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 from lossreg import ops
@@ -26,6 +27,11 @@ def expected(weights: Any, values: Any) -> Any:
 def weighted(y_true: Any, alpha: Any) -> Any:
     """Labels times one weight a class; `None` weighs every class 1."""
     return y_true if alpha is None else y_true * like(alpha, y_true)
+
+
+def per_row(weights: Any, priors: Any) -> Any:
+    """Weights of classes `(k,)` scaled to mean 1 over the training rows: the sum of prior times weight is 1."""
+    return weights / ops.sum(like(priors, weights) * weights)
 
 
 def log_other(z: Any) -> Any:
@@ -55,3 +61,30 @@ def exp_within(z: Any, low: float, high: float) -> Any:
     """exp(z) between `low` and `high`, its tangents beyond."""
     inside = ops.clip(z, low, high)
     return ops.exp(inside) * (1.0 + z - inside)
+
+
+def log_range(z: Any) -> tuple[float, float]:
+    """Log rates between which a likelihood is exact; float16 ends at e^11, the wider types at e^88."""
+    half = str(getattr(z.dtype, "name", z.dtype)) == "float16"
+    return (-10.0, 10.0) if half else (-30.0, 30.0)
+
+
+def log_rate(z: Any, target_mean: Any) -> Any:
+    """z + log(target_mean), the logarithm of the rate target_mean e^z."""
+    return z + ops.log(ops.maximum(like(target_mean, z), 1e-30))
+
+
+def log_floored(s: Any, floor: float) -> Any:
+    """log(e^s + floor), whatever the size of s; floor > 0."""
+    return ops.logaddexp(s, like(log(floor), s))
+
+
+def log1p_gap(u: Any) -> Any:
+    """u - log(1 + u) for u at least 0, without the cancellation of small u.
+
+    With s = u/(2 + u), log(1 + u) = 2 (s + s^3/3 + s^5/5 + ...), and u - 2 s = u s.
+    """
+    s = u / (2.0 + u)
+    t = s * s
+    near = s * (u - 2.0 * t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + t / 9.0))))
+    return ops.where(u < 0.1, near, u - ops.log1p(u))

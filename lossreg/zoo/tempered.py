@@ -1,0 +1,145 @@
+"""Cross-entropies whose logarithm is replaced by something milder, bounded or nearly so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lossreg import ops
+from lossreg.params import Float, Int
+from lossreg.spec import Limit
+from lossreg.zoo.multiclass import softmax_loss
+from lossreg.zoo.parts import expected, like, sample_mean
+
+MOST_TERMS = 8
+NEWTON_STEPS = 8
+
+
+def phuber_ce(y_true: Any, y_pred: Any, *, tau: Any) -> Any:
+    """-log p_t while p_t > 1/tau, its tangent log(tau) + 1 - tau p_t below.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; tau > 1; returns `(batch,)`, between 0 and 1 + log(tau). Menon et al., 2020.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0], [0.0, 1.0]]), ops.array([[0.0, 0.0], [99.0, 0.0]])
+    >>> [f"{float(v):.4f}" for v in phuber_ce(y_true, scores, tau=10.0)]
+    ['0.6931', '3.3026']
+    """
+    log_p, log_tau = ops.log_softmax(y_pred, axis=-1), ops.log(like(tau, y_pred))
+    tangent = log_tau + 1.0 - ops.exp(ops.minimum(log_p + log_tau, 0.0))
+    return expected(y_true, ops.where(log_p > -log_tau, -log_p, tangent))
+
+
+PHUBER_CE = softmax_loss(
+    name="phuber_ce",
+    function=phuber_ce,
+    aliases=("phuber", "phuber_cross_entropy", "partially_huberised_ce"),
+    summary="Cross-entropy that goes on along a tangent in p_t for unlikely labels: bounded, bears wrong labels.",
+    reference="Menon et al., Can gradient clipping mitigate label noise?, ICLR 2020",
+    formula="-log p_t while p_t > 1/tau, else log tau + 1 - tau p_t",
+    params=(Float("tau", 10.0, 1.5, 50.0, log=True, domain="(1, inf)"),),
+    elicits="mode",
+    limits=(Limit({"tau": 1e12}, "cross_entropy"),),
+)
+
+
+def taylor_ce(y_true: Any, y_pred: Any, *, N: Any) -> Any:
+    """sum_{j <= N} (1 - p_t)^j / j: the first N terms of the series of -log p_t.
+
+    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
+    scores; N a whole number from 1 to 8; returns `(batch,)`, at least 0. Feng et al., 2020.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(taylor_ce(y_true, scores, N=2)[0]):.4f}")
+    0.6250
+    """
+    missed = -ops.expm1(ops.log_softmax(y_pred, axis=-1))
+    order, total = like(N, y_pred), ops.zeros_like(y_pred)
+    for j in range(MOST_TERMS, 0, -1):
+        total = missed * (total + ops.where(order >= j, 1.0 / j, 0.0))
+    return expected(y_true, total)
+
+
+TAYLOR_CE = softmax_loss(
+    name="taylor_ce",
+    function=taylor_ce,
+    aliases=("taylor_cross_entropy",),
+    summary="The first terms of cross-entropy's Taylor series: between absolute error and cross-entropy.",
+    reference="Feng et al., Can cross entropy loss be robust to label noise?, IJCAI 2020",
+    formula="sum_{j <= N} (1 - p_t)^j / j",
+    params=(Int("N", 2, 1, MOST_TERMS, domain=f"[1, {MOST_TERMS}]"),),
+    elicits="mode",
+    limits=(Limit({"N": 1}, "mae_classification", factor=0.5),),
+)
+
+
+def _log_t(log_x: Any, d: Any) -> Any:
+    """(x^d - 1)/d of log(x): the tempered logarithm of temperature 1 - d, log(x) itself at d = 0."""
+    safe = ops.where(d > 0.0, d, 1.0)
+    return ops.where(d > 0.0, ops.expm1(d * log_x) / safe, log_x)
+
+
+def _log_exp_t(x: Any, d: Any) -> Any:
+    """log of (1 - d x)^(-1/d), x at most 0: the tempered exponential of temperature 1 + d, x itself at d = 0."""
+    safe = ops.where(d > 0.0, d, 1.0)
+    return ops.where(d > 0.0, -ops.log1p(ops.maximum(-d * x, 0.0)) / safe, x)
+
+
+def _sums(log_p: Any, d: Any) -> tuple[Any, Any]:
+    """Sums over classes of p, and of p^(1 + d), which is minus the first one's derivative by the level."""
+    return tuple(ops.sum(ops.exp(power * log_p), axis=-1, keepdims=True) for power in (1.0, 1.0 + d))
+
+
+def _log_tempered_softmax(z: Any, d: Any) -> Any:
+    """log p, p_k = (1 + d (L - z_k))^(-1/d), the level L such that the sum S of p is 1: `(..., k)` to `(..., k)`.
+
+    S^-d is concave in L, and a straight line when all scores are equal: Newton's steps for
+    S^-d = 1 climb from L = max z and never pass the root. One more step for S = 1, from a level
+    held fixed, gives L its derivatives p_k^(1 + d) / sum_j p_j^(1 + d).
+    """
+    z = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
+    held, level = ops.stop_gradient(z), ops.zeros_like(z[..., :1])
+    for _ in range(NEWTON_STEPS):
+        total, slope = _sums(_log_exp_t(held - level, d), d)
+        level = level + _log_t(ops.log(total), d) * total / slope
+    level = ops.stop_gradient(level)
+    total, slope = _sums(_log_exp_t(z - level, d), d)
+    return _log_exp_t(z - level - (total - 1.0) / ops.stop_gradient(slope), d)
+
+
+def bi_tempered(y_true: Any, y_pred: Any, *, t1: Any, t2: Any) -> Any:
+    """sum_k y_k (log_t1 y_k - log_t1 p_k) - (y_k^(2 - t1) - p_k^(2 - t1))/(2 - t1), p = exp_t2(z - L).
+
+    log_t(x) = (x^(1 - t) - 1)/(1 - t), exp_t is its inverse, and L makes the sum of p 1. t1 < 1
+    bounds the loss, t2 > 1 gives p heavy tails; t1 = t2 = 1 is cross-entropy. y_true
+    `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw scores; t1
+    in [0, 1]; t2 in [1, 2]; returns `(batch,)`, at least 0. arXiv:1906.03361.
+
+    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(bi_tempered(y_true, scores, t1=0.8, t2=1.2)[0]):.4f}")
+    0.5394
+    """
+    log_p, d = _log_tempered_softmax(y_pred, like(t2 - 1.0, y_pred)), like(1.0 - t1, y_pred)
+    positive = y_true > 0.0
+    log_y = ops.log(ops.where(positive, y_true, 1.0))
+    powers = ops.where(positive, ops.exp((1.0 + d) * log_y), 0.0) - ops.exp((1.0 + d) * log_p)
+    divergence = y_true * (_log_t(log_y, d) - _log_t(log_p, d)) - powers / (1.0 + d)
+    return sample_mean(ops.sum(divergence, axis=-1))
+
+
+BI_TEMPERED = softmax_loss(
+    name="bi_tempered",
+    function=bi_tempered,
+    aliases=("bi_tempered_logistic", "bi_tempered_loss", "bitempered"),
+    summary="Cross-entropy with a bounded logarithm and a heavy-tailed softmax: bears wrong labels far and near.",
+    reference="Amid et al., Robust bi-tempered logistic loss based on Bregman divergences, 2019, arXiv:1906.03361",
+    formula="-log_t1 p_t - (1 - sum p^(2 - t1))/(2 - t1), p = exp_t2(z - L)",
+    params=(
+        Float("t1", 0.8, 0.5, 1.0, domain="[0, 1]"),
+        Float("t2", 1.2, 1.0, 2.0, domain="[1, 2]"),
+    ),
+    probabilistic=False,
+    elicits="mode",
+    limits=(Limit({"t1": 1.0, "t2": 1.0}, "cross_entropy"),),
+)
+
+LOSSES = (PHUBER_CE, BI_TEMPERED, TAYLOR_CE)
