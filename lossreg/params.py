@@ -108,12 +108,16 @@ class Int:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few named values; the function receives the Python value."""
+    """One of a few named values; the function receives the Python value.
+
+    A `fixed` one is not searched: it stays at its default until a study gives a value or choices.
+    """
 
     kind: ClassVar[str] = "choice"
     name: str
     default: Any
     choices: tuple[Any, ...]
+    fixed: bool = False
     optional: ClassVar[bool] = False
     low: ClassVar[None] = None
     high: ClassVar[None] = None

@@ -201,7 +201,8 @@ def _check_number(name: str, value: Any) -> None:
 def declared(param: Param, n_classes: int = 0) -> Space:
     """The declared search range of a parameter."""
     if isinstance(param, Choice):
-        return Options(param.choices) if len(param.choices) > 1 else Fixed(param.choices[0])
+        searched = len(param.choices) > 1 and not param.fixed
+        return Options(param.choices) if searched else Fixed(param.default)
     if isinstance(param, PerClass):
         free = n_classes <= MOST_FREE_CLASSES
         return PerClassRange(param.low, param.high, param.log) if free else ByCount(param.low_tau, param.high_tau)

@@ -12,9 +12,33 @@ from collections.abc import Iterator
 
 from lossreg.hookspecs import hookimpl
 from lossreg.spec import LossSpec
-from lossreg.zoo import binary, counts, focal, imbalance, multiclass, regression, robust
+from lossreg.zoo import (
+    binary,
+    counts,
+    densities,
+    focal,
+    imbalance,
+    multiclass,
+    multilabel,
+    outliers,
+    quantiles,
+    regression,
+    robust,
+)
 
-FAMILIES = (multiclass, binary, focal, robust, imbalance, regression, counts)
+FAMILIES = (
+    multiclass,
+    binary,
+    focal,
+    robust,
+    imbalance,
+    multilabel,
+    regression,
+    outliers,
+    quantiles,
+    counts,
+    densities,
+)
 
 
 @hookimpl

@@ -11,20 +11,20 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.params import Float
-from lossreg.spec import LossSpec
-from lossreg.zoo.parts import log_cosh as log_cosh_of
+from lossreg.spec import Limit, LossSpec
+from lossreg.targets import REGRESSION
 from lossreg.zoo.parts import sample_mean
 
 residual_loss = partial(
     LossSpec,
-    tasks=("regression", "positive", "count"),
+    tasks=REGRESSION,
     target="real",
     outputs="1",
     link="identity",
     symmetric=True,
-    recommended=("regression", "positive", "count"),
 )
-raw_loss = partial(residual_loss, target="raw", symmetric=False, recommended=())
+raw_loss = partial(residual_loss, target="raw", symmetric=False)
+EPS = Float("eps", 0.1, 0.001, 1.0, log=True, domain="[0, inf)")
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -47,6 +47,7 @@ MEAN_SQUARED_ERROR = residual_loss(
     reference="Gauss, Theoria combinationis observationum, 1821",
     formula="e^2",
     elicits="mean",
+    recommended=REGRESSION,
 )
 
 
@@ -71,57 +72,61 @@ MEAN_ABSOLUTE_ERROR = residual_loss(
     formula="abs(e)",
     kinks=True,
     elicits="median",
+    limits=(Limit({}, "quantile", factor=2.0),),
+    recommended=REGRESSION,
 )
 
 
-def huber(y_true: Any, y_pred: Any, *, delta: Any) -> Any:
-    """e^2/2 within delta, delta abs(e) - delta^2/2 beyond.
+def epsilon_insensitive(y_true: Any, y_pred: Any, *, eps: Any) -> Any:
+    """max(0, abs(e) - eps): a residual within eps costs nothing.
 
-    y_true and y_pred `(batch, *space, 1)`, standardised; delta > 0; returns `(batch,)`.
-    Huber, 1964.
+    y_true and y_pred `(batch, *space, 1)`, standardised; eps at least 0; returns `(batch,)`.
+    Vapnik, 1995.
 
-    >>> y_true, scores = ops.array([[0.0], [0.0]]), ops.array([[0.5], [3.0]])
-    >>> [f"{float(v):.4f}" for v in huber(y_true, scores, delta=1.0)]
-    ['0.1250', '2.5000']
+    >>> y_true, scores = ops.array([[0.0], [0.0]]), ops.array([[0.3], [-2.0]])
+    >>> [f"{float(v):.4f}" for v in epsilon_insensitive(y_true, scores, eps=0.5)]
+    ['0.0000', '1.5000']
     """
-    size = ops.abs(y_pred - y_true)
-    bounded = ops.minimum(size, delta)
-    # both branches are b (abs(e) - b/2) with b = min(abs(e), delta)
-    return sample_mean(bounded * (size - 0.5 * bounded))
+    return sample_mean(ops.relu(ops.abs(y_pred - y_true) - eps))
 
 
-HUBER = residual_loss(
-    name="huber",
-    function=huber,
-    aliases=("huber_loss",),
-    summary="Squared for small residuals, absolute for large: bears outliers.",
-    reference="Huber, Robust estimation of a location parameter, 1964",
-    formula="e^2/2 within delta, delta abs(e) - delta^2/2 beyond",
-    params=(Float("delta", 1.345, 0.01, 10.0, log=True, domain="(0, inf)"),),
+EPSILON_INSENSITIVE = residual_loss(
+    name="epsilon_insensitive",
+    function=epsilon_insensitive,
+    aliases=("svr", "eps_insensitive"),
+    summary="Support vector regression's loss: nothing within eps, absolute beyond.",
+    reference="Vapnik, The nature of statistical learning theory, 1995",
+    formula="max(0, abs(e) - eps)",
+    params=(EPS,),
+    kinks=True,
+    elicits="a centre: the median where errors are symmetric",
+    limits=(Limit({"eps": 0.0}, "mean_absolute_error"),),
 )
 
 
-def log_cosh(y_true: Any, y_pred: Any, *, c: Any) -> Any:
-    """c^2 log(cosh(e/c)): e^2/2 well within c, c abs(e) - c^2 log(2) well beyond.
+def squared_epsilon_insensitive(y_true: Any, y_pred: Any, *, eps: Any) -> Any:
+    """max(0, abs(e) - eps)^2.
 
-    y_true and y_pred `(batch, *space, 1)`, standardised; c > 0; returns `(batch,)`.
-    arXiv:2208.04564.
+    y_true and y_pred `(batch, *space, 1)`, standardised; eps at least 0; returns `(batch,)`.
+    Vapnik, 1995.
 
-    >>> y_true, scores = ops.array([[0.0], [0.0]]), ops.array([[0.5], [3.0]])
-    >>> [f"{float(v):.4f}" for v in log_cosh(y_true, scores, c=1.0)]
-    ['0.1201', '2.3093']
+    >>> y_true, scores = ops.array([[0.0], [0.0]]), ops.array([[0.3], [-2.0]])
+    >>> [f"{float(v):.4f}" for v in squared_epsilon_insensitive(y_true, scores, eps=0.5)]
+    ['0.0000', '2.2500']
     """
-    return sample_mean(c * (c * log_cosh_of((y_pred - y_true) / c)))
+    return sample_mean(ops.square(ops.relu(ops.abs(y_pred - y_true) - eps)))
 
 
-LOG_COSH = residual_loss(
-    name="log_cosh",
-    function=log_cosh,
-    aliases=("logcosh",),
-    summary="A smooth Huber loss.",
-    reference="Saleh and Saleh, Statistical properties of the log-cosh loss, 2022, arXiv:2208.04564",
-    formula="c^2 log cosh(e/c)",
-    params=(Float("c", 1.0, 0.01, 10.0, log=True, domain="(0, inf)"),),
+SQUARED_EPSILON_INSENSITIVE = residual_loss(
+    name="squared_epsilon_insensitive",
+    function=squared_epsilon_insensitive,
+    aliases=("l2_svr", "squared_eps_insensitive"),
+    summary="Nothing within eps, squared beyond: smooth at the edge of the tube.",
+    reference="Vapnik, The nature of statistical learning theory, 1995",
+    formula="max(0, abs(e) - eps)^2",
+    params=(EPS,),
+    elicits="a centre: the mean where errors are symmetric",
+    limits=(Limit({"eps": 0.0}, "mean_squared_error"),),
 )
 
 
@@ -184,8 +189,8 @@ MEAN_SQUARED_LOGARITHMIC_ERROR = raw_loss(
 LOSSES = (
     MEAN_SQUARED_ERROR,
     MEAN_ABSOLUTE_ERROR,
-    HUBER,
-    LOG_COSH,
+    EPSILON_INSENSITIVE,
+    SQUARED_EPSILON_INSENSITIVE,
     MEAN_ABSOLUTE_PERCENTAGE_ERROR,
     MEAN_SQUARED_LOGARITHMIC_ERROR,
 )
