@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,38 +12,65 @@ from lossreg import links
 from lossreg.errors import InputError
 
 WIDTH_HINT = 'End the model with Dense(hp.get("outputs")).'
-OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Relu", "Tanh")
+OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Exp", "Relu", "Tanh")
+# what makes predictions of scores, and so hardly ever features
+LINKS = ("linear", "softmax", "logsoftmax", "sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exponential", "exp")
+SCALES = (1.0, 30.0, 1000.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a model is built for: `outputs` raw scores; `n_classes` is 0 for regression."""
+    """What a model is built for: `outputs` raw scores a row; `n_classes` is 0 for regression.
+
+    space: the shape of a mask, a segmentation's scores being `(batch, *space, outputs)`; multilabel:
+    whether the classes are labels of which a row has several.
+    """
 
     input_shape: tuple[int, ...]
     outputs: int
     n_classes: int
+    space: tuple[int, ...] = ()
+    multilabel: bool = False
     notes: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths that models of this task end in, whatever the loss needs."""
+        binary = self.n_classes == 2 and not self.multilabel
+        return (self.outputs, *((1, 2) if binary else (self.n_classes or 1,)))
 
     def facts(self) -> dict[str, Any]:
         """What `hp.get` answers besides hyperparameters."""
-        return {"outputs": self.outputs, "input_shape": self.input_shape, "n_classes": self.n_classes}
+        facts = {"outputs": self.outputs, "input_shape": self.input_shape, "n_classes": self.n_classes}
+        return {**facts, "space": self.space} if self.space else facts
 
 
 def raw_scores(model: Any, need: Need) -> Any:
-    """An uncompiled functional Keras model with the layers of `model`, ending in `(batch, need.outputs)` raw scores.
+    """An uncompiled functional Keras model with the layers of `model`, ending in raw scores.
 
-    Activations at the end are taken off, and what was changed is added to `need.notes`. The
-    layers themselves may be changed. Raises `InputError` when shapes cannot be made to fit.
+    They are `(batch, *need.space, need.outputs)`. Activations at the end are taken off, and what was
+    changed is added to `need.notes`. The layers themselves may be changed. Raises `InputError` when
+    shapes cannot be made to fit.
     """
     import keras
 
     inputs, scores = _traced(model, need)
     inputs, scores = _stripped(inputs, scores, need)
-    if need.n_classes and not _is_linear_dense(scores):
+    if need.n_classes and not _is_linear(scores):
         scores = _from_probabilities(keras.Model(inputs, scores), need)
-    if len(scores.shape) != 2:
-        raise InputError(f"the model's output has shape {scores.shape}", hint=f"Flatten or pool it. {WIDTH_HINT}")
-    return keras.Model(inputs, _fitted(scores, need))
+    return _closed(keras.Model(inputs, _fitted(_placed(scores, need), need)), need)
+
+
+def _closed(model: Any, need: Need) -> Any:
+    """A model with open dimensions inside one whose scores have the shape that the data gives them."""
+    import keras
+
+    if None not in model.output_shape[1:]:
+        return model
+    inputs = keras.Input(need.input_shape)
+    closed = keras.Model(inputs, model(inputs))
+    _check_space(tuple(closed.output_shape[1:]), need)
+    return closed
 
 
 # ------------------------------------------------------------------ inputs
@@ -92,44 +120,73 @@ def _last(tensor: Any) -> tuple[Any, Any]:
 
 
 def _stripped(inputs: Any, scores: Any, need: Need) -> tuple[Any, Any]:
-    """Without activation layers at the end, and with the last Dense layer linear."""
+    """Without activation layers at the end, and with the last Dense or convolutional layer linear.
+
+    What makes features, such as a ReLU at another width than the task's, stays.
+    """
     while scores is not inputs:
         layer, given = _last(scores)
-        if not _is_activation(layer):
-            _make_linear(layer, need)
+        name = _activation(layer)
+        if not name:
+            _make_linear(layer, scores, need)
+            break
+        if not _ends_in(name, scores, need):
             break
         need.notes.append(f"the last layer ({layer.name}) is cut off: losses take raw scores")
         scores = given
     return inputs, scores
 
 
-def _is_activation(layer: Any) -> bool:
+def _ends_in(activation: str, scores: Any, need: Need) -> bool:
+    """Whether an activation at the end makes predictions, and no features for a head that is missing."""
+    return activation.lower().replace("_", "") in LINKS or scores.shape[-1] in need.widths
+
+
+def _activation(layer: Any) -> str:
+    """The activation that a layer or operation applies, where it does nothing else."""
     from keras import layers
 
-    kinds = (layers.Activation, layers.Softmax, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU)
+    if isinstance(layer, layers.Activation):
+        return _name(layer.activation)
+    kinds = (layers.Softmax, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU)
     is_op = type(layer).__module__.startswith("keras.src.ops") and type(layer).__name__ in OPS
-    return is_op or isinstance(layer, kinds)
+    return type(layer).__name__ if is_op or isinstance(layer, kinds) else ""
 
 
-def _make_linear(layer: Any, need: Need) -> None:
-    from keras import activations, layers
+def _make_linear(layer: Any, scores: Any, need: Need) -> None:
+    from keras import activations
 
-    if isinstance(layer, layers.Dense) and layer.activation is not activations.linear:
+    if not _size(layer) or layer.activation is activations.linear:
+        return
+    if _ends_in(_name(layer.activation), scores, need):
         need.notes.append(
             f"{_name(layer.activation)} of the last layer ({layer.name}) is set aside: losses take raw scores"
         )
         layer.activation = activations.linear
 
 
+def _size(layer: Any) -> str:
+    """The argument that settles how many scores a Dense or convolutional layer gives; empty for others."""
+    from keras import layers
+
+    if isinstance(layer, layers.Dense):
+        return "units"
+    convolutions = (
+        layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Conv1DTranspose, layers.Conv2DTranspose,
+        layers.Conv3DTranspose, layers.SeparableConv1D, layers.SeparableConv2D,
+    )  # fmt: skip
+    return "filters" if isinstance(layer, convolutions) else ""
+
+
 def _name(activation: Any) -> str:
     return str(getattr(activation, "__name__", type(activation).__name__))
 
 
-def _is_linear_dense(scores: Any) -> bool:
-    from keras import activations, layers
+def _is_linear(scores: Any) -> bool:
+    from keras import activations
 
     layer = _last(scores)[0]
-    return isinstance(layer, layers.Dense) and layer.activation is activations.linear
+    return bool(_size(layer)) and layer.activation is activations.linear
 
 
 # ------------------------------------------------------------------ probabilities
@@ -137,10 +194,13 @@ def _is_linear_dense(scores: Any) -> bool:
 
 def _from_probabilities(model: Any, need: Need) -> Any:
     """Scores of a model whose end cannot be seen into: as they are, unless a sample of them are probabilities."""
-    sample = np.random.default_rng(0).normal(size=(32, *need.input_shape)).astype(np.float32)
-    probabilities = _outputs(model, sample)
-    link = _link_of(probabilities)
-    if link is None or _strip_inside(model, sample, probabilities, link, need):
+    sample = np.random.default_rng(0).normal(size=(16, *need.input_shape)).astype(np.float32)
+    probabilities = _outputs(model, sample, need)
+    link = _link_of(probabilities, need)
+    # features may happen to lie between 0 and 1, but not however large the inputs are
+    if link is None or any(_link_of(_outputs(model, scale * sample, need), need) is not link for scale in SCALES[1:]):
+        return model.outputs[0]
+    if _strip_inside(model, sample, probabilities, link, need):
         return model.outputs[0]
     assert link.inverse is not None
     said = "logarithms" if link.name == "softmax" else "logits"
@@ -148,61 +208,84 @@ def _from_probabilities(model: Any, need: Need) -> Any:
     return link.inverse(model.outputs[0])
 
 
-def _outputs(model: Any, sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _outputs(model: Any, sample: np.ndarray[Any, Any], need: Need) -> np.ndarray[Any, Any]:
+    """`(n, width)` outputs, those of a mask's places one below the other."""
     from keras import ops
 
-    return np.asarray(ops.convert_to_numpy(model(sample, training=False)), np.float64)
+    outputs = np.asarray(ops.convert_to_numpy(model(sample, training=False)), np.float64)
+    places = bool(need.space) and outputs.ndim < len(need.space) + 2
+    return outputs.reshape(-1, 1 if places else outputs.shape[-1])
 
 
-def _link_of(outputs: np.ndarray[Any, Any]) -> links.Link | None:
+def _link_of(outputs: np.ndarray[Any, Any], need: Need) -> links.Link | None:
     """The link that seems to have made these outputs `(n, width)`; None when they are no probabilities."""
-    if outputs.ndim != 2 or outputs.min() < 0 or outputs.max() > 1:
+    if not (outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0):
         return None
-    if outputs.shape[1] == 1:
-        return links.LINKS["sigmoid"] if np.ptp(outputs) > 0 and outputs.min() > 0 else None
-    return links.LINKS["softmax"] if np.allclose(outputs.sum(axis=1), 1, atol=1e-4) else None
+    if outputs.shape[1] > 1 and np.allclose(outputs.sum(axis=1), 1, atol=1e-4):
+        return links.LINKS["softmax"]
+    return links.LINKS["sigmoid"] if outputs.shape[1] == 1 or need.multilabel else None
 
 
 def _strip_inside(model: Any, sample: Any, before: np.ndarray[Any, Any], link: links.Link, need: Need) -> bool:
-    """Make a Dense layer inside linear if the link of its output then is what the output was."""
+    """Make a layer inside linear if the link of its output then is what the output was."""
     from keras import activations
 
-    for layer in reversed(_dense_inside(model)):
+    for layer in reversed(_heads_inside(model)):
         activation = layer.activation
         if activation in (activations.softmax, activations.sigmoid):
             layer.activation = activations.linear
-            if np.allclose(np.asarray(link.forward(_outputs(model, sample))), before, atol=1e-5):
+            if np.allclose(np.asarray(link.forward(_outputs(model, sample, need))), before, atol=1e-5):
                 need.notes.append(f"{_name(activation)} of {layer.name} is set aside: losses take raw scores")
                 return True
             layer.activation = activation
     return False
 
 
-def _dense_inside(model: Any) -> list[Any]:
-    """Every Dense layer of a model and of the models in it."""
-    from keras import layers
-
+def _heads_inside(model: Any) -> list[Any]:
+    """Every Dense and convolutional layer of a model and of the models in it."""
     found: list[Any] = []
     for layer in model.layers:
-        found += _dense_inside(layer) if hasattr(layer, "layers") else [layer] * isinstance(layer, layers.Dense)
+        found += _heads_inside(layer) if hasattr(layer, "layers") else [layer] * bool(_size(layer))
     return found
 
 
-# ------------------------------------------------------------------ width
+# ------------------------------------------------------------------ shape
+
+
+def _placed(scores: Any, need: Need) -> Any:
+    """Scores of shape `(batch, *space, width)`; those of a mask may come flat, or without a last axis."""
+    from keras import layers
+
+    shape, places = tuple(scores.shape[1:]), math.prod(need.space)
+    if need.space and shape in (need.space, (places,), (places * need.outputs,)):
+        width = need.outputs if shape == (places * need.outputs,) else 1
+        return layers.Reshape((*need.space, width))(scores)
+    _check_space(shape, need)
+    return scores
+
+
+def _check_space(shape: tuple[int | None, ...], need: Need) -> None:
+    space = shape[:-1]
+    if len(space) == len(need.space) and all(a in (None, b) for a, b in zip(space, need.space, strict=True)):
+        return
+    if not need.space:
+        raise InputError(f"the model's output has shape {(None, *shape)}", hint=f"Flatten or pool it. {WIDTH_HINT}")
+    wanted = (None, *need.space, need.outputs)
+    hint = f"End it with one score a place: a convolution of {need.outputs} filter, or Dense and Reshape."
+    raise InputError(f"the model's output has shape {(None, *shape)}, and {wanted} is needed", hint=hint)
 
 
 def _fitted(scores: Any, need: Need) -> Any:
     """Scores of the width that is needed."""
-    from keras import layers
-
     width = scores.shape[-1]
     if width == need.outputs:
         return scores
     if (width, need.outputs, need.n_classes) == (2, 1, 2):
         need.notes.append("two outputs for a binary task: their difference is the score")
-        return scores[:, 1:] - scores[:, :1]
+        every = (slice(None),) * (len(scores.shape) - 1)
+        return scores[(*every, slice(1, None))] - scores[(*every, slice(None, 1))]
     layer, given = _last(scores)
-    if isinstance(layer, layers.Dense):
+    if _is_linear(scores):
         need.notes.append(f"the last layer ({layer.name}) is rebuilt with {need.outputs} outputs in place of {width}")
-        return layers.Dense.from_config({**layer.get_config(), "units": need.outputs})(given)
+        return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs})(given)
     raise InputError(f"the model has {width} outputs, and {need.outputs} are needed", hint=WIDTH_HINT)

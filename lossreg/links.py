@@ -104,6 +104,11 @@ LINKS = {
 }
 
 
+def is_usual(link: Link) -> bool:
+    """Whether a loss of classes with this link has raw scores whose largest, or whose sign, is the class."""
+    return any(link == LINKS[name] for name in ("softmax", "sigmoid", "identity"))
+
+
 def get(link: str | Link) -> Link:
     """The link of that name; a `Link` is returned as it is. Raises `UnknownError`."""
     if isinstance(link, Link):

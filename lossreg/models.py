@@ -6,6 +6,7 @@ Keras is imported when a model is built, not before.
 from __future__ import annotations
 
 import inspect
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,19 +34,25 @@ BUILDING = Lock()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Builder:
-    """Builds one architecture as often as it is asked to. `notes` says what was changed in a user's model."""
+    """Builds one architecture as often as it is asked to. `notes` says what was changed in a user's model.
+
+    space: the shape of a mask, of a segmentation; multilabel: whether a row has several labels.
+    """
 
     name: str
     make: Make = field(repr=False)
+    space: tuple[int, ...] = ()
+    multilabel: bool = False
     notes: list[str] = field(default_factory=list)
 
     def build(self, input_shape: Sequence[int], outputs: int, n_classes: int, seed: int) -> Any:
-        """An uncompiled functional Keras model from `(batch, *input_shape)` to `(batch, outputs)` raw scores.
+        """An uncompiled functional Keras model from `(batch, *input_shape)` to raw scores `(batch, *space, outputs)`.
 
         Equal seeds give equal weights. Python's and NumPy's random state are left as they were;
         the seed of Keras and of its backend is set. Raises `InputError` when the model cannot be had.
         """
-        need = Need(tuple(int(size) for size in input_shape), int(outputs), int(n_classes))
+        shape = tuple(int(size) for size in input_shape)
+        need = Need(shape, int(outputs), int(n_classes), self.space, self.multilabel)
         with BUILDING, _seeded(int(seed)):
             model = raw_scores_of(self.make(need), need, self.name)
         self.notes.extend(note for line in need.notes if (note := f"{self.name}: {line}.") not in self.notes)
@@ -80,23 +87,36 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_before)
 
 
-def resolve(build: str | Callable[..., Any] = "mlp", *, base: Path = Path(), **options: Any) -> Builder:
+def resolve(
+    build: str | Callable[..., Any] = "mlp",
+    *,
+    base: Path = Path(),
+    space: tuple[int, ...] = (),
+    multilabel: bool = False,
+    **options: Any,
+) -> Builder:
     """The builder of the built-in `mlp`, or of a user's function `file.py:function` or `package.module:function`.
 
-    options: of the mlp only: `hidden` (widths), `activation`, `dropout` (share), `batch_norm`;
-    None means not given. Raises `InputError` for unknown names, wrong values and missing files.
+    space, multilabel: as in `Builder`; options: of the mlp only: `hidden` (widths), `activation`,
+    `dropout` (share), `batch_norm`; None means not given. Raises `InputError` for unknown names, wrong
+    values and missing files.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    name, make = _maker(build, base, given)
+    return Builder(name, make, tuple(int(size) for size in space), multilabel)
+
+
+def _maker(build: str | Callable[..., Any], base: Path, given: Mapping[str, Any]) -> tuple[str, Make]:
     if build == "mlp":
-        return Builder("mlp", _mlp_maker(given))
+        return "mlp", _mlp_maker(given)
     if given:
         raise InputError(f"{', '.join(given)}: of the built-in mlp only", where=str(build), hint="Leave them out.")
     if not isinstance(build, str):
-        return Builder(getattr(build, "__name__", "build_model"), _Users(build, Path(), "build_model"))
+        return getattr(build, "__name__", "build_model"), _Users(build, Path(), "build_model")
     if ":" not in build:
         hint = did_you_mean(build, ("mlp",)) or usercode.FORMS
         raise UnknownError("is neither mlp nor a function of yours", where=build, hint=hint)
-    return Builder(build, _Users(usercode.locate(build, base), usercode.folder(build, base), build))
+    return build, _Users(usercode.locate(build, base), usercode.folder(build, base), build)
 
 
 # ------------------------------------------------------------------ the built-in model
@@ -129,7 +149,10 @@ def _wrong_options(hidden: Any, activation: Any, dropout: Any, batch_norm: Any) 
 
 
 def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, batch_norm: bool) -> Any:
-    """Hidden layers of `Dense [BatchNormalization] activation [Dropout]`, then a linear Dense layer named scores."""
+    """Hidden layers of `Dense [BatchNormalization] activation [Dropout]`, then a linear Dense layer named scores.
+
+    The scores of masks are brought to their shape.
+    """
     import keras
     from keras import layers
 
@@ -144,7 +167,10 @@ def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, bat
             x = layers.Activation(activation, name=f"activation_{number}")(x)
         if dropout:
             x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
-    return keras.Model(inputs, layers.Dense(need.outputs, name="scores")(x))
+    scores = layers.Dense(math.prod(need.space) * need.outputs, name="scores")(x)
+    if need.space:
+        scores = layers.Reshape((*need.space, need.outputs), name="places")(scores)
+    return keras.Model(inputs, scores)
 
 
 def _check_activation(name: str) -> None:
@@ -199,10 +225,11 @@ class _Users:
 def inference(model: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:
     """A Keras model from preprocessed rows to predictions, sharing the layers of `model`; uncompiled.
 
-    Classification: layer `probability`, `(batch, 1)` of class 1 for a binary task, else
-    `(batch, k)`; for a loss that yields no probabilities layer `score`, the raw scores, whose
-    largest (binary: whose sign) is the class. Regression: layer `prediction`, `(batch, 1)` in
-    the user's units. It is made of Keras's own layers and operations and loads without lossreg.
+    Classification: layer `probability`, `(batch, 1)` of class 1 for a binary task, of several labels
+    `(batch, k)` of each, of masks `(batch, *space, 1)` of each place, else `(batch, k)`; for a loss that
+    yields no probabilities layer `score`, the raw scores, whose largest (one score, or several
+    labels: whose sign) is the class. Regression: layer `prediction`, `(batch, 1)` in the user's units.
+    It is made of Keras's own layers and operations and loads without lossreg.
     """
     import keras
 
@@ -210,22 +237,24 @@ def inference(model: Any, spec: LossSpec, constants: Constants, n_classes: int) 
     if not n_classes:
         prediction = _value(scores, spec, constants)
     elif spec.probabilistic:
-        prediction = _probability(scores, spec, binary=n_classes == 2)
+        prediction = _probability(scores, spec, constants, n_classes)
     else:
         prediction = keras.layers.Activation("linear", name="score")(scores)
     return keras.Model(model.inputs[0], prediction)
 
 
-def _probability(scores: Any, spec: LossSpec, *, binary: bool) -> Any:
+def _probability(scores: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:
     from keras import layers, ops
 
     link = links.get(spec.link)
-    if link.name in ("softmax", "sigmoid", "identity"):
-        return layers.Activation("sigmoid" if binary else "softmax", name="probability")(scores)
+    apart = scores.shape[-1] == 1 or spec.target == "multihot"
+    if links.is_usual(link):
+        return layers.Activation("sigmoid" if apart else "softmax", name="probability")(scores)
     # a multiclass loss sees a binary score z as [-z/2, z/2]
-    z = ops.concatenate([-scores / 2, scores / 2], axis=-1) if binary else scores
-    probabilities = link.forward(z)
-    return layers.Activation("linear", name="probability")(probabilities[:, 1:] if binary else probabilities)
+    z = ops.concatenate([-scores / 2, scores / 2], axis=-1) if spec.serves_binary_as_two(n_classes) else scores
+    probabilities = link.forward(z, **constants.select(link.needs))
+    binary = n_classes == 2 and probabilities.shape[-1] == 2 and spec.target != "multihot"
+    return layers.Activation("linear", name="probability")(probabilities[..., 1:] if binary else probabilities)
 
 
 def _value(scores: Any, spec: LossSpec, constants: Constants) -> Any:

@@ -193,7 +193,8 @@ def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry, task: s
 def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
     """The user's own function as a spec. Labels and predictions in their usual form follow from the task."""
     place = dotted(("losses", label, "function"))
-    usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and loss.link in (None, "identity") else {}
+    of_task = loss.link in (None, "identity") or task == "multilabel"
+    usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
     try:
         function = usercode.locate(loss.function, base) if isinstance(loss.function, str) else loss.function
     except InputError as mistake:

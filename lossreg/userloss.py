@@ -16,9 +16,19 @@ from lossreg.spec import LossSpec
 from lossreg.targets import REGRESSION, TARGETS
 from lossreg.zoo.parts import sample_mean
 
-TASKS_OF = {"onehot": ("binary", "multiclass"), "binary": ("binary",), "signed": ("binary",)}
+TASKS_OF = {
+    "onehot": ("binary", "multiclass"),
+    "ordinal": ("binary", "multiclass"),
+    "binary": ("binary", "segmentation"),
+    "signed": ("binary", "segmentation"),
+    "multihot": ("multilabel",),
+    "dense": ("segmentation",),
+}
 TARGET_OF = {"softmax": "onehot", "sigmoid": "binary", "exp": "count", "softplus": "raw", "affine": "raw"}
-LINK_OF = {"onehot": "softmax", "binary": "sigmoid", "raw": "affine", "positive": "exp", "count": "exp"}
+LINK_OF = {
+    "onehot": "softmax", "binary": "sigmoid", "multihot": "sigmoid", "dense": "sigmoid",
+    "raw": "affine", "positive": "exp", "count": "exp",
+}  # fmt: skip
 OF_KERAS = ("name", "reduction", "dtype")
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 SIGNATURE = "Write it as `my_loss(y_true, y_pred)`, in this order."
@@ -104,7 +114,7 @@ def wrap(
         reference=f"{getattr(source, '__module__', '')}.{_title(source)}",
         params=_params(source, name),
         target=target,
-        outputs=outputs or ("k" if target == "onehot" else "1"),
+        outputs=outputs or ("k" if target in ("onehot", "multihot") else "1"),
         link=link,
         needs=chosen.needs,
         probabilistic=chosen.name in ("softmax", "sigmoid"),
@@ -113,6 +123,8 @@ def wrap(
 
 
 def _target_and_link(target: str | None, link: str | Link | None, tasks: tuple[str, ...]) -> tuple[str, str | Link]:
+    if target is None and tasks in (("multilabel",), ("segmentation",)):
+        target = "multihot" if tasks == ("multilabel",) else "dense"
     if target is None and link is not None:
         target = TARGET_OF.get(links.get(link).name)
     if target is None:

@@ -25,7 +25,7 @@ class Seen(keras.metrics.Metric):
         self.count = self.add_weight(shape=(), initializer="zeros", dtype="int32", name="count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Append the `(batch, outputs)` scores of a batch."""
+        """Append the `(batch, *space, outputs)` scores of a batch."""
         rows = self.count + keras.ops.arange(keras.ops.shape(y_pred)[0])
         seen = keras.ops.scatter_update(self.scores.value, rows[:, None], keras.ops.cast(y_pred, "float32"))
         self.scores.assign(seen)
@@ -73,7 +73,7 @@ class Solo:
             self.arguments[name].assign(value)
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, float]:
-        """Raw scores `(rows, outputs)` and the penalty of regularisers, the rows' mean over batches."""
+        """Raw scores `(rows, *space, outputs)` and the penalty of regularisers, the rows' mean over batches."""
         parts = [self._predict(x[start : start + ROWS]) for start in range(0, len(x), ROWS)]
         penalty = sum(len(scores) * penalty for scores, penalty in parts) / len(x)
         return np.concatenate([scores for scores, _ in parts]), penalty

@@ -9,7 +9,7 @@ import numpy as np
 
 from lossreg import links
 from lossreg.spec import LossSpec
-from lossreg.targets import CLASSIFICATION, TARGETS, Constants
+from lossreg.targets import REGRESSION, TARGETS, Constants
 
 if TYPE_CHECKING:
     from lossreg.metrics import Metric
@@ -24,32 +24,67 @@ def refusal(metric: Metric, spec: LossSpec) -> str:
 
 
 def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndarray, response: str) -> np.ndarray:
-    """What a metric looks at, from raw scores `(..., rows, outputs)`.
+    """What a metric looks at, from raw scores `(..., rows, *space, outputs)`.
 
-    label: `(..., rows)` class indices; probability: `(..., rows, k)`; score: `(..., rows)` for binary
-    tasks, else probabilities; value: `(..., rows)` in the user's units.
+    label: `(..., rows, *space)` class indices, of several labels a row `(..., rows, k)` of 0 and 1;
+    probability: `(..., rows, *space, k)`; score: `(..., rows, *space)` for binary tasks and masks,
+    `(..., rows, k)` for several labels, else probabilities; value: `(..., rows)` in the user's units.
     """
-    if task in CLASSIFICATION:
-        return _classes(spec, scores, response, binary=task == "binary")
-    link = links.get(spec.link)
-    value = np.asarray(link.forward(scores, **constants.select(link.needs)), np.float64)[..., link.point]
-    if TARGETS[spec.target].standardised:
-        value = constants.target_center + constants.target_scale * value
-    return value
-
-
-def _classes(spec: LossSpec, scores: np.ndarray, response: str, *, binary: bool) -> np.ndarray:
+    if task in REGRESSION:
+        return _values(spec, constants, scores)
+    if task == "multilabel":
+        return _several(spec, constants, scores, response)
+    own, binary = not links.is_usual(links.get(spec.link)), task != "multiclass"
+    if own or response == "probability" or (response == "score" and not binary):
+        found = _probabilities(spec, constants, scores, binary=binary)
+        return found if response == "probability" else _judged(found, response, binary=binary)
     if response == "label":
         return (scores[..., 0] > 0).astype(np.int64) if binary else scores.argmax(-1)
-    if binary and response == "score":
-        return scores[..., 0].astype(np.float64)
-    z = np.concatenate([-scores / 2, scores / 2], -1) if binary else scores
-    link = links.LINKS["softmax"] if spec.link in ("identity", "sigmoid") else links.get(spec.link)
-    return np.asarray(link.forward(z.astype(np.float64)), np.float64)
+    return scores[..., 0].astype(np.float64)
+
+
+def _values(spec: LossSpec, constants: Constants, scores: np.ndarray) -> np.ndarray:
+    link = links.get(spec.link)
+    value = _forward(link, constants, scores)[..., link.point]
+    return constants.target_center + constants.target_scale * value if TARGETS[spec.target].standardised else value
+
+
+def _several(spec: LossSpec, constants: Constants, scores: np.ndarray, response: str) -> np.ndarray:
+    """Of several labels a row: a label is there where its score is above 0, or its own link's probability 1/2."""
+    link = links.get(spec.link)
+    usual = links.is_usual(link)
+    seen = scores.astype(np.float64) if usual else _forward(link, constants, scores)
+    if response == "label":
+        return (seen > (0.0 if usual else 0.5)).astype(np.int64)
+    return _forward(links.LINKS["sigmoid"], constants, seen) if usual and response == "probability" else seen
+
+
+def _probabilities(spec: LossSpec, constants: Constants, scores: np.ndarray, *, binary: bool) -> np.ndarray:
+    """`(..., k)` of all classes; a link of one probability gives that of class 1."""
+    link = links.get(spec.link)
+    # a multiclass loss sees a binary score z as [-z/2, z/2]; the softmax of these is sigmoid(z)
+    doubled = binary and (links.is_usual(link) or spec.serves_binary_as_two(2))
+    z = np.concatenate([-scores / 2, scores / 2], -1) if doubled else scores
+    found = _forward(links.LINKS["softmax"] if links.is_usual(link) else link, constants, z.astype(np.float64))
+    return np.concatenate([1 - found, found], -1) if found.shape[-1] == 1 else found
+
+
+def _judged(probabilities: np.ndarray, response: str, *, binary: bool) -> np.ndarray:
+    """The most probable class; as a score the probability of class 1 of two, else all."""
+    if response == "label":
+        return probabilities.argmax(-1)
+    return probabilities[..., 1] if binary else probabilities
+
+
+def _forward(link: links.Link, constants: Constants, scores: np.ndarray) -> np.ndarray:
+    return np.asarray(link.forward(scores, **constants.select(link.needs)), np.float64)
 
 
 def score_lanes(problem: Problem, labels: Sequence[str], scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """`(lanes,)` metric of raw scores `(lanes, rows, outputs)`, lane by lane of `labels`; NaN where not finite."""
+    """`(lanes,)` metric of raw scores `(lanes, rows, *space, outputs)`, lane by lane of `labels`; NaN where not finite.
+
+    A segmentation is scored over the places of all its masks together.
+    """
     result = np.full(len(labels), np.nan)
     sound = np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))
     data, metric = problem.dataset, problem.metric
@@ -57,6 +92,12 @@ def score_lanes(problem: Problem, labels: Sequence[str], scores: np.ndarray, y: 
         lanes = np.flatnonzero(sound & np.array([own == label for own in labels]))
         if lanes.size:
             seen = predictions(problem.losses[label], data.task, data.constants, scores[lanes], metric.response)
+            seen = _flat(seen, y.ndim) if data.task == "segmentation" else seen
             usable = np.isfinite(seen).all(axis=tuple(range(1, seen.ndim)))
-            result[lanes[usable]] = metric.score_lanes(y, seen[usable])
+            result[lanes[usable]] = metric.score_lanes(y.ravel() if data.task == "segmentation" else y, seen[usable])
     return result
+
+
+def _flat(seen: np.ndarray, axes: int) -> np.ndarray:
+    """`(lanes, rows, *space[, k])` as `(lanes, places[, k])`; `axes` counts rows and space."""
+    return seen.reshape(len(seen), -1, *seen.shape[1 + axes :])
