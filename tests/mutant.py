@@ -4,15 +4,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from lossreg import Float, LossSpec
+from lossreg.conformance import CHECKS
 
 # a loss that fails as soon as it is called fails everything that calls it
-UNCALLABLE = (
-    "golden shape labels finite confidently_wrong gradient precision shift permutation batch reduction weights empty "
-    "minimum arguments descent optimum limits alive soft_labels saving graph purity constants fuzz units lanes "
-    "binary_side"
-).split()
+UNCALLABLE = frozenset(CHECKS) - {"metadata", "names"}
+SOURCE = {"reference": "nobody", "formula": "see the code"}
 # what a value that hangs on the rest of its batch puts out, besides the check of that name
-CROSSED = "reduction weights empty permutation".split()
+CROSSED = ("reduction", "weights", "empty", "permutation")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,13 @@ class Family(list):
         """A decorator: the function's name and docstring are the loss's."""
 
         def keep(function):
-            said = {"name": function.__name__, "summary": function.__doc__, "reference": "nobody", **fields}
+            said = {
+                "name": function.__name__,
+                "summary": function.__doc__,
+                "reference": "nobody",
+                "formula": "see the code",
+                **fields,
+            }
             spec = LossSpec(function=function, **said)
             self.append(Mutant(spec, caught_by, frozenset(also), golden))
             return function
@@ -51,10 +55,9 @@ class Family(list):
 softmax = partial(dict, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
 proper = partial(softmax, elicits="probability")
 fading = partial(softmax, elicits="mode")
+scored = partial(softmax, probabilistic=False, link="identity")
 sigmoid = partial(dict, tasks=("binary",), target="binary", outputs="1", link="sigmoid", probabilistic=True)
-signed = partial(
-    dict, tasks=("binary",), target="signed", outputs="1", link="identity", symmetric=True, elicits="mode"
-)
+signed = partial(dict, tasks=("binary",), target="signed", outputs="1", link="identity", symmetric=True, elicits="mode")
 multihot = partial(dict, tasks=("multilabel",), target="multihot", link="sigmoid", probabilistic=True)
 real = partial(dict, tasks=("regression",), target="real", outputs="1", link="identity", symmetric=True)
 raw = partial(dict, tasks=("regression",), target="raw", outputs="1", link="affine")

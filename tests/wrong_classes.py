@@ -1,6 +1,6 @@
 """Wrong losses of k raw scores: formulas, parameters and declarations."""
 
-from mutant import CROSSED, GAMMA, Family, fading, proper, softmax
+from mutant import CROSSED, GAMMA, Family, fading, proper, scored
 
 from lossreg import Choice, Float, Int, Limit, PerClass, ops
 from lossreg.zoo.parts import log_other
@@ -177,8 +177,8 @@ def ce_of_the_others(y, z):
     return ce(1.0 - y, z)
 
 
-@WRONG.add("binary_side", "descent", "optimum", "minimum", "confidently_wrong", "limits",
-           **softmax(shift_invariant=False, probabilistic=False, link="identity", elicits="mode", minimum=None))  # fmt: skip
+@WRONG.add("binary_side", "descent", "optimum", "confidently_wrong", "soft_labels",
+           **scored(shift_invariant=False, elicits="mode", minimum=None))  # fmt: skip
 def square_on_wrong_coding(y, z):
     """Squared distance to labels coded 1 for the wrong classes and 0 for the right one."""
     return ops.mean(ops.square(z - (1.0 - y)), axis=-1)
@@ -250,7 +250,7 @@ def stabilised_by_the_batch(y, z):
     return ops.log(ops.sum(ops.exp(shifted), axis=-1)) - ops.sum(y * shifted, axis=-1)
 
 
-@WRONG.add("finite", "fuzz", "alive", **fading(params=(Float("t", 0.8, 0.5, 1.0, domain="[0.5, 1]"),)))
+@WRONG.add("finite", "fuzz", "alive", "domain", **fading(params=(Float("t", 0.8, 0.5, 1.0, domain="[0.5, 1]"),)))
 def tempered_at_one(y, z, *, t):
     """(1 - p^(1 - t))/(1 - t) without its limit at t = 1."""
     return -ops.sum(y * ops.expm1(-(1.0 - t) * minus_log(z)), axis=-1) / (1.0 - t)
@@ -291,7 +291,7 @@ def brier_as_twin(y, z):
     return ops.sum(ops.square(ops.softmax(z, axis=-1) - y), axis=-1)
 
 
-@WRONG.add("shift", **softmax(kinks=True, elicits="mode", probabilistic=False, link="identity"))
+@WRONG.add("shift", **scored(kinks=True, elicits="mode"))
 def hinge_slot_zero(y, z):
     """The true class's slot counts as 0, so that the value hangs on the level of the scores."""
     return ops.relu(1.0 + ops.max((1.0 - y) * z, axis=-1) - ops.sum(y * z, axis=-1))

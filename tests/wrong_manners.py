@@ -11,7 +11,7 @@ from lossreg.zoo.parts import log_other
 WRONG = Family()
 DELTA = Float("delta", 1.0, 0.1, 10.0, log=True, domain="(0, inf)")
 COUNTS = {"needs": ("class_counts",), "elicits": "the mode of balanced classes"}
-UNTRACEABLE = "lanes saving descent".split()
+UNTRACEABLE = ["lanes", "saving", "descent"]
 
 
 def minus_log(z):
@@ -74,7 +74,7 @@ def does_not_exist(y, z):
     return ops.sum(y * minus_log(z) * ops.once_like(z), axis=-1)
 
 
-@WRONG.add("shape", *UNCALLABLE, **fading(params=(GAMMA,)))
+@WRONG.add("metadata", *UNCALLABLE, **fading(params=(GAMMA,)))
 def gamma_forgotten(y, z):
     """A parameter that the function does not take."""
     return ce(y, z)

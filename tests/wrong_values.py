@@ -96,7 +96,7 @@ def softmax_over_labels(y, z):
     return -ops.mean(y * ops.log_softmax(z, axis=-1), axis=-1)
 
 
-@WRONG.add("finite", "fuzz", "confidently_wrong", "minimum",
+@WRONG.add("finite", "domain", "fuzz", "confidently_wrong", "minimum",
            **multihot(params=(Float("gamma_neg", 4.0, 0.0, 6.0, domain="[0, inf)"),), elicits="mode"))  # fmt: skip
 def asymmetric_by_power(y, z, *, gamma_neg):
     """x^gamma has no slope at x = 0."""
@@ -209,7 +209,7 @@ def root_of_the_square(y, z):
     return row(ops.sqrt(ops.square(z - y)))
 
 
-@WRONG.add("finite", "fuzz", "precision", **real(params=(C,)))
+@WRONG.add("finite", "domain", "fuzz", "precision", **real(params=(C,)))
 def naive_log_cosh(y, z, *, c):
     """cosh(100) is infinite in single precision."""
     return row(ops.square(c) * ops.log(ops.cosh((z - y) / c)))
@@ -222,14 +222,14 @@ def logarithm_in_the_other_branch(y, z, *, c):
     return row(ops.where(size <= c, size, c + ops.log(size - c + 1.0)))
 
 
-@WRONG.add("finite", "fuzz", "alive", **real(params=(Float("a", 1.0, -4.0, 2.0, domain="(-inf, 2]"), C)))
+@WRONG.add("finite", "domain", "fuzz", "alive", **real(params=(Float("a", 1.0, -4.0, 2.0, domain="(-inf, 2]"), C)))
 def barron_by_its_formula(y, z, *, a, c):
     """Barron's formula divides 0 by 0 at a = 2."""
     b = ops.abs(a - 2.0)
     return row(b / a * ((ops.square((z - y) / c) / b + 1.0) ** (a / 2.0) - 1.0))
 
 
-@WRONG.add("finite", "fuzz", **real(params=(Float("delta", 1.0, 0.0, 10.0, domain="[0, inf)"),)))
+@WRONG.add("finite", "domain", "fuzz", **real(params=(Float("delta", 1.0, 0.0, 10.0, domain="[0, inf)"),)))
 def smooth_l1_at_zero(y, z, *, delta):
     """A delta of 0 is declared to be good, and is a division by 0."""
     size = ops.abs(z - y)
