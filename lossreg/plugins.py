@@ -10,23 +10,25 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from types import ModuleType
 
 import pluggy
 
 from lossreg import hookspecs
-from lossreg.errors import InputError, LossregError
+from lossreg.errors import InputError, LossregError, did_you_mean, gist
 from lossreg.spec import LossSpec
 from lossreg.version import __version__
 
 HOOK = "lossreg_losses"
 BUILTIN = "lossreg.zoo"
 SLOW = ("tensorflow", "keras", "torch", "jax")
+VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,7 @@ def key(name: str) -> str:
 def installed() -> list[Source]:
     """The built-ins, then every entry point of the group, by distribution and name."""
     builtin = Source("builtin", "lossreg", __version__, lambda: import_module(BUILTIN), builtin=True)
-    others = [_source(point) for point in entry_points(group=hookspecs.GROUP) if point.value != BUILTIN]
-    return [builtin, *sorted(others, key=lambda source: (source.distribution.lower(), source.name))]
+    return [builtin, *sorted(_others(), key=lambda source: (source.distribution.lower(), source.name))]
 
 
 def collect(sources: Sequence[Source], block: Sequence[str] = ()) -> tuple[list[Entry], list[PluginReport]]:
@@ -145,9 +146,18 @@ def collect(sources: Sequence[Source], block: Sequence[str] = ()) -> tuple[list[
     blocked = {key(name) for name in block}
     if blocked & {key("builtin"), key("lossreg")}:
         raise InputError("the built-in losses cannot be blocked", hint="Block plugins or distributions by name.")
-    offers = _settle([_blocked(source, blocked) or load(source) for source in sources])
+    offers = _with_lost_references(_settle([_blocked(source, blocked) or load(source) for source in sources]))
     entries = [entry for offer in offers for entry in offer.entries()]
     return entries, [offer.report() for offer in offers]
+
+
+def unmatched(sources: Sequence[Source], block: Sequence[str]) -> list[str]:
+    """A line for each name in `block` that is neither a plugin nor a distribution."""
+    known = {name for source in sources if not source.builtin for name in (source.name, source.distribution) if name}
+    keys = {key(name) for name in known}
+    missing = [name for name in block if key(name) not in keys]
+    said = "is blocked, by the study or by LOSSREG_BLOCK, and is no plugin or distribution that is installed"
+    return [f"{name} {said}. {did_you_mean(name, sorted(known))}".strip() for name in missing]
 
 
 def load(source: Source) -> Offer:
@@ -167,10 +177,55 @@ def load(source: Source) -> Offer:
     return Offer(source, specs, error, _slow(pulled))
 
 
+def _others() -> list[Source]:
+    """Every entry point of the group but the built-ins'."""
+    try:
+        points = list(entry_points(group=hookspecs.GROUP))
+    except Exception:
+        # one file of entry points that cannot be parsed, of whatever distribution, hides all others
+        return _one_by_one()
+    return [_source(point) for point in points if point.value != BUILTIN]
+
+
+def _one_by_one() -> list[Source]:
+    found: dict[str, list[Source]] = {}
+    for distribution in distributions():
+        # the first of a name on the path is the one that would be imported
+        found.setdefault(key(_provenance(distribution)[0]), _offered_by(distribution))
+    return [source for sources in found.values() for source in sources]
+
+
+def _offered_by(distribution: Distribution) -> list[Source]:
+    try:
+        points = [point for point in distribution.entry_points if point.group == hookspecs.GROUP]
+    except Exception as error:
+        text = distribution.read_text("entry_points.txt") or ""
+        name, version = _provenance(distribution)
+        broken = Source(name, name, version, partial(_unreadable, gist(error)))
+        return [broken] if f"[{hookspecs.GROUP}]" in text else []
+    return [_source(point) for point in points if point.value != BUILTIN]
+
+
+def _unreadable(error: str) -> object:
+    raise LossregError(f"its entry_points.txt cannot be read: {error}")
+
+
 def _source(point: EntryPoint) -> Source:
-    distribution = point.dist.name if point.dist else ""
-    version = point.dist.version if point.dist else ""
-    return Source(point.name, distribution or "", version or "", point.load)
+    return Source(point.name, *_provenance(point.dist), partial(_loaded, point))
+
+
+def _provenance(distribution: Distribution | None) -> tuple[str, str]:
+    """Name and version, empty where there is no metadata that can be read."""
+    try:
+        return (distribution.name or "", distribution.version or "") if distribution else ("", "")
+    except Exception:
+        return "", ""
+
+
+def _loaded(point: EntryPoint) -> object:
+    if not VALUE.fullmatch(point.value.strip()):
+        raise LossregError(f"its entry point names {point.value!r}, which is neither a module nor module:attribute")
+    return point.load()
 
 
 def _blocked(source: Source, blocked: set[str]) -> Offer | None:
@@ -253,6 +308,25 @@ def _refuse_shared_names(offer: Offer, rivals: dict[str, list[Offer]]) -> Offer:
         return offer
     parties = dict.fromkeys(rival.label for name in shared for rival in rivals[key(name)])
     return replace(offer, error=f"{_names(shared)} claimed by {' and '.join(parties)}; all of them are refused")
+
+
+def _with_lost_references(offers: list[Offer]) -> list[Offer]:
+    """The offers, each with a warning for every loss that it names and that there is not."""
+    known = {key_: name for offer in offers if not offer.error for key_, name in offer.claims().items()}
+    return [
+        replace(offer, warnings=(*offer.warnings, *_lost(offer.specs, known))) if not offer.error else offer
+        for offer in offers
+    ]
+
+
+def _lost(specs: Sequence[LossSpec], known: Mapping[str, str]) -> Iterator[str]:
+    for spec in specs:
+        named = [("is declared a twin of", spec.twin_of)] if spec.twin_of else []
+        named += [("declares a limit that equals", limit.equals) for limit in spec.limits]
+        for said, name in dict.fromkeys(named):
+            if key(name) not in known:
+                hint = did_you_mean(name, known.values())
+                yield f"the loss {spec.name} {said} {name}, and there is no such loss. {hint}".strip()
 
 
 def _slow(pulled: list[str]) -> tuple[str, ...]:

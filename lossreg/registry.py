@@ -19,13 +19,16 @@ class Registry:
     """Losses by name, and what became of the plugins that offer them.
 
     Names are compared without regard to case, underscores or hyphens, so that `MSE`,
-    `mean-squared-error` and `MeanSquaredError` are the same loss.
+    `mean-squared-error` and `MeanSquaredError` are the same loss. `notes` are lines for the user.
     """
 
-    def __init__(self, entries: Iterable[Entry], reports: Iterable[PluginReport] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], reports: Iterable[PluginReport] = (), notes: Iterable[str] = ()
+    ) -> None:
         self._entries: list[Entry] = []
         self._by_key: dict[str, Entry] = {}
         self.plugins = list(reports)
+        self.notes = list(notes)
         for entry in entries:
             self._claim(entry)
 
@@ -60,7 +63,7 @@ class Registry:
 
     def add(self, spec: LossSpec, plugin: str = "study", distribution: str = "", version: str = "") -> Registry:
         """A registry that also has `spec`; this one stays as it is. Raises `InputError` on a taken name."""
-        return Registry([*self._entries, Entry(spec, plugin, distribution, version)], self.plugins)
+        return Registry([*self._entries, Entry(spec, plugin, distribution, version)], self.plugins, self.notes)
 
     def _original(self, spec: LossSpec) -> str:
         """The name of the loss that `spec` is a twin of, or its own."""
@@ -99,7 +102,8 @@ def default(block: Sequence[str] = ()) -> Registry:
 
 @cache
 def _load(block: frozenset[str]) -> Registry:
-    return Registry(*plugins.collect(plugins.installed(), sorted(block)))
+    sources, names = plugins.installed(), sorted(block)
+    return Registry(*plugins.collect(sources, names), plugins.unmatched(sources, names))
 
 
 def losses(task: str | None = None) -> list[LossSpec]:

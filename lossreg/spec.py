@@ -26,6 +26,7 @@ from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
 UNSERVED = ("sample_weight",)
+TEXTS = ("name", "summary", "reference", "formula", "target", "target_domain", "outputs", "level", "elicits", "twin_of")
 RESERVED = (
     *NEEDS, *UNSERVED, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
 )  # fmt: skip
@@ -185,11 +186,21 @@ def _malformed(spec: LossSpec) -> list[str]:
     """Fields of the wrong type, above all a string where a tuple belongs."""
     fields = ("tasks", "aliases", "params", "needs", "recommended", "limits")
     found = [f"{name} must be a tuple" for name in fields if not isinstance(getattr(spec, name), tuple)]
+    found += [
+        f"{name} must be text, not {value!r}" for name in TEXTS if not isinstance(value := getattr(spec, name), str)
+    ]
+    link: Any = spec.link
+    if not isinstance(link, str | links.Link):
+        found.append(f"link must be a name or a Link, not {link!r}")
     if found:
         return found
     found += [f"{param!r} is no parameter" for param in spec.params if not isinstance(param, Param)]
-    found += [f"{limit!r} is no Limit" for limit in spec.limits if not isinstance(limit, Limit)]
+    found += [f"{limit!r} is no Limit" for limit in spec.limits if not _is_limit(limit)]
     return found + [f"{alias!r} is no name" for alias in spec.aliases if not str(alias).isidentifier()]
+
+
+def _is_limit(limit: Any) -> bool:
+    return isinstance(limit, Limit) and isinstance(limit.equals, str)
 
 
 def _problems(spec: LossSpec) -> list[str]:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lossreg import InputError, LossSpec, __version__, hookimpl, plugins
+from lossreg import InputError, Limit, LossSpec, __version__, hookimpl, plugins, registry
 from lossreg.plugins import Source, collect
 
 HEAD = """
@@ -17,8 +17,8 @@ def spec(name, **more):
 GOOD = HEAD + "\n@hookimpl\ndef lossreg_losses():\n    yield spec('{0}')\n"
 
 
-def spec(name, *aliases):
-    return LossSpec(name=name, aliases=aliases, function=abs, tasks=("regression",), summary="s", reference="r")
+def spec(name, *aliases, **more):
+    return LossSpec(name=name, aliases=aliases, function=abs, tasks=("regression",), summary="s", reference="r", **more)
 
 
 def offering(*specs):
@@ -79,6 +79,9 @@ FAILURES = {
     "not-a-spec": (HALF.format("yield 5"), "lossreg_losses must yield LossSpecs, not an int"),
     "one-spec": (GOOD.format("x").replace("yield", "return"), "must yield LossSpecs; it returns a LossSpec"),
     "nothing": (HEAD + "@hookimpl\ndef lossreg_losses():\n    pass", "offers no losses: lossreg_losses yields none"),
+    "no-text": (HALF.format("yield spec('x', formula=5)"), "loss 'x': formula must be text, not 5"),
+    "no-name": (HALF.format("yield spec(None)"), "loss None: name must be text, not None"),
+    "no-link": (HALF.format("yield spec('x', link=abs)"), "loss 'x': link must be a name or a Link, not <built-in"),
     "bad-spec": (HALF.format("yield spec('x', target='onhot')"), "loss 'x': unknown target 'onhot'"),
     "twice": (HALF.format("yield spec('other', aliases=('FIRST',))"), "two of its losses claim the name"),
 }
@@ -117,10 +120,98 @@ def test_an_entry_point_of_the_wrong_type(site, thing, error):
     assert error in reports["wrong"].error
 
 
-@pytest.mark.parametrize("value", ["wrong_module:missing", "no.such.module", "not a module!"])
-def test_an_entry_point_that_leads_nowhere(site, value):
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("wrong_module:missing", "AttributeError: module 'wrong_module' has no attribute 'missing'"),
+        ("no.such.module", "ModuleNotFoundError: No module named 'no'"),
+        ("not a module!", "its entry point names 'not a module!', which is neither a module nor module:attribute"),
+        ("wrong_module:", "its entry point names 'wrong_module:', which is neither"),
+        ("wrong-module", "its entry point names 'wrong-module', which is neither"),
+        ('"wrong_module"', "its entry point names '\"wrong_module\"', which is neither"),
+    ],
+)
+def test_an_entry_point_that_leads_nowhere(site, value, error):
     site("wrong", "", value=value)
-    assert found("wrong")[1]["wrong"].error
+    assert error in found("wrong")[1]["wrong"].error
+
+
+@pytest.mark.parametrize("value", ["right_module", "right_module : plugin", "right_module:plugin.part [extra]"])
+def test_entry_points_may_name_modules_attributes_and_extras(site, value):
+    more = "class plugin:\n    lossreg_losses = staticmethod(lossreg_losses)\nplugin.part = plugin\n"
+    site("right", GOOD.format("mine") + more, value=value)
+    assert "mine" in found("right")[0]
+
+
+def test_entry_points_that_cannot_be_parsed_hide_no_others(site, tmp_path):
+    site("healthy", GOOD.format("healthy_loss"))
+    for name, text in (("broken", "[lossreg]\nno equals sign\n"), ("foreign", "[console_scripts]\nno equals sign\n")):
+        folder = tmp_path / f"{name}-1.5.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+        (folder / "entry_points.txt").write_text(text)
+    losses, reports = found("healthy", "broken", "foreign")
+    assert "healthy_loss" in losses
+    assert reports["broken"].refusal.startswith(
+        "plugin broken (broken 1.5) is refused: its entry_points.txt cannot be read"
+    )
+    assert set(reports) == {"builtin", "healthy", "broken"}
+
+
+def test_a_distribution_without_metadata_is_still_heard(site, tmp_path):
+    site("bare", GOOD.format("mine"))
+    (tmp_path / "bare-1.0.dist-info" / "METADATA").unlink()
+    losses, reports = found("bare")
+    assert "mine" in losses
+    assert reports["bare"].label == "plugin bare"
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ({"twin_of": "hubber"}, "is declared a twin of hubber, and there is no such loss. Did you mean huber?"),
+        ({"limits": (Limit({}, "zzz"),)}, "declares a limit that equals zzz, and there is no such loss."),
+        ({"twin_of": "innocent", "limits": (Limit({}, "SMOOTH"), Limit({}, "other"))}, ""),
+    ],
+)
+def test_a_loss_that_refers_to_none_is_taken_with_a_warning(field, said):
+    sources = [BUILTIN, source("one", spec("mine", **field), spec("innocent")), source("two", spec("other"))]
+    entries, reports = collect(sources)
+    assert "mine" in [entry.spec.name for entry in entries]
+    assert reports[1].warnings == ((f"the loss mine {said}",) if said else ())
+    assert reports[0].warnings == ()
+
+
+def test_what_a_refused_plugin_offers_is_no_loss_to_refer_to():
+    _, reports = collect(
+        [BUILTIN, source("one", spec("mine", twin_of="other")), source("two", spec("other"), spec("mse"))]
+    )
+    assert "twin of other" in reports[1].warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        (["one", "Dist_One"], []),
+        (
+            ["zzz"],
+            ["zzz is blocked, by the study or by LOSSREG_BLOCK, and is no plugin or distribution that is installed."],
+        ),
+        (["oone", "one"], ["oone is blocked, by the study or by LOSSREG_BLOCK, and is no plugin"]),
+        (["dist-onee"], ["Did you mean dist-one?"]),
+    ],
+)
+def test_a_blocked_name_that_is_nowhere_is_told(block, said):
+    lines = plugins.unmatched([BUILTIN, source("one", spec("a"))], block)
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines, strict=True))
+
+
+def test_the_registry_passes_on_what_is_wrong_with_blocking(monkeypatch):
+    monkeypatch.setenv("LOSSREG_BLOCK", "no-such-plugin,")
+    notes = registry.default(["neither"]).notes
+    assert [note.partition(" is blocked")[0] for note in notes] == ["neither", "no-such-plugin"]
+    assert registry.default(["neither"]).add(spec("mine")).notes == notes
 
 
 def test_an_interrupt_is_the_users_and_passes():

@@ -93,6 +93,8 @@ def loaded_registry() -> Registry:
     from lossreg import registry
 
     loaded = registry.default()
+    for note in loaded.notes:
+        warn(note)
     for one in loaded.plugins:
         for line in one.lines:
             warn(line)
