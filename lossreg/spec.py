@@ -47,8 +47,12 @@ class Limit:
     rtol: float = 1e-5
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name} = {value:g}" for name, value in self.at.items())
+        given = ", ".join(f"{name} = {_said(value)}" for name, value in self.at.items())
         return f"{given or 'always'}: {'' if self.factor == 1 else f'{self.factor:g} x '}{self.equals}"
+
+
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value).lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
