@@ -51,7 +51,8 @@ def of_rate(function):
 def least_squares_cost(loss):
     """The cost that `scipy.optimize.least_squares` reports at a single residual."""
 
-    def cost(e, scale):
+    def cost(e, **given):
+        (scale,) = given.values()
         return np.array([_cost_at(residual, loss, scale) for residual in e])
 
     return cost
@@ -119,8 +120,8 @@ def gamma_deviance(y, mu):
 
 
 def multilabel_bce(y, z):
-    rows = [[metrics.log_loss([a], [1 / (1 + exp(-s))], labels=[0, 1]) for a, s in zip(*row)] for row in zip(y, z)]
-    return np.mean(rows, axis=1)
+    each = by_row(lambda a, b: metrics.log_loss([a], [b], labels=[0, 1]), lambda z: 1 / (1 + exp(-z)))
+    return np.mean([each(column, scores) for column, scores in zip(y.T, z.T, strict=True)], axis=0)
 
 
 LIVE = {
@@ -130,19 +131,19 @@ LIVE = {
     "mean_squared_logarithmic_error": {"metrics.mean_squared_log_error": msle},
     "huber": {
         "special.huber": of_residual(lambda e, delta: special.huber(delta, e)),
-        "optimize.least_squares": of_residual(lambda e, delta: least_squares_cost("huber")(e, delta)),
+        "optimize.least_squares": of_residual(least_squares_cost("huber")),
         "losses.Huber": keras_loss(lambda delta: unreduced(keras.losses.Huber, delta=delta)),
     },
     "smooth_l1": {"special.huber": of_residual(lambda e, delta: special.huber(delta, e) / delta)},
     "pseudo_huber": {
         "special.pseudo_huber": of_residual(lambda e, delta: special.pseudo_huber(delta, e)),
-        "optimize.least_squares": of_residual(lambda e, delta: least_squares_cost("soft_l1")(e, delta)),
+        "optimize.least_squares": of_residual(least_squares_cost("soft_l1")),
     },
     "log_cosh": {
         "losses.LogCosh": keras_loss(lambda c: unreduced(keras.losses.LogCosh)),
         "stats.hypsecant.logpdf": of_residual(lambda e, c: c * c * (-stats.hypsecant.logpdf(e / c) - log(np.pi))),
     },
-    "cauchy": {"optimize.least_squares": of_residual(lambda e, c: least_squares_cost("cauchy")(e, c))},
+    "cauchy": {"optimize.least_squares": of_residual(least_squares_cost("cauchy"))},
     "welsch": {
         "stats.norm.pdf": of_residual(
             lambda e, c: c * c / 2 * (1 - stats.norm.pdf(e, 0, c / 2**0.5) / stats.norm.pdf(0, 0, c / 2**0.5))
