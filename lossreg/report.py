@@ -180,7 +180,7 @@ def _facts(result: StudyResult) -> str:
         "Metric": f"{result.metric}, {arrow(result.direction)}, on validation rows",
         "Trials": counts(result),
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
-        "Classes": _listed(data.get("classes")),
+        "Labels" if result.task == "multilabel" else "Classes": _classes(data),
         "Digest": str(data.get("digest", "")),
         "Time": took(result) if result.seconds else "",
         "Trainer": _trainer(result),
@@ -197,6 +197,12 @@ def rows_of(data: Mapping[str, Any]) -> str:
 def _features(data: Mapping[str, Any]) -> str:
     features = data.get("features")
     return f"{features if isinstance(features, int) else len(features)} features" if features else ""
+
+
+def _classes(data: Mapping[str, Any]) -> str:
+    """Every class or label with its rows; of masks, the share of the foreground."""
+    share = data.get("foreground")
+    return f"{number(100 * share)}% of the places are foreground" if share is not None else _listed(data.get("classes"))
 
 
 def _listed(values: Any, most: int = 12) -> str:

@@ -11,3 +11,36 @@ def shifted_regression(n_samples: int = 1000) -> tuple[np.ndarray, np.ndarray]:
     """
     x, y = make_regression(n_samples=n_samples, n_features=20, noise=0.1, random_state=1)
     return x, y - y.min()
+
+
+def overdispersed_counts(n_samples: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of a negative binomial distribution, whose variance is rate + rate^2 / 2.
+
+    Returns `(n, 8)` inputs, of which three settle the rate, and `(n,)` counts.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_samples, 8))
+    rate = np.exp(1 + 0.6 * x[:, 0] - 0.4 * x[:, 1] + 0.3 * x[:, 0] * x[:, 2])
+    return x, rng.poisson(rng.gamma(2.0, rate / 2))
+
+
+def costs(n_samples: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Costs of a log-normal distribution, whose standard deviation is about 0.66 times their mean.
+
+    Returns `(n, 8)` inputs, of which three matter, and `(n,)` costs above 0.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_samples, 8))
+    middle = np.exp(6 + 0.7 * x[:, 0] - 0.3 * np.abs(x[:, 1]) + 0.3 * x[:, 0] * x[:, 2])
+    return x, middle * rng.lognormal(0.0, 0.6, n_samples)
+
+
+def widening_noise(n_samples: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A curve under noise that is skewed, and grows with the first input.
+
+    Returns `(n, 4)` inputs and `(n,)` targets.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, size=(n_samples, 4))
+    spread = 0.2 + 0.8 * (x[:, 0] + 1)
+    return x, 3 * np.sin(2 * x[:, 0]) + x[:, 1] + spread * (rng.gamma(1.5, 1.0, n_samples) - 1.5)

@@ -73,7 +73,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _note(self, rows: pd.DataFrame) -> None:
         said = {
             "empty": "left out, for every training row lacks a value",
-            "nested": "left out, for it holds lists",
+            "nested": "left out, for the values are lists",
             "id": "left out, for the text differs in every training row",
             "date": "dates, read as days since 1970",
         }
