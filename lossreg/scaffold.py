@@ -104,6 +104,7 @@ def lossreg_losses():
 
 REGRESSION_TEST = """\
 import lossreg.testing
+import numpy as np
 import pytest
 from $module import $loss
 
@@ -112,7 +113,8 @@ test_conformance = lossreg.testing.conformance("$loss")
 
 def test_a_value_worked_out_by_hand():
     # e = 3 and c = 4: sqrt(16 + 9) = 5, so 4 * 5 - 16 = 4
-    assert float($loss([[1.0]], [[4.0]], c=4.0)[0]) == pytest.approx(4.0, rel=1e-5)
+    y, prediction = np.array([[1.0]]), np.array([[4.0]])
+    assert float($loss(y, prediction, c=4.0)[0]) == pytest.approx(4.0, rel=1e-5)
 """
 
 MULTICLASS = '''\

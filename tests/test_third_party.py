@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,9 +13,18 @@ from venv import EnvBuilder
 import pytest
 
 import lossreg
+from lossreg import scaffold
 
 SOURCE = Path(lossreg.__file__).parents[1]
-PLUGIN = Path(__file__).parents[1] / "plugins" / "lossreg-arctan"
+PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGIN = PLUGINS / "lossreg-arctan"
+OFFERED = {
+    "arctan": ["arctan"],
+    "ordinal": ["coral", "corn", "squared_emd", "weighted_kappa"],
+    "segmentation": ["dice", "jaccard", "tversky", "focal_tversky", "bce_dice"],
+}
+WRITTEN = {"tilted": "regression", "second_tilted": "multiclass"}
+NAMES = [name for names in OFFERED.values() for name in names] + list(WRITTEN)
 STUDY = """
 name = "tiny"
 [data]
@@ -64,8 +74,8 @@ class Environment:
         done = run(self.python, "-m", "pip", "--no-cache-dir", "--disable-pip-version-check", *arguments)
         assert done.returncode == 0, done.stderr
 
-    def install(self, package):
-        self.pip("install", "--no-index", "--no-deps", "--no-build-isolation", package)
+    def install(self, *packages):
+        self.pip("install", "--no-index", "--no-deps", "--no-build-isolation", *packages)
 
     def lossreg(self, *arguments, **options):
         return printed(self.python, "-m", "lossreg", *arguments, folder=self.folder, **options)[0]
@@ -73,18 +83,40 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
+    """One environment with the plugins of this repository and with new ones, side by side."""
     made = Environment(tmp_path_factory.mktemp("environment") / "own")
-    made.install(PLUGIN)
+    for name, task in WRITTEN.items():
+        scaffold.write(scaffold.names(name), made.folder, task)
+    made.packages = [PLUGINS / f"lossreg-{name}" for name in OFFERED]
+    made.packages += [made.folder / scaffold.names(name).distribution for name in WRITTEN]
+    made.install(*made.packages)
     return made
 
 
-def test_an_installed_plugin_is_listed_with_its_distribution_and_version(environment):
-    (plugin,) = [one for one in environment.lossreg("plugins") if one["name"] == "arctan"]
-    assert (plugin["distribution"], plugin["version"], plugin["error"]) == ("lossreg-arctan", "0.1.0", None)
-    assert plugin["losses"] == ["arctan"]
-    (loss,) = [one for one in environment.lossreg("losses", "--task", "regression") if one["name"] == "arctan"]
-    assert (loss["plugin"], loss["distribution"], loss["version"]) == ("arctan", "lossreg-arctan", "0.1.0")
-    assert [param["name"] for param in loss["params"]] == ["c"]
+def test_installed_plugins_are_listed_with_their_distributions_and_versions(environment):
+    plugins = {one["name"]: one for one in environment.lossreg("plugins")}
+    assert set(plugins) == {"builtin", *OFFERED, *WRITTEN}
+    for name, losses in {**OFFERED, **{name: [name] for name in WRITTEN}}.items():
+        plugin, distribution = plugins[name], f"lossreg-{name.replace('_', '-')}"
+        assert (plugin["distribution"], plugin["version"], plugin["losses"]) == (distribution, "0.1.0", losses)
+        assert (plugin["error"], plugin["warnings"]) == (None, [])
+
+
+def test_their_losses_are_listed_with_where_they_come_from(environment):
+    losses = {one["name"]: one for one in environment.lossreg("losses")}
+    assert set(NAMES) <= set(losses)
+    arctan = losses["arctan"]
+    assert (arctan["plugin"], arctan["distribution"], arctan["version"]) == ("arctan", "lossreg-arctan", "0.1.0")
+    assert [param["name"] for param in arctan["params"]] == ["c"]
+
+
+def test_all_their_losses_pass_the_conformance_suite(environment):
+    reports = environment.lossreg("check", *NAMES)
+    assert [report["loss"] for report in reports] == NAMES
+    failed = [(report["loss"], check) for report in reports for check in report["checks"] if not check["ok"]]
+    assert failed == []
+    assert all(report["passed"] for report in reports)
+    assert {report["loss"]: report["plugin"] for report in reports}["coral"] == "ordinal"
 
 
 def test_a_blocked_plugin_is_not_listed(environment):
@@ -94,8 +126,20 @@ def test_a_blocked_plugin_is_not_listed(environment):
 
 
 def test_the_plugins_own_tests_pass(environment):
-    done = run(environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", PLUGIN / "tests")
+    folders = [package / "tests" for package in environment.packages]
+    settings = ("-q", "-p", "no:cacheprovider", "-c", SOURCE / "pyproject.toml")
+    done = run(environment.python, "-m", "pytest", *settings, *folders, folder=environment.folder)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("plugin", "study"), [("ordinal", "diabetes"), ("segmentation", "strokes")])
+def test_the_plugins_studies_run(environment, plugin, study):
+    folder = shutil.copytree(PLUGINS / f"lossreg-{plugin}", environment.folder / plugin)
+    tiny = ("--set", "search.trials=6", "--set", "train.epochs=1")
+    result = environment.lossreg("tune", folder / f"{study}.toml", *tiny)
+    assert result["trials"]["failed"] == 0
+    assert set(OFFERED[plugin]) <= {row["name"] for row in result["losses"]}
+    assert all(row["best_score"] is not None for row in result["losses"])
 
 
 def test_a_study_tunes_over_an_installed_plugin(environment):
