@@ -217,3 +217,144 @@ def test_open_dimensions_fit_any_size() -> None:
     x = layers.GlobalAveragePooling1D()(x)
     model = keras.Model(inputs, layers.Dense(3)(x))
     assert raw_scores(model, Need((9, 3), 3, 3)).output_shape == (None, 3)
+
+
+# ------------------------------------------------------------------ masks, several labels, features
+
+IMAGES = np.random.default_rng(1).normal(size=(20, 4, 6, 2)).astype(np.float32)
+MASK = Need((4, 6, 2), 1, 2, space=(4, 6))
+
+
+def convolutional(*ends: Any, shape: tuple[int | None, ...] = (4, 6, 2)) -> Any:
+    x = inputs = keras.Input(shape)
+    for layer in (layers.Conv2D(3, 3, padding="same", activation="relu"), *ends):
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+PLACES: dict[str, Callable[[], Any]] = {
+    "convolution": lambda: convolutional(layers.Conv2D(1, 1, activation="sigmoid")),
+    "activation layer": lambda: convolutional(layers.Conv2D(1, 1), layers.Activation("sigmoid")),
+    "operation": lambda: convolutional(layers.Conv2D(1, 1), ops.sigmoid),
+    "transposed": lambda: convolutional(layers.Conv2DTranspose(1, 3, padding="same", activation="sigmoid")),
+    "without a last axis": lambda: convolutional(layers.Conv2D(1, 1, activation="sigmoid"), layers.Reshape((4, 6))),
+    "flat": lambda: convolutional(layers.Flatten(), layers.Dense(24, "sigmoid")),
+    "reshaped": lambda: convolutional(layers.Flatten(), layers.Dense(24, "sigmoid"), layers.Reshape((4, 6, 1))),
+    "open": lambda: convolutional(layers.Conv2D(1, 1, activation="sigmoid"), shape=(None, None, 2)),
+    "sequential": lambda: keras.Sequential([layers.Conv2D(1, 3, padding="same", activation="sigmoid")]),
+}
+
+
+@pytest.mark.parametrize("ending", PLACES)
+def test_the_sigmoid_of_every_place_is_what_the_model_gave(ending: str) -> None:
+    model = PLACES[ending]()
+    before = run(model, IMAGES).reshape(20, 4, 6, 1)
+    need = Need((4, 6, 2), 1, 2, space=(4, 6))
+    scores = raw_scores(model, need)
+    assert scores.output_shape == (None, 4, 6, 1)
+    np.testing.assert_allclose(special.expit(run(scores, IMAGES)), before, rtol=1e-5, atol=1e-6)
+    assert len(need.notes) == 1
+
+
+def test_two_channels_of_a_mask_become_their_difference(tmp_path: Any) -> None:
+    model = convolutional(layers.Conv2D(2, 1, activation="softmax"))
+    before = run(model, IMAGES)
+    scores = raw_scores(model, MASK)
+    np.testing.assert_allclose(special.expit(run(scores, IMAGES)), before[..., 1:], rtol=1e-5, atol=1e-6)
+    scores.save(tmp_path / "m.keras")
+    np.testing.assert_allclose(run(keras.models.load_model(tmp_path / "m.keras"), IMAGES), run(scores, IMAGES))
+
+
+def test_a_last_convolution_is_rebuilt_at_the_width_that_is_needed() -> None:
+    need = Need((4, 6, 2), 1, 2, space=(4, 6))
+    scores = raw_scores(convolutional(layers.Conv2D(5, 1, padding="same", name="head")), need)
+    assert scores.output_shape == (None, 4, 6, 1)
+    assert scores.layers[-1].name == "head"
+    assert "rebuilt with 1 outputs in place of 5" in need.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (lambda: convolutional(layers.Flatten(), layers.Dense(1)), r"\(None, 1\)"),
+        (lambda: convolutional(layers.MaxPool2D(2), layers.Conv2D(1, 1)), r"\(None, 2, 3, 1\)"),
+        (
+            lambda: convolutional(layers.MaxPool2D(2), layers.Conv2D(1, 1), shape=(None, None, 2)),
+            r"\(None, 2, 3, 1\)",
+        ),
+    ],
+)
+def test_scores_that_are_not_those_of_the_mask_are_refused(model: Callable[[], Any], shape: str) -> None:
+    with pytest.raises(InputError, match=rf"has shape {shape}, and \(None, 4, 6, 1\) is needed.*one score a place"):
+        raw_scores(model(), MASK)
+
+
+class Gates(keras.Model):  # type: ignore[misc]
+    """Sigmoids of several labels, by operations of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return 1 / (1 + ops.exp(-self.last(x)))
+
+
+@pytest.mark.parametrize(
+    "model", [lambda: functional(layers.Dense(3, "sigmoid")), lambda: Subclass(3, "sigmoid"), Gates]
+)
+def test_every_label_has_a_sigmoid_of_its_own(model: Callable[[], Any]) -> None:
+    built = model()
+    before = run(built)
+    need = Need((6,), 3, 3, multilabel=True)
+    np.testing.assert_allclose(special.expit(run(raw_scores(built, need))), before, rtol=1e-4, atol=1e-5)
+    assert len(need.notes) == 1
+
+
+def test_two_labels_are_no_binary_task() -> None:
+    scores = raw_scores(functional(layers.Dense(2, "sigmoid")), Need((6,), 2, 2, multilabel=True))
+    assert scores.output_shape == (None, 2)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "leaky_relu"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_features_at_the_end_are_no_output_activation(name: str, apart: bool) -> None:
+    end = [layers.Dense(16), layers.Activation(name)] if apart else [layers.Dense(16, name)]
+    need = Need((6,), 3, 3)
+    with pytest.raises(InputError, match=r"has 16 outputs, and 3 are needed. End the model with Dense"):
+        raw_scores(functional(*end), need)
+    assert need.notes == []
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "softplus", "exponential"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_an_activation_at_the_width_of_the_task_is_an_output_activation(name: str, outputs: int) -> None:
+    need = Need((6,), outputs, 0)
+    scores = raw_scores(functional(layers.Dense(1), layers.Activation(name)), need)
+    assert scores.output_shape == (None, outputs)
+    assert scores.layers[-1].activation is keras.activations.linear
+    assert "cut off" in need.notes[0]
+
+
+def test_pooled_features_are_not_taken_for_a_probability() -> None:
+    pooled = [layers.Conv2D(1, 3, activation="relu"), layers.GlobalAveragePooling2D()]
+    model = convolutional(*pooled)
+    model.layers[-2].set_weights([np.full((3, 3, 3, 1), 0.01), np.full(1, 0.01)])
+    before = run(model, IMAGES)
+    assert 0 < before.min() < before.max() < 1
+    need = Need((4, 6, 2), 1, 2)
+    np.testing.assert_array_equal(run(raw_scores(model, need), IMAGES), before)
+    assert need.notes == []
+
+
+def test_a_pooled_probability_is_one() -> None:
+    model = convolutional(layers.Conv2D(1, 3, activation="sigmoid"), layers.GlobalAveragePooling2D())
+    before = run(model, IMAGES)
+    need = Need((4, 6, 2), 1, 2)
+    np.testing.assert_allclose(special.expit(run(raw_scores(model, need), IMAGES)), before, rtol=1e-5)
+    assert need.notes == ["the outputs are probabilities: their logits are the scores"]
+
+
+def test_what_a_model_is_built_for_can_be_asked() -> None:
+    assert MASK.facts() == {"outputs": 1, "input_shape": (4, 6, 2), "n_classes": 2, "space": (4, 6)}
+    assert "space" not in Need((6,), 1, 2).facts()

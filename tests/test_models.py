@@ -280,6 +280,25 @@ PREDICTIONS: list[tuple[dict[str, Any], int, str, Callable[[np.ndarray], np.ndar
 ]  # fmt: skip
 
 
+MULTIHOT = {"tasks": ("multilabel",), "target": "multihot", "link": "sigmoid", "probabilistic": True}
+ABOVE = Link("above", lambda z: shares(ops.sigmoid(z), ops), None)
+ORDERED = {"target": "ordinal", "outputs": "k-1", "link": ABOVE, "probabilistic": True}
+
+
+def shares(above: Any, library: Any) -> Any:
+    """P(y > j) as the probabilities of the classes."""
+    first, last = library.ones_like(above[..., :1]), library.zeros_like(above[..., :1])
+    return library.concatenate([first, above], -1) - library.concatenate([above, last], -1)
+
+
+PREDICTIONS += [
+    (MULTIHOT, 3, "probability", special.expit),
+    ({**MULTIHOT, "link": "identity", "probabilistic": False}, 3, "score", lambda z: z),
+    (ORDERED, 4, "probability", lambda z: shares(special.expit(z), np)),
+    ({**ORDERED, "tasks": ("binary",)}, 2, "probability", special.expit),
+]
+
+
 @pytest.mark.parametrize(("facts", "classes", "name", "expected"), PREDICTIONS)
 def test_inference_predicts_in_the_terms_of_the_task(
     tmp_path: Path, facts: dict[str, Any], classes: int, name: str, expected: Callable[[np.ndarray], np.ndarray]
@@ -295,3 +314,35 @@ def test_inference_predicts_in_the_terms_of_the_task(
     assert "lossreg" not in str(predictor.get_config())
     predictor.save(tmp_path / "model.keras")
     np.testing.assert_allclose(run(keras.models.load_model(tmp_path / "model.keras")), predictions, rtol=1e-6)
+
+
+# ------------------------------------------------------------------ masks and several labels
+
+
+def test_the_mlp_gives_one_score_a_place() -> None:
+    model = models.resolve("mlp", space=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
+    assert model.output_shape == (None, 4, 3, 1)
+    assert [layer.name for layer in model.layers] == ["features", "flatten", "hidden_1", "scores", "places"]
+    assert model.get_layer("scores").kernel.shape == (5, 12)
+
+
+def test_masks_are_predicted_place_by_place_by_a_model_that_loads_without_lossreg(tmp_path: Path) -> None:
+    loss = spec(tasks=("segmentation",), outputs="1", link="sigmoid", target="dense", probabilistic=True)
+    model = models.resolve("mlp", space=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
+    predictor = models.inference(model, loss, C, 2)
+    predictor.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(9, 4, 3, 2)).astype(np.float32)
+    script = (
+        "import sys, keras, numpy; m = keras.models.load_model(sys.argv[1]); x = numpy.load(sys.argv[2]);"
+        "numpy.save(sys.argv[3], m.predict(x, verbose=0)); assert 'lossreg' not in sys.modules"
+    )
+    np.save(tmp_path / "x.npy", x)
+    paths = [str(tmp_path / name) for name in ("model.keras", "x.npy", "p.npy")]
+    subprocess.run([sys.executable, "-c", script, *paths], check=True, cwd=tmp_path)
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), special.expit(run(model, x)), rtol=1e-5, atol=1e-6)
+
+
+def test_two_labels_have_two_probabilities() -> None:
+    loss = spec(**MULTIHOT)
+    model = models.resolve("mlp", hidden=[4], multilabel=True).build((6,), loss.width(2), 2, seed=1)
+    np.testing.assert_allclose(run(models.inference(model, loss, C, 2)), special.expit(run(model)), rtol=1e-5)
