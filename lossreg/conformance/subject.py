@@ -1,16 +1,329 @@
-"""The loss under test."""
+"""The loss under test: labels that it takes, scores, settings, and how it is called."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
 from typing import Any
 
+import numpy as np
+
+from lossreg import links
+from lossreg.conformance import calls
+from lossreg.conformance.base import Failure
+from lossreg.conformance.calls import Array
+from lossreg.errors import gist
+from lossreg.params import Choice, Int, Interval, Param, PerClass
 from lossreg.spec import LossSpec
+from lossreg.targets import Constants
+
+CLASSES = {
+    "onehot": (3, 2, 5),
+    "multihot": (3, 2, 5),
+    "ordinal": (4, 2, 5),
+    "binary": (2,),
+    "signed": (2,),
+    "dense": (2,),
+}
+SPACE = (4, 3)
+MOST_CORNERS = 64
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Parameters and constants with which a loss is called, for `k` classes (0 for a regression)."""
+
+    k: int
+    params: Params
+    constants: Constants
+    progress: float = 0.5
+
+    def __str__(self) -> str:
+        given = [f"{name} = {shown(value)}" for name, value in self.params.items()]
+        return ", ".join([f"k = {self.k}"] * (self.k > 2) + given) or "no parameters"
+
+
+def shown(value: Any) -> str:
+    """A value or some numbers, short."""
+    if value is None:
+        return "absent"
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return f"({', '.join(map(shown, value))})"
+    return f"{float(value):.6g}" if isinstance(value, (float, np.number)) else str(value)
 
 
 @dataclass
 class Subject:
-    """A loss under test."""
+    """A loss under test. `k` is the number of classes in most checks, `ks` all that are tried."""
 
     spec: LossSpec
     golden: list[dict[str, Any]] | None = None
+    cache: dict[Any, Any] = field(default_factory=dict)
+
+    @cached_property
+    def ks(self) -> tuple[int, ...]:
+        """Numbers of classes; (0,) for a regression."""
+        return CLASSES.get(self.spec.target, (0,))
+
+    @cached_property
+    def k(self) -> int:
+        """The first of `ks`."""
+        return self.ks[0]
+
+    @property
+    def classes(self) -> bool:
+        """Whether labels are classes (or masks)."""
+        return self.k > 0
+
+    @cached_property
+    def function(self) -> Any:
+        """The loss function."""
+        return self.spec.resolve()
+
+    @cached_property
+    def link(self) -> links.Link:
+        """From scores to predictions."""
+        return links.get(self.spec.link)
+
+    def width(self, k: int | None = None) -> int:
+        """How many scores the function receives a place; two of a loss of k classes for k = 2."""
+        k = self.k if k is None else k
+        return {"k": k, "k-1": k - 1}.get(self.spec.outputs) or int(self.spec.outputs)
+
+    # ------------------------------------------------------------------ settings
+
+    def setting(
+        self, params: Params | None = None, k: int | None = None, rare: float = 0.1, **constants: Any
+    ) -> Setting:
+        """Defaults but for `params`, class counts falling from 1000 to 1000 `rare`."""
+        k = self.k if k is None else k
+        made = Constants(**{**self._constants(k, rare), **constants})
+        return Setting(k, self.spec.bind(params or {}, k or None), made)
+
+    def _constants(self, k: int, rare: float) -> dict[str, Any]:
+        if not k:
+            return {"target_mean": 3.0, "target_center": 3.0, "target_scale": 2.0}
+        counts = 1000.0 * rare ** (np.arange(k) / max(k - 1, 1))
+        rows = 2000.0 if self.spec.target == "multihot" else counts.sum()
+        return {"n_classes": k, "class_counts": tuple(counts), "class_priors": tuple(counts / rows)}
+
+    def plain(self, k: int | None = None) -> Setting:
+        """Optional parameters absent, the others at their defaults, all classes equally frequent."""
+        return self.setting({p.name: None for p in self.spec.params if p.optional}, k, rare=1.0)
+
+    def corners(self, k: int | None = None) -> list[Setting]:
+        """The defaults, then the corners of the search box; a sample of them where there are many."""
+        k = self.k if k is None else k
+        ends = [_ends(param, k) for param in self.spec.params]
+        boxes = list(product(*ends)) if np.prod([len(e) for e in ends]) <= 4096 else self._some(ends)
+        if len(boxes) > MOST_CORNERS:
+            chosen = np.random.default_rng(1).permutation(len(boxes))[:MOST_CORNERS]
+            boxes = [boxes[i] for i in sorted(chosen)]
+        names = [param.name for param in self.spec.params]
+        return [self.setting(k=k), *(self.setting(dict(zip(names, box, strict=True)), k) for box in boxes if names)]
+
+    @staticmethod
+    def _some(ends: list[list[Any]]) -> list[tuple[Any, ...]]:
+        rng = np.random.default_rng(1)
+        return [tuple(e[rng.integers(len(e))] for e in ends) for _ in range(MOST_CORNERS)]
+
+    def draws(self, number: int, k: int | None = None, seed: int = 2) -> Iterator[Setting]:
+        """Settings drawn from the search ranges."""
+        k, rng = self.k if k is None else k, np.random.default_rng(seed)
+        for _ in range(number):
+            yield self.setting({p.name: _drawn(p, k, rng) for p in self.spec.params}, k)
+
+    # ------------------------------------------------------------------ labels and scores
+
+    def labels(self, n: int, k: int | None = None, seed: int = 3) -> Array:
+        """`(n, *space, t)` labels as the function receives them; classes in turn, shuffled."""
+        k, rng = self.k if k is None else k, np.random.default_rng(seed)
+        if self.spec.target in ("onehot", "ordinal", "binary", "signed"):
+            return self._of_classes(rng.permutation(np.arange(n) % k), k)
+        if self.spec.target == "multihot":
+            return rng.integers(0, 2, size=(n, k)).astype(float)
+        if self.spec.target == "dense":
+            return rng.integers(0, 2, size=(n, *SPACE, 1)).astype(float)
+        return self._numbers(n, rng)[:, None]
+
+    def _of_classes(self, index: Array, k: int) -> Array:
+        if self.spec.target == "onehot":
+            return np.eye(k)[index]
+        column = index[:, None].astype(float)
+        return 2 * column - 1 if self.spec.target == "signed" else column
+
+    def _numbers(self, n: int, rng: np.random.Generator) -> Array:
+        domain = Interval.parse(self.domain)
+        if self.spec.target == "count":
+            return np.maximum(rng.poisson(3.0, n).astype(float), domain.low)
+        if np.isinf(domain.low):
+            center, scale = (0.0, 1.0) if self.spec.target == "real" else (3.0, 2.0)
+            return np.minimum(center + scale * rng.normal(size=n), domain.high)
+        if np.isinf(domain.high):
+            return domain.low + rng.lognormal(1.0, 0.7, n)
+        return rng.uniform(domain.low, domain.high, n)
+
+    @property
+    def domain(self) -> str:
+        """What labels of a regression lie in."""
+        from lossreg.targets import TARGETS
+
+        return self.spec.target_domain or TARGETS[self.spec.target].domain
+
+    def every_label(self, k: int | None = None) -> Array:
+        """One row for each label there is, or for some: `(rows, *space, t)`."""
+        k = self.k if k is None else k
+        if self.spec.target in ("onehot", "ordinal", "binary", "signed"):
+            return self._of_classes(np.arange(k), k)
+        if self.spec.target == "multihot":
+            return np.array([[0.0] * k, [1.0] * k, [1.0] + [0.0] * (k - 1), [0.0] + [1.0] * (k - 1)])
+        if self.spec.target == "dense":
+            masks = np.stack([np.zeros(SPACE), np.ones(SPACE), np.indices(SPACE).sum(axis=0) % 2])
+            return masks[..., None]
+        return self._some_numbers()[:, None]
+
+    def _some_numbers(self) -> Array:
+        domain = Interval.parse(self.domain)
+        wanted = {"count": (0, 1, 3, 40), "positive": (0.01, 0.5, 3, 40), "real": (-1.5, 0, 0.3, 4)}
+        found = [v for v in wanted.get(self.spec.target, (-2.0, 0.0, 0.5, 3.0, 40.0)) if v in domain]
+        return np.array(found if len(found) > 1 else self._numbers(4, np.random.default_rng(3)), float)
+
+    def scores(self, n: int, k: int | None = None, seed: int = 4, scale: float = 2.0) -> Array:
+        """`(n, *space, outputs)` normal scores."""
+        rng = np.random.default_rng(seed)
+        return scale * rng.normal(size=(n, *self.space, self.width(k)))
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The axes between samples and outputs."""
+        return SPACE if self.spec.target == "dense" else ()
+
+    def towards(self, y: Array, k: int | None = None) -> Array | None:
+        """Scores that favour the labels `y`; None for a regression and where only the link could tell."""
+        target, width = self.spec.target, self.width(k)
+        if target == "onehot":
+            return y - (1 - y) / (y.shape[-1] - 1)
+        if target in ("multihot", "binary", "dense"):
+            return 2 * y - 1
+        if target == "ordinal":
+            steps = np.where(np.arange(width) < y, 1.0, -1.0)
+            index = np.where(np.arange(width) == y, 1.0, -1.0 / max(width - 1, 1))
+            return steps if self.spec.outputs == "k-1" else index
+        return y if target == "signed" else None
+
+    # ------------------------------------------------------------------ calls
+
+    def arguments(self, setting: Setting) -> dict[str, Any]:
+        """Keyword arguments: arrays will be tensors, the rest is static."""
+        given = {p.name: _argument(p, setting.params[p.name], setting.k) for p in self.spec.params}
+        for need in self.spec.needs:
+            given[need] = self._need(need, setting)
+        return given
+
+    @staticmethod
+    def _need(need: str, setting: Setting) -> Any:
+        if need == "n_classes":
+            return setting.k
+        return np.asarray(setting.progress if need == "progress" else getattr(setting.constants, need), float)
+
+    def values(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> Array:
+        """`(n,)` losses; raises `Failure` where the function raises, or returns another shape."""
+        found = self._called(calls.values, y, z, setting, dtype)
+        return _vector(found, len(z), setting)
+
+    def slopes(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> tuple[Array, Array]:
+        """`(n,)` losses and the gradient of their sum by the scores; raises as `values`."""
+        found, slope = self._called(calls.slopes, y, z, setting, dtype)
+        return _vector(found, len(z), setting), np.asarray(slope)
+
+    def _called(self, how: Any, y: Array, z: Array, setting: Setting, dtype: str) -> Any:
+        try:
+            return how(self.function, y, z, self.arguments(setting), dtype)
+        except Failure:
+            raise
+        except Exception as error:
+            what = f"it fails in {dtype} with {setting}: {gist(error)[:300]}"
+            raise Failure(what, "It is called as f(y_true, y_pred, *, parameters and needs).") from error
+
+    def quick(self, y: Array, z: Array, setting: Setting, dtype: str = "float32") -> tuple[Array, Array]:
+        """As `slopes`, through a graph that is kept where the loss can be traced."""
+        arguments = self.arguments(setting)
+        static = tuple((n, str(v)) for n, v in arguments.items() if not isinstance(v, np.ndarray))
+        key = ("graph", dtype, z.shape[1:], static)
+        if key not in self.cache:
+            self.cache[key] = self._graph(y, z, arguments, dtype)
+        if self.cache[key] is None:
+            return self.slopes(y, z, setting, dtype)
+        found, slope = self.cache[key](y, z, arguments)
+        return _vector(found, len(z), setting), np.asarray(slope)
+
+    def _graph(self, y: Array, z: Array, arguments: Mapping[str, Any], dtype: str) -> Any:
+        try:
+            return calls.traced(self.function, y, z, arguments, dtype)
+        except Exception:
+            return None
+
+    def predictions(self, z: Array, setting: Setting) -> Array:
+        """What the link makes of the scores."""
+        return calls.applied(self.link.forward, z, self.link_constants(setting))
+
+    def link_constants(self, setting: Setting) -> dict[str, Any]:
+        """The constants that the link asks for."""
+        return {need: getattr(setting.constants, need) for need in self.link.needs}
+
+    def probe(self) -> str:
+        """Why the function cannot be called at all, in a sentence; empty when it can."""
+        try:
+            self.values(self.labels(5), self.scores(5), self.setting())
+        except Failure as failure:
+            return str(failure)
+        except Exception as error:
+            return f"it cannot be called: {gist(error)}"
+        return ""
+
+
+def _vector(found: Any, n: int, setting: Setting) -> Array:
+    array = np.asarray(found)
+    if array.shape != (n,):
+        what = f"it returns shape {array.shape} for {n} samples ({setting})"
+        mend = "Return one value a sample, shape (batch,): reduce over every axis but the first."
+        raise Failure(what, mend)
+    return array
+
+
+def _argument(param: Param, value: Any, k: int) -> Any:
+    if isinstance(param, PerClass):
+        return np.ones(k) if value is None else np.asarray(value, float)
+    if value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static):
+        return value
+    return value if param.low == param.high else np.asarray(value, float)
+
+
+def _ends(param: Param, k: int) -> list[Any]:
+    if isinstance(param, Choice):
+        return list(param.choices)
+    if isinstance(param, PerClass):
+        ends = (param.low, param.high)
+        return [None, [ends[i % 2] for i in range(k)], [ends[1 - i % 2] for i in range(k)]]
+    return [param.low, param.high, *([None] if param.optional else [])]
+
+
+def _drawn(param: Param, k: int, rng: np.random.Generator) -> Any:
+    if isinstance(param, Choice):
+        return param.choices[rng.integers(len(param.choices))]
+    if param.optional and rng.random() < 0.2:
+        return None
+    if isinstance(param, PerClass):
+        return [1.0, *(_between(param, rng) for _ in range(k - 1))]
+    value = _between(param, rng)
+    return min(max(round(value), param.low), param.high) if isinstance(param, Int) else value
+
+
+def _between(param: Any, rng: np.random.Generator) -> float:
+    if not param.log:
+        return float(rng.uniform(param.low, param.high))
+    inside = np.exp(rng.uniform(np.log(param.low), np.log(param.high)))
+    return float(np.clip(inside, param.low, param.high))

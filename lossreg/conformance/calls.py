@@ -1,0 +1,120 @@
+"""The only place where the suite touches TensorFlow: a loss called, differentiated, traced, mapped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Arguments = Mapping[str, Any]
+Function = Callable[..., Any]
+
+
+def tensorflow() -> Any:
+    """The module, imported without its start-up notes, which speaks of errors only."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    return tf
+
+
+def tensors(arguments: Arguments, dtype: str) -> dict[str, Any]:
+    """Arrays as tensors of `dtype`; what else there is (static values) as it is."""
+    tf = tensorflow()
+    return {k: tf.constant(v, dtype) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
+
+
+def values(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Any:
+    """What the function returns, as it returns it."""
+    tf = tensorflow()
+    return function(tf.constant(y, dtype), tf.constant(z, dtype), **tensors(arguments, dtype))
+
+
+def slopes(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> tuple[Any, Any]:
+    """What the function returns, and the gradient of its sum by the scores (0 where there is none)."""
+    tf = tensorflow()
+    return _slopes(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
+
+
+def _slopes(tf: Any, function: Function, y: Any, z: Any, arguments: Arguments) -> tuple[Any, Any]:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(z)
+        found = function(y, z, **arguments)
+        total = tf.reduce_sum(found)
+    return found, tape.gradient(total, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Function:
+    """`slopes` as a graph for batches of any length: `(y, z, arguments)` of arrays to two tensors.
+
+    Static values are those of `arguments`; arrays are inputs of the graph.
+    """
+    tf = tensorflow()
+    static = {k: v for k, v in arguments.items() if not isinstance(v, np.ndarray)}
+    flowing = {k: tf.TensorSpec(v.shape, dtype) for k, v in arguments.items() if isinstance(v, np.ndarray)}
+    graph = tf.function(lambda y, z, own: _slopes(tf, function, y, z, {**static, **own}), autograph=False)
+    rows = [tf.TensorSpec([None, *array.shape[1:]], dtype) for array in (y, z)]
+    concrete = graph.get_concrete_function(*rows, flowing)
+
+    def run(y: Array, z: Array, arguments: Arguments) -> Any:
+        own = {k: tf.constant(v, dtype) for k, v in arguments.items() if k in flowing}
+        return concrete(tf.constant(y, dtype), tf.constant(z, dtype), own)
+
+    return run
+
+
+def mapped(function: Function, lanes: tuple[Array, Array, Arguments], static: Arguments) -> Function:
+    """Mean losses and gradients of an open number of lanes: labels, scores and arguments stacked, float32.
+
+    The tape stands inside the map, as it does in training.
+    """
+    tf = tensorflow()
+
+    def lane(one: tuple[Any, Any, dict[str, Any]]) -> Any:
+        y, z, own = one
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(z)
+            loss = tf.reduce_mean(function(y, z, **static, **own))
+        return loss, tape.gradient(loss, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    signature = tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], "float32"), lanes)
+    graph = tf.function(lambda *stacked: tf.vectorized_map(lane, stacked), autograph=False)
+    return graph.get_concrete_function(*signature)  # type: ignore[no-any-return]
+
+
+def run(graph: Function, arrays: Any) -> Any:
+    """A graph of float32 tensors called with nested arrays."""
+    tf = tensorflow()
+    return graph(*tf.nest.map_structure(lambda array: tf.constant(array, "float32"), arrays))
+
+
+def graph_of(function: Function, *shapes: tuple[int | None, ...], jit: bool = False) -> Function:
+    """A function of float32 tensors of these shapes as a graph."""
+    tf = tensorflow()
+    made = tf.function(function, autograph=False, jit_compile=jit or None)
+    return made.get_concrete_function(*(tf.TensorSpec(shape, "float32") for shape in shapes))  # type: ignore[no-any-return]
+
+
+def applied(function: Function, z: Array, constants: Arguments, dtype: str = "float64") -> Array:
+    """A function of scores (a link) as an array."""
+    tf = tensorflow()
+    given = {name: tf.constant(value, dtype) for name, value in constants.items()}
+    return np.asarray(function(tf.constant(z, dtype), **given))
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What TensorFlow's C++ code writes to standard error is dropped: refusals to compile, above all."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,27 @@
+"""Whether two arrays of numbers are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossreg.conformance.calls import Array
+
+# of the same sum of float64 numbers in another order
+EXACT = 1e-9
+
+
+def differ(found: Array, wanted: Array, rtol: float = EXACT) -> int | None:
+    """The first place where two arrays differ by more than rtol of their size, None if nowhere; NaN differs."""
+    scale = np.abs(wanted) + np.median(np.abs(wanted)) + 1e-12
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(found - wanted) <= rtol * scale)
+    return int(np.argmax(bad.ravel())) if bad.any() else None
+
+
+def apart(one: Array, other: Array) -> float:
+    """How far `one` is from the nearest multiple of `other`, relative to its size."""
+    a, b = one.ravel(), other.ravel()
+    size = float(np.linalg.norm(a))
+    if not size or not np.linalg.norm(b):
+        return float(size != np.linalg.norm(b))
+    return float(np.linalg.norm(a - b * (a @ b) / (b @ b)) / size)

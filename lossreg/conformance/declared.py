@@ -1,0 +1,166 @@
+"""What a spec says of itself: metadata, names, domains of parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lossreg import registry
+from lossreg.conformance.base import Failure, does_not_apply
+from lossreg.conformance.subject import Subject, shown
+from lossreg.errors import InputError, UnknownError, gist
+from lossreg.params import Choice, Float, Int, Interval, PerClass
+from lossreg.plugins import key
+from lossreg.targets import REGRESSION
+from lossreg.userloss import UserLoss
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+TEXTS = ("summary", "reference", "formula")
+
+
+def metadata(subject: Subject) -> str:
+    """Texts are there, the signature fits, what is declared does not contradict itself."""
+    found = [*_texts(subject), *_signature(subject), *_contradictions(subject)]
+    if found:
+        raise Failure("; ".join(found), "Complete or correct the LossSpec.")
+    return f"complete: {len(subject.spec.params)} parameters, tasks {', '.join(subject.spec.tasks)}"
+
+
+def _texts(subject: Subject) -> Iterator[str]:
+    spec = subject.spec
+    for name in TEXTS:
+        text = getattr(spec, name)
+        if not text.strip() and not (name == "formula" and isinstance(spec.function, UserLoss)):
+            yield f"{name} is empty"
+        if "\n" in text.strip():
+            yield f"{name} has more than one line"
+
+
+def _signature(subject: Subject) -> Iterator[str]:
+    function = subject.function
+    if isinstance(function, UserLoss):
+        return
+    taken = inspect.signature(function).parameters
+    given = [*(p.name for p in subject.spec.params), *subject.spec.needs]
+    if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        yield from (f"the function does not take {name!r}" for name in given if name not in taken)
+    for name, parameter in list(taken.items())[2:]:
+        if name not in given and parameter.default is parameter.empty and parameter.kind not in VARIADIC:
+            yield f"the function asks for {name!r}, which is neither a parameter nor in needs"
+
+
+def _contradictions(subject: Subject) -> Iterator[str]:
+    spec = subject.spec
+    stray = [task for task in spec.recommended if task not in spec.tasks]
+    if stray:
+        yield f"recommended for {', '.join(stray)}, which is not among its tasks"
+    if wrong := [task for task in spec.tasks if (task in REGRESSION) == subject.classes]:
+        yield f"the target {spec.target!r} does not serve {', '.join(wrong)}"
+    if "multiclass" in spec.tasks and spec.outputs == "1":
+        yield "one output does not serve multiclass"
+    if spec.probabilistic and subject.link.name == "identity":
+        yield "probabilistic, and the link is the identity"
+    if spec.score_range and not spec.score_range[0] < 0 < spec.score_range[1]:
+        yield f"the score_range {spec.score_range} does not hold 0"
+    for name in filter(None, (spec.twin_of, *(limit.equals for limit in spec.limits))):
+        if not _known(name):
+            yield f"it refers to {name!r}, which is no registered loss"
+    yield from _link_problems(subject)
+
+
+def _known(name: str) -> bool:
+    try:
+        registry.default().find(name)
+    except UnknownError:
+        return False
+    return True
+
+
+def _link_problems(subject: Subject) -> Iterator[str]:
+    try:
+        found = subject.predictions(subject.scores(4), subject.setting())
+    except Exception as error:
+        yield f"its link fails: {gist(error)}"
+        return
+    if not np.isfinite(found).all():
+        yield "its link is not finite on ordinary scores"
+    if subject.link.point >= found.shape[-1]:
+        yield f"the link's point {subject.link.point} is beyond its {found.shape[-1]} predictions"
+
+
+def names(subject: Subject) -> str:
+    """Every name leads to this loss, or is free."""
+    spec = subject.spec
+    for name in (spec.name, *spec.aliases):
+        try:
+            owner = registry.default().find(name)
+        except UnknownError:
+            continue
+        if owner.spec != spec:
+            what = f"the name {name} leads to the loss {owner.spec.name} of plugin {owner.plugin}"
+            raise Failure(what, "Choose another name; case, underscores and hyphens do not count.")
+    own = {key(name) for name in (spec.name, *spec.aliases)}
+    return f"{len(own)} name{'s' * (len(own) > 1)}, all its own"
+
+
+def domain(subject: Subject) -> str:
+    """Values outside the domain are refused, those at its ends work."""
+    if not subject.spec.params:
+        return does_not_apply("it has no parameters")
+    for param in subject.spec.params:
+        for bad in _bad_values(param, subject.k):
+            _refused(subject, param.name, bad)
+        if isinstance(param, (Float, Int)) and param.low != param.high:
+            _holds_within(subject, param)
+    return f"what is outside is refused, the ends work: {', '.join(p.name for p in subject.spec.params)}"
+
+
+def _bad_values(param: Any, k: int) -> list[Any]:
+    if isinstance(param, Choice):
+        return [object(), "no such choice"]
+    bad: list[Any] = [float("nan"), "text", *_outside(Interval.parse(param.domain))]
+    if isinstance(param, Int):
+        bad.append(param.low + 0.5)
+    if not param.optional:
+        bad.append(None)
+    if isinstance(param, PerClass):
+        return [1.0, "text", [1.0] * (k + 1), *([value] * k for value in bad if not isinstance(value, str) and value)]
+    return bad
+
+
+def _outside(domain: Interval) -> list[float]:
+    ends = ((domain.low, domain.closed_low, -1.0), (domain.high, domain.closed_high, 1.0))
+    found = [end + away * (0.5 if closed else 0.0) for end, closed, away in ends if np.isfinite(end)]
+    return found + [end for end, closed, _ in ends if np.isinf(end) and not closed]
+
+
+def _refused(subject: Subject, name: str, bad: Any) -> None:
+    try:
+        subject.spec.bind({name: bad}, subject.k or None)
+    except InputError:
+        return
+    raise Failure(f"{name} = {bad!r} is taken", f"Narrow the domain of {name}.")
+
+
+def _holds_within(subject: Subject, param: Float | Int) -> None:
+    """The loss is finite, float64, at the ends of the domain and far into its open part."""
+    y, z = subject.labels(12), subject.scores(12)
+    for value in _reaches(param):
+        setting = subject.setting({param.name: value})
+        found, slope = subject.slopes(y, z, setting)
+        if not (np.isfinite(found).all() and np.isfinite(slope).all()):
+            what = f"{param.name} = {shown(float(value))} is in its domain {param.domain}, and the loss is not finite there"
+            raise Failure(what, f"Narrow the domain of {param.name} to where the formula holds.")
+
+
+def _reaches(param: Float | Int) -> list[Any]:
+    domain = Interval.parse(param.domain)
+    span = domain.high - domain.low if np.isfinite(domain.high - domain.low) else 1.0
+    far = 10.0 * max(abs(param.low), abs(param.high), 1.0)
+    low = -far if np.isinf(domain.low) else domain.low + (0.0 if domain.closed_low else 1e-3 * span)
+    high = far if np.isinf(domain.high) else domain.high - (0.0 if domain.closed_high else 1e-3 * span)
+    found = [low, param.low, param.high, high]
+    return [round(v) for v in found if round(v) in domain] if isinstance(param, Int) else found

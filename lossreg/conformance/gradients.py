@@ -1,0 +1,276 @@
+"""Values and gradients on extreme scores, and the gradient against central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lossreg.conformance.base import Failure, does_not_apply
+from lossreg.conformance.calls import Array
+from lossreg.conformance.subject import Setting, Subject, shown
+
+EXTREMES = (0.0, 1e-8, 1.0, 20.0, 100.0, 1e4)
+LOG_SPACE = "Compute in log space: log_softmax, softplus, logsumexp, expm1, log1p; never the log or a power of 0."
+# roots of rounding: an error of h^2 against one of 1e-16/h
+STEP = 1e-5
+
+
+def finite(subject: Subject) -> str:
+    """Float32 values and gradients on extreme scores, at the corners of the search box, for all labels."""
+    number = 0
+    for k in subject.ks:
+        y, z = extremes(subject, k)
+        for setting in subject.corners(k):
+            _finite(subject, y, z, setting)
+            number += len(y)
+    exact = _exact_within(subject)
+    return f"finite on {number} cases, scores up to 1e4{exact}"
+
+
+def fuzz(subject: Subject) -> str:
+    """Two hundred draws from the search space."""
+    if not subject.spec.params:
+        return does_not_apply("it has no parameters")
+    y, z = extremes(subject, subject.k)
+    for setting in subject.draws(200):
+        _finite(subject, y, z, setting)
+    return f"200 settings, {200 * len(y)} cases, all finite"
+
+
+def extremes(subject: Subject, k: int) -> tuple[Array, Array]:
+    """Every label with every pattern of extreme scores."""
+    return crossed(subject.every_label(k), _patterns(subject, k))
+
+
+def crossed(y: Array, z: Array) -> tuple[Array, Array]:
+    """Each row of `y` with each row of `z`."""
+    return np.repeat(y, len(z), axis=0), np.tile(z, (len(y), *[1] * (z.ndim - 1)))
+
+
+def _patterns(subject: Subject, k: int) -> Array:
+    width = subject.width(k)
+    if subject.space:
+        shapes = [np.ones(subject.space), np.indices(subject.space).sum(axis=0) % 2 * 2.0 - 1]
+    else:
+        shapes = [*np.eye(width), np.ones(width), np.where(np.arange(width) % 2, -1.0, 1.0)]
+    units = np.stack(shapes).reshape(-1, *subject.space, width)
+    return np.concatenate([sign * size * units for size in EXTREMES for sign in (1.0, -1.0)])
+
+
+def _finite(subject: Subject, y: Array, z: Array, setting: Setting) -> None:
+    values, slopes = subject.quick(y, z, setting)
+    for what, found in (("value", values), ("gradient", slopes.reshape(len(z), -1).sum(axis=1))):
+        bad = np.flatnonzero(~np.isfinite(found))
+        if len(bad):
+            i = bad[0]
+            case = f"scores {_row(z[i])}, label {_row(y[i])}, {setting}"
+            raise Failure(f"the {what} is {found[i]} at {case} ({len(bad)} of {len(z)} cases, float32)", LOG_SPACE)
+
+
+def _row(row: Array) -> str:
+    return shown(row.ravel()[:6])
+
+
+def _exact_within(subject: Subject) -> str:
+    """Within the declared score_range float32 and float64 agree."""
+    if subject.spec.score_range is None:
+        return ""
+    low, high = subject.spec.score_range
+    y, z = crossed(
+        subject.every_label(), np.linspace(low, high, 61)[:, None] * np.eye(subject.width())[subject.link.point]
+    )
+    setting = subject.setting()
+    single, double = subject.values(y, z, setting, "float32"), subject.values(y, z, setting)
+    bad = np.abs(single - double) > 1e-3 * (np.abs(double) + 1.0)
+    if bad.any():
+        i = int(np.argmax(bad))
+        what = (
+            f"at scores {_row(z[i])}, within score_range, float32 gives {shown(single[i])}, float64 {shown(double[i])}"
+        )
+        raise Failure(what, "Narrow score_range, or compute in log space.")
+    return f"; exact between {low:g} and {high:g}"
+
+
+# ------------------------------------------------------------------ very wrong scores
+
+
+def confidently_wrong(subject: Subject) -> str:
+    """At z = 50 on the wrong side, float64, there is a gradient, and a step along it makes the scores less wrong."""
+    if subject.spec.truncated:
+        return does_not_apply("it is declared truncated")
+    number = 0
+    for k in subject.ks:
+        setting = subject.setting(k=k)
+        for y, right in _directions(subject, k, setting):
+            _pulled(subject, y, right, setting)
+            number += len(y)
+    return f"{number} wrong answers with scores of 50: each gradient points back"
+
+
+def _directions(subject: Subject, k: int, setting: Setting) -> Iterable[tuple[Array, Array]]:
+    """Labels, and the direction in which each one's scores become right."""
+    y = subject.every_label(k)
+    right = subject.towards(y, k)
+    if right is not None:
+        yield y, _alone(right) if subject.spec.target == "onehot" else right
+        return
+    unit = np.eye(subject.width(k))[subject.link.point]
+    for sign in (1.0, -1.0):
+        wrong = subject.predictions(-50.0 * sign * unit[None], setting)[0, subject.link.point]
+        base = subject.predictions(0.0 * unit[None], setting)[0, subject.link.point]
+        # only labels beyond what zero scores predict: of the others -50 may be the right side
+        beyond = sign * (y[:, 0] - max(base, wrong) if sign > 0 else y[:, 0] - min(base, wrong)) > 1e-3
+        if beyond.any():
+            yield y[beyond], np.tile(sign * unit, (beyond.sum(), 1))
+
+
+def _alone(right: Array) -> Array:
+    """The wrong class that comes next after the true one, as the only score."""
+    return -np.roll(right > 0, 1, axis=-1).astype(float)
+
+
+def _pulled(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
+    """Raise where the loss has no slope along `right`, or one that leads away, at scores `-50 right`."""
+    steep = _along(subject, y, right, 50.0, setting)
+    for i in np.flatnonzero(~(steep < 0)):
+        if steep[i] == 0 and _faded(subject, y[i : i + 1], right[i : i + 1], setting):
+            continue
+        case = f"label {_row(y[i])}, scores {_row(-50 * right[i])}, {setting}"
+        if steep[i] == 0:
+            mend = "Do not clip probabilities or cut residuals; or declare truncated=True if that is meant."
+            raise Failure(f"no gradient on a confidently wrong sample: {case}", mend)
+        what = f"the gradient points the wrong way ({shown(steep[i])} towards the right answer) at {case}"
+        raise Failure(what, "Look for a sign, swapped arguments or labels of another form.")
+
+
+def _along(subject: Subject, y: Array, right: Array, size: float, setting: Setting) -> Array:
+    slopes = subject.slopes(y, -size * right, setting)[1]
+    return (slopes * right).reshape(len(y), -1).sum(axis=1)
+
+
+def _faded(subject: Subject, y: Array, right: Array, setting: Setting) -> bool:
+    """Whether the gradient of a bounded loss has died out smoothly: right and tiny well before it rounds to 0."""
+    path = np.concatenate([_along(subject, y, right, size, setting) for size in (1.0, 10.0, 20.0, 30.0)])
+    return bool((path < 0).all() and (np.diff(path) > 0).all() and abs(path[-1]) < 1e-6 * abs(path[0]))
+
+
+# ------------------------------------------------------------------ central differences
+
+
+def gradient(subject: Subject) -> str:
+    """Central differences of the function in float64; kinks and stopped gradients only where declared."""
+    settings = [subject.setting(), subject.plain(), *subject.draws(6)]
+    gaps = [_gap(subject, setting) for setting in settings]
+    if subject.spec.stop_gradient:
+        if max(gap for gap, _ in gaps) < 1e-6:
+            raise Failure("its gradient is its derivative, and stop_gradient is declared", "Drop stop_gradient.")
+        return "differs from the derivative, as declared (stop_gradient)"
+    for (gap, case), setting in zip(gaps, settings, strict=True):
+        if gap > 1e-5:
+            mend = "If a factor is held constant on purpose, declare stop_gradient=True; look for rounding and casts."
+            raise Failure(f"the gradient differs from central differences by {shown(gap)}, {case}, {setting}", mend)
+    smooth = _smooth(subject, settings[0])
+    return f"agrees with central differences to {shown(max(gap for gap, _ in gaps))}; {smooth}"
+
+
+def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
+    """The largest relative difference of the gradient from central differences, and where."""
+    y, z = subject.labels(12, setting.k), subject.scores(12, setting.k, scale=1.5)
+    if not subject.spec.kinks:
+        y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
+    slopes = subject.slopes(y, z, setting)[1]
+    numeric, noise = _differences(subject, y, z, setting)
+    scale = np.abs(numeric) + 1e-3 * np.abs(numeric).max() + 1e-12
+    relative = np.maximum(np.abs(slopes - numeric) - noise, 0.0) / scale
+    i = np.unravel_index(int(np.argmax(relative)), relative.shape)
+    where = f"{shown(slopes[i])} for {shown(numeric[i])} at scores {_row(z[i[0]])}, label {_row(y[i[0]])}"
+    return float(relative[i]), where
+
+
+def _differences(subject: Subject, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
+    """Central differences by each score, and how far they can be trusted."""
+    numeric, noise = np.zeros_like(z), np.zeros_like(z)
+    for place in np.ndindex(z.shape[1:]):
+        if subject.space and sum(place) % 4:
+            numeric[(slice(None), *place)] = np.nan
+            continue
+        step = np.zeros(z.shape[1:])
+        step[place] = STEP
+        coarse, fine = (_central(subject, y, z, step * by, setting) for by in (1.0, 0.25))
+        numeric[(slice(None), *place)] = fine[0]
+        # the error of the coarse one is 16 times that of the fine one; at a kink they differ by much
+        noise[(slice(None), *place)] = 2.0 * np.abs(coarse[0] - fine[0]) + fine[1]
+    unknown = np.isnan(numeric)
+    if unknown.any():
+        numeric = np.where(unknown, subject.slopes(y, z, setting)[1], numeric)
+    return numeric, noise
+
+
+def _central(subject: Subject, y: Array, z: Array, step: Array, setting: Setting) -> tuple[Array, Array]:
+    up, down = subject.values(y, z + step, setting), subject.values(y, z - step, setting)
+    size = float(np.abs(step).max())
+    # some roundings of sums whose terms may be larger than their total
+    return (up - down) / (2 * size), 1e-14 * (np.abs(up) + np.median(np.abs(up)) + 1.0) / size
+
+
+# ------------------------------------------------------------------ kinks
+
+
+def _smooth(subject: Subject, setting: Setting) -> str:
+    """Raise where the gradient jumps and no kinks are declared."""
+    if subject.spec.kinks:
+        return "kinks are declared"
+    if subject.spec.truncated:
+        return "truncation is declared"
+    start, way, y = _lines(subject, setting)
+    low, high, jump, steep = _jumps(subject, y, start, way, setting)
+    for _ in range(24):
+        low, high, jump = _halved(subject, y, start, way, setting, low, high)
+    kinked = jump > 1e-3 * steep + 1e-9
+    if kinked.any():
+        i = int(np.argmax(jump / (steep + 1e-12)))
+        at = start[i] + low[i] * way[i]
+        what = f"the gradient jumps by {shown(jump[i])} at scores {_row(at)}, label {_row(y[i])}, {setting}"
+        raise Failure(what, "Declare kinks=True, or smooth the loss there.")
+    return "no kinks on lines through the scores"
+
+
+def _lines(subject: Subject, setting: Setting) -> tuple[Array, Array, Array]:
+    """Lines `start + t way` through zero, equal scores and the labels themselves."""
+    y = subject.every_label(setting.k)
+    number, width = len(y), subject.width(setting.k)
+    unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(subject.space), width)
+    way = np.broadcast_to(unit, (number, *subject.space, width)).copy()
+    mixed = subject.scores(number, setting.k, scale=0.5)
+    start = np.concatenate([np.zeros_like(mixed), mixed])
+    return start, np.concatenate([way, way[::-1]]), np.concatenate([y, y])
+
+
+def _slope_at(subject: Subject, y: Array, start: Array, way: Array, setting: Setting, t: Array) -> Array:
+    shape = (len(t), *[1] * (start.ndim - 1))
+    slopes = subject.slopes(y, start + t.reshape(shape) * way, setting)[1]
+    return (slopes * way).reshape(len(t), -1).sum(axis=1)
+
+
+def _jumps(subject: Subject, y: Array, start: Array, way: Array, setting: Setting) -> tuple[Array, Array, Array, Array]:
+    """On each line the interval in which the slope changes most: its ends, the change, the steepest slope."""
+    # the grid stands off round numbers, at which kinks lie
+    t = np.linspace(-6.0137, 6.0291, 121)
+    lines, number = len(y), len(t)
+    args = (np.repeat(a, number, axis=0) for a in (y, start, way))
+    slopes = _slope_at(subject, *args, setting, np.tile(t, lines)).reshape(lines, number)
+    change = np.abs(np.diff(slopes, axis=1))
+    at = np.argmax(change, axis=1)
+    return t[at], t[at + 1], change[np.arange(lines), at], np.abs(slopes).max(axis=1)
+
+
+def _halved(
+    subject: Subject, y: Array, start: Array, way: Array, setting: Setting, low: Array, high: Array
+) -> tuple[Array, Array, Array]:
+    """The half of each interval in which the slope changes more."""
+    middle = 0.5 * (low + high)
+    g_low, g_mid, g_high = (_slope_at(subject, y, start, way, setting, t) for t in (low, middle, high))
+    left = np.abs(g_mid - g_low) >= np.abs(g_high - g_mid)
+    jump = np.maximum(np.abs(g_mid - g_low), np.abs(g_high - g_mid))
+    return np.where(left, low, middle), np.where(left, middle, high), jump

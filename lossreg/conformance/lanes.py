@@ -1,0 +1,88 @@
+"""Many trainings in one graph: the loss mapped over lanes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from lossreg.conformance import calls
+from lossreg.conformance.base import Failure
+from lossreg.conformance.calls import Array
+from lossreg.conformance.compare import differ
+from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.errors import gist
+
+ROWS, LANES = 16, 3
+SLOWER = "Without it the loss trains one at a time, slower. Use lossreg.ops, no Python conditions on tensors, no NumPy."
+
+
+def lanes(subject: Subject) -> str:
+    """Lanes of different parameters, mapped, are each lane alone; no lanes at all work too."""
+    tried = []
+    for n_classes in _tasks(subject):
+        tried.append(_agree(subject, n_classes))
+    return f"{LANES} lanes of different parameters agree with one at a time, {' and '.join(tried)}"
+
+
+def _tasks(subject: Subject) -> tuple[int, ...]:
+    """The main number of classes, and one logit where a loss of k classes serves binary tasks."""
+    return (subject.k, 2) if subject.spec.serves_binary_as_two(2) and "binary" in subject.spec.tasks else (subject.k,)
+
+
+def _agree(subject: Subject, n_classes: int) -> str:
+    settings = _alike(subject, n_classes)
+    y = subject.labels(ROWS, n_classes)
+    width = subject.spec.width(n_classes)
+    rng = np.random.default_rng(21)
+    z = rng.normal(size=(LANES, ROWS, *subject.space, width))
+    function = partial(_mean_of, subject, n_classes)
+    arguments = [subject.arguments(setting) for setting in settings]
+    static = {name: value for name, value in arguments[0].items() if not isinstance(value, np.ndarray)}
+    stacked = {name: np.stack([a[name] for a in arguments]) for name in arguments[0] if name not in static}
+    labels = np.stack([y] * LANES)
+    losses, slopes = _mapped(function, labels, z, stacked, static)
+    for i, setting in enumerate(settings):
+        values, alone = calls.slopes(function, y, z[i], arguments[i], "float32")
+        _same(np.asarray(losses)[i : i + 1], np.mean(values, keepdims=True), "value", setting)
+        _same(np.asarray(slopes)[i].ravel(), np.asarray(alone).ravel() / ROWS, "gradient", setting)
+    return f"{width} score{'s' * (width > 1)}"
+
+
+def _mean_of(subject: Subject, n_classes: int, y: object, z: object, **arguments: object) -> object:
+    return subject.spec.values(y, z, n_classes, arguments)
+
+
+def _alike(subject: Subject, k: int) -> list[Setting]:
+    """Settings that may share a graph: static values as in the first."""
+    base = subject.setting(k=k)
+    fixed = {n: v for n, v in base.params.items() if not isinstance(subject.arguments(base)[n], np.ndarray)}
+    found = [base]
+    for setting in subject.draws(40, k, seed=22):
+        params = {n: base.params[n] if v is None else v for n, v in setting.params.items()}
+        found.append(subject.setting({**params, **fixed}, k, rare=0.3))
+        if len(found) == LANES:
+            break
+    return found
+
+
+def _mapped(
+    function: calls.Function, y: Array, z: Array, arguments: calls.Arguments, static: calls.Arguments
+) -> tuple[Array, Array]:
+    every = (y, z, dict(arguments))
+    try:
+        graph = calls.mapped(function, every, static)
+        losses, slopes = calls.run(graph, every)
+        none = calls.run(graph, (y[:0], z[:0], {name: value[:0] for name, value in arguments.items()}))
+    except Exception as error:
+        raise Failure(f"it cannot be mapped over lanes: {gist(error)[:200]}", SLOWER) from error
+    if np.asarray(none[0]).shape != (0,):
+        raise Failure("no lanes give a value", SLOWER)
+    return losses, slopes
+
+
+def _same(found: Array, wanted: Array, what: str, setting: Setting) -> None:
+    i = differ(found, wanted, 1e-4)
+    if i is not None:
+        said = f"a lane's {what} is {shown(found[i])} mapped, {shown(wanted[i])} alone ({setting})"
+        raise Failure(said, SLOWER)

@@ -1,0 +1,327 @@
+"""Where a loss is least: on one label, on a mixture of labels, and after some training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lossreg.conformance.base import Failure, does_not_apply
+from lossreg.conformance.calls import Array
+from lossreg.conformance.gradients import crossed
+from lossreg.conformance.subject import Setting, Subject, shown
+
+SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
+FAR = (1e2, 1e3, 1e4)
+LINE = 401
+UNBOUNDED = "Bound it: a loss of one sample needs a least value, or training runs off to infinity."
+
+
+def minimum(subject: Subject) -> str:
+    """The least value is the declared one, it is on the right side, and nothing is below it."""
+    for k in subject.ks:
+        setting = subject.setting(k=k)
+        _bounded(subject, setting)
+        _right_side(subject, setting)
+        for other in subject.corners(k) if subject.spec.minimum is not None else ():
+            _reached(subject, other)
+    if subject.spec.minimum is None:
+        return "bounded below, least on the right side (no minimum is declared)"
+    return f"comes down to {subject.spec.minimum:g} and never below"
+
+
+def _reached(subject: Subject, setting: Setting) -> None:
+    y, declared = subject.every_label(setting.k), float(subject.spec.minimum or 0.0)
+    best, origin = _least(subject, y, setting)[0], _at_zero(subject, y, setting)
+    scale = np.abs(origin - declared).max() + abs(declared) + 1e-9
+    i = int(np.argmax(best))
+    if best[i] > declared + 1e-3 * scale:
+        what = f"on label {shown(y[i].ravel())} it comes down to {shown(best[i])}, not to the declared {declared:g} ({setting})"
+        mend = "Declare minimum (None where it depends on parameters or label); or are these scores taken for probabilities?"
+        raise Failure(what, mend)
+    tried = np.concatenate([best, *(_random(subject, setting, size) for size in (1.0, 10.0, 100.0))])
+    if tried.min() < declared - 1e-7 * scale:
+        what = f"it goes down to {shown(tried.min())}, below the declared minimum {declared:g} ({setting})"
+        raise Failure(what, "Mend the formula or the declared minimum; look for swapped arguments.")
+
+
+def _at_zero(subject: Subject, y: Array, setting: Setting) -> Array:
+    return subject.values(y, np.zeros((len(y), *subject.space, subject.width(setting.k))), setting)
+
+
+def _random(subject: Subject, setting: Setting, size: float) -> Array:
+    y, z = subject.labels(48, setting.k), subject.scores(48, setting.k, scale=size)
+    if not subject.classes:
+        z *= np.eye(z.shape[-1])[subject.link.point]
+    return subject.values(y, z, setting)
+
+
+def _least(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
+    """The least value for each label, and the scores that have it."""
+    right = subject.towards(y, setting.k)
+    if right is None:
+        return _line_search(subject, y, setting)
+    rays = [size * way for size in SIZES for way in (right, np.maximum(right, 0.0), np.minimum(right, 0.0))]
+    found = np.stack([subject.values(y, z, setting) for z in rays])
+    place = np.argmin(found, axis=0)
+    best = found[place, np.arange(len(y))]
+    scores = np.stack(rays)[place, np.arange(len(y))]
+    return _polished(subject, y, setting, best, scores)
+
+
+def _polished(subject: Subject, y: Array, setting: Setting, best: Array, scores: Array) -> tuple[Array, Array]:
+    """Down from there, where the declared minimum is still above reach."""
+    declared = subject.spec.minimum
+    if declared is None or best.max() <= declared + 1e-6:
+        return best, scores
+    from scipy.optimize import minimize
+
+    def total(flat: Array) -> tuple[float, Array]:
+        values, slopes = subject.slopes(y, flat.reshape(scores.shape), setting)
+        return float(values.sum()), slopes.ravel()
+
+    found = minimize(total, scores.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(
+        scores.shape
+    )
+    values = subject.values(y, found, setting)
+    return np.minimum(values, best), np.where((values < best).reshape(-1, *[1] * (scores.ndim - 1)), found, scores)
+
+
+def _line_search(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
+    """The least value of each label as the scored output moves and the others stay 0."""
+    unit = np.eye(subject.width(setting.k))[subject.link.point]
+    reach = 45.0 if subject.spec.link == "identity" else 30.0
+    center, span = np.zeros(len(y)), np.full(len(y), reach)
+    for _ in range(5):
+        t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
+        values = subject.values(np.repeat(y, LINE, axis=0), t.reshape(-1, 1) * unit, setting).reshape(t.shape)
+        place = np.argmin(values, axis=1)
+        center, span = t[np.arange(len(y)), place], span * 4.0 / LINE
+    return values[np.arange(len(y)), place], center[:, None] * unit
+
+
+# ------------------------------------------------------------------ sides and bounds
+
+
+def _right_side(subject: Subject, setting: Setting) -> None:
+    y = subject.every_label(setting.k)
+    best, scores = _least(subject, y, setting)
+    right = subject.towards(y, setting.k)
+    if right is None:
+        _right_value(subject, y, best, scores, setting)
+        return
+    origin = _at_zero(subject, y, setting)
+    wrong = np.min([subject.values(y, -size * right, setting) for size in SIZES], axis=0)
+    margin = 1e-6 * (np.abs(origin) + np.abs(best))
+    bad = np.flatnonzero(best >= np.minimum(wrong, origin) - margin)
+    if len(bad):
+        i = bad[0]
+        what = f"label {shown(y[i].ravel())}: {shown(best[i])} at best on the right side, {shown(wrong[i])} on the wrong one"
+        raise Failure(f"{what}, {shown(origin[i])} at zero scores ({setting})", "Look for a sign or swapped arguments.")
+
+
+def _right_value(subject: Subject, y: Array, best: Array, scores: Array, setting: Setting) -> None:
+    """The prediction at the least value is the label, or as good as it."""
+    if subject.width(setting.k) != 1 and subject.spec.link != "identity":
+        return
+    point = subject.link.point
+    found = subject.predictions(scores, setting)[:, point]
+    exact = _scores_of(subject, y, scores, setting)
+    as_good = best if exact is None else subject.values(y, exact, setting)
+    scale = np.abs(_at_zero(subject, y, setting)) + np.abs(best) + 1e-9
+    off = (np.abs(found - y[:, 0]) > 1e-2 * (np.abs(y[:, 0]) + 0.1)) & ~(as_good <= best + 1e-6 * scale)
+    if off.any():
+        i = int(np.argmax(off))
+        what = f"on label {shown(y[i, 0])} it is least where the prediction is {shown(found[i])} ({setting})"
+        raise Failure(what, "Look for a sign, swapped arguments, or a link that is not the function's own.")
+
+
+def _scores_of(subject: Subject, y: Array, like: Array, setting: Setting) -> Array | None:
+    """The scores that predict the labels."""
+    if subject.link.inverse is None:
+        return None
+    from lossreg.conformance import calls
+
+    exact = np.zeros_like(like)
+    exact[:, subject.link.point] = calls.applied(subject.link.inverse, y, subject.link_constants(setting))[:, 0]
+    return exact
+
+
+def _bounded(subject: Subject, setting: Setting) -> None:
+    y = subject.every_label(setting.k)
+    for way in _ways(subject, y, setting):
+        path = np.stack([subject.values(y, size * way, setting) for size in FAR])
+        if not np.isfinite(path).all():
+            raise Failure(f"not finite on scores of 1e2 to 1e4, float64 ({setting})", UNBOUNDED)
+        first, second = path[0] - path[1], path[1] - path[2]
+        # a bounded value settles: of the way down little is left for the last decade
+        falling = (second > 0.5 * first) & (second > 1e-6 * (np.abs(path[0]) + 1.0)) & (first > 0)
+        if falling.any():
+            i = int(np.argmax(falling))
+            what = f"label {shown(y[i].ravel())}: {shown(path[:, i])} at scores of 1e2, 1e3, 1e4 times {shown(way[i].ravel()[:6])}"
+            raise Failure(f"unbounded below; {what} ({setting})", UNBOUNDED)
+
+
+def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
+    shape = (len(y), *subject.space, subject.width(setting.k))
+    units = list(np.eye(shape[-1]))
+    if not subject.classes:
+        units = [units[subject.link.point]]
+    elif shape[-1] > 1:
+        units.append(np.ones(shape[-1]))
+    for unit in units:
+        yield np.broadcast_to(unit, shape)
+        yield -np.broadcast_to(unit, shape)
+    right = subject.towards(y, setting.k)
+    if right is not None:
+        yield right
+        yield -right
+
+
+# ------------------------------------------------------------------ a mixture of labels
+
+
+def optimum(subject: Subject) -> str:
+    """The best constant prediction for a mixture of labels is the functional that `elicits` names."""
+    estimates = subject.spec.elicits
+    if estimates in ("probability", "mode"):
+        if not subject.classes:
+            raise Failure(f"elicits is {estimates!r}, and labels are numbers", "Declare another functional.")
+        return _class_optimum(subject, estimates)
+    if estimates in ("mean", "median", "quantile", "expectile"):
+        return _value_optimum(subject, estimates)
+    return does_not_apply(f"it estimates: {estimates}" if estimates else "elicits is not declared")
+
+
+def _class_optimum(subject: Subject, estimates: str) -> str:
+    setting = subject.plain()
+    y, share = _mixture(subject)
+    wanted = (share[:, None] * y.reshape(len(y), -1)).sum(axis=0)
+    z = _best_constant(subject, y, share, setting, polish=estimates == "probability")
+    found = subject.predictions(z[None], setting)[0]
+    if subject.spec.target == "ordinal":
+        wanted = share
+    if estimates == "mode":
+        return _mode(subject, wanted, found, z, setting)
+    wanted = wanted if wanted.size == found.size else np.full(found.size, wanted.mean())
+    if np.abs(found.ravel() - wanted.ravel()).max() > 5e-3:
+        what = f"for classes in shares {shown(wanted)} the best constant predicts {shown(found.ravel())} ({setting})"
+        raise Failure(what, "Mend the formula or the link, or declare what it elicits ('mode').")
+    return f"the best constant predicts the shares {shown(wanted)}"
+
+
+def _mixture(subject: Subject) -> tuple[Array, Array]:
+    """Labels and how often each occurs."""
+    k, target = subject.k, subject.spec.target
+    if target in ("binary", "signed"):
+        return subject.every_label(), np.array([0.3, 0.7])
+    if target in ("onehot", "ordinal"):
+        return subject.every_label(), np.array([0.2, 0.7, 0.1, 0.05])[:k] / np.array([0.2, 0.7, 0.1, 0.05])[:k].sum()
+    rows = np.random.default_rng(6).random((40, *subject.space, k if target == "multihot" else 1))
+    rare = np.linspace(0.25, 0.75, rows.shape[-1]) if target == "multihot" else 0.7
+    return (rows < rare).astype(float), np.full(40, 1 / 40)
+
+
+def _best_constant(subject: Subject, y: Array, share: Array, setting: Setting, polish: bool) -> Array:
+    """The scores `(*space, outputs)` of least mean loss."""
+    rng, shape = np.random.default_rng(7), (*subject.space, subject.width())
+    flat = int(np.prod(shape[-1:]))
+    tried = np.concatenate([size * rng.normal(size=(150, flat)) for size in (0.5, 1.0, 2.0, 4.0)])
+    tried = np.broadcast_to(tried.reshape(-1, *[1] * len(subject.space), flat), (len(tried), *shape))
+    rows, scores = (a for a in crossed(tried, y))
+    values = subject.values(scores, rows, setting).reshape(len(tried), len(y)) @ share
+    best = tried[int(np.argmin(values))]
+    return _descended(subject, y, share, setting, best) if polish else np.asarray(best)
+
+
+def _descended(subject: Subject, y: Array, share: Array, setting: Setting, start: Array) -> Array:
+    from scipy.optimize import minimize
+
+    shape = (start.shape[-1],)
+
+    def mean(flat: Array) -> tuple[float, Array]:
+        z = np.broadcast_to(flat, start.shape)
+        values, slopes = subject.slopes(y, np.broadcast_to(z, (len(y), *z.shape)), setting)
+        slope = np.tensordot(share, slopes, axes=1).reshape(-1, *shape).sum(axis=0)
+        return float(values @ share), slope
+
+    begin = start.reshape(-1, *shape)[0]
+    found = minimize(mean, begin, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9}).x
+    return np.array(np.broadcast_to(found, start.shape))
+
+
+def _mode(subject: Subject, wanted: Array, found: Array, z: Array, setting: Setting) -> str:
+    if subject.spec.target in ("onehot", "ordinal"):
+        right = int(np.argmax(found)) == int(np.argmax(wanted))
+    elif subject.spec.target == "multihot":
+        clear = np.abs(wanted - 0.5) > 0.1
+        right = bool(((z > 0) == (wanted > 0.5))[clear].all())
+    else:
+        right = bool(np.all(z > 0))
+    if not right:
+        what = (
+            f"for classes in shares {shown(wanted[:6])} the best constant scores are {shown(z.ravel()[:6])} ({setting})"
+        )
+        raise Failure(what, "Mend the formula, or declare what it elicits.")
+    return f"the best constant is for the most frequent class of shares {shown(wanted[:6])}"
+
+
+def _value_optimum(subject: Subject, estimates: str) -> str:
+    if subject.classes:
+        raise Failure(f"elicits is {estimates!r}, and labels are classes", "Declare 'probability' or 'mode'.")
+    y = np.sort(subject.labels(41, seed=8), axis=0)
+    levels: list[dict[str, Any]] = [{}]
+    name = {"quantile": "q", "expectile": "tau"}.get(estimates)
+    if name and any(p.name == name for p in subject.spec.params):
+        low, high = subject.spec.param(name).low, subject.spec.param(name).high
+        levels += [{name: level} for level in (0.23, 0.71) if low is None or (high and low <= level <= high)]
+    for level in levels:
+        setting = subject.setting(level)
+        tau = float(setting.params[name]) if name in setting.params else 0.5
+        wanted = _functional(estimates, y[:, 0], tau)
+        _estimated(subject, y, wanted, estimates, setting)
+    return f"the best constant is the {estimates} of the labels"
+
+
+def _functional(estimates: str, y: Array, tau: float) -> float:
+    if estimates == "mean":
+        return float(y.mean())
+    if estimates in ("median", "quantile"):
+        return float(np.quantile(y, tau, method="inverted_cdf"))
+    from scipy.stats import expectile
+
+    return float(expectile(y, tau))
+
+
+def _estimated(subject: Subject, y: Array, wanted: float, estimates: str, setting: Setting) -> None:
+    unit, center, span = np.eye(subject.width())[subject.link.point], 0.0, 30.0
+    for _ in range(5):
+        t = center + span * np.linspace(-1.0, 1.0, LINE)
+        labels, scores = crossed(y, t[:, None] * unit)
+        values = subject.values(labels, scores, setting).reshape(len(y), LINE).mean(axis=0)
+        center, span = float(t[int(np.argmin(values))]), span * 4.0 / LINE
+    found = float(subject.predictions(center * unit[None], setting)[0, subject.link.point])
+    if abs(found - wanted) > 5e-3 * (abs(wanted) + float(y.std())):
+        what = (
+            f"the best constant for 41 labels is {shown(found)}, and their {estimates} is {shown(wanted)} ({setting})"
+        )
+        raise Failure(what, "Mend the formula (is it swapped?), or declare what it elicits.")
+
+
+def binary_side(subject: Subject) -> str:
+    """On one logit, for class 1 with probability .3 and .7, the loss is least on the likelier side."""
+    if "binary" not in subject.spec.tasks:
+        return does_not_apply("it does not serve binary tasks")
+    setting, t = subject.plain(2), np.linspace(-20.03, 20.01, 2001)[:, None]
+    y = subject.every_label(2)
+    scores = np.concatenate([-t / 2, t / 2], axis=1) if subject.width(2) == 2 else t
+    labels, z = crossed(y, scores)
+    absent, present = subject.values(labels, z, setting).reshape(2, len(t))
+    for share in (0.3, 0.7):
+        mean = (1 - share) * absent + share * present
+        side = float(t[int(np.argmin(mean)), 0])
+        if (side > 0) != (share > 0.5):
+            what = f"for class 1 with probability {share} it is least at the logit {shown(side)} ({setting})"
+            raise Failure(what, "A binary task gives the scores [-z/2, z/2]: neither class may be favoured.")
+    return "least on the likelier side for probabilities .3 and .7"

@@ -1,0 +1,194 @@
+"""What parameters and constants do to a loss, and what it must not keep to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from lossreg.conformance import calls
+from lossreg.conformance.base import Failure, does_not_apply
+from lossreg.conformance.calls import Array
+from lossreg.conformance.compare import EXACT, apart, differ
+from lossreg.conformance.gradients import extremes
+from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.params import Choice, Param, PerClass
+
+SAME = 1e-7
+RANGES = {"class_counts": "equal and 1:10", "class_priors": "equal and 1:10", "progress": "0 and 1"}
+
+
+def alive(subject: Subject) -> str:
+    """Every parameter changes the gradients of samples relative to each other, not only their scale."""
+    searched = [p for p in subject.spec.params if _ends(p, 2)]
+    if not searched:
+        return does_not_apply("it has no searched parameters")
+    y, z = _mixed(subject)
+    for param in searched:
+        for one, other in combinations(_ends(param, subject.k), 2):
+            if not any(_differs(subject, y, z, s, param.name, one, other) for s in _backgrounds(subject)):
+                what = f"{param.name} = {shown(one)} and {shown(other)} differ only by a common factor, if at all"
+                mend = "Use it so that samples change relative to each other: a common factor is the learning rate's."
+                raise Failure(what, mend)
+    return f"alive: {', '.join(p.name for p in searched)}"
+
+
+def _mixed(subject: Subject) -> tuple[Array, Array]:
+    """Samples with small and large scores."""
+    y = subject.labels(96, seed=11)
+    sizes = np.resize([0.05, 0.5, 1.5, 4.0], 96).reshape(-1, *[1] * (y.ndim - 1))
+    return y, sizes * subject.scores(96, seed=12, scale=1.0)
+
+
+def _ends(param: Param, k: int) -> list[Any]:
+    """Values between which the parameter must make a difference."""
+    if isinstance(param, Choice):
+        return list(param.choices) if len(param.choices) > 1 else []
+    if isinstance(param, PerClass):
+        return [None, [param.high, *[param.low] * (k - 1)]]
+    if param.low == param.high:
+        return []
+    ends = [param.low, param.high]
+    return [*ends, None] if param.optional and param.default is not None else ends
+
+
+def _backgrounds(subject: Subject) -> Iterator[Setting]:
+    """What the other parameters may be: the defaults first."""
+    yield subject.setting()
+    yield from subject.draws(3, seed=13)
+
+
+def _differs(subject: Subject, y: Array, z: Array, base: Setting, name: str, one: Any, other: Any) -> bool:
+    slopes = [subject.quick(y, z, _with(subject, base, name, value), "float64")[1] for value in (one, other)]
+    return apart(*slopes) > SAME
+
+
+def _with(subject: Subject, base: Setting, name: str, value: Any) -> Setting:
+    return replace(base, params=subject.spec.bind({**base.params, name: value}, base.k or None))
+
+
+# ------------------------------------------------------------------ constants
+
+
+def constants(subject: Subject) -> str:
+    """Every constant asked for is used, and may be extreme; predictions are the link's."""
+    asked = [need for need in subject.spec.constants if need != "n_classes"]
+    if not asked:
+        return does_not_apply("it needs no constants of the data")
+    for need in subject.spec.needs:
+        if need != "n_classes" and not _used(subject, need):
+            what = f"{need} is in needs, and changing it ({RANGES.get(need, 'doubled')}) changes nothing"
+            raise Failure(what, f"Use {need}, or drop it from needs.")
+    if "class_counts" in asked or "class_priors" in asked:
+        _absent_class(subject)
+    if {"target_mean", "target_scale"} & set(subject.spec.needs):
+        _rescaled(subject)
+    return f"used, and sound where they are extreme: {', '.join(asked)}"
+
+
+def _used(subject: Subject, need: str) -> bool:
+    y, z = _mixed(subject)
+    found = []
+    for base in _backgrounds(subject):
+        found = [subject.slopes(y, z, setting)[1] for setting in (base, _changed(subject, base, need))]
+        if differ(found[0], found[1]) is not None:
+            return True
+    return False
+
+
+def _changed(subject: Subject, base: Setting, need: str) -> Setting:
+    if need == "progress":
+        return replace(base, progress=1.0)
+    if need in ("class_counts", "class_priors"):
+        equal = getattr(subject.setting(k=base.k, rare=1.0).constants, need)
+        return replace(base, constants=replace(base.constants, **{need: equal}))
+    return replace(base, constants=replace(base.constants, **{need: 2.0 * getattr(base.constants, need)}))
+
+
+def _absent_class(subject: Subject) -> None:
+    """A class without rows leaves every value and gradient finite, its own too."""
+    k = subject.k
+    counts = (90.0, 10.0, *[0.0] * (k - 2)) if k > 2 else (100.0, 0.0)
+    priors = tuple(count / 100.0 for count in counts)
+    y, z = extremes(subject, k)
+    for setting in subject.corners(k):
+        setting = replace(setting, constants=replace(setting.constants, class_counts=counts, class_priors=priors))
+        values, slopes = subject.quick(y, z, setting)
+        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+            what = f"with class counts {shown(counts)} it is not finite ({setting})"
+            raise Failure(what, "Take a class without rows for one of a single row: maximum(class_counts, 1).")
+
+
+def _rescaled(subject: Subject) -> None:
+    """The loss is one of the link's predictions, or goes with the unit of the target."""
+    if subject.link.inverse is None or not subject.link.needs or subject.width() != 1:
+        return
+    base = subject.setting()
+    y, z = subject.labels(32, seed=14), 0.7 * subject.scores(32, seed=15, scale=1.0)
+    moved = _doubled(base, subject.link.needs)
+    if all(_follows_predictions(subject, y, z, base, _doubled(base, (need,))) for need in subject.link.needs):
+        return
+    if apart(subject.slopes(2.0 * y, z, moved)[1], subject.slopes(y, z, base)[1]) < 1e-6:
+        return
+    what = f"with {' and '.join(subject.link.needs)} doubled, equal predictions have other gradients"
+    raise Failure(what, "Compute the prediction as the link does, from the scores and all of its constants.")
+
+
+def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
+    return replace(base, constants=replace(base.constants, **{n: 2.0 * getattr(base.constants, n) for n in needs}))
+
+
+def _follows_predictions(subject: Subject, y: Array, z: Array, base: Setting, moved: Setting) -> bool:
+    """Whether equal predictions, made with other constants, have gradients in the same proportion."""
+    assert subject.link.inverse is not None
+    predictions = subject.predictions(z, base)
+    reachable = np.isfinite(predictions).all(axis=1)
+    again = calls.applied(subject.link.inverse, predictions, subject.link_constants(moved))
+    found, plain = _by_prediction(subject, y, again, moved), _by_prediction(subject, y, z, base)
+    return apart(found[reachable], plain[reachable]) < 1e-5
+
+
+def _by_prediction(subject: Subject, y: Array, z: Array, setting: Setting) -> Array:
+    """The gradient by the scored prediction."""
+    h, point = 1e-6, subject.link.point
+    unit = np.eye(z.shape[-1])[point]
+    rise = (subject.predictions(z + h * unit, setting) - subject.predictions(z - h * unit, setting))[:, point] / (2 * h)
+    return np.asarray(subject.slopes(y, z, setting)[1][:, point] / rise)
+
+
+# ------------------------------------------------------------------ purity
+
+
+def purity(subject: Subject) -> str:
+    """The same call gives the same, whatever was called between; what is handed in stays as it was."""
+    y, z = subject.labels(8), subject.scores(8)
+    first, *others = [subject.setting(), *subject.draws(2, seed=16)]
+    plain, slopes = subject.slopes(y, z, first)
+    again = subject.values(y, z, first)
+    if differ(again, plain, EXACT) is not None:
+        raise Failure(f"two equal calls give {shown(plain[:3])} and {shown(again[:3])}", "No random numbers, no state.")
+    for other in others:
+        subject.slopes(subject.labels(5, seed=17), subject.scores(5, seed=17), other)
+    later, later_slopes = subject.slopes(y, z, first)
+    if differ(later, plain, EXACT) is not None or differ(later_slopes, slopes, EXACT) is not None:
+        what = f"after calls with other parameters and samples the same call gives {shown(later[:3])}, not {shown(plain[:3])}"
+        raise Failure(what, "Keep nothing between calls: no globals, no caches, no attributes.")
+    _untouched(subject, y, z, first)
+    return "equal calls give equal values; labels and scores are left alone"
+
+
+def _untouched(subject: Subject, y: Array, z: Array, setting: Setting) -> None:
+    tf = calls.tensorflow()
+    for kind in (lambda array: array.copy(), lambda array: tf.Variable(array, dtype="float64")):
+        given = [kind(y), kind(z)]
+        arguments = calls.tensors(subject.arguments(setting), "float64")
+        try:
+            subject.function(*given, **arguments)
+        except Exception:
+            continue
+        for name, before, after in zip(("labels", "scores"), (y, z), given, strict=True):
+            if not np.array_equal(before, np.asarray(after)):
+                raise Failure(f"it changes the {name} that it is given", "Compute new arrays; change none in place.")

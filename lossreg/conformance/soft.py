@@ -1,0 +1,102 @@
+"""Soft labels: class probabilities in place of 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossreg.conformance.base import Failure, does_not_apply
+from lossreg.conformance.calls import Array
+from lossreg.conformance.compare import apart
+from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.errors import InputError
+
+MEND = "Weigh the classes by their labels, sum(y * loss_of_class), or raise an InputError for soft labels."
+
+
+def soft_labels(subject: Subject) -> str:
+    """Soft labels are an expectation of hard ones, or at least sane, or refused."""
+    if subject.spec.target not in ("onehot", "binary", "multihot"):
+        return does_not_apply(f"labels of kind {subject.spec.target!r} are never soft")
+    told = ""
+    for k in subject.ks[:2]:
+        for setting in (subject.setting(k=k), *subject.draws(2, k, seed=18)):
+            y = _soft(subject, k)
+            z = subject.scores(len(y), k, seed=19)
+            try:
+                values, slopes = subject.slopes(y, z, setting)
+            except Failure as failure:
+                if isinstance(failure.__cause__, InputError):
+                    return "soft labels are refused"
+                raise
+            told = _judged(subject, y, z, values, slopes, setting)
+    return told
+
+
+def _soft(subject: Subject, k: int) -> Array:
+    rng = np.random.default_rng(20)
+    if subject.spec.target == "onehot":
+        return rng.dirichlet(np.ones(k), size=40)
+    return rng.uniform(0.02, 0.98, size=(40, k if subject.spec.target == "multihot" else 1))
+
+
+def _hard(subject: Subject, y: Array) -> tuple[list[Array], Array]:
+    """Hard labels that `y` is a mixture of, each as an array like `y`, and the weights `(hard, rows)`."""
+    if subject.spec.target == "onehot":
+        return [np.broadcast_to(row, y.shape) for row in np.eye(y.shape[1])], y.T
+    choices = np.indices([2] * y.shape[1]).reshape(y.shape[1], -1).T.astype(float)
+    weights = np.stack([np.prod(np.where(row > 0, y, 1 - y), axis=1) for row in choices])
+    return [np.broadcast_to(row, y.shape) for row in choices], weights
+
+
+def _judged(subject: Subject, y: Array, z: Array, values: Array, slopes: Array, setting: Setting) -> str:
+    if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+        raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", MEND)
+    rows, weights = _hard(subject, y)
+    pairs = [subject.slopes(row, z, setting) for row in rows]
+    hard, hard_slopes = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+    expected = (weights * hard).sum(axis=0)
+    expected_slopes = np.einsum("hn,hn...->n...", weights, hard_slopes)
+    if np.allclose(values, expected, rtol=1e-7, atol=1e-9):
+        return "soft labels give the expectation of hard ones"
+    dead = (np.abs(slopes).reshape(len(y), -1).max(axis=1) == 0) & (
+        np.abs(expected_slopes).reshape(len(y), -1).max(axis=1) > 0
+    )
+    if dead.any() and not (subject.spec.kinks or subject.spec.truncated):
+        i = int(np.argmax(dead))
+        raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", MEND)
+    if (values == 0).all():
+        raise Failure(f"soft labels give 0 ({setting})", MEND)
+    if max(apart(slopes[i], expected_slopes[i]) for i in range(len(y))) < 1e-6:
+        return "soft labels give the gradient of the expectation of hard ones"
+    _not_squared(y, values, hard, weights, setting)
+    _softness_counts(subject, y, z, values, hard, setting)
+    return _within_bounds(subject, y, values, hard, setting)
+
+
+def _not_squared(y: Array, values: Array, hard: Array, weights: Array, setting: Setting) -> None:
+    squared = (weights**2 * hard).sum(axis=0)
+    if np.allclose(values, squared, rtol=1e-6, atol=1e-9):
+        what = (
+            f"soft labels are squared: {shown(y[0])} gives {shown(values[0])}, the sum of y^2 times each class's loss"
+        )
+        raise Failure(f"{what} ({setting})", f"Multiply by the labels once. {MEND}")
+
+
+def _softness_counts(subject: Subject, y: Array, z: Array, values: Array, hard: Array, setting: Setting) -> None:
+    """The value moves with the labels: they are not rounded, nor are all but 1 taken for 0."""
+    nearer = 0.999 * y + 0.001 * np.roll(y, 1, axis=0)
+    if np.array_equal(subject.values(nearer, z, setting), values):
+        what = f"soft labels are rounded: {shown(y[0])} gives {shown(values[0])}, and so do labels near it"
+        raise Failure(f"{what} ({setting})", MEND)
+
+
+def _within_bounds(subject: Subject, y: Array, values: Array, hard: Array, setting: Setting) -> str:
+    """Not above the worst hard label, not below the declared minimum."""
+    room = 1e-6 * (np.abs(hard).max() + 1.0)
+    least = subject.spec.minimum if subject.spec.minimum is not None else -np.inf
+    bad = (values > hard.max(axis=0) + room) | (values < least - room)
+    if bad.any():
+        i = int(np.argmax(bad))
+        what = f"soft label {shown(y[i])} gives {shown(values[i])}, hard ones between {shown(hard[:, i].min())} and {shown(hard[:, i].max())}"
+        raise Failure(f"{what} ({setting})", MEND)
+    return "soft labels give values between those of hard ones and the minimum"

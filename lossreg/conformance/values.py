@@ -1,0 +1,259 @@
+"""Values: shapes, orders, batches, arguments, and values known from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from lossreg import registry
+from lossreg.conformance.base import Failure, does_not_apply
+from lossreg.conformance.calls import Array
+from lossreg.conformance.compare import EXACT, differ
+from lossreg.conformance.objects import mismatches
+from lossreg.conformance.subject import Params, Setting, Subject, shown
+from lossreg.errors import UnknownError
+from lossreg.params import PerClass
+from lossreg.spec import LossSpec
+
+GOLDEN = ("golden_classes.json", "golden_values.json")
+
+
+# ------------------------------------------------------------------ golden
+
+
+@cache
+def _stored() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in GOLDEN:
+        file = files("lossreg.conformance").joinpath(name)
+        found |= json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return found
+
+
+def golden(subject: Subject) -> str:
+    """Values computed independently, in float64."""
+    entries = subject.golden
+    if entries is None:
+        builtin = _is_builtin(subject.spec)
+        entries = _stored().get(subject.spec.name) if builtin else None
+        if not entries:
+            if builtin:
+                raise Failure("no golden values are stored for this built-in loss", f"Add them to one of {GOLDEN}.")
+            return does_not_apply("golden values are kept for built-in losses; give yours as golden=[...]")
+    for entry in entries:
+        _compare(subject, entry)
+    return f"{sum(len(entry['values']) for entry in entries)} values of {len(entries)} settings agree"
+
+
+def _is_builtin(spec: LossSpec) -> bool:
+    try:
+        entry = registry.default().find(spec.name)
+    except UnknownError:
+        return False
+    return entry.plugin == "builtin" and entry.spec == spec
+
+
+def _compare(subject: Subject, entry: dict[str, Any]) -> None:
+    y, z = np.asarray(entry["y"], float), np.asarray(entry["z"], float)
+    k = z.shape[-1] if subject.spec.outputs == "k" else subject.k
+    needs = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.get("needs", {}).items()}
+    progress = needs.pop("progress", 0.5)
+    setting = subject.setting(entry.get("params", {}), k, **needs)
+    setting = Setting(setting.k, setting.params, setting.constants, progress)
+    found, wanted = subject.values(y, z, setting), np.asarray(entry["values"], float)
+    i = differ(found, wanted, 1e-6)
+    if i is not None:
+        what = f"{shown(found[i])} where {entry.get('source', 'the golden file')} has {shown(wanted[i])}"
+        raise Failure(f"{what}, at scores {shown(z[i].ravel())}, label {shown(y[i].ravel())}, {setting}", "")
+
+
+# ------------------------------------------------------------------ shape
+
+
+def shape(subject: Subject) -> str:
+    """`(N,)` for several N and k, N = k among them, and a dtype that follows the scores."""
+    for k in subject.ks:
+        for n in sorted({1, 2, 3, 5, max(k, 1)}):
+            setting = subject.setting(k=k)
+            found = subject.values(subject.labels(n, k), subject.scores(n, k), setting)
+            if not np.isfinite(found).all():
+                raise Failure(f"not finite on {n} ordinary samples ({setting})", "")
+    if "segmentation" in subject.spec.tasks and not subject.space:
+        _spacious(subject)
+    _apart(subject)
+    mismatches(subject)
+    return "one value a sample for 1, 2, 3 and 5 samples, each of its own scores"
+
+
+def _spacious(subject: Subject) -> None:
+    """A loss of places that serves segmentation takes masks, too: their mean."""
+    setting, (n, places) = subject.setting(), (3, 4)
+    y, z = subject.labels(n * places), subject.scores(n * places)
+    single = subject.values(y, z, setting).reshape(n, places).mean(axis=1)
+    whole = subject.values(y.reshape(n, 2, 2, -1), z.reshape(n, 2, 2, -1), setting)
+    if differ(whole, single) is not None:
+        raise Failure(f"a mask of 2 x 2 gives {shown(whole)}, the mean of its places is {shown(single)}",
+                      "Take the mean over every axis but the first.")  # fmt: skip
+
+
+def _apart(subject: Subject) -> None:
+    """Each value depends on its own scores."""
+    setting = subject.setting()
+    y, z = subject.labels(12), subject.scores(12, scale=1.0)
+    slopes = subject.slopes(y, z, setting)[1].reshape(12, -1)
+    if not np.abs(slopes).sum():
+        raise Failure(f"no value depends on the scores ({setting})", "Compute the loss of y_pred.")
+
+
+# ------------------------------------------------------------------ order
+
+
+def shift(subject: Subject) -> str:
+    """A constant added to all scores changes nothing, if and only if that is declared."""
+    if subject.width() < 2:
+        return does_not_apply("one score")
+    setting = subject.setting()
+    y, z = subject.labels(24), subject.scores(24)
+    plain = subject.values(y, z, setting)
+    moved = [subject.values(y, z + by, setting) for by in (-7.3, 11.0)]
+    changes = [i for found in moved if (i := differ(found, plain)) is not None]
+    if subject.spec.shift_invariant and changes:
+        i = changes[0]
+        what = (
+            f"adding -7.3 or 11 to all scores changes {shown(plain[i])} to {shown(moved[0][i])} or {shown(moved[1][i])}"
+        )
+        raise Failure(f"{what}, and shift_invariant is declared", "Give it raw scores, or drop shift_invariant.")
+    if not subject.spec.shift_invariant and not changes:
+        raise Failure("adding a constant to all scores changes nothing", "Declare shift_invariant=True.")
+    return "a constant changes nothing" if not changes else "a constant changes the value, as declared"
+
+
+def permutation(subject: Subject) -> str:
+    """Samples in another order give the values in that order; classes in another order the same values."""
+    rng = np.random.default_rng(5)
+    y, z, setting = subject.labels(12), subject.scores(12), subject.setting()
+    plain, order = subject.values(y, z, setting), rng.permutation(12)
+    found = subject.values(y[order], z[order], setting)
+    pair = (
+        (found, plain[order])
+        if subject.spec.level == "sample"
+        else (found.mean(keepdims=True), plain.mean(keepdims=True))
+    )
+    if differ(*pair) is not None:
+        raise Failure("samples in another order have other values", "Do not use positions in the batch.")
+    if subject.spec.target not in ("onehot", "multihot"):
+        return "samples may come in any order"
+    _classes_permuted(subject)
+    return "samples and classes may come in any order"
+
+
+def _classes_permuted(subject: Subject) -> None:
+    for k in subject.ks:
+        order = np.roll(np.arange(k), 1)
+        for setting in (subject.setting(k=k), *subject.draws(2, k)):
+            y, z = subject.labels(12, k), subject.scores(12, k)
+            plain = subject.values(y, z, setting)
+            found = subject.values(y[:, order], z[:, order], _permuted(subject, setting, order))
+            i = differ(found, plain)
+            if i is not None:
+                what = f"classes in another order change {shown(plain[i])} to {shown(found[i])} ({setting})"
+                raise Failure(what, "Use only the axis of classes, and constants in the order of classes.")
+
+
+def _permuted(subject: Subject, setting: Setting, order: Array) -> Setting:
+    params = dict(setting.params)
+    for param in subject.spec.params:
+        if isinstance(param, PerClass) and params[param.name] is not None:
+            params[param.name] = [params[param.name][i] for i in order]
+    constants = {n: tuple(getattr(setting.constants, n)[i] for i in order) for n in ("class_counts", "class_priors")}
+    return subject.setting(params, setting.k, **constants)
+
+
+def batch(subject: Subject) -> str:
+    """A batch is its samples one by one, before and after; a batch-level loss is none."""
+    n, setting = 7, subject.setting()
+    y, z = subject.labels(n), subject.scores(n)
+    whole = subject.values(y, z, setting)
+    single = np.concatenate([subject.values(y[i : i + 1], z[i : i + 1], setting) for i in range(n)])
+    i = differ(whole, single)
+    if subject.spec.level == "batch":
+        if i is None:
+            raise Failure("its values do not depend on the rest of the batch", "Declare level='sample'.")
+        return does_not_apply("it is declared a loss of whole batches (level='batch')")
+    if i is not None:
+        what = f"in a batch of {n} a sample has {shown(whole[i])}, alone {shown(single[i])} ({setting})"
+        raise Failure(what, "Reduce over every axis but the first; constants of the data come through needs.")
+    return "a batch of 7 is its samples one by one"
+
+
+# ------------------------------------------------------------------ arguments
+
+
+def arguments(subject: Subject) -> str:
+    """Swapped arguments change the value, if and only if no symmetry is declared; the slope is by the scores."""
+    setting = subject.setting()
+    y, z = subject.labels(12), subject.scores(12)
+    if y.shape != z.shape:
+        return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
+    plain = subject.values(y, z, setting)
+    try:
+        swapped = subject.values(z, y, setting)
+    except Failure:
+        swapped = np.full(12, np.nan)
+    same = differ(swapped, plain) is None
+    if same and not subject.spec.symmetric:
+        raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
+    if not same and subject.spec.symmetric:
+        i = differ(swapped, plain) or 0
+        what = f"swapping labels and scores changes {shown(plain[i])} to {shown(swapped[i])}, and symmetric is declared"
+        raise Failure(what, "Drop symmetric.")
+    return "labels and scores may be swapped, as declared" if same else "labels and scores cannot be swapped"
+
+
+# ------------------------------------------------------------------ limits
+
+
+def limits(subject: Subject) -> str:
+    """Declared limits and twins hold, on hard labels, in float64."""
+    declared = list(_declared(subject.spec))
+    if not declared:
+        return does_not_apply("no limits are declared")
+    for at, equals, of, factor, rtol in declared:
+        _holds(subject, at, equals, of, factor, rtol)
+    return f"holds: {'; '.join(map(str, subject.spec.limits)) or f'equals {subject.spec.twin_of} at its defaults'}"
+
+
+def _declared(spec: LossSpec) -> Iterator[tuple[Params, str, Params, float, float]]:
+    if spec.twin_of:
+        yield {}, spec.twin_of, {}, 1.0, EXACT
+    for limit in spec.limits:
+        yield limit.at, limit.equals, limit.of, limit.factor, limit.rtol
+
+
+def _holds(subject: Subject, at: Params, equals: str, of: Params, factor: float, rtol: float) -> None:
+    other = Subject(registry.default().get(equals))
+    for k in subject.ks:
+        y, z = subject.labels(24, k), subject.scores(24, k)
+        setting = subject.setting(at, k)
+        found = subject.values(y, z, setting)
+        wanted = factor * other.values(*_rows_of(subject, other, y, z), other.setting(of, k))
+        i = differ(found, wanted, rtol)
+        if i is not None:
+            what = f"at {setting} it is {shown(found[i])}, and {factor:g} x {equals} is {shown(wanted[i])}"
+            raise Failure(what, "Mend the formula, the limit or its rtol.")
+
+
+def _rows_of(subject: Subject, other: Subject, y: Array, z: Array) -> tuple[Array, Array]:
+    """The rows for another loss; a binary label and its logit as two classes and two scores."""
+    kinds = (subject.spec.target, other.spec.target)
+    if kinds == ("binary", "onehot"):
+        return np.concatenate([1 - y, y], axis=-1), np.concatenate([-z / 2, z / 2], axis=-1)
+    if kinds[0] != kinds[1] or subject.spec.outputs != other.spec.outputs:
+        what = f"{other.spec.name} takes targets {kinds[1]!r}, this loss {kinds[0]!r}"
+        raise Failure(what, "Name a loss of the same target and outputs.")
+    return y, z
