@@ -64,6 +64,17 @@ def best_scores(name, y, start, **arguments):
     return found.x
 
 
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_python_numbers_keep_the_type_of_the_scores(name, dtype):
+    rng, spec = np.random.default_rng(10), SPECS[name]
+    y, z = (tf.constant(part(spec, 6, rng), dtype) for part in (cases.labels, cases.scores))
+    arguments = {**DEFAULTS[name], **cases.constants(spec)}
+    values = spec.resolve()(y, z, **arguments)
+    assert values.dtype == tf.as_dtype(dtype)
+    np.testing.assert_array_equal(values, spec.resolve()(y, z, **tensors(arguments, dtype)))
+
+
 # ------------------------------------------------------------------ what the best constant is
 
 

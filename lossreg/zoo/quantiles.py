@@ -56,7 +56,7 @@ def expectile(y_true: Any, y_pred: Any, *, tau: Any) -> Any:
     >>> [f"{float(v):.4f}" for v in expectile(y_true, scores, tau=0.75)]
     ['1.0000', '3.0000']
     """
-    error = y_pred - y_true
+    error, tau = y_pred - y_true, like(tau, y_pred)
     return sample_mean(ops.where(error > 0.0, 1.0 - tau, tau) * ops.square(error))
 
 
