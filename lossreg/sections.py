@@ -100,13 +100,16 @@ def _target(value: Any) -> Any:
     return names[0] if len(names) == 1 else tuple(names)
 
 
+Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), PlainSerializer(lambda names: names)]
+
+
 class Data(Section):
     """What is trained on. `test` is a share of all rows, `validation` of those that remain."""
 
     source: Text = Field(
         description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
     )
-    target: Annotated[str | tuple[str, ...] | None, PlainValidator(_target)] = None
+    target: Columns = None
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
         "auto"
     )

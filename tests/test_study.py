@@ -297,6 +297,12 @@ MISTAKES = [
     ("[data]\nsource = 'a'\ndrop = 'b'", 'data.drop: must be a list, not "b"'),
     ("[data]\nsource = 'a'\ndrop = ['b', 3]", "data.drop[1]: must be text, not 3"),
     ("[data]\nsource = 'a'\ntarget = 'b'\ndrop = ['b']", 'data.drop: the target "b" cannot be dropped'),
+    ("[data]\nsource = 'a'\ntarget = ['b', 'c']\ndrop = ['c']", 'data.drop: the target "c" cannot be dropped'),
+    ("[data]\nsource = 'a'\ntarget = 1", "data.target: must be text or a list of texts, not 1", '["a", "b"]'),
+    ("[data]\nsource = 'a'\ntarget = ['a', 1]", 'data.target: must be text or a list of texts, not ["a", 1]'),
+    ("[data]\nsource = 'a'\ntarget = []", "data.target: must not be empty"),
+    ("[data]\nsource = 'a'\ntarget = ''", "data.target: must not be empty"),
+    ("[data]\nsource = 'a'\ntarget = ['a', 'a']", 'data.target: "a" stands there twice'),
     ("[model]\nhiden = [3]", "model.hiden: unknown key", "Did you mean hidden?"),
     ("[model]\nhidden = 64", "model.hidden: must be a list, not 64. It is a list of layer widths"),
     ("[model]\nhidden = [64, 0]", "model.hidden[1]: must be at least 1, not 0"),
@@ -539,7 +545,7 @@ def test_a_twin_at_its_defaults_is_the_baseline(losses, text, task, k, label):
                                                                  "no parameters"]),
         ("[losses.huber]", "multiclass", 3, ["losses.huber: huber is for regression", "this task is multiclass",
                                              "Losses that fit: cross_entropy,"]),
-        ("[losses.binary_focal]", "multiclass", 3, ["losses.binary_focal: binary_focal is for binary tasks"]),
+        ("[losses.binary_focal]", "multiclass", 3, ["losses.binary_focal: binary_focal is for binary, segmentation tasks"]),
         ("[losses.focal]\ngamma = -1", "multiclass", 3, ["losses.focal.gamma: gamma = -1 is outside its domain"]),
         ("[losses.focal]\ngamma = 'serach'", "multiclass", 3, ["losses.focal.gamma:", "Did you mean search?"]),
         ("[losses.focal]\nalpha = [1, 2]", "multiclass", 3, ["losses.focal.alpha: alpha has 2 numbers for 3 classes"]),
@@ -632,12 +638,31 @@ def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(lo
         ("link = 'softmax'", ("binary", 2), ("onehot", "softmax")),
         ("link = 'identity'", ("multiclass", 3), ("onehot", "identity")),
         ("target = 'signed'", ("binary", 2), ("signed", "identity")),
+        ("", ("multilabel", 3), ("multihot", "sigmoid")),
+        ("link = 'sigmoid'", ("multilabel", 3), ("multihot", "sigmoid")),
+        ("link = 'identity'", ("multilabel", 3), ("multihot", "identity")),
+        ("", ("segmentation", 2), ("dense", "sigmoid")),
+        ("link = 'sigmoid'", ("segmentation", 2), ("binary", "sigmoid")),
+        ("target = 'signed'", ("segmentation", 2), ("signed", "identity")),
         ("link = 'exp'", ("count", 0), ("count", "exp")),
     ],
 )
 def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, own, said, task, form):
     found = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{said}", losses, *task, base=own)
     assert (found[1].spec.target, found[1].spec.link) == form
+
+
+@pytest.mark.parametrize("target", ["onehot", "multihot", "real"])
+def test_labels_of_another_task_are_refused(losses, own, target):
+    text = f"[losses.mine]\nfunction = 'own.py:powered'\ntarget = '{target}'"
+    assert "and this task is segmentation" in refusal(chosen, text, losses, "segmentation", 2, base=own)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_baseline_of_its_own_among_the_recommended(losses, task):
+    found = chosen("", losses, task, {"binary": 2, "segmentation": 2, "multiclass": 3, "multilabel": 3}.get(task, 0))
+    assert [c.spec.name for c in found if c.baseline] == [losses.get(study.BASELINES[task]).name]
+    assert all(task in c.spec.tasks for c in found)
 
 
 def test_names_of_registered_losses_are_not_taken(losses, own):
@@ -700,6 +725,7 @@ def test_what_may_change_when_a_study_is_resumed(write, assignment):
     [
         ("train.epochs=50", ["train.epochs: 30 -> 50"]),
         ("data.target=stays", ["data.target: left -> stays"]),
+        ('data.target=["a", "b"]', ['data.target: left -> ["a", "b"]']),
         ("model.hidden=[8]", ["model.hidden: [64, 64] -> [8]"]),
         ("model.batch_norm=true", ["model.batch_norm: false -> true"]),
         ("train.optimizer={name='sgd',momentum=0.9}",
