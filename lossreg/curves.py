@@ -8,8 +8,8 @@ imported when the first curve is computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from lossreg import links
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.spec import LossSpec
 
-POINTS, POINTS_OF_A_BATCH = 601, 121
+# even, so that no point falls on the tie of a kink at 0; a loss of whole batches is computed point by point
+POINTS, POINTS_OF_A_BATCH = 600, 60
 MOST_VALUES, MOST_PANELS = 6, 4
 COUNTS = (900.0, 100.0, 500.0, 300.0)
 BY_CLASS = ("class_counts", "class_priors")
@@ -53,7 +54,7 @@ class View:
 
     axis, symbol: what is swept, in words and as a letter; low, high: its range; sweeps: the
     samples, of which the first is the one whose parameters are varied; `by` says what they differ in;
-    reference: another loss over x, with its name; `from_least`: values are drawn less their least;
+    reference: another loss over x, with its name; `from_least`: values count from the least of each curve;
     note: what the sign of the gradient means.
     """
 
@@ -91,12 +92,10 @@ class Panel:
 def panels(spec: LossSpec, seen: View | None = None) -> list[Panel]:
     """At most `MOST_PANELS` panels: samples that differ, then a parameter each; at least one."""
     seen = seen or view(spec)
-    made = [_samples(spec, seen)] if _differ(spec, seen) else []
-    for param in spec.params[: MOST_PANELS - len(made)]:
-        of_class = " of the true class" if isinstance(param, PerClass) else ""
-        drawn = tuple(_of(spec, seen, param, value) for value in values(param))
-        made.append(Panel(f"{param.name}{of_class}", drawn))
-    return made or [Panel("", (trace(spec, seen, seen.sweeps[0], {}, spec.name, default=True),))]
+    samples = _samples(spec, seen)
+    made = [samples] if _differ(samples) else []
+    made += [_varied(spec, seen, param, bool(made)) for param in spec.params[: MOST_PANELS - len(made)]]
+    return made or [Panel("", (replace(samples.curves[0], label=spec.name, default=True),))]
 
 
 def _samples(spec: LossSpec, seen: View) -> Panel:
@@ -104,22 +103,42 @@ def _samples(spec: LossSpec, seen: View) -> Panel:
     return Panel(seen.by, tuple(trace(spec, seen, sweep, {}, sweep.label) for sweep in ordered))
 
 
-def _differ(spec: LossSpec, seen: View) -> bool:
+def _differ(samples: Panel) -> bool:
     """Whether the samples of a view have curves of their own."""
-    first, *others = (trace(spec, seen, sweep, {}).loss for sweep in seen.sweeps)
+    first, *others = (curve.loss for curve in samples.curves)
     return any(not np.allclose(first, other, rtol=1e-3, atol=1e-4, equal_nan=True) for other in others)
 
 
-def _of(spec: LossSpec, seen: View, param: Param, value: Any) -> Curve:
+def _varied(spec: LossSpec, seen: View, param: Param, named: bool) -> Panel:
+    """The curves of a parameter on the first sample that shows half its effect; `named` where samples differ."""
+    candidates = [
+        (sweep, tuple(_of(spec, seen, sweep, param, value) for value in values(param)))
+        for sweep in (seen.sweeps if named and spec.level == "sample" else seen.sweeps[:1])
+    ]
+    enough = 0.5 * max(_effect(drawn) for _, drawn in candidates)
+    sweep, drawn = next(one for one in candidates if _effect(one[1]) >= enough)
+    if isinstance(param, PerClass):
+        return Panel(f"{param.name} of the true class", drawn)
+    sample = f" ({seen.by} {sweep.label.partition(' (')[0]})" if named else ""
+    return Panel(f"{param.name}{sample}", drawn)
+
+
+def _effect(drawn: Sequence[Curve]) -> float:
+    """How far apart the gradients of curves are, of the largest there is."""
+    gradients = np.stack([curve.gradient for curve in drawn])
+    return float(np.nanmax(np.ptp(gradients, axis=0)) / max(np.nanmax(np.abs(gradients)), 1e-9))
+
+
+def _of(spec: LossSpec, seen: View, sweep: Sweep, param: Param, value: Any) -> Curve:
     default = value == _default(param)
     mark = " (default)" if default else ""
-    given = {param.name: _class_weights(value, seen) if isinstance(param, PerClass) else value}
-    return trace(spec, seen, seen.sweeps[0], given, f"{_said(value)}{mark}", default=default)
+    given = {param.name: _class_weights(value, seen, sweep) if isinstance(param, PerClass) else value}
+    return trace(spec, seen, sweep, given, f"{_said(value)}{mark}", default=default)
 
 
-def _class_weights(value: float, seen: View) -> tuple[float, ...]:
-    """`value` for the class of the first sample, 1 for the others."""
-    y = np.asarray(seen.sweeps[0].y)
+def _class_weights(value: float, seen: View, sweep: Sweep) -> tuple[float, ...]:
+    """`value` for the class of the sample, 1 for the others."""
+    y = np.asarray(sweep.y)
     place = int(np.argmax(y)) if y.size == seen.n_classes else int(y.flat[0] > 0)
     return tuple(value if k == place else 1.0 for k in range(seen.n_classes))
 
@@ -147,12 +166,12 @@ def values(param: Param) -> list[Any]:
 
 
 def _grid(param: Float | Int) -> list[Any]:
-    """Four values across the search range, to two digits; the ends as they are."""
+    """Four values across the search range, those within rounded; the ends as they are."""
     if param.low == param.high:
         return _beyond(param)
     low, high = (math.log(param.low), math.log(param.high)) if param.log else (param.low, param.high)
     spaced = [low + (high - low) * share for share in (1 / 3, 2 / 3)]
-    inner = [float(f"{math.exp(one) if param.log else one:.2g}") for one in spaced]
+    inner = [float(f"{math.exp(one):.2g}" if param.log else f"{one:.3g}") for one in spaced]
     grid = [param.low, *inner, param.high]
     return [round(one) for one in grid] if isinstance(param, Int) else [float(one) for one in grid]
 
@@ -288,7 +307,7 @@ SQUARED_ERROR = ("squared error", np.square, lambda x: 2.0 * x)
 
 
 def _by_class(spec: LossSpec) -> tuple[str, str]:
-    shares = (" (10% of the rows)", " (90%)") if set(BY_CLASS) & set(spec.needs) else ("", "")
+    shares = (" (10% of the rows)", " (90% of the rows)") if set(BY_CLASS) & set(spec.needs) else ("", "")
     return f"1{shares[0]}", f"0{shares[1]}"
 
 
@@ -325,7 +344,7 @@ def _labels(spec: LossSpec) -> View:
         lambda x: (_cross_entropy(x) + 2.0 * math.log(2.0)) / 3.0,
         lambda x: _cross_entropy_slope(x) / 3.0,
     )
-    axis = "margin s of one label of three, the others at 0"
+    axis = "margin s of one label, the two others at 0"
     return View(axis, "s", sweeps, "the label is", n_classes=3, reference=reference)
 
 
@@ -350,10 +369,10 @@ def _mask(spec: LossSpec) -> View:
         y[:side, :side] = 1.0
         return y
 
-    masks = [(f"{side * side} of 64", object_of(side)) for side in (4, 1, 7)]
+    masks = [(f"{side * side} of 64 places", object_of(side)) for side in (4, 1, 7)]
     sweeps = tuple(Sweep(label, y, 0.0 * y, 2.0 * y - 1.0) for label, y in masks)
     axis = "margin s of every place of an 8 x 8 mask"
-    return View(axis, "s", sweeps, "places of the object", n_classes=2, reference=CROSS_ENTROPY)
+    return View(axis, "s", sweeps, "object", n_classes=2, reference=CROSS_ENTROPY)
 
 
 TOWARDS_LARGER = "Where the gradient is below 0, descent raises the prediction."
@@ -367,8 +386,8 @@ def _residual(spec: LossSpec) -> View:
 def _location_and_scale(spec: LossSpec) -> View:
     scales = (1.0, -1.0, 0.0, 2.0)
     sweeps = tuple(Sweep(f"{scale:g}", [0.0], [0.0, scale], [1.0, 0.0], good=0.5) for scale in scales)
-    axis = "residual e of the first output, the second fixed"
-    return View(axis, "e", sweeps, "second output (log scale)", note=TOWARDS_LARGER)
+    axis = "residual e of the first output"
+    return View(axis, "e", sweeps, "second output", note=TOWARDS_LARGER)
 
 
 def _quantiles(spec: LossSpec) -> View:
@@ -376,7 +395,7 @@ def _quantiles(spec: LossSpec) -> View:
     width, point = int(spec.outputs), links.get(spec.link).point
     base = [-float(point), *[math.log(math.expm1(1.0))] * (width - 1)]
     sweeps = (Sweep("", [0.0], base, [1.0, *[0.0] * (width - 1)], good=0.5),)
-    axis = "residual e of the middle quantile, its neighbours 1 below and above"
+    axis = "residual e of the middle quantile (steps of 1)"
     return View(axis, "e", sweeps, note=TOWARDS_LARGER)
 
 

@@ -11,6 +11,7 @@ import math
 import os
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,23 +30,24 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 INDEX = "index.md"
 # an axis ends so many spans of the default's curve beyond it; what is beyond leaves the picture
-REACH = 1.5
+REACH, REACH_OF_REFERENCE = 1.5, 0.5
 DPI = 110
 
 
 def figure(spec: LossSpec) -> Figure:
     """Loss (above) and gradient (below), a column for each parameter; raises `LossregError`."""
     seen, panels = _computed(spec)
+    shown = [_shown(panel, seen) for panel in panels]
     drawn = _figure(max(3.7 * len(panels), 5.5), 6.6)
     grid = drawn.subplots(2, len(panels), squeeze=False, sharex=True)
-    for column, panel in enumerate(panels):
+    for column, (panel, lowered) in enumerate(shown):
         above, below = grid[0][column], grid[1][column]
         _draw(above, panel, seen, "loss")
         _draw(below, panel, seen, "gradient")
         above.set_title(panel.title, fontsize=10, weight="bold", parse_math=False)
-        below.set_xlabel(textwrap.fill(seen.axis, 44), fontsize=9, parse_math=False)
+        above.set_ylabel("loss, less its least value" if lowered else "loss" if column == 0 else "")
+        below.set_xlabel(seen.axis, fontsize=9, parse_math=False)
         _legend(above, columns=2, size=8)
-    grid[0][0].set_ylabel("loss, less its least value" if seen.from_least else "loss")
     grid[1][0].set_ylabel(f"gradient by {seen.symbol}")
     drawn.suptitle(_title(spec, 42 * len(panels) + 24), fontsize=11, parse_math=False)
     drawn.supxlabel(_note(spec, seen, panels), fontsize=8, color=GREY, parse_math=False)
@@ -61,7 +63,7 @@ def sheet(specs: Sequence[LossSpec]) -> Figure:
     for axes, spec in zip(grid, specs, strict=False):
         seen, panels = _computed(spec)
         panel = next((one for one in panels if any(curve.default for curve in one.curves)), panels[0])
-        _draw(axes, panel, seen, "loss")
+        _draw(axes, _shown(panel, seen)[0], seen, "loss")
         axes.set_title(f"{spec.name}: {panel.title}".removesuffix(": "), fontsize=9, parse_math=False)
         axes.set_xlabel(seen.axis.partition(":")[0], fontsize=7, parse_math=False)
         axes.tick_params(labelsize=7)
@@ -108,35 +110,54 @@ def _draw(axes: Axes, panel: Panel, seen: View, kind: str) -> None:
     colours = iter(COLOURS[1:])
     for curve in panel.curves:
         colour, width = (COLOURS[0], 2.8) if curve.default else (next(colours), 1.4)
-        (line,) = axes.plot(curve.x, getattr(curve, kind), color=colour, linewidth=width, zorder=2 + curve.default)
+        (line,) = axes.plot(curve.x, getattr(curve, kind), color=colour, linewidth=width, zorder=3 - curve.default)
         line.set_label(curve.label)
-    low, high = _limits(panel, kind)
-    _refer(axes, panel, seen, kind)
-    axes.set_ylim(low, high)
+    reference = _reference(panel, seen, kind)
+    if reference is not None and seen.reference is not None:
+        x, name = panel.curves[0].x, seen.reference[0]
+        axes.plot(x, reference, "--", color=GREY, linewidth=1.2, label=name, zorder=1.5)
+    axes.set_ylim(*_limits(panel, kind, reference))
     axes.set_xlim(seen.low, seen.high)
 
 
-def _refer(axes: Axes, panel: Panel, seen: View, kind: str) -> None:
-    """The reference curve in grey, unless the loss is just that."""
+def _reference(panel: Panel, seen: View, kind: str) -> Any:
+    """The reference curve, None where there is none or the loss is just that."""
     if seen.reference is None:
-        return
-    name, loss, gradient = seen.reference
+        return None
+    _, loss, gradient = seen.reference
     x = panel.curves[0].x
-    y = loss(x) if kind == "loss" else gradient(x)
-    if not any(np.allclose(curve.loss, loss(x), atol=1e-4) for curve in panel.curves if curve.default):
-        axes.plot(x, y, "--", color=GREY, linewidth=1.2, label=name, zorder=1.5)
+    same = any(np.allclose(curve.loss, loss(x), atol=1e-4) for curve in panel.curves if curve.default)
+    return None if same else (loss if kind == "loss" else gradient)(x)
 
 
-def _limits(panel: Panel, kind: str) -> tuple[float, float]:
-    """The range of all curves, but at most `REACH` times the default's beyond it."""
+def _shown(panel: Panel, seen: View) -> tuple[Panel, bool]:
+    """A panel with values less the least of each curve, where this is asked or a curve would be out of sight."""
+    low, high = _limits(panel, "loss")
+    spans = [_span(curve.loss) for curve in panel.curves]
+    if not seen.from_least and all(least < high and most > low for least, most in spans):
+        return panel, False
+    lowered = (replace(curve, loss=curve.loss - _span(curve.loss)[0]) for curve in panel.curves)
+    return Panel(panel.title, tuple(lowered)), True
+
+
+def _limits(panel: Panel, kind: str, reference: Any = None) -> tuple[float, float]:
+    """The range of all curves, but at most `REACH` spans of the default's beyond that one's."""
     every = [_span(getattr(curve, kind)) for curve in panel.curves]
-    main = [_span(getattr(curve, kind)) for curve in panel.curves if curve.default] or every
-    low, high = min(one[0] for one in every), max(one[1] for one in every)
-    least, most = min(one[0] for one in main), max(one[1] for one in main)
-    reach = REACH * (most - least) or math.inf
-    low, high = max(low, least - reach), min(high, most + reach)
+    main = _hull([_span(getattr(curve, kind)) for curve in panel.curves if curve.default] or every)
+    low, high = _clipped(_hull(every), main, REACH)
+    if reference is not None:
+        low, high = _hull([(low, high), _clipped(_span(reference), main, REACH_OF_REFERENCE)])
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
+
+
+def _hull(spans: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return min(low for low, _ in spans), max(high for _, high in spans)
+
+
+def _clipped(span: tuple[float, float], main: tuple[float, float], reach: float) -> tuple[float, float]:
+    beyond = reach * (main[1] - main[0]) or math.inf
+    return max(span[0], main[0] - beyond), min(span[1], main[1] + beyond)
 
 
 def _span(values: Any) -> tuple[float, float]:
