@@ -4,9 +4,10 @@
 float. Nothing here is shared with the package, and nothing is done about overflow.
 """
 
-from math import cosh, exp, inf, log, sqrt
+from math import exp, inf, log, sqrt
 
 import numpy as np
+import reference_values
 
 
 def softmax(z):
@@ -35,13 +36,6 @@ def of_two(term):
     def loss(y, z, **arguments):
         p = sigmoid(z[0])
         return y[0] * term(p, 1, **arguments) + (1 - y[0]) * term(1 - p, 0, **arguments)
-
-    return loss
-
-
-def of_residual(term):
-    def loss(y, z, **arguments):
-        return term(z[0] - y[0], **arguments)
 
     return loss
 
@@ -100,25 +94,130 @@ def softened_term(p, k, kappa):
     return -log(p) / (1 + exp(kappa * log(p / (1 - p))))
 
 
-def mean_absolute_percentage_error(y, z, target_mean, target_scale):
-    error = abs(target_mean + target_scale * z[0] - y[0])
-    return 100 * error / max(abs(y[0]), 0.001 * target_scale)
+def weighted_bce(y, z, tau, class_counts, class_priors):
+    ratio = (class_counts[0] / class_counts[1]) ** tau
+    p, scale = sigmoid(z[0]), class_priors[1] * ratio + class_priors[0]
+    return (-ratio * y[0] * log(p) - (1 - y[0]) * log(1 - p)) / scale
 
 
-def mean_squared_logarithmic_error(y, z, target_scale):
-    return (log(1 + target_scale * log(1 + exp(z[0]))) - log(1 + y[0])) ** 2
+def class_balanced_focal(y, z, *, gamma, one_minus_beta, class_counts, class_priors):
+    raw = [one_minus_beta / (1 - (1 - one_minus_beta) ** n) for n in class_counts]
+    scale = sum(prior * w for prior, w in zip(class_priors, raw, strict=True))
+    p = softmax(z)
+    return -sum(label * w / scale * (1 - q) ** gamma * log(q) for label, w, q in zip(y, raw, p, strict=True))
 
 
-def huber_term(e, delta):
-    return e * e / 2 if abs(e) <= delta else delta * abs(e) - delta * delta / 2
+def ldam(y, z, max_m, s, class_counts):
+    """Cross-entropy of s (z - m_t 1_t), for every class t of a soft label."""
+    margins = [max_m * n**-0.25 / max(count**-0.25 for count in class_counts) for n in class_counts]
+
+    def of(t):
+        moved = [s * (score - margins[t] * (k == t)) for k, score in enumerate(z)]
+        return -log(softmax(moved)[t])
+
+    return sum(label * of(t) for t, label in enumerate(y) if label)
 
 
-def poisson(y, z, target_mean):
-    rate = target_mean * exp(z[0])
-    return rate - y[0] * log(rate)
+def logit_adjusted_ce(y, z, tau, class_counts):
+    total = sum(class_counts)
+    p = softmax([score + tau * log(n / total) for score, n in zip(z, class_counts, strict=True)])
+    return -sum(label * log(q) for label, q in zip(y, p, strict=True))
 
 
-LOSSES = {
+def entropy(p):
+    return -sum(q * log(q) for q in p)
+
+
+def confidence_penalty(y, z, beta):
+    p = softmax(z)
+    return -sum(label * log(q) for label, q in zip(y, p, strict=True)) - beta * entropy(p)
+
+
+def soft_bootstrap(y, z, beta):
+    p = softmax(z)
+    return -sum((beta * label + (1 - beta) * q) * log(q) for label, q in zip(y, p, strict=True))
+
+
+A = -log(1e-4)
+
+
+def normalized_ce(y, z):
+    logs = [log(q) for q in softmax(z)]
+    return sum(label * log_q for label, log_q in zip(y, logs, strict=True)) / sum(logs)
+
+
+def passive(scale):
+    """Normalized cross-entropy plus rho times `scale` (1 - p_t)."""
+
+    def loss(y, z, rho):
+        missed = sum(label * (1 - q) for label, q in zip(y, softmax(z), strict=True))
+        return normalized_ce(y, z) + rho * scale * missed
+
+    return loss
+
+
+def truncated_gce(y, z, q, c):
+    p, least = softmax(z), c / len(z)
+    return sum(label * (1 - max(r, least) ** q) / q for label, r in zip(y, p, strict=True))
+
+
+def phuber_term(p, k, tau):
+    return -log(p) if p > 1 / tau else log(tau) + 1 - tau * p
+
+
+def log_t(x, t):
+    return log(x) if t == 1 else (x ** (1 - t) - 1) / (1 - t)
+
+
+def exp_t(x, t):
+    return exp(x) if t == 1 else max(0.0, 1 + (1 - t) * x) ** (1 / (1 - t))
+
+
+def tempered_softmax(z, t):
+    """exp_t(z - level), the level found by bisection: at it one class has p <= 1, and all at least 1/k."""
+    low, high = max(z), max(z) - log_t(1 / len(z), t)
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(exp_t(score - middle, t) for score in z) > 1 else (low, middle)
+    return [exp_t(score - high, t) for score in z]
+
+
+def bi_tempered(y, z, t1, t2):
+    def of(label, q):
+        own = label * log_t(label, t1) if label else 0.0
+        return own - label * log_t(q, t1) - (label ** (2 - t1) - q ** (2 - t1)) / (2 - t1)
+
+    return sum(of(label, q) for label, q in zip(y, tempered_softmax(z, t2), strict=True))
+
+
+def square_loss(y, z, kappa, M):
+    return sum(kappa * (s - M) ** 2 if label == 1 else s * s for label, s in zip(y, z, strict=True)) / len(z)
+
+
+def squentropy(y, z):
+    others = [s * s for label, s in zip(y, z, strict=True) if label == 0]
+    return log(sum(exp(s) for s in z)) - z[list(y).index(1)] + sum(others) / len(others)
+
+
+def crammer_singer(y, z, margin):
+    def of(t):
+        return max(0.0, margin + max(s for k, s in enumerate(z) if k != t) - z[t])
+
+    return sum(label * of(t) for t, label in enumerate(y) if label)
+
+
+def taylor_glo(y, z, **theta):
+    t = [theta[f"theta_{i}"] for i in range(8)]
+
+    def f(x, p):
+        a, b = x - t[0], p - t[1]
+        alone = t[2] * b + t[3] * b**2 / 2 + t[4] * b**3 / 6
+        return alone + t[5] * a * b + t[6] * a * b**2 / 2 + t[7] * a**2 * b / 2
+
+    return -sum(f(label, p) for label, p in zip(y, softmax(z), strict=True))
+
+
+CLASSES = {
     "cross_entropy": over_classes(lambda p, k: -log(p)),
     "kl_divergence": kl_divergence,
     "label_smoothing_ce": label_smoothing_ce,
@@ -136,14 +235,31 @@ LOSSES = {
     "softened_bce": of_two(softened_term),
     "hinge": lambda y, z, margin: max(0.0, margin - y[0] * z[0]),
     "squared_hinge": lambda y, z, margin: max(0.0, margin - y[0] * z[0]) ** 2,
-    "mean_squared_error": of_residual(lambda e: e * e),
-    "mean_absolute_error": of_residual(abs),
-    "huber": of_residual(huber_term),
-    "log_cosh": of_residual(lambda e, c: c * c * log(cosh(e / c))),
-    "mean_absolute_percentage_error": mean_absolute_percentage_error,
-    "mean_squared_logarithmic_error": mean_squared_logarithmic_error,
-    "poisson": poisson,
+    "weighted_bce": weighted_bce,
+    "confidence_penalty": confidence_penalty,
+    "brier": lambda y, z: sum((p - label) ** 2 for label, p in zip(y, softmax(z), strict=True)),
+    "poly1_ce": over_classes(lambda p, k, eps: -log(p) + eps * (1 - p)),
+    "poly1_focal": over_classes(lambda p, k, gamma, eps: -((1 - p) ** gamma) * log(p) + eps * (1 - p) ** (gamma + 1)),
+    "truncated_gce": truncated_gce,
+    "symmetric_ce": over_classes(lambda p, k, alpha, beta: -alpha * log(p) + beta * A * (1 - p)),
+    "reverse_ce": over_classes(lambda p, k: A * (1 - p)),
+    "mae_classification": over_classes(lambda p, k: 2 * (1 - p)),
+    "normalized_ce": normalized_ce,
+    "nce_rce": passive(A),
+    "nce_mae": passive(2),
+    "soft_bootstrap": soft_bootstrap,
+    "phuber_ce": over_classes(phuber_term),
+    "bi_tempered": bi_tempered,
+    "taylor_ce": over_classes(lambda p, k, N: sum((1 - p) ** j / j for j in range(1, N + 1))),
+    "class_balanced_focal": class_balanced_focal,
+    "ldam": ldam,
+    "logit_adjusted_ce": logit_adjusted_ce,
+    "crammer_singer": crammer_singer,
+    "square_loss": square_loss,
+    "squentropy": squentropy,
+    "taylor_glo": taylor_glo,
 }
+LOSSES = CLASSES | reference_values.LOSSES
 
 
 def values(name, y, z, arguments):

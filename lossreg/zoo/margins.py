@@ -15,9 +15,11 @@ score_loss = partial(LossSpec, tasks=("binary", "multiclass"), link="identity", 
 
 def _best_other(z: Any) -> Any:
     """For each class the largest score of the others: `(..., k)` to `(..., k)`."""
-    first = ops.one_hot(ops.argmax(z, axis=-1), z.shape[-1], dtype="bool")
+    highest = z >= ops.max(z, axis=-1, keepdims=True)
+    first = highest & (ops.cumsum(ops.cast(highest, "int32"), axis=-1) == 1)
+    best = ops.sum(ops.where(first, z, 0.0), axis=-1, keepdims=True)
     second = ops.max(ops.where(first, -float("inf"), z), axis=-1, keepdims=True)
-    return ops.where(first, second, ops.max(z, axis=-1, keepdims=True))
+    return ops.where(first, second, best)
 
 
 def crammer_singer(y_true: Any, y_pred: Any, *, margin: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from lossreg import ops
 from lossreg.params import Float
 from lossreg.spec import Limit, LossSpec
-from lossreg.zoo.parts import expected, sample_mean
+from lossreg.zoo.parts import expected, log_softmax, sample_mean
 
 softmax_loss = partial(LossSpec, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
 
@@ -141,7 +141,7 @@ def brier(y_true: Any, y_pred: Any) -> Any:
     >>> print(f"{float(brier(y_true, scores)[0]):.4f}")
     0.5000
     """
-    return sample_mean(ops.sum(ops.square(ops.softmax(y_pred, axis=-1) - y_true), axis=-1))
+    return sample_mean(ops.sum(ops.square(ops.exp(log_softmax(y_pred)) - y_true), axis=-1))
 
 
 BRIER = softmax_loss(

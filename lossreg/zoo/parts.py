@@ -47,6 +47,16 @@ def log_other(z: Any) -> Any:
     return ops.where(top, of_top, ops.log1p(-ops.where(top, 0.0, p)))
 
 
+def log_softmax(z: Any) -> Any:
+    """log(softmax(z)) with derivatives exact in both tails: `(..., k)` to `(..., k)`.
+
+    Of a class with p near 1 it is log1p(-(1 - p)), whose derivative does not vanish before 1 - p does.
+    """
+    rest = log_other(z)
+    top = rest < -0.7
+    return ops.where(top, ops.log1p(-ops.exp(ops.where(top, rest, -1.0))), ops.log_softmax(z, axis=-1))
+
+
 def log_cosh(x: Any) -> Any:
     """log(cosh(x)), without the cancellation of small x or the overflow of large.
 

@@ -9,7 +9,7 @@ from lossreg import ops
 from lossreg.params import Float
 from lossreg.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, like, sample_mean
+from lossreg.zoo.parts import expected, like, log_softmax, sample_mean
 
 # the value given to -log(0) in the authors' code: a label of 0 is read as 1e-4
 REVERSE_SCALE = -log(1e-4)
@@ -169,7 +169,7 @@ MAE_CLASSIFICATION = softmax_loss(
 
 def _normalized(y_true: Any, z: Any) -> Any:
     """sum_k y_k log p_k over sum_k log p_k: `(..., k)` twice to `(...)`."""
-    log_p = ops.log_softmax(z, axis=-1)
+    log_p = log_softmax(z)
     return ops.sum(y_true * log_p, axis=-1) / ops.sum(log_p, axis=-1)
 
 

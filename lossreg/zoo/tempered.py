@@ -55,7 +55,7 @@ def taylor_ce(y_true: Any, y_pred: Any, *, N: Any) -> Any:
     missed = -ops.expm1(ops.log_softmax(y_pred, axis=-1))
     order, total = like(N, y_pred), ops.zeros_like(y_pred)
     for j in range(MOST_TERMS, 0, -1):
-        total = missed * (total + ops.where(order >= j, 1.0 / j, 0.0))
+        total = missed * (total + ops.where(order >= j, like(1.0 / j, y_pred), 0.0))
     return expected(y_true, total)
 
 
