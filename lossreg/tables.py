@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 BEST = "bold green"
 DIM = "dim"
 # columns of a terminal from which a listing says what each loss is for
-WIDE = 110
+WIDE = 120
+MOST_PARAMS = 4
 
 
 def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
@@ -89,7 +90,10 @@ def by_tasks(entries: Sequence[Entry]) -> dict[tuple[str, ...], list[Entry]]:
 
 
 def _params(spec: LossSpec) -> str:
-    return ", ".join(param.name for param in spec.params) or "-"
+    names = [param.name for param in spec.params]
+    if len(names) > MOST_PARAMS:
+        return f"{names[0]} and {len(names) - 1} more"
+    return ", ".join(names) or "-"
 
 
 def _origin(name: str, version: str) -> str:

@@ -105,9 +105,11 @@ def test_listing_and_help_import_nothing_heavy():
 
 COMMANDS = {
     "losses": ("--task", "--json"),
-    "show": ("NAME",),
+    "show": ("NAME", "--plot", "--all"),
     "plugins": ("--json",),
     "metrics": ("--task", "--json"),
+    "check": ("NAME", "--json"),
+    "new-plugin": ("NAME", "--folder", "--task"),
     "tune": ("STUDY", "--set", "--fresh", "--dry-run", "--require-tracking", "--json"),
     "results": ("STUDY", "--json"),
     "sync": ("STUDY",),
@@ -140,6 +142,7 @@ def test_losses_as_json_has_what_is_promised(lossreg):
     assert [loss["name"] for loss in found] == [entry.spec.name for entry in registry.default().specs()]
     for loss in found:
         assert {"name", "aliases", "tasks", "params", "plugin", "distribution", "version", "reference"} <= set(loss)
+        assert all({"at", "equals", "of", "factor"} == set(limit) for limit in loss["limits"])
         for param in loss["params"]:
             assert {"name", "kind", "low", "high", "log", "default", "choices"} <= set(param)
     huber = next(loss for loss in found if loss["name"] == "huber")["params"][0]
@@ -155,6 +158,26 @@ def test_losses_of_a_task(lossreg, task):
         assert entry.spec.name in lossreg("losses", "--task", task)[1]
 
 
+def test_losses_stand_under_their_tasks_and_say_what_they_are_for(lossreg, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = [line.strip() for line in lossreg("losses")[1].splitlines()]
+    places = {name: lines.index(name) for name in ("binary, multiclass", "multilabel", "regression, positive, count")}
+    assert list(places.values()) == sorted(places.values())
+    focal = next(place for place, line in enumerate(lines) if line.startswith("focal "))
+    assert places["binary, multiclass"] < focal < places["multilabel"]
+    assert "Cross-entropy that fades" in lines[focal]
+    assert "gamma, alpha" in lines[focal]
+    assert "builtin" in lines[focal]
+
+
+def test_a_narrow_terminal_has_names_and_parameters(lossreg, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = lossreg("losses")[1]
+    assert "fades" not in out
+    assert all(len(line.rstrip()) <= 80 for line in out.splitlines())
+    assert all(entry.spec.name in out for entry in registry.default().specs())
+
+
 def test_tables_are_not_cut_where_there_is_no_terminal(lossreg, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     out = lossreg("losses")[1]
@@ -167,6 +190,53 @@ def test_show_finds_a_loss_by_name_alias_or_class_name(lossreg, name):
     code, out, _ = lossreg("show", name)
     assert code == 0
     assert out.startswith("focal")
+    assert "gamma = 0 is cross_entropy" in out
+
+
+def test_show_of_several_losses_has_a_page_each(lossreg):
+    out = lossreg("show", "huber", "mse")[1]
+    assert out.startswith("huber")
+    assert "\nmean_squared_error\n" in out
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+START = {"loss.png": b"\x89PNG", "loss.svg": b"<?xml", "loss.PDF": b"%PDF"}
+
+
+@pytest.mark.parametrize("name", START)
+def test_show_draws_a_loss_in_the_format_of_the_ending(lossreg, folder, name):
+    code, out, err = lossreg("show", "focal", "--plot", name)
+    assert (code, out, err) == (0, f"Look at {name}\n", "")
+    assert Path(name).read_bytes().startswith(START[name])
+
+
+def test_show_draws_a_sheet_of_several_losses(lossreg, folder):
+    assert lossreg("show", "focal", "huber", "--plot", "sheet.svg")[0] == 0
+    text = Path("sheet.svg").read_text()
+    assert text.count('id="axes_') == 2
+
+
+def test_show_all_draws_a_gallery_with_an_index_and_says_how_far_it_is(lossreg, folder, monkeypatch):
+    few = registry.Registry(registry.default().specs()[:3], registry.default().plugins)
+    monkeypatch.setattr(registry, "default", lambda *args: few)
+    code, out, err = lossreg("show", "--all", "--plot", "new/gallery")
+    names = [entry.spec.name for entry in few.specs()]
+    assert (code, out) == (0, "Look at new/gallery/index.md\n")
+    assert err.splitlines() == [f"{n}/3 {name}" for n, name in enumerate(names, start=1)]
+    found = sorted(path.name for path in Path("new/gallery").iterdir())
+    assert found == sorted(["index.md", *(f"{name}.png" for name in names)])
+
+
+def test_drawing_hushes_the_start_of_tensorflow(folder):
+    command = [sys.executable, "-m", "lossreg", "show", "hinge", "--plot", "x.png"]
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=quiet)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Look at x.png\n", "")
 
 
 def test_metrics_as_json(lossreg):
@@ -205,6 +275,18 @@ MISTAKES = {
     "never run": (["results", "toy.toml"], "has not been run yet"),
     "nothing to sync": (["sync", "toy.toml"], "has not been run yet"),
     "unknown loss": (["show", "focl"], "Did you mean focal?"),
+    "no loss to show": (["show"], "NAME"),
+    "a picture of an unknown loss": (["show", "focl", "--plot", "x.png"], "Did you mean focal?"),
+    "a picture in an unknown format": (["show", "focal", "--plot", "x.gif"], ".png, .svg and .pdf"),
+    "a picture without an ending": (["show", "focal", "--plot", "x"], ".png, .svg and .pdf"),
+    "a picture in no folder": (["show", "focal", "--plot", "nowhere/x.png"], "there is no folder nowhere"),
+    "a picture below a file": (["show", "focal", "--plot", "toy.toml/x.png"], "toy.toml"),
+    "a picture that is a folder": (["show", "focal", "--plot", "."], "is a folder"),
+    "a gallery below a file": (["show", "--all", "--plot", "toy.toml/x"], "cannot be written"),
+    "a gallery in an unknown format": (["show", "--all", "--plot", "x.gif"], ".png, .svg and .pdf"),
+    "all losses, but where": (["show", "--all"], "--plot"),
+    "all losses and one": (["show", "focal", "--all", "--plot", "x"], "NAME"),
+    "check of an unknown loss": (["check", "focl"], "Did you mean focal?"),
     "unknown task": (["losses", "--task", "bin"], "Did you mean binary?"),
     "unknown task of metrics": (["metrics", "--task", "bin"], "Did you mean binary?"),
     "unknown key": (["tune", "toy.toml", "--set", "search.trails=3"], "trials"),
