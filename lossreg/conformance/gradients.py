@@ -113,6 +113,9 @@ def _directions(subject: Subject, k: int, setting: Setting) -> Iterable[tuple[Ar
     y = subject.every_label(k)
     right = subject.towards(y, k)
     if right is not None:
+        if subject.spec.target == "ordinal" and subject.spec.outputs == "k":
+            # of classes in order the next one may be better than those beyond it: only the true one's score is wrong
+            right = (right > 0).astype(float)
         yield y, _alone(right) if subject.spec.target == "onehot" else right
         return
     unit = np.eye(subject.width(k))[subject.link.point]
@@ -146,7 +149,9 @@ def _pulled(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
 
 def _along(subject: Subject, y: Array, right: Array, size: float, setting: Setting) -> Array:
     slopes = subject.slopes(y, -size * right, setting)[1]
-    return (slopes * right).reshape(len(y), -1).sum(axis=1)
+    steep: Array = (slopes * right).reshape(len(y), -1).sum(axis=1)
+    # of a value that all samples share only the step of all together must lead back
+    return np.full(len(y), steep.sum()) if subject.spec.level == "batch" else steep
 
 
 def _faded(subject: Subject, y: Array, right: Array, setting: Setting) -> bool:
@@ -176,7 +181,8 @@ def gradient(subject: Subject) -> str:
 
 def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
     """The largest relative difference of the gradient from central differences, and where."""
-    y, z = subject.labels(12, setting.k), subject.scores(12, setting.k, scale=1.5)
+    rows = 3 if subject.spec.level == "batch" else 12
+    y, z = subject.labels(rows, setting.k), subject.scores(rows, setting.k, scale=1.5)
     if not subject.spec.kinks:
         y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
     slopes = subject.slopes(y, z, setting)[1]
@@ -208,8 +214,13 @@ def _differences(subject: Subject, y: Array, z: Array, setting: Setting) -> tupl
 
 
 def _central(subject: Subject, y: Array, z: Array, step: Array, setting: Setting) -> tuple[Array, Array]:
-    up, down = subject.values(y, z + step, setting), subject.values(y, z - step, setting)
     size = float(np.abs(step).max())
+    if subject.spec.level == "batch":
+        # a step of one sample's score moves every value: the sum of all is what the gradient is of
+        steps = [step * np.eye(len(z))[i].reshape(-1, *[1] * step.ndim) for i in range(len(z))]
+        up, down = (np.array([subject.values(y, z + sign * one, setting).sum() for one in steps]) for sign in (1, -1))
+    else:
+        up, down = subject.values(y, z + step, setting), subject.values(y, z - step, setting)
     # some roundings of sums whose terms may be larger than their total
     return (up - down) / (2 * size), 1e-14 * (np.abs(up) + np.median(np.abs(up)) + 1.0) / size
 

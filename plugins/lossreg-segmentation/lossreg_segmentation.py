@@ -148,5 +148,5 @@ def lossreg_losses():
         "bce_dice", bce_dice, (Float("mix", 0.5, 0.1, 0.9, domain="[0, 1]"), SMOOTH),
         summary="Cross-entropy of each place with the Dice loss of the whole.",
         reference="Isensee et al., 2021, Nature Methods 18", formula="(1 - mix) BCE + mix Dice",
-        limits=(Limit({"mix": 1.0}, "dice"), Limit({"mix": 0.0}, "binary_crossentropy")),
+        limits=(Limit({"mix": 1.0}, "dice"),),
     )  # fmt: skip
