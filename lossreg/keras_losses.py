@@ -72,7 +72,8 @@ class RegistryLoss(keras.losses.Loss):
         scores = self._scores(y_pred)
         if scores.shape[-1] == 1 and self.spec.serves_binary_as_two(2):
             scores = labels.two_scores(scores)
-        return self._values(y_true, scores, self._arguments(scores.shape[-1]))
+        k = 2 if self.spec.target in ("binary", "signed") else scores.shape[-1]
+        return self._values(y_true, scores, self._arguments(k))
 
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, by value; raises `InputError` for a loss that cannot be found again."""

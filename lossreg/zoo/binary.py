@@ -52,6 +52,7 @@ BINARY_CROSSENTROPY = sigmoid_loss(
     reference="Cox, The regression analysis of binary sequences, 1958",
     formula="softplus(-s)",
     params=(Float("label_smoothing", 0.0, 0.0, 0.2, domain="[0, 1)"),),
+    minimum=None,
     elicits="probability",
     recommended=("segmentation",),
     twin_of="cross_entropy",

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lossreg import ops
+from lossreg import links, ops
 from lossreg.params import Float
 from lossreg.spec import LossSpec
-from lossreg.zoo.parts import expected
+from lossreg.zoo.parts import expected, highest
 
+# probabilities do not tell the raw scores that they come from
+RAW_SOFTMAX = replace(links.get("softmax"), inverse=None)
 score_loss = partial(LossSpec, tasks=("binary", "multiclass"), link="identity", elicits="mode")
 
 
 def _best_other(z: Any) -> Any:
     """For each class the largest score of the others: `(..., k)` to `(..., k)`."""
-    highest = z >= ops.max(z, axis=-1, keepdims=True)
-    first = highest & (ops.cumsum(ops.cast(highest, "int32"), axis=-1) == 1)
+    at_top = z >= highest(z)
+    first = at_top & (ops.cumsum(ops.cast(at_top, "int32"), axis=-1) == 1)
     best = ops.sum(ops.where(first, z, 0.0), axis=-1, keepdims=True)
-    second = ops.max(ops.where(first, -float("inf"), z), axis=-1, keepdims=True)
+    second = highest(ops.where(first, -float("inf"), z))
     return ops.where(first, second, best)
 
 
@@ -97,6 +100,7 @@ SQUENTROPY = score_loss(
     summary="Cross-entropy plus the mean square of the wrong classes' raw scores: steadier and better calibrated.",
     reference="Hui, Belkin and Wright, Cut your losses with squentropy, 2023, arXiv:2302.03952",
     formula="LSE(z) - z_t + sum_{j != t} z_j^2/(K - 1)",
+    link=RAW_SOFTMAX,
     probabilistic=True,
 )
 

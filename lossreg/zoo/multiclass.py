@@ -11,7 +11,7 @@ from typing import Any
 from lossreg import ops
 from lossreg.params import Float
 from lossreg.spec import Limit, LossSpec
-from lossreg.zoo.parts import expected, log_softmax, sample_mean
+from lossreg.zoo.parts import expected, highest, log_softmax, sample_mean
 
 softmax_loss = partial(LossSpec, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
 
@@ -167,7 +167,7 @@ def categorical_hinge(y_true: Any, y_pred: Any, *, margin: Any) -> Any:
     1.5000
     """
     true = ops.sum(y_true * y_pred, axis=-1)
-    other = ops.max((1.0 - y_true) * y_pred, axis=-1)
+    other = highest((1.0 - y_true) * y_pred)[..., 0]
     return sample_mean(ops.relu(margin + other - true))
 
 

@@ -47,6 +47,11 @@ def log_other(z: Any) -> Any:
     return ops.where(top, of_top, ops.log1p(-ops.where(top, 0.0, p)))
 
 
+def highest(z: Any) -> Any:
+    """The largest score: `(..., k)` to `(..., 1)`, of an empty batch too."""
+    return ops.max(z, axis=-1, keepdims=True, initial=-float("inf"))
+
+
 def log_softmax(z: Any) -> Any:
     """log(softmax(z)) with derivatives exact in both tails: `(..., k)` to `(..., k)`.
 

@@ -8,7 +8,7 @@ from lossreg import ops
 from lossreg.params import Float, Int
 from lossreg.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, like, sample_mean
+from lossreg.zoo.parts import expected, highest, like, sample_mean
 
 MOST_TERMS = 8
 NEWTON_STEPS = 8
@@ -96,7 +96,7 @@ def _log_tempered_softmax(z: Any, d: Any) -> Any:
     S^-d = 1 climb from L = max z and never pass the root. One more step for S = 1, from a level
     held fixed, gives L its derivatives p_k^(1 + d) / sum_j p_j^(1 + d).
     """
-    z = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
+    z = z - ops.stop_gradient(highest(z))
     held, level = ops.stop_gradient(z), ops.zeros_like(z[..., :1])
     for _ in range(NEWTON_STEPS):
         total, slope = _sums(_log_exp_t(held - level, d), d)
