@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -132,3 +133,23 @@ def test_what_is_wrong_is_one_message_and_nothing_is_written(arguments, said, tm
     assert done.stderr.startswith(f"Error: {said}")
     assert done.stderr.count("\n") == 1
     assert written(tmp_path) == []
+
+
+def test_the_list_of_plugins_says_how_to_write_one(tmp_path):
+    command = (sys.executable, "-m", "lossreg", "plugins")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "Write one of your own: lossreg new-plugin NAME"
+
+
+def test_writing_a_plugin_imports_nothing_heavy(tmp_path):
+    script = f"""
+    import contextlib, sys
+    from lossreg import cli
+    sys.argv = ["lossreg", "new-plugin", "tilted", "--folder", {str(tmp_path)!r}]
+    with contextlib.suppress(SystemExit):
+        cli.main()
+    heavy = "keras tensorflow mlflow optuna sklearn keras_tuner pandas scipy matplotlib numpy".split()
+    assert not [name for name in heavy if name in sys.modules]
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, capture_output=True)
+    assert (tmp_path / "lossreg-tilted" / "pyproject.toml").is_file()

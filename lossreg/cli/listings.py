@@ -112,6 +112,7 @@ def plugins(as_json: Json = False) -> None:
     from lossreg import tables
 
     display(tables.plugins(found))
+    typer.echo("Write one of your own: lossreg new-plugin NAME")
 
 
 @app.command()
