@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
-from problems import Mlp, alone, difference, plan, problem, run
+from problems import Mlp, alone, dataset, difference, plan, problem, run
 
+from lossreg import metrics, models, ops, registry
+from lossreg.links import Link
+from lossreg.params import Float
 from lossreg.spec import LossSpec
+from lossreg.targets import Constants
 from lossreg.trainers.fit import Fit
 from lossreg.trainers.population import Population
 
@@ -103,3 +109,78 @@ def test_progress_is_told_alike():
     for report in reports:
         error = -report.val_score / own.dataset.constants.target_scale**2
         assert report.val_loss == pytest.approx((1 + report.epoch) * error, rel=1e-4)
+
+
+def wide(task):
+    """A few rows with several labels each, with masks, or with ordered classes."""
+    base = dataset("multiclass")
+    k = {"multilabel": 3, "segmentation": 2, "multiclass": 4}[task]
+
+    def labels(part):
+        if task == "multiclass":
+            return part.y
+        places = (part.x[:, :6] + 0.5 * part.x[:, 1:] > 0.4).astype(np.int64)
+        return places[:, :3] if task == "multilabel" else places.reshape(-1, 2, 3).astype(np.int8)
+
+    parts = {name: SimpleNamespace(x=getattr(base, name).x, y=labels(getattr(base, name)))
+             for name in ("train", "validation")}  # fmt: skip
+    constants = Constants.from_labels(parts["train"].y, k, multihot=task == "multilabel")
+    return SimpleNamespace(**parts, task=task, n_classes=k, constants=constants, input_shape=base.input_shape)
+
+
+def overlap(y_true, y_pred, *, smooth):
+    p = ops.sigmoid(y_pred)
+    hits, total = ops.sum(y_true * p, axis=(1, 2, 3)), ops.sum(y_true + p, axis=(1, 2, 3))
+    return 1 - (2 * hits + smooth) / (total + smooth)
+
+
+def questions(y_true, y_pred):
+    above = ops.cast(y_true > ops.arange(y_pred.shape[-1], dtype=y_true.dtype), y_true.dtype)
+    return ops.mean(ops.softplus((1 - 2 * above) * y_pred), axis=-1)
+
+
+def shares(z):
+    above = ops.sigmoid(z)
+    one, none = ops.ones_like(above[..., :1]), ops.zeros_like(above[..., :1])
+    return ops.concatenate([one, above], -1) - ops.concatenate([above, none], -1)
+
+
+def own_loss(function, task, **facts):
+    return LossSpec(name=function.__name__, function=function, tasks=(task,), summary="s", reference="r", **facts)
+
+
+SMOOTH = (Float("smooth", 1.0, 0.1, 1.0),)
+WIDE = {
+    "multilabel": ("f1_macro", [registry.default().get(name) for name in ("multilabel_bce", "multilabel_ce")]),
+    "segmentation": ("jaccard", [
+        registry.default().get("binary_crossentropy"),
+        own_loss(overlap, "segmentation", target="dense", outputs="1", link="sigmoid", params=SMOOTH),
+    ]),
+    "multiclass": ("cohen_kappa_quadratic", [
+        own_loss(questions, "multiclass", target="ordinal", outputs="k-1", link=Link("shares", shares, None),
+                 probabilistic=True),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", WIDE)
+def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes(task):
+    metric, losses = WIDE[task]
+    data = wide(task)
+    own = dataclasses.replace(
+        problem("multiclass", {}), dataset=data, metric=metrics.resolve(metric, task),
+        losses={each.name: each for each in losses},
+        builder=models.resolve(
+            "mlp", hidden=[8], multilabel=task == "multilabel", space=(2, 3) if task == "segmentation" else ()
+        ),
+    )  # fmt: skip
+    plans = [plan(own, each.name, 0.01, 3) for each in losses]
+    reports, weights = one_by_one(own, plans)
+    population = Population(own, len(plans), blocks=1, variants=plans)
+    assert not any(population.refuses(each.label) for each in plans)
+    lanes, lane_weights = run(population, plans)
+    for slot, each in enumerate(plans):
+        assert difference(weights[slot], lane_weights[slot]) < 2e-5, each.label
+        assert all(map(same, reports[slot], lanes[slot])), each.label
+        assert reports[slot][-1].train_loss < reports[slot][0].train_loss
+        assert reports[slot][-1].val_score > 0.1

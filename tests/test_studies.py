@@ -18,6 +18,10 @@ LABELS = {
     "regression_positive": ["mean_squared_error", "mean_absolute_error", "mean_squared_logarithmic_error"],
     "circles": ["binary_crossentropy", "hinge", "squared_hinge"],
     "blobs": ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence"],
+    "multilabel": ["multilabel_bce", "asymmetric", "multilabel_ce"],
+    "counts": ["mean_squared_error", "poisson", "negative_binomial", "tweedie"],
+    "positive": ["mean_squared_error", "gamma_nll", "tweedie", "mean_squared_logarithmic_error"],
+    "quantile": ["mean_squared_error", "quantile", "multi_quantile", "gaussian_nll", "laplace_nll"],
 }
 
 
@@ -70,6 +74,25 @@ def test_the_tutorials_are_as_they_were(name, width):
     assert all(isinstance(space, study.Fixed) for candidate in candidates for space in candidate.space.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "task"), [("multilabel", "multilabel"), ("counts", "count"), ("positive", "positive")]
+)
+def test_other_tasks_than_classes_and_reals_have_a_study(name, task):
+    _, dataset, _ = opened(name)
+    assert dataset.task == task
+    assert not any(note.startswith(("No ", "Every ")) for note in dataset.notes)
+
+
+def test_counts_are_overdispersed_and_costs_skewed():
+    counts, costs = (np.concatenate([part.y for part in (d.train, d.validation, d.test)])
+                     for d in (opened("counts")[1], opened("positive")[1]))  # fmt: skip
+    assert counts.min() == 0
+    assert np.array_equal(counts, np.floor(counts))
+    assert counts.var() > 2 * counts.mean()
+    assert costs.min() > 0
+    assert costs.mean() > 1.3 * np.median(costs)
+
+
 def test_the_logarithmic_error_needs_the_shifted_target():
     loss = registry.default().get("msle")
     _, signed, _ = opened("regression")
@@ -79,6 +102,39 @@ def test_the_logarithmic_error_needs_the_shifted_target():
     every = np.concatenate([part.y for part in (shifted.train, shifted.validation, shifted.test)])
     assert every.min() == 0
     assert np.ptp(every) == pytest.approx(np.ptp(np.concatenate([signed.train.y, signed.validation.y, signed.test.y])))
+
+
+def short(name, **train):
+    """A study of this folder with few epochs, untracked, that leaves nothing behind."""
+    own = study.load(FOLDER / f"{name}.toml").document() | {"tracking": {"enabled": False}}
+    own["train"] |= {"epochs": 5} | train
+    own["search"] |= {"trials": 2 * len(own["losses"])}
+    if ".py:" in own["data"]["source"]:
+        own["data"]["source"] = str(FOLDER / own["data"]["source"])
+    return own
+
+
+@pytest.mark.parametrize(("name", "least"), [("multilabel", 0.25), ("counts", 0.2), ("positive", 0.1)])
+def test_studies_of_other_tasks_run_in_lanes_and_learn(name, least, tmp_path, monkeypatch):
+    from lossreg import search
+
+    monkeypatch.chdir(tmp_path)
+    result = search.tune(short(name))
+    assert result.counts["complete"] == len(result.trials)
+    assert result.trainer["fit"] == 0
+    assert result.best.score > least
+    assert {row.label for row in result.leaderboard() if row.best} == set(LABELS[name])
+
+
+def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_path, monkeypatch):
+    from lossreg import search
+
+    monkeypatch.chdir(tmp_path)
+    result = search.tune(short("quantile", epochs=4))
+    assert result.counts["complete"] == len(result.trials)
+    scores = {row.label: row.best.score for row in result.leaderboard()}
+    # the mean absolute error of the median alone
+    assert all(score < 1.75 for score in scores.values()), scores
 
 
 def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):

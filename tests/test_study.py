@@ -545,7 +545,7 @@ def test_a_twin_at_its_defaults_is_the_baseline(losses, text, task, k, label):
                                                                  "no parameters"]),
         ("[losses.huber]", "multiclass", 3, ["losses.huber: huber is for regression", "this task is multiclass",
                                              "Losses that fit: cross_entropy,"]),
-        ("[losses.binary_focal]", "multiclass", 3, ["losses.binary_focal: binary_focal is for binary, segmentation tasks"]),
+        ("[losses.binary_focal]", "multiclass", 3, ["binary_focal is for binary, segmentation tasks"]),
         ("[losses.focal]\ngamma = -1", "multiclass", 3, ["losses.focal.gamma: gamma = -1 is outside its domain"]),
         ("[losses.focal]\ngamma = 'serach'", "multiclass", 3, ["losses.focal.gamma:", "Did you mean search?"]),
         ("[losses.focal]\nalpha = [1, 2]", "multiclass", 3, ["losses.focal.alpha: alpha has 2 numbers for 3 classes"]),
