@@ -102,6 +102,7 @@ def predictions(spec, z):
         return 3.0 + 2.0 * z, {"target_mean": 3.0, "target_scale": 2.0}
     forward = {"softmax": softmax, "sigmoid": sigmoid, "identity": lambda z: z}
     forward |= {"exp": lambda z: 3.0 * np.exp(z), "softplus": lambda z: 2.0 * np.log1p(np.exp(z))}
+    forward["quantiles"] = lambda z: np.cumsum(np.hstack([z[:, :1], np.log1p(np.exp(z[:, 1:]))]), axis=1)
     constants = {"exp": {"target_mean": 3.0}, "softplus": {"target_scale": 2.0}}
     return forward[spec.link](z), constants.get(spec.link, {})
 
