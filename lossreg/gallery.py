@@ -56,18 +56,19 @@ def figure(spec: LossSpec) -> Figure:
 
 def sheet(specs: Sequence[LossSpec]) -> Figure:
     """A small picture a loss: its values for the first of its parameters; raises `LossregError`."""
-    width = min(4, math.ceil(math.sqrt(len(specs))))
-    rows = math.ceil(len(specs) / width)
-    drawn = _figure(2.9 * width, 2.8 * rows)
+    rows = math.ceil(len(specs) / 4)
+    width = math.ceil(len(specs) / rows)
+    drawn = _figure(2.6 * width, 2.8 * rows)
     grid = list(drawn.subplots(rows, width, squeeze=False).flat)
     for axes, spec in zip(grid, specs, strict=False):
         seen, panels = _computed(spec)
         panel = next((one for one in panels if any(curve.default for curve in one.curves)), panels[0])
         _draw(axes, _shown(panel, seen)[0], seen, "loss")
-        axes.set_title(f"{spec.name}: {panel.title}".removesuffix(": "), fontsize=9, parse_math=False)
+        varied = panel.title.partition(" (")[0]
+        axes.set_title(f"{spec.name}: {varied}" if varied else spec.name, fontsize=9, parse_math=False)
         axes.set_xlabel(seen.axis.partition(":")[0], fontsize=7, parse_math=False)
         axes.tick_params(labelsize=7)
-        _legend(axes, columns=3, size=6, below=-0.24)
+        _legend(axes, columns=2, size=6, below=-0.24)
     for axes in grid[len(specs) :]:
         axes.set_axis_off()
     return drawn

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from lossreg import cli, registry
+from lossreg import cli, conformance, registry
 from lossreg import study as studies
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def churn(path):
 
 def test_every_block_is_looked_at_by_a_test_here():
     assert {kind for kind, _ in BLOCKS} == {"sh", "python", "toml"}
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
     assert len(blocks("toml")) == 2
 
 
@@ -88,8 +88,37 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch):
     assert search.results("churn.toml").counts["complete"] == 128
 
 
+def test_the_one_line_of_a_plugin_s_tests_is_a_test_of_every_check():
+    space = {}
+    exec(blocks("python", "lossreg.testing")[0], space)
+    [mark] = space["test_my_loss"].pytestmark
+    assert [case.values[1] for case in mark.args[1]] == list(conformance.CHECKS)
+    assert f"{len(conformance.CHECKS)} checks" in README
+
+
+def test_the_losses_advised_exist():
+    lines = [line for line in README.splitlines() if line.startswith("|") and line.count("|") == 4]
+    advised = set(re.findall(r"`(\w+)`", "".join(line.split("|")[2] for line in lines)))
+    plugins = "".join(path.read_text() for path in (ROOT / "plugins").glob("*/lossreg_*.py"))
+    assert len(advised) > 30
+    for name in advised:
+        assert f'"{name}"' in plugins or registry.default().get(name).name == name
+
+
+def test_the_picture_is_drawn_by_the_command_that_is_named(folder, monkeypatch):
+    [line] = re.findall(r"`lossreg (show [^`]*docs/gallery.png)`", README)
+    Path("docs").mkdir()
+    done = CliRunner().invoke(cli.app, line.split())
+    assert done.exit_code == 0, done.output
+    import matplotlib.image
+
+    drawn, kept = (matplotlib.image.imread(root / "docs/gallery.png") for root in (Path(), ROOT))
+    assert drawn.shape == kept.shape
+    assert np.abs(drawn - kept).mean() < 0.01, "draw it again"
+
+
 def test_the_commands_named_in_the_text_exist(folder):
-    named = set(re.findall(r"`lossreg ([a-z-]+)", README))
+    named = set(re.findall(r"`lossreg ([a-z-]+)", README.replace("lossreg\n", "lossreg ")))
     known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
     assert named <= known
     for line in ("losses", "show focal", "plugins", "metrics"):
