@@ -92,7 +92,9 @@ def _line_search(subject: Subject, y: Array, setting: Setting) -> tuple[Array, A
     """The least value of each label as the scored output moves and the others stay 0."""
     unit = np.eye(subject.width(setting.k))[subject.link.point]
     reach = 45.0 if subject.spec.link == "identity" else 30.0
-    center, span = np.zeros(len(y)), np.full(len(y), reach)
+    # a narrow well is not missed where labels are scores: the label itself is tried
+    exact = subject.spec.link == "identity" and subject.spec.target == "real"
+    center, span = y.reshape(len(y), -1)[:, 0] * exact, np.full(len(y), reach)
     for _ in range(5):
         t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
         values = subject.values(np.repeat(y, LINE, axis=0), t.reshape(-1, 1) * unit, setting).reshape(t.shape)

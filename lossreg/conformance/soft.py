@@ -91,10 +91,14 @@ def _softness_counts(subject: Subject, y: Array, z: Array, values: Array, hard: 
 
 
 def _within_bounds(subject: Subject, y: Array, values: Array, hard: Array, setting: Setting) -> str:
-    """Not above the worst hard label, not below the declared minimum."""
+    """Not above the worst hard label, not below the declared minimum.
+
+    A label of several may be partly present and partly absent: what both cost may add up.
+    """
     room = 1e-6 * (np.abs(hard).max() + 1.0)
+    most = hard.max(axis=0) * (2 if subject.spec.target == "multihot" else 1)
     least = subject.spec.minimum if subject.spec.minimum is not None else -np.inf
-    bad = (values > hard.max(axis=0) + room) | (values < least - room)
+    bad = (values > most + room) | (values < least - room)
     if bad.any():
         i = int(np.argmax(bad))
         what = f"soft label {shown(y[i])} gives {shown(values[i])}, hard ones between {shown(hard[:, i].min())} and {shown(hard[:, i].max())}"
