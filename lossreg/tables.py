@@ -201,13 +201,17 @@ def default(param: Param) -> str:
 
 def search_range(param: Param) -> str:
     """`0.05 to 5, log`; `not searched` where there is but one value."""
-    if getattr(param, "fixed", False) or (param.low is not None and param.low == param.high):
+    if _unsearched(param):
         return "not searched"
     if isinstance(param, Choice):
         return ", ".join(map(str, param.choices))
     scale = ", log" if param.log else ""
     many = ", per class" if isinstance(param, PerClass) else ""
     return f"{param.low:g} to {param.high:g}{scale}{many}"
+
+
+def _unsearched(param: Param) -> bool:
+    return param.fixed if isinstance(param, Choice) else param.low == param.high
 
 
 def domain(param: Param) -> str:
@@ -234,6 +238,8 @@ def example(spec: LossSpec) -> list[str]:
 def _toml(param: Param) -> str:
     if isinstance(param, PerClass):
         return '"per_class"'
+    if _unsearched(param):
+        return json.dumps(param.default)
     if isinstance(param, Choice):
         return f"{{ choices = {json.dumps(list(param.choices))} }}"
     log = ", log = true" if param.log else ""

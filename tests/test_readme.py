@@ -118,7 +118,7 @@ def test_the_picture_is_drawn_by_the_command_that_is_named(folder, monkeypatch):
 
 
 def test_the_commands_named_in_the_text_exist(folder):
-    named = set(re.findall(r"`lossreg ([a-z-]+)", README.replace("lossreg\n", "lossreg ")))
+    named = set(re.findall(r"`lossreg ([a-z-]+)", README))
     known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
     assert named <= known
     for line in ("losses", "show focal", "plugins", "metrics"):
