@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lossreg.errors import InputError
@@ -11,6 +12,7 @@ from lossreg.trainers.pool import Pool
 if TYPE_CHECKING:
     from lossreg.preflight import Prepared
     from lossreg.study import StudySpec
+    from lossreg.trainers.population import Population
 
 LANES_PER_CORE = 16
 ROUNDS = 4
@@ -29,19 +31,38 @@ def lanes(spec: StudySpec, prepared: Prepared) -> int:
 def pool(prepared: Prepared, slots: int) -> Pool:
     """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
     from lossreg.trainers.fit import Fit
-    from lossreg.trainers.population import Population
 
     wanted, problem = prepared.spec.search.trainer, prepared.problem
     if wanted == "fit":
         return Pool([Fit(problem)])
-    population = Population(problem, slots, variants=prepared.proposer.variants(), unmapped=prepared.unmapped)
-    why = {label: reason for label in prepared.candidates if (reason := population.refuses(label))}
+    found = populations(prepared, slots)
+    why = {label: reason for label in prepared.candidates if (reason := _refusal(found, label))}
     if why and wanted == "population":
         label, reason = next(iter(why.items()))
         raise InputError(f"the population cannot train {label}: {reason}", where=prepared.spec.place("search.trainer"))
-    if len(why) == len(prepared.candidates):
-        return Pool([Fit(problem)], reasons=why)
-    return Pool([population, Fit(problem)] if why else [population])
+    used = [one for one in found if not all(one.refuses(label) for label in prepared.candidates)]
+    return Pool([*used, Fit(problem)] if why else used, reasons=why)
+
+
+def populations(prepared: Prepared, slots: int) -> list[Population]:
+    """One population for each width of raw scores that the losses need, the slots shared out by their losses."""
+    from lossreg.trainers.population import Population, widths
+
+    problem, variants = prepared.problem, list(prepared.proposer.variants())
+    needed = [problem.outputs(label) for label in problem.losses]
+    return [
+        Population(
+            problem, max(1, slots * needed.count(width) // len(needed)), outputs=width, variants=variants,
+            unmapped=prepared.unmapped,
+        )
+        for width in widths(problem)
+    ]  # fmt: skip
+
+
+def _refusal(found: Sequence[Population], label: str) -> str:
+    """Why no population takes a loss, in the words of the one of its width; empty if one does."""
+    width = found[0].problem.outputs(label)
+    return next(one.refuses(label) for one in found if one.outputs == width)
 
 
 def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:

@@ -75,7 +75,8 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
     metric = _located(
         spec, "search.metric", metrics.resolve, spec.search.metric or metrics.default(dataset.task), dataset.task
     )
-    _located(spec, "search.metric", metric.check, dataset.validation.y, dataset.n_classes)
+    seen = dataset.validation.y.ravel() if dataset.space else dataset.validation.y
+    _located(spec, "search.metric", metric.check, seen, dataset.n_classes)
     candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes)
     if kept and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
@@ -84,7 +85,7 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed
     )
-    prepared = Prepared(spec, problem, fit, proposer, [*dataset.notes, *problem.builder.notes, *notes])
+    prepared = Prepared(spec, problem, fit, proposer, [*reg.notes, *dataset.notes, *problem.builder.notes, *notes])
     _check_resumed(prepared, kept)
     prepared.unmapped.update(_rehearsed(prepared))
     return prepared
@@ -160,6 +161,7 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     section, train = spec.model, spec.train
     options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
                "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
+    options |= {"space": dataset.space, "multilabel": dataset.task == "multilabel"}
     builder = _located(spec, "model.build", models.resolve, section.build, base=spec.base, **options)
     losses = {label: candidate.spec for label, candidate in candidates.items()}
     settings = dict(train.optimizer.settings)
@@ -172,10 +174,14 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
 
 def _rehearsed(prepared: Prepared) -> dict[str, str]:
     """Try every loss, with every combination of static parameters; why some cannot be mapped over lanes."""
+    from lossreg.trainers.population import group_of
     from lossreg.trainers.rehearsal import rehearse
 
     reasons: dict[str, str] = {}
-    for plan in prepared.proposer.variants():
+    plans = list(prepared.proposer.variants())
+    for plan in plans:
+        group_of(prepared.problem, plan)  # all are known before the first is traced, for the width of their arguments
+    for plan in plans:
         place = prepared.spec.place(f"losses.{plan.label}")
         try:
             reason = rehearse(prepared.problem, plan)

@@ -27,14 +27,18 @@ MSE = SimpleNamespace(name="neg_mse", response="value", direction="maximize", sc
 
 
 def dataset(task, seed=0):
-    """A few noisy rows; class 0 is frequent, targets are positive."""
+    """A few noisy rows; class 0 is frequent, targets are positive; three labels, masks of four places."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(ROWS + VALIDATION, FEATURES)).astype(np.float32)
     signal = x[:, 0] + 0.5 * x[:, 1] * x[:, 2] + 0.3 * rng.normal(size=len(x))
-    k = {"multiclass": 4, "binary": 2}.get(task, 0)
+    k = {"multiclass": 4, "binary": 2, "multilabel": 3, "segmentation": 2}.get(task, 0)
     y = np.digitize(signal, [0.4, 1.0, 1.6][: k - 1]) if k else np.exp(signal / 2) * 3
+    if task in ("multilabel", "segmentation"):
+        y = (signal[:, None] + x[:, : 3 if task == "multilabel" else 4] > 0.5).astype(np.int64)
+    if task == "count":
+        y = np.round(y)
     parts = [SimpleNamespace(x=x[rows], y=y[rows]) for rows in (slice(ROWS), slice(ROWS, None))]
-    constants = Constants.from_labels(parts[0].y, k)
+    constants = Constants.from_labels(parts[0].y, k, multihot=task == "multilabel")
     return SimpleNamespace(
         train=parts[0], validation=parts[1], task=task, n_classes=k, constants=constants, input_shape=(FEATURES,)
     )

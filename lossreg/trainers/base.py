@@ -48,6 +48,8 @@ class Problem:
     optimizer: str = "adam"
     settings: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 32
+    # what the lanes of a loss share, traced once: by loss and static parameters
+    groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def outputs(self, label: str) -> int:
         """Width of the raw scores that the loss needs."""

@@ -8,8 +8,8 @@ module that is TensorFlow's own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import keras
@@ -19,6 +19,9 @@ import tensorflow as tf
 from lossreg.spec import LossSpec
 
 Tensor = Any
+# Leaves a function out of the graph optimiser, which gains nothing in these and takes .4 s for each
+# (33 losses: first epoch 15 s with it, 3 s without).
+AS_IT_IS = {"_tf_data_function": True}
 
 
 class Start(NamedTuple):
@@ -52,21 +55,90 @@ class State(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Group:
     """Lanes that share a loss function: traced parameters differ, static ones do not.
 
     shapes gives, by keyword argument, the shape that one lane's value has.
     """
 
-    spec: LossSpec
-    n_classes: int
-    static: Mapping[str, Any] = field(default_factory=dict)
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    def __init__(
+        self, spec: LossSpec, n_classes: int, static: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        self.spec, self.n_classes, self.static = spec, n_classes, static
+        self.shapes = dict(sorted(shapes.items()))
+        self._traced: dict[Any, Any] = {}
 
-    def loss(self, y: Tensor, scores: Tensor, arguments: Mapping[str, Tensor]) -> Tensor:
-        """Mean loss of one lane's batch: `(b, t)` labels and `(b, outputs)` scores to a scalar."""
-        return tf.reduce_mean(self.spec.values(y, scores, self.n_classes, {**self.static, **arguments}))
+    @property
+    def width(self) -> int:
+        """How many numbers one lane's arguments are."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def pack(self, arguments: Mapping[str, np.ndarray], width: int) -> np.ndarray:
+        """One lane's arguments as `(width,)` numbers, zeros at the end."""
+        own = [np.ravel(arguments[name]) for name in self.shapes]
+        return np.concatenate([*own, np.zeros(width - self.width)]).astype(np.float32)
+
+    def values(self, y: Tensor, scores: Tensor, arguments: Mapping[str, Tensor]) -> Tensor:
+        """One lane's losses: `(b, *space, t)` labels and `(b, *space, outputs)` scores to `(b,)`."""
+        return self.spec.values(y, scores, self.n_classes, {**self.static, **arguments})
+
+    def traced(self, signature: Task) -> Any:
+        """The graph of `mapped` for tasks of these shapes; made once."""
+        key = tuple(tf.nest.flatten(signature))
+        if key not in self._traced:
+            graph = tf.function(self.mapped, autograph=False, experimental_attributes=AS_IT_IS)
+            self._traced[key] = graph.get_concrete_function(signature)
+        return self._traced[key]
+
+    def mapped(self, task: Task) -> tuple[Tensor, Tensor]:
+        """`(members,)` mean losses and their gradients by the scores, lane by lane."""
+        labels = tf.gather(task.labels[self.spec.target], tf.gather(task.rows, task.members))
+        lanes = (tf.gather(task.scores, task.members), labels, self._unpacked(task))
+        losses, slopes = tf.vectorized_map(self._lane, lanes)
+        return losses, slopes
+
+    def _unpacked(self, task: Task) -> dict[str, Tensor]:
+        late = {"progress": tf.gather(task.progress, task.members)} if "progress" in self.spec.needs else {}
+        if not self.shapes:
+            return late
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
+        parts = tf.split(task.arguments[:, : self.width], sizes, axis=1)
+        shaped = zip(self.shapes.items(), parts, strict=True)
+        return {name: tf.reshape(part, [-1, *shape]) for (name, shape), part in shaped} | late
+
+    def _lane(self, values: tuple[Tensor, Tensor, dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
+        z, labels, own = values
+        # the tape stands inside the map: outside it, a loss's custom gradient would come out wrong
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(z)
+            loss = tf.reduce_mean(self.values(labels, z, own))
+        return loss, tape.gradient(loss, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+class Task(NamedTuple):
+    """What a group's part in a step looks at; the same for all groups of a study.
+
+    scores: `(lanes, b, *space, outputs)` of all lanes; labels: by target kind, `(n, *space, t)` of
+    the data; rows: `(lanes, b)` into it; progress: `(lanes,)`; members: positions of the group's
+    lanes; arguments: `(members, width)`, packed, width being that of the widest group.
+    """
+
+    scores: Tensor
+    labels: dict[str, Tensor]
+    rows: Tensor
+    progress: Tensor
+    members: Tensor
+    arguments: Tensor
+
+    @classmethod
+    def signature(cls, scores: Sequence[int], labels: Mapping[str, Tensor], width: int) -> Task:
+        """Tasks with any number of lanes and rows, for one sample's scores in this shape and labels like these."""
+        kinds = {kind: tf.TensorSpec([None, *labels[kind].shape[1:]]) for kind in sorted(labels)}
+        whole, reals = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, width])
+        return cls(
+            tf.TensorSpec([None, None, *scores]), kinds, tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None]),
+            whole, reals,
+        )  # fmt: skip
 
 
 class Rows(NamedTuple):
@@ -84,15 +156,18 @@ class Rows(NamedTuple):
 class Lot(NamedTuple):
     """What differs between lanes besides their state.
 
-    order: `(lanes, rows)` batch order; members: by group, positions of its lanes;
-    arguments: by group, keyword arguments stacked over its lanes; progress: `(lanes, 2)`,
-    share of training done before the epoch and what a step adds.
+    order: `(lanes, rows)` batch order; progress: `(lanes, 2)`, share of training done before the
+    epoch and what a step adds; members: `(lanes,)` positions, lanes of one group together;
+    arguments: `(lanes, width)`, packed, in the order of members; active: `(groups,)`, the groups
+    that have lanes; ends: `(groups + 1,)`, where the members of each begin and end.
     """
 
     order: Tensor
-    members: list[Tensor]
-    arguments: list[dict[str, Tensor]]
     progress: Tensor
+    members: Tensor
+    arguments: Tensor
+    active: Tensor
+    ends: Tensor
 
 
 class Outcome(NamedTuple):
@@ -105,7 +180,7 @@ class Outcome(NamedTuple):
 
 
 class LaneGraph:
-    """The compiled epoch of a model, an optimizer and a set of loss groups."""
+    """The compiled epoch of a model, an optimizer and a set of loss groups, whose packed arguments have `width`."""
 
     def __init__(
         self,
@@ -116,9 +191,10 @@ class LaneGraph:
         train: Rows,
         validation: Rows,
         batch_size: int,
+        width: int,
     ) -> None:
         self.model, self.optimizer, self.groups = model, optimizer, list(groups)
-        self.train, self.validation = train, validation
+        self.train, self.validation, self.width = train, validation, width
         self.batch = min(batch_size, train.number)
         optimizer.build(model.trainable_variables)
         # traced here, once: threads that call a tf.function for the first time would each trace it
@@ -161,11 +237,18 @@ class LaneGraph:
         )
 
     def _lot_signature(self) -> Lot:
+        whole = tf.TensorSpec([None], tf.int32)
+        order = tf.TensorSpec([None, self.train.number], tf.int32)
+        return Lot(order, tf.TensorSpec([None, 2]), whole, tf.TensorSpec([None, self.width]), whole, whole)
+
+    def lot(self, order: np.ndarray, progress: np.ndarray, groups: Sequence[int], arguments: Sequence[Any]) -> Lot:
+        """The lot of lanes with these batch orders, progress, groups, and arguments by name."""
+        members = np.argsort(groups, kind="stable")
+        active, first = np.unique(np.asarray(groups)[members], return_index=True)
+        packed = np.stack([self.groups[groups[lane]].pack(arguments[lane], self.width) for lane in members])
+        whole = [tf.constant(numbers, tf.int32) for numbers in (members, active, [*first, len(groups)])]
         return Lot(
-            tf.TensorSpec([None, self.train.number], tf.int32),
-            [tf.TensorSpec([None], tf.int32) for _ in self.groups],
-            [{name: tf.TensorSpec([None, *s], tf.float32) for name, s in g.shapes.items()} for g in self.groups],
-            tf.TensorSpec([None, 2], tf.float32),
+            tf.constant(order), tf.constant(progress, tf.float32), whole[0], tf.constant(packed), whole[1], whole[2]
         )
 
     def _epoch(self, state: State, lot: Lot) -> tuple[State, Outcome]:
@@ -177,7 +260,10 @@ class LaneGraph:
             state, last_loss, last_scores = self._step(state, lot, rows, tf.constant(full))
             loss, scores = loss + rest * last_loss, tf.concat([scores, last_scores], 1)
         val_scores, penalty = self._predict(state)
-        val_loss = self._losses(lot, val_scores, self.validation, None, self._progress(lot, tf.constant(self.steps)))[0]
+        every = tf.tile(tf.range(self.validation.number)[None], [tf.shape(lot.order)[0], 1])
+        val_loss = self._losses(lot, val_scores, self.validation, every, self._progress(lot, tf.constant(self.steps)))[
+            0
+        ]
         return state, Outcome(loss / self.train.number, scores, val_loss + penalty, val_scores)
 
     def _loop(self, state: State, lot: Lot, steps: int) -> tuple[State, Tensor, Tensor]:
@@ -235,38 +321,28 @@ class LaneGraph:
     def _progress(self, lot: Lot, step: Tensor) -> Tensor:
         return lot.progress[:, 0] + lot.progress[:, 1] * tf.cast(step, tf.float32)
 
-    def _losses(
-        self, lot: Lot, scores: Tensor, data: Rows, rows: Tensor | None, progress: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _losses(self, lot: Lot, scores: Tensor, data: Rows, rows: Tensor, progress: Tensor) -> tuple[Tensor, Tensor]:
         """`(lanes,)` mean losses and their gradients by `scores`, each group mapped over its own lanes."""
-        parts = [
-            self._group_losses(group, tf.gather(scores, members), self._labels(group, data, rows, members),
-                               self._late(group, arguments, tf.gather(progress, members)))
-            for group, members, arguments in zip(self.groups, lot.members, lot.arguments, strict=True)
-        ]  # fmt: skip
-        losses, slopes = zip(*parts, strict=True)
-        return tf.dynamic_stitch(lot.members, list(losses)), tf.dynamic_stitch(lot.members, list(slopes))
+        shape = scores.shape[2:]
+        graphs = [group.traced(Task.signature(shape, data.labels, self.width)) for group in self.groups]
+        losses, slopes = (
+            tf.TensorArray(tf.float32, tf.size(lot.active), infer_shape=False, element_shape=element)
+            for element in ([None], [None, None, *shape])
+        )
 
-    @staticmethod
-    def _labels(group: Group, data: Rows, rows: Tensor | None, members: Tensor) -> Tensor:
-        labels = data.labels[group.spec.target]
-        if rows is None:
-            return tf.tile(labels[None], [tf.shape(members)[0], 1, 1])
-        return tf.gather(labels, tf.gather(rows, members))
+        def body(i: Tensor, losses: Any, slopes: Any) -> tuple[Tensor, Any, Any]:
+            own = slice(lot.ends[i], lot.ends[i + 1])
+            task = Task(scores, data.labels, rows, progress, lot.members[own], lot.arguments[own])
+            # not tf.switch_case: it is spread out over the graph around it, where branches not taken still cost time
+            loss, slope = tf.raw_ops.StatelessCase(
+                branch_index=lot.active[i], input=tf.nest.flatten(task), Tout=[tf.float32, tf.float32],
+                branches=graphs, output_shapes=[[None], [None, None, *shape]],
+            )  # fmt: skip
+            return i + 1, losses.write(i, loss), slopes.write(i, slope)
 
-    @staticmethod
-    def _late(group: Group, arguments: dict[str, Tensor], progress: Tensor) -> dict[str, Tensor]:
-        return {**arguments, "progress": progress} if "progress" in group.spec.needs else arguments
-
-    @staticmethod
-    def _group_losses(group: Group, scores: Tensor, y: Tensor, arguments: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        def lane(values: tuple[Tensor, Tensor, dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
-            z, labels, own = values
-            # the tape stands inside the map: outside it, a loss's custom gradient would come out wrong
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(z)
-                loss = group.loss(labels, z, own)
-            return loss, tape.gradient(loss, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-        losses, slopes = tf.vectorized_map(lane, (scores, y, arguments))
-        return losses, slopes
+        _, losses, slopes = tf.while_loop(
+            lambda i, *_: i < tf.size(lot.active), body, (tf.constant(0), losses, slopes), parallel_iterations=1
+        )
+        back = tf.math.invert_permutation(lot.members)
+        sloped = tf.ensure_shape(tf.gather(slopes.concat(), back), scores.shape)
+        return tf.ensure_shape(tf.gather(losses.concat(), back), [None]), sloped

@@ -10,7 +10,7 @@ from lossreg.trainers.base import EpochReport, Plan, Trainer, Weights
 class Pool:
     """The slots of all trainers, numbered through.
 
-    reasons say, by label, why a trainer that is not here refused a loss.
+    reasons say, by label, why a loss is not with the trainer that one would expect.
     """
 
     name = "pool"
@@ -22,14 +22,15 @@ class Pool:
         self.slots = len(self._places)
 
     def trainer(self, label: str) -> tuple[Trainer, str]:
-        """The trainer of a loss, and why the ones before it refused."""
-        reasons = [self.reasons[label]] if label in self.reasons else []
+        """The trainer of a loss, and why those of another kind before it refused."""
+        refused: list[tuple[str, str]] = []
         for trainer in self.trainers:
             reason = trainer.refuses(label)
             if not reason:
-                return trainer, "; ".join(reasons)
-            reasons.append(reason)
-        raise LookupError("; ".join(reasons))
+                why = "; ".join(said for name, said in refused if name != trainer.name)
+                return trainer, self.reasons.get(label) or why
+            refused.append((trainer.name, reason))
+        raise LookupError(self.reasons.get(label) or "; ".join(said for _, said in refused))
 
     def free(self, label: str) -> int | None:
         """The lowest free slot of the loss's trainer, None when it is full."""

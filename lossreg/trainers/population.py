@@ -31,6 +31,12 @@ LAYERS = frozenset(
 OPERATIONS = frozenset(("Add", "Subtract", "Multiply"))
 
 
+def widths(problem: Problem) -> list[int]:
+    """Widths of raw scores that the losses need, the commonest first."""
+    counts = Counter(problem.outputs(label) for label in problem.losses)
+    return [width for width, _ in counts.most_common()]
+
+
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -67,20 +73,27 @@ def _of_keras(thing: Any) -> bool:
     return str(getattr(thing, "__module__", "")).startswith("keras.")
 
 
-def group_of(problem: Problem, label: str, params: Mapping[str, Any]) -> Group:
-    """What lanes that train with this loss and these static parameters share."""
-    spec, data = problem.losses[label], problem.dataset
-    shapes = {name: value.shape for name, value in loss_arguments(spec, params, data.constants).items()}
-    return Group(spec, data.n_classes, static_arguments(spec, params, data.n_classes), shapes)
+def group_of(problem: Problem, plan: Plan) -> Group:
+    """What lanes that train with the plan's loss and static parameters share; one for the whole study."""
+    key = static_key(problem, plan)
+    if key not in problem.groups:
+        spec, data = problem.losses[plan.label], problem.dataset
+        shapes = {name: value.shape for name, value in loss_arguments(spec, plan.params, data.constants).items()}
+        static = static_arguments(spec, plan.params, data.n_classes)
+        problem.groups[key] = Group(spec, data.n_classes, static, shapes)
+    return problem.groups[key]
 
 
 def device_rows(problem: Problem, which: str) -> Rows:
     """The training or validation rows on the device, with the labels of every target kind in use."""
-    data = problem.dataset
-    split = getattr(data, which)
+    split = getattr(problem.dataset, which)
+    return Rows(tf.constant(split.x), encoded(problem, split.y))
+
+
+def encoded(problem: Problem, y: np.ndarray) -> dict[str, Any]:
+    """These labels in the form of every target kind in use."""
     kinds = {spec.target: spec for spec in problem.losses.values()}
-    labels = {kind: tf.constant(spec.encode(split.y, data.constants), tf.float32) for kind, spec in kinds.items()}
-    return Rows(tf.constant(split.x), labels)
+    return {k: tf.constant(spec.encode(y, problem.dataset.constants), tf.float32) for k, spec in kinds.items()}
 
 
 @dataclass(slots=True)
@@ -121,9 +134,9 @@ class Block:
 class Population:
     """Trains up to `slots` plans together; slot i belongs to block i modulo the number of blocks.
 
-    unmapped says why the losses of some labels cannot be mapped over lanes; variants are
-    samples of the plans that will come, so that the graph is built once: a plan with other
-    static parameters rebuilds it.
+    outputs is the width of its raw scores, by default that of most losses; unmapped says why the
+    losses of some labels cannot be mapped over lanes; variants are samples of the plans that will
+    come, so that the graph is built once: a plan with other static parameters rebuilds it.
     """
 
     name = "population"
@@ -134,13 +147,13 @@ class Population:
         slots: int,
         *,
         blocks: int = 0,
+        outputs: int = 0,
         variants: Iterable[Plan] = (),
         unmapped: Mapping[str, str] | None = None,
     ) -> None:
         self.problem, self.slots = problem, slots
         self.unmapped = unmapped or {}
-        widths = Counter(problem.outputs(label) for label in problem.losses)
-        self.outputs = widths.most_common(1)[0][0]
+        self.outputs = outputs or widths(problem)[0]
         self.blocks = [Block() for _ in range(min(blocks or cores(), slots))]
         self._pool = ThreadPoolExecutor(len(self.blocks), "lossreg-block")
         self._waiting: list[tuple[int, Plan]] = []
@@ -212,7 +225,7 @@ class Population:
     def _group(self, plan: Plan) -> int:
         key = static_key(self.problem, plan)
         if key not in self._groups:
-            self._groups[key] = group_of(self.problem, plan.label, plan.params)
+            self._groups[key] = group_of(self.problem, plan)
             self._graph, self._warm = None, False
         return list(self._groups).index(key)
 
@@ -245,6 +258,7 @@ class Population:
         return LaneGraph(
             self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
             validation=device_rows(problem, "validation"), batch_size=problem.batch_size,
+            width=max(group.width for group in problem.groups.values()),
         )  # fmt: skip
 
     def _advance(self, block: Block) -> dict[int, EpochReport]:
@@ -260,20 +274,9 @@ class Population:
 
     def _lot(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[Lot, np.ndarray]:
         order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.train.number) for lane in lanes])
-        members = [[i for i, lane in enumerate(lanes) if lane.group == g] for g in range(len(graph.groups))]
-        arguments = [
-            {name: np.stack([lanes[i].arguments[name] for i in own]) if own else np.zeros((0, *shape), np.float32)
-             for name, shape in group.shapes.items()}
-            for group, own in zip(graph.groups, members, strict=True)
-        ]  # fmt: skip
-        progress = [(lane.epoch / lane.plan.epochs, 1 / (lane.plan.epochs * graph.steps)) for lane in lanes]
-        tensors = (
-            tf.constant(order),
-            [tf.constant(own, tf.int32, [len(own)]) for own in members],
-            [{name: tf.constant(value) for name, value in own.items()} for own in arguments],
-            tf.constant(progress, tf.float32),
-        )
-        return Lot(*tensors), order
+        progress = np.array([(lane.epoch / lane.plan.epochs, 1 / (lane.plan.epochs * graph.steps)) for lane in lanes])
+        groups, arguments = [lane.group for lane in lanes], [lane.arguments for lane in lanes]
+        return graph.lot(order, progress, groups, arguments), order
 
     def _reports(self, lanes: Sequence[Lane], order: np.ndarray, outcome: Outcome) -> dict[int, EpochReport]:
         seen = outcome.train_scores.numpy()

@@ -13,8 +13,8 @@ import tensorflow as tf
 from lossreg.errors import InputError, gist
 from lossreg.trainers.arguments import loss_arguments
 from lossreg.trainers.base import Plan, Problem
-from lossreg.trainers.lanes import Group, LaneGraph
-from lossreg.trainers.population import group_of
+from lossreg.trainers.lanes import Group, Task
+from lossreg.trainers.population import encoded, group_of
 
 ROWS, LANES, TOLERANCE = 32, 2, 1e-5
 HINT = "Use lossreg.ops (keras.ops) instead of NumPy or Python conditions on tensors."
@@ -26,19 +26,32 @@ Pair = tuple[Any, Any]
 class Batch:
     """Training rows and random scores for two lanes.
 
-    y: `(n, t)` labels of both lanes; scores: `(2, n, outputs)`, standard normal; arguments: one
-    lane's traced keyword arguments.
+    labels: by target kind, `(n, *space, t)` of both lanes; scores: `(2, n, *space, outputs)`, standard
+    normal; arguments: one lane's traced keyword arguments; width: of the study's packed arguments.
     """
 
     group: Group
-    y: Any
+    labels: dict[str, Any]
     scores: Any
     arguments: Mapping[str, Any]
+    width: int
 
-    def lanes(self, number: int) -> tuple[Any, Any, dict[str, Any]]:
-        """Scores, labels and arguments of the first lanes, stacked."""
-        stacked = {name: tf.stack([value] * LANES)[:number] for name, value in self.arguments.items()}
-        return self.scores[:number], tf.stack([self.y] * LANES)[:number], stacked
+    @property
+    def y(self) -> Any:
+        """The labels that the loss takes."""
+        return self.labels[self.group.spec.target]
+
+    @property
+    def signature(self) -> Task:
+        """The shapes for which the study's lanes will be traced too."""
+        return Task.signature(self.scores.shape[2:], self.labels, self.width)
+
+    def task(self) -> Task:
+        """The work of both lanes."""
+        rows = tf.tile(tf.range(len(self.y))[None], [LANES, 1])
+        packed = self.group.pack({name: value.numpy() for name, value in self.arguments.items()}, self.width)
+        arguments = tf.constant(np.tile(packed, (LANES, 1)))
+        return Task(self.scores, self.labels, rows, tf.fill([LANES], 0.5), tf.range(LANES), arguments)
 
 
 def rehearse(problem: Problem, plan: Plan) -> str:
@@ -59,13 +72,16 @@ def rehearse(problem: Problem, plan: Plan) -> str:
 
 def _batch(problem: Problem, plan: Plan) -> Batch:
     spec, data = problem.losses[plan.label], problem.dataset
-    y = spec.encode(data.train.y[:ROWS], data.constants)
-    scores = np.random.default_rng(0).normal(size=(LANES, len(y), problem.outputs(plan.label)))
+    labels = encoded(problem, data.train.y[:ROWS])
+    y = labels[spec.target]
+    shape = (LANES, len(y), *y.shape[1:-1], problem.outputs(plan.label))
+    scores = np.random.default_rng(0).normal(size=shape)
     traced = loss_arguments(spec, plan.params, data.constants)
     traced |= {"progress": np.array(0.5, np.float32)} if "progress" in spec.needs else {}
     arguments = {name: tf.constant(value) for name, value in traced.items()}
-    group = group_of(problem, plan.label, plan.params)
-    return Batch(group, tf.constant(y, tf.float32), tf.constant(scores, tf.float32), arguments)
+    group = group_of(problem, plan)
+    width = max(one.width for one in problem.groups.values())
+    return Batch(group, labels, tf.constant(scores, tf.float32), arguments, width)
 
 
 def _check(values: np.ndarray, slope: np.ndarray, n: int) -> None:
@@ -81,7 +97,7 @@ def _alone(group: Group, y: Any, scores: Any, arguments: Mapping[str, Any]) -> P
     """One lane's `(n,)` losses, and the gradient of their mean by the scores."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(scores)
-        values = group.spec.values(y, scores, group.n_classes, {**group.static, **arguments})
+        values = group.values(y, scores, arguments)
         loss = tf.reduce_mean(values)
     return values, tape.gradient(loss, scores, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
@@ -105,9 +121,10 @@ def _check_graph(batch: Batch) -> None:
 def _unmappable(batch: Batch, alone: list[Pair]) -> str:
     """Why lanes, mapped, fail or give other numbers than one at a time; empty when they agree."""
     try:
-        mapped = _mapped(batch)
-        losses, slopes = mapped(*batch.lanes(LANES))
-        mapped(*batch.lanes(0))
+        mapped = batch.group.traced(batch.signature)
+        if mapped.captured_inputs or any(op.op_def.is_stateful for op in mapped.graph.get_operations()):
+            return "it holds a variable, a large constant or a random operation"
+        losses, slopes = mapped(batch.task())
     except Exception as error:
         return _sentence(error)
     if not _equal(losses, np.stack([np.mean(values) for values, _ in alone])):
@@ -115,15 +132,6 @@ def _unmappable(batch: Batch, alone: list[Pair]) -> str:
     if not _equal(slopes, np.stack([slope for _, slope in alone])):
         return "its gradients differ from those of one lane at a time"
     return ""
-
-
-def _mapped(batch: Batch) -> Any:
-    """The losses and gradients of an open number of lanes, as a population computes them."""
-    scores, y, arguments = tf.nest.map_structure(
-        lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), batch.lanes(LANES)
-    )
-    graph = tf.function(partial(LaneGraph._group_losses, batch.group), autograph=False)
-    return graph.get_concrete_function(scores, y, arguments)
 
 
 def _equal(found: Any, wanted: np.ndarray) -> bool:
