@@ -146,6 +146,6 @@ def test_the_verdict_is_what_training_does(function, needs):
 def test_every_loss_of_the_zoo_trains_in_lanes(task):
     """Each on the last of its tasks; and on one logit those that see two scores there."""
     names = [entry.spec.name for entry in registry.default().for_task(task) if entry.spec.tasks[-1] == task]
-    names = names or ["cross_entropy", "crammer_singer", "ldam"]
+    names += ["cross_entropy", "crammer_singer", "ldam"] if task == "binary" else []
     own = problem(task, {name: name for name in names})
     assert {name: rehearse(own, plan(own, name, 0.01)) for name in names} == dict.fromkeys(names, "")
