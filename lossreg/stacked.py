@@ -37,8 +37,17 @@ def _mean(values: NDArray[Any]) -> Floats:
 def _confusions(y: Indices, lanes: Indices) -> Floats:
     """How often each class `(rows)` was taken for each `(columns)`: `(lanes, k, k)`."""
     k = int(max(y.max(), lanes.max())) + 1
+    if k <= 2:
+        return _two_by_two(y.astype(bool), lanes.astype(bool))
     cells = (np.arange(len(lanes))[:, None] * k + y) * k + lanes
     return np.bincount(cells.ravel(), minlength=len(lanes) * k * k).reshape(-1, k, k).astype(np.float64)
+
+
+def _two_by_two(y: NDArray[np.bool_], lanes: NDArray[np.bool_]) -> Floats:
+    """The confusions of two classes, without a number for each place of a mask."""
+    both, predicted, rows = _sum(y & lanes), _sum(lanes), float(y.sum())
+    right, wrong = len(y) - rows - predicted + both, predicted - both
+    return np.stack([right, wrong, rows - both, both], axis=-1).reshape(-1, 2, 2)
 
 
 def _tallies(y: Indices, lanes: Indices) -> tuple[Floats, Floats, Floats]:

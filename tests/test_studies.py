@@ -104,11 +104,11 @@ def test_the_logarithmic_error_needs_the_shifted_target():
     assert np.ptp(every) == pytest.approx(np.ptp(np.concatenate([signed.train.y, signed.validation.y, signed.test.y])))
 
 
-def short(name, **train):
+def short(name, each=2, **train):
     """A study of this folder with few epochs, untracked, that leaves nothing behind."""
     own = study.load(FOLDER / f"{name}.toml").document() | {"tracking": {"enabled": False}}
     own["train"] |= {"epochs": 5} | train
-    own["search"] |= {"trials": 2 * len(own["losses"])}
+    own["search"] |= {"trials": each * len(own["losses"])}
     if ".py:" in own["data"]["source"]:
         own["data"]["source"] = str(FOLDER / own["data"]["source"])
     return own
@@ -130,7 +130,7 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
     from lossreg import search
 
     monkeypatch.chdir(tmp_path)
-    result = search.tune(short("quantile", epochs=4))
+    result = search.tune(short("quantile", each=1, epochs=4))
     assert result.counts["complete"] == len(result.trials)
     scores = {row.label: row.best.score for row in result.leaderboard()}
     # the mean absolute error of the median alone

@@ -39,7 +39,7 @@ def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndar
         found = _probabilities(spec, constants, scores, binary=binary)
         return found if response == "probability" else _judged(found, response, binary=binary)
     if response == "label":
-        return (scores[..., 0] > 0).astype(np.int64) if binary else scores.argmax(-1)
+        return (scores[..., 0] > 0).astype(np.int8) if binary else scores.argmax(-1)
     return scores[..., 0].astype(np.float64)
 
 
