@@ -39,7 +39,19 @@ REGRESSION = {
     "poisson": {},
     "mean_squared_logarithmic_error": {},
 }
-TASKS = {"multiclass": MULTICLASS, "binary": BINARY, "regression": REGRESSION}
+MULTILABEL = {
+    "multilabel_bce": {},
+    "asymmetric": {"gamma_neg": 3.0, "gamma_pos": 0.5, "m": 0.1},
+    "multilabel_ce": {},
+}
+SEGMENTATION = {"binary_crossentropy": {"label_smoothing": 0.1}, "binary_focal": {"gamma": 1.4, "alpha": 0.35}}
+TASKS = {
+    "multiclass": MULTICLASS,
+    "binary": BINARY,
+    "regression": REGRESSION,
+    "multilabel": MULTILABEL,
+    "segmentation": SEGMENTATION,
+}
 
 
 def mixed(task, optimizer):
@@ -50,7 +62,8 @@ def mixed(task, optimizer):
     return own, [plan(own, name, float(rate), **losses[name]) for name, rate in zip(losses, rates, strict=True)]
 
 
-CASES = [("multiclass", optimizer) for optimizer in TOLERANCE] + [("binary", "adam"), ("regression", "sgd")]
+CASES = [("multiclass", optimizer) for optimizer in TOLERANCE]
+CASES += [("binary", "adam"), ("regression", "sgd"), ("multilabel", "sgd"), ("segmentation", "sgd")]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +94,8 @@ def _score(own, each, model):
     """The validation metric of a model trained alone, in the user's units."""
     data, spec = own.dataset, own.losses[each.label]
     z = model.predict(data.validation.x, verbose=0)
+    if data.task in ("multilabel", "segmentation"):
+        return float(((z > 0).reshape(data.validation.y.shape) == data.validation.y).mean())
     if own.metric is ACCURACY:
         return float(((z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)) == data.validation.y).mean())
     c = data.constants
