@@ -121,12 +121,19 @@ class RegistryLoss(keras.losses.Loss):
         if TARGETS[self.spec.target].width == "k":
             k = max(y_pred.shape[-1] + (self.spec.outputs == "k-1"), 2)
             return labels.class_labels(y, y_pred, k, self.dtype)
+        domain = self._domain(y_pred.shape[-1])
         if self.spec.outputs != "1":
             y_pred = y_pred[..., :1]
-        domain = self.spec.target_domain or TARGETS[self.spec.target].domain
-        if self.spec.target == "signed":
-            return labels.signed(labels.column_labels(y, y_pred, "[-1, 1]", self.dtype))
-        return labels.column_labels(y, y_pred, "[0, 1]" if self.spec.target == "binary" else domain, self.dtype)
+        found = labels.column_labels(y, y_pred, domain, self.dtype)
+        return labels.signed(found) if self.spec.target == "signed" else found
+
+    def _domain(self, columns: int) -> str:
+        """What labels of one column lie in, for predictions of so many columns."""
+        if self.spec.target == "ordinal":
+            # the link makes k probabilities of k - 1 scores
+            return f"[0, {columns - 1 + (self.spec.outputs == 'k-1' and self.from_logits)}]"
+        fixed = {"signed": "[-1, 1]", "binary": "[0, 1]"}.get(self.spec.target)
+        return fixed or self.spec.target_domain or TARGETS[self.spec.target].domain
 
     def _scores(self, y_pred: Any) -> Any:
         link = links.get(self.spec.link)

@@ -127,7 +127,9 @@ def test_a_blocked_plugin_is_not_listed(environment):
 
 def test_the_plugins_own_tests_pass(environment):
     folders = [package / "tests" for package in environment.packages]
-    settings = ("-q", "-p", "no:cacheprovider", "-c", SOURCE / "pyproject.toml")
+    # of the conformance suite, which `lossreg check` has run, the smaller packages' part
+    chosen = "arctan or tilted or not test_conformance"
+    settings = ("-q", "-p", "no:cacheprovider", "-c", SOURCE / "pyproject.toml", "-k", chosen)
     done = run(environment.python, "-m", "pytest", *settings, *folders, folder=environment.folder)
     assert done.returncode == 0, done.stdout
 

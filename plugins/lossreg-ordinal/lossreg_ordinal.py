@@ -12,7 +12,8 @@ TINY = 1e-7
 
 def _sample_mean(values):
     """Mean over every axis but the first: `(batch, ...)` to `(batch,)`."""
-    return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=-1) if len(values.shape) > 1 else values
+    axes = tuple(range(1, len(values.shape)))
+    return ops.mean(values, axis=axes) if axes else values
 
 
 def _at_least(y_true, first, number):

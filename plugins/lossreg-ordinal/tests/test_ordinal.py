@@ -121,6 +121,12 @@ def test_places_of_space_are_averaged(loss, outputs):
     np.testing.assert_allclose(values(loss, y.reshape(2, 5, 1), z.reshape(2, 5, outputs)), alone, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("loss", "outputs"), [(ordinal.coral, 3), (ordinal.corn, 3), (ordinal.squared_emd, 4)])
+@pytest.mark.parametrize("space", [(), (5,)])
+def test_no_rows_give_no_values(loss, outputs, space):
+    assert values(loss, np.zeros((0, *space, 1)), np.zeros((0, *space, outputs))).shape == (0,)
+
+
 def test_squared_emd_is_exact_in_both_tails():
     scores = np.array([[0.0, -30.0, -40.0], [-40.0, -30.0, 0.0]])
     np.testing.assert_allclose(values(ordinal.squared_emd, indices(0, 2), scores), math.exp(-60), rtol=1e-3)
@@ -174,6 +180,14 @@ def test_in_a_keras_model_labels_are_class_indices():
     np.testing.assert_allclose(float(loss(np.array([2, 1, 4]), SCORES)), 0.6920, atol=6e-5)
     given = np.asarray(ordinal.CORAL_LINK.forward(SCORES))
     np.testing.assert_allclose(float(lossreg.get("corn")(np.array([0]), given[:1])), -np.log(given[0, 0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "width"), [("coral", 3), ("corn", 3), ("squared_emd", 4), ("weighted_kappa", 4)])
+def test_classes_beyond_the_last_are_refused(name, width):
+    loss = lossreg.get(name, from_logits=True)
+    loss(np.array([0, 3]), np.zeros((2, width), "float32"))
+    with pytest.raises(lossreg.InputError, match="labels from 0 to 4 are not all in"):
+        loss(np.array([0, 4]), np.zeros((2, width), "float32"))
 
 
 @pytest.mark.parametrize("name", ["coral", "corn"])
