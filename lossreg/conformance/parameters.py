@@ -15,7 +15,7 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import EXACT, apart, differ
 from lossreg.conformance.gradients import extremes
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.params import Choice, Param, PerClass
+from lossreg.params import Choice, Float, Int, Param, PerClass
 
 SAME = 1e-7
 RANGES = {"class_counts": "equal and 1:10", "class_priors": "equal and 1:10", "progress": "0 and 1"}
@@ -23,12 +23,12 @@ RANGES = {"class_counts": "equal and 1:10", "class_priors": "equal and 1:10", "p
 
 def alive(subject: Subject) -> str:
     """Every parameter changes the gradients of samples relative to each other, not only their scale."""
-    searched = [p for p in subject.spec.params if _ends(p, 2)]
+    searched = [p for p in subject.spec.params if _pairs(p, 2)]
     if not searched:
         return does_not_apply("it has no searched parameters")
     y, z = _mixed(subject)
     for param in searched:
-        for one, other in combinations(_ends(param, subject.k), 2):
+        for one, other in _pairs(param, subject.k):
             if not any(_differs(subject, y, z, s, param.name, one, other) for s in _backgrounds(subject)):
                 what = f"{param.name} = {shown(one)} and {shown(other)} differ only by a common factor, if at all"
                 mend = "Use it so that samples change relative to each other: a common factor is the learning rate's."
@@ -43,16 +43,23 @@ def _mixed(subject: Subject) -> tuple[Array, Array]:
     return y, sizes * subject.scores(96, seed=12, scale=1.0)
 
 
-def _ends(param: Param, k: int) -> list[Any]:
-    """Values between which the parameter must make a difference."""
+def _pairs(param: Param, k: int) -> list[tuple[Any, Any]]:
+    """Pairs of values between which the parameter must make a difference."""
     if isinstance(param, Choice):
-        return list(param.choices) if len(param.choices) > 1 else []
+        return list(combinations(param.choices, 2))
     if isinstance(param, PerClass):
-        return [None, [param.high, *[param.low] * (k - 1)]]
+        return [(None, [param.high, *[param.low] * (k - 1)])]
     if param.low == param.high:
         return []
-    ends = [param.low, param.high]
-    return [*ends, None] if param.optional and param.default is not None else ends
+    low, middle, high = param.low, _middle(param), param.high
+    absent = [(low, None), (high, None)] if param.optional and param.default is not None else []
+    # the half ranges find what is clipped on the way
+    return [pair for pair in ((low, high), (low, middle), (middle, high), *absent) if pair[0] != pair[1]]
+
+
+def _middle(param: Float | Int) -> float:
+    middle = (param.low * param.high) ** 0.5 if param.log else (param.low + param.high) / 2
+    return round(middle) if isinstance(param, Int) else middle
 
 
 def _backgrounds(subject: Subject) -> Iterator[Setting]:
