@@ -32,6 +32,8 @@ INDEX = "index.md"
 # an axis ends so many spans of the default's curve beyond it; what is beyond leaves the picture
 REACH, REACH_OF_REFERENCE = 1.5, 0.5
 DPI = 110
+# seen on a curve that the reference equals
+DARK, DASHES = "#444444", (0, (3, 3))
 
 
 def figure(spec: LossSpec) -> Figure:
@@ -65,8 +67,9 @@ def sheet(specs: Sequence[LossSpec]) -> Figure:
         panel = next((one for one in panels if any(curve.default for curve in one.curves)), panels[0])
         _draw(axes, _shown(panel, seen)[0], seen, "loss")
         varied = panel.title.partition(" (")[0]
-        axes.set_title(f"{spec.name}: {varied}" if varied else spec.name, fontsize=9, parse_math=False)
-        axes.set_xlabel(seen.axis.partition(":")[0], fontsize=7, parse_math=False)
+        title = f"{spec.name}: {varied}" if varied else spec.name
+        axes.set_title(title, fontsize=9 if len(title) < 30 else 7.5, parse_math=False)
+        axes.set_xlabel(seen.axis, fontsize=6.5, parse_math=False)
         axes.tick_params(labelsize=7)
         _legend(axes, columns=2, size=6, below=-0.24)
     for axes in grid[len(specs) :]:
@@ -116,7 +119,7 @@ def _draw(axes: Axes, panel: Panel, seen: View, kind: str) -> None:
     reference = _reference(panel, seen, kind)
     if reference is not None and seen.reference is not None:
         x, name = panel.curves[0].x, seen.reference[0]
-        axes.plot(x, reference, "--", color=GREY, linewidth=1.2, label=name, zorder=1.5)
+        axes.plot(x, reference, linestyle=DASHES, color=DARK, linewidth=1.2, label=name, zorder=4)
     axes.set_ylim(*_limits(panel, kind, reference))
     axes.set_xlim(seen.low, seen.high)
 
