@@ -49,7 +49,7 @@ def _agree(subject: Subject, n_classes: int) -> str:
     return f"{width} score{'s' * (width > 1)}"
 
 
-def _mean_of(subject: Subject, n_classes: int, y: object, z: object, **arguments: object) -> object:
+def _mean_of(subject: Subject, n_classes: int, y: object, z: object, /, **arguments: object) -> object:
     return subject.spec.values(y, z, n_classes, arguments)
 
 

@@ -12,7 +12,7 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.gradients import crossed
 from lossreg.conformance.subject import Setting, Subject, shown
 
-SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
+SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 1000.0)
 FAR = (1e2, 1e3, 1e4)
 LINE = 401
 UNBOUNDED = "Bound it: a loss of one sample needs a least value, or training runs off to infinity."

@@ -17,6 +17,8 @@ def soft_labels(subject: Subject) -> str:
     """Soft labels are an expectation of hard ones, or at least sane, or refused."""
     if subject.spec.target not in ("onehot", "binary", "multihot"):
         return does_not_apply(f"labels of kind {subject.spec.target!r} are never soft")
+    if subject.spec.level == "batch":
+        return does_not_apply("the value of a batch is no expectation of its labels")
     told = ""
     for k in subject.ks[:2]:
         for setting in (subject.setting(k=k), *subject.draws(2, k, seed=18)):

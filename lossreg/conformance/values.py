@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from lossreg.conformance.subject import Params, Setting, Subject, shown
 from lossreg.errors import UnknownError
 from lossreg.params import PerClass
 from lossreg.spec import LossSpec
+from lossreg.userloss import UserLoss
 
 GOLDEN = ("golden_classes.json", "golden_values.json")
 
@@ -114,7 +116,7 @@ def _apart(subject: Subject) -> None:
 
 
 def shift(subject: Subject) -> str:
-    """A constant added to all scores changes nothing, if and only if that is declared."""
+    """A constant added to all scores changes nothing, where that is declared."""
     if subject.width() < 2:
         return does_not_apply("one score")
     setting = subject.setting()
@@ -128,9 +130,11 @@ def shift(subject: Subject) -> str:
             f"adding -7.3 or 11 to all scores changes {shown(plain[i])} to {shown(moved[0][i])} or {shown(moved[1][i])}"
         )
         raise Failure(f"{what}, and shift_invariant is declared", "Give it raw scores, or drop shift_invariant.")
-    if not subject.spec.shift_invariant and not changes:
-        raise Failure("adding a constant to all scores changes nothing", "Declare shift_invariant=True.")
-    return "a constant changes nothing" if not changes else "a constant changes the value, as declared"
+    if subject.spec.shift_invariant:
+        return "a constant changes nothing, as declared"
+    return (
+        "a constant changes the value" if changes else "a constant changes nothing: shift_invariant could be declared"
+    )
 
 
 def permutation(subject: Subject) -> str:
@@ -154,8 +158,9 @@ def permutation(subject: Subject) -> str:
 
 def _classes_permuted(subject: Subject) -> None:
     for k in subject.ks:
-        order = np.roll(np.arange(k), 1)
-        for setting in (subject.setting(k=k), *subject.draws(2, k)):
+        # of k > 2 a rotation, which a loss of neighbours survives, and an exchange, which it does not
+        orders = (np.roll(np.arange(k), 1), np.array([1, 0, *range(2, k)]))
+        for order, setting in product(orders, (subject.setting(k=k), *subject.draws(2, k))):
             y, z = subject.labels(12, k), subject.scores(12, k)
             plain = subject.values(y, z, setting)
             found = subject.values(y[:, order], z[:, order], _permuted(subject, setting, order))
@@ -206,13 +211,14 @@ def arguments(subject: Subject) -> str:
     except Failure:
         swapped = np.full(12, np.nan)
     same = differ(swapped, plain) is None
-    if same and not subject.spec.symmetric:
+    # a wrapped loss of Keras or of a user cannot declare it
+    if same and not subject.spec.symmetric and not isinstance(subject.function, UserLoss):
         raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
     if not same and subject.spec.symmetric:
         i = differ(swapped, plain) or 0
         what = f"swapping labels and scores changes {shown(plain[i])} to {shown(swapped[i])}, and symmetric is declared"
         raise Failure(what, "Drop symmetric.")
-    return "labels and scores may be swapped, as declared" if same else "labels and scores cannot be swapped"
+    return "labels and scores may be swapped" if same else "labels and scores cannot be swapped"
 
 
 # ------------------------------------------------------------------ limits

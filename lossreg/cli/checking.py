@@ -1,0 +1,132 @@
+"""The command that tells whether a loss is sound."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossreg.cli.shell import Json, app, display, guarded, loaded_registry, only_json, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lossreg.conformance import Result
+    from lossreg.registry import Entry
+
+    Checked = tuple[Entry, list[Result]]
+
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="CHECK", help="Only this check; may be given several times.")
+]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Losses; all that are installed if none is named.")
+]
+
+
+@app.command()
+@guarded
+def check(names: Names = None, only: Only = None, as_json: Json = False) -> None:
+    """Check whether losses are sound: all that are installed, or those named."""
+    with only_json(as_json) as out:
+        registry = loaded_registry()
+        entries = [registry.find(name) for name in names] if names else registry.specs()
+        entries = list({entry.spec.name: entry for entry in entries}.values())
+        _check_names(only or ())
+        checked = _checked(entries, only or ())
+        if as_json:
+            print_json([document(entry, results) for entry, results in checked], out)
+        elif len(checked) == 1:
+            _show_one(*checked[0])
+        else:
+            _show_all(checked)
+    if not all(result.ok for _, results in checked for result in results):
+        raise typer.Exit(1)
+
+
+def _check_names(only: Iterable[str]) -> None:
+    """Raise `UnknownError` before anything heavy is imported."""
+    from lossreg.conformance import suite
+
+    suite.known(only)
+
+
+def _checked(entries: Sequence[Entry], only: Sequence[str]) -> list[Checked]:
+    from lossreg import conformance
+
+    _import_keras()
+    found: list[Checked] = []
+    for number, entry in enumerate(entries, start=1):
+        if len(entries) > 1:
+            _say(f"{number}/{len(entries)} {entry.spec.name}")
+        found.append((entry, conformance.check(entry.spec, only)))
+    return found
+
+
+def _say(text: str) -> None:
+    """A line of progress; on a terminal it takes the place of the one before."""
+    if sys.stderr.isatty():
+        typer.echo(f"\r\x1b[2K{text}", nl=False, err=True)
+    else:
+        typer.echo(text, err=True)
+
+
+def _import_keras() -> None:
+    """Import Keras without its backend's start-up notes."""
+    from lossreg import terminal
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with terminal.hushed():
+        import keras  # noqa: F401
+
+
+def document(entry: Entry, results: Sequence[Result]) -> dict[str, Any]:
+    """One loss in `check --json`."""
+    fields = ("name", "ok", "message", "seconds")
+    return {
+        "loss": entry.spec.name,
+        "plugin": entry.plugin,
+        "passed": sum(result.ok for result in results),
+        "checks": [{field: getattr(result, field) for field in fields} for result in results],
+    }
+
+
+def _show_one(entry: Entry, results: Sequence[Result]) -> None:
+    from lossreg import tables
+
+    rows = [("" if r.ok else "fails", r.name, r.message, f"{r.seconds:.1f} s") for r in results]
+    columns = {"": "left", "check": "left", "found": "left", "seconds": "right"}
+    display(tables.table(entry.spec.name, columns, rows, whole=("", "check")))
+    typer.echo(_verdict(results))
+
+
+def _show_all(checked: Sequence[Checked]) -> None:
+    if sys.stderr.isatty():
+        typer.echo("\r\x1b[2K", nl=False, err=True)
+    display(_summary(checked))
+    for entry, results in checked:
+        for result in results:
+            if not result.ok:
+                typer.echo(f"{entry.spec.name}: {result.name}: {result.message}")
+    bad = sum(not all(result.ok for result in results) for _, results in checked)
+    typer.echo(f"{len(checked) - bad} of {len(checked)} losses pass")
+
+
+def _summary(checked: Sequence[Checked]) -> Table:
+    from lossreg import tables
+
+    rows = [
+        (entry.spec.name, entry.plugin, f"{sum(r.ok for r in results)}/{len(results)}",
+         f"{sum(r.seconds for r in results):.1f} s", ", ".join(r.name for r in results if not r.ok))
+        for entry, results in checked
+    ]  # fmt: skip
+    columns = {"loss": "left", "plugin": "left", "passed": "right", "seconds": "right", "fails": "left"}
+    return tables.table("", columns, rows, whole=("loss",))
+
+
+def _verdict(results: Sequence[Result]) -> str:
+    bad = [result.name for result in results if not result.ok]
+    return f"{len(results) - len(bad)} of {len(results)} checks pass" + (f"; fails: {', '.join(bad)}" if bad else "")
