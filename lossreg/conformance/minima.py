@@ -12,9 +12,10 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.gradients import crossed
 from lossreg.conformance.subject import Setting, Subject, shown
 
-SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 1000.0)
+SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 1e4)
 FAR = (1e2, 1e3, 1e4)
 LINE = 401
+WHOLE = "it is declared a loss of whole batches (level='batch')"
 UNBOUNDED = "Bound it: a loss of one sample needs a least value, or training runs off to infinity."
 
 
@@ -63,7 +64,7 @@ def _least(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
     if right is None:
         return _line_search(subject, y, setting)
     rays = [size * way for size in SIZES for way in (right, np.maximum(right, 0.0), np.minimum(right, 0.0))]
-    found = np.stack([subject.values(y, z, setting) for z in rays])
+    found = subject.each(y, np.stack(rays), setting)
     place = np.argmin(found, axis=0)
     best = found[place, np.arange(len(y))]
     scores = np.stack(rays)[place, np.arange(len(y))]
@@ -78,7 +79,7 @@ def _polished(subject: Subject, y: Array, setting: Setting, best: Array, scores:
     from scipy.optimize import minimize
 
     def total(flat: Array) -> tuple[float, Array]:
-        values, slopes = subject.slopes(y, flat.reshape(scores.shape), setting)
+        values, slopes = subject.quick(y, flat.reshape(scores.shape), setting, "float64")
         return float(values.sum()), slopes.ravel()
 
     found = minimize(total, scores.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(
@@ -92,12 +93,14 @@ def _line_search(subject: Subject, y: Array, setting: Setting) -> tuple[Array, A
     """The least value of each label as the scored output moves and the others stay 0."""
     unit = np.eye(subject.width(setting.k))[subject.link.point]
     reach = 45.0 if subject.spec.link == "identity" else 30.0
-    # a narrow well is not missed where labels are scores: the label itself is tried
-    exact = subject.spec.link == "identity" and subject.spec.target == "real"
-    center, span = y.reshape(len(y), -1)[:, 0] * exact, np.full(len(y), reach)
+    center, span = np.zeros(len(y)), np.full(len(y), reach)
+    exact = _scores_of(subject, y, np.zeros((len(y), len(unit))), setting)
+    if exact is not None:
+        # a narrow well lies between the places of the grid
+        center = np.clip(exact[:, subject.link.point], -reach, reach)
     for _ in range(5):
         t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
-        values = subject.values(np.repeat(y, LINE, axis=0), t.reshape(-1, 1) * unit, setting).reshape(t.shape)
+        values = subject.each(y, t.T[..., None] * unit, setting).T
         place = np.argmin(values, axis=1)
         center, span = t[np.arange(len(y)), place], span * 4.0 / LINE
     return values[np.arange(len(y)), place], center[:, None] * unit
@@ -114,7 +117,7 @@ def _right_side(subject: Subject, setting: Setting) -> None:
         _right_value(subject, y, best, scores, setting)
         return
     origin = _at_zero(subject, y, setting)
-    wrong = np.min([subject.values(y, -size * right, setting) for size in SIZES], axis=0)
+    wrong = subject.each(y, np.stack([-size * right for size in SIZES]), setting).min(axis=0)
     margin = 1e-6 * (np.abs(origin) + np.abs(best))
     bad = np.flatnonzero(best >= np.minimum(wrong, origin) - margin)
     if len(bad):
@@ -153,7 +156,7 @@ def _scores_of(subject: Subject, y: Array, like: Array, setting: Setting) -> Arr
 def _bounded(subject: Subject, setting: Setting) -> None:
     y = subject.every_label(setting.k)
     for way in _ways(subject, y, setting):
-        path = np.stack([subject.values(y, size * way, setting) for size in FAR])
+        path = subject.each(y, np.stack([size * way for size in FAR]), setting)
         if not np.isfinite(path).all():
             raise Failure(f"not finite on scores of 1e2 to 1e4, float64 ({setting})", UNBOUNDED)
         first, second = path[0] - path[1], path[1] - path[2]
@@ -187,6 +190,8 @@ def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
 def optimum(subject: Subject) -> str:
     """The best constant prediction for a mixture of labels is the functional that `elicits` names."""
     estimates = subject.spec.elicits
+    if subject.spec.level == "batch":
+        return does_not_apply(WHOLE)
     if estimates in ("probability", "mode"):
         if not subject.classes:
             raise Failure(f"elicits is {estimates!r}, and labels are numbers", "Declare another functional.")
@@ -244,7 +249,7 @@ def _descended(subject: Subject, y: Array, share: Array, setting: Setting, start
 
     def mean(flat: Array) -> tuple[float, Array]:
         z = np.broadcast_to(flat, start.shape)
-        values, slopes = subject.slopes(y, np.broadcast_to(z, (len(y), *z.shape)), setting)
+        values, slopes = subject.quick(y, np.broadcast_to(z, (len(y), *z.shape)), setting, "float64")
         slope = np.tensordot(share, slopes, axes=1).reshape(-1, *shape).sum(axis=0)
         return float(values @ share), slope
 
@@ -315,6 +320,8 @@ def binary_side(subject: Subject) -> str:
     """On one logit, for class 1 with probability .3 and .7, the loss is least on the likelier side."""
     if "binary" not in subject.spec.tasks:
         return does_not_apply("it does not serve binary tasks")
+    if subject.spec.level == "batch":
+        return does_not_apply(WHOLE)
     setting, t = subject.plain(2), np.linspace(-20.03, 20.01, 2001)[:, None]
     y = subject.every_label(2)
     scores = np.concatenate([-t / 2, t / 2], axis=1) if subject.width(2) == 2 else t

@@ -11,7 +11,7 @@ from lossreg.zoo.multiclass import softmax_loss
 from lossreg.zoo.parts import expected, highest, like, sample_mean
 
 MOST_TERMS = 8
-NEWTON_STEPS = 8
+NEWTON_STEPS = 7
 
 
 def phuber_ce(y_true: Any, y_pred: Any, *, tau: Any) -> Any:
@@ -78,15 +78,16 @@ def _log_t(log_x: Any, d: Any) -> Any:
     return ops.where(d > 0.0, ops.expm1(d * log_x) / safe, log_x)
 
 
-def _log_exp_t(x: Any, d: Any) -> Any:
-    """log of (1 - d x)^(-1/d), x at most 0: the tempered exponential of temperature 1 + d, x itself at d = 0."""
+def _log_exp_t(depth: Any, d: Any) -> Any:
+    """log of (1 + d u)^(-1/d), u the depth, at least 0: exp of temperature 1 + d of -u, -u itself at d = 0."""
     safe = ops.where(d > 0.0, d, 1.0)
-    return ops.where(d > 0.0, -ops.log1p(ops.maximum(-d * x, 0.0)) / safe, x)
+    return ops.where(d > 0.0, -ops.log1p(d * depth) / safe, -depth)
 
 
-def _sums(log_p: Any, d: Any) -> tuple[Any, Any]:
-    """Sums over classes of p, and of p^(1 + d), which is minus the first one's derivative by the level."""
-    return tuple(ops.sum(ops.exp(power * log_p), axis=-1, keepdims=True) for power in (1.0, 1.0 + d))
+def _sums(depth: Any, d: Any) -> tuple[Any, Any]:
+    """Sums over classes of p, and of p^(1 + d) = p/(1 + d u), minus the first one's derivative by the level."""
+    p = ops.exp(_log_exp_t(depth, d))
+    return ops.sum(p, axis=-1, keepdims=True), ops.sum(p / (1.0 + d * depth), axis=-1, keepdims=True)
 
 
 def _log_tempered_softmax(z: Any, d: Any) -> Any:
@@ -99,11 +100,11 @@ def _log_tempered_softmax(z: Any, d: Any) -> Any:
     z = z - ops.stop_gradient(highest(z))
     held, level = ops.stop_gradient(z), ops.zeros_like(z[..., :1])
     for _ in range(NEWTON_STEPS):
-        total, slope = _sums(_log_exp_t(held - level, d), d)
+        total, slope = _sums(level - held, d)
         level = level + _log_t(ops.log(total), d) * total / slope
-    level = ops.stop_gradient(level)
-    total, slope = _sums(_log_exp_t(z - level, d), d)
-    return _log_exp_t(z - level - (total - 1.0) / ops.stop_gradient(slope), d)
+    depth = ops.stop_gradient(level) - z
+    total, slope = _sums(depth, d)
+    return _log_exp_t(depth + (total - 1.0) / ops.stop_gradient(slope), d)
 
 
 def bi_tempered(y_true: Any, y_pred: Any, *, t1: Any, t2: Any) -> Any:
