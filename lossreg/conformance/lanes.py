@@ -36,7 +36,7 @@ def _agree(subject: Subject, n_classes: int) -> str:
     width = subject.spec.width(n_classes)
     rng = np.random.default_rng(21)
     z = rng.normal(size=(LANES, ROWS, *subject.space, width))
-    function = partial(_mean_of, subject, n_classes)
+    function = partial(_of_task, subject, n_classes)
     arguments = [subject.arguments(setting) for setting in settings]
     static = {name: value for name, value in arguments[0].items() if not isinstance(value, np.ndarray)}
     stacked = {name: np.stack([a[name] for a in arguments]) for name in arguments[0] if name not in static}
@@ -49,8 +49,8 @@ def _agree(subject: Subject, n_classes: int) -> str:
     return f"{width} score{'s' * (width > 1)}"
 
 
-def _mean_of(subject: Subject, n_classes: int, y: object, z: object, /, **arguments: object) -> object:
-    return subject.spec.values(y, z, n_classes, arguments)
+def _of_task(subject: Subject, k: int, /, y: object, z: object, **arguments: object) -> object:
+    return subject.spec.values(y, z, k, arguments)
 
 
 def _alike(subject: Subject, k: int) -> list[Setting]:
