@@ -136,6 +136,8 @@ def _alone(right: Array) -> Array:
 def _pulled(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
     """Raise where the loss has no slope along `right`, or one that leads away, at scores `-50 right`."""
     steep = _along(subject, y, right, 50.0, setting)
+    # what is left of terms that cancel is no slope
+    steep = np.where(np.abs(steep) <= 1e-15 * np.abs(_along(subject, y, right, 1.0, setting)), 0.0, steep)
     for i in np.flatnonzero(~(steep < 0)):
         if steep[i] == 0 and _faded(subject, y[i : i + 1], right[i : i + 1], setting):
             continue
@@ -195,32 +197,36 @@ def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
 
 
 def _differences(subject: Subject, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
-    """Central differences by each score, and how far they can be trusted."""
-    numeric, noise = np.zeros_like(z), np.zeros_like(z)
-    for place in np.ndindex(z.shape[1:]):
-        if subject.space and sum(place) % 4:
-            numeric[(slice(None), *place)] = np.nan
-            continue
-        step = np.zeros(z.shape[1:])
-        step[place] = STEP
-        coarse, fine = (_central(subject, y, z, step * by, setting) for by in (1.0, 0.25))
-        numeric[(slice(None), *place)] = fine[0]
+    """Central differences by each score, and how far they can be trusted; on masks by some places only."""
+    numeric, noise = np.array(subject.slopes(y, z, setting)[1]), np.zeros_like(z)
+    places = [place for place in np.ndindex(z.shape[1:]) if not (subject.space and sum(place) % 4)]
+    steps = np.stack([STEP * _one_at(place, z.shape[1:]) for place in places])
+    coarse, fine = (_central(subject, y, z, by * steps, setting) for by in (1.0, 0.25))
+    for place, first, second, rounding in zip(places, coarse[0], fine[0], fine[1], strict=True):
+        numeric[(slice(None), *place)] = second
         # the error of the coarse one is 16 times that of the fine one; at a kink they differ by much
-        noise[(slice(None), *place)] = 2.0 * np.abs(coarse[0] - fine[0]) + fine[1]
-    unknown = np.isnan(numeric)
-    if unknown.any():
-        numeric = np.where(unknown, subject.slopes(y, z, setting)[1], numeric)
+        noise[(slice(None), *place)] = 2.0 * np.abs(first - second) + rounding
     return numeric, noise
 
 
-def _central(subject: Subject, y: Array, z: Array, step: Array, setting: Setting) -> tuple[Array, Array]:
-    size = float(np.abs(step).max())
+def _one_at(place: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    unit = np.zeros(shape)
+    unit[place] = 1.0
+    return unit
+
+
+def _central(subject: Subject, y: Array, z: Array, steps: Array, setting: Setting) -> tuple[Array, Array]:
+    """`(steps, n)` differences by each step of each sample's scores, and their rounding errors."""
+    size = float(np.abs(steps).max())
     if subject.spec.level == "batch":
         # a step of one sample's score moves every value: the sum of all is what the gradient is of
-        steps = [step * np.eye(len(z))[i].reshape(-1, *[1] * step.ndim) for i in range(len(z))]
-        up, down = (np.array([subject.values(y, z + sign * one, setting).sum() for one in steps]) for sign in (1, -1))
+        alone = np.eye(len(z)).reshape(len(z), len(z), *[1] * (z.ndim - 1))
+        up, down = (
+            np.array([[subject.values(y, z + sign * step * one, setting).sum() for one in alone] for step in steps])
+            for sign in (1, -1)
+        )
     else:
-        up, down = subject.values(y, z + step, setting), subject.values(y, z - step, setting)
+        up, down = (subject.each(y, z + sign * steps[:, None], setting) for sign in (1, -1))
     # some roundings of sums whose terms may be larger than their total
     return (up - down) / (2 * size), 1e-14 * (np.abs(up) + np.median(np.abs(up)) + 1.0) / size
 
@@ -235,13 +241,11 @@ def _smooth(subject: Subject, setting: Setting) -> str:
     if subject.spec.truncated:
         return "truncation is declared"
     start, way, y = _lines(subject, setting)
-    low, high, jump, steep = _jumps(subject, y, start, way, setting)
-    for _ in range(24):
-        low, high, jump = _halved(subject, y, start, way, setting, low, high)
+    t, jump, steep = _narrowed(subject, y, start, way, setting)
     kinked = jump > 1e-3 * steep + 1e-9
     if kinked.any():
         i = int(np.argmax(jump / (steep + 1e-12)))
-        at = start[i] + low[i] * way[i]
+        at = start[i] + t[i] * way[i]
         what = f"the gradient jumps by {shown(jump[i])} at scores {_row(at)}, label {_row(y[i])}, {setting}"
         raise Failure(what, "Declare kinks=True, or smooth the loss there.")
     return "no kinks on lines through the scores"
@@ -258,30 +262,30 @@ def _lines(subject: Subject, setting: Setting) -> tuple[Array, Array, Array]:
     return start, np.concatenate([way, way[::-1]]), np.concatenate([y, y])
 
 
-def _slope_at(subject: Subject, y: Array, start: Array, way: Array, setting: Setting, t: Array) -> Array:
-    shape = (len(t), *[1] * (start.ndim - 1))
-    slopes = subject.slopes(y, start + t.reshape(shape) * way, setting)[1]
-    return (slopes * way).reshape(len(t), -1).sum(axis=1)
-
-
-def _jumps(subject: Subject, y: Array, start: Array, way: Array, setting: Setting) -> tuple[Array, Array, Array, Array]:
-    """On each line the interval in which the slope changes most: its ends, the change, the steepest slope."""
+def _narrowed(subject: Subject, y: Array, start: Array, way: Array, setting: Setting) -> tuple[Array, Array, Array]:
+    """On each line where the slope changes most over next to nothing, by how much, and the steepest slope."""
     # the grid stands off round numbers, at which kinks lie
-    t = np.linspace(-6.0137, 6.0291, 121)
-    lines, number = len(y), len(t)
-    args = (np.repeat(a, number, axis=0) for a in (y, start, way))
-    slopes = _slope_at(subject, *args, setting, np.tile(t, lines)).reshape(lines, number)
-    change = np.abs(np.diff(slopes, axis=1))
-    at = np.argmax(change, axis=1)
-    return t[at], t[at + 1], change[np.arange(lines), at], np.abs(slopes).max(axis=1)
+    low, high, number = np.full(len(y), -6.0137), np.full(len(y), 6.0291), 121
+    steep = np.zeros(len(y))
+    for _ in range(9):
+        t = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, number)
+        slopes = _slopes_on(subject, y, start, way, setting, t)
+        change, steep = np.abs(np.diff(slopes, axis=1)), np.maximum(steep, np.abs(slopes).max(axis=1))
+        at, lines = np.argmax(change, axis=1), np.arange(len(y))
+        low, high, number = t[lines, at], t[lines, at + 1], 9
+    return low, change[lines, at], steep
 
 
-def _halved(
-    subject: Subject, y: Array, start: Array, way: Array, setting: Setting, low: Array, high: Array
-) -> tuple[Array, Array, Array]:
-    """The half of each interval in which the slope changes more."""
-    middle = 0.5 * (low + high)
-    g_low, g_mid, g_high = (_slope_at(subject, y, start, way, setting, t) for t in (low, middle, high))
-    left = np.abs(g_mid - g_low) >= np.abs(g_high - g_mid)
-    jump = np.maximum(np.abs(g_mid - g_low), np.abs(g_high - g_mid))
-    return np.where(left, low, middle), np.where(left, middle, high), jump
+def _slopes_on(subject: Subject, y: Array, start: Array, way: Array, setting: Setting, t: Array) -> Array:
+    """`(lines, m)` slopes along each line at its places `t`."""
+    if subject.spec.level == "batch":
+        columns = [_slopes_along(subject, y, start, way, setting, column) for column in t.T]
+        return np.stack(columns, axis=1)
+    repeated = (np.repeat(array, t.shape[1], axis=0) for array in (y, start, way))
+    return _slopes_along(subject, *repeated, setting=setting, t=t.ravel()).reshape(t.shape)
+
+
+def _slopes_along(subject: Subject, y: Array, start: Array, way: Array, setting: Setting, t: Array) -> Array:
+    z = start + t.reshape(-1, *[1] * (start.ndim - 1)) * way
+    slopes = subject.quick(y, z, setting, "float64")[1]
+    return np.asarray((slopes * way).reshape(len(t), -1).sum(axis=1))

@@ -193,13 +193,14 @@ def units(subject: Subject) -> str:
     if subject.link.inverse is None:
         return "; ".join([*told, "its scores cannot be recovered from predictions"])
     predictions = subject.predictions(z, setting)
-    again = subject.predictions(
-        calls.applied(subject.link.inverse, predictions, subject.link_constants(setting)), setting
-    )
+    recovered = calls.applied(subject.link.inverse, predictions, subject.link_constants(setting))
+    again = subject.predictions(recovered, setting)
     if differ(again, predictions, 1e-6) is not None:
         raise Failure(f"the link of its inverse gives {shown(again[0])} for {shown(predictions[0])}", "Mend the link.")
     found = _of_samples(called(made(subject, setting, from_logits=False), y, predictions))
-    wanted = subject.values(y, z, setting)
+    # scores recovered up to a constant are the same for a loss that says so
+    same = recovered if subject.spec.shift_invariant else z
+    wanted = subject.values(y, same, setting)
     i = differ(found, wanted, 1e-5)
     if i is not None and predictions.shape == z.shape:
         what = (

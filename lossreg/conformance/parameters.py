@@ -69,8 +69,13 @@ def _backgrounds(subject: Subject) -> Iterator[Setting]:
 
 
 def _differs(subject: Subject, y: Array, z: Array, base: Setting, name: str, one: Any, other: Any) -> bool:
-    slopes = [subject.quick(y, z, _with(subject, base, name, value), "float64")[1] for value in (one, other)]
-    return apart(*slopes) > SAME
+    pairs = [subject.quick(y, z, _with(subject, base, name, value), "float64") for value in (one, other)]
+    (values, slopes), (others, other_slopes) = pairs
+    if apart(slopes, other_slopes) > SAME:
+        return True
+    # a shift of all values has no gradient; one that moves where the loss is 0 may have none on these samples
+    stopped_or_cut = subject.spec.stop_gradient or subject.spec.kinks
+    return stopped_or_cut and apart(values, others) > SAME
 
 
 def _with(subject: Subject, base: Setting, name: str, value: Any) -> Setting:

@@ -234,6 +234,13 @@ class Subject:
         found = self._called(calls.values, y, z, setting, dtype)
         return _vector(found, len(z), setting)
 
+    def each(self, y: Array, many: Array, setting: Setting) -> Array:
+        """`(m, n)` float64 losses of `many` scores `(m, n, *space, outputs)` for the same labels."""
+        if self.spec.level == "batch":
+            return np.stack([self.values(y, z, setting) for z in many])
+        labels = np.tile(y, (len(many), *[1] * (y.ndim - 1)))
+        return self.values(labels, many.reshape(-1, *many.shape[2:]), setting).reshape(many.shape[:2])
+
     def slopes(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> tuple[Array, Array]:
         """`(n,)` losses and the gradient of their sum by the scores; raises as `values`."""
         found, slope = self._called(calls.slopes, y, z, setting, dtype)

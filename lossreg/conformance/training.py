@@ -69,7 +69,7 @@ def _trained(subject: Subject, x: Array, y: Array, setting: Setting) -> Array:
         weights = np.zeros((FEATURES, 1))
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     for step in range(1, STEPS + 1):
-        slopes = subject.slopes(y, x @ weights, setting)[1] / len(x)
+        slopes = subject.quick(y, x @ weights, setting, "float64")[1] / len(x)
         slope = x.reshape(-1, FEATURES).T @ slopes.reshape(-1, weights.shape[1])
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         weights = weights - RATE * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
