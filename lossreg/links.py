@@ -106,7 +106,7 @@ LINKS = {
 
 def is_usual(link: Link) -> bool:
     """Whether a loss of classes with this link has raw scores whose largest, or whose sign, is the class."""
-    return any(link == LINKS[name] for name in ("softmax", "sigmoid", "identity"))
+    return link.forward in (_softmax, _sigmoid, _identity)
 
 
 def get(link: str | Link) -> Link:

@@ -71,7 +71,9 @@ def test_a_link_of_its_own_says_which_of_two_classes() -> None:
     np.testing.assert_allclose(pair.sum(-1), 1)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "binary_crossentropy", "hinge", "square_loss", "brier"])
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "binary_crossentropy", "hinge", "square_loss", "brier", "squentropy"]
+)
 def test_the_usual_links_decide_by_the_sign(name: str) -> None:
     loss, scores = registry.default().get(name), 3 * RNG.normal(size=(LANES, 50, 1)).astype(np.float32)
     np.testing.assert_array_equal(seen(loss, "binary", scores, "label"), scores[..., 0] > 0)
