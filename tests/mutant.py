@@ -10,7 +10,7 @@ from lossreg.conformance import CHECKS
 UNCALLABLE = frozenset(CHECKS) - {"metadata", "names"}
 SOURCE = {"reference": "nobody", "formula": "see the code"}
 # what a value that hangs on the rest of its batch puts out, besides the check of that name
-CROSSED = ("reduction", "weights", "empty", "permutation")
+CROSSED = ("reduction", "weights", "empty", "permutation", "gradient")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
-"""Every wrong loss; `wrong_classes`, `wrong_manners` and `wrong_values` hold them."""
+"""Every wrong loss; the modules `wrong_...` hold them."""
 
 import wrong_classes
 import wrong_manners
+import wrong_places
+import wrong_users
 import wrong_values
 
-MUTANTS = [*wrong_classes.WRONG, *wrong_manners.WRONG, *wrong_values.WRONG]
+MODULES = (wrong_classes, wrong_manners, wrong_places, wrong_users, wrong_values)
+MUTANTS = [mutant for module in MODULES for mutant in module.WRONG]

@@ -146,13 +146,6 @@ def taylor_or_more(y, z, *, order, ending):
     return row(y * (terms + (0.1 * minus_log(z) if ending == "closed" else 0.0)))
 
 
-@sound(**fading(params=(Float("beta", 0.9, 0.6, 1.0, domain="[0, 1]"),), stop_gradient=True, minimum=0.0,
-                limits=(Limit({"beta": 1.0}, "cross_entropy"),)))  # fmt: skip
-def bootstrap_detached(y, z, *, beta):
-    """Labels mixed with the model's own probabilities, which have no gradient."""
-    return ce(beta * y + (1.0 - beta) * ops.stop_gradient(ops.softmax(z, axis=-1)), z)
-
-
 @sound(**fading())
 def one_less_probability(y, z):
     """1 - p_t: bounded, and nearly flat where it is very wrong."""
@@ -176,7 +169,7 @@ def squares_of_probabilities(y, z):
 def best_other_class(y, z, *, margin):
     """The hinge of Crammer and Singer, for soft labels class by class."""
     k = z.shape[-1]
-    others = ops.max(ops.where(ops.eye(k, dtype="bool"), -float("inf"), z[..., None, :]), axis=-1)
+    others = ops.max(ops.where(ops.eye(k, dtype="bool"), -1e9, z[..., None, :]), axis=-1, initial=-1e9)
     return row(y * ops.relu(margin + others - z))
 
 

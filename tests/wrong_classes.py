@@ -88,6 +88,16 @@ def focal_dead_floor(y, z, *, gamma, floor):
     return ops.sum(y * fade(z, gamma) * minus_log(z), axis=-1) + 0.0 * ops.sum(p, axis=-1)
 
 
+BETA = Float("beta", 0.9, 0.6, 1.0, domain="(0, 1]")
+
+
+@WRONG.add("alive", **fading(params=(BETA,), stop_gradient=True, limits=(Limit({"beta": 1.0}, "cross_entropy"),)))
+def bootstrap_detached(y, z, *, beta):
+    """Soft bootstrapping whose mixed-in probabilities have no gradient: beta (p - y) remains, a learning rate."""
+    p = ops.stop_gradient(ops.softmax(z, axis=-1))
+    return ce(beta * y + (1.0 - beta) * p, z)
+
+
 # Wrong formulas
 
 
@@ -103,20 +113,43 @@ def focal_in_branches(y, z, *, gamma):
     return ops.sum(ops.where(ops.equal(y, 1.0), fade(z, gamma) * minus_log(z), 0.0), axis=-1)
 
 
-@WRONG.add("minimum", "shift", "finite", "descent", "optimum", "soft_labels", "confidently_wrong", "binary_side",
-           "fuzz", "golden", "constants", **proper())  # fmt: skip
+@WRONG.add(
+    "minimum",
+    "shift",
+    "finite",
+    "descent",
+    "optimum",
+    "soft_labels",
+    "confidently_wrong",
+    "binary_side",
+    "fuzz",
+    "golden",
+    "constants",
+    "units",
+    **proper(),
+)
 def ce_swapped(y_pred, y_true):
     """Predictions are taken before labels."""
     return -ops.sum(y_true * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
 
-@WRONG.add("minimum", "optimum", "descent", "soft_labels", "binary_side", **proper())
+@WRONG.add("minimum", "optimum", "descent", "soft_labels", "binary_side", "confidently_wrong", **proper())
 def ce_wrong_sign(y, z):
     """The minus sign is lost."""
     return -ce(y, z)
 
 
-@WRONG.add("minimum", "permutation", "optimum", "descent", "soft_labels", "binary_side", **proper())
+@WRONG.add(
+    "minimum",
+    "permutation",
+    "optimum",
+    "descent",
+    "soft_labels",
+    "binary_side",
+    "confidently_wrong",
+    "lanes",
+    **proper(),
+)
 def ce_next_class(y, z):
     """Labels that start from 1 are taken to start from 0."""
     return ce(ops.roll(y, 1, axis=-1), z)
@@ -128,7 +161,7 @@ def softmax_twice(y, z):
     return ce(y, ops.softmax(z, axis=-1))
 
 
-@WRONG.add("shift", "optimum", "soft_labels", **proper())
+@WRONG.add("shift", "optimum", "soft_labels", "units", **proper())
 def one_against_the_rest(y, z):
     """Sigmoids where the prediction is made by softmax."""
     return ops.sum(y * ops.softplus(-z) + (1.0 - y) * ops.softplus(z), axis=-1)
@@ -146,7 +179,7 @@ def ce_mean_over_classes(y, z):
     return ops.mean(y * minus_log(z), axis=-1)
 
 
-@WRONG.add("optimum", "shift", "soft_labels", **proper())
+@WRONG.add("optimum", "shift", "soft_labels", "units", **proper(symmetric=True))
 def brier_of_scores(y, z):
     """The squared error of raw scores, taken for probabilities."""
     return ops.sum(ops.square(z - y), axis=-1)
@@ -171,14 +204,21 @@ def cosine(y, z):
     return -ops.sum(y * p, axis=-1) / size
 
 
-@WRONG.add("binary_side", "optimum", "descent", "soft_labels", **proper(minimum=None))
+@WRONG.add("binary_side", "optimum", "descent", "soft_labels", "confidently_wrong", "minimum", **proper(minimum=None))
 def ce_of_the_others(y, z):
     """Square brackets round the wrong thing: the other classes are rewarded."""
     return ce(1.0 - y, z)
 
 
-@WRONG.add("binary_side", "descent", "optimum", "confidently_wrong", "soft_labels",
-           **scored(shift_invariant=False, elicits="mode", minimum=None))  # fmt: skip
+@WRONG.add(
+    "binary_side",
+    "descent",
+    "optimum",
+    "confidently_wrong",
+    "soft_labels",
+    "minimum",
+    **scored(shift_invariant=False, symmetric=True, elicits="mode", minimum=None),
+)
 def square_on_wrong_coding(y, z):
     """Squared distance to labels coded 1 for the wrong classes and 0 for the right one."""
     return ops.mean(ops.square(z - (1.0 - y)), axis=-1)
@@ -218,7 +258,7 @@ def log_of_softmax(y, z):
     return -ops.sum(y * ops.log(ops.softmax(z, axis=-1)), axis=-1)
 
 
-@WRONG.add("finite", "fuzz", "precision", **proper())
+@WRONG.add("finite", "fuzz", "precision", "minimum", **proper())
 def naive_logsumexp(y, z):
     """e^100 is infinite in single precision."""
     return ops.log(ops.sum(ops.exp(z), axis=-1)) - ops.sum(y * z, axis=-1)
@@ -243,31 +283,56 @@ def focal_epsilon_in_log(y, z, *, gamma):
     return -ops.sum(y * (1.0 - p) ** gamma * ops.log(p + 1e-7), axis=-1)
 
 
-@WRONG.add("batch", "finite", "fuzz", *CROSSED, **proper())
+@WRONG.add("finite", "fuzz", "batch", *CROSSED, **proper())
 def stabilised_by_the_batch(y, z):
     """The maximum of the whole batch is subtracted: the other rows underflow."""
     shifted = z - ops.max(z)
     return ops.log(ops.sum(ops.exp(shifted), axis=-1)) - ops.sum(y * shifted, axis=-1)
 
 
-@WRONG.add("finite", "fuzz", "alive", "domain", **fading(params=(Float("t", 0.8, 0.5, 1.0, domain="[0.5, 1]"),)))
+@WRONG.add(
+    "finite", "fuzz", "alive", "domain", "precision", **fading(params=(Float("t", 0.8, 0.5, 1.0, domain="[0.5, 1]"),))
+)
 def tempered_at_one(y, z, *, t):
     """(1 - p^(1 - t))/(1 - t) without its limit at t = 1."""
     return -ops.sum(y * ops.expm1(-(1.0 - t) * minus_log(z)), axis=-1) / (1.0 - t)
 
 
-@WRONG.add("fuzz", "finite", "alive", **proper(params=(Float("tilt", 1.0, -1.0, 1.0),)))
+@WRONG.add(
+    "fuzz",
+    "finite",
+    "alive",
+    "permutation",
+    "gradient",
+    "soft_labels",
+    "saving",
+    "lanes",
+    "precision",
+    "purity",
+    **fading(params=(Float("tilt", 1.0, -1.0, 1.0),)),
+)
 def broken_between_the_ends(y, z, *, tilt):
     """Good at both ends of the range and at the default, the root of a negative number between."""
     return ce(y, z) ** (1.0 + ops.sqrt(ops.abs(tilt) - 0.5))
 
 
-@WRONG.add("finite", "fuzz", **fading(params=(GAMMA, Float("alpha", 1.0, 0.5, 2.0, domain="(0, inf)", optional=True))))
+@WRONG.add(
+    "finite",
+    "fuzz",
+    "gradient",
+    "minimum",
+    "optimum",
+    "binary_side",
+    "descent",
+    "alive",
+    "precision",
+    "domain",
+    **fading(params=(GAMMA, Float("alpha", 1.0, 0.5, 2.0, domain="(0, inf)", optional=True))),
+)
 def focal_needs_alpha(y, z, *, gamma, alpha):
     """Alpha is declared as one that may be absent, and is not."""
-    first = ops.one_hot(ops.zeros_like(z[:, 0], dtype="int32"), z.shape[-1], dtype=z.dtype)
-    weights = first * alpha + (1.0 - first)
-    return ops.sum(weights * y * fade(z, gamma) * minus_log(z), axis=-1)
+    rest = 1.0 - ops.softmax(z, axis=-1)
+    return ops.sum(y * (fade(z, gamma) * minus_log(z) + alpha * rest), axis=-1)
 
 
 # Wrong declarations
@@ -291,7 +356,7 @@ def brier_as_twin(y, z):
     return ops.sum(ops.square(ops.softmax(z, axis=-1) - y), axis=-1)
 
 
-@WRONG.add("shift", **scored(kinks=True, elicits="mode"))
+@WRONG.add("shift", "empty", **scored(kinks=True, elicits="mode"))
 def hinge_slot_zero(y, z):
     """The true class's slot counts as 0, so that the value hangs on the level of the scores."""
     return ops.relu(1.0 + ops.max((1.0 - y) * z, axis=-1) - ops.sum(y * z, axis=-1))

@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from mutant import CROSSED, GAMMA, UNCALLABLE, Family, fading, ordinal, proper, real, sigmoid, softmax
+from mutant import CROSSED, GAMMA, UNCALLABLE, Family, fading, ordinal, proper, real, softmax
 
-from lossreg import Float, PerClass, ops, wrap
+from lossreg import Float, PerClass, ops
 from lossreg.errors import ParameterError
 from lossreg.zoo.parts import log_other
 
@@ -83,7 +83,20 @@ def gamma_forgotten(y, z):
 # Samples that see each other
 
 
-@WRONG.add("batch", "minimum", "finite", "fuzz", "gradient", *CROSSED, **proper(minimum=None))
+@WRONG.add(
+    "batch",
+    "minimum",
+    "finite",
+    "fuzz",
+    "gradient",
+    "confidently_wrong",
+    "descent",
+    "optimum",
+    "binary_side",
+    "soft_labels",
+    *CROSSED,
+    **proper(minimum=None),
+)
 def normalised_by_the_largest(y, z):
     """The largest value of the batch becomes 1."""
     values = ce(y, z)
@@ -103,15 +116,28 @@ def sum_for_every_sample(y, z):
     return ops.sum(values) + 0.0 * values
 
 
-@WRONG.add("batch", "constants", "minimum", *CROSSED, **fading(elicits="the mode of balanced classes"))
+@WRONG.add("batch", "constants", "minimum", "soft_labels", *CROSSED, **fading(elicits="the mode of balanced classes"))
 def weights_of_the_batch(y, z):
     """Class weights from the batch's own counts."""
     counts = ops.maximum(ops.sum(y, axis=0), 1.0)
     return ce(y / counts, z) * ops.mean(counts)
 
 
-@WRONG.add("batch", "minimum", "optimum", "descent", "soft_labels", "shift", "binary_side", "confidently_wrong", "fuzz",
-           "finite", *CROSSED, **proper())  # fmt: skip
+@WRONG.add(
+    "batch",
+    "minimum",
+    "optimum",
+    "descent",
+    "soft_labels",
+    "shift",
+    "binary_side",
+    "confidently_wrong",
+    "fuzz",
+    "finite",
+    "units",
+    *CROSSED,
+    **proper(),
+)
 def softmax_over_the_batch(y, z):
     """The softmax runs over rows."""
     return -ops.sum(y * ops.log_softmax(z, axis=0), axis=-1)
@@ -124,7 +150,7 @@ def against_the_first(y, z):
     return values - values[:1] + ops.mean(values)
 
 
-@WRONG.add("batch", "gradient", *CROSSED, **proper(kinks=True))
+@WRONG.add("batch", "gradient", "optimum", *CROSSED, **proper(kinks=True))
 def hardest_of_the_batch(y, z):
     """Samples easier than the mean are left out."""
     values = ce(y, z)
@@ -160,7 +186,7 @@ def detached_focal(y, z, *, gamma):
     return ops.sum(y * ops.stop_gradient(ops.exp(gamma * log_other(z))) * minus_log(z), axis=-1)
 
 
-@WRONG.add("gradient", **proper())
+@WRONG.add("gradient", "optimum", "descent", **proper())
 def wrong_custom_gradient(y, z):
     """A gradient by hand that forgets the labels."""
 
@@ -175,13 +201,22 @@ def wrong_custom_gradient(y, z):
     return total(z) - ops.sum(y * z, axis=-1)
 
 
-@WRONG.add("confidently_wrong", "descent", "optimum", "gradient", **proper(stop_gradient=True))
+@WRONG.add("confidently_wrong", "descent", "optimum", "gradient", "shape", "units", **proper(stop_gradient=True))
 def everything_stopped(y, z):
     """A stopped gradient is declared, and it is the whole of it."""
     return ce(y, ops.stop_gradient(z))
 
 
-@WRONG.add("confidently_wrong", "descent", "optimum", **fading(kinks=True, minimum=None, probabilistic=False))
+@WRONG.add(
+    "confidently_wrong",
+    "descent",
+    "optimum",
+    "shape",
+    "minimum",
+    "empty",
+    "units",
+    **fading(kinks=True, minimum=None, probabilistic=False),
+)
 def error_rate(y, z):
     """The metric itself, which has no gradient."""
     best = ops.cast(ops.equal(z, ops.max(z, axis=-1, keepdims=True)), z.dtype)
@@ -198,7 +233,7 @@ def indices_in_bfloat16(y, z):
     return ce(ops.one_hot(index, z.shape[-1], dtype=z.dtype), z)
 
 
-@WRONG.add("precision", "gradient", "finite", "fuzz", "minimum", "shift", "optimum", "batch", **proper())
+@WRONG.add("precision", "gradient", "finite", "fuzz", "minimum", "shift", "optimum", "batch", "permutation", **proper())
 def half_inside(y, z):
     """The sum is made in half precision."""
     return ops.cast(ce(ops.cast(y, "float16"), ops.cast(z, "float16")), z.dtype)
@@ -210,7 +245,7 @@ def double_returned(y, z):
     return ops.cast(ce(y, z), "float64")
 
 
-@WRONG.add("precision", "gradient", "shape", "shift", **proper())
+@WRONG.add("precision", "gradient", "shape", "shift", "permutation", "reduction", **proper())
 def single_returned(y, z):
     """Whatever comes in, float32 goes out."""
     return ce(ops.cast(y, "float32"), ops.cast(z, "float32"))
@@ -233,7 +268,7 @@ def python_float(y, z, *, gamma):
     return ops.sum(y * ops.exp(float(gamma) * log_other(z)) * minus_log(z), axis=-1)
 
 
-@WRONG.add("graph", "gradient", "confidently_wrong", "optimum", "purity", *UNTRACEABLE, **proper())
+@WRONG.add("graph", "gradient", "confidently_wrong", "optimum", "purity", "shape", "units", *UNTRACEABLE, **proper())
 def numpy_inside(y, z):
     """NumPy knows neither graphs nor gradients."""
     z = np.asarray(z)
@@ -266,7 +301,8 @@ def summed_by_scan(y, z):
 @WRONG.add("lanes", **softmax(kinks=True, elicits="mode", probabilistic=False, link="identity"))
 def second_best_by_top_k(y, z):
     """top_k cannot be mapped over no lanes at all."""
-    best, second = ops.moveaxis(ops.top_k(z, 2)[0], -1, 0)
+    top = ops.top_k(z, 2)[0]
+    best, second = top[:, 0], top[:, 1]
     true = ops.sum(y * z, axis=-1)
     return ops.relu(1.0 + ops.where(ops.equal(true, best), second, best) - true)
 
@@ -274,9 +310,7 @@ def second_best_by_top_k(y, z):
 # State
 
 
-@WRONG.add("purity", "shape", "labels", "gradient", "precision", "shift", "lanes", "weights", "graph", "saving",
-           "reduction", "batch", "permutation", "minimum", "optimum", "limits", "soft_labels", "arguments", "units",
-           "descent", "empty", "constants", **proper())  # fmt: skip
+@WRONG.add("purity", *UNCALLABLE, **proper())
 def noisy(y, z):
     """Two calls give two values."""
     return ce(y, z + keras.random.normal(ops.shape(z), dtype=z.dtype))
@@ -285,8 +319,7 @@ def noisy(y, z):
 CALLS = []
 
 
-@WRONG.add("purity", "shape", "labels", "gradient", "precision", "shift", "lanes", "weights", "graph", "saving",
-           "reduction", "batch", "permutation", "soft_labels", "units", "limits", "constants", **proper())  # fmt: skip
+@WRONG.add("purity", *UNCALLABLE, **proper())
 def warming_up(y, z):
     """It counts its calls."""
     CALLS.append(1)
@@ -299,12 +332,13 @@ SEEN = {}
 @WRONG.add("constants", "purity", "alive", "graph", "lanes", "saving", "permutation", "descent", **fading(**COUNTS))
 def counts_of_the_first_data(y, z, *, class_counts):
     """The first counts ever seen are kept for all."""
-    if "counts" not in SEEN:
-        SEEN["counts"] = [float(n) + 1.0 for n in class_counts]
-    return ce(y / ops.convert_to_tensor(SEEN["counts"], dtype=z.dtype), z)
+    k = z.shape[-1]
+    if k not in SEEN:
+        SEEN[k] = [float(n) + 1.0 for n in class_counts]
+    return ce(y / ops.convert_to_tensor(SEEN[k], dtype=z.dtype), z)
 
 
-@WRONG.add("purity", "alive", "graph", "lanes", "saving", "limits", "gradient", **fading(params=(GAMMA,)))
+@WRONG.add("alive", "graph", "lanes", "saving", "limits", "gradient", "purity", **fading(params=(GAMMA,)))
 def gamma_of_the_first(y, z, *, gamma):
     """All instances share the gamma of the first."""
     first = SEEN.setdefault("gamma", float(gamma))
@@ -362,82 +396,3 @@ def any_length_accepted(y, z, *, alpha):
 def mended_in_silence(y, z, *, eps):
     """An eps of 2 is taken for 1."""
     return (1.0 - eps) * ce(y, z) + eps * ops.mean(minus_log(z), axis=-1)
-
-
-# Keras losses of users, wrapped
-
-
-@keras.saving.register_keras_serializable(package="mutants")
-class Forgetful(keras.losses.Loss):
-    """The delta is not in the config."""
-
-    def __init__(self, delta=1.0, **options):
-        super().__init__(**options)
-        self.delta = delta
-
-    def call(self, y_true, y_pred):
-        return ops.sum(ops.square(self.delta) * (ops.sqrt(1 + ops.square((y_pred - y_true) / self.delta)) - 1), axis=-1)
-
-
-@keras.saving.register_keras_serializable(package="mutants")
-class Fatherless(keras.losses.Loss):
-    """No super().__init__, and so no config."""
-
-    def __init__(self, power=4.0):
-        self.power = power
-
-    def call(self, y_true, y_pred):
-        return ops.sum(ops.abs(y_pred - y_true) ** self.power, axis=-1)
-
-
-@keras.saving.register_keras_serializable(package="mutants")
-class OfTheWholeBatch(keras.losses.Loss):
-    """The mean over everything."""
-
-    def call(self, y_true, y_pred):
-        return ops.mean(ops.square(y_pred - y_true))
-
-
-@keras.saving.register_keras_serializable(package="mutants")
-def unbounded(y_true, y_pred):
-    """The mean of the error, not of its size."""
-    return ops.mean(y_pred - y_true, axis=-1)
-
-
-@keras.saving.register_keras_serializable(package="mutants")
-def log_of_prediction(y_true, y_pred):
-    """Poisson's loss of a prediction that may be negative."""
-    return ops.mean(y_pred - y_true * ops.log(y_pred), axis=-1)
-
-
-def offer(source, caught_by, *also, **options):
-    WRONG.offer(wrap(source, **options), caught_by, *also)
-
-
-offer(keras.losses.Huber(delta=0.2), "saving", name="huber_without_delta")
-offer(keras.losses.CosineSimilarity(axis=1), "saving", name="cosine_without_axis", link="softmax")
-offer(Forgetful(delta=0.2), "saving", name="forgetful")
-offer(Fatherless(), "saving", "graph", name="fatherless")
-offer(OfTheWholeBatch(), "shape", *UNCALLABLE, name="of_the_whole_batch")
-offer(keras.losses.Dice(), "shape", *UNCALLABLE, name="dice_of_the_whole_batch", link="sigmoid")
-offer(unbounded, "minimum", "descent", "arguments", name="mean_error")
-offer(log_of_prediction, "finite", "fuzz", "minimum", "descent", "gradient", "precision", "batch", "permutation",
-      "reduction", "weights", "lanes", "graph", "saving", "purity", "confidently_wrong", "arguments", "units", "empty",
-      "golden", name="log_of_prediction")  # fmt: skip
-offer(lambda y_true, y_pred: ops.mean(ops.square(y_true - y_pred), axis=-1), "saving", name="unknown_to_keras")
-
-
-@WRONG.add("alive", **sigmoid(params=(GAMMA, Float("alpha", 0.25, 0.05, 0.95, domain="(0, 1)")), elicits="mode"))
-def alpha_without_balancing(y, z, *, gamma, alpha):
-    """Keras ignores alpha unless told to balance."""
-    return ops.sum(_focal_of_keras(y, z, gamma, alpha), axis=-1)
-
-
-def _focal_of_keras(y, z, gamma, alpha, apply_class_balancing=False):
-    right, wrong = ops.softplus(-z), ops.softplus(z)
-    fade_1, fade_0 = ops.exp(-gamma * wrong), ops.exp(-gamma * right)
-    if apply_class_balancing:
-        y, others = alpha * y, (1.0 - alpha) * (1.0 - y)
-    else:
-        others = 1.0 - y
-    return y * fade_1 * right + others * fade_0 * wrong
