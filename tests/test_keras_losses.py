@@ -467,10 +467,10 @@ def test_a_users_own_loss(source, params, wanted):
     ("link", "given", "target", "outputs", "tasks"),
     [
         ("softmax", {}, "onehot", "k", ("binary", "multiclass")),
-        ("sigmoid", {}, "binary", "1", ("binary",)),
+        ("sigmoid", {}, "binary", "1", ("binary", "segmentation")),
         ("exp", {}, "count", "1", ("regression", "positive", "count")),
         ("identity", {"tasks": ["multiclass"]}, "onehot", "k", ("multiclass",)),
-        ("identity", {"target": "signed"}, "signed", "1", ("binary",)),
+        ("identity", {"target": "signed"}, "signed", "1", ("binary", "segmentation")),
         (None, {"target": "onehot"}, "onehot", "k", ("binary", "multiclass")),
         (None, {}, "real", "1", ("regression", "positive", "count")),
     ],
