@@ -7,7 +7,7 @@ DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all lint bench system clean
+.PHONY: help tune ui test test-all lint bench catalogue system clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ lint: $(DONE_DEV) ## style, types, layers
 bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
+
+catalogue: $(DONE) ## write docs/losses.md anew
+	$(BIN)/python -m lossreg.catalogue > docs/losses.md
 
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }

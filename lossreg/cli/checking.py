@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli.shell import Json, app, display, guarded, loaded_registry, only_json, print_json
+from lossreg.cli.shell import Json, app, display, guarded, import_keras, loaded_registry, only_json, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,7 +56,7 @@ def _check_names(only: Iterable[str]) -> None:
 def _checked(entries: Sequence[Entry], only: Sequence[str]) -> list[Checked]:
     from lossreg import conformance
 
-    _import_keras()
+    import_keras()
     found: list[Checked] = []
     for number, entry in enumerate(entries, start=1):
         if len(entries) > 1:
@@ -74,22 +73,13 @@ def _say(text: str) -> None:
         typer.echo(text, err=True)
 
 
-def _import_keras() -> None:
-    """Import Keras without its backend's start-up notes."""
-    from lossreg import terminal
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with terminal.hushed():
-        import keras  # noqa: F401
-
-
 def document(entry: Entry, results: Sequence[Result]) -> dict[str, Any]:
     """One loss in `check --json`."""
     fields = ("name", "ok", "message", "seconds")
     return {
         "loss": entry.spec.name,
         "plugin": entry.plugin,
-        "passed": sum(result.ok for result in results),
+        "passed": all(result.ok for result in results),
         "checks": [{field: getattr(result, field) for field in fields} for result in results],
     }
 

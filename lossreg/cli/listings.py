@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli.shell import Json, Task, app, check_task, console, display, guarded, loaded_registry, print_json, warn
+from lossreg.cli.shell import (
+    Json,
+    Task,
+    app,
+    check_task,
+    console,
+    display,
+    guarded,
+    import_keras,
+    loaded_registry,
+    print_json,
+    warn,
+)
 from lossreg.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,23 +93,12 @@ def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
 
     folder = every and gallery.is_folder(path)
     (gallery.make_folder if folder else gallery.check_file)(path)
-    _import_keras()
+    import_keras()
     if folder:
         gallery.write(specs, path, lambda text: typer.echo(text, err=True), warn)
     else:
         gallery.save(gallery.figure(specs[0]) if len(specs) == 1 else gallery.sheet(specs), path)
     typer.echo(f"Look at {path / gallery.INDEX if folder else path}")
-
-
-def _import_keras() -> None:
-    """Import Keras without its backend's start-up notes, which no setting silences."""
-    from lossreg import terminal
-    from lossreg.cli.studies import QUIET
-
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    with terminal.hushed():
-        import keras  # noqa: F401
 
 
 @app.command()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from lossreg.registry import Registry
 
+# TensorFlow reads it when it is imported
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 WIDTH_OF_A_PIPE = 140
 
 
@@ -108,6 +110,16 @@ def check_task(task: str) -> None:
 
     if task and task not in TASKS:
         raise UnknownError(f"unknown task {task!r}; known: {', '.join(TASKS)}", hint=did_you_mean(task, TASKS))
+
+
+def import_keras() -> None:
+    """Import Keras without its backend's start-up notes, which no setting silences."""
+    from lossreg import terminal
+
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    with terminal.hushed():
+        import keras  # noqa: F401
 
 
 def warn(text: str) -> None:

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli.shell import Json, Study, app, complain, display, guarded, only_json, print_json, warn
+from lossreg.cli.shell import Json, Study, app, complain, display, guarded, import_keras, only_json, print_json, warn
 from lossreg.errors import InputError, LossregError
 
 if TYPE_CHECKING:
     from lossreg.records import StudyResult
     from lossreg.study import StudySpec
-
-# TensorFlow reads it when it is imported
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @app.command()
@@ -127,15 +124,12 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
 
 
 def _import_keras(spec: StudySpec) -> None:
-    """Import Keras without its backend's start-up notes, which no setting silences."""
-    from lossreg import terminal, tracking
+    """Import Keras, unless the study's tracking address is wrong, which is told at once."""
+    from lossreg import tracking
 
     if spec.tracking.enabled:
         tracking.check(spec.tracking.uri)
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    with terminal.hushed():
-        import keras  # noqa: F401
+    import_keras()
 
 
 def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None:
