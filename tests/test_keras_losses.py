@@ -8,7 +8,7 @@ import reference
 import tensorflow as tf
 
 import lossreg
-from lossreg import LossSpec
+from lossreg import LossSpec, links
 from lossreg.errors import InputError, ParameterError, UnknownError
 from lossreg.keras_losses import RegistryLoss
 
@@ -104,7 +104,8 @@ def predictions(spec, z):
     forward |= {"exp": lambda z: 3.0 * np.exp(z), "softplus": lambda z: 2.0 * np.log1p(np.exp(z))}
     forward["quantiles"] = lambda z: np.cumsum(np.hstack([z[:, :1], np.log1p(np.exp(z[:, 1:]))]), axis=1)
     constants = {"exp": {"target_mean": 3.0}, "softplus": {"target_scale": 2.0}}
-    return forward[spec.link](z), constants.get(spec.link, {})
+    link = links.get(spec.link).name
+    return forward[link](z), constants.get(link, {})
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
@@ -116,6 +117,10 @@ def test_every_loss_of_scores_and_of_predictions(spec, from_logits):
     arguments = {**cases.draw(spec, random), **cases.constants(spec)}
     loss = lossreg.get(spec.name, from_logits=from_logits, reduction=None, **{**arguments, **constants})
     given = z if from_logits else prediction
+    if not from_logits and links.get(spec.link).inverse is None:
+        with pytest.raises(InputError, match="cannot be turned into scores"):
+            loss(float32(y), float32(given))
+        return
     wanted = reference.values(spec.name, y, z, arguments)
     np.testing.assert_allclose(loss(float32(y), float32(given)), wanted, rtol=1e-4, atol=1e-5)
 
@@ -126,7 +131,12 @@ def test_one_output_is_two_scores(spec, from_logits):
     z = 3 * rng(9).normal(size=(N, 1))
     bits, constants = np.arange(N) % 2, cases.constants(spec, 2)
     loss = lossreg.get(spec.name, from_logits=from_logits, reduction=None, **constants)
-    given = float32(z if from_logits or spec.link == "identity" else sigmoid(z))
+    scores = from_logits or spec.link == "identity"
+    given = float32(z if scores else sigmoid(z))
+    if not scores and links.get(spec.link).inverse is None:
+        with pytest.raises(InputError, match="cannot be turned into scores"):
+            loss(bits, given)
+        return
     wide = np.hstack([-z / 2, z / 2])
     wanted = reference.values(spec.name, np.eye(2)[bits], wide, {**spec.bind({}), **constants})
     for labels in (bits, bits[:, None], float32(bits), bits.astype(bool), float32(np.eye(2)[bits])):
