@@ -23,6 +23,19 @@ def tensorflow() -> Any:
     return tf
 
 
+@contextmanager
+def floats(dtype: str) -> Iterator[None]:
+    """Keras's own numbers (`ops.ones`, `ops.where` of two Python numbers) are of `dtype`, too."""
+    import keras
+
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+
+
 def tensors(arguments: Arguments, dtype: str) -> dict[str, Any]:
     """Arrays as tensors of `dtype`; what else there is (static values) as it is."""
     tf = tensorflow()
@@ -32,13 +45,15 @@ def tensors(arguments: Arguments, dtype: str) -> dict[str, Any]:
 def values(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Any:
     """What the function returns, as it returns it."""
     tf = tensorflow()
-    return function(tf.constant(y, dtype), tf.constant(z, dtype), **tensors(arguments, dtype))
+    with floats(dtype):
+        return function(tf.constant(y, dtype), tf.constant(z, dtype), **tensors(arguments, dtype))
 
 
 def slopes(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> tuple[Any, Any]:
     """What the function returns, and the gradient of its sum by the scores (0 where there is none)."""
     tf = tensorflow()
-    return _slopes(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
+    with floats(dtype):
+        return _slopes(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
 
 
 def _slopes(tf: Any, function: Function, y: Any, z: Any, arguments: Arguments) -> tuple[Any, Any]:
@@ -59,7 +74,8 @@ def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: 
     flowing = {k: tf.TensorSpec(v.shape, dtype) for k, v in arguments.items() if isinstance(v, np.ndarray)}
     graph = tf.function(lambda y, z, own: _slopes(tf, function, y, z, {**static, **own}), autograph=False)
     rows = [tf.TensorSpec([None, *array.shape[1:]], dtype) for array in (y, z)]
-    concrete = graph.get_concrete_function(*rows, flowing)
+    with floats(dtype):
+        concrete = graph.get_concrete_function(*rows, flowing)
 
     def run(y: Array, z: Array, arguments: Arguments) -> Any:
         own = {k: tf.constant(v, dtype) for k, v in arguments.items() if k in flowing}
@@ -93,18 +109,21 @@ def run(graph: Function, arrays: Any) -> Any:
     return graph(*tf.nest.map_structure(lambda array: tf.constant(array, "float32"), arrays))
 
 
-def graph_of(function: Function, *shapes: tuple[int | None, ...], jit: bool = False) -> Function:
-    """A function of float32 tensors of these shapes as a graph."""
+def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
+    """A Keras loss of labels and scores from a graph, of open batch size unless it is compiled."""
     tf = tensorflow()
-    made = tf.function(function, autograph=False, jit_compile=jit or None)
-    return made.get_concrete_function(*(tf.TensorSpec(shape, "float32") for shape in shapes))  # type: ignore[no-any-return]
+    made = tf.function(loss, autograph=False, jit_compile=jit or None)
+    shapes = [array.shape if jit else (None, *array.shape[1:]) for array in (y, z)]
+    graph = made.get_concrete_function(*(tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, (y, z), strict=True)))
+    return np.asarray(graph(tf.constant(y), tf.constant(z)))
 
 
 def applied(function: Function, z: Array, constants: Arguments, dtype: str = "float64") -> Array:
     """A function of scores (a link) as an array."""
     tf = tensorflow()
     given = {name: tf.constant(value, dtype) for name, value in constants.items()}
-    return np.asarray(function(tf.constant(z, dtype), **given))
+    with floats(dtype):
+        return np.asarray(function(tf.constant(z, dtype), **given))
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def _holds_within(subject: Subject, param: Float | Int) -> None:
         setting = subject.setting({param.name: value})
         found, slope = subject.slopes(y, z, setting)
         if not (np.isfinite(found).all() and np.isfinite(slope).all()):
-            what = f"{param.name} = {shown(float(value))} is in its domain {param.domain}, and the loss is not finite there"
+            what = f"at {param.name} = {shown(float(value))}, in its domain {param.domain}, the loss is not finite"
             raise Failure(what, f"Narrow the domain of {param.name} to where the formula holds.")
 
 

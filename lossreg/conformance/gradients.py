@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -139,7 +140,8 @@ def _pulled(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
     # what is left of terms that cancel is no slope
     steep = np.where(np.abs(steep) <= 1e-15 * np.abs(_along(subject, y, right, 1.0, setting)), 0.0, steep)
     for i in np.flatnonzero(~(steep < 0)):
-        if steep[i] == 0 and _faded(subject, y[i : i + 1], right[i : i + 1], setting):
+        seen = slice(None) if subject.spec.level == "batch" else slice(i, i + 1)
+        if steep[i] == 0 and _faded(subject, y[seen], right[seen], setting):
             continue
         case = f"label {_row(y[i])}, scores {_row(-50 * right[i])}, {setting}"
         if steep[i] == 0:
@@ -158,7 +160,7 @@ def _along(subject: Subject, y: Array, right: Array, size: float, setting: Setti
 
 def _faded(subject: Subject, y: Array, right: Array, setting: Setting) -> bool:
     """Whether the gradient of a bounded loss has died out smoothly: right and tiny well before it rounds to 0."""
-    path = np.concatenate([_along(subject, y, right, size, setting) for size in (1.0, 10.0, 20.0, 30.0)])
+    path = np.array([_along(subject, y, right, size, setting)[0] for size in (1.0, 10.0, 20.0, 30.0)])
     return bool((path < 0).all() and (np.diff(path) > 0).all() and abs(path[-1]) < 1e-6 * abs(path[0]))
 
 
@@ -240,52 +242,66 @@ def _smooth(subject: Subject, setting: Setting) -> str:
         return "kinks are declared"
     if subject.spec.truncated:
         return "truncation is declared"
-    start, way, y = _lines(subject, setting)
-    t, jump, steep = _narrowed(subject, y, start, way, setting)
+    lines = _lines(subject, setting)
+    t, jump, steep = _narrowed(subject, lines, setting)
     kinked = jump > 1e-3 * steep + 1e-9
     if kinked.any():
         i = int(np.argmax(jump / (steep + 1e-12)))
-        at = start[i] + t[i] * way[i]
-        what = f"the gradient jumps by {shown(jump[i])} at scores {_row(at)}, label {_row(y[i])}, {setting}"
+        at, label = lines.at(t)[i], lines.y[i]
+        what = f"the gradient jumps by {shown(jump[i])} at scores {_row(at)}, label {_row(label)}, {setting}"
         raise Failure(what, "Declare kinks=True, or smooth the loss there.")
     return "no kinks on lines through the scores"
 
 
-def _lines(subject: Subject, setting: Setting) -> tuple[Array, Array, Array]:
-    """Lines `start + t way` through zero, equal scores and the labels themselves."""
+class Lines(NamedTuple):
+    """Labels, and lines of scores `start + t way`, one a label."""
+
+    y: Array
+    start: Array
+    way: Array
+
+    def at(self, t: Array) -> Array:
+        """The scores at places `t` `(lines,)`."""
+        return np.asarray(self.start + t.reshape(-1, *[1] * (self.start.ndim - 1)) * self.way)
+
+    def times(self, number: int) -> Lines:
+        """Each line `number` times."""
+        return Lines(*(np.repeat(array, number, axis=0) for array in self))
+
+
+def _lines(subject: Subject, setting: Setting) -> Lines:
+    """Lines through zero and through small scores, along one score each."""
     y = subject.every_label(setting.k)
     number, width = len(y), subject.width(setting.k)
     unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(subject.space), width)
     way = np.broadcast_to(unit, (number, *subject.space, width)).copy()
     mixed = subject.scores(number, setting.k, scale=0.5)
     start = np.concatenate([np.zeros_like(mixed), mixed])
-    return start, np.concatenate([way, way[::-1]]), np.concatenate([y, y])
+    return Lines(np.concatenate([y, y]), start, np.concatenate([way, way[::-1]]))
 
 
-def _narrowed(subject: Subject, y: Array, start: Array, way: Array, setting: Setting) -> tuple[Array, Array, Array]:
+def _narrowed(subject: Subject, lines: Lines, setting: Setting) -> tuple[Array, Array, Array]:
     """On each line where the slope changes most over next to nothing, by how much, and the steepest slope."""
+    every = np.arange(len(lines.y))
     # the grid stands off round numbers, at which kinks lie
-    low, high, number = np.full(len(y), -6.0137), np.full(len(y), 6.0291), 121
-    steep = np.zeros(len(y))
+    low, high, number = np.full(len(every), -6.0137), np.full(len(every), 6.0291), 121
+    steep = np.zeros(len(every))
     for _ in range(9):
         t = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, number)
-        slopes = _slopes_on(subject, y, start, way, setting, t)
+        slopes = _slopes_on(subject, lines, setting, t)
         change, steep = np.abs(np.diff(slopes, axis=1)), np.maximum(steep, np.abs(slopes).max(axis=1))
-        at, lines = np.argmax(change, axis=1), np.arange(len(y))
-        low, high, number = t[lines, at], t[lines, at + 1], 9
-    return low, change[lines, at], steep
+        at = np.argmax(change, axis=1)
+        low, high, number = t[every, at], t[every, at + 1], 9
+    return low, change[every, at], steep
 
 
-def _slopes_on(subject: Subject, y: Array, start: Array, way: Array, setting: Setting, t: Array) -> Array:
+def _slopes_on(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
     """`(lines, m)` slopes along each line at its places `t`."""
     if subject.spec.level == "batch":
-        columns = [_slopes_along(subject, y, start, way, setting, column) for column in t.T]
-        return np.stack(columns, axis=1)
-    repeated = (np.repeat(array, t.shape[1], axis=0) for array in (y, start, way))
-    return _slopes_along(subject, *repeated, setting=setting, t=t.ravel()).reshape(t.shape)
+        return np.stack([_slopes_along(subject, lines, setting, column) for column in t.T], axis=1)
+    return _slopes_along(subject, lines.times(t.shape[1]), setting, t.ravel()).reshape(t.shape)
 
 
-def _slopes_along(subject: Subject, y: Array, start: Array, way: Array, setting: Setting, t: Array) -> Array:
-    z = start + t.reshape(-1, *[1] * (start.ndim - 1)) * way
-    slopes = subject.quick(y, z, setting, "float64")[1]
-    return np.asarray((slopes * way).reshape(len(t), -1).sum(axis=1))
+def _slopes_along(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
+    slopes = subject.quick(lines.y, lines.at(t), setting, "float64")[1]
+    return np.asarray((slopes * lines.way).reshape(len(t), -1).sum(axis=1))

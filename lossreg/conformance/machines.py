@@ -6,7 +6,7 @@ import copy
 import json
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from lossreg.userloss import UserLoss
 # three significant digits of bfloat16, and the rounding of what is computed from them
 HALVES = {"float16": 2e-3, "bfloat16": 1.6e-2}
 NEAR = (1e-2, 1e-4, 1e-6)
+CANCEL = "Numbers cancel: use log1p, expm1, logsumexp, or a series near that parameter."
+LOST = "Every parameter must be declared, or be in the config of your class."
 
 
 def precision(subject: Subject) -> str:
@@ -75,8 +77,9 @@ def _single(subject: Subject) -> None:
         single, double = subject.quick(y, z, setting)[0], subject.quick(y, z, setting, "float64")[0]
         i = differ(single, double, 1e-3)
         if i is not None:
-            what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}, at scores {shown(z[i].ravel()[:6])}, {setting}"
-            raise Failure(what, "Numbers cancel: use log1p, expm1, logsumexp, or a series near that parameter.")
+            what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}"
+            where = f"at scores {shown(z[i].ravel()[:6])}, {setting}"
+            raise Failure(f"{what}, {where}", CANCEL)
 
 
 def _near_special(subject: Subject) -> Iterator[Setting]:
@@ -151,31 +154,27 @@ def graph(subject: Subject) -> str:
     y, z = subject.labels(12).astype("float32"), subject.scores(12).astype("float32")
     loss = made(subject, setting, dtype=None)
     wanted = called(loss, y, z)
-    shapes = [(None, *array.shape[1:]) for array in (y, z)]
     try:
-        found = np.asarray(calls.run(calls.graph_of(loss, *shapes), (y, z)))
+        found = calls.in_graph(loss, y, z)
     except Exception as error:
         what = f"it fails in a TensorFlow graph: {gist(error)[:200]}"
         raise Failure(what, "Use lossreg.ops (keras.ops), no NumPy and no Python conditions on tensors.") from error
     _equal(found, wanted, "a graph", setting)
     half = z.astype("float16")
-    mixed = np.asarray(
-        calls.graph_of(lambda y, z: loss(y, calls.tensorflow().cast(z, "float16")), *shapes)(
-            *map(calls.tensorflow().constant, (y, half.astype("float32")))
-        )
-    )
-    _equal(mixed, called(loss, y, half.astype("float32")), "mixed precision", setting)
-    return f"eager, graph and mixed precision agree{_compiled(loss, shapes, y, z, wanted, setting)}"
+    _equal(calls.in_graph(loss, y, half), called(loss, y, half.astype("float32")), "mixed precision", setting)
+    compiled = _compiled(loss, y, z)
+    if compiled is None:
+        return "eager, graph and mixed precision agree; it cannot be compiled (jit_compile)"
+    _equal(compiled, wanted, "a compiled graph", setting)
+    return "eager, graph, mixed precision and jit_compile agree"
 
 
-def _compiled(loss: Any, shapes: Any, y: Array, z: Array, wanted: Array, setting: Setting) -> str:
+def _compiled(loss: Any, y: Array, z: Array) -> Array | None:
     try:
         with calls.unheard():
-            found = np.asarray(calls.run(calls.graph_of(loss, *[(12, *s[1:]) for s in shapes], jit=True), (y, z)))
+            return calls.in_graph(loss, y, z, jit=True)
     except Exception:
-        return "; it cannot be compiled (jit_compile)"
-    _equal(found, wanted, "a compiled graph", setting)
-    return ", and so does jit_compile"
+        return None
 
 
 def _equal(found: Array, wanted: Array, where: str, setting: Setting) -> None:
@@ -199,13 +198,13 @@ def saving(subject: Subject) -> str:
             for name, restored in _restored(subject, loss, in_file=setting is settings[-1]):
                 found = called(restored, y, z)
                 if not np.array_equal(found, wanted):
-                    what = f"restored from {name} it gives {shown(float(found))}, before {shown(float(wanted))} ({setting})"
-                    raise Failure(what, "Every parameter must be declared, or be in the config of your class.")
+                    what = f"restored from {name} it gives {shown(float(found))}, before {shown(float(wanted))}"
+                    raise Failure(f"{what} ({setting})", LOST)
     return f"config, copy, pickle and file keep {', '.join(p.name for p in subject.spec.params) or 'the loss'}"
 
 
 def _restored(subject: Subject, loss: Any, in_file: bool) -> Iterator[tuple[str, Any]]:
-    steps = {
+    steps: dict[str, Callable[[], Any]] = {
         "its config": lambda: type(loss).from_config(json.loads(json.dumps(loss.get_config()))),
         "a deep copy": lambda: copy.deepcopy(loss),
         "a pickle": lambda: pickle.loads(pickle.dumps(loss)),
@@ -218,9 +217,7 @@ def _restored(subject: Subject, loss: Any, in_file: bool) -> Iterator[tuple[str,
             except InputError as error:
                 raise Failure(f"{name}: {error.what}", error.hint) from error
             except Exception as error:
-                raise Failure(
-                    f"{name}: {gist(error)[:200]}", "Values must be numbers, text or tuples of them."
-                ) from error
+                raise Failure(f"{name}: {gist(error)[:200]}", "Values must be numbers, text or tuples.") from error
 
 
 def _from_file(subject: Subject, loss: Any) -> Any:
@@ -246,5 +243,5 @@ def _offered(spec: LossSpec) -> Iterator[None]:
     known = registry.default()
     others = [e for e in known.specs() if not own & {key(name) for name in (e.spec.name, *e.spec.aliases)}]
     offering = Registry([*others, Entry(spec, "conformance")], known.plugins)
-    with mock.patch.object(registry, "default", lambda block=(): offering):
+    with mock.patch.object(registry, "default", return_value=offering):
         yield

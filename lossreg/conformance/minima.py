@@ -38,9 +38,9 @@ def _reached(subject: Subject, setting: Setting) -> None:
     scale = np.abs(origin - declared).max() + abs(declared) + 1e-9
     i = int(np.argmax(best))
     if best[i] > declared + 1e-3 * scale:
-        what = f"on label {shown(y[i].ravel())} it comes down to {shown(best[i])}, not to the declared {declared:g} ({setting})"
-        mend = "Declare minimum (None where it depends on parameters or label); or are these scores taken for probabilities?"
-        raise Failure(what, mend)
+        what = f"on label {shown(y[i].ravel())} it comes down to {shown(best[i])}, not to the declared {declared:g}"
+        mend = "Declare minimum (None where parameters or label decide); or does it take scores for probabilities?"
+        raise Failure(f"{what} ({setting})", mend)
     tried = np.concatenate([best, *(_random(subject, setting, size) for size in (1.0, 10.0, 100.0))])
     if tried.min() < declared - 1e-7 * scale:
         what = f"it goes down to {shown(tried.min())}, below the declared minimum {declared:g} ({setting})"
@@ -122,7 +122,9 @@ def _right_side(subject: Subject, setting: Setting) -> None:
     bad = np.flatnonzero(best >= np.minimum(wrong, origin) - margin)
     if len(bad):
         i = bad[0]
-        what = f"label {shown(y[i].ravel())}: {shown(best[i])} at best on the right side, {shown(wrong[i])} on the wrong one"
+        what = (
+            f"label {shown(y[i].ravel())}: {shown(best[i])} at best on the right side, {shown(wrong[i])} on the other"
+        )
         raise Failure(f"{what}, {shown(origin[i])} at zero scores ({setting})", "Look for a sign or swapped arguments.")
 
 
@@ -164,8 +166,8 @@ def _bounded(subject: Subject, setting: Setting) -> None:
         falling = (second > 0.5 * first) & (second > 1e-6 * (np.abs(path[0]) + 1.0)) & (first > 0)
         if falling.any():
             i = int(np.argmax(falling))
-            what = f"label {shown(y[i].ravel())}: {shown(path[:, i])} at scores of 1e2, 1e3, 1e4 times {shown(way[i].ravel()[:6])}"
-            raise Failure(f"unbounded below; {what} ({setting})", UNBOUNDED)
+            what = f"{shown(path[:, i])} at scores of 1e2, 1e3, 1e4 times {shown(way[i].ravel()[:6])}"
+            raise Failure(f"unbounded below: {what}, label {shown(y[i].ravel())} ({setting})", UNBOUNDED)
 
 
 def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
@@ -279,8 +281,8 @@ def _value_optimum(subject: Subject, estimates: str) -> str:
         raise Failure(f"elicits is {estimates!r}, and labels are classes", "Declare 'probability' or 'mode'.")
     y = np.sort(subject.labels(41, seed=8), axis=0)
     levels: list[dict[str, Any]] = [{}]
-    name = {"quantile": "q", "expectile": "tau"}.get(estimates)
-    if name and any(p.name == name for p in subject.spec.params):
+    name = {"quantile": "q", "expectile": "tau"}.get(estimates, "")
+    if any(p.name == name for p in subject.spec.params):
         low, high = subject.spec.param(name).low, subject.spec.param(name).high
         levels += [{name: level} for level in (0.23, 0.71) if low is None or (high and low <= level <= high)]
     for level in levels:

@@ -36,7 +36,8 @@ def called(loss: Any, y: Array, z: Array, weight: Array | None = None) -> Array:
     tf = calls.tensorflow()
     dtype = getattr(loss, "dtype", None) or "float64"
     scores = tf.constant(z, z.dtype if z.dtype == np.float16 else dtype)
-    return np.asarray(loss(y, scores, weight))
+    with calls.floats(dtype):
+        return np.asarray(loss(y, scores, weight))
 
 
 def as_given(subject: Subject, y: Array) -> list[tuple[str, Array]]:

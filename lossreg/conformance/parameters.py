@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -28,9 +29,9 @@ def alive(subject: Subject) -> str:
         return does_not_apply("it has no searched parameters")
     y, z = _mixed(subject)
     for param in searched:
-        for one, other in _pairs(param, subject.k):
-            if not any(_differs(subject, y, z, s, param.name, one, other) for s in _backgrounds(subject)):
-                what = f"{param.name} = {shown(one)} and {shown(other)} differ only by a common factor, if at all"
+        for pair in _pairs(param, subject.k):
+            if not any(_differ(subject, y, z, _both(subject, s, param.name, pair)) for s in _backgrounds(subject)):
+                what = f"{param.name} = {shown(pair[0])} and {shown(pair[1])} differ only by a common factor, if at all"
                 mend = "Use it so that samples change relative to each other: a common factor is the learning rate's."
                 raise Failure(what, mend)
     return f"alive: {', '.join(p.name for p in searched)}"
@@ -68,18 +69,17 @@ def _backgrounds(subject: Subject) -> Iterator[Setting]:
     yield from subject.draws(3, seed=13)
 
 
-def _differs(subject: Subject, y: Array, z: Array, base: Setting, name: str, one: Any, other: Any) -> bool:
-    pairs = [subject.quick(y, z, _with(subject, base, name, value), "float64") for value in (one, other)]
-    (values, slopes), (others, other_slopes) = pairs
+def _differ(subject: Subject, y: Array, z: Array, both: list[Setting]) -> bool:
+    (values, slopes), (others, other_slopes) = (subject.quick(y, z, setting, "float64") for setting in both)
     if apart(slopes, other_slopes) > SAME:
         return True
-    # a shift of all values has no gradient; one that moves where the loss is 0 may have none on these samples
-    stopped_or_cut = subject.spec.stop_gradient or subject.spec.kinks
-    return stopped_or_cut and apart(values, others) > SAME
+    # where a kink moves by little it may pass none of these samples, and their values tell
+    return subject.spec.kinks and apart(values, others) > SAME
 
 
-def _with(subject: Subject, base: Setting, name: str, value: Any) -> Setting:
-    return replace(base, params=subject.spec.bind({**base.params, name: value}, base.k or None))
+def _both(subject: Subject, base: Setting, name: str, pair: tuple[Any, Any]) -> list[Setting]:
+    """The setting with either value of one parameter."""
+    return [replace(base, params=subject.spec.bind({**base.params, name: v}, base.k or None)) for v in pair]
 
 
 # ------------------------------------------------------------------ constants
@@ -116,8 +116,8 @@ def _changed(subject: Subject, base: Setting, need: str) -> Setting:
         return replace(base, progress=1.0)
     if need in ("class_counts", "class_priors"):
         equal = getattr(subject.setting(k=base.k, rare=1.0).constants, need)
-        return replace(base, constants=replace(base.constants, **{need: equal}))
-    return replace(base, constants=replace(base.constants, **{need: 2.0 * getattr(base.constants, need)}))
+        return base.having(**{need: equal})
+    return base.having(**{need: 2.0 * getattr(base.constants, need)})
 
 
 def _absent_class(subject: Subject) -> None:
@@ -126,8 +126,8 @@ def _absent_class(subject: Subject) -> None:
     counts = (90.0, 10.0, *[0.0] * (k - 2)) if k > 2 else (100.0, 0.0)
     priors = tuple(count / 100.0 for count in counts)
     y, z = extremes(subject, k)
-    for setting in subject.corners(k):
-        setting = replace(setting, constants=replace(setting.constants, class_counts=counts, class_priors=priors))
+    for corner in subject.corners(k):
+        setting = corner.having(class_counts=counts, class_priors=priors)
         values, slopes = subject.quick(y, z, setting)
         if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
             what = f"with class counts {shown(counts)} it is not finite ({setting})"
@@ -150,7 +150,7 @@ def _rescaled(subject: Subject) -> None:
 
 
 def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
-    return replace(base, constants=replace(base.constants, **{n: 2.0 * getattr(base.constants, n) for n in needs}))
+    return base.having(**{n: 2.0 * getattr(base.constants, n) for n in needs})
 
 
 def _follows_predictions(subject: Subject, y: Array, z: Array, base: Setting, moved: Setting) -> bool:
@@ -186,7 +186,7 @@ def purity(subject: Subject) -> str:
         subject.slopes(subject.labels(5, seed=17), subject.scores(5, seed=17), other)
     later, later_slopes = subject.slopes(y, z, first)
     if differ(later, plain, EXACT) is not None or differ(later_slopes, slopes, EXACT) is not None:
-        what = f"after calls with other parameters and samples the same call gives {shown(later[:3])}, not {shown(plain[:3])}"
+        what = f"after other calls the same call gives {shown(later[:3])}, not {shown(plain[:3])}"
         raise Failure(what, "Keep nothing between calls: no globals, no caches, no attributes.")
     _untouched(subject, y, z, first)
     return "equal calls give equal values; labels and scores are left alone"
@@ -194,11 +194,12 @@ def purity(subject: Subject) -> str:
 
 def _untouched(subject: Subject, y: Array, z: Array, setting: Setting) -> None:
     tf = calls.tensorflow()
-    for kind in (lambda array: array.copy(), lambda array: tf.Variable(array, dtype="float64")):
+    for kind in (np.array, partial(tf.Variable, dtype="float64")):
         given = [kind(y), kind(z)]
         arguments = calls.tensors(subject.arguments(setting), "float64")
         try:
-            subject.function(*given, **arguments)
+            with calls.floats("float64"):
+                subject.function(*given, **arguments)
         except Exception:
             continue
         for name, before, after in zip(("labels", "scores"), (y, z), given, strict=True):

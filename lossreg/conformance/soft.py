@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
@@ -11,6 +13,20 @@ from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.errors import InputError
 
 MEND = "Weigh the classes by their labels, sum(y * loss_of_class), or raise an InputError for soft labels."
+
+
+class Found(NamedTuple):
+    """Soft labels, scores, and the values and slopes that they gave."""
+
+    y: Array
+    z: Array
+    values: Array
+    slopes: Array
+
+    @property
+    def first(self) -> str:
+        """The first label with its value."""
+        return f"{shown(self.y[0])} gives {shown(self.values[0])}"
 
 
 def soft_labels(subject: Subject) -> str:
@@ -30,9 +46,7 @@ def soft_labels(subject: Subject) -> str:
                 if isinstance(failure.__cause__, InputError):
                     return "soft labels are refused"
                 raise
-            if subject.spec.level == "batch":
-                return "soft labels give finite values"
-            told = _judged(subject, y, z, values, slopes, setting)
+            told = _judged(subject, Found(y, z, values, slopes), setting)
     return told
 
 
@@ -52,59 +66,57 @@ def _hard(subject: Subject, y: Array) -> tuple[list[Array], Array]:
     return [np.broadcast_to(row, y.shape) for row in choices], weights
 
 
-def _judged(subject: Subject, y: Array, z: Array, values: Array, slopes: Array, setting: Setting) -> str:
-    if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+def _judged(subject: Subject, found: Found, setting: Setting) -> str:
+    y, values = found.y, found.values
+    if not (np.isfinite(values).all() and np.isfinite(found.slopes).all()):
         raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", MEND)
     rows, weights = _hard(subject, y)
-    pairs = [subject.slopes(row, z, setting) for row in rows]
-    hard, hard_slopes = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-    expected = (weights * hard).sum(axis=0)
-    expected_slopes = np.einsum("hn,hn...->n...", weights, hard_slopes)
-    if np.allclose(values, expected, rtol=1e-7, atol=1e-9):
+    hard, slopes = map(np.stack, zip(*(subject.slopes(row, found.z, setting) for row in rows), strict=True))
+    if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
         return "soft labels give the expectation of hard ones"
-    dead = (np.abs(slopes).reshape(len(y), -1).max(axis=1) == 0) & (
-        np.abs(expected_slopes).reshape(len(y), -1).max(axis=1) > 0
-    )
+    expected = np.einsum("hn,hn...->n...", weights, slopes)
+    dead = (_steepest(found.slopes) == 0) & (_steepest(expected) > 0)
     if dead.any() and not (subject.spec.kinks or subject.spec.truncated):
         i = int(np.argmax(dead))
         raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", MEND)
     if (values == 0).all():
         raise Failure(f"soft labels give 0 ({setting})", MEND)
-    if max(apart(slopes[i], expected_slopes[i]) for i in range(len(y))) < 1e-6:
+    if max(apart(found.slopes[i], expected[i]) for i in range(len(y))) < 1e-6:
         return "soft labels give the gradient of the expectation of hard ones"
-    _not_squared(y, values, hard, weights, setting)
-    _softness_counts(subject, y, z, values, hard, setting)
-    return _within_bounds(subject, y, values, hard, setting)
+    _not_squared(found, (weights**2 * hard).sum(axis=0), setting)
+    _softness_counts(subject, found, setting)
+    return _within_bounds(subject, found, hard, setting)
 
 
-def _not_squared(y: Array, values: Array, hard: Array, weights: Array, setting: Setting) -> None:
-    squared = (weights**2 * hard).sum(axis=0)
-    if np.allclose(values, squared, rtol=1e-6, atol=1e-9):
-        what = (
-            f"soft labels are squared: {shown(y[0])} gives {shown(values[0])}, the sum of y^2 times each class's loss"
-        )
-        raise Failure(f"{what} ({setting})", f"Multiply by the labels once. {MEND}")
+def _steepest(slopes: Array) -> Array:
+    steepest: Array = np.abs(slopes).reshape(len(slopes), -1).max(axis=1)
+    return steepest
 
 
-def _softness_counts(subject: Subject, y: Array, z: Array, values: Array, hard: Array, setting: Setting) -> None:
+def _not_squared(found: Found, squared: Array, setting: Setting) -> None:
+    if np.allclose(found.values, squared, rtol=1e-6, atol=1e-9):
+        what = f"soft labels are squared: {found.first}, the sum of y^2 times each class's loss ({setting})"
+        raise Failure(what, f"Multiply by the labels once. {MEND}")
+
+
+def _softness_counts(subject: Subject, found: Found, setting: Setting) -> None:
     """The value moves with the labels: they are not rounded, nor are all but 1 taken for 0."""
-    nearer = 0.999 * y + 0.001 * np.roll(y, 1, axis=0)
-    if np.array_equal(subject.values(nearer, z, setting), values):
-        what = f"soft labels are rounded: {shown(y[0])} gives {shown(values[0])}, and so do labels near it"
-        raise Failure(f"{what} ({setting})", MEND)
+    nearer = 0.999 * found.y + 0.001 * np.roll(found.y, 1, axis=0)
+    if np.array_equal(subject.values(nearer, found.z, setting), found.values):
+        raise Failure(f"soft labels are rounded: {found.first}, and so do labels near it ({setting})", MEND)
 
 
-def _within_bounds(subject: Subject, y: Array, values: Array, hard: Array, setting: Setting) -> str:
+def _within_bounds(subject: Subject, found: Found, hard: Array, setting: Setting) -> str:
     """Not above the worst hard label, not below the declared minimum.
 
     A label of several may be partly present and partly absent: what both cost may add up.
     """
-    room = 1e-6 * (np.abs(hard).max() + 1.0)
+    values, room = found.values, 1e-6 * (np.abs(hard).max() + 1.0)
     most = hard.max(axis=0) * (2 if subject.spec.target == "multihot" else 1)
     least = subject.spec.minimum if subject.spec.minimum is not None else -np.inf
     bad = (values > most + room) | (values < least - room)
     if bad.any():
         i = int(np.argmax(bad))
-        what = f"soft label {shown(y[i])} gives {shown(values[i])}, hard ones between {shown(hard[:, i].min())} and {shown(hard[:, i].max())}"
-        raise Failure(f"{what} ({setting})", MEND)
+        ends = f"hard ones between {shown(hard[:, i].min())} and {shown(hard[:, i].max())}"
+        raise Failure(f"soft label {shown(found.y[i])} gives {shown(values[i])}, {ends} ({setting})", MEND)
     return "soft labels give values between those of hard ones and the minimum"

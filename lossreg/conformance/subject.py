@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -40,6 +40,10 @@ class Setting:
     params: Params
     constants: Constants
     progress: float = 0.5
+
+    def having(self, **constants: Any) -> Setting:
+        """The same with some constants changed."""
+        return replace(self, constants=replace(self.constants, **constants))
 
     def __str__(self) -> str:
         given = [f"{name} = {shown(value)}" for name, value in self.params.items()]
@@ -95,13 +99,10 @@ class Subject:
 
     # ------------------------------------------------------------------ settings
 
-    def setting(
-        self, params: Params | None = None, k: int | None = None, rare: float = 0.1, **constants: Any
-    ) -> Setting:
+    def setting(self, params: Params | None = None, k: int | None = None, rare: float = 0.1) -> Setting:
         """Defaults but for `params`, class counts falling from 1000 to 1000 `rare`."""
         k = self.k if k is None else k
-        made = Constants(**{**self._constants(k, rare), **constants})
-        return Setting(k, self.spec.bind(params or {}, k or None), made)
+        return Setting(k, self.spec.bind(params or {}, k or None), Constants(**self._constants(k, rare)))
 
     def _constants(self, k: int, rare: float) -> dict[str, Any]:
         if not k:
@@ -205,7 +206,7 @@ class Subject:
         """Scores that favour the labels `y`; None for a regression and where only the link could tell."""
         target, width = self.spec.target, self.width(k)
         if target == "onehot":
-            return y - (1 - y) / (y.shape[-1] - 1)
+            return np.asarray(y - (1 - y) / (y.shape[-1] - 1))
         if target in ("multihot", "binary", "dense"):
             return 2 * y - 1
         if target == "ordinal":

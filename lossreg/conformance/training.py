@@ -20,8 +20,11 @@ def descent(subject: Subject) -> str:
         begin = _error(subject, np.zeros((len(x), *subject.space, subject.width(k))), truth, setting)
         end = _error(subject, _trained(subject, x, y, setting), truth, setting)
         if not end < 0.5 * begin:
-            what = f"{STEPS} Adam steps on {ROWS} easy samples bring the error from {shown(begin)} to {shown(end)} ({setting})"
-            raise Failure(what, "Look at the sign, the link, the form of the labels, and where the gradient is 0.")
+            what = f"{STEPS} Adam steps on {ROWS} easy samples bring the error from {shown(begin)} to {shown(end)}"
+            raise Failure(
+                f"{what} ({setting})",
+                "Look at the sign, the link, the labels, and where the gradient is 0.",
+            )
         told.append(f"{shown(round(begin, 3))} to {shown(round(end, 3))}")
     return f"the error falls from {' and '.join(told)} in {STEPS} Adam steps"
 
@@ -59,7 +62,7 @@ def _moving(subject: Subject, setting: Setting) -> Array:
     """The output that moves the scored prediction most, as a unit vector."""
     units = np.eye(subject.width(setting.k))
     up, down = (subject.predictions(2.0 * sign * units, setting)[:, subject.link.point] for sign in (1.0, -1.0))
-    return units[int(np.argmax(np.abs(up - down)))]
+    return np.asarray(units[int(np.argmax(np.abs(up - down)))])
 
 
 def _trained(subject: Subject, x: Array, y: Array, setting: Setting) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import product
@@ -16,10 +17,10 @@ from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import EXACT, differ
 from lossreg.conformance.objects import mismatches
-from lossreg.conformance.subject import Params, Setting, Subject, shown
+from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.errors import UnknownError
 from lossreg.params import PerClass
-from lossreg.spec import LossSpec
+from lossreg.spec import Limit, LossSpec
 from lossreg.userloss import UserLoss
 
 GOLDEN = ("golden_classes.json", "golden_values.json")
@@ -63,10 +64,10 @@ def _is_builtin(spec: LossSpec) -> bool:
 def _compare(subject: Subject, entry: dict[str, Any]) -> None:
     y, z = np.asarray(entry["y"], float), np.asarray(entry["z"], float)
     k = z.shape[-1] if subject.spec.outputs == "k" else subject.k
-    needs = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.get("needs", {}).items()}
-    progress = needs.pop("progress", 0.5)
-    setting = subject.setting(entry.get("params", {}), k, **needs)
-    setting = Setting(setting.k, setting.params, setting.constants, progress)
+    needs: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.get("needs", {}).items()}
+    setting = subject.setting(entry.get("params", {}), k)
+    setting = replace(setting, progress=float(needs.pop("progress", setting.progress)))
+    setting = setting.having(**needs)
     found, wanted = subject.values(y, z, setting), np.asarray(entry["values"], float)
     i = differ(found, wanted, 1e-6)
     if i is not None:
@@ -175,8 +176,8 @@ def _permuted(subject: Subject, setting: Setting, order: Array) -> Setting:
     for param in subject.spec.params:
         if isinstance(param, PerClass) and params[param.name] is not None:
             params[param.name] = [params[param.name][i] for i in order]
-    constants = {n: tuple(getattr(setting.constants, n)[i] for i in order) for n in ("class_counts", "class_priors")}
-    return subject.setting(params, setting.k, **constants)
+    rows = {n: tuple(getattr(setting.constants, n)[i] for i in order) for n in ("class_counts", "class_priors")}
+    return replace(setting, params=params).having(**rows)
 
 
 def batch(subject: Subject) -> str:
@@ -229,28 +230,27 @@ def limits(subject: Subject) -> str:
     declared = list(_declared(subject.spec))
     if not declared:
         return does_not_apply("no limits are declared")
-    for at, equals, of, factor, rtol in declared:
-        _holds(subject, at, equals, of, factor, rtol)
-    return f"holds: {'; '.join(map(str, subject.spec.limits)) or f'equals {subject.spec.twin_of} at its defaults'}"
+    for limit in declared:
+        _holds(subject, limit)
+    return f"holds: {'; '.join(map(str, declared))}"
 
 
-def _declared(spec: LossSpec) -> Iterator[tuple[Params, str, Params, float, float]]:
+def _declared(spec: LossSpec) -> Iterator[Limit]:
     if spec.twin_of:
-        yield {}, spec.twin_of, {}, 1.0, EXACT
-    for limit in spec.limits:
-        yield limit.at, limit.equals, limit.of, limit.factor, limit.rtol
+        yield Limit({}, spec.twin_of, rtol=EXACT)
+    yield from spec.limits
 
 
-def _holds(subject: Subject, at: Params, equals: str, of: Params, factor: float, rtol: float) -> None:
-    other = Subject(registry.default().get(equals))
+def _holds(subject: Subject, limit: Limit) -> None:
+    other = Subject(registry.default().get(limit.equals))
     for k in subject.ks:
         y, z = subject.labels(24, k), subject.scores(24, k)
-        setting = subject.setting(at, k)
+        setting = subject.setting(limit.at, k)
         found = subject.values(y, z, setting)
-        wanted = factor * other.values(*_rows_of(subject, other, y, z), other.setting(of, k))
-        i = differ(found, wanted, rtol)
+        wanted = limit.factor * other.values(*_rows_of(subject, other, y, z), other.setting(limit.of, k))
+        i = differ(found, wanted, limit.rtol)
         if i is not None:
-            what = f"at {setting} it is {shown(found[i])}, and {factor:g} x {equals} is {shown(wanted[i])}"
+            what = f"at {setting} it is {shown(found[i])}, and {limit.factor:g} x {limit.equals} is {shown(wanted[i])}"
             raise Failure(what, "Mend the formula, the limit or its rtol.")
 
 
