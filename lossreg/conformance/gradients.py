@@ -187,7 +187,7 @@ def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
     """The largest relative difference of the gradient from central differences, and where."""
     rows = 3 if subject.spec.level == "batch" else 12
     y, z = subject.labels(rows, setting.k), subject.scores(rows, setting.k, scale=1.5)
-    if not subject.spec.kinks:
+    if not subject.may_kink:
         y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
     slopes = subject.slopes(y, z, setting)[1]
     numeric, noise = _differences(subject, y, z, setting)
@@ -238,8 +238,8 @@ def _central(subject: Subject, y: Array, z: Array, steps: Array, setting: Settin
 
 def _smooth(subject: Subject, setting: Setting) -> str:
     """Raise where the gradient jumps and no kinks are declared."""
-    if subject.spec.kinks:
-        return "kinks are declared"
+    if subject.may_kink:
+        return "kinks are declared" if subject.spec.kinks else "a wrapped loss may have kinks"
     if subject.spec.truncated:
         return "truncation is declared"
     lines = _lines(subject, setting)

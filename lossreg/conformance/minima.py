@@ -213,7 +213,9 @@ def _class_optimum(subject: Subject, estimates: str) -> str:
         wanted = share
     if estimates == "mode":
         return _mode(subject, wanted, found, z, setting)
-    wanted = wanted if wanted.size == found.size else np.full(found.size, wanted.mean())
+    if subject.space:
+        # one constant for all places
+        wanted, found = wanted.mean(keepdims=True), found.ravel()[:1]
     if np.abs(found.ravel() - wanted.ravel()).max() > 5e-3:
         what = f"for classes in shares {shown(wanted)} the best constant predicts {shown(found.ravel())} ({setting})"
         raise Failure(what, "Mend the formula or the link, or declare what it elicits ('mode').")

@@ -18,6 +18,7 @@ from lossreg.errors import gist
 from lossreg.params import Choice, Int, Interval, Param, PerClass
 from lossreg.spec import LossSpec
 from lossreg.targets import Constants
+from lossreg.userloss import UserLoss
 
 CLASSES = {
     "onehot": (3, 2, 5),
@@ -76,6 +77,11 @@ class Subject:
     def k(self) -> int:
         """The first of `ks`."""
         return self.ks[0]
+
+    @property
+    def may_kink(self) -> bool:
+        """Whether kinks are declared, or cannot be: a wrapped loss declares nothing."""
+        return self.spec.kinks or isinstance(self.function, UserLoss)
 
     @property
     def classes(self) -> bool:
@@ -282,10 +288,17 @@ class Subject:
         """The constants that the link asks for."""
         return {need: getattr(setting.constants, need) for need in self.link.needs}
 
-    def probe(self) -> str:
-        """Why the function cannot be called at all, in a sentence; empty when it can."""
+    def probe(self) -> tuple[str, str]:
+        """The check that fails and a sentence, where the function cannot be called; else empty."""
+        said = [self._tried(dtype) for dtype in ("float64", "float32")]
+        if said[0] and not said[1]:
+            mend = "Let constants follow the dtype of y_pred: plain numbers, or ops.cast(c, y_pred.dtype)."
+            return "precision", f"{said[0]} In float32 it can be called. {mend}"
+        return ("shape", said[0]) if said[0] else ("", "")
+
+    def _tried(self, dtype: str) -> str:
         try:
-            self.values(self.labels(5), self.scores(5), self.setting())
+            self.values(self.labels(5), self.scores(5), self.setting(), dtype)
         except Failure as failure:
             return str(failure)
         except Exception as error:

@@ -87,8 +87,9 @@ class Suite:
 
     def _outcome(self, check: Check) -> tuple[bool, str]:
         try:
-            if not check.standalone and self._broken:
-                return False, self._broken if check.name == "shape" else f"not run: {self._broken}"
+            failing, why = self._broken
+            if failing and not check.standalone:
+                return False, why if check.name == failing else f"not run: {why}"
             return True, check.function(self.subject)
         except Failure as failure:
             return False, str(failure)
@@ -96,8 +97,8 @@ class Suite:
             return False, f"it fails: {gist(error)[:300]}"
 
     @cached_property
-    def _broken(self) -> str:
-        """Why the loss cannot be called at all; empty when it can."""
+    def _broken(self) -> tuple[str, str]:
+        """The check that a loss fails which cannot be called at all, and why."""
         return self.subject.probe()
 
 
