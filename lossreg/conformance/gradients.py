@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ EXTREMES = (0.0, 1e-8, 1.0, 20.0, 100.0, 1e4)
 LOG_SPACE = "Compute in log space: log_softmax, softplus, logsumexp, expm1, log1p; never the log or a power of 0."
 # roots of rounding: an error of h^2 against one of 1e-16/h
 STEP = 1e-5
+Measure = Callable[[Array, Array, Array], Array]
 
 
 def finite(subject: Subject) -> str:
@@ -243,14 +244,25 @@ def _smooth(subject: Subject, setting: Setting) -> str:
     if subject.spec.truncated:
         return "truncation is declared"
     lines = _lines(subject, setting)
-    t, jump, steep = _narrowed(subject, lines, setting)
-    kinked = jump > 1e-3 * steep + 1e-9
-    if kinked.any():
-        i = int(np.argmax(jump / (steep + 1e-12)))
-        at, label = lines.at(t)[i], lines.y[i]
-        what = f"the gradient jumps by {shown(jump[i])} at scores {_row(at)}, label {_row(label)}, {setting}"
-        raise Failure(what, "Declare kinks=True, or smooth the loss there.")
+    for what, measure in (("gradient", _turn), ("value", _step)):
+        t, jump, size = _narrowed(subject, lines, setting, measure)
+        if (jump > 1e-3 * size + 1e-9).any():
+            i = int(np.argmax(jump / (size + 1e-12)))
+            at, label = _row(lines.at(t)[i]), _row(lines.y[i])
+            found = f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}"
+            raise Failure(found, "Declare kinks=True, or smooth the loss there.")
     return "no kinks on lines through the scores"
+
+
+def _turn(t: Array, values: Array, slopes: Array) -> Array:
+    """How much the slope changes over each interval."""
+    return np.abs(np.diff(slopes, axis=1))
+
+
+def _step(t: Array, values: Array, slopes: Array) -> Array:
+    """How much more the value changes over each interval than its slopes say."""
+    expected = 0.5 * (slopes[:, 1:] + slopes[:, :-1]) * np.diff(t, axis=1)
+    return np.abs(np.diff(values, axis=1) - expected)
 
 
 class Lines(NamedTuple):
@@ -280,28 +292,30 @@ def _lines(subject: Subject, setting: Setting) -> Lines:
     return Lines(np.concatenate([y, y]), start, np.concatenate([way, way[::-1]]))
 
 
-def _narrowed(subject: Subject, lines: Lines, setting: Setting) -> tuple[Array, Array, Array]:
-    """On each line where the slope changes most over next to nothing, by how much, and the steepest slope."""
+def _narrowed(subject: Subject, lines: Lines, setting: Setting, measure: Measure) -> tuple[Array, Array, Array]:
+    """On each line the place where `measure` is largest over next to nothing, how large, and the steepest slope."""
     every = np.arange(len(lines.y))
     # the grid stands off round numbers, at which kinks lie
     low, high, number = np.full(len(every), -6.0137), np.full(len(every), 6.0291), 121
     steep = np.zeros(len(every))
     for _ in range(9):
         t = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, number)
-        slopes = _slopes_on(subject, lines, setting, t)
-        change, steep = np.abs(np.diff(slopes, axis=1)), np.maximum(steep, np.abs(slopes).max(axis=1))
+        values, slopes = _on_lines(subject, lines, setting, t)
+        change, steep = measure(t, values, slopes), np.maximum(steep, np.abs(slopes).max(axis=1))
         at = np.argmax(change, axis=1)
         low, high, number = t[every, at], t[every, at + 1], 9
     return low, change[every, at], steep
 
 
-def _slopes_on(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
-    """`(lines, m)` slopes along each line at its places `t`."""
+def _on_lines(subject: Subject, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
+    """`(lines, m)` values, and slopes along each line, at its places `t`."""
     if subject.spec.level == "batch":
-        return np.stack([_slopes_along(subject, lines, setting, column) for column in t.T], axis=1)
-    return _slopes_along(subject, lines.times(t.shape[1]), setting, t.ravel()).reshape(t.shape)
+        found = [_along_lines(subject, lines, setting, column) for column in t.T]
+        return np.stack([f[0] for f in found], axis=1), np.stack([f[1] for f in found], axis=1)
+    values, slopes = _along_lines(subject, lines.times(t.shape[1]), setting, t.ravel())
+    return values.reshape(t.shape), slopes.reshape(t.shape)
 
 
-def _slopes_along(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
-    slopes = subject.quick(lines.y, lines.at(t), setting, "float64")[1]
-    return np.asarray((slopes * lines.way).reshape(len(t), -1).sum(axis=1))
+def _along_lines(subject: Subject, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
+    values, slopes = subject.quick(lines.y, lines.at(t), setting, "float64")
+    return values, (slopes * lines.way).reshape(len(t), -1).sum(axis=1)
