@@ -140,10 +140,17 @@ class RegistryLoss(keras.losses.Loss):
         if link.name == "softmax" and y_pred.shape[-1] == 1:
             link = links.get("sigmoid")
         if self.from_logits or link.name == "identity":
+            self._check_raw(y_pred, link)
             return y_pred
         if link.inverse is None:
             raise InputError("predictions cannot be turned into scores", where=self.name, hint="Give from_logits=True.")
         return self._inverse(link, y_pred)
+
+    def _check_raw(self, y_pred: Any, link: links.Link) -> None:
+        """Raise `InputError` where a TensorFlow graph tells that "raw scores" are probabilities."""
+        if link.name in ACTIVATIONS and _before(y_pred, ACTIVATIONS[link.name]) is not None:
+            what = f"from_logits=True, and the predictions come from {link.name}"
+            raise InputError(what, where=self.name, hint="Leave from_logits out, or end the model without activation.")
 
     def _inverse(self, link: links.Link, y_pred: Any) -> Any:
         assert link.inverse is not None

@@ -1,0 +1,247 @@
+"""Every installed loss against the conformance suite, the suite on broken losses, and `lossreg check`."""
+
+import io
+import json
+import math
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import lossreg
+from lossreg import Choice, Float, LossSpec, cli, conformance, ops, registry
+from lossreg.conformance import CHECKS, Suite
+from lossreg.errors import InputError, UnknownError
+from lossreg.registry import Entry, Registry
+
+NAMES = [entry.spec.name for entry in registry.default().specs()]
+ORDER = [
+    "metadata", "names", "golden", "shape", "labels", "finite", "confidently_wrong", "gradient",
+    "precision", "shift", "permutation", "batch", "reduction", "weights", "empty", "minimum",
+    "arguments", "descent", "optimum", "limits", "alive", "domain", "soft_labels", "saving",
+    "graph", "purity", "constants", "fuzz", "units", "lanes", "binary_side",
+]  # fmt: skip
+
+
+def spec(function, **fields):
+    said = {
+        "name": function.__name__.strip("<>"),
+        "tasks": ("binary", "multiclass"),
+        "summary": "a loss of this test",
+        "reference": "this test",
+        "formula": "see the code",
+        "shift_invariant": True,
+    }
+    return LossSpec(**{"function": function, **said, **fields})
+
+
+def cross_entropy(y, z):
+    return -ops.sum(y * ops.log_softmax(z, axis=-1), axis=-1)
+
+
+def squares(y, z, *, scale):
+    return scale * ops.square(z - y)[:, 0]
+
+
+def uncallable(y, z):
+    return -ops.sum(y * ops.logarithmic_softmax(z), axis=-1)
+
+
+def of_numpy(y, z):
+    return ops.convert_to_tensor(-(np.asarray(y) * np.asarray(ops.log_softmax(z))).sum(axis=-1))
+
+
+def summed(y, z):
+    return ops.sum(cross_entropy(y, z)) + 0.0 * z[:, 0]
+
+
+def with_constant(y, z):
+    return cross_entropy(y, z) * ops.convert_to_tensor(1.0, dtype="float32")
+
+
+def failing(loss, *names):
+    return {result.name: result.message for result in conformance.check(loss, names) if not result.ok}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_installed_loss_passes_every_check(name):
+    assert failing(name) == {}
+
+
+def test_checks_stand_in_order_and_say_what_they_check():
+    assert list(CHECKS) == ORDER
+    assert all(check.name == name and check.summary for name, check in CHECKS.items())
+
+
+def test_results_are_in_order_with_messages_and_times():
+    results = conformance.check("cross_entropy", ("shape", "metadata"))
+    assert [result.name for result in results] == ["metadata", "shape"]
+    assert all(result.ok and result.message and result.seconds >= 0 for result in results)
+
+
+@pytest.mark.parametrize(
+    ("loss", "only", "said"),
+    [("cros_entropy", (), "cross_entropy"), ("huber", ("gradent",), "gradient")],
+)
+def test_unknown_losses_and_checks_are_refused_with_the_nearest_name(loss, only, said):
+    with pytest.raises(UnknownError, match=f"Did you mean {said}"):
+        conformance.check(loss, only)
+
+
+def test_loss_that_cannot_be_called_fails_in_one_sentence_each():
+    found = failing(spec(uncallable))
+    assert set(found) == set(CHECKS) - {"metadata", "names"}
+    assert "logarithmic_softmax" in found["shape"]
+    assert all(message.startswith("not run: ") for name, message in found.items() if name != "shape")
+    assert not any("Traceback" in message or "\n" in message for message in found.values())
+
+
+def test_loss_that_returns_one_number_is_told_the_shape_that_it_needs():
+    found = failing(spec(lambda y, z: ops.mean(cross_entropy(y, z)), name="averaged"), "shape")
+    assert "shape () for 5 samples" in found["shape"]
+    assert "(batch,)" in found["shape"]
+
+
+def test_loss_that_fails_in_float64_only_fails_precision_and_the_rest_is_not_run():
+    found = failing(spec(with_constant), "shape", "precision")
+    assert "In float32 it can be called" in found["precision"]
+    assert found["shape"].startswith("not run: ")
+
+
+def test_messages_have_the_numbers_the_setting_and_what_mends_it():
+    dead = spec(squares, tasks=("regression",), target="real", outputs="1", link="identity", shift_invariant=False,
+                symmetric=True, params=(Float("scale", 1.0, 0.1, 10.0, domain="(0, inf)"),))  # fmt: skip
+    assert failing(dead) == {
+        "alive": "scale = 0.1 and 10 differ only by a common factor, if at all. Use it so that samples change relative "
+        "to each other: a common factor is the learning rate's."
+    }
+
+
+def test_sum_over_the_batch_is_found():
+    assert {"batch", "reduction"} <= set(failing(spec(summed), "batch", "reduction"))
+
+
+def test_numpy_inside_is_found_though_it_works_at_once():
+    assert "no gradient" in failing(spec(of_numpy), "confidently_wrong")["confidently_wrong"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"summary": ""}, "summary is empty"),
+        ({"recommended": ("regression",)}, "recommended for regression"),
+        ({"link": "identity", "probabilistic": True}, "probabilistic, and the link is the identity"),
+        ({"twin_of": "cros_entropy"}, "'cros_entropy', which is no registered loss"),
+        ({"params": (Choice("base", "e", ("e", "2")),)}, "does not take 'base'"),
+        ({"score_range": (1.0, 2.0)}, "does not hold 0"),
+        ({"tasks": ("regression",)}, "does not serve regression"),
+    ],
+)
+def test_contradictions_in_a_spec_are_said(fields, said):
+    assert said in failing(spec(cross_entropy, name="mine", **fields), "metadata")["metadata"]
+
+
+def test_a_taken_name_is_said_with_its_owner():
+    assert "leads to the loss huber" in failing(spec(cross_entropy, name="mine", aliases=("Huber",)), "names")["names"]
+
+
+def test_golden_values_may_be_given():
+    entry = {"y": [[0.0, 1.0]], "z": [[0.0, 0.0]], "values": [math.log(2.0)], "source": "by hand"}
+    (right,) = conformance.check(spec(cross_entropy, name="mine"), ["golden"], [entry])
+    (wrong,) = conformance.check(spec(cross_entropy, name="mine"), ["golden"], [{**entry, "values": [0.7]}])
+    assert right.ok
+    assert not wrong.ok
+    assert "by hand has 0.7" in wrong.message
+
+
+def test_a_user_loss_without_a_config_is_found():
+    class Scaled(keras.losses.Loss):
+        def __init__(self, factor=1.0):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, y_true, y_pred):
+            return ops.mean(self.factor * ops.square(y_pred - y_true), axis=-1)
+
+    assert "cannot be saved" in failing(lossreg.wrap(Scaled(3.0), name="scaled"), "saving")["saving"]
+
+
+def test_checks_leave_keras_and_the_registry_as_they_were():
+    before = registry.default(), keras.config.floatx()
+    Suite("focal").run("saving")
+    Suite("focal").run("gradient")
+    assert (registry.default(), keras.config.floatx()) == before
+
+
+@pytest.mark.parametrize(("loss", "activation"), [("focal", "softmax"), ("binary_focal", "sigmoid")])
+def test_probabilities_in_place_of_raw_scores_are_refused_in_training(loss, activation):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3 - 2 * (activation == "sigmoid"))])
+    model.add(keras.layers.Activation(activation))
+    model.compile(optimizer="sgd", loss=lossreg.get(loss, from_logits=True))
+    with pytest.raises(InputError, match=f"from_logits=True, and the predictions come from {activation}"):
+        model.train_on_batch(np.zeros((4, 2)), np.array([0, 1, 1, 0]))
+
+
+# ------------------------------------------------------------------ the command
+
+
+@pytest.fixture
+def lossreg_(monkeypatch, capsys):
+    """Run the command in this process: exit code, standard output, standard error."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["lossreg", *args])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Two losses installed, of which one is wrong."""
+    wrong = spec(lambda y, z: -cross_entropy(y, z), name="upside_down")
+    entries = [Entry(spec(cross_entropy, name="upright"), "mine"), Entry(wrong, "mine")]
+    monkeypatch.setattr(registry, "default", lambda block=(): Registry(entries))
+
+
+def test_one_loss_is_a_table_of_its_checks(lossreg_):
+    code, out, err = lossreg_("check", "MSE", "--only", "shape", "--only", "finite")
+    assert (code, err) == (0, "")
+    assert "mean_squared_error" in out
+    assert out.index("shape") < out.index("finite")
+    assert "2 of 2 checks pass" in out
+
+
+@pytest.mark.usefixtures("two")
+def test_several_losses_are_a_row_each_and_failures_are_told_below(lossreg_):
+    code, out, err = lossreg_("check", "--only", "shape", "--only", "minimum")
+    assert code == 1
+    assert "1 of 2 losses pass" in out
+    assert "upside_down: minimum: " in out
+    assert [word for word in out.split() if word.endswith("/2")] == ["2/2", "1/2"]
+    assert err == "1/2 upright\n2/2 upside_down\n"
+
+
+@pytest.mark.usefixtures("two")
+def test_the_document_has_every_result(lossreg_):
+    code, out, _ = lossreg_("check", "upside_down", "upright", "--only", "minimum", "--json")
+    wrong, right = json.load(io.StringIO(out))
+    assert code == 1
+    assert (wrong["loss"], wrong["plugin"], wrong["passed"]) == ("upside_down", "mine", False)
+    assert right["passed"] is True
+    (result,) = wrong["checks"]
+    assert set(result) == {"name", "ok", "message", "seconds"}
+    assert (result["name"], result["ok"]) == ("minimum", False)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"), [(("focl",), "Did you mean focal?"), (("focal", "--only", "lane"), "Did you mean lanes?")]
+)
+def test_unknown_names_exit_2(lossreg_, args, said):
+    code, out, err = lossreg_("check", *args)
+    assert (code, out) == (2, "")
+    assert said in err
