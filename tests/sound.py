@@ -349,9 +349,9 @@ def squares_in_units(y, z, *, target_mean, target_scale):
     return row(ops.square(target_mean + target_scale * z - y))
 
 
-@sound(**raw(needs=("target_mean", "target_scale"), kinks=True, elicits="a weighted median", target_domain="[0, inf)"))
+@sound(**raw(needs=("target_mean", "target_scale"), kinks=True, truncated=True, target_domain="[0, inf)"))
 def relative_to_both(y, z, *, target_mean, target_scale):
-    """The error as a share of prediction and label: at most 1."""
+    """The error as a share of prediction and label: 1, whatever it is, where their signs differ."""
     prediction = target_mean + target_scale * z
     size = ops.abs(prediction) + ops.abs(y)
     return row(ops.abs(prediction - y) / ops.maximum(size, 1e-3 * target_scale))

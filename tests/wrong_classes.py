@@ -230,7 +230,7 @@ def classes_in_order(y, z):
     return ce(y * (1.0 + ops.arange(z.shape[-1], dtype=z.dtype)), z)
 
 
-@WRONG.add("permutation", "optimum", "soft_labels", **fading(elicits="the median class"))
+@WRONG.add("permutation", "optimum", "soft_labels", "confidently_wrong", **fading(elicits="the median class"))
 def earth_movers_distance(y, z):
     """Classes in order, offered for classes that have none."""
     return ops.sum(ops.square(ops.cumsum(ops.softmax(z, axis=-1) - y, axis=-1)), axis=-1)
@@ -283,7 +283,7 @@ def focal_epsilon_in_log(y, z, *, gamma):
     return -ops.sum(y * (1.0 - p) ** gamma * ops.log(p + 1e-7), axis=-1)
 
 
-@WRONG.add("finite", "fuzz", "batch", *CROSSED, **proper())
+@WRONG.add("finite", "fuzz", "batch", "minimum", *CROSSED, **proper())
 def stabilised_by_the_batch(y, z):
     """The maximum of the whole batch is subtracted: the other rows underflow."""
     shifted = z - ops.max(z)

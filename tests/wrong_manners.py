@@ -109,7 +109,7 @@ def multiplied_by_the_batch(y, z):
     return ce(y, z) * ops.cast(ops.shape(z)[0], z.dtype)
 
 
-@WRONG.add("batch", "minimum", *CROSSED, **proper())
+@WRONG.add("batch", "minimum", "optimum", "binary_side", *CROSSED, **proper())
 def sum_for_every_sample(y, z):
     """The sum over the batch, a copy for every sample."""
     values = ce(y, z)
@@ -143,7 +143,9 @@ def softmax_over_the_batch(y, z):
     return -ops.sum(y * ops.log_softmax(z, axis=0), axis=-1)
 
 
-@WRONG.add("batch", "minimum", *CROSSED, **proper(minimum=None))
+@WRONG.add(
+    "batch", "minimum", "confidently_wrong", "descent", "optimum", "binary_side", *CROSSED, **proper(minimum=None)
+)
 def against_the_first(y, z):
     """The first sample is the baseline of the others."""
     values = ce(y, z)
@@ -164,7 +166,7 @@ def batch_level_sum(y, z):
     return ops.sum(values) + 0.0 * values
 
 
-@WRONG.add("permutation", "minimum", "batch", **proper(level="batch", minimum=None))
+@WRONG.add("permutation", "minimum", "batch", **proper(level="batch", minimum=None, kinks=True))
 def neighbours_in_the_batch(y, z):
     """Declared to see the batch, but the order of its rows matters."""
     values = ce(y, z)
@@ -323,13 +325,24 @@ CALLS = []
 def warming_up(y, z):
     """It counts its calls."""
     CALLS.append(1)
-    return ce(y, z) * (1.0 - 0.5 ** len(CALLS))
+    return ce(y, z) * min(1.0, len(CALLS) / 1e5)
 
 
 SEEN = {}
 
 
-@WRONG.add("constants", "purity", "alive", "graph", "lanes", "saving", "permutation", "descent", **fading(**COUNTS))
+@WRONG.add(
+    "constants",
+    "purity",
+    "alive",
+    "graph",
+    "lanes",
+    "saving",
+    "permutation",
+    "descent",
+    "binary_side",
+    **fading(**COUNTS),
+)
 def counts_of_the_first_data(y, z, *, class_counts):
     """The first counts ever seen are kept for all."""
     k = z.shape[-1]
