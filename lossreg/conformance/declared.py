@@ -102,6 +102,8 @@ def names(subject: Subject) -> str:
         if owner.spec != spec:
             what = f"the name {name} leads to the loss {owner.spec.name} of plugin {owner.plugin}"
             raise Failure(what, "Choose another name; case, underscores and hyphens do not count.")
+    if len({spec.name, *spec.aliases}) <= len(spec.aliases):
+        raise Failure(f"a name stands twice among {', '.join((spec.name, *spec.aliases))}", "Drop one.")
     own = {key(name) for name in (spec.name, *spec.aliases)}
     return f"{len(own)} name{'s' * (len(own) > 1)}, all its own"
 

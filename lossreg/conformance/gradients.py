@@ -10,6 +10,7 @@ import numpy as np
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
 from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.params import Float
 
 EXTREMES = (0.0, 1e-8, 1.0, 20.0, 100.0, 1e4)
 LOG_SPACE = "Compute in log space: log_softmax, softplus, logsumexp, expm1, log1p; never the log or a power of 0."
@@ -23,11 +24,19 @@ def finite(subject: Subject) -> str:
     number = 0
     for k in subject.ks:
         y, z = extremes(subject, k)
-        for setting in subject.corners(k):
+        for setting in (*subject.corners(k), *_special(subject, k)):
             _finite(subject, y, z, setting)
             number += len(y)
     exact = _exact_within(subject)
     return f"finite on {number} cases, scores up to 1e4{exact}"
+
+
+def _special(subject: Subject, k: int) -> Iterable[Setting]:
+    """Settings within the search ranges at which formulas divide 0 by 0."""
+    for param in subject.spec.params:
+        for value in (0.0, 1.0, 2.0):
+            if isinstance(param, Float) and param.low < value < param.high:
+                yield subject.setting({param.name: value}, k)
 
 
 def fuzz(subject: Subject) -> str:

@@ -81,7 +81,10 @@ def _judged(subject: Subject, found: Found, setting: Setting) -> str:
         raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", MEND)
     if (values == 0).all():
         raise Failure(f"soft labels give 0 ({setting})", MEND)
-    if max(apart(found.slopes[i], expected[i]) for i in range(len(y))) < 1e-6:
+    # one score is a multiple of any other: of these the rows are compared together
+    alone = found.z.shape[-1] > 1
+    pairs = zip(found.slopes, expected, strict=True) if alone else [(found.slopes, expected)]
+    if max(apart(*pair) for pair in pairs) < 1e-6:
         return "soft labels give the gradient of the expectation of hard ones"
     _not_squared(found, (weights**2 * hard).sum(axis=0), setting)
     _softness_counts(subject, found, setting)
@@ -102,7 +105,7 @@ def _not_squared(found: Found, squared: Array, setting: Setting) -> None:
 def _softness_counts(subject: Subject, found: Found, setting: Setting) -> None:
     """The value moves with the labels: they are not rounded, nor are all but 1 taken for 0."""
     nearer = 0.999 * found.y + 0.001 * np.roll(found.y, 1, axis=0)
-    if np.array_equal(subject.values(nearer, found.z, setting), found.values):
+    if (subject.values(nearer, found.z, setting) == found.values).mean() > 0.5:
         raise Failure(f"soft labels are rounded: {found.first}, and so do labels near it ({setting})", MEND)
 
 
