@@ -27,6 +27,7 @@ def minimum(subject: Subject) -> str:
         _right_side(subject, setting)
         for other in subject.corners(k) if subject.spec.minimum is not None else ():
             _reached(subject, other)
+    _settled(subject, subject.setting())
     if subject.spec.minimum is None:
         return "bounded below, least on the right side (no minimum is declared)"
     return f"comes down to {subject.spec.minimum:g} and never below"
@@ -45,6 +46,24 @@ def _reached(subject: Subject, setting: Setting) -> None:
     if tried.min() < declared - 1e-7 * scale:
         what = f"it goes down to {shown(tried.min())}, below the declared minimum {declared:g} ({setting})"
         raise Failure(what, "Mend the formula or the declared minimum; look for swapped arguments.")
+
+
+def _settled(subject: Subject, setting: Setting) -> None:
+    """Over labels that differ, each of several outputs of a regression has a best value, others at 0."""
+    if subject.classes or subject.width() < 2:
+        return
+    y = subject.labels(41, seed=8)
+    for i, unit in enumerate(np.eye(subject.width())):
+        near, far = (
+            subject.each(y, np.broadcast_to(t[:, None, None] * unit, (len(t), len(y), len(unit))), setting)
+            for t in (np.linspace(-15.0, 15.0, 61), np.array([-1e3, 1e3]))
+        )
+        least, beyond = near.mean(axis=1).min(), far.mean(axis=1).min()
+        if beyond < least - 1e-5 * (np.abs(near.mean(axis=1)).max() + 1.0):
+            what = (
+                f"on 41 labels it is {shown(beyond)} with output {i} at 1000 or -1000, {shown(least)} at best within 15"
+            )
+            raise Failure(f"{what} ({setting})", "Is a term missing, or its sign wrong, that holds this output back?")
 
 
 def _at_zero(subject: Subject, y: Array, setting: Setting) -> Array:
