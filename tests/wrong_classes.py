@@ -98,6 +98,12 @@ def bootstrap_detached(y, z, *, beta):
     return ce(beta * y + (1.0 - beta) * p, z)
 
 
+@WRONG.add("alive", **proper(params=(Float("level", 0.0, 0.0, 1.0),), minimum=None))
+def ce_and_level(y, z, *, level):
+    """A constant is added, which no gradient sees."""
+    return ce(y, z) + level
+
+
 # Wrong formulas
 
 
@@ -243,7 +249,21 @@ def truncated_gce_absolute(y, z):
     return ops.sum(y * (1.0 - ops.maximum(p, 0.5) ** 0.7), axis=-1) / 0.7
 
 
+@WRONG.add("confidently_wrong", "minimum", "permutation", "optimum", "binary_side", **proper())
+def background_left_out(y, z):
+    """Class 0 is background, and has no loss."""
+    return ops.sum(y[:, 1:] * minus_log(z)[:, 1:], axis=-1)
+
+
 # Numbers that run over
+
+
+@WRONG.add("finite", "fuzz", "shape", "labels", "permutation", "lanes", "minimum", "confidently_wrong", "descent",
+           "binary_side", "soft_labels", **fading(minimum=None))  # fmt: skip
+def mean_of_the_rest(y, z):
+    """k - 2 is 0 for two classes."""
+    rest = ops.sum((1.0 - y) * ops.square(ops.softmax(z, axis=-1)), axis=-1)
+    return ce(y, z) + rest / ops.cast(z.shape[-1] - 2, z.dtype)
 
 
 @WRONG.add("confidently_wrong", **proper())
@@ -395,6 +415,18 @@ def ce_unsourced(y, z):
 @WRONG.add("metadata", **proper(recommended=("regression",)))
 def ce_for_values(y, z):
     """Recommended for a task that it does not serve."""
+    return ce(y, z)
+
+
+@WRONG.add("constants", **fading(needs=("progress",)))
+def progress_unused(y, z, *, progress):
+    """Asks how far training is, and does not care."""
+    return ce(y, z)
+
+
+@WRONG.add("names", **proper(aliases=("ce_of_mine", "ce_of_mine")))
+def ce_named_twice(y, z):
+    """An alias that stands twice."""
     return ce(y, z)
 
 

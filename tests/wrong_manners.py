@@ -5,7 +5,6 @@ import numpy as np
 from mutant import CROSSED, GAMMA, UNCALLABLE, Family, fading, ordinal, proper, real, softmax
 
 from lossreg import Float, PerClass, ops
-from lossreg.errors import ParameterError
 from lossreg.zoo.parts import log_other
 
 WRONG = Family()
@@ -80,7 +79,25 @@ def gamma_forgotten(y, z):
     return ce(y, z)
 
 
+@WRONG.add("shape", "batch", **proper())
+def squeezed(y, z):
+    """All axes of length 1 are dropped, that of a batch of one too."""
+    return ops.squeeze(ops.sum(y * minus_log(z), axis=-1, keepdims=True))
+
+
 # Samples that see each other
+
+
+@WRONG.add("batch", *CROSSED, "graph", "optimum", "precision", "minimum", "lanes", **proper())
+def noise_of_a_fixed_seed(y, z):
+    """The same noise in every call, by the place in the batch."""
+    return ce(y, z + keras.random.normal(ops.shape(z), seed=0, dtype=z.dtype))
+
+
+@WRONG.add("batch", "minimum", *CROSSED, **real(symmetric=False))
+def share_of_the_variance(y, z):
+    """The squared error over the variance of the batch's labels."""
+    return ops.sum(ops.square(z - y), axis=-1) / (ops.mean(ops.square(y - ops.mean(y))) + 1e-3)
 
 
 @WRONG.add(
@@ -253,6 +270,12 @@ def single_returned(y, z):
     return ce(ops.cast(y, "float32"), ops.cast(z, "float32"))
 
 
+@WRONG.add("precision", *UNCALLABLE, **proper())
+def single_constant(y, z):
+    """A constant of float32 among float64."""
+    return ce(y, z) + 0.0 * ops.sum(z * ops.convert_to_tensor([1.0], dtype="float32"), axis=-1)
+
+
 # Graphs and lanes
 
 
@@ -285,6 +308,12 @@ def batch_known_beforehand(y, z):
     return ops.reshape(ce(y, z), (z.shape[0] * 1,))
 
 
+@WRONG.add("graph", "lanes", **proper())
+def another_in_a_graph(y, z):
+    """Twice the value where Python runs."""
+    return ce(y, z) * (1.0 + hasattr(z, "numpy"))
+
+
 @WRONG.add("lanes", **fading(params=(GAMMA,)))
 def decided_by_cond(y, z, *, gamma):
     """A condition that cannot be mapped over lanes."""
@@ -307,105 +336,3 @@ def second_best_by_top_k(y, z):
     best, second = top[:, 0], top[:, 1]
     true = ops.sum(y * z, axis=-1)
     return ops.relu(1.0 + ops.where(ops.equal(true, best), second, best) - true)
-
-
-# State
-
-
-@WRONG.add("purity", *UNCALLABLE, **proper())
-def noisy(y, z):
-    """Two calls give two values."""
-    return ce(y, z + keras.random.normal(ops.shape(z), dtype=z.dtype))
-
-
-CALLS = []
-
-
-@WRONG.add("purity", *UNCALLABLE, **proper())
-def warming_up(y, z):
-    """It counts its calls."""
-    CALLS.append(1)
-    return ce(y, z) * min(1.0, len(CALLS) / 1e5)
-
-
-SEEN = {}
-
-
-@WRONG.add(
-    "constants",
-    "purity",
-    "alive",
-    "graph",
-    "lanes",
-    "saving",
-    "permutation",
-    "descent",
-    "binary_side",
-    **fading(**COUNTS),
-)
-def counts_of_the_first_data(y, z, *, class_counts):
-    """The first counts ever seen are kept for all."""
-    k = z.shape[-1]
-    if k not in SEEN:
-        SEEN[k] = [float(n) + 1.0 for n in class_counts]
-    return ce(y / ops.convert_to_tensor(SEEN[k], dtype=z.dtype), z)
-
-
-@WRONG.add("alive", "graph", "lanes", "saving", "limits", "gradient", "purity", **fading(params=(GAMMA,)))
-def gamma_of_the_first(y, z, *, gamma):
-    """All instances share the gamma of the first."""
-    first = SEEN.setdefault("gamma", float(gamma))
-    return ops.sum(y * ops.exp(first * log_other(z)) * minus_log(z), axis=-1)
-
-
-@WRONG.add("purity", "graph", "lanes", "saving", "descent", **proper())
-def labels_changed_in_place(y, z):
-    """The caller's labels are smoothed, each time more."""
-    if isinstance(y, np.ndarray):
-        y *= 0.9
-        y += 0.1 / y.shape[-1]
-    return ce(y, z)
-
-
-# Parameters
-
-
-class Lenient(Float):
-    """A parameter that takes what it is given."""
-
-    def check(self, value):
-        return float(value)
-
-
-class AnyLength(PerClass):
-    """Weights whose number nobody counts."""
-
-    def check(self, value, n_classes=None):
-        return None if value is None else tuple(float(v) for v in value)
-
-
-class Mended(Float):
-    """A parameter brought back into its domain without a word."""
-
-    def check(self, value):
-        if value is None:
-            raise ParameterError(f"{self.name} must be a number")
-        return min(max(float(value), 0.0), 1.0)
-
-
-@WRONG.add("domain", **fading(params=(Lenient("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"),)))
-def nan_accepted(y, z, *, gamma):
-    """A gamma of NaN, or of -1, is taken."""
-    return ops.sum(y * ops.exp(gamma * log_other(z)) * minus_log(z), axis=-1)
-
-
-@WRONG.add("domain", **fading(params=(AnyLength("alpha"),)))
-def any_length_accepted(y, z, *, alpha):
-    """Two weights for three classes are taken."""
-    return ops.sum(y * alpha * minus_log(z), axis=-1)
-
-
-@WRONG.add("domain", **proper(params=(Mended("eps", 0.1, 0.0, 0.3, domain="[0, 1)"),), minimum=None, elicits="mode"))
-def mended_in_silence(y, z, *, eps):
-    """An eps of 2 is taken for 1."""
-    return (1.0 - eps) * ce(y, z) + eps * ops.mean(minus_log(z), axis=-1)

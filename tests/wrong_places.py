@@ -113,6 +113,13 @@ def _focal_of_keras(y, z, gamma, alpha, apply_class_balancing=False):
     return y * fade_1 * right + others * fade_0 * wrong
 
 
+@WRONG.add("soft_labels", **sigmoid(elicits="probability"))
+def labels_rounded(y, z):
+    """Labels are rounded to 0 and 1."""
+    y = ops.round(y)
+    return row(y * ops.softplus(-z) + (1.0 - y) * ops.softplus(z))
+
+
 # Several labels
 
 

@@ -181,6 +181,27 @@ def link_forgotten(y, z, *, target_mean, target_scale):
     return row(ops.square(z - y) / ops.square(target_scale) + 0.0 * target_mean)
 
 
+@WRONG.add("minimum", "gradient", **real(params=(C,)))
+def huber_half_a_unit(y, z, *, c):
+    """1/2 where c^2/2 belongs: right for c = 1 alone."""
+    size = ops.abs(z - y)
+    return row(ops.where(size <= c, 0.5 * ops.square(size), c * size - 0.5))
+
+
+@WRONG.add("finite", "precision", "fuzz", **real(params=(Float("a", 1.0, -4.0, 1.9, domain="(-inf, 2)"),)))
+def barron_decided_at_zero(y, z, *, a):
+    """At a = 0 the other branch is not taken, but has a gradient of NaN; beside it figures cancel."""
+    square, b = ops.square(z - y), ops.abs(a - 2.0)
+    return row(ops.where(ops.equal(a, 0.0), ops.log1p(0.5 * square), b / a * ((square / b + 1.0) ** (a / 2.0) - 1.0)))
+
+
+@WRONG.add("finite", "minimum", "confidently_wrong",
+           **raw(needs=("target_mean", "target_scale"), kinks=True))  # fmt: skip
+def percentage_without_floor(y, z, *, target_mean, target_scale):
+    """The percentage of a label of 0."""
+    return row(100.0 * ops.abs(target_mean + target_scale * z - y) / ops.abs(y))
+
+
 # Counts and densities
 
 
@@ -248,6 +269,12 @@ def gaussian_outputs_swapped(y, z):
     """The second output is the mean, the first is scored."""
     log_variance = 15.0 * ops.tanh(z[..., :1] / 15.0)
     return row(0.5 * (ops.square(z[..., 1:] - y) * ops.exp(-log_variance) + log_variance))
+
+
+@WRONG.add("minimum", **pair(elicits="mean"))
+def gaussian_without_logarithm(y, z):
+    """Nothing holds the variance back: the larger, the better."""
+    return row(0.5 * ops.square(z[..., :1] - y) / (1e-3 + ops.softplus(z[..., 1:])))
 
 
 @WRONG.add("finite", "fuzz", "precision", **pair(elicits="mean"))
