@@ -252,7 +252,19 @@ def indices_in_bfloat16(y, z):
     return ce(ops.one_hot(index, z.shape[-1], dtype=z.dtype), z)
 
 
-@WRONG.add("precision", "gradient", "finite", "fuzz", "minimum", "shift", "optimum", "batch", "permutation", **proper())
+@WRONG.add(
+    "precision",
+    "gradient",
+    "finite",
+    "fuzz",
+    "minimum",
+    "shift",
+    "optimum",
+    "batch",
+    "permutation",
+    "soft_labels",
+    **proper(),
+)
 def half_inside(y, z):
     """The sum is made in half precision."""
     return ops.cast(ce(ops.cast(y, "float16"), ops.cast(z, "float16")), z.dtype)

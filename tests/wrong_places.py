@@ -33,7 +33,7 @@ def log_of_sigmoid(y, z):
     return row(-y * ops.log(p) - (1.0 - y) * ops.log(1.0 - p))
 
 
-@WRONG.add("finite", "confidently_wrong", "minimum", "fuzz", **sigmoid(params=(GAMMA,), elicits="mode"))
+@WRONG.add("finite", "confidently_wrong", "minimum", "fuzz", "soft_labels", **sigmoid(params=(GAMMA,), elicits="mode"))
 def binary_focal_epsilon(y, z, *, gamma):
     """The epsilon stands in the logarithm, not in the power."""
     p = ops.where(ops.equal(y, 1.0), ops.sigmoid(z), 1.0 - ops.sigmoid(z))

@@ -1,0 +1,17 @@
+"""The conformance suite against right but unusual losses, which it must let pass."""
+
+import pytest
+import sound
+
+from lossreg.conformance import check
+
+SOUND = {spec.name: spec for spec in sound.SOUND}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_right_loss_passes_every_check(name):
+    assert [result for result in check(SOUND[name]) if not result.ok] == []
+
+
+def test_right_losses_are_many():
+    assert len(SOUND) == len(sound.SOUND) >= 20
