@@ -190,7 +190,8 @@ def gradient(subject: Subject) -> str:
             mend = "If a factor is held constant on purpose, declare stop_gradient=True; look for rounding and casts."
             raise Failure(f"the gradient differs from central differences by {shown(gap)}, {case}, {setting}", mend)
     smooth = _smooth(subject, settings[0])
-    return f"agrees with central differences to {shown(max(gap for gap, _ in gaps))}; {smooth}"
+    worst = max(gap for gap, _ in gaps)
+    return f"agrees with central differences{f' to {shown(worst)}' if worst else ''}; {smooth}"
 
 
 def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
