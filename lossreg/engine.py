@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lossreg.errors import InputError
+from lossreg.sampler import PER_LOSS
 from lossreg.trainers.pool import Pool
 
 if TYPE_CHECKING:
@@ -14,18 +15,22 @@ if TYPE_CHECKING:
     from lossreg.study import StudySpec
     from lossreg.trainers.population import Population
 
-LANES_PER_CORE = 16
+LANES_PER_CORE, MOST_PER_CORE = 16, 48
 ROUNDS = 4
 
 
 def lanes(spec: StudySpec, prepared: Prepared) -> int:
-    """As many slots as the study says, or enough for every core and for the sampler to learn a few times."""
+    """As many slots as the study says, or enough for every core and for the sampler to learn a few times.
+
+    The fair start learns nothing, so all of it may be under way at once: a step of many lanes is cheaper a lane.
+    """
     from lossreg.trainers.population import cores
 
     if isinstance(spec.search.lanes, int):
         return min(spec.search.lanes, prepared.trials)
-    most = LANES_PER_CORE * cores()
-    return min(prepared.trials, most, max(LANES_PER_CORE, math.ceil(prepared.trials / ROUNDS)))
+    usual = min(LANES_PER_CORE * cores(), max(LANES_PER_CORE, math.ceil(prepared.trials / ROUNDS)))
+    start = min(MOST_PER_CORE * cores(), PER_LOSS * len(prepared.candidates))
+    return min(prepared.trials, max(usual, start))
 
 
 def pool(prepared: Prepared, slots: int) -> Pool:
