@@ -29,6 +29,7 @@ CONSTANTS: dict[str, Any] = {
     "class_priors": PerClass("class_priors", domain="[0, 1]", high=1.0),
     "progress": Float("progress", 1.0, 0.0, 1.0, domain="[0, 1]"),
 }
+PRIOR_SLACK = 1e-3
 ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 
 
@@ -159,6 +160,8 @@ class RegistryLoss(keras.losses.Loss):
             if scores is not None:
                 return ops.cast(scores, self.dtype)
             y_pred = labels.probabilities(y_pred, self.name)
+        if link.name in ("exp", "softplus"):
+            y_pred = labels.rates(y_pred, self.name)
         constants = {name: ops.convert_to_tensor(self.needs[name], self.dtype) for name in link.needs}
         return link.inverse(y_pred, **constants)
 
@@ -258,6 +261,8 @@ def _constant(spec: LossSpec, name: str, given: Mapping[str, Any]) -> Any:
     if value is None or (name == "class_counts" and not sum(value) > 0):
         example = "class_counts=[900, 100], the training rows of each class"
         raise InputError(f"{spec.name} needs {name}", hint=f"Give {example}.")
+    if name == "class_priors" and abs(sum(value) - 1) > PRIOR_SLACK and spec.target != "multihot":
+        raise ParameterError(f"class_priors sum to {sum(value):g}, not to 1")
     if name == "target_mean" and links.get(spec.link).name == "exp" and value <= 0:
         raise ParameterError(f"target_mean = {value:g} is outside its domain (0, inf)")
     return value

@@ -69,6 +69,12 @@ def probabilities(p: Any, where: str) -> Any:
     return _held(p, (0.0, 1.0), "predictions from {} to {} are not probabilities", hint, where)
 
 
+def rates(mean: Any, where: str) -> Any:
+    """`mean`, if it is nowhere below 0."""
+    hint = "Let the model end in exponential or softplus, or give from_logits=True for raw scores."
+    return _held(mean, (0.0, float("inf")), "predictions from {} to {} are not all at least 0", hint, where)
+
+
 def _pairs(y: Any, dtype: str) -> Any:
     y = _within(ops.cast(y, dtype), "[0, 1]")
     return ops.stack([1.0 - y, y], axis=-1)

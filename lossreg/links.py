@@ -84,12 +84,6 @@ def _rising(z: Any) -> Any:
     return ops.concatenate([first, first + ops.cumsum(steps, axis=-1)], axis=-1)
 
 
-def _rising_inverse(prediction: Any) -> Any:
-    steps = ops.maximum(prediction[..., 1:] - prediction[..., :-1], 1e-7)
-    # log(e^x - 1) = x + log(1 - e^-x)
-    return ops.concatenate([prediction[..., :1], steps + ops.log(-ops.expm1(-steps))], axis=-1)
-
-
 LINKS = {
     link.name: link
     for link in (
@@ -99,7 +93,8 @@ LINKS = {
         Link("exp", _exp, _exp_inverse, needs=("target_mean",)),
         Link("softplus", _softplus, _softplus_inverse, needs=("target_scale",)),
         Link("affine", _affine, _affine_inverse, needs=("target_mean", "target_scale")),
-        Link("quantiles", _rising, _rising_inverse, point=1),
+        # no way back: of quantiles that tie or cross there are no scores
+        Link("quantiles", _rising, None, point=1),
     )
 }
 

@@ -26,6 +26,7 @@ from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
 UNSERVED = ("sample_weight",)
+SMALL = 2e-3
 TEXTS = ("name", "summary", "reference", "formula", "target", "target_domain", "outputs", "level", "elicits", "twin_of")
 RESERVED = (
     *NEEDS, *UNSERVED, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
@@ -47,12 +48,18 @@ class Limit:
     rtol: float = 1e-5
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name} = {_said(value)}" for name, value in self.at.items())
+        given = ", ".join(f"{name} {reached(value)}" for name, value in self.at.items())
         return f"{given or 'always'}: {'' if self.factor == 1 else f'{self.factor:g} x '}{self.equals}"
 
 
-def _said(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value).lower()
+def reached(value: Any) -> str:
+    """How a limit speaks of a value: `= 1`; `-> 0`, `-> inf` or `-> 1` of a value that is only near it."""
+    if not isinstance(value, (int, float)):
+        return f"= {str(value).lower()}"
+    if 0 < abs(value) <= SMALL or abs(value) >= 1 / SMALL:
+        return "-> 0" if abs(value) < 1 else f"-> {'-' * (value < 0)}inf"
+    near = 0 < abs(value - round(value)) < SMALL
+    return f"-> {round(value)}" if near else f"= {value:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,8 @@ class LossSpec:
     `symmetric` in its arguments; `kinks`; `stop_gradient`; `truncated`, zero gradient on some
     wrong samples; `minimum`, the value that it comes down to on a hard label, whatever its
     parameters (None: it depends on them or on the label); `elicits`, the functional that it estimates
-    ("probability", "mode", "mean", "median", "quantile", "expectile", or a phrase);
+    ("probability", "mode", "weighted mode", the mode where classes are equally frequent and no
+    weight is given, "mean", "median", "quantile", "expectile", or a phrase);
     `limits`, settings at which it equals another loss.
 
     `recommended` names the tasks whose default search includes this loss; `twin_of` names a

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from lossreg import links, report
 from lossreg.params import Choice, Float, Param, PerClass
+from lossreg.spec import reached
 from lossreg.targets import TARGETS, TASKS
 
 if TYPE_CHECKING:
@@ -177,10 +178,11 @@ def properties(spec: LossSpec) -> list[str]:
 
 
 def limit(one: Limit) -> str:
-    """`gamma = 0 is cross_entropy`."""
+    """`gamma = 0 is cross_entropy`, `q -> 0 is cross_entropy`."""
     factor = "" if one.factor == 1 else f"{one.factor:g} x "
     of = f" with {_settings(one.of)}" if one.of else ""
-    return f"{f'{_settings(one.at)} is' if one.at else 'always'} {factor}{one.equals}{of}"
+    at = ", ".join(f"{name} {reached(value)}" for name, value in one.at.items())
+    return f"{f'{at} is' if at else 'always'} {factor}{one.equals}{of}"
 
 
 def _settings(values: Mapping[str, Any]) -> str:

@@ -147,6 +147,26 @@ def test_soft_labels_of_one_output():
     np.testing.assert_allclose(got, [np.log(2), -0.25 * np.log(p) - 0.75 * np.log(1 - p)], rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["poisson", "gamma_nll", "tweedie", "negative_binomial", "msle"])
+def test_a_rate_below_zero_is_said(name):
+    loss = lossreg.get(name)
+    with pytest.raises(InputError, match="predictions from -5 to 2 are not all at least 0"):
+        loss(float32([[1.0], [1.0]]), float32([[-5.0], [2.0]]))
+    graph = tf.function(loss, autograph=False)
+    assert np.isnan(graph(tf.constant([[1.0]]), tf.constant([[-5.0]])))
+    assert np.isfinite(graph(tf.constant([[1.0]]), tf.constant([[0.0]])))
+
+
+def test_quantiles_are_trained_on_raw_scores():
+    with pytest.raises(InputError, match="Give from_logits=True"):
+        lossreg.get("multi_quantile")(float32([[1.0]]), float32([[0.0, 1.0, 2.0]]))
+
+
+def test_class_priors_sum_to_one():
+    with pytest.raises(ParameterError, match="class_priors sum to 0.6"):
+        lossreg.get("weighted_ce", class_counts=[900, 100], class_priors=[0.5, 0.1])
+
+
 # Labels and shapes
 
 

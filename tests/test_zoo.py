@@ -372,11 +372,12 @@ SQUARE = {name: spec for name, spec in SPECS.items() if spec.outputs in {"k", "1
 def test_symmetry_is_as_declared(spec):
     rng = np.random.default_rng(10)
     y, z, arguments = cases.labels(spec, 12, rng), np.abs(cases.scores(spec, 12, rng)) + 0.1, arguments_of(spec, rng)
+    arguments |= {name: 0.7 for name in ("q", "tau") if name in arguments and spec.param(name).low == 0.5}
     there, back = compute(spec, y, z, arguments, "float64")[0], compute(spec, z, y, arguments, "float64")[0]
     assert np.allclose(there, back, rtol=1e-9, equal_nan=True) == spec.symmetric
 
 
-WITHOUT_MINIMUM = {"label_smoothing_ce", "confidence_penalty", "taylor_glo"}
+WITHOUT_MINIMUM = {"label_smoothing_ce", "confidence_penalty", "taylor_glo", "square_loss", "squentropy"}
 WITH_MINIMUM = {name: spec for name, spec in SPECS.items() if spec.minimum is not None}
 
 
@@ -386,8 +387,6 @@ def test_few_losses_of_classes_have_no_least_value():
 
 def perfect(spec, y):
     """Scores `(n, outputs)` that no others beat on hard labels y."""
-    if spec.name == "square_loss":
-        return y
     if spec.target in ("onehot", "binary", "multihot"):
         return 200 * y - 100 * (spec.target != "onehot")
     if spec.target == "raw":
@@ -586,7 +585,7 @@ def test_losses_without_probabilities():
         name for name, spec in SPECS.items() if not spec.probabilistic and set(spec.tasks) & {"binary", "multiclass"}
     }
     margins = {"hinge", "squared_hinge", "categorical_hinge", "crammer_singer"}
-    assert scored == {*margins, "cosine_similarity", "square_loss", "bi_tempered"}
+    assert scored == {*margins, "square_loss", "bi_tempered"}
 
 
 @every_class_loss

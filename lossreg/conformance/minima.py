@@ -11,10 +11,12 @@ from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
 from lossreg.conformance.gradients import crossed
 from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.params import Interval
 
 SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 1e4)
 FAR = (1e2, 1e3, 1e4)
 LINE = 401
+MODES = ("mode", "weighted mode")
 WHOLE = "it is declared a loss of whole batches (level='batch')"
 UNBOUNDED = "Bound it: a loss of one sample needs a least value, or training runs off to infinity."
 
@@ -213,7 +215,7 @@ def optimum(subject: Subject) -> str:
     estimates = subject.spec.elicits
     if subject.spec.level == "batch":
         return does_not_apply(WHOLE)
-    if estimates in ("probability", "mode"):
+    if estimates in ("probability", *MODES):
         if not subject.classes:
             raise Failure(f"elicits is {estimates!r}, and labels are numbers", "Declare another functional.")
         return _class_optimum(subject, estimates)
@@ -230,7 +232,7 @@ def _class_optimum(subject: Subject, estimates: str) -> str:
     found = subject.predictions(z[None], setting)[0]
     if subject.spec.target == "ordinal":
         wanted = share
-    if estimates == "mode":
+    if estimates in MODES:
         return _mode(subject, wanted, found, z, setting)
     if subject.space:
         # one constant for all places
@@ -304,8 +306,8 @@ def _value_optimum(subject: Subject, estimates: str) -> str:
     levels: list[dict[str, Any]] = [{}]
     name = {"quantile": "q", "expectile": "tau"}.get(estimates, "")
     if any(p.name == name for p in subject.spec.params):
-        low, high = subject.spec.param(name).low, subject.spec.param(name).high
-        levels += [{name: level} for level in (0.23, 0.71) if low is None or (high and low <= level <= high)]
+        domain = Interval.parse(getattr(subject.spec.param(name), "domain", "(-inf, inf)"))
+        levels += [{name: level} for level in (0.23, 0.71) if level in domain]
     for level in levels:
         setting = subject.setting(level)
         tau = float(setting.params[name]) if name in setting.params else 0.5

@@ -15,7 +15,7 @@ from lossreg.conformance import calls
 from lossreg.conformance.base import Failure
 from lossreg.conformance.calls import Array
 from lossreg.errors import gist
-from lossreg.params import Choice, Int, Interval, Param, PerClass
+from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.spec import LossSpec
 from lossreg.targets import Constants
 from lossreg.userloss import UserLoss
@@ -116,6 +116,11 @@ class Subject:
         counts = 1000.0 * rare ** (np.arange(k) / max(k - 1, 1))
         rows = 2000.0 if self.spec.target == "multihot" else counts.sum()
         return {"n_classes": k, "class_counts": tuple(counts), "class_priors": tuple(counts / rows)}
+
+    def fixed_elsewhere(self) -> list[Setting]:
+        """Other values of the parameters that are not searched, where their domain has them."""
+        fixed = [p for p in self.spec.params if isinstance(p, Float) and p.low == p.high]
+        return [self.setting({p.name: v}) for p in fixed for v in (0.23, 0.71) if v in Interval.parse(p.domain)]
 
     def plain(self, k: int | None = None) -> Setting:
         """Optional parameters absent, the others at their defaults, all classes equally frequent."""

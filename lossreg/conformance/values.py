@@ -202,16 +202,14 @@ def batch(subject: Subject) -> str:
 
 def arguments(subject: Subject) -> str:
     """Swapped arguments change the value, if and only if no symmetry is declared; the slope is by the scores."""
-    setting = subject.setting()
     y, z = subject.labels(12), subject.scores(12)
     if y.shape != z.shape:
         return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
-    plain = subject.values(y, z, setting)
-    try:
-        swapped = subject.values(z, y, setting)
-    except Failure:
-        swapped = np.full(12, np.nan)
-    same = differ(swapped, plain) is None
+    for setting in (subject.setting(), *subject.fixed_elsewhere()):
+        plain, swapped = subject.values(y, z, setting), _swapped(subject, y, z, setting)
+        same = differ(swapped, plain) is None
+        if not same:
+            break
     # a wrapped loss of Keras or of a user cannot declare it
     if same and not subject.spec.symmetric and not isinstance(subject.function, UserLoss):
         raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
@@ -220,6 +218,13 @@ def arguments(subject: Subject) -> str:
         what = f"swapping labels and scores changes {shown(plain[i])} to {shown(swapped[i])}, and symmetric is declared"
         raise Failure(what, "Drop symmetric.")
     return "labels and scores may be swapped" if same else "labels and scores cannot be swapped"
+
+
+def _swapped(subject: Subject, y: Array, z: Array, setting: Setting) -> Array:
+    try:
+        return subject.values(z, y, setting)
+    except Failure:
+        return np.full(len(y), np.nan)
 
 
 # ------------------------------------------------------------------ limits

@@ -3,7 +3,8 @@
 Throughout: `y_true (batch, *space, t)` are labels, `y_pred (batch, *space, outputs)` raw scores
 of the same dtype, the value is `(batch,)`, the mean over space. Parameters and constants are
 numbers or scalar tensors, `(k,)` vectors where said. p is softmax or sigmoid of the scores, t
-the true class; soft labels weigh the classes.
+the true class; soft labels weigh the classes. Float32 and wider types are exact; what `lossreg.get`
+is given in halves it computes in float32.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def gamma_nll(y_true: Any, y_pred: Any, *, target_mean: Any) -> Any:
 GAMMA_NLL = log_rate_loss(
     name="gamma_nll",
     function=gamma_nll,
-    aliases=("gamma", "gamma_loss", "gamma_deviance"),
+    aliases=("gamma", "gamma_loss"),
     summary="The likelihood of positive values whose standard deviation grows with their mean: relative errors.",
     reference="McCullagh and Nelder, Generalized linear models, 1989",
     formula="r + y e^-r, r = z + log(target_mean)",
@@ -103,7 +103,7 @@ def _power(z: Any, exponent: Any, target_mean: Any) -> Any:
 TWEEDIE = log_rate_loss(
     name="tweedie",
     function=tweedie,
-    aliases=("tweedie_nll", "tweedie_deviance", "tweedie_loss"),
+    aliases=("tweedie_nll", "tweedie_loss"),
     summary="For positive values with many exact zeros (claims, rainfall): between Poisson and gamma.",
     reference="Jorgensen, Exponential dispersion models, 1987",
     formula="-y e^((1 - p) r)/(1 - p) + e^((2 - p) r)/(2 - p), r = z + log(target_mean)",

@@ -46,7 +46,7 @@ def taylor_glo(
 
 
 def _coefficient(i: int, value: float) -> Float:
-    low, high = (value, value) if i == 2 else (-10.0, 10.0)
+    low, high = (value, value) if i == 2 else (value - 10.0, value + 10.0)
     return Float(f"theta_{i}", value, low, high)
 
 
@@ -54,7 +54,7 @@ TAYLOR_GLO = softmax_loss(
     name="taylor_glo",
     function=taylor_glo,
     aliases=("taylorglo",),
-    summary="A cubic in label and probability whose eight coefficients are searched; cross-entropy's at the centre.",
+    summary="A cubic in label and probability: cross-entropy at the centre, seven of eight coefficients searched.",
     reference="Gonzalez and Miikkulainen, Optimizing loss functions through multivariate Taylor polynomial "
     "parameterization, 2020, arXiv:2002.00059",
     formula="-sum (th2 b + th3 b^2/2 + th4 b^3/6 + th5 a b + th6 a b^2/2 + th7 a^2 b/2), a = y - th0, b = p - th1",

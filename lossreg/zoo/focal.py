@@ -41,7 +41,7 @@ FOCAL = softmax_loss(
     reference="Lin et al., Focal loss for dense object detection, 2017, arXiv:1708.02002",
     formula="-alpha_t (1 - p_t)^gamma log p_t",
     params=(Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"), PerClass("alpha")),
-    elicits="mode",
+    elicits="weighted mode",
     limits=(Limit({"gamma": 0.0}, "cross_entropy"),),
     recommended=("multiclass",),
 )

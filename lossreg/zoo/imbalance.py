@@ -54,7 +54,7 @@ CLASS_BALANCED_CE = counting_loss(
     reference="Cui et al., Class-balanced loss based on effective number of samples, 2019, arXiv:1901.05555",
     formula="-w_t log p_t, w ~ (1 - beta)/(1 - beta^n), sum of prior x w = 1",
     params=(Float("one_minus_beta", 0.01, 1e-4, 0.1, log=True, domain="(0, 1)"),),
-    elicits="mode",
+    elicits="weighted mode",
     limits=(Limit({"one_minus_beta": 1.0 - 1e-6}, "cross_entropy"),),
     recommended=("binary", "multiclass"),
 )
@@ -85,7 +85,7 @@ WEIGHTED_CE = counting_loss(
     reference="King and Zeng, Logistic regression in rare events data, 2001",
     formula="-w_t log p_t, w ~ n^-tau, sum of prior x w = 1",
     params=(Float("tau", 1.0, 0.0, 1.5, domain="[0, inf)"),),
-    elicits="mode",
+    elicits="weighted mode",
     limits=(Limit({"tau": 0.0}, "cross_entropy"),),
 )
 
@@ -120,7 +120,7 @@ CLASS_BALANCED_FOCAL = counting_loss(
         Float("gamma", 1.0, 0.5, 2.0, domain="[0, inf)"),
         Float("one_minus_beta", 0.01, 1e-4, 0.1, log=True, domain="(0, 1)"),
     ),
-    elicits="mode",
+    elicits="weighted mode",
     limits=(Limit({"gamma": 0.0}, "class_balanced_ce"),),
 )
 
@@ -157,7 +157,7 @@ LDAM = softmax_loss(
         Float("s", 1.0, 1.0, 30.0, log=True, domain="(0, inf)"),
     ),
     needs=("class_counts",),
-    elicits="mode",
+    elicits="weighted mode",
     limits=(Limit({"max_m": 0.0}, "cross_entropy"),),
 )
 

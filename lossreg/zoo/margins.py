@@ -48,6 +48,7 @@ CRAMMER_SINGER = score_loss(
     params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),),
     shift_invariant=True,
     kinks=True,
+    elicits="mode, where a class has more than half",
 )
 
 
@@ -77,6 +78,8 @@ SQUARE_LOSS = score_loss(
         Float("kappa", 1.0, 1.0, 15.0, domain="(0, inf)"),
         Float("M", 1.0, 1.0, 30.0, log=True, domain="(0, inf)"),
     ),
+    # of one logit the two scores [-z/2, z/2] cannot both be right
+    minimum=None,
 )
 
 
@@ -102,6 +105,7 @@ SQUENTROPY = score_loss(
     formula="LSE(z) - z_t + sum_{j != t} z_j^2/(K - 1)",
     link=RAW_SOFTMAX,
     probabilistic=True,
+    minimum=None,
 )
 
 LOSSES = (CRAMMER_SINGER, SQUARE_LOSS, SQUENTROPY)

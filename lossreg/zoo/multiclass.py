@@ -176,12 +176,13 @@ CATEGORICAL_HINGE = LossSpec(
     function=categorical_hinge,
     tasks=("binary", "multiclass"),
     summary="Margin between the true class and the best other one, with 0 as a floor of the others.",
-    reference="Keras; compare Crammer and Singer, On the algorithmic implementation of multiclass SVMs, 2001",
+    reference="Keras; compare Crammer and Singer, On the algorithmic implementation of "
+    "multiclass kernel-based vector machines, 2001",
     formula="max(0, margin + max (1 - y) z - z_t)",
     params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),),
     link="identity",
     kinks=True,
-    elicits="mode",
+    elicits="mode, where a class has more than half",
 )
 
 
@@ -205,12 +206,12 @@ COSINE_SIMILARITY = softmax_loss(
     name="cosine_similarity",
     function=cosine_similarity,
     aliases=("cosine", "cosine_proximity"),
-    summary="Minus the cosine between the labels and softmax: bounded, kind to small data.",
-    reference="Barz and Denzler, Deep learning on small datasets using cosine loss, 2019, arXiv:1901.09054",
+    summary="Minus the cosine between the labels and softmax: the spherical score, bounded.",
+    reference="Good, Comment on a paper by Buehler, 1971 (spherical score); Barz and Denzler, Deep learning on small "
+    "datasets without pre-training using cosine loss, 2019, arXiv:1901.09054, take raw scores",
     formula="-cos(y, p)",
-    probabilistic=False,
     minimum=-1.0,
-    elicits="mode",
+    elicits="probability",
 )
 
 LOSSES = (

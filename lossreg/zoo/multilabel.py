@@ -42,7 +42,8 @@ def asymmetric(y_true: Any, y_pred: Any, *, gamma_neg: Any, gamma_pos: Any, m: A
     """-y (1 - p)^gamma_pos log p - (1 - y) w^gamma_neg log(1 - w), w = max(p - m, 0), mean over labels.
 
     Absent labels fade faster than present ones, and count nothing below p = m. The fading
-    weights are differentiated, as in the paper; an option of the authors' code stops them. y_true
+    weights are differentiated, as in the paper; the authors' plain class stops them
+    by default, their optimised one does not. y_true
     `(batch, *space, k)` in [0, 1]; y_pred of the same shape, logits; exponents at least 0; m in
     [0, 1); returns `(batch,)`, at least 0. arXiv:2009.14119.
 

@@ -43,6 +43,7 @@ QUANTILE = residual_loss(
     kinks=True,
     elicits="quantile",
     limits=(Limit({"q": 0.5}, "mean_absolute_error", factor=0.5),),
+    symmetric=False,
 )
 
 
@@ -70,6 +71,7 @@ EXPECTILE = residual_loss(
     params=(Float("tau", 0.5, 0.5, 0.5, domain="(0, 1)"),),
     elicits="expectile",
     limits=(Limit({"tau": 0.5}, "mean_squared_error", factor=0.5),),
+    symmetric=False,
 )
 
 

@@ -193,7 +193,7 @@ NORMALIZED_CE = softmax_loss(
     summary="Cross-entropy as a share of that of all labels: bears wrong labels, but underfits alone.",
     reference="Ma et al., Normalized loss functions for deep learning with noisy labels, 2020, arXiv:2006.13554",
     formula="log p_t / sum log p_k",
-    elicits="mode",
+    elicits="of two classes the likelier; of more, not the least likely",
 )
 
 

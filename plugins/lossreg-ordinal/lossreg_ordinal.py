@@ -121,7 +121,7 @@ def weighted_kappa(y_true, y_pred, *, power):
 
     1 - kappa is the expected distance of label and prediction over what it would be were they
     independent. y_true `(batch, *space, 1)` class indices from 0; y_pred `(batch, *space, k)` raw
-    scores; power > 0; returns `(batch,)`, the batch's value for each sample: about -16 where every
+    scores; power > 0; returns `(batch,)`, the batch's value for each sample: about -15 where every
     prediction is right, 0 for predictions by chance. Where all labels are one class it is 0 whatever
     the predictions: batches should be large and mixed. de la Torre, Puig & Valls, 2018, Pattern
     Recognition Letters 105.
