@@ -63,7 +63,7 @@ def test_every_family_has_a_title_of_its_own():
 LIMITS = {
     "m -> 1 is cross_entropy": Limit({"m": 1.0 - 1e-7}, "cross_entropy"),
     "q -> 0 is cross_entropy": Limit({"q": 1e-3}, "cross_entropy", rtol=5e-3),
-    "a -> -inf is welsch with c = 1.41421": Limit({"a": -1e5}, "welsch", {"c": 2**0.5}),
+    "a -> -inf is welsch with c = 1.4142": Limit({"a": -1e5}, "welsch", {"c": 2**0.5}),
     "gamma = 0 is cross_entropy": Limit({"gamma": 0.0}, "cross_entropy"),
     "delta -> inf is 0.5 x mean_squared_error": Limit({"delta": 1e6}, "mean_squared_error", factor=0.5),
     "kappa = 1 is binary_focal with gamma = 1, alpha = absent": Limit(
