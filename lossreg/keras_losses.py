@@ -70,6 +70,7 @@ class RegistryLoss(keras.losses.Loss):
         """Unreduced values: `(batch, *space)`; `(batch,)` for a loss that sees whole samples."""
         y_pred = ops.cast(labels.columns(ops.convert_to_tensor(y_pred)), self.dtype)
         y_true = self._labels(ops.convert_to_tensor(y_true), y_pred)
+        self._check_width(y_pred)
         scores = self._scores(y_pred)
         if scores.shape[-1] == 1 and self.spec.serves_binary_as_two(2):
             scores = labels.two_scores(scores)
@@ -117,6 +118,13 @@ class RegistryLoss(keras.losses.Loss):
         if not self._pointwise or len(scores.shape) == 2:
             return function(y, scores, **arguments)
         return ops.reshape(function(labels.flat(y), labels.flat(scores), **arguments), ops.shape(scores)[:-1])
+
+    def _check_width(self, y_pred: Any) -> None:
+        """Raise `InputError` for other outputs than a loss of two or more takes; none would be refused by itself."""
+        wanted, found = self.spec.outputs, y_pred.shape[-1]
+        if wanted.isdigit() and wanted != "1" and found not in (None, int(wanted)):
+            what = f"it takes {wanted} outputs, and the predictions have {found}"
+            raise InputError(what, where=self.name, hint=f"End the model in Dense({wanted}).")
 
     def _labels(self, y: Any, y_pred: Any) -> Any:
         if TARGETS[self.spec.target].width == "k":

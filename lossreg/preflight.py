@@ -85,10 +85,27 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed
     )
-    prepared = Prepared(spec, problem, fit, proposer, [*reg.notes, *dataset.notes, *problem.builder.notes, *notes])
+    notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset)]
+    prepared = Prepared(spec, problem, fit, proposer, notes)
     _check_resumed(prepared, kept)
     prepared.unmapped.update(_rehearsed(prepared))
     return prepared
+
+
+def _order(candidates: Mapping[str, Candidate], dataset: data.Dataset) -> list[str]:
+    """A note on the order of the classes, where a loss makes use of it and labels are words."""
+    ordered = [label for label, candidate in candidates.items() if candidate.spec.target == "ordinal"]
+    if not ordered or all(_is_number(name) for name in dataset.classes):
+        return []
+    return [f"{', '.join(ordered)}: classes in this order: {', '.join(dataset.classes)}. Number them to change it."]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:

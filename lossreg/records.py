@@ -114,9 +114,9 @@ class StudyResult:
         return {state: seen[state] for state in STATES}
 
     def leaderboard(self) -> list[Standing]:
-        """One row a label, best first; labels without a completed trial last."""
+        """One row a label, best first, of equals the earlier trial; labels without a completed trial last."""
         rows = [self._standing(label, loss) for label, loss in self.losses.items()]
-        return sorted(rows, key=lambda row: -self._worth(row.best))
+        return sorted(rows, key=lambda row: (-self._worth(row.best), row.best.number if row.best else 0))
 
     def to_json(self) -> dict[str, Any]:
         """The document that `tune --json` and `results --json` print."""

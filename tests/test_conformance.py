@@ -223,7 +223,7 @@ def test_several_losses_are_a_row_each_and_failures_are_told_below(lossreg_):
     assert "1 of 2 losses pass" in out
     assert "upside_down: minimum: " in out
     assert [word for word in out.split() if word.endswith("/2")] == ["2/2", "1/2"]
-    assert err == "1/2 upright\n2/2 upside_down\n"
+    assert err == "1/2 upright 2/2\n2/2 upside_down 1/2\n"
 
 
 @pytest.mark.usefixtures("two")

@@ -162,6 +162,17 @@ def test_quantiles_are_trained_on_raw_scores():
         lossreg.get("multi_quantile")(float32([[1.0]]), float32([[0.0, 1.0, 2.0]]))
 
 
+@pytest.mark.parametrize(("name", "wanted"), [("gaussian_nll", 2), ("student_t_nll", 2), ("multi_quantile", 3)])
+@pytest.mark.parametrize("found", [1, 2, 3, 4])
+def test_another_number_of_outputs_is_refused_by_number(name, wanted, found):
+    loss = lossreg.get(name, from_logits=True)
+    if found == wanted:
+        assert np.isfinite(loss(float32([[1.0]]), np.ones((1, found), np.float32)))
+        return
+    with pytest.raises(InputError, match=f"it takes {wanted} outputs, and the predictions have {found}"):
+        loss(float32([[1.0]]), np.ones((1, found), np.float32))
+
+
 def test_class_priors_sum_to_one():
     with pytest.raises(ParameterError, match=r"class_priors sum to 0\.6"):
         lossreg.get("weighted_ce", class_counts=[900, 100], class_priors=[0.5, 0.1])

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Checked = tuple[Entry, list[Result]]
 
+# of a loss that cannot be called
+NOT_RUN = "not run: "
+
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="CHECK", help="Only this check; may be given several times.")
 ]
@@ -59,9 +62,10 @@ def _checked(entries: Sequence[Entry], only: Sequence[str]) -> list[Checked]:
     import_keras()
     found: list[Checked] = []
     for number, entry in enumerate(entries, start=1):
+        results = conformance.check(entry.spec, only)
         if len(entries) > 1:
-            _say(f"{number}/{len(entries)} {entry.spec.name}")
-        found.append((entry, conformance.check(entry.spec, only)))
+            _say(f"{number}/{len(entries)} {entry.spec.name} {_passed(results)}")
+        found.append((entry, results))
     return found
 
 
@@ -87,7 +91,8 @@ def document(entry: Entry, results: Sequence[Result]) -> dict[str, Any]:
 def _show_one(entry: Entry, results: Sequence[Result]) -> None:
     from lossreg import tables
 
-    rows = [("" if r.ok else "fails", r.name, r.message, f"{r.seconds:.1f} s") for r in results]
+    shown = [r for r in results if r.ok or not r.message.startswith(NOT_RUN)]
+    rows = [("" if r.ok else "fails", r.name, r.message, f"{r.seconds:.1f} s") for r in shown]
     columns = {"": "left", "check": "left", "found": "left", "seconds": "right"}
     display(tables.table(entry.spec.name, columns, rows, whole=("", "check")))
     typer.echo(_verdict(results))
@@ -99,7 +104,7 @@ def _show_all(checked: Sequence[Checked]) -> None:
     display(_summary(checked))
     for entry, results in checked:
         for result in results:
-            if not result.ok:
+            if not result.ok and not result.message.startswith(NOT_RUN):
                 typer.echo(f"{entry.spec.name}: {result.name}: {result.message}")
     bad = sum(not all(result.ok for result in results) for _, results in checked)
     typer.echo(f"{len(checked) - bad} of {len(checked)} losses pass")
@@ -109,14 +114,26 @@ def _summary(checked: Sequence[Checked]) -> Table:
     from lossreg import tables
 
     rows = [
-        (entry.spec.name, entry.plugin, f"{sum(r.ok for r in results)}/{len(results)}",
-         f"{sum(r.seconds for r in results):.1f} s", ", ".join(r.name for r in results if not r.ok))
+        (entry.spec.name, entry.plugin, _passed(results),
+         f"{sum(r.seconds for r in results):.1f} s", _failing(results))
         for entry, results in checked
     ]  # fmt: skip
     columns = {"loss": "left", "plugin": "left", "passed": "right", "seconds": "right", "fails": "left"}
     return tables.table("", columns, rows, whole=("loss",))
 
 
+def _passed(results: Sequence[Result]) -> str:
+    return f"{sum(result.ok for result in results)}/{len(results)}"
+
+
+def _failing(results: Sequence[Result]) -> str:
+    """The checks that fail by name, and how many were not run for it."""
+    bad = [result for result in results if not result.ok]
+    named = [result.name for result in bad if not result.message.startswith(NOT_RUN)]
+    rest = len(bad) - len(named)
+    return ", ".join(named) + (f"; {rest} not run" if rest else "")
+
+
 def _verdict(results: Sequence[Result]) -> str:
-    bad = [result.name for result in results if not result.ok]
-    return f"{len(results) - len(bad)} of {len(results)} checks pass" + (f"; fails: {', '.join(bad)}" if bad else "")
+    bad = _failing(results)
+    return f"{sum(result.ok for result in results)} of {len(results)} checks pass" + (f"; fails: {bad}" if bad else "")

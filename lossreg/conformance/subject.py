@@ -29,6 +29,7 @@ CLASSES = {
     "dense": (2,),
 }
 SPACE = (4, 3)
+CONDITION = "A Python condition cannot be asked of a tensor: use lossreg.ops.where."
 MOST_CORNERS = 64
 Params = Mapping[str, Any]
 
@@ -317,7 +318,9 @@ class Subject:
         except Failure as failure:
             return str(failure)
         except Exception as error:
-            return f"it cannot be called: {gist(error)}"
+            # NumPy's own advice (a.any()) would lead astray
+            python = "truth value" in str(error) or "python bool" in str(error).lower()
+            return f"it cannot be called: {gist(error)}{f' {CONDITION}' if python else ''}"
         return ""
 
 

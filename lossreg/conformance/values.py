@@ -205,7 +205,7 @@ def arguments(subject: Subject) -> str:
     y, z = subject.labels(12), subject.scores(12)
     if y.shape != z.shape:
         return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
-    for setting in (subject.setting(), *subject.fixed_elsewhere()):
+    for setting in (subject.setting(), *subject.fixed_elsewhere(), *subject.draws(3)):
         plain, swapped = subject.values(y, z, setting), _swapped(subject, y, z, setting)
         same = differ(swapped, plain) is None
         if not same:

@@ -140,7 +140,7 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> 
         raise DataError(
             f"{len(single)} of {len(classes)} classes have a single row ({', '.join(single[:5])})",
             where=where,
-            hint='Drop or merge them, or set task = "regression" if the target is a number.',
+            hint='Drop or merge them, or set task = "regression" or "count" if the target is a number.',
         )
     notes = [f"Positive class (index 1): {classes[1]}."] if task == "binary" else []
     return Labels(task, index, classes, slugs(classes), notes)

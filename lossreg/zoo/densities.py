@@ -45,7 +45,7 @@ GAUSSIAN_NLL = density_loss(
     aliases=("normal_nll", "beta_nll", "heteroscedastic", "gaussian_nll_loss"),
     summary="Mean and variance of Gaussian errors, the variance kept from drowning the mean.",
     reference="Seitzer et al., On the pitfalls of heteroscedastic uncertainty estimation, 2022, arXiv:2203.09168",
-    formula="stop(v^beta) (log v + e^2/v)/2, v = e^s + 1e-6",
+    formula="stop(v^beta) (log v + e^2/v)/2, v = e^s + 1e-6, s the second output",
     params=(Float("beta", 0.5, 0.0, 1.0, domain="[0, 1]"),),
     score_range=(-MOST, MOST),
     stop_gradient=True,
@@ -73,7 +73,7 @@ LAPLACE_NLL = density_loss(
     aliases=("laplacian_nll", "laplace"),
     summary="Median and spread of Laplace errors: the absolute error that learns its own scale.",
     reference="Kendall and Gal, What uncertainties do we need, 2017, arXiv:1703.04977",
-    formula="log b + abs(e)/b, b = e^s + 0.001",
+    formula="log b + abs(e)/b, b = e^s + 0.001, s the second output",
     kinks=True,
     elicits="median",
 )
@@ -100,7 +100,7 @@ STUDENT_T_NLL = density_loss(
     aliases=("student_t", "t_nll"),
     summary="Location and scale of heavy-tailed errors: outliers widen the scale little.",
     reference="Lange et al., Robust statistical modeling using the t distribution, 1989",
-    formula="log sigma + (nu + 1)/2 log(1 + (e/sigma)^2/nu), sigma = e^s + 0.001",
+    formula="log sigma + (nu + 1)/2 log(1 + (e/sigma)^2/nu), sigma = e^s + 0.001, s the second output",
     params=(Float("nu", 4.0, 2.0, 30.0, log=True, domain="(0, inf)"),),
     elicits="a centre: mean and median where errors are symmetric",
 )
