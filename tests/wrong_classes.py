@@ -329,6 +329,7 @@ def tempered_at_one(y, z, *, t):
     "lanes",
     "precision",
     "purity",
+    "domain",
     **fading(params=(Float("tilt", 1.0, -1.0, 1.0),)),
 )
 def broken_between_the_ends(y, z, *, tilt):

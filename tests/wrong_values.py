@@ -188,7 +188,7 @@ def huber_half_a_unit(y, z, *, c):
     return row(ops.where(size <= c, 0.5 * ops.square(size), c * size - 0.5))
 
 
-@WRONG.add("finite", "precision", "fuzz", **real(params=(Float("a", 1.0, -4.0, 1.9, domain="(-inf, 2)"),)))
+@WRONG.add("finite", "precision", "fuzz", "domain", **real(params=(Float("a", 1.0, -4.0, 1.9, domain="(-inf, 2)"),)))
 def barron_decided_at_zero(y, z, *, a):
     """At a = 0 the other branch is not taken, but has a gradient of NaN; beside it figures cancel."""
     square, b = ops.square(z - y), ops.abs(a - 2.0)

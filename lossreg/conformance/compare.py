@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lossreg.conformance.calls import Array
+from lossreg.conformance.subject import shown
 
 # of the same sum of float64 numbers in another order
 EXACT = 1e-9
@@ -16,6 +19,14 @@ def differ(found: Array, wanted: Array, rtol: float = EXACT) -> int | None:
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(found - wanted) <= rtol * scale)
     return int(np.argmax(bad.ravel())) if bad.any() else None
+
+
+def apiece(found: Any, wanted: Any) -> str:
+    """How far two numbers or rows lie apart, where they look the same as shown; else empty."""
+    if shown(found) != shown(wanted):
+        return ""
+    gap = np.max(np.abs(np.asarray(found, float) - np.asarray(wanted, float)))
+    return f" (apart by {gap:.2g})"
 
 
 def apart(one: Array, other: Array) -> float:

@@ -18,6 +18,10 @@ from lossreg.targets import REGRESSION
 from lossreg.userloss import UserLoss
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# a limit less near than that is near many losses
+LOOSEST = 0.05
+# where formulas divide by zero
+SPECIAL = (0.0, 1.0, -1.0, 2.0)
 TEXTS = ("summary", "reference", "formula")
 
 
@@ -68,7 +72,22 @@ def _contradictions(subject: Subject) -> Iterator[str]:
     for name in filter(None, (spec.twin_of, *(limit.equals for limit in spec.limits))):
         if not _known(name):
             yield f"it refers to {name!r}, which is no registered loss"
+    yield from _out_of_range(subject)
     yield from _link_problems(subject)
+
+
+def _out_of_range(subject: Subject) -> Iterator[str]:
+    """Defaults that a search would never try, limits that any loss is near, labels that no task has."""
+    numbers = [p for p in subject.spec.params if isinstance(p, (Float, Int)) and p.low != p.high]
+    for p in numbers:
+        if p.default is not None and not p.low <= p.default <= p.high:
+            yield f"the default {p.name} = {shown(p.default)} lies outside its search range {p.low:g} to {p.high:g}"
+    for limit in subject.spec.limits:
+        if limit.rtol > LOOSEST:
+            yield f"the limit {limit} is declared to within {limit.rtol:g}, which says little (at most {LOOSEST:g})"
+    given = subject.spec.target_domain
+    if subject.spec.target == "real" and given and Interval.parse(given) != Interval.parse("(-inf, inf)"):
+        yield f"target_domain {given} of a target that is standardised ('real'): choose target='raw'"
 
 
 def _known(name: str) -> bool:
@@ -148,7 +167,7 @@ def _refused(subject: Subject, name: str, bad: Any) -> None:
 
 
 def _holds_within(subject: Subject, param: Float | Int) -> None:
-    """The loss is finite, float64, at the ends of the domain and far into its open part."""
+    """The loss is finite, float64, at the ends of the domain, far into its open part and at 0, 1, -1, 2."""
     y, z = subject.labels(12), subject.scores(12)
     for value in _reaches(param):
         setting = subject.setting({param.name: value})
@@ -165,4 +184,6 @@ def _reaches(param: Float | Int) -> list[Any]:
     low = -far if np.isinf(domain.low) else domain.low + (0.0 if domain.closed_low else 1e-3 * span)
     high = far if np.isinf(domain.high) else domain.high - (0.0 if domain.closed_high else 1e-3 * span)
     found = [low, param.low, param.high, high]
-    return [round(v) for v in found if round(v) in domain] if isinstance(param, Int) else found
+    if isinstance(param, Int):
+        return [round(v) for v in found if round(v) in domain]
+    return found + [v for v in SPECIAL if v in domain]

@@ -18,7 +18,7 @@ from lossreg import registry
 from lossreg.conformance import calls
 from lossreg.conformance.base import Failure
 from lossreg.conformance.calls import Array
-from lossreg.conformance.compare import differ
+from lossreg.conformance.compare import apiece, differ
 from lossreg.conformance.objects import as_given, called, made
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.errors import InputError, gist
@@ -78,7 +78,7 @@ def _single(subject: Subject) -> None:
         known = np.isfinite(double)
         i = differ(np.where(known, single, 0.0), np.where(known, double, 0.0), 1e-3)
         if i is not None:
-            what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}"
+            what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}{apiece(single[i], double[i])}"
             where = f"at scores {shown(z[i].ravel()[:6])}, {setting}"
             raise Failure(f"{what}, {where}", CANCEL)
 
@@ -128,7 +128,9 @@ def _neighbours_differ(subject: Subject, setting: Setting) -> None:
     index = np.arange(256, setting.k)
     y = np.eye(setting.k)[index] if subject.spec.target == "onehot" else index[:, None].astype(float)
     z = np.repeat(subject.scores(1, setting.k), len(index), axis=0)
-    values = subject.values(y, z, setting)
+    values, slopes = subject.slopes(y, z, setting)
+    if subject.spec.outputs == "k" and not slopes.any():
+        raise Failure("of 300 classes those from 256 on have no gradient", "Treat all classes alike.")
     # of a loss that is constant for very wrong samples those are left out
     inner = values[values < values.max()]
     if len(inner) - len(np.unique(inner)) > len(inner) // 4:
@@ -181,7 +183,8 @@ def _compiled(loss: Any, y: Array, z: Array) -> Array | None:
 def _equal(found: Array, wanted: Array, where: str, setting: Setting) -> None:
     i = differ(found, wanted, 1e-4)
     if i is not None:
-        what = f"{where} gives {shown(found.ravel()[i])}, eager execution {shown(wanted.ravel()[i])} ({setting})"
+        pair = found.ravel()[i], wanted.ravel()[i]
+        what = f"{where} gives {shown(pair[0])}, eager execution {shown(pair[1])}{apiece(*pair)} ({setting})"
         raise Failure(what, "No Python conditions, no randomness, no state: only tensors in, tensors out.")
 
 
@@ -200,7 +203,7 @@ def saving(subject: Subject) -> str:
                 found = called(restored, y, z)
                 if not np.array_equal(found, wanted):
                     what = f"restored from {name} it gives {shown(float(found))}, before {shown(float(wanted))}"
-                    raise Failure(f"{what} ({setting})", LOST)
+                    raise Failure(f"{what}{apiece(found, wanted)} ({setting})", LOST)
     return f"config, copy, pickle and file keep {', '.join(p.name for p in subject.spec.params) or 'the loss'}"
 
 

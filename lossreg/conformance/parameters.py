@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ import numpy as np
 from lossreg.conformance import calls
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
-from lossreg.conformance.compare import apart, differ
+from lossreg.conformance.compare import apart, apiece, differ
 from lossreg.conformance.gradients import extremes
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.params import Choice, Float, Int, Param, PerClass
 
 SAME = 1e-7
-RANGES = {"class_counts": "equal and 1:10", "class_priors": "equal and 1:10", "progress": "0 and 1"}
+FREQUENT = "equal and 1:10"
+RANGES = {"n_classes": "by 2", "class_counts": FREQUENT, "class_priors": FREQUENT, "progress": "0, 1/2 and 1"}
 
 
 def alive(subject: Subject) -> str:
@@ -52,15 +53,17 @@ def _pairs(param: Param, k: int) -> list[tuple[Any, Any]]:
         return [(None, [param.high, *[param.low] * (k - 1)])]
     if param.low == param.high:
         return []
-    low, middle, high = param.low, _middle(param), param.high
+    low, high, steps = param.low, param.high, _steps(param)
     absent = [(low, None), (high, None)] if param.optional and param.default is not None else []
-    # the half ranges find what is clipped on the way
-    return [pair for pair in ((low, high), (low, middle), (middle, high), *absent) if pair[0] != pair[1]]
+    # neighbours find what is clipped or rounded on the way
+    return list(dict.fromkeys([(low, high), *pairwise(steps), *absent]))
 
 
-def _middle(param: Float | Int) -> float:
-    middle = (param.low * param.high) ** 0.5 if param.log else (param.low + param.high) / 2
-    return round(middle) if isinstance(param, Int) else middle
+def _steps(param: Float | Int) -> list[Any]:
+    """Five values from end to end; the first whole numbers and both ends."""
+    if isinstance(param, Int):
+        return sorted({*range(param.low, min(param.low + 8, param.high) + 1), param.high})
+    return [float(v) for v in (np.geomspace if param.log else np.linspace)(param.low, param.high, 5)]
 
 
 def _backgrounds(subject: Subject) -> Iterator[Setting]:
@@ -87,24 +90,55 @@ def _both(subject: Subject, base: Setting, name: str, pair: tuple[Any, Any]) -> 
 
 def constants(subject: Subject) -> str:
     """Every constant asked for is used, and may be extreme; predictions are the link's."""
-    asked = [need for need in subject.spec.constants if need != "n_classes"]
+    asked = subject.spec.constants
     if not asked:
         return does_not_apply("it needs no constants of the data")
     for need in subject.spec.needs:
-        if need != "n_classes" and not _used(subject, need):
+        if not _used(subject, need):
             what = f"{need} is in needs, and changing it ({RANGES.get(need, 'doubled')}) changes nothing"
             raise Failure(what, f"Use {need}, or drop it from needs.")
     if "class_counts" in asked or "class_priors" in asked:
         _absent_class(subject)
+    if "progress" in asked:
+        _at_either_end(subject)
+    if subject.spec.target == "real" and subject.link.name == "identity" and "target_scale" in subject.spec.needs:
+        what = "changing target_scale changes a loss of targets that are standardised already"
+        raise Failure(what, "Drop target_scale, or choose target='raw' and a link that makes predictions of scores.")
     if {"target_mean", "target_scale"} & set(subject.spec.needs):
         _rescaled(subject)
     return f"used, and sound where they are extreme: {', '.join(asked)}"
 
 
-def _used(subject: Subject, need: str) -> bool:
+def _at_either_end(subject: Subject) -> None:
+    """At the start and at the end of training there is something to learn."""
+    y, z = subject.labels(12), subject.scores(12)
+    for progress in (0.0, 1.0):
+        found, slopes = subject.slopes(y, z, replace(subject.setting(), progress=progress))
+        if not (np.isfinite(found).all() and np.isfinite(slopes).all() and slopes.any()):
+            what = f"at progress {progress:g} there is no gradient, or something is not finite"
+            raise Failure(what, "progress runs from 0 to 1, both included.")
+
+
+def _counted(subject: Subject) -> bool:
+    """Whether another number of classes, with the same scores, gives other values or is refused."""
     y, z = _mixed(subject)
-    found = []
     for base in _backgrounds(subject):
+        given = subject.arguments(base)
+        try:
+            found = calls.values(subject.function, y, z, {**given, "n_classes": given["n_classes"] + 2}, "float64")
+        except Exception:
+            return True
+        if differ(np.asarray(found), subject.values(y, z, base)) is not None:
+            return True
+    return False
+
+
+def _used(subject: Subject, need: str) -> bool:
+    if need == "n_classes":
+        return _counted(subject)
+    y, z = _mixed(subject)
+    earlier = [replace(s, progress=0.0) for s in _backgrounds(subject) if need == "progress"]
+    for base in (*_backgrounds(subject), *earlier):
         found = [subject.slopes(y, z, setting)[1] for setting in (base, _changed(subject, base, need))]
         if differ(found[0], found[1]) is not None:
             return True
@@ -182,13 +216,14 @@ def purity(subject: Subject) -> str:
     again = subject.values(y, z, first)
     for found, wanted in ((again, plain), (subject.values(*subject.samples, first), subject.first)):
         if differ(found, wanted) is not None:
-            what = f"two equal calls give {shown(wanted[:3])} and {shown(found[:3])}"
+            what = f"two equal calls give {shown(wanted[:3])} and {shown(found[:3])}{apiece(found[:3], wanted[:3])}"
             raise Failure(what, "No random numbers, no state.")
     for other in others:
         subject.slopes(subject.labels(5, seed=17), subject.scores(5, seed=17), other)
     later, later_slopes = subject.slopes(y, z, first)
     if differ(later, plain) is not None or differ(later_slopes, slopes) is not None:
-        what = f"after other calls the same call gives {shown(later[:3])}, not {shown(plain[:3])}"
+        change = f"{shown(later[:3])}, not {shown(plain[:3])}{apiece(later[:3], plain[:3])}"
+        what = f"after other calls the same call gives {change}"
         raise Failure(what, "Keep nothing between calls: no globals, no caches, no attributes.")
     _untouched(subject, y, z, first)
     return "equal calls give equal values; labels and scores are left alone"

@@ -15,7 +15,7 @@ import numpy as np
 from lossreg import registry
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
-from lossreg.conformance.compare import EXACT, differ
+from lossreg.conformance.compare import EXACT, apiece, differ
 from lossreg.conformance.objects import mismatches
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.errors import UnknownError
@@ -23,6 +23,8 @@ from lossreg.params import PerClass
 from lossreg.spec import Limit, LossSpec
 from lossreg.userloss import UserLoss
 
+# batches of scores that are neither small nor large: seed and scale
+ORDINARY = ((3, 1.0), (31, 1.0), (32, 0.3), (33, 3.0))
 GOLDEN = ("golden_classes.json", "golden_values.json")
 
 
@@ -72,6 +74,7 @@ def _compare(subject: Subject, entry: dict[str, Any]) -> None:
     i = differ(found, wanted, 1e-6)
     if i is not None:
         what = f"{shown(found[i])} where {entry.get('source', 'the golden file')} has {shown(wanted[i])}"
+        what += apiece(found[i], wanted[i])
         raise Failure(f"{what}, at scores {shown(z[i].ravel())}, label {shown(y[i].ravel())}, {setting}", "")
 
 
@@ -105,12 +108,21 @@ def _spacious(subject: Subject) -> None:
 
 
 def _apart(subject: Subject) -> None:
-    """Each value depends on its own scores."""
+    """Each value depends on its own scores, and every score matters."""
     setting = subject.setting()
-    y, z = subject.labels(12), subject.scores(12, scale=1.0)
-    slopes = subject.slopes(y, z, setting)[1].reshape(12, -1)
-    if not np.abs(slopes).sum():
+    total = sum(_steepness(subject, seed, scale, setting) for seed, scale in ORDINARY)
+    if not np.any(total):
         raise Failure(f"no value depends on the scores ({setting})", "Compute the loss of y_pred.")
+    if not np.all(total):
+        where = ", ".join(map(str, np.argwhere(total == 0)[0]))
+        what = f"no value depends on the scores at [:, {where}] ({setting})"
+        raise Failure(what, "Use every output and every place, or declare fewer outputs.")
+
+
+def _steepness(subject: Subject, seed: int, scale: float, setting: Setting) -> Array:
+    """What each entry of a sample's scores changes, over a batch."""
+    y, z = subject.labels(12, seed=seed), subject.scores(12, seed=seed + 1, scale=scale)
+    return np.asarray(np.abs(subject.slopes(y, z, setting)[1]).sum(axis=0))
 
 
 # ------------------------------------------------------------------ order
@@ -163,12 +175,18 @@ def _classes_permuted(subject: Subject) -> None:
         orders = (np.roll(np.arange(k), 1), np.array([1, 0, *range(2, k)]))
         for order, setting in product(orders, (subject.setting(k=k), *subject.draws(2, k))):
             y, z = subject.labels(12, k), subject.scores(12, k)
-            plain = subject.values(y, z, setting)
-            found = subject.values(y[:, order], z[:, order], _permuted(subject, setting, order))
-            i = differ(found, plain)
-            if i is not None:
-                what = f"classes in another order change {shown(plain[i])} to {shown(found[i])} ({setting})"
-                raise Failure(what, "Use only the axis of classes, and constants in the order of classes.")
+            plain, slopes = subject.slopes(y, z, setting)
+            found, moved = subject.slopes(y[:, order], z[:, order], _permuted(subject, setting, order))
+            _same_in_order("values", found, plain, setting)
+            _same_in_order("gradients", moved, slopes[:, order], setting)
+
+
+def _same_in_order(said: str, found: Array, wanted: Array, setting: Setting) -> None:
+    i = differ(found, wanted, EXACT if said == "values" else 1e-6)
+    if i is not None:
+        pair = wanted.ravel()[i], found.ravel()[i]
+        what = f"classes in another order have other {said}: {shown(pair[0])} becomes {shown(pair[1])}{apiece(*pair)}"
+        raise Failure(f"{what} ({setting})", "Use only the axis of classes, and constants in the order of classes.")
 
 
 def _permuted(subject: Subject, setting: Setting, order: Array) -> Setting:
@@ -192,7 +210,8 @@ def batch(subject: Subject) -> str:
             raise Failure("its values do not depend on the rest of the batch", "Declare level='sample'.")
         return does_not_apply("it is declared a loss of whole batches (level='batch')")
     if i is not None:
-        what = f"in a batch of {n} a sample has {shown(whole[i])}, alone {shown(single[i])} ({setting})"
+        pair = whole[i], single[i]
+        what = f"in a batch of {n} a sample has {shown(pair[0])}, alone {shown(pair[1])}{apiece(*pair)} ({setting})"
         raise Failure(what, "Reduce over every axis but the first; constants of the data come through needs.")
     return "a batch of 7 is its samples one by one"
 
@@ -205,7 +224,7 @@ def arguments(subject: Subject) -> str:
     y, z = subject.labels(12), subject.scores(12)
     if y.shape != z.shape:
         return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
-    for setting in (subject.setting(), *subject.fixed_elsewhere(), *subject.draws(3)):
+    for setting in (subject.setting(), *subject.fixed_elsewhere(), *subject.draws(4)):
         plain, swapped = subject.values(y, z, setting), _swapped(subject, y, z, setting)
         same = differ(swapped, plain) is None
         if not same:
@@ -215,7 +234,8 @@ def arguments(subject: Subject) -> str:
         raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
     if not same and subject.spec.symmetric:
         i = differ(swapped, plain) or 0
-        what = f"swapping labels and scores changes {shown(plain[i])} to {shown(swapped[i])}, and symmetric is declared"
+        change = f"{shown(plain[i])} to {shown(swapped[i])}{apiece(plain[i], swapped[i])}"
+        what = f"swapping labels and scores changes {change} ({setting}), and symmetric is declared"
         raise Failure(what, "Drop symmetric.")
     return "labels and scores may be swapped" if same else "labels and scores cannot be swapped"
 
@@ -255,8 +275,9 @@ def _holds(subject: Subject, limit: Limit) -> None:
         wanted = limit.factor * other.values(*_rows_of(subject, other, y, z), other.setting(limit.of, k))
         i = differ(found, wanted, limit.rtol)
         if i is not None:
-            what = f"at {setting} it is {shown(found[i])}, and {limit.factor:g} x {limit.equals} is {shown(wanted[i])}"
-            raise Failure(what, "Mend the formula, the limit or its rtol.")
+            twin = f"{limit.factor:g} x {limit.equals}" if limit.factor != 1 else limit.equals
+            what = f"at {setting} it is {shown(found[i])}, and {twin} is {shown(wanted[i])}"
+            raise Failure(what + apiece(found[i], wanted[i]), "Mend the formula, the limit or its rtol.")
 
 
 def _rows_of(subject: Subject, other: Subject, y: Array, z: Array) -> tuple[Array, Array]:
