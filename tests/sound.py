@@ -387,6 +387,34 @@ def gaussian_with_floor(y, z, *, floor):
     return row(0.5 * (ops.square(z[..., :1] - y) / variance + ops.log(variance)))
 
 
+def three_levels(z):
+    """A level and two gaps to three levels that rise."""
+    return ops.concatenate([z[..., :1], z[..., :1] + ops.cumsum(ops.softplus(z[..., 1:]), axis=-1)], axis=-1)
+
+
+@sound(**pair(elicits="median", kinks=True, outputs="3", link="quantiles"))
+def three_quantiles(y, z):
+    """The first, the middle and the last decile: the middle one is best beside the others' best alone."""
+    e, level = y - three_levels(z), ops.convert_to_tensor([0.1, 0.5, 0.9], dtype=z.dtype)
+    return row(ops.maximum(level * e, (level - 1.0) * e))
+
+
+def _inflated(z, *, target_mean):
+    rate = target_mean * ops.exp(z[..., :1])
+    return ops.concatenate([rate * ops.sigmoid(-z[..., 1:]), z[..., 1:]], axis=-1)
+
+
+@sound(**count(outputs="2", elicits="mean", score_range=(-30.0, 30.0), truncated=True,
+               link=Link("inflated", _inflated, None, needs=("target_mean",))))  # fmt: skip
+def zeros_besides_poisson(y, z, *, target_mean):
+    """A rate, and the logit of having none."""
+    s, a = z[..., :1], z[..., 1:]
+    rate = target_mean * exp_within(s, -30.0, 30.0)
+    none = ops.softplus(a) - ops.logaddexp(a, -rate)
+    some = ops.softplus(a) + rate - y * (s + ops.log(ops.convert_to_tensor(target_mean, dtype=z.dtype)))
+    return row(ops.where(ops.equal(y, 0.0), none, some))
+
+
 # Masks
 
 
@@ -424,6 +452,12 @@ def continuation_ratio(y, z):
     stage = ops.arange(z.shape[-1], dtype=z.dtype)
     going_on, asked = ops.cast(y > stage, z.dtype), ops.cast(y >= stage, z.dtype)
     return row(asked * (going_on * ops.softplus(-z) + (1.0 - going_on) * ops.softplus(z)))
+
+
+@sound(**ordinal(shift_invariant=True, elicits="median"))
+def expected_distance(y, z):
+    """The distance in classes that is to be expected: least at the median."""
+    return row(ops.softmax(z, axis=-1) * ops.abs(y - ops.arange(z.shape[-1], dtype=z.dtype)))
 
 
 SOUND += sound_users.WRAPPED

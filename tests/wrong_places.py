@@ -215,7 +215,8 @@ def jaccard_of_the_sum(y, z, *, smooth):
     return 1.0 - (tp + smooth) / (2.0 * tp + fp + fn + smooth)
 
 
-@WRONG.add("confidently_wrong", "descent", "shape", "minimum", "units", **dense(elicits="overlap", kinks=True))
+@WRONG.add("confidently_wrong", "descent", "shape", "minimum", "units", "gradient",
+           **dense(elicits="overlap", kinks=True))  # fmt: skip
 def dice_of_decisions(y, z):
     """Rounded predictions have no gradient."""
     found = ops.cast(z > 0.0, z.dtype)

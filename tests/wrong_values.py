@@ -32,7 +32,7 @@ def msle_of_standardised(y, z):
     return row(ops.square(ops.log1p(z) - ops.log1p(y)))
 
 
-@WRONG.add("confidently_wrong", "minimum", "optimum", "descent", "gradient",
+@WRONG.add("confidently_wrong", "minimum", "optimum", "descent", "gradient", "soft_labels",
            **real(elicits="exp(mean of log1p y) - 1", kinks=True))  # fmt: skip
 def msle_floored(y, z):
     """log(1 + y) of targets floored at 0, as in Keras: negative predictions have no gradient."""

@@ -115,6 +115,7 @@ def confidently_wrong(subject: Subject) -> str:
         setting = subject.setting(k=k)
         for y, right in _directions(subject, k, setting):
             _pulled(subject, y, right, setting)
+            _dying(subject, y, right, setting)
             number += len(y)
     return f"{number} wrong answers with scores of 50: each gradient points back"
 
@@ -161,6 +162,20 @@ def _pulled(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
         raise Failure(what, "Look for a sign, swapped arguments or labels of another form.")
 
 
+def _dying(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
+    """Raise where the loss of classes is still a straight line at one size of scores, and flat soon after."""
+    if not subject.classes or subject.spec.level == "batch":
+        return
+    pull = {size: -_along(subject, y, right, size, setting) for size in (5.0, 10.0, 20.0, 50.0)}
+    straight = (pull[10.0] > 0.5 * pull[5.0]) & (pull[50.0] < 1e-3 * pull[5.0]) & (pull[5.0] > 0)
+    later = (pull[20.0] > 0.5 * pull[10.0]) & (pull[50.0] < 1e-3 * pull[10.0]) & (pull[10.0] > 0)
+    if (straight | later).any():
+        i = int(np.argmax(straight | later))
+        path = ", ".join(f"{shown(pull[size][i])} at {size:g}" for size in pull)
+        what = f"the gradient dies on scores that are more and more wrong ({path}), label {_row(y[i])}, {setting}"
+        raise Failure(what, "An epsilon or a clip in the logarithm? Use log_softmax or softplus.")
+
+
 def _along(subject: Subject, y: Array, right: Array, size: float, setting: Setting) -> Array:
     slopes = subject.slopes(y, -size * right, setting)[1]
     steep: Array = (slopes * right).reshape(len(y), -1).sum(axis=1)
@@ -189,6 +204,7 @@ def gradient(subject: Subject) -> str:
         if gap > 1e-5:
             mend = "If a factor is held constant on purpose, declare stop_gradient=True; look for rounding and casts."
             raise Failure(f"the gradient differs from central differences by {shown(gap)}, {case}, {setting}", mend)
+    _between(subject, settings[0])
     smooth = _smooth(subject, settings[0])
     worst = max(gap for gap, _ in gaps)
     return f"agrees with central differences{f' to {shown(worst)}' if worst else ''}; {smooth}"
@@ -249,19 +265,55 @@ def _central(subject: Subject, y: Array, z: Array, steps: Array, setting: Settin
 
 def _smooth(subject: Subject, setting: Setting) -> str:
     """Raise where the gradient jumps and no kinks are declared."""
-    if subject.may_kink:
-        return "kinks are declared" if subject.spec.kinks else "a wrapped loss may have kinks"
     if subject.spec.truncated:
         return "truncation is declared"
+    if not subject.may_kink:
+        _unbroken(subject, setting, "gradient", _turn, "Declare kinks=True, or smooth the loss there.")
+        _unbroken(subject, setting, "value", _step, "Mend the formula: its branches do not meet.")
+        return "no kinks on lines through the scores"
+    if not subject.spec.kinks:
+        return "a wrapped loss may have kinks"
+    if subject.spec.level != "batch":
+        _unbroken(subject, setting, "value", _step, "A kink is no step: mend the formula, its branches do not meet.")
+    return "kinks are declared"
+
+
+def _unbroken(subject: Subject, setting: Setting, what: str, measure: Measure, mend: str) -> None:
     lines = _lines(subject, setting)
-    for what, measure in (("gradient", _turn), ("value", _step)):
-        t, jump, size = _narrowed(subject, lines, setting, measure)
-        if (jump > 1e-3 * size + 1e-9).any():
-            i = int(np.argmax(jump / (size + 1e-12)))
-            at, label = _row(lines.at(t)[i]), _row(lines.y[i])
-            found = f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}"
-            raise Failure(found, "Declare kinks=True, or smooth the loss there.")
-    return "no kinks on lines through the scores"
+    t, jump, size = _narrowed(subject, lines, setting, measure)
+    relative = np.where(_dropped(subject, lines, setting, t), 0.0, jump / (size + 1e-6))
+    if (relative > 1e-3).any():
+        i = int(np.argmax(relative))
+        at, label = _row(lines.at(t)[i]), _row(lines.y[i])
+        raise Failure(f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}", mend)
+
+
+def _dropped(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
+    """Where a loss that declares kinks gives a sample up: beside the place its value is 0."""
+    if not subject.spec.kinks:
+        return np.zeros(len(t), bool)
+    sides = [subject.values(lines.y, lines.at(t + step), setting) for step in (-1e-7, 1e-7)]
+    return np.asarray((np.stack(sides) == 0).any(axis=0))
+
+
+def _between(subject: Subject, setting: Setting) -> None:
+    """At a declared kink, of which round scores have most, the gradient lies between those of both sides."""
+    if not subject.spec.kinks or subject.spec.level == "batch":
+        return
+    y, z = subject.labels(12, setting.k), np.round(subject.scores(12, setting.k, scale=1.5))
+    z[:4] = 0.0
+    values, slopes = subject.slopes(y, z, setting)
+    places = list(np.ndindex(z.shape[1:]))
+    steps = np.stack([1e-6 * _one_at(place, z.shape[1:]) for place in places])
+    up, down = (sign * (subject.each(y, z + sign * steps[:, None], setting) - values) / 1e-6 for sign in (1, -1))
+    found = np.stack([slopes[(slice(None), *place)] for place in places])
+    room = 1e-4 * (1.0 + np.abs(up) + np.abs(down))
+    bad = (found < np.minimum(up, down) - room) | (found > np.maximum(up, down) + room)
+    if bad.any():
+        i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        sides = f"left and right it is {shown(down[i, j])} and {shown(up[i, j])}"
+        what = f"the gradient is {shown(found[i, j])} at scores {_row(z[j])}, label {_row(y[j])}: {sides} ({setting})"
+        raise Failure(what, "At a kink any slope between both will do; is it made of parts whose kinks cancel?")
 
 
 def _turn(t: Array, values: Array, slopes: Array) -> Array:

@@ -32,7 +32,7 @@ class Found(NamedTuple):
 def soft_labels(subject: Subject) -> str:
     """Soft labels are an expectation of hard ones, or at least sane, or refused."""
     if subject.spec.target not in ("onehot", "binary", "multihot"):
-        return does_not_apply(f"labels of kind {subject.spec.target!r} are never soft")
+        return _unrounded(subject)
     if subject.spec.level == "batch":
         return does_not_apply("the value of a batch is no expectation of its labels")
     told = ""
@@ -47,6 +47,7 @@ def soft_labels(subject: Subject) -> str:
                     return "soft labels are refused"
                 raise
             told = _judged(subject, Found(y, z, values, slopes), setting)
+            _labels_count(subject, Found(y, z, values, slopes), setting)
     return told
 
 
@@ -72,9 +73,9 @@ def _judged(subject: Subject, found: Found, setting: Setting) -> str:
         raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", MEND)
     rows, weights = _hard(subject, y)
     hard, slopes = map(np.stack, zip(*(subject.slopes(row, found.z, setting) for row in rows), strict=True))
-    if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
-        return "soft labels give the expectation of hard ones"
     expected = np.einsum("hn,hn...->n...", weights, slopes)
+    if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
+        return _same_slopes(subject, found, expected, setting)
     dead = (_steepest(found.slopes) == 0) & (_steepest(expected) > 0)
     if dead.any() and not (subject.spec.kinks or subject.spec.truncated):
         i = int(np.argmax(dead))
@@ -89,6 +90,40 @@ def _judged(subject: Subject, found: Found, setting: Setting) -> str:
     _not_squared(found, (weights**2 * hard).sum(axis=0), setting)
     _softness_counts(subject, found, setting)
     return _within_bounds(subject, found, hard, setting)
+
+
+def _same_slopes(subject: Subject, found: Found, expected: Array, setting: Setting) -> str:
+    if not subject.spec.stop_gradient and apart(found.slopes, expected) > 1e-6:
+        case = f"label {shown(found.y[0])} gives {shown(found.slopes[0].ravel())} for {shown(expected[0].ravel())}"
+        what = f"soft labels give the value of an expectation of hard ones, and another gradient: {case} ({setting})"
+        raise Failure(what, "Look for rounded labels (argmax) in a custom gradient.")
+    return "soft labels give the expectation of hard ones"
+
+
+def _unrounded(subject: Subject) -> str:
+    """Of labels that are never soft: where they are numbers, a little less of them is another value."""
+    target, setting = subject.spec.target, subject.setting()
+    if target in ("dense", "real", "raw", "positive"):
+        hard = subject.labels(24)
+        y = np.asarray(np.random.default_rng(23).uniform(0.1, 0.9, hard.shape)) if target == "dense" else hard
+        z = subject.scores(len(y), scale=1.0)
+        try:
+            _labels_count(subject, Found(y, z, *subject.slopes(y, z, setting)), setting)
+        except Failure as failure:
+            if not isinstance(failure.__cause__, InputError):
+                raise
+    return does_not_apply(f"labels of kind {target!r} are never soft")
+
+
+def _labels_count(subject: Subject, found: Found, setting: Setting) -> None:
+    """Labels are not rounded: a hundred thousandth less of them gives other values or slopes."""
+    values, slopes = subject.slopes(found.y * (1 - 1e-5), found.z, setting)
+    same = (values == found.values) & (_steepest(slopes - found.slopes) == 0)
+    # where the loss is flat nothing moves it, its label neither
+    moving = _steepest(found.slopes) > 0
+    if (same & moving).sum() > 0.5 * moving.sum():
+        what = f"labels are rounded: {found.first}, and so does a label that is 1e-5 of itself less ({setting})"
+        raise Failure(what, "Look for a cast of the labels to whole numbers or to half precision.")
 
 
 def _steepest(slopes: Array) -> Array:
