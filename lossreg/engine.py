@@ -46,7 +46,7 @@ def pool(prepared: Prepared, slots: int) -> Pool:
         label, reason = next(iter(why.items()))
         raise InputError(f"the population cannot train {label}: {reason}", where=prepared.spec.place("search.trainer"))
     used = [one for one in found if not all(one.refuses(label) for label in prepared.candidates)]
-    return Pool([*used, Fit(problem)] if why else used, reasons=why)
+    return Pool([*used, Fit(problem)] if why else used, reasons=why, most=slots)
 
 
 def populations(prepared: Prepared, slots: int) -> list[Population]:
@@ -57,7 +57,7 @@ def populations(prepared: Prepared, slots: int) -> list[Population]:
     needed = [problem.outputs(label) for label in problem.losses]
     return [
         Population(
-            problem, max(1, slots * needed.count(width) // len(needed)), outputs=width, variants=variants,
+            problem, -(-slots * needed.count(width) // len(needed)), outputs=width, variants=variants,
             unmapped=prepared.unmapped,
         )
         for width in widths(problem)
@@ -77,4 +77,4 @@ def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
 
 def blocks(trainers: Pool) -> int:
     """How many sets of lanes advance side by side."""
-    return sum(len(getattr(trainer, "blocks", ())) or 1 for trainer in trainers.trainers)
+    return max(len(getattr(trainer, "blocks", ())) or 1 for trainer in trainers.trainers)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg", ".pdf")
 INDEX = "index.md"
+HEADING = "# Losses, drawn"
 # an axis ends so many spans of the default's curve beyond it; what is beyond leaves the picture
 REACH, REACH_OF_REFERENCE = 1.5, 0.5
 DPI = 110
@@ -217,6 +218,7 @@ def write(specs: Sequence[LossSpec], folder: Path, say: Callable[[str], Any], wa
     `say` hears of each picture before it is drawn. Raises `InputError` where nothing can be written.
     """
     make_folder(folder)
+    _check_index(folder / INDEX)
     drawn = []
     for place, spec in enumerate(specs, start=1):
         say(f"{place}/{len(specs)} {spec.name}")
@@ -229,6 +231,12 @@ def write(specs: Sequence[LossSpec], folder: Path, say: Callable[[str], Any], wa
         else:
             drawn.append(spec)
     (folder / INDEX).write_text(index(drawn), encoding="utf-8")
+
+
+def _check_index(path: Path) -> None:
+    """Raise `InputError` where a page of somebody else's would be overwritten."""
+    if path.exists() and not (path.is_file() and path.read_text(encoding="utf-8").startswith(HEADING)):
+        raise InputError("is not a page of this gallery", where=str(path), hint="Choose another folder.")
 
 
 def make_folder(folder: Path) -> None:
@@ -245,7 +253,7 @@ def _unwritable(path: Path, error: OSError) -> InputError:
 
 def index(specs: Sequence[LossSpec]) -> str:
     """The gallery's page in Markdown, by tasks."""
-    parts = ["# Losses, drawn\n"]
+    parts = [f"{HEADING}\n"]
     for tasks in dict.fromkeys(spec.tasks for spec in specs):
         parts.append(f"## {', '.join(tasks)}\n")
         own = [spec for spec in specs if spec.tasks == tasks]

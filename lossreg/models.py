@@ -249,6 +249,8 @@ def _probability(scores: Any, spec: LossSpec, constants: Constants, n_classes: i
     link = links.get(spec.link)
     apart = scores.shape[-1] == 1 or spec.target == "multihot"
     if links.is_usual(link):
+        if n_classes == 2 and not apart:
+            scores, apart = scores[..., 1:] - scores[..., :1], True
         return layers.Activation("sigmoid" if apart else "softmax", name="probability")(scores)
     # a multiclass loss sees a binary score z as [-z/2, z/2]
     z = ops.concatenate([-scores / 2, scores / 2], axis=-1) if spec.serves_binary_as_two(n_classes) else scores

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossreg import data, metrics, models, registry
+from lossreg import data, links, metrics, models, registry
 from lossreg import study as studies
 from lossreg.errors import InputError, gist
 from lossreg.metrics import Metric
@@ -166,6 +166,9 @@ def _suitable(
 def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> None:
     if reason := scoring.refusal(metric, candidate.spec):
         raise InputError(reason, hint="Choose another metric or leave this loss out.")
+    spec, k = candidate.spec, dataset.n_classes
+    if dataset.task == "multiclass" and links.is_usual(links.get(spec.link)) and spec.width(k) != k:
+        raise InputError(f"{spec.name} has {spec.width(k)} scores for {k} classes", hint='Set outputs = "k".')
     for split in (dataset.train, dataset.validation):
         candidate.spec.check_labels(split.y)
 

@@ -98,12 +98,22 @@ class Proposer:
             return []
         if isinstance(space, PerClassRange):
             return [(f".{slug}", default) for _, slug in self._free_classes()]
-        return [(".tau" if isinstance(space, ByCount) else "", default)]
+        return [(".tau" if isinstance(space, ByCount) else "", _token(default))]
+
+
+def _token(choice: Any) -> Any:
+    """A choice as the storage keeps it: a tuple, which it would give back as a list, as text."""
+    return str(list(choice)) if isinstance(choice, tuple) else choice
+
+
+def _chosen(trial: optuna.Trial, name: str, space: Options) -> Any:
+    tokens = [_token(choice) for choice in space.choices]
+    return space.choices[tokens.index(trial.suggest_categorical(name, tokens))]
 
 
 def _value(trial: optuna.Trial, name: str, space: Space) -> Any:
     if isinstance(space, Options):
-        return trial.suggest_categorical(name, list(space.choices))
+        return _chosen(trial, name, space)
     if isinstance(space, Range) and space.integer:
         return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
     return _number(trial, name, space)
@@ -113,7 +123,7 @@ def _number(trial: optuna.Trial, name: str, space: Space) -> Any:
     if isinstance(space, Fixed):
         return space.value
     if isinstance(space, Options):
-        return trial.suggest_categorical(name, list(space.choices))
+        return _chosen(trial, name, space)
     assert isinstance(space, Range)
     return trial.suggest_float(name, space.low, space.high, log=space.log)
 

@@ -234,6 +234,9 @@ def _word(word: str, param: Param, n_classes: int) -> Space:
     if isinstance(param, PerClass):
         words["per_class"] = PerClassRange(param.low, param.high, param.log)
         words["by_count"] = ByCount(param.low_tau, param.high_tau)
+    if word == "search" and isinstance(words["search"], Fixed):
+        hint = f"Give {_forms(param)}."
+        raise InputError(f"{param.name} has no range of its own to search: it is part of the task", hint=hint)
     if word not in words:
         named = [*words, *(choice for choice in getattr(param, "choices", ()) if isinstance(choice, str))]
         raise InputError(

@@ -114,7 +114,7 @@ def wrap(
         reference=f"{getattr(source, '__module__', '')}.{_title(source)}",
         params=_params(source, name),
         target=target,
-        outputs=outputs or ("k" if target in ("onehot", "multihot") else "1"),
+        outputs=outputs or ("k" if target in ("onehot", "multihot", "ordinal") else "1"),
         link=link,
         needs=chosen.needs,
         probabilistic=chosen.name in ("softmax", "sigmoid"),

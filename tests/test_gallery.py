@@ -251,3 +251,10 @@ def test_a_gallery_has_a_picture_a_loss_and_an_index_and_goes_on_past_one_that_f
     assert "![hinge](hinge.png)" in page
     assert SPECS["poisson"].summary in page
     assert "broken" not in page
+
+
+def test_a_page_of_somebody_else_is_not_overwritten(tmp_path):
+    (tmp_path / "index.md").write_text("mine")
+    with pytest.raises(InputError, match="is not a page of this gallery"):
+        gallery.write([], tmp_path, print, print)
+    assert (tmp_path / "index.md").read_text() == "mine"

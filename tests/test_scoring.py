@@ -149,3 +149,14 @@ def test_losses_without_probabilities_are_refused_by_name() -> None:
         reason = refusal(metrics.resolve(metric, task), spec(name="margins", link="identity"))
         assert reason == f"margins yields no probabilities, and {metric} needs them"
     assert not refusal(metrics.resolve("roc_auc", "multilabel"), registry.default().get("multilabel_ce"))
+
+
+def test_two_scores_of_a_binary_task_are_their_difference():
+    about = {"summary": "s", "reference": "r", "target": "binary", "link": "softmax"}
+    spec = LossSpec(name="two", function=len, tasks=("binary",), outputs="2", **about)
+    scores = np.array([[2.0, 1.0], [0.0, 3.0]])
+    constants = Constants(n_classes=2)
+    assert predictions(spec, "binary", constants, scores, "label").tolist() == [0, 1]
+    np.testing.assert_allclose(predictions(spec, "binary", constants, scores, "score"), [-1.0, 3.0])
+    chances = predictions(spec, "binary", constants, scores, "probability")
+    np.testing.assert_allclose(chances[:, 1], 1 / (1 + np.exp([1.0, -3.0])))

@@ -330,3 +330,26 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
     assert result.counts["complete"] == 6
     assert result.trainer["fit"] == 0
     assert {trial.settings["times"] for trial in result.trials if trial.label == "mine"} == {3}
+
+
+QUANTILES = {"choices": [[0.1, 0.5, 0.9], [0.05, 0.5, 0.95]]}
+
+
+def test_losses_of_several_widths_share_the_lanes_and_resume():
+    """Choices that are lists come back from the storage; three widths are three populations."""
+    asked = {
+        "name": "widths",
+        "data": {"source": "sklearn:make_regression?n_samples=120&n_features=4&random_state=0"},
+        "model": {"hidden": [8]},
+        "train": {"epochs": 2},
+        "search": {"trials": 6, "lanes": 2},
+        "losses": {"mean_squared_error": {}, "gaussian_nll": {}, "multi_quantile": {"levels": QUANTILES}},
+        "tracking": {"enabled": False},
+    }
+    first = lossreg.tune(asked)
+    assert first.counts["complete"] == first.trainer["population"] == 6
+    again = lossreg.tune({**asked, "search": {"trials": 9, "lanes": 2}})
+    assert again.counts["complete"] == 9
+    levels = {trial.params["multi_quantile.levels"] for trial in again.trials if trial.label == "multi_quantile"}
+    assert levels <= {"[0.1, 0.5, 0.9]", "[0.05, 0.5, 0.95]"}
+    assert levels

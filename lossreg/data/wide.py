@@ -73,7 +73,7 @@ def _multilabel(y: Array, names: Sequence[str], where: str) -> Labels:
 def _masks(y: Array, names: Sequence[str], where: str) -> Labels:
     _check_zero_one(y, f"masks of shape {y.shape[1:]}", where)
     places = _places(y)
-    if places.ndim > 2 and bool((places.sum(axis=-1) == 1).all()):
+    if places.ndim > 3 and bool((places.sum(axis=-1) == 1).all()):
         what = f"masks of shape {y.shape[1:]} are one-hot over {y.shape[-1]} classes, and one class is needed"
         raise DataError(what, where=where, hint="Give the mask of one of them, such as y[..., 1].")
     classes = unique_names(names if len(names) == 2 else MASK)

@@ -10,16 +10,17 @@ from lossreg.trainers.base import EpochReport, Plan, Trainer, Weights
 class Pool:
     """The slots of all trainers, numbered through.
 
-    reasons say, by label, why a loss is not with the trainer that one would expect.
+    most: how many may be taken at a time, by default all; reasons say, by label, why a loss is not
+    with the trainer that one would expect.
     """
 
     name = "pool"
 
-    def __init__(self, trainers: Sequence[Trainer], reasons: Mapping[str, str] | None = None) -> None:
+    def __init__(self, trainers: Sequence[Trainer], reasons: Mapping[str, str] | None = None, most: int = 0) -> None:
         self.trainers, self.reasons = list(trainers), reasons or {}
         self._places = [(trainer, slot) for trainer in self.trainers for slot in range(trainer.slots)]
         self._taken: set[int] = set()
-        self.slots = len(self._places)
+        self.slots = min(most or len(self._places), len(self._places))
 
     def trainer(self, label: str) -> tuple[Trainer, str]:
         """The trainer of a loss, and why those of another kind before it refused."""
@@ -34,6 +35,8 @@ class Pool:
 
     def free(self, label: str) -> int | None:
         """The lowest free slot of the loss's trainer, None when it is full."""
+        if not self.idle:
+            return None
         trainer, _ = self.trainer(label)
         slots = (i for i, (own, _) in enumerate(self._places) if own is trainer and i not in self._taken)
         return next(slots, None)

@@ -252,8 +252,10 @@ class Population:
         """New lanes by block: evenly, and within that those of one loss together, which makes a step cheaper."""
         groups = [[lane.group for lane in block.lanes] for block in self.blocks]
         homes: list[list[Lane]] = [[] for _ in self.blocks]
+        even = -(-(sum(map(len, groups)) + len(lanes)) // len(groups))
         for lane in lanes:
-            crowd = [len(own) - TOGETHER * (lane.group in own) for own in groups]
+            full = even + TOGETHER
+            crowd = [full if len(own) >= even else len(own) - TOGETHER * (lane.group in own) for own in groups]
             best = crowd.index(min(crowd))
             groups[best].append(lane.group)
             homes[best].append(lane)

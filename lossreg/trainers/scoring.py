@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndar
         return _values(spec, constants, scores)
     if task == "multilabel":
         return _several(spec, constants, scores, response)
+    scores = of_one_logit(scores, spec, task)
     own, binary = not links.is_usual(links.get(spec.link)), task != "multiclass"
     if own or response == "probability" or (response == "score" and not binary):
         found = _probabilities(spec, constants, scores, binary=binary)
@@ -41,6 +42,12 @@ def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndar
     if response == "label":
         return (scores[..., 0] > 0).astype(np.int8) if binary else scores.argmax(-1)
     return scores[..., 0].astype(np.float64)
+
+
+def of_one_logit(scores: Any, spec: LossSpec, task: str) -> Any:
+    """Two scores of a binary task as their difference, the logit of class 1; others as they are."""
+    two = task == "binary" and scores.shape[-1] == 2 and links.is_usual(links.get(spec.link))
+    return scores[..., 1:] - scores[..., :1] if two else scores
 
 
 def _values(spec: LossSpec, constants: Constants, scores: np.ndarray) -> np.ndarray:
