@@ -10,6 +10,7 @@ import tensorflow as tf
 from scipy import optimize, stats
 
 from lossreg import links, space
+from lossreg.errors import InputError
 from lossreg.params import Choice
 from lossreg.targets import Constants
 from lossreg.zoo import densities, outliers, parts, quantiles
@@ -211,7 +212,9 @@ def test_a_level_is_part_of_the_task_and_not_searched(name, parameter):
 
 def test_levels_are_part_of_the_task_and_not_searched():
     param = SPECS["multi_quantile"].param("levels")
-    assert space.declared(param) == space.parse("search", param) == space.Fixed((0.1, 0.5, 0.9))
+    assert space.declared(param) == space.parse("default", param) == space.Fixed((0.1, 0.5, 0.9))
+    with pytest.raises(InputError, match="levels has no range of its own to search"):
+        space.parse("search", param)
     assert space.parse([0.05, 0.5, 0.95], param) == space.Fixed((0.05, 0.5, 0.95))
     some = {"choices": [[0.1, 0.5, 0.9], [0.25, 0.5, 0.75]]}
     assert space.parse(some, param) == space.Options(((0.1, 0.5, 0.9), (0.25, 0.5, 0.75)))
