@@ -533,3 +533,22 @@ def test_a_port_in_use_is_refused_or_avoided():
         with pytest.raises(LossregError, match=f"port {port} is in use"):
             tracking.free_port(port)
         assert tracking.free_port(preferred=port) != port
+
+
+def test_a_new_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """A kill while MLflow makes its tables must not leave a file that MLflow cannot open again."""
+    uri = f"sqlite:///{tmp_path / 'new.db'}"
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.make(uri)
+    assert not (tmp_path / "new.db").exists()
+    store.make(uri)
+    kept = (tmp_path / "new.db").stat()
+    store.make(uri)
+    assert (tmp_path / "new.db").stat() == kept
+    assert MlflowClient(uri).search_experiments()

@@ -242,7 +242,9 @@ def earth_movers_distance(y, z):
     return ops.sum(ops.square(ops.cumsum(ops.softmax(z, axis=-1) - y, axis=-1)), axis=-1)
 
 
-@WRONG.add("descent", **fading(truncated=True, kinks=True, minimum=None, elicits="mode of the learnt samples"))
+@WRONG.add(
+    "descent", "precision", **fading(truncated=True, kinks=True, minimum=None, elicits="mode of the learnt samples")
+)
 def truncated_gce_absolute(y, z):
     """Constant below p_t = 1/2: from scratch no sample has a gradient."""
     p = ops.softmax(z, axis=-1)

@@ -220,7 +220,16 @@ def wrong_custom_gradient(y, z):
     return total(z) - ops.sum(y * z, axis=-1)
 
 
-@WRONG.add("confidently_wrong", "descent", "optimum", "gradient", "shape", "units", **proper(stop_gradient=True))
+@WRONG.add(
+    "confidently_wrong",
+    "precision",
+    "descent",
+    "optimum",
+    "gradient",
+    "shape",
+    "units",
+    **proper(stop_gradient=True),
+)
 def everything_stopped(y, z):
     """A stopped gradient is declared, and it is the whole of it."""
     return ce(y, ops.stop_gradient(z))
@@ -233,6 +242,7 @@ def everything_stopped(y, z):
     "shape",
     "minimum",
     "empty",
+    "precision",
     "units",
     **fading(kinks=True, minimum=None, probabilistic=False),
 )
@@ -305,7 +315,18 @@ def python_float(y, z, *, gamma):
     return ops.sum(y * ops.exp(float(gamma) * log_other(z)) * minus_log(z), axis=-1)
 
 
-@WRONG.add("graph", "gradient", "confidently_wrong", "optimum", "purity", "shape", "units", *UNTRACEABLE, **proper())
+@WRONG.add(
+    "graph",
+    "precision",
+    "gradient",
+    "confidently_wrong",
+    "optimum",
+    "purity",
+    "shape",
+    "units",
+    *UNTRACEABLE,
+    **proper(),
+)
 def numpy_inside(y, z):
     """NumPy knows neither graphs nor gradients."""
     z = np.asarray(z)

@@ -177,6 +177,24 @@ def knock(uri: str) -> None:
             raise LossregError(f"no answer ({reason})") from None
 
 
+def make(uri: str) -> None:
+    """Create a SQLite store that is not there yet, whole or not at all: a kill half-way leaves nothing behind its name.
+
+    Tables that MLflow had begun to make are tables that it will not complete.
+    """
+    path = sqlite_path(uri)
+    if path is None or (path.exists() and path.stat().st_size):
+        return
+    from mlflow import MlflowClient
+
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
+    if path.exists() and path.stat().st_size:
+        fresh.unlink()
+    else:
+        fresh.replace(path)
+
+
 def insist(uri: str) -> None:
     """Raise `LossregError` that names the store unless it answers."""
     try:

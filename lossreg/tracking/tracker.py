@@ -146,6 +146,7 @@ class Tracker:
 
     def _connect(self) -> Writer:
         store.knock(self.uri)
+        store.make(self.uri)
         from lossreg.tracking.writer import Writer
 
         return Writer(self.uri, self.experiment)
