@@ -27,14 +27,16 @@ __all__ = ["Dataset", "Split", "load"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Rows ready for a model: `x` float32 `(n, *shape)` and their labels `y`.
+    """Rows ready for a model: `x` float32 `(n, *shape)`, or several such inputs by name, and their labels `y`.
 
     y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
-    `(n, *space)` int8, of 0 and 1.
+    `(n, *space)` int8, of 0 and 1; weights: `(n,)` float32, what each row counts in the loss, None
+    where all count 1.
     """
 
-    x: NDArray[np.float32]
+    x: Any
     y: NDArray[Any]
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -48,7 +50,8 @@ class Dataset:
     empty for regression; slugs: the same, safe for Optuna
     and MLflow; features: raw column names, empty for arrays of more than two dimensions;
     preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
-    training rows; digest: a hash of the raw data; notes: lines for the user.
+    training rows; digest: a hash of the raw data; notes: lines for the user; folds: where the
+    study cross-validates, one data set a fold, with the same test rows, the first of them this one's parts.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Dataset:
     constants: Constants
     digest: str
     notes: list[str] = field(default_factory=list)
+    folds: tuple[Dataset, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -78,7 +82,7 @@ class Dataset:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one preprocessed row."""
-        return self.train.x.shape[1:]
+        return tuple(self.train.x.shape[1:])
 
     def summary(self) -> dict[str, Any]:
         """Name, task, rows of each part, classes with their rows, raw features, input shape, digest.

@@ -19,11 +19,24 @@ Weights = list[np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the graph besides the loss, so that plans of one shape can be lanes of one population.
+
+    batch_size: rows a step; model: the model's hyperparameters that a study searches, sorted by name.
+    """
+
+    batch_size: int
+    model: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The concrete training that a trial asks for.
+    """The concrete training that a trial asks for, or one of several when the trial has folds or seeds.
 
     label names the loss in the study; params are all its keyword arguments, checked;
-    seed settles initial weights and batch order, so equal seeds are common random numbers.
+    seed settles initial weights and batch order, so equal seeds are common random numbers;
+    settings are those optimizer settings that a study searches; fold says which of the
+    problem's folds it trains on; shape is None where the study searches none.
     """
 
     label: str
@@ -31,6 +44,9 @@ class Plan:
     learning_rate: float
     epochs: int
     seed: int = 0
+    settings: Mapping[str, float] = field(default_factory=dict)
+    fold: int = 0
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,7 @@ class Problem:
     """What is common to all plans of a study.
 
     optimizer is a Keras optimizer's name, settings its other arguments (not the learning
-    rate); losses maps each label to its spec.
+    rate), schedule how the rate changes from step to step; losses maps each label to its spec.
     """
 
     dataset: Dataset
@@ -48,12 +64,28 @@ class Problem:
     optimizer: str = "adam"
     settings: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 32
+    schedule: Any = None
     # what the lanes of a loss share, traced once: by loss and static parameters
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def folds(self) -> tuple[Dataset, ...]:
+        """The data that plans train on, by `Plan.fold`."""
+        return self.dataset.folds or (self.dataset,)
 
     def outputs(self, label: str) -> int:
         """Width of the raw scores that the loss needs."""
         return self.losses[label].width(self.dataset.n_classes)
+
+    def shape(self, plan: Plan) -> Shape:
+        """The plan's shape, by default the study's."""
+        return plan.shape or Shape(self.batch_size)
+
+    def build(self, outputs: int, seed: int, shape: Shape | None = None) -> Any:
+        """A fresh model of `outputs` raw scores; equal seeds give equal weights."""
+        data, values = self.dataset, dict(shape.model) if shape else {}
+        more = {"values": values} if values else {}
+        return self.builder.build(data.input_shape, outputs, data.n_classes, seed, **more)
 
 
 @dataclass(frozen=True, slots=True)

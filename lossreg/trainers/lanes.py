@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from lossreg.spec import LossSpec
+from lossreg.trainers.base import Plan
+from lossreg.trainers.optimizers import LaneOptimizer
 
 Tensor = Any
 # Leaves a function out of the graph optimiser, which gains nothing in these and takes .4 s for each
@@ -185,7 +187,7 @@ class LaneGraph:
     def __init__(
         self,
         model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
+        optimizer: LaneOptimizer,
         groups: Sequence[Group],
         *,
         train: Rows,
@@ -207,19 +209,17 @@ class LaneGraph:
         """Optimizer steps an epoch, the partial last batch included."""
         return -(-self.train.number // self.batch)
 
-    def initial(self, start: Start, learning_rates: Sequence[float]) -> State:
-        """New lanes from these variables, one a learning rate, with fresh optimizer state."""
-        lanes = len(learning_rates)
+    def initial(self, start: Start, plans: Sequence[Plan]) -> State:
+        """New lanes from these variables, one a plan, with fresh optimizer state."""
+        lanes = len(plans)
 
         def stack(value: Any) -> Tensor:
             value = tf.convert_to_tensor(value)
             return tf.tile(value[None], [lanes, *[1] * value.shape.rank])
 
-        rate = self.optimizer._learning_rate
-        slots = [
-            tf.constant(learning_rates, tf.float32) if v is rate else stack(v.value) for v in self.optimizer.variables
-        ]
-        return State([stack(v) for v in start.trainable], [stack(v) for v in start.other], slots)
+        slots = zip(*(self.optimizer.initial(plan) for plan in plans), strict=True)
+        stacked = [tf.constant(np.stack(slot)) for slot in slots]
+        return State([stack(v) for v in start.trainable], [stack(v) for v in start.other], stacked)
 
     def weights(self, state: State, lane: int) -> list[np.ndarray]:
         """One lane's weights in the order of `model.weights`."""
@@ -232,9 +232,8 @@ class LaneGraph:
             return [tf.TensorSpec([None, *v.shape], v.dtype) for v in variables]
 
         model = self.model
-        return State(
-            *map(open_lanes, (model.trainable_variables, model.non_trainable_variables, self.optimizer.variables))
-        )
+        slots = [tf.TensorSpec([None, *shape], dtype) for shape, dtype in self.optimizer.signature]
+        return State(open_lanes(model.trainable_variables), open_lanes(model.non_trainable_variables), slots)
 
     def _lot_signature(self) -> Lot:
         whole = tf.TensorSpec([None], tf.int32)
@@ -261,9 +260,8 @@ class LaneGraph:
             loss, scores = loss + rest * last_loss, tf.concat([scores, last_scores], 1)
         val_scores, penalty = self._predict(state)
         every = tf.tile(tf.range(self.validation.number)[None], [tf.shape(lot.order)[0], 1])
-        val_loss = self._losses(lot, val_scores, self.validation, every, self._progress(lot, tf.constant(self.steps)))[
-            0
-        ]
+        progress = self._progress(lot, tf.constant(self.steps))
+        val_loss, _ = self._losses(lot, val_scores, self.validation, every, progress)
         return state, Outcome(loss / self.train.number, scores, val_loss + penalty, val_scores)
 
     def _loop(self, state: State, lot: Lot, steps: int) -> tuple[State, Tensor, Tensor]:
@@ -293,20 +291,18 @@ class LaneGraph:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(state.trainable)
             scores, other, penalty = tf.vectorized_map(self._forward, (state.trainable, state.other, x))
-        loss, slope = self._losses(lot, scores, self.train, rows, self._progress(lot, step))
+        progress = self._progress(lot, step)
+        loss, slope = self._losses(lot, scores, self.train, rows, progress)
         # the sum over lanes of lane losses: each weight's gradient is its own lane's
         slopes = tape.gradient([scores, penalty], state.trainable, [slope, tf.ones_like(penalty)])
         slopes = [tf.zeros_like(w) if s is None else s for s, w in zip(slopes, state.trainable, strict=True)]
-        trainable, slots = tf.vectorized_map(self._update, (state.optimizer, slopes, state.trainable))
+        trainable, slots = self.optimizer.update(state.optimizer, slopes, state.trainable, progress)
         return State(trainable, other, slots), loss + penalty, scores
 
     def _forward(self, lane: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
         trainable, other, x = lane
         scores, other, penalties = self.model.stateless_call(trainable, other, x, training=True, return_losses=True)
         return scores, other, tf.add_n([tf.constant(0.0), *penalties])
-
-    def _update(self, lane: tuple[list[Tensor], list[Tensor], list[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
-        return self.optimizer.stateless_apply(*lane)
 
     def _predict(self, state: State) -> tuple[Tensor, Tensor]:
         """Validation scores `(lanes, rows, outputs)` and the `(lanes,)` penalties of regularisers."""

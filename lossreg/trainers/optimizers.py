@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from lossreg.errors import InputError, UnknownError, did_you_mean
+
+if TYPE_CHECKING:
+    from lossreg.trainers.base import Plan
 
 # Those proven equal to solo training, lane by lane (tests/test_population.py).
 MAPPED = ("sgd", "adam", "adamw", "rmsprop")
@@ -51,3 +55,31 @@ def functional(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimi
     base = next(c for c in kind.__mro__ if c.__name__ == "BaseOptimizer")
     plain: Any = type(f"Functional{kind.__name__}", (kind,), {name: getattr(base, name) for name in _BASE_METHODS})
     return plain.from_config(optimizer.get_config())
+
+
+class LaneOptimizer:
+    """An optimizer whose variables (slots) are stacked over lanes."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self._optimizer = functional(build(name, 1e-3, settings))
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Make the slots for these variables of a model."""
+        self._optimizer.build(variables)
+
+    @property
+    def signature(self) -> list[tuple[tuple[int, ...], str]]:
+        """Shape and dtype of every slot of one lane."""
+        return [(tuple(v.shape), str(v.dtype)) for v in self._optimizer.variables]
+
+    def initial(self, plan: Plan) -> list[np.ndarray]:
+        """The slots of a lane that starts with this plan."""
+        rate = self._optimizer._learning_rate
+        fresh = ((v, np.asarray(keras.ops.convert_to_numpy(v))) for v in self._optimizer.variables)
+        return [np.asarray(plan.learning_rate, np.float32) if v is rate else value for v, value in fresh]
+
+    def update(self, slots: Sequence[Any], slopes: Sequence[Any], weights: Sequence[Any], progress: Any) -> Any:
+        """New weights and slots of all lanes, all stacked; progress: `(lanes,)`, share of training done."""
+        import tensorflow as tf
+
+        return tf.vectorized_map(lambda lane: self._optimizer.stateless_apply(*lane), (slots, slopes, weights))

@@ -245,7 +245,7 @@ class Population:
         for block, new in zip(self.blocks, self._homes(lanes), strict=True):
             for seed in sorted({lane.plan.seed for lane in new}):
                 own = [lane for lane in new if lane.plan.seed == seed]
-                state = graph.initial(self._initial(seed), [lane.plan.learning_rate for lane in own])
+                state = graph.initial(self._initial(seed), [lane.plan for lane in own])
                 block.join(own, state)
 
     def _homes(self, lanes: Sequence[Lane]) -> list[list[Lane]]:
@@ -272,7 +272,7 @@ class Population:
 
     def _new_graph(self) -> LaneGraph:
         problem = self.problem
-        optimizer = optimizers.functional(optimizers.build(problem.optimizer, 1e-3, problem.settings))
+        optimizer = optimizers.LaneOptimizer(problem.optimizer, problem.settings)
         return LaneGraph(
             self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
             validation=device_rows(problem, "validation"), batch_size=problem.batch_size,
