@@ -18,19 +18,11 @@ from lossreg.trainers import optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
 from lossreg.trainers.lanes import Group, LaneGraph, Lot, Outcome, Rows, Start, State
+from lossreg.trainers.layers import model_refusal
 from lossreg.trainers.scoring import score_lanes
 
-# Layers whose lanes are proven equal to solo training (tests/test_population.py).
-LAYERS = frozenset(
-    (
-        "InputLayer", "Dense", "Flatten", "Reshape", "Activation", "ReLU", "LeakyReLU", "Dropout",
-        "BatchNormalization", "LayerNormalization", "Rescaling", "Add", "Concatenate",
-    )
-)  # fmt: skip
 # A lane goes to a block with as many more lanes than another, if its loss is there already.
 TOGETHER = 2
-# Operations between layers that are proven likewise: `x + y` in a functional model and its like.
-OPERATIONS = frozenset(("Add", "Subtract", "Multiply"))
 
 
 def widths(problem: Problem) -> list[int]:
@@ -42,37 +34,6 @@ def widths(problem: Problem) -> list[int]:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def model_refusal(model: keras.Model) -> str:
-    """Why a model's lanes cannot be mapped; empty when they can."""
-    if not _of_keras(type(model)):
-        return f"the model is a {type(model).__name__}, not a Sequential or functional one"
-    for layer in model._flatten_layers():
-        if reason := _layer_refusal(layer):
-            return reason
-    return "" if len(model.inputs) == 1 else f"the model has {len(model.inputs)} inputs"
-
-
-def _layer_refusal(layer: keras.layers.Layer) -> str:
-    kind, activation = type(layer).__name__, getattr(layer, "activation", None)
-    if not _of_keras(type(layer)) or kind not in LAYERS | {"Sequential", "Functional"}:
-        return f"layer {layer.name} ({kind}) is not among those proven equal to solo training"
-    if activation is not None and not _of_keras(activation):
-        name = getattr(activation, "__name__", type(activation).__name__)
-        return f"layer {layer.name} has activation {name}, which is not one of Keras and may not map over lanes"
-    if layer.compute_dtype != "float32":
-        return f"layer {layer.name} computes in {layer.compute_dtype}, and lanes in float32"
-    for operation in getattr(layer, "operations", ()):
-        name = type(operation).__name__
-        proven = _of_keras(type(operation)) and name in OPERATIONS
-        if not isinstance(operation, keras.layers.Layer) and not proven:
-            return f"operation {operation.name} ({name}) is not among those proven equal to solo training"
-    return ""
-
-
-def _of_keras(thing: Any) -> bool:
-    return str(getattr(thing, "__module__", "")).startswith("keras.")
 
 
 def group_of(problem: Problem, plan: Plan) -> Group:
