@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lossreg import links
-from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
+from lossreg.params import Choice, Float, Int, Interval, Param, PerClass, is_plain
 from lossreg.spec import LossSpec
 
 # even, so that no point falls on the tie of a kink at 0; a loss of whole batches is computed point by point
@@ -250,7 +250,7 @@ def _argument(param: Param, value: Any, n_classes: int) -> Any:
 
     if isinstance(param, PerClass):
         return ops.convert_to_tensor(value or (1.0,) * n_classes, "float32")
-    if value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static):
+    if is_plain(param, value):
         return value
     return ops.convert_to_tensor(value, "float32")
 

@@ -15,7 +15,7 @@ from keras import ops
 
 from lossreg import labels, links, registry
 from lossreg.errors import InputError, ParameterError, UnknownError, did_you_mean
-from lossreg.params import Choice, Float, Int, PerClass
+from lossreg.params import Float, PerClass, is_plain
 from lossreg.spec import LossSpec
 from lossreg.targets import TARGETS
 from lossreg.userloss import UserLoss, wrap
@@ -183,8 +183,7 @@ class RegistryLoss(keras.losses.Loss):
         if isinstance(param, PerClass):
             param.check(value, k)
             return ops.ones((k,), dtype=self.dtype) if value is None else ops.convert_to_tensor(value, dtype=self.dtype)
-        static = value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static)
-        if static or isinstance(self.spec.function, UserLoss):
+        if is_plain(param, value) or isinstance(self.spec.function, UserLoss):
             return value
         return ops.convert_to_tensor(value, dtype=self.dtype)
 
@@ -296,10 +295,8 @@ def _plain(value: Any) -> Any:
 
 
 def _is_registered(spec: LossSpec) -> bool:
-    try:
-        return registry.default().get(spec.name) == spec
-    except UnknownError:
-        return False
+    entry = registry.default().look_up(spec.name)
+    return entry is not None and entry.spec == spec
 
 
 def _identifier(spec: LossSpec) -> Any:

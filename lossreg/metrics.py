@@ -355,11 +355,7 @@ def _is_a_loss(name: str, task: str) -> InputError:
 def _is_registered_loss(name: str) -> bool:
     from lossreg import registry
 
-    try:
-        registry.default().find(name)
-    except UnknownError:
-        return False
-    return True
+    return registry.default().look_up(name) is not None
 
 
 def _fits(metric: Metric, task: str) -> str:

@@ -165,3 +165,10 @@ class PerClass:
 
 
 Param = Float | Int | Choice | PerClass
+
+
+def is_plain(param: Param, value: Any) -> bool:
+    """Whether a loss gets this value as Python has it, not as a tensor: absent ones, choices, static whole numbers."""
+    if isinstance(param, PerClass):
+        return False
+    return value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static)

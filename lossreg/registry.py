@@ -36,11 +36,15 @@ class Registry:
         """Every loss, built-ins first."""
         return list(self._entries)
 
+    def look_up(self, name: str) -> Entry | None:
+        """The loss of that name, alias or class name; None when there is none."""
+        return self._by_key.get(key(str(name)))
+
     def find(self, name: str) -> Entry:
-        """The loss of that name, alias or class name; raises `UnknownError`."""
-        if key(str(name)) not in self._by_key:
-            raise UnknownError(f"unknown loss {name!r}", hint=self._hint(str(name)))
-        return self._by_key[key(str(name))]
+        """The same; raises `UnknownError`."""
+        if entry := self.look_up(name):
+            return entry
+        raise UnknownError(f"unknown loss {name!r}", hint=self._hint(str(name)))
 
     def get(self, name: str) -> LossSpec:
         """The spec of `find(name)`."""

@@ -223,12 +223,13 @@ def write(named: Names, folder: Path = Path(), task: str = "regression") -> list
         raise UnknownError(f"there is no template for {task!r}; known: {', '.join(KINDS)}", where="--task",
                            hint=did_you_mean(task, KINDS))  # fmt: skip
     target = folder / named.distribution
+    texts = files(named, task)
     with _made(target) as partial:
-        for name, text in files(named, task).items():
+        for name, text in texts.items():
             path = partial / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    return [target / name for name in files(named, task)]
+    return [target / name for name in texts]
 
 
 def files(named: Names, task: str) -> dict[str, str]:
@@ -248,9 +249,8 @@ def files(named: Names, task: str) -> dict[str, str]:
 
 
 def _check_free(loss: str) -> None:
-    try:
-        entry = registry.default().find(loss)
-    except UnknownError:
+    entry = registry.default().look_up(loss)
+    if entry is None:
         return
     origin = "is built in" if entry.plugin == "builtin" else f"comes from {entry.distribution or entry.plugin}"
     what = f"there is a loss of that name: {entry.spec.name}, which {origin}"

@@ -11,13 +11,12 @@ import numpy as np
 from lossreg import registry
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.subject import Subject, shown
-from lossreg.errors import InputError, UnknownError, gist
+from lossreg.errors import InputError, gist
 from lossreg.params import Choice, Float, Int, Interval, PerClass
 from lossreg.plugins import key
 from lossreg.targets import REGRESSION
-from lossreg.userloss import UserLoss
+from lossreg.userloss import VARIADIC, UserLoss
 
-VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # a limit less near than that is near many losses
 LOOSEST = 0.05
 # where formulas divide by zero
@@ -91,11 +90,7 @@ def _out_of_range(subject: Subject) -> Iterator[str]:
 
 
 def _known(name: str) -> bool:
-    try:
-        registry.default().find(name)
-    except UnknownError:
-        return False
-    return True
+    return registry.default().look_up(name) is not None
 
 
 def _link_problems(subject: Subject) -> Iterator[str]:
@@ -114,11 +109,8 @@ def names(subject: Subject) -> str:
     """Every name leads to this loss, or is free."""
     spec = subject.spec
     for name in (spec.name, *spec.aliases):
-        try:
-            owner = registry.default().find(name)
-        except UnknownError:
-            continue
-        if owner.spec != spec:
+        owner = registry.default().look_up(name)
+        if owner is not None and owner.spec != spec:
             what = f"the name {name} leads to the loss {owner.spec.name} of plugin {owner.plugin}"
             raise Failure(what, "Choose another name; case, underscores and hyphens do not count.")
     if len({spec.name, *spec.aliases}) <= len(spec.aliases):

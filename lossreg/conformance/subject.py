@@ -18,6 +18,7 @@ from lossreg.errors import gist
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.spec import LossSpec
 from lossreg.targets import Constants
+from lossreg.trainers.arguments import is_static
 from lossreg.userloss import UserLoss
 
 CLASSES = {
@@ -336,9 +337,7 @@ def _vector(found: Any, n: int, setting: Setting) -> Array:
 def _argument(param: Param, value: Any, k: int) -> Any:
     if isinstance(param, PerClass):
         return np.ones(k) if value is None else np.asarray(value, float)
-    if value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static):
-        return value
-    return value if param.low == param.high else np.asarray(value, float)
+    return value if is_static(param, value) else np.asarray(value, float)
 
 
 def _ends(param: Param, k: int) -> list[Any]:

@@ -18,7 +18,6 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import EXACT, apiece, differ
 from lossreg.conformance.objects import mismatches
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.errors import UnknownError
 from lossreg.params import PerClass
 from lossreg.spec import Limit, LossSpec
 from lossreg.userloss import UserLoss
@@ -56,11 +55,8 @@ def golden(subject: Subject) -> str:
 
 
 def _is_builtin(spec: LossSpec) -> bool:
-    try:
-        entry = registry.default().find(spec.name)
-    except UnknownError:
-        return False
-    return entry.plugin == "builtin" and entry.spec == spec
+    entry = registry.default().look_up(spec.name)
+    return entry is not None and entry.plugin == "builtin" and entry.spec == spec
 
 
 def _compare(subject: Subject, entry: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossreg.params import Choice, Int, PerClass
+from lossreg.params import PerClass, is_plain
 from lossreg.spec import LossSpec
 from lossreg.targets import Constants
 
@@ -19,12 +19,8 @@ Key = tuple[str, tuple[tuple[str, Any], ...]]
 
 def is_static(param: Any, value: Any) -> bool:
     """Whether the graph of a loss depends on this value of its parameter."""
-    if isinstance(param, PerClass):
-        return False
-    if value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static):
-        return True
     # without a range there is one value, and it may be used as Python uses numbers
-    return bool(param.low == param.high)
+    return is_plain(param, value) or (not isinstance(param, PerClass) and param.low == param.high)
 
 
 def static_arguments(spec: LossSpec, params: Mapping[str, Any], n_classes: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from lossreg import links, ops
 from lossreg.params import Float
 from lossreg.spec import LossSpec
-from lossreg.zoo.parts import expected, highest
+from lossreg.zoo.parts import expected, highest, sample_mean
 
 # probabilities do not tell the raw scores that they come from
 RAW_SOFTMAX = replace(links.get("softmax"), inverse=None)
@@ -63,7 +63,7 @@ def square_loss(y_true: Any, y_pred: Any, *, kappa: Any, M: Any) -> Any:
     0.6250
     """
     squares = kappa * y_true * ops.square(y_pred - M) + (1.0 - y_true) * ops.square(y_pred)
-    return ops.mean(squares, axis=tuple(range(1, len(squares.shape))))
+    return sample_mean(squares)
 
 
 SQUARE_LOSS = score_loss(
@@ -94,7 +94,7 @@ def squentropy(y_true: Any, y_pred: Any) -> Any:
     1.6931
     """
     squares = (1.0 - y_true) * ops.square(y_pred) / (y_pred.shape[-1] - 1)
-    return expected(y_true, -ops.log_softmax(y_pred, axis=-1)) + expected(ops.ones_like(squares), squares)
+    return expected(y_true, -ops.log_softmax(y_pred, axis=-1)) + sample_mean(ops.sum(squares, axis=-1))
 
 
 SQUENTROPY = score_loss(

@@ -34,6 +34,11 @@ def per_row(weights: Any, priors: Any) -> Any:
     return weights / ops.sum(like(priors, weights) * weights)
 
 
+def missed(z: Any) -> Any:
+    """1 - p, p being softmax(z): `(..., k)` to `(..., k)`."""
+    return -ops.expm1(ops.log_softmax(z, axis=-1))
+
+
 def log_other(z: Any) -> Any:
     """log(1 - softmax(z)), exact in both tails: `(..., k)` to `(..., k)`.
 

@@ -9,15 +9,10 @@ from lossreg import ops
 from lossreg.params import Float
 from lossreg.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, like, log_softmax, sample_mean
+from lossreg.zoo.parts import expected, like, log_softmax, missed, sample_mean
 
 # the value given to -log(0) in the authors' code: a label of 0 is read as 1e-4
 REVERSE_SCALE = -log(1e-4)
-
-
-def _missed(z: Any) -> Any:
-    """1 - p, p being softmax(z): `(..., k)` to `(..., k)`."""
-    return -ops.expm1(ops.log_softmax(z, axis=-1))
 
 
 def generalized_cross_entropy(y_true: Any, y_pred: Any, *, q: Any) -> Any:
@@ -128,7 +123,7 @@ def reverse_ce(y_true: Any, y_pred: Any) -> Any:
     >>> print(f"{float(reverse_ce(y_true, scores)[0]):.4f}")
     4.6052
     """
-    return expected(y_true, REVERSE_SCALE * _missed(y_pred))
+    return expected(y_true, REVERSE_SCALE * missed(y_pred))
 
 
 REVERSE_CE = softmax_loss(
@@ -153,7 +148,7 @@ def mae_classification(y_true: Any, y_pred: Any) -> Any:
     >>> print(f"{float(mae_classification(y_true, scores)[0]):.4f}")
     1.0000
     """
-    return expected(y_true, 2.0 * _missed(y_pred))
+    return expected(y_true, 2.0 * missed(y_pred))
 
 
 MAE_CLASSIFICATION = softmax_loss(

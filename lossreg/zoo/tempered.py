@@ -8,7 +8,7 @@ from lossreg import ops
 from lossreg.params import Float, Int
 from lossreg.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, highest, like, sample_mean
+from lossreg.zoo.parts import expected, highest, like, missed, sample_mean
 
 MOST_TERMS = 8
 NEWTON_STEPS = 7
@@ -52,10 +52,10 @@ def taylor_ce(y_true: Any, y_pred: Any, *, N: Any) -> Any:
     >>> print(f"{float(taylor_ce(y_true, scores, N=2)[0]):.4f}")
     0.6250
     """
-    missed = -ops.expm1(ops.log_softmax(y_pred, axis=-1))
+    wrong = missed(y_pred)
     order, total = like(N, y_pred), ops.zeros_like(y_pred)
     for j in range(MOST_TERMS, 0, -1):
-        total = missed * (total + ops.where(order >= j, like(1.0 / j, y_pred), 0.0))
+        total = wrong * (total + ops.where(order >= j, like(1.0 / j, y_pred), 0.0))
     return expected(y_true, total)
 
 
