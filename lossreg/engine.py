@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import InputError
 from lossreg.sampler import PER_LOSS
@@ -13,6 +13,7 @@ from lossreg.trainers.pool import Pool
 if TYPE_CHECKING:
     from lossreg.preflight import Prepared
     from lossreg.study import StudySpec
+    from lossreg.trainers.base import Plan
     from lossreg.trainers.population import Population
 
 LANES_PER_CORE, MOST_PER_CORE = 16, 48
@@ -33,6 +34,40 @@ def lanes(spec: StudySpec, prepared: Prepared) -> int:
     return min(prepared.trials, max(usual, start))
 
 
+class Populations:
+    """Makes the populations of a study: one for each width of raw scores and each shape that plans have."""
+
+    def __init__(self, prepared: Prepared, slots: int) -> None:
+        self.prepared, self.slots, self.problem = prepared, slots, prepared.problem
+        self.variants = list(prepared.proposer.variants())
+        plans = {self.key(plan): plan for plan in reversed(self.variants)}
+        self.first = list(reversed(plans.values()))
+        self._reasons: dict[Hashable, dict[str, str]] = {}
+
+    def key(self, plan: Plan) -> Hashable:
+        """The plan's width of raw scores and its shape."""
+        return self.problem.outputs(plan.label), self.problem.shape(plan)
+
+    def refuses(self, plan: Plan) -> str:
+        """Why no population takes the plan, from one that is made for the question; empty if one does."""
+        key = self.key(plan)
+        if key not in self._reasons:
+            made = self.make(plan, slots=1)
+            self._reasons[key] = {label: made.refuses(label) for label in self.problem.losses}
+            made.shutdown()
+        return self._reasons[key][plan.label]
+
+    def make(self, plan: Plan, slots: int = 0) -> Population:
+        """A population for the plan's width and shape."""
+        from lossreg.trainers.population import Population
+
+        shape: dict[str, Any] = {"shape": plan.shape} if plan.shape else {}
+        return Population(
+            self.problem, slots or self.slots, outputs=self.problem.outputs(plan.label), variants=self.variants,
+            unmapped=self.prepared.unmapped, **shape,
+        )  # fmt: skip
+
+
 def pool(prepared: Prepared, slots: int) -> Pool:
     """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
     from lossreg.trainers.fit import Fit
@@ -40,41 +75,27 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     wanted, problem = prepared.spec.search.trainer, prepared.problem
     if wanted == "fit":
         return Pool([Fit(problem)])
-    found = populations(prepared, slots)
-    why = {label: reason for label in prepared.candidates if (reason := _refusal(found, label))}
-    if why and wanted == "population":
-        label, reason = next(iter(why.items()))
-        raise InputError(f"the population cannot train {label}: {reason}", where=prepared.spec.place("search.trainer"))
-    used = [one for one in found if not all(one.refuses(label) for label in prepared.candidates)]
-    return Pool([*used, Fit(problem)] if why else used, reasons=why, most=slots)
+    made = Populations(prepared, slots)
+    if wanted == "population":
+        _insist(made)
+        return Pool([], crowds=made, most=slots)
+    return Pool([Fit(problem)], crowds=made, most=slots)
 
 
-def populations(prepared: Prepared, slots: int) -> list[Population]:
-    """One population for each width of raw scores that the losses need, the slots shared out by their losses."""
-    from lossreg.trainers.population import Population, widths
-
-    problem, variants = prepared.problem, list(prepared.proposer.variants())
-    needed = [problem.outputs(label) for label in problem.losses]
-    return [
-        Population(
-            problem, -(-slots * needed.count(width) // len(needed)), outputs=width, variants=variants,
-            unmapped=prepared.unmapped,
-        )
-        for width in widths(problem)
-    ]  # fmt: skip
-
-
-def _refusal(found: Sequence[Population], label: str) -> str:
-    """Why no population takes a loss, in the words of the one of its width; empty if one does."""
-    width = found[0].problem.outputs(label)
-    return next(one.refuses(label) for one in found if one.outputs == width)
+def _insist(made: Populations) -> None:
+    """Raise `InputError` if a loss cannot be trained in a population."""
+    for plan in made.variants:
+        if reason := made.refuses(plan):
+            where = made.prepared.spec.place("search.trainer")
+            raise InputError(f"the population cannot train {plan.label}: {reason}", where=where)
 
 
 def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
     """Why losses go to `model.fit`, by label."""
-    return {label: reason for label in prepared.candidates if (reason := trainers.trainer(label)[1])}
+    plans = {plan.label: plan for plan in prepared.proposer.variants()}
+    return {label: reason for label, plan in plans.items() if (reason := trainers.trainer(plan)[1])}
 
 
 def blocks(trainers: Pool) -> int:
     """How many sets of lanes advance side by side."""
-    return max(len(getattr(trainer, "blocks", ())) or 1 for trainer in trainers.trainers)
+    return max((len(getattr(trainer, "blocks", ())) or 1 for trainer in trainers.trainers), default=1)

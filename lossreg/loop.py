@@ -95,8 +95,8 @@ class Loop:
     def run(self) -> None:
         """Ask, train and tell until the budget is spent and every slot is empty.
 
-        Raises `LossregError` when trials that were trained together failed; they are run again
-        when the study is resumed.
+        Trials whose trainer failed are trained once more elsewhere, or fail. Raises `LossregError` when
+        trials that were trained together failed and nothing can go on; they are run again when the study is resumed.
         """
         while True:
             self._timed("search", self._fill)
@@ -105,7 +105,7 @@ class Loop:
             reports, failures = self._timed("training", self._advance)
             self._timed("search", self._take, reports)
             for slot, error in failures.items():
-                self._fail(slot, error)
+                self._again(slot) if self.pool.spares(slot) else self._fail(slot, error)
             self.listener.epoch(len(self.active))
 
     def _timed(self, what: str, work: Callable[..., Any], *args: Any) -> Any:
@@ -132,10 +132,15 @@ class Loop:
         return self.started < self.rules.trials and not late
 
     def _place(self, trial: optuna.Trial, plan: Plan) -> bool:
-        slot = self.pool.free(plan.label)
-        if slot is None:
+        try:
+            room = self.pool.room(plan)
+        except LookupError as error:
+            self._tell(Active(trial, plan, "", ""), "failed", None, str(error), 0)
+            return True
+        if not room:
             return False
-        trainer, refusal = self.pool.trainer(plan.label)
+        slot = room[0]
+        trainer, refusal = self.pool.trainer(plan)
         self.active[slot] = Active(trial, plan, trainer.name, refusal)
         try:
             self.pool.open(slot, plan)
@@ -190,6 +195,12 @@ class Loop:
         active = self.active[slot]
         self._close(slot)
         self._tell(active, "failed", None, gist(error), 0)
+
+    def _again(self, slot: int) -> None:
+        """Let a trial that failed among others wait for another trainer."""
+        active = self.active[slot]
+        self._close(slot)
+        self.waiting.append((active.trial, active.plan))
 
     def _close(self, slot: int) -> None:
         self.pool.close(slot)

@@ -163,15 +163,23 @@ class Failing(Fake):
         return super().advance()
 
 
-def test_an_exception_among_many_costs_no_trial_the_next_run_repeats_those_it_hit():
-    made = loop(optuna_study(), 24, Failing(curve, slots=4))
-    with pytest.raises(LossregError, match="out of memory"):
+def test_an_exception_among_many_fails_those_it_hit_and_the_next_run_has_as_many_again():
+    made = run(24, Failing(curve, slots=4))
+    assert Counter(record.state for record in made.heard.records) == {"complete": 20, "failed": 4}
+    assert {r.reason for r in made.heard.records if r.state == "failed"} == {"RuntimeError: out of memory"}
+    run(24, Fake(curve), study=made.study)
+    assert Counter(record.state for record in history.records(made.study)) == {"complete": 24, "failed": 4}
+
+
+def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_was_open():
+    made = loop(optuna_study(), 24, Failing(curve, slots=4, ill=("cross_entropy", "focal", "mixed")))
+    with pytest.raises(LossregError, match="cannot train this"):
         made.run()
-    assert Counter(record.state for record in made.heard.records) == {"complete": 4}
+    assert Counter(record.state for record in made.heard.records) == {"failed": 8}
     lost = [active.trial.params for active in made.active.values()]
     run(24, Fake(curve), study=made.study)
-    records = history.records(made.study)
-    assert Counter(record.state for record in records) == {"complete": 24}
+    records = [record for record in history.records(made.study) if record.state == "complete"]
+    assert len(records) == 24
     for params in lost:
         assert sum({"loss": r.label, **r.params} == params for r in records) == 1
 
