@@ -139,7 +139,7 @@ def _load_data(spec: StudySpec) -> data.Dataset:
     section = spec.data
     return _located(  # type: ignore[no-any-return]
         spec, "data", data.load, section.source, target=section.target, task=section.task, test=section.test,
-        validation=section.validation, drop=section.drop, base=spec.base, seed=spec.search.seed,
+        validation=section.validation, folds=section.folds, drop=section.drop, base=spec.base, seed=spec.search.seed,
     )  # fmt: skip
 
 

@@ -15,9 +15,9 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     Strict,
     ValidationInfo,
-    field_validator,
     model_serializer,
     model_validator,
 )
@@ -117,14 +117,22 @@ class Data(Section):
     validation: Share = Field(
         default=0.2, description="It is the share of the rows outside the test that are scored on, between 0 and 1."
     )
-    folds: Any = Field(default=None, exclude=True)
+    folds: int | None = Field(
+        default=None, ge=2, description="It is into how many folds the rows outside the test are cut, from 2."
+    )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
 
-    @field_validator("folds")
-    @classmethod
-    def _no_folds(cls, folds: Any) -> None:
-        if folds is not None:
-            raise InputError("folds are not available yet", hint="Use validation, a share such as 0.2.")
+    @model_validator(mode="after")
+    def _one_way(self) -> Data:
+        if self.folds is not None and "validation" in self.model_fields_set:
+            raise InputError("folds and validation exclude each other", hint="Keep the one that is meant.")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _meant(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        section: dict[str, Any] = plain(self)
+        section.pop("folds" if self.folds is None else "validation")
+        return section
 
     @model_validator(mode="after")
     def _keeps_target(self) -> Data:

@@ -8,17 +8,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import labels, preprocess, sources, splits
 from lossreg.data.classes import Labels
-from lossreg.data.preprocess import Preprocessor
+from lossreg.data.preprocess import Columns, Preprocessor
 from lossreg.data.raw import Raw
+from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
 from lossreg.targets import Constants
 
@@ -98,6 +100,7 @@ class Dataset:
             "source": self.source,
             "task": self.task,
             "rows": {name: len(part) for name, part in parts.items()},
+            **({"folds": len(self.folds)} if self.folds else {}),
             "classes": dict(zip(self.classes, counts, strict=True)),
             **share,
             "features": len(self.features) or int(np.prod(self.input_shape)),
@@ -119,6 +122,7 @@ def load(
     task: str = "auto",
     test: float = 0.2,
     validation: float = 0.2,
+    folds: int | None = None,
     drop: Sequence[str] = (),
     base: Path = Path(),
     seed: int = 0,
@@ -128,33 +132,47 @@ def load(
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
     (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.targets.TASKS`;
-    test: share of all rows; validation: share of the rows that are not test rows; drop: columns to
-    leave out. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
+    test: share of all rows; validation: share of the rows that are not test rows; folds: instead, into
+    how many folds these rows are cut; drop: columns to leave out. Everything random follows `seed`.
+    Raises `InputError` (mostly `DataError`).
     """
     text = str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
     raw = sources.read(text, target=columns, drop=drop, base=base, seed=seed)
     found = labels.read(raw, task, text)
-    rows = splits.cut(found, test=test, validation=validation, given_test=raw.given_test, seed=seed, where=text)
+    cuts = splits.cut(
+        found, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=text
+    )
     try:
-        preprocessor = preprocess.fit(_at(raw, rows.train))
+        parts = _folds(raw, found, text, cuts)
     except DataError as error:
         raise error.at(text) from None
+    said = [note for rows in cuts for note in rows.notes]
+    notes = [*raw.notes, *found.notes, *dict.fromkeys(said), *parts[0].preprocessor.notes]
+    return replace(parts[0], notes=notes, folds=tuple(parts) if folds else ())
+
+
+def _folds(raw: Raw, found: Labels, text: str, cuts: Sequence[Rows3]) -> list[Dataset]:
+    """A data set a cut, each with statistics of its own training rows; what the columns are is settled once."""
+    columns = None
+    if len(cuts) > 1 and isinstance(raw.x, pd.DataFrame):
+        columns = Columns.of(_at(raw, np.union1d(cuts[0].train, cuts[0].validation)))
+    common = {"name": raw.name, "source": text, "task": found.task, "classes": found.classes, "slugs": found.slugs}
+    common["digest"] = raw.digest()
+    return [_fold(raw, found, rows, columns, common) for rows in cuts]
+
+
+def _fold(raw: Raw, found: Labels, rows: Rows3, columns: Columns | None, common: dict[str, Any]) -> Dataset:
+    preprocessor = preprocess.fit(_at(raw, rows.train), columns)
     parts = [_part(raw, found, preprocessor, index) for index in (rows.train, rows.validation, rows.test)]
     return Dataset(
-        name=raw.name,
-        source=text,
-        task=found.task,
-        classes=found.classes,
-        slugs=found.slugs,
+        **common,
         features=tuple(preprocess.names(preprocessor)),
         train=parts[0],
         validation=parts[1],
         test=parts[2],
         preprocessor=preprocessor,
         constants=Constants.from_labels(parts[0].y, len(found.classes), multihot=found.task == "multilabel"),
-        digest=raw.digest(),
-        notes=[*raw.notes, *found.notes, *rows.notes, *preprocessor.notes],
     )
 
 

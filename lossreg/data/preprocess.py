@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -27,6 +29,66 @@ DATES = ("datetime64", "datetime", "date")
 DAY = 86_400e9
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """What is decided about a table's columns before any statistic is taken, once for all folds.
+
+    features: their names; groups: the names of each kind; encoder: fitted on the texts of the
+    columns of categories, None where there are none; notes: lines for the user.
+    """
+
+    features: tuple[str, ...]
+    groups: dict[str, list[str]]
+    encoder: Any
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Columns:
+        """What these rows suggest; raises `DataError` when no column is usable."""
+        features = tuple(str(column) for column in rows.columns)
+        kinds = {name: _kind(rows[name]) for name in features}
+        groups = {kind: [n for n, k in kinds.items() if k == kind] for kind in dict.fromkeys(kinds.values())}
+        if not groups.keys() & STEPS:
+            raise DataError(f"no usable column among {listed(features)}")
+        categories = groups.get("category")
+        encoder = _encoder().fit(_texts(rows[categories])) if categories else None
+        return cls(features, groups, encoder, tuple(_notes(rows, groups)))
+
+    def steps(self) -> list[tuple[str, Any, list[str]]]:
+        """The steps of a `ColumnTransformer`, to be fitted on training rows."""
+        return [(kind, STEPS[kind](self.encoder), names) for kind, names in self.groups.items() if kind in STEPS]
+
+
+def _notes(rows: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
+    said = {
+        "empty": "left out, for every training row lacks a value",
+        "nested": "left out, for the values are lists",
+        "id": "left out, for the text differs in every training row",
+        "date": "dates, read as days since 1970",
+    }
+    yield from (f"{listed(groups[kind])}: {text}." for kind, text in said.items() if kind in groups)
+    for name in groups.get("category", ()):
+        if rows[name].nunique() > MAX_CATEGORIES:
+            yield f"{name}: {rows[name].nunique()} categories, the rarest put together."
+    infinite = [name for name in groups.get("number", ()) if rows[name].isin([np.inf, -np.inf]).any()]
+    if infinite:
+        yield f"{listed(infinite)}: infinite values, taken as missing."
+
+
+class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """One-hot columns, those that no training row has made 0, as for an unknown category."""
+
+    def fit(self, rows: Any, y: Any = None) -> Self:
+        """Learn which columns of `(n, width)` hold anything."""
+        self.seen_, self.n_features_in_ = rows.any(axis=0), rows.shape[1]
+        return self
+
+    def transform(self, rows: Any) -> Float32:
+        """The same columns, the unseen ones 0."""
+        kept: Float32 = rows * self.seen_
+        return kept
+
+
 class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Raw rows of a table `(n, columns)` to a float32 array `(n, width)`.
 
@@ -36,56 +98,40 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     that differs in every row, are left out. `notes` says what was done beyond that.
     """
 
-    def fit(self, rows: Any, y: Any = None) -> Self:
-        """Learn columns and statistics from a DataFrame of training rows; raises `DataError` if none is usable."""
-        self.features_ = [str(column) for column in rows.columns]
-        self.notes: list[str] = []
-        kinds = {name: _kind(rows[name]) for name in self.features_}
-        self.groups_ = {kind: [n for n, k in kinds.items() if k == kind] for kind in dict.fromkeys(kinds.values())}
-        self._note(rows)
-        used = [(kind, STEPS[kind](), names) for kind, names in self.groups_.items() if kind in STEPS]
-        if not used:
-            raise DataError(f"no usable column among {listed(self.features_)}")
-        self.transformer_ = ColumnTransformer(used, sparse_threshold=0, verbose_feature_names_out=False).fit(rows)
+    def fit(self, rows: Any, y: Any = None, *, columns: Columns | None = None) -> Self:
+        """Learn statistics from a DataFrame of training rows, and columns too where they are not settled yet.
+
+        Raises `DataError` if no column is usable.
+        """
+        columns = columns or Columns.of(rows)
+        self.features_, self.groups_, self.notes = list(columns.features), columns.groups, list(columns.notes)
+        self.transformer_ = ColumnTransformer(columns.steps(), sparse_threshold=0, verbose_feature_names_out=False).fit(
+            rows
+        )
         return self
 
     def transform(self, rows: Any) -> Float32:
         """Float32 `(n, width)` of a DataFrame (by column name) or an array (by position); raises `DataError`."""
-        return np.ascontiguousarray(self.transformer_.transform(self._table(rows)), dtype=np.float32)
+        return np.ascontiguousarray(self.transformer_.transform(_table(rows, self.features_)), dtype=np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the columns of the array."""
         names: NDArray[Any] = self.transformer_.get_feature_names_out()
         return names
 
-    def _table(self, rows: Any) -> pd.DataFrame:
-        if isinstance(rows, pd.DataFrame):
-            table = rows.rename(columns=str)
-            missing = [name for name in self.features_ if name not in table.columns]
-            if missing:
-                raise DataError(f"columns are missing: {listed(missing)}")
-            return table[self.features_]
-        array = np.asarray(rows)
-        if array.ndim != 2 or array.shape[1] != len(self.features_):
-            raise DataError(f"rows have shape {array.shape}, and (n, {len(self.features_)}) is needed")
-        return pd.DataFrame(array, columns=pd.Index(self.features_)).infer_objects()
 
-    def _note(self, rows: pd.DataFrame) -> None:
-        said = {
-            "empty": "left out, for every training row lacks a value",
-            "nested": "left out, for the values are lists",
-            "id": "left out, for the text differs in every training row",
-            "date": "dates, read as days since 1970",
-        }
-        for kind, text in said.items():
-            if self.groups_.get(kind):
-                self.notes.append(f"{listed(self.groups_[kind])}: {text}.")
-        for name in self.groups_.get("category", ()):
-            if rows[name].nunique() > MAX_CATEGORIES:
-                self.notes.append(f"{name}: {rows[name].nunique()} categories, the rarest put together.")
-        infinite = [name for name in self.groups_.get("number", ()) if rows[name].isin([np.inf, -np.inf]).any()]
-        if infinite:
-            self.notes.append(f"{listed(infinite)}: infinite values, taken as missing.")
+def _table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
+    """The columns `features` of a DataFrame (by name) or an array (by position); raises `DataError`."""
+    if isinstance(rows, pd.DataFrame):
+        table = rows.rename(columns=str)
+        missing = [name for name in features if name not in table.columns]
+        if missing:
+            raise DataError(f"columns are missing: {listed(missing)}")
+        return table[list(features)]
+    array = np.asarray(rows)
+    if array.ndim != 2 or array.shape[1] != len(features):
+        raise DataError(f"rows have shape {array.shape}, and (n, {len(features)}) is needed")
+    return pd.DataFrame(array, columns=pd.Index(features)).infer_objects()
 
 
 class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -110,14 +156,6 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
         scaled: Float32 = (array.astype(np.float32) - np.float32(self.mean_)) / np.float32(self.scale_)
         return np.where(np.isfinite(scaled), scaled, np.float32(0))
-
-
-Preprocessor = TablePreprocessor | ImagePreprocessor
-
-
-def fit(rows: pd.DataFrame | NDArray[Any]) -> Preprocessor:
-    """A preprocessor fitted on these training rows."""
-    return TablePreprocessor().fit(rows) if isinstance(rows, pd.DataFrame) else ImagePreprocessor().fit(rows)
 
 
 def _kind(column: pd.Series[Any]) -> str:
@@ -169,22 +207,36 @@ def _texts_of(column: pd.Series[Any]) -> NDArray[Any]:
     return np.array([MISSING if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)], object)
 
 
-def _scaled(read: Callable[[pd.DataFrame], NDArray[Any]]) -> Callable[[], Pipeline]:
-    def steps() -> Pipeline:
+def _scaled(read: Callable[[pd.DataFrame], NDArray[Any]]) -> Callable[[Any], Pipeline]:
+    def steps(encoder: Any) -> Pipeline:
         reader = FunctionTransformer(read, feature_names_out="one-to-one")
         return make_pipeline(reader, SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
 
     return steps
 
 
-def _onehot() -> Pipeline:
-    encoder = OneHotEncoder(
+def _encoder() -> OneHotEncoder:
+    return OneHotEncoder(
         handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False, dtype=np.float32
     )
-    return make_pipeline(FunctionTransformer(_texts, feature_names_out="one-to-one"), encoder)
 
 
-STEPS: dict[str, Callable[[], Pipeline]] = {"number": _scaled(_numbers), "date": _scaled(_days), "category": _onehot}
+def _onehot(encoder: Any) -> Pipeline:
+    reader = FunctionTransformer(_texts, feature_names_out="one-to-one")
+    return make_pipeline(reader, FrozenEstimator(encoder), Seen())
+
+
+STEPS: dict[str, Callable[[Any], Pipeline]] = {"number": _scaled(_numbers), "date": _scaled(_days), "category": _onehot}
+
+
+Preprocessor = TablePreprocessor | ImagePreprocessor
+
+
+def fit(rows: pd.DataFrame | NDArray[Any], columns: Columns | None = None) -> Preprocessor:
+    """A preprocessor fitted on these training rows."""
+    if isinstance(rows, pd.DataFrame):
+        return TablePreprocessor().fit(rows, columns=columns)
+    return ImagePreprocessor().fit(rows)
 
 
 def names(preprocessor: Preprocessor) -> Sequence[str]:

@@ -1,13 +1,14 @@
-"""Training, validation and test rows: the test rows are cut first, then the validation rows from the rest."""
+"""Training, validation and test rows: the test rows are cut first, then the validation rows from the rest, or folds."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from lossreg.data.classes import Labels
 from lossreg.errors import DataError, InputError
@@ -30,9 +31,14 @@ class Rows3:
     notes: list[str] = field(default_factory=list)
 
 
-def cut(labels: Labels, *, test: float, validation: float, given_test: int, seed: int, where: str) -> Rows3:
+def cut(
+    labels: Labels, *, test: float, validation: float, folds: int | None = None, given_test: int, seed: int, where: str
+) -> tuple[Rows3, ...]:
     """Cut the rows; `test` is a share of all rows, `validation` of the rows that are not test rows.
 
+    With `folds` each row that is no test row is a validation row of one fold and a training row of
+    the others; without, there is one "fold". Folds have equally many training rows and equally many validation
+    rows: where the rows do not divide, the row that a fold has too many stays with its training rows.
     Classes keep their shares where they have at least two rows left to share out; a single row
     stays with the training rows. Of several labels a row the rarest counts as its class. Raises
     `DataError` when a part would have fewer than two rows or a class no training row.
@@ -44,9 +50,15 @@ def cut(labels: Labels, *, test: float, validation: float, given_test: int, seed
         rest, held = rows[:-given_test], rows[-given_test:]
     else:
         rest, held = _share_out(rows, labels, test, seed, where)
-    train, valid = _share_out(rest, labels, validation, seed + 1, where)
-    _check_sizes({"training": train, "validation": valid, "test": held}, where)
-    return Rows3(train, valid, held, _check_classes(labels, train, valid, held, where))
+    if folds is None:
+        pairs = [_share_out(rest, labels, validation, seed + 1, where)]
+    else:
+        pairs = _folds(rest, labels, folds, seed + 1)
+    parts = [Rows3(train, valid, held) for train, valid in pairs]
+    for number, part in enumerate(parts, 1):
+        _check_sizes({"training": part.train, "validation": part.validation, "test": held}, where)
+        part.notes.extend(_check_classes(labels, part, f" in fold {number}" if folds else "", where))
+    return tuple(parts)
 
 
 def _check_share(name: str, share: Any) -> None:
@@ -54,9 +66,14 @@ def _check_share(name: str, share: Any) -> None:
         raise InputError(f"must be a share between 0 and 1, not {share!r}", where=name)
 
 
+def _singles(rows: Rows, groups: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Which of the rows are the only ones of their class."""
+    return np.zeros(len(rows), bool) if groups is None else np.bincount(groups[rows])[groups[rows]] < 2
+
+
 def _share_out(rows: Rows, labels: Labels, share: float, seed: int, where: str) -> tuple[Rows, Rows]:
     groups = labels.groups
-    keep = np.zeros(len(rows), bool) if groups is None else np.bincount(groups[rows])[groups[rows]] < 2
+    keep = _singles(rows, groups)
     pool = rows[~keep]
     size = int(np.ceil(share * len(rows)))
     if not 0 < size < len(pool):
@@ -68,17 +85,58 @@ def _share_out(rows: Rows, labels: Labels, share: float, seed: int, where: str) 
     return np.sort(np.concatenate([rest, rows[keep]])), np.sort(part)
 
 
+def _folds(rows: Rows, labels: Labels, folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+    groups = labels.groups
+    pool = rows[~_singles(rows, groups)]
+    _check_folds(folds, len(pool))
+    size, rng = len(pool) // folds, np.random.default_rng(seed)
+    parts = [_trimmed(part, groups, size, rng) for part in _parts(pool, groups, folds, seed)]
+    return [(np.setdiff1d(rows, part), part) for part in parts]
+
+
+def _check_folds(folds: Any, rows: int) -> None:
+    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
+        raise InputError(f"must be a whole number from 2, not {folds!r}", where="folds")
+    if rows < LEAST * folds:
+        what = f"{folds} folds need {LEAST * folds} rows outside the test, and there are {rows}"
+        raise DataError(what, where="folds", hint=f"Use at most {rows // LEAST}." if rows >= 2 * LEAST else "")
+
+
+def _parts(pool: Rows, groups: NDArray[Any] | None, folds: int, seed: int) -> list[Rows]:
+    """The validation rows of each fold; their numbers differ by one at most."""
+    strata = None if groups is None else groups[pool]
+    if strata is None or int(np.bincount(strata).max()) < folds:
+        return [pool[part] for _, part in KFold(folds, shuffle=True, random_state=seed).split(pool)]
+    with warnings.catch_warnings():
+        # a class of fewer rows than folds is still spread over as many folds as it has rows
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [pool[part] for _, part in StratifiedKFold(folds, shuffle=True, random_state=seed).split(pool, strata)]
+
+
+def _trimmed(part: Rows, groups: NDArray[Any] | None, size: int, rng: np.random.Generator) -> Rows:
+    """`part` in order, without one row of its commonest class where it has more than `size`."""
+    if len(part) == size:
+        return np.sort(part)
+    kinds = np.zeros(len(part), int) if groups is None else groups[part]
+    common = np.flatnonzero(kinds == np.bincount(kinds).argmax())
+    return np.sort(np.delete(part, rng.choice(common)))
+
+
 def _check_sizes(parts: dict[str, Rows], where: str) -> None:
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
     if min(map(len, parts.values())) < LEAST:
         raise DataError(f"not enough rows for the splits: {sizes}", where=where, hint=f"Each part needs {LEAST}.")
 
 
-def _check_classes(labels: Labels, train: Rows, valid: Rows, test: Rows, where: str) -> list[str]:
+def _check_classes(labels: Labels, rows: Rows3, fold: str, where: str) -> list[str]:
     """Notes on classes without validation or test rows; raises `DataError` on one without training rows."""
-    parts = {"training": train, "validation": valid, "test": test}
-    absent = {name: labels.absent(rows) for name, rows in parts.items()}
+    absent = {
+        f"training row{fold}": labels.absent(rows.train),
+        f"validation row{fold}": labels.absent(rows.validation),
+        "test row": labels.absent(rows.test),
+    }
     kind, hint = LACKS.get(labels.task, ("of class", "Drop or merge rare classes."))
-    if absent["training"]:
-        raise DataError(f"no training row {kind} {', '.join(absent['training'][:5])}", where=where, hint=hint)
-    return [f"No {name} row {kind} {', '.join(classes[:5])}." for name, classes in absent.items() if classes]
+    lacking = absent.pop(f"training row{fold}")
+    if lacking:
+        raise DataError(f"no training row{fold} {kind} {', '.join(lacking[:5])}", where=where, hint=hint)
+    return [f"No {name} {kind} {', '.join(classes[:5])}." for name, classes in absent.items() if classes]
