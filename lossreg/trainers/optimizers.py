@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.trainers import machine
 
 if TYPE_CHECKING:
     from lossreg.trainers.base import Plan
@@ -80,6 +81,4 @@ class LaneOptimizer:
 
     def update(self, slots: Sequence[Any], slopes: Sequence[Any], weights: Sequence[Any], progress: Any) -> Any:
         """New weights and slots of all lanes, all stacked; progress: `(lanes,)`, share of training done."""
-        import tensorflow as tf
-
-        return tf.vectorized_map(lambda lane: self._optimizer.stateless_apply(*lane), (slots, slopes, weights))
+        return machine.map_lanes(lambda lane: self._optimizer.stateless_apply(*lane), (slots, slopes, weights))

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from lossreg.trainers import optimizers
+from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
-from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
-from lossreg.trainers.lanes import Group, LaneGraph, Lot, Outcome, Rows, Start, State
+from lossreg.trainers.base import EpochReport, Plan, Problem, Shape, Weights, batch_order, cores
+from lossreg.trainers.lanes import WEIGHTS, Group, LaneGraph, Lot, Outcome, Rows, Start, State
 from lossreg.trainers.layers import model_refusal
 from lossreg.trainers.scoring import score_lanes
+
+if TYPE_CHECKING:
+    from lossreg.data import Dataset, Split
+    from lossreg.targets import Constants
+
+__all__ = ["Population", "cores", "device_rows", "encoded", "group_of", "widths"]
 
 # A lane goes to a block with as many more lanes than another, if its loss is there already.
 TOGETHER = 2
@@ -29,11 +33,6 @@ def widths(problem: Problem) -> list[int]:
     """Widths of raw scores that the losses need, the commonest first."""
     counts = Counter(problem.outputs(label) for label in problem.losses)
     return [width for width, _ in counts.most_common()]
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def group_of(problem: Problem, plan: Plan) -> Group:
@@ -49,14 +48,32 @@ def group_of(problem: Problem, plan: Plan) -> Group:
 
 def device_rows(problem: Problem, which: str) -> Rows:
     """The training or validation rows on the device, with the labels of every target kind in use."""
-    split = getattr(problem.dataset, which)
-    return Rows(tf.constant(split.x), encoded(problem, split.y))
+    splits = [getattr(fold, which) for fold in problem.folds]
+    columns = [_columns(problem, fold, split) for fold, split in zip(problem.folds, splits, strict=True)]
+    return Rows(_of_all([split.x for split in splits]), _of_all(columns))
 
 
-def encoded(problem: Problem, y: np.ndarray) -> dict[str, Any]:
-    """These labels in the form of every target kind in use."""
+def _of_all(folds: Sequence[Any]) -> Any:
+    """Arrays, or dictionaries of arrays, of all folds one after the other, on the device."""
+    if isinstance(folds[0], Mapping):
+        return {name: _of_all([fold[name] for fold in folds]) for name in folds[0]}
+    return machine.to_device(folds[0] if len(folds) == 1 else np.concatenate(folds))
+
+
+def _columns(problem: Problem, fold: Dataset, split: Split) -> dict[str, np.ndarray]:
+    """What losses look at besides scores; weights where rows have any or a loss asks for them."""
+    found = encoded(problem, split.y, fold.constants)
+    splits = [own for each in problem.folds for own in (each.train, each.validation)]
+    weighted = any(own.weights is not None for own in splits)
+    if weighted or any(WEIGHTS in spec.needs for spec in problem.losses.values()):
+        found[WEIGHTS] = np.ones(len(split.y), np.float32) if split.weights is None else split.weights
+    return found
+
+
+def encoded(problem: Problem, y: np.ndarray, constants: Constants) -> dict[str, np.ndarray]:
+    """These labels in the form of every target kind in use, float32."""
     kinds = {spec.target: spec for spec in problem.losses.values()}
-    return {k: tf.constant(spec.encode(y, problem.dataset.constants), tf.float32) for k, spec in kinds.items()}
+    return {kind: np.asarray(spec.encode(y, constants), np.float32) for kind, spec in kinds.items()}
 
 
 @dataclass(slots=True)
@@ -78,9 +95,9 @@ class Block:
     state: State | None = None
 
     def join(self, lanes: Sequence[Lane], state: State) -> None:
-        """Add lanes and their state; lanes stand in slot order, whatever order they came in."""
+        """Add lanes and their state; lanes stand in order of group and slot, whatever order they came in."""
         lanes, state = [*self.lanes, *lanes], self.state.join(state) if self.state else state
-        order = sorted(range(len(lanes)), key=lambda i: lanes[i].slot)
+        order = sorted(range(len(lanes)), key=lambda i: (lanes[i].group, lanes[i].slot))
         self.lanes, self.state = [lanes[i] for i in order], state.take(order)
 
     def has(self, slot: int) -> bool:
@@ -101,7 +118,8 @@ class Block:
 class Population:
     """Trains up to `slots` plans together, in blocks that advance side by side.
 
-    outputs is the width of its raw scores, by default that of most losses; unmapped says why the
+    outputs is the width of its raw scores, by default that of most losses; shape is that of its plans,
+    by default the study's; unmapped says why the
     losses of some labels cannot be mapped over lanes; variants are samples of the plans that will
     come, so that the graph is built once: a plan with other static parameters rebuilds it.
     """
@@ -115,13 +133,14 @@ class Population:
         *,
         blocks: int = 0,
         outputs: int = 0,
+        shape: Shape | None = None,
         variants: Iterable[Plan] = (),
         unmapped: Mapping[str, str] | None = None,
     ) -> None:
         self.problem, self.slots = problem, slots
         self.unmapped = unmapped or {}
-        self.outputs = outputs or widths(problem)[0]
-        self.blocks = [Block() for _ in range(min(blocks or cores(), slots))]
+        self.outputs, self.shape = outputs or widths(problem)[0], shape or Shape(problem.batch_size)
+        self.blocks = [Block() for _ in range(min(blocks or machine.blocks(), slots))]
         self._pool = ThreadPoolExecutor(len(self.blocks), "lossreg-block")
         self._waiting: list[tuple[int, Plan]] = []
         self._groups: dict[Key, Group] = {}
@@ -148,8 +167,7 @@ class Population:
         return self._build(0)
 
     def _build(self, seed: int) -> keras.Model:
-        data = self.problem.dataset
-        return self.problem.builder.build(data.input_shape, self.outputs, data.n_classes, seed)
+        return self.problem.build(self.outputs, seed, self.shape)
 
     def prepare(self) -> None:
         """Trace the graph of the variants that were named."""
@@ -223,7 +241,8 @@ class Population:
         return homes
 
     def _lane(self, slot: int, plan: Plan) -> Lane:
-        arguments = loss_arguments(self.problem.losses[plan.label], plan.params, self.problem.dataset.constants)
+        constants = self.problem.folds[plan.fold].constants
+        arguments = loss_arguments(self.problem.losses[plan.label], plan.params, constants)
         return Lane(slot, plan, self._group(plan), arguments)
 
     def _initial(self, seed: int) -> Start:
@@ -236,7 +255,7 @@ class Population:
         optimizer = optimizers.LaneOptimizer(problem.optimizer, problem.settings)
         return LaneGraph(
             self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
-            validation=device_rows(problem, "validation"), batch_size=problem.batch_size,
+            validation=device_rows(problem, "validation"), folds=len(problem.folds), batch_size=self.shape.batch_size,
             width=max(group.width for group in problem.groups.values()),
         )  # fmt: skip
 
@@ -244,27 +263,38 @@ class Population:
         graph = self._graph
         assert graph
         assert block.state
-        lot, order = self._lot(graph, block.lanes)
-        block.state, outcome = graph.epoch(block.state, lot)
+        lot, arrangement, order = self._lot(graph, block.lanes)
+        block.state, outcome = graph.epoch(block.state, lot, arrangement)
         reports = self._reports(block.lanes, order, outcome)
         for lane in block.lanes:
             lane.epoch += 1
         return reports
 
-    def _lot(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[Lot, np.ndarray]:
-        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.train.number) for lane in lanes])
+    def _lot(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[Lot, Any, np.ndarray]:
+        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.rows) for lane in lanes])
         progress = np.array([(lane.epoch / lane.plan.epochs, 1 / (lane.plan.epochs * graph.steps)) for lane in lanes])
         groups, arguments = [lane.group for lane in lanes], [lane.arguments for lane in lanes]
-        return graph.lot(order, progress, groups, arguments), order
+        return *graph.lot(order, progress, groups, arguments, [lane.plan.fold for lane in lanes]), order
 
     def _reports(self, lanes: Sequence[Lane], order: np.ndarray, outcome: Outcome) -> dict[int, EpochReport]:
-        seen = outcome.train_scores.numpy()
-        train = np.empty_like(seen)
-        train[np.arange(len(lanes))[:, None], order] = seen
-        labels, data = [lane.plan.label for lane in lanes], self.problem.dataset
-        columns = zip(
-            outcome.train_loss.numpy().tolist(), outcome.val_loss.numpy().tolist(),
-            score_lanes(self.problem, labels, train, data.train.y).tolist(),
-            score_lanes(self.problem, labels, outcome.val_scores.numpy(), data.validation.y).tolist(), strict=True,
-        )  # fmt: skip
+        train_loss, train, val_loss, val = map(machine.to_host, outcome)
+        scores = np.empty((2, len(lanes)))
+        for fold in {lane.plan.fold for lane in lanes}:
+            own = [i for i, lane in enumerate(lanes) if lane.plan.fold == fold]
+            labels, data = [lanes[i].plan.label for i in own], self.problem.folds[fold]
+            scores[0, own] = self._seen(fold, labels, train[own], order[own])
+            scores[1, own] = score_lanes(self.problem, labels, val[own], data.validation.y, fold)
+        columns = zip(train_loss.tolist(), val_loss.tolist(), *scores.tolist(), strict=True)
         return {lane.slot: EpochReport(lane.epoch + 1, *row) for lane, row in zip(lanes, columns, strict=True)}
+
+    def _seen(self, fold: int, labels: list[str], scores: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """`(lanes,)` metric of the training scores that were kept, those of the last rows in order."""
+        y, kept = self.problem.folds[fold].train.y, order[:, -scores.shape[1] :]
+        if kept.shape == order.shape:
+            ordered = np.empty_like(scores)
+            ordered[np.arange(len(labels))[:, None], order] = scores
+            return score_lanes(self.problem, labels, ordered, y, fold)
+        lanes = zip(labels, scores, kept, strict=True)
+        return np.concatenate(
+            [score_lanes(self.problem, [label], one[None], y[own], fold) for label, one, own in lanes]
+        )

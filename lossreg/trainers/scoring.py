@@ -87,14 +87,17 @@ def _forward(link: links.Link, constants: Constants, scores: np.ndarray) -> np.n
     return np.asarray(link.forward(scores, **constants.select(link.needs)), np.float64)
 
 
-def score_lanes(problem: Problem, labels: Sequence[str], scores: np.ndarray, y: np.ndarray) -> np.ndarray:
+def score_lanes(
+    problem: Problem, labels: Sequence[str], scores: np.ndarray, y: np.ndarray, fold: int = 0
+) -> np.ndarray:
     """`(lanes,)` metric of raw scores `(lanes, rows, *space, outputs)`, lane by lane of `labels`; NaN where not finite.
 
-    A segmentation is scored over the places of all its masks together.
+    fold is the one whose constants bring predictions back to the user's units. A segmentation is
+    scored over the places of all its masks together.
     """
     result = np.full(len(labels), np.nan)
     sound = np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))
-    data, metric = problem.dataset, problem.metric
+    data, metric = problem.folds[fold], problem.metric
     for label in set(labels):
         lanes = np.flatnonzero(sound & np.array([own == label for own in labels]))
         if lanes.size:
