@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
+import os
 import re
 import socket
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -18,7 +21,32 @@ from mlflow import MlflowClient
 
 from lossreg import plots, report, tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.tracking import Tracker, runs, store
+from lossreg.tracking import child, runs, store
+from lossreg.tracking.database import Rows
+
+
+class Inline:
+    """The tracking process as a thread of this one: MLflow is imported once, and its client can be made to fail."""
+
+    def __init__(self):
+        (inner, outer), (heard, said) = os.pipe(), os.pipe()
+        self.lines, self.answers = os.fdopen(outer, "wb"), os.fdopen(heard, "rb")
+        self.thread = threading.Thread(target=self.serve, args=(os.fdopen(inner, "rb"), os.fdopen(said, "wb")))
+        self.thread.daemon = True
+        self.thread.start()
+
+    def serve(self, lines, answers):
+        child.serve(lines, answers)
+        answers.close()
+
+    def kill(self):
+        pass
+
+    def wait(self):
+        return 0
+
+
+Tracker = functools.partial(tracking.Tracker, launch=Inline)
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +428,7 @@ def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monke
     tracker = Tracker(uri, experiment, warn=said.append)
     tracker.start(dataclasses.replace(result, trials=[]))
     tracker.where()
-    monkeypatch.setattr(MlflowClient, "log_batch", lambda *args, **kwargs: fail("disk full"))
+    monkeypatch.setattr(Rows, "write", lambda *args, **kwargs: fail("disk full"))
     for trial in result.trials:
         tracker.trial(trial)
     tracker.finish(result)
@@ -423,15 +451,15 @@ def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monke
 
 def test_a_locked_database_is_tried_again(uri, experiment, monkeypatch):
     calls = []
-    real = MlflowClient.log_batch
+    real = Rows.write
 
     def locked_once(*args, **kwargs):
         calls.append(args)
-        if len(calls) == 2:
-            raise RuntimeError("(sqlite3.OperationalError) database is locked")
+        if len(calls) == 1:
+            raise sqlite3.OperationalError("database is locked")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(MlflowClient, "log_batch", locked_once)
+    monkeypatch.setattr(Rows, "write", locked_once)
     tracker = finished(uri, experiment, sample.study(3))
     assert children(uri, tracker)[2] == 3
 
@@ -543,7 +571,7 @@ def test_a_new_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
+        patch.setattr(Path, "hardlink_to", killed)
         with pytest.raises(KeyboardInterrupt):
             store.make(uri)
     assert not (tmp_path / "new.db").exists()

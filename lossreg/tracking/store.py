@@ -11,10 +11,13 @@ import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lossreg.errors import InputError, LossregError, did_you_mean
+
+if TYPE_CHECKING:
+    from lossreg.tracking.database import NewDatabase
 
 DEFAULT = "sqlite:///mlflow.db"
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -177,22 +180,22 @@ def knock(uri: str) -> None:
             raise LossregError(f"no answer ({reason})") from None
 
 
-def make(uri: str) -> None:
+def is_missing(uri: str) -> bool:
+    """Whether the store is an SQLite file that is yet to be made."""
+    path = sqlite_path(uri)
+    return path is not None and not (path.exists() and path.stat().st_size)
+
+
+def make(uri: str, ready: NewDatabase | None = None) -> None:
     """Create a SQLite store that is not there yet, whole or not at all: a kill half-way leaves nothing behind its name.
 
-    Tables that MLflow had begun to make are tables that it will not complete.
+    Tables that MLflow had begun to make are tables that it will not complete. `ready` is what was made ahead.
     """
-    path = sqlite_path(uri)
-    if path is None or (path.exists() and path.stat().st_size):
-        return
-    from mlflow import MlflowClient
+    from lossreg.tracking.database import NewDatabase
 
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
-    if path.exists() and path.stat().st_size:
-        fresh.unlink()
-    else:
-        fresh.replace(path)
+    path = sqlite_path(uri)
+    if path is not None and is_missing(uri):
+        (ready or NewDatabase()).put(path)
 
 
 def insist(uri: str) -> None:

@@ -1,44 +1,45 @@
-"""The `Tracker`: a thread and a queue between a study and its MLflow store."""
+"""The `Tracker`: a process of its own between a study and its MLflow store."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import itertools
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 from lossreg.errors import LossregError
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.tracking import store
+from lossreg.tracking import package, store, wire
+from lossreg.tracking.process import Process
 
-if TYPE_CHECKING:
-    from lossreg.tracking.writer import Writer
 
-REFRESH = 5.0
-# MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour; its prints would
-# end up in JSON documents; its usage reports are nobody's business that did not ask for them.
-SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-Job = Callable[["Writer"], None]
+class Link(Protocol):
+    """A process, or what stands in for one: see `Process`."""
+
+    lines: IO[bytes]
+    answers: IO[bytes]
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+    def wait(self) -> int:
+        """Wait until it has ended; its exit status."""
+        ...
 
 
 class Tracker:
-    """Writes a study into MLflow on a thread of its own.
+    """Writes a study into MLflow through a process of its own, which imports neither Keras nor TensorFlow.
 
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
-    found again even when its run id was lost. `warn` is told, from the thread, why tracking was
+    found again even when its run id was lost. `warn` is told, from a thread, why tracking was
     given up; everything after that is dropped, and `sync` brings it up later. With `required`,
     `start` and `finish` raise `LossregError` instead. Nothing waits for more than `patience`
-    seconds without progress.
+    seconds without progress. `launch` starts the process.
     """
 
     def __init__(
@@ -50,41 +51,59 @@ class Tracker:
         warn: Callable[[str], None] = lambda text: None,
         required: bool = False,
         patience: float = 60.0,
+        launch: Callable[[], Link] = Process,
     ) -> None:
         self.uri, self.experiment = uri, experiment
         self.run_id = self.experiment_id = ""
         self.error = ""
-        self.seconds = 0.0
+        self.seconds = self.waited = 0.0
         self._key, self._warn, self._required, self._patience = key, warn, required, patience
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="lossreg-tracking", daemon=True)
-        self._result: StudyResult | None = None
-        self._opened = threading.Event()
+        self._launch = launch
+        self._link: Link | None = None
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._tickets, self._done = itertools.count(1), 0
+        self._news = threading.Condition()
         self._progress = time.monotonic()
+        self._started = self._drawn = self._closed = False
+        self._end = ""
 
-    def start(self, result: StudyResult, run_id: str | None = None) -> None:
+    # ------------------------------------------------------------------- what a study calls
+
+    def prepare(self) -> None:
+        """Start the process, which imports MLflow and makes new tables in memory; no store is touched before `start`.
+
+        Whoever calls it calls `close` in the end.
+        """
+        try:
+            self._link = self._launch()
+        except OSError as error:
+            self._end = f"its process does not start ({error})"
+            return
+        threading.Thread(target=self._pump, args=(self._link,), name="lossreg-tracking", daemon=True).start()
+        threading.Thread(target=self._listen, args=(self._link,), name="lossreg-answers", daemon=True).start()
+        self._tell("prepare", uri=self.uri, experiment=self.experiment)
+
+    def start(self, result: StudyResult, run_id: str | None = None, key: str = "") -> None:
         """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing."""
-        for name, value in SETTINGS.items():
-            os.environ.setdefault(name, value)
-        self._result = replace(result, trials=list(result.trials))
-        self.run_id = run_id or ""
-        self._jobs.put(lambda writer: self._open(writer, run_id or ""))
-        for trial in result.trials:
-            self._jobs.put(lambda writer, trial=trial: writer.write(trial, result.metric))  # type: ignore[misc]
-        self._progress = time.monotonic()
-        self._thread.start()
+        if self._link is None and not self._end:
+            self.prepare()
+        self.run_id, self._started, self._progress = run_id or "", True, time.monotonic()
+        trials = [wire.entry(trial) for trial in result.trials]
+        self._tell("open", result=wire.header(result), trials=trials, run_id=self.run_id, key=key or self._key)
+        if self._end:
+            self._give_up(self._end)
         if self._required:
-            self._wait(self._opened)
+            self._wait(self._is_opened)
             self._insist()
 
     def trial(self, trial: TrialRecord) -> None:
         """Queue the child run of an ended trial; returns at once."""
         if not self.error:
-            self._jobs.put(lambda writer: self._add(writer, trial))
+            self._tell("trial", trial=wire.entry(trial))
 
     def where(self) -> dict[str, Any]:
         """The result's `tracking`; waits for the parent run, and has None for what there is not."""
-        self._wait(self._opened)
+        self._wait(self._is_opened)
         return {
             "uri": store.shown(self.uri),
             "experiment": self.experiment,
@@ -94,88 +113,111 @@ class Tracker:
 
     def flush(self) -> None:
         """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
-        done = threading.Event()
-        if (so_far := self._result) is not None:
-            self._jobs.put(lambda writer: writer.refresh(so_far))
-            self._jobs.put(lambda writer: writer.close(so_far, "KILLED"))
-        self._jobs.put(lambda writer: done.set())
-        self._wait(done)
+        self._ask("flush")
+
+    def draw(self, result: StudyResult) -> None:
+        """Queue the plots of a study that has ended; returns at once. `finish` follows, and draws them otherwise."""
+        self._drawn = True
+        self._tell("draw", result=wire.header(result))
 
     def finish(self, result: StudyResult, model: Any = None) -> None:
-        """Write what is queued, the report, the plots and the model (or the path of one); end the parent."""
+        """Write what is queued, the report, the plots and the model; end the parent run and the process.
+
+        model is a Keras model, the path of one, or what `describe` says of one.
+        """
         status = "FINISHED" if result.best is not None else "FAILED"
-        done = threading.Event()
-        self._jobs.put(lambda writer: self._conclude(writer, result, model))
-        self._jobs.put(lambda writer: writer.close(result, status))
-        self._jobs.put(lambda writer: done.set())
-        self._wait(done)
-        self._jobs.put(None)
+        if not self._drawn:
+            self.draw(result)
+        about, folder = package.of(model) if model is not None and not self.error else (None, None)
+        self._ask("finish", result=wire.header(result), status=status, model=about)
+        self.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         self._insist()
 
     def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
         """Write whatever of `result` is missing in MLflow, complete what is half-written; the new `tracking`."""
-        self.start(result, run_id)
-        self.finish(result, model)
+        try:
+            self.start(result, run_id)
+            self.finish(result, model)
+        finally:
+            self.close()
         return self.where()
 
-    def _wait(self, event: threading.Event) -> None:
-        while not event.wait(0.2) and not self.error:
-            if time.monotonic() - self._progress > self._patience:
-                self._give_up(f"nothing written for {self._patience:.0f} s")
+    def close(self) -> None:
+        """Hang up: the process writes what it was told and ends, at once if no study was begun."""
+        self._closed = True
+        self._lines.put(None)
+
+    # ------------------------------------------------------------------------------ waiting
+
+    def _ask(self, what: str, **more: Any) -> None:
+        """Tell something and wait until it is done."""
+        ticket = next(self._tickets)
+        self._tell(what, ticket=ticket, **more)
+        self._wait(lambda: self._done >= ticket)
+
+    def _is_opened(self) -> bool:
+        return bool(self.experiment_id) or not self._started
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        with self._news:
+            while not ready() and not self.error:
+                self._news.wait(0.2)
+                if time.monotonic() - self._progress > self._patience:
+                    self._give_up(f"nothing written for {self._patience:.0f} s")
+        self.waited += time.monotonic() - began
 
     def _insist(self) -> None:
         if self._required and self.error:
             raise LossregError(f"tracking failed: {self.error}")
 
-    def _work(self) -> None:
-        """The thread: one job after the other; after the first failure the rest is dropped."""
-        writer, refreshed = None, time.monotonic()
-        while (job := self._jobs.get()) is not None and not self.error:
-            began = time.monotonic()
-            try:
-                writer = writer or self._connect()
-                job(writer)
-                if self._jobs.empty() and began - refreshed > REFRESH and self._result is not None:
-                    writer.refresh(self._result)
-                    refreshed = time.monotonic()
-            except Exception as error:
-                self._give_up(_reason(error))
-            finally:
-                self._progress = time.monotonic()
-                self.seconds += self._progress - began
+    # ---------------------------------------------------------------------------- the process
 
-    def _connect(self) -> Writer:
-        store.knock(self.uri)
-        store.make(self.uri)
-        from lossreg.tracking.writer import Writer
+    def _tell(self, what: str, **more: Any) -> None:
+        self._lines.put(wire.line({"do": what, **more}))
 
-        return Writer(self.uri, self.experiment)
+    def _pump(self, link: Link) -> None:
+        """Carry lines to the process, on a thread: a process that stands still holds nothing else up."""
+        with contextlib.suppress(OSError):  # it is gone, which the other thread tells
+            while (line := self._lines.get()) is not None:
+                link.lines.write(line)
+                link.lines.flush()
+        with contextlib.suppress(OSError):
+            link.lines.close()
 
-    def _open(self, writer: Writer, run_id: str) -> None:
-        assert self._result is not None
-        writer.open(self._result, run_id, self._key)
-        self.run_id, self.experiment_id = writer.run_id, writer.experiment_id
-        self._opened.set()
+    def _listen(self, link: Link) -> None:
+        """Take what the process says until it ends."""
+        with contextlib.suppress(ValueError):  # killed half-way through a line
+            for line in link.answers:
+                self._hear(wire.message(line))
+        status = link.wait()
+        link.answers.close()
+        self._end = f"its process ended with exit code {status}"
+        if self._started and not self._closed:
+            self._give_up(self._end)
 
-    def _add(self, writer: Writer, trial: TrialRecord) -> None:
-        assert self._result is not None
-        self._result.trials.append(trial)
-        writer.write(trial, self._result.metric)
-
-    def _conclude(self, writer: Writer, result: StudyResult, model: Any) -> None:
-        """The parent's summary, then what needs an artifact store, which may be closed to us."""
-        writer.summarise(result)
-        try:
-            writer.illustrate(result)
-            if model is not None:
-                writer.log_model(result, model)
-        except Exception as error:
-            self._warn(f"MLflow has the trials, but took no plots or model: {_reason(error)}")
+    def _hear(self, said: dict[str, Any]) -> None:
+        if "warning" in said:
+            self._warn(said["warning"])
+        if "error" in said:
+            self._give_up(said["error"])
+        with self._news:
+            self.run_id = said.get("run_id", self.run_id)
+            self.experiment_id = said.get("experiment_id", self.experiment_id)
+            self.seconds = said.get("seconds", self.seconds)
+            self._done = said.get("done", self._done)
+            self._progress = time.monotonic()
+            self._news.notify_all()
 
     def _give_up(self, reason: str) -> None:
         if self.error:
             return
         self.error = reason
+        self.close()
+        if self._link is not None:
+            self._link.kill()
         if not self._required:
             self._warn(
                 f"MLflow at {store.shown(self.uri)}: {reason}. The study goes on without it; "
@@ -183,19 +225,15 @@ class Tracker:
             )
 
 
-def _reason(error: Exception) -> str:
-    """The first line of an error, without SQL or stack."""
-    text = str(error).strip() or type(error).__name__
-    first = text.splitlines()[0].strip().rstrip(".")
-    return first if len(first) <= 300 else f"{first[:300]} ..."
-
-
 class Untracked:
     """Stands in for the tracker of a study that is not tracked."""
 
-    seconds = 0.0
+    seconds = waited = 0.0
 
-    def start(self, result: StudyResult, run_id: str | None = None) -> None:
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def start(self, result: StudyResult, run_id: str | None = None, key: str = "") -> None:
         """Nothing."""
 
     def trial(self, trial: TrialRecord) -> None:
@@ -208,5 +246,11 @@ class Untracked:
         """Nowhere."""
         return {}
 
+    def draw(self, result: StudyResult) -> None:
+        """Nothing."""
+
     def finish(self, result: StudyResult, model: Any = None) -> None:
         """Nothing is tracked."""
+
+    def close(self) -> None:
+        """Nothing runs."""

@@ -1,7 +1,7 @@
 """Writes one study into MLflow: a parent run and one child run a trial, by explicit run ids.
 
-Everything here blocks and may raise; `lossreg.tracking.Tracker` calls it on a thread of its
-own. Importing this module imports MLflow (seconds).
+Everything here blocks and may raise; the process of `lossreg.tracking.child` calls it.
+Importing this module imports MLflow (seconds).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +23,12 @@ from mlflow.exceptions import MlflowException
 from lossreg import __version__, report
 from lossreg.errors import LossregError
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.tracking import runs, store
+from lossreg.tracking import package, runs, store
+from lossreg.tracking.database import Child, Rows
 from lossreg.tracking.runs import Point
 
-MOST_METRICS = 1_000
+MOST_METRICS = 800
+MOST_PARAMS = 100
 PAGE = 1_000
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
@@ -39,22 +41,22 @@ class Writer:
     """One study in one MLflow store."""
 
     def __init__(self, uri: str, experiment: str) -> None:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore", module=r"mlflow\b")
+        quiet()
         self.uri, self.experiment = uri, experiment
         self.client = MlflowClient(uri)
         self.run_id = ""
         self.experiment_id = ""
+        self._rows = _rows(uri)
         self._children: dict[int, str] = {}
         self._written: set[int] = set()
         self._steps: set[int] = set()
-        self._note = ""
+        self._note = self._place = ""
 
     def open(self, result: StudyResult, run_id: str = "", key: str = "") -> None:
         """Take up the parent run `run_id`, or the one that carries `key`, or create it."""
         self.experiment_id = self._find_experiment()
         parent = self._find_parent(run_id, key)
+        self._place = str(self.client.get_experiment(self.experiment_id).artifact_location)
         if parent is None:
             self._create_parent(result, key)
             return
@@ -65,10 +67,31 @@ class Writer:
         self._steps = {metric.step for metric in history}
         self.client.update_run(self.run_id, status="RUNNING")
 
-    def write(self, trial: TrialRecord, metric: str) -> None:
-        """The child run of a trial; one that has ended is left alone, a half-written one is completed."""
-        if trial.number in self._written:
-            return
+    def write(self, trials: Sequence[TrialRecord], metric: str) -> None:
+        """The child runs of trials; those that have ended are left alone, half-written ones are completed."""
+        due = [trial for trial in trials if trial.number not in self._written]
+        new = [trial for trial in due if trial.number not in self._children]
+        if self._rows is not None and new:
+            self._insert(self._rows, new, metric)
+        for trial in due:
+            if trial.number not in self._written:
+                self._write(trial, metric)
+
+    def _insert(self, rows: Rows, trials: Sequence[TrialRecord], metric: str) -> None:
+        """New children, in one transaction."""
+        children = [
+            Child(
+                runs.run_name(trial), runs.STATUS[trial.state], runs.milliseconds(trial.started),
+                runs.milliseconds(trial.ended), runs.trial_tags(trial, self.run_id), runs.trial_params(trial),
+                runs.trial_points(trial, metric),
+            )
+            for trial in trials
+        ]  # fmt: skip
+        ids = _patiently(rows.write, children, self.experiment_id, self._place)
+        self._children |= {trial.number: run_id for trial, run_id in zip(trials, ids, strict=True)}
+        self._written |= {trial.number for trial in trials}
+
+    def _write(self, trial: TrialRecord, metric: str) -> None:
         run_id = self._children.get(trial.number) or self._create_child(trial)
         params = [Param(name, value) for name, value in runs.trial_params(trial).items()]
         self._log(run_id, runs.trial_points(trial, metric), params)
@@ -90,8 +113,8 @@ class Writer:
         self.refresh(result, settled=True)
         self._log(self.run_id, runs.baseline_points(result))
 
-    def illustrate(self, result: StudyResult) -> None:
-        """Tables, plots and the whole report as artifacts of the parent."""
+    def tabulate(self, result: StudyResult) -> None:
+        """Tables and the whole report as artifacts of the parent."""
         texts = {
             "report.md": report.markdown(result),
             "result.json": json.dumps(result.to_json(), indent=2),
@@ -100,9 +123,9 @@ class Writer:
         for name, text in texts.items():
             self.client.log_text(self.run_id, text, name)
         self._log_table("leaderboard.json", report.leaderboard_rows(result))
-        self._log_figures(result)
 
-    def _log_figures(self, result: StudyResult) -> None:
+    def draw(self, result: StudyResult) -> None:
+        """Plots as artifacts of the parent."""
         from lossreg import plots
 
         for name, figure in plots.figures(result).items():
@@ -114,8 +137,8 @@ class Writer:
         self.client.log_dict(self.run_id, table, name)
         self.client.set_tag(self.run_id, TABLES, json.dumps([{"path": name, "type": "table"}]))
 
-    def log_model(self, result: StudyResult, model: Any) -> None:
-        """The best trial's model, a Keras model or the path of one, as an MLflow model of the parent.
+    def log_model(self, result: StudyResult, model: Mapping[str, Any]) -> None:
+        """The best trial's model, as `package.describe` says of it, as an MLflow model of the parent.
 
         A resumed study whose best trial is still the same keeps the model that it has.
         """
@@ -130,7 +153,7 @@ class Writer:
                 params=runs.trial_params(best),
                 tags={runs.TRIAL: str(best.number), "lossreg.get": report.recipe(best)},
             )
-            _save_keras(model, Path(folder, "model"), logged, self.run_id)
+            package.pack(model, Path(folder, "model"), logged, self.run_id)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -219,17 +242,35 @@ class Writer:
     ) -> None:
         """One request, or several where MLflow's limits ask for it."""
         metrics = [Metric(point.name, point.value, point.at, point.step) for point in points]
-        size = MOST_METRICS - 200
-        for start in range(0, max(len(metrics), 1), size):
-            first = start == 0
+        requests = max(-(-len(metrics) // MOST_METRICS), -(-len(params) // MOST_PARAMS), 1)
+        for number in range(requests):
             _patiently(
                 self.client.log_batch,
                 run_id,
-                metrics[start : start + size],
-                params if first else (),
-                tags if first else (),
+                metrics[number * MOST_METRICS : (number + 1) * MOST_METRICS],
+                params[number * MOST_PARAMS : (number + 1) * MOST_PARAMS],
+                () if number else tags,
                 True,
             )
+
+
+def quiet() -> None:
+    """Keep MLflow's remarks to itself."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"mlflow\b")
+
+
+def _rows(uri: str) -> Rows | None:
+    """Children of an SQLite store are written as rows, if its tables are the known ones."""
+    path = store.sqlite_path(uri)
+    if path is None or "?" in uri:
+        return None
+    rows = Rows(path)
+    if rows.are_known:
+        return rows
+    rows.close()
+    return None
 
 
 def _patiently(call: Callable[..., Answer], *args: Any) -> Answer:
@@ -242,44 +283,3 @@ def _patiently(call: Callable[..., Answer], *args: Any) -> Answer:
                 raise
             time.sleep(pause)
     return call(*args)
-
-
-def _save_keras(model: Any, folder: Path, logged: Any, run_id: str) -> None:
-    import keras
-    from mlflow.keras import save_model
-    from mlflow.models import Model
-
-    if isinstance(model, (str, Path)):
-        model = keras.models.load_model(model, compile=False)
-    about = Model(
-        artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
-    )
-    save_model(
-        model, str(folder), mlflow_model=about, signature=_signature(model), pip_requirements=_requirements(model)
-    )
-
-
-def _signature(model: Any) -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema
-
-    return ModelSignature(Schema(_tensors(model.inputs)), Schema(_tensors(model.outputs)))
-
-
-def _tensors(tensors: Iterable[Any]) -> list[Any]:
-    import numpy as np
-    from mlflow.types import TensorSpec
-
-    found = list(tensors)
-    return [
-        TensorSpec(np.dtype(tensor.dtype), (-1, *(size or -1 for size in tensor.shape[1:])), name)
-        for tensor, name in zip(found, [t.name for t in found] if len(found) > 1 else [None], strict=True)
-    ]
-
-
-def _requirements(model: Any) -> list[str]:
-    """What a served model needs; named here because MLflow's own inference takes a minute."""
-    from importlib.metadata import version
-
-    names = ["keras", "tensorflow", *(["lossreg"] if "lossreg" in model.to_json() else [])]
-    return [f"{name}=={version(name)}" for name in names]

@@ -1,0 +1,103 @@
+"""A saved Keras model as an MLflow model, packed without Keras."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FLAVOR = "keras"
+DATA = "data"
+
+
+def describe(model: Any, path: Path) -> dict[str, Any]:
+    """What MLflow keeps of a Keras model that is saved at `path`, as JSON values; Keras is imported already."""
+    import keras
+
+    return {
+        "path": str(path),
+        "inputs": _tensors(model.inputs),
+        "outputs": _tensors(model.outputs),
+        "version": keras.__version__,
+        "backend": keras.backend.backend(),
+        "requirements": _requirements(model),
+    }
+
+
+def of(model: Any) -> tuple[dict[str, Any], Path | None]:
+    """The description of a model, of a path or of a description, and a folder to remove when it is logged."""
+    if isinstance(model, Mapping):
+        return dict(model), None
+    if isinstance(model, (str, Path)):
+        return {"path": str(model)}, None
+    folder = Path(tempfile.mkdtemp(prefix="lossreg-"))
+    model.save(folder / "model.keras")
+    return describe(model, folder / "model.keras"), folder
+
+
+def _tensors(tensors: Iterable[Any]) -> list[list[Any]]:
+    """Name (None if it stands alone), dtype and shape of each, -1 for an open size."""
+    found = list(tensors)
+    return [
+        [tensor.name if len(found) > 1 else None, str(tensor.dtype), [-1, *(size or -1 for size in tensor.shape[1:])]]
+        for tensor in found
+    ]
+
+
+def _requirements(model: Any) -> list[str]:
+    """What a served model needs; named here because MLflow's own inference takes a minute."""
+    from importlib.metadata import version
+
+    import keras
+
+    names = ["keras", keras.backend.backend(), *(["lossreg"] if "lossreg" in model.to_json() else [])]
+    return [f"{name}=={version(name)}" for name in names]
+
+
+def _loaded(path: str) -> dict[str, Any]:
+    """The description of a file alone; imports Keras."""
+    import keras
+
+    return describe(keras.models.load_model(path, compile=False), Path(path))
+
+
+def pack(description: Mapping[str, Any], folder: Path, logged: Any, run_id: str) -> None:
+    """Write the MLflow model of a description into `folder`, as `mlflow.keras.save_model` would.
+
+    logged is MLflow's entity of the model. The layout is what `mlflow.keras.load_model` and pyfunc read.
+    """
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    about = description if "inputs" in description else _loaded(description["path"])
+    model = Model(
+        artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
+    )
+    options = {"keras_version": about["version"], "keras_backend": about["backend"], "save_exported_model": False}
+    model.add_flavor(FLAVOR, data=DATA, **options)
+    model.model_size_bytes = Path(about["path"]).stat().st_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there is no input example
+        pyfunc.save_model(
+            str(folder), loader_module=f"mlflow.{FLAVOR}", mlflow_model=model, signature=_signature(about),
+            pip_requirements=list(about["requirements"]),
+        )  # fmt: skip
+    (folder / DATA).mkdir()
+    (folder / DATA / "keras_module.txt").write_text("keras")
+    shutil.copy(about["path"], folder / DATA / "model.keras")
+
+
+def _signature(about: Mapping[str, Any]) -> Any:
+    from mlflow.models import ModelSignature
+
+    return ModelSignature(_schema(about["inputs"]), _schema(about["outputs"]))
+
+
+def _schema(tensors: Iterable[Any]) -> Any:
+    import numpy as np
+    from mlflow.types import Schema, TensorSpec
+
+    return Schema([TensorSpec(np.dtype(dtype), tuple(shape), name) for name, dtype, shape in tensors])

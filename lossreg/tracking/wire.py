@@ -1,0 +1,49 @@
+"""Records as lines of JSON, for the pipes between a study and the process that tracks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from lossreg.records import StudyResult, TrialRecord
+
+
+def line(message: Mapping[str, Any]) -> bytes:
+    """`message` as one line; NaN and infinities are kept, in Python's spelling."""
+    return json.dumps(message, default=_plain).encode() + b"\n"
+
+
+def message(line: bytes) -> dict[str, Any]:
+    """What a line says; raises `ValueError` for one that was cut off."""
+    said = json.loads(line)
+    if not isinstance(said, dict):
+        raise ValueError(f"no message: {line[:80]!r}")
+    return said
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def header(result: StudyResult) -> dict[str, Any]:
+    """A study without its trials."""
+    return {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
+
+
+def entry(trial: TrialRecord) -> dict[str, Any]:
+    """A trial."""
+    return {field.name: getattr(trial, field.name) for field in fields(trial)}
+
+
+def study(header: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
+    """The study that `header` and its trials came from."""
+    return StudyResult(**header, trials=trials)
+
+
+def trial(entry: Mapping[str, Any]) -> TrialRecord:
+    """The trial that `entry` came from."""
+    return TrialRecord(**entry)
