@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import labels, preprocess, sources, splits
+from lossreg.data import labels, preprocess, sources, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.preprocess import Columns, Preprocessor
 from lossreg.data.raw import Raw
@@ -25,6 +25,8 @@ from lossreg.errors import DataError
 from lossreg.targets import Constants
 
 __all__ = ["Dataset", "Split", "load"]
+
+Counted = tuple[NDArray[np.float32] | None, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +125,8 @@ def load(
     test: float = 0.2,
     validation: float = 0.2,
     folds: int | None = None,
+    weight: str | None = None,
+    class_weight: Any = None,
     drop: Sequence[str] = (),
     base: Path = Path(),
     seed: int = 0,
@@ -133,38 +137,61 @@ def load(
     (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.targets.TASKS`;
     test: share of all rows; validation: share of the rows that are not test rows; folds: instead, into
-    how many folds these rows are cut; drop: columns to leave out. Everything random follows `seed`.
-    Raises `InputError` (mostly `DataError`).
+    how many folds these rows are cut; weight: the column of a table that says what each row counts;
+    class_weight: what the training rows of each class count besides, as in `weights.of_classes`; drop: columns
+    to leave out. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     text = str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
-    raw = sources.read(text, target=columns, drop=drop, base=base, seed=seed)
+    raw = sources.read(text, target=columns, weight=weight, drop=drop, base=base, seed=seed)
     found = labels.read(raw, task, text)
     cuts = splits.cut(
         found, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=text
     )
+    counted = _weigh(raw, found, cuts, class_weight, text)
     try:
-        parts = _folds(raw, found, text, cuts)
+        parts = _folds(raw, found, text, cuts, counted)
     except DataError as error:
         raise error.at(text) from None
-    said = [note for rows in cuts for note in rows.notes]
-    notes = [*raw.notes, *found.notes, *dict.fromkeys(said), *parts[0].preprocessor.notes]
+    said = dict.fromkeys(note for rows in cuts for note in rows.notes)
+    weighed = parts[0].train.weights
+    notes = [*raw.notes, *found.notes, *said, *parts[0].preprocessor.notes]
+    notes += [] if weighed is None else weights.notes(weighed)
     return replace(parts[0], notes=notes, folds=tuple(parts) if folds else ())
 
 
-def _folds(raw: Raw, found: Labels, text: str, cuts: Sequence[Rows3]) -> list[Dataset]:
+def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Counted]:
+    """What the rows of the three parts of each cut count; the classes count in training only."""
+    training = [
+        weights.of_rows(raw.weights, weights.of_classes(class_weight, found, rows.train), found, rows.train)
+        for rows in cuts
+    ]
+    weights.check(training, where)
+    validation = [weights.of_rows(raw.weights, None, found, rows.validation) for rows in cuts]
+    test = [weights.of_rows(raw.weights, None, found, rows.test) for rows in cuts]
+    return list(zip(*map(weights.plain, (training, validation, test)), strict=True))
+
+
+def _folds(raw: Raw, found: Labels, text: str, cuts: Sequence[Rows3], counted: Sequence[Counted]) -> list[Dataset]:
     """A data set a cut, each with statistics of its own training rows; what the columns are is settled once."""
     columns = None
     if len(cuts) > 1 and isinstance(raw.x, pd.DataFrame):
         columns = Columns.of(_at(raw, np.union1d(cuts[0].train, cuts[0].validation)))
     common = {"name": raw.name, "source": text, "task": found.task, "classes": found.classes, "slugs": found.slugs}
     common["digest"] = raw.digest()
-    return [_fold(raw, found, rows, columns, common) for rows in cuts]
+    folds = []
+    for rows, count in zip(cuts, counted, strict=True):
+        preprocessor = preprocess.fit(_at(raw, rows.train), columns)
+        parts = [
+            Split(preprocessor.transform(_at(raw, index)), found.y[index], weighed)
+            for index, weighed in zip((rows.train, rows.validation, rows.test), count, strict=True)
+        ]
+        folds.append(_dataset(preprocessor, parts, common))
+    return folds
 
 
-def _fold(raw: Raw, found: Labels, rows: Rows3, columns: Columns | None, common: dict[str, Any]) -> Dataset:
-    preprocessor = preprocess.fit(_at(raw, rows.train), columns)
-    parts = [_part(raw, found, preprocessor, index) for index in (rows.train, rows.validation, rows.test)]
+def _dataset(preprocessor: Preprocessor, parts: Sequence[Split], common: dict[str, Any]) -> Dataset:
+    classes, multihot = len(common["classes"]), common["task"] == "multilabel"
     return Dataset(
         **common,
         features=tuple(preprocess.names(preprocessor)),
@@ -172,13 +199,9 @@ def _fold(raw: Raw, found: Labels, rows: Rows3, columns: Columns | None, common:
         validation=parts[1],
         test=parts[2],
         preprocessor=preprocessor,
-        constants=Constants.from_labels(parts[0].y, len(found.classes), multihot=found.task == "multilabel"),
+        constants=Constants.from_labels(parts[0].y, classes, multihot=multihot),
     )
 
 
 def _at(raw: Raw, rows: NDArray[np.int64]) -> Any:
     return raw.x[rows] if isinstance(raw.x, np.ndarray) else raw.x.iloc[rows]
-
-
-def _part(raw: Raw, found: Labels, preprocessor: Preprocessor, rows: NDArray[np.int64]) -> Split:
-    return Split(preprocessor.transform(_at(raw, rows)), found.y[rows])

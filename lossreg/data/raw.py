@@ -11,24 +11,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data.weights import read as weights_of
 from lossreg.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
 Target = str | tuple[str, ...] | None
 FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
+WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where rows come from: the data set's name, the source as the user wrote it, the target column asked for.
+    """Where rows come from: the data set's name, the source as the user wrote it, the columns asked for.
 
-    Several target columns are several labels a row.
+    Several target columns are several labels a row; weight is the column of what each row counts.
     """
 
     name: str
     where: str
     target: Target = None
+    weight: str | None = None
 
     def error(self, what: str, hint: str = "") -> DataError:
         """A `DataError` about this source."""
@@ -41,7 +44,8 @@ class Raw:
 
     y: a column `(n,)` of any type, or an array of several numbers a row, `(n, k)` or `(n, *space)`;
     names: names of the classes 0, 1, ... or of the k labels when the source gives them; given_test: how many of
-    the last rows are a test set that came with the source; notes: lines for the user.
+    the last rows are a test set that came with the source; weights: `(n,)`, what each row counts, None where
+    the source does not say; notes: lines for the user.
     """
 
     name: str
@@ -49,10 +53,11 @@ class Raw:
     y: pd.Series[Any] | Array
     names: tuple[str, ...] = ()
     given_test: int = 0
+    weights: NDArray[np.float64] | None = None
     notes: list[str] = field(default_factory=list)
 
     def digest(self) -> str:
-        """A hash of features and labels, the same for the same values on every machine."""
+        """A hash of features, labels and weights, the same for the same values on every machine."""
         sha = hashlib.sha256()
         if isinstance(self.x, pd.DataFrame):
             for column in self.x.columns:
@@ -60,6 +65,7 @@ class Raw:
         else:
             sha.update(_bytes(self.x))
         sha.update(_bytes(self.y) if isinstance(self.y, np.ndarray) else _hash(self.y))
+        sha.update(b"" if self.weights is None else b"weights" + _bytes(self.weights))
         return sha.hexdigest()[:16]
 
     def without(self, drop: Sequence[str], where: str) -> Raw:
@@ -101,7 +107,7 @@ def listed(names: Iterable[str], limit: int = 30) -> str:
 
 
 def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
-    """Split a table into features and the target columns; raises `DataError` when one is missing."""
+    """Split a table into features, target columns and weights; raises `DataError` when a column is missing."""
     table = _plain(table, origin)
     columns, target = list(table.columns), origin.target
     if target is None:
@@ -110,10 +116,24 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     for name in targets:
         if name not in columns:
             raise origin.error(f"no column {name!r}; it has {listed(columns)}", did_you_mean(name, columns))
-    if len(columns) == len(targets):
-        raise origin.error(f"no columns beside the target {', '.join(map(repr, targets))}")
+    table, weights = _weighed(table, origin)
+    if len(table.columns) == len(targets):
+        beside = [*targets, *([origin.weight] if origin.weight else [])]
+        raise origin.error(f"no columns beside the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
-    return Raw(origin.name, table.drop(columns=targets), y, names)
+    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights)
+
+
+def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None]:
+    """The table without the column of weights, and the weights."""
+    if origin.weight is None:
+        return table, None
+    if origin.weight not in table.columns:
+        columns = list(table.columns)
+        raise origin.error(f"no column {origin.weight!r} to weigh by", _near(origin.weight, columns))
+    if not len(table):
+        return table, None
+    return table.drop(columns=origin.weight), weights_of(table[origin.weight], len(table), origin.where)
 
 
 def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
@@ -136,15 +156,22 @@ def _plain(table: pd.DataFrame, origin: Origin) -> pd.DataFrame:
     return table
 
 
-def from_arrays(x: Any, y: Any, origin: Origin, features: Sequence[str] = (), names: Iterable[Any] = ()) -> Raw:
-    """Raw rows from features and labels of any array type; raises `DataError` for shapes that do not fit."""
+def from_arrays(
+    x: Any, y: Any, weights: Any, origin: Origin, *, features: Sequence[str] = (), names: Iterable[Any] = ()
+) -> Raw:
+    """Raw rows from features, labels and weights (or None) of any array type; raises `DataError` for bad shapes."""
     if origin.target is not None:
         raise origin.error(f"target = {origin.target!r} names a column of a table, and here the labels come apart")
+    if origin.weight is not None:
+        what = f"weight = {origin.weight!r} names a column of a table, and here the labels come apart"
+        raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
     rows = _features(x, features, origin)
     labels, own = _labels(y, origin)
     if len(rows) != len(labels):
         raise origin.error(f"x has {len(rows)} rows and y has {len(labels)}")
-    return Raw(origin.name, rows, labels, own or tuple(str(name) for name in names))
+    if weights is not None and len(rows):
+        weights = weights_of(weights, len(rows), origin.where)
+    return Raw(origin.name, rows, labels, own or tuple(str(name) for name in names), weights=weights)
 
 
 def _features(x: Any, features: Sequence[str], origin: Origin) -> pd.DataFrame | Array:
@@ -195,7 +222,14 @@ def joined(train: Raw, test: Raw, origin: Origin) -> Raw:
     else:
         x = np.concatenate([train.x, test.x])
     notes = [*train.notes, "Test rows: the given test set."]
-    return replace(train, x=x, y=_joined_labels(train.y, test.y, origin), given_test=len(test.y), notes=notes)
+    y, weights = _joined_labels(train.y, test.y, origin), _joined_weights(train, test)
+    return replace(train, x=x, y=y, weights=weights, given_test=len(test.y), notes=notes)
+
+
+def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:
+    if train.weights is None and test.weights is None:
+        return None
+    return np.concatenate([np.ones(len(part.y)) if part.weights is None else part.weights for part in (train, test)])
 
 
 def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, origin: Origin) -> Any:
@@ -214,15 +248,15 @@ def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
     targets = (origin.target,) if isinstance(origin.target, str) else origin.target
     if targets is not None and any(target in arrays for target in targets):
         return from_table(_as_table(arrays, origin), origin)
-    train, test = _pair(arrays, "_train"), _pair(arrays, "_test")
+    train, test = _parts(arrays, "_train"), _parts(arrays, "_test")
     if train and test:
         return joined(from_arrays(*train, origin), from_arrays(*test, origin), origin)
-    pair = _pair(arrays, "")
-    if pair is None:
+    parts = _parts(arrays, "")
+    if parts is None:
         raise origin.error(f"no arrays x and y; it has {listed(arrays)}", "Or x_train, y_train, x_test, y_test.")
     features, names = (arrays.get(key) for key in ("feature_names", "target_names"))
     features = () if features is None else [str(feature) for feature in features]
-    return from_arrays(*pair, origin, features, () if names is None else names)
+    return from_arrays(*parts, origin, features=features, names=() if names is None else names)
 
 
 def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
@@ -232,26 +266,34 @@ def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
         raise origin.error(f"no table: {error}") from error
 
 
-def _pair(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any] | None:
-    x = next((arrays[key + suffix] for key in FEATURE_KEYS if key + suffix in arrays), None)
-    y = next((arrays[key + suffix] for key in LABEL_KEYS if key + suffix in arrays), None)
-    return None if x is None or y is None else (x, y)
+def _parts(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any, Any] | None:
+    """Features, labels, and weights or None; None where features or labels lack."""
+    x, y, weights = (
+        next((arrays[key + suffix] for key in keys if key + suffix in arrays), None)
+        for keys in (FEATURE_KEYS, LABEL_KEYS, WEIGHT_KEYS)
+    )
+    return None if x is None or y is None else (x, y, weights)
 
 
 def from_object(value: Any, origin: Origin) -> Raw:
     """Raw rows from what a user's function returned; raises `DataError` for anything else.
 
-    Taken are `(x, y)`, `((x_train, y_train), (x_test, y_test))`, a dictionary of arrays, a
-    scikit-learn Bunch, and a DataFrame with a target column.
+    Taken are `(x, y)`, `((x_train, y_train), (x_test, y_test))`, where weights may stand third, a dictionary of
+    arrays, a scikit-learn Bunch, and a DataFrame with a target column.
     """
     match value:
         case pd.DataFrame():
             return from_table(value, origin)
         case Mapping():
             return from_mapping(value, origin)
-        case (tuple((_, _)) as train, tuple((_, _)) as test):
-            return joined(from_arrays(train[0], train[1], origin), from_arrays(test[0], test[1], origin), origin)
-        case (x, y):
-            return from_arrays(x, y, origin)
-    hint = "Return (x, y), a dictionary of arrays or a DataFrame."
+        case (tuple((_, _) | (_, _, _)) as train, tuple((_, _) | (_, _, _)) as test):
+            return joined(_from_tuple(train, origin), _from_tuple(test, origin), origin)
+        case (_, _) | (_, _, _):
+            return _from_tuple(value, origin)
+    hint = "Return (x, y), (x, y, weights), a dictionary of arrays or a DataFrame."
     raise origin.error(f"returned {type(value).__name__}, which is no data", hint)
+
+
+def _from_tuple(parts: Sequence[Any], origin: Origin) -> Raw:
+    x, y, weights = parts if len(parts) == 3 else (*parts, None)
+    return from_arrays(x, y, weights, origin)

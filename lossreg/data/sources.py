@@ -32,25 +32,25 @@ PARQUET = (".parquet", ".pq")
 KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
-def read(source: str, *, target: Target, drop: Sequence[str], base: Path, seed: int) -> Raw:
+def read(source: str, *, target: Target, weight: str | None = None, drop: Sequence[str], base: Path, seed: int) -> Raw:
     """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`."""
-    raw = _read(source, target, base, seed).without(drop, source)
+    raw = _read(source, Origin("", source, target, weight), base, seed).without(drop, source)
     if len(raw.y) == 0:
         raise DataError("no rows", where=source)
     return raw
 
 
-def _read(source: str, target: Target, base: Path, seed: int) -> Raw:
+def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     if source.startswith("sklearn:"):
-        return _sklearn(source, target, seed)
+        return _sklearn(source, origin, seed)
     if "://" in source:
         raise DataError("is an address, and nothing is downloaded", where=source, hint="Save it to a file first.")
     suffix = "".join(Path(source).suffixes[-2:]).lower()
     for ending, reader in READERS.items():
         if suffix.endswith(ending):
-            return reader(_existing(source, base), target, source)
+            return reader(_existing(source, base), origin)
     if ":" in source:
-        return _function(source, target, base, seed)
+        return _function(source, origin, base, seed)
     raise DataError(_unknown(source, suffix), where=source, hint=KINDS)
 
 
@@ -71,13 +71,14 @@ def _stem(path: Path) -> str:
     return path.name[: -len(ending)]
 
 
-def _read_text(path: Path, target: Target, where: str) -> Raw:
+def _read_text(path: Path, origin: Origin) -> Raw:
+    where = origin.where
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     table, note = _delimited(path, separator, where), []
     other = next((sep for sep in ";\t" if len(table.columns) == 1 and sep in str(table.columns[0])), "")
     if other:
         table, note = _delimited(path, other, where), [f"The columns are separated by {other!r}."]
-    raw = from_table(_without_index(table, note), Origin(_stem(path), where, target))
+    raw = from_table(_without_index(table, note), replace(origin, name=_stem(path)))
     return replace(raw, notes=[*note, *raw.notes])
 
 
@@ -99,25 +100,25 @@ def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return table.drop(columns=first)
 
 
-def _read_parquet(path: Path, target: Target, where: str) -> Raw:
+def _read_parquet(path: Path, origin: Origin) -> Raw:
     try:
         table = pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise DataError(f"cannot be read: {_one_line(error)}", where=where) from error
-    return from_table(table, Origin(_stem(path), where, target))
+        raise origin.error(f"cannot be read: {_one_line(error)}") from error
+    return from_table(table, replace(origin, name=_stem(path)))
 
 
-def _read_npz(path: Path, target: Target, where: str) -> Raw:
+def _read_npz(path: Path, origin: Origin) -> Raw:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         hint = "Save plain arrays of numbers or strings with numpy.savez."
-        raise DataError(f"cannot be read: {_one_line(error)}", where=where, hint=hint) from error
-    return from_mapping(arrays, Origin(_stem(path), where, target))
+        raise origin.error(f"cannot be read: {_one_line(error)}", hint) from error
+    return from_mapping(arrays, replace(origin, name=_stem(path)))
 
 
-READERS: dict[str, Callable[[Path, Target, str], Raw]] = {
+READERS: dict[str, Callable[[Path, Origin], Raw]] = {
     **dict.fromkeys(SEPARATORS, _read_text),
     **dict.fromkeys(PARQUET, _read_parquet),
     ".npz": _read_npz,
@@ -128,7 +129,7 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def _sklearn(source: str, target: Target, seed: int) -> Raw:
+def _sklearn(source: str, origin: Origin, seed: int) -> Raw:
     from sklearn import datasets
 
     name, _, query = source.removeprefix("sklearn:").partition("?")
@@ -140,7 +141,7 @@ def _sklearn(source: str, target: Target, seed: int) -> Raw:
         value = function(**arguments)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} refuses its arguments: {_one_line(error)}", where=source) from error
-    raw = from_object(value, Origin(name.removeprefix("make_"), source, target))
+    raw = from_object(value, replace(origin, name=name.removeprefix("make_")))
     return replace(raw, notes=[*notes, *raw.notes])
 
 
@@ -186,12 +187,12 @@ def _parsed(part: str, where: str) -> tuple[str, Any]:
         return name, unquote(text)
 
 
-def _function(source: str, target: Target, base: Path, seed: int) -> Raw:
+def _function(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     reference, _, query = source.partition("?")
     function = usercode.locate(reference, base)
     if not callable(function):
         raise InputError(f"is no function but {type(function).__name__}", where=source)
     arguments, notes = _arguments(function, query, seed, source)
     value = usercode.call(function, source, usercode.folder(reference, base), **arguments)
-    raw = from_object(value, Origin(reference.rpartition(":")[2], source, target))
+    raw = from_object(value, replace(origin, name=reference.rpartition(":")[2]))
     return replace(raw, notes=[*notes, *raw.notes])

@@ -1,0 +1,111 @@
+"""What rows count in the loss: sample weights that come with the rows, class weights that the study gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data.classes import Labels
+from lossreg.errors import DataError, InputError, did_you_mean
+from lossreg.targets import CLASSIFICATION
+
+Weights = NDArray[np.float64]
+BALANCED = "balanced"
+FAR = 2.0
+
+
+def read(values: Any, rows: int, where: str) -> Weights:
+    """Sample weights `(rows,)` as given; raises `DataError` for another shape, and names the row of a bad one."""
+    array = np.asarray(values)
+    if array.size != rows or array.ndim > 2 or len(array) != rows:
+        raise DataError(f"weights have shape {array.shape}, and one a row is needed ({rows})", where=where)
+    column = pd.Series(array.reshape(-1))
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    odd = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
+    if odd.size:
+        more = f" ({odd.size} such rows)" if odd.size > 1 else ""
+        what = f"the weight of row {odd[0] + 1} is {column.iloc[odd[0]]}{more}"
+        raise DataError(what, where=where, hint="A weight is a finite number of 0 or more; rows are counted from 1.")
+    if not numbers.any():
+        raise DataError("every weight is 0", where=where, hint="There is nothing to learn.")
+    return numbers
+
+
+def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:
+    """The weight of each class `(k,)`, None where none is asked for.
+
+    asked: "balanced" for n / (k * rows of the class), counted in the training rows `rows`, so that
+    their mean over these rows is 1; a list in class order; or a mapping by class name, where the
+    classes left out weigh 1. Raises `InputError`.
+    """
+    if asked is None:
+        return None
+    if labels.task not in CLASSIFICATION:
+        what = f"classes are weighted in a task of one class a row, and this is {labels.task}"
+        raise InputError(what, where="class_weight", hint="Rows are weighted by data.weight in every task.")
+    if isinstance(asked, str):
+        return _balanced(asked, labels.y[rows], len(labels.classes))
+    weights = _by_name(asked, labels.classes) if isinstance(asked, Mapping) else _in_order(asked, labels.classes)
+    if not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
+        hint = "Weights are finite numbers of 0 or more, and one is above 0."
+        raise InputError(f"has the weights {weights.tolist()}", where="class_weight", hint=hint)
+    return weights
+
+
+def _balanced(asked: str, y: NDArray[np.int64], k: int) -> Weights:
+    if asked != BALANCED:
+        hint = did_you_mean(asked, (BALANCED,)) or 'It is "balanced", a list in class order, or a table by class.'
+        raise InputError(f"unknown class weight {asked!r}", where="class_weight", hint=hint)
+    return np.asarray(len(y) / (k * np.bincount(y, minlength=k)))
+
+
+def _in_order(asked: Sequence[float], classes: Sequence[str]) -> Weights:
+    if len(asked) != len(classes):
+        what = f"has {len(asked)} weights, and there are {len(classes)} classes"
+        raise InputError(what, where="class_weight", hint=f"In this order: {', '.join(classes[:30])}.")
+    return np.asarray(asked, np.float64)
+
+
+def _by_name(asked: Mapping[Any, float], classes: Sequence[str]) -> Weights:
+    given = {str(name): weight for name, weight in asked.items()}
+    for name in given:
+        if name not in classes:
+            hint = did_you_mean(name, classes) or f"Classes: {', '.join(classes[:30])}."
+            raise InputError(f"no class {name!r}", where="class_weight", hint=hint)
+    return np.asarray([given.get(name, 1.0) for name in classes], np.float64)
+
+
+def of_rows(sample: Weights | None, classes: Weights | None, labels: Labels, rows: NDArray[np.int64]) -> Weights:
+    """What these rows count: sample weight times the weight of their class; 1 where there is neither."""
+    weights = np.ones(len(rows)) if sample is None else sample[rows]
+    return weights if classes is None else weights * classes[labels.y[rows]]
+
+
+def check(training: Sequence[Weights], where: str) -> None:
+    """Raise `DataError` when the training rows of a fold count nothing."""
+    for number, weights in enumerate(training, 1):
+        if not weights.any():
+            fold = f" in fold {number}" if len(training) > 1 else ""
+            raise DataError(f"every weight of the training rows{fold} is 0", where=where)
+
+
+def plain(folds: Sequence[Weights]) -> list[NDArray[np.float32] | None]:
+    """The same weights as float32, None for all folds where every row of every fold counts 1."""
+    if all((weights == 1).all() for weights in folds):
+        return [None] * len(folds)
+    return [weights.astype(np.float32) for weights in folds]
+
+
+def notes(training: Weights) -> list[str]:
+    """A note when the weights of the training rows act as a factor of the learning rate."""
+    mean = float(training.mean())
+    if 1 / FAR <= mean <= FAR:
+        return []
+    return [
+        f"The mean weight of the training rows is {mean:.4g}, and the loss is that many times as large, as if by the "
+        f"learning rate. Divide the weights by {mean:.4g} to leave it as it is."
+    ]
