@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ _STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "s
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:
     """What Optuna itself does not keep of a trial, as JSON values."""
-    kept: dict[str, Any] = finite({k: v for k, v in asdict(record).items() if k not in _IN_OPTUNA})
-    return kept
+    names = [field.name for field in fields(record) if field.name not in _IN_OPTUNA and field.name != "curves"]
+    kept: dict[str, Any] = finite({name: getattr(record, name) for name in names})
+    # the curves, which are finite already, are shared: Optuna's memory of the trial holds no second copy
+    return {**kept, "curves": record.curves}
 
 
 def from_trial(trial: FrozenTrial) -> TrialRecord | None:

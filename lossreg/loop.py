@@ -1,22 +1,24 @@
-"""The search loop: ask, train, report, tell, with slots refilled at every epoch's end."""
+"""The search loop: an epoch is trained, and meanwhile trials are told and asked for; slots are refilled at its end."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import optuna
 from optuna.trial import TrialState
 
+from lossreg.course import Course, Patience, spread
+from lossreg.desk import Desk
 from lossreg.errors import LossregError, gist
-from lossreg.history import to_attribute
 from lossreg.proposal import Proposer
-from lossreg.records import CURVES, TrialRecord, finite
-from lossreg.sampler import ATTRIBUTE, TOLD, counts_as_trial, enqueue_due, tell
+from lossreg.records import TrialRecord, finite
+from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import EpochReport, Plan, Weights
 from lossreg.trainers.pool import Pool
 
@@ -25,15 +27,17 @@ if TYPE_CHECKING:
 
 
 MOST_WAITING = 8
+# how many ended trials the sampler should know for each one under way before it is asked ahead of their end
+KNOWN_ENOUGH = 2
 NON_FINITE = "training went non-finite"
 OUTSIDE = "the predictions lie outside the metric's domain"
 
 
 class Listener(Protocol):
-    """Who is told how the search goes."""
+    """Who is told how the search goes, mostly while the next epoch is trained."""
 
-    def best(self, record: TrialRecord, weights: Weights) -> None:
-        """A trial is about to end as the best so far, with these weights."""
+    def keep(self, record: TrialRecord, weights: Weights) -> None:
+        """A trial whose weights are wanted is about to end with these, of its first member at the scored epoch."""
         ...
 
     def trial(self, record: TrialRecord) -> None:
@@ -41,7 +45,11 @@ class Listener(Protocol):
         ...
 
     def epoch(self, active: int) -> None:
-        """All active plans were trained for one more epoch."""
+        """All active trials were trained for one more epoch."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Something to worry about."""
         ...
 
 
@@ -49,7 +57,9 @@ class Listener(Protocol):
 class Rules:
     """How long to search and what counts: see the study's `search` section.
 
-    deadline is a `time.monotonic` after which no trial is started.
+    deadline is a `time.monotonic` after which no trial is started; folds and seeds make the members of a
+    trial, `folds * seeds` of them; keep says whose weights are kept: the best trial's, those of the best of
+    each loss, or all.
     """
 
     trials: int
@@ -59,24 +69,56 @@ class Rules:
     prune: bool = False
     deadline: float = math.inf
     provenance: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    folds: int = 1
+    seeds: int = 1
+    patience: Patience | None = None
+    keep: str = "losses"
+
+    @property
+    def sign(self) -> float:
+        """1.0 where a higher score is better, else -1.0."""
+        return 1.0 if self.metric.direction == "maximize" else -1.0
+
+    @property
+    def members(self) -> int:
+        """How many plans a trial has."""
+        return self.folds * self.seeds
+
+    def plans(self, plan: Plan) -> list[Plan]:
+        """The members of a trial, every seed of a fold after the other."""
+        return [
+            replace(plan, fold=fold, seed=plan.seed + seed) for fold in range(self.folds) for seed in range(self.seeds)
+        ] if self.members > 1 else [plan]  # fmt: skip
+
+    def member(self, plan: Plan) -> str:
+        """` (fold 2 of 5, seed 1)`: which member of a trial a plan is, empty where there is but one."""
+        parts = [f"fold {plan.fold + 1} of {self.folds}"] if self.folds > 1 else []
+        parts += [f"seed {plan.seed}"] if self.seeds > 1 else []
+        return f" ({', '.join(parts)})" if parts else ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Active:
-    """A trial in a slot."""
+    """A trial, its members' plans and the slots that they have."""
 
     trial: optuna.Trial
-    plan: Plan
-    trainer: str
-    refusal: str
+    plans: Sequence[Plan]
+    course: Course
+    slots: list[int] = field(default_factory=list)
+    trainer: str = ""
+    refusal: str = ""
     started: float = field(default_factory=time.time)
-    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
-    best_weights: Weights | None = None
+    weights: Weights | None = None
 
-    def add(self, report: EpochReport) -> None:
-        """Append an epoch to the curves."""
-        for name in CURVES:
-            self.curves[name].append(getattr(report, name))
+    @property
+    def plan(self) -> Plan:
+        """The first member's plan."""
+        return self.plans[0]
+
+    @property
+    def left(self) -> int:
+        """Epochs to its end."""
+        return self.plan.epochs - self.course.epoch
 
 
 class Loop:
@@ -84,163 +126,282 @@ class Loop:
 
     def __init__(self, study: optuna.Study, proposer: Proposer, pool: Pool, rules: Rules, listener: Listener) -> None:
         self.study, self.proposer, self.pool, self.rules, self.listener = study, proposer, pool, rules, listener
-        self.sign = 1.0 if rules.metric.direction == "maximize" else -1.0
-        self.active: dict[int, Active] = {}
-        self.waiting: deque[tuple[optuna.Trial, Plan]] = deque()
-        self.seconds = {"training": 0.0, "search": 0.0}
-        trials = study.get_trials(deepcopy=False)
-        self.started = sum(counts_as_trial(trial) for trial in trials)
-        self.best = max((self._worth(t.value, t.number) for t in trials if _is_scored(t)), default=(-math.inf, 0))
+        hurried = math.isfinite(rules.deadline)
+        self.desk = Desk(study, proposer, rules.trials, rules.baseline, hurried=hurried)
+        self.active: list[Active] = []
+        self.waiting: deque[Active] = deque()
+        self.ended: deque[tuple[TrialRecord, float | None, Weights | None]] = deque()
+        self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
+        self._seated, self._stuck, self._prunes = self.desk.started, 0, rules.prune
+        scored = [trial for trial in study.get_trials(deepcopy=False) if _is_scored(trial)]
+        self._best: dict[str, tuple[float, int]] = {}
+        for trial in scored:
+            self._improve(trial.params["loss"], self._worth(trial.value, trial.number))
+
+    @property
+    def started(self) -> int:
+        """The trials that use up the budget."""
+        return self.desk.started
 
     def run(self) -> None:
         """Ask, train and tell until the budget is spent and every slot is empty.
 
-        Trials whose trainer failed are trained once more elsewhere, or fail. Raises `LossregError` when
-        trials that were trained together failed and nothing can go on; they are run again when the study is resumed.
+        A trial whose trainer failed is trained once more elsewhere, or fails. Raises `LossregError` when
+        trials that were trained together failed and nothing can go on; they are run again when the study
+        is resumed.
         """
-        while True:
-            self._timed("search", self._fill)
-            if not self.active:
-                return
-            reports, failures = self._timed("training", self._advance)
-            self._timed("search", self._take, reports)
-            for slot, error in failures.items():
-                self._again(slot) if self.pool.spares(slot) else self._fail(slot, error)
-            self.listener.epoch(len(self.active))
-
-    def _timed(self, what: str, work: Callable[..., Any], *args: Any) -> Any:
         begin = time.perf_counter()
-        result = work(*args)
-        self.seconds[what] += time.perf_counter() - begin
-        return result
+        with ThreadPoolExecutor(1, "lossreg-training") as worker:
+            try:
+                self._seat()
+                while self.active:
+                    self._epoch(worker)
+                    self._seat()
+            except KeyboardInterrupt:
+                self._tell_ended()
+                raise
+            finally:
+                self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
+        self._settle()
+        self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
 
-    def _fill(self) -> None:
-        """Put waiting plans, then newly asked ones, into free slots, lowest first."""
-        self.waiting = deque(pair for pair in self.waiting if not self._place(*pair))
-        while len(self.waiting) < MOST_WAITING and self.pool.idle and self._may_ask():
-            left, hurried = self.rules.trials - self.started, math.isfinite(self.rules.deadline)
-            enqueue_due(self.study, self.rules.baseline, left, hurried=hurried)
-            trial = self.study.ask()
-            self.started += 1
-            plan = self.proposer.suggest(trial)
-            if not self._place(trial, plan):
-                self.waiting.append((trial, plan))
+    def _epoch(self, worker: Executor) -> None:
+        """Train one epoch of all active trials beside the search, and see what it brought."""
+        epoch = worker.submit(_timed, self.pool.advance)
+        try:
+            self._meanwhile()
+        finally:
+            (reports, failures), seconds = self._outcome(epoch)
+        self.seconds["training"] += seconds
+        self._take(reports, failures)
+        self.listener.epoch(len(self.active))
+
+    def _settle(self) -> None:
+        """Tell what ended last; what was asked for and came too late is queued again."""
+        self._tell_ended()
+        if self.waiting:
+            self.waiting.clear()
+            self.desk.give_back()
+
+    # ---------------------------------------------------------------- while an epoch is trained
+
+    def _meanwhile(self) -> None:
+        """Tell what ended in the epoch before, then ask for what this one will leave room for."""
+        begin = time.perf_counter()
+        self._tell_ended()
+        for _ in range(self._wanted()):
+            if not (self._may_ask() and self._is_ahead()):
+                break
+            self.waiting.append(self._ask())
+        self.seconds["search_spent"] += time.perf_counter() - begin
+
+    def _wanted(self) -> int:
+        """How many trials to ask for now, as late as may be with not many in any one epoch.
+
+        With `rate` asks an epoch, the i-th trial to end, in `left` epochs, has its successor in time if
+        i + 1 - rate (left - 1) are ready by the end of this one.
+        """
+        if self._stuck >= MOST_WAITING:
+            return 0
+        free, rate = self._free(), -(-self._width // max(active.left + active.course.epoch for active in self.active))
+        lefts = sorted(active.left for active in self.active)
+        ready = max(free + i + 1 - rate * (left - 1) for i, left in enumerate(lefts))
+        return max(ready, free) - (len(self.waiting) - self._stuck)
+
+    def _is_ahead(self) -> bool:
+        """Whether little is lost by asking before the trials under way have ended."""
+        known = len(self.active) > 1 and self.desk.known >= KNOWN_ENOUGH * len(self.active)
+        return known or not self.desk.learns
+
+    def _tell_ended(self) -> None:
+        """Write the ends of trials, in an order in which a kill loses nothing: weights without a trial are ignored."""
+        while self.ended:
+            record, told, weights = self.ended.popleft()
+            if weights is not None:
+                self.listener.keep(record, weights)
+            self.desk.tell(record, told)
+            self.listener.trial(record)
+
+    # ---------------------------------------------------------------- between two epochs
+
+    def _seat(self) -> None:
+        """Put waiting trials into free slots, then newly asked ones where many slots, or all, would be idle."""
+        begin = time.perf_counter()
+        self._place_waiting()
+        now = self._cannot_wait()
+        while now and self._free() and len(self.waiting) < MOST_WAITING and self._may_ask():
+            self._tell_ended()
+            self.waiting.append(self._ask())
+            self._place_waiting()
+        self.seconds["search_spent"] += time.perf_counter() - begin
+        if self.waiting and not self.active and not self._is_late():
+            raise LossregError(f"no trainer has {self.rules.members} slots, which a trial of this study takes at once")
+
+    def _cannot_wait(self) -> bool:
+        """Whether free slots should not stay empty for an epoch: too many, or nothing is gained by it."""
+        return not self.active or not self._is_ahead() or 4 * self._free() > self._width
+
+    def _ask(self) -> Active:
+        trial, plan = self.desk.ask()
+        return Active(trial, self.rules.plans(plan), self._course())
+
+    def _course(self) -> Course:
+        return Course(self.rules.sign, best=self.rules.score_epoch == "best", patience=self.rules.patience)
 
     def _may_ask(self) -> bool:
         """Whether the budget allows one more trial; every loss gets its first, however late it is."""
         late = time.monotonic() >= self.rules.deadline and self.started >= len(self.proposer.labels)
         return self.started < self.rules.trials and not late
 
-    def _place(self, trial: optuna.Trial, plan: Plan) -> bool:
+    def _is_late(self) -> bool:
+        """Whether the trials that wait must not start any more."""
+        return time.monotonic() >= self.rules.deadline and self._seated >= len(self.proposer.labels)
+
+    @property
+    def _width(self) -> int:
+        """How many trials may be under way at a time."""
+        return max(1, self.pool.slots // self.rules.members)
+
+    def _free(self) -> int:
+        return self.pool.slots // self.rules.members - len(self.active)
+
+    def _place_waiting(self) -> None:
+        """Put waiting trials into free slots, lowest first; those that find none are `_stuck`."""
+        self.waiting = deque(active for active in self.waiting if self._is_late() or not self._place(active))
+        self._stuck = len(self.waiting)
+
+    def _place(self, active: Active) -> bool:
+        """Open all members of a trial, or none; whether it waits no longer."""
         try:
-            room = self.pool.room(plan)
+            room = self.pool.room(active.plan)
         except LookupError as error:
-            self._tell(Active(trial, plan, "", ""), "failed", None, str(error), 0)
+            self._end(active, "failed", str(error))
             return True
-        if not room:
+        if len(room) < len(active.plans):
             return False
-        slot = room[0]
-        trainer, refusal = self.pool.trainer(plan)
-        self.active[slot] = Active(trial, plan, trainer.name, refusal)
+        trainer, active.refusal = self.pool.trainer(active.plan)
+        active.trainer, active.started = trainer.name, time.time()
+        self.active.append(active)
+        self._seated += 1
         try:
-            self.pool.open(slot, plan)
+            for slot, plan in zip(room, active.plans, strict=False):
+                active.slots.append(slot)
+                self.pool.open(slot, plan)
         except Exception as error:
-            self._fail(slot, error)
+            self._end(active, "failed", gist(error) + self.rules.member(active.plans[len(active.slots) - 1]))
         return True
 
-    def _advance(self) -> tuple[dict[int, EpochReport], dict[int, Exception]]:
+    # ---------------------------------------------------------------- what an epoch brought
+
+    def _outcome(self, epoch: Future[Any]) -> Any:
         try:
-            return self.pool.advance()
+            return epoch.result()
         except Exception as error:
             raise LossregError(f"training failed: {gist(error)}") from error
 
-    def _take(self, reports: Mapping[int, EpochReport]) -> None:
-        for slot, report in reports.items():
-            active = self.active[slot]
-            active.add(report)
-            self._snapshot(slot, active, report)
-            if state := self._state(active, report):
-                self._end(slot, active, state)
+    def _take(self, reports: Mapping[int, EpochReport], failures: Mapping[int, Exception]) -> None:
+        for active in sorted(self.active, key=lambda active: active.slots[0]):
+            failed = [i for i, slot in enumerate(active.slots) if slot in failures]
+            if not failed:
+                self._advance(active, [reports[slot] for slot in active.slots])
+            elif all(self.pool.spares(active.slots[i]) for i in failed):
+                self._again(active)
+            else:
+                error = failures[active.slots[failed[0]]]
+                self._end(active, "failed", gist(error) + self.rules.member(active.plans[failed[0]]))
 
-    def _snapshot(self, slot: int, active: Active, report: EpochReport) -> None:
-        """Keep the weights of an epoch that may turn out the best of the study."""
-        last = report.epoch == active.plan.epochs
-        if report.diverged or not (last or self.rules.score_epoch == "best"):
-            return
-        score, epoch = self._score(active)
-        if epoch == report.epoch and self._worth(score, active.trial.number) > self.best:
-            active.best_weights = self.pool.weights(slot)
+    def _advance(self, active: Active, reports: Sequence[EpochReport]) -> None:
+        active.course.add(reports)
+        state = self._state(active)
+        if self._is_kept(active, state):
+            active.weights = self.pool.weights(active.slots[0])
+        if state:
+            self._end(active, state, self._reason(active) if state == "diverged" else "")
 
-    def _state(self, active: Active, report: EpochReport) -> str:
+    def _state(self, active: Active) -> str:
         """How the trial ended, empty while it goes on."""
-        if report.diverged:
+        course = active.course
+        if course.diverged is not None:
             return "diverged"
-        if report.epoch >= active.plan.epochs:
-            return "complete" if math.isfinite(self._score(active)[0]) else "diverged"
-        return "pruned" if self.rules.prune and self._should_prune(active, report) else ""
+        if not active.left or course.is_exhausted:
+            return "complete" if math.isfinite(course.score) else "diverged"
+        return "pruned" if self._prunes and self._is_pruned(active) else ""
 
-    def _should_prune(self, active: Active, report: EpochReport) -> bool:
-        active.trial.report(report.val_score, report.epoch)
-        return report.epoch > active.plan.epochs / 3 and active.trial.should_prune()
+    def _is_pruned(self, active: Active) -> bool:
+        """What the pruner says; one that fails is asked no more."""
+        course = active.course
+        try:
+            active.trial.report(course.curves["val_score"][-1], course.epoch)
+            return course.epoch > active.plan.epochs / 3 and active.trial.should_prune()
+        except Exception as error:
+            self._prunes = False
+            self.listener.warn(f"the pruner failed, and nothing more is pruned: {gist(error)}")
+            return False
 
-    def _end(self, slot: int, active: Active, state: str) -> None:
-        score, epoch = self._score(active) if state == "complete" else (None, len(active.curves["val_score"]))
-        outside = math.isinf(active.curves["val_score"][-1])
-        reason = {"diverged": OUTSIDE if outside else NON_FINITE}.get(state, "")
-        self._close(slot)
-        self._tell(active, state, score, reason, epoch)
+    def _reason(self, active: Active) -> str:
+        course = active.course
+        if course.diverged is not None:
+            return NON_FINITE + self.rules.member(active.plans[course.diverged])
+        worst = next((i for i, score in enumerate(course.scores) if not math.isfinite(score)), 0)
+        return OUTSIDE + self.rules.member(active.plans[worst])
 
-    def _fail(self, slot: int, error: Exception) -> None:
-        """End the trial whose own training raised."""
-        active = self.active[slot]
-        self._close(slot)
-        self._tell(active, "failed", None, gist(error), 0)
+    def _is_kept(self, active: Active, state: str) -> bool:
+        """Whether the weights of the epoch just trained may turn out wanted."""
+        course, best = active.course, self.rules.score_epoch == "best"
+        if course.diverged is not None or not course.is_chosen or not (best or state == "complete"):
+            return False
+        return self.rules.keep == "all" or self._is_better(active.plan.label, course.score, active.trial.number)
 
-    def _again(self, slot: int) -> None:
+    def _again(self, active: Active) -> None:
         """Let a trial that failed among others wait for another trainer."""
-        active = self.active[slot]
-        self._close(slot)
-        self.waiting.append((active.trial, active.plan))
+        self._close(active)
+        again = replace(active, slots=[], course=self._course(), weights=None)
+        self.waiting.append(again)
 
-    def _close(self, slot: int) -> None:
-        self.pool.close(slot)
-        del self.active[slot]
+    def _close(self, active: Active) -> None:
+        for slot in active.slots:
+            self.pool.close(slot)
+        if active in self.active:
+            self.active.remove(active)
 
-    def _score(self, active: Active) -> tuple[float, int]:
-        """Score of the trial so far and its epoch: the last one's, or the best one's."""
-        curve = active.curves["val_score"]
-        if self.rules.score_epoch == "last":
-            return curve[-1], len(curve)
-        at = max(range(len(curve)), key=lambda i: self.sign * curve[i])
-        return curve[at], at + 1
+    def _end(self, active: Active, state: str, reason: str = "") -> None:
+        """Free the slots, and note what is to be told."""
+        self._close(active)
+        record = self._record(active, state, reason)
+        weights, told = None, self._worst() if state == "diverged" else record.score
+        if record.score is not None and active.weights is not None:
+            if self.rules.keep == "all" or self._is_better(record.label, record.score, record.number):
+                weights = active.weights
+            self._improve(record.label, self._worth(record.score, record.number))
+        self.ended.append((record, told, weights))
 
-    def _worth(self, score: float | None, number: int) -> tuple[float, int]:
+    # ---------------------------------------------------------------- scores
+
+    def _key(self, label: str) -> str:
+        """Among which trials one must be the best for its weights to be kept."""
+        return "" if self.rules.keep == "best" else label
+
+    def _is_better(self, label: str, score: float, number: int) -> bool:
+        return self._worth(score, number) > self._best.get(self._key(label), (-math.inf, 0))
+
+    def _improve(self, label: str, worth: tuple[float, int]) -> None:
+        key = self._key(label)
+        self._best[key] = max(self._best.get(key, worth), worth)
+
+    def _worth(self, score: float, number: int) -> tuple[float, int]:
         """What makes a trial better than another: its score, and among equals to have come first."""
-        return (-math.inf if score is None else self.sign * score, -number)
-
-    def _tell(self, active: Active, state: str, score: float | None, reason: str, epoch: int) -> None:
-        """Write the trial's end, in an order in which a kill loses nothing.
-
-        The weights first: without the trial they are ignored. Then all that there is to know: a resumed
-        study tells from it what was not told.
-        """
-        record = self._record(active, state, score, reason, epoch)
-        if state == "complete" and self._worth(score, record.number) > self.best and active.best_weights is not None:
-            self.best = self._worth(score, record.number)
-            self.listener.best(record, active.best_weights)
-        told = self._worst() if state == "diverged" else score
-        active.trial.set_user_attr(ATTRIBUTE, {**to_attribute(record), TOLD: told})
-        tell(self.study, record.number, state, told)
-        self.listener.trial(record)
+        return (self.rules.sign * score, -number)
 
     def _worst(self) -> float:
         """What a diverged trial is told, so that the sampler learns: NaN would be ignored."""
         worst = self.rules.metric.worst
-        return worst if worst is not None else -self.sign * math.inf
+        return worst if worst is not None else -self.rules.sign * math.inf
 
-    def _record(self, active: Active, state: str, score: float | None, reason: str, epoch: int) -> TrialRecord:
-        plan, ended = active.plan, time.time()
+    def _record(self, active: Active, state: str, reason: str) -> TrialRecord:
+        plan, course, ended = active.plan, active.course, time.time()
         distribution, version = self.rules.provenance.get(plan.label, ("", ""))
+        done = state == "complete"
+        scores = course.scores if done and len(active.plans) > 1 else []
         return TrialRecord(
             number=active.trial.number,
             state=state,
@@ -249,9 +410,9 @@ class Loop:
             params={name: value for name, value in active.trial.params.items() if name != "loss"},
             settings=finite(plan.params),
             learning_rate=plan.learning_rate,
-            score=score,
-            epoch=epoch,
-            curves={name: finite(curve) for name, curve in active.curves.items()},
+            score=course.score if done else None,
+            epoch=course.chosen if done else 0 if state == "failed" else course.epoch,
+            curves={name: finite(curve) for name, curve in course.curves.items()},
             seconds=ended - active.started,
             trainer=active.trainer,
             reason=reason,
@@ -260,7 +421,16 @@ class Loop:
             version=version,
             started=active.started,
             ended=ended,
+            scores=list(scores),
+            spread=spread(scores),
         )
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What `work` returns, and the seconds that it took."""
+    begin = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - begin
 
 
 def _is_scored(trial: Any) -> bool:

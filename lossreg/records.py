@@ -31,9 +31,11 @@ class TrialRecord:
     label: the study's name of the loss; loss: its registered name; params: what was
     suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
     argument of the loss, fixed ones included; score: the study's metric on validation data at
-    `epoch` (1-based), None unless complete; curves: by name of `CURVES`, one value an epoch;
-    seconds: wall time from the first to the last epoch; trainer: population or fit; reason:
-    why it failed or diverged; refusal: why the population would not have it; started, ended: POSIX seconds.
+    `epoch` (1-based), None unless complete; scores: those of the members at that epoch, empty unless
+    folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
+    curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
+    to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why the
+    population would not have it; started, ended: POSIX seconds.
     """
 
     number: int
@@ -54,6 +56,13 @@ class TrialRecord:
     version: str = ""
     started: float = 0.0
     ended: float = 0.0
+    scores: list[float] = field(default_factory=list)
+    spread: float | None = None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return len(self.curves.get("val_score", ()))
 
     def summary(self) -> dict[str, Any]:
         """The form used in `best` and `baseline` of the JSON documents."""
@@ -64,6 +73,10 @@ class TrialRecord:
             "settings": dict(self.settings),
             "learning_rate": self.learning_rate,
             "score": self.score,
+            "spread": self.spread,
+            "scores": list(self.scores),
+            "epoch": self.epoch,
+            "epochs": self.epochs,
         }
 
 
@@ -83,7 +96,8 @@ class StudyResult:
     """A study as far as it has come.
 
     losses maps label to registered name, in study order; data and spec are plain summaries;
-    seconds has total, training, search, tracking; tracking has uri, experiment, run_id;
+    seconds has total, training, search (what training waited for), search_spent (that and what was done
+    meanwhile), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user.
     """
 
@@ -136,6 +150,7 @@ class StudyResult:
                         "name": row.label,
                         "loss": row.loss,
                         "best_score": row.best.score if row.best else None,
+                        "spread": row.best.spread if row.best else None,
                         "trials": row.trials,
                         "params": dict(row.best.params) if row.best else {},
                         "settings": dict(row.best.settings) if row.best else {},

@@ -1,15 +1,16 @@
-"""What is tried next: the fair start, the sampler behind it, and the baseline's due."""
+"""What is tried next: the fair start and the sampler behind it; and how trials end in Optuna."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.pruners import HyperbandPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 ATTRIBUTE = "lossreg"
@@ -29,6 +30,12 @@ class SeededSampler(BaseSampler):
     def __init__(self, seed: int, kind: str = "tpe") -> None:
         self._seed, self._kind = seed, kind
         self._number, self._delegate = -1, RandomSampler()
+        self._space = IntersectionSearchSpace(include_pruned=True)
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is drawn depends on the trials before."""
+        return self._kind != "random"
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:
         if trial.number != self._number:
@@ -39,8 +46,13 @@ class SeededSampler(BaseSampler):
         return self._delegate
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the delegate does."""
-        return self._for(trial).infer_relative_search_space(study, trial)
+        """As the delegate does; what all trials have in common is kept from one to the next."""
+        delegate = self._for(trial)
+        if isinstance(delegate, RandomSampler) or isinstance(study.pruner, HyperbandPruner):
+            # Hyperband shows the trials of one bracket at a time
+            return delegate.infer_relative_search_space(study, trial)
+        space = self._space.calculate(study)
+        return {name: distribution for name, distribution in space.items() if not distribution.single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -68,21 +80,6 @@ def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any]
         label, first = labels[place % len(labels)], place < len(labels)
         if place not in done and (first or published[label]):
             study.enqueue_trial({"loss": label, **(published[label] if first else {})}, user_attrs={START: place})
-
-
-def enqueue_due(study: optuna.Study, baseline: str, remaining: int, *, hurried: bool = False) -> None:
-    """Queue a trial of the baseline once only that lets it end with as many as any other loss.
-
-    A `hurried` study, which may end at any time, keeps the baseline abreast all along.
-    """
-    trials = study.get_trials(deepcopy=False)
-    if any(trial.state == TrialState.WAITING for trial in trials):
-        return
-    counts = Counter(trial.params["loss"] for trial in trials if counts_as_trial(trial) and "loss" in trial.params)
-    lag = max((count for label, count in counts.items() if label != baseline), default=0) - counts[baseline]
-    # one more trial of the leader and one fewer left must still be made good
-    if lag >= (1 if hurried else remaining - 1):
-        study.enqueue_trial({"loss": baseline})
 
 
 def counts_as_trial(trial: FrozenTrial) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg import engine, history
+from lossreg import engine, history, pruners, trained
 from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.progress import Progress
@@ -118,20 +118,31 @@ class Run:
         self.spec, self.store, self.progress, self.begin = spec, store, progress, begin
         self.deadline = time.monotonic() + 60 * spec.search.minutes if spec.search.minutes else math.inf
         self.epochs = 0
+        self.kept: dict[str, int] = {}
+        self.outdone: int | None = None
 
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
-        """Prepare everything, then open the store, train, and finish."""
-        from lossreg import preflight, tracking
-
+        """Prepare everything, then open the store, train, and finish; MLflow is imported meanwhile."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         uri = _tracking_uri(self.spec)
         kept = self._kept(fresh)
+        self.tracker = self._new_tracker(uri, require_tracking)
+        self.tracker.prepare()
+        try:
+            return self._execute(uri, kept, fresh, require_tracking, trainers)
+        finally:
+            self.tracker.close()
+
+    def _execute(
+        self, uri: str, kept: dict[str, Any], fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None
+    ) -> StudyResult:
+        from lossreg import preflight, tracking
+
         self.progress.message(f"study {self.spec.name}: loading data and losses")
         self.prepared = preflight.prepare(self.spec, kept)
         self.lanes = kept.get("lanes") or engine.lanes(self.spec, self.prepared)
         pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
-        # before the tracker: tracing and the start of MLflow both need the interpreter, and side by side
-        # each would take twice as long; and before the lock, since a trace may fail
+        # before the lock, since a trace may fail
         if not self._is_finished(fresh):
             pool.prepare()
         if require_tracking:
@@ -140,8 +151,7 @@ class Run:
             self.progress.message(f"the former run was moved to {aside}")
         with self.store.lock():
             self._begin_study(pool)
-            self.tracker = self._new_tracker(uri, require_tracking)
-            self.tracker.start(self.result, self.result.tracking.get("run_id"))
+            self.tracker.start(self.result, self.result.tracking.get("run_id"), self.study.user_attrs[ATTRIBUTE]["id"])
             return self._train(pool)
 
     def _is_finished(self, fresh: bool) -> bool:
@@ -156,8 +166,7 @@ class Run:
 
         if not self.spec.tracking.enabled:
             return Untracked()
-        key, warn = self.study.user_attrs[ATTRIBUTE]["id"], self.progress.warn
-        return Tracker(uri, self.spec.tracking.experiment, key=key, warn=warn, required=required)
+        return Tracker(uri, self.spec.tracking.experiment, warn=self.progress.warn, required=required)
 
     def _train(self, pool: Pool) -> StudyResult:
         """Run the loop; whatever ends it, what was done is kept."""
@@ -190,7 +199,9 @@ class Run:
         """Create or reopen the Optuna study, queue what is due, and say what is resumed."""
         spec, prepared = self.spec, self.prepared
         sampler = SeededSampler(spec.search.seed, spec.search.sampler)
-        self.study = self.store.open(prepared.metric.direction, sampler, _pruner(spec))
+        pruner = pruners.build(spec.search.pruner, spec.train.epochs)
+        self.study = self.store.open(prepared.metric.direction, sampler, pruner)
+        pruners.settle(self.study)
         if ATTRIBUTE not in self.study.user_attrs:
             self.study.set_user_attr(ATTRIBUTE, _attributes(prepared, self.lanes))
         self._check_provenance()
@@ -215,12 +226,15 @@ class Run:
                 self.progress.warn(f"{label} came from {was} when the study began, and comes from {' '.join(now)} now")
 
     def _loop(self, pool: Pool) -> None:
+        from lossreg.course import Patience
         from lossreg.loop import Loop, Rules
 
         spec, prepared = self.spec, self.prepared
+        stopping = spec.train.early_stopping
         rules = Rules(
             prepared.trials, prepared.metric, prepared.baseline, spec.search.score_epoch, spec.search.pruner != "none",
-            self.deadline, prepared.provenance,
+            self.deadline, prepared.provenance, folds=len(prepared.problem.folds), seeds=spec.search.seeds,
+            patience=Patience(stopping.patience, stopping.min_delta) if stopping else None, keep=spec.search.keep,
         )  # fmt: skip
         self.loop = Loop(self.study, prepared.proposer, pool, rules, self)
         done = self.loop.started
@@ -229,12 +243,23 @@ class Run:
             self.progress.message(f"resuming: {done} of {prepared.trials} trials are done")
         self.loop.run()
 
-    def best(self, record: TrialRecord, weights: Weights) -> None:
-        """A trial is about to end as the best so far: keep its weights."""
-        self.store.save_best(record.number, weights)
+    def keep(self, record: TrialRecord, weights: Weights) -> None:
+        """A trial is about to end whose weights are wanted."""
+        self.store.save_weights(record.number, weights)
+        if self.spec.search.keep != "all":
+            label = "" if self.spec.search.keep == "best" else record.label
+            self.outdone = self.kept.get(label)
+            self.kept[label] = record.number
+
+    def warn(self, text: str) -> None:
+        """Something to worry about."""
+        self.progress.warn(text)
 
     def trial(self, record: TrialRecord) -> None:
-        """A trial ended: track and show it."""
+        """A trial ended: track and show it. The weights that it made superfluous go only now that it is told."""
+        if self.outdone is not None:
+            self.store.forget_weights([self.outdone])
+            self.outdone = None
         self.result.trials.append(record)
         self.tracker.trial(record)
         self.progress.trial(record, self.result)
@@ -249,6 +274,7 @@ class Run:
         self._summarise()
         summary = {name: getattr(self.result, name) for name in ("seconds", "trainer", "tracking", "notes")}
         self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **summary})
+        self.store.close()
 
     def _summarise(self) -> None:
         """This run's times, added to those of earlier runs, and who trained what."""
@@ -259,6 +285,7 @@ class Run:
         self.result.tracking = self.tracker.where() or self.result.tracking
 
     def _finish(self) -> StudyResult:
+        self.tracker.draw(self.result)
         model = self._save_model() if self.result.best else None
         self._summarise()
         self.tracker.finish(self.result, model if self.spec.tracking.model else None)
@@ -272,24 +299,25 @@ class Run:
         """Write the best trial's model, from preprocessed rows to predictions, and its preprocessing."""
         import joblib
 
-        from lossreg import models
-
         best = self.result.best
         assert best
-        weights = self.store.load_best(best.number)
+        self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
+        weights = self.store.load_weights(best.number)
         if weights is None:
             self.progress.warn(f"the weights of the best trial ({best.number}) were not kept, so there is no model")
             return None
-        self.store.forget_weights(but=best.number)
-        problem = self.prepared.problem
-        data, spec = problem.dataset, problem.losses[best.label]
-        model = problem.builder.build(data.input_shape, problem.outputs(best.label), data.n_classes, 0)
-        for variable, value in zip(model.weights, weights, strict=True):
-            variable.assign(value)
         path = self.store.folder / "best.keras"
-        models.inference(model, spec, data.constants, data.n_classes).save(path)
-        joblib.dump(data.preprocessor, self.store.folder / "preprocessor.joblib")
+        trained.build(self.prepared, best, weights).save(path)
+        joblib.dump(trained.data_of(self.prepared, best).preprocessor, self.store.folder / "preprocessor.joblib")
         return path
+
+    def _wanted(self) -> set[int]:
+        """The trials whose weights stay."""
+        if self.spec.search.keep == "all":
+            return {trial.number for trial in self.result.trials if trial.state == "complete"}
+        board = self.result.leaderboard()
+        rows = board[:1] if self.spec.search.keep == "best" else board
+        return {row.best.number for row in rows if row.best}
 
 
 def _tracking_uri(spec: StudySpec) -> str:
@@ -332,12 +360,6 @@ def _notes(prepared: Prepared) -> list[str]:
 def _origin(candidate: studies.Candidate) -> str:
     entry = candidate.entry
     return " ".join(filter(None, (entry.distribution, entry.version))) or entry.plugin
-
-
-def _pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
-    if spec.search.pruner == "none":
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(n_warmup_steps=math.ceil(spec.train.epochs / 3))
 
 
 def _trainer_summary(result: StudyResult) -> dict[str, Any]:

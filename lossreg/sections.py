@@ -22,47 +22,15 @@ from pydantic import (
     model_validator,
 )
 
+from lossreg import settings
 from lossreg.errors import InputError, did_you_mean
 from lossreg.links import LINKS
 from lossreg.params import Float
-from lossreg.space import Space, parse, shown, well_formed
+from lossreg.settings import OPTIMIZERS, RATES, USUAL_RATES
+from lossreg.space import Fixed, Space, parse, shown, well_formed
 from lossreg.spec import WIDTHS
 from lossreg.targets import TARGETS
 from lossreg.usercode import FORMS
-
-# A decade or more on both sides of the rate that each optimizer's authors publish. SGD's rate
-# multiplies the gradient itself, so it needs the wider range: losses differ in scale.
-RATES = {"sgd": (1e-3, 1.0), "adagrad": (1e-3, 0.1), "adadelta": (0.1, 10.0), "ftrl": (1e-3, 0.1), "lion": (1e-5, 1e-3)}
-USUAL_RATES = (1e-4, 1e-2)
-
-SWITCHES = ("nesterov", "centered", "amsgrad", "use_ema", "relative_step", "exclude_embeddings")
-COMMON = (
-    "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency",
-    "loss_scale_factor", "gradient_accumulation_steps",
-)  # fmt: skip
-ADAM = ("beta_1", "beta_2", "epsilon")
-OPTIMIZERS = {
-    "sgd": ("momentum", "nesterov"),
-    "rmsprop": ("rho", "momentum", "epsilon", "centered"),
-    "adam": (*ADAM, "amsgrad"),
-    "adamw": (*ADAM, "amsgrad"),
-    "adamax": ADAM,
-    "nadam": ADAM,
-    "lamb": ADAM,
-    "schedulefreeadamw": (*ADAM, "warmup_steps"),
-    "lion": ("beta_1", "beta_2"),
-    "adagrad": ("initial_accumulator_value", "epsilon"),
-    "adadelta": ("rho", "epsilon"),
-    "adafactor": ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step"),
-    "ftrl": (
-        "learning_rate_power", "initial_accumulator_value", "l1_regularization_strength",
-        "l2_regularization_strength", "l2_shrinkage_regularization_strength", "beta",
-    ),
-    "muon": (
-        "adam_beta_1", "adam_beta_2", "adam_weight_decay", "epsilon", "exclude_embeddings", "muon_a", "muon_b",
-        "muon_c", "adam_lr_ratio", "momentum", "ns_steps", "nesterov", "rms_rate",
-    ),
-}  # fmt: skip
 
 
 class Section(BaseModel):
@@ -110,6 +78,7 @@ class Data(Section):
         description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
     )
     target: Columns = None
+    weight: Text | None = Field(default=None, description="It is the column that says what each row counts.")
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
         "auto"
     )
@@ -139,6 +108,10 @@ class Data(Section):
         for name in (self.target,) if isinstance(self.target, str) else self.target or ():
             if name in self.drop:
                 raise InputError(f"the target {shown(name)} cannot be dropped", where="drop")
+            if name == self.weight:
+                raise InputError(f"{shown(name)} is the target", where="weight")
+        if self.weight in self.drop:
+            raise InputError(f"{shown(self.weight)} holds the weights, so it is no feature already", where="drop")
         return self
 
 
@@ -160,14 +133,19 @@ class Model(Section):
 
 
 class Optimizer(Section):
-    """A Keras optimizer's name, in lower case, and its settings other than the learning rate."""
+    """A Keras optimizer's name, in lower case, and its settings other than the learning rate.
+
+    settings are fixed; searched are those with a `Space`, in the order of the study file.
+    """
 
     name: str
-    settings: dict[str, bool | int | float] = Field(default_factory=dict)
+    settings: dict[str, bool | int | float | None] = Field(default_factory=dict)
+    searched: dict[str, Any] = Field(default_factory=dict)
 
     @model_serializer
     def _plain(self) -> str | dict[str, Any]:
-        return {"name": self.name, **self.settings} if self.settings else self.name
+        own = {**self.settings, **{name: space.plain() for name, space in self.searched.items()}}
+        return {"name": self.name, **own} if own else self.name
 
 
 def _optimizer(raw: Any) -> Optimizer:
@@ -181,27 +159,51 @@ def _optimizer(raw: Any) -> Optimizer:
     if name not in OPTIMIZERS:
         hint = did_you_mean(name, OPTIMIZERS)
         raise InputError(f"unknown optimizer {shown(table['name'])}; known: {', '.join(OPTIMIZERS)}", hint=hint)
-    settings = {setting: _setting(name, setting, value) for setting, value in table.items() if setting != "name"}
-    return Optimizer(name=name, settings=settings)
-
-
-def _setting(optimizer: str, name: str, value: Any) -> Any:
-    known = (*OPTIMIZERS[optimizer], *COMMON)
-    if name == "learning_rate":
-        raise InputError("the learning rate stands beside the optimizer", where=name, hint="Set train.learning_rate.")
-    if name not in known:
-        said = f"unknown setting; {optimizer} has {', '.join(known)}"
-        raise InputError(said, where=name, hint=did_you_mean(name, known))
-    if isinstance(value, bool) != (name in SWITCHES) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        wanted = "true or false" if name in SWITCHES else "a number"
-        raise InputError(f"must be {wanted}, not {shown(value)}", where=name)
-    return value
+    spaces = {key: settings.read(name, key, value) for key, value in table.items() if key != "name"}
+    spaces = {key: space for key, space in spaces.items() if table[key] != "default"}
+    fixed = {key: space.value for key, space in spaces.items() if isinstance(space, Fixed)}
+    searched = {key: space for key, space in spaces.items() if not isinstance(space, Fixed)}
+    return Optimizer(name=name, settings=fixed, searched=searched)
 
 
 def _learning_rate(raw: Any, info: ValidationInfo) -> Space:
     optimizer = info.data.get("optimizer")
     low, high = RATES.get(optimizer.name if optimizer else "", USUAL_RATES)
     return parse(raw, Float("learning_rate", math.sqrt(low * high), low, high, log=True, domain="(0, inf)"))
+
+
+class EarlyStopping(Section):
+    """A trial ends after `patience` epochs in which its score got no better by more than `min_delta`."""
+
+    patience: Count
+    min_delta: float = Field(default=0.0, ge=0)
+
+
+def _early_stopping(raw: Any) -> Any:
+    """A number of epochs is a patience."""
+    whole = isinstance(raw, int) and not isinstance(raw, bool)
+    if raw is None or whole or isinstance(raw, (Mapping, EarlyStopping)):
+        return {"patience": raw} if whole else raw
+    hint = "Write 5 or { patience = 5, min_delta = 0.001 }."
+    raise InputError(f"must be a number of epochs or a table with a patience, not {shown(raw)}", hint=hint)
+
+
+def _class_weight(value: Any) -> Any:
+    hint = 'It is "balanced", a list of weights in class order, or a table by class: { yes = 5.0 }.'
+    if value is None or value == "balanced":
+        return value
+    if isinstance(value, str):
+        raise InputError(f"unknown class weight {shown(value)}", hint=did_you_mean(value, ("balanced",)) or hint)
+    weights = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    if not weights or any(isinstance(w, bool) or not isinstance(w, (int, float)) for w in weights):
+        raise InputError(f"must be weights of classes, not {shown(value)}", hint=hint)
+    if not all(math.isfinite(w) and w >= 0 for w in weights):
+        raise InputError(f"must be finite numbers of 0 or more, not {shown(value)}")
+    return {str(name): w for name, w in value.items()} if isinstance(value, Mapping) else tuple(value)
+
+
+def _listed(weights: Any) -> Any:
+    return list(weights) if isinstance(weights, tuple) else weights
 
 
 class Train(Section):
@@ -213,12 +215,12 @@ class Train(Section):
     learning_rate: Annotated[Space, PlainValidator(_learning_rate), PlainSerializer(lambda space: space.plain())] = (
         Field(default="search", validate_default=True)
     )
-
-
-def _available(pruner: str) -> str:
-    if pruner in ("asha", "hyperband"):
-        raise InputError(f'"{pruner}" is not available yet', hint='Use "median" or "none".')
-    return pruner
+    schedule: Annotated[
+        settings.Schedule | None,
+        PlainValidator(settings.schedule), PlainSerializer(lambda own: own.plain() if own else None),
+    ] = None  # fmt: skip
+    early_stopping: Annotated[EarlyStopping | None, BeforeValidator(_early_stopping)] = None
+    class_weight: Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)] = None
 
 
 class Search(Section):
@@ -227,12 +229,16 @@ class Search(Section):
     trials: Count = 64
     metric: Text | None = Field(default=None, description="`lossreg metrics` lists the names.")
     seed: int = Field(default=0, ge=0, lt=2**32)
+    seeds: Count = Field(default=1, description="It is how often each trial is trained, from as many seeds.")
     minutes: float | None = Field(default=None, gt=0, description="It is the time after which no trial is started.")
     score_epoch: Literal["last", "best"] = "last"
-    pruner: Annotated[Literal["none", "median", "asha", "hyperband"], AfterValidator(_available)] = "none"
+    pruner: Literal["none", "median", "asha", "hyperband"] = "none"
     lanes: Annotated[Literal["auto"] | int, BeforeValidator(_lanes)] = "auto"
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Literal["tpe", "random"] = "tpe"
+    keep: Literal["best", "losses", "all"] = Field(
+        default="losses", description="It is whose weights are kept: the best trial's, those of each loss's best, all."
+    )
 
 
 class Tracking(Section):

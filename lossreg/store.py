@@ -1,11 +1,11 @@
-"""The folder of a study: its Optuna journal, the lock that keeps other writers out, the best weights."""
+"""The folder of a study: its Optuna journal, the lock that keeps other writers out, the weights of its trials."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lossreg.errors import InputError
+from lossreg.journal import Journal
 from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import Weights
 
@@ -36,6 +37,7 @@ class Store:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
         self.journal = folder / "journal.log"
+        self._journal: Journal | None = None
 
     @property
     def exists(self) -> bool:
@@ -71,11 +73,16 @@ class Store:
     def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:
         """The Optuna study, created if need be; only while the lock is held."""
         self._mend()
-        storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
+        self._journal = Journal(self.journal)
         return optuna.create_study(
-            study_name=self.name, storage=storage, sampler=sampler, pruner=pruner,
+            study_name=self.name, storage=JournalStorage(self._journal), sampler=sampler, pruner=pruner,
             direction=direction, load_if_exists=True,
         )  # fmt: skip
+
+    def close(self) -> None:
+        """Have everything on the disk that the open study wrote."""
+        if self._journal is not None:
+            self._journal.close()
 
     def read(self) -> optuna.Study:
         """The Optuna study as it stands, for looking at; raises `InputError` when it was never run."""
@@ -105,27 +112,30 @@ class Store:
             with self.journal.open("r+b") as file:
                 file.truncate(text.rfind(b"\n") + 1)
 
-    def save_best(self, number: int, weights: Weights) -> None:
-        """Keep the weights of a trial that is about to be the best, all or nothing."""
-        part, arrays = self.folder / "best.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
+    def save_weights(self, number: int, weights: Weights) -> None:
+        """Keep the weights of a trial that is about to end, all or nothing."""
+        part, arrays = self.folder / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
         with part.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._weights(number))
 
-    def load_best(self, number: int) -> Weights | None:
+    def load_weights(self, number: int) -> Weights | None:
         """The weights of that trial, None when they were not kept."""
         if not self._weights(number).exists():
             return None
         with np.load(self._weights(number)) as kept:
             return [kept[name] for name in sorted(kept.files)]
 
-    def forget_weights(self, but: int) -> None:
-        """Remove the weights of all trials but that one."""
-        for path in self.folder.glob("best-*.npz"):
-            if path != self._weights(but):
-                path.unlink()
+    def kept_weights(self) -> list[int]:
+        """The trials whose weights are kept."""
+        return sorted(int(path.stem.removeprefix("weights-")) for path in self.folder.glob("weights-*.npz"))
+
+    def forget_weights(self, numbers: Iterable[int]) -> None:
+        """Remove the weights of these trials, where there are any."""
+        for number in numbers:
+            self._weights(number).unlink(missing_ok=True)
 
     def _weights(self, number: int) -> Path:
-        return self.folder / f"best-{number:06d}.npz"
+        return self.folder / f"weights-{number:06d}.npz"

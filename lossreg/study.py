@@ -36,7 +36,7 @@ BASELINES = {
     **dict.fromkeys(REGRESSION, "mean_squared_error"),
 }
 FIXED_SECTIONS = ("data", "model", "train")
-FIXED_SEARCH = ("metric", "seed", "score_epoch", "sampler", "pruner")
+FIXED_SEARCH = ("metric", "seed", "seeds", "score_epoch", "sampler", "pruner")
 
 
 class StudySpec(Section):
@@ -87,10 +87,14 @@ class StudySpec(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _experiment_is_name(cls, document: Any) -> Any:
+    def _filled_in(cls, document: Any) -> Any:
+        """Defaults that follow from other sections: the experiment's name, and the epoch that is scored."""
         name, tracking = document.get("name", "study"), document.get("tracking", {})
         if isinstance(name, str) and isinstance(tracking, Mapping):
-            return {**document, "tracking": {**tracking, "experiment": tracking.get("experiment") or name}}
+            document = {**document, "tracking": {**tracking, "experiment": tracking.get("experiment") or name}}
+        train, search = document.get("train", {}), document.get("search", {})
+        if isinstance(train, Mapping) and isinstance(search, Mapping) and train.get("early_stopping") is not None:
+            document = {**document, "search": {"score_epoch": "best", **search}}
         return document
 
 

@@ -57,9 +57,9 @@ class Heard:
     """A listener that remembers."""
 
     def __init__(self):
-        self.records, self.weights, self.epochs = [], {}, 0
+        self.records, self.weights, self.epochs, self.warnings = [], {}, 0, []
 
-    def best(self, record, weights):
+    def keep(self, record, weights):
         self.weights[record.number] = weights
 
     def trial(self, record):
@@ -67,6 +67,9 @@ class Heard:
 
     def epoch(self, active):
         self.epochs += 1
+
+    def warn(self, text):
+        self.warnings.append(text)
 
 
 def optuna_study(storage=None, metric=ACCURACY, seed=0, kind="tpe", pruner=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections import Counter
@@ -85,7 +86,7 @@ def test_best_epoch_is_scored_when_the_study_asks_for_it(direction):
 
 
 def test_weights_come_with_a_trial_exactly_when_it_is_the_best_so_far():
-    made = run(24)
+    made = run(24, keep="best")
     best = -math.inf
     for record in made.heard.records:
         assert (record.number in made.heard.weights) == (record.score > best)
@@ -128,14 +129,27 @@ def test_suggested_class_weights_have_mean_one_over_the_training_rows():
         assert "focal.alpha.a" not in record.params
 
 
+class Late(Fake):
+    """Lets the deadline pass in the epoch before the last."""
+
+    def advance(self):
+        reports = super().advance()
+        if next(iter(reports.values())).epoch == EPOCHS - 1:
+            self.loop.rules = dataclasses.replace(self.loop.rules, deadline=time.monotonic() - 1)
+        return reports
+
+
 def test_no_trial_starts_after_the_deadline_and_those_begun_are_finished():
     made = run(24, Fake(curve, slots=4), deadline=time.monotonic() - 1)
     assert [record.label for record in made.heard.records] == ["cross_entropy", "focal", "mixed"]
-    slow = loop(optuna_study(), 24, Fake(curve, slots=4), deadline=math.inf)
-    slow._fill()
-    slow.rules = type(slow.rules)(24, ACCURACY, "cross_entropy", deadline=time.monotonic() - 1)
+    slow = loop(optuna_study(), 24, Late(curve, slots=4), deadline=1e9)
+    slow.pool.trainers[0].loop = slow
     slow.run()
     assert len(slow.heard.records) == 4
+    # what was asked for ahead and never began is asked for again
+    assert not [trial for trial in slow.study.trials if trial.state == TrialState.RUNNING]
+    run(24, Fake(curve), study=slow.study)
+    assert Counter(record.state for record in history.records(slow.study)) == {"complete": 24}
 
 
 def test_pruning_spares_the_first_third():
@@ -176,7 +190,7 @@ def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_
     with pytest.raises(LossregError, match="cannot train this"):
         made.run()
     assert Counter(record.state for record in made.heard.records) == {"failed": 8}
-    lost = [active.trial.params for active in made.active.values()]
+    lost = [active.trial.params for active in (*made.active, *made.waiting)]
     run(24, Fake(curve), study=made.study)
     records = [record for record in history.records(made.study) if record.state == "complete"]
     assert len(records) == 24
@@ -225,7 +239,7 @@ def test_a_trial_cut_off_before_optuna_was_told_is_told_not_trained_again(tmp_pa
         tell(study, number, state, value)
 
     shape = curve if state == "complete" else lambda plan, epoch: math.nan
-    monkeypatch.setattr("lossreg.loop.tell", cut)
+    monkeypatch.setattr("lossreg.desk.tell", cut)
     with pytest.raises(Cut):
         loop(study(), 12, Fake(shape, slots=4)).run()
     monkeypatch.undo()
@@ -241,7 +255,7 @@ def test_among_equals_the_best_is_the_first_by_number_and_its_weights_are_kept()
         Fake(lambda plan, epoch: 0.5, slots=1),
     ]
     own, heard, study = proposer(), Heard(), optuna_study()
-    made = Loop(begun(study), own, Pool(trainers), Rules(12, ACCURACY, "cross_entropy"), heard)
+    made = Loop(begun(study), own, Pool(trainers), Rules(12, ACCURACY, "cross_entropy", keep="best"), heard)
     made.run()
     assert min(record.number for record in heard.records) == 0
     assert list(heard.weights)[-1] == 0
@@ -259,16 +273,6 @@ def test_a_full_trainer_does_not_keep_another_one_idle():
     assert sum(busy) / len(busy) > 4
 
 
-def test_a_study_in_a_hurry_keeps_the_baseline_abreast():
-    made = loop(optuna_study(), 200, Fake(curve, slots=4), deadline=time.monotonic() + 1e6)
-    counts = Counter()
-    made.heard.trial = lambda record: counts.update([record.label])
-    for _ in range(8 * EPOCHS):
-        made._fill()
-        made._take(made._advance()[0])
-    assert counts["cross_entropy"] >= max(counts.values()) - made.pool.slots - 1
-
-
 class Killed(Fake):
     """Is interrupted after a number of epochs."""
 
@@ -283,6 +287,14 @@ class Killed(Fake):
         return super().advance()
 
 
+def test_a_study_in_a_hurry_keeps_the_baseline_abreast():
+    made = loop(optuna_study(), 200, Killed(curve, slots=4, after=8 * EPOCHS), deadline=time.monotonic() + 1e6)
+    with pytest.raises(KeyboardInterrupt):
+        made.run()
+    counts = Counter(record.label for record in made.heard.records)
+    assert counts["cross_entropy"] >= max(counts.values()) - made.pool.slots - 1
+
+
 @pytest.mark.parametrize("kind", ["tpe", "random"])
 def test_an_interrupted_study_ends_with_every_trial_once(tmp_path, kind):
     def study():
@@ -294,7 +306,7 @@ def test_an_interrupted_study_ends_with_every_trial_once(tmp_path, kind):
         made = loop(study(), 32, Killed(curve, slots=4, after=after))
         with pytest.raises(KeyboardInterrupt):
             made.run()
-        interrupted += [active.trial.params for active in made.active.values()]
+        interrupted += [active.trial.params for active in (*made.active, *made.waiting)]
     made = run(32, Fake(curve, slots=4), study=study())
     records = history.records(made.study)
     assert len(records) == 32

@@ -1,0 +1,102 @@
+"""What a trial trained, as an ordinary Keras model: its weights put back into the model that they were trained in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import optuna
+
+from lossreg import history
+from lossreg import study as studies
+from lossreg.errors import InputError, did_you_mean
+from lossreg.records import StudyResult, TrialRecord
+from lossreg.sampler import ATTRIBUTE
+from lossreg.store import Store
+
+if TYPE_CHECKING:
+    from lossreg.preflight import Prepared
+    from lossreg.trainers.base import Plan, Weights
+
+
+class Trained(NamedTuple):
+    """A Keras model from preprocessed rows to predictions, and what preprocesses raw rows for it."""
+
+    model: Any
+    preprocessor: Any
+
+
+def load_trial(study: Any, number: int | None = None, loss: str | None = None) -> Trained:
+    """The model that a trial trained, and its preprocessor, without training anything.
+
+    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or
+    the best of the loss with that label, or the best of all; of a trial of several folds or seeds it is the
+    first member. Raises `InputError` where there is no such trial, or its weights were not kept.
+    """
+    from lossreg import preflight
+
+    spec = studies.of(study)
+    store = Store(spec.folder, spec.name)
+    kept = store.read()
+    record = find(history.result(kept, store.folder), number, loss)
+    weights = store.load_weights(record.number)
+    if weights is None:
+        raise _not_kept(spec, store, record)
+    prepared = preflight.prepare(spec, kept.user_attrs[ATTRIBUTE])
+    return Trained(build(prepared, record, weights), data_of(prepared, record).preprocessor)
+
+
+def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
+    """The completed trial of that number, else the best of that label, else the best; raises `InputError`."""
+    if number is not None and loss is not None:
+        raise InputError("a number and a loss exclude each other", hint="Give one of them.")
+    found = result.best
+    if number is not None:
+        found = next((trial for trial in result.trials if trial.number == number), None)
+        if found is None:
+            raise InputError(f"study {result.study!r} has no trial {number}", hint=_numbers(result))
+    elif loss is not None:
+        if loss not in result.losses:
+            known = ", ".join(result.losses)
+            hint = did_you_mean(loss, result.losses) or f"It has {known}."
+            raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
+        found = next(row.best for row in result.leaderboard() if row.label == loss)
+    if found is None or found.state != "complete":
+        what = f"trial {number} ended as {found.state}" if found else f"no trial {f'of {loss} ' * bool(loss)}completed"
+        raise InputError(f"{what}, so there is no model of it")
+    return found
+
+
+def _numbers(result: StudyResult) -> str:
+    last = max((trial.number for trial in result.trials), default=None)
+    return "It has none yet." if last is None else f"Its trials go from 0 to {last}."
+
+
+def _not_kept(spec: studies.StudySpec, store: Store, record: TrialRecord) -> InputError:
+    there = ", ".join(map(str, store.kept_weights())) or "none"
+    return InputError(
+        f"the weights of trial {record.number} ({record.label}) were not kept; those of these trials were: {there}",
+        where=spec.place("search.keep"), hint='Set keep = "all" under [search] before the study is run.',
+    )  # fmt: skip
+
+
+def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
+    """The Keras model of a trial, from preprocessed rows to predictions, with these weights."""
+    from lossreg import models
+
+    problem, plan = prepared.problem, plan_of(prepared, record)
+    data = data_of(prepared, record)
+    model = problem.build(problem.outputs(plan.label), 0, plan.shape)
+    for variable, value in zip(model.weights, weights, strict=True):
+        variable.assign(value)
+    return models.inference(model, problem.losses[plan.label], data.constants, data.n_classes)
+
+
+def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:
+    """The first member's plan of a trial that has ended."""
+    asked = optuna.trial.FixedTrial({"loss": record.label, **record.params}, number=record.number)
+    return prepared.proposer.suggest(asked)
+
+
+def data_of(prepared: Prepared, record: TrialRecord) -> Any:
+    """What the first member of a trial was trained on."""
+    return prepared.problem.folds[plan_of(prepared, record).fold]
