@@ -160,7 +160,7 @@ class Population:
 
     @cached_property
     def _model_refusal(self) -> str:
-        return model_refusal(self._model)
+        return model_refusal(self._model, self.problem.folds[0].train.x)
 
     @cached_property
     def _model(self) -> keras.Model:
@@ -252,7 +252,7 @@ class Population:
 
     def _new_graph(self) -> LaneGraph:
         problem = self.problem
-        optimizer = optimizers.LaneOptimizer(problem.optimizer, problem.settings)
+        optimizer = optimizers.LaneOptimizer(problem)
         return LaneGraph(
             self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
             validation=device_rows(problem, "validation"), folds=len(problem.folds), batch_size=self.shape.batch_size,
