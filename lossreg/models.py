@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,15 @@ import numpy as np
 from lossreg import links, usercode
 from lossreg.errors import InputError, UnknownError, did_you_mean
 from lossreg.heads import Need, raw_scores
-from lossreg.hyperparameters import Defaults
+from lossreg.hyperparameters import Answer, Declared, Hyperparameters, default, given
+from lossreg.params import Choice
+from lossreg.space import Fixed, Space, nearest
 from lossreg.targets import TARGETS, Constants
 
 if TYPE_CHECKING:
     from lossreg.spec import LossSpec
 
-Make = Callable[[Need], Any]
+Make = Callable[[Need, Answer], Any]
 MLP_OPTIONS: Mapping[str, Any] = {"hidden": (64, 64), "activation": "relu", "dropout": 0.0, "batch_norm": False}
 BUILDING = Lock()
 
@@ -45,16 +48,28 @@ class Builder:
     multilabel: bool = False
     notes: list[str] = field(default_factory=list)
 
-    def build(self, input_shape: Sequence[int], outputs: int, n_classes: int, seed: int) -> Any:
+    def build(
+        self,
+        input_shape: Sequence[int],
+        outputs: int,
+        n_classes: int,
+        seed: int,
+        values: Mapping[str, Any] | None = None,
+    ) -> Any:
         """An uncompiled functional Keras model from `(batch, *input_shape)` to raw scores `(batch, *space, outputs)`.
 
+        values of hyperparameters that are searched, by key; the others are at their defaults.
         Equal seeds give equal weights. Python's and NumPy's random state are left as they were;
         the seed of Keras and of its backend is set. Raises `InputError` when the model cannot be had.
         """
+        return self.ask(input_shape, outputs, n_classes, seed, given(values) if values else default)
+
+    def ask(self, input_shape: Sequence[int], outputs: int, n_classes: int, seed: int, answer: Answer) -> Any:
+        """As `build`, every hyperparameter that is searched being answered as it is declared."""
         shape = tuple(int(size) for size in input_shape)
         need = Need(shape, int(outputs), int(n_classes), self.space, self.multilabel)
         with BUILDING, _seeded(int(seed)):
-            model = raw_scores_of(self.make(need), need, self.name)
+            model = raw_scores_of(self.make(need, answer), need, self.name)
         self.notes.extend(note for line in need.notes if (note := f"{self.name}: {line}.") not in self.notes)
         return model
 
@@ -93,48 +108,58 @@ def resolve(
     base: Path = Path(),
     space: tuple[int, ...] = (),
     multilabel: bool = False,
+    hp: str | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Builder:
     """The builder of the built-in `mlp`, or of a user's function `file.py:function` or `package.module:function`.
 
     space, multilabel: as in `Builder`; options: of the mlp only: `hidden` (widths), `activation`,
-    `dropout` (share), `batch_norm`; None means not given. Raises `InputError` for unknown names, wrong
-    values and missing files.
+    `dropout` (share), `batch_norm`, a value or a `Space` to search; None means not given. hp: what a study
+    says of the hyperparameters of a user's function: `"search"` them all, or by name. Raises
+    `InputError` for unknown names, wrong values and missing files.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    name, make = _maker(build, base, given)
+    said = {name: value for name, value in options.items() if value is not None}
+    name, make = _maker(build, base, said, hp)
     return Builder(name, make, tuple(int(size) for size in space), multilabel)
 
 
-def _maker(build: str | Callable[..., Any], base: Path, given: Mapping[str, Any]) -> tuple[str, Make]:
+def _maker(build: str | Callable[..., Any], base: Path, said: Mapping[str, Any], hp: Any) -> tuple[str, Make]:
     if build == "mlp":
-        return "mlp", _mlp_maker(given)
-    if given:
-        raise InputError(f"{', '.join(given)}: of the built-in mlp only", where=str(build), hint="Leave them out.")
+        return "mlp", _mlp_maker(said)
+    if said:
+        raise InputError(f"{', '.join(said)}: of the built-in mlp only", where=str(build), hint="Leave them out.")
     if not isinstance(build, str):
-        return getattr(build, "__name__", "build_model"), _Users(build, Path(), "build_model")
+        return getattr(build, "__name__", "build_model"), _Users(build, Path(), "build_model", hp)
     if ":" not in build:
         hint = did_you_mean(build, ("mlp",)) or usercode.FORMS
         raise UnknownError("is neither mlp nor a function of yours", where=build, hint=hint)
-    return build, _Users(usercode.locate(build, base), usercode.folder(build, base), build)
+    return build, _Users(usercode.locate(build, base), usercode.folder(build, base), build, hp)
 
 
 # ------------------------------------------------------------------ the built-in model
 
 
-def _mlp_maker(given: Mapping[str, Any]) -> Make:
-    for name in given:
+def _mlp_maker(said: Mapping[str, Any]) -> Make:
+    for name in said:
         if name not in MLP_OPTIONS:
             raise UnknownError(
                 f"unknown option {name}; mlp has {', '.join(MLP_OPTIONS)}",
                 where="mlp",
                 hint=did_you_mean(name, MLP_OPTIONS),
             )
-    options = {**MLP_OPTIONS, **given}
-    for name, wrong in _wrong_options(**options).items():
+    options = {**MLP_OPTIONS, **said}
+    searched = {name: option for name, option in options.items() if isinstance(option, Space)}
+    fixed = {name: MLP_OPTIONS[name] if name in searched else option for name, option in options.items()}
+    for name, wrong in _wrong_options(**fixed).items():
         if wrong:
-            raise InputError(f"{name} = {options[name]!r}: {wrong}", where="mlp")
-    return lambda need: _mlp(need, **options)
+            raise InputError(f"{name} = {fixed[name]!r}: {wrong}", where="mlp")
+    declared = [_option(name, space) for name, space in searched.items()]
+    return lambda need, answer: _mlp(need, **fixed | {one.key: answer(one) for one in declared})
+
+
+def _option(name: str, space: Space) -> Declared:
+    usual = nearest(space, MLP_OPTIONS[name])
+    return Declared(name, name, space, usual, Choice(name, usual, (usual,)))
 
 
 def _wrong_options(hidden: Any, activation: Any, dropout: Any, batch_norm: Any) -> dict[str, str]:
@@ -189,21 +214,26 @@ def _check_activation(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Users:
-    """A user's `build_model(hp)` or `build_model()`, called with hyperparameters at their defaults."""
+    """A user's `build_model(hp)` or `build_model()`; hp is what the study says of its hyperparameters."""
 
     function: Any
     folder: Path
     name: str
+    hp: str | Mapping[str, Any] | None = None
     seen: WeakSet[Any] = field(default_factory=WeakSet, compare=False)
 
-    def __call__(self, need: Need) -> Any:
+    def __call__(self, need: Need, answer: Answer) -> Any:
         import keras
 
         if not callable(self.function):
             raise InputError(f"is no function but {type(self.function).__name__}", where=self.name)
         takes = inspect.signature(self.function).parameters
-        arguments = [Defaults(need.facts())] if takes else []
-        model = usercode.call(self.function, self.name, self.folder, *arguments)
+        wrong: list[InputError] = []
+        arguments = [Hyperparameters(need.facts(), partial(self._answered, answer, wrong))] if takes else []
+        try:
+            model = usercode.call(self.function, self.name, self.folder, *arguments)
+        except InputError as error:
+            raise wrong[0] if wrong else error from error.__cause__
         if not isinstance(model, keras.Model):
             raise InputError(f"returned {type(model).__name__}, not a keras.Model", where=self.name)
         if model in self.seen:
@@ -211,6 +241,17 @@ class _Users:
         self.seen.add(model)
         self._note(model, need, keras)
         return model
+
+    def _answered(self, answer: Answer, wrong: list[InputError], declared: Declared) -> Any:
+        """What the study fixes, or else what `answer` says; what the study says in vain is put down in `wrong`."""
+        table = self.hp if isinstance(self.hp, Mapping) else {}
+        wish = table.get(declared.key, table.get(declared.name, "search" if self.hp == "search" else "default"))
+        try:
+            wished = declared.wished(wish)
+        except InputError as error:
+            wrong.append(error.at(declared.name))
+            raise wrong[0] from error
+        return wished.space.value if isinstance(wished.space, Fixed) else answer(wished)
 
     def _note(self, model: Any, need: Need, keras: Any) -> None:
         if model.compiled:

@@ -66,16 +66,20 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Every number from `low` to `high`, both included; evenly in the logarithm when `log`."""
+    """Every number from `low` to `high`, both included; evenly in the logarithm when `log`.
+
+    With a `step`, which excludes `log`, every one from `low` in such steps, of which `high` is the last.
+    """
 
     low: float
     high: float
     log: bool = False
     integer: bool = False
+    step: float = 0.0
 
     def describe(self) -> str:
-        """`0.0001 to 0.01 log`."""
-        return f"{self.low:g} to {self.high:g}{' log' if self.log else ''}"
+        """`0.0001 to 0.01 log`, `16 to 64 by 16`."""
+        return f"{self.low:g} to {self.high:g}{' log' if self.log else ''}{f' by {self.step:g}' if self.step else ''}"
 
     def plain(self) -> Any:
         """The table `{low, high, log}`."""
@@ -131,6 +135,30 @@ class ByCount:
 
 
 Space = Fixed | Range | Options | PerClassRange | ByCount
+
+
+def stepped(low: float, high: float, step: float, *, integer: bool = False) -> Space:
+    """The numbers from `low` to `high` in steps: fixed where there is one, two values where there are two."""
+    count = int((high - low) / step + 1e-8)
+    last = low + count * step
+    if count > 1:
+        return Range(low, last, step=step, integer=integer)
+    return Options((low, last)) if count else Fixed(low)
+
+
+def nearest(space: Space, value: Any) -> Any:
+    """The value of a range or of options that is nearest to `value`; the first option where it is none of them."""
+    if isinstance(space, Fixed):
+        return space.value
+    if isinstance(space, Options):
+        own = [c for c in space.choices if c == value and isinstance(c, bool) == isinstance(value, bool)]
+        return own[0] if own else space.choices[0]
+    assert isinstance(space, Range)
+    inside = min(max(value, space.low), space.high)
+    if not space.step:
+        return inside
+    steps = round((inside - space.low) / space.step)
+    return space.low + steps * space.step
 
 
 def well_formed(raw: Any) -> Any:

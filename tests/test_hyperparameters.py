@@ -5,7 +5,7 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from lossreg.hyperparameters import Defaults
+from lossreg.hyperparameters import Hyperparameters
 
 
 def plain(hp: Any) -> list[Any]:
@@ -60,7 +60,7 @@ def copied(hp: Any) -> list[Any]:
 
 @pytest.mark.parametrize("use", [plain, scoped, conditional, repeated, copied])
 def test_it_answers_as_keras_tuner_does(use: Any) -> None:
-    ours, theirs = Defaults(), keras_tuner.HyperParameters()
+    ours, theirs = Hyperparameters(), keras_tuner.HyperParameters()
     answers, expected = use(ours), use(theirs)
     assert answers == expected
     assert [type(answer) for answer in answers] == [type(answer) for answer in expected]
@@ -92,13 +92,13 @@ def without_parent(hp: Any) -> None:
     ],
 )
 def test_it_refuses_what_keras_tuner_refuses(use: Any, error: type[Exception]) -> None:
-    for hp in (Defaults(), keras_tuner.HyperParameters()):
+    for hp in (Hyperparameters(), keras_tuner.HyperParameters()):
         with pytest.raises(error):
             use(hp)
 
 
 def test_facts_are_had_from_any_scope() -> None:
-    hp = Defaults({"outputs": 3, "input_shape": (4,)})
+    hp = Hyperparameters({"outputs": 3, "input_shape": (4,)})
     with hp.name_scope("deep"):
         assert hp.get("outputs") == hp["outputs"] == 3
         assert "input_shape" in hp
