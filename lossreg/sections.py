@@ -18,6 +18,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     Strict,
     ValidationInfo,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
@@ -115,17 +116,63 @@ class Data(Section):
         return self
 
 
+def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> Any:
+    """A value, or where a table stands there the `Space` of a search; of a range, steps."""
+    if not isinstance(raw, Mapping):
+        return raw if isinstance(raw, Space) else check(raw)
+    well_formed(raw)
+    if "choices" in raw:
+        values = tuple(check(choice) for choice in raw["choices"])
+        return Options(values) if len(values) > 1 else values[0]
+    if info.field_name != "dropout" or raw.get("log"):
+        raise InputError("is searched over choices", hint="Write { choices = [...] }.")
+    found = stepped(check(float(raw["low"])), check(float(raw["high"])), DROPOUT_STEP)
+    return found.value if isinstance(found, Fixed) else found
+
+
+def _plain(value: Any) -> Any:
+    return value.plain() if isinstance(value, Space) else list(value) if isinstance(value, tuple) else value
+
+
+# the value is a `Space` where a study searches it
+SEARCHED = (WrapValidator(_searched), PlainSerializer(_plain))
+
+
+def _hp(raw: Any) -> Any:
+    """`"search"`, or what is said of hyperparameters by name; None for the defaults."""
+    if raw in (None, "default", "search"):
+        return None if raw == "default" else raw
+    if not isinstance(raw, Mapping):
+        hint = 'Write "search" or { units = { choices = [32, 64] }, rate = 0.2 }.'
+        raise InputError(f"must be a table of hyperparameters, not {shown(raw)}", hint=hint)
+    for name, value in raw.items():
+        try:
+            well_formed(value)
+        except InputError as error:
+            raise error.at(name) from error
+    return dict(raw)
+
+
 class Model(Section):
-    """What is trained: the built-in `mlp`, or the user's `file.py:function`, which settles its own layers."""
+    """What is trained: the built-in `mlp`, or the user's `file.py:function`, which settles its own layers.
+
+    `hp` says which hyperparameters of a user's function are searched, the options of `mlp` may be searched each.
+    """
 
     build: Text = Field(default="mlp", description='It is "mlp", "file.py:function" or "package.module:function".')
-    hidden: Widths = Field(default=(64, 64), description="It is a list of layer widths, such as [64, 64].")
-    activation: Text = "relu"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    batch_norm: bool = False
+    hidden: Annotated[Widths, *SEARCHED] = Field(
+        default=(64, 64), description="It is a list of layer widths, such as [64, 64]."
+    )
+    activation: Annotated[Text, *SEARCHED] = "relu"
+    dropout: Annotated[Annotated[float, Field(ge=0, lt=1)], *SEARCHED] = 0.0
+    batch_norm: Annotated[bool, *SEARCHED] = False
+    hp: Annotated[Any, PlainValidator(_hp)] = None
 
     @model_validator(mode="after")
     def _settles_its_own(self) -> Model:
+        if ":" not in self.build and self.hp is not None:
+            hint = "Its options may be searched: hidden = { choices = [[64], [64, 64]] }."
+            raise InputError(f"belongs to a function of your own; {self.build} has no hp", where="hp", hint=hint)
         for name in ("hidden", "activation", "dropout", "batch_norm"):
             if ":" in self.build and name in self.model_fields_set:
                 raise InputError(f'belongs to build = "mlp"; {self.build} makes its own layers', where=name)
@@ -210,7 +257,7 @@ class Train(Section):
     """How one trial is trained. The learning rate is searched with the loss unless it is fixed."""
 
     epochs: Count = 30
-    batch_size: Count = 32
+    batch_size: Annotated[Count, *SEARCHED] = 32
     optimizer: Annotated[Optimizer, BeforeValidator(_optimizer)] = Optimizer(name="adam")
     learning_rate: Annotated[Space, PlainValidator(_learning_rate), PlainSerializer(lambda space: space.plain())] = (
         Field(default="search", validate_default=True)

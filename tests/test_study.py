@@ -14,7 +14,8 @@ import pytest
 from lossreg import registry, study
 from lossreg.errors import InputError, UnknownError
 from lossreg.params import Choice, Float, PerClass
-from lossreg.sections import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES, Data
+from lossreg.sections import Data
+from lossreg.settings import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES
 from lossreg.space import ByCount, Fixed, PerClassRange, Range
 from lossreg.spec import LossSpec
 from lossreg.targets import TASKS
@@ -92,13 +93,16 @@ def test_a_file_of_two_lines_has_every_default(write):
     spec = study.load(write(MINIMAL, "two_lines.toml"))
     assert spec.document() == {
         "name": "two_lines",
-        "data": {"source": "sklearn:iris", "target": None, "task": "auto", "test": 0.2, "validation": 0.2, "drop": []},
+        "data": {"source": "sklearn:iris", "target": None, "weight": None, "task": "auto", "test": 0.2,
+                 "validation": 0.2, "drop": []},
         "model": {"build": "mlp", "hidden": [64, 64], "activation": "relu", "dropout": 0.0, "batch_norm": False},
         "train": {
             "epochs": 30,
             "batch_size": 32,
             "optimizer": "adam",
             "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+            "class_weight": None,
+            "schedule": None,
         },
         "search": {
             "trials": 64,
@@ -300,6 +304,20 @@ MISTAKES = [
     ("[data]\nsource = 'a'\ndrop = ['b', 3]", "data.drop[1]: must be text, not 3"),
     ("[data]\nsource = 'a'\ntarget = 'b'\ndrop = ['b']", 'data.drop: the target "b" cannot be dropped'),
     ("[data]\nsource = 'a'\ntarget = ['b', 'c']\ndrop = ['c']", 'data.drop: the target "c" cannot be dropped'),
+    ("[data]\nsource = 'a'\nweight = ''", "data.weight: must not be empty. It is the column that says"),
+    ("[data]\nsource = 'a'\ntarget = 'b'\nweight = 'b'", 'data.weight: "b" is the target'),
+    ("[data]\nsource = 'a'\nweight = 'b'\ndrop = ['b']", 'data.drop: "b" holds the weights'),
+    ("[data]\nsource = 'a'\n[train]\nclass_weight = 'balancd'",
+     'train.class_weight: unknown class weight "balancd". Did you mean balanced?'),
+    ("[data]\nsource = 'a'\n[train]\nclass_weight = 3", "train.class_weight: must be weights of classes, not 3",
+     "{ yes = 5.0 }"),
+    ("[data]\nsource = 'a'\n[train]\nclass_weight = []", "train.class_weight: must be weights of classes, not []"),
+    ("[data]\nsource = 'a'\n[train]\nclass_weight = [1, true]",
+     "train.class_weight: must be weights of classes, not [1, true]"),
+    ("[data]\nsource = 'a'\n[train]\nclass_weight = { a = -1 }",
+     "train.class_weight: must be finite numbers of 0 or more"),
+    ("[data]\nsource = 'a'\n[train]\nclass_weight = [1, inf]",
+     "train.class_weight: must be finite numbers of 0 or more"),
     ("[data]\nsource = 'a'\ntarget = 1", "data.target: must be text or a list of texts, not 1", '["a", "b"]'),
     ("[data]\nsource = 'a'\ntarget = ['a', 1]", 'data.target: must be text or a list of texts, not ["a", 1]'),
     ("[data]\nsource = 'a'\ntarget = []", "data.target: must not be empty"),

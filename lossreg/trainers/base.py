@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.metrics import Metric
     from lossreg.models import Builder
+    from lossreg.settings import Schedule
     from lossreg.spec import LossSpec
 
 Weights = list[np.ndarray]
@@ -55,7 +56,9 @@ class Problem:
     """What is common to all plans of a study.
 
     optimizer is a Keras optimizer's name, settings its other arguments (not the learning
-    rate), schedule how the rate changes from step to step; losses maps each label to its spec.
+    rate), schedule how the rate changes from step to step, searched those settings that plans bring
+    themselves: the choices of one that changes the graph, `()` for a number; losses maps each label
+    to its spec.
     """
 
     dataset: Dataset
@@ -65,7 +68,8 @@ class Problem:
     optimizer: str = "adam"
     settings: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 32
-    schedule: Any = None
+    schedule: Schedule | None = None
+    searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     # what the lanes of a loss share, traced once: by loss and static parameters
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 

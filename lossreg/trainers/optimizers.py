@@ -1,84 +1,259 @@
-"""Keras optimizers by name, and a form of them whose state can be mapped over lanes."""
+"""Keras optimizers by name, and a form of them whose state and searched settings are stacked over lanes."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from lossreg import ops
 from lossreg.errors import InputError, UnknownError, did_you_mean
-from lossreg.trainers import machine
+from lossreg.trainers import machine, schedules
 
 if TYPE_CHECKING:
-    from lossreg.trainers.base import Plan
+    from lossreg.trainers.base import Plan, Problem
 
-# Those proven equal to solo training, lane by lane (tests/test_population.py).
-MAPPED = ("sgd", "adam", "adamw", "rmsprop")
+# Those proven equal to solo training, lane by lane (tests/test_optimizers.py), each with all its settings.
+MAPPED = (
+    "sgd", "rmsprop", "adam", "adamw", "adadelta", "adagrad", "adamax", "adafactor", "nadam", "ftrl", "lion", "lamb",
+    "muon",
+)  # fmt: skip
+REFUSED = {
+    "schedulefreeadamw": "on TensorFlow Keras's own step reads its momentum after changing it, and a lane's does not",
+}
+UNNAMED = {
+    "lossscaleoptimizer": "is for half precision, and training here is in float32",
+    "multioptimizer": "takes other optimizers, which a name cannot give it",
+}
 KNOWN = {
     name.lower(): getattr(keras.optimizers, name)
     for name in dir(keras.optimizers)
-    if isinstance(getattr(keras.optimizers, name), type) and name not in ("Optimizer", "LossScaleOptimizer")
+    if isinstance(getattr(keras.optimizers, name), type)
+    and name not in ("Optimizer", "OptimizerMap", "LossScaleOptimizer", "MultiOptimizer")
 }
-_BASE_METHODS = (
-    "assign", "assign_add", "assign_sub", "stateless_apply",
-    "_backend_update_step", "_apply_weight_decay", "_var_key",
-)  # fmt: skip
+ACCUMULATION = "gradient_accumulation_steps"
 
 
-def build(name: str, learning_rate: float, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
-    """A fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings."""
+class Setting(keras.Variable):
+    """A searched setting as a variable of its optimizer, so that every plan has its own value.
+
+    Keras asks of some settings in Python whether they are above 0, and leaves a part of its step
+    out where not. A searched one always counts as there; at 0 that part then changes nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(0.5, dtype="float32", trainable=False, name=name)
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __gt__(self, other: object) -> bool:
+        return True
+
+    def __bool__(self) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+
+def build(name: str, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    """A fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings.
+
+    The learning rate is a number or a Keras schedule.
+    """
     if name.lower() not in KNOWN:
-        hint = did_you_mean(name, KNOWN) or f"Known: {', '.join(sorted(KNOWN))}."
-        raise UnknownError(f"unknown optimizer {name!r}", hint=hint)
+        known = f"Known: {', '.join(sorted(KNOWN))}."
+        said = f"{name} {UNNAMED[name.lower()]}" if name.lower() in UNNAMED else f"unknown optimizer {name!r}"
+        raise UnknownError(said, hint=did_you_mean(name, KNOWN) or known)
+    return _made(KNOWN[name.lower()], learning_rate, settings)
+
+
+def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    # Keras has None, not 1, where every batch is a step
+    own = {key: value for key, value in settings.items() if key != ACCUMULATION or (value or 1) > 1}
     try:
-        return KNOWN[name.lower()](learning_rate=learning_rate, **settings)
+        return kind(learning_rate=learning_rate, **own)
     except (TypeError, ValueError) as error:
-        raise InputError(f"optimizer {name} does not take {dict(settings)}: {error}") from error
+        raise InputError(f"optimizer {kind.__name__} does not take {own}: {error}") from error
 
 
 def refusal(name: str, settings: Mapping[str, Any]) -> str:
     """Why lanes cannot use this optimizer; empty when they can."""
     if name.lower() not in MAPPED:
-        return f"optimizer {name} is not among those proven equal to solo training ({', '.join(MAPPED)})"
-    odd = [key for key in ("use_ema", "loss_scale_factor", "gradient_accumulation_steps") if settings.get(key)]
-    return f"optimizer setting {odd[0]} is not supported in lanes" if odd else ""
+        reason = REFUSED.get(name.lower(), f"not among those proven equal to solo training ({', '.join(MAPPED)})")
+        return f"optimizer {name}: {reason}"
+    return (
+        "use_ema: Keras puts the averages in place when fit ends, not in its graph" if settings.get("use_ema") else ""
+    )
 
 
-def functional(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The same optimizer able to `stateless_apply` on TensorFlow.
+def functional(kind: Any) -> Any:
+    """The same kind of optimizer able to `stateless_apply` on every backend.
 
-    Keras's TensorFlow mix-in talks to `tf.Variable`s for the sake of `tf.distribute`; the
-    methods of the backend-neutral base class work inside a stateless scope.
+    Keras's TensorFlow mix-in talks to `tf.Variable`s for the sake of `tf.distribute`; the methods of the
+    backend-neutral base class work inside a stateless scope. They take the place of the mix-in's, behind
+    those of the optimizer itself.
     """
-    kind = type(optimizer)
+    mixin = next((c for c in kind.__mro__ if c.__name__ == "TFOptimizer"), None)
+    if mixin is None:
+        return kind
     base = next(c for c in kind.__mro__ if c.__name__ == "BaseOptimizer")
-    plain: Any = type(f"Functional{kind.__name__}", (kind,), {name: getattr(base, name) for name in _BASE_METHODS})
-    return plain.from_config(optimizer.get_config())
+    names = (name for name in vars(mixin) if hasattr(base, name) and not name.startswith("__"))
+    plain = type("Neutral", (mixin,), {name: getattr(base, name) for name in names})
+    return type(f"Functional{kind.__name__}", (kind, plain), {})
+
+
+def branches(problem: Problem) -> list[dict[str, Any]]:
+    """Every combination of the searched settings that change the graph; one empty one where there are none."""
+    options = {name: choices for name, choices in problem.searched.items() if choices}
+    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+
+
+def branch(problem: Problem, plan: Plan) -> dict[str, Any]:
+    """The plan's own combination."""
+    return {name: plan.settings[name] for name, choices in problem.searched.items() if choices}
+
+
+def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> keras.optimizers.Optimizer:
+    """The optimizer with a variable for every searched number."""
+    for name, choices in problem.searched.items():
+        if not choices:
+            setattr(optimizer, name, Setting(name))
+    return optimizer
+
+
+def solo(problem: Problem, plan: Plan) -> keras.optimizers.Optimizer:
+    """An optimizer for `model.fit` that serves all plans of the same `branch`; `start` sets it to one."""
+    rate: Any = schedules.Rate(problem.schedule) if problem.schedule else plan.learning_rate
+    optimizer = build(problem.optimizer, rate, {**problem.settings, **branch(problem, plan)})
+    if problem.schedule:
+        # JAX's graph knows only those variables that are the optimizer's own
+        optimizer.base_rate, optimizer.total_steps = rate.base, rate.steps
+    return _with_settings(optimizer, problem)
+
+
+def start(optimizer: keras.optimizers.Optimizer, plan: Plan, steps: int) -> None:
+    """Set a fresh `solo` optimizer to this plan, whose training has that many steps in all.
+
+    The model it was built with has the plan's initial weights already.
+    """
+    rate = optimizer._learning_rate
+    if isinstance(rate, schedules.Rate):
+        rate.start(plan.learning_rate, steps)
+    else:
+        optimizer.learning_rate = plan.learning_rate
+    for name, value in plan.settings.items():
+        if isinstance(own := getattr(optimizer, name), Setting):
+            own.assign(value)
+    if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
+        for momentum, weight in zip(optimizer._momentums, optimizer._trainable_variables, strict=True):
+            momentum.assign(weight)
+
+
+class Rule:
+    """An optimizer's step for one lane, whose variables (slots) are handed in and out."""
+
+    def __init__(self, problem: Problem, own: Mapping[str, Any]) -> None:
+        settings = {**problem.settings, **own}
+        # batches are gathered around the step, without a condition that lanes could not share
+        self.every = int(settings.pop(ACCUMULATION, None) or 1)
+        # in float32 it changes nothing
+        settings.pop("loss_scale_factor", None)
+        kind = functional(KNOWN[problem.optimizer.lower()])
+        self.optimizer = _with_settings(_made(kind, 1e-3, settings), problem)
+        self.settings = [name for name, choices in problem.searched.items() if not choices]
+        self.fresh: list[np.ndarray] = []
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Make the slots for these variables of a model: the optimizer's, then sums of slopes and their number."""
+        self.optimizer.build(variables)
+        self.fresh = [np.asarray(keras.ops.convert_to_numpy(v)) for v in self.optimizer.variables]
+        self.own = len(self.fresh)
+        if self.every > 1:
+            self.fresh += [np.zeros(v.shape, np.float32) for v in variables] + [np.zeros((), np.int32)]
+        self.rate = self._position(self.optimizer._learning_rate)
+
+    def initial(self, plan: Plan) -> list[np.ndarray]:
+        """The slots of a lane that starts with this plan."""
+        values = {self.rate: plan.learning_rate}
+        values |= {self._position(getattr(self.optimizer, name)): plan.settings[name] for name in self.settings}
+        return [np.asarray(values.get(i, value), value.dtype) for i, value in enumerate(self.fresh)]
+
+    def step(self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any) -> tuple[list[Any], list[Any]]:
+        """New weights and slots; factor: of the learning rate, None for 1."""
+        if self.every == 1:
+            return self._apply(slots, slopes, weights, factor)
+        own, sums, count = slots[: self.own], slots[self.own : -1], slots[-1] + 1
+        sums, due = [total + slope for total, slope in zip(sums, slopes, strict=True)], count == self.every
+        after = self._apply(own, [total / self.every for total in sums], weights, factor)
+        weights, own = choose(due, after[0], weights), choose(due, after[1], own)
+        rest = choose(due, [ops.zeros_like(total) for total in [*sums, count]], [*sums, count])
+        return weights, [*own, *rest]
+
+    def _apply(
+        self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any
+    ) -> tuple[list[Any], list[Any]]:
+        base, slots = slots[self.rate], list(slots)
+        if factor is not None:
+            slots[self.rate] = base * factor
+        weights, slots = self.optimizer.stateless_apply(slots, slopes, weights)
+        return list(weights), [base if i == self.rate else slot for i, slot in enumerate(slots)]
+
+    def _position(self, variable: Any) -> int:
+        return next(i for i, own in enumerate(self.optimizer.variables) if own is variable)
+
+
+def choose(condition: Any, first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+    """Those tensors where the scalar condition holds, else these."""
+    return [ops.where(condition, one, other) for one, other in zip(first, second, strict=True)]
 
 
 class LaneOptimizer:
-    """An optimizer whose variables (slots) are stacked over lanes."""
+    """An optimizer whose variables (slots) are stacked over lanes.
 
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        self._optimizer = functional(build(name, 1e-3, settings))
+    Where a study searches settings that change the graph, a lane has the slots of every combination
+    of them, and last the number of its own.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self._branches = problem, branches(problem)
+        self._rules = [Rule(problem, own) for own in self._branches]
 
     def build(self, variables: Sequence[Any]) -> None:
         """Make the slots for these variables of a model."""
-        self._optimizer.build(variables)
+        for rule in self._rules:
+            rule.build(variables)
 
     @property
     def signature(self) -> list[tuple[tuple[int, ...], str]]:
         """Shape and dtype of every slot of one lane."""
-        return [(tuple(v.shape), str(v.dtype)) for v in self._optimizer.variables]
+        slots = [(slot.shape, str(slot.dtype)) for rule in self._rules for slot in rule.fresh]
+        return slots + [((), "int32")] * (len(self._rules) > 1)
 
     def initial(self, plan: Plan) -> list[np.ndarray]:
         """The slots of a lane that starts with this plan."""
-        rate = self._optimizer._learning_rate
-        fresh = ((v, np.asarray(keras.ops.convert_to_numpy(v))) for v in self._optimizer.variables)
-        return [np.asarray(plan.learning_rate, np.float32) if v is rate else value for v, value in fresh]
+        slots = [slot for rule in self._rules for slot in rule.initial(plan)]
+        if len(self._rules) == 1:
+            return slots
+        return [*slots, np.asarray(self._branches.index(branch(self.problem, plan)), np.int32)]
 
     def update(self, slots: Sequence[Any], slopes: Sequence[Any], weights: Sequence[Any], progress: Any) -> Any:
         """New weights and slots of all lanes, all stacked; progress: `(lanes,)`, share of training done."""
-        return machine.map_lanes(lambda lane: self._optimizer.stateless_apply(*lane), (slots, slopes, weights))
+        return machine.map_lanes(self._lane, (list(slots), list(slopes), list(weights), progress))
+
+    def _lane(self, lane: tuple[list[Any], list[Any], list[Any], Any]) -> tuple[list[Any], list[Any]]:
+        slots, slopes, weights, progress = lane
+        schedule = self.problem.schedule
+        factor = schedules.factor(schedule, progress) if schedule else None
+        if len(self._rules) == 1:
+            return self._rules[0].step(slots, slopes, weights, factor)
+        chosen, rest = weights, iter(slots)
+        after: list[Any] = []
+        for i, rule in enumerate(self._rules):
+            own = list(itertools.islice(rest, len(rule.fresh)))
+            stepped, own = rule.step(own, slopes, weights, factor)
+            chosen, after = choose(slots[-1] == i, stepped, chosen), [*after, *own]
+        return chosen, [*after, slots[-1]]
