@@ -75,8 +75,9 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
     metric = _located(
         spec, "search.metric", metrics.resolve, spec.search.metric or metrics.default(dataset.task), dataset.task
     )
-    seen = dataset.validation.y.ravel() if dataset.space else dataset.validation.y
-    _located(spec, "search.metric", metric.check, seen, dataset.n_classes)
+    for fold in dataset.folds or (dataset,):
+        seen = fold.validation.y.ravel() if dataset.space else fold.validation.y
+        _located(spec, "search.metric", metric.check, seen, dataset.n_classes)
     candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes)
     if kept and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
@@ -137,10 +138,15 @@ def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) ->
 
 def _load_data(spec: StudySpec) -> data.Dataset:
     section = spec.data
-    return _located(  # type: ignore[no-any-return]
-        spec, "data", data.load, section.source, target=section.target, task=section.task, test=section.test,
-        validation=section.validation, folds=section.folds, drop=section.drop, base=spec.base, seed=spec.search.seed,
-    )  # fmt: skip
+    try:
+        return data.load(
+            section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
+            folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight, drop=section.drop,
+            base=spec.base, seed=spec.search.seed,
+        )  # fmt: skip
+    except InputError as error:
+        key = {"class_weight": "train.class_weight", "folds": "data.folds"}.get(error.where, "data")
+        raise error.at(spec.place(key)) from error
 
 
 def _suitable(
@@ -169,8 +175,13 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
     spec, k = candidate.spec, dataset.n_classes
     if dataset.task == "multiclass" and links.is_usual(links.get(spec.link)) and spec.width(k) != k:
         raise InputError(f"{spec.name} has {spec.width(k)} scores for {k} classes", hint='Set outputs = "k".')
-    for split in (dataset.train, dataset.validation):
-        candidate.spec.check_labels(split.y)
+    parts = [part for fold in dataset.folds or (dataset,) for part in (fold.train, fold.validation)]
+    for part in parts:
+        candidate.spec.check_labels(part.y)
+    weighted = any(part.weights is not None for part in parts)
+    if weighted and spec.level == "batch" and "sample_weight" not in spec.needs:
+        what = f"{spec.name} is one value for a whole batch, so it cannot weigh rows"
+        raise InputError(what, hint="Leave out the weights or this loss.")
 
 
 def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates: dict[str, Candidate]) -> Problem:
