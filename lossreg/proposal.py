@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import optuna
 
+from lossreg import settings
 from lossreg.params import Int, Param, PerClass
 from lossreg.space import ByCount, Fixed, Options, PerClassRange, Range, Space
 from lossreg.study import Candidate
@@ -18,14 +19,15 @@ from lossreg.targets import Constants
 from lossreg.trainers.arguments import is_static
 from lossreg.trainers.base import Plan
 
-RATE = "learning_rate"
+RATE, OPTIMIZER = "learning_rate", "optimizer"
 
 
 @dataclass(frozen=True)
 class Proposer:
     """Suggests a loss, its parameters and a learning rate, under the names that users see.
 
-    slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`).
+    slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
+    optimizer's name, searched what is searched of its settings (`optimizer.momentum`).
     """
 
     candidates: Mapping[str, Candidate]
@@ -34,6 +36,8 @@ class Proposer:
     slugs: tuple[str, ...]
     epochs: int
     seed: int
+    optimizer: str = "adam"
+    searched: Mapping[str, Space] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -46,12 +50,13 @@ class Proposer:
         spec = self.candidates[label].spec
         params = {name: self._suggest(trial, label, name) for name in self.candidates[label].space}
         rate = _number(trial, RATE, self.rate)
-        return Plan(label, spec.bind(params, self.constants.n_classes or None), rate, self.epochs, self.seed)
+        own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
+        return Plan(label, spec.bind(params, self.constants.n_classes or None), rate, self.epochs, self.seed, own)
 
     def published(self, label: str) -> tuple[dict[str, Any], list[str]]:
         """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
 
-        The learning rate is the middle of its range.
+        The learning rate is the middle of its range; so is a setting of the optimizer that has no default.
         """
         candidate, notes = self.candidates[label], []
         values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
@@ -62,7 +67,12 @@ class Proposer:
                 notes.append(
                     f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
                 )
-        return values, notes
+        first = self._first_settings().items()
+        return values | {f"{OPTIMIZER}.{name}": _token(value) for name, value in first}, notes
+
+    def _first_settings(self) -> dict[str, Any]:
+        """Keras's defaults of the optimizer's searched settings, clipped to their ranges, or the middles."""
+        return {name: _clip(settings.param(self.optimizer, name), space)[0] for name, space in self.searched.items()}
 
     def variants(self) -> Iterator[Plan]:
         """A plan for every combination of static parameters, with all else in the middle."""
@@ -71,7 +81,7 @@ class Proposer:
             options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
             for values in itertools.product(*options):
                 params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
-                yield Plan(label, params, middle(self.rate), self.epochs, self.seed)
+                yield Plan(label, params, middle(self.rate), self.epochs, self.seed, self._first_settings())
 
     def _suggest(self, trial: optuna.Trial, label: str, parameter: str) -> Any:
         space, name = self.candidates[label].space[parameter], f"{label}.{parameter}"
