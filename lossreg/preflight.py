@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossreg import data, links, metrics, models, registry
+from lossreg import data, links, metrics, models, registry, settings
 from lossreg import study as studies
 from lossreg.errors import InputError, gist
 from lossreg.metrics import Metric
@@ -63,11 +63,12 @@ class Prepared:
         return any(next(iter(self.proposer.published(label)[0]), "") for label in self.candidates)
 
 
-def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
+def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed: bool = True) -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
     kept is what the storage holds of a study that is resumed: a default set of losses is held to
-    its labels, and data and search ranges must be what they were.
+    its labels, and data and search ranges must be what they were. Where nothing is to be trained, the
+    losses need not be `rehearsed`.
     """
     kept = kept or {}
     reg = registry.default(tuple(spec.plugins.block))
@@ -84,12 +85,14 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None) -> Prepared:
     fit, notes = _suitable(spec, candidates, metric, dataset)
     problem = _problem(spec, dataset, metric, fit)
     proposer = Proposer(
-        fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed
-    )
+        fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
+        spec.train.optimizer.name, spec.train.optimizer.searched,
+    )  # fmt: skip
     notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset)]
     prepared = Prepared(spec, problem, fit, proposer, notes)
     _check_resumed(prepared, kept)
-    prepared.unmapped.update(_rehearsed(prepared))
+    if rehearsed:
+        prepared.unmapped.update(_rehearsed(prepared))
     return prepared
 
 
@@ -195,9 +198,11 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     options |= {"space": dataset.space, "multilabel": dataset.task == "multilabel"}
     builder = _located(spec, "model.build", models.resolve, section.build, base=spec.base, **options)
     losses = {label: candidate.spec for label, candidate in candidates.items()}
-    settings = dict(train.optimizer.settings)
-    problem = Problem(dataset, builder, metric, losses, train.optimizer.name, settings, train.batch_size)
-    _located(spec, "train.optimizer", optimizers.build, problem.optimizer, 1e-3, settings)
+    fixed, searched = dict(train.optimizer.settings), settings.branches(train.optimizer.searched)
+    problem = Problem(
+        dataset, builder, metric, losses, train.optimizer.name, fixed, train.batch_size, train.schedule, searched
+    )
+    _located(spec, "train.optimizer", optimizers.check, problem, settings.ends(train.optimizer.searched))
     for width in {problem.outputs(label) for label in losses}:
         _located(spec, "model.build", builder.build, dataset.input_shape, width, dataset.n_classes, spec.search.seed)
     return problem

@@ -13,7 +13,7 @@ from typing import Any
 
 from lossreg.errors import InputError, did_you_mean
 from lossreg.params import Choice, Float, Int, Param
-from lossreg.space import Fixed, Options, Space, parse, shown
+from lossreg.space import Fixed, Options, Range, Space, parse, shown
 
 # A decade or more on both sides of the rate that each optimizer's authors publish. SGD's rate
 # multiplies the gradient itself, so it needs the wider range: losses differ in scale.
@@ -159,6 +159,16 @@ def branches(searched: Mapping[str, Space]) -> dict[str, tuple[Any, ...]]:
         name: space.choices if name in BRANCHES and isinstance(space, Options) else ()
         for name, space in searched.items()
     }
+
+
+def ends(searched: Mapping[str, Space]) -> list[dict[str, Any]]:
+    """The least and the greatest values of searched numbers, each at once; of choices the first and the last."""
+    pairs = {
+        name: (space.choices[0], space.choices[-1]) if isinstance(space, Options) else (space.low, space.high)
+        for name, space in searched.items()
+        if isinstance(space, (Options, Range))
+    }
+    return [{name: pair[i] for name, pair in pairs.items()} for i in range(2)] if pairs else [{}]
 
 
 @dataclass(frozen=True, slots=True)

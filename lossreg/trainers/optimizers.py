@@ -80,6 +80,15 @@ def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.o
         raise InputError(f"optimizer {kind.__name__} does not take {own}: {error}") from error
 
 
+def check(problem: Problem, tried: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `InputError` unless Keras takes the settings, with each of the searched values in `tried`."""
+    for values in tried:
+        build(problem.optimizer, 1e-3, {**problem.settings, **values})
+    if problem.optimizer.lower() == "ftrl" and problem.schedule and problem.schedule.settings["warmup"]:
+        said = "ftrl divides by the learning rate, which a warm-up starts at 0"
+        raise InputError(said, hint="Leave out warmup, or take another optimizer.")
+
+
 def refusal(name: str, settings: Mapping[str, Any]) -> str:
     """Why lanes cannot use this optimizer; empty when they can."""
     if name.lower() not in MAPPED:
