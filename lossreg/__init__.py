@@ -1,7 +1,8 @@
 """lossreg: which loss should I train with, and with which parameters?
 
 For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `Limit`, `hookimpl`, `ops`.
-For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study).
+For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
+`load_trial` (the model that a trial trained).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lossreg.keras_losses import get, load_model, wrap
     from lossreg.registry import losses
     from lossreg.search import tune
+    from lossreg.trained import load_trial
 
 __all__ = [
     "Choice",
@@ -36,6 +38,7 @@ __all__ = [
     "get",
     "hookimpl",
     "load_model",
+    "load_trial",
     "losses",
     "ops",
     "tune",
@@ -45,6 +48,7 @@ __all__ = [
 _LAZY = {
     "get": "lossreg.keras_losses",
     "load_model": "lossreg.keras_losses",
+    "load_trial": "lossreg.trained",
     "losses": "lossreg.registry",
     "tune": "lossreg.search",
     "wrap": "lossreg.keras_losses",

@@ -24,6 +24,13 @@ def number(value: Any) -> str:
     return "-" if finite(float(value)) is None else f"{value:.5g}"
 
 
+def scored(trial: TrialRecord | None) -> str:
+    """The score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
+    if trial is None or trial.spread is None:
+        return number(trial.score if trial else None)
+    return f"{number(trial.score)} +- {trial.spread:.2g}"
+
+
 def literal(value: Any) -> str:
     """A value as Python source, floats to six significant digits."""
     if isinstance(value, (list, tuple)):
@@ -84,14 +91,29 @@ def counts(result: StudyResult) -> str:
 
 
 def took(result: StudyResult) -> str:
-    """`12.5 s (training 8.0, search 1.5, tracking 0.5 meanwhile)`."""
-    parts = [
-        f"{name} {result.seconds[name]:.1f}{' meanwhile' * (name == 'tracking')}"
-        for name in ("training", "search", "tracking")
-        if name in result.seconds
-    ]
+    """`12.5 s (training 8.0, search 0.2 and 1.3 meanwhile, tracking 0.5 meanwhile)`."""
+    seconds = result.seconds
+    beside = max(0.0, seconds.get("search_spent", 0.0) - seconds.get("search", 0.0))
+    also = {"search": f" and {beside:.1f} meanwhile" if beside >= 0.05 else "", "tracking": " meanwhile"}
+    names = [name for name in ("training", "search", "tracking") if name in seconds]
+    parts = [f"{name} {seconds[name]:.1f}{also.get(name, '')}" for name in names]
     said = f" ({', '.join(parts)})" if parts else ""
     return f"{result.seconds['total']:.1f} s{said}" if "total" in result.seconds else "no time"
+
+
+def epochs(result: StudyResult) -> str:
+    """`412 of 640 epochs trained`: what early stopping and pruning saved; empty where every trial had all of them."""
+    planned = int(result.spec.get("train", {}).get("epochs", 0)) * len(result.trials)
+    trained = sum(trial.epochs for trial in result.trials)
+    return f"{trained} of {planned} epochs trained" if trained < planned else ""
+
+
+def members(result: StudyResult) -> str:
+    """`5 folds x 3 seeds`: what a score is the mean of; empty for one training a trial."""
+    folds, seeds = result.spec.get("data", {}).get("folds"), result.spec.get("search", {}).get("seeds", 1)
+    parts = [f"{folds} folds"] if folds else []
+    parts += [f"{seeds} seeds"] if seeds > 1 else []
+    return " x ".join(parts)
 
 
 def arrow(direction: str) -> str:
@@ -143,7 +165,7 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    return f"Best {result.metric} **{number(best.score)}**: **{best.label}**, trial {best.number}, `{recipe(best)}`"
+    return f"Best {result.metric} **{scored(best)}**: **{best.label}**, trial {best.number}, `{recipe(best)}`"
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:
@@ -155,7 +177,7 @@ def _leaderboard_markdown(result: StudyResult) -> str:
 
 def _standings(result: StudyResult) -> list[list[str]]:
     return [
-        [str(place), row.label, number(row.best.score if row.best else None), gain(result, row),
+        [str(place), row.label, scored(row.best), gain(result, row),
          str(row.best.number) if row.best else "-", str(row.trials)]
         for place, row in enumerate(result.leaderboard(), start=1)
     ]  # fmt: skip
@@ -178,7 +200,8 @@ def _facts(result: StudyResult) -> str:
     pairs = {
         "Task": result.task,
         "Metric": f"{result.metric}, {arrow(result.direction)}, on validation rows",
-        "Trials": counts(result),
+        "Trials": ", ".join(filter(None, [counts(result), epochs(result)])),
+        "Each score": f"the mean of {members(result)}, +- their standard deviation" if members(result) else "",
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
         "Labels" if result.task == "multilabel" else "Classes": _classes(data),
         "Digest": str(data.get("digest", "")),
@@ -235,6 +258,7 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
             "label": row.label,
             "loss": row.loss,
             "best_score": row.best.score if row.best else None,
+            "spread": row.best.spread if row.best else None,
             "best_trial": row.best.number if row.best else None,
             "trials": row.trials,
             "baseline": row.is_baseline,
@@ -253,7 +277,9 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
             "label": trial.label,
             "state": trial.state,
             "score": trial.score,
+            "spread": trial.spread,
             "epoch": trial.epoch,
+            "epochs": trial.epochs,
             "learning_rate": trial.learning_rate,
             "setting": recipe(trial),
             "seconds": trial.seconds,

@@ -15,7 +15,7 @@ import optuna
 
 from lossreg import engine, history, pruners, trained
 from lossreg import study as studies
-from lossreg.errors import InputError, LossregError
+from lossreg.errors import LossregError
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import ATTRIBUTE, SeededSampler, counts_as_trial, enqueue_start, requeue_interrupted
@@ -187,12 +187,7 @@ class Run:
         if study is None:
             return {}
         kept: dict[str, Any] = study.user_attrs[ATTRIBUTE]
-        changed = studies.changes(kept["fingerprint"], studies.fingerprint(self.spec))
-        if changed:
-            raise InputError(
-                "the study has been run with other settings: " + "; ".join(changed), where=self.spec.place(),
-                hint="Take the change back, give the study another name, or start over with --fresh.",
-            )  # fmt: skip
+        studies.insist_unchanged(self.spec, kept["fingerprint"])
         return kept
 
     def _begin_study(self, pool: Pool) -> None:
@@ -354,7 +349,14 @@ def _notes(prepared: Prepared) -> list[str]:
     clipped = [note for label in prepared.candidates for note in prepared.proposer.published(label)[1]]
     capped = prepared.trials != prepared.spec.search.trials
     once = [f"no parameter is searched, so each loss is trained once: {prepared.trials} trials"] if capped else []
-    return [*prepared.notes, *clipped, *once]
+    return [*prepared.notes, *clipped, *once, *_members(prepared)]
+
+
+def _members(prepared: Prepared) -> list[str]:
+    """Which of the models of a trial is kept, where it has several."""
+    folds, seeds = len(prepared.problem.folds), prepared.spec.search.seeds
+    first = " and ".join(["the first fold"] * (folds > 1) + ["the first seed"] * (seeds > 1))
+    return [f"a trial is trained {folds * seeds} times; its model is that of {first}"] if first else []
 
 
 def _origin(candidate: studies.Candidate) -> str:

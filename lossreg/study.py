@@ -287,5 +287,14 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [f"{k}: {_said(old.get(k))} -> {_said(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
 
 
+def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
+    """Raise `InputError` where the study differs from the one whose fingerprint was kept when it began."""
+    if changed := changes(kept, fingerprint(study)):
+        raise InputError(
+            "the study has been run with other settings: " + "; ".join(changed), where=study.place(),
+            hint="Take the change back, give the study another name, or start over with --fresh.",
+        )  # fmt: skip
+
+
 def _said(value: Any) -> str:
     return "not set" if value is None else value if isinstance(value, str) else shown(value)

@@ -65,7 +65,7 @@ def _cells(result: StudyResult, place: int, row: Standing) -> list[str]:
         return [str(place), row.label, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
     best = row.best
     return [
-        str(place), row.label, report.number(best.score), report.gain(result, row), str(best.number), str(row.trials),
+        str(place), row.label, report.scored(best), report.gain(result, row), str(best.number), str(row.trials),
         f"{best.learning_rate:.3g}", report.setting(best) or "-",
     ]  # fmt: skip
 

@@ -41,7 +41,9 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     weights = store.load_weights(record.number)
     if weights is None:
         raise _not_kept(spec, store, record)
-    prepared = preflight.prepare(spec, kept.user_attrs[ATTRIBUTE])
+    about = kept.user_attrs[ATTRIBUTE]
+    studies.insist_unchanged(spec, about["fingerprint"])
+    prepared = preflight.prepare(spec, about, rehearsed=False)
     return Trained(build(prepared, record, weights), data_of(prepared, record).preprocessor)
 
 

@@ -55,6 +55,36 @@ def results(study: Study, as_json: Json = False) -> None:
 
 @app.command()
 @guarded
+def model(
+    study: Study,
+    *,
+    trial: Annotated[
+        int | None, typer.Option("--trial", metavar="N", min=0, help="The trial; by default the best one.")
+    ] = None,
+    loss: Annotated[str | None, typer.Option("--loss", metavar="LABEL", help="The best trial of this loss.")] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")
+    ] = Path("model.keras"),
+) -> None:
+    """Write what a trial trained as a Keras model, with its preprocessing beside it."""
+    if output.suffix != ".keras":
+        raise InputError(f"{output} must end in .keras", where="--output")
+    spec = _load(study)
+    _import_keras(spec)
+    import joblib
+
+    from lossreg import trained
+
+    found = trained.load_trial(spec, trial, loss)
+    beside = output.with_suffix(".preprocessor.joblib")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    found.model.save(output)
+    joblib.dump(found.preprocessor, beside)
+    typer.echo(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
+
+
+@app.command()
+@guarded
 def sync(study: Study) -> None:
     """Write into MLflow whatever of a study is missing there."""
     spec = _load(study)
@@ -139,7 +169,10 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
     from lossreg import report, tables
 
     display(tables.leaderboard(result))
-    typer.echo(f"{report.counts(result)} in {report.took(result)}")
+    trained = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
+    typer.echo(f"{trained} in {report.took(result)}")
+    if members := report.members(result):
+        typer.echo(f"each score is the mean of {members}, +- their standard deviation")
     for line in [*(f"note: {note}" for note in result.notes), *report.failures(result)]:
         typer.echo(line)
     if result.best:

@@ -87,7 +87,8 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
 
 
 def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
-    """The curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`) and `score`.
+    """The curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`, and
+    `score_std`, how far the members of a trial lie apart.
 
     What is not finite is left out. Epochs are spread evenly between start and end of the trial.
     """
@@ -101,6 +102,8 @@ def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
                 points.append(Point(name, float(value), at, epoch))
     if _is_number(trial.score):
         points.append(Point("score", float(trial.score), milliseconds(trial.ended), trial.epoch))
+    if _is_number(trial.spread):
+        points.append(Point("score_std", float(trial.spread), milliseconds(trial.ended), trial.epoch))
     return points
 
 
