@@ -273,7 +273,7 @@ class Run:
 
     def _summarise(self) -> None:
         """This run's times, added to those of earlier runs, and who trained what."""
-        own = {"total": time.perf_counter() - self.begin, "tracking": self.tracker.seconds, **self.loop.seconds}
+        own = {"total": time.perf_counter() - self.begin, **self.tracker.spent(), **self.loop.seconds}
         before = self.study.user_attrs[ATTRIBUTE]["seconds"]
         self.result.seconds = {name: before.get(name, 0.0) + value for name, value in own.items()}
         self.result.trainer = _trainer_summary(self.result)
@@ -290,9 +290,11 @@ class Run:
             raise LossregError(f"no trial completed: {_why_none(self.result)}")
         return self.result
 
-    def _save_model(self) -> Path | None:
-        """Write the best trial's model, from preprocessed rows to predictions, and its preprocessing."""
+    def _save_model(self) -> dict[str, Any] | None:
+        """Write the best trial's model, from preprocessed rows to predictions, and its preprocessing; what it is."""
         import joblib
+
+        from lossreg import tracking
 
         best = self.result.best
         assert best
@@ -302,9 +304,10 @@ class Run:
             self.progress.warn(f"the weights of the best trial ({best.number}) were not kept, so there is no model")
             return None
         path = self.store.folder / "best.keras"
-        trained.build(self.prepared, best, weights).save(path)
+        model = trained.build(self.prepared, best, weights)
+        model.save(path)
         joblib.dump(trained.data_of(self.prepared, best).preprocessor, self.store.folder / "preprocessor.joblib")
-        return path
+        return tracking.describe(model, path)
 
     def _wanted(self) -> set[int]:
         """The trials whose weights stay."""

@@ -7,8 +7,15 @@ import sys
 from pathlib import Path
 from typing import IO
 
-# the current folder is not searched for modules, and this package is, wherever it lies
-CODE = "import sys; sys.path.append({root!r}); from lossreg.tracking import child; child.main()"
+# the current folder is not searched for modules; this very package is taken, wherever it lies
+CODE = """
+import sys
+sys.path.insert(0, {root!r})
+import lossreg
+sys.path.pop(0)
+from lossreg.tracking import child
+child.main()
+"""
 
 
 class Process:

@@ -111,6 +111,10 @@ class Tracker:
             "run_id": self.run_id or None,
         }
 
+    def spent(self) -> dict[str, float]:
+        """Seconds of `tracking` in its own process, and how much of it the study waited for."""
+        return {"tracking": self.seconds, "tracking_waited": self.waited}
+
     def flush(self) -> None:
         """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
         self._ask("flush")
@@ -228,7 +232,9 @@ class Tracker:
 class Untracked:
     """Stands in for the tracker of a study that is not tracked."""
 
-    seconds = waited = 0.0
+    def spent(self) -> dict[str, float]:
+        """No time."""
+        return {"tracking": 0.0, "tracking_waited": 0.0}
 
     def prepare(self) -> None:
         """Nothing."""
