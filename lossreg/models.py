@@ -48,6 +48,11 @@ class Builder:
     multilabel: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def declared(self) -> list[str]:
+        """The hyperparameters that a user's function has declared so far."""
+        return list(getattr(self.make, "declared", {}))
+
     def build(
         self,
         input_shape: Sequence[int],
@@ -220,6 +225,7 @@ class _Users:
     folder: Path
     name: str
     hp: str | Mapping[str, Any] | None = None
+    declared: dict[str, Declared] = field(default_factory=dict, compare=False)
     seen: WeakSet[Any] = field(default_factory=WeakSet, compare=False)
 
     def __call__(self, need: Need, answer: Answer) -> Any:
@@ -244,12 +250,13 @@ class _Users:
 
     def _answered(self, answer: Answer, wrong: list[InputError], declared: Declared) -> Any:
         """What the study fixes, or else what `answer` says; what the study says in vain is put down in `wrong`."""
+        self.declared[declared.name] = declared
         table = self.hp if isinstance(self.hp, Mapping) else {}
         wish = table.get(declared.key, table.get(declared.name, "search" if self.hp == "search" else "default"))
         try:
             wished = declared.wished(wish)
         except InputError as error:
-            wrong.append(error.at(declared.name))
+            wrong.append(error.at(f"hp.{declared.name}"))
             raise wrong[0] from error
         return wished.space.value if isinstance(wished.space, Fixed) else answer(wished)
 

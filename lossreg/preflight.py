@@ -8,9 +8,12 @@ from typing import Any
 
 from lossreg import data, links, metrics, models, registry, settings
 from lossreg import study as studies
-from lossreg.errors import InputError, gist
+from lossreg.errors import InputError, UnknownError, did_you_mean, gist
+from lossreg.hyperparameters import Answer
 from lossreg.metrics import Metric
 from lossreg.proposal import Proposer
+from lossreg.shapes import USUAL_BATCH, Shapes
+from lossreg.space import Fixed, Space, nearest
 from lossreg.study import Candidate, StudySpec
 from lossreg.trainers import scoring
 from lossreg.trainers.base import Problem
@@ -36,6 +39,12 @@ class Prepared:
         return {
             label: {name: space.describe() for name, space in c.space.items()} for label, c in self.candidates.items()
         }
+
+    @property
+    def shape_spaces(self) -> dict[str, str]:
+        """What is searched of batch size and model, by the names that users see, in words."""
+        shapes, first = self.proposer.shapes, next(iter(self.problem.losses))
+        return shapes.described(self.problem.outputs(first)) if shapes else {}
 
     @property
     def metric(self) -> Metric:
@@ -84,11 +93,13 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed
         candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
     fit, notes = _suitable(spec, candidates, metric, dataset)
     problem = _problem(spec, dataset, metric, fit)
+    shapes = _shapes(spec, problem)
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
-        spec.train.optimizer.name, spec.train.optimizer.searched,
+        spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
     )  # fmt: skip
-    notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset)]
+    width = problem.outputs(next(iter(fit)))
+    notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]
     prepared = Prepared(spec, problem, fit, proposer, notes)
     _check_resumed(prepared, kept)
     if rehearsed:
@@ -124,6 +135,8 @@ def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
             changed.append(f"the loss {label} is gone (it came from {origin})")
         elif kept["spaces"].get(label) != prepared.spaces[label]:
             changed.append(f"the ranges of {label}")
+    if kept.get("shapes", prepared.shape_spaces) != prepared.shape_spaces:
+        changed.append("what is searched of the model")
     if changed:
         raise InputError(
             f"changed since the study began: {'; '.join(changed)}", where=prepared.spec.place(),
@@ -196,16 +209,40 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
                "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
     options |= {"space": dataset.space, "multilabel": dataset.task == "multilabel"}
-    builder = _located(spec, "model.build", models.resolve, section.build, base=spec.base, **options)
+    builder = _located(spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, **options)
     losses = {label: candidate.spec for label, candidate in candidates.items()}
+    batch_size = nearest(_space(train.batch_size), USUAL_BATCH)
     fixed, searched = dict(train.optimizer.settings), settings.branches(train.optimizer.searched)
     problem = Problem(
-        dataset, builder, metric, losses, train.optimizer.name, fixed, train.batch_size, train.schedule, searched
+        dataset, builder, metric, losses, train.optimizer.name, fixed, batch_size, train.schedule, searched
     )
     _located(spec, "train.optimizer", optimizers.check, problem, settings.ends(train.optimizer.searched))
-    for width in {problem.outputs(label) for label in losses}:
-        _located(spec, "model.build", builder.build, dataset.input_shape, width, dataset.n_classes, spec.search.seed)
     return problem
+
+
+def _space(value: Any) -> Space:
+    return value if isinstance(value, Space) else Fixed(value)
+
+
+def _shapes(spec: StudySpec, problem: Problem) -> Shapes:
+    """What is searched of batch size and model; a model is built for every width, at every end of what is searched."""
+    data, builder = problem.dataset, problem.builder
+
+    def build(outputs: int, answer: Answer) -> Any:
+        return builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
+
+    shapes = Shapes(_space(spec.train.batch_size), build)
+    for width in {problem.outputs(label) for label in problem.losses}:
+        try:
+            shapes.found(width)
+        except InputError as error:
+            place = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
+            raise error.at(spec.place(place)) from error
+    for name in spec.model.hp if isinstance(spec.model.hp, Mapping) else ():
+        if name not in builder.declared:
+            hint = did_you_mean(name, builder.declared) or f"It has {', '.join(builder.declared) or 'none'}."
+            raise UnknownError("the model has no such hyperparameter", where=spec.place(f"model.hp.{name}"), hint=hint)
+    return shapes
 
 
 def _rehearsed(prepared: Prepared) -> dict[str, str]:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import optuna
 
 from lossreg import settings
 from lossreg.params import Int, Param, PerClass
+from lossreg.shapes import Shapes
 from lossreg.space import ByCount, Fixed, Options, PerClassRange, Range, Space
 from lossreg.study import Candidate
 from lossreg.targets import Constants
@@ -27,7 +29,8 @@ class Proposer:
     """Suggests a loss, its parameters and a learning rate, under the names that users see.
 
     slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
-    optimizer's name, searched what is searched of its settings (`optimizer.momentum`).
+    optimizer's name, searched what is searched of its settings (`optimizer.momentum`), shapes what is
+    searched of batch size and model.
     """
 
     candidates: Mapping[str, Candidate]
@@ -38,6 +41,7 @@ class Proposer:
     seed: int
     optimizer: str = "adam"
     searched: Mapping[str, Space] = field(default_factory=dict)
+    shapes: Shapes | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -51,12 +55,18 @@ class Proposer:
         params = {name: self._suggest(trial, label, name) for name in self.candidates[label].space}
         rate = _number(trial, RATE, self.rate)
         own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
-        return Plan(label, spec.bind(params, self.constants.n_classes or None), rate, self.epochs, self.seed, own)
+        shape = self.shapes.suggest(partial(_value, trial), self._outputs(label)) if self.shapes else None
+        bound = spec.bind(params, self.constants.n_classes or None)
+        return Plan(label, bound, rate, self.epochs, self.seed, own, shape=shape)
+
+    def _outputs(self, label: str) -> int:
+        return self.candidates[label].spec.width(self.constants.n_classes)
 
     def published(self, label: str) -> tuple[dict[str, Any], list[str]]:
         """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
 
-        The learning rate is the middle of its range; so is a setting of the optimizer that has no default.
+        The learning rate is the middle of its range; so is a setting of the optimizer that has no default. What is
+        searched of the model is at its defaults.
         """
         candidate, notes = self.candidates[label], []
         values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
@@ -67,8 +77,9 @@ class Proposer:
                 notes.append(
                     f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
                 )
-        first = self._first_settings().items()
-        return values | {f"{OPTIMIZER}.{name}": _token(value) for name, value in first}, notes
+        first = {f"{OPTIMIZER}.{name}": value for name, value in self._first_settings().items()}
+        first |= self.shapes.published(self._outputs(label)) if self.shapes else {}
+        return values | {name: _token(value) for name, value in first.items()}, notes
 
     def _first_settings(self) -> dict[str, Any]:
         """Keras's defaults of the optimizer's searched settings, clipped to their ranges, or the middles."""
@@ -79,9 +90,11 @@ class Proposer:
         for label, candidate in self.candidates.items():
             spec, k = candidate.spec, self.constants.n_classes or None
             options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
+            shape = self.shapes.usual(self._outputs(label)) if self.shapes else None
             for values in itertools.product(*options):
                 params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
-                yield Plan(label, params, middle(self.rate), self.epochs, self.seed, self._first_settings())
+                rate, own = middle(self.rate), self._first_settings()
+                yield Plan(label, params, rate, self.epochs, self.seed, own, shape=shape)
 
     def _suggest(self, trial: optuna.Trial, label: str, parameter: str) -> Any:
         space, name = self.candidates[label].space[parameter], f"{label}.{parameter}"
@@ -125,7 +138,7 @@ def _value(trial: optuna.Trial, name: str, space: Space) -> Any:
     if isinstance(space, Options):
         return _chosen(trial, name, space)
     if isinstance(space, Range) and space.integer:
-        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log, step=int(space.step) or 1)
     return _number(trial, name, space)
 
 
@@ -135,7 +148,7 @@ def _number(trial: optuna.Trial, name: str, space: Space) -> Any:
     if isinstance(space, Options):
         return _chosen(trial, name, space)
     assert isinstance(space, Range)
-    return trial.suggest_float(name, space.low, space.high, log=space.log)
+    return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step or None)
 
 
 def middle(space: Space) -> Any:

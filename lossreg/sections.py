@@ -28,10 +28,13 @@ from lossreg.errors import InputError, did_you_mean
 from lossreg.links import LINKS
 from lossreg.params import Float
 from lossreg.settings import OPTIMIZERS, RATES, USUAL_RATES
-from lossreg.space import Fixed, Space, parse, shown, well_formed
+from lossreg.space import Fixed, Options, Space, parse, shown, stepped, well_formed
 from lossreg.spec import WIDTHS
 from lossreg.targets import TARGETS
 from lossreg.usercode import FORMS
+
+# each rate of dropout makes a graph of its own, so that a range is searched in steps
+DROPOUT_STEP = 0.05
 
 
 class Section(BaseModel):
@@ -143,7 +146,8 @@ def _hp(raw: Any) -> Any:
     if raw in (None, "default", "search"):
         return None if raw == "default" else raw
     if not isinstance(raw, Mapping):
-        hint = 'Write "search" or { units = { choices = [32, 64] }, rate = 0.2 }.'
+        near = did_you_mean(raw, ("search", "default")) if isinstance(raw, str) else ""
+        hint = near or 'Write "search" or { units = { choices = [32, 64] }, rate = 0.2 }.'
         raise InputError(f"must be a table of hyperparameters, not {shown(raw)}", hint=hint)
     for name, value in raw.items():
         try:
@@ -188,6 +192,11 @@ class Optimizer(Section):
     name: str
     settings: dict[str, bool | int | float | None] = Field(default_factory=dict)
     searched: dict[str, Any] = Field(default_factory=dict)
+
+    def describe(self) -> str:
+        """`sgd, momentum 0 to 0.99, nesterov true`."""
+        own = [f"{name} {shown(value)}" for name, value in self.settings.items()]
+        return ", ".join([self.name, *own, *(f"{name} {space.describe()}" for name, space in self.searched.items())])
 
     @model_serializer
     def _plain(self) -> str | dict[str, Any]:

@@ -19,6 +19,7 @@ from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 # A free weight for each of many classes makes tuning hopeless: above this, one exponent.
 MOST_FREE_CLASSES = 5
 MOST = 1e300
+DIGITS = 12  # of a number reached in steps: 0.15, not 0.15000000000000002
 FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
 
@@ -140,7 +141,7 @@ Space = Fixed | Range | Options | PerClassRange | ByCount
 def stepped(low: float, high: float, step: float, *, integer: bool = False) -> Space:
     """The numbers from `low` to `high` in steps: fixed where there is one, two values where there are two."""
     count = int((high - low) / step + 1e-8)
-    last = low + count * step
+    last = low + count * step if integer else round(low + count * step, DIGITS)
     if count > 1:
         return Range(low, last, step=step, integer=integer)
     return Options((low, last)) if count else Fixed(low)
@@ -158,7 +159,7 @@ def nearest(space: Space, value: Any) -> Any:
     if not space.step:
         return inside
     steps = round((inside - space.low) / space.step)
-    return space.low + steps * space.step
+    return space.low + steps * space.step if space.integer else round(space.low + steps * space.step, DIGITS)
 
 
 def well_formed(raw: Any) -> Any:
