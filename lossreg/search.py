@@ -54,6 +54,8 @@ class Outline:
     blocks: int
     refused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    optimizer: str = ""
+    schedule: str = ""
 
 
 def results(study: StudyLike) -> StudyResult:
@@ -83,7 +85,8 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
               for label, c in prepared.candidates.items()],
         baseline=prepared.baseline, learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials,
         done=done, epochs=spec.train.epochs, lanes=lanes, blocks=engine.blocks(pool),
-        refused=engine.refused(prepared, pool), notes=_notes(prepared),
+        refused=engine.refused(prepared, pool), notes=_notes(prepared), optimizer=spec.train.optimizer.describe(),
+        schedule=spec.train.schedule.describe() if spec.train.schedule else "",
     )  # fmt: skip
     pool.shutdown()
     return outline

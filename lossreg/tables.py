@@ -259,7 +259,8 @@ def plan(planned: Outline) -> Group:
         "task": planned.task,
         "metric": f"{planned.metric}, {report.arrow(planned.direction)}",
         "baseline": planned.baseline,
-        "learning rate": planned.learning_rate,
+        "optimizer": planned.optimizer,
+        "learning rate": ", ".join(filter(None, [planned.learning_rate, planned.schedule])),
         "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
         "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
     }.items():
