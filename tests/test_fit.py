@@ -122,10 +122,10 @@ def wide(task):
         places = (part.x[:, :6] + 0.5 * part.x[:, 1:] > 0.4).astype(np.int64)
         return places[:, :3] if task == "multilabel" else places.reshape(-1, 2, 3).astype(np.int8)
 
-    parts = {name: SimpleNamespace(x=getattr(base, name).x, y=labels(getattr(base, name)))
+    parts = {name: SimpleNamespace(x=getattr(base, name).x, y=labels(getattr(base, name)), weights=None)
              for name in ("train", "validation")}  # fmt: skip
     constants = Constants.from_labels(parts["train"].y, k, multihot=task == "multilabel")
-    return SimpleNamespace(**parts, task=task, n_classes=k, constants=constants, input_shape=base.input_shape)
+    return SimpleNamespace(**parts, task=task, n_classes=k, constants=constants, input_shape=base.input_shape, folds=())
 
 
 def overlap(y_true, y_pred, *, smooth):

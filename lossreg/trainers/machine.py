@@ -130,6 +130,14 @@ class Machine(Protocol):
         ...
 
 
+def _feed(rows: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
+    def arguments(order: np.ndarray) -> dict[str, Any]:
+        parts = keras.tree.map_structure(lambda values: np.asarray(values)[order], rows)
+        return dict(zip(("x", "y", "sample_weight"), parts, strict=False)) | {"batch_size": size, "shuffle": False}
+
+    return arguments
+
+
 def _own() -> Machine:
     name = keras.backend.backend()
     if name not in BACKENDS:
@@ -144,3 +152,16 @@ take, join, gather, map_lanes = _machine.take, _machine.join, _machine.gather, _
 value_and_slope, pull_back, loop = _machine.value_and_slope, _machine.pull_back, _machine.loop
 branch, arrange, dispatch = _machine.branch, _machine.arrange, _machine.dispatch
 compiled, in_graph = _machine.compiled, _machine.in_graph
+
+
+def feed(rows: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
+    """From an order of rows to what `model.fit` takes: x, y and perhaps weights, in batches of that size.
+
+    A backend's own way, where it has one, makes no copy of the rows.
+    """
+    return getattr(_machine, "feed", _feed)(rows, size)
+
+
+def compilation(steps: int) -> dict[str, Any]:
+    """What `model.compile` is told for epochs of that many steps."""
+    return getattr(_machine, "compilation", lambda steps: {})(steps)

@@ -180,3 +180,24 @@ def in_graph(function: Callable[[Tree, Tree], Tree], batch: Tree, rest: Tree) ->
     rows = each(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), batch)
     others = each(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), rest)
     return tf.function(function, autograph=False).get_concrete_function(rows, others)(batch, rest)
+
+
+def feed(rows: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
+    """One data set that reads the order from a variable, so that no epoch builds a new one."""
+    with tf.device("CPU:0"):
+        number = int(tf.nest.flatten(rows)[0].shape[0])
+        order = tf.Variable(tf.range(number), trainable=False)
+        batches = tf.data.Dataset.range(-(-number // size)).map(
+            lambda i: each(lambda tensor: tf.gather(tensor, order[i * size : (i + 1) * size]), rows)
+        )
+
+    def arguments(new: np.ndarray) -> dict[str, Any]:
+        order.assign(new)
+        return {"x": batches, "shuffle": False}
+
+    return arguments
+
+
+def compilation(steps: int) -> dict[str, Any]:
+    """All steps of an epoch in one call; without XLA, which takes longer to compile than small models to train."""
+    return {"steps_per_execution": steps, "jit_compile": False}
