@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import re
 import socket
 import sqlite3
@@ -17,34 +16,13 @@ from pathlib import Path
 import mlflow
 import pytest
 import sample_study as sample
+from inline import Inline
 from mlflow import MlflowClient
 
 from lossreg import plots, report, tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.tracking import child, runs, store
+from lossreg.tracking import runs, store
 from lossreg.tracking.database import Rows
-
-
-class Inline:
-    """The tracking process as a thread of this one: MLflow is imported once, and its client can be made to fail."""
-
-    def __init__(self):
-        (inner, outer), (heard, said) = os.pipe(), os.pipe()
-        self.lines, self.answers = os.fdopen(outer, "wb"), os.fdopen(heard, "rb")
-        self.thread = threading.Thread(target=self.serve, args=(os.fdopen(inner, "rb"), os.fdopen(said, "wb")))
-        self.thread.daemon = True
-        self.thread.start()
-
-    def serve(self, lines, answers):
-        child.serve(lines, answers)
-        answers.close()
-
-    def kill(self):
-        pass
-
-    def wait(self):
-        return 0
-
 
 Tracker = functools.partial(tracking.Tracker, launch=Inline)
 

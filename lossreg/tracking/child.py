@@ -67,6 +67,8 @@ class Session:
             writer.quiet()
             if store.is_missing(uri):
                 self._ready = NewDatabase()
+            from mlflow import pyfunc  # noqa: F401
+
             from lossreg import plots  # noqa: F401
 
     def open(self, result: Message, trials: list[Message], run_id: str, key: str) -> None:

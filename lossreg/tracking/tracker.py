@@ -39,7 +39,7 @@ class Tracker:
     found again even when its run id was lost. `warn` is told, from a thread, why tracking was
     given up; everything after that is dropped, and `sync` brings it up later. With `required`,
     `start` and `finish` raise `LossregError` instead. Nothing waits for more than `patience`
-    seconds without progress. `launch` starts the process.
+    seconds without progress. `launch` starts what stands in for `Process`.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Tracker:
         warn: Callable[[str], None] = lambda text: None,
         required: bool = False,
         patience: float = 60.0,
-        launch: Callable[[], Link] = Process,
+        launch: Callable[[], Link] | None = None,
     ) -> None:
         self.uri, self.experiment = uri, experiment
         self.run_id = self.experiment_id = ""
@@ -75,7 +75,7 @@ class Tracker:
         Whoever calls it calls `close` in the end.
         """
         try:
-            self._link = self._launch()
+            self._link = (self._launch or Process)()
         except OSError as error:
             self._end = f"its process does not start ({error})"
             return

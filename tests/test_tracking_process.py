@@ -1,0 +1,307 @@
+"""The process that tracks a study: killed, orphaned, stopped, hung up on; and what it has never seen of Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import io
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sample_study as sample
+from inline import Inline
+from mlflow import MlflowClient
+
+import lossreg
+from lossreg import tracking
+from lossreg.errors import InputError
+from lossreg.tracking import Tracker, child, process, store, tracker, wire
+from lossreg.tracking.database import NewDatabase
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def empty():
+    """MLflow's tables, in memory."""
+    return NewDatabase()
+
+
+@pytest.fixture
+def uri(empty, tmp_path):
+    made = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
+    store.make(made, empty)
+    return made
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The processes that trackers start, in order; the test may not leave any behind."""
+    started = []
+
+    class Noted(process.Process):
+        def __init__(self):
+            super().__init__()
+            started.append(self)
+
+    monkeypatch.setattr(tracker, "Process", Noted)
+    yield started
+    for one in started:
+        one.kill()
+
+
+def ended(number, seconds=30):
+    """Whether that process ends within the time."""
+    try:
+        handle = os.pidfd_open(number)
+    except ProcessLookupError:
+        return True
+    watch = select.poll()
+    watch.register(handle, select.POLLIN)
+    gone = watch.poll(1000 * seconds)
+    os.close(handle)
+    return bool(gone)
+
+
+def children(uri, parent):
+    """Trial numbers in the store, and the status of the parent."""
+    client = MlflowClient(uri)
+    run = client.get_run(parent)
+    found = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return sorted(int(one.data.tags["lossreg.trial"]) for one in found), run.info.status
+
+
+def begun(uri, result, **options):
+    """A tracker whose parent run is open, and which has been told no trial."""
+    said = []
+    made = Tracker(uri, "x", warn=said.append, **options)
+    made.start(dataclasses.replace(result, trials=[]))
+    assert made.where()["run_id"]
+    return made, said
+
+
+def synced(uri, result, run_id):
+    again = Tracker(uri, "x", launch=Inline)
+    again.sync(result, run_id)
+    assert not again.error
+
+
+KILLED = """
+import dataclasses, os, signal, sys
+import sample_study as sample
+from lossreg.tracking import Tracker
+
+uri, folder = sys.argv[1:]
+result = sample.study(3, folder=folder)
+made = Tracker(uri, "x", key="key")
+made.start(dataclasses.replace(result, trials=[]))
+print(made.where()["run_id"], made._link.number, flush=True)
+for trial in result.trials:
+    made.trial(trial)
+while not made._lines.empty():
+    pass
+made._link.lines.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_process_of_a_killed_study_writes_what_it_was_told_and_ends(uri, tmp_path):
+    command = [sys.executable, "-c", KILLED, uri, str(tmp_path)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(HERE)}, capture_output=True, text=True)  # noqa: PLW1510
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    parent, number = done.stdout.split()
+    assert ended(int(number))
+    assert children(uri, parent) == ([0, 1, 2], "KILLED")
+    result = sample.study(6, folder=str(tmp_path))
+    again = Tracker(uri, "x", key="key", launch=Inline)
+    assert again.sync(result)["run_id"] == parent
+    assert children(uri, parent) == ([0, 1, 2, 3, 4, 5], "FINISHED")
+
+
+def test_a_killed_process_costs_one_warning_and_sync_brings_the_rest(uri, launched):
+    result = sample.study(6)
+    made, said = begun(uri, result)
+    made.trial(result.trials[0])
+    made.flush()
+    launched[0].kill()
+    assert ended(launched[0].number)
+    for trial in result.trials[1:]:
+        made.trial(trial)
+    made.finish(result)
+    assert len(said) == 1
+    assert "its process ended with exit code -9" in said[0]
+    assert "lossreg sync" in said[0]
+    assert children(uri, made.run_id)[0] == [0]
+    synced(uri, result, made.run_id)
+    assert children(uri, made.run_id) == ([0, 1, 2, 3, 4, 5], "FINISHED")
+
+
+def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
+    said = []
+    made = Tracker(uri, "x", warn=said.append, patience=0.5)
+    made.prepare()
+    os.kill(launched[0].number, signal.SIGSTOP)
+    result = sample.study(6)
+    made.start(result)
+    for _ in range(100):
+        for trial in result.trials:
+            made.trial(trial)  # far more than a pipe holds
+    made.finish(result)
+    assert [re.search(r"nothing written for \d+ s", text) is not None for text in said] == [True]
+    assert ended(launched[0].number)
+
+
+def test_a_process_that_cannot_be_started_costs_one_warning():
+    def refuse():
+        raise OSError("no memory")
+
+    said = []
+    made = Tracker("sqlite:///x.db", "x", warn=said.append, launch=refuse)
+    made.prepare()
+    assert said == [], "the study may still be refused"
+    made.start(sample.study(1))
+    made.finish(sample.study(1))
+    assert len(said) == 1
+    assert "no memory" in said[0]
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_study_alone(uri, launched):
+    made = Tracker(uri, "x")
+    made.prepare()
+    assert os.getsid(launched[0].number) == launched[0].number != os.getsid(0)
+    made.close()
+    assert ended(launched[0].number)
+
+
+def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = {"name": "refused", "data": {"source": "sklearn:iris"}, "losses": {"categorical_hinge": {}}}
+    with pytest.raises(InputError, match="yields no probabilities"):
+        lossreg.tune({**study, "search": {"metric": "neg_log_loss"}})
+    assert ended(launched[0].number)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_waits_for_the_process_of_the_run_before_it(uri, tmp_path):
+    """Both would find the same trials missing, and write each twice."""
+    result = sample.study(2, folder=str(tmp_path))
+    made = Tracker(uri, "x", patience=0.3, launch=Inline)
+    with (tmp_path / "tracking.lock").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        made.start(result)
+        made.where()
+        assert made.error == "nothing written for 0 s"
+    made = Tracker(uri, "x", launch=Inline)
+    made.sync(result)
+    assert not made.error
+
+
+MODULES = """
+import io, os, sys
+from lossreg.tracking import child
+with open(sys.argv[1], "rb") as lines:
+    child.serve(lines, sys.stdout.buffer)
+print(sorted({"keras", "tensorflow", "sklearn", "optuna"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
+def test_neither_keras_nor_tensorflow_is_imported_to_write_a_study_and_its_model(uri, tmp_path):
+    import keras
+    import numpy as np
+    from mlflow import pyfunc
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    model.save(tmp_path / "best.keras")
+    result, about = sample.study(4), tracking.describe(model, tmp_path / "best.keras")
+    header, trials = wire.header(result), [wire.entry(trial) for trial in result.trials]
+    told = [
+        {"do": "prepare", "uri": uri, "experiment": "x"},
+        {"do": "open", "result": header, "trials": trials, "run_id": "", "key": ""},
+        {"do": "draw", "result": header},
+        {"do": "finish", "result": header, "status": "FINISHED", "model": about, "ticket": 1},
+    ]
+    (tmp_path / "told").write_bytes(b"".join(map(wire.line, told)))
+    done = subprocess.run([sys.executable, "-c", MODULES, tmp_path / "told"], capture_output=True, check=True)
+    *answers, modules = done.stdout.splitlines()
+    assert modules == b"[]"
+    heard = {name: value for line in answers for name, value in json.loads(line).items()}
+    assert heard["done"] == 1
+    assert "warning" not in heard
+    client = MlflowClient(uri)
+    [output] = client.get_run(heard["run_id"]).outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_allclose(pyfunc.load_model(logged.artifact_location).predict(x), model(x), rtol=1e-6)
+
+
+def test_the_package_is_what_mlflow_itself_would_write(tmp_path):
+    import keras
+    import yaml
+    from mlflow.entities import LoggedModel
+    from mlflow.keras import save_model
+    from mlflow.models import Model
+
+    from lossreg.tracking import package
+
+    sides = [keras.Input((4,), name="left"), keras.Input((2, 3), name="right", dtype="int32")]
+    flat = [sides[0], keras.ops.cast(keras.layers.Flatten()(sides[1]), "float32")]
+    model = keras.Model(sides, keras.layers.Dense(3)(keras.layers.Concatenate()(flat)))
+    model.save(tmp_path / "best.keras")
+    about = package.describe(model, tmp_path / "best.keras")
+    logged = LoggedModel("0", "m-1", "best", "file:///x", 0, 0)
+    package.pack(about, tmp_path / "own", logged, "run")
+    signature = package._signature(about)
+    save_model(
+        model, str(tmp_path / "theirs"), signature=signature, pip_requirements=about["requirements"],
+        mlflow_model=Model(artifact_path="file:///x", model_uuid="m-1", run_id="run", model_id="m-1"),
+    )  # fmt: skip
+    files = [
+        sorted(str(path.relative_to(tmp_path / one)) for path in (tmp_path / one).rglob("*"))
+        for one in ("own", "theirs")
+    ]
+    assert files[0] == files[1]
+    for name in ("requirements.txt", "conda.yaml", "python_env.yaml", "data/keras_module.txt"):
+        assert (tmp_path / "own" / name).read_text() == (tmp_path / "theirs" / name).read_text()
+    own, theirs = (yaml.safe_load((tmp_path / one / "MLmodel").read_text()) for one in ("own", "theirs"))
+    for written in (own, theirs):
+        for name in ("utc_time_created", "model_size_bytes"):
+            del written[name]
+    own["flavors"]["python_function"] = {
+        name: own["flavors"]["python_function"][name] for name in theirs["flavors"]["python_function"]
+    }
+    assert own == theirs
+
+
+def test_a_line_that_was_cut_off_ends_the_study(uri):
+    result = sample.study(2)
+    told = [
+        {"do": "prepare", "uri": uri, "experiment": "x"},
+        {"do": "open", "result": wire.header(result), "trials": [], "run_id": "", "key": ""},
+        *({"do": "trial", "trial": wire.entry(trial)} for trial in result.trials),
+    ]
+    text, answers = b"".join(map(wire.line, told)), io.BytesIO()
+    child.serve(io.BytesIO(text[:-40]), answers)
+    heard = {name: value for line in answers.getvalue().splitlines() for name, value in json.loads(line).items()}
+    assert children(uri, heard["run_id"]) == ([0], "KILLED")
+
+
+def test_records_come_through_the_pipe_as_they_were():
+    import numpy as np
+
+    result = sample.study(9)
+    told = wire.message(wire.line({"result": wire.header(result), "trials": [wire.entry(t) for t in result.trials]}))
+    there = wire.study(told["result"], [wire.trial(one) for one in told["trials"]])
+    assert repr(there) == repr(result)  # NaN is not equal to itself
+    assert wire.message(wire.line({"a": np.float32(0.5), "b": Path("x"), "c": np.arange(2)})) == {
+        "a": 0.5, "b": "x", "c": [0, 1],
+    }  # fmt: skip
