@@ -157,11 +157,12 @@ def _load_data(spec: StudySpec) -> data.Dataset:
     try:
         return data.load(
             section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
-            folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight, drop=section.drop,
-            base=spec.base, seed=spec.search.seed,
+            folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight,
+            preprocess=section.preprocess, drop=section.drop, base=spec.base, seed=spec.search.seed,
         )  # fmt: skip
     except InputError as error:
-        key = {"class_weight": "train.class_weight", "folds": "data.folds"}.get(error.where, "data")
+        keys = {"class_weight": "train.class_weight", "folds": "data.folds", "preprocess": "data.preprocess"}
+        key = keys.get(error.where, "data")
         raise error.at(spec.place(key)) from error
 
 

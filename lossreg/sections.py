@@ -72,6 +72,17 @@ def _target(value: Any) -> Any:
     return names[0] if len(names) == 1 else tuple(names)
 
 
+def _ways(value: Any) -> Any:
+    """How features are preprocessed: all of them, or by input."""
+    hint = 'It is "standard" or "none", or for several inputs a table such as { tokens = "none" }.'
+    ways = list(value.values()) if isinstance(value, Mapping) else [value]
+    for way in ways:
+        if way not in ("standard", "none"):
+            near = did_you_mean(way, ("standard", "none")) if isinstance(way, str) else ""
+            raise InputError(f'must be "standard" or "none", not {shown(way)}', hint=near or hint)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
 Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), PlainSerializer(lambda names: names)]
 
 
@@ -94,6 +105,7 @@ class Data(Section):
         default=None, ge=2, description="It is into how many folds the rows outside the test are cut, from 2."
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
+    preprocess: Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)] = "standard"
 
     @model_validator(mode="after")
     def _one_way(self) -> Data:
@@ -105,6 +117,8 @@ class Data(Section):
     def _meant(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         section: dict[str, Any] = plain(self)
         section.pop("folds" if self.folds is None else "validation")
+        if self.preprocess == "standard":
+            section.pop("preprocess")  # as in studies from before there was a choice
         return section
 
     @model_validator(mode="after")

@@ -32,7 +32,8 @@ def opened(name):
     d = spec.data
     dataset = data.load(
         d.source, target=d.target, task=d.task, test=d.test, validation=d.validation, folds=d.folds, weight=d.weight,
-        class_weight=spec.train.class_weight, drop=d.drop, base=spec.base, seed=spec.search.seed,
+        class_weight=spec.train.class_weight, preprocess=d.preprocess, drop=d.drop,
+        base=spec.base, seed=spec.search.seed,
     )  # fmt: skip
     return spec, dataset, study.candidates(spec, registry.default(), dataset.task, dataset.n_classes)
 

@@ -7,18 +7,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import labels, preprocess, sources, splits, weights
+from lossreg.data import features, inputs, labels, room, sources, splits, weights
 from lossreg.data.classes import Labels
-from lossreg.data.preprocess import Columns, Preprocessor
+from lossreg.data.inputs import Preprocessor
 from lossreg.data.raw import Raw
 from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
@@ -52,7 +51,8 @@ class Dataset:
 
     classes: class names in index order, the names of the labels of a row, or of a mask's 0 and 1;
     empty for regression; slugs: the same, safe for Optuna
-    and MLflow; features: raw column names, empty for arrays of more than two dimensions;
+    and MLflow; features: raw column names, empty for arrays of more than two dimensions, of several inputs
+    as `input.column`;
     preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
     training rows; digest: a hash of the raw data; notes: lines for the user; folds: where the
     study cross-validates, one data set a fold, with the same test rows, the first of them this one's parts.
@@ -84,9 +84,10 @@ class Dataset:
         return self.train.y.shape[1:] if self.task == "segmentation" else ()
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one preprocessed row."""
-        return tuple(self.train.x.shape[1:])
+    def input_shape(self) -> Any:
+        """Shape of one preprocessed row, a tuple; of several inputs a dictionary of shapes by name."""
+        x = self.train.x
+        return {name: tuple(part.shape[1:]) for name, part in x.items()} if isinstance(x, dict) else tuple(x.shape[1:])
 
     def summary(self) -> dict[str, Any]:
         """Name, task, rows of each part, classes with their rows, raw features, input shape, digest.
@@ -97,6 +98,7 @@ class Dataset:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         counts = self._counts(np.concatenate([part.y for part in parts.values()]))
         share = {"foreground": round(counts[1] / sum(counts), 4)} if self.space else {}
+        shape = self.input_shape
         return {
             "name": self.name,
             "source": self.source,
@@ -105,8 +107,8 @@ class Dataset:
             **({"folds": len(self.folds)} if self.folds else {}),
             "classes": dict(zip(self.classes, counts, strict=True)),
             **share,
-            "features": len(self.features) or int(np.prod(self.input_shape)),
-            "input_shape": list(self.input_shape),
+            "features": inputs.width(self.preprocessor),
+            "input_shape": {k: list(v) for k, v in shape.items()} if isinstance(shape, dict) else list(shape),
             "digest": self.digest,
         }
 
@@ -127,6 +129,7 @@ def load(
     folds: int | None = None,
     weight: str | None = None,
     class_weight: Any = None,
+    preprocess: str | Mapping[str, str] = "standard",
     drop: Sequence[str] = (),
     base: Path = Path(),
     seed: int = 0,
@@ -138,7 +141,8 @@ def load(
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.targets.TASKS`;
     test: share of all rows; validation: share of the rows that are not test rows; folds: instead, into
     how many folds these rows are cut; weight: the column of a table that says what each row counts;
-    class_weight: what the training rows of each class count besides, as in `weights.of_classes`; drop: columns
+    class_weight: what the training rows of each class count besides, as in `weights.of_classes`; preprocess:
+    "standard", "none" to leave numbers as they are, or which of these for each of several inputs; drop: columns
     to leave out. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     text = str(source)
@@ -149,14 +153,20 @@ def load(
         found, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=text
     )
     counted = _weigh(raw, found, cuts, class_weight, text)
+    way = inputs.ways(raw.x, preprocess)
+    common = {"name": raw.name, "source": text, "task": found.task, "classes": found.classes, "slugs": found.slugs}
+    common["digest"] = raw.digest()
     try:
-        parts = _folds(raw, found, text, cuts, counted)
+        fitted = _fitted(raw, cuts, way, text)
+        parts = [
+            _dataset(preprocessor, _splits(raw, found, preprocessor, rows, count), common)
+            for preprocessor, rows, count in zip(fitted, cuts, counted, strict=True)
+        ]
     except DataError as error:
         raise error.at(text) from None
     said = dict.fromkeys(note for rows in cuts for note in rows.notes)
-    weighed = parts[0].train.weights
-    notes = [*raw.notes, *found.notes, *said, *parts[0].preprocessor.notes]
-    notes += [] if weighed is None else weights.notes(weighed)
+    weighed = counted[0][0]
+    notes = [*raw.notes, *found.notes, *said, *fitted[0].notes, *([] if weighed is None else weights.notes(weighed))]
     return replace(parts[0], notes=notes, folds=tuple(parts) if folds else ())
 
 
@@ -172,36 +182,31 @@ def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, wh
     return list(zip(*map(weights.plain, (training, validation, test)), strict=True))
 
 
-def _folds(raw: Raw, found: Labels, text: str, cuts: Sequence[Rows3], counted: Sequence[Counted]) -> list[Dataset]:
-    """A data set a cut, each with statistics of its own training rows; what the columns are is settled once."""
-    columns = None
-    if len(cuts) > 1 and isinstance(raw.x, pd.DataFrame):
-        columns = Columns.of(_at(raw, np.union1d(cuts[0].train, cuts[0].validation)))
-    common = {"name": raw.name, "source": text, "task": found.task, "classes": found.classes, "slugs": found.slugs}
-    common["digest"] = raw.digest()
-    folds = []
-    for rows, count in zip(cuts, counted, strict=True):
-        preprocessor = preprocess.fit(_at(raw, rows.train), columns)
-        parts = [
-            Split(preprocessor.transform(_at(raw, index)), found.y[index], weighed)
-            for index, weighed in zip((rows.train, rows.validation, rows.test), count, strict=True)
-        ]
-        folds.append(_dataset(preprocessor, parts, common))
-    return folds
+def _fitted(raw: Raw, cuts: Sequence[Rows3], way: Mapping[str, str], where: str) -> list[Preprocessor]:
+    """A preprocessor a cut, fitted on its training rows; what the columns are is settled once for all folds."""
+    settled: inputs.Settled = None
+    if len(cuts) > 1:
+        settled = inputs.settle(features.take(raw.x, np.union1d(cuts[0].train, cuts[0].validation)), way)
+    fitted = [inputs.fit(features.take(raw.x, rows.train), way, settled) for rows in cuts]
+    room.check(fitted[0].transform(features.take(raw.x, cuts[0].train[:1])), len(raw.y), len(cuts), where)
+    return fitted
 
 
-def _dataset(preprocessor: Preprocessor, parts: Sequence[Split], common: dict[str, Any]) -> Dataset:
+def _splits(raw: Raw, found: Labels, preprocessor: Preprocessor, rows: Rows3, counted: Counted) -> list[Split]:
+    return [
+        Split(preprocessor.transform(features.take(raw.x, index)), found.y[index], weighed)
+        for index, weighed in zip((rows.train, rows.validation, rows.test), counted, strict=True)
+    ]
+
+
+def _dataset(preprocessor: Preprocessor, parts: Sequence[Split], common: Mapping[str, Any]) -> Dataset:
     classes, multihot = len(common["classes"]), common["task"] == "multilabel"
     return Dataset(
         **common,
-        features=tuple(preprocess.names(preprocessor)),
+        features=tuple(inputs.names(preprocessor)),
         train=parts[0],
         validation=parts[1],
         test=parts[2],
         preprocessor=preprocessor,
         constants=Constants.from_labels(parts[0].y, classes, multihot=multihot),
     )
-
-
-def _at(raw: Raw, rows: NDArray[np.int64]) -> Any:
-    return raw.x[rows] if isinstance(raw.x, np.ndarray) else raw.x.iloc[rows]

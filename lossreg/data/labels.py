@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lossreg.data import wide
 from lossreg.data.classes import Labels, slugs, unique_names
-from lossreg.data.raw import Raw, listed
+from lossreg.data.origin import listed
+from lossreg.data.raw import Raw
 from lossreg.errors import DataError, InputError, did_you_mean
 from lossreg.targets import CLASSIFICATION, TASKS
 

@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from lossreg.data.raw import listed
+from lossreg.data.origin import listed
 from lossreg.errors import DataError
 
 Float32 = NDArray[np.float32]
@@ -27,6 +27,9 @@ ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 NUMBERS = ("integer", "floating", "decimal", "mixed-integer-float")
 DATES = ("datetime64", "datetime", "date")
 DAY = 86_400e9
+EXACT = 2**24
+KEPT = 'preprocess = "none" takes numbers as they are'
+MEND = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +157,54 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         array = np.asarray(rows)
         if array.shape[1:] != self.shape_:
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
-        scaled: Float32 = (array.astype(np.float32) - np.float32(self.mean_)) / np.float32(self.scale_)
-        return np.where(np.isfinite(scaled), scaled, np.float32(0))
+        scaled: Float32 = array.astype(np.float32)
+        scaled -= np.float32(self.mean_)
+        scaled /= np.float32(self.scale_)
+        scaled[~np.isfinite(scaled)] = 0
+        return scaled
+
+
+class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Raw rows to float32 and nothing else: tables of numbers without gaps `(n, columns)`, arrays `(n, *shape)`.
+
+    features_: the columns of a table, empty for an array; shape_: the shape of a row.
+    """
+
+    def fit(self, rows: Any, y: Any = None) -> Self:
+        """Learn columns or shape; raises `DataError` for what is no number."""
+        self.features_ = [str(column) for column in rows.columns] if isinstance(rows, pd.DataFrame) else []
+        self.shape_, self.notes = tuple(rows.shape[1:]), list[str]()
+        if float(np.abs(self.transform(rows)).max(initial=0)) > EXACT:
+            self.notes.append(f"Whole numbers above {EXACT:,} are rounded: float32 does not hold them all.")
+        return self
+
+    def transform(self, rows: Any) -> Float32:
+        """The same values as float32; raises `DataError` for other columns or shapes, gaps and what is no number."""
+        values = self._numbers(rows)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            lost = int((~np.isfinite(values)).sum())
+            raise DataError(f"{lost} values are missing or infinite{self._first(values)}, and {KEPT}", hint=MEND)
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+    def _numbers(self, rows: Any) -> NDArray[Any]:
+        if self.features_:
+            table = _table(rows, self.features_)
+            for name in self.features_:
+                if not pd.api.types.is_numeric_dtype(table[name]):
+                    values = table[name].dropna()
+                    odd = repr(values.iloc[0]) if len(values) else "no value"
+                    raise DataError(f"column {name} holds {odd}, and {KEPT}", hint=MEND)
+            return table.to_numpy(np.float64, na_value=np.nan)
+        array = np.asarray(rows)
+        if array.shape[1:] != self.shape_:
+            raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
+        return array
+
+    def _first(self, values: NDArray[Any]) -> str:
+        """Which column has the first of them."""
+        if not self.features_:
+            return ""
+        return f", the first in column {self.features_[int(np.argwhere(~np.isfinite(values))[0, 1])]}"
 
 
 def _kind(column: pd.Series[Any]) -> str:
@@ -227,18 +276,3 @@ def _onehot(encoder: Any) -> Pipeline:
 
 
 STEPS: dict[str, Callable[[Any], Pipeline]] = {"number": _scaled(_numbers), "date": _scaled(_days), "category": _onehot}
-
-
-Preprocessor = TablePreprocessor | ImagePreprocessor
-
-
-def fit(rows: pd.DataFrame | NDArray[Any], columns: Columns | None = None) -> Preprocessor:
-    """A preprocessor fitted on these training rows."""
-    if isinstance(rows, pd.DataFrame):
-        return TablePreprocessor().fit(rows, columns=columns)
-    return ImagePreprocessor().fit(rows)
-
-
-def names(preprocessor: Preprocessor) -> Sequence[str]:
-    """The raw columns that a preprocessor expects; none for arrays of more than two dimensions."""
-    return tuple(preprocessor.features_) if isinstance(preprocessor, TablePreprocessor) else ()

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from lossreg import usercode
-from lossreg.data.raw import Origin, Raw, Target, from_mapping, from_object, from_table
+from lossreg.data.origin import Origin, Target
+from lossreg.data.raw import Raw, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")

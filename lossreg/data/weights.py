@@ -100,9 +100,9 @@ def plain(folds: Sequence[Weights]) -> list[NDArray[np.float32] | None]:
     return [weights.astype(np.float32) for weights in folds]
 
 
-def notes(training: Weights) -> list[str]:
+def notes(training: NDArray[np.float32]) -> list[str]:
     """A note when the weights of the training rows act as a factor of the learning rate."""
-    mean = float(training.mean())
+    mean = float(training.mean(dtype=np.float64))
     if 1 / FAR <= mean <= FAR:
         return []
     return [

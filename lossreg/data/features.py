@@ -1,0 +1,130 @@
+"""Features of rows: a table `(n, columns)`, an array of more than two dimensions, or several of these by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data.origin import Origin, listed
+
+Array = NDArray[Any]
+Part = pd.DataFrame | Array
+Features = Part | dict[str, Part]
+
+
+def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
+    """Features from any array, table, or mapping of them by input; raises `DataError` for what is none.
+
+    columns: names for those of a plain array of two dimensions.
+    """
+    if not isinstance(x, Mapping):
+        return _one(x, "x", columns, origin)
+    if not x:
+        raise origin.error("x has no inputs")
+    if odd := [name for name in x if not isinstance(name, str) or not name or "/" in name]:
+        raise origin.error(f"{odd[0]!r} names no input of a model", "Names are texts without a slash.")
+    parts = {name: _one(part, f"x.{name}", (), origin) for name, part in x.items()}
+    rows = {name: len(part) for name, part in parts.items()}
+    if len(set(rows.values())) > 1:
+        said = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        raise origin.error(f"the inputs have different numbers of rows: {said}")
+    return parts
+
+
+def _one(x: Any, name: str, columns: Sequence[str], origin: Origin) -> Part:
+    if isinstance(x, (pd.DataFrame, pd.Series)):
+        return table(x if isinstance(x, pd.DataFrame) else x.to_frame(), origin)
+    if hasattr(x, "toarray"):
+        raise origin.error(f"{name} is a sparse matrix", f"Return {name}.toarray() if it fits in memory.")
+    values = array(x, name, origin)
+    if values.ndim > 2:
+        if values.dtype.kind not in "buif":
+            raise origin.error(f"{name} of shape {values.shape} holds {values.dtype}, not numbers")
+        return values
+    values = values.reshape(len(values), -1 if values.size else max(values.shape[1:], default=1))
+    width = values.shape[1]
+    own = list(columns) if len(columns) == width else [f"x{i}" for i in range(width)]
+    return table(pd.DataFrame(values, columns=pd.Index(own)), origin)
+
+
+def array(values: Any, what: str, origin: Origin) -> Array:
+    """An array of at least one dimension; raises `DataError`."""
+    try:
+        found = np.asarray(values)
+    except ValueError as error:
+        raise origin.error(f"{what} is no array: {error}") from error
+    if found.ndim == 0:
+        raise origin.error(f"{what} is no array but {type(values).__name__}")
+    return found
+
+
+def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
+    """The table with string column names, a plain index, and object columns as what they hold."""
+    frame = frame.reset_index(drop=True).infer_objects()
+    frame.columns = pd.Index([str(column) for column in frame.columns])
+    twice = list(frame.columns[frame.columns.duplicated()])
+    if twice:
+        raise origin.error(f"two columns are called {twice[0]!r}")
+    return frame
+
+
+def count(x: Features) -> int:
+    """The number of rows."""
+    return len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
+
+
+def take(x: Features, rows: NDArray[np.int64]) -> Any:
+    """The rows of these numbers, in the form of `x`."""
+    if isinstance(x, dict):
+        return {name: take(part, rows) for name, part in x.items()}
+    return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
+
+
+def joined(train: Features, test: Features, origin: Origin) -> Features:
+    """Training rows followed by test rows; raises `DataError` when their columns, shapes or inputs differ."""
+    if isinstance(train, dict) and isinstance(test, dict):
+        if train.keys() != test.keys():
+            said = f"training rows have the inputs {listed(train)}, test rows {listed(test)}"
+            raise origin.error(said)
+        return {name: _joined(part, test[name], origin) for name, part in train.items()}
+    if isinstance(train, dict) or isinstance(test, dict):
+        raise origin.error("of training and test rows only one has several inputs")
+    return _joined(train, test, origin)
+
+
+def _joined(train: Part, test: Part, origin: Origin) -> Part:
+    if isinstance(train, pd.DataFrame) and isinstance(test, pd.DataFrame):
+        if list(train.columns) != list(test.columns):
+            raise origin.error("training and test rows have different columns")
+        return pd.concat([train, test], ignore_index=True)
+    if train.shape[1:] != test.shape[1:]:
+        raise origin.error(f"training rows have shape {train.shape[1:]}, test rows {test.shape[1:]}")
+    return np.concatenate([train, test])
+
+
+def marks(x: Features) -> Iterator[bytes]:
+    """What tells these features from others: names and values, the same on every machine."""
+    if isinstance(x, dict):
+        for name in sorted(x):
+            yield f"input {name}".encode()
+            yield from marks(x[name])
+    elif isinstance(x, pd.DataFrame):
+        for column in x.columns:
+            yield str(column).encode() + mark(x[column])
+    else:
+        yield mark(x)
+
+
+def mark(values: pd.Series[Any] | Array) -> bytes:
+    """The same bytes for the same values of a column or an array."""
+    if isinstance(values, np.ndarray):
+        return f"{values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes()
+    try:
+        hashed = pd.util.hash_pandas_object(values, index=False)
+    except TypeError:
+        hashed = pd.util.hash_pandas_object(values.astype(str), index=False)
+    return hashed.to_numpy().astype("<u8").tobytes()

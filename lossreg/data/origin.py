@@ -1,0 +1,39 @@
+"""`Origin`: where rows come from and what was asked of them, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lossreg.errors import DataError, did_you_mean
+
+Target = str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows come from: the data set's name, the source as the user wrote it, the columns asked for.
+
+    Several target columns are several labels a row; weight is the column of what each row counts.
+    """
+
+    name: str
+    where: str
+    target: Target = None
+    weight: str | None = None
+
+    def error(self, what: str, hint: str = "") -> DataError:
+        """A `DataError` about this source."""
+        return DataError(what, where=self.where, hint=hint)
+
+
+def near(name: str, columns: Iterable[str]) -> str:
+    """A hint: the column that was meant, or those that there are."""
+    return did_you_mean(name, columns) or f"Columns: {listed(columns)}."
+
+
+def listed(names: Iterable[str], limit: int = 30) -> str:
+    """The names, separated by commas, the first `limit` of them."""
+    names = list(names)
+    more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
