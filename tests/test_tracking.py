@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -21,8 +22,8 @@ from mlflow import MlflowClient
 
 from lossreg import plots, report, tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.tracking import runs, store
-from lossreg.tracking.database import Rows
+from lossreg.tracking import runs, store, writer
+from lossreg.tracking.database import Child, NewDatabase, Rows
 
 Tracker = functools.partial(tracking.Tracker, launch=Inline)
 
@@ -208,6 +209,67 @@ def test_strange_names_and_long_values_are_taken(uri, experiment):
 def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
     tracker = finished(uri, experiment, sample.study(0, trials=[sample.trial(0, state="failed")]))
     assert MlflowClient(uri).get_run(tracker.run_id).info.status == "FAILED"
+
+
+# --------------------------------------------------------------------- rows and requests
+
+
+TABLES = {
+    "runs": "name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version, "
+    "lifecycle_stage, deleted_time, typeof(experiment_id), artifact_uri like '%/' || run_uuid || '/artifacts'",
+    "tags": "key, case when key = 'mlflow.parentRunId' then '' else value end",
+    "params": "key, value",
+    "metrics": "key, value, timestamp, step, is_nan",
+    "latest_metrics": "key, value, timestamp, step, is_nan",
+}
+
+
+def stored(uri, parent):
+    """Every row of the children of a run, without ids."""
+    children = "select run_uuid from tags where key = 'mlflow.parentRunId' and value = ?"
+    with contextlib.closing(sqlite3.connect(store.sqlite_path(uri))) as database:
+        return {
+            table: sorted(
+                database.execute(f"select {columns} from {table} where run_uuid in ({children})", (parent,)), key=repr
+            )
+            for table, columns in TABLES.items()
+        }
+
+
+def test_rows_are_those_that_mlflow_writes(uri, experiment, monkeypatch):
+    result = sample.study(10)
+    per_class = {f"focal.alpha[{place}]": 0.5 for place in range(150)}
+    result.trials.append(sample.trial(10, params=per_class, epochs=450))
+    own = finished(uri, experiment, result)
+    monkeypatch.setattr(writer, "_rows", lambda uri: None)
+    theirs = finished(uri, f"{experiment}-client", result)
+    assert stored(uri, own.run_id) == stored(uri, theirs.run_id)
+    assert len(stored(uri, own.run_id)["metrics"]) > 450 * 4
+
+
+def test_tables_that_are_not_known_are_left_to_mlflow(uri, tmp_path, experiment):
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as later,
+        contextlib.closing(sqlite3.connect(store.sqlite_path(uri))) as now,
+    ):
+        now.backup(later)
+        later.execute("alter table runs add column mood text")
+    later = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
+    assert writer._rows(uri) is not None
+    assert writer._rows(later) is None
+    assert children(later, finished(later, experiment, sample.study(3)))[2] == 3
+
+
+def test_rows_are_written_all_or_none(uri, experiment, monkeypatch):
+    result = sample.study(3)
+    tracker = finished(uri, experiment, dataclasses.replace(result, trials=[]))
+    rows = Rows(store.sqlite_path(uri))
+    good = Child("0 a", "FINISHED", 1, 2, runs.trial_tags(result.trials[0], tracker.run_id), {}, [])
+    with pytest.raises(sqlite3.Error):
+        rows.write([good, good._replace(params={"a": object()})], "1", "file:///x")
+    assert children(uri, tracker)[2] == 0
+    assert rows.write([good], children(uri, tracker)[0].info.experiment_id, "file:///x")
+    assert children(uri, tracker)[2] == 1
 
 
 # ------------------------------------------------------------------------ resume and repair
@@ -543,7 +605,7 @@ def test_a_port_in_use_is_refused_or_avoided():
 
 def test_a_new_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     """A kill while MLflow makes its tables must not leave a file that MLflow cannot open again."""
-    uri = f"sqlite:///{tmp_path / 'new.db'}"
+    uri, ready = f"sqlite:///{tmp_path / 'new.db'}", NewDatabase()
 
     def killed(*args, **kwargs):
         raise KeyboardInterrupt
@@ -551,10 +613,12 @@ def test_a_new_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "hardlink_to", killed)
         with pytest.raises(KeyboardInterrupt):
-            store.make(uri)
+            store.make(uri, ready)
     assert not (tmp_path / "new.db").exists()
-    store.make(uri)
+    store.make(uri, ready)
     kept = (tmp_path / "new.db").stat()
     store.make(uri)
-    assert (tmp_path / "new.db").stat() == kept
+    ready.put(tmp_path / "new.db")
+    assert (tmp_path / "new.db").stat().st_ino == kept.st_ino, "what another process made is kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
     assert MlflowClient(uri).search_experiments()

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 REFRESH = 5.0
 GRACE = 60.0
-# training goes first: what is late is written when it is over
-NICE = 10
 # MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour; its usage
 # reports are nobody's business that did not ask for them.
 SETTINGS = {
@@ -235,8 +233,6 @@ def main() -> None:
     """Serve on standard input and output; whatever else prints, prints elsewhere."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(sys.stdin.buffer, answers, leave=partial(os._exit, 0))

@@ -1,11 +1,14 @@
 """Seconds a trial of the same search, after imports: lossreg and its peers, one process each, in turn.
 
-    python studies/benchmarks/peers.py [--trials 64] [--peer-trials 4] [--repeats 1] [--only lossreg ...]
+    python studies/benchmarks/peers.py [--trials 64 256] [--peer-trials 4] [--repeats 1] [--only lossreg ...]
+                                       [--backend jax]
 
 The search: scikit-learn's digits, 30% validation, MLP 64-64, batch 32, 20 epochs, Adam, over
 cross-entropy, focal (gamma), label smoothing (epsilon) and the learning rate; the metric is
 validation accuracy, taken every epoch. All ways see the same rows. Peers may run fewer trials: their cost
-is per trial.
+is per trial, while lossreg's start, preflight and tracing are shared by all trials, which is why it is timed at
+several numbers of them. Everything after the imports of Keras, Optuna and scikit-learn is counted, MLflow's own
+import, its new database and the saved model too. `--backend` is lossreg's alone.
 """
 
 from __future__ import annotations
@@ -202,41 +205,45 @@ def child(way, trials):
     print(json.dumps({"seconds": time.perf_counter() - begin, "trials": trials, **said}))
 
 
-def measured(way, trials):
+def measured(way, trials, backend=""):
     """Seconds a trial of one way, in a process and a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(Path(__file__).resolve()), "--child", way, "--trials", str(trials)]
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": ""}
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": "", **({"KERAS_BACKEND": backend} if backend else {})}
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             sys.exit(f"{way} failed:\n{done.stderr[-3000:]}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        said = json.loads(done.stdout.strip().splitlines()[-1])
+    print(f"{way}: {said['seconds'] / trials:.3f} s a trial ({trials} trials, {said})", file=sys.stderr)
+    return said["seconds"] / trials
+
+
+def table(costs):
+    """Medians in seconds a trial, and how many times lossreg's at each of its numbers of trials."""
+    medians = {run: statistics.median(each) for run, each in costs.items()}
+    own = [cost for (way, _), cost in medians.items() if way == "lossreg"]
+    for (way, trials), cost in medians.items():
+        ratios = "  ".join(f"{cost / one:6.1f} x" for one in own)
+        yield f"{cost:8.3f} s a trial  {ratios}   {WAYS[way][1]}, {trials} trials"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--trials", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--peer-trials", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--backend", choices=["tensorflow", "jax"], default="")
     parser.add_argument("--child", choices=list(WAYS))
     args = parser.parse_args()
     if args.child:
-        child(args.child, args.trials)
+        child(args.child, args.trials[0])
         return
-    costs = {way: [] for way in args.only}
+    costs = {(way, n): [] for way in args.only for n in (args.trials if way == "lossreg" else [args.peer_trials])}
     for _ in range(args.repeats):
-        for way in args.only:
-            said = measured(way, args.trials if way == "lossreg" else args.peer_trials)
-            costs[way].append(said["seconds"] / said["trials"])
-            print(
-                f"{way}: {said['seconds'] / said['trials']:.3f} s a trial ({said['trials']} trials, {said})",
-                file=sys.stderr,
-            )
-    own = statistics.median(costs.get("lossreg") or [float("nan")])
-    for way, each in costs.items():
-        cost = statistics.median(each)
-        print(f"{cost:8.3f} s a trial  {cost / own:6.1f} x lossreg   {WAYS[way][1]}")
+        for (way, trials), found in costs.items():
+            found.append(measured(way, trials, args.backend if way == "lossreg" else ""))
+    print("\n".join(table(costs)))
 
 
 if __name__ == "__main__":
