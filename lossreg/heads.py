@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lossreg import links
-from lossreg.errors import InputError
+from lossreg.errors import InputError, did_you_mean
 
 WIDTH_HINT = 'End the model with Dense(hp.get("outputs")).'
 OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Exp", "Relu", "Tanh")
 # what makes predictions of scores, and so hardly ever features
 LINKS = ("linear", "softmax", "logsoftmax", "sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exponential", "exp")
 SCALES = (1.0, 30.0, 1000.0)
+# What a model's class may replace of training.
+STEPS = ("train_step", "compute_loss")
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a model is built for: `outputs` raw scores a row; `n_classes` is 0 for regression.
 
-    space: the shape of a mask, a segmentation's scores being `(batch, *space, outputs)`; multilabel:
-    whether the classes are labels of which a row has several.
+    input_shape: of a row, or of each of its inputs by name; space: the shape of a mask, a segmentation's
+    scores being `(batch, *space, outputs)`; multilabel: whether the classes are labels of which a row has several.
     """
 
-    input_shape: tuple[int, ...]
+    input_shape: Shape | Mapping[str, Shape]
     outputs: int
     n_classes: int
     space: tuple[int, ...] = ()
@@ -39,6 +45,14 @@ class Need:
         binary = self.n_classes == 2 and not self.multilabel
         return (self.outputs, *((1, 2) if binary else (self.n_classes or 1,)))
 
+    def inputs(self) -> Any:
+        """Symbolic inputs, one or by name."""
+        import keras
+
+        if isinstance(self.input_shape, Mapping):
+            return {name: keras.Input(shape, name=name) for name, shape in self.input_shape.items()}
+        return keras.Input(self.input_shape)
+
     def facts(self) -> dict[str, Any]:
         """What `hp.get` answers besides hyperparameters."""
         facts = {"outputs": self.outputs, "input_shape": self.input_shape, "n_classes": self.n_classes}
@@ -48,7 +62,8 @@ class Need:
 def raw_scores(model: Any, need: Need) -> Any:
     """An uncompiled functional Keras model with the layers of `model`, ending in raw scores.
 
-    They are `(batch, *need.space, need.outputs)`. Activations at the end are taken off, and what was
+    They are `(batch, *need.space, need.outputs)`; several inputs are a dictionary by name. A model with its own
+    step of training is made anew by its class, where that can be. Activations at the end are taken off, and what was
     changed is added to `need.notes`. The layers themselves may be changed. Raises `InputError` when
     shapes cannot be made to fit.
     """
@@ -58,7 +73,34 @@ def raw_scores(model: Any, need: Need) -> Any:
     inputs, scores = _stripped(inputs, scores, need)
     if need.n_classes and not _is_linear(scores):
         scores = _from_probabilities(keras.Model(inputs, scores), need)
-    return _closed(keras.Model(inputs, _fitted(_placed(scores, need), need)), need)
+    fitted = _closed(keras.Model(inputs, _fitted(_placed(scores, need), need)), need)
+    return _with_own_steps(model, fitted, need)
+
+
+def own_steps(kind: type) -> list[str]:
+    """What a model's class replaces of training."""
+    import keras
+
+    return [step for step in STEPS if getattr(kind, step) is not getattr(keras.Model, step)]
+
+
+def _with_own_steps(model: Any, fitted: Any, need: Need) -> Any:
+    """A model of the class that replaces parts of training, around raw scores, if it is only that."""
+    kind, steps = type(model), " and ".join(own_steps(type(model)))
+    if not steps:
+        return fitted
+    import keras
+
+    try:
+        made = kind(fitted.input, fitted.outputs[0])
+        whole = made.outputs[0] is fitted.outputs[0] and vars(made).keys() >= vars(model).keys()
+    except Exception:
+        whole = False
+    if whole and kind.compile is keras.Model.compile:
+        need.notes.append(f"its own {steps} is used, so it trains with model.fit")
+        return made
+    need.notes.append(f"its own {steps} is ignored")
+    return fitted
 
 
 def _closed(model: Any, need: Need) -> Any:
@@ -67,7 +109,7 @@ def _closed(model: Any, need: Need) -> Any:
 
     if None not in model.output_shape[1:]:
         return model
-    inputs = keras.Input(need.input_shape)
+    inputs = need.inputs()
     closed = keras.Model(inputs, model(inputs))
     _check_space(tuple(closed.output_shape[1:]), need)
     return closed
@@ -77,22 +119,54 @@ def _closed(model: Any, need: Need) -> Any:
 
 
 def _traced(model: Any, need: Need) -> tuple[Any, Any]:
-    """Symbolic input and output of a model, which is built first where that is still to be done."""
+    """Symbolic inputs, one or by name, and output of a model, which is built first where that is still to be done."""
     import keras
 
-    if isinstance(model, keras.Sequential) and not _is_open(model):
+    shapes = need.input_shape
+    several = isinstance(shapes, Mapping)
+    if isinstance(model, keras.Sequential) and not _is_open(model) and not several:
         model = keras.Sequential([keras.Input(_rows(model, need)), *model.layers])
     if hasattr(model, "inputs"):
-        inputs, outputs = model.inputs, model.outputs
+        inputs, outputs = list(model.inputs), model.outputs
     else:
-        inputs = [keras.Input(need.input_shape)]
-        outputs = [model(inputs[0])]
-    if len(inputs) != 1 or len(outputs) != 1 or not hasattr(outputs[0], "shape"):
-        raise InputError(
-            f"the model has {len(inputs)} inputs and {len(outputs)} outputs", hint="One of each is needed."
-        )
-    _check_input(tuple(inputs[0].shape[1:]), need.input_shape)
+        made = need.inputs()
+        inputs, outputs = keras.tree.flatten(made), [model(made)]
+    if (len(inputs) != 1 and not several) or len(outputs) != 1 or not hasattr(outputs[0], "shape"):
+        text = f"the model has {len(inputs)} inputs and {len(outputs)} outputs"
+        raise InputError(text, hint="One output is needed." if several else "One of each is needed.")
+    if isinstance(shapes, Mapping):
+        return _matched(_by_name(model, inputs), shapes, need), outputs[0]
+    _check_input(tuple(inputs[0].shape[1:]), shapes)
     return inputs[0], outputs[0]
+
+
+def _by_name(model: Any, inputs: list[Any]) -> dict[str, Any]:
+    """A model's inputs under the names that it takes them by."""
+    given = getattr(model, "input", None) if hasattr(model, "inputs") else None
+    return dict(given) if isinstance(given, Mapping) else {entry.name: entry for entry in inputs}
+
+
+def _matched(inputs: dict[str, Any], shapes: Mapping[str, Shape], need: Need) -> dict[str, Any]:
+    """The model's inputs under the names of the data's; raises `InputError` where names or shapes do not fit."""
+    import keras
+
+    if len(inputs) == len(shapes) == 1:
+        inputs = dict(zip(shapes, inputs.values(), strict=True))
+    for name, entry in inputs.items():
+        if name not in shapes:
+            hint = (
+                did_you_mean(name, shapes)
+                or f'Name it as the data does: keras.Input(..., name="{next(iter(shapes))}").'
+            )
+            raise InputError(f"the model has an input {name}, and the data has {', '.join(shapes)}", hint=hint)
+        try:
+            _check_input(tuple(entry.shape[1:]), shapes[name])
+        except InputError as error:
+            hint = f'hp.get("input_shape")["{name}"] is the shape of a row.'
+            raise InputError(f"input {name}: {error.what}", hint=hint) from error
+    unused = {name: keras.Input(shape, name=name) for name, shape in shapes.items() if name not in inputs}
+    need.notes.extend(f"input {name} of the data is not used" for name in unused)
+    return {**inputs, **unused}
 
 
 def _is_open(model: Any) -> bool:
@@ -100,7 +174,7 @@ def _is_open(model: Any) -> bool:
     return hasattr(model, "inputs") and model.inputs[0].shape[0] is None
 
 
-def _rows(model: Any, need: Need) -> tuple[int | None, ...]:
+def _rows(model: Any, need: Need) -> Any:
     return tuple(model.inputs[0].shape[1:]) if hasattr(model, "inputs") else need.input_shape
 
 
@@ -194,11 +268,11 @@ def _is_linear(scores: Any) -> bool:
 
 def _from_probabilities(model: Any, need: Need) -> Any:
     """Scores of a model whose end cannot be seen into: as they are, unless a sample of them are probabilities."""
-    sample = np.random.default_rng(0).normal(size=(16, *need.input_shape)).astype(np.float32)
+    sample, *larger = _samples(model)
     probabilities = _outputs(model, sample, need)
     link = _link_of(probabilities, need)
     # features may happen to lie between 0 and 1, but not however large the inputs are
-    if link is None or any(_link_of(_outputs(model, scale * sample, need), need) is not link for scale in SCALES[1:]):
+    if link is None or any(_link_of(_outputs(model, rows, need), need) is not link for rows in larger):
         return model.outputs[0]
     if _strip_inside(model, sample, probabilities, link, need):
         return model.outputs[0]
@@ -208,7 +282,22 @@ def _from_probabilities(model: Any, need: Need) -> Any:
     return link.inverse(model.outputs[0])
 
 
-def _outputs(model: Any, sample: np.ndarray[Any, Any], need: Need) -> np.ndarray[Any, Any]:
+def _samples(model: Any) -> list[Any]:
+    """Normal rows on several scales; whole numbers that every embedding has a row for, where there are any."""
+    import keras
+
+    rng = np.random.default_rng(0)
+    ends = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+
+    def drawn(scale: float, entry: Any) -> Any:
+        shape = (16, *(size or 4 for size in entry.shape[1:]))
+        rows = rng.integers(0, min(ends), shape) if ends else scale * np.random.default_rng(0).normal(size=shape)
+        return rows.astype(np.float32)
+
+    return [keras.tree.map_structure(partial(drawn, scale), model.input) for scale in SCALES]
+
+
+def _outputs(model: Any, sample: Any, need: Need) -> np.ndarray[Any, Any]:
     """`(n, width)` outputs, those of a mask's places one below the other."""
     from keras import ops
 

@@ -55,7 +55,7 @@ class Builder:
 
     def build(
         self,
-        input_shape: Sequence[int],
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]],
         outputs: int,
         n_classes: int,
         seed: int,
@@ -69,14 +69,27 @@ class Builder:
         """
         return self.ask(input_shape, outputs, n_classes, seed, given(values) if values else default)
 
-    def ask(self, input_shape: Sequence[int], outputs: int, n_classes: int, seed: int, answer: Answer) -> Any:
+    def ask(
+        self,
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]],
+        outputs: int,
+        n_classes: int,
+        seed: int,
+        answer: Answer,
+    ) -> Any:
         """As `build`, every hyperparameter that is searched being answered as it is declared."""
-        shape = tuple(int(size) for size in input_shape)
-        need = Need(shape, int(outputs), int(n_classes), self.space, self.multilabel)
+        need = Need(_shape(input_shape), int(outputs), int(n_classes), self.space, self.multilabel)
         with BUILDING, _seeded(int(seed)):
             model = raw_scores_of(self.make(need, answer), need, self.name)
         self.notes.extend(note for line in need.notes if (note := f"{self.name}: {line}.") not in self.notes)
         return model
+
+
+def _shape(given: Any) -> Any:
+    """Whole numbers: a shape, or one for each input by name."""
+    if isinstance(given, Mapping):
+        return {str(name): _shape(own) for name, own in given.items()}
+    return tuple(int(size) for size in given)
 
 
 def raw_scores_of(model: Any, need: Need, name: str) -> Any:
@@ -187,9 +200,8 @@ def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, bat
     from keras import layers
 
     _check_activation(activation)
-    x = inputs = keras.Input(need.input_shape, name="features")
-    if len(need.input_shape) != 1:
-        x = layers.Flatten(name="flatten")(x)
+    inputs = need.inputs() if isinstance(need.input_shape, Mapping) else keras.Input(need.input_shape, name="features")
+    x = _flat(inputs)
     for number, width in enumerate(hidden, 1):
         x = layers.Dense(width, None if batch_norm else activation, name=f"hidden_{number}")(x)
         if batch_norm:
@@ -201,6 +213,16 @@ def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, bat
     if need.space:
         scores = layers.Reshape((*need.space, need.outputs), name="places")(scores)
     return keras.Model(inputs, scores)
+
+
+def _flat(inputs: Any) -> Any:
+    """One vector a row of an input or of several by name."""
+    from keras import layers
+
+    if not isinstance(inputs, Mapping):
+        return inputs if len(inputs.shape) == 2 else layers.Flatten(name="flatten")(inputs)
+    parts = [x if len(x.shape) == 2 else layers.Flatten(name=f"flatten_{name}")(x) for name, x in inputs.items()]
+    return layers.Concatenate(name="inputs")(parts) if len(parts) > 1 else parts[0]
 
 
 def _check_activation(name: str) -> None:
@@ -263,8 +285,6 @@ class _Users:
     def _note(self, model: Any, need: Need, keras: Any) -> None:
         if model.compiled:
             need.notes.append("compile() is ignored: loss, optimizer and metric are the study's")
-        if type(model).train_step is not keras.Model.train_step:
-            need.notes.append("its own train_step is ignored")
 
 
 # ------------------------------------------------------------------ prediction
@@ -288,7 +308,7 @@ def inference(model: Any, spec: LossSpec, constants: Constants, n_classes: int) 
         prediction = _probability(scores, spec, constants, n_classes)
     else:
         prediction = keras.layers.Activation("linear", name="score")(scores)
-    return keras.Model(model.inputs[0], prediction)
+    return keras.Model(model.input, prediction)
 
 
 def _probability(scores: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:

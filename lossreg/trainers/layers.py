@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from lossreg.errors import gist
+from lossreg.heads import own_steps
 from lossreg.trainers import machine
 
 # Layers whose lanes are proven equal to solo training (tests/test_architectures.py).
@@ -47,7 +48,6 @@ OPERATIONS = frozenset(
 )  # fmt: skip
 # What a layer may be given besides its sizes, and may be the user's own.
 GIVEN = ("activation", "regularizer", "constraint")
-STEPS = ("train_step", "compute_loss")
 ROWS, LANES, TOLERANCE = 16, 3, 1e-4
 Lane = tuple[list[np.ndarray], list[np.ndarray], Any, np.ndarray]
 
@@ -69,11 +69,6 @@ def model_refusal(model: keras.Model, x: Any = None) -> str:
         return unfit
     failed = rehearse(model, x)
     return f"{unproven}: {failed}" if failed else ""
-
-
-def own_steps(kind: type) -> list[str]:
-    """Which parts of training a model's class replaces."""
-    return [step for step in STEPS if getattr(kind, step) is not getattr(keras.Model, step)]
 
 
 def _unfit(layer: keras.layers.Layer) -> str:
