@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops.parallel_for.pfor import PFor, wrap
 
 from lossreg.trainers.base import cores
 
@@ -60,8 +61,23 @@ def gather(tree: Tree, rows: Tensor) -> Tree:
 
 
 def map_lanes(function: Callable[[Tree], Tree], lanes: Tree) -> Tree:
-    """The function of all lanes at once."""
-    return tf.vectorized_map(function, lanes)
+    """The function of all lanes at once, within a graph: `tf.vectorized_map` without its copy of all that is mapped.
+
+    For an open number of lanes that gathers every tensor by `range(lanes)`, of the weights in every step, and makes
+    sparse slopes of theirs. Here the converter is told that a lane of a tensor, converted, is the tensor.
+    """
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tf.nest.flatten(lanes)]
+    graph = tf.compat.v1.get_default_graph()
+    before = set(graph.get_operations())
+    with tf.name_scope("lane"):
+        lane = tf.compat.v1.placeholder_with_default(0, [])
+        own = [tf.gather(tensor, lane) for tensor in tensors]
+        outputs = each(tf.convert_to_tensor, function(tf.nest.pack_sequence_as(lanes, own)))
+    inside = set(graph.get_operations()) - before
+    converter = PFor(lane, tf.shape(tensors[0])[0], inside, fallback_to_while_loop=True)
+    for one, stacked in zip(own, tensors, strict=True):
+        converter._add_conversion(one, wrap(stacked, True))
+    return each(converter.convert, outputs)
 
 
 def value_and_slope(function: Callable[[Tensor], Tensor], point: Tensor) -> tuple[Tensor, Tensor]:
