@@ -8,6 +8,7 @@ that never began is left at once, with nothing written anywhere.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import queue
 import sys
@@ -65,9 +66,9 @@ class Session:
             writer.quiet()
             if store.is_missing(uri):
                 self._ready = NewDatabase()
-            from mlflow import pyfunc  # noqa: F401
-
-            from lossreg import plots  # noqa: F401
+            # MLflow's own name for it would load it late
+            for needed in ("mlflow.pyfunc", "lossreg.plots"):
+                importlib.import_module(needed)
 
     def open(self, result: Message, trials: list[Message], run_id: str, key: str) -> None:
         """Create the parent run or take it up again, and write every trial that is missing."""
