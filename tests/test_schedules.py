@@ -1,0 +1,153 @@
+"""A schedule as a factor equals Keras's schedule of the same name, step by step and in whole trainings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from problems import difference, plan, problem, run
+from test_optimizers import fitted
+
+from lossreg import settings
+from lossreg.errors import InputError
+from lossreg.trainers import optimizers, schedules
+from lossreg.trainers.fit import Fit
+from lossreg.trainers.population import Population
+
+K = keras.optimizers.schedules
+# 4 epochs of 14 steps, the training of `problems.plan`.
+EPOCHS, STEPS = 4, 56
+RATE = 0.05
+
+CASES = {
+    "constant": ("constant", lambda r: r),
+    "cosine": ("cosine", lambda r: K.CosineDecay(r, STEPS)),
+    "cosine to a fifth by half": (
+        {"name": "cosine", "alpha": 0.2, "decay": 0.5},
+        lambda r: K.CosineDecay(r, STEPS // 2, alpha=0.2),
+    ),
+    "cosine after warmup": (
+        {"name": "cosine", "warmup": 0.25, "alpha": 0.1},
+        lambda r: K.CosineDecay(0.0, 42, 0.1, warmup_target=r, warmup_steps=14),
+    ),
+    "restarts": (
+        {"name": "cosine_restarts", "first_decay": 0.26, "m_mul": 0.5},
+        lambda r: K.CosineDecayRestarts(r, 0.26 * STEPS, t_mul=1.0, m_mul=0.5),
+    ),
+    "growing restarts": (
+        {"name": "cosine_restarts", "first_decay": 0.15, "t_mul": 2.0, "alpha": 0.1},
+        lambda r: K.CosineDecayRestarts(r, 0.15 * STEPS, t_mul=2.0, alpha=0.1),
+    ),
+    "exponential": ("exponential", lambda r: K.ExponentialDecay(r, STEPS, 0.1)),
+    "exponential stairs": (
+        {"name": "exponential", "decay_rate": 0.5, "decay": 0.125, "staircase": True},
+        lambda r: K.ExponentialDecay(r, 7, 0.5, staircase=True),
+    ),
+    "inverse time": ("inverse_time", lambda r: K.InverseTimeDecay(r, STEPS, 9.0)),
+    "inverse time stairs": (
+        {"name": "inverse_time", "decay_rate": 2.0, "decay": 0.125, "staircase": True},
+        lambda r: K.InverseTimeDecay(r, 7, 2.0, staircase=True),
+    ),
+    "linear": ({"name": "linear", "end": 0.1}, lambda r: K.PolynomialDecay(r, STEPS, 0.1 * r)),
+    "polynomial": (
+        {"name": "polynomial", "power": 2.0, "decay": 0.5, "end": 0.2},
+        lambda r: K.PolynomialDecay(r, STEPS // 2, 0.2 * r, power=2.0),
+    ),
+    "polynomial cycles": (
+        {"name": "polynomial", "decay": 0.25, "cycle": True},
+        lambda r: K.PolynomialDecay(r, STEPS // 4, 0.0, cycle=True),
+    ),
+    "piecewise": ("piecewise", lambda r: K.PiecewiseConstantDecay([28, 42], [r, 0.1 * r, 0.01 * r])),
+    "two pieces": (
+        {"name": "piecewise", "boundaries": [0.25], "values": [2.0, 0.5]},
+        lambda r: K.PiecewiseConstantDecay([14], [2 * r, 0.5 * r]),
+    ),
+}
+
+
+def progress_of(step):
+    """The share of the training before a step, as a lane's graph has it: in float32, epoch by epoch."""
+    own = EPOCHS * np.float32(1)
+    before, a_step = np.float32(step // 14 / EPOCHS), np.float32(1 / (own * 14))
+    return np.float32(before + a_step * np.float32(step % 14))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_factor_at_every_step_is_that_of_keras(case):
+    raw, theirs = CASES[case]
+    progress = keras.ops.convert_to_tensor(np.array([progress_of(step) for step in range(STEPS)]))
+    factor = keras.ops.convert_to_numpy(schedules.factor(settings.schedule(raw), progress))
+    keras_schedule = theirs(RATE)
+    wanted = [keras_schedule(step) if callable(keras_schedule) else keras_schedule for step in range(STEPS)]
+    assert factor * RATE == pytest.approx(np.array([float(rate) for rate in wanted]), rel=1e-4, abs=1e-6)
+
+
+def test_every_schedule_of_keras_has_a_name_and_a_case():
+    assert {settings.schedule(raw).name for raw, _ in CASES.values()} == set(settings.SCHEDULES)
+    words = {name.removesuffix("Decay").removesuffix("Constant").lower() for name in dir(K) if name.endswith("Decay")}
+    assert words == {"cosine", "exponential", "inversetime", "piecewise", "polynomial"}
+
+
+@pytest.mark.parametrize("name", settings.SCHEDULES)
+def test_every_schedule_begins_at_the_base_rate_after_warmup(name):
+    own = settings.schedule({"name": name, "warmup": 0.2})
+    progress = keras.ops.convert_to_tensor(np.array([0.0, 0.05, 0.1, 0.2], np.float32))
+    factor = keras.ops.convert_to_numpy(schedules.factor(own, progress))
+    assert factor == pytest.approx([0, 0.25, 0.5, 1], abs=1e-6)
+
+
+def scheduled(optimizer, raw, fixed=None):
+    own = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=fixed)
+    return replace(own, schedule=settings.schedule(raw))
+
+
+WHOLE = [
+    ("sgd", "cosine after warmup", {"momentum": 0.9}),
+    ("adam", "two pieces", {"gradient_accumulation_steps": 3}),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "case", "fixed"), WHOLE)
+def test_lanes_with_a_schedule_equal_model_fit_with_that_of_keras(optimizer, case, fixed):
+    raw, theirs = CASES[case]
+    own = scheduled(optimizer, raw, fixed)
+    plans = [plan(own, "cross_entropy", rate) for rate in (0.01, 0.002)]
+    _, weights = run(Population(own, 2, blocks=1, variants=plans), plans)
+    for each, found in zip(plans, weights, strict=True):
+        assert difference(found, fitted(own, each, theirs(each.learning_rate))) < 1e-5
+    _, flat = run(Population(replace(own, schedule=None), 2, blocks=1, variants=plans), plans)
+    assert difference(flat[0], weights[0]) > 1e-3
+
+
+PRODUCT = [(name, "cosine after warmup") for name in optimizers.MAPPED if name != "ftrl"]
+PRODUCT += [("sgd", case) for case in CASES if case not in ("constant", "cosine after warmup")]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("optimizer", "case"), PRODUCT)
+def test_every_optimizer_and_every_schedule_in_lanes_equals_model_fit(optimizer, case):
+    raw, theirs = CASES[case]
+    own = scheduled(optimizer, raw)
+    each = plan(own, "cross_entropy", 0.002)
+    _, (found,) = run(Population(own, 1, blocks=1, variants=[each]), [each])
+    assert difference(found, fitted(own, each, theirs(each.learning_rate))) < 1e-5
+
+
+def test_the_trainer_for_one_plan_follows_the_schedule_at_every_plans_own_rate_and_length():
+    own = scheduled("sgd", CASES["cosine"][0])
+    trainer = Fit(own)
+    for rate, epochs in ((0.05, 4), (0.02, 2)):
+        each = plan(own, "cross_entropy", rate, epochs=epochs)
+        trainer.open(0, each)
+        for _ in range(epochs):
+            trainer.advance()
+        wanted = fitted(own, each, K.CosineDecay(rate, 14 * epochs))
+        assert difference(trainer.weights(0), wanted) < 1e-5
+        trainer.close(0)
+
+
+def test_ftrl_with_a_warmup_is_refused():
+    with pytest.raises(InputError, match="divides by the learning rate"):
+        optimizers.check(scheduled("ftrl", {"name": "linear", "warmup": 0.1}), [{}])
