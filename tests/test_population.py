@@ -250,10 +250,9 @@ def test_optimizer_settings_act_in_each_lane_as_they_do_alone(optimizer, setting
         assert difference(lane, alone(own, each)[1]) < 5 * TOLERANCE[optimizer]
 
 
-@pytest.mark.parametrize("name", ["nadam", "adafactor", "lion"])
-def test_an_optimizer_that_is_not_proven_is_refused_by_name(name):
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer=name)
-    assert name in Population(own, 2).refuses("ce")
+def test_an_optimizer_that_is_not_proven_is_refused_by_name():
+    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="schedulefreeadamw")
+    assert "schedulefreeadamw" in Population(own, 2).refuses("ce")
 
 
 def test_a_multiclass_loss_sees_a_binary_logit_as_two_opposite_halves():
