@@ -150,6 +150,8 @@ class Loop:
         trials that were trained together failed and nothing can go on; they are run again when the study
         is resumed.
         """
+        if self.pool.slots < self.rules.members and self.desk.left > 0:
+            raise self._too_narrow()
         begin = time.perf_counter()
         with ThreadPoolExecutor(1, "lossreg-training") as worker:
             try:
@@ -235,7 +237,10 @@ class Loop:
             self._place_waiting()
         self.seconds["search_spent"] += time.perf_counter() - begin
         if self.waiting and not self.active and not self._is_late():
-            raise LossregError(f"no trainer has {self.rules.members} slots, which a trial of this study takes at once")
+            raise self._too_narrow()
+
+    def _too_narrow(self) -> LossregError:
+        return LossregError(f"no trainer has {self.rules.members} slots, which a trial of this study takes at once")
 
     def _cannot_wait(self) -> bool:
         """Whether free slots should not stay empty for an epoch: too many, or nothing is gained by it."""
@@ -266,9 +271,9 @@ class Loop:
         return self.pool.slots // self.rules.members - len(self.active)
 
     def _place_waiting(self) -> None:
-        """Put waiting trials into free slots, lowest first; those that find none are `_stuck`."""
+        """Put waiting trials into free slots, lowest first; those that want others than are free are `_stuck`."""
         self.waiting = deque(active for active in self.waiting if self._is_late() or not self._place(active))
-        self._stuck = len(self.waiting)
+        self._stuck = len(self.waiting) if self._free() > 0 else 0
 
     def _place(self, active: Active) -> bool:
         """Open all members of a trial, or none; whether it waits no longer."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import JournalStorage
@@ -14,10 +17,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from searches import ACCURACY, EPOCHS, LOSS, Heard, begun, curve, loop, optuna_study, proposer
 
-from lossreg import history
+from lossreg import history, pruners
+from lossreg.course import Patience
 from lossreg.errors import LossregError
+from lossreg.journal import Journal
 from lossreg.loop import Loop, Rules
-from lossreg.sampler import tell
+from lossreg.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen, tell
 from lossreg.trainers.base import EpochReport
 from lossreg.trainers.fake import Fake
 from lossreg.trainers.pool import Pool
@@ -346,3 +351,300 @@ def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
         assert (record.trainer, record.refusal) == (
             ("fit", "focal is refused") if record.label == "focal" else ("fake", "")
         )
+
+
+# ------------------------------------------------------------------- folds and seeds
+
+
+def by_member(plan, epoch):
+    """Every member another score, the same in the mean as without members."""
+    return curve(plan, epoch) + 0.02 * (plan.fold - 0.5) + 0.01 * (plan.seed - 0.5)
+
+
+class Crowd(Fake):
+    """Has the fold and seed of a plan for weights, and counts its lanes at every epoch."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.busy = []
+
+    def advance(self):
+        self.busy.append(len(self._open))
+        return super().advance()
+
+    def weights(self, slot):
+        plan, epoch = self._open[slot]
+        return [np.array([plan.fold, plan.seed, epoch])]
+
+
+@pytest.mark.parametrize("slots", [4, 6, 9])
+def test_a_trial_of_folds_and_seeds_is_scored_by_the_mean_of_all_its_members(slots):
+    crowd = Crowd(by_member, slots=slots)
+    made = run(12, crowd, folds=2, seeds=2)
+    alone = {record.number: record for record in run(12, study=optuna_study(kind="random")).heard.records}
+    assert set(crowd.busy) == {4 * (slots // 4)}
+    for record in made.heard.records:
+        scores = [
+            by_member(SimpleNamespace(**vars_of(record), fold=fold, seed=seed), EPOCHS) for fold in (0, 1)
+            for seed in (0, 1)
+        ]  # fmt: skip
+        assert record.scores == pytest.approx(scores)
+        assert record.score == pytest.approx(np.mean(scores))
+        assert record.spread == pytest.approx(np.std(scores, ddof=1))
+        assert made.study.trials[record.number].value == record.score
+    assert made.heard.records[0].score == pytest.approx(alone[made.heard.records[0].number].score)
+    assert {tuple(weights[0]) for weights in made.heard.weights.values()} == {(0, 0, EPOCHS)}
+    assert history.records(made.study) == sorted(made.heard.records, key=lambda record: record.number)
+
+
+def vars_of(record):
+    return {"label": record.label, "params": record.settings, "learning_rate": record.learning_rate}
+
+
+@pytest.mark.parametrize("state", ["diverged", "failed"])
+def test_a_trial_ends_as_a_whole_when_a_member_does_and_says_which(state):
+    def ill(plan, epoch):
+        if plan.label == "mixed" and plan.fold == 1 and plan.seed == 7 and epoch == 2:
+            if state == "failed":
+                raise ValueError("cannot train this")
+            return math.nan
+        return curve(plan, epoch)
+
+    members = [Fake(ill, slots=1) for _ in range(4)]
+    own, heard = proposer(seed=6), Heard()
+    rules = Rules(12, ACCURACY, "cross_entropy", folds=2, seeds=2)
+    Loop(begun(optuna_study(), own), own, Members(members), rules, heard).run()
+    assert Counter((r.label, r.state) for r in heard.records if r.state != "complete") == {("mixed", state): 4}
+    reasons = {record.reason for record in heard.records if record.label == "mixed"}
+    assert len(reasons) == 1
+    assert reasons.pop().endswith(" (fold 2 of 2, seed 7)")
+    assert not any(member._open for member in members)
+
+
+class Members:
+    """A pool that puts every member of the one trial under way into a trainer of its own."""
+
+    def __init__(self, trainers):
+        self.trainers, self.slots, self.taken = trainers, len(trainers), set()
+
+    def trainer(self, plan):
+        return self.trainers[0], ""
+
+    def room(self, plan):
+        return [] if self.taken else list(range(self.slots))
+
+    def open(self, slot, plan):
+        self.taken.add(slot)
+        self.trainers[slot].open(0, plan)
+
+    def advance(self):
+        reports, failures = {}, {}
+        for slot in sorted(self.taken):
+            try:
+                reports[slot] = self.trainers[slot].advance()[0]
+            except ValueError as error:
+                failures[slot] = error
+        return reports, failures
+
+    def spares(self, slot):
+        return False
+
+    def weights(self, slot):
+        return self.trainers[slot].weights(0)
+
+    def close(self, slot):
+        self.taken.discard(slot)
+        self.trainers[slot].close(0)
+
+
+def test_members_that_no_trainer_has_room_for_end_the_run_with_the_reason():
+    with pytest.raises(LossregError, match="6 slots"):
+        run(12, Fake(curve, slots=4), folds=3, seeds=2)
+
+
+# ------------------------------------------------------------------- early stopping
+
+
+def peaked(plan, epoch):
+    return curve(plan, 1) - 0.1 * (epoch - 3) ** 2
+
+
+@pytest.mark.parametrize(("score_epoch", "chosen"), [("best", 3), ("last", 5)])
+def test_a_trial_that_gets_no_better_stops_and_is_complete(score_epoch, chosen):
+    rules = {"patience": Patience(2), "score_epoch": score_epoch, "keep": "all"}
+    made = run(12, Fake(peaked), **rules)
+    for record in made.heard.records:
+        assert (record.state, record.epoch, record.epochs) == ("complete", chosen, 5)
+        assert record.score == record.curves["val_score"][chosen - 1]
+        assert made.heard.weights[record.number][0] == [chosen]
+
+
+def test_scores_outside_the_metric_s_domain_do_not_count_as_waiting():
+    late = Fake(lambda plan, epoch: -math.inf if epoch < 5 else curve(plan, epoch))
+    late._report = lambda plan, epoch: EpochReport(epoch, 1.0, 1.0, 0.0, late.curve(plan, epoch))
+    assert {r.state for r in run(6, late, patience=Patience(2)).heard.records} == {"complete"}
+
+
+# ------------------------------------------------------------------- pruners
+
+
+def hopeless(plan, epoch):
+    return curve(plan, epoch) - (0.4 if plan.label == "mixed" else 0.0)
+
+
+@pytest.mark.parametrize("epochs", [1, 4, 9, 20])
+@pytest.mark.parametrize("name", ["median", "asha", "hyperband"])
+def test_a_pruner_spares_the_first_third_and_ends_bad_trials_after_it(name, epochs):
+    def pruned():
+        study = optuna_study(pruner=pruners.build(name, epochs))
+        pruners.settle(study)
+        return run(40, Fake(hopeless, slots=4), study=study, own=proposer(epochs=epochs), prune=True)
+
+    made, again = pruned(), pruned()
+    ended = [record for record in made.heard.records if record.state == "pruned"]
+    assert all(epochs / 3 < record.epochs < epochs for record in ended)
+    assert all(made.study.trials[record.number].state == TrialState.PRUNED for record in ended)
+    assert Counter(record.label for record in ended)["mixed"] >= (epochs > 1)
+    assert made.heard.records[-1].state in ("complete", "pruned")
+    told = [[(r.number, r.params, r.score, r.state) for r in one.heard.records] for one in (made, again)]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("name", ["median", "asha", "hyperband"])
+def test_a_pruned_study_is_resumed(tmp_path, name):
+    def study():
+        storage = JournalStorage(Journal(tmp_path / "journal.log"))
+        made = optuna_study(storage, pruner=pruners.build(name, EPOCHS))
+        pruners.settle(made)
+        return made
+
+    for after in (9, 14):
+        with pytest.raises(KeyboardInterrupt):
+            loop(study(), 40, Killed(hopeless, slots=4, after=after), prune=True).run()
+    made = run(40, Fake(hopeless, slots=4), study=study(), prune=True)
+    records = history.records(made.study)
+    assert len(records) == 40
+    assert Counter(record.state for record in records)["pruned"]
+    assert all(record.epochs > EPOCHS / 3 for record in records)
+
+
+def test_hyperband_s_brackets_are_those_of_the_study_from_the_first_question_on():
+    study = optuna_study(pruner=pruners.build("hyperband", 30))
+    pruners.settle(study)
+    brackets = {study.pruner._get_bracket_id(study, SimpleNamespace(number=number)) for number in range(40)}
+    assert brackets == {0, 1}
+    assert not study.trials
+
+
+def test_a_pruner_that_fails_is_left_out_and_said_once():
+    class Broken(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            raise ZeroDivisionError("rungs")
+
+    made = run(12, study=optuna_study(pruner=Broken()), prune=True)
+    assert {record.state for record in made.heard.records} == {"complete"}
+    assert made.heard.warnings == ["the pruner failed, and nothing more is pruned: ZeroDivisionError: rungs"]
+
+
+# ------------------------------------------------------------------- weights
+
+
+def test_the_weights_of_every_loss_s_best_are_kept_or_of_all():
+    made = run(24)
+    best = {}
+    for record in sorted(made.heard.records, key=lambda r: r.number):
+        if record.label not in best or record.score > best[record.label].score:
+            best[record.label] = record
+    assert {record.number for record in best.values()} <= set(made.heard.weights)
+    assert len(made.heard.weights) < 24
+    assert len(run(24, keep="all").heard.weights) == 24
+
+
+# ------------------------------------------------------------------- the search beside training
+
+
+class Waits(Fake):
+    """Ends its late epochs only when a trial was asked for meanwhile."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.asked, self.met = threading.Event(), 0
+
+    def advance(self):
+        if self._open and next(iter(self._open.values()))[1] >= 3 and len(self.opened) < 24:
+            self.met += self.asked.wait(5)
+            self.asked.clear()
+        return super().advance()
+
+
+def test_trials_are_asked_for_while_the_epoch_before_is_trained():
+    waits, own = Waits(curve, slots=3), proposer()
+    suggest = own.suggest
+    own = SimpleNamespace(**{name: getattr(own, name) for name in ("labels", "candidates", "published")})
+    own.suggest = lambda trial: waits.asked.set() or suggest(trial)
+    study = optuna_study(kind="random")
+    made = Loop(begun(study, own), own, Pool([waits]), Rules(24, ACCURACY, "cross_entropy"), Heard())
+    waits.asked.clear()
+    made.run()
+    # three successors in the last three epochs of each of seven rounds
+    assert waits.met == 21
+    assert [slot for slot, _ in waits.opened] == [0, 1, 2] * 8
+
+
+def test_nothing_is_asked_ahead_while_the_sampler_knows_little():
+    known = {}
+    study = optuna_study()
+    ask = study.ask
+
+    def counted():
+        known[len(study.trials)] = sum(trial.state.is_finished() for trial in study.trials)
+        return ask()
+
+    study.ask = counted
+    run(60, Fake(curve, slots=8), study=study)
+    # twelve trials start the study, whatever they bring; with eight under way, sixteen known are enough
+    assert {known[number] for number in known if 12 <= number < 16} == {8}
+    assert all(known[number] >= 16 and known[number] >= number - 17 for number in known if number >= 16)
+
+
+def test_the_times_add_up():
+    made = loop(optuna_study(), 24)
+    begin = time.perf_counter()
+    made.run()
+    wall = time.perf_counter() - begin
+    assert made.seconds["training"] + made.seconds["search"] == pytest.approx(wall, abs=0.05)
+    assert made.seconds["search_spent"] > 0
+
+
+def test_with_many_trials_the_sampler_is_shown_the_best_and_the_newest():
+    trials = [
+        optuna.trial.create_trial(value=value, params={}, distributions={})
+        for value in np.random.default_rng(0).random(400)
+    ]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    shown = seen(trials, optuna.study.StudyDirection.MINIMIZE)
+    assert MOST_SEEN - BEST_SEEN <= len(shown) <= MOST_SEEN
+    assert trials[-(MOST_SEEN - BEST_SEEN) :] == shown[BEST_SEEN - MOST_SEEN :]
+    assert set(np.argsort([trial.value for trial in trials])[:BEST_SEEN]) <= {trial.number for trial in shown}
+    assert seen(trials[:MOST_SEEN], optuna.study.StudyDirection.MINIMIZE) == trials[:MOST_SEEN]
+
+
+@pytest.mark.parametrize("count", [12, 60])
+def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(count):
+    def asked(sampler):
+        study = optuna.create_study(study_name="s", sampler=sampler, direction="maximize")
+        own = proposer()
+        rng = np.random.default_rng(1)
+        for _ in range(count):
+            trial = optuna.trial.FixedTrial({"loss": "mixed", "mixed.eps": rng.uniform(0, 0.3), "learning_rate": 0.001})
+            own.suggest(trial)
+            study.add_trial(
+                optuna.trial.create_trial(value=rng.random(), params=trial.params, distributions=trial.distributions)
+            )
+        trial = study.ask()
+        own.suggest(trial)
+        return trial.params
+
+    seed = int(np.random.SeedSequence([5, count]).generate_state(1)[0])
+    assert asked(SeededSampler(5)) == asked(optuna.samplers.TPESampler(seed=seed, multivariate=True))
