@@ -307,5 +307,20 @@ def test_folds_that_do_not_fit_in_memory_are_refused(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("names", room.GROUPS.values(), ids=["v2", "v1"])
+def test_the_memory_at_hand_is_that_of_the_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str, str]
+) -> None:
+    limit, used, cached = names
+    monkeypatch.setattr(room, "GROUPS", {tmp_path: names})
+    (tmp_path / limit).write_text(f"{2**21}\n")
+    (tmp_path / used).write_text(f"{2**20}\n")
+    assert room.available() == 2**20
+    (tmp_path / "memory.stat").write_text(f"other 3\n{cached} 1000\n")
+    assert room.available() == 2**20 + 1000
+    (tmp_path / limit).write_text("max\n")
+    assert room.available() > 2**26
+
+
 def test_the_memory_at_hand_is_some_of_this_machine() -> None:
     assert 2**26 < room.available() < 2**45

@@ -21,6 +21,8 @@ LABELS = {
     "multilabel": ["multilabel_bce", "asymmetric", "multilabel_ce"],
     "counts": ["mean_squared_error", "poisson", "negative_binomial", "tweedie"],
     "positive": ["mean_squared_error", "gamma_nll", "tweedie", "mean_squared_logarithmic_error"],
+    "folds": ["cross_entropy", "focal", "label_smoothing_ce"],
+    "class_weights": ["cross_entropy", "binary_focal", "gce"],
     "quantile": ["mean_squared_error", "quantile", "multi_quantile", "gaussian_nll", "laplace_nll"],
 }
 
@@ -84,6 +86,14 @@ def test_other_tasks_than_classes_and_reals_have_a_study(name, task):
     assert not any(note.startswith(("No ", "Every ")) for note in dataset.notes)
 
 
+def test_the_study_of_folds_has_five_and_that_of_class_weights_weighs_by_class():
+    folds, weighed = opened("folds")[1], opened("class_weights")[1]
+    assert [len(fold.validation) for fold in folds.folds] == [28] * 5
+    sums = np.bincount(weighed.train.y, weighed.train.weights)
+    assert sums[0] == pytest.approx(sums[1], rel=1e-5)
+    assert weighed.validation.weights is None
+
+
 def test_counts_are_overdispersed_and_costs_skewed():
     counts, costs = (np.concatenate([part.y for part in (d.train, d.validation, d.test)])
                      for d in (opened("counts")[1], opened("positive")[1]))  # fmt: skip
@@ -115,8 +125,11 @@ def short(name, each=2, **train):
     return own
 
 
-@pytest.mark.parametrize(("name", "least"), [("multilabel", 0.25), ("counts", 0.2), ("positive", 0.1)])
-def test_studies_of_other_tasks_run_in_lanes_and_learn(name, least, tmp_path, monkeypatch):
+LEARNT = {"multilabel": 0.25, "counts": 0.2, "positive": 0.1, "folds": 0.5}
+
+
+@pytest.mark.parametrize(("name", "least"), LEARNT.items())
+def test_studies_run_in_lanes_and_learn(name, least, tmp_path, monkeypatch):
     from lossreg import search
 
     monkeypatch.chdir(tmp_path)
