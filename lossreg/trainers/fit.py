@@ -109,7 +109,10 @@ class Solo:
         self.seen = Seen(rows, self.batch, tuple(self.model.outputs[0].shape[1:]))
         self.objective = Objective(problem, plan, self.seen)
         self.model.compile(
-            optimizers.solo(problem, plan), self.objective, metrics=[self.seen], **machine.compilation(self.steps)
+            _summing(optimizers.solo(problem, plan)),
+            self.objective,
+            metrics=[self.seen],
+            **machine.compilation(self.steps),
         )
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
@@ -297,6 +300,19 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
 
 def _cut(x: Any, rows: slice) -> Any:
     return keras.tree.map_structure(lambda values: values[rows], x)
+
+
+def _summing(optimizer: Any) -> Any:
+    """The optimizer given the whole gradient of an embedding, as lanes and JAX have it.
+
+    On TensorFlow it is in slices, of which there are several for a row that a batch has several times, and
+    Keras's Adam and its like square each by itself.
+    """
+    apply = optimizer.apply
+    optimizer.apply = lambda slopes, variables=None: apply(
+        [s if s is None else ops.add(s, 0.0) for s in slopes], variables
+    )
+    return optimizer
 
 
 def _nothing(variables: Any) -> None:

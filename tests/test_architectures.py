@@ -1,0 +1,329 @@
+"""Models of every kind in lanes: equal to plain `model.fit` on the same batches from the same weights, or refused.
+
+Random layers count too: a lane starts from the same state of its random generators as the model alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L
+from keras import ops
+from problems import ACCURACY, difference
+
+import lossreg
+from lossreg import registry
+from lossreg.targets import Constants
+from lossreg.trainers.base import Plan, Problem, batch_order
+from lossreg.trainers.population import Population
+
+ROWS, VALIDATION, BATCH, EPOCHS = 45, 21, 16, 3
+# Weights after 9 steps, float32. Adam and RMSprop divide by the root of small squared gradients, whose rounding they so
+# enlarge; a rate that is 1% higher moves weights by 1e-4 and more (test_the_tolerances_are_narrow).
+TOLERANCE = {"sgd": 5e-6, "adam": 5e-5, "adamw": 5e-5, "rmsprop": 5e-5}
+OPTIMIZERS = {
+    "sgd": (keras.optimizers.SGD, 0.05, {"momentum": 0.9}),
+    "adam": (keras.optimizers.Adam, 0.003, {}),
+    "adamw": (keras.optimizers.AdamW, 0.003, {"weight_decay": 0.01}),
+    "rmsprop": (keras.optimizers.RMSprop, 0.002, {"momentum": 0.5}),
+}
+LOSSES = {
+    "multiclass": {"cross_entropy": {}, "focal": {"gamma": 1.5}, "generalized_cross_entropy": {"q": 0.5}},
+    "segmentation": {"binary_crossentropy": {}, "binary_focal": {"gamma": 1.4, "alpha": 0.35}},
+}
+SHAPES = {
+    "vector": (7,), "image": (8, 8, 2), "sequence": (6, 4), "tokens": (6,), "volume": (4, 4, 4, 2), "film": (3, 6, 6, 2),
+    "masks": (8, 8, 2), "several": {"picture": (8, 8, 2), "words": (6,), "numbers": (7,)},
+}  # fmt: skip
+
+
+# ------------------------------------------------------------------ architectures
+
+
+def dense(x):
+    x = L.Dense(8, kernel_regularizer="l2", kernel_constraint="max_norm", activity_regularizer="l1")(x)
+    x = L.Dropout(0.2)(L.Activation("gelu")(L.BatchNormalization(momentum=0.8)(x)))
+    y = L.GaussianNoise(0.1)(L.LayerNormalization()(L.Dense(8, "silu")(x)))
+    x = L.Concatenate()([L.Add()([x, y]), L.Multiply()([x, y]), x - y * 2.0])
+    return L.PReLU()(L.Dense(8)(L.UnitNormalization()(x)))
+
+
+def convolutions(x):
+    x = L.Conv2D(6, 3, padding="same", activation="relu")(L.ZeroPadding2D(1)(x))
+    x = L.MaxPooling2D()(L.BatchNormalization(momentum=0.8)(x))
+    x = L.SpatialDropout2D(0.2)(L.SeparableConv2D(6, 3, activation="relu")(x))
+    return L.GlobalAveragePooling2D()(L.DepthwiseConv2D(2)(x))
+
+
+def u_net(x):
+    one = L.Conv2D(4, 3, padding="same", activation="relu")(x)
+    two = L.Conv2D(6, 3, padding="same", activation="relu")(L.MaxPooling2D()(one))
+    three = L.Conv2D(6, 3, padding="same", activation="relu")(L.MaxPooling2D()(two))
+    up = L.Concatenate()([L.Conv2DTranspose(4, 2, strides=2)(three), two])
+    return L.Concatenate()([L.UpSampling2D()(L.Conv2D(4, 3, padding="same")(up)), one])
+
+
+def recurrent(x):
+    """Token 0 stands for none: later layers do not look at it."""
+    return L.LSTM(5, dropout=0.2)(L.Embedding(9, 4, mask_zero=True)(x))
+
+
+def attention(x):
+    x = L.Embedding(9, 6)(x)
+    x = L.LayerNormalization()(x + L.MultiHeadAttention(2, 3, dropout=0.1)(x, x))
+    return L.GlobalMaxPooling1D()(L.Conv1D(5, 3, padding="causal", activation="relu")(x))
+
+
+def several(x):
+    words = L.GlobalAveragePooling1D()(L.Embedding(9, 4)(x["words"]))
+    return L.Dense(6, "tanh")(L.Concatenate()([L.Flatten()(x["picture"]), words, x["numbers"]]))
+
+
+def mixed(x):
+    picture = L.MaxPooling2D()(L.BatchNormalization(momentum=0.8)(L.Conv2D(4, 3, activation="relu")(x["picture"])))
+    words = L.Embedding(9, 4, mask_zero=True)(x["words"])
+    looked_at = L.GlobalAveragePooling1D()(L.MultiHeadAttention(2, 3)(words, words))
+    numbers = L.Dropout(0.3)(L.Dense(6, "tanh")(x["numbers"]))
+    return L.Concatenate()([L.Flatten()(picture), L.SimpleRNN(4)(words), looked_at, numbers])
+
+
+ARCHITECTURES = {
+    "dense": ("vector", dense), "convolutions": ("image", convolutions), "u-net": ("masks", u_net),
+    "recurrent": ("tokens", recurrent), "attention": ("tokens", attention), "several inputs": ("several", several),
+    "mixed": ("several", mixed),
+}  # fmt: skip
+
+
+def over(*layers):
+    """An architecture of these layers in a row, made anew in every model."""
+
+    def body(x):
+        for layer in layers:
+            x = layer()(x)
+        return L.Flatten()(x) if len(x.shape) > 2 else x
+
+    return body
+
+
+def by_rank(name, *args, **kwargs):
+    """A layer for each of one, two and three dimensions."""
+    kinds = {1: "sequence", 2: "image", 3: "volume"}
+    found = {f"{name}{rank}D": kinds[rank] for rank in kinds if hasattr(L, f"{name}{rank}D")}
+    return {kind: (data, over(lambda kind=kind: getattr(L, kind)(*args, **kwargs))) for kind, data in found.items()}
+
+
+def join(name):
+    return lambda x: getattr(L, name)()([L.Dense(5)(x), L.Dense(5, "tanh")(x)])
+
+
+def two(name, **kwargs):
+    return lambda x: L.Flatten()(getattr(L, name)(**kwargs)([L.Dense(4)(x), x]))
+
+
+SINGLE = {
+    **by_rank("Conv", 3, 2), **by_rank("MaxPooling"), **by_rank("AveragePooling", 2), **by_rank("GlobalMaxPooling"),
+    **by_rank("GlobalAveragePooling"), **by_rank("UpSampling", 2), **by_rank("ZeroPadding"), **by_rank("Cropping"),
+    **by_rank("SpatialDropout", 0.3), **by_rank("AdaptiveAveragePooling", 3), **by_rank("AdaptiveMaxPooling", 3),
+    "Conv1DTranspose": ("sequence", over(lambda: L.Conv1DTranspose(3, 2, strides=2))),
+    "Conv2DTranspose": ("image", over(lambda: L.Conv2DTranspose(3, 2, strides=2))),
+    "Conv3DTranspose": ("volume", over(lambda: L.Conv3DTranspose(2, 2))),
+    "DepthwiseConv1D": ("sequence", over(lambda: L.DepthwiseConv1D(2))),
+    "DepthwiseConv2D": ("image", over(lambda: L.DepthwiseConv2D(2, depth_multiplier=2))),
+    "SeparableConv1D": ("sequence", over(lambda: L.SeparableConv1D(3, 2))),
+    "SeparableConv2D": ("image", over(lambda: L.SeparableConv2D(3, 2))),
+    "dilated groups": ("image", over(lambda: L.Conv2D(4, 2, dilation_rate=2, groups=2))),
+    "Resizing": ("image", over(lambda: L.Resizing(5, 5))), "CenterCrop": ("image", over(lambda: L.CenterCrop(5, 5))),
+    "EinsumDense": ("sequence", over(lambda: L.EinsumDense("abc,cd->abd", (6, 5)))),
+    "Masking": ("sequence", over(lambda: L.Masking(0.0), lambda: L.SimpleRNN(4))),
+    "Embedding": ("tokens", over(lambda: L.Embedding(9, 4, mask_zero=True), L.GlobalAveragePooling1D)),
+    "Permute": ("sequence", over(lambda: L.Permute((2, 1)))), "RepeatVector": ("vector", over(lambda: L.RepeatVector(2))),
+    "Reshape": ("sequence", over(lambda: L.Reshape((8, 3)))), "Identity": ("vector", over(L.Identity)),
+    "activations": ("vector", over(*(lambda kind=kind: kind() for kind in (
+        lambda: L.Dense(6), L.ReLU, lambda: L.Dense(6), L.LeakyReLU, lambda: L.Dense(6), L.ELU, lambda: L.Dense(6),
+        L.Softmax, lambda: L.Dense(6, "mish"), lambda: L.Activation("hard_silu"))))),
+    "AlphaDropout": ("vector", over(lambda: L.AlphaDropout(0.3))),
+    "GaussianDropout": ("vector", over(lambda: L.GaussianDropout(0.3))),
+    "GaussianNoise": ("vector", over(lambda: L.GaussianNoise(0.3))),
+    "ActivityRegularization": ("vector", over(lambda: L.Dense(5), lambda: L.ActivityRegularization(0.01, 0.01))),
+    "BatchNormalization": ("image", over(lambda: L.BatchNormalization(momentum=0.7))),
+    "renormalisation": ("vector", over(lambda: L.BatchNormalization(momentum=0.7, renorm=True))),
+    "GroupNormalization": ("image", over(lambda: L.GroupNormalization(2))),
+    "RMSNormalization": ("vector", over(L.RMSNormalization)),
+    "SpectralNormalization": ("vector", over(lambda: L.SpectralNormalization(L.Dense(5)))),
+    "Rescaling": ("vector", over(lambda: L.Rescaling(0.7, 0.1))),
+    "Normalization": ("vector", over(lambda: L.Normalization(mean=0.2, variance=2.0))),
+    "LSTM": ("sequence", over(lambda: L.LSTM(4, return_sequences=True), lambda: L.LSTM(3))),
+    "GRU": ("sequence", over(lambda: L.GRU(4, recurrent_dropout=0.2))),
+    "GRU, other way": ("sequence", over(lambda: L.GRU(4, reset_after=False, go_backwards=True))),
+    "RNN": ("sequence", over(lambda: L.RNN([L.GRUCell(4), L.SimpleRNNCell(3)]))),
+    "Bidirectional": ("tokens", over(lambda: L.Embedding(9, 3, mask_zero=True), lambda: L.Bidirectional(L.LSTM(3)))),
+    "TimeDistributed": ("sequence", over(lambda: L.TimeDistributed(L.Dense(3, "relu")))),
+    "ConvLSTM2D": ("film", over(lambda: L.ConvLSTM2D(2, 3))),
+    "ConvLSTM1D": ("film", over(lambda: L.Reshape((3, 12, 6)), lambda: L.ConvLSTM1D(2, 3))),
+    "GroupQueryAttention": ("sequence", lambda x: L.Flatten()(L.GroupQueryAttention(3, 4, 2)(x, x))),
+    "causal attention": ("sequence", lambda x: L.Flatten()(L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True))),
+    "Attention": ("sequence", two("Attention", use_scale=True, dropout=0.2)),
+    "AdditiveAttention": ("sequence", two("AdditiveAttention")), "Dot": ("sequence", two("Dot", axes=2)),
+    **{name: ("vector", join(name)) for name in ("Subtract", "Average", "Maximum", "Minimum")},
+    "operations": ("sequence", lambda x: ops.concatenate(
+        [ops.mean(x, 1), ops.sqrt(ops.square(ops.max(x, 1)) + 1.0), ops.where(x[:, 0] > 0, x[:, 1] / 2.0, -x[:, 2])], -1)),
+}  # fmt: skip
+
+
+# ------------------------------------------------------------------ problems
+
+
+def rows(kind, number, rng):
+    shape = SHAPES[kind]
+    if isinstance(shape, dict):
+        return {
+            name: rows({"picture": "image", "words": "tokens", "numbers": "vector"}[name], number, rng)
+            for name in shape
+        }
+    if kind == "tokens":
+        return (rng.integers(1, 9, (number, *shape)) * (np.arange(6) < rng.integers(2, 7, (number, 1)))).astype(
+            np.float32
+        )
+    return rng.normal(size=(number, *shape)).astype(np.float32)
+
+
+def cut(x, places):
+    return {name: values[places] for name, values in x.items()} if isinstance(x, dict) else x[places]
+
+
+def dataset(kind, seed=0, *, weighted=False):
+    """Rows of a kind of input, with three classes or with masks of two; half of them weighted up."""
+    rng = np.random.default_rng(seed)
+    number, masks = ROWS + VALIDATION, kind == "masks"
+    x, y = rows(kind, number, rng), rng.integers(0, 3, number)
+    y = (x.sum(-1) > 0).astype(np.int8) if masks else y
+    weights = rng.uniform(0.2, 2, number).astype(np.float32) if weighted else None
+    parts = [
+        SimpleNamespace(x=cut(x, own), y=y[own], weights=None if weights is None else weights[own])
+        for own in (slice(ROWS), slice(ROWS, None))
+    ]
+    k = 2 if masks else 3
+    return SimpleNamespace(
+        train=parts[0], validation=parts[1], task="segmentation" if masks else "multiclass", n_classes=k,
+        constants=Constants.from_labels(parts[0].y, k), input_shape=SHAPES[kind], folds=(),
+    )  # fmt: skip
+
+
+class Built:
+    """A builder of an architecture with a linear layer on top."""
+
+    def __init__(self, body, kind=keras.Model):
+        self.body, self.kind = body, kind
+
+    def build(self, input_shape, outputs, n_classes, seed):
+        keras.utils.set_random_seed(seed)
+        several = isinstance(input_shape, dict)
+        x = {n: keras.Input(s, name=n) for n, s in input_shape.items()} if several else keras.Input(input_shape)
+        with warnings.catch_warnings():
+            # a mask may end where no later layer needs it
+            warnings.simplefilter("ignore")
+            return self.kind(x, L.Dense(outputs)(self.body(x)))
+
+
+def problem(kind, body, *, optimizer="sgd", losses=None, model=keras.Model, **more):
+    data = dataset(kind, **more)
+    labels = losses or list(LOSSES[data.task])
+    specs = {label: registry.default().get(label) for label in labels}
+    settings = OPTIMIZERS[optimizer][2]
+    return Problem(data, Built(body, model), ACCURACY, specs, optimizer, settings, BATCH)
+
+
+def plans(own, epochs=EPOCHS):
+    """A plan for each loss at different rates and seeds."""
+    rate, losses = OPTIMIZERS[own.optimizer][1], LOSSES[own.dataset.task]
+    return [
+        Plan(label, spec.bind(losses[label], own.dataset.n_classes), rate * (1 + 0.3 * i), epochs, i)
+        for i, (label, spec) in enumerate(own.losses.items())
+    ]
+
+
+def summing(kind):
+    """The optimizer with the gradient of an embedding summed over the places where a token stands.
+
+    On TensorFlow `model.fit` squares the gradient of each place by itself (Adam, RMSprop and their like), which is
+    not their formula, and not what it does on JAX.
+    """
+
+    class Summing(kind):
+        def apply(self, grads, trainable_variables=None):
+            super().apply([tf.convert_to_tensor(grad) for grad in grads], trainable_variables)
+
+    return Summing
+
+
+def alone(own, each):
+    """Losses by epoch and final weights of plain `model.fit`."""
+    data, spec, (kind, _, settings) = own.dataset, own.losses[each.label], OPTIMIZERS[own.optimizer]
+    model = own.builder.build(data.input_shape, own.outputs(each.label), data.n_classes, each.seed)
+    kind = kind if own.optimizer == "sgd" else summing(kind)
+    model.compile(kind(each.learning_rate, **settings), lossreg.get(spec, from_logits=True, **each.params))
+    train, held_out, losses = data.train, data.validation, []
+    validation = (held_out.x, held_out.y, *([] if held_out.weights is None else [held_out.weights]))
+    for epoch in range(each.epochs):
+        order = batch_order(each.seed, epoch, ROWS)
+        weights = None if train.weights is None else train.weights[order]
+        history = model.fit(
+            cut(train.x, order), train.y[order], batch_size=BATCH, shuffle=False, verbose=0, sample_weight=weights,
+            validation_data=validation, validation_batch_size=VALIDATION,
+        )  # fmt: skip
+        losses.append((history.history["loss"][0], history.history["val_loss"][0]))
+    return losses, model.get_weights()
+
+
+def train(trainer, each, slots=None):
+    """Reports by slot and final weights of plans that are trained together."""
+    for slot, one in enumerate(each):
+        trainer.open(slot, one)
+    reports = [trainer.advance() for _ in range(each[0].epochs)]
+    return [[report[slot] for report in reports] for slot in range(len(each))], [
+        *map(trainer.weights, range(len(each)))
+    ]
+
+
+def check(own, only=None):
+    """Every lane, or only some, against `model.fit`."""
+    together = plans(own)
+    population = Population(own, len(together), blocks=1, variants=together)
+    assert not [population.refuses(each.label) for each in together if population.refuses(each.label)]
+    reports, weights = train(population, together)
+    population.shutdown()
+    for slot, each in list(enumerate(together))[:only]:
+        losses, solo = alone(own, each)
+        assert difference(weights[slot], solo) < TOLERANCE[own.optimizer], each.label
+        got = [(report.train_loss, report.val_loss) for report in reports[slot]]
+        assert got == [pytest.approx(pair, rel=3e-4, abs=2e-6) for pair in losses]
+
+
+QUICK = {"dense": "adam", "mixed": "rmsprop", "u-net": "sgd"}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_lanes_of_an_architecture_equal_model_fit(name):
+    kind, body = ARCHITECTURES[name]
+    losses = list(LOSSES["segmentation" if kind == "masks" else "multiclass"])[:2]
+    check(problem(kind, body, optimizer=QUICK[name], losses=losses), only=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_lanes_equal_model_fit_over_architectures_optimizers_and_losses(name, optimizer):
+    kind, body = ARCHITECTURES[name]
+    check(problem(kind, body, optimizer=optimizer))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SINGLE)
+def test_lanes_of_every_layer_equal_model_fit(name):
+    kind, body = SINGLE[name]
+    check(problem(kind, body, losses=["cross_entropy"]))
