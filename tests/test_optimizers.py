@@ -171,7 +171,7 @@ def searched_numbers():
             if setting in settings.BRANCHES or setting in settings.NOT_SEARCHED:
                 continue
             own = settings.param(name, setting)
-            low, high = (own.low, own.high) if own.low < own.high else sorted((own.default * 0.9, own.default * 1.1))
+            low, high = (own.low, own.high) if own.low < own.high else sorted((own.default * 0.99, own.default * 1.01))
             yield name, setting, [float(value) for value in np.linspace(low, high if high > low else low + 0.1, LANES)]
 
 
