@@ -132,6 +132,7 @@ class Loop:
         self.waiting: deque[Active] = deque()
         self.ended: deque[tuple[TrialRecord, float | None, Weights | None]] = deque()
         self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
+        self._beside = 0.0
         self._seated, self._stuck, self._prunes = self.desk.started, 0, rules.prune
         scored = [trial for trial in study.get_trials(deepcopy=False) if _is_scored(trial)]
         self._best: dict[str, tuple[float, int]] = {}
@@ -163,18 +164,26 @@ class Loop:
                 self._tell_ended()
                 raise
             finally:
-                self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
+                self._count(begin)
         self._settle()
+        self._count(begin)
+
+    def _count(self, begin: float) -> None:
+        """Training waited whenever no epoch was trained; the rest of the search went on beside it."""
         self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
+        self.seconds["search_spent"] = self.seconds["search"] + self._beside
 
     def _epoch(self, worker: Executor) -> None:
         """Train one epoch of all active trials beside the search, and see what it brought."""
         epoch = worker.submit(_timed, self.pool.advance)
+        begin = time.perf_counter()
         try:
             self._meanwhile()
         finally:
+            spent = time.perf_counter() - begin
             (reports, failures), seconds = self._outcome(epoch)
         self.seconds["training"] += seconds
+        self._beside += min(spent, seconds)
         self._take(reports, failures)
         self.listener.epoch(len(self.active))
 
@@ -189,13 +198,11 @@ class Loop:
 
     def _meanwhile(self) -> None:
         """Tell what ended in the epoch before, then ask for what this one will leave room for."""
-        begin = time.perf_counter()
         self._tell_ended()
         for _ in range(self._wanted()):
             if not (self._may_ask() and self._is_ahead()):
                 break
             self.waiting.append(self._ask())
-        self.seconds["search_spent"] += time.perf_counter() - begin
 
     def _wanted(self) -> int:
         """How many trials to ask for now, as late as may be with not many in any one epoch.
@@ -228,14 +235,12 @@ class Loop:
 
     def _seat(self) -> None:
         """Put waiting trials into free slots, then newly asked ones where many slots, or all, would be idle."""
-        begin = time.perf_counter()
         self._place_waiting()
         now = self._cannot_wait()
         while now and self._free() and len(self.waiting) < MOST_WAITING and self._may_ask():
             self._tell_ended()
             self.waiting.append(self._ask())
             self._place_waiting()
-        self.seconds["search_spent"] += time.perf_counter() - begin
         if self.waiting and not self.active and not self._is_late():
             raise self._too_narrow()
 

@@ -32,8 +32,6 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     the best of the loss with that label, or the best of all; of a trial of several folds or seeds it is the
     first member. Raises `InputError` where there is no such trial, or its weights were not kept.
     """
-    from lossreg import preflight
-
     spec = studies.of(study)
     store = Store(spec.folder, spec.name)
     kept = store.read()
@@ -41,6 +39,8 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     weights = store.load_weights(record.number)
     if weights is None:
         raise _not_kept(spec, store, record)
+    from lossreg import preflight
+
     about = kept.user_attrs[ATTRIBUTE]
     studies.insist_unchanged(spec, about["fingerprint"])
     prepared = preflight.prepare(spec, about, rehearsed=False)

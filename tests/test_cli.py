@@ -13,11 +13,12 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
+import joblib
 import pytest
 import sample_study as sample
 from rich.console import Console
 
-from lossreg import cli, metrics, registry, report, search, terminal, tracking
+from lossreg import cli, history, metrics, registry, report, search, terminal, tracking, trained
 from lossreg.errors import LossregError
 from lossreg.plugins import PluginReport
 from lossreg.store import ATTRIBUTE, Store
@@ -112,6 +113,7 @@ COMMANDS = {
     "new-plugin": ("NAME", "--folder", "--task"),
     "tune": ("STUDY", "--set", "--fresh", "--dry-run", "--require-tracking", "--json"),
     "results": ("STUDY", "--json"),
+    "model": ("STUDY", "--trial", "--loss", "--output"),
     "sync": ("STUDY",),
     "ui": ("STUDY", "--port"),
 }
@@ -395,6 +397,48 @@ def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch
     else:
         assert "gamma: 0 to 5" in out
     assert [path.name for path in Path().iterdir()] == ["toy.toml"]
+
+
+class Saved:
+    """Stands in for a Keras model."""
+
+    def save(self, path):
+        Path(path).write_text("a model")
+
+
+def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, study, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        trained, "load_trial", lambda *given: asked.append(given[1:]) or trained.Trained(Saved(), "the preprocessor")
+    )
+    for args in ((), ("--trial", 3), ("--loss", "focal", "-o", "out/focal.keras")):
+        code, out, _ = lossreg("model", study, *args)
+        assert code == 0
+        assert "from preprocessed rows to predictions" in out
+    assert asked == [(None, None), (3, None), (None, "focal")]
+    assert Path("out/focal.keras").read_text() == Path("model.keras").read_text() == "a model"
+    assert joblib.load("out/focal.preprocessor.joblib") == "the preprocessor"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("-o", "model.h5"), "must end in .keras"),
+        (("--trial", -1), "trial"),
+        (("--trial", 99), "no trial 99. Its trials go from 0 to 11"),
+        (("--trial", 7), "trial 7 ended as failed"),
+        (("--loss", "fokal"), "Did you mean focal?"),
+        (("--loss", "focal", "--trial", 1), "exclude each other"),
+        (("--trial", 1), 'keep = "all"'),
+    ],
+)
+def test_a_model_that_cannot_be_had_is_a_mistake(lossreg, study, monkeypatch, args, said):
+    never_run(Store(Path(".lossreg/toy"), "toy"))
+    monkeypatch.setattr(history, "result", lambda kept, folder: sample.study(12))
+    code, out, err = lossreg("model", study, *args)
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.split())
+    assert not list(Path().glob("*.keras"))
 
 
 def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, monkeypatch):

@@ -613,7 +613,7 @@ def test_the_times_add_up():
     made.run()
     wall = time.perf_counter() - begin
     assert made.seconds["training"] + made.seconds["search"] == pytest.approx(wall, abs=0.05)
-    assert made.seconds["search_spent"] > 0
+    assert made.seconds["search_spent"] >= made.seconds["search"] > 0
 
 
 def test_with_many_trials_the_sampler_is_shown_the_best_and_the_newest():

@@ -115,6 +115,36 @@ def test_a_function_of_the_users_own_is_called_by_its_name():
     assert report.recipe(own) == "my_loss(y_true, y_pred, scale=2.0)"
 
 
+def test_scores_of_several_members_are_shown_with_their_spread():
+    several = sample.trial(0, score=0.953, scores=[0.941, 0.953, 0.965], spread=0.012)
+    made = sample.study(0, trials=[several, sample.trial(1, "gce_mild", score=0.9)])
+    made.spec = {"train": {"epochs": 6}, "data": {"folds": 3}, "search": {"seeds": 1}}
+    assert report.scored(several) == "0.953 +- 0.012"
+    assert report.scored(None) == "-"
+    page = report.markdown(made)
+    for text in (page, printed(tables.leaderboard(made))):
+        assert "0.953 +- 0.012" in text
+    assert "the mean of 3 folds, +- their standard deviation" in page
+    assert made.to_json()["best"]["spread"] == made.to_json()["losses"][0]["spread"] == 0.012
+    assert made.to_json()["best"]["scores"] == several.scores
+    assert report.trial_rows(made)[0]["spread"] == report.leaderboard_rows(made)[0]["spread"] == 0.012
+
+
+def test_epochs_that_were_not_trained_are_counted():
+    short = sample.trial(0, epochs=4, epoch=2)
+    made = sample.study(0, trials=[short, sample.trial(1)])
+    assert report.epochs(made) == "10 of 12 epochs trained"
+    assert "2 trials: 2 complete, 10 of 12 epochs trained" in report.markdown(made)
+    assert (report.trial_rows(made)[0]["epoch"], report.trial_rows(made)[0]["epochs"]) == (2, 4)
+    assert report.epochs(sample.study(0, trials=[sample.trial(1)])) == ""
+
+
+def test_times_say_what_training_waited_for_and_what_went_on_beside_it():
+    seconds = {"total": 12.5, "training": 8.0, "search": 0.2, "search_spent": 1.5, "tracking": 0.5}
+    said = "12.5 s (training 8.0, search 0.2 and 1.3 meanwhile, tracking 0.5 meanwhile)"
+    assert report.took(sample.study(0, seconds=seconds)) == said
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.123456789, "0.12346"), (None, "-"), (math.inf, "-"), (math.nan, "-"), (3, "3"), (True, "True")],

@@ -6,15 +6,18 @@ import json
 import math
 from pathlib import Path
 
+import keras
 import mlflow
 import numpy as np
 import pytest
 
 import lossreg
 from lossreg import search
+from lossreg.course import Course, Patience
 from lossreg.errors import InputError
 from lossreg.progress import Progress
 from lossreg.store import Store
+from lossreg.trainers.base import EpochReport
 
 LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}
 
@@ -100,8 +103,6 @@ def test_the_mlflow_store_has_a_parent_and_a_child_for_each_trial(finished):
 
 
 def test_the_best_model_predicts_as_well_as_its_trial_scored(finished):
-    import keras
-
     folder, result = finished
     model = keras.saving.load_model(folder / ".lossreg" / "small" / "best.keras")
     from lossreg import data
@@ -110,6 +111,86 @@ def test_the_best_model_predicts_as_well_as_its_trial_scored(finished):
     probabilities = model.predict(rows.x, verbose=0)
     assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
     assert (probabilities.argmax(1) == rows.y).mean() == pytest.approx(result.best.score)
+
+
+@pytest.mark.parametrize("loss", [None, *LOSSES])
+def test_the_best_trial_of_every_loss_can_be_had_as_a_model(finished, loss, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    model, preprocessor = lossreg.load_trial(document(), loss=loss)
+    from lossreg import data
+
+    rows = data.load("sklearn:iris", seed=0)
+    best = next(row.best for row in result.leaderboard() if loss in (None, row.label))
+    assert (model.predict(rows.validation.x, verbose=0).argmax(1) == rows.validation.y).mean() == pytest.approx(
+        best.score
+    )
+    assert type(preprocessor) is type(rows.preprocessor)
+
+
+def test_a_trial_that_cannot_be_had_as_a_model_is_refused_with_the_reason(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    kept = {row.best.number for row in result.leaderboard()}
+    other = next(trial.number for trial in result.trials if trial.number not in kept)
+    assert {int(path.stem.split("-")[1]) for path in Path(".lossreg/small").glob("weights-*.npz")} == kept
+    for given, said in {
+        (other, None): rf"search\.keep: the weights of trial {other} .*keep = \"all\"",
+        (99, None): "no trial 99. Its trials go from 0 to 11",
+        (None, "fokal"): "no loss 'fokal'. Did you mean focal",
+        (0, "focal"): "exclude each other",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            lossreg.load_trial(document(), *given)
+    with pytest.raises(InputError, match="other settings"):
+        lossreg.load_trial(document(train={"epochs": 5}))
+    with pytest.raises(InputError, match="has not been run yet"):
+        lossreg.load_trial(document(name="never"))
+
+
+def test_folds_and_seeds_make_every_trial_a_mean_and_its_model_that_of_the_first():
+    asked = untracked(
+        data={"folds": 3}, losses={"cross_entropy": {}, "focal": {}}, trials=6,
+        train={"epochs": 6, "early_stopping": {"patience": 1}},
+        search={"trials": 6, "lanes": 12, "seeds": 2, "keep": "all", "metric": "accuracy"},
+    )  # fmt: skip
+    result = lossreg.tune(asked)
+    from lossreg import data
+
+    folds = data.load("sklearn:iris", seed=0, folds=3).folds
+    assert result.counts["complete"] == 6
+    assert any("model is that of the first fold and the first seed" in note for note in result.notes)
+    for record in result.trials:
+        assert record.score == pytest.approx(np.mean(record.scores))
+        assert record.spread == pytest.approx(np.std(record.scores, ddof=1))
+        assert len(record.scores) == 6
+        assert record.epoch == 1 + np.argmax(record.curves["val_score"])
+        assert record.epochs == min(6, record.epoch + 1) or record.epochs <= 6
+    record = result.best
+    model, _ = lossreg.load_trial(asked, record.number)
+    rows = folds[0].validation
+    assert (model.predict(rows.x, verbose=0).argmax(1) == rows.y).mean() == pytest.approx(record.scores[0])
+    assert search.results(asked).to_json()["best"] == result.to_json()["best"]
+    with pytest.raises(InputError, match=r"search\.seeds: 2 -> 3"):
+        lossreg.tune({**asked, "search": {**asked["search"], "seeds": 3}})
+
+
+@pytest.mark.parametrize("min_delta", [0.0, 0.02])
+@pytest.mark.parametrize("patience", [1, 3])
+def test_early_stopping_ends_where_keras_s_does(patience, min_delta):
+    for seed in range(20):
+        scores = np.random.default_rng(seed).random(30).cumsum() / np.arange(1, 31)
+        kerass = keras.callbacks.EarlyStopping("score", min_delta, patience, mode="max", restore_best_weights=False)
+        kerass.set_model(keras.Sequential())
+        kerass.on_train_begin()
+        course = Course(1.0, best=True, patience=Patience(patience, min_delta))
+        for epoch, score in enumerate(scores):
+            kerass.on_epoch_end(epoch, {"score": score})
+            course.add([EpochReport(epoch + 1, 1.0, 1.0, score, score)])
+            assert course.is_exhausted == kerass.model.stop_training
+            if course.is_exhausted:
+                break
+        assert course.chosen == 1 + np.argmax(scores[: course.epoch])
 
 
 def test_the_storage_alone_tells_the_whole_study(finished):

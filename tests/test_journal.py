@@ -1,0 +1,54 @@
+"""The journal of a study holds what Optuna's own would, and is read by it."""
+
+from __future__ import annotations
+
+import json
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from searches import curve, loop, optuna_study
+
+from lossreg.journal import Journal
+from lossreg.trainers.fake import Fake
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.log"
+
+
+def trials(study):
+    kept = ("number", "state", "values", "params", "distributions", "user_attrs", "system_attrs", "intermediate_values")
+    return [{name: getattr(trial, name) for name in kept} for trial in study.trials]
+
+
+def test_what_was_written_is_what_optuna_reads(path):
+    study = optuna_study(JournalStorage(Journal(path)), pruner=optuna.pruners.MedianPruner(n_startup_trials=2))
+    study.set_user_attr("about", {"a": [1, 2.5, None, "x"]})
+    loop(study, 24, Fake(curve, slots=4), prune=True).run()
+    read = optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(path))))
+    assert trials(read) == trials(study)
+    assert read.user_attrs == study.user_attrs
+    assert {trial.state for trial in read.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_what_optuna_wrote_is_gone_on_with(path):
+    first = optuna_study(JournalStorage(JournalFileBackend(str(path))))
+    loop(first, 12, Fake(curve)).run()
+    second = optuna_study(JournalStorage(Journal(path)))
+    assert trials(second) == trials(first)
+    loop(second, 18, Fake(curve)).run()
+    assert [trial["number"] for trial in trials(second)] == list(range(18))
+
+
+def test_every_line_is_with_the_operating_system_at_once(path):
+    study = optuna_study(JournalStorage(Journal(path)))
+    study.enqueue_trial({"x": 1.0})
+    trial = study.ask()
+    trial.suggest_float("x", 0, 2)
+    assert [json.loads(line)["op_code"] for line in path.read_text().splitlines()] == [0, 4, 6, 5]
+    study.tell(trial, 0.5)
+    assert json.loads(path.read_text().splitlines()[-1])["values"] == [0.5]
