@@ -287,10 +287,10 @@ class Epoch:
 
     def _counted(self, carry: tuple[State, Tensor], step: Sequence[Tensor]) -> tuple[tuple[State, Tensor], Tensor]:
         """A full batch, with the `(lanes,)` sum of sample losses so far."""
-        state, loss, scores = self._step(carry[0], *step)
+        state, loss, scores = self._step(carry[0], *step, often=True)
         return (state, carry[1] + self.graph.batch * loss), scores
 
-    def _step(self, state: State, rows: Tensor, number: Any) -> tuple[State, Tensor, Tensor]:
+    def _step(self, state: State, rows: Tensor, number: Any, *, often: bool = False) -> tuple[State, Tensor, Tensor]:
         """One optimizer step of every lane on its own `(lanes, b)` rows."""
         x, columns = machine.gather(tuple(self.train), rows)
 
@@ -300,7 +300,7 @@ class Epoch:
 
         (scores, penalty), other, back = machine.pull_back(forward, state.trainable)
         progress = self._progress(number)
-        loss, slope = self._losses(scores, columns, progress)
+        loss, slope = self._losses(scores, columns, progress, often=often)
         # the sum over lanes of lane losses: each weight's gradient is its own lane's
         slopes = back((slope, ops.ones_like(penalty)))
         trainable, slots = self.graph.optimizer.update(state.optimizer, slopes, state.trainable, progress)
@@ -313,10 +313,12 @@ class Epoch:
     def _progress(self, number: Any) -> Tensor:
         return self.lot.progress[:, 0] + self.lot.progress[:, 1] * number
 
-    def _losses(self, scores: Tensor, columns: dict[str, Tensor], progress: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(
+        self, scores: Tensor, columns: dict[str, Tensor], progress: Tensor, *, often: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """`(lanes,)` mean losses and their gradients by `scores`, each group mapped over its own lanes."""
-        branches = [group.branch for group in self.graph.groups]
-        return machine.dispatch(branches, self.arrangement, Batch(scores, columns), Own(progress, self.lot.arguments))
+        branches, own = [group.branch for group in self.graph.groups], Own(progress, self.lot.arguments)
+        return machine.dispatch(branches, self.arrangement, Batch(scores, columns), own, often=often)
 
     def validate(self, state: State) -> tuple[Tensor, Tensor]:
         """`(lanes,)` mean loss and the scores of all validation rows."""

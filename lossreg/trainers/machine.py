@@ -110,10 +110,11 @@ class Machine(Protocol):
         ...
 
     def dispatch(
-        self, branches: Sequence[Branch], arrangement: Tree, by_row: Tree, by_lane: Tree
+        self, branches: Sequence[Branch], arrangement: Tree, by_row: Tree, by_lane: Tree, *, often: bool
     ) -> tuple[Tensor, Tensor]:
         """Every lane through its own branch: `(lanes,)` values and slopes shaped as the first tensor of `by_row`.
 
+        often: whether so many rows come again and again, which is worth a program of their own.
         What branches without lanes cost is next to nothing.
         """
         ...

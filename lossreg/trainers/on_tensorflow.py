@@ -120,6 +120,11 @@ def loop(body: Callable[[Tree, Tree], tuple[Tree, Tree]], carry: Tree, steps: Tr
     return carry, each(lambda array: array.stack(), kept)
 
 
+def _open(tree: Tree, axes: int) -> Tree:
+    """The signature of tensors like these, whose first axes are of any length."""
+    return each(lambda tensor: tf.TensorSpec([*[None] * axes, *tensor.shape[axes:]], tensor.dtype), tree)
+
+
 class Branch:
     """A function of lanes as a graph of its own."""
 
@@ -127,12 +132,12 @@ class Branch:
         self.function = function
         self._traced: dict[Any, Any] = {}
 
-    def traced(self, by_row: Tree, by_lane: Tree) -> Any:
-        """The graph for trees of these shapes, with any number of lanes and rows; made once."""
-        signature = (
-            each(lambda tensor: tf.TensorSpec([None, None, *tensor.shape[2:]], tensor.dtype), by_row),
-            each(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), by_lane),
-        )
+    def traced(self, by_row: Tree, by_lane: Tree, *, often: bool = False) -> Any:
+        """The graph for trees of these shapes, with any number of lanes; made once.
+
+        Rows are of any number too, or often of this one: a graph that knows it has half as many operations.
+        """
+        signature = (_open(by_row, 1 if often else 2), _open(by_lane, 1))
         key = tuple(tf.nest.flatten(signature))
         if key not in self._traced:
             graph = tf.function(self.function, autograph=False, experimental_attributes=AS_IT_IS)
@@ -160,11 +165,11 @@ def arrange(groups: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 
 def dispatch(
-    branches: Sequence[Branch], arrangement: tuple[Tensor, Tensor], by_row: Tree, by_lane: Tree
+    branches: Sequence[Branch], arrangement: tuple[Tensor, Tensor], by_row: Tree, by_lane: Tree, *, often: bool
 ) -> tuple[Tensor, Tensor]:
     """Each run of lanes through its branch."""
     active, ends = arrangement
-    graphs, like = [one.traced(by_row, by_lane) for one in branches], tf.nest.flatten(by_row)[0]
+    graphs, like = [one.traced(by_row, by_lane, often=often) for one in branches], tf.nest.flatten(by_row)[0]
     number, shapes = tf.size(active), ([None], [None, None, *like.shape[2:]])
     kept = [tf.TensorArray(tf.float32, number, infer_shape=False, element_shape=shape) for shape in shapes]
 
@@ -193,9 +198,8 @@ def compiled(function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tr
 
 def in_graph(function: Callable[[Tree, Tree], Tree], batch: Tree, rest: Tree) -> Tree:
     """The function in a graph of an open number of rows."""
-    rows = each(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), batch)
-    others = each(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), rest)
-    return tf.function(function, autograph=False).get_concrete_function(rows, others)(batch, rest)
+    graph = tf.function(function, autograph=False).get_concrete_function(_open(batch, 1), _open(rest, 0))
+    return graph(batch, rest)
 
 
 def feed(rows: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
