@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lossreg.errors import InputError
 from lossreg.sampler import PER_LOSS
@@ -16,22 +18,142 @@ if TYPE_CHECKING:
     from lossreg.trainers.base import Plan
     from lossreg.trainers.population import Population
 
-LANES_PER_CORE, MOST_PER_CORE = 16, 48
+# lanes of a block: usually, and at most while the fair start is under way
+OF_CORE, OF_DEVICE = (16, 48), (64, 1024)
 ROUNDS = 4
+CLEARLY = 0.85  # of the usual time a lane, below which another number of lanes is taken
+SHARE, SHORT = 0.05, 0.5  # what measuring may take: of the study's expected time, or seconds
 
 
 def lanes(spec: StudySpec, prepared: Prepared) -> int:
-    """As many slots as the study says, or enough for every core and for the sampler to learn a few times.
+    """As many lanes as the study says, or enough for every block and for the sampler to learn a few times.
 
-    The fair start learns nothing, so all of it may be under way at once: a step of many lanes is cheaper a lane.
+    Whole trials, and what fits into memory. The fair start learns nothing, so all of it may be
+    under way at once: a step of many lanes is cheaper a lane.
     """
-    from lossreg.trainers.population import cores
+    wanted = spec.search.lanes if isinstance(spec.search.lanes, int) else _usual(prepared)
+    return min(whole(prepared, wanted), fitting(prepared))
 
-    if isinstance(spec.search.lanes, int):
-        return min(spec.search.lanes, prepared.trials)
-    usual = min(LANES_PER_CORE * cores(), max(LANES_PER_CORE, math.ceil(prepared.trials / ROUNDS)))
-    start = min(MOST_PER_CORE * cores(), PER_LOSS * len(prepared.candidates))
-    return min(prepared.trials, max(usual, start))
+
+def members(prepared: Prepared) -> int:
+    """How many lanes a trial takes: folds times seeds."""
+    return len(prepared.problem.folds) * prepared.spec.search.seeds
+
+
+def whole(prepared: Prepared, wanted: int) -> int:
+    """So many lanes, as whole trials, no more than there are."""
+    own = members(prepared)
+    return max(1, min(wanted // own, prepared.trials)) * own
+
+
+def _usual(prepared: Prepared) -> int:
+    from lossreg.trainers import machine
+    from lossreg.trainers.base import cores
+
+    own, sides = members(prepared), machine.blocks()
+    usual, start = OF_CORE if sides == cores() else OF_DEVICE
+    learning = max(usual, math.ceil(prepared.trials / ROUNDS) * own)
+    return max(min(usual * sides, learning), min(start * sides, PER_LOSS * len(prepared.candidates) * own))
+
+
+def fitting(prepared: Prepared) -> int:
+    """How many lanes fit into memory, as whole trials: one trial at least."""
+    from lossreg import memory
+
+    own = members(prepared)
+    return max(own, int(memory.HALF * memory.available()) // prepared.lane_bytes // own * own)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A number of lanes, and what to say of it."""
+
+    lanes: int
+    said: str = ""
+
+
+def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
+    """Settle how many lanes there are, with trainers that are prepared: what the study began with, says, or measures.
+
+    What would not fit into memory is reduced.
+    """
+    fits, asked = fitting(prepared), kept or prepared.spec.search.lanes
+    if isinstance(asked, int):
+        chosen = Choice(min(whole(prepared, asked), fits))
+        if fits < whole(prepared, asked):
+            chosen = Choice(fits, f"lanes: {fits} instead of {asked}, which would not fit into memory")
+    else:
+        chosen = _measured(prepared, trainers, min(whole(prepared, _usual(prepared)), fits), fits, clock)
+    trainers.slots = min(chosen.lanes, trainers.slots) if trainers.narrowed else chosen.lanes
+    return chosen
+
+
+def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: Callable[[], float]) -> Choice:
+    """The usual number of lanes, or twice as many, and so on, where that makes a lane clearly cheaper."""
+    most = min(fits, whole(prepared, max(usual, math.ceil(prepared.trials / ROUNDS) * members(prepared))))
+    stopwatch = Stopwatch(prepared, trainers, clock)
+    times = stopwatch.times(usual, most) if 2 * usual <= most else {}
+    best = usual
+    for number, seconds in times.items():
+        best = number if seconds < CLEARLY * times[best] else best
+    return Choice(best, _said(best, times, fits))
+
+
+def _said(chosen: int, times: Mapping[int, float], fits: int) -> str:
+    """`lanes: 64 (2 blocks of 32): 1.3 ms a trial-epoch, 1.9 at 16; memory allows 900`."""
+    from lossreg.trainers import machine
+
+    sides = min(machine.blocks(), chosen)
+    said = f"lanes: {chosen} ({sides} block{'s' * (sides > 1)} of {-(-chosen // sides)})"
+    if times:
+        others = "".join(f", {1000 * t:.2g} at {number}" for number, t in times.items() if number != chosen)
+        said += f": {1000 * times[chosen]:.2g} ms a trial-epoch{others}"
+    return f"{said}; memory allows {fits}"
+
+
+class Stopwatch:
+    """Times epochs of different numbers of lanes, on the plans that come first."""
+
+    def __init__(self, prepared: Prepared, trainers: Pool, clock: Callable[[], float]) -> None:
+        self.trainers, self.clock = trainers, clock
+        self.total = prepared.trials * members(prepared) * prepared.spec.train.epochs
+        self.plans = trainers.alike(list(prepared.proposer.variants()))
+
+    def times(self, usual: int, most: int) -> dict[int, float]:
+        """Seconds a lane's epoch, by lanes: usual, and twice as many while that is clearly cheaper and time allows."""
+        if not self.plans or self._lap(usual) is None:
+            return {}
+        found: dict[int, float] = {}
+        number, spent = usual, 0.0
+        while number <= most:
+            seconds = self._lap(number)
+            if seconds is None:
+                break
+            found[number], spent = seconds / number, spent + 2 * seconds
+            if len(found) > 1 and found[number] >= CLEARLY * found[number // 2]:
+                break
+            if spent + 4 * seconds > max(SHORT, SHARE * self.total * found[usual]):
+                break
+            number *= 2
+        return found
+
+    def _lap(self, number: int) -> float | None:
+        """Seconds that an epoch of so many lanes takes; None if it fails."""
+        trainers, plans = self.trainers, self.plans
+        before, trainers.slots = trainers.slots, number
+        for slot in range(number):
+            trainers.open(slot, plans[slot % len(plans)])
+        begin = end = self.clock()
+        failures: Mapping[int, Exception] = {}
+        for _ in range(2):  # the lanes are set up in the first
+            if not failures:
+                begin = end
+                _, failures = trainers.advance()
+                end = self.clock()
+        for slot in range(number):
+            trainers.close(slot)
+        trainers.slots = trainers.slots if trainers.narrowed else before
+        return None if failures else end - begin
 
 
 class Populations:
@@ -61,10 +183,9 @@ class Populations:
         """A population for the plan's width and shape."""
         from lossreg.trainers.population import Population
 
-        shape: dict[str, Any] = {"shape": plan.shape} if plan.shape else {}
         return Population(
-            self.problem, slots or self.slots, outputs=self.problem.outputs(plan.label), variants=self.variants,
-            unmapped=self.prepared.unmapped, **shape,
+            self.problem, slots or self.slots, outputs=self.problem.outputs(plan.label), shape=plan.shape,
+            variants=self.variants, unmapped=self.prepared.unmapped,
         )  # fmt: skip
 
 
@@ -73,13 +194,14 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     from lossreg.trainers.fit import Fit
 
     wanted, problem = prepared.spec.search.trainer, prepared.problem
+    own = members(prepared)
     if wanted == "fit":
-        return Pool([Fit(problem)])
-    made = Populations(prepared, slots)
+        return Pool([Fit(problem, own)], step=own)
+    made = Populations(prepared, prepared.trials * own)
     if wanted == "population":
         _insist(made)
-        return Pool([], crowds=made, most=slots)
-    return Pool([Fit(problem)], crowds=made, most=slots)
+        return Pool([], crowds=made, most=slots, step=own)
+    return Pool([Fit(problem, own)], crowds=made, most=slots, step=own)
 
 
 def _insist(made: Populations) -> None:
@@ -98,4 +220,6 @@ def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
 
 def blocks(trainers: Pool) -> int:
     """How many sets of lanes advance side by side."""
-    return max((len(getattr(trainer, "blocks", ())) or 1 for trainer in trainers.trainers), default=1)
+    from lossreg.trainers import machine
+
+    return min(machine.blocks(), trainers.slots)

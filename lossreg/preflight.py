@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from lossreg import data, links, metrics, models, registry, settings
+from lossreg import data, links, memory, metrics, models, registry, settings
 from lossreg import study as studies
 from lossreg.errors import InputError, UnknownError, did_you_mean, gist
 from lossreg.hyperparameters import Answer
@@ -45,6 +46,13 @@ class Prepared:
         """What is searched of batch size and model, by the names that users see, in words."""
         shapes, first = self.proposer.shapes, next(iter(self.problem.losses))
         return shapes.described(self.problem.outputs(first)) if shapes else {}
+
+    @cached_property
+    def lane_bytes(self) -> int:
+        """Memory that a lane takes, about, of the largest model that was tried."""
+        shapes, problem = self.proposer.shapes, self.problem
+        widths = {problem.outputs(label) for label in problem.losses}
+        return max(memory.lane(problem, width, shapes.largest(width) if shapes else None) for width in widths)
 
     @property
     def metric(self) -> Metric:

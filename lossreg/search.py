@@ -35,8 +35,8 @@ StudyLike = StudySpec | str | Path | Mapping[str, Any]
 class Outline:
     """What a study would do: `tune --dry-run`.
 
-    rows has, by loss, label, registered name, distribution and `{parameter: space}`; refused
-    maps a label to why it goes to `model.fit`.
+    rows has, by loss, label, registered name, distribution and `{parameter: space}`; shapes is what is
+    searched of batch size and model; refused maps a label to why it goes to `model.fit`.
     """
 
     study: str
@@ -56,6 +56,7 @@ class Outline:
     notes: list[str] = field(default_factory=list)
     optimizer: str = ""
     schedule: str = ""
+    shapes: dict[str, str] = field(default_factory=dict)
 
 
 def results(study: StudyLike) -> StudyResult:
@@ -87,6 +88,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
         done=done, epochs=spec.train.epochs, lanes=lanes, blocks=engine.blocks(pool),
         refused=engine.refused(prepared, pool), notes=_notes(prepared), optimizer=spec.train.optimizer.describe(),
         schedule=spec.train.schedule.describe() if spec.train.schedule else "",
+        shapes=prepared.shape_spaces,
     )  # fmt: skip
     pool.shutdown()
     return outline
@@ -148,6 +150,7 @@ class Run:
         # before the lock, since a trace may fail
         if not self._is_finished(fresh):
             pool.prepare()
+            self._settle_lanes(pool, kept, trainers)
         if require_tracking:
             tracking.insist(uri)
         if fresh and (aside := self.store.archive()):
@@ -156,6 +159,15 @@ class Run:
             self._begin_study(pool)
             self.tracker.start(self.result, self.result.tracking.get("run_id"), self.study.user_attrs[ATTRIBUTE]["id"])
             return self._train(pool)
+
+    def _settle_lanes(self, pool: Pool, kept: Mapping[str, Any], trainers: Sequence[Trainer] | None) -> None:
+        """Settle how many lanes there are, and say it; other trainers have their own."""
+        pool.say = self.progress.warn
+        if not trainers:
+            chosen = engine.settle(self.prepared, pool, kept.get("lanes", 0))
+            self.lanes = chosen.lanes
+            if chosen.said:
+                self.progress.message(chosen.said)
 
     def _is_finished(self, fresh: bool) -> bool:
         """Whether no trial is left to run."""
@@ -343,6 +355,7 @@ def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "fingerprint": studies.fingerprint(spec),
         "provenance": {label: list(origin) for label, origin in prepared.provenance.items()},
         "spaces": prepared.spaces,
+        "shapes": prepared.shape_spaces,
         "lanes": lanes,
         "seconds": {},
         "tracking": {},

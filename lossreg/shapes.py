@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lossreg.errors import InputError
@@ -30,6 +31,7 @@ class Shapes:
     build: Callable[[int, Answer], Any]
     _trees: dict[int, Tree] = field(default_factory=dict, compare=False, repr=False)
     _names: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    _largest: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
 
     def suggest(self, suggest: Callable[[str, Space], Any], outputs: int) -> Shape | None:
         """The shape of a trial, each value by `suggest(name, space)`; None where nothing is searched.
@@ -62,6 +64,11 @@ class Shapes:
     def usual_batch(self) -> int:
         """The fixed batch size, or the one that is tried first."""
         return int(nearest(self.batch_size, USUAL_BATCH))
+
+    def largest(self, outputs: int) -> Shape | None:
+        """The shape with the most weights and rows a batch among those of models that were built."""
+        most = max(self.batch_size.choices) if isinstance(self.batch_size, Options) else self.usual_batch
+        return self._shape(most, self._largest.get(outputs, (0, {}))[1])
 
     def name(self, key: str) -> str:
         """A hyperparameter's name in Optuna and MLflow: `model.units`, with nothing in it that these refuse."""
@@ -106,8 +113,19 @@ class Shapes:
 
     def _tree(self, outputs: int) -> Tree:
         if outputs not in self._trees:
-            self._trees[outputs] = Tree(lambda answer: self.build(outputs, answer))
+            self._trees[outputs] = Tree(partial(self._built, outputs))
         return self._trees[outputs]
+
+    def _built(self, outputs: int, answer: Answer) -> None:
+        values: dict[str, Any] = {}
+
+        def noted(declared: Declared) -> Any:
+            values[declared.key] = answer(declared)
+            return values[declared.key]
+
+        size = self.build(outputs, noted).count_params()
+        if size > self._largest.get(outputs, (-1, {}))[0]:
+            self._largest[outputs] = size, values
 
     def _declared(self, outputs: int, changed: Mapping[str, Any]) -> list[Declared]:
         seen: list[Declared] = []

@@ -77,7 +77,8 @@ class Pool:
     ) -> None:
         self.slots, self.step, self._crowds = most or sum(trainer.slots for trainer in trainers), step, crowds
         self.say: Callable[[str], None] = lambda text: None
-        self._fixed: dict[Hashable, Home] = {f"trainer {i}": Home(f"trainer {i}", t) for i, t in enumerate(trainers)}
+        self.narrowed = False
+        self._fixed = [Home(f"trainer {i}", trainer) for i, trainer in enumerate(trainers)]
         self._made: dict[Hashable, Home] = {}
         self._seats: dict[int, Seat] = {}
         self._failed: Counter[Hashable] = Counter()
@@ -93,7 +94,7 @@ class Pool:
 
     @property
     def _homes(self) -> list[Home]:
-        return [*self._made.values(), *self._fixed.values()]
+        return [*self._made.values(), *self._fixed]
 
     def trainer(self, plan: Plan) -> tuple[Trainer, str]:
         """The trainer of a plan, and why those of another kind before it refused; raises `LookupError` if all do."""
@@ -112,6 +113,12 @@ class Pool:
     def idle(self) -> bool:
         """Whether any slot is free."""
         return len(self._seats) < self.slots
+
+    def alike(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Of these plans, those that share the first population that takes one."""
+        crowds = self._crowds
+        taken = [plan for plan in plans if crowds and not crowds.refuses(plan)]
+        return [plan for plan in taken if crowds and crowds.key(plan) == crowds.key(taken[0])]
 
     def prepare(self) -> None:
         """Have every trainer build what it needs, and those populations that are wanted at once."""
@@ -189,14 +196,14 @@ class Pool:
         if self._crowds:
             key = self._crowds.key(plan)
             yield key, "population", self._reasons[key] if key in avoided else self._crowds.refuses(plan)
-        for key, home in self._fixed.items():
-            own = self._reasons[key] if key in avoided else home.trainer.refuses(plan.label)
-            yield key, home.trainer.name, own
+        for home in self._fixed:
+            own = self._reasons[home.key] if home.key in avoided else home.trainer.refuses(plan.label)
+            yield home.key, home.trainer.name, own
 
     def _home(self, key: Hashable, plan: Plan) -> Home:
         """The trainer of that key; a population that is not there yet is made, one used again stands last."""
-        if key in self._fixed:
-            return self._fixed[key]
+        if fixed := [home for home in self._fixed if home.key == key]:
+            return fixed[0]
         home = self._made.pop(key) if key in self._made else self._made_for(key, plan)
         self._made[key] = home
         return home
@@ -234,7 +241,7 @@ class Pool:
             self._spared.update(home.taken.values())
             return
         self._reasons[home.key] = f"{home.trainer.name} failed: {gist(error)}"
-        self._failed[home.key] += home.trainer.slots > 1
+        self._failed[home.key] += self._is_crowd(home)
         for slot in home.taken.values():
             plan = self._seats[slot].plan
             self._avoids.append((plan, home.key))
@@ -244,14 +251,18 @@ class Pool:
 
     def _give_up(self, reports: Sized, failures: Mapping[int, Exception]) -> None:
         """Raise a failure when populations fail one time after another and nothing else is trained."""
-        crowd = any(self._seats[slot].home.trainer.slots > 1 for slot in failures)
+        crowd = any(self._is_crowd(self._seats[slot].home) for slot in failures)
         self._in_vain = self._in_vain + 1 if crowd and not reports and not self._spared else 0
         if self._in_vain >= FAILURES:
             raise next(iter(failures.values()))
 
+    def _is_crowd(self, home: Home) -> bool:
+        """Whether plans of several trials share the trainer, so that none of them can be blamed."""
+        return home.trainer.slots > self.step
+
     def _narrow(self, lanes: int) -> None:
         """Have half as many slots as did not fit into memory."""
-        self.slots = max(self.step, lanes // 2 // self.step * self.step)
+        self.slots, self.narrowed = max(self.step, lanes // 2 // self.step * self.step), True
         self.say(f"{lanes} lanes did not fit into memory: {self.slots} from now on")
 
 

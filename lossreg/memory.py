@@ -1,0 +1,123 @@
+"""How much memory there is, and how much of it a lane takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lossreg.trainers.base import Problem, Shape
+
+ROOT = Path("/")
+HALF = 0.5  # the share of free memory that lanes may take: estimates err, and others live there too
+UNKNOWN = 4 * 2**30  # where no system says how much there is
+
+
+def available(root: Path = ROOT) -> int:
+    """Bytes that this process may still take: of the graphics processor if lanes run there, else of the machine.
+
+    The least of what the system has free and what control groups, of either version, leave. root is
+    where the system's files are.
+    """
+    device = _device()
+    return device if device is not None else min([_machine(root), *_groups(root)])
+
+
+def _machine(root: Path) -> int:
+    """`MemAvailable` of /proc/meminfo: free, or freed at need."""
+    lines = dict(line.split(":", 1) for line in _text(root / "proc/meminfo").splitlines() if ":" in line)
+    return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else UNKNOWN
+
+
+def _groups(root: Path) -> Iterator[int]:
+    """What the limit of every control group that the process is in leaves."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, kinds, path = line.split(":", 2)
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / ("memory" if kinds else "")
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kinds else ("memory.max", "memory.current")
+        parts = [part for part in path.split("/") if part]
+        for depth in range(len(parts) + 1):
+            yield from _left(mount.joinpath(*parts[:depth]), *names)
+
+
+def _left(folder: Path, limit: str, usage: str) -> Iterator[int]:
+    """What is left below a limit; pages of files, which are freed at need, do not count as used."""
+    most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+    if most.isdigit() and used.isdigit():
+        stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines() if len(line.split()) == 2)
+        files = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+        yield max(0, int(most) - int(used) + files)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _device() -> int | None:
+    """Free bytes of the first graphics processor; None where lanes run on the processor's cores."""
+    import keras
+
+    return _of_jax() if keras.backend.backend() == "jax" else _of_tensorflow()
+
+
+def _of_jax() -> int | None:
+    import jax
+
+    device = jax.local_devices()[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    return int(stats["bytes_limit"] - stats["bytes_in_use"]) if stats else None
+
+
+def _of_tensorflow() -> int | None:
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    from tensorflow.python.client import device_lib
+
+    limits = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+    return int(limits[0] - tf.config.experimental.get_memory_info("GPU:0")["current"])
+
+
+def lane(problem: Problem, outputs: int, shape: Shape | None = None) -> int:
+    """Bytes that one lane takes at most, about.
+
+    Its state before and after a step (weights and the optimizer's slots), gradients, what the layers
+    answer for a batch and their gradients, the same for the rows that are validated together, the
+    scores of an epoch with what metrics make of them, and batch orders.
+    """
+    from lossreg.trainers.lanes import KEPT, TOGETHER
+    from lossreg.trainers.optimizers import LaneOptimizer
+
+    model, own = problem.build(outputs, 0, shape), shape or Shape(problem.batch_size)
+    data, batch = problem.folds[0], own.batch_size
+    optimizer = LaneOptimizer(problem)
+    optimizer.build(model.trainable_variables)
+    trained, state = _bytes(model.trainable_variables), _bytes(model.variables)
+    state += sum(4 * math.prod(size) for size, _ in optimizer.signature)
+    rows, validated, width = len(data.train.y), len(data.validation.y), math.prod(model.outputs[0].shape[1:])
+    layers = 4 * answers(model)
+    scores = 4 * (min(rows * width, KEPT) + validated * width)
+    together = 2 * min(batch, rows) + min(TOGETHER, validated)
+    return int(2 * state + trained + layers * together + 4 * scores + 16 * rows)
+
+
+def answers(model: Any) -> int:
+    """How many numbers the operations of a functional model answer for one row, those of models inside it too."""
+    import keras
+
+    found = 0
+    for node in getattr(model, "operations", ()):
+        found += answers(node)
+        found += sum(math.prod(size or 1 for size in one.shape[1:]) for one in keras.tree.flatten(node.output))
+    return found
+
+
+def _bytes(variables: Any) -> int:
+    return sum(4 * math.prod(variable.shape) for variable in variables)
