@@ -137,7 +137,7 @@ def arrange(groups: Sequence[int]) -> dict[str, np.ndarray]:
 
 
 def dispatch(
-    branches: Sequence[Branch], arrangement: dict[str, Tensor], by_row: Tree, by_lane: Tree
+    branches: Sequence[Branch], arrangement: dict[str, Tensor], by_row: Tree, by_lane: Tree, *, often: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Each chunk through its branch; what a chunk holds beyond its end, or before its first lane, is not kept."""
     like = leaves(by_row)[0]
