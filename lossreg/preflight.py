@@ -9,6 +9,7 @@ from typing import Any
 
 from lossreg import data, links, memory, metrics, models, registry, settings
 from lossreg import study as studies
+from lossreg.data import tokens
 from lossreg.errors import InputError, UnknownError, did_you_mean, gist
 from lossreg.hyperparameters import Answer
 from lossreg.metrics import Metric
@@ -238,7 +239,9 @@ def _shapes(spec: StudySpec, problem: Problem) -> Shapes:
     data, builder = problem.dataset, problem.builder
 
     def build(outputs: int, answer: Answer) -> Any:
-        return builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
+        model = builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
+        tokens.check(model, data)
+        return model
 
     shapes = Shapes(_space(spec.train.batch_size), build)
     for width in {problem.outputs(label) for label in problem.losses}:

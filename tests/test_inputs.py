@@ -13,7 +13,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from lossreg import data, preflight, study
-from lossreg.data import room
+from lossreg.data import room, tokens
 from lossreg.errors import DataError, InputError
 
 N = 120
@@ -324,3 +324,28 @@ def test_the_memory_at_hand_is_that_of_the_container(
 
 def test_the_memory_at_hand_is_some_of_this_machine() -> None:
     assert 2**26 < room.available() < 2**45
+
+
+# --------------------------------------------------------------------- tokens
+
+
+@pytest.mark.parametrize(("source", "preprocess", "size", "says"), [
+    ("mine.py:tokens", "none", 50, ""), ("mine.py:pair", {"tokens": "none"}, 50, ""), ("mine.py:pair", "none", 50, ""),
+    ("mine.py:tokens", "standard", 50, r'whole numbers from 0 to 49, not -?\d.*set data.preprocess = "none"'),
+    ("mine.py:pair", "standard", 50, r'set data.preprocess = \{ tokens = "none" \}'),
+    ("mine.py:tokens", "none", 40, r"from 0 to 39, not 4\d. The rows have 0 to 49: give it a larger input_dim"),
+])  # fmt: skip
+def test_an_embedding_takes_tokens_only(folder: Path, source: str, preprocess: Any, size: int, says: str) -> None:
+    import keras
+
+    inputs = {name: keras.Input(PARTS[name].shape[1:], name=name) for name in PARTS}
+    embedded = keras.layers.Embedding(size, 2)(inputs["tokens"])
+    used = inputs if "pair" in source else {"tokens": inputs["tokens"]}
+    flat = [keras.layers.Flatten()(part) for part in (embedded, *used.values())]
+    model = keras.Model(list(used.values()), keras.layers.Concatenate()(flat))
+    loaded = data.load(source, base=folder, preprocess=preprocess, folds=3)
+    if not says:
+        tokens.check(model, loaded)
+        return
+    with pytest.raises(InputError, match=says):
+        tokens.check(model, loaded)
