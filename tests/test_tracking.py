@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from lossreg import plots, report, tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.tracking import runs, store, writer
+from lossreg.tracking import child, runs, store, wire, writer
 from lossreg.tracking.database import Child, NewDatabase, Rows
 
 Tracker = functools.partial(tracking.Tracker, launch=Inline)
@@ -453,6 +453,22 @@ def test_a_mute_server_costs_one_warning(mute, monkeypatch):
     said = []
     run_through(Tracker(f"http://127.0.0.1:{mute}", "x", warn=said.append), sample.study(3))
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("rows", "signs"), [(True, 2), (False, 12)])
+def test_a_slow_store_shows_that_it_goes_on(uri, experiment, monkeypatch, rows, signs):
+    """Requests may each take seconds: 12 trials in one batch are 12 signs of life, not one."""
+    if not rows:
+        monkeypatch.setattr(writer, "_rows", lambda uri: None)
+    monkeypatch.setattr(writer, "ROWS_AT_ONCE", 6)
+    said = []
+    session = child.Session(lambda **answer: said.append(answer))
+    session.prepare(uri, experiment)
+    session.open(wire.header(sample.study(0)), [], "", "")
+    del said[:]
+    session.add(sample.study(12).trials)
+    assert said == [{}] * signs
+    session.interrupt()
 
 
 def test_required_tracking_raises():

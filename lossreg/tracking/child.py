@@ -64,8 +64,10 @@ class Session:
             from lossreg.tracking.database import NewDatabase
 
             writer.quiet()
+            self.answer()
             if store.is_missing(uri):
                 self._ready = NewDatabase()
+                self.answer()
             # MLflow's own name for it would load it late
             for needed in ("mlflow.pyfunc", "lossreg.plots"):
                 importlib.import_module(needed)
@@ -77,11 +79,12 @@ class Session:
         store.knock(self.uri)
         store.make(self.uri, self._ready)
         self.writer = self._connect()
-        self.result.trials.extend(map(wire.trial, trials))
+        there = list(map(wire.trial, trials))
+        self.result.trials.extend(there)
         self.writer.open(self.result, run_id, key)
         self.is_open = True
         self.answer(run_id=self.writer.run_id, experiment_id=self.writer.experiment_id)
-        self.writer.write(self.result.trials, self.result.metric)
+        self._write(there)
 
     def _connect(self) -> Writer:
         from lossreg.tracking.writer import Writer
@@ -100,7 +103,13 @@ class Session:
     def add(self, trials: list[TrialRecord]) -> None:
         """Write trials that ended."""
         self.result.trials.extend(trials)
-        self.writer.write(trials, self.result.metric)
+        self._write(trials)
+
+    def _write(self, trials: list[TrialRecord]) -> None:
+        """Some at a time, each a sign of life: a study waits for no server that has gone quiet."""
+        for start in range(0, len(trials), self.writer.at_once):
+            self.writer.write(trials[start : start + self.writer.at_once], self.result.metric)
+            self.answer()
 
     def rest(self) -> None:
         """There is time to bring the parent's page up to date."""

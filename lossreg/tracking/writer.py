@@ -29,6 +29,7 @@ from lossreg.tracking.runs import Point
 
 MOST_METRICS = 800
 MOST_PARAMS = 100
+ROWS_AT_ONCE = 64
 PAGE = 1_000
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
@@ -66,6 +67,11 @@ class Writer:
         history = self.client.get_metric_history(self.run_id, "best_score") if self._children else []
         self._steps = {metric.step for metric in history}
         self.client.update_run(self.run_id, status="RUNNING")
+
+    @property
+    def at_once(self) -> int:
+        """How many trials may be written in one call: rows go in together, requests one by one."""
+        return 1 if self._rows is None else ROWS_AT_ONCE
 
     def write(self, trials: Sequence[TrialRecord], metric: str) -> None:
         """The child runs of trials; those that have ended are left alone, half-written ones are completed."""
