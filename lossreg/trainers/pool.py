@@ -242,7 +242,7 @@ class Pool:
             return
         self._reasons[home.key] = f"{home.trainer.name} failed: {gist(error)}"
         self._failed[home.key] += self._is_crowd(home)
-        for slot in home.taken.values():
+        for slot in home.taken.values() if home.gone or self._is_crowd(home) else ():
             plan = self._seats[slot].plan
             self._avoids.append((plan, home.key))
             with suppress(LookupError):

@@ -1,0 +1,235 @@
+"""Populations that come and go with the shapes of plans, with trainers that train nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, proposer
+
+from lossreg.loop import Loop, Rules
+from lossreg.shapes import Shapes
+from lossreg.space import Fixed, Options
+from lossreg.trainers import pool as pools
+from lossreg.trainers.base import Plan, Shape
+from lossreg.trainers.fake import Fake
+from lossreg.trainers.pool import FAILURES, KEPT, Pool
+
+
+class Crowd(Fake):
+    """A population of one shape, which raises what its factory's `ill` says."""
+
+    name = "population"
+
+    def __init__(self, crowds, key, slots):
+        super().__init__(curve, slots)
+        self.crowds, self.key, self.over = crowds, key, False
+
+    def advance(self):
+        error = self.crowds.ill(self.key, list(self._open.values()))
+        if error:
+            raise error
+        return super().advance()
+
+    def shutdown(self):
+        self.over = True
+
+
+class Factory:
+    """Makes populations and remembers them."""
+
+    def __init__(self, slots=99, ill=lambda key, plans: None, refused=()):
+        self.slots, self.ill, self.refused, self.made, self.first = slots, ill, refused, [], []
+        self.most_alive = 0
+
+    def key(self, plan):
+        return plan.shape
+
+    def refuses(self, plan):
+        return "refused" if plan.label in self.refused else ""
+
+    def make(self, plan):
+        self.made.append(Crowd(self, plan.shape, self.slots))
+        self.most_alive = max(self.most_alive, sum(not one.over for one in self.made))
+        return self.made[-1]
+
+
+def solo():
+    made = Fake(curve, slots=1)
+    made.name = "fit"
+    return made
+
+
+def plan(size, label="focal", epochs=EPOCHS):
+    return Plan(label, {}, 1e-3, epochs, shape=Shape(size))
+
+
+def opened(pool, *plans):
+    """The slots that these plans get."""
+    slots = []
+    for each in plans:
+        slots.append(pool.room(each)[0])
+        pool.open(slots[-1], each)
+    return slots
+
+
+def test_every_open_plan_is_advanced_in_every_epoch_whatever_its_shape():
+    factory = Factory()
+    pool = Pool([solo()], crowds=factory, most=12)
+    slots = opened(pool, *[plan(1 + i % 5) for i in range(12)])
+    for epoch in range(1, 4):
+        reports, failures = pool.advance()
+        assert list(reports) == slots == list(range(12))
+        assert {report.epoch for report in reports.values()} == {epoch}
+        assert not failures
+    assert len(factory.made) == 5
+
+
+def test_slots_are_shared_by_all_shapes_and_filled_lowest_first():
+    pool = Pool([], crowds=Factory(), most=4)
+    assert opened(pool, plan(1), plan(2), plan(1), plan(3)) == [0, 1, 2, 3]
+    assert not pool.idle
+    assert pool.room(plan(1)) == []
+    pool.close(2)
+    pool.close(0)
+    assert pool.room(plan(9)) == [0, 2]
+    assert opened(pool, plan(9)) == [0]
+
+
+def test_few_populations_live_at_a_time_and_the_longest_idle_is_let_go():
+    factory = Factory()
+    pool = Pool([], crowds=factory, most=4)
+    for size in [*range(1, KEPT + 1), 1, *range(KEPT + 1, 3 * KEPT), 1]:
+        slot = opened(pool, plan(size))[0]
+        pool.advance()
+        pool.close(slot)
+    assert factory.most_alive == KEPT
+    made = Counter(one.key.batch_size for one in factory.made)
+    assert made.pop(1) == 2  # used again while it was there, made again when it was gone
+    assert set(made.values()) == {1}
+
+
+def test_a_shape_waits_while_all_populations_are_busy_and_others_do_not():
+    pool = Pool([solo()], crowds=Factory(refused=("mixed",)), most=99)
+    slots = opened(pool, *[plan(size) for size in range(1, KEPT + 1)])
+    assert pool.room(plan(KEPT + 1)) == []
+    assert pool.room(plan(1)) != []
+    assert pool.room(plan(KEPT + 1, "mixed")) != []
+    pool.close(slots[3])
+    assert pool.room(plan(KEPT + 1)) != []
+
+
+def search(pool, trials=24, sizes=tuple(range(1, 21)), study=None):
+    """A study over that many batch sizes."""
+    own = proposer()
+    shapes = Shapes(Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model())
+    own = type(own)(**{**vars(own), "shapes": shapes})
+    heard = Heard()
+    study = study or optuna_study()
+    Loop(begun(study, own, trials), own, pool, Rules(trials, ACCURACY, "cross_entropy"), heard).run()
+    return heard.records
+
+
+class Model:
+    def count_params(self):
+        return 1
+
+
+def test_no_shape_starves_in_a_study_of_many():
+    factory = Factory()
+    records = search(Pool([], crowds=factory, most=16), trials=60)
+    assert len(records) == 60
+    assert all(record.state == "complete" for record in records)
+    assert len({record.params["batch_size"] for record in records}) > KEPT
+    assert factory.most_alive <= KEPT
+
+
+def test_a_failure_inside_one_population_costs_no_other_a_report():
+    factory = Factory(ill=lambda key, plans: ValueError("ill") if key == Shape(2) else None)
+    pool = Pool([], crowds=factory, most=6)
+    slots = opened(pool, plan(1), plan(2), plan(3), plan(2))
+    reports, failures = pool.advance()
+    assert list(reports) == [slots[0], slots[2]]
+    assert list(failures) == [slots[1], slots[3]]
+    assert not any(pool.spares(slot) for slot in failures)
+    for slot in failures:
+        pool.close(slot)
+    assert list(pool.advance()[0]) == [slots[0], slots[2]]
+
+
+def test_plans_of_a_failed_population_are_tried_alone_and_new_ones_in_a_population_again():
+    errors = [ValueError("once")]
+    factory = Factory(ill=lambda key, plans: errors.pop() if errors else None)
+    pool = Pool([solo()], crowds=factory, most=6)
+    first, second = plan(1), plan(1)
+    slots = opened(pool, first, second)
+    _, failures = pool.advance()
+    assert [pool.spares(slot) for slot in slots] == [True, True]
+    for slot in failures:
+        pool.close(slot)
+    trainer, why = pool.trainer(first)
+    assert (trainer.name, why) == ("fit", "population failed: ValueError: once")
+    assert opened(pool, first) == [0]
+    assert pool.room(second) == []
+    assert pool.trainer(plan(1))[0].name == "population"
+
+
+def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_rest_go_on():
+    factory = Factory(ill=lambda key, plans: RuntimeError("ill") if key == Shape(2) else None)
+    records = search(Pool([solo()], crowds=factory, most=4), trials=40, sizes=(1, 2, 3))
+    assert len(records) == 40
+    assert {record.state for record in records} == {"complete"}
+    for record in records:
+        ill = record.params["batch_size"] == 2
+        assert (record.trainer, record.refusal) == (
+            ("fit", "population failed: RuntimeError: ill") if ill else ("population", "")
+        )
+    assert sum(one.key == Shape(2) for one in factory.made) <= FAILURES + 1
+
+
+def test_a_plan_that_fails_alone_too_fails_with_the_reason():
+    def ill(key, plans):
+        return RuntimeError("in lanes") if any(each.label == "mixed" for each, _ in plans) else None
+
+    alone = solo()
+    alone._report = lambda each, epoch: 1 / 0 if each.label == "mixed" else Fake._report(alone, each, epoch)
+    records = search(Pool([alone], crowds=Factory(ill=ill), most=4), trials=20, sizes=(1,))
+    assert len(records) == 20
+    assert {record.reason for record in records if record.label == "mixed"} == {
+        "ZeroDivisionError: division by zero",
+    }
+    assert {record.state for record in records if record.label != "mixed"} == {"complete"}
+
+
+@pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("RESOURCE_EXHAUSTED: out of memory")])
+def test_what_does_not_fit_into_memory_goes_on_with_half_as_many_lanes(error):
+    said = []
+    pool = Pool([solo()], crowds=Factory(ill=lambda key, plans: error if len(plans) > 5 else None), most=12, step=2)
+    pool.say = said.append
+    records = search(pool, trials=24, sizes=(1,))
+    assert {record.state for record in records} == {"complete"}
+    assert {record.trainer for record in records} == {"population"}
+    assert pool.slots == 2
+    assert said == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((12, 6), (6, 2))]
+
+
+def test_a_population_that_is_let_go_is_collected(monkeypatch):
+    collected = []
+    monkeypatch.setattr(pools.gc, "collect", lambda: collected.append(True))
+    pool = Pool([], crowds=Factory(), most=2)
+    for size in range(1, KEPT + 3):
+        pool.close(opened(pool, plan(size))[0])
+    assert len(collected) == 2
+
+
+def test_a_plan_that_no_trainer_takes_is_said_with_every_reason():
+    pool = Pool([Fake(curve, refused=("focal",))], crowds=Factory(refused=("focal",)), most=2)
+    with pytest.raises(LookupError, match="refused; focal is refused"):
+        pool.room(plan(1))
+
+
+def test_plans_that_share_the_first_population_are_told_from_others():
+    pool = Pool([], crowds=Factory(refused=("mixed",)), most=2)
+    plans = [plan(1, "mixed"), plan(2), plan(3), plan(2, "cross_entropy")]
+    assert pool.alike(plans) == [plans[1], plans[3]]
+    assert Pool([solo()]).alike(plans) == []
