@@ -1,7 +1,7 @@
 """A loss and its gradient as curves, over a line through its raw scores on which one number says how right it is.
 
 Which line depends on the target: the margin of the true class, the residual of a real target, the
-log ratio of a rate to a count, the predicted place among ordered classes. Keras and TensorFlow are
+log ratio of a rate to a count, the predicted place among ordered classes. Keras and its backend are
 imported when the first curve is computed.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lossreg import links
+from lossreg import backends, links
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass, is_plain
 from lossreg.spec import LossSpec
 
@@ -199,17 +199,15 @@ def trace(
     spec: LossSpec, seen: View, sweep: Sweep, params: Mapping[str, Any], label: str = "", *, default: bool = False
 ) -> Curve:
     """Loss and gradient of `spec` over a view, by automatic differentiation in float32."""
-    import tensorflow as tf
-
     batch = spec.level == "batch"
     grid = np.linspace(seen.low, seen.high, POINTS_OF_A_BATCH if batch else POINTS)
-    x = tf.constant(grid, "float32")
     arguments = _arguments(spec, seen, params)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
+
+    def losses(x: Any) -> Any:
         rows = _rows(sweep, x)
-        loss = _beside(spec, seen, rows, arguments) if batch else spec.resolve()(*rows, **arguments)
-    slope = tape.gradient(loss, x)
+        return _beside(spec, seen, rows, arguments) if batch else spec.resolve()(*rows, **arguments)
+
+    loss, slope = backends.slopes(losses, grid.astype(np.float32))
     found = np.asarray(loss, np.float64)
     least = np.nanmin(found) if seen.from_least else 0.0
     return Curve(

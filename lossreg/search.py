@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg import engine, history, pruners, trained
+from lossreg import backends, engine, history, pruners, trained
 from lossreg import study as studies
 from lossreg.errors import LossregError
 from lossreg.progress import Progress
@@ -112,6 +112,7 @@ def tune(
     """
     begin = time.perf_counter()
     spec = studies.of(study, overrides)
+    backends.check()
     store = Store(spec.folder, spec.name)
     return Run(spec, store, progress or Progress(), begin).execute(fresh, require_tracking, trainers)
 

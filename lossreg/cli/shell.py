@@ -114,8 +114,9 @@ def check_task(task: str) -> None:
 
 def import_keras() -> None:
     """Import Keras without its backend's start-up notes, which no setting silences."""
-    from lossreg import terminal
+    from lossreg import backends, terminal
 
+    backends.check()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     with terminal.hushed():

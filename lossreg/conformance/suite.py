@@ -9,7 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from lossreg import registry
+from lossreg import backends, registry
 from lossreg.conformance import (
     declared,
     gradients,
@@ -74,6 +74,7 @@ class Suite:
     """All checks of one loss, which share what they compute."""
 
     def __init__(self, loss: str | LossSpec, golden: Golden | None = None) -> None:
+        backends.need_tensorflow("the checks of losses")
         spec = loss if isinstance(loss, LossSpec) else registry.default().get(loss)
         self.subject = Subject(spec, golden)
 

@@ -14,11 +14,10 @@ from typing import Any, Protocol, cast
 import keras
 import numpy as np
 
-from lossreg.errors import InputError
+from lossreg import backends
 
 Tensor = Any
 Tree = Any
-BACKENDS = ("tensorflow", "jax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,8 @@ def _feed(rows: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
 
 
 def _own() -> Machine:
-    name = keras.backend.backend()
-    if name not in BACKENDS:
-        raise InputError(f"lossreg trains on {' or '.join(BACKENDS)}, and Keras is set to {name}")
-    return cast(Machine, import_module(f"lossreg.trainers.on_{name}"))
+    backends.check()
+    return cast(Machine, import_module(f"lossreg.trainers.on_{backends.name()}"))
 
 
 _machine = _own()
