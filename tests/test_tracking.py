@@ -236,12 +236,14 @@ def stored(uri, parent):
         }
 
 
-def test_rows_are_those_that_mlflow_writes(uri, experiment, monkeypatch):
+@pytest.mark.parametrize("hands", [1, 4])
+def test_rows_are_those_that_mlflow_writes(uri, experiment, monkeypatch, hands):
     result = sample.study(10)
     per_class = {f"focal.alpha[{place}]": 0.5 for place in range(150)}
     result.trials.append(sample.trial(10, params=per_class, epochs=450))
     own = finished(uri, experiment, result)
     monkeypatch.setattr(writer, "_rows", lambda uri: None)
+    monkeypatch.setattr(writer, "_hands", lambda uri: hands)
     theirs = finished(uri, f"{experiment}-client", result)
     assert stored(uri, own.run_id) == stored(uri, theirs.run_id)
     assert len(stored(uri, own.run_id)["metrics"]) > 450 * 4

@@ -13,6 +13,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +32,8 @@ from lossreg.tracking.runs import Point
 MOST_METRICS = 800
 MOST_PARAMS = 100
 ROWS_AT_ONCE = 64
+# a server answers a request in 20 ms or more, and several at a time
+HANDS = 4
 PAGE = 1_000
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
@@ -47,7 +51,7 @@ class Writer:
         self.client = MlflowClient(uri)
         self.run_id = ""
         self.experiment_id = ""
-        self._rows = _rows(uri)
+        self._rows, self._hands = _rows(uri), _hands(uri)
         self._children: dict[int, str] = {}
         self._written: set[int] = set()
         self._steps: set[int] = set()
@@ -70,8 +74,8 @@ class Writer:
 
     @property
     def at_once(self) -> int:
-        """How many trials may be written in one call: rows go in together, requests one by one."""
-        return 1 if self._rows is None else ROWS_AT_ONCE
+        """How many trials may be written in one call: rows go in together, requests a few at a time."""
+        return self._hands if self._rows is None else ROWS_AT_ONCE
 
     def write(self, trials: Sequence[TrialRecord], metric: str) -> None:
         """The child runs of trials; those that have ended are left alone, half-written ones are completed."""
@@ -79,9 +83,9 @@ class Writer:
         new = [trial for trial in due if trial.number not in self._children]
         if self._rows is not None and new:
             self._insert(self._rows, new, metric)
-        for trial in due:
-            if trial.number not in self._written:
-                self._write(trial, metric)
+        left = [trial for trial in due if trial.number not in self._written]
+        with ThreadPoolExecutor(self._hands) as pool:
+            list(pool.map(partial(self._write, metric=metric), left))
 
     def _insert(self, rows: Rows, trials: Sequence[TrialRecord], metric: str) -> None:
         """New children, in one transaction."""
@@ -265,6 +269,11 @@ def quiet() -> None:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"mlflow\b")
+
+
+def _hands(uri: str) -> int:
+    """How many requests may be under way: an SQLite file takes one writer."""
+    return HANDS if store.sqlite_path(uri) is None else 1
 
 
 def _rows(uri: str) -> Rows | None:
