@@ -5,23 +5,27 @@ Random layers count too: a lane starts from the same state of its random generat
 
 from __future__ import annotations
 
+import re
 import warnings
+from dataclasses import astuple, replace
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers as L
 from keras import ops
 from problems import ACCURACY, difference
 
 import lossreg
-from lossreg import registry
+from lossreg import registry, settings
 from lossreg.targets import Constants
 from lossreg.trainers.base import Plan, Problem, batch_order
+from lossreg.trainers.fit import Fit
+from lossreg.trainers.layers import model_refusal
 from lossreg.trainers.population import Population
 
+L = keras.layers
 ROWS, VALIDATION, BATCH, EPOCHS = 45, 21, 16, 3
 # Weights after 9 steps, float32. Adam and RMSprop divide by the root of small squared gradients, whose rounding they so
 # enlarge; a rate that is 1% higher moves weights by 1e-4 and more (test_the_tolerances_are_narrow).
@@ -37,8 +41,10 @@ LOSSES = {
     "segmentation": {"binary_crossentropy": {}, "binary_focal": {"gamma": 1.4, "alpha": 0.35}},
 }
 SHAPES = {
-    "vector": (7,), "image": (8, 8, 2), "sequence": (6, 4), "tokens": (6,), "volume": (4, 4, 4, 2), "film": (3, 6, 6, 2),
-    "masks": (8, 8, 2), "several": {"picture": (8, 8, 2), "words": (6,), "numbers": (7,)},
+    "vector": (7,), "image": (8, 8, 2), "sequence": (6, 4), "tokens": (6,), "volume": (4, 4, 4, 2),
+    "film": (3, 6, 6, 2),
+    "masks": (8, 8, 2),
+    "several": {"picture": (8, 8, 2), "words": (6,), "numbers": (7,)},
 }  # fmt: skip
 
 
@@ -141,7 +147,8 @@ SINGLE = {
     "EinsumDense": ("sequence", over(lambda: L.EinsumDense("abc,cd->abd", (6, 5)))),
     "Masking": ("sequence", over(lambda: L.Masking(0.0), lambda: L.SimpleRNN(4))),
     "Embedding": ("tokens", over(lambda: L.Embedding(9, 4, mask_zero=True), L.GlobalAveragePooling1D)),
-    "Permute": ("sequence", over(lambda: L.Permute((2, 1)))), "RepeatVector": ("vector", over(lambda: L.RepeatVector(2))),
+    "Permute": ("sequence", over(lambda: L.Permute((2, 1)))),
+    "RepeatVector": ("vector", over(lambda: L.RepeatVector(2))),
     "Reshape": ("sequence", over(lambda: L.Reshape((8, 3)))), "Identity": ("vector", over(L.Identity)),
     "activations": ("vector", over(*(lambda kind=kind: kind() for kind in (
         lambda: L.Dense(6), L.ReLU, lambda: L.Dense(6), L.LeakyReLU, lambda: L.Dense(6), L.ELU, lambda: L.Dense(6),
@@ -171,7 +178,8 @@ SINGLE = {
     "AdditiveAttention": ("sequence", two("AdditiveAttention")), "Dot": ("sequence", two("Dot", axes=2)),
     **{name: ("vector", join(name)) for name in ("Subtract", "Average", "Maximum", "Minimum")},
     "operations": ("sequence", lambda x: ops.concatenate(
-        [ops.mean(x, 1), ops.sqrt(ops.square(ops.max(x, 1)) + 1.0), ops.where(x[:, 0] > 0, x[:, 1] / 2.0, -x[:, 2])], -1)),
+        [ops.mean(x, 1), ops.sqrt(ops.square(ops.max(x, 1)) + 1.0), ops.where(x[:, 0] > 0, x[:, 1] / 2.0, -x[:, 2])]
+    )),
 }  # fmt: skip
 
 
@@ -234,8 +242,7 @@ def problem(kind, body, *, optimizer="sgd", losses=None, model=keras.Model, **mo
     data = dataset(kind, **more)
     labels = losses or list(LOSSES[data.task])
     specs = {label: registry.default().get(label) for label in labels}
-    settings = OPTIMIZERS[optimizer][2]
-    return Problem(data, Built(body, model), ACCURACY, specs, optimizer, settings, BATCH)
+    return Problem(data, Built(body, model), ACCURACY, specs, optimizer, OPTIMIZERS[optimizer][2], BATCH)
 
 
 def plans(own, epochs=EPOCHS):
@@ -261,12 +268,12 @@ def summing(kind):
     return Summing
 
 
-def alone(own, each):
+def alone(own, each, name="loss"):
     """Losses by epoch and final weights of plain `model.fit`."""
-    data, spec, (kind, _, settings) = own.dataset, own.losses[each.label], OPTIMIZERS[own.optimizer]
+    data, spec, (kind, _, own_settings) = own.dataset, own.losses[each.label], OPTIMIZERS[own.optimizer]
     model = own.builder.build(data.input_shape, own.outputs(each.label), data.n_classes, each.seed)
     kind = kind if own.optimizer == "sgd" else summing(kind)
-    model.compile(kind(each.learning_rate, **settings), lossreg.get(spec, from_logits=True, **each.params))
+    model.compile(kind(each.learning_rate, **own_settings), lossreg.get(spec, from_logits=True, **each.params))
     train, held_out, losses = data.train, data.validation, []
     validation = (held_out.x, held_out.y, *([] if held_out.weights is None else [held_out.weights]))
     for epoch in range(each.epochs):
@@ -276,7 +283,7 @@ def alone(own, each):
             cut(train.x, order), train.y[order], batch_size=BATCH, shuffle=False, verbose=0, sample_weight=weights,
             validation_data=validation, validation_batch_size=VALIDATION,
         )  # fmt: skip
-        losses.append((history.history["loss"][0], history.history["val_loss"][0]))
+        losses.append((history.history[name][0], history.history["val_loss"][0]))
     return losses, model.get_weights()
 
 
@@ -327,3 +334,172 @@ def test_lanes_equal_model_fit_over_architectures_optimizers_and_losses(name, op
 def test_lanes_of_every_layer_equal_model_fit(name):
     kind, body = SINGLE[name]
     check(problem(kind, body, losses=["cross_entropy"]))
+
+
+# ------------------------------------------------------------------ layers of the user's
+
+
+class Scaled(L.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+class Counting(L.Layer):
+    """A layer with a weight, a penalty on it, a state that moves, and noise of its own seed."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+        self.seeds = keras.random.SeedGenerator(7)
+
+    def call(self, x, training=False):
+        self.add_loss(0.1 * ops.sum(self.scale**2))
+        if training:
+            self.calls.assign(self.calls + 1)
+            x = x + 0.1 * keras.random.normal(ops.shape(x), seed=self.seeds)
+        return x * self.scale / (1 + 0.1 * self.calls)
+
+
+@tf.custom_gradient
+def doubled(x):
+    return 2 * x, lambda slope: 2 * slope
+
+
+def small(*layers):
+    return keras.Sequential([keras.Input((7,)), L.Dense(5), *layers, L.Dense(3)])
+
+
+def joined(join):
+    x = keras.Input((7,))
+    return keras.Model(x, L.Dense(3)(join(L.Dense(5)(x), L.Dense(5, "tanh")(x))))
+
+
+class Third(keras.Operation):
+    def call(self, x):
+        return x / 3
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: small(Scaled(), L.Lambda(lambda x: x + 1), L.Activation(doubled)),
+        lambda: small(
+            L.Dense(5, kernel_regularizer=lambda w: ops.sum(w**4), bias_constraint=lambda b: ops.clip(b, 0, 1))
+        ),
+        lambda: joined(lambda a, b: L.Add()([ops.logaddexp(a, b), Third()(b)])),
+    ],
+    ids=["layers", "regularisers and constraints", "operations"],
+)
+def test_what_is_not_known_trains_in_lanes_after_a_rehearsal(make):
+    assert model_refusal(make(), dataset("vector").train.x) == ""
+
+
+def test_lanes_of_a_layer_of_the_users_equal_model_fit():
+    check(problem("vector", over(lambda: L.Dense(5), Counting), losses=["cross_entropy", "focal"]), only=1)
+
+
+class Remembering(L.Layer):
+    """Counts its calls in Python, where each trace of a graph sees another number."""
+
+    number = 0
+
+    def call(self, x):
+        self.number += 1
+        return x * self.number
+
+
+class Unseeded(L.Layer):
+    def call(self, x):
+        return x + keras.random.normal(ops.shape(x))
+
+
+class Stateful(L.Layer):
+    """Keeps a number in a variable that Keras does not know."""
+
+    def __init__(self):
+        super().__init__()
+        self.number = tf.Variable(1.0)
+
+    def call(self, x):
+        return x * self.number.assign_add(1.0)
+
+
+@tf.custom_gradient
+def mixing(x):
+    return 2 * x, lambda slope: slope * tf.reduce_sum(slope)
+
+
+class Stepping(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = 3.0 * self.compute_loss(y=y, y_pred=self(x, training=True))
+        weights = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"mine": loss / 3}
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: small(Remembering()), r"\(Remembering\) is not proven .*: over lanes it gives something else"),
+        (lambda: small(Unseeded()), r"\(Unseeded\) is not proven .*: it gives something else each time"),
+        (lambda: small(Stateful()), r"\(Stateful\) is not proven .*: over lanes it fails with ValueError"),
+        (lambda: small(L.Dense(5, mixing)), "activation mixing, which is not one of Keras: over lanes it gives"),
+        (lambda: small(L.Dense(5, dtype="mixed_float16")), "computes in float16, and lanes in float32"),
+        (
+            lambda: keras.Sequential([keras.Input(batch_shape=(16, 6, 4)), L.LSTM(3, stateful=True), L.Dense(3)]),
+            "keeps its state from batch to batch",
+        ),
+        (
+            lambda: Built(over(lambda: L.Dense(5)), Stepping).build((7,), 3, 3, 0),
+            "own train_step, which model.fit runs",
+        ),
+    ],
+    ids=["Python state", "no seed", "unknown variable", "batch-wide gradient", "half", "stateful", "own step"],
+)
+def test_what_is_no_function_of_tensors_is_refused_in_one_line(make, says):
+    reason = model_refusal(make())
+    assert re.search(says, reason)
+    assert "\n" not in reason
+
+
+# ------------------------------------------------------------------ fit, for those that are refused
+
+
+def test_a_step_of_training_of_the_users_own_is_used():
+    own = problem("vector", over(lambda: L.Dense(5, "tanh")), losses=["cross_entropy"], model=Stepping)
+    (each,) = plans(own)
+    assert "train_step" in Population(own, 1).refuses("cross_entropy")
+    (reports,), (weights,) = train(Fit(own), [each])
+    losses, solo = alone(own, each, "mine")
+    assert difference(weights, solo) < 1e-6
+    assert [report.val_loss for report in reports] == pytest.approx([loss for _, loss in losses], rel=1e-5)
+    assert all(np.isfinite([report.train_loss, report.train_score]).all() for report in reports)
+
+
+def folded(kind):
+    """Two folds, weighted, the second with other rows."""
+    folds = [dataset(kind, seed, weighted=True) for seed in (0, 1)]
+    return SimpleNamespace(**{**vars(folds[0]), "folds": tuple(folds)})
+
+
+def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
+    own = problem("several", several, losses=["cross_entropy", "focal"])
+    own = replace(
+        own, dataset=folded("several"), schedule=settings.schedule("cosine"), settings={}, searched={"momentum": ()}
+    )
+    members = [
+        replace(one, fold=fold, seed=one.seed + seed, settings={"momentum": 0.5 + 0.2 * one.seed})
+        for one in plans(own) for fold in (0, 1) for seed in (0, 1)
+    ]  # fmt: skip
+    reports, weights = train(Fit(own, slots=len(members)), members)
+    lanes, lane_weights = train(Population(own, len(members), blocks=1, variants=members), members)
+    for slot, each in enumerate(members):
+        assert difference(weights[slot], lane_weights[slot]) < 5e-6, each
+        for report, lane in zip(reports[slot], lanes[slot], strict=True):
+            assert astuple(report) == pytest.approx(astuple(lane), rel=2e-4, abs=2e-6)
+    assert len({report[-1].val_loss for report in reports}) == len(members)

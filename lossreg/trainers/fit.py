@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from lossreg.heads import own_steps
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
@@ -108,12 +109,10 @@ class Solo:
         self.variables = list(self.model.variables)
         self.seen = Seen(rows, self.batch, tuple(self.model.outputs[0].shape[1:]))
         self.objective = Objective(problem, plan, self.seen)
-        self.model.compile(
-            _summing(optimizers.solo(problem, plan)),
-            self.objective,
-            metrics=[self.seen],
-            **machine.compilation(self.steps),
-        )
+        # a step of the user's own may not tell metrics anything, which `fit` takes for a mistake
+        told = None if "train_step" in own_steps(type(self.model)) else [self.seen]
+        optimizer = _summing(optimizers.solo(problem, plan))
+        self.model.compile(optimizer, self.objective, metrics=told, **machine.compilation(self.steps))
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self.fresh = _values(self.optimizer.variables)

@@ -115,7 +115,7 @@ def rehearse(model: keras.Model, x: Any = None) -> str:
             alone = [_trained(model, lambda function, own: function(own), _tensors(lane)) for lane in lanes]
             foreign = _changes_others(model, lanes[0])
     except Exception as error:
-        return gist(error).split(". ")[0]
+        return f"over lanes it fails with {gist(error).split('. ')[0]}"
     wanted = [np.stack(values) for values in zip(*map(_numbers, alone), strict=True)]
     same = (np.array_equal(*pair, equal_nan=True) for pair in zip(_numbers(found), _numbers(again), strict=True))
     if foreign or not all(same):
