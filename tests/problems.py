@@ -98,8 +98,8 @@ def alone(own, each):
     """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights."""
     import lossreg
 
-    data, spec = own.dataset, own.losses[each.label]
-    model = own.builder.build(data.input_shape, own.outputs(each.label), data.n_classes, each.seed)
+    data, spec = own.folds[each.fold], own.losses[each.label]
+    model = own.build(own.outputs(each.label), each.seed, each.shape)
     kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
             "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
@@ -111,14 +111,23 @@ def alone(own, each):
         center, scale = np.median(y), 1.4826 * np.median(np.abs(y - np.median(y)))
         y, y_val = (y - center) / scale, (y_val - center) / scale
     losses = []
+    weights, validation = data.train.weights, (data.validation.x, y_val)
+    validation += () if data.validation.weights is None else (data.validation.weights,)
     for epoch in range(each.epochs):
         order = batch_order(each.seed, epoch, len(y))
+        x = {name: part[order] for name, part in data.train.x.items()} if own_inputs(data) else data.train.x[order]
         history = model.fit(
-            data.train.x[order], y[order], batch_size=own.batch_size, shuffle=False, verbose=0,
-            validation_data=(data.validation.x, y_val), validation_batch_size=len(y_val),
+            x, y[order], batch_size=own.shape(each).batch_size, shuffle=False, verbose=0,
+            sample_weight=None if weights is None else weights[order],
+            validation_data=validation, validation_batch_size=len(y_val),
         )  # fmt: skip
         losses.append((history.history["loss"][0], history.history["val_loss"][0]))
     return losses, model.get_weights(), model
+
+
+def own_inputs(data):
+    """Whether the rows have several inputs by name."""
+    return isinstance(data.train.x, dict)
 
 
 def difference(one, other):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
-from problems import ACCURACY, BATCH, ROWS, Mlp, alone, difference, plan, problem, run
+from problems import ACCURACY, BATCH, ROWS, Mlp, alone, dataset, difference, plan, problem, run
 
-from lossreg import registry
+from lossreg import LossSpec, registry
+from lossreg.trainers import lanes
+from lossreg.trainers.base import Shape, batch_order
 from lossreg.trainers.population import Population
 
 # Weights after 56 steps, float32. A 1% change of any loss parameter or of the learning rate
@@ -253,6 +257,139 @@ def test_optimizer_settings_act_in_each_lane_as_they_do_alone(optimizer, setting
 def test_an_optimizer_that_is_not_proven_is_refused_by_name():
     own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="schedulefreeadamw")
     assert "schedulefreeadamw" in Population(own, 2).refuses("ce")
+
+
+def equal_to_fit(own, plans, population=None):
+    """The lanes equal `model.fit`, weights and losses of every epoch."""
+    reports, weights = run(population or Population(own, len(plans), blocks=1, variants=plans), plans)
+    for slot, each in enumerate(plans):
+        losses, solo, model = alone(own, each)
+        assert difference(weights[slot], solo) < TOLERANCE[own.optimizer], each
+        found = [(report.train_loss, report.val_loss) for report in reports[slot]]
+        assert found == [pytest.approx(pair, rel=2e-4, abs=1e-6) for pair in losses]
+        fold = replace(own, dataset=own.folds[each.fold])
+        assert reports[slot][-1].val_score == pytest.approx(_score(fold, each, model), rel=1e-4)
+    return reports, weights
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [("regression", ("mean_squared_error", "poisson", "huber")), ("multiclass", ("class_balanced_ce", "focal"))],
+)
+def test_a_lane_trains_on_its_fold_with_the_constants_of_that_fold(task, names):
+    own = problem(task, {name: name for name in names}, optimizer="sgd", settings={"momentum": 0.9})
+    folds = tuple(dataset(task, seed) for seed in (0, 1, 2))
+    own.dataset.folds = folds
+    plans = [
+        replace(plan(own, name, 0.005 * (1 + i), epochs=2, seed=i), fold=fold)
+        for i, name in enumerate(names) for fold in (2, 0)
+    ]  # fmt: skip
+    _, weights = equal_to_fit(own, plans)
+    assert difference(weights[0], weights[1]) > 100 * TOLERANCE["sgd"]
+
+
+def weighted(task, **names):
+    """A problem whose rows have weights, in training and in validation."""
+    own = problem(task, names, optimizer="sgd", settings={"momentum": 0.9})
+    rng = np.random.default_rng(5)
+    for part in (own.dataset.train, own.dataset.validation):
+        part.weights = rng.uniform(0.2, 3.0, len(part.y)).astype(np.float32)
+    return own
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [("multiclass", ("cross_entropy", "focal")), ("segmentation", ("binary_crossentropy", "binary_focal"))],
+)
+def test_weights_of_rows_count_in_training_and_validation_as_in_model_fit(task, names):
+    own = weighted(task, **{name: name for name in names})
+    plans = [plan(own, name, 0.02, epochs=3) for name in names]
+    if task == "segmentation":
+        # Keras takes one weight a place there
+        for part in (own.dataset.train, own.dataset.validation):
+            part.weights = np.ones_like(part.weights) * 1.7
+    equal_to_fit(own, plans)
+
+
+def batch_mean(y, z, *, sample_weight):
+    """A loss of a whole batch: the squared distance from the mean of the batch, by its weights."""
+    mean = keras.ops.sum(sample_weight[:, None] * (z - y), 0) / keras.ops.sum(sample_weight)
+    return keras.ops.mean(keras.ops.square(z - y - mean), -1) + keras.ops.sum(keras.ops.square(mean))
+
+
+class Handed(keras.losses.Loss):
+    """The same in `model.fit`, which is given the weights beside the labels."""
+
+    def call(self, both, z):
+        return batch_mean(both[:, :1], z, sample_weight=both[:, 1])
+
+
+def test_a_loss_that_asks_for_weights_is_given_them_and_not_multiplied_by_them():
+    own = weighted("regression", mine="mean_squared_error")
+    fields = {
+        "tasks": ("regression",),
+        "summary": "s",
+        "reference": "r",
+        "target": "real",
+        "outputs": "1",
+        "link": "affine",
+    }
+    spec = LossSpec(name="mine", function=batch_mean, level="batch", **fields)
+    object.__setattr__(spec, "needs", ("sample_weight",))
+    own.losses["mine"] = spec
+    each = plan(own, "mine", 0.01, epochs=1)
+    reports, weights = run(Population(own, 1, variants=[each]), [each])
+    data = own.dataset
+    model = own.build(1, 0)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), Handed())
+    y = (data.train.y - data.constants.target_center) / data.constants.target_scale
+    order = batch_order(0, 0, ROWS)
+    both = np.stack([y, data.train.weights], 1).astype(np.float32)[order]
+    loss = model.fit(data.train.x[order], both, batch_size=BATCH, shuffle=False, verbose=0).history["loss"][0]
+    assert difference(weights[0], model.get_weights()) < TOLERANCE["sgd"]
+    assert reports[0][0].train_loss == pytest.approx(loss, rel=1e-5)
+
+
+class TwoInputs:
+    """A builder of models of two inputs."""
+
+    def build(self, input_shape, outputs, n_classes, seed):
+        keras.utils.set_random_seed(seed)
+        inputs = {name: keras.Input(shape, name=name) for name, shape in input_shape.items()}
+        parts = [keras.layers.Dense(6, "relu")(inputs["left"]), keras.layers.Dense(5, "tanh")(inputs["right"])]
+        joined = keras.layers.Concatenate()(parts)
+        return keras.Model(inputs, keras.layers.Dense(outputs)(joined))
+
+
+def test_a_model_of_several_inputs_equals_model_fit():
+    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=TwoInputs())
+    own.dataset.input_shape = {"left": (3,), "right": (4,)}
+    for part in (own.dataset.train, own.dataset.validation):
+        part.x = {"left": part.x[:, :3], "right": part.x[:, 3:]}
+    own.dataset.folds = (own.dataset, own.dataset)
+    equal_to_fit(own, [replace(plan(own, "ce", 0.1, epochs=2), fold=fold) for fold in (0, 1)])
+
+
+def test_a_population_is_of_one_shape():
+    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
+    shape = Shape(50)
+    each = replace(plan(own, "ce", 0.1, epochs=2), shape=shape)
+    equal_to_fit(own, [each], Population(own, 1, shape=shape, variants=[each]))
+
+
+def test_rows_in_pieces_and_the_last_scores_alone_give_the_same_numbers(monkeypatch):
+    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
+    plans = [plan(own, "ce", rate, epochs=2, seed=i) for i, rate in enumerate((0.05, 0.2))]
+    whole, _ = run(Population(own, 2, blocks=1, variants=plans), plans)
+    monkeypatch.setattr(lanes, "TOGETHER", 16)
+    monkeypatch.setattr(lanes, "KEPT", 16 * 4 * 5)
+    own.groups.clear()
+    parts, _ = run(Population(own, 2, blocks=1, variants=plans), plans)
+    for slot in (0, 1):
+        for one, other in zip(whole[slot], parts[slot], strict=True):
+            assert one.val_loss == pytest.approx(other.val_loss, rel=1e-5)
+            assert (one.val_score, one.train_loss) == (other.val_score, other.train_loss)
+            assert 0.0 < abs(one.train_score - other.train_score) < 0.2
 
 
 def test_a_multiclass_loss_sees_a_binary_logit_as_two_opposite_halves():
