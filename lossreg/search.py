@@ -238,7 +238,8 @@ class Run:
 
     def _loop(self, pool: Pool) -> None:
         from lossreg.course import Patience
-        from lossreg.loop import Loop, Rules
+        from lossreg.loop import Loop
+        from lossreg.rules import Rules
 
         spec, prepared = self.spec, self.prepared
         stopping = spec.train.early_stopping

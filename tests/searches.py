@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import optuna
 
 from lossreg import Float, LossSpec, PerClass
-from lossreg.loop import Loop, Rules
+from lossreg.loop import Loop
 from lossreg.plugins import Entry
 from lossreg.proposal import Proposer
+from lossreg.rules import Rules
 from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
 from lossreg.space import PerClassRange, Range
 from lossreg.study import Candidate

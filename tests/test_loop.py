@@ -21,7 +21,8 @@ from lossreg import history, pruners
 from lossreg.course import Patience
 from lossreg.errors import LossregError
 from lossreg.journal import Journal
-from lossreg.loop import Loop, Rules
+from lossreg.loop import Loop
+from lossreg.rules import Rules
 from lossreg.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen, tell
 from lossreg.trainers.base import EpochReport
 from lossreg.trainers.fake import Fake

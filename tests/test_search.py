@@ -182,6 +182,7 @@ def test_early_stopping_ends_where_keras_s_does(patience, min_delta):
         scores = np.random.default_rng(seed).random(30).cumsum() / np.arange(1, 31)
         kerass = keras.callbacks.EarlyStopping("score", min_delta, patience, mode="max", restore_best_weights=False)
         kerass.set_model(keras.Sequential())
+        kerass.model.stop_training = False
         kerass.on_train_begin()
         course = Course(1.0, best=True, patience=Patience(patience, min_delta))
         for epoch, score in enumerate(scores):
