@@ -63,7 +63,7 @@ class Seen(keras.metrics.Metric):
 
     def result(self) -> Any:
         """The number of rows seen."""
-        return self.count
+        return ops.convert_to_tensor(self.count)
 
     def kept(self) -> np.ndarray | None:
         """The scores `(rows, *space, outputs)`; None where the model's own step of training does not tell them."""
