@@ -229,7 +229,7 @@ def _beside(spec: LossSpec, seen: View, rows: tuple[Any, Any], arguments: Mappin
     from keras import ops
 
     good = [_rows(sweep, ops.convert_to_tensor([sweep.good], "float32")) for sweep in seen.sweeps]
-    function, found = spec.resolve(), []
+    function, found = spec.unweighted(), []
     for place in range(rows[0].shape[0]):
         y, z = (ops.concatenate([*(one[i] for one in good), rows[i][place : place + 1]]) for i in (0, 1))
         found.append(ops.mean(function(y, z, **arguments)))
@@ -240,7 +240,8 @@ def _arguments(spec: LossSpec, seen: View, params: Mapping[str, Any]) -> dict[st
     """Every keyword argument of the loss: parameters, and constants of a training set made up for the picture."""
     bound = spec.bind(params, seen.n_classes)
     made = {param.name: _argument(param, bound[param.name], seen.n_classes) for param in spec.params}
-    return {**made, **{name: _constants(spec, seen.n_classes)[name] for name in spec.needs}}
+    constants = _constants(spec, seen.n_classes)
+    return {**made, **{name: constants[name] for name in spec.needs if name in constants}}
 
 
 def _argument(param: Param, value: Any, n_classes: int) -> Any:

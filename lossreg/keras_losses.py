@@ -17,7 +17,7 @@ from lossreg import labels, links, registry
 from lossreg.errors import InputError, ParameterError, UnknownError, did_you_mean
 from lossreg.params import Float, PerClass, is_plain
 from lossreg.spec import LossSpec
-from lossreg.targets import TARGETS
+from lossreg.targets import TARGETS, WEIGHTS
 from lossreg.userloss import UserLoss, wrap
 
 __all__ = ["RegistryLoss", "get", "load_model", "wrap"]
@@ -52,6 +52,7 @@ class RegistryLoss(keras.losses.Loss):
         self.params = self.spec.bind(params or {})
         self.needs = _constants(self.spec, needs or {})
         self.from_logits = bool(from_logits)
+        self._weight: Any = None
         self._asked_dtype = None if dtype is None else keras.dtype_policies.get(dtype).name
         self._result_dtype = keras.dtype_policies.get(dtype or keras.config.floatx()).compute_dtype
         super().__init__(name=name or self.spec.name, reduction=reduction, dtype=_at_least_float32(self._result_dtype))
@@ -61,7 +62,10 @@ class RegistryLoss(keras.losses.Loss):
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = self._labels(ops.convert_to_tensor(y_true), labels.columns(y_pred))
         weight = None if sample_weight is None else self._aligned(sample_weight, y_pred)
+        if WEIGHTS in self.spec.needs:
+            self._weight, weight = weight, None
         loss = super().__call__(y_true, y_pred, weight)
+        self._weight = None
         # Keras leaves the values of an empty batch unreduced
         whole = self.reduction in (None, "none") or len(loss.shape) == 0
         return ops.cast(loss if whole else ops.sum(loss), self._result_dtype)
@@ -112,9 +116,11 @@ class RegistryLoss(keras.losses.Loss):
         return self.spec.level == "sample" and self.spec.target != "dense"
 
     def _values(self, y: Any, scores: Any, arguments: Mapping[str, Any]) -> Any:
-        function = self.spec.resolve()
+        function = self.spec.unweighted()
         if isinstance(function, UserLoss):
             return function.values(y, scores, **arguments)
+        if self._weight is not None:
+            arguments = {**arguments, WEIGHTS: ops.cast(self._weight, self.dtype)}
         if not self._pointwise or len(scores.shape) == 2:
             return function(y, scores, **arguments)
         return ops.reshape(function(labels.flat(y), labels.flat(scores), **arguments), ops.shape(scores)[:-1])
@@ -175,7 +181,7 @@ class RegistryLoss(keras.losses.Loss):
 
     def _arguments(self, k: int) -> dict[str, Any]:
         values = {p.name: self._argument(p, self.params[p.name], k) for p in self.spec.params}
-        for name in self.spec.needs:
+        for name in (need for need in self.spec.needs if need != WEIGHTS):
             values[name] = k if name == "n_classes" else self._argument(CONSTANTS[name], self.needs[name], k)
         return values
 
@@ -249,7 +255,7 @@ def _spec(loss: Any) -> LossSpec:
 
 def _constants(spec: LossSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every constant but `n_classes`, checked, with defaults; raises `InputError`."""
-    wanted = [name for name in spec.constants if name != "n_classes"]
+    wanted = [name for name in spec.constants if name not in ("n_classes", WEIGHTS)]
     for name in given:
         if name not in wanted:
             raise UnknownError(f"{spec.name} does not need {name!r}", hint=did_you_mean(name, wanted))

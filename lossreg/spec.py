@@ -21,15 +21,14 @@ from typing import Any
 from lossreg import links, ops
 from lossreg.errors import InputError, UnknownError, did_you_mean
 from lossreg.params import Choice, Interval, Param, PerClass
-from lossreg.targets import NEEDS, TARGETS, TASKS, Constants
+from lossreg.targets import NEEDS, TARGETS, TASKS, WEIGHTS, Constants
 
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
-UNSERVED = ("sample_weight",)
 SMALL = 2e-3
 TEXTS = ("name", "summary", "reference", "formula", "target", "target_domain", "outputs", "level", "elicits", "twin_of")
 RESERVED = (
-    *NEEDS, *UNSERVED, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
+    *NEEDS, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
 )  # fmt: skip
 
 
@@ -166,11 +165,20 @@ class LossSpec:
         """Every constant that the loss or its link asks for."""
         return tuple(dict.fromkeys((*self.needs, *links.get(self.link).needs)))
 
+    def unweighted(self) -> LossFunction:
+        """The function with every sample counting 1, unless it is called with `sample_weight` `(batch,)`."""
+        function = self.resolve()
+
+        def ones(y: Any, scores: Any, **arguments: Any) -> Any:
+            return function(y, scores, **{WEIGHTS: ops.ones(ops.shape(scores)[:1], scores.dtype), **arguments})
+
+        return ones if WEIGHTS in self.needs else function
+
     def values(self, y: Any, scores: Any, n_classes: int, arguments: Mapping[str, Any]) -> Any:
         """`(batch,)` losses of a task's labels `(batch, *space, t)` and raw scores `(batch, *space, outputs)`."""
         if self.serves_binary_as_two(n_classes):
             scores = ops.concatenate([-scores / 2, scores / 2], axis=-1)
-        return self.resolve()(y, scores, **arguments)
+        return self.unweighted()(y, scores, **arguments)
 
     def encode(self, y: Any, constants: Constants) -> Any:
         """Labels `(n,)` as the `(n, t)` float32 array that the function receives."""
@@ -225,6 +233,7 @@ def _problems(spec: LossSpec) -> list[str]:
         (WIDTHS.fullmatch(spec.outputs) is None, f"outputs must be a number, 'k' or 'k-1', not {spec.outputs!r}"),
         (len(spec._by_name) != len(spec.params), "two parameters have the same name"),
         (spec.level not in ("sample", "batch"), f"level must be 'sample' or 'batch', not {spec.level!r}"),
+        (WEIGHTS in spec.needs and spec.level == "sample", f"{WEIGHTS} is for losses of level='batch': drop it"),
     ]
     found = [message for wrong, message in checks if wrong]
     tasks = dict.fromkeys((*spec.tasks, *spec.recommended))
@@ -238,8 +247,6 @@ def _problems(spec: LossSpec) -> list[str]:
 
 
 def _need_problem(need: str) -> str:
-    if need in UNSERVED:
-        return f"need {need!r} is not available yet; known: {', '.join(NEEDS)}"
     return "" if need in NEEDS else f"unknown need {need!r}; known: {', '.join(NEEDS)}"
 
 

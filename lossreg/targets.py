@@ -58,8 +58,9 @@ class Constants:
         return {name: getattr(self, name) for name in needs if name not in LATE_NEEDS}
 
 
-LATE_NEEDS = ("progress", "sample_weight")
-NEEDS = ("n_classes", "class_counts", "class_priors", "target_mean", "target_scale", "progress")
+WEIGHTS = "sample_weight"
+LATE_NEEDS = ("progress", WEIGHTS)
+NEEDS = ("n_classes", "class_counts", "class_priors", "target_mean", "target_scale", *LATE_NEEDS)
 
 
 def _onehot(y: Any, constants: Constants) -> Any:

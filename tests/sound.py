@@ -221,6 +221,14 @@ def agreement_of_the_batch(y, z):
     return ops.mean(values) + apart + 0.0 * values
 
 
+@sound(**softmax(level="batch", probabilistic=True, elicits="", minimum=None, needs=("sample_weight",)))
+def weighted_agreement_of_the_batch(y, z, *, sample_weight):
+    """The same, of samples that are handed their weights."""
+    share = (sample_weight / ops.maximum(ops.sum(sample_weight), 1e-6))[:, None]
+    apart = ops.sum(ops.square(ops.sum(share * (ops.softmax(z, axis=-1) - y), axis=0)))
+    return ops.sum(share[:, 0] * ce(y, z)) + apart + 0.0 * z[:, 0]
+
+
 # One logit
 
 

@@ -309,6 +309,26 @@ def test_weight_zero_is_removal_and_weight_two_is_repetition():
         assert float(loss(INDICES, PROBABILITIES, sample_weight=given)) == pytest.approx(wanted, rel=1e-5)
 
 
+def weighted_square(y, z, *, sample_weight):
+    """Of a batch: the squared weighted mean error, in every sample."""
+    mean = keras.ops.sum(sample_weight[:, None] * (z - y)) / keras.ops.sum(sample_weight)
+    return keras.ops.ones_like(z[:, 0]) * keras.ops.square(mean)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_loss_that_asks_for_weights_is_handed_them_and_not_multiplied(graph):
+    spec = LossSpec(
+        name="weighted_square", function=weighted_square, tasks=("regression",), summary="s", reference="r",
+        target="real", outputs="1", link="identity", level="batch", needs=("sample_weight",),
+    )  # fmt: skip
+    y, z, weights = float32([[1], [2], [3]]), float32([[2], [2], [5]]), float32([1, 5, 2])
+    loss = lossreg.get(spec)
+    call = tf.function(loss) if graph else loss
+    error = (z - y)[:, 0]
+    assert float(call(y, z, sample_weight=weights)) == pytest.approx((weights @ error / 8) ** 2)
+    assert float(call(y, z)) == pytest.approx(error.mean() ** 2)
+
+
 def test_a_weight_a_sample_reaches_every_place_of_its_sequence():
     y, z = TRUTHS.reshape(4, 3, 1), VALUES.reshape(4, 3, 1)
     square = rng(10).normal(size=(2, 3, 3, 1)).astype("float32")

@@ -38,7 +38,7 @@ def spec(**more):
         ("outputs", "n", "outputs must be a number, 'k' or 'k-1', not 'n'"),
         ("link", "soft", "unknown link 'soft'; known: identity, softmax"),
         ("needs", ("counts",), "unknown need 'counts'; known: n_classes"),
-        ("needs", ("sample_weight",), "need 'sample_weight' is not available yet; known: n_classes"),
+        ("needs", ("sample_weight",), "sample_weight is for losses of level='batch': drop it"),
         ("level", "row", "level must be 'sample' or 'batch', not 'row'"),
         ("params", [GAMMA], "params must be a tuple"),
         ("params", ("gamma",), "'gamma' is no parameter"),

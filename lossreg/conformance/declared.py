@@ -43,7 +43,7 @@ def _texts(subject: Subject) -> Iterator[str]:
 
 
 def _signature(subject: Subject) -> Iterator[str]:
-    function = subject.function
+    function = subject.spec.resolve()
     if isinstance(function, UserLoss):
         return
     taken = inspect.signature(function).parameters

@@ -12,7 +12,7 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import differ
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.errors import InputError
-from lossreg.targets import Constants
+from lossreg.targets import WEIGHTS, Constants
 
 MACHINERY = "Return one value a sample, of its own labels and scores."
 
@@ -145,6 +145,8 @@ def weights(subject: Subject) -> str:
     """On the sum, weight 0 removes a sample and weight 2 repeats it."""
     setting = subject.setting()
     y, z = subject.labels(8), subject.scores(8)
+    if WEIGHTS in subject.spec.needs:
+        return _handed(subject, y, z)
     weight = np.array([0.0, 1.0, 2.0, 3.0, 1.0, 0.0, 2.0, 1.0])
     loss = made(subject, setting, reduction="sum")
     weighted = float(called(loss, y, z, weight))
@@ -159,6 +161,17 @@ def weights(subject: Subject) -> str:
         abs(repeated) + float(np.abs(called(made(subject, setting), y, z)).sum()) + 1e-12
     ):
         raise Failure(f"the weighted sum is {shown(weighted)}, that of repeated samples {shown(repeated)}", MACHINERY)
+    return "weight 0 removes a sample, whole weights repeat it"
+
+
+def _handed(subject: Subject, y: Array, z: Array) -> str:
+    """Weights with a mean of 1, which a loss is handed, are repetitions too."""
+    weight = np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0, 1.0, 1.0])
+    loss = made(subject, subject.setting(), reduction="sum_over_batch_size")
+    copies = np.repeat(np.arange(8), weight.astype(int))
+    weighted, repeated = float(called(loss, y, z, weight)), float(called(loss, y[copies], z[copies]))
+    if abs(weighted - repeated) > 1e-9 * (abs(repeated) + 1e-12):
+        raise Failure(f"with weights it is {shown(weighted)}, of repeated samples {shown(repeated)}", MACHINERY)
     return "weight 0 removes a sample, whole weights repeat it"
 
 

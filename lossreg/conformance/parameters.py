@@ -17,10 +17,17 @@ from lossreg.conformance.compare import apart, apiece, differ
 from lossreg.conformance.gradients import extremes
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.params import Choice, Float, Int, Param, PerClass
+from lossreg.targets import WEIGHTS
 
 SAME = 1e-7
 FREQUENT = "equal and 1:10"
-RANGES = {"n_classes": "by 2", "class_counts": FREQUENT, "class_priors": FREQUENT, "progress": "0, 1/2 and 1"}
+RANGES = {
+    WEIGHTS: "from 1",
+    "n_classes": "by 2",
+    "class_counts": FREQUENT,
+    "class_priors": FREQUENT,
+    "progress": "0, 1/2 and 1",
+}
 
 
 def alive(subject: Subject) -> str:
@@ -136,6 +143,8 @@ def _counted(subject: Subject) -> bool:
 def _used(subject: Subject, need: str) -> bool:
     if need == "n_classes":
         return _counted(subject)
+    if need == WEIGHTS:
+        return _weighed(subject)
     y, z = _mixed(subject)
     earlier = [replace(s, progress=0.0) for s in _backgrounds(subject) if need == "progress"]
     for base in (*_backgrounds(subject), *earlier):
@@ -143,6 +152,14 @@ def _used(subject: Subject, need: str) -> bool:
         if differ(found[0], found[1]) is not None:
             return True
     return False
+
+
+def _weighed(subject: Subject) -> bool:
+    """Whether other weights of the same samples give other values."""
+    y, z = _mixed(subject)
+    weights, base = np.where(np.arange(len(z)) % 2, 3.0, 1.0), subject.setting()
+    found = calls.values(subject.function, y, z, {**subject.arguments(base), WEIGHTS: weights}, "float64")
+    return differ(np.asarray(found), subject.values(y, z, base)) is not None
 
 
 def _changed(subject: Subject, base: Setting, need: str) -> Setting:

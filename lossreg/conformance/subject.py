@@ -17,7 +17,7 @@ from lossreg.conformance.calls import Array
 from lossreg.errors import gist
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.spec import LossSpec
-from lossreg.targets import Constants
+from lossreg.targets import WEIGHTS, Constants
 from lossreg.trainers.arguments import is_static
 from lossreg.userloss import UserLoss
 
@@ -92,8 +92,8 @@ class Subject:
 
     @cached_property
     def function(self) -> Any:
-        """The loss function."""
-        return self.spec.resolve()
+        """The loss function, every sample counting 1."""
+        return self.spec.unweighted()
 
     @cached_property
     def link(self) -> links.Link:
@@ -234,7 +234,8 @@ class Subject:
         """Keyword arguments: arrays will be tensors, the rest is static."""
         given = {p.name: _argument(p, setting.params[p.name], setting.k) for p in self.spec.params}
         for need in self.spec.needs:
-            given[need] = self._need(need, setting)
+            if need != WEIGHTS:
+                given[need] = self._need(need, setting)
         return given
 
     @staticmethod
