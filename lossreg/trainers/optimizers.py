@@ -159,7 +159,7 @@ def start(optimizer: keras.optimizers.Optimizer, plan: Plan, steps: int) -> None
             own.assign(value)
     if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
         for momentum, weight in zip(optimizer._momentums, optimizer._trainable_variables, strict=True):
-            momentum.assign(weight)
+            momentum.assign(ops.copy(weight))
 
 
 class Rule:
