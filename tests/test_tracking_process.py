@@ -18,12 +18,15 @@ import pytest
 import sample_study as sample
 from inline import Inline
 from mlflow import MlflowClient
+from searches import curve
 
 import lossreg
-from lossreg import tracking
+from lossreg import search, tracking
 from lossreg.errors import InputError
+from lossreg.progress import Progress
 from lossreg.tracking import Tracker, child, process, store, tracker, wire
 from lossreg.tracking.database import NewDatabase
+from lossreg.trainers.fake import Fake
 
 HERE = Path(__file__).parent
 
@@ -188,6 +191,23 @@ def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monk
         lossreg.tune({**study, "search": {"metric": "neg_log_loss"}})
     assert ended(launched[0].number)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched, tmp_path, uri, monkeypatch):
+    class Interrupt(Progress):
+        def trial(self, record, result):
+            if len(result.trials) == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    study = {"name": "cut", "data": {"source": "sklearn:iris"}, "losses": {"cross_entropy": {}}, "train": {"epochs": 6}}
+    study |= {"search": {"trials": 9, "metric": "accuracy", "lanes": 1}, "tracking": {"uri": uri}}
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune(study, progress=Interrupt(), trainers=[Fake(curve)])
+    assert ended(launched[0].number)
+    kept = search.results(study)
+    assert len(kept.trials) >= 3
+    assert children(uri, kept.tracking["run_id"]) == (sorted(trial.number for trial in kept.trials), "KILLED")
 
 
 def test_a_run_waits_for_the_process_of_the_run_before_it(uri, tmp_path):
