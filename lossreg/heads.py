@@ -135,7 +135,8 @@ def _traced(model: Any, need: Need) -> tuple[Any, Any]:
         text = f"the model has {len(inputs)} inputs and {len(outputs)} outputs"
         raise InputError(text, hint="One output is needed." if several else "One of each is needed.")
     if isinstance(shapes, Mapping):
-        return _matched(_by_name(model, inputs), shapes, need), outputs[0]
+        matched = _matched(_by_name(model, inputs), shapes, need)
+        return _renamed(model, matched) if any(e.name != n for n, e in matched.items()) else (matched, outputs[0])
     _check_input(tuple(inputs[0].shape[1:]), shapes)
     return inputs[0], outputs[0]
 
@@ -182,6 +183,16 @@ def _check_input(takes: tuple[int | None, ...], rows: tuple[int, ...]) -> None:
     if len(takes) != len(rows) or any(t not in (None, r) for t, r in zip(takes, rows, strict=True)):
         hint = 'hp.get("input_shape") is the shape of a row; a Reshape layer may stand first.'
         raise InputError(f"the model takes rows of shape {takes}, and the data has rows of shape {rows}", hint=hint)
+
+
+def _renamed(model: Any, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """New inputs that bear these names themselves, as Keras wants it, and the output of the model's layers for them."""
+    import keras
+
+    fresh = {name: keras.Input(e.shape[1:], dtype=e.dtype, name=name) for name, e in inputs.items()}
+    places = {id(entry): fresh[name] for name, entry in inputs.items()}
+    # not the model itself, which would then be one layer that cannot be seen into
+    return fresh, model.call(keras.tree.map_structure(lambda entry: places[id(entry)], model.input))
 
 
 # ------------------------------------------------------------------ activations

@@ -212,6 +212,136 @@ def test_what_does_not_fit_is_said(make: Callable[[], Any], says: str) -> None:
         raw_scores(make(), Need((6,), 3, 3))
 
 
+def by_name(*names: str, end: Any = None, shape: tuple[int, ...] = (6,), structure: Callable[[Any], Any] = list) -> Any:
+    entries = {name: keras.Input(shape, name=name) for name in names}
+    parts = list(entries.values())
+    x = layers.Concatenate()(parts) if len(parts) > 1 else layers.Dense(4)(parts[0])
+    return keras.Model(structure(entries.values()), (end or layers.Dense(3, "softmax"))(x))
+
+
+class OfDictionary(keras.Model):  # type: ignore[misc]
+    """A model that takes its inputs by name and that nothing can be seen into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return ops.softmax(self.last(x["a"] + x["b"]))
+
+
+SEVERAL = {"a": (6,), "b": (6,)}
+NAMED = {"a": X, "b": X[::-1].copy()}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: by_name("a", "b"),
+        lambda: by_name("b", "a"),
+        lambda: by_name("a", "b", structure=lambda parts: {entry.name: entry for entry in parts}),
+        OfDictionary,
+    ],
+    ids=["list", "other order", "dictionary", "subclass"],
+)
+def test_several_inputs_are_taken_by_name(make: Callable[[], Any]) -> None:
+    keras.utils.set_random_seed(0)
+    made = make()
+    need = Need(SEVERAL, 3, 3)
+    ordered = [NAMED[entry.name] for entry in made.inputs] if isinstance(getattr(made, "input", None), list) else NAMED
+    given = run(made, ordered)
+    scores = raw_scores(made, need)
+    assert sorted(scores.input) == ["a", "b"]
+    np.testing.assert_allclose(special.softmax(run(scores, NAMED), axis=-1), given, rtol=1e-5)
+
+
+def test_an_input_that_the_model_does_not_take_is_said() -> None:
+    need = Need(SEVERAL, 3, 3)
+    scores = raw_scores(by_name("b"), need)
+    assert "input a of the data is not used" in need.notes
+    other = {**NAMED, "a": -X}
+    np.testing.assert_array_equal(run(scores, NAMED), run(scores, other))
+
+
+def test_one_input_fits_under_any_name() -> None:
+    assert list(raw_scores(by_name("x"), Need({"a": (6,)}, 3, 3)).input) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: by_name("a", "bb"), r"has an input bb, and the data has a, b. Did you mean b\?"),
+        (lambda: by_name("price", "a"), r'input price, and the data has a, b. Name it as the data does: .*name="a"'),
+        (
+            lambda: by_name("a", "b", shape=(5,)),
+            r"input a: .* shape \(5,\), .* shape \(6,\). hp.get\(\"input_shape\"\)\[\"a\"\]",
+        ),
+        (
+            lambda: by_name("a", "b", end=lambda x: [layers.Dense(3)(x)] * 2),
+            "2 inputs and 2 outputs. One output is needed",
+        ),
+    ],
+)
+def test_inputs_that_do_not_fit_are_said(make: Callable[[], Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        raw_scores(make(), Need(SEVERAL, 3, 3))
+
+
+def test_probabilities_of_an_embedding_are_found_with_whole_numbers() -> None:
+    tokens = keras.Input((4,))
+    x = layers.GlobalAveragePooling1D()(layers.Embedding(9, 3)(tokens))
+    need = Need((4,), 3, 3)
+    scores = raw_scores(keras.Model(tokens, layers.Lambda(ops.softmax)(layers.Dense(3)(x))), need)
+    rows = np.random.default_rng(0).integers(0, 9, (8, 4)).astype(np.float32)
+    assert need.notes == ["the outputs are probabilities: their logarithms are the scores"]
+    assert np.isfinite(run(scores, rows)).all()
+
+
+class Stepping(keras.Model):  # type: ignore[misc]
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(data)
+
+
+class Losing(keras.Model):  # type: ignore[misc]
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        return 2 * super().compute_loss(*args, **kwargs)
+
+
+class Demanding(Stepping):
+    def __init__(self, width: int) -> None:
+        x = keras.Input((6,))
+        super().__init__(x, layers.Dense(width)(x))
+
+
+def with_state() -> Any:
+    x = keras.Input((6,))
+    model = Stepping(x, layers.Dense(5)(x))
+    model.temperature = 2.0
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "note"),
+    [
+        (
+            lambda x: Stepping(x, layers.Dense(5, "softmax")(x)),
+            "its own train_step is used, so it trains with model.fit",
+        ),
+        (lambda x: Losing(x, layers.Dense(5)(x)), "its own compute_loss is used, so it trains with model.fit"),
+        (lambda x: Demanding(5), "its own train_step is ignored"),
+        (lambda x: with_state(), "its own train_step is ignored"),
+    ],
+    ids=["step", "loss", "other arguments", "attributes"],
+)
+def test_a_step_of_training_of_its_own_is_kept_where_the_class_can_be_rebuilt(make: Any, note: str) -> None:
+    need = Need((6,), 3, 3)
+    model = make(keras.Input((6,)))
+    scores = raw_scores(model, need)
+    assert need.notes[-1] == note
+    assert isinstance(scores, type(model)) == ("used" in note)
+    assert scores.output_shape == (None, 3)
+
+
 def test_open_dimensions_fit_any_size() -> None:
     x = inputs = keras.Input((None, 3))
     x = layers.GlobalAveragePooling1D()(x)

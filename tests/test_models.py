@@ -346,3 +346,29 @@ def test_two_labels_have_two_probabilities() -> None:
     loss = spec(**MULTIHOT)
     model = models.resolve("mlp", hidden=[4], multilabel=True).build((6,), loss.width(2), 2, seed=1)
     np.testing.assert_allclose(run(models.inference(model, loss, C, 2)), special.expit(run(model)), rtol=1e-5)
+
+
+SEVERAL = {"picture": (4, 4, 1), "numbers": (6,)}
+
+
+def test_the_mlp_looks_at_all_inputs_together() -> None:
+    model = models.resolve("mlp", hidden=[5]).build(SEVERAL, 3, 3, seed=0)
+    rows = {"picture": np.ones((30, 4, 4, 1), np.float32), "numbers": X}
+    before = np.asarray(model(rows))
+    assert before.shape == (30, 3)
+    for name, values in rows.items():
+        assert not np.allclose(before, np.asarray(model({**rows, name: 0 * values})))
+
+
+def test_a_function_of_the_users_is_told_the_shapes_of_all_inputs_and_predicts_from_them() -> None:
+    def build(hp: Any) -> Any:
+        entries = {name: keras.Input(shape, name=name) for name, shape in hp.get("input_shape").items()}
+        parts = [layers.Flatten()(entry) for entry in entries.values()]
+        return keras.Model(entries, layers.Dense(hp.get("outputs"))(layers.Concatenate()(parts)))
+
+    model = models.resolve(build).build({"picture": [4, 4, 1], "numbers": [6]}, 3, 3, seed=0)
+    rows = {"picture": np.ones((30, 4, 4, 1), np.float32), "numbers": X}
+    predicting = models.inference(model, spec(probabilistic=True), C, 3)
+    np.testing.assert_allclose(
+        np.asarray(predicting(rows)), special.softmax(np.asarray(model(rows), np.float64), axis=1), rtol=1e-5
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops.parallel_for import pfor
 from tensorflow.python.ops.parallel_for.pfor import PFor, wrap
 
 from lossreg.trainers.base import cores
@@ -58,6 +59,20 @@ def join(first: Tree, second: Tree) -> Tree:
 def gather(tree: Tree, rows: Tensor) -> Tree:
     """Rows of every tensor."""
     return each(lambda tensor: tf.gather(tensor, rows), tree)
+
+
+def _squeezed(given: Any) -> Any:
+    """A lane's `tf.squeeze` over lanes. TensorFlow's own takes the axis of lanes away too when there is one lane.
+
+    Keras squeezes the bias of a convolution so.
+    """
+    stacked, sizes = given.stacked_input(0), given.op.inputs[0].shape.as_list()
+    axes = given.get_attr("squeeze_dims") or [axis for axis, size in enumerate(sizes) if size == 1]
+    moved = [axis + 1 if axis >= 0 else axis for axis in axes]
+    return wrap(tf.squeeze(stacked, moved) if moved else stacked, True)
+
+
+pfor._pfor_converter_registry["Squeeze"] = _squeezed
 
 
 def map_lanes(function: Callable[[Tree], Tree], lanes: Tree) -> Tree:
