@@ -37,8 +37,8 @@ class Course:
     def add(self, reports: Sequence[EpochReport]) -> None:
         """One more epoch, a report a member; curves and score are the members' means."""
         for name in CURVES:
-            self.curves[name].append(sum(getattr(report, name) for report in reports) / len(reports))
-        self.member_scores.append([report.val_score for report in reports])
+            self.curves[name].append(float(sum(getattr(report, name) for report in reports) / len(reports)))
+        self.member_scores.append([float(report.val_score) for report in reports])
         self.diverged = next((i for i, report in enumerate(reports) if report.diverged), None)
         if self.diverged is None:
             self._weigh(self._sign * self.curves["val_score"][-1])
