@@ -112,8 +112,8 @@ def answers(model: Any) -> int:
     """How many numbers the operations of a functional model answer for one row, those of models inside it too."""
     import keras
 
-    found = 0
-    for node in getattr(model, "operations", ()):
+    found, nodes = 0, getattr(model, "operations", ()) or getattr(model, "layers", ())
+    for node in nodes:
         found += answers(node)
         found += sum(math.prod(size or 1 for size in one.shape[1:]) for one in keras.tree.flatten(node.output))
     return found

@@ -5,7 +5,9 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from lossreg.hyperparameters import Hyperparameters
+from lossreg.errors import InputError
+from lossreg.hyperparameters import Declared, Hyperparameters
+from lossreg.space import Fixed, Options, Range
 
 
 def plain(hp: Any) -> list[Any]:
@@ -103,3 +105,106 @@ def test_facts_are_had_from_any_scope() -> None:
         assert hp.get("outputs") == hp["outputs"] == 3
         assert "input_shape" in hp
     assert hp.values == {}
+
+
+def reference(use: Any) -> list[Any]:
+    hp = keras_tuner.HyperParameters()
+    use(hp)
+    return sorted(set(hp.space[0].values))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda hp: hp.Int("a", 6, 13, step=3),
+        lambda hp: hp.Int("a", 2, 33, step=2, sampling="log"),
+        lambda hp: hp.Int("a", 1, 100, step=3, sampling="log"),
+        lambda hp: hp.Int("a", 2, 64, step=2, sampling="reverse_log"),
+        lambda hp: hp.Float("a", 0, 1, step=0.25),
+        lambda hp: hp.Float("a", 0.1, 0.75, step=0.1),
+        lambda hp: hp.Float("a", 1e-3, 10, step=10, sampling="log"),
+        lambda hp: hp.Float("a", 0.5, 0.6, step=0.3),
+        lambda hp: hp.Int("a", 3, 3),
+        lambda hp: hp.Choice("a", ["x"]),
+        lambda hp: hp.Choice("a", [3, 1, 2]),
+        lambda hp: hp.Boolean("a"),
+    ],
+)
+def test_the_values_that_are_searched_are_those_of_keras_tuner(use: Any) -> None:
+    seen: list[Declared] = []
+    use(Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default))
+    assert sorted(values(seen[0].space)) == pytest.approx(reference(use))
+
+
+def values(space: Any) -> list[Any]:
+    if isinstance(space, Fixed):
+        return [space.value]
+    if isinstance(space, Options):
+        return list(space.choices)
+    return [space.low + i * space.step for i in range(round((space.high - space.low) / space.step) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("use", "space"),
+    [
+        (lambda hp: hp.Int("a", 2, 9), Range(2, 9, integer=True)),
+        (lambda hp: hp.Int("a", 2, 9, step=1), Range(2, 9, integer=True)),
+        (lambda hp: hp.Int("a", 2, 64, sampling="log"), Range(2, 64, log=True, integer=True)),
+        (lambda hp: hp.Float("a", 1e-4, 1e-1, sampling="LOG"), Range(1e-4, 1e-1, log=True)),
+        (lambda hp: hp.Float("a", 1e-4, 1e-1, sampling="reverse_log"), Range(1e-4, 1e-1)),
+    ],
+)
+def test_numbers_without_steps_are_ranges(use: Any, space: Any) -> None:
+    seen: list[Declared] = []
+    use(Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default))
+    assert seen[0].space == space
+
+
+@pytest.mark.parametrize(
+    ("wish", "space"),
+    [
+        ("search", Range(16, 64, integer=True, step=16)),
+        ("default", Fixed(32)),
+        (48, Fixed(48)),
+        ({"choices": [32, 128]}, Options((32, 128))),
+        ({"low": 8, "high": 12}, Range(8, 12, integer=True)),
+    ],
+)
+def test_a_study_may_say_what_is_searched_instead(wish: Any, space: Any) -> None:
+    seen: list[Declared] = []
+    hp = Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default)
+    hp.Int("units", 16, 64, step=16, default=32)
+    wished = seen[0].wished(wish)
+    assert wished.space == space
+    assert wished.default == {(32, 128): 32, (8, 12): 12}.get(
+        getattr(space, "choices", (space.low, space.high) if isinstance(space, Range) else ()), 48 if wish == 48 else 32
+    )
+
+
+@pytest.mark.parametrize("wish", [1.5, "serch", {"choices": [1.5]}, {"low": 0.5, "high": 2}, [1, 2]])
+def test_what_a_study_cannot_ask_is_said(wish: Any) -> None:
+    seen: list[Declared] = []
+    Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default).Int("units", 16, 64)
+    with pytest.raises(InputError, match="units"):
+        seen[0].wished(wish)
+    assert seen[0].wished("default").space == Fixed(16)
+
+
+def test_a_choice_that_is_called_search_is_a_value() -> None:
+    seen: list[Declared] = []
+    Hyperparameters(answer=lambda d: seen.append(d) or d.default).Choice("mode", ["search", "rest"])
+    assert seen[0].wished("search").space == Fixed("search")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda hp: hp.Int("a", 0, 5, sampling="log"),
+        lambda hp: hp.Int("a", 1, 5, step=1, sampling="log"),
+        lambda hp: hp.Float("a", 1, 5, sampling="cubic"),
+    ],
+)
+def test_scales_that_keras_tuner_refuses_are_refused(use: Any) -> None:
+    for hp in (Hyperparameters(), keras_tuner.HyperParameters()):
+        with pytest.raises(ValueError):  # noqa: PT011
+            use(hp)

@@ -16,6 +16,14 @@ from lossreg.trainers.fake import Fake
 from lossreg.trainers.pool import FAILURES, KEPT, Pool
 
 
+@pytest.fixture(autouse=True)
+def collected(monkeypatch):
+    """The times that the garbage collector was called, which with TensorFlow loaded takes half a second."""
+    calls = []
+    monkeypatch.setattr(pools.gc, "collect", lambda: calls.append(True))
+    return calls
+
+
 class Crowd(Fake):
     """A population of one shape, which raises what its factory's `ill` says."""
 
@@ -213,9 +221,7 @@ def test_what_does_not_fit_into_memory_goes_on_with_half_as_many_lanes(error):
     assert said == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((12, 6), (6, 2))]
 
 
-def test_a_population_that_is_let_go_is_collected(monkeypatch):
-    collected = []
-    monkeypatch.setattr(pools.gc, "collect", lambda: collected.append(True))
+def test_a_population_that_is_let_go_is_collected(collected):
     pool = Pool([], crowds=Factory(), most=2)
     for size in range(1, KEPT + 3):
         pool.close(opened(pool, plan(size))[0])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from lossreg.errors import gist
@@ -47,9 +48,14 @@ class Home:
     gone: bool = False
 
     @property
-    def free(self) -> list[int]:
-        """Its own free slots."""
-        return [own for own in range(self.trainer.slots) if own not in self.taken]
+    def left(self) -> int:
+        """How many of its own slots are free."""
+        return self.trainer.slots - len(self.taken)
+
+    @property
+    def lowest(self) -> int:
+        """Its lowest free slot."""
+        return next(own for own in count() if own not in self.taken)
 
 
 @dataclass(slots=True, eq=False)
@@ -107,7 +113,7 @@ class Pool:
             return []
         home, _ = self._choice(plan)
         free = [slot for slot in range(self.slots) if slot not in self._seats]
-        return free[: min(len(home.free), self.slots - len(self._seats))]
+        return free[: min(home.left, self.slots - len(self._seats))]
 
     @property
     def idle(self) -> bool:
@@ -131,7 +137,7 @@ class Pool:
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a slot that `room` named."""
         home, _ = self._choice(plan)
-        own = home.free[0]
+        own = home.lowest
         self._seats[slot] = Seat(home, own, plan)
         home.taken[own] = slot
         home.trainer.open(own, plan)

@@ -1,0 +1,145 @@
+"""How many lanes there are, with trainers that train nothing and a clock that is told the time."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from searches import curve, proposer
+
+from lossreg import engine, memory
+from lossreg.trainers import machine
+from lossreg.trainers.fake import Fake
+from lossreg.trainers.pool import Pool
+
+SIDES = 2
+
+
+@pytest.fixture(autouse=True)
+def machine_of_two_cores(monkeypatch):
+    monkeypatch.setattr(machine, "blocks", lambda: SIDES)
+    monkeypatch.setattr("lossreg.trainers.base.cores", lambda: SIDES)
+    monkeypatch.setattr(memory, "available", lambda: 2000)
+
+
+def prepared(*, lanes="auto", trials=1000, folds=1, seeds=1, epochs=20, lane_bytes=1):
+    own = proposer()
+    search = SimpleNamespace(lanes=lanes, seeds=seeds)
+    spec = SimpleNamespace(search=search, train=SimpleNamespace(epochs=epochs))
+    return SimpleNamespace(
+        spec=spec, problem=SimpleNamespace(folds=(None,) * folds), trials=trials, proposer=own,
+        candidates=own.candidates, lane_bytes=lane_bytes,
+    )  # fmt: skip
+
+
+class Timed(Fake):
+    """A population whose epochs take `seconds(lanes)`."""
+
+    name = "population"
+
+    def __init__(self, seconds, ill=10**9):
+        super().__init__(curve, 10**6)
+        self.seconds, self.ill, self.time, self.widths = seconds, ill, 0.0, []
+
+    def advance(self):
+        if len(self._open) > self.ill:
+            raise MemoryError
+        self.widths.append(len(self._open))
+        self.time += self.seconds(len(self._open))
+        return super().advance()
+
+
+class Crowds:
+    first = ()
+
+    def __init__(self, made):
+        self.made = made
+
+    def key(self, plan):
+        return 0
+
+    def refuses(self, plan):
+        return ""
+
+    def make(self, plan):
+        return self.made
+
+
+def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
+    made = Timed(seconds, ill)
+    pool = Pool([], crowds=Crowds(made), most=engine.lanes(own.spec, own))
+    chosen = engine.settle(own, pool, kept, lambda: made.time)
+    assert pool.slots == chosen.lanes
+    assert pool.idle
+    return chosen, made
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ({}, 32),  # 16 a core
+        ({"trials": 64}, 16),  # a quarter of the trials: the sampler learns a few times
+        ({"trials": 10}, 10),
+        ({"folds": 5}, 60),  # the fair start: 3 losses of 4 trials of 5 lanes
+        ({"folds": 5, "seeds": 3, "trials": 4}, 60),
+        ({"lanes": 100}, 100),
+        ({"lanes": 100, "folds": 3}, 99),
+        ({"lanes": 1, "folds": 3}, 3),
+        ({"lanes": 64, "trials": 8}, 8),
+        ({"lane_bytes": 100}, 10),
+        ({"lane_bytes": 10**6}, 1),
+        ({"lane_bytes": 10**6, "folds": 5}, 5),
+    ],
+)
+def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(options, number):
+    own = prepared(**options)
+    assert engine.lanes(own.spec, own) == number
+
+
+def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
+    chosen, made = settle(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
+    assert chosen.lanes == 32
+    assert chosen.said == "lanes: 32 (2 blocks of 16): 1 ms a trial-epoch, 0.9 at 64; memory allows 1000"
+    assert set(made.widths) == {32, 64}
+
+
+def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
+    chosen, made = settle(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
+    assert chosen.lanes == 128
+    assert "0.18 ms a trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.said
+    assert max(made.widths) <= 250  # a quarter of the trials
+
+
+@pytest.mark.parametrize("trials", [64, 200])
+def test_nothing_is_measured_where_nothing_can_be_chosen(trials):
+    chosen, made = settle(prepared(trials=trials))
+    assert not made.widths
+    assert chosen.said.endswith("; memory allows 1000")
+
+
+def test_measuring_takes_a_small_share_of_the_study():
+    own = prepared(trials=300, epochs=2)
+    _, made = settle(own, lambda lanes: 0.1 * lanes)
+    assert set(made.widths) == {32}
+    expected = 0.1 * 300 * 2
+    _, made = settle(prepared(trials=1000, epochs=100), lambda lanes: 0.1 * lanes)
+    assert made.time < 0.05 * 0.1 * 1000 * 100 + 4 * 0.1 * 32
+    assert expected
+
+
+def test_what_the_study_began_with_is_kept_and_never_measured():
+    chosen, made = settle(prepared(), kept=48)
+    assert (chosen.lanes, chosen.said, made.widths) == (48, "", [])
+
+
+@pytest.mark.parametrize(("kept", "asked"), [(0, 5000), (4000, "auto")])
+def test_lanes_beyond_memory_are_reduced_and_it_is_said(kept, asked):
+    chosen, _ = settle(prepared(lanes=asked, trials=10_000, lane_bytes=10), kept=kept)
+    assert chosen.lanes == 100
+    assert chosen.said == f"lanes: 100 instead of {kept or asked}, which would not fit into memory"
+
+
+def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
+    chosen, _ = settle(prepared(), lambda lanes: 0.01, ill=40)
+    assert chosen.lanes == 32
+    assert chosen.said.startswith("lanes: 32 (2 blocks of 16): 0.31 ms a trial-epoch;")
