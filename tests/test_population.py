@@ -334,8 +334,7 @@ def test_a_loss_that_asks_for_weights_is_given_them_and_not_multiplied_by_them()
         "outputs": "1",
         "link": "affine",
     }
-    spec = LossSpec(name="mine", function=batch_mean, level="batch", **fields)
-    object.__setattr__(spec, "needs", ("sample_weight",))
+    spec = LossSpec(name="mine", function=batch_mean, level="batch", needs=("sample_weight",), **fields)
     own.losses["mine"] = spec
     each = plan(own, "mine", 0.01, epochs=1)
     reports, weights = run(Population(own, 1, variants=[each]), [each])

@@ -186,14 +186,14 @@ def alone(own, rounds):
 
 def measure(model, options, cores):
     """A row of the table for every number of lanes."""
+    from lossreg.trainers import machine
+
     own = problem(model, options.rows)
     solo = 0.0 if options.no_fit else alone(own, options.rounds)
     steps = -(-len(own.dataset.train) // own.batch_size)
     for lanes in options.lanes:
-        from lossreg.trainers import machine
-
-        blocks = options.blocks or machine.blocks()
-        made, advance = population(own, lanes, min(blocks, lanes))
+        blocks = min(lanes, options.blocks or machine.blocks())
+        made, advance = population(own, lanes, blocks)
         multiply = in_blocks(lambda share: products(model, steps, share, own.batch_size), lanes, blocks)
         for _ in range(2):
             advance()
