@@ -1,0 +1,65 @@
+"""The page about the study file says what there is."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lossreg import study as studies
+from lossreg.sections import Data, Model, Plugins, Search, Tracking, Train
+from lossreg.settings import SCHEDULES
+
+PAGE = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
+SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "tracking": Tracking, "plugins": Plugins}
+KEYS = [(name, key) for name, section in SECTIONS.items() for key in section.model_fields]
+
+
+def rows():
+    """Key and default of every row of a table under its section."""
+    found, section = {}, ""
+    for line in PAGE.splitlines():
+        if heading := re.match(r"## \[(\w+)", line):
+            section = heading[1]
+        if row := re.match(r"\| `([\w.]+)` \| (?:`(.*?)`)?[^|]*\|", line):
+            name, _, key = row[1].rpartition(".")
+            found[name or section, key] = row[2]
+    return found
+
+
+def test_every_key_stands_on_the_page_and_no_other():
+    assert set(rows()) == set(KEYS)
+
+
+@pytest.mark.parametrize("place", KEYS, ids=".".join)
+def test_a_default_is_the_one_that_is_said(place):
+    said = rows()[place]
+    section, key = place
+    study = studies.from_dict({"data": {"source": "sklearn:iris"}})
+    if said and place not in {("train", "learning_rate"), ("model", "hp"), ("plugins", "block"), ("data", "drop")}:
+        plain = getattr(study, section).model_dump(mode="json")
+        assert plain.get(key, "standard") == tomllib.loads(f"x = {said}")["x"]
+
+
+def test_names_on_the_page_are_known():
+    schedules = re.search(r"`schedule` \| +\| (.*?) \|", PAGE)[1].split(", ")
+    assert set(schedules) == set(SCHEDULES)
+
+
+def test_the_study_on_the_page_is_one():
+    [text] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert set(studies.from_dict(tomllib.loads(text)).losses) == {"focal", "gce_mild"}
+
+
+def test_the_model_on_the_page_has_these_hyperparameters():
+    import keras
+
+    from lossreg.hyperparameters import Hyperparameters
+
+    [text] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    scope = {}
+    exec(text, scope)
+    hp = Hyperparameters({"outputs": 3, "input_shape": (4,)})
+    model = scope["build_model"](hp)
+    assert isinstance(model, keras.Model)
+    assert set(hp.values) == {"units", "depth"}
