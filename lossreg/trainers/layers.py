@@ -30,7 +30,7 @@ LAYERS = frozenset(
         "Conv2DTranspose", "Conv3DTranspose", "Resizing", "CenterCrop",
         "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization",
         "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
-        "SpectralNormalization", "Rescaling", "Normalization",
+        "Rescaling", "Normalization",
         "LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells",
         "Bidirectional", "TimeDistributed", "ConvLSTM1D", "ConvLSTM1DCell", "ConvLSTM2D", "ConvLSTM2DCell",
         "MultiHeadAttention", "GroupedQueryAttention", "Attention", "AdditiveAttention",
@@ -113,11 +113,13 @@ def rehearse(model: keras.Model, x: Any = None) -> str:
             found, again = run(stacked), run(stacked)
             # the map over one lane without an axis of lanes is the function itself
             alone = [_trained(model, lambda function, own: function(own), _tensors(lane)) for lane in lanes]
-            foreign = _changes_others(model, lanes[0])
+            foreign = _changed(model, lanes[0])
     except Exception as error:
         return f"over lanes it fails with {gist(error).split('. ')[0]}"
     wanted = [np.stack(values) for values in zip(*map(_numbers, alone), strict=True)]
     same = (np.array_equal(*pair, equal_nan=True) for pair in zip(_numbers(found), _numbers(again), strict=True))
+    if foreign == "trained":
+        return "it sets weights that are trained, beside the optimizer"
     if foreign or not all(same):
         return "it gives something else each time, and its state or seed is not among the model's variables"
     return "" if _agree(_numbers(found), wanted) else "over lanes it gives something else than one lane at a time"
@@ -180,13 +182,19 @@ def _trained(model: keras.Model, mapped: Callable[[Any, Any], Any], lanes: Any) 
     return outputs, after, slopes, predicted, mapped(limited, trainable)
 
 
-def _changes_others(model: keras.Model, lane: Lane) -> bool:
-    """Whether a step of training changes variables that are not the model's, as Keras's common seed is."""
+def _changed(model: keras.Model, lane: Lane) -> str:
+    """Which variables a step of training changes before the optimizer does, that no lane of the model's can hold.
+
+    `"trained"` weights, or `"foreign"` ones, as Keras's common seed is; empty where there are none.
+    """
     trainable, other, x, _ = lane
-    values = zip(model.trainable_variables + model.non_trainable_variables, trainable + other, strict=True)
-    with keras.StatelessScope(state_mapping=values) as scope:
+    variables = model.trainable_variables + model.non_trainable_variables
+    with keras.StatelessScope(state_mapping=zip(variables, trainable + other, strict=True)) as scope:
         model(_tensors(x), training=True)
-    return not set(scope.state_mapping) <= set(map(id, model.variables))
+    if not set(scope.state_mapping) <= set(map(id, variables)):
+        return "foreign"
+    after = [keras.ops.convert_to_numpy(scope.get_current_value(v)) for v in model.trainable_variables]
+    return "" if all(map(np.array_equal, after, trainable)) else "trained"
 
 
 def _values(variable: Any) -> np.ndarray:
