@@ -220,4 +220,6 @@ def compiled(function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tr
 
 def in_graph(function: Callable[[Tree, Tree], Tree], batch: Tree, rest: Tree) -> Tree:
     """The function compiled for this number of rows."""
-    return jax.jit(function)(batch, rest)
+    # outside a scope, a variable that is assigned while this is traced would keep the tracer
+    with keras.StatelessScope():
+        return jax.jit(function)(batch, rest)

@@ -1,0 +1,269 @@
+"""What `test_jax.py` runs with Keras on JAX, in a process of its own: lanes against `model.fit`, and the machine."""
+
+from __future__ import annotations
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from problems import Mlp, alone, dataset, difference, plan, problem, run
+
+import lossreg
+from lossreg import LossSpec, cli
+from lossreg.errors import InputError
+from lossreg.trainers import machine, on_jax
+from lossreg.trainers.fit import Fit
+from lossreg.trainers.population import Population
+from lossreg.trainers.rehearsal import rehearse
+
+LOSSES = {
+    "cross_entropy": {},
+    "focal": {"gamma": 1.7, "alpha": (0.5, 1.0, 2.0, 4.0)},
+    "generalized_cross_entropy": {"q": 0.6},
+}
+RATES = {"sgd": (0.007, 0.01), "adam": (0.002, 0.003, 0.004)}
+# weights after 42 steps, float32
+TOLERANCE = {"sgd": 1e-6, "adam": 2e-5}
+
+
+def normalised():
+    """A builder of a model with batch normalisation and a penalty."""
+    return Mlp(
+        lambda: keras.layers.Dense(12, "relu", kernel_regularizer=keras.regularizers.L2(1e-3)),
+        keras.layers.BatchNormalization,
+        lambda: keras.layers.Dense(8, "tanh"),
+    )
+
+
+def mixed(optimizer):
+    """A problem and a plan for each of a few losses, at different learning rates."""
+    settings, builder = ({"momentum": 0.9}, None) if optimizer == "sgd" else ({}, normalised())
+    names = list(LOSSES)[: len(RATES[optimizer])]
+    own = problem("multiclass", {name: name for name in names}, optimizer=optimizer, settings=settings,
+                  builder=builder)  # fmt: skip
+    pairs = zip(names, RATES[optimizer], strict=True)
+    return own, [plan(own, name, rate, epochs=3, **LOSSES[name]) for name, rate in pairs]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """By optimizer: problem, plans, population, reports and weights."""
+    made = {}
+    for optimizer in RATES:
+        own, plans = mixed(optimizer)
+        population = Population(own, len(plans), blocks=1, variants=plans)
+        made[optimizer] = (own, plans, population, *run(population, plans))
+    return made
+
+
+def again(population, plans):
+    """Reports and weights of other plans in the slots of the same population."""
+    for slot in range(len(plans)):
+        population.close(slot)
+    return run(population, plans)
+
+
+def test_keras_is_on_jax():
+    assert keras.backend.backend() == "jax"
+    assert machine.NAME == "JAX"
+
+
+@pytest.mark.parametrize("optimizer", RATES)
+def test_every_lane_equals_model_fit(trained, optimizer):
+    own, plans, _, reports, weights = trained[optimizer]
+    for slot, each in enumerate(plans):
+        losses, solo, model = alone(own, each)
+        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.label
+        for report, (loss, val_loss) in zip(reports[slot], losses, strict=True):
+            assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
+            assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
+        z = model.predict(own.dataset.validation.x, verbose=0)
+        assert reports[slot][-1].val_score == pytest.approx((z.argmax(1) == own.dataset.validation.y).mean())
+
+
+@pytest.mark.parametrize("optimizer", RATES)
+def test_a_change_of_one_percent_is_seen(trained, optimizer):
+    own, plans, population, _, weights = trained[optimizer]
+    changed = [plan(own, p.label, 1.01 * p.learning_rate, 3, **LOSSES[p.label]) for p in plans]
+    _, others = again(population, changed)
+    for slot in range(len(plans)):
+        assert difference(weights[slot], others[slot]) > 2 * TOLERANCE[optimizer]
+
+
+def test_another_loss_rate_and_seed_change_no_other_lane_by_a_single_bit(trained):
+    own, plans, population, _, weights = trained["adam"]
+    _, others = again(population, [plans[0], plan(own, "cross_entropy", 0.01, 3, seed=5), plans[2]])
+    assert difference(weights[0], others[0]) == difference(weights[2], others[2]) == 0.0
+    assert difference(weights[1], others[1]) > 0.0
+
+
+def test_a_lane_that_moves_into_a_used_slot_equals_one_from_the_start(trained):
+    _, plans, population, _, weights = trained["adam"]
+    for slot in range(3):
+        population.close(slot)
+    population.open(0, plans[0])
+    population.open(1, plans[2])
+    population.advance()
+    population.close(1)
+    population.open(1, plans[1])
+    for _ in range(2):
+        population.advance()
+    assert difference(population.weights(0), weights[0]) < TOLERANCE["adam"]
+    population.close(0)
+    population.advance()
+    assert difference(population.weights(1), weights[1]) < TOLERANCE["adam"]
+
+
+def test_dropout_differs_from_lane_to_lane_of_other_seeds_and_is_off_in_validation():
+    builder = Mlp(lambda: keras.layers.Dense(12, "relu"), lambda: keras.layers.Dropout(0.5, seed=3))
+    own = problem("multiclass", {"l": "cross_entropy"}, builder=builder)
+    still = plan(own, "l", 0.0, 1)
+    population = Population(own, 1, blocks=1, variants=[still])
+    reports, weights = run(population, [still], 2)
+    # a rate of 0 leaves the weights: what differs from epoch to epoch in training is the mask and the order
+    assert reports[0][0].val_loss == reports[0][1].val_loss
+    assert reports[0][0].train_loss != reports[0][1].train_loss
+    model = own.build(4, 0)
+    z = model.predict(own.dataset.validation.x, verbose=0)
+    assert difference(weights[0][:4], model.get_weights()[:4]) == 0.0
+    assert reports[0][0].val_score == pytest.approx((z.argmax(1) == own.dataset.validation.y).mean())
+
+
+def test_one_plan_at_a_time_gives_the_same_weights(trained):
+    own, plans, _, reports, weights = trained["adam"]
+    found, alike = run(Fit(own), plans[1:2])
+    assert difference(alike[0], weights[1]) < TOLERANCE["adam"]
+    assert found[0][-1].val_loss == pytest.approx(reports[1][-1].val_loss, rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("multiclass", "bi_tempered"), ("binary", "binary_focal"), ("regression", "huber"), ("multilabel", "asymmetric"),
+     ("count", "poisson"), ("multiclass", "ldam")],
+)  # fmt: skip
+def test_a_keras_loss_trains_in_model_fit(task, name):
+    data, spec = dataset(task), lossreg.registry.default().get(name)
+    model = Mlp().build((7,), spec.width(data.n_classes), data.n_classes, 0)
+    needs = {n: v for n, v in data.constants.select(spec.needs).items() if n != "n_classes"}
+    model.compile("adam", lossreg.get(name, from_logits=True, **needs))
+    history = model.fit(data.train.x, data.train.y, epochs=3, batch_size=32, verbose=0).history["loss"]
+    assert np.isfinite(history).all()
+    assert history[-1] < history[0]
+
+
+# ------------------------------------------------------------------------------- what is refused
+
+
+def tried(function):
+    own = problem("regression", {"l": "mean_squared_error"})
+    spec = LossSpec(name="mine", tasks=("regression",), summary="s", reference="r", target="real", outputs="1",
+                    link="affine", function=function)  # fmt: skip
+    own.losses["l"] = spec
+    return own, plan(own, "l", 0.01)
+
+
+def squares(y, z):
+    return keras.ops.mean(keras.ops.square(y - z), -1)
+
+
+def test_a_condition_of_python_on_tensors_is_refused_in_one_line():
+    with pytest.raises(InputError, match="fails in a JAX graph: ") as caught:
+        rehearse(*tried(lambda y, z: squares(y, z) if squares(y, z)[0] > 0 else 2 * squares(y, z)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_variable_and_a_random_operation_do_not_train_in_lanes():
+    factor = keras.Variable(2.0)
+    held = "cannot be mapped over lanes: it holds a variable or a random operation"
+    assert rehearse(*tried(lambda y, z: factor * squares(y, z))) == held
+    seed = keras.random.SeedGenerator(0)
+    assert rehearse(*tried(lambda y, z: squares(y, z) + 0.0 * keras.random.normal(y.shape[:1], seed=seed))) == held
+    # the state of the generator is a number still, not what stands for one while a function is traced
+    assert np.isfinite(keras.ops.convert_to_numpy(keras.random.normal((2,), seed=seed))).all()
+    assert rehearse(*tried(squares)) == ""
+
+
+# ------------------------------------------------------------------------------- the machine
+
+FACTORS = (2.0, -1.0, 0.5)
+
+
+def branches():
+    """Three branches: values are the factor times the sum of squares, plus the lane's own number."""
+
+    def of(factor):
+        def one(lane):
+            rows, own = lane
+            return machine.value_and_slope(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + own, rows)
+
+        return machine.branch(lambda by_row, by_lane: machine.map_lanes(one, (by_row[0], by_lane)))
+
+    return [of(factor) for factor in FACTORS]
+
+
+@pytest.mark.parametrize("groups", [[0], [1, 1], [0, 0, 0, 0, 0, 1, 2, 2, 2], [2] * 8, [0, 2, 2, 2, 2, 2, 2]])
+def test_every_lane_goes_through_its_own_branch_whatever_the_width(groups):
+    rng = np.random.default_rng(len(groups))
+    rows, own = rng.normal(size=(len(groups), 3)).astype(np.float32), rng.normal(size=len(groups)).astype(np.float32)
+    three = branches()
+    program = machine.compiled(
+        lambda data, arrangement, lanes: machine.dispatch(three, arrangement, [lanes[0]], lanes[1], often=True), (), ()
+    )
+    factors = np.array(FACTORS)[groups]
+    for lanes in range(len(groups), 0, -1):
+        values, slopes = program(machine.arrange(groups[:lanes]), (rows[:lanes], own[:lanes]))
+        np.testing.assert_allclose(values, factors[:lanes] * (rows[:lanes] ** 2).sum(1) + own[:lanes], rtol=1e-5)
+        np.testing.assert_allclose(slopes, 2 * factors[:lanes, None] * rows[:lanes], rtol=1e-5)
+
+
+def test_a_narrower_program_is_compiled_only_once_that_is_worth_it():
+    program = on_jax.Program(lambda data, arrangement, lanes: lanes + data, np.float32(1))
+    chunks = machine.arrange([0])
+    assert program(chunks, np.zeros(40, np.float32)).sum() == 40
+    for _ in range(3):
+        program._wasted = 0.0
+        assert program(chunks, np.zeros(3, np.float32)).tolist() == [1, 1, 1]
+    assert sorted(program._programs) == [40]
+    program._wasted = 2 * program._compiling
+    assert program(chunks, np.zeros(3, np.float32)).tolist() == [1, 1, 1]
+    assert sorted(program._programs) == [3, 40]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5, 16, 17, 40, 63, 64, 1000])
+def test_at_most_a_quarter_more_lanes_are_compiled_for(lanes):
+    assert lanes <= on_jax._width(lanes) <= 1.25 * lanes
+
+
+# ------------------------------------------------------------------------------- a study
+
+STUDY = """
+[data]
+source = "sklearn:iris"
+validation = 0.4
+[model]
+build = "mlp"
+hidden = [8]
+[train]
+epochs = 2
+learning_rate = { low = 1e-3, high = 1e-1, log = true }
+[search]
+trials = 5
+metric = "accuracy"
+lanes = 4
+[losses.cross_entropy]
+[losses.focal]
+"""
+
+
+def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "toy.toml").write_text(STUDY)
+    monkeypatch.setattr(sys, "argv", ["lossreg", "tune", "toy.toml"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capfd.readouterr()
+    assert not ended.value.code, err
+    assert "5 complete" in out + err
+    assert "Best: lossreg.get(" in out + err

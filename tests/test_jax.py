@@ -1,0 +1,88 @@
+"""Training with Keras on JAX, in processes of their own: a process cannot change its backend."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+SAME = ("test_population.py", "test_optimizers.py", "test_fit.py", "test_architectures.py")
+# what is wrong with a step of Keras's own on TensorFlow
+ONLY_THERE = "not schedule_free_adamw"
+# `model.fit`, with which lanes are compared, is compiled quickly; lanes say themselves how they are compiled
+QUICK = "--xla_backend_optimization_level=0"
+
+
+def pytest_on_jax(*arguments):
+    """The outcome of every test by name, and all that was printed."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_FLAGS": QUICK}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FOLDER.parent, env=environment)
+    outcomes = re.findall(r"^(PASSED|FAILED|ERROR) \S+::(test_.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    return {name: outcome for outcome, name in outcomes}, done.stdout + done.stderr
+
+
+def names():
+    """The tests of the module that runs on JAX."""
+    return re.findall(r"^def (test_\w+)", (FOLDER / "lanes_on_jax.py").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def on_jax():
+    return pytest_on_jax("tests/lanes_on_jax.py")
+
+
+@pytest.mark.parametrize("name", names())
+def test_on_jax(on_jax, name):
+    outcomes, said = on_jax
+    own = {test: outcome for test, outcome in outcomes.items() if test.split("[")[0] == name}
+    assert own, said[-4000:]
+    assert set(own.values()) == {"PASSED"}, said[-8000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file", SAME)
+def test_what_holds_on_tensorflow_holds_on_jax(file):
+    outcomes, said = pytest_on_jax(f"tests/{file}", "-m", "not long", "-k", ONLY_THERE)
+    assert outcomes, said[-4000:]
+    assert set(outcomes.values()) == {"PASSED"}, said[-8000:]
+
+
+MISSING = """
+import sys
+sys.modules["jax"] = None
+from lossreg import cli
+sys.argv = ["lossreg", "tune", "toy.toml"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "says"),
+    [
+        ("torch", "Error: lossreg trains on tensorflow or jax, and Keras is set to torch. Set KERAS_BACKEND="),
+        ("jax", 'Error: Keras is set to jax, which is not installed. Run `pip install "lossreg[jax]"`.'),
+    ],
+)
+def test_a_backend_that_cannot_train_is_one_message(tmp_path, backend, says):
+    (tmp_path / "toy.toml").write_text('[data]\nsource = "sklearn:iris"\n[search]\nmetric = "accuracy"\n')
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", MISSING], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(says)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_checks_of_losses_say_where_they_run():
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "lossreg", "check", "brier"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert "the checks of losses run on tensorflow, and Keras is set to jax." in done.stderr
