@@ -19,7 +19,7 @@ from lossreg.trainers.rehearsal import rehearse
 
 LOSSES = {
     "cross_entropy": {},
-    "focal": {"gamma": 1.7, "alpha": (0.5, 1.0, 2.0, 4.0)},
+    "label_smoothing_ce": {"eps": 0.12},
     "generalized_cross_entropy": {"q": 0.6},
 }
 RATES = {"sgd": (0.007, 0.01), "adam": (0.002, 0.003, 0.004)}
@@ -252,7 +252,7 @@ trials = 5
 metric = "accuracy"
 lanes = 4
 [losses.cross_entropy]
-[losses.focal]
+[losses.label_smoothing_ce]
 """
 
 
