@@ -176,9 +176,9 @@ SINGLE = {
     "Attention": ("sequence", two("Attention", use_scale=True, dropout=0.2)),
     "AdditiveAttention": ("sequence", two("AdditiveAttention")), "Dot": ("sequence", two("Dot", axes=2)),
     **{name: ("vector", join(name)) for name in ("Subtract", "Average", "Maximum", "Minimum")},
-    "operations": ("sequence", lambda x: ops.concatenate(
-        [ops.mean(x, 1), ops.sqrt(ops.square(ops.max(x, 1)) + 1.0), ops.where(x[:, 0] > 0, x[:, 1] / 2.0, -x[:, 2])]
-    )),
+    "operations": ("sequence", lambda x: ops.concatenate([
+        ops.mean(x, 1), ops.sqrt(ops.square(ops.max(x, 1)) + 1.0), ops.where(x[:, 0] > 0, x[:, 1] / 2.0, -x[:, 2]),
+    ], axis=-1)),
 }  # fmt: skip
 
 
