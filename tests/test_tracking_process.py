@@ -12,7 +12,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sample_study as sample
@@ -159,6 +161,48 @@ def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
     made.finish(result)
     assert [re.search(r"nothing written for \d+ s", text) is not None for text in said] == [True]
     assert ended(launched[0].number)
+
+
+class Thoughtful:
+    """A process that answers a `flush`, though not before `asked` is set."""
+
+    def __init__(self, asked):
+        (inner, outer), (heard, said) = os.pipe(), os.pipe()
+        self.lines, self.answers = os.fdopen(outer, "wb"), os.fdopen(heard, "rb")
+        ends = asked, os.fdopen(inner, "rb"), os.fdopen(said, "wb")
+        threading.Thread(target=self.serve, args=ends, daemon=True).start()
+
+    def serve(self, asked, lines, answers):
+        with lines, answers:
+            for line in map(wire.message, lines):
+                if line["do"] == "flush":
+                    assert asked.wait(30)
+                    answers.write(wire.line({"done": line["ticket"]}))
+                    answers.flush()
+
+    def kill(self):
+        pass
+
+    def wait(self):
+        return 0
+
+
+def test_a_long_quiet_time_before_a_question_is_no_time_without_an_answer(monkeypatch):
+    clock, looked, asked = [0.0], [], threading.Event()
+
+    def now():
+        looked.append(clock[0])
+        if looked.count(900.0) > 3:  # the tracker has waited for some rounds
+            asked.set()
+        return clock[0]
+
+    made = Tracker("sqlite:///x.db", "x", launch=lambda: Thoughtful(asked))
+    monkeypatch.setattr(tracker, "time", SimpleNamespace(monotonic=now))
+    made.start(sample.study(1))
+    clock[0] = 900.0
+    made.flush()
+    assert not made.error
+    made.close()
 
 
 def test_a_process_that_cannot_be_started_costs_one_warning():

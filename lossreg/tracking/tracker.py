@@ -169,7 +169,7 @@ class Tracker:
         with self._news:
             while not ready() and not self.error:
                 self._news.wait(0.2)
-                if time.monotonic() - self._progress > self._patience:
+                if time.monotonic() - max(self._progress, began) > self._patience:
                     self._give_up(f"nothing written for {self._patience:.0f} s")
         self.waited += time.monotonic() - began
 
