@@ -28,11 +28,21 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
         self._file = path.open("ab", buffering=0)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write one line for each log."""
-        self._file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
+        """Write one line for each log; raises `OSError`, with nothing written, where the disk has no room for all."""
+        self._write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
         self._unread.extend(logs)
         if time.monotonic() - self._synced > SYNC_EVERY:
             self.sync()
+
+    def _write(self, lines: bytes) -> None:
+        """All of it or nothing: a line that was cut off would swallow the next one."""
+        size, left = os.fstat(self._file.fileno()).st_size, memoryview(lines)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            os.ftruncate(self._file.fileno(), size)
+            raise
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The logs that were not read yet, at first those of the file."""

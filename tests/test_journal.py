@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 
 import optuna
 import pytest
@@ -52,3 +54,27 @@ def test_every_line_is_with_the_operating_system_at_once(path):
     assert [json.loads(line)["op_code"] for line in path.read_text().splitlines()] == [0, 4, 6, 5]
     study.tell(trial, 0.5)
     assert json.loads(path.read_text().splitlines()[-1])["values"] == [0.5]
+
+
+@pytest.fixture
+def room():
+    """Limit how large a file may grow, as a full disk does."""
+    before, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (before[1] if size is None else size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, heard)
+
+
+@pytest.mark.parametrize("left", [0, 40])
+def test_a_line_without_room_is_an_error_and_leaves_nothing(path, room, left):
+    study = optuna_study(JournalStorage(Journal(path)))
+    study.set_user_attr("before", 1)
+    written = path.read_bytes()
+    room(len(written) + left)
+    with pytest.raises(OSError, match="too large"):
+        study.set_user_attr("lost", "y" * 100)
+    room(None)
+    assert path.read_bytes() == written
+    study.set_user_attr("after", 2)
+    read = optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(path))))
+    assert read.user_attrs == study.user_attrs == {"before": 1, "after": 2}
