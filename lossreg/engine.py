@@ -75,10 +75,12 @@ class Choice:
 def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
     """Settle how many lanes there are, with trainers that are prepared: what the study began with, says, or measures.
 
-    What would not fit into memory is reduced.
+    What would not fit into memory is reduced. Where no loss goes to a population, one trial is trained at a time.
     """
     fits, asked = fitting(prepared), kept or prepared.spec.search.lanes
-    if isinstance(asked, int):
+    if not trainers.alike(list(prepared.proposer.variants())):
+        chosen = Choice(members(prepared))
+    elif isinstance(asked, int):
         chosen = Choice(min(whole(prepared, asked), fits))
         if fits < whole(prepared, asked):
             chosen = Choice(fits, f"lanes: {fits} instead of {asked}, which would not fit into memory")

@@ -52,14 +52,14 @@ class Timed(Fake):
 class Crowds:
     first = ()
 
-    def __init__(self, made):
-        self.made = made
+    def __init__(self, made, refused=""):
+        self.made, self.refused = made, refused
 
     def key(self, plan):
         return 0
 
     def refuses(self, plan):
-        return ""
+        return self.refused
 
     def make(self, plan):
         return self.made
@@ -143,3 +143,12 @@ def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
     chosen, _ = settle(prepared(), lambda lanes: 0.01, ill=40)
     assert chosen.lanes == 32
     assert chosen.said.startswith("lanes: 32 (2 blocks of 16): 0.31 ms a trial-epoch;")
+
+
+@pytest.mark.parametrize("crowds", [None, Crowds(None, "no lane can be mapped")], ids=["none", "refused"])
+@pytest.mark.parametrize(("lanes", "kept"), [("auto", 0), (64, 0), ("auto", 48)])
+def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(crowds, lanes, kept):
+    own = prepared(lanes=lanes, folds=3)
+    pool = Pool([Fake(curve, 3)], crowds=crowds, most=engine.lanes(own.spec, own), step=3)
+    assert engine.settle(own, pool, kept) == engine.Choice(3)
+    assert pool.slots == 3
