@@ -226,7 +226,8 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     problem = Problem(
         dataset, builder, metric, losses, train.optimizer.name, fixed, batch_size, train.schedule, searched
     )
-    _located(spec, "train.optimizer", optimizers.check, problem, settings.ends(train.optimizer.searched))
+    steps = train.epochs * -(-len(problem.folds[0].train.y) // batch_size)
+    _located(spec, "train.optimizer", optimizers.check, problem, settings.ends(train.optimizer.searched), steps)
     return problem
 
 

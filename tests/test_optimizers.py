@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from problems import difference, plan, problem, run
+from problems import Mlp, difference, plan, problem, run
 
 import lossreg
 from lossreg import settings
@@ -80,6 +80,12 @@ def lanes_equal_fit(own, plans, tolerance=TOLERANCE):
     for each, found in zip(plans, weights, strict=True):
         assert difference(found, fitted(own, each)) < tolerance, each
     return weights
+
+
+def test_weights_are_held_to_their_constraints_in_steps_that_only_gather_slopes():
+    signs = Mlp(lambda: keras.layers.Dense(12, "relu", kernel_constraint="non_neg"))
+    own = replace(studied("sgd", {"gradient_accumulation_steps": 4}), builder=signs)
+    lanes_equal_fit(own, [planned(own)])
 
 
 # ---- the step itself, all optimizers -----------------------------------------------------

@@ -149,6 +149,21 @@ def test_the_trainer_for_one_plan_follows_the_schedule_at_every_plans_own_rate_a
         trainer.close(0)
 
 
-def test_ftrl_with_a_warmup_is_refused():
+TO_NOTHING = [
+    {"name": "linear", "warmup": 0.1}, {"name": "cosine", "decay": 0.5}, {"name": "linear", "decay": 0.9},
+    {"name": "piecewise", "boundaries": [0.3, 0.7], "values": [1.0, 0.1, 0.0]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", TO_NOTHING, ids=lambda raw: raw["name"])
+def test_ftrl_with_a_rate_of_0_before_the_end_is_refused(raw):
     with pytest.raises(InputError, match="divides by the learning rate"):
-        optimizers.check(scheduled("ftrl", {"name": "linear", "warmup": 0.1}), [{}])
+        optimizers.check(scheduled("ftrl", raw), [{}])
+    optimizers.check(scheduled("sgd", raw), [{}])
+
+
+def test_ftrl_takes_a_schedule_whose_rate_is_above_0_in_every_step_of_the_training():
+    optimizers.check(scheduled("ftrl", "linear"), [{}], 50_000)
+    optimizers.check(scheduled("ftrl", "cosine"), [{}], 500)
+    with pytest.raises(InputError, match="divides by the learning rate"):
+        optimizers.check(scheduled("ftrl", "cosine"), [{}], 50_000)  # in float32

@@ -14,6 +14,7 @@ from lossreg.errors import InputError, UnknownError, did_you_mean
 from lossreg.trainers import machine, schedules
 
 if TYPE_CHECKING:
+    from lossreg.settings import Schedule
     from lossreg.trainers.base import Plan, Problem
 
 # Those proven equal to solo training, lane by lane (tests/test_optimizers.py), each with all its settings.
@@ -35,6 +36,7 @@ KNOWN = {
     and name not in ("Optimizer", "OptimizerMap", "LossScaleOptimizer", "MultiOptimizer")
 }
 ACCUMULATION = "gradient_accumulation_steps"
+MOST = 10**6  # steps of a training whose rates are looked at
 
 
 class Setting(keras.Variable):
@@ -80,13 +82,23 @@ def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.o
         raise InputError(f"optimizer {kind.__name__} does not take {own}: {error}") from error
 
 
-def check(problem: Problem, tried: Sequence[Mapping[str, Any]]) -> None:
-    """Raise `InputError` unless Keras takes the settings, with each of the searched values in `tried`."""
+def check(problem: Problem, tried: Sequence[Mapping[str, Any]], steps: int = 0) -> None:
+    """Raise `InputError` unless Keras takes the settings, with each of the searched values in `tried`.
+
+    steps: of a whole training, which a schedule must not take to a rate that the optimizer cannot have.
+    """
     for values in tried:
         build(problem.optimizer, 1e-3, {**problem.settings, **values})
-    if problem.optimizer.lower() == "ftrl" and problem.schedule and problem.schedule.settings["warmup"]:
-        said = "ftrl divides by the learning rate, which a warm-up starts at 0"
-        raise InputError(said, hint="Leave out warmup, or take another optimizer.")
+    if problem.optimizer.lower() == "ftrl" and problem.schedule and _reaches_zero(problem.schedule, steps):
+        said = "ftrl divides by the learning rate, which this schedule takes to 0"
+        raise InputError(said, hint="Keep the rate above 0 throughout, or take another optimizer.")
+
+
+def _reaches_zero(schedule: Schedule, steps: int) -> bool:
+    """Whether a schedule's factor is 0 at a step of a training of so many; a thousand are looked at at least."""
+    shares = np.linspace(0, 1, max(1000, min(steps, MOST)), endpoint=False, dtype=np.float32)
+    factors = keras.ops.convert_to_numpy(schedules.factor(schedule, keras.ops.convert_to_tensor(shares)))
+    return bool((factors <= 0).any())
 
 
 def refusal(name: str, settings: Mapping[str, Any]) -> str:
@@ -180,7 +192,7 @@ class Rule:
         """Make the slots for these variables of a model: the optimizer's, then sums of slopes and their number."""
         self.optimizer.build(variables)
         self.fresh = [np.asarray(keras.ops.convert_to_numpy(v)) for v in self.optimizer.variables]
-        self.own = len(self.fresh)
+        self.own, self.constraints = len(self.fresh), [v.constraint for v in variables]
         if self.every > 1:
             self.fresh += [np.zeros(v.shape, np.float32) for v in variables] + [np.zeros((), np.int32)]
         self.rate = self._position(self.optimizer._learning_rate)
@@ -198,7 +210,9 @@ class Rule:
         own, sums, count = slots[: self.own], slots[self.own : -1], slots[-1] + 1
         sums, due = [total + slope for total, slope in zip(sums, slopes, strict=True)], count == self.every
         after = self._apply(own, [total / self.every for total in sums], weights, factor)
-        weights, own = choose(due, after[0], weights), choose(due, after[1], own)
+        # Keras holds weights to their constraints in every step, due or not
+        held = [rule(w) if rule else w for rule, w in zip(self.constraints, weights, strict=True)]
+        weights, own = choose(due, after[0], held), choose(due, after[1], own)
         rest = choose(due, [ops.zeros_like(total) for total in [*sums, count]], [*sums, count])
         return weights, [*own, *rest]
 
