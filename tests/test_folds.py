@@ -172,11 +172,32 @@ def test_the_columns_are_the_same_in_every_fold(tmp_path: Path) -> None:
     wide_table().to_csv(tmp_path / "t.csv", index=False)
     for seed in range(3):
         loaded = data.load("t.csv", target="left", base=tmp_path, folds=5, seed=seed)
-        columns = {tuple(fold.preprocessor.get_feature_names_out()) for fold in loaded.folds}
-        assert len(columns) == 1
-        assert {fold.input_shape for fold in loaded.folds} == {(len(next(iter(columns))),)}
+        names = [fold.preprocessor.get_feature_names_out() for fold in loaded.folds]
+        assert {fold.input_shape for fold in loaded.folds} == {(len(names[0]),)}
+        cities = {place for own in names for place, name in enumerate(own) if name.startswith("city")}
+        assert len(cities) == 32
+        assert len({tuple(np.delete(own, sorted(cities))) for own in names}) == 1
         for fold in loaded.folds:
             assert all(np.isfinite(part.x).all() for part in (fold.train, fold.validation, fold.test))
+
+
+def test_which_categories_are_frequent_follows_from_the_training_rows_of_each_fold(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"row": np.arange(400), "city": rng.integers(0, 60, 400), "left": rng.integers(0, 2, 400)})
+    frame["city"] = "c" + frame.city.astype(str)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    kept = set()
+    for fold in data.load("t.csv", target="left", base=tmp_path, folds=4).folds:
+        scaler = fold.preprocessor.transformer_.named_transformers_["number"][-1]
+        rows = scaler.inverse_transform(fold.train.x[:, :1]).round().astype(int)[:, 0]
+        counts = frame.city[rows].value_counts()
+        names = [name.removeprefix("city_") for name in fold.preprocessor.get_feature_names_out()[1:-1]]
+        assert len(names) == 31
+        assert counts[names].min() >= counts.drop(names).max()
+        np.testing.assert_array_equal(fold.train.x[:, 1:-1].sum(axis=0), counts[names])
+        assert fold.train.x[:, -1].sum() == counts.drop(names).sum()
+        kept.add(tuple(names))
+    assert len(kept) == 4
 
 
 def test_a_category_that_a_fold_does_not_train_on_is_unknown_to_it(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -36,13 +35,13 @@ MEND = 'Fill and encode them yourself, drop the column, or leave preprocess at "
 class Columns:
     """What is decided about a table's columns before any statistic is taken, once for all folds.
 
-    features: their names; groups: the names of each kind; encoder: fitted on the texts of the
-    columns of categories, None where there are none; notes: lines for the user.
+    features: their names; groups: the names of each kind; categories: those of each column of categories,
+    sorted, which fix how many columns it becomes; notes: lines for the user.
     """
 
     features: tuple[str, ...]
     groups: dict[str, list[str]]
-    encoder: Any
+    categories: list[NDArray[Any]]
     notes: tuple[str, ...]
 
     @classmethod
@@ -53,13 +52,12 @@ class Columns:
         groups = {kind: [n for n, k in kinds.items() if k == kind] for kind in dict.fromkeys(kinds.values())}
         if not groups.keys() & STEPS:
             raise DataError(f"no usable column among {listed(features)}")
-        categories = groups.get("category")
-        encoder = _encoder().fit(_texts(rows[categories])) if categories else None
-        return cls(features, groups, encoder, tuple(_notes(rows, groups)))
+        categories = [np.unique(_texts_of(rows[name])) for name in groups.get("category", ())]
+        return cls(features, groups, categories, tuple(_notes(rows, groups)))
 
     def steps(self) -> list[tuple[str, Any, list[str]]]:
         """The steps of a `ColumnTransformer`, to be fitted on training rows."""
-        return [(kind, STEPS[kind](self.encoder), names) for kind, names in self.groups.items() if kind in STEPS]
+        return [(kind, STEPS[kind](self.categories), names) for kind, names in self.groups.items() if kind in STEPS]
 
 
 def _notes(rows: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
@@ -257,22 +255,21 @@ def _texts_of(column: pd.Series[Any]) -> NDArray[Any]:
 
 
 def _scaled(read: Callable[[pd.DataFrame], NDArray[Any]]) -> Callable[[Any], Pipeline]:
-    def steps(encoder: Any) -> Pipeline:
+    def steps(categories: Any) -> Pipeline:
         reader = FunctionTransformer(read, feature_names_out="one-to-one")
         return make_pipeline(reader, SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
 
     return steps
 
 
-def _encoder() -> OneHotEncoder:
-    return OneHotEncoder(
-        handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False, dtype=np.float32
-    )
-
-
-def _onehot(encoder: Any) -> Pipeline:
+def _onehot(categories: Any) -> Pipeline:
+    """Which categories are frequent follows from the rows that it is fitted on, the number of columns does not."""
     reader = FunctionTransformer(_texts, feature_names_out="one-to-one")
-    return make_pipeline(reader, FrozenEstimator(encoder), Seen())
+    encoder = OneHotEncoder(
+        categories=categories, handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES,
+        sparse_output=False, dtype=np.float32,
+    )  # fmt: skip
+    return make_pipeline(reader, encoder, Seen())
 
 
 STEPS: dict[str, Callable[[Any], Pipeline]] = {"number": _scaled(_numbers), "date": _scaled(_days), "category": _onehot}
