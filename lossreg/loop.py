@@ -115,7 +115,7 @@ class Loop:
                 while self.active:
                     self._epoch(worker)
                     self._seat()
-            except KeyboardInterrupt:
+            except BaseException:
                 self._tell_ended()
                 raise
             finally:
@@ -192,7 +192,7 @@ class Loop:
         """Put waiting trials into free slots, then newly asked ones where many slots, or all, would be idle."""
         self._place_waiting()
         now = self._cannot_wait()
-        while now and self._free() and len(self.waiting) < MOST_WAITING and self._may_ask():
+        while now and self._free() > 0 and len(self.waiting) < MOST_WAITING and self._may_ask():
             self._tell_ended()
             self.waiting.append(self._ask())
             self._place_waiting()
@@ -239,12 +239,13 @@ class Loop:
         """Open all members of a trial, or none; whether it waits no longer."""
         try:
             room = self.pool.room(active.plan)
-        except LookupError as error:
-            self._end(active, "failed", str(error))
+            if len(room) < len(active.plans):
+                return False
+            trainer, active.refusal = self.pool.trainer(active.plan)
+        except Exception as error:
+            # a bare LookupError says why every trainer refuses; anything else is a model that cannot be built
+            self._end(active, "failed", str(error) if type(error) is LookupError else gist(error))
             return True
-        if len(room) < len(active.plans):
-            return False
-        trainer, active.refusal = self.pool.trainer(active.plan)
         active.trainer, active.started = trainer.name, time.time()
         self.active.append(active)
         self._seated += 1
@@ -298,6 +299,8 @@ class Loop:
         try:
             active.trial.report(course.curves["val_score"][-1], course.epoch)
             return course.epoch > active.plan.epochs / 3 and active.trial.should_prune()
+        except OSError:
+            raise  # the journal cannot be written
         except Exception as error:
             self._prunes = False
             self.listener.warn(f"the pruner failed, and nothing more is pruned: {gist(error)}")
@@ -320,6 +323,7 @@ class Loop:
     def _again(self, active: Active) -> None:
         """Let a trial that failed among others wait for another trainer."""
         self._close(active)
+        self._seated -= 1
         again = replace(active, slots=[], course=self._course(), weights=None)
         self.waiting.append(again)
 

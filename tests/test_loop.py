@@ -547,6 +547,60 @@ def test_a_pruner_that_fails_is_left_out_and_said_once():
     assert made.heard.warnings == ["the pruner failed, and nothing more is pruned: ZeroDivisionError: rungs"]
 
 
+# ------------------------------------------------------------------- what ends a run
+
+
+@pytest.mark.parametrize("error", [LossregError("no room"), OSError(28, "No space left on device")])
+def test_trials_that_ended_in_the_epoch_before_an_error_are_told(error):
+    made = loop(optuna_study(), 24, Fake(curve, slots=4))
+
+    def epoch(active):
+        made.heard.epochs += 1
+        if made.heard.epochs == EPOCHS:
+            raise error
+
+    made.listener.epoch = epoch
+    with pytest.raises(type(error)):
+        made.run()
+    assert Counter(record.state for record in history.records(made.study)) == {"complete": 4}
+
+
+def test_a_full_disk_is_no_failing_pruner(monkeypatch):
+    def report(trial, value, step):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(optuna.Trial, "report", report)
+    made = loop(optuna_study(pruner=optuna.pruners.MedianPruner()), 12, prune=True)
+    with pytest.raises(OSError, match="No space left"):
+        made.run()
+    assert made.heard.warnings == []
+
+
+def test_nothing_is_asked_for_while_more_trials_are_under_way_than_there_are_slots():
+    made = loop(optuna_study(), 24, Fake(curve, slots=8))
+    made._seat()
+    made.pool.slots, made._is_ahead = 3, lambda: False
+    made._seat()
+    assert (len(made.active), made.started) == (8, 8)
+
+
+class Shut(Fake):
+    """Opens no plan of one loss."""
+
+    def open(self, slot, plan):
+        if plan.label == "mixed":
+            raise ValueError("no memory")
+        super().open(slot, plan)
+
+
+def test_a_plan_that_its_trainer_cannot_open_fails_and_the_others_go_on():
+    made = run(12, Shut(curve, slots=3))
+    states = {(record.label, record.state, record.reason) for record in made.heard.records}
+    assert states == {
+        ("mixed", "failed", "ValueError: no memory"), ("cross_entropy", "complete", ""), ("focal", "complete", ""),
+    }  # fmt: skip
+
+
 # ------------------------------------------------------------------- weights
 
 

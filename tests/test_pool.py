@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, proposer
 
+from lossreg.errors import InputError
 from lossreg.loop import Loop, Rules
 from lossreg.shapes import Shapes
 from lossreg.space import Fixed, Options
@@ -128,14 +129,18 @@ def test_a_shape_waits_while_all_populations_are_busy_and_others_do_not():
 
 
 def search(pool, trials=24, sizes=tuple(range(1, 21)), study=None):
-    """A study over that many batch sizes."""
+    """The records of a study over that many batch sizes."""
+    made = shaped(pool, trials, sizes, study)
+    made.run()
+    return made.listener.records
+
+
+def shaped(pool, trials, sizes, study=None):
     own = proposer()
     shapes = Shapes(Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model())
     own = type(own)(**{**vars(own), "shapes": shapes})
-    heard = Heard()
     study = study or optuna_study()
-    Loop(begun(study, own, trials), own, pool, Rules(trials, ACCURACY, "cross_entropy"), heard).run()
-    return heard.records
+    return Loop(begun(study, own, trials), own, pool, Rules(trials, ACCURACY, "cross_entropy"), Heard())
 
 
 class Model:
@@ -207,6 +212,52 @@ def test_a_plan_that_fails_alone_too_fails_with_the_reason():
         "ZeroDivisionError: division by zero",
     }
     assert {record.state for record in records if record.label != "mixed"} == {"complete"}
+
+
+class Unbuildable(Factory):
+    """Has a shape whose model cannot be built, which shows when the shape is asked about or when it is made."""
+
+    def __init__(self, where):
+        super().__init__()
+        self.where = where
+
+    def refuses(self, plan):
+        return self._built(plan, "refuses") or super().refuses(plan)
+
+    def make(self, plan):
+        return self._built(plan, "make") or super().make(plan)
+
+    def _built(self, plan, where):
+        if where == self.where and plan.shape == Shape(2):
+            raise InputError("no model of 2", where="model.build")
+
+
+@pytest.mark.parametrize("where", ["refuses", "make"])
+def test_a_trial_whose_model_cannot_be_built_fails_and_the_rest_go_on(where):
+    records = search(Pool([solo()], crowds=Unbuildable(where), most=4), trials=40, sizes=(1, 2, 3))
+    assert len(records) == 40
+    for record in records:
+        told = ("failed", "InputError: model.build: no model of 2") if record.params["batch_size"] == 2 else (
+            "complete", "")  # fmt: skip
+        assert (record.state, record.reason) == told
+    assert {record.params["batch_size"] for record in records} == {1, 2, 3}
+
+
+def test_a_trial_that_is_trained_again_has_begun_once():
+    errors = [ValueError("once")]
+    pool = Pool([solo()], crowds=Factory(ill=lambda key, plans: errors.pop() if errors else None), most=4)
+    made = shaped(pool, 24, (1,))
+    made.run()
+    assert (len(made.listener.records), made._seated) == (24, 24)
+
+
+def test_closing_what_was_never_opened_does_nothing():
+    pool = Pool([Fake(curve, slots=2)])
+    pool.close(1)
+    for trainer in pool.trainers:
+        trainer.close(0)
+    assert opened(pool, plan(1), plan(1)) == [0, 1]
+    assert list(pool.advance()[0]) == [0, 1]
 
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("RESOURCE_EXHAUSTED: out of memory")])

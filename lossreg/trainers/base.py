@@ -141,7 +141,7 @@ class Trainer(Protocol):
         ...
 
     def close(self, slot: int) -> None:
-        """Free a slot."""
+        """Free a slot; one that is not open, since its `open` raised, stays as it is."""
         ...
 
     def shutdown(self) -> None:

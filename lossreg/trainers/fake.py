@@ -48,8 +48,8 @@ class Fake:
         return [np.array([float(self._open[slot][1])])]
 
     def close(self, slot: int) -> None:
-        """Free a slot."""
-        del self._open[slot]
+        """Free a slot, if it is open."""
+        self._open.pop(slot, None)
 
     def shutdown(self) -> None:
         """Nothing to end."""

@@ -170,8 +170,10 @@ class Pool:
         return seat.home.trainer.weights(seat.own)
 
     def close(self, slot: int) -> None:
-        """Free a slot."""
-        seat = self._seats.pop(slot)
+        """Free a slot, if it is taken."""
+        seat = self._seats.pop(slot, None)
+        if seat is None:
+            return
         del seat.home.taken[seat.own]
         if not seat.home.gone:
             seat.home.trainer.close(seat.own)
