@@ -74,6 +74,6 @@ class Desk:
         self.known += record.state != "failed"
         self._asked[record.label] -= record.state == "failed"
 
-    def give_back(self) -> int:
-        """Queue again what was asked for and never trained; how many trials that were."""
-        return requeue_interrupted(self.study)
+    def give_back(self) -> None:
+        """Queue again what was asked for and never trained."""
+        requeue_interrupted(self.study)
