@@ -256,6 +256,7 @@ def test_a_table_of_numbers_may_be_left_as_it_is(tmp_path: Path) -> None:
     ({"plan": ["free", "pro"] * 30}, 'column plan holds .(free|pro)., and preprocess = "none" takes numbers'),
     ({"gap": [1.0, np.nan] * 30}, "values are missing or infinite, the first in column gap, and preprocess"),
     ({"wide": [1.0, np.inf] * 30}, "the first in column wide"),
+    ({"far": [1.0, -1e39] * 30}, r"values are above 3.4e\+38 in size, the first in column far"),
     ({"empty": [None] * 60}, "values are missing or infinite, the first in column empty|column empty holds no value"),
 ])  # fmt: skip
 def test_a_table_with_texts_or_gaps_cannot_be_left_as_it_is(tmp_path: Path, columns: Any, says: str) -> None:
@@ -271,6 +272,17 @@ def test_an_array_with_a_gap_cannot_be_left_as_it_is_and_large_numbers_are_said_
     said = "Whole numbers above 16,777,216 are rounded: float32 does not hold them all."
     assert said in data.load("mine.py:large", base=folder, preprocess="none").notes
     assert said not in data.load("mine.py:tokens", base=folder, preprocess="none").notes
+
+
+@pytest.mark.parametrize(("values", "rounded"), [
+    ([2.0**24 + 1, 3.0], True),
+    ([2.0**25, 0.5], False),
+    ([2.0**24, 3.0], False),
+])  # fmt: skip
+def test_only_whole_numbers_are_said_to_be_rounded(tmp_path: Path, values: Any, rounded: bool) -> None:
+    frame(large=values * 30).to_csv(tmp_path / "t.csv", index=False)
+    notes = data.load("t.csv", target="y", base=tmp_path, preprocess="none").notes
+    assert any("are rounded" in note for note in notes) == rounded
 
 
 def test_a_study_says_how_its_inputs_are_preprocessed(folder: Path) -> None:

@@ -27,7 +27,7 @@ NUMBERS = ("integer", "floating", "decimal", "mixed-integer-float")
 DATES = ("datetime64", "datetime", "date")
 DAY = 86_400e9
 EXACT = 2**24
-KEPT = 'preprocess = "none" takes numbers as they are'
+KEPT = 'preprocess = "none" takes numbers as they are, in float32'
 MEND = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'
 
 
@@ -172,17 +172,23 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn columns or shape; raises `DataError` for what is no number."""
         self.features_ = [str(column) for column in rows.columns] if isinstance(rows, pd.DataFrame) else []
         self.shape_, self.notes = tuple(rows.shape[1:]), list[str]()
-        if float(np.abs(self.transform(rows)).max(initial=0)) > EXACT:
+        if np.abs(self.transform(rows)).max(initial=0) > EXACT and _has_large_whole(self._numbers(rows)):
             self.notes.append(f"Whole numbers above {EXACT:,} are rounded: float32 does not hold them all.")
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """The same values as float32; raises `DataError` for other columns or shapes, gaps and what is no number."""
+        """The same values as float32.
+
+        Raises `DataError` for other columns or shapes, gaps, what is no number and what float32 does not reach.
+        """
         values = self._numbers(rows)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            lost = int((~np.isfinite(values)).sum())
-            raise DataError(f"{lost} values are missing or infinite{self._first(values)}, and {KEPT}", hint=MEND)
-        return np.ascontiguousarray(values, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            given = np.ascontiguousarray(values, dtype=np.float32)
+        for held, what in ((values, "missing or infinite"), (given, f"above {np.finfo(np.float32).max:.1e} in size")):
+            if held.dtype.kind == "f" and not np.isfinite(held).all():
+                lost = int((~np.isfinite(held)).sum())
+                raise DataError(f"{lost} values are {what}{self._first(held)}, and {KEPT}", hint=MEND)
+        return given
 
     def _numbers(self, rows: Any) -> NDArray[Any]:
         if self.features_:
@@ -203,6 +209,13 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not self.features_:
             return ""
         return f", the first in column {self.features_[int(np.argwhere(~np.isfinite(values))[0, 1])]}"
+
+
+def _has_large_whole(values: NDArray[Any]) -> bool:
+    """Whether a column of a table, or of an array `(n, *shape)` a place, holds whole numbers alone, and one large."""
+    rows = values.reshape(len(values), -1)
+    large = np.abs(rows).max(axis=0, initial=0) > EXACT
+    return bool((rows[:, large] == np.trunc(rows[:, large])).all(axis=0).any())
 
 
 def _kind(column: pd.Series[Any]) -> str:
