@@ -172,7 +172,7 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn columns or shape; raises `DataError` for what is no number."""
         self.features_ = [str(column) for column in rows.columns] if isinstance(rows, pd.DataFrame) else []
         self.shape_, self.notes = tuple(rows.shape[1:]), list[str]()
-        if np.abs(self.transform(rows)).max(initial=0) > EXACT and _has_large_whole(self._numbers(rows)):
+        if np.abs(self.transform(rows)).max(initial=0) >= EXACT and _has_large_whole(self._numbers(rows)):
             self.notes.append(f"Whole numbers above {EXACT:,} are rounded: float32 does not hold them all.")
         return self
 
