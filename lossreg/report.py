@@ -15,6 +15,7 @@ OPTIMISM = (
     "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
     "the test rows have not been touched."
 )
+PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
 def number(value: Any) -> str:
@@ -66,6 +67,14 @@ def _quoted(text: str) -> str:
 def setting(trial: TrialRecord) -> str:
     """`gamma=2.1, alpha=0.25`: the parameters of a trial's loss, for a table cell."""
     return ", ".join(f"{name}={_short(value)}" for name, value in trial.settings.items() if value is not None)
+
+
+def besides(trial: TrialRecord) -> list[str]:
+    """`learning rate 0.0021`, `batch_size 32`, `optimizer.momentum 0.9`: a trial besides its loss's setting."""
+    own = {name: value for name, value in trial.params.items() if not name.startswith(f"{trial.label}.")}
+    others = {name: value for name, value in own.items() if name not in ("learning_rate", "loss")}
+    shown = {"learning rate": trial.learning_rate, **others}
+    return [f"{name} {_short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
 
 
 def _short(value: Any) -> str:
@@ -122,14 +131,21 @@ def arrow(direction: str) -> str:
 
 
 def failures(result: StudyResult, most: int = 3) -> list[str]:
-    """The commonest reasons of failed and diverged trials, `focal: loss is not finite (3 trials)`."""
+    """The commonest reasons of failed and diverged trials, `focal: not finite (3 trials)`; losses pruned away."""
     seen: dict[str, int] = {}
     for trial in result.trials:
         if trial.state in ("failed", "diverged"):
             reason = f"{trial.label} {trial.state}: {trial.reason or 'no reason given'}"
             seen[reason] = seen.get(reason, 0) + 1
     common = sorted(seen.items(), key=lambda item: -item[1])
-    return [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
+    said = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
+    return said + [f"{label}: {PRUNED_AWAY}" for label in _pruned_away(result)]
+
+
+def _pruned_away(result: StudyResult) -> list[str]:
+    """Labels of which no trial was left to complete."""
+    rows = [row for row in result.leaderboard() if row.best is None]
+    return [row.label for row in rows if any(t.state == "pruned" for t in result.trials if t.label == row.label)]
 
 
 # ------------------------------------------------------------------------------- Markdown
@@ -189,7 +205,7 @@ def _cell(text: str) -> str:
 
 def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
-    lines = [f"{recipe(trial)}  # {trial.label}, learning rate {number(trial.learning_rate)}" for trial in rows]
+    lines = [f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}" for trial in rows]
     needs = sorted({f"`{need}`" for trial in rows if trial.distribution for need in needed(trial)})
     given = ["", f"To be given from the training rows: {', '.join(needs)}."] if needs else []
     return "\n".join(["## Best setting of each loss", "", "```python", *lines, "```", *given]) if rows else ""

@@ -19,11 +19,13 @@ from lossreg.errors import LossregError
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import ATTRIBUTE, SeededSampler, counts_as_trial, enqueue_start, requeue_interrupted
+from lossreg.space import shown
 from lossreg.store import Store
 from lossreg.study import StudySpec
 from lossreg.trainers.pool import Pool
 
 if TYPE_CHECKING:
+    from lossreg.loop import Loop
     from lossreg.preflight import Prepared
     from lossreg.tracking import Tracker, Untracked
     from lossreg.trainers.base import Trainer, Weights
@@ -36,7 +38,8 @@ class Outline:
     """What a study would do: `tune --dry-run`.
 
     rows has, by loss, label, registered name, distribution and `{parameter: space}`; shapes is what is
-    searched of batch size and model; refused maps a label to why it goes to `model.fit`.
+    searched of batch size and model; asked is what else the study sets; refused maps a label to why it
+    goes to `model.fit`.
     """
 
     study: str
@@ -57,6 +60,7 @@ class Outline:
     optimizer: str = ""
     schedule: str = ""
     shapes: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
 
 
 def results(study: StudyLike) -> StudyResult:
@@ -75,6 +79,8 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     store = Store(spec.folder, spec.name)
     begun = store.peek()
     kept = begun.user_attrs[ATTRIBUTE] if begun else {}
+    if kept:
+        studies.insist_unchanged(spec, kept["fingerprint"])
     prepared = preflight.prepare(spec, kept)
     done = len(history.records(begun)) if begun else 0
     lanes = kept.get("lanes") or engine.lanes(spec, prepared)
@@ -88,10 +94,26 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
         done=done, epochs=spec.train.epochs, lanes=lanes, blocks=engine.blocks(pool),
         refused=engine.refused(prepared, pool), notes=_notes(prepared), optimizer=spec.train.optimizer.describe(),
         schedule=spec.train.schedule.describe() if spec.train.schedule else "",
-        shapes=prepared.shape_spaces,
+        shapes=prepared.shape_spaces, asked=_asked(spec),
     )  # fmt: skip
     pool.shutdown()
     return outline
+
+
+def _asked(spec: StudySpec) -> dict[str, str]:
+    """What a study sets besides data, metric, losses and ranges, in words; nothing of what it leaves as it is."""
+    data, train, search, stop = spec.data, spec.train, spec.search, spec.train.early_stopping
+    said = {
+        "model": spec.model.build if ":" in spec.model.build else "",
+        "a trial": " x ".join(
+            [f"{data.folds} folds"] * bool(data.folds) + [f"{search.seeds} seeds"] * (search.seeds > 1)
+        ),
+        "row weights": data.weight or "",
+        "class weights": shown(train.class_weight) if train.class_weight else "",
+        "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
+        "pruner": search.pruner if search.pruner != "none" else "",
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def tune(
@@ -126,11 +148,14 @@ class Run:
         self.epochs = 0
         self.kept: dict[str, int] = {}
         self.outdone: int | None = None
+        self.loop: Loop | None = None
 
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
         """Prepare everything, then open the store, train, and finish; MLflow is imported meanwhile."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         uri = _tracking_uri(self.spec)
+        # asked again when the data are loaded and traced; until then nothing is written
+        self.store.insist_free()
         kept = self._kept(fresh)
         self.tracker = self._new_tracker(uri, require_tracking)
         self.tracker.prepare()
@@ -148,18 +173,29 @@ class Run:
         self.prepared = preflight.prepare(self.spec, kept)
         self.lanes = kept.get("lanes") or engine.lanes(self.spec, self.prepared)
         pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
-        # before the lock, since a trace may fail
-        if not self._is_finished(fresh):
-            pool.prepare()
-            self._settle_lanes(pool, kept, trainers)
-        if require_tracking:
-            tracking.insist(uri)
-        if fresh and (aside := self.store.archive()):
-            self.progress.message(f"the former run was moved to {aside}")
+        try:
+            # before the lock, since a trace may fail
+            if not self._is_finished(fresh):
+                pool.prepare()
+                self._settle_lanes(pool, kept, trainers)
+            if require_tracking:
+                tracking.insist(uri)
+            if fresh and (aside := self.store.archive()):
+                self.progress.message(f"the former run was moved to {aside}")
+            return self._locked(pool)
+        finally:
+            pool.shutdown()
+
+    def _locked(self, pool: Pool) -> StudyResult:
+        """The study itself, while no other process may run it."""
         with self.store.lock():
-            self._begin_study(pool)
-            self.tracker.start(self.result, self.result.tracking.get("run_id"), self.study.user_attrs[ATTRIBUTE]["id"])
-            return self._train(pool)
+            try:
+                self._begin_study(pool)
+                key = self.study.user_attrs[ATTRIBUTE]["id"]
+                self.tracker.start(self.result, self.result.tracking.get("run_id"), key)
+                return self._train(pool)
+            finally:
+                self.store.close()
 
     def _settle_lanes(self, pool: Pool, kept: Mapping[str, Any], trainers: Sequence[Trainer] | None) -> None:
         """Settle how many lanes there are, and say it; other trainers have their own."""
@@ -194,7 +230,6 @@ class Run:
         else:
             return self._finish()
         finally:
-            pool.shutdown()
             self._keep()
 
     def _kept(self, fresh: bool) -> dict[str, Any]:
@@ -286,11 +321,11 @@ class Run:
         self._summarise()
         summary = {name: getattr(self.result, name) for name in ("seconds", "trainer", "tracking", "notes")}
         self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **summary})
-        self.store.close()
 
     def _summarise(self) -> None:
         """This run's times, added to those of earlier runs, and who trained what."""
-        own = {"total": time.perf_counter() - self.begin, **self.tracker.spent(), **self.loop.seconds}
+        trained = self.loop.seconds if self.loop else {}
+        own = {"total": time.perf_counter() - self.begin, **self.tracker.spent(), **trained}
         before = self.study.user_attrs[ATTRIBUTE]["seconds"]
         self.result.seconds = {name: before.get(name, 0.0) + value for name, value in own.items()}
         self.result.trainer = _trainer_summary(self.result)
@@ -320,9 +355,8 @@ class Run:
         if weights is None:
             self.progress.warn(f"the weights of the best trial ({best.number}) were not kept, so there is no model")
             return None
-        path = self.store.folder / "best.keras"
         model = trained.build(self.prepared, best, weights)
-        model.save(path)
+        path = self.store.save_model(model, best.number)
         joblib.dump(trained.data_of(self.prepared, best).preprocessor, self.store.folder / "preprocessor.joblib")
         return tracking.describe(model, path)
 

@@ -66,7 +66,7 @@ def _cells(result: StudyResult, place: int, row: Standing) -> list[str]:
     best = row.best
     return [
         str(place), row.label, report.scored(best), report.gain(result, row), str(best.number), str(row.trials),
-        f"{best.learning_rate:.3g}", report.setting(best) or "-",
+        f"{best.learning_rate:.3g}", ", ".join(filter(None, [report.setting(best), *report.besides(best)[1:]])) or "-",
     ]  # fmt: skip
 
 
@@ -262,6 +262,7 @@ def plan(planned: Outline) -> Group:
         "optimizer": planned.optimizer,
         "learning rate": ", ".join(filter(None, [planned.learning_rate, planned.schedule])),
         **planned.shapes,
+        **planned.asked,
         "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
         "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
     }.items():

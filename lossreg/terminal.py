@@ -68,9 +68,11 @@ def clock(seconds: float) -> str:
 
 
 def standing(result: StudyResult) -> str:
-    """`best accuracy 0.9731 (focal)`."""
+    """`best accuracy 0.9731 (focal)`, and how many trials came to no end: `, 9 pruned`."""
     best = result.best
-    return f"best {result.metric} {report.number(best.score)} ({best.label})" if best else "no trial completed yet"
+    said = f"best {result.metric} {report.number(best.score)} ({best.label})" if best else "no trial completed yet"
+    others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
+    return ", ".join([said, *others])
 
 
 @contextmanager

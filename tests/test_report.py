@@ -12,7 +12,7 @@ import pytest
 import sample_study as sample
 from rich.console import Console
 
-from lossreg import registry, report, tables
+from lossreg import registry, report, tables, terminal
 from lossreg.params import Choice, Int
 from lossreg.plugins import PluginReport
 from lossreg.search import Outline
@@ -113,6 +113,21 @@ def test_constants_that_a_loss_needs_are_named():
 def test_a_function_of_the_users_own_is_called_by_its_name():
     own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
     assert report.recipe(own) == "my_loss(y_true, y_pred, scale=2.0)"
+
+
+def test_what_was_searched_besides_the_loss_is_shown():
+    params = {"loss": "focal", "focal.gamma": 1.0, "learning_rate": 0.1, "batch_size": 32, "optimizer.momentum": 0.9}
+    own = sample.trial(0, params=params, learning_rate=0.1)
+    assert report.besides(own) == ["learning rate 0.1", "batch_size 32", "optimizer.momentum 0.9"]
+    found = sample.study(0, trials=[own])
+    assert "optimizer.momentum 0.9" in report.markdown(found)
+    assert "optimizer.momentum 0.9" in printed(tables.leaderboard(found), 200)
+
+
+def test_a_loss_that_was_pruned_away_is_said():
+    found = sample.study(0, trials=[sample.trial(0, "cross_entropy"), sample.trial(1, "focal", "pruned")])
+    assert [line.split(":")[0] for line in report.failures(found)] == ["focal"]
+    assert terminal.standing(found).endswith("1 pruned")
 
 
 def test_scores_of_several_members_are_shown_with_their_spread():
@@ -267,9 +282,9 @@ def test_the_plan_shows_data_spaces_and_lanes():
         rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5", "alpha": "one a class"}),
               ("ce", "cross_entropy", "", {})],
         baseline="ce", learning_rate="0.0001 to 0.01 log", trials=64, done=3, epochs=30, lanes=32, blocks=2,
-        refused={"ce": "too wide"}, notes=["a note"],
+        refused={"ce": "too wide"}, notes=["a note"], asked={"early stopping": "after 5 epochs"},
     )  # fmt: skip
     text = printed(tables.plan(outline))
     for part in ("breast_cancer", "gamma: 0 to 5", "0.0001 to 0.01 log", "64 of 30 epochs, 3 done", "32 in 2 blocks",
-                 "a note", "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip
+                 "early stopping  after 5 epochs", "a note", "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip
         assert part in text

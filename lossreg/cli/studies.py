@@ -14,6 +14,7 @@ from lossreg.errors import InputError, LossregError
 
 if TYPE_CHECKING:
     from lossreg.records import StudyResult
+    from lossreg.store import Store
     from lossreg.study import StudySpec
 
 
@@ -70,12 +71,13 @@ def model(
     if output.suffix != ".keras":
         raise InputError(f"{output} must end in .keras", where="--output")
     spec = _load(study)
-    _import_keras(spec)
-    import joblib
-
     from lossreg import trained
 
-    found = trained.load_trial(spec, trial, loss)
+    kept = trained.look_up(spec, trial, loss)
+    import_keras()
+    import joblib
+
+    found = trained.restore(spec, kept)
     beside = output.with_suffix(".preprocessor.joblib")
     output.parent.mkdir(parents=True, exist_ok=True)
     found.model.save(output)
@@ -126,9 +128,12 @@ def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
 
 def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> StudyResult:
     from lossreg import search, terminal
+    from lossreg.store import Store
 
     progress = terminal.progress()
     try:
+        # before Keras, whose import takes most of the wait
+        Store(spec.folder, spec.name).insist_free()
         _import_keras(spec)
         return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
     except KeyboardInterrupt:
@@ -177,7 +182,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
         typer.echo(line)
     if result.best:
         typer.echo(f"\n{report.OPTIMISM}\n")
-        typer.echo(f"Best: {report.recipe(result.best)}  (learning rate {report.number(result.best.learning_rate)})")
+        typer.echo(f"Best: {report.recipe(result.best)}  ({', '.join(report.besides(result.best))})")
     if result.tracking.get("run_id"):
         typer.echo(f"Look closer: lossreg ui {study}")
 
@@ -191,20 +196,31 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     said: list[str] = []
-    result, store = search.results(spec), Store(spec.folder, spec.name)
-    model = Path(result.folder, "best.keras")
+    store = Store(spec.folder, spec.name)
+    store.insist_begun()
     with store.lock():
-        kept = store.read()
+        store.mend()
+        result, kept = search.results(spec), store.read()
         about = kept.user_attrs[ATTRIBUTE]
         uri = tracking.check(spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or _kept_uri(result))
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
-        wanted = model if spec.tracking.model and model.exists() else None
+        model = _best_model(store, result, said) if spec.tracking.model else None
         with terminal.hushed():
-            where = tracker.sync(result, result.tracking.get("run_id"), wanted)
+            where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
     for text in said:
         warn(text)
     return result, where
+
+
+def _best_model(store: Store, result: StudyResult, said: list[str]) -> Path | None:
+    """The file of the best trial's model; where an unfinished study has none, or an older trial's, that is said."""
+    if result.best is None:
+        return None
+    model = store.model_of(result.best.number)
+    if model is None:
+        said.append(f"the model of the best trial ({result.best.number}) is not there; finish the study to have it")
+    return model
 
 
 def _kept_uri(result: StudyResult) -> str | None:
