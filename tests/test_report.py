@@ -286,5 +286,6 @@ def test_the_plan_shows_data_spaces_and_lanes():
     )  # fmt: skip
     text = printed(tables.plan(outline))
     for part in ("breast_cancer", "gamma: 0 to 5", "0.0001 to 0.01 log", "64 of 30 epochs, 3 done", "32 in 2 blocks",
-                 "early stopping  after 5 epochs", "a note", "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip
+                 "early stopping  after 5 epochs", "a note",
+                 "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip
         assert part in text
