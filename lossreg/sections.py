@@ -28,12 +28,12 @@ from lossreg.errors import InputError, did_you_mean
 from lossreg.links import LINKS
 from lossreg.params import Float
 from lossreg.settings import OPTIMIZERS, RATES, USUAL_RATES
-from lossreg.space import Fixed, Options, Space, parse, shown, stepped, well_formed
+from lossreg.space import Fixed, Options, Space, evenly, parse, shown, well_formed
 from lossreg.spec import WIDTHS
 from lossreg.targets import TARGETS
 from lossreg.usercode import FORMS
 
-# each rate of dropout makes a graph of its own, so that a range is searched in steps
+# each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
 DROPOUT_STEP = 0.05
 
 
@@ -143,7 +143,7 @@ def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> An
         return Options(values) if len(values) > 1 else values[0]
     if info.field_name != "dropout" or raw.get("log"):
         raise InputError("is searched over choices", hint="Write { choices = [...] }.")
-    found = stepped(check(float(raw["low"])), check(float(raw["high"])), DROPOUT_STEP)
+    found = evenly(check(float(raw["low"])), check(float(raw["high"])), DROPOUT_STEP)
     return found.value if isinstance(found, Fixed) else found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from lossreg.errors import InputError, did_you_mean
@@ -145,6 +146,18 @@ def stepped(low: float, high: float, step: float, *, integer: bool = False) -> S
     if count > 1:
         return Range(low, last, step=step, integer=integer)
     return Options((low, last)) if count else Fixed(low)
+
+
+def evenly(low: float, high: float, most: float) -> Space:
+    """Numbers from `low` to `high`, both included, in equal steps of `most` or less; fixed where the two are one."""
+    width = Decimal(str(high)) - Decimal(str(low))
+    least = math.ceil(width / Decimal(str(most)))
+    for count in range(max(least, 1), 2 * least + 1):
+        step = round(width / count, DIGITS)
+        if step * count == width:  # Optuna lowers the end of a range that its steps do not meet exactly
+            return stepped(low, high, float(step))
+    inner = (round(low + (high - low) * place / least, DIGITS) for place in range(1, least))
+    return Options((low, *inner, high)) if low < high else Fixed(low)
 
 
 def nearest(space: Space, value: Any) -> Any:

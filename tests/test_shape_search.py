@@ -124,5 +124,5 @@ def test_the_built_in_model_s_options_are_searched_too():
         "batch_size": "16 | 32",
         "model.hidden": "8 | 4, 4",
         "model.activation": "relu | tanh",
-        "model.dropout": "0 to 0.1 by 0.05",
+        "model.dropout": "0 to 0.12 by 0.04",
     }

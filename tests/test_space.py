@@ -2,8 +2,10 @@
 
 import math
 
+import optuna
 import pytest
 
+from lossreg import sections
 from lossreg.errors import InputError
 from lossreg.params import Choice, Float, Int, PerClass
 from lossreg.space import (
@@ -14,6 +16,7 @@ from lossreg.space import (
     PerClassRange,
     Range,
     declared,
+    evenly,
     parse,
     shown,
     well_formed,
@@ -185,3 +188,33 @@ def test_well_formed_returns_what_it_was_given():
 def test_long_values_are_cut():
     assert len(shown(list(range(100)))) == 60
     assert shown({"a": [1, "b", True]}) == '{ a = [1, "b", true] }'
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "space"),
+    [
+        (0.0, 0.5, Range(0.0, 0.5, step=0.05)),
+        (0.0, 0.32, Range(0.0, 0.32, step=0.04)),
+        (0.1, 0.15, Options((0.1, 0.15))),
+        (0.2, 0.23, Options((0.2, 0.23))),
+        (0.0, 0.37, Range(0.0, 0.37, step=0.04625)),
+        (0.1, 1 / 6, Options((0.1, 0.133333333333, 1 / 6))),
+        (0.2, 0.2, Fixed(0.2)),
+    ],
+)
+def test_both_ends_of_a_range_in_steps_are_searched(low, high, space):
+    assert evenly(low, high, 0.05) == space
+    if isinstance(space, Range):
+        own = optuna.distributions.FloatDistribution(low, high, step=space.step)
+        assert (own.low, own.high) == (low, high)
+
+
+@pytest.mark.parametrize(("raw", "found"), [
+    ({"low": 0.1, "high": 0.12}, Options((0.1, 0.12))),
+    ({"low": 0.0, "high": 0.32}, Range(0.0, 0.32, step=0.04)),
+    ({"low": 0.1, "high": 0.1}, 0.1),
+])  # fmt: skip
+def test_a_range_of_dropout_is_searched_from_end_to_end(raw, found):
+    model = sections.Model(dropout=raw)
+    assert model.dropout == found
+    assert sections.Model(**model.model_dump()).dropout == found
