@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -15,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, gist
 from lossreg.journal import Journal
 from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import Weights
@@ -59,6 +60,17 @@ class Store:
                 ) from None
             yield
 
+    def insist_free(self) -> None:
+        """Raise `InputError` while another process runs the study; nothing is written."""
+        if (self.folder / "lock").exists():
+            with self.lock():
+                pass
+
+    def insist_begun(self) -> None:
+        """Raise `InputError` if the study was never run."""
+        if not self.exists:
+            raise self._never_run()
+
     def archive(self) -> Path | None:
         """Move a former run aside, for a fresh start; where it went. Raises `InputError` while it is being run."""
         if not self.exists:
@@ -72,12 +84,13 @@ class Store:
 
     def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:
         """The Optuna study, created if need be; only while the lock is held."""
-        self._mend()
+        self.mend()
         self._journal = Journal(self.journal)
-        return optuna.create_study(
-            study_name=self.name, storage=JournalStorage(self._journal), sampler=sampler, pruner=pruner,
-            direction=direction, load_if_exists=True,
-        )  # fmt: skip
+        with self._legible():
+            return optuna.create_study(
+                study_name=self.name, storage=JournalStorage(self._journal), sampler=sampler, pruner=pruner,
+                direction=direction, load_if_exists=True,
+            )  # fmt: skip
 
     def close(self) -> None:
         """Have everything on the disk that the open study wrote."""
@@ -85,26 +98,41 @@ class Store:
             self._journal.close()
 
     def read(self) -> optuna.Study:
-        """The Optuna study as it stands, for looking at; raises `InputError` when it was never run."""
+        """The Optuna study as it stands, for looking at; raises `InputError` when it was never run or is damaged."""
         if (study := self.peek()) is None:
-            raise InputError(
-                f"study {self.name!r} has not been run yet", where=str(self.folder), hint="Run `lossreg tune` first."
-            )
+            raise self._never_run()
         return study
+
+    def _never_run(self) -> InputError:
+        return InputError(
+            f"study {self.name!r} has not been run yet", where=str(self.folder), hint="Run `lossreg tune` first."
+        )
 
     def peek(self) -> optuna.Study | None:
         """The same, None when it was never run or a kill came before anything was kept."""
         if not self.exists:
             return None
         try:
-            storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
-            study = optuna.load_study(study_name=self.name, storage=storage)
+            with self._legible():
+                storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
+                study = optuna.load_study(study_name=self.name, storage=storage)
         except KeyError:
             return None
         return study if ATTRIBUTE in study.user_attrs else None
 
-    def _mend(self) -> None:
-        """Drop a last line that a kill left unfinished."""
+    @contextmanager
+    def _legible(self) -> Iterator[None]:
+        """Raise `InputError` for a line of the journal that is not whole: it can be neither decoded nor parsed."""
+        try:
+            yield
+        except ValueError as error:
+            raise InputError(
+                f"this journal is damaged ({gist(error)})", where=str(self.journal),
+                hint="`lossreg tune STUDY --fresh` moves it aside and starts over.",
+            ) from error  # fmt: skip
+
+    def mend(self) -> None:
+        """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""
         if not self.exists:
             return
         text = self.journal.read_bytes()
@@ -136,6 +164,25 @@ class Store:
         """Remove the weights of these trials, where there are any."""
         for number in numbers:
             self._weights(number).unlink(missing_ok=True)
+
+    def save_model(self, model: Any, number: int) -> Path:
+        """Keep the Keras model of that trial, the best; where it is. A kill meanwhile leaves it nobody's."""
+        path, owner = self._model
+        owner.unlink(missing_ok=True)
+        model.save(path)
+        owner.write_text(f"{number}\n")
+        return path
+
+    def model_of(self, number: int) -> Path | None:
+        """The file of the best trial's model, None unless it is that trial's."""
+        path, owner = self._model
+        own = path.exists() and owner.exists() and owner.read_text().strip() == str(number)
+        return path if own else None
+
+    @property
+    def _model(self) -> tuple[Path, Path]:
+        """The best model, and the note of the trial that trained it."""
+        return self.folder / "best.keras", self.folder / "best.trial"
 
     def _weights(self, number: int) -> Path:
         return self.folder / f"weights-{number:06d}.npz"

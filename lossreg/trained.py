@@ -25,6 +25,14 @@ class Trained(NamedTuple):
     preprocessor: Any
 
 
+class Kept(NamedTuple):
+    """What the storage has of a trial whose model is wanted; about is what it has of the study."""
+
+    about: dict[str, Any]
+    record: TrialRecord
+    weights: Weights
+
+
 def load_trial(study: Any, number: int | None = None, loss: str | None = None) -> Trained:
     """The model that a trial trained, and its preprocessor, without training anything.
 
@@ -33,18 +41,28 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     first member. Raises `InputError` where there is no such trial, or its weights were not kept.
     """
     spec = studies.of(study)
+    return restore(spec, look_up(spec, number, loss))
+
+
+def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> Kept:
+    """The trial that `load_trial` restores, found without Keras; raises `InputError`."""
     store = Store(spec.folder, spec.name)
-    kept = store.read()
-    record = find(history.result(kept, store.folder), number, loss)
+    study = store.read()
+    record = find(history.result(study, store.folder), number, loss)
     weights = store.load_weights(record.number)
     if weights is None:
         raise _not_kept(spec, store, record)
+    about = study.user_attrs[ATTRIBUTE]
+    studies.insist_unchanged(spec, about["fingerprint"])
+    return Kept(about, record, weights)
+
+
+def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
+    """The model and preprocessor of a trial that was looked up; imports Keras."""
     from lossreg import preflight
 
-    about = kept.user_attrs[ATTRIBUTE]
-    studies.insist_unchanged(spec, about["fingerprint"])
-    prepared = preflight.prepare(spec, about, rehearsed=False)
-    return Trained(build(prepared, record, weights), data_of(prepared, record).preprocessor)
+    prepared = preflight.prepare(spec, kept.about, rehearsed=False)
+    return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:

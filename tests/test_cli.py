@@ -50,7 +50,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(cli.studies, "_import_keras", lambda spec: None)
+    monkeypatch.setattr(cli.studies, "import_keras", lambda: None)
     path = Path("toy.toml")
     path.write_text(STUDY)
     return path
@@ -408,9 +408,10 @@ class Saved:
 
 def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, study, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        trained, "load_trial", lambda *given: asked.append(given[1:]) or trained.Trained(Saved(), "the preprocessor")
-    )
+    # a wrong address of a server is no matter here: nothing is tracked
+    study.write_text(f'{STUDY}\n[tracking]\nuri = "nonsense://"\n')
+    monkeypatch.setattr(trained, "look_up", lambda *given: asked.append(given[1:]))
+    monkeypatch.setattr(trained, "restore", lambda spec, kept: trained.Trained(Saved(), "the preprocessor"))
     for args in ((), ("--trial", 3), ("--loss", "focal", "-o", "out/focal.keras")):
         code, out, _ = lossreg("model", study, *args)
         assert code == 0
@@ -435,6 +436,7 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
 def test_a_model_that_cannot_be_had_is_a_mistake(lossreg, study, monkeypatch, args, said):
     never_run(Store(Path(".lossreg/toy"), "toy"))
     monkeypatch.setattr(history, "result", lambda kept, folder: sample.study(12))
+    monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
     code, out, err = lossreg("model", study, *args)
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
@@ -459,6 +461,81 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
     assert "12 trials" in out
     assert "lossreg ui toy.toml" in out
     assert Store(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE] == {**kept, "tracking": where}
+
+
+@pytest.fixture
+def synced(finished, monkeypatch):
+    """The models that syncs were handed."""
+    models = []
+
+    class Recorder:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def sync(self, result, run_id, model):
+            models.append(model)
+            return {"uri": "sqlite:///y.db", "experiment": "toy"}
+
+    monkeypatch.setattr(tracking, "Tracker", Recorder)
+    return models
+
+
+def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, finished, synced):
+    store = Store(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    best = finished.result.best.number
+    path = store.save_model(Saved(), best)
+    assert lossreg("sync", study)[0] == 0
+    store.save_model(Saved(), best + 1)
+    code, _, err = lossreg("sync", study)
+    assert (code, synced) == (0, [path, None])
+    assert f"the model of the best trial ({best}) is not there" in err
+
+
+class Dies:
+    """A Keras model whose saving is cut off when the file is there."""
+
+    def save(self, path):
+        Path(path).write_text("half a model")
+        raise KeyboardInterrupt
+
+
+def test_a_model_whose_saving_was_cut_off_is_nobody_s(tmp_path):
+    store = Store(tmp_path, "toy")
+    store.save_model(Saved(), 3)
+    with pytest.raises(KeyboardInterrupt):
+        store.save_model(Dies(), 5)
+    assert (store.model_of(3), store.model_of(5)) == (None, None)
+
+
+def test_sync_drops_a_line_that_a_kill_left_unfinished(lossreg, study, finished, synced):
+    store = Store(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    with store.journal.open("a") as file:
+        file.write('{"op_code": 4, "wor')
+    assert lossreg("sync", study)[0] == 0
+    assert store.read().user_attrs[ATTRIBUTE]["tracking"]["uri"] == "sqlite:///y.db"
+    with store.lock():
+        assert store.open("maximize", None, None).user_attrs[ATTRIBUTE]["id"] == "the-key"
+
+
+@pytest.mark.parametrize("command", ["results", "sync"])
+def test_a_damaged_journal_is_named(lossreg, study, command):
+    store = Store(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    text = store.journal.read_text()
+    store.journal.write_text(f'{text}{{"op_code": 4, "wor{text}')
+    code, out, err = lossreg(command, study)
+    assert (code, out) == (2, "")
+    assert "journal.log: this journal is damaged" in err
+
+
+def test_a_study_that_another_process_runs_is_said_before_anything_is_imported(lossreg, study, monkeypatch):
+    monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
+    with Store(Path(".lossreg/toy"), "toy").lock():
+        code, _, err = lossreg("tune", study)
+    assert code == 2
+    assert "is being run by another process" in err
 
 
 def test_sync_of_an_untracked_study_is_a_mistake(lossreg, study, finished):

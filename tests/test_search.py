@@ -15,9 +15,11 @@ import lossreg
 from lossreg import search
 from lossreg.course import Course, Patience
 from lossreg.errors import InputError
+from lossreg.loop import Loop
 from lossreg.progress import Progress
 from lossreg.store import Store
 from lossreg.trainers.base import EpochReport
+from lossreg.trainers.fake import Fake
 
 LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}
 
@@ -232,9 +234,38 @@ def test_a_changed_study_is_not_resumed_unless_fresh():
 
 def test_a_study_is_run_by_one_process_at_a_time():
     lossreg.tune(untracked(trials=3))
+    heard = Heard()
     with Store(Path(".lossreg/small"), "small").lock(), pytest.raises(InputError, match="another process"):
-        lossreg.tune(untracked(trials=6))
+        lossreg.tune(untracked(trials=6), progress=heard)
+    assert not heard.messages, "it is said before the data are loaded"
     assert len(search.results(untracked()).trials) == 3
+
+
+class Held(Fake):
+    """Remembers that it was shut down."""
+
+    over = 0
+
+    def shutdown(self):
+        self.over += 1
+
+
+ENDS = {
+    "the lock": (Store, "lock"), "the study": (search.Run, "_begin_study"), "the loop": (Loop, "__init__"),
+    "the epoch": (Loop, "_epoch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ENDS)
+def test_whatever_ends_a_run_is_raised_and_the_trainers_are_shut_down(place, monkeypatch):
+    def end(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*ENDS[place], end)
+    held = Held(lambda plan, epoch: 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune(untracked(trials=3), trainers=[held])
+    assert held.over == 1
 
 
 def test_a_plan_says_what_would_be_done_and_writes_nothing():
