@@ -324,8 +324,8 @@ class Run:
 
     def _summarise(self) -> None:
         """This run's times, added to those of earlier runs, and who trained what."""
-        trained = self.loop.seconds if self.loop else {}
-        own = {"total": time.perf_counter() - self.begin, **self.tracker.spent(), **trained}
+        training = self.loop.seconds if self.loop else {}
+        own = {"total": time.perf_counter() - self.begin, **self.tracker.spent(), **training}
         before = self.study.user_attrs[ATTRIBUTE]["seconds"]
         self.result.seconds = {name: before.get(name, 0.0) + value for name, value in own.items()}
         self.result.trainer = _trainer_summary(self.result)
