@@ -40,6 +40,12 @@ def records(study: optuna.Study) -> list[TrialRecord]:
     return [record for trial in study.get_trials(deepcopy=False) if (record := from_trial(trial))]
 
 
+def lost(study: optuna.Study) -> list[int]:
+    """Numbers of the trials that were cut off for good, and of which there is no record."""
+    ended = (trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
+    return [trial.number for trial in ended if trial.user_attrs.get(ATTRIBUTE) is None]
+
+
 def result(study: optuna.Study, folder: Path) -> StudyResult:
     """The study as far as its storage tells it."""
     kept = study.user_attrs.get(ATTRIBUTE, {})

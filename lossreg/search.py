@@ -192,7 +192,8 @@ class Run:
             try:
                 self._begin_study(pool)
                 key = self.study.user_attrs[ATTRIBUTE]["id"]
-                self.tracker.start(self.result, self.result.tracking.get("run_id"), key)
+                lost = history.lost(self.study)
+                self.tracker.start(self.result, self.result.tracking.get("run_id"), key, lost)
                 return self._train(pool)
             finally:
                 self.store.close()

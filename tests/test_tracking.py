@@ -19,9 +19,12 @@ import pytest
 import sample_study as sample
 from inline import Inline
 from mlflow import MlflowClient
+from optuna.trial import TrialState
+from searches import optuna_study
 
-from lossreg import plots, report, tracking
+from lossreg import history, plots, report, tracking
 from lossreg.errors import InputError, LossregError
+from lossreg.sampler import requeue_interrupted
 from lossreg.tracking import child, runs, store, wire, writer
 from lossreg.tracking.database import Child, NewDatabase, Rows
 
@@ -362,6 +365,35 @@ def test_best_so_far_waits_for_trials_that_are_still_running():
     gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
     assert [p.step for p in runs.best_points(gap)] == [0, 1]
     assert [p.step for p in runs.best_points(gap, settled=True)] == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize(("lost", "steps"), [((2,), [0, 1, 3, 4]), ((1, 2, 9), [0, 1, 3, 4]), ((1,), [0, 1])])
+def test_best_so_far_does_not_wait_for_trials_that_were_cut_off(lost, steps):
+    result = sample.study(6)
+    gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
+    assert [p.step for p in runs.best_points(gap, lost)] == steps
+
+
+def test_a_trial_that_was_queued_again_is_lost_and_its_copy_is_not():
+    study = optuna_study()
+    study.tell(study.ask(), state=TrialState.PRUNED)
+    study.ask()
+    assert history.lost(study) == [0]
+    requeue_interrupted(study)
+    assert history.lost(study) == [0, 1]
+
+
+def test_a_curve_goes_on_past_the_gap_that_an_interruption_left(uri, experiment):
+    result = sample.study(6)
+    gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
+    tracker = Tracker(uri, experiment, launch=Inline)
+    tracker.start(dataclasses.replace(gap, trials=gap.trials[:2]), lost=[2])
+    for trial in gap.trials[2:]:
+        tracker.trial(trial)
+    tracker.flush()
+    steps = [metric.step for metric in MlflowClient(uri).get_metric_history(tracker.run_id, "best_score")]
+    assert steps == [0, 1, 3, 4]
+    tracker.close()
 
 
 def test_best_so_far_falls_when_lower_is_better():

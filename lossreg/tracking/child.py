@@ -14,7 +14,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ class Session:
             for needed in ("mlflow.pyfunc", "lossreg.plots"):
                 importlib.import_module(needed)
 
-    def open(self, result: Message, trials: list[Message], run_id: str, key: str) -> None:
+    def open(self, result: Message, trials: list[Message], run_id: str, key: str, lost: Iterable[int] = ()) -> None:
         """Create the parent run or take it up again, and write every trial that is missing."""
         self.result = wire.study(result, [])
         self._wait_for_a_predecessor(result["folder"])
@@ -81,7 +81,7 @@ class Session:
         self.writer = self._connect()
         there = list(map(wire.trial, trials))
         self.result.trials.extend(there)
-        self.writer.open(self.result, run_id, key)
+        self.writer.open(self.result, run_id, key, lost)
         self.is_open = True
         self.answer(run_id=self.writer.run_id, experiment_id=self.writer.experiment_id)
         self._write(there)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from lossreg import report
@@ -149,18 +149,19 @@ def baseline_points(result: StudyResult) -> list[Point]:
     return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]
 
 
-def best_points(result: StudyResult, *, settled: bool = False) -> list[Point]:
+def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: bool = False) -> list[Point]:
     """`best_score` with step = trial number: the best of all trials up to that number.
 
-    While a study runs, only trials with no unfinished one before them are settled;
-    `settled` takes every trial that there is.
+    While a study runs, only trials with no unfinished one before them are settled; `lost` are the numbers
+    of those that were cut off and will never end. `settled` takes every trial that there is.
     """
     better = max if result.direction == "maximize" else min
     points: list[Point] = []
-    at = 0
-    for place, trial in enumerate(sorted(result.trials, key=lambda trial: trial.number)):
-        if trial.number != place and not settled:
+    at = due = 0
+    for trial in sorted(result.trials, key=lambda trial: trial.number):
+        if not settled and not set(lost).issuperset(range(due, trial.number)):
             break
+        due = trial.number + 1
         at = max(at, milliseconds(trial.ended))
         if trial.state == "complete" and _is_number(trial.score):
             best = better(trial.score, points[-1].value) if points else trial.score

@@ -8,7 +8,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import IO, Any, Protocol
 
 from lossreg.errors import LossregError
@@ -83,13 +83,17 @@ class Tracker:
         threading.Thread(target=self._listen, args=(self._link,), name="lossreg-answers", daemon=True).start()
         self._tell("prepare", uri=self.uri, experiment=self.experiment)
 
-    def start(self, result: StudyResult, run_id: str | None = None, key: str = "") -> None:
-        """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing."""
+    def start(self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = ()) -> None:
+        """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing.
+
+        `lost` are the numbers of trials that were cut off for good, for which the best score so far does not wait.
+        """
         if self._link is None and not self._end:
             self.prepare()
         self.run_id, self._started, self._progress = run_id or "", True, time.monotonic()
         trials = [wire.entry(trial) for trial in result.trials]
-        self._tell("open", result=wire.header(result), trials=trials, run_id=self.run_id, key=key or self._key)
+        about = {"run_id": self.run_id, "key": key or self._key, "lost": list(lost)}
+        self._tell("open", result=wire.header(result), trials=trials, **about)
         if self._end:
             self._give_up(self._end)
         if self._required:
@@ -239,7 +243,7 @@ class Untracked:
     def prepare(self) -> None:
         """Nothing."""
 
-    def start(self, result: StudyResult, run_id: str | None = None, key: str = "") -> None:
+    def start(self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = ()) -> None:
         """Nothing."""
 
     def trial(self, trial: TrialRecord) -> None:

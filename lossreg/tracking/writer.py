@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -55,10 +55,12 @@ class Writer:
         self._children: dict[int, str] = {}
         self._written: set[int] = set()
         self._steps: set[int] = set()
+        self._lost: set[int] = set()
         self._note = self._place = ""
 
-    def open(self, result: StudyResult, run_id: str = "", key: str = "") -> None:
-        """Take up the parent run `run_id`, or the one that carries `key`, or create it."""
+    def open(self, result: StudyResult, run_id: str = "", key: str = "", lost: Iterable[int] = ()) -> None:
+        """Take up the parent run `run_id`, or the one that carries `key`, or create it; `lost` as in `best_points`."""
+        self._lost = set(lost)
         self.experiment_id = self._find_experiment()
         parent = self._find_parent(run_id, key)
         self._place = str(self.client.get_experiment(self.experiment_id).artifact_location)
@@ -110,7 +112,8 @@ class Writer:
 
     def refresh(self, result: StudyResult, *, settled: bool = False) -> None:
         """Bring the parent's leaderboard and its best-so-far curve up to date."""
-        points = [point for point in runs.best_points(result, settled=settled) if point.step not in self._steps]
+        curve = runs.best_points(result, self._lost, settled=settled)
+        points = [point for point in curve if point.step not in self._steps]
         tags = runs.study_tags(result)
         if not points and tags[runs.NOTE] == self._note:
             return
