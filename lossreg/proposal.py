@@ -30,7 +30,8 @@ class Proposer:
 
     slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
     optimizer's name, searched what is searched of its settings (`optimizer.momentum`), shapes what is
-    searched of batch size and model.
+    searched of batch size and model. constants are those of the first fold where there are folds: searched
+    weights follow from its class counts, and are the same for all members of a trial.
     """
 
     candidates: Mapping[str, Candidate]

@@ -46,7 +46,7 @@ class Rules:
         return self.folds * self.seeds
 
     def plans(self, plan: Plan) -> list[Plan]:
-        """The members of a trial, every seed of a fold after the other."""
+        """The members of a trial, every seed of a fold after the other; all with the parameters of `plan`."""
         return [
             replace(plan, fold=fold, seed=plan.seed + seed) for fold in range(self.folds) for seed in range(self.seeds)
         ] if self.members > 1 else [plan]  # fmt: skip

@@ -122,7 +122,7 @@ class PerClassRange:
 
 @dataclass(frozen=True, slots=True)
 class ByCount:
-    """One exponent tau from `low` to `high`: class k has n_k ** -tau, n_k its training rows."""
+    """One exponent tau from `low` to `high`: class k has n_k ** -tau, n_k its training rows, of folds the first's."""
 
     low: float
     high: float
