@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lossreg import cgroups
 from lossreg.trainers.base import Problem, Shape
 
-ROOT = Path("/")
 HALF = 0.5  # the share of free memory that lanes may take: estimates err, and others live there too
 UNKNOWN = 4 * 2**30  # where no system says how much there is
 
 
-def available(root: Path = ROOT) -> int:
+def available(root: Path = cgroups.ROOT) -> int:
     """Bytes that this process may still take: of the graphics processor if lanes run there, else of the machine.
 
     The least of what the system has free and what control groups, of either version, leave. root is
@@ -26,37 +26,26 @@ def available(root: Path = ROOT) -> int:
 
 def _machine(root: Path) -> int:
     """`MemAvailable` of /proc/meminfo: free, or freed at need."""
-    lines = dict(line.split(":", 1) for line in _text(root / "proc/meminfo").splitlines() if ":" in line)
+    lines = dict(line.split(":", 1) for line in cgroups.text(root / "proc/meminfo").splitlines() if ":" in line)
     return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else UNKNOWN
 
 
 def _groups(root: Path) -> Iterator[int]:
     """What the limit of every control group that the process is in leaves."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, kinds, path = line.split(":", 2)
-        if kinds and "memory" not in kinds.split(","):
-            continue
-        mount = root / "sys/fs/cgroup" / ("memory" if kinds else "")
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kinds else ("memory.max", "memory.current")
-        parts = [part for part in path.split("/") if part]
-        for depth in range(len(parts) + 1):
-            yield from _left(mount.joinpath(*parts[:depth]), *names)
+    for folder, version in cgroups.folders(root, "memory"):
+        one = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        yield from _left(folder, *(one if version == 1 else ("memory.max", "memory.current")))
 
 
 def _left(folder: Path, limit: str, usage: str) -> Iterator[int]:
     """What is left below a limit; pages of files, which are freed at need, do not count as used."""
-    most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+    most, used = cgroups.text(folder / limit).strip(), cgroups.text(folder / usage).strip()
     if most.isdigit() and used.isdigit():
-        stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines() if len(line.split()) == 2)
+        stat = dict(
+            line.split() for line in cgroups.text(folder / "memory.stat").splitlines() if len(line.split()) == 2
+        )
         files = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
         yield max(0, int(most) - int(used) + files)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""
 
 
 def _device() -> int | None:

@@ -8,7 +8,8 @@ import pytest
 from problems import Mlp, plan, problem
 
 from lossreg import memory
-from lossreg.trainers.base import Shape
+from lossreg.trainers import base
+from lossreg.trainers.base import Shape, batch_order, cores
 from lossreg.trainers.population import Population
 
 GB = 2**30
@@ -56,6 +57,31 @@ V1 = {
 )
 def test_what_is_free_is_the_least_of_machine_and_control_groups(tmp_path: Path, files: dict[str, str], free: int):
     assert memory.available(system(tmp_path, files)) == free
+
+
+QUOTAS = [
+    ({}, None),
+    ({"proc/self/cgroup": "0::/app/job\n", "sys/fs/cgroup/app/cpu.max": "150000 100000"}, 2),
+    ({"proc/self/cgroup": "0::/app/job\n", "sys/fs/cgroup/app/cpu.max": "max 100000"}, None),
+    ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "20000 100000"}, 1),
+    ({"proc/self/cgroup": "9:cpu,cpuacct:/job\n", "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us": "-1",
+      "sys/fs/cgroup/cpu/job/cpu.cfs_period_us": "100000"}, None),
+    ({"proc/self/cgroup": "9:cpu,cpuacct:/job\n", "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us": "250000",
+      "sys/fs/cgroup/cpu/job/cpu.cfs_period_us": "100000"}, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "number"), QUOTAS)
+def test_cores_are_no_more_than_the_time_that_control_groups_give(tmp_path: Path, monkeypatch, files, number):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
+    assert cores(system(tmp_path, files)) == (number or 8)
+
+
+def test_batch_orders_of_many_rows_are_not_all_kept():
+    for epoch in range(40):
+        assert len(batch_order(0, epoch, 40_000)) == 40_000
+    assert base._many.cache_info().currsize <= 8
+    assert batch_order(0, 1, 50) is batch_order(0, 1, 50)
 
 
 def test_this_machine_has_memory():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from lossreg import cgroups
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from lossreg.spec import LossSpec
 
 Weights = list[np.ndarray]
+FEW = 2**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Problem:
     searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     # what the lanes of a loss share, traced once: by loss and static parameters
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    # training and validation rows on the device, once for all populations
+    rows: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def folds(self) -> tuple[Dataset, ...]:
@@ -149,14 +156,22 @@ class Trainer(Protocol):
         ...
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(root: Path = cgroups.ROOT) -> int:
+    """Processor cores that this process may use: those it may run on, or the time that its control groups have."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([own, *(max(1, math.ceil(share)) for share in cgroups.processors(root))])
 
 
-@lru_cache(maxsize=512)
 def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     """The order in which `rows` training rows are visited in an epoch (from 0); read-only int32."""
+    return (_few if rows <= FEW else _many)(seed, epoch, rows)
+
+
+def _order(seed: int, epoch: int, rows: int) -> np.ndarray:
     order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
     order.setflags(write=False)
     return order
+
+
+# 64 MB of orders of few rows; those of many cost little beside an epoch of so many
+_few, _many = lru_cache(512)(_order), lru_cache(8)(_order)

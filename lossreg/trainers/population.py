@@ -47,7 +47,14 @@ def group_of(problem: Problem, plan: Plan) -> Group:
 
 
 def device_rows(problem: Problem, which: str) -> Rows:
-    """The training or validation rows on the device, with the labels of every target kind in use."""
+    """The training or validation rows on the device, with the labels of every target kind in use; made once."""
+    if which not in problem.rows:
+        problem.rows[which] = _device_rows(problem, which)
+    rows: Rows = problem.rows[which]
+    return rows
+
+
+def _device_rows(problem: Problem, which: str) -> Rows:
     splits = [getattr(fold, which) for fold in problem.folds]
     columns = [_columns(problem, fold, split) for fold, split in zip(problem.folds, splits, strict=True)]
     return Rows(_of_all([split.x for split in splits]), _of_all(columns))
@@ -89,16 +96,31 @@ class Lane:
 
 @dataclass(slots=True)
 class Block:
-    """Lanes that advance together; one block a core."""
+    """Lanes that advance together; one block a core.
+
+    Of `number` lanes in the state, those that were dropped stay until the next epoch: places are those of the others.
+    """
 
     lanes: list[Lane] = field(default_factory=list)
     state: State | None = None
+    places: list[int] = field(default_factory=list)
+    number: int = 0
 
     def join(self, lanes: Sequence[Lane], state: State) -> None:
         """Add lanes and their state; lanes stand in order of group and slot, whatever order they came in."""
+        places = [*self.places, *range(self.number, self.number + len(lanes))]
         lanes, state = [*self.lanes, *lanes], self.state.join(state) if self.state else state
         order = sorted(range(len(lanes)), key=lambda i: (lanes[i].group, lanes[i].slot))
-        self.lanes, self.state = [lanes[i] for i in order], state.take(order)
+        self._take([lanes[i] for i in order], state, [places[i] for i in order])
+
+    def settle(self) -> None:
+        """Let the state of dropped lanes go."""
+        if self.state and self.number > len(self.lanes):
+            self._take(self.lanes, self.state, self.places)
+
+    def _take(self, lanes: list[Lane], state: State, places: list[int]) -> None:
+        self.lanes, self.state = lanes, state.take(places)
+        self.places, self.number = list(range(len(lanes))), len(lanes)
 
     def has(self, slot: int) -> bool:
         """Whether the lane of that slot is here."""
@@ -107,12 +129,13 @@ class Block:
     def drop(self, slot: int) -> None:
         """Remove the lane in that slot."""
         keep = [i for i, lane in enumerate(self.lanes) if lane.slot != slot]
-        self.lanes = [self.lanes[i] for i in keep]
-        self.state = self.state.take(keep) if self.state and keep else None
+        self.lanes, self.places = [self.lanes[i] for i in keep], [self.places[i] for i in keep]
+        if not keep:
+            self.state, self.number = None, 0
 
     def position(self, slot: int) -> int:
         """Where the lane of that slot stands in the state."""
-        return next(i for i, lane in enumerate(self.lanes) if lane.slot == slot)
+        return next(place for place, lane in zip(self.places, self.lanes, strict=True) if lane.slot == slot)
 
 
 class Population:
@@ -121,7 +144,8 @@ class Population:
     outputs is the width of its raw scores, by default that of most losses; shape is that of its plans,
     by default the study's; unmapped says why the
     losses of some labels cannot be mapped over lanes; variants are samples of the plans that will
-    come, so that the graph is built once: a plan with other static parameters rebuilds it.
+    come, so that the graph is built once: a plan with other static parameters rebuilds it; reasons are
+    the answers of `refuses`, by label, that one like it gave.
     """
 
     name = "population"
@@ -136,9 +160,10 @@ class Population:
         shape: Shape | None = None,
         variants: Iterable[Plan] = (),
         unmapped: Mapping[str, str] | None = None,
+        reasons: Mapping[str, str] | None = None,
     ) -> None:
         self.problem, self.slots = problem, slots
-        self.unmapped = unmapped or {}
+        self.unmapped, self._reasons = unmapped or {}, reasons or {}
         self.outputs, self.shape = outputs or widths(problem)[0], shape or Shape(problem.batch_size)
         self.blocks = [Block() for _ in range(min(blocks or machine.blocks(), slots))]
         self._pool = ThreadPoolExecutor(len(self.blocks), "lossreg-block")
@@ -153,6 +178,8 @@ class Population:
 
     def refuses(self, label: str) -> str:
         """Why this population cannot train with the loss; empty when it can."""
+        if label in self._reasons:
+            return self._reasons[label]
         if (need := self.problem.outputs(label)) != self.outputs:
             return f"{label} needs {need} outputs, the population has {self.outputs}"
         own = self.unmapped.get(label, "")
@@ -198,14 +225,15 @@ class Population:
     def close(self, slot: int) -> None:
         """Free a slot."""
         self._waiting = [pair for pair in self._waiting if pair[0] != slot]
-        self._block(slot).drop(slot)
+        for block in self.blocks:
+            block.drop(slot)
 
     def shutdown(self) -> None:
         """End the block threads."""
         self._pool.shutdown()
 
     def _block(self, slot: int) -> Block:
-        return next((block for block in self.blocks if block.has(slot)), self.blocks[0])
+        return next(block for block in self.blocks if block.has(slot))
 
     def _group(self, plan: Plan) -> int:
         key = static_key(self.problem, plan)
@@ -222,6 +250,8 @@ class Population:
         graph = self._graph
         assert graph
         for block, new in zip(self.blocks, self._homes(lanes), strict=True):
+            if not new:
+                block.settle()
             for seed in sorted({lane.plan.seed for lane in new}):
                 own = [lane for lane in new if lane.plan.seed == seed]
                 state = graph.initial(self._initial(seed), [lane.plan for lane in own])
