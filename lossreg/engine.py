@@ -117,7 +117,7 @@ class Stopwatch:
     """Times epochs of different numbers of lanes, on the plans that come first."""
 
     def __init__(self, prepared: Prepared, trainers: Pool, clock: Callable[[], float]) -> None:
-        self.trainers, self.clock = trainers, clock
+        self.trainers, self.clock, self.spent = trainers, clock, 0.0
         self.total = prepared.trials * members(prepared) * prepared.spec.train.epochs
         self.plans = trainers.alike(list(prepared.proposer.variants()))
 
@@ -126,15 +126,15 @@ class Stopwatch:
         if not self.plans or self._lap(usual) is None:
             return {}
         found: dict[int, float] = {}
-        number, spent = usual, 0.0
+        number, self.spent = usual, 0.0
         while number <= most:
             seconds = self._lap(number)
             if seconds is None:
                 break
-            found[number], spent = seconds / number, spent + 2 * seconds
+            found[number] = seconds / number
             if len(found) > 1 and found[number] >= CLEARLY * found[number // 2]:
                 break
-            if spent + 4 * seconds > max(SHORT, SHARE * self.total * found[usual]):
+            if self.spent + 4 * seconds > max(SHORT, SHARE * self.total * found[usual]):
                 break
             number *= 2
         return found
@@ -152,6 +152,7 @@ class Stopwatch:
                 begin = end
                 _, failures = trainers.advance()
                 end = self.clock()
+                self.spent += end - begin
         for slot in range(number):
             trainers.close(slot)
         trainers.slots = trainers.slots if trainers.narrowed else before
@@ -167,6 +168,7 @@ class Populations:
         plans = {self.key(plan): plan for plan in reversed(self.variants)}
         self.first = list(reversed(plans.values()))
         self._reasons: dict[Hashable, dict[str, str]] = {}
+        self._asked: tuple[Hashable, Population] | None = None
 
     def key(self, plan: Plan) -> Hashable:
         """The plan's width of raw scores and its shape."""
@@ -176,18 +178,22 @@ class Populations:
         """Why no population takes the plan, from one that is made for the question; empty if one does."""
         key = self.key(plan)
         if key not in self._reasons:
-            made = self.make(plan, slots=1)
+            made = self.make(plan)
             self._reasons[key] = {label: made.refuses(label) for label in self.problem.losses}
-            made.shutdown()
+            self._asked = key, made
         return self._reasons[key][plan.label]
 
-    def make(self, plan: Plan, slots: int = 0) -> Population:
-        """A population for the plan's width and shape."""
+    def make(self, plan: Plan) -> Population:
+        """A population for the plan's width and shape: the one that was asked last, or a new one."""
         from lossreg.trainers.population import Population
 
+        key, asked, self._asked = self.key(plan), self._asked, None
+        if asked and asked[0] == key:
+            return asked[1]
         return Population(
-            self.problem, slots or self.slots, outputs=self.problem.outputs(plan.label), shape=plan.shape,
+            self.problem, self.slots, outputs=self.problem.outputs(plan.label), shape=plan.shape,
             variants=self.variants, unmapped=self.prepared.unmapped,
+            reasons=self._reasons.get(key),
         )  # fmt: skip
 
 
