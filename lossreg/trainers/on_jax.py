@@ -163,7 +163,11 @@ def dispatch(
 
 
 def _width(lanes: int) -> int:
-    """A number of lanes to compile for: at most a quarter more, so that few numbers are met."""
+    """A number of lanes to compile for: at most a quarter more, so that few numbers are met.
+
+    At least 2: an axis of length 1 is compiled away, and a lane by itself would get other last bits than among others.
+    """
+    lanes = max(2, lanes)
     step = max(1, 1 << max(0, (lanes - 1).bit_length() - 3))
     return -(-lanes // step) * step
 

@@ -22,10 +22,16 @@ each = tf.nest.map_structure
 # Leaves a function out of the graph optimiser, which gains nothing in these and takes .4 s for each
 # (33 losses: first epoch 15 s with it, 3 s without).
 AS_IT_IS = {"_tf_data_function": True}
+TRACED = 16  # graphs of a branch that are kept for populations to come; those that live hold their own
 
 
 def start() -> None:
-    """Leave the cores to the blocks of lanes: small operations gain nothing from two threads each."""
+    """Leave the cores to the blocks of lanes: small operations gain nothing from two threads each.
+
+    Beside a graphics processor nothing is set.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
 
@@ -148,16 +154,20 @@ class Branch:
         self._traced: dict[Any, Any] = {}
 
     def traced(self, by_row: Tree, by_lane: Tree, *, often: bool = False) -> Any:
-        """The graph for trees of these shapes, with any number of lanes; made once.
+        """The graph for trees of these shapes, with any number of lanes; the latest `TRACED` are kept.
 
         Rows are of any number too, or often of this one: a graph that knows it has half as many operations.
         """
         signature = (_open(by_row, 1 if often else 2), _open(by_lane, 1))
         key = tuple(tf.nest.flatten(signature))
-        if key not in self._traced:
+        found = self._traced.pop(key, None)
+        if found is None:
             graph = tf.function(self.function, autograph=False, experimental_attributes=AS_IT_IS)
-            self._traced[key] = graph.get_concrete_function(*signature)
-        return self._traced[key]
+            found = graph.get_concrete_function(*signature)
+        if len(self._traced) >= TRACED:
+            del self._traced[next(iter(self._traced))]
+        self._traced[key] = found
+        return found
 
     def run(self, by_row: Tree, by_lane: Tree) -> tuple[Tensor, Tensor]:
         """The function on lanes that are all its own."""
