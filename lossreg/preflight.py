@@ -213,9 +213,13 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
 def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates: dict[str, Candidate]) -> Problem:
     from lossreg.trainers import backend, optimizers
 
-    backend.start()
+    if spec.search.trainer != "fit":
+        backend.start()
 
     section, train = spec.model, spec.train
+    if train.early_stopping and train.optimizer.settings.get("use_ema"):
+        said = "use_ema puts its averages in place after the last epoch, which early stopping may leave out"
+        raise InputError(said, where=spec.place("train.early_stopping"), hint="Leave out one of the two.")
     options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
                "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
     options |= {"space": dataset.space, "multilabel": dataset.task == "multilabel"}
