@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import keras
 import pytest
+from problems import Mlp, plan, problem
 from searches import curve, proposer
 
 from lossreg import engine, memory
-from lossreg.trainers import machine
+from lossreg.trainers import layers, machine
 from lossreg.trainers.fake import Fake
 from lossreg.trainers.pool import Pool
 
@@ -152,3 +154,33 @@ def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(crowds, lanes, k
     pool = Pool([Fake(curve, 3)], crowds=crowds, most=engine.lanes(own.spec, own), step=3)
     assert engine.settle(own, pool, kept) == engine.Choice(3)
     assert pool.slots == 3
+
+
+def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
+    built, rehearsed = [], []
+    real = layers.rehearse
+    monkeypatch.setattr(layers, "rehearse", lambda *given: rehearsed.append(1) or real(*given))
+
+    class Own(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    class Counted(Mlp):
+        def build(self, *given):
+            built.append(1)
+            return super().build(*given)
+
+    own = problem("multiclass", {"ce": "cross_entropy"}, builder=Counted(Own))
+    each = plan(own, "ce", 1e-3)
+    study = SimpleNamespace(
+        problem=own, proposer=SimpleNamespace(variants=lambda: [each]), unmapped={}, trials=4,
+        spec=SimpleNamespace(search=SimpleNamespace(trainer="auto", seeds=1)),
+    )  # fmt: skip
+    pool = engine.pool(study, 4)
+    assert engine.refused(study, pool) == {}
+    made = pool.trainer(each)[0]
+    made.prepare()
+    again = pool._crowds.make(each)
+    assert again is not made
+    assert again.refuses("ce") == ""
+    assert (len(built), len(rehearsed)) == (1, 1)

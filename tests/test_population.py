@@ -12,7 +12,8 @@ from problems import ACCURACY, BATCH, ROWS, Mlp, alone, dataset, difference, pla
 from lossreg import LossSpec, registry
 from lossreg.trainers import lanes
 from lossreg.trainers.base import Shape, batch_order
-from lossreg.trainers.population import Population
+from lossreg.trainers.lanes import State
+from lossreg.trainers.population import Population, device_rows
 
 # Weights after 56 steps, float32. A 1% change of any loss parameter or of the learning rate
 # moves them by more (test_a_change_of_one_percent_is_seen).
@@ -149,6 +150,36 @@ def test_a_lane_that_moves_into_a_used_slot_equals_model_fit():
     for _ in range(late.epochs):
         population.advance()
     assert difference(population.weights(1), alone(own, late)[1]) < TOLERANCE["adam"]
+
+
+def test_lanes_that_end_together_are_taken_out_once_and_waiting_ones_not_at_all(monkeypatch):
+    own = problem("multiclass", {"cross_entropy": "cross_entropy"})
+    plans = [plan(own, "cross_entropy", rate) for rate in (0.01, 0.003, 0.001, 0.0003)]
+    population = Population(own, 6, blocks=1, variants=plans)
+    run(population, plans, epochs=1)
+    taken = []
+    take = State.take
+    monkeypatch.setattr(State, "take", lambda state, places: taken.append(places) or take(state, places))
+    population.open(5, plans[0])
+    for slot in (5, 0, 2):
+        population.close(slot)
+    population.open(2, plans[2])
+    assert not taken
+    kept = population.weights(3)
+    assert population.blocks[0].position(3) == 3
+    assert set(population.advance()) == {1, 2, 3}
+    assert taken == [[1, 4, 3]]
+    population.close(2)
+    assert set(population.advance()) == {1, 3}
+    assert difference(kept, population.weights(3)) > 0
+    _, (wanted,) = run(Population(own, 1, blocks=1), [plans[3]], epochs=3)
+    assert difference(population.weights(3), wanted) < 1e-6
+
+
+def test_populations_of_a_problem_share_its_rows():
+    own = problem("multiclass", {"cross_entropy": "cross_entropy"})
+    assert device_rows(own, "train") is device_rows(own, "train")
+    assert device_rows(replace(own), "train") is not device_rows(own, "train")
 
 
 def test_a_plan_with_other_static_parameters_rebuilds_the_graph_and_disturbs_nobody():

@@ -185,6 +185,14 @@ def test_what_one_optimizer_cannot_have_is_found_before_anything_is_trained(tmp_
         search.plan(written("ftrl", schedule={"name": "cosine", "warmup": 0.1}))
 
 
+def test_averages_of_weights_and_early_stopping_exclude_one_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    averaged = {"name": "adam", "use_ema": True}
+    with pytest.raises(InputError, match=r"train\.early_stopping: use_ema"):
+        search.plan(written(averaged, early_stopping=3))
+    search.plan(written(averaged))
+
+
 def test_the_optimizers_of_keras_that_no_name_can_make_are_the_wrappers():
     kinds = {name.lower() for name, kind in vars(keras.optimizers).items() if isinstance(kind, type)}
     assert kinds - set(KNOWN) == {"optimizer", "optimizermap", "lossscaleoptimizer", "multioptimizer"}
