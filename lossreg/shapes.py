@@ -104,7 +104,10 @@ class Shapes:
     def notes(self, outputs: int) -> list[str]:
         """What a user should know of the ranges."""
         wide = [self.name(key) for key, one in self.found(outputs).items() if _count(one.space) > MANY]
-        return [f"{name} may take many values, and each is a graph of its own: give choices" for name in wide]
+        return [
+            f"{name} may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
+            for name in wide
+        ]
 
     def _shape(self, batch_size: int, values: Mapping[str, Any]) -> Shape | None:
         if isinstance(self.batch_size, Fixed) and not values:

@@ -121,4 +121,6 @@ def test_a_model_that_cannot_be_built_is_said_with_the_values_before_the_search_
 
 def test_many_values_are_warned_of() -> None:
     shapes = Shapes(Fixed(32), Own(lambda hp: [hp.Float("rate", 0.0, 0.5), hp.Int("units", 1, 8), None][-1]))
-    assert shapes.notes(1) == ["model.rate may take many values, and each is a graph of its own: give choices"]
+    assert shapes.notes(1) == [
+        "model.rate may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
+    ]
