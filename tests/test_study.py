@@ -93,10 +93,23 @@ def test_a_file_of_two_lines_has_every_default(write):
     spec = study.load(write(MINIMAL, "two_lines.toml"))
     assert spec.document() == {
         "name": "two_lines",
-        "data": {"source": "sklearn:iris", "target": None, "weight": None, "task": "auto", "test": 0.2,
-                 "validation": 0.2, "drop": []},
-        "model": {"build": "mlp", "hidden": [64, 64], "activation": "relu", "dropout": 0.0, "batch_norm": False,
-                  "hp": None},
+        "data": {
+            "source": "sklearn:iris",
+            "target": None,
+            "weight": None,
+            "task": "auto",
+            "test": 0.2,
+            "validation": 0.2,
+            "drop": [],
+        },
+        "model": {
+            "build": "mlp",
+            "hidden": [64, 64],
+            "activation": "relu",
+            "dropout": 0.0,
+            "batch_norm": False,
+            "hp": None,
+        },
         "train": {
             "epochs": 30,
             "batch_size": 32,
