@@ -98,16 +98,19 @@ def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: 
     best = usual
     for number, seconds in times.items():
         best = number if seconds < CLEARLY * times[best] else best
-    return Choice(best, _said(best, times, fits))
+    return Choice(best, _said(best, times, fits, members(prepared)))
 
 
-def _said(chosen: int, times: Mapping[int, float], fits: int) -> str:
-    """`lanes: 64 (2 blocks of 32): 1.3 ms a trial-epoch, 1.9 at 16; memory allows 900`."""
+def _said(chosen: int, times: Mapping[int, float], fits: int, own: int) -> str:
+    """`lanes: 64 (2 blocks of 32): 1.3 ms a trial-epoch, 1.9 at 16; memory allows 900`; own: lanes of a trial."""
     from lossreg.trainers import machine
 
     sides = min(machine.blocks(), chosen)
     said = f"lanes: {chosen} ({sides} block{'s' * (sides > 1)} of {-(-chosen // sides)})"
-    if times:
+    said += f", {chosen // own} trials of {own}" if own > 1 else ""
+    if not times:
+        said += ": the usual number, in a study too short to measure others"
+    else:
         others = "".join(f", {1000 * t:.2g} at {number}" for number, t in times.items() if number != chosen)
         said += f": {1000 * times[chosen]:.2g} ms a trial-epoch{others}"
     return f"{said}; memory allows {fits}"

@@ -16,8 +16,8 @@ class Progress:
     def warn(self, text: str) -> None:
         """Something to worry about; may come from another thread."""
 
-    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
-        """Training starts: trials in all, those done before, losses, slots."""
+    def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
+        """Training starts: trials in all, those done before, losses, trials at a time."""
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """A trial ended; result includes it."""

@@ -286,7 +286,7 @@ class Run:
         )  # fmt: skip
         self.loop = Loop(self.study, prepared.proposer, pool, rules, self)
         done = self.loop.started
-        self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots)
+        self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots // rules.members)
         if done:
             self.progress.message(f"resuming: {done} of {prepared.trials} trials are done")
         self.loop.run()

@@ -296,5 +296,11 @@ def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
+def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
+    """The study as it was when it began, whose fingerprint and document were kept; paths start where they do now."""
+    unchanged = not changes(fingerprinted, fingerprint(study))
+    return study if unchanged else from_dict(document, base=study.base)
+
+
 def _said(value: Any) -> str:
     return "not set" if value is None else value if isinstance(value, str) else shown(value)

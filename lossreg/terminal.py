@@ -111,11 +111,11 @@ class Lines(Progress):
         """Something to worry about."""
         self._write(f"Warning: {text}")
 
-    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+    def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
         """Say what is ahead."""
         self._pace.begin(total, done)
         self._said = done
-        self._write(f"{total - done} trials of {total} to run over {len(labels)} losses, {lanes} at a time")
+        self._write(f"{total - done} trials of {total} to run over {len(labels)} losses, {together} at a time")
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Count a trial."""
@@ -155,7 +155,7 @@ class Display(Progress):
         """Something to worry about, above the display."""
         self._console.print(f"Warning: {text}", style="yellow", markup=False, highlight=False)
 
-    def begin(self, total: int, done: int, labels: Sequence[str], lanes: int) -> None:
+    def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
         """Put the display up."""
         from rich.live import Live
 

@@ -52,16 +52,15 @@ def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None
     weights = store.load_weights(record.number)
     if weights is None:
         raise _not_kept(spec, store, record)
-    about = study.user_attrs[ATTRIBUTE]
-    studies.insist_unchanged(spec, about["fingerprint"])
-    return Kept(about, record, weights)
+    return Kept(study.user_attrs[ATTRIBUTE], record, weights)
 
 
 def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
-    """The model and preprocessor of a trial that was looked up; imports Keras."""
+    """The model and preprocessor of a trial that was looked up, as the study was when it began; imports Keras."""
     from lossreg import preflight
 
-    prepared = preflight.prepare(spec, kept.about, rehearsed=False)
+    begun = studies.as_begun(spec, kept.about["fingerprint"], kept.about["spec"])
+    prepared = preflight.prepare(begun, kept.about, rehearsed=False)
     return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
 
 

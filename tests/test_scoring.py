@@ -114,7 +114,7 @@ def test_the_point_of_several_outputs_is_scored_in_the_users_units() -> None:
 
 def problem(task: str, metric: str, loss: LossSpec) -> Any:
     data = SimpleNamespace(task=task, constants=PLAIN)
-    return SimpleNamespace(dataset=data, metric=metrics.resolve(metric, task), losses={"a": loss, "b": loss})
+    return SimpleNamespace(folds=(data,), metric=metrics.resolve(metric, task), losses={"a": loss, "b": loss})
 
 
 @pytest.mark.parametrize(
