@@ -28,10 +28,10 @@ ui: $(DONE) ## the MLflow UI on that study's store
 	$(BIN)/lossreg ui $(STUDY)
 
 test: $(DONE_DEV) ## the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-all: $(DONE_DEV) system ## all tests, the long ones too
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(DONE_DEV) ## style, types, layers
 	$(BIN)/ruff check .

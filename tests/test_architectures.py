@@ -318,7 +318,7 @@ def check(own, only=None):
 QUICK = {"dense": "adam", "mixed": "rmsprop", "u-net": "sgd"}
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ["dense", "u-net", pytest.param("mixed", marks=pytest.mark.long)])
 def test_lanes_of_an_architecture_equal_model_fit(name):
     kind, body = ARCHITECTURES[name]
     losses = list(LOSSES["segmentation" if kind == "masks" else "multiclass"])[:2]
