@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +20,7 @@ def available(root: Path = cgroups.ROOT) -> int:
     where the system's files are.
     """
     device = _device()
-    return device if device is not None else min([_machine(root), *_groups(root)])
-
-
-def _machine(root: Path) -> int:
-    """`MemAvailable` of /proc/meminfo: free, or freed at need."""
-    lines = dict(line.split(":", 1) for line in cgroups.text(root / "proc/meminfo").splitlines() if ":" in line)
-    return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else UNKNOWN
-
-
-def _groups(root: Path) -> Iterator[int]:
-    """What the limit of every control group that the process is in leaves."""
-    for folder, version in cgroups.folders(root, "memory"):
-        one = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-        yield from _left(folder, *(one if version == 1 else ("memory.max", "memory.current")))
-
-
-def _left(folder: Path, limit: str, usage: str) -> Iterator[int]:
-    """What is left below a limit; pages of files, which are freed at need, do not count as used."""
-    most, used = cgroups.text(folder / limit).strip(), cgroups.text(folder / usage).strip()
-    if most.isdigit() and used.isdigit():
-        stat = dict(
-            line.split() for line in cgroups.text(folder / "memory.stat").splitlines() if len(line.split()) == 2
-        )
-        files = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
-        yield max(0, int(most) - int(used) + files)
+    return device if device is not None else cgroups.free(UNKNOWN, root)
 
 
 def _device() -> int | None:

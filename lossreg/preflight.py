@@ -211,10 +211,10 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
 
 
 def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates: dict[str, Candidate]) -> Problem:
-    from lossreg.trainers import backend, optimizers
+    from lossreg.trainers import machine, optimizers
 
     if spec.search.trainer != "fit":
-        backend.start()
+        machine.start()
 
     section, train = spec.model, spec.train
     if train.early_stopping and train.optimizer.settings.get("use_ema"):

@@ -117,9 +117,9 @@ def epochs(result: StudyResult) -> str:
     return f"{trained} of {planned} epochs trained" if trained < planned else ""
 
 
-def members(result: StudyResult) -> str:
+def members(spec: Mapping[str, Any]) -> str:
     """`5 folds x 3 seeds`: what a score is the mean of; empty for one training a trial."""
-    folds, seeds = result.spec.get("data", {}).get("folds"), result.spec.get("search", {}).get("seeds", 1)
+    folds, seeds = spec.get("data", {}).get("folds"), spec.get("search", {}).get("seeds", 1)
     parts = [f"{folds} folds"] if folds else []
     parts += [f"{seeds} seeds"] if seeds > 1 else []
     return " x ".join(parts)
@@ -217,7 +217,9 @@ def _facts(result: StudyResult) -> str:
         "Task": result.task,
         "Metric": f"{result.metric}, {arrow(result.direction)}, on validation rows",
         "Trials": ", ".join(filter(None, [counts(result), epochs(result)])),
-        "Each score": f"the mean of {members(result)}, +- their standard deviation" if members(result) else "",
+        "Each score": f"the mean of {members(result.spec)}, +- their standard deviation"
+        if members(result.spec)
+        else "",
         "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
         "Labels" if result.task == "multilabel" else "Classes": _classes(data),
         "Digest": str(data.get("digest", "")),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg import backends, engine, history, pruners, trained
+from lossreg import backends, engine, history, pruners, report, trained
 from lossreg import study as studies
 from lossreg.errors import LossregError
 from lossreg.progress import Progress
@@ -78,9 +78,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     _tracking_uri(spec)
     store = Store(spec.folder, spec.name)
     begun = store.peek()
-    kept = begun.user_attrs[ATTRIBUTE] if begun else {}
-    if kept:
-        studies.insist_unchanged(spec, kept["fingerprint"])
+    kept = _kept(spec, begun)
     prepared = preflight.prepare(spec, kept)
     done = len(history.records(begun)) if begun else 0
     lanes = kept.get("lanes") or engine.lanes(spec, prepared)
@@ -105,9 +103,7 @@ def _asked(spec: StudySpec) -> dict[str, str]:
     data, train, search, stop = spec.data, spec.train, spec.search, spec.train.early_stopping
     said = {
         "model": spec.model.build if ":" in spec.model.build else "",
-        "a trial": " x ".join(
-            [f"{data.folds} folds"] * bool(data.folds) + [f"{search.seeds} seeds"] * (search.seeds > 1)
-        ),
+        "a trial": report.members(spec.document()),
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
         "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
@@ -149,6 +145,7 @@ class Run:
         self.kept: dict[str, int] = {}
         self.outdone: int | None = None
         self.loop: Loop | None = None
+        self.begun: optuna.Study | None = None
 
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
         """Prepare everything, then open the store, train, and finish; MLflow is imported meanwhile."""
@@ -156,7 +153,8 @@ class Run:
         uri = _tracking_uri(self.spec)
         # asked again when the data are loaded and traced; until then nothing is written
         self.store.insist_free()
-        kept = self._kept(fresh)
+        self.begun = None if fresh else self.store.peek()
+        kept = _kept(self.spec, self.begun)
         self.tracker = self._new_tracker(uri, require_tracking)
         self.tracker.prepare()
         try:
@@ -175,7 +173,7 @@ class Run:
         pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
         try:
             # before the lock, since a trace may fail
-            if not self._is_finished(fresh):
+            if not self._is_finished:
                 pool.prepare()
                 self._settle_lanes(pool, kept, trainers)
             if require_tracking:
@@ -207,10 +205,10 @@ class Run:
             if chosen.said:
                 self.progress.message(chosen.said)
 
-    def _is_finished(self, fresh: bool) -> bool:
+    @property
+    def _is_finished(self) -> bool:
         """Whether no trial is left to run."""
-        begun = None if fresh else self.store.peek()
-        trials = begun.get_trials(deepcopy=False) if begun else []
+        trials = self.begun.get_trials(deepcopy=False) if self.begun else []
         done = [trial for trial in trials if trial.state.is_finished() and counts_as_trial(trial)]
         return len(done) >= self.prepared.trials
 
@@ -232,15 +230,6 @@ class Run:
             return self._finish()
         finally:
             self._keep()
-
-    def _kept(self, fresh: bool) -> dict[str, Any]:
-        """What the storage holds of the study; raises `InputError` when the study file has changed since."""
-        study = None if fresh else self.store.peek()
-        if study is None:
-            return {}
-        kept: dict[str, Any] = study.user_attrs[ATTRIBUTE]
-        studies.insist_unchanged(self.spec, kept["fingerprint"])
-        return kept
 
     def _begin_study(self, pool: Pool) -> None:
         """Create or reopen the Optuna study, queue what is due, and say what is resumed."""
@@ -368,6 +357,15 @@ class Run:
         board = self.result.leaderboard()
         rows = board[:1] if self.spec.search.keep == "best" else board
         return {row.best.number for row in rows if row.best}
+
+
+def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
+    """What the storage holds of the study; raises `InputError` when the study file has changed since it was begun."""
+    if begun is None:
+        return {}
+    kept: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
+    studies.insist_unchanged(spec, kept["fingerprint"])
+    return kept
 
 
 def _tracking_uri(spec: StudySpec) -> str:

@@ -20,6 +20,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session", autouse=True)
 def _tensorflow_as_in_studies():
     if "tensorflow" in sys.modules:
-        from lossreg.trainers import backend
+        from lossreg.trainers import machine
 
-        backend.start()
+        machine.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from lossreg import data, preflight, study
+from lossreg import cgroups, data, preflight, study
 from lossreg.data import room, tokens
 from lossreg.errors import DataError, InputError
 
@@ -319,18 +320,26 @@ def test_folds_that_do_not_fit_in_memory_are_refused(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("names", room.GROUPS.values(), ids=["v2", "v1"])
+@pytest.mark.parametrize(("line", "group", "names"), [
+    ("0::/", "", ("memory.max", "memory.current", "inactive_file")),
+    ("4:memory:/", "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
+], ids=["v2", "v1"])  # fmt: skip
 def test_the_memory_at_hand_is_that_of_the_container(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, group: str, names: tuple[str, str, str]
 ) -> None:
     limit, used, cached = names
-    monkeypatch.setattr(room, "GROUPS", {tmp_path: names})
-    (tmp_path / limit).write_text(f"{2**21}\n")
-    (tmp_path / used).write_text(f"{2**20}\n")
+    folder = tmp_path / "sys/fs/cgroup" / group
+    for parent in (folder, tmp_path / "proc/self"):
+        parent.mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"{line}\n")
+    (tmp_path / "proc/meminfo").write_text(Path("/proc/meminfo").read_text())
+    monkeypatch.setattr(cgroups, "free", partial(cgroups.free, root=tmp_path))
+    (folder / limit).write_text(f"{2**21}\n")
+    (folder / used).write_text(f"{2**20}\n")
     assert room.available() == 2**20
-    (tmp_path / "memory.stat").write_text(f"other 3\n{cached} 1000\n")
+    (folder / "memory.stat").write_text(f"other 3\n{cached} 1000\n")
     assert room.available() == 2**20 + 1000
-    (tmp_path / limit).write_text("max\n")
+    (folder / limit).write_text("max\n")
     assert room.available() > 2**26
 
 

@@ -176,7 +176,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
     display(tables.leaderboard(result))
     trained = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
     typer.echo(f"{trained} in {report.took(result)}")
-    if members := report.members(result):
+    if members := report.members(result.spec):
         typer.echo(f"each score is the mean of {members}, +- their standard deviation")
     for line in [*(f"note: {note}" for note in result.notes), *report.failures(result)]:
         typer.echo(line)
