@@ -19,7 +19,7 @@ from lossreg.course import Course, spread
 from lossreg.desk import Desk
 from lossreg.errors import LossregError, gist
 from lossreg.proposal import Proposer
-from lossreg.records import TrialRecord, finite
+from lossreg.records import TrialRecord, Worth, finite, worth
 from lossreg.rules import Rules
 from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import EpochReport, Plan, Weights
@@ -90,9 +90,10 @@ class Loop:
         self._beside = 0.0
         self._seated, self._stuck, self._prunes = self.desk.started, 0, rules.prune
         scored = [trial for trial in study.get_trials(deepcopy=False) if _is_scored(trial)]
-        self._best: dict[str, tuple[float, int]] = {}
+        self._best: dict[str, Worth] = {}
         for trial in scored:
-            self._improve(trial.params["loss"], self._worth(trial.value, trial.number))
+            label = trial.params["loss"]
+            self._improve(label, self._worth(label, trial.value, trial.number))
 
     @property
     def started(self) -> int:
@@ -341,7 +342,7 @@ class Loop:
         if record.score is not None and active.weights is not None:
             if self.rules.keep == "all" or self._is_better(record.label, record.score, record.number):
                 weights = active.weights
-            self._improve(record.label, self._worth(record.score, record.number))
+            self._improve(record.label, self._worth(record.label, record.score, record.number))
         self.ended.append((record, told, weights))
 
     # ---------------------------------------------------------------- scores
@@ -351,15 +352,15 @@ class Loop:
         return "" if self.rules.keep == "best" else label
 
     def _is_better(self, label: str, score: float, number: int) -> bool:
-        return self._worth(score, number) > self._best.get(self._key(label), (-math.inf, 0))
+        return self._worth(label, score, number) > self._best.get(self._key(label), (-math.inf, False, 0))
 
-    def _improve(self, label: str, worth: tuple[float, int]) -> None:
+    def _improve(self, label: str, reached: Worth) -> None:
         key = self._key(label)
-        self._best[key] = max(self._best.get(key, worth), worth)
+        self._best[key] = max(self._best.get(key, reached), reached)
 
-    def _worth(self, score: float, number: int) -> tuple[float, int]:
-        """What makes a trial better than another: its score, and among equals to have come first."""
-        return (self.rules.sign * score, -number)
+    def _worth(self, label: str, score: float, number: int) -> Worth:
+        """The order of `StudyResult.best`, so that the weights that are kept are those of its trial."""
+        return worth(score, number, sign=self.rules.sign, baseline=label == self.rules.baseline)
 
     def _worst(self) -> float:
         """What a diverged trial is told, so that the sampler learns: NaN would be ignored."""

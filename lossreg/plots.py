@@ -39,7 +39,7 @@ def figures(result: StudyResult) -> dict[str, Figure]:
 
 
 def curves(result: StudyResult, most: int = 4) -> Figure:
-    """Loss (above) and metric (below) by epoch, train and validation, of each label's best trial."""
+    """Loss (above) and metric (below) by epoch, train and validation, of the trial of each label with the top score."""
     best = [row.best for row in result.leaderboard() if row.best]
     width = _columns(len(best), most)
     bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
@@ -51,7 +51,7 @@ def curves(result: StudyResult, most: int = 4) -> Figure:
             _curves_of(result, trials[column], *pair) if column < len(trials) else _blank(*pair)
         axes[2 * band][0].set_ylabel("loss")
         axes[2 * band + 1][0].set_ylabel(result.metric)
-    _share_legend(figure, axes[0][0], f"{result.study}: best trial of each loss")
+    _share_legend(figure, axes[0][0], f"{result.study}: the trial with the {result.extreme} score of each loss")
     return figure
 
 
@@ -76,8 +76,8 @@ def history(result: StudyResult) -> Figure:
         done = _completed(result, label)
         numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
         axes.scatter(numbers, scores, label=_name(result, label), s=26, **look)
-    steps = best_so_far(result)
-    axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label="best so far")
+    steps, so_far = best_so_far(result), f"{result.extreme} so far"
+    axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label=so_far)
     _zoom(axes, result)
     axes.set(xlabel="trial", ylabel=f"{result.metric} (validation)", title=f"{result.study}: every trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -96,7 +96,13 @@ def by_loss(result: StudyResult) -> Figure:
         spread = [place + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
         axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.label])
         if row.is_baseline and row.best:
-            axes.axvline(row.best.score or 0.0, color=GREY, linestyle="--", linewidth=1.2, label="best of the baseline")
+            axes.axvline(
+                row.best.score or 0.0,
+                color=GREY,
+                linestyle="--",
+                linewidth=1.2,
+                label=f"{result.extreme} of the baseline",
+            )
     if groups:
         axes.boxplot(groups, positions=range(len(groups)), orientation="horizontal", widths=0.6, showfliers=False,
                      medianprops={"color": "black"}, boxprops={"color": GREY}, whiskerprops={"color": GREY},

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 STATES = ("complete", "pruned", "failed", "diverged")
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
+# The mean of the same fold scores in another order differs in its last digits.
+DIGITS = 12
+Worth = tuple[float, bool, int]
 
 
 def finite(value: Any) -> Any:
@@ -21,6 +24,19 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
+
+
+def exact(score: float) -> float:
+    """The score to `DIGITS` significant digits: scores that agree to them are equal."""
+    return float(f"{score:.{DIGITS}g}")
+
+
+def worth(score: float, number: int, *, sign: float, baseline: bool) -> Worth:
+    """The sort key of a scored trial, larger is better: its score, among equals the baseline's, then the earliest.
+
+    sign is 1 where a higher score is better, else -1.
+    """
+    return (sign * exact(score), baseline, -number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +98,18 @@ class TrialRecord:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One row of the leaderboard: a label and its best trial (None when none completed)."""
+    """One row of the leaderboard: a label and its best trial (None when none completed).
+
+    Equal scores have the same rank, and the next rank counts them all: 1, 1, 3. A label without a completed
+    trial has none.
+    """
 
     label: str
     loss: str
     trials: int
     best: TrialRecord | None
     is_baseline: bool
+    rank: int | None = None
 
 
 @dataclass(slots=True)
@@ -118,7 +139,7 @@ class StudyResult:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The completed trial with the best score; the earliest of equals."""
+        """The completed trial with the best score; of equals the baseline's, then the earliest."""
         return self._best(self.trials)
 
     @property
@@ -128,9 +149,22 @@ class StudyResult:
         return {state: seen[state] for state in STATES}
 
     def leaderboard(self) -> list[Standing]:
-        """One row a label, best first, of equals the earlier trial; labels without a completed trial last."""
+        """One row per label, best first; of equals the baseline, then the earlier trial; those without a score last."""
         rows = [self._standing(label, loss) for label, loss in self.losses.items()]
-        return sorted(rows, key=lambda row: (-self._worth(row.best), row.best.number if row.best else 0))
+        rows.sort(key=lambda row: self._worth(row.best), reverse=True)
+        scores = [self._worth(row.best)[0] for row in rows]
+        return [replace(row, rank=scores.index(self._worth(row.best)[0]) + 1 if row.best else None) for row in rows]
+
+    @property
+    def extreme(self) -> str:
+        """`highest` or `lowest`: the end of the metric that is better."""
+        return "highest" if self.direction == "maximize" else "lowest"
+
+    @property
+    def ties(self) -> list[str]:
+        """The labels that share the best score; empty when one label alone has it."""
+        first = [row.label for row in self.leaderboard() if row.rank == 1]
+        return first if len(first) > 1 else []
 
     def to_json(self) -> dict[str, Any]:
         """The document that `tune --json` and `results --json` print."""
@@ -144,11 +178,13 @@ class StudyResult:
                 "task": self.task,
                 "trials": self.counts,
                 "best": self.best.summary() if self.best else None,
+                "ties": self.ties,
                 "baseline": baseline.summary() if baseline else None,
                 "losses": [
                     {
                         "name": row.label,
                         "loss": row.loss,
+                        "rank": row.rank,
                         "best_score": row.best.score if row.best else None,
                         "spread": row.best.spread if row.best else None,
                         "trials": row.trials,
@@ -171,10 +207,11 @@ class StudyResult:
 
     def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
         done = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
-        return max(sorted(done, key=lambda trial: trial.number), key=self._worth, default=None)
+        return max(done, key=self._worth, default=None)
 
-    def _worth(self, trial: TrialRecord | None) -> float:
-        """The score, larger is better; minus infinity where there is none."""
+    def _worth(self, trial: TrialRecord | None) -> Worth:
+        """The sort key of a trial, larger is better; the smallest of all where there is no score."""
         if trial is None or trial.score is None:
-            return -math.inf
-        return trial.score if self.direction == "maximize" else -trial.score
+            return (-math.inf, False, 0)
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        return worth(trial.score, trial.number, sign=sign, baseline=trial.label == self.baseline)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lossreg import registry
 from lossreg.errors import UnknownError
-from lossreg.records import Standing, StudyResult, TrialRecord, finite
+from lossreg.records import Standing, StudyResult, TrialRecord, exact, finite
 
 OPTIMISM = (
     "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
@@ -84,12 +84,35 @@ def _short(value: Any) -> str:
 
 
 def gain(result: StudyResult, row: Standing) -> str:
-    """How much better than the baseline's best a label's best is: `+0.0123`, positive when better."""
+    """How much better than the baseline's best a label's best is: `+0.0123`, positive when better; `tie` when equal.
+
+    A difference that four decimals would show as zero has two significant digits instead.
+    """
     baseline = next((other.best for other in result.leaderboard() if other.is_baseline), None)
     if row.best is None or row.best.score is None or baseline is None or baseline.score is None or row.is_baseline:
         return "baseline" if row.is_baseline else "-"
-    difference = row.best.score - baseline.score
-    return f"{difference if result.direction == 'maximize' else -difference:+.4f}"
+    if exact(row.best.score) == exact(baseline.score):
+        return "tie"
+    difference = (row.best.score - baseline.score) * (1 if result.direction == "maximize" else -1)
+    return f"{difference:+.4f}" if abs(difference) >= 5e-5 else f"{difference:+.1e}"
+
+
+def heading(result: StudyResult) -> str:
+    """`Highest validation score (accuracy)`: the title of the trial at the top, which no test rows have confirmed."""
+    return f"{result.extreme.capitalize()} validation score ({result.metric})"
+
+
+def ties(result: StudyResult, most: int = 8) -> str:
+    """A line on the candidates that share the top score; empty when one alone has it."""
+    tied = result.ties
+    if not tied:
+        return ""
+    names = [f"{label} (baseline)" if label == result.baseline else label for label in tied]
+    first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
+    score = scored(result.best)
+    return (
+        f"{len(tied)} of {len(result.losses)} candidates tie at {score}: {_listed(names, most)}; {first} stands first"
+    )
 
 
 def counts(result: StudyResult) -> str:
@@ -181,11 +204,12 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    return f"Best {result.metric} **{scored(best)}**: **{best.label}**, trial {best.number}, `{recipe(best)}`"
+    said = f"{heading(result)} **{scored(best)}**: **{best.label}**, trial {best.number}, `{recipe(best)}`"
+    return "\n\n".join(filter(None, [said, ties(result)]))
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:
-    head = ["", "loss", f"best {result.metric}", "against baseline", "best trial", "trials"]
+    head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "its trial", "trials"]
     lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
     lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in _standings(result)]
     return "\n".join(lines)
@@ -193,9 +217,9 @@ def _leaderboard_markdown(result: StudyResult) -> str:
 
 def _standings(result: StudyResult) -> list[list[str]]:
     return [
-        [str(place), row.label, scored(row.best), gain(result, row),
+        [number(row.rank), row.label, scored(row.best), gain(result, row),
          str(row.best.number) if row.best else "-", str(row.trials)]
-        for place, row in enumerate(result.leaderboard(), start=1)
+        for row in result.leaderboard()
     ]  # fmt: skip
 
 
@@ -208,7 +232,11 @@ def _settings_markdown(result: StudyResult) -> str:
     lines = [f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}" for trial in rows]
     needs = sorted({f"`{need}`" for trial in rows if trial.distribution for need in needed(trial)})
     given = ["", f"To be given from the training rows: {', '.join(needs)}."] if needs else []
-    return "\n".join(["## Best setting of each loss", "", "```python", *lines, "```", *given]) if rows else ""
+    return (
+        "\n".join([f"## Setting of each loss's {result.extreme} score", "", "```python", *lines, "```", *given])
+        if rows
+        else ""
+    )
 
 
 def _facts(result: StudyResult) -> str:
@@ -269,10 +297,10 @@ def _bullets(title: str, lines: Sequence[str]) -> str:
 
 
 def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
-    """One flat row a label, best first."""
+    """One flat row per label, best first; equal scores have equal ranks."""
     return [
         {
-            "rank": place,
+            "rank": row.rank,
             "label": row.label,
             "loss": row.loss,
             "best_score": row.best.score if row.best else None,
@@ -283,7 +311,7 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
             "learning_rate": row.best.learning_rate if row.best else None,
             "setting": recipe(row.best) if row.best else None,
         }
-        for place, row in enumerate(result.leaderboard(), start=1)
+        for row in result.leaderboard()
     ]
 
 

@@ -343,7 +343,7 @@ class Run:
         self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
         weights = self.store.load_weights(best.number)
         if weights is None:
-            self.progress.warn(f"the weights of the best trial ({best.number}) were not kept, so there is no model")
+            self.progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
             return None
         model = trained.build(self.prepared, best, weights)
         path = self.store.save_model(model, best.number)

@@ -50,23 +50,24 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 
 
 def leaderboard(result: StudyResult) -> Table:
-    """The labels of a study, best first, with the setting of the best trial of each."""
+    """The labels of a study, best first, with the setting of the best trial of each; equal scores have equal ranks."""
     columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
-               "rate": "right", "best setting": "left"}  # fmt: skip
+               "rate": "right", "setting": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
     made = table(title, columns, (), whole=("loss",))
-    for place, row in enumerate(result.leaderboard(), start=1):
-        made.add_row(*map(escape, _cells(result, place, row)), style=BEST if place == 1 and row.best else None)
+    for row in result.leaderboard():
+        made.add_row(*map(escape, _cells(result, row)), style=BEST if row.rank == 1 else None)
     return made
 
 
-def _cells(result: StudyResult, place: int, row: Standing) -> list[str]:
+def _cells(result: StudyResult, row: Standing) -> list[str]:
     if row.best is None:
-        return [str(place), row.label, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
+        return ["-", row.label, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
     best = row.best
     return [
-        str(place), row.label, report.scored(best), report.gain(result, row), str(best.number), str(row.trials),
-        f"{best.learning_rate:.3g}", ", ".join(filter(None, [report.setting(best), *report.besides(best)[1:]])) or "-",
+        report.number(row.rank), row.label, report.scored(best), report.gain(result, row), str(best.number),
+        str(row.trials), f"{best.learning_rate:.3g}",
+        ", ".join(filter(None, [report.setting(best), *report.besides(best)[1:]])) or "-",
     ]  # fmt: skip
 
 

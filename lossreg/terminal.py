@@ -68,9 +68,10 @@ def clock(seconds: float) -> str:
 
 
 def standing(result: StudyResult) -> str:
-    """`best accuracy 0.9731 (focal)`, and how many trials came to no end: `, 9 pruned`."""
-    best = result.best
-    said = f"best {result.metric} {report.number(best.score)} ({best.label})" if best else "no trial completed yet"
+    """`highest accuracy 0.9731 (focal)`, and how many trials came to no end: `, 9 pruned`."""
+    best, top = result.best, f"{result.extreme} {result.metric}"
+    tied = f" and {len(result.ties) - 1} more" if result.ties else ""
+    said = f"{top} {report.number(best.score)} ({best.label}{tied})" if best else "no trial completed yet"
     others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([said, *others])
 
@@ -201,5 +202,5 @@ class Display(Progress):
         rows = result.leaderboard()
         shown = [(row.label, report.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
         more = [(f"and {len(rows) - MOST_ROWS} more", "", "")] if len(rows) > MOST_ROWS else []
-        columns = {"loss": "left", f"best {result.metric}": "right", "trials": "right"}
+        columns = {"loss": "left", f"{result.extreme} {result.metric}": "right", "trials": "right"}
         return tables.table("", columns, [*shown[:MOST_ROWS], *more])

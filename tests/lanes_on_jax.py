@@ -266,4 +266,4 @@ def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
     out, err = capfd.readouterr()
     assert not ended.value.code, err
     assert "5 complete" in out + err
-    assert "Best: lossreg.get(" in out + err
+    assert "Highest validation score (accuracy): lossreg.get(" in out + err

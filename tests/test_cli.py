@@ -646,7 +646,7 @@ def test_lines_come_a_few_times_and_say_how_far(monkeypatch):
     lines.end(result)
     assert said[0] == "96 trials of 100 to run over 3 losses, 8 at a time"
     assert 9 <= len(said) - 2 <= 12
-    assert said[1].startswith("14/100 trials, best accuracy 0.9")
+    assert said[1].startswith("14/100 trials, highest accuracy 0.9")
     assert said[1].endswith("2.0 trials/s, 0:43 left")
     assert said[-2].startswith("100/100 trials")
     assert said[-2].endswith("2.0 trials/s")

@@ -60,9 +60,12 @@ def model(
     study: Study,
     *,
     trial: Annotated[
-        int | None, typer.Option("--trial", metavar="N", min=0, help="The trial; by default the best one.")
+        int | None,
+        typer.Option("--trial", metavar="N", min=0, help="The trial; by default the one with the top score."),
     ] = None,
-    loss: Annotated[str | None, typer.Option("--loss", metavar="LABEL", help="The best trial of this loss.")] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", metavar="LABEL", help="The trial of this loss with the top score.")
+    ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")
     ] = Path("model.keras"),
@@ -182,7 +185,10 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
         typer.echo(line)
     if result.best:
         typer.echo(f"\n{report.OPTIMISM}\n")
-        typer.echo(f"Best: {report.recipe(result.best)}  ({', '.join(report.besides(result.best))})")
+        for line in filter(None, [report.ties(result)]):
+            typer.echo(line)
+        said = f"{report.recipe(result.best)}  ({', '.join(report.besides(result.best))})"
+        typer.echo(f"{report.heading(result)}: {said}")
     if result.tracking.get("run_id"):
         typer.echo(f"Look closer: lossreg ui {study}")
 
