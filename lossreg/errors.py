@@ -10,7 +10,9 @@ LossregError            the work failed                        exit code 1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -50,16 +52,87 @@ class DataError(InputError):
     """The data cannot be used as asked."""
 
 
+class ForeignError(Exception):
+    """Code that is not ours raised what would have ended the program."""
+
+
+def text_of(thing: object, otherwise: str = "its message cannot be read") -> str:
+    """The text of an exception or a value, whatever its class does: it may raise, or return what no file can hold."""
+    try:
+        text = str(thing)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return otherwise
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def quoted(error: BaseException, limit: int = 300) -> str:
+    """`Type: message` in one line, the message cut at `limit` characters."""
+    text = " ".join(text_of(error).split())
+    text = text if len(text) <= limit else f"{text[:limit]} ..."
+    return text if isinstance(error, ForeignError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
 def gist(error: BaseException) -> str:
     """`Type: what happened` in one line, without TensorFlow's account of where in the graph."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "[[{{" not in line]
+    text = text_of(error)
+    if isinstance(error, ForeignError):
+        return text
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "[[{{" not in line]
     told = [line for line in lines if not line.endswith(":") and "stack traces" not in line.lower()] or lines
-    line = (told[-1] if "Graph execution error" in str(error) else told[0]) if told else ""
+    line = (told[-1] if "Graph execution error" in text else told[0]) if told else ""
     return f"{type(error).__name__}: {line}".removesuffix(": ")
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`Did you mean delta?` for the nearest of `choices`, else the empty string."""
+@contextmanager
+def contained() -> Iterator[None]:
+    """Code that is not ours may fail and may be interrupted, and may not end the program.
+
+    Raises `ForeignError` for `SystemExit`, `GeneratorExit` and own subclasses of `BaseException`; a
+    `KeyboardInterrupt`, which is the user's, passes, a subclass of it does not.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if type(error) is KeyboardInterrupt:
+            raise
+        raise ForeignError(quoted(error)) from error
+
+
+@contextmanager
+def on_disk(where: object, *, hint: str = "") -> Iterator[None]:
+    """Say of what the operating system refuses where it was: raises `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(refusal(error), where=brief(where), hint=hint) from error
+    except ValueError as error:
+        if not isinstance(error, UnicodeEncodeError) and "embedded null" not in text_of(error):
+            raise
+        raise InputError("no such file: no path has such characters (NUL, half of one)", where=brief(where)) from error
+
+
+def refusal(error: OSError) -> str:
+    """The operating system's reason in a few words: `permission denied`."""
+    reason = error.strerror or (os.strerror(error.errno) if error.errno else text_of(error))
+    return f"{reason[:1].lower()}{reason[1:]}"
+
+
+def brief(text: object, limit: int = 200) -> str:
+    """A path or a name with its middle left out where it is long."""
+    whole = text_of(text)
+    return whole if len(whole) <= limit else f"{whole[: limit // 2]}...{whole[-limit // 2 :]}"
+
+
+def did_you_mean(word: object, choices: Iterable[str]) -> str:
+    """`Did you mean delta?` for the nearest of `choices`, else the empty string, as for what is no text."""
+    if not isinstance(word, str):
+        return ""
     by_lower = {choice.lower(): choice for choice in choices}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]}?" if near else ""

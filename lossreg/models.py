@@ -20,7 +20,7 @@ from weakref import WeakSet
 import numpy as np
 
 from lossreg import links, usercode
-from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.errors import InputError, UnknownError, contained, did_you_mean, quoted
 from lossreg.heads import Need, raw_scores
 from lossreg.hyperparameters import Answer, Declared, Hyperparameters, default, given
 from lossreg.params import Choice
@@ -95,16 +95,13 @@ def _shape(given: Any) -> Any:
 def raw_scores_of(model: Any, need: Need, name: str) -> Any:
     """`heads.raw_scores`, with Keras's own complaints as `InputError`s about the model `name`."""
     try:
-        return raw_scores(model, need)
+        with contained():
+            return raw_scores(model, need)
     except InputError as error:
         raise error.at(name) from error
     except Exception as error:
-        text = f"the model does not take rows of shape {need.input_shape}: {type(error).__name__}: {_one_line(error)}"
+        text = f"the model does not take rows of shape {need.input_shape}: {quoted(error)}"
         raise InputError(text, where=name) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 @contextmanager

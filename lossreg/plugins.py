@@ -21,7 +21,7 @@ from types import ModuleType
 import pluggy
 
 from lossreg import hookspecs
-from lossreg.errors import InputError, LossregError, did_you_mean, gist
+from lossreg.errors import InputError, LossregError, did_you_mean, gist, quoted, text_of
 from lossreg.spec import LossSpec
 from lossreg.version import __version__
 
@@ -169,9 +169,9 @@ def load(source: Source) -> Offer:
         # what a plugin prints while it is loaded must not end up in a JSON document
         with redirect_stdout(sys.stderr):
             specs = tuple(_specs(source))
-    except KeyboardInterrupt:
-        raise
     except BaseException as failure:
+        if type(failure) is KeyboardInterrupt:
+            raise
         error = _one_line(failure)
     pulled = [name for name in SLOW if name in sys.modules and name not in before]
     return Offer(source, specs, error, _slow(pulled))
@@ -336,13 +336,9 @@ def _slow(pulled: list[str]) -> tuple[str, ...]:
 
 
 def _one_line(failure: BaseException) -> str:
-    try:
-        said = " ".join(str(failure).split())
-    except Exception:
-        said = "its message cannot be read"
     if isinstance(failure, LossregError):
-        return said
-    return f"{type(failure).__name__}: {said}" if said else type(failure).__name__
+        return " ".join(text_of(failure).split())
+    return quoted(failure)
 
 
 def _label(name: str, distribution: str, version: str) -> str:

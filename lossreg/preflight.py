@@ -10,7 +10,7 @@ from typing import Any
 from lossreg import data, links, memory, metrics, models, registry, settings
 from lossreg import study as studies
 from lossreg.data import tokens
-from lossreg.errors import InputError, UnknownError, did_you_mean, gist
+from lossreg.errors import InputError, UnknownError, contained, did_you_mean, gist
 from lossreg.hyperparameters import Answer
 from lossreg.metrics import Metric
 from lossreg.proposal import Proposer
@@ -274,7 +274,8 @@ def _rehearsed(prepared: Prepared) -> dict[str, str]:
     for plan in plans:
         place = prepared.spec.place(f"losses.{plan.label}")
         try:
-            reason = rehearse(prepared.problem, plan)
+            with contained():
+                reason = rehearse(prepared.problem, plan)
         except InputError as error:
             raise error.at(place) from error
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, quoted
 
 FORMS = 'Write "file.py:function" or "package.module:function".'
 
@@ -51,9 +52,11 @@ def _near(attribute: str, module: ModuleType) -> str:
 
 def _from_file(path: Path, reference: str) -> ModuleType:
     """The module of a file, executed once for each path and modification."""
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        raise InputError(f"no such file: {path}", where=reference, hint="Relative paths start at the study file.")
+    with on_disk(reference):
+        path = Path(os.path.expanduser(path)).resolve()  # noqa: PTH111, which raises for a user that there is not
+        if not path.is_file():
+            hint = "Relative paths start at the study file."
+            raise InputError(f"no such file: {brief(path)}", where=brief(reference), hint=hint)
     name = f"{path.stem}_{_stamp(path)}"
     if name not in sys.modules:
         with _importable(path.parent), _quoting(reference):
@@ -97,14 +100,10 @@ def _importable(folder: Path) -> Iterator[None]:
 def _quoting(where: str) -> Iterator[None]:
     """Turn an exception of the user's code into one `InputError` with type, message and line."""
     try:
-        yield
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{type(error).__name__}: {_first_lines(error)}{_line(error)}", where=where) from error
-
-
-def _first_lines(error: BaseException, limit: int = 300) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= limit else f"{text[:limit]} ..."
+        with contained():
+            yield
+    except Exception as error:
+        raise InputError(f"{quoted(error)}{_line(error)}", where=where) from error
 
 
 def _line(error: BaseException) -> str:

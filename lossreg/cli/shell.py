@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 import typer
 
 from lossreg import __version__
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, brief, refusal, text_of
 from lossreg.records import finite
 
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ def guarded(work: Work) -> Work:
             complain("Interrupted.", 130)
         except LossregError as error:
             complain(f"Error: {error}", error.exit_code)
-        except Exception as error:
-            said = f"{type(error).__name__}: {error}"
+        except OSError as error:
+            where = f"{brief(error.filename)}: " if error.filename else ""
+            complain(f"Error: {where}{refusal(error)}", 1)
+        except (Exception, SystemExit, GeneratorExit) as error:
+            said = f"{type(error).__name__}: {text_of(error)}"
             complain(f"Error: {said} (unexpected; LOSSREG_DEBUG=1 shows where)", 1)
 
     return cast(Work, run)

@@ -24,7 +24,7 @@ from lossreg.conformance import (
 )
 from lossreg.conformance.base import Check, Failure, Result
 from lossreg.conformance.subject import Subject
-from lossreg.errors import UnknownError, did_you_mean, gist
+from lossreg.errors import UnknownError, contained, did_you_mean, gist
 from lossreg.spec import LossSpec
 
 Golden = list[dict[str, Any]]
@@ -88,10 +88,11 @@ class Suite:
 
     def _outcome(self, check: Check) -> tuple[bool, str]:
         try:
-            failing, why = self._broken
-            if failing and not check.standalone:
-                return False, why if check.name == failing else f"not run: {why}"
-            return True, check.function(self.subject)
+            with contained():
+                failing, why = self._broken
+                if failing and not check.standalone:
+                    return False, why if check.name == failing else f"not run: {why}"
+                return True, check.function(self.subject)
         except Failure as failure:
             return False, str(failure)
         except Exception as error:

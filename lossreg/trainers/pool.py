@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from lossreg.errors import gist
+from lossreg.errors import contained, gist
 from lossreg.trainers.base import EpochReport, Plan, Trainer, Weights
 
 KEPT = 8  # populations at a time, idle ones included
@@ -132,7 +132,8 @@ class Pool:
             with suppress(LookupError):
                 self._choice(plan)
         for home in self._homes:
-            home.trainer.prepare()
+            with contained():
+                home.trainer.prepare()
 
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a slot that `room` named."""
@@ -140,7 +141,8 @@ class Pool:
         own = home.lowest
         self._seats[slot] = Seat(home, own, plan)
         home.taken[own] = slot
-        home.trainer.open(own, plan)
+        with contained():
+            home.trainer.open(own, plan)
 
     def advance(self) -> tuple[dict[int, EpochReport], dict[int, Exception]]:
         """Train every open slot for one epoch: reports by slot, and what the trainer of a slot raised.
@@ -153,7 +155,9 @@ class Pool:
         self._spared.clear()
         for home in [home for home in self._homes if home.taken]:
             try:
-                reports |= {home.taken[own]: report for own, report in home.trainer.advance().items()}
+                with contained():
+                    advanced = home.trainer.advance()
+                reports |= {home.taken[own]: report for own, report in advanced.items()}
             except Exception as error:
                 failures |= dict.fromkeys(home.taken.values(), error)
                 self._excuse(home, error)
