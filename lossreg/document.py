@@ -6,7 +6,9 @@ An explained mistake is an `InputError` whose `where` is the dotted key inside t
 
 from __future__ import annotations
 
+import math
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +19,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from lossreg.errors import InputError, did_you_mean
+from lossreg.errors import InputError, brief, did_you_mean, on_disk
 from lossreg.space import shown
 
 Document = dict[str, Any]
+MOST_BYTES = 16 << 20
+MOST_DEEP = 32
+MOST_BITS = 1000  # of a whole number: as many as a float has room for
+TOO_DEEP = f"is nested too deeply: {MOST_DEEP} tables or lists in one another are enough"
 PHRASES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -33,8 +39,9 @@ PHRASES = {
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "less_than_equal": "must be at most {le:,}",
     "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} items",
 }
 
 
@@ -62,20 +69,54 @@ def gathered(mistakes: Sequence[InputError], origin: Origin) -> InputError:
 
 def read(path: str | Path) -> Document:
     """The document of a TOML file; raises `InputError` when it is missing, unreadable or not TOML."""
-    file = Path(path)
-    if file.is_dir():
-        raise InputError("is a folder, not a study file", where=str(path), hint=_toml_files(file))
-    if not file.is_file():
-        raise InputError("no such file", where=str(path), hint=_near_file(file))
+    file, where = Path(path), brief(path)
+    with on_disk(where):
+        _check_file(file, where)
+        content = file.read_bytes()
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text, so it is no study file", where=str(path)) from error
+        raise InputError("is not UTF-8 text, so it is no study file", where=where) from error
+    try:
+        return _parsed(text)
+    except InputError as error:
+        raise error.at(where) from error
+
+
+def _check_file(file: Path, where: str) -> None:
+    """Raise `InputError` for what is no file of a reasonable size; a pipe would be waited for."""
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("no such file", where=where, hint=_near_file(file)) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError("is a folder, not a study file", where=where, hint=_toml_files(file))
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("is not a file but a device or a pipe", where=where)
+    if status.st_size > MOST_BYTES:
+        size, most = status.st_size / 2**20, MOST_BYTES >> 20
+        raise InputError(f"is too large for a study file: {size:.0f} MiB, and {most} are enough", where=where)
+
+
+def _parsed(text: str) -> Document:
+    """The table of a TOML text; raises `InputError` that quotes the line."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is not valid TOML: {error}", where=str(path), hint=_line(text, str(error))) from error
+        raise InputError(f"is not valid TOML: {error}", hint=_line(text, str(error))) from error
+    except ValueError as error:
+        raise InputError("has a number with too many digits", hint=_quoted(_richest(text, r"\d"))) from error
+    except RecursionError as error:
+        raise InputError(TOO_DEEP, hint=_quoted(_richest(text, r"[\[{]"))) from error
+
+
+def _richest(text: str, pattern: str) -> str:
+    """The line that has most of a kind of characters."""
+    return max(text.splitlines(), key=lambda line: len(re.findall(pattern, line)), default="")
+
+
+def _quoted(line: str) -> str:
+    return f"The line reads `{line.strip()[:80]}`."
 
 
 def _toml_files(folder: Path) -> str:
@@ -85,7 +126,7 @@ def _toml_files(folder: Path) -> str:
 
 def _near_file(file: Path) -> str:
     if not file.parent.is_dir():
-        return f"There is no folder {file.parent}."
+        return f"There is no folder {brief(file.parent)}."
     wanted = file.name if file.suffix else f"{file.name}.toml"
     near = get_close_matches(wanted, [other.name for other in file.parent.glob("*.toml")], n=1)
     return f"Did you mean {file.parent / near[0]}?" if near else ""
@@ -96,7 +137,18 @@ def _line(text: str, message: str) -> str:
     number = int(found[1]) if found else 0
     lines = text.splitlines()[number - 1 : number] if number else []
     quotes = ' Text needs quotes, as in metric = "accuracy".' if "value" in message else ""
-    return "".join(f"The line reads `{line.strip()[:80]}`.{quotes}" for line in lines)
+    return "".join(f"{_quoted(line)}{quotes}" for line in lines)
+
+
+def checked(document: Mapping[str, Any], origin: Origin) -> Document:
+    """A copy of a document without what no number, no path and no database could hold; raises `InputError`."""
+    if not isinstance(document, Mapping):
+        raise InputError(f"a study is a file or a table of its sections, not {shown(document)}")
+    try:
+        copied: Document = _copy(document)
+    except InputError as mistake:
+        raise mistake.at(origin.of(mistake.where)) from mistake
+    return copied
 
 
 def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Document, tuple[str, ...]]:
@@ -104,20 +156,56 @@ def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Doc
 
     The value is TOML, or else text. Raises `InputError`.
     """
-    changed = _copy(document)
-    return changed, tuple([_assign(changed, assignment) for assignment in overrides])
+    changed: Document = _copy(document)
+    return changed, tuple([_assign(changed, assignment) for assignment in _listed(overrides)])
+
+
+def _listed(overrides: Any) -> list[str]:
+    """Overrides as a list of texts; raises `InputError` for what a Python caller mistook for one."""
+    if isinstance(overrides, (str, bytes, Mapping)) or not isinstance(overrides, Iterable):
+        said = f"must be a list of texts, not {shown(overrides)}"
+        raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
+    texts = list(overrides)
+    for text in texts:
+        if not isinstance(text, str):
+            said = f"must be key=value as text, not {shown(text)}"
+            raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
+    return texts
 
 
 def _assign(document: Document, assignment: str) -> str:
     key, equals, text = (part.strip() for part in assignment.partition("="))
-    path = [part.strip() for part in key.split(".")]
+    path, where = [part.strip() for part in key.split(".")], f"--set {brief(assignment)}"
     if not equals or not all(path):
-        raise InputError("is not key=value", where=f"--set {assignment}", hint="Write --set search.trials=16.")
-    return dotted(_put(document, path, _value(text), assignment))
+        raise InputError("is not key=value", where=where, hint="Write --set search.trials=16.")
+    try:
+        value = _copy(_value(text), tuple(path))
+        return dotted(_put(document, path, value))
+    except InputError as error:
+        raise error.at(where) from error
 
 
-def _copy(table: Mapping[str, Any]) -> Document:
-    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+def _copy(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Tables and lists anew; raises `InputError` where `checked` does."""
+    if len(path) > MOST_DEEP:
+        raise InputError(TOO_DEEP, where=brief(dotted(path[:4])))
+    if isinstance(value, Mapping):
+        return {_text(key, path): _copy(item, (*path, key)) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_copy(item, (*path, place)) for place, item in enumerate(value))
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        digits = int(value.bit_length() * math.log10(2)) + 1
+        raise InputError(f"has {digits} digits, more than any number that can be used", where=dotted(path))
+    return _text(value, path)
+
+
+def _text(value: Any, path: tuple[Any, ...]) -> Any:
+    """A key or a value as it is; raises `InputError` for a text that cannot be written anywhere."""
+    if isinstance(value, str) and "\0" in value:
+        raise InputError("has a NUL character", where=dotted(path))
+    if isinstance(value, str) and not value.isascii() and re.search("[\ud800-\udfff]", value):
+        raise InputError("has half a character (a lone surrogate)", where=dotted(path))
+    return value
 
 
 def _value(text: str) -> Any:
@@ -125,10 +213,12 @@ def _value(text: str) -> Any:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError):
+        parsed = _parsed(f"value = {text}")
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _put(document: Document, path: list[str], value: Any, assignment: str) -> list[str]:
+def _put(document: Document, path: list[str], value: Any) -> list[str]:
     """Put a value in; the shortest part of its path that was not there before."""
     table: Any = document
     depth = len(path)
@@ -137,7 +227,7 @@ def _put(document: Document, path: list[str], value: Any, assignment: str) -> li
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             said = f"{'.'.join(path[: i + 1])} is {shown(table)}, not a table"
-            raise InputError(said, where=f"--set {assignment}")
+            raise InputError(said)
     table[path[-1]] = value
     return path[:depth]
 

@@ -13,7 +13,7 @@ from string import Template
 from tempfile import mkdtemp
 
 from lossreg import registry
-from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.errors import InputError, UnknownError, brief, did_you_mean, on_disk, refusal
 from lossreg.version import __version__
 
 PREFIX = "lossreg-"
@@ -208,7 +208,7 @@ def names(given: str) -> Names:
     loss = given.replace("-", "_").removeprefix(PREFIX.replace("-", "_"))
     if not WORDS.fullmatch(loss) or iskeyword(loss) or loss in (*IMPORTED, "lossreg"):
         hint = "Write lower-case words with hyphens between, such as lossreg-tilted: the loss is then called tilted."
-        raise InputError("is no name for a plugin", where=repr(given), hint=hint)
+        raise InputError("is no name for a plugin", where=brief(repr(given)), hint=hint)
     _check_free(loss)
     return Names(loss)
 
@@ -262,8 +262,9 @@ def _check_free(loss: str) -> None:
 @contextmanager
 def _made(target: Path) -> Iterator[Path]:
     """A folder that becomes `target` when all is written, and is gone if anything fails."""
-    if target.exists():
-        raise InputError("is there already", where=str(target), hint="Choose another name or --folder.")
+    with on_disk(target):
+        if target.exists():
+            raise InputError("is there already", where=brief(target), hint="Choose another name or --folder.")
     partial = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -272,7 +273,7 @@ def _made(target: Path) -> Iterator[Path]:
         yield partial
         partial.rename(target)
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=str(target)) from error
+        raise InputError(f"cannot be written: {refusal(error)}", where=brief(target)) from error
     finally:
         if partial is not None:
             rmtree(partial, ignore_errors=True)

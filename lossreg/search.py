@@ -15,7 +15,7 @@ import optuna
 
 from lossreg import backends, engine, history, pruners, report, trained
 from lossreg import study as studies
-from lossreg.errors import LossregError
+from lossreg.errors import InputError, LossregError
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import ATTRIBUTE, SeededSampler, counts_as_trial, enqueue_start, requeue_interrupted
@@ -75,7 +75,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     from lossreg import preflight
 
     spec = studies.of(study, overrides)
-    _tracking_uri(spec)
+    tracking_uri(spec)
     store = Store(spec.folder, spec.name)
     begun = store.peek()
     kept = _kept(spec, begun)
@@ -150,7 +150,7 @@ class Run:
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
         """Prepare everything, then open the store, train, and finish; MLflow is imported meanwhile."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        uri = _tracking_uri(self.spec)
+        uri = tracking_uri(self.spec)
         # asked again when the data are loaded and traced; until then nothing is written
         self.store.insist_free()
         self.begun = None if fresh else self.store.peek()
@@ -368,11 +368,16 @@ def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     return kept
 
 
-def _tracking_uri(spec: StudySpec) -> str:
+def tracking_uri(spec: StudySpec) -> str:
     """The absolute URI of the study's MLflow store, empty when it is not tracked; raises `InputError`."""
     from lossreg import tracking
 
-    return tracking.check(spec.tracking.uri) if spec.tracking.enabled else ""
+    try:
+        return tracking.check(spec.tracking.uri) if spec.tracking.enabled else ""
+    except InputError as error:
+        if error.where != "tracking.uri":
+            raise
+        raise error.at(spec.place("tracking.uri")) from None
 
 
 def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:

@@ -35,6 +35,8 @@ from lossreg.usercode import FORMS
 
 # each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
 DROPOUT_STEP = 0.05
+# more would fill any memory before the first epoch
+MOST_SEEDS, MOST_LANES = 1000, 100_000
 
 
 class Section(BaseModel):
@@ -45,6 +47,8 @@ class Section(BaseModel):
 
 def _lanes(value: Any) -> Any:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        if value != "auto" and value > MOST_LANES:
+            raise InputError(f"must be at most {MOST_LANES:,}, not {shown(value)}")
         return value
     hint = did_you_mean(value, ("auto",)) if isinstance(value, str) else ""
     raise InputError(f'must be "auto" or a whole number from 1, not {shown(value)}', hint=hint)
@@ -53,8 +57,9 @@ def _lanes(value: Any) -> Any:
 Share = Annotated[float, Field(gt=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
-Count = Annotated[int, Field(ge=1)]
-Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seeds = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
+Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False), Field(max_length=1000)]
 
 
 def _target(value: Any) -> Any:
@@ -102,7 +107,7 @@ class Data(Section):
         default=0.2, description="It is the share of the rows outside the test that are scored on, between 0 and 1."
     )
     folds: int | None = Field(
-        default=None, ge=2, description="It is into how many folds the rows outside the test are cut, from 2."
+        default=None, ge=2, le=10_000, description="It is into how many folds the other rows are cut, from 2."
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
     preprocess: Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)] = "standard"
@@ -299,7 +304,7 @@ class Search(Section):
     trials: Count = 64
     metric: Text | None = Field(default=None, description="`lossreg metrics` lists the names.")
     seed: int = Field(default=0, ge=0, lt=2**32)
-    seeds: Count = Field(default=1, description="It is how often each trial is trained, from as many seeds.")
+    seeds: Seeds = Field(default=1, description="It is how often each trial is trained, from as many seeds.")
     minutes: float | None = Field(default=None, gt=0, description="It is the time after which no trial is started.")
     score_epoch: Literal["last", "best"] = "last"
     pruner: Literal["none", "median", "asha", "hyperband"] = "none"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from lossreg.errors import InputError, did_you_mean
+from lossreg.errors import InputError, did_you_mean, text_of
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 
 # A free weight for each of many classes makes tuning hopeless: above this, one exponent.
@@ -39,7 +39,7 @@ def _shown(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_shown(item)}" for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_shown, value))}]"
-    return "none" if value is None else f"{value}"
+    return "none" if value is None else " ".join(text_of(value, f"an object of {type(value).__name__}").split())
 
 
 def _plainly(value: Any) -> str:

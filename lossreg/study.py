@@ -119,13 +119,13 @@ def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[s
         if not overrides:
             return source
         return _checked(source._document, overrides, file=source._origin.file, base=source.base)
-    if isinstance(source, Mapping):
-        return from_dict(source, overrides)
-    return load(source, overrides)
+    if isinstance(source, (str, Path)):
+        return load(source, overrides)
+    return from_dict(source, overrides)
 
 
 def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path) -> StudySpec:
-    changed, keys = documents.override(document, overrides)
+    changed, keys = documents.override(documents.checked(document, Origin(file)), overrides)
     origin = Origin(file, keys)
     try:
         study = StudySpec.model_validate(changed)

@@ -21,7 +21,7 @@ from lossreg.cli.shell import (
     print_json,
     warn,
 )
-from lossreg.errors import InputError
+from lossreg.errors import InputError, on_disk
 
 if TYPE_CHECKING:
     from lossreg.params import Param
@@ -91,8 +91,9 @@ def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
     """One picture, a sheet of several, or a folder of all; raises `InputError` before anything slow."""
     from lossreg import gallery
 
-    folder = every and gallery.is_folder(path)
-    (gallery.make_folder if folder else gallery.check_file)(path)
+    with on_disk(path):
+        folder = every and gallery.is_folder(path)
+        (gallery.make_folder if folder else gallery.check_file)(path)
     import_keras()
     if folder:
         gallery.write(specs, path, lambda text: typer.echo(text, err=True), warn)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lossreg.cli.shell import Json, Study, app, complain, display, guarded, import_keras, only_json, print_json, warn
-from lossreg.errors import InputError, LossregError
+from lossreg.errors import InputError, LossregError, brief, on_disk
 
 if TYPE_CHECKING:
     from lossreg.records import StudyResult
@@ -71,8 +71,8 @@ def model(
     ] = Path("model.keras"),
 ) -> None:
     """Write what a trial trained as a Keras model, with its preprocessing beside it."""
-    if output.suffix != ".keras":
-        raise InputError(f"{output} must end in .keras", where="--output")
+    with on_disk(f"--output {brief(output)}"):
+        _check_output(output)
     spec = _load(study)
     from lossreg import trained
 
@@ -129,6 +129,18 @@ def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
     return studies.load(study, tuple(overrides))
 
 
+def _check_output(file: Path) -> None:
+    """Raise `InputError` or `OSError` unless a Keras model can be written there."""
+    where = f"--output {brief(file)}"
+    if file.suffix != ".keras":
+        raise InputError("must end in .keras", where=where)
+    if file.is_dir():
+        raise InputError("is a folder", where=where, hint="Give a file, such as model.keras.")
+    above = next(folder for folder in file.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{brief(above)} is not a folder", where=where)
+
+
 def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> StudyResult:
     from lossreg import search, terminal
     from lossreg.store import Store
@@ -163,10 +175,9 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
 
 def _import_keras(spec: StudySpec) -> None:
     """Import Keras, unless the study's tracking address is wrong, which is told at once."""
-    from lossreg import tracking
+    from lossreg import search
 
-    if spec.tracking.enabled:
-        tracking.check(spec.tracking.uri)
+    search.tracking_uri(spec)
     import_keras()
 
 

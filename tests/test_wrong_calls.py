@@ -1,0 +1,231 @@
+"""Wrong calls of `lossreg.tune` and its kin, and studies with random mistakes: an `InputError`, nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutations import mutated, paths, scrambled
+from wrong_studies import GOOD
+
+import lossreg
+from lossreg import registry, search, study
+from lossreg.errors import InputError, gist, quoted
+
+ROOT = Path(__file__).parent.parent
+ODD = """
+[data]
+source = "x.csv"
+target = ["a", "b"]
+folds = 3
+weight = "w"
+drop = ["c"]
+preprocess = { a = "none" }
+[model]
+hidden = { choices = [[4], [8]] }
+dropout = { low = 0, high = 0.5 }
+[train]
+optimizer = { name = "sgd", momentum = { low = 0, high = 0.9 }, nesterov = true }
+schedule = { name = "cosine", warmup = 0.1 }
+early_stopping = { patience = 3, min_delta = 0.1 }
+class_weight = { a = 1.0, b = 2.0 }
+learning_rate = { low = 0.1, high = 1.0 }
+[losses.mine]
+function = "a.py:f"
+link = "softmax"
+[plugins]
+block = ["x"]
+"""
+
+
+class Unspeakable:
+    """A value whose text cannot be had."""
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+    __str__ = __repr__
+
+
+class Vague:
+    """A value that is equal to nothing and to nothing not."""
+
+    def __eq__(self, other):
+        raise ValueError("ambiguous")
+
+    __hash__ = None
+
+
+def cyclic():
+    table = {"data": {"source": "sklearn:iris"}}
+    table["data"]["target"] = table
+    return table
+
+
+def deep(levels=3000):
+    table = {}
+    for _ in range(levels):
+        table = {"a": table}
+    return table
+
+
+def with_data(**keys):
+    return {"data": {"source": "sklearn:iris", **keys}}
+
+
+def with_train(**keys):
+    return {**with_data(), "train": keys}
+
+
+def with_search(**keys):
+    return {**with_data(), "search": keys}
+
+
+def with_focal(**keys):
+    return {**with_data(), "losses": {"focal": keys}}
+
+
+# what is asked, and a word that the message must have
+STUDIES = [
+    (None, "a study is"), (3, "a study is"), (1.5, "a study is"), ([], "a study is"), (b"study.toml", "a study is"),
+    ({1, 2}, "a study is"), (object, "a study is"), (len, "a study is"), (True, "a study is"),
+    (("a", "b"), "a study is"),
+    (Unspeakable(), "a study is"), (np.zeros(3), "a study is"), ("", "folder"), ("none.toml", "no such file"),
+    (Path("none.toml"), "no such file"), ("a\0b.toml", "no such file"), ("x" * 5000, "too long"),
+    ("\ud800.toml", "no such file"),
+    ({}, "data"), ({"data": None}, "data"), ({"data": 3}, "data"), ({"data": {}}, "data.source"), ({3: 4}, "3"),
+    ({None: 1}, "None"), ({b"data": {}}, "data"), ({"data": "sklearn:iris"}, "data"), (cyclic(), "nested"),
+    (deep(), "nested"), (with_data(target=Unspeakable()), "data.target"), (with_data(target=Vague()), "data.target"),
+    (with_data(target=np.zeros(3)), "data.target"), (with_data(target=b"y"), "data.target"),
+    (with_data(source=b"x.csv"), "data.source"), (with_data(source="a\0b"), "NUL"),
+    (with_data(source="\ud800"), "half"),
+    (with_data(**{"\ud800": 1}), "half"), (with_data(test=np.float64("nan")), "data.test"),
+    (with_data(test=1 + 2j), "data.test"), (with_data(drop="x"), "data.drop"),
+    (with_data(drop=np.zeros(2)), "data.drop"),
+    (with_data(preprocess=np.zeros(2)), "data.preprocess"), (with_data(preprocess=Vague()), "data.preprocess"),
+    (with_train(epochs=10**400), "train.epochs"), (with_train(epochs=10**5000), "train.epochs"),
+    (with_train(epochs=np.int64(3)), "train.epochs"), (with_train(epochs=Unspeakable()), "train.epochs"),
+    (with_train(optimizer=np.zeros(2)), "train.optimizer"), (with_train(optimizer=Vague()), "train.optimizer"),
+    (with_train(optimizer={"name": "sgd", "momentum": np.zeros(2)}), "momentum"),
+    (with_train(optimizer={"name": "sgd", "momentum": Vague()}), "momentum"),
+    (with_train(optimizer={"name": "sgd", 3: 1}), "3"), (with_train(optimizer={3: "sgd"}), "train.optimizer"),
+    (with_train(learning_rate=np.zeros(2)), "train.learning_rate"),
+    (with_train(learning_rate=Vague()), "learning_rate"),
+    (with_train(schedule=Vague()), "train.schedule"),
+    (with_train(schedule={"name": "cosine", "alpha": Vague()}), "alpha"),
+    (with_train(class_weight=np.ones(2)), "train.class_weight"), (with_train(class_weight=Vague()), "class_weight"),
+    (with_train(early_stopping=Vague()), "early_stopping"), (with_train(batch_size=Vague()), "train.batch_size"),
+    (with_search(lanes=Vague()), "search.lanes"), (with_search(lanes=np.zeros(2)), "search.lanes"),
+    (with_search(minutes=Unspeakable()), "search.minutes"), (with_search(metric=len), "search.metric"),
+    (with_focal(gamma=Vague()), "losses.focal.gamma"), (with_focal(gamma=Unspeakable()), "losses.focal.gamma"),
+    (with_focal(gamma={"choices": [Vague(), Vague()]}), "losses.focal.gamma"), (with_focal(gamma=b"1"), "focal.gamma"),
+    (with_focal(gamma={"choices": np.zeros(2)}), "losses.focal.gamma"), (with_focal(gamma={1, 2}), "focal.gamma"),
+    ({**with_data(), "losses": ["focal"]}, "losses"), ({**with_data(), "losses": {3: {}}}, "losses"),
+    ({**with_data(), "model": {"hp": Vague()}}, "model.hp"), ({**with_data(), "model": {"build": len}}, "model.build"),
+    ({**with_data(), "name": Unspeakable()}, "name"), ({**with_data(), "tracking": Vague()}, "tracking"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(STUDIES)))
+@pytest.mark.parametrize("call", [lossreg.tune, lossreg.load_trial, search.plan, search.results])
+def test_a_wrong_study_is_an_input_error(call, number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wrong, said = STUDIES[number]
+    with pytest.raises(InputError) as caught:
+        call(wrong)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 1000
+    assert list(tmp_path.iterdir()) == []
+
+
+OVERRIDES = [
+    "search.trials=3", b"search.trials=3", None, 3, {"search.trials": 3}, [3], [None], [b"a=1"], [("a", 1)], ["a"],
+    [""],
+    [Unspeakable()], ["search.trials=x"], ["\0=1"], ["search.trials=\ud800"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", OVERRIDES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("call", [lossreg.tune, search.plan])
+def test_wrong_overrides_are_an_input_error(call, overrides, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        call(with_data(), overrides)
+    assert "overrides" in str(caught.value) or "--set" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------ random mistakes
+
+
+def read(document):
+    """All that is done to a document before data and Keras."""
+    spec = document if isinstance(document, study.StudySpec) else study.from_dict(document)
+    json.dumps([spec.document(), study.fingerprint(spec)])
+    for task, classes in (("binary", 2), ("multiclass", 3), ("regression", 0)):
+        sound(study.candidates, spec, registry.default(), task, classes)
+
+
+def sound(call, *args):
+    """Whether a call went well; what else it raises than `InputError` fails the test."""
+    try:
+        call(*args)
+    except InputError as error:
+        return not str(error)
+    return True
+
+
+def studies():
+    return [GOOD, ODD, *(path.read_text() for path in sorted((ROOT / "studies").glob("*.toml")))]
+
+
+def test_documents_with_random_mistakes_are_studies_or_input_errors():
+    documents = [tomllib.loads(text) for text in studies()]
+    known = sorted({path[-1] for document in documents for path in paths(document) if path})
+    rng = random.Random(9)
+    whole = sum(sound(read, mutated(rng.choice(documents), rng, known)) for _ in range(1500))
+    assert 100 < whole < 600
+
+
+def test_files_with_random_mistakes_are_studies_or_input_errors(tmp_path):
+    rng, path, texts = random.Random(9), tmp_path / "study.toml", studies()
+
+    def load(text):
+        path.write_text(text)
+        read(study.load(path))
+
+    whole = sum(sound(load, scrambled(rng.choice(texts), rng)) for _ in range(1500))
+    assert 100 < whole < 900
+
+
+# ------------------------------------------------------------------------ errors as text
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise SystemExit(3)
+
+
+class NumbError(Exception):
+    def __str__(self):
+        return 3  # noqa: PLE0307
+
+
+@pytest.mark.parametrize("line", [gist, quoted])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MuteError(), "MuteError: its message cannot be read"),
+        (NumbError(), "NumbError: its message cannot be read"),
+        (ValueError("\ud800 half"), r"ValueError: \ud800 half"),
+        (ValueError(), "ValueError"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (SystemExit(2), "SystemExit: 2"),
+    ],
+)
+def test_an_exception_is_one_line_whatever_its_class_does(line, error, text):
+    assert line(error) == text
