@@ -19,6 +19,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lossreg import masking
 from lossreg.errors import InputError, brief, did_you_mean, on_disk
 from lossreg.space import shown
 
@@ -75,6 +76,7 @@ def read(path: str | Path) -> Document:
         content = file.read_bytes()
     try:
         text = content.decode("utf-8-sig")
+        masking.learn_all(text)
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8 text, so it is no study file", where=where) from error
     try:
@@ -174,6 +176,7 @@ def _listed(overrides: Any) -> list[str]:
 
 
 def _assign(document: Document, assignment: str) -> str:
+    masking.learn_all(assignment)
     key, equals, text = (part.strip() for part in assignment.partition("="))
     path, where = [part.strip() for part in key.split(".")], f"--set {brief(assignment)}"
     if not equals or not all(path):

@@ -14,12 +14,18 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
+
+from lossreg.masking import masked
 
 
 class LossregError(Exception):
     """The work failed although the input was right."""
 
     exit_code = 1
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*(masked(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class InputError(LossregError, ValueError):
@@ -28,7 +34,7 @@ class InputError(LossregError, ValueError):
     exit_code = 2
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
-        self.what, self.where, self.hint = what, where, hint
+        self.what, self.where, self.hint = masked(what), masked(where), masked(hint)
         super().__init__(f"{where}: {what}" if where else what)
 
     def __str__(self) -> str:
@@ -64,7 +70,7 @@ def text_of(thing: object, otherwise: str = "its message cannot be read") -> str
         raise
     except BaseException:
         return otherwise
-    return text.encode("utf-8", "backslashreplace").decode()
+    return masked(text.encode("utf-8", "backslashreplace").decode())
 
 
 def quoted(error: BaseException, limit: int = 300) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.masking import masked, masked_values
 from lossreg.records import StudyResult, TrialRecord, finite
 from lossreg.sampler import ATTRIBUTE
 
@@ -20,6 +21,7 @@ def to_attribute(record: TrialRecord) -> dict[str, Any]:
     """What Optuna itself does not keep of a trial, as JSON values."""
     names = [field.name for field in fields(record) if field.name not in _IN_OPTUNA and field.name != "curves"]
     kept: dict[str, Any] = finite({name: getattr(record, name) for name in names})
+    kept |= {name: masked(kept[name]) for name in ("reason", "refusal")}
     # the curves, which are finite already, are shared: Optuna's memory of the trial holds no second copy
     return {**kept, "curves": record.curves}
 
@@ -51,5 +53,12 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     kept = study.user_attrs.get(ATTRIBUTE, {})
     return StudyResult(
         study=study.study_name, trials=records(study), notes=list(kept.get("notes", [])), folder=str(folder),
-        **{name: kept[name] for name in _STUDY_FIELDS if name in kept},
+        **{name: _shown(name, kept[name]) for name in _STUDY_FIELDS if name in kept},
     )  # fmt: skip
+
+
+def _shown(name: str, kept: Any) -> Any:
+    """A field of the study; journals of lossreg 0.1.0 hold the store's address with its password."""
+    if name == "tracking":
+        return masked_values(kept)
+    return {**kept, "tracking": masked_values(kept.get("tracking"))} if name == "spec" else kept

@@ -1,5 +1,6 @@
 """Text from outside (file names, column names, messages of other software) made harmless where it is shown.
 
+All of them leave secrets out (see `lossreg.masking`).
 `printable` is for terminals, logs and files, `one_line` for a name inside a line, `markdown` and `code` for
 names inside a Markdown page.
 """
@@ -7,6 +8,8 @@ names inside a Markdown page.
 from __future__ import annotations
 
 import re
+
+from lossreg.masking import masked
 
 # C0, DEL and C1 controls without tab and line feed; line and paragraph separators; marks, embeddings, overrides and
 # isolates that change the direction of writing; invisible characters that start a line (BOM) or hide in a word;
@@ -25,11 +28,11 @@ ENTITIES = {":": "&#58;", "@": "&#64;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with every control, bidirectional and invisible character spelled out, as in `\x1b`.
+    r"""Return `text` without secrets, and with every control, bidirectional or invisible character spelled: `\x1b`.
 
     Line feeds, tabs and letters of any script stay.
     """
-    return UNPRINTABLE.sub(_spelled, text)
+    return UNPRINTABLE.sub(_spelled, masked(text))
 
 
 def _spelled(match: re.Match[str]) -> str:

@@ -16,6 +16,7 @@ import optuna
 from lossreg import backends, engine, history, pruners, report, trained
 from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
+from lossreg.masking import masked_values
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import ATTRIBUTE, SeededSampler, counts_as_trial, enqueue_start, requeue_interrupted
@@ -309,7 +310,8 @@ class Run:
     def _keep(self) -> None:
         """Put the run's summary into the storage."""
         self._summarise()
-        summary = {name: getattr(self.result, name) for name in ("seconds", "trainer", "tracking", "notes")}
+        names = ("seconds", "trainer", "tracking", "notes")
+        summary = masked_values({name: getattr(self.result, name) for name in names})
         self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **summary})
 
     def _summarise(self) -> None:

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from lossreg import settings
+from lossreg import masking, settings
 from lossreg.errors import InputError, did_you_mean
 from lossreg.links import LINKS
 from lossreg.params import Float
@@ -42,7 +42,7 @@ MOST_SEEDS, MOST_LANES = 1000, 100_000
 class Section(BaseModel):
     """A table of a study file: no key that it does not know, no value converted silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _lanes(value: Any) -> Any:
@@ -316,13 +316,23 @@ class Search(Section):
     )
 
 
+def _with_secrets_noted(uri: str) -> str:
+    masking.learn(uri)
+    return uri
+
+
 class Tracking(Section):
     """Where MLflow keeps the study; by default in MLflow's own default store, under the study's name."""
 
     experiment: Annotated[str, Field(max_length=500)] = ""
-    uri: Text | None = Field(default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".')
+    uri: Annotated[Text, AfterValidator(_with_secrets_noted)] | None = Field(
+        default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
+    )
     enabled: bool = True
     model: bool = Field(default=True, description="Whether the best model is logged.")
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]
 
 
 class Plugins(Section):

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from lossreg.errors import InputError, did_you_mean, text_of
+from lossreg.masking import masked
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 
 # A free weight for each of many classes makes tuning hopeless: above this, one exponent.
@@ -26,7 +27,7 @@ FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
 def shown(value: Any) -> str:
     """A value as a study file would write it, at most 60 characters: `"adam"`, `true`, `[64, 64]`."""
-    text = _shown(value)
+    text = masked(_shown(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

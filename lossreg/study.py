@@ -20,6 +20,7 @@ from lossreg import document as documents
 from lossreg import usercode
 from lossreg.document import Origin, dotted
 from lossreg.errors import InputError
+from lossreg.masking import masked_values
 from lossreg.params import Float
 from lossreg.plugins import Entry, key
 from lossreg.registry import Registry
@@ -79,8 +80,9 @@ class StudySpec(Section):
         return self._origin.of(dotted_key)
 
     def document(self) -> dict[str, Any]:
-        """The study as plain JSON values, defaults filled in."""
+        """The study as plain JSON values, defaults filled in; the address of its store without password."""
         document = self.model_dump(mode="json")
+        document["tracking"] = masked_values(document["tracking"])
         losses = self.losses.items()
         document["losses"] = {label: loss.model_dump(mode="json", exclude_none=True) for label, loss in losses}
         return document
@@ -299,7 +301,8 @@ def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
 def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
     """The study as it was when it began, whose fingerprint and document were kept; paths start where they do now."""
     unchanged = not changes(fingerprinted, fingerprint(study))
-    return study if unchanged else from_dict(document, base=study.base)
+    tracking = study.tracking.model_dump()
+    return study if unchanged else from_dict({**document, "tracking": tracking}, base=study.base)
 
 
 def _said(value: Any) -> str:

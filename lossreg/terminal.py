@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lossreg import report
+from lossreg.masking import masked
+from lossreg.plain_text import printable
 from lossreg.progress import Progress
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def hushed() -> Iterator[None]:
             yield
         except BaseException:
             heard.seek(0)
-            os.write(kept, heard.read())
+            os.write(kept, masked(heard.read().decode(errors="replace")).encode())
             raise
         finally:
             sys.stderr.flush()
@@ -106,11 +108,11 @@ class Lines(Progress):
 
     def message(self, text: str) -> None:
         """Something to know."""
-        self._write(text)
+        self._write(printable(text))
 
     def warn(self, text: str) -> None:
         """Something to worry about."""
-        self._write(f"Warning: {text}")
+        self._write(printable(f"Warning: {text}"))
 
     def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
         """Say what is ahead."""
@@ -150,11 +152,11 @@ class Display(Progress):
 
     def message(self, text: str) -> None:
         """Something to know, above the display."""
-        self._console.print(text, style="dim", markup=False, highlight=False)
+        self._console.print(printable(text), style="dim", markup=False, highlight=False)
 
     def warn(self, text: str) -> None:
         """Something to worry about, above the display."""
-        self._console.print(f"Warning: {text}", style="yellow", markup=False, highlight=False)
+        self._console.print(printable(f"Warning: {text}"), style="yellow", markup=False, highlight=False)
 
     def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
         """Put the display up."""

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 
 import typer
+from typer.core import TyperGroup
 
 from lossreg import __version__
 from lossreg.errors import LossregError, brief, refusal, text_of
+from lossreg.masking import masked_values
+from lossreg.plain_text import printable
 from lossreg.records import finite
 
 if TYPE_CHECKING:
@@ -62,12 +65,38 @@ def guarded(work: Work) -> Work:
 def complain(message: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
     if os.environ.get("LOSSREG_DEBUG", "0") not in ("", "0"):
-        traceback.print_exc()
-    typer.echo(message, err=True)
+        typer.echo(printable(traceback.format_exc()), err=True, nl=False)
+    typer.echo(printable(message), err=True)
     raise typer.Exit(code)
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+class Commands(TyperGroup):
+    """The commands; what the parser of their arguments complains of, which repeats them, has no secrets either."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """The context of the arguments that come before a command."""
+        with _masked_complaints():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command, whose own arguments are parsed here."""
+        with _masked_complaints():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _masked_complaints() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = printable(message)  # type: ignore[attr-defined]
+        raise
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 
 def main() -> None:
@@ -128,7 +157,7 @@ def import_keras() -> None:
 
 def warn(text: str) -> None:
     """A line on standard error."""
-    typer.echo(f"Warning: {text}", err=True)
+    typer.echo(printable(f"Warning: {text}"), err=True)
 
 
 def display(what: RenderableType) -> None:
@@ -146,7 +175,7 @@ def console() -> Console:
 
 def print_json(document: Any, out: Any = None) -> None:
     """Print a document; what is not finite is null."""
-    text = json.dumps(finite(document), indent=2, allow_nan=False, default=str)
+    text = json.dumps(masked_values(finite(document)), indent=2, allow_nan=False, default=str)
     (out or sys.stdout).write(f"{text}\n")
 
 

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from lossreg import masking
 from lossreg.records import TrialRecord
 from lossreg.tracking import store, wire
 
@@ -59,6 +60,7 @@ class Session:
         What fails here fails again, and is told, when the study opens.
         """
         self.uri, self.experiment = uri, experiment
+        masking.learn(uri)
         with contextlib.suppress(Exception):
             from lossreg.tracking import writer
             from lossreg.tracking.database import NewDatabase
@@ -151,7 +153,7 @@ class Session:
             work(*args)
         except Exception as error:
             self._refused = True
-            self.answer(warning=f"MLflow has the trials, but took no plots or model: {gist(error)}")
+            self.answer(warning=f"MLflow has the trials, but took no plots or model: {reason(error, self.uri)}")
 
     def leave(self) -> None:
         """Let the next process have the study."""
@@ -178,7 +180,7 @@ def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lamb
         if session.is_open:
             session.interrupt()
     except Exception as error:
-        session.answer(error=gist(error))
+        session.answer(error=reason(error, session.uri))
     finally:
         session.leave()
 
@@ -228,13 +230,15 @@ def _read(lines: IO[bytes], inbox: queue.SimpleQueue[Message | None], leave: Cal
 def _answer(answers: IO[bytes], **message: Any) -> None:
     """Say something, to nobody if the study is gone."""
     with contextlib.suppress(OSError, ValueError):
-        answers.write(wire.line(message))
+        answers.write(wire.line(masking.masked_values(message)))
         answers.flush()
 
 
-def gist(error: Exception) -> str:
-    """The first line of an error, without SQL or stack."""
-    text = str(error).strip() or type(error).__name__
+def reason(error: Exception, uri: str) -> str:
+    """Return what went wrong with the store `uri` and what to do, or the first line of the error, without SQL."""
+    text = masking.masked(str(error)).strip() or type(error).__name__
+    if known := store.explained(text, error, uri):
+        return known
     first = text.splitlines()[0].strip().rstrip(".")
     return first if len(first) <= 300 else f"{first[:300]} ..."
 

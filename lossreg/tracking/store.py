@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -9,11 +10,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from lossreg import masking
 from lossreg.errors import InputError, LossregError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,6 +31,22 @@ WORDS = ("databricks", "databricks-uc", "uc")
 # what a user may set otherwise: no background jobs, which a look at one's own runs does not need
 UI_SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 SQLITE_MAGIC = b"SQLite format 3\x00"
+# what SQLite says, and what it means; both it and MLflow pass the first on inside longer texts
+SQLITE_TROUBLES = {
+    "database or disk is full": "no room is left on the disk of {path}: make room there",
+    "disk I/O error": "{path} cannot be read or written (disk I/O error): look whether its disk is full or gone",
+    "attempt to write a readonly database": "{path} must not be written to: give yourself that right on it",
+    "unable to open database file": "{path} cannot be opened: its folder must be there, and both be yours to write",
+    "database disk image is malformed": "{path} is damaged: move it aside, and a new one is written",
+    "file is not a database": "{path} is no SQLite database, or damaged: move it aside, and a new one is written",
+    "database is locked": "{path} is held by another process",
+}
+SYSTEM_TROUBLES = {
+    errno.ENOSPC: "no room is left on the disk of {path}: make room there",
+    errno.EDQUOT: "your quota on the disk of {path} is used up: make room there",
+    errno.EROFS: "the disk of {path} must not be written to: choose another place",
+    errno.EACCES: "{path} must not be written to: give yourself that right on it",
+}
 MIGRATE = (
     f"Take a database (tracking.uri = {DEFAULT!r}, or {VARIABLE}), or move the old runs into one: "
     "`mlflow migrate-filestore --source {folder} --target " + DEFAULT + "`, then rename {folder}."
@@ -44,10 +63,14 @@ def check(uri: str | None = None, environ: Mapping[str, str] = os.environ) -> st
     """
     where = "tracking.uri" if uri else VARIABLE if environ.get(VARIABLE) else "tracking"
     named = uri or environ.get(VARIABLE) or ""
+    masking.learn(named)
     try:
         return _checked(named) if named else _default()
     except InputError as error:
         raise error.at(where) from None
+    except ValueError:
+        # what urllib cannot take apart: brackets, control characters
+        raise InputError(f"{shown(named)!r} is no address", hint=f"For example {DEFAULT}.", where=where) from None
 
 
 def _default() -> str:
@@ -72,8 +95,8 @@ def _checked(uri: str) -> str:
     scheme = urlsplit(uri).scheme.lower()
     if scheme in ("", "file"):
         raise InputError(
-            f"{uri!r} names a folder of files, which MLflow no longer writes",
-            hint=MIGRATE.format(folder=urlsplit(uri).path or uri),
+            f"{shown(uri)!r} names a folder of files, which MLflow no longer writes",
+            hint=MIGRATE.format(folder=urlsplit(uri).path or shown(uri)),
         )
     if scheme in ("http", "https"):
         return _server(uri)
@@ -89,14 +112,14 @@ def _server(uri: str) -> str:
     except ValueError:
         named = False
     if not named:
-        raise InputError(f"{uri!r} is no address of a server", hint="For example http://127.0.0.1:5000.")
+        raise InputError(f"{shown(uri)!r} is no address of a server", hint="For example http://127.0.0.1:5000.")
     return uri.rstrip("/")
 
 
 def _sqlite(uri: str) -> str:
     path = sqlite_path(uri)
     if path is None:
-        raise InputError(f"{uri!r} names no SQLite file", hint=f"Three slashes before the path: {DEFAULT}.")
+        raise InputError(f"{shown(uri)!r} names no SQLite file", hint=f"Three slashes before the path: {DEFAULT}.")
     path = path.resolve()
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist", hint="Create it, or choose another path.")
@@ -127,19 +150,15 @@ def _database(uri: str) -> str:
     try:
         url = make_url(uri)
         url.get_dialect().import_dbapi()
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise InputError(f"{_without_password(uri)!r} is no database address: {error}") from None
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(f"{shown(uri)!r} is no database address: {error}") from None
+    except ValueError:
+        raise InputError(f"{shown(uri)!r} is no database address: the port is no number") from None
     except ImportError as error:
         raise InputError(f"the driver of {url.drivername} is not installed ({error})") from None
     if not url.database:
-        raise InputError(
-            f"{_without_password(uri)!r} names no database", hint="For example postgresql://user@host/mlflow."
-        )
+        raise InputError(f"{shown(uri)!r} names no database", hint="For example postgresql://user@host/mlflow.")
     return uri
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", uri)
 
 
 def _other(uri: str, scheme: str) -> str:
@@ -147,12 +166,13 @@ def _other(uri: str, scheme: str) -> str:
     if scheme in known:
         return uri
     hint = did_you_mean(scheme, known) or f"Known: {', '.join(sorted(known))}."
-    raise InputError(f"{_without_password(uri)!r} has the unknown scheme {scheme!r}", hint=hint)
+    raise InputError(f"{shown(uri)!r} has the unknown scheme {scheme!r}", hint=hint)
 
 
 def shown(uri: str) -> str:
-    """The URI for people to read: no password."""
-    return _without_password(uri)
+    """The URI for people to read: no password, no token."""
+    masking.learn(uri)
+    return masking.masked(uri)
 
 
 def is_server(uri: str) -> bool:
@@ -174,7 +194,7 @@ def knock(uri: str) -> None:
             socket.create_connection((parts.hostname, _port(parts)), timeout=PATIENCE).close()
     except urllib.error.HTTPError:
         return
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         if "CERTIFICATE" not in str(reason):
             raise LossregError(f"no answer ({reason})") from None
@@ -196,6 +216,16 @@ def make(uri: str, ready: NewDatabase | None = None) -> None:
     path = sqlite_path(uri)
     if path is not None and is_missing(uri):
         (ready or NewDatabase()).put(path)
+
+
+def explained(text: str, error: Exception, uri: str) -> str:
+    """Return the trouble with the file or disk of the store `uri` of which `error` tells in `text`, or nothing."""
+    path = sqlite_path(uri)
+    said = SYSTEM_TROUBLES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    if path is not None:
+        said = next((meaning for phrase, meaning in SQLITE_TROUBLES.items() if phrase in text), said)
+    place = getattr(error, "filename", None) or path
+    return said.format(path=place) if place else ""
 
 
 def insist(uri: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import IO, Any, Protocol
 
+from lossreg import masking
 from lossreg.errors import LossregError
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.tracking import package, store, wire
@@ -53,6 +54,7 @@ class Tracker:
         patience: float = 60.0,
         launch: Callable[[], Link] | None = None,
     ) -> None:
+        masking.learn(uri)
         self.uri, self.experiment = uri, experiment
         self.run_id = self.experiment_id = ""
         self.error = ""
@@ -208,7 +210,7 @@ class Tracker:
 
     def _hear(self, said: dict[str, Any]) -> None:
         if "warning" in said:
-            self._warn(said["warning"])
+            self._warn(masking.masked(said["warning"]))
         if "error" in said:
             self._give_up(said["error"])
         with self._news:
@@ -222,13 +224,13 @@ class Tracker:
     def _give_up(self, reason: str) -> None:
         if self.error:
             return
-        self.error = reason
+        self.error = masking.masked(reason)
         self.close()
         if self._link is not None:
             self._link.kill()
         if not self._required:
             self._warn(
-                f"MLflow at {store.shown(self.uri)}: {reason}. The study goes on without it; "
+                f"MLflow at {store.shown(self.uri)}: {self.error}. The study goes on without it; "
                 "`lossreg sync STUDY` writes the runs later."
             )
 

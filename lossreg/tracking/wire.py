@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from lossreg.masking import masked_values
 from lossreg.records import StudyResult, TrialRecord
 
 
@@ -40,10 +41,10 @@ def entry(trial: TrialRecord) -> dict[str, Any]:
 
 
 def study(header: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
-    """The study that `header` and its trials came from."""
-    return StudyResult(**header, trials=trials)
+    """The study that `header` and its trials came from, every text without secrets."""
+    return StudyResult(**masked_values(header), trials=trials)
 
 
 def trial(entry: Mapping[str, Any]) -> TrialRecord:
-    """The trial that `entry` came from."""
-    return TrialRecord(**entry)
+    """The trial that `entry` came from, every text without secrets."""
+    return TrialRecord(**masked_values(entry))

@@ -1,0 +1,151 @@
+"""The function that every text goes through on its way out: secrets by their form, and by their letters."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from lossreg import masking, tracking
+from lossreg.errors import InputError, LossregError, gist
+from lossreg.masking import learn, masked, masked_values
+from lossreg.plain_text import markdown, printable
+
+BY_FORM = {
+    "postgresql://me:pl-nt1d@host/db": "postgresql://me:***@host/db",
+    "postgresql://me:pl@nt1d@host/db": "postgresql://me:***@host/db",
+    "postgresql://me:pl/nt1d@host:5432/db": "postgresql://me:***@host:5432/db",
+    "mysql+pymysql://me:pl:nt?1d#@host/db": "mysql+pymysql://me:***@host/db",
+    "mysql://me@host/db?password=pl-nt1d&ssl=1": "mysql://me@host/db?password=***&ssl=1",
+    "postgresql://host/db?user=me&PASSWORD=pl-nt1d": "postgresql://host/db?user=me&PASSWORD=***",
+    "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dpl-nt1d": "mssql+pyodbc:///?odbc_connect=***",
+    "DRIVER%3Dx%3BPWD%3Dpl%2Dnt1d%3BUID%3Dme": "DRIVER%3Dx%3BPWD%3D***%3BUID%3Dme",
+    "DRIVER={x};UID=me;PWD={pl; nt1d};": "DRIVER={x};UID=me;PWD=***;",
+    "https://pl-nt1d@host/mlflow": "https://***@host/mlflow",
+    "https://pl-nt1d:@host/mlflow": "https://***@host/mlflow",
+    "https://pl-nt1d:x-oauth-basic@host": "https://***@host",
+    "postgresql://me:pl-nt1d": "postgresql://me:***",
+    "https://me:12345@host:8080/x": "https://me:***@host:8080/x",
+    "no answer from http://me:pl-nt1d@host: closed": "no answer from http://me:***@host: closed",
+    "connect(**{'user': 'me', 'password': 'pl-nt1d'})": "connect(**{'user': 'me', 'password': '***'})",
+    "Authorization: Bearer pl-nt1d.x": "Authorization: ***",
+    "s3://bucket?aws_secret_access_key=pl-nt1d": "s3://bucket?aws_secret_access_key=***",
+    "https://x.blob.core/c?sv=1&sig=pl-nt1d": "https://x.blob.core/c?sv=1&sig=***",
+}
+HARMLESS = [
+    "http://127.0.0.1:5000/a@b", "https://example.org/@someone", "postgresql://me@host/db",
+    "sqlite:////home/me@home/x.db",
+    'password authentication failed for user "me"', "mail me@example.org", "databricks://profile",
+    "focal: token 3 of 4",
+    "score == 0.5", "https://[::1]:5000/x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "shown"), BY_FORM.items(), ids=range(len(BY_FORM)))
+def test_a_secret_is_known_by_what_stands_around_it(text, shown):
+    assert masked(text) == shown
+    assert masked(shown) == shown
+    assert masked(f"({text})").startswith(f"({shown}")
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_is_left_alone(text):
+    if "://" in text:
+        learn(text)
+    assert masked(text) == text
+
+
+SECRET = "Grün/k@hl 5%&x"
+SPELLED = [
+    SECRET, quote(SECRET), quote(SECRET, safe=""), quote_plus(SECRET), json.dumps(SECRET), repr({"x": SECRET}),
+    base64.b64encode(f"me:{SECRET}".encode()).decode(), SECRET.replace("&", "&amp;"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", [f"http://me:{quote(SECRET, safe='')}@host", f"odd://me:{SECRET}@host/db"])
+@pytest.mark.parametrize("spelled", SPELLED, ids=range(len(SPELLED)))
+def test_a_secret_that_was_learned_is_found_in_any_spelling(address, spelled):
+    learn(address)
+    for text in (spelled, f"x{spelled}y", f"could not do {spelled} at all"):
+        assert not any(piece in masked(text) for piece in (spelled.strip('"'), "k@hl 5", "hl 5%&x", "k%40hl"))
+
+
+@pytest.mark.parametrize(
+    ("address", "echo"),
+    [
+        ("postgresql://me:s3@cond-h4lf@host/db", 'could not translate host name "cond-h4lf@host"'),
+        ("http://me:f1rst/cond-h4lf@host", "404 for path /cond-h4lf"),
+        ("me:cond-h4lf@host/db", "unknown scheme cond-h4lf"),
+        ("htps://cond-h4lf@host", "no scheme for cond-h4lf"),
+        (
+            "mssql+pyodbc:///?odbc_connect=" + quote_plus("DRIVER={x};PWD={cond h4lf}"),
+            "login failed, PWD was cond h4lf",
+        ),
+    ],
+)
+def test_pieces_into_which_a_library_cuts_an_address_are_found(address, echo):
+    learn(address)
+    assert "h4lf" not in masked(echo)
+
+
+def test_a_password_that_stands_in_the_open_beside_it_masks_no_other_word():
+    address = "postgresql://mlflow:mlflow@db.example/mlflow"
+    learn(address)
+    assert masked(address) == "postgresql://mlflow:***@db.example/mlflow"
+    assert masked("mlflow experiments restore") == "mlflow experiments restore"
+
+
+def test_a_password_that_is_a_word_hides_no_form():
+    learn("http://me:access@host")
+    assert masked("s3://b?aws_secret_access_key=pl-nt1d&access=x") == "s3://b?aws_secret_access_key=***&***=x"
+
+
+def test_a_short_password_is_no_part_of_longer_words_and_numbers():
+    learn("http://me:1234@host")
+    assert masked("http%3A%2F%2Fme%3A1234%40host: 12345 rows, 1234") == "http%3A%2F%2Fme%3A***%40host: 12345 rows, ***"
+
+
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY"])
+def test_the_environment_s_secrets_are_known(monkeypatch, variable):
+    monkeypatch.setenv(variable, f"of-{variable}")
+    assert masked(f"refused: of-{variable}") == "refused: ***"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:in-{variable}@host")
+    assert masked(f"refused: in-{variable}") == "refused: ***"
+
+
+def test_documents_keep_their_numbers_and_lose_their_secrets():
+    learn("http://me:9876@host")
+    document = {"a": [0.9876, 9876, None, True], "b": {"why 9876": ("http://x:9876@h",)}}
+    assert masked_values(document) == {"a": [0.9876, 9876, None, True], "b": {"why ***": ["http://x:***@h"]}}
+
+
+def test_every_way_out_goes_through_it():
+    learn("http://me:w4y-out@host")
+    error = InputError("refused w4y-out", where="at w4y-out", hint="Not w4y-out.")
+    shown = [str(error), repr(error), error.what, error.where, error.hint, str(error.at("w4y-out"))]
+    shown += [repr(LossregError("w4y-out")), gist(ValueError("w4y-out")), printable("w4y-out"), markdown("w4y-out")]
+    assert not [text for text in shown if "w4y-out" in text or "***" not in text.replace("\\", "")]
+
+
+MALFORMED = [
+    "http://u:{}@", "http://u:{}@host:port", "http://u:{}@host:99999", "http://[u:{}@h", "u:{}@host/db", "{}@host/db",
+    "htps://{}@host", "http://u:{}@a host", "postgresql://u:{}", "postgresql+psycopg://u:{}@h:port/d",
+    "postgresql+psycopg://u:{}@h", "mysql+nodriver://u:{}@h/d", "mssql+pyodbc://u:{}@h/d", "s3://k:{}@bucket",
+    "sqlite://u:{}@h", "file://u:{}@h/x", "s3://bucket?aws_secret_access_key={}", "oracle://h?password={}",
+    "mssql+pyodbc:///?odbc_connect=PWD%3D{}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", MALFORMED)
+@pytest.mark.parametrize("secret", ["pl-nt1d", "pl@nt1d", "p/nt1d", "p#nt1d", "p nt1d", "p:nt1d", "p'nt1d", "[nt1d"])
+def test_a_refused_address_is_shown_without_its_password(form, secret):
+    with pytest.raises(InputError, match=r"^tracking\.uri: ") as refused:
+        tracking.check(form.format(secret), {})
+    assert "nt1d" not in str(refused.value) + repr(refused.value)
+
+
+def test_learning_from_a_study_file_takes_each_address_for_itself():
+    masking.learn_all('uri = "http://me:0n-line@host"  # ask me@example.org\ndocs = "https://example.org/x@y"')
+    assert masked("0n-line, example, x@y, ask me@example.org") == "***, example, x@y, ask me@example.org"
