@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 from lossreg.data import features, inputs, labels, room, sources, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.inputs import Preprocessor
+from lossreg.data.lost import Lost
+from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
+from lossreg.data.reading import Readings
 from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
 from lossreg.targets import Constants
 
 __all__ = ["Dataset", "Split", "load"]
 
-Counted = tuple[NDArray[np.float32] | None, ...]
+Weighed = tuple[NDArray[np.float32] | None, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,22 +159,25 @@ def load(
     counted = _weigh(raw, found, cuts, class_weight, text)
     way = inputs.ways(raw.x, preprocess)
     common = {"name": raw.name, "source": text, "task": found.task, "classes": found.classes, "slugs": found.slugs}
-    common["digest"] = raw.digest()
     try:
-        fitted = _fitted(raw, cuts, way, text)
-        parts = [
-            _dataset(preprocessor, _splits(raw, found, preprocessor, rows, count), common)
-            for preprocessor, rows, count in zip(fitted, cuts, counted, strict=True)
-        ]
+        readings = inputs.read(raw.x, way)
+        common["digest"] = raw.digest([*inputs.marks(readings), *found.marks])
+        fitted = _fitted(raw, cuts, way, readings, text)
+        transformed = [_transformed(raw, preprocessor, rows) for preprocessor, rows in zip(fitted, cuts, strict=True)]
     except DataError as error:
         raise error.at(text) from None
+    parts = [
+        _dataset(preprocessor, _splits(found, arrays, rows, count), common)
+        for preprocessor, arrays, rows, count in zip(fitted, transformed, cuts, counted, strict=True)
+    ]
     said = dict.fromkeys(note for rows in cuts for note in rows.notes)
+    read = [*inputs.notes(readings), *fitted[0].notes, *_lost(transformed)]
     weighed = counted[0][0]
-    notes = [*raw.notes, *found.notes, *said, *fitted[0].notes, *([] if weighed is None else weights.notes(weighed))]
+    notes = [*raw.notes, *found.notes, *said, *read, *([] if weighed is None else weights.notes(weighed))]
     return replace(parts[0], notes=notes, folds=tuple(parts) if folds else ())
 
 
-def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Counted]:
+def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Weighed]:
     """What the rows of the three parts of each cut count; the classes count in training only."""
     training = [
         weights.of_rows(raw.weights, weights.of_classes(class_weight, found, rows.train), found, rows.train)
@@ -182,20 +189,32 @@ def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, wh
     return list(zip(*map(weights.plain, (training, validation, test)), strict=True))
 
 
-def _fitted(raw: Raw, cuts: Sequence[Rows3], way: Mapping[str, str], where: str) -> list[Preprocessor]:
-    """A preprocessor a cut, fitted on its training rows; what the columns are is settled once for all folds."""
-    settled: inputs.Settled = None
-    if len(cuts) > 1:
-        settled = inputs.settle(features.take(raw.x, np.union1d(cuts[0].train, cuts[0].validation)), way)
+def _fitted(
+    raw: Raw, cuts: Sequence[Rows3], way: Mapping[str, str], readings: Mapping[str, Readings], where: str
+) -> list[Preprocessor]:
+    """A preprocessor per cut, fitted on its training rows; what the columns are is settled once for all folds."""
+    pool = np.union1d(cuts[0].train, cuts[0].validation) if len(cuts) > 1 else cuts[0].train
+    settled = inputs.settle(features.take(raw.x, pool), readings)
     fitted = [inputs.fit(features.take(raw.x, rows.train), way, settled) for rows in cuts]
-    room.check(fitted[0].transform(features.take(raw.x, cuts[0].train[:1])), len(raw.y), len(cuts), where)
+    room.check(fitted[0].counted(features.take(raw.x, cuts[0].train[:1])).array, len(raw.y), len(cuts), where)
     return fitted
 
 
-def _splits(raw: Raw, found: Labels, preprocessor: Preprocessor, rows: Rows3, counted: Counted) -> list[Split]:
+def _transformed(raw: Raw, preprocessor: Preprocessor, rows: Rows3) -> list[Counted]:
+    """Training, validation and test rows of a cut, preprocessed."""
+    return [preprocessor.counted(features.take(raw.x, index)) for index in (rows.train, rows.validation, rows.test)]
+
+
+def _lost(cuts: Sequence[Sequence[Counted]]) -> list[str]:
+    """Notes on what preprocessing lost, over the parts of the cut that lost most of it."""
+    totals = [reduce(Lost.plus, (part.lost for part in parts)) for parts in cuts]
+    return reduce(Lost.worst, totals).lines()
+
+
+def _splits(found: Labels, arrays: Sequence[Counted], rows: Rows3, weighed: Weighed) -> list[Split]:
+    indices = (rows.train, rows.validation, rows.test)
     return [
-        Split(preprocessor.transform(features.take(raw.x, index)), found.y[index], weighed)
-        for index, weighed in zip((rows.train, rows.validation, rows.test), counted, strict=True)
+        Split(part.array, found.y[index], weight) for part, index, weight in zip(arrays, indices, weighed, strict=True)
     ]
 
 

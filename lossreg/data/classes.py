@@ -17,7 +17,7 @@ class Labels:
     """A task and its labels, with names and slugs of the classes, of the labels of a row, or of a mask's two values.
 
     y: class indices `(n,)` (int64); values `(n,)` (float64); several labels a row, `(n, k)` of 0 and 1
-    (int64); masks `(n, *space)` of 0 and 1 (int8).
+    (int64); masks `(n, *space)` of 0 and 1 (int8). marks: what tells a reading from the usual one of such labels.
     """
 
     task: str
@@ -25,6 +25,7 @@ class Labels:
     classes: tuple[str, ...] = ()
     slugs: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    marks: list[bytes] = field(default_factory=list)
 
     @property
     def groups(self) -> NDArray[Any] | None:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data.cells import COMPLEX, shown
 from lossreg.data.origin import Origin, listed
+from lossreg.errors import DataError
 
 Array = NDArray[Any]
 Part = pd.DataFrame | Array
@@ -41,6 +43,10 @@ def _one(x: Any, name: str, columns: Sequence[str], origin: Origin) -> Part:
     if hasattr(x, "toarray"):
         raise origin.error(f"{name} is a sparse matrix", f"Return {name}.toarray() if it fits in memory.")
     values = array(x, name, origin)
+    if values.dtype.names:
+        return table(_records(values, name, origin), origin)
+    if values.dtype.kind == "c":
+        raise origin.error(f"{name} holds complex numbers", COMPLEX)
     if values.ndim > 2:
         if values.dtype.kind not in "buif":
             raise origin.error(f"{name} of shape {values.shape} holds {values.dtype}, not numbers")
@@ -51,12 +57,24 @@ def _one(x: Any, name: str, columns: Sequence[str], origin: Origin) -> Part:
     return table(pd.DataFrame(values, columns=pd.Index(own)), origin)
 
 
+def _records(values: Array, name: str, origin: Origin) -> pd.DataFrame:
+    """The fields of a structured array as columns; raises `DataError` for fields that are arrays."""
+    fields: Mapping[str, Any] = values.dtype.fields or {}
+    nested = next((field for field, (dtype, *_) in fields.items() if dtype.shape or dtype.names), None)
+    if values.ndim != 1 or nested is not None:
+        what = f"{name} is a structured array " + (f"whose field {nested!r} is no column" if nested else "of rows")
+        raise origin.error(what, "Give a plain array (n, columns) or a DataFrame.")
+    return pd.DataFrame({field: values[field] for field in fields})
+
+
 def array(values: Any, what: str, origin: Origin) -> Array:
     """An array of at least one dimension; raises `DataError`."""
     try:
         found = np.asarray(values)
-    except ValueError as error:
-        raise origin.error(f"{what} is no array: {error}") from error
+    except MemoryError as error:
+        raise origin.error(f"{what} needs more memory than there is") from error
+    except Exception as error:
+        raise origin.error(f"{what} is no array: {type(error).__name__}: {shown(error)[:200]}") from error
     if found.ndim == 0:
         raise origin.error(f"{what} is no array but {type(values).__name__}")
     return found
@@ -69,6 +87,9 @@ def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
     twice = list(frame.columns[frame.columns.duplicated()])
     if twice:
         raise origin.error(f"two columns are called {twice[0]!r}")
+    for name in frame.columns:
+        if getattr(frame[name].dtype, "kind", "") == "c":
+            raise origin.error(f"column {name!r} holds complex numbers", COMPLEX)
     return frame
 
 
@@ -119,6 +140,13 @@ def marks(x: Features) -> Iterator[bytes]:
         yield mark(x)
 
 
+def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return values.astype(str)
+    except Exception as error:
+        raise DataError(f"a value of {values.name} cannot be written as text: {shown(error)[:200]}") from error
+
+
 def mark(values: pd.Series[Any] | Array) -> bytes:
     """The same bytes for the same values of a column or an array."""
     if isinstance(values, np.ndarray):
@@ -126,5 +154,5 @@ def mark(values: pd.Series[Any] | Array) -> bytes:
     try:
         hashed = pd.util.hash_pandas_object(values, index=False)
     except TypeError:
-        hashed = pd.util.hash_pandas_object(values.astype(str), index=False)
+        hashed = pd.util.hash_pandas_object(_as_texts(values), index=False)
     return hashed.to_numpy().astype("<u8").tobytes()

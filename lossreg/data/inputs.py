@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from lossreg.data.features import Features, Part
+from lossreg.data.lost import Lost
 from lossreg.data.origin import listed
-from lossreg.data.preprocess import AsGiven, Columns, Float32, ImagePreprocessor, TablePreprocessor
+from lossreg.data.preprocess import AsGiven, Columns, Counted, Float32, ImagePreprocessor, TablePreprocessor, warned
+from lossreg.data.reading import Readings
 from lossreg.errors import DataError, InputError, did_you_mean
 
 STANDARD, NONE = "standard", "none"
 WAYS = (STANDARD, NONE)
 Single = TablePreprocessor | ImagePreprocessor | AsGiven
-Settled = Columns | None | dict[str, Any]
+Settled = Mapping[str, Columns]
 
 
 class InputsPreprocessor:
@@ -31,19 +33,28 @@ class InputsPreprocessor:
         self.notes = [f"{name}: {note}" for name, part in self.parts.items() for note in part.notes]
 
     def transform(self, rows: Any) -> dict[str, Float32]:
-        """Float32 arrays `(n, *shape)` by input of a mapping of raw rows; raises `DataError`."""
+        """Float32 arrays `(n, *shape)` by input of a mapping of raw rows, every number finite.
+
+        Warns of values that are taken as missing, counted by input and column. Raises `DataError`.
+        """
+        arrays: dict[str, Float32] = warned(self.counted(rows))
+        return arrays
+
+    def counted(self, rows: Any) -> Counted:
+        """The same arrays, and what was lost in place of a warning."""
         missing = [name for name in self.parts if name not in rows] if isinstance(rows, Mapping) else list(self.parts)
         if missing:
             hint = f"Rows are a table or an array for each of {listed(self.parts)}."
             raise DataError(f"inputs are missing: {listed(missing)}", hint=hint)
-        found = {}
+        found, lost = {}, Lost()
         for name, part in self.parts.items():
             with _within(name):
-                found[name] = part.transform(rows[name])
+                found[name], lost_here = part.counted(rows[name])
+            lost = lost.plus(lost_here.within(name))
         if len(set(map(len, found.values()))) > 1:
             said = ", ".join(f"{name} has {len(values)}" for name, values in found.items())
             raise DataError(f"the inputs have different numbers of rows: {said}")
-        return found
+        return Counted(found, lost)
 
 
 Preprocessor = Single | InputsPreprocessor
@@ -51,10 +62,12 @@ Preprocessor = Single | InputsPreprocessor
 
 @contextmanager
 def _within(name: str) -> Iterator[None]:
-    """Say of a mistake which input it is in."""
+    """Say of a mistake which of several inputs it is in."""
     try:
         yield
     except DataError as error:
+        if not name:
+            raise
         raise DataError(f"input {name}: {error.what}", hint=error.hint) from None
 
 
@@ -78,37 +91,55 @@ def ways(x: Features, asked: Any) -> dict[str, str]:
     return dict.fromkeys(names, STANDARD) | table
 
 
-def settle(x: Features, way: Mapping[str, str]) -> Settled:
-    """What is decided about columns once, before folds take their statistics; None where there is nothing to decide.
-
-    Raises `DataError` for a table without a usable column.
-    """
-    if not isinstance(x, dict):
-        return Columns.of(x) if isinstance(x, pd.DataFrame) and way[""] == STANDARD else None
+def read(x: Features, way: Mapping[str, str]) -> dict[str, Readings]:
+    """How the columns of each table that is standardised are read, by its input; raises `DataError`."""
     found = {}
-    for name, part in x.items():
-        with _within(name):
-            found[name] = settle(part, {"": way[name]})
+    for name, part in (x if isinstance(x, dict) else {"": x}).items():
+        if isinstance(part, pd.DataFrame) and way[name] == STANDARD:
+            with _within(name):
+                found[name] = Readings.of(part)
     return found
 
 
-def fit(x: Features, way: Mapping[str, str], settled: Settled = None) -> Preprocessor:
+def marks(readings: Mapping[str, Readings]) -> Iterator[bytes]:
+    """What tells readings from the usual ones of the same values."""
+    for name, table in sorted(readings.items()):
+        yield from (f"{name} ".encode() + mark for mark in table.marks())
+
+
+def notes(readings: Mapping[str, Readings]) -> list[str]:
+    """What is said of columns whose reading does not go without saying."""
+    return [f"{name}: {note}" if name else note for name, table in readings.items() for note in table.notes()]
+
+
+def settle(x: Features, readings: Mapping[str, Readings]) -> Settled:
+    """What is decided about columns once, before folds take their statistics, by input.
+
+    Raises `DataError` for a table without a usable column.
+    """
+    found = {}
+    for name, part in (x if isinstance(x, dict) else {"": x}).items():
+        if isinstance(part, pd.DataFrame) and name in readings:
+            with _within(name):
+                found[name] = Columns.of(part, readings[name])
+    return found
+
+
+def fit(x: Features, way: Mapping[str, str], settled: Settled) -> Preprocessor:
     """A preprocessor fitted on these training rows, with the columns as `settle` found them; raises `DataError`."""
     if not isinstance(x, dict):
-        return _fit(x, way[""], settled)
-    parts, columns = {}, settled if isinstance(settled, dict) else {}
+        return _fit(x, way[""], settled.get(""))
+    parts = {}
     for name, part in x.items():
         with _within(name):
-            parts[name] = _fit(part, way[name], columns.get(name))
+            parts[name] = _fit(part, way[name], settled.get(name))
     return InputsPreprocessor(parts)
 
 
-def _fit(x: Part, way: str, settled: Settled) -> Single:
+def _fit(x: Part, way: str, settled: Columns | None) -> Single:
     if way == NONE:
         return AsGiven().fit(x)
-    if isinstance(x, pd.DataFrame):
-        return TablePreprocessor().fit(x, columns=settled if isinstance(settled, Columns) else None)
-    return ImagePreprocessor().fit(x)
+    return TablePreprocessor().fit(x, columns=settled) if isinstance(x, pd.DataFrame) else ImagePreprocessor().fit(x)
 
 
 def names(preprocessor: Preprocessor) -> Sequence[str]:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import wide
+from lossreg.data import dates, numerals, reading, wide
+from lossreg.data.cells import example, shown, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
+from lossreg.data.reading import AsNumbers
 from lossreg.errors import DataError, InputError, did_you_mean
 from lossreg.targets import CLASSIFICATION, TASKS
 
 FEW = 20
 SKEWED = 0.5
+LARGEST = float(np.finfo(np.float32).max)
+CHOOSE = "Choose a column of classes or numbers."
+DATES = ("dates", CHOOSE)
+DURATIONS = ("durations", "Give them as numbers, such as y.dt.total_seconds().")
+COMPLEX = ("complex numbers", "Give the real part, the imaginary part or the size.")
+KINDS = {
+    **dict.fromkeys(("M", "date", "datetime", "datetime64", "period"), DATES),
+    **dict.fromkeys(("m", "timedelta", "timedelta64", "time"), DURATIONS),
+    **dict.fromkeys(("c", "complex"), COMPLEX),
+}
 NA_HINT = "Remove or mend these rows; in text files NA, None, null and empty fields count as missing."
 
 
@@ -29,13 +42,18 @@ def read(raw: Raw, task: str, where: str) -> Labels:
     """
     _check_task(task)
     if not isinstance(raw.y, np.ndarray):
-        return _one_each(raw.y, task, raw.names, where)
+        return _one_each(raw.y, task, raw.names, _decimal(raw), where)
     chosen, reason = wide.infer(raw.y, where) if task == "auto" else (task, "")
     if chosen in wide.WIDE_TASKS:
         labels = wide.read(raw.y, chosen, raw.names, where)
         return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
-    found = _one_each(wide.as_classes(raw.y, task, where), task, raw.names, where)
+    found = _one_each(wide.as_classes(raw.y, task, where), task, raw.names, "", where)
     return _noted(found, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
+
+
+def _decimal(raw: Raw) -> str:
+    """The decimal mark of the texts in the table that the labels come from, empty where it is open."""
+    return reading.decimal_mark(raw.x) if isinstance(raw.x, pd.DataFrame) else ""
 
 
 def _noted(labels: Labels, note: str) -> Labels:
@@ -43,15 +61,54 @@ def _noted(labels: Labels, note: str) -> Labels:
     return labels
 
 
-def _one_each(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> Labels:
+def _one_each(y: pd.Series[Any], task: str, names: Sequence[str], decimal: str, where: str) -> Labels:
     """Labels of one class or number a row."""
-    _check_plain(y, task, where)
-    y = _numbers_if_possible(y)
-    _check_present(y, where)
-    inferred, reason = _infer(y)
-    chosen = inferred if task == "auto" else task
-    labels = _classes(y, chosen, names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
+    with _objects_named(where):
+        _check_plain(y, task, where)
+        y, notes = _tidied(reading.plain(y))
+        _check_kind(y, where)
+        y, written = _numbers_if_possible(y, task, decimal, where)
+        _check_present(y, where)
+        inferred, reason = _infer(y)
+        chosen = inferred if task == "auto" else task
+        labels = _classes(y, chosen, names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
+    labels.marks.extend(note.encode() for note in (*notes, *written))
+    for note in (*written, *notes):
+        _noted(labels, note)
     return _noted(labels, _inference(labels, y, reason)) if task == "auto" else labels
+
+
+@contextmanager
+def _objects_named(where: str) -> Iterator[None]:
+    """Say that what the objects in a target raise comes from the target."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        what = f"the target cannot be read: {type(error).__name__}: {shown(error)[:200]}"
+        raise DataError(what, where=where, hint="Give labels as texts or numbers.") from error
+
+
+def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
+    """Texts without spaces around them, blank ones missing; and a note where there were any."""
+    if y.dtype != object and not isinstance(y.dtype, pd.StringDtype):
+        return y, []
+    padded = y.map(lambda value: isinstance(value, str) and (value != value.strip() or not value))
+    if not padded.any():
+        return y, []
+    tidy = y.map(lambda value: (value.strip() or None) if isinstance(value, str) else value)
+    return tidy, [f"{int(padded.sum())} labels are blank or have spaces around them, taken off."]
+
+
+def _check_kind(y: pd.Series[Any], where: str) -> None:
+    """Raise `DataError` for a target of dates, durations or complex numbers."""
+    inferred = y.dtype.kind if y.dtype.kind in "mMc" else pd.api.types.infer_dtype(y, skipna=True)
+    if inferred == "string" and dates.settle(y.dropna()) is not None:
+        inferred = "date"
+    what, hint = KINDS.get(inferred, ("", ""))
+    if what:
+        raise DataError(f"the target holds {what}", where=where, hint=hint)
 
 
 def _check_task(task: str) -> None:
@@ -95,16 +152,36 @@ def _is_number(y: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y))
 
 
-def _numbers_if_possible(y: pd.Series[Any]) -> pd.Series[Any]:
-    """Labels held as objects (decimals, mixed numbers) as numbers; everything else as it is."""
+def _numbers_if_possible(y: pd.Series[Any], task: str, decimal: str, where: str) -> tuple[pd.Series[Any], list[str]]:
+    """Labels held as objects or texts that are numbers as such, everything else as it is; and a note on texts."""
     if y.dtype == object and pd.api.types.infer_dtype(y, skipna=True) in ("decimal", "mixed-integer-float", "integer"):
-        return pd.to_numeric(y)
-    return y
+        try:
+            return pd.to_numeric(y), []
+        except OverflowError:
+            return pd.Series(AsNumbers()(y)), []
+    if task in CLASSIFICATION or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
+        return y, []
+    return _from_text(y, task, decimal, where)
+
+
+def _from_text(y: pd.Series[Any], task: str, decimal: str, where: str) -> tuple[pd.Series[Any], list[str]]:
+    texts = y.dropna().map(text_of)
+    written = numerals.settle(texts, decimal)
+    distinct = list(texts.unique())
+    gaps = any(numerals.is_marker(text) for text in distinct)
+    if written is None or (task == "auto" and written.plain and not gaps and len(distinct) <= FEW):
+        return y, []
+    values = pd.Series(AsNumbers(written)(y))
+    odd = y[values.isna() & y.notna()]
+    if len(odd):
+        shown_odd = ", ".join(dict.fromkeys(map(example, odd.head(100))))
+        hint = 'Remove or mend these rows, or set task = "multiclass" if the labels are classes.'
+        what = f"{len(odd)} of {len(y)} labels {'are no numbers' if len(odd) > 1 else 'is no number'} ({shown_odd})"
+        raise DataError(what, where=where, hint=hint)
+    return values, [f"The labels are {written.description()}."]
 
 
 def _check_present(y: pd.Series[Any], where: str) -> None:
-    if y.dtype.kind in "mM":
-        raise DataError("the target holds dates", where=where, hint="Choose a column of classes or numbers.")
     missing = int(y.isna().sum())
     infinite = int(np.isinf(y.to_numpy(float, na_value=np.nan)).sum()) if _is_number(y) else 0
     for count, what in ((missing, "missing (NaN)"), (infinite, "infinite")):
@@ -144,11 +221,21 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> 
             hint='Drop or merge them, or set task = "regression" or "count" if the target is a number.',
         )
     notes = [f"Positive class (index 1): {classes[1]}."] if task == "binary" else []
-    return Labels(task, index, classes, slugs(classes), notes)
+    ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
+    notes += [f"Classes in the order of the categories: {listed(classes)}."] if ordered and task != "binary" else []
+    marks = [f"ordered {classes}".encode()] if ordered and values != _sorted(values) else []
+    return Labels(task, index, classes, slugs(classes), notes, marks)
 
 
 def _in_order(y: pd.Series[Any]) -> list[Any]:
-    values = [value.item() if isinstance(value, np.generic) else value for value in y.unique()]
+    """The classes that there are: ordered categories in their order, others sorted."""
+    there = set(y.unique())
+    if isinstance(y.dtype, pd.CategoricalDtype) and y.dtype.ordered:
+        return [category for category in y.dtype.categories if category in there]
+    return _sorted([value.item() if isinstance(value, np.generic) else value for value in y.unique()])
+
+
+def _sorted(values: list[Any]) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:
@@ -160,7 +247,7 @@ def _name(value: Any, names: Sequence[str]) -> str:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
         return names[value]
-    return str(value)
+    return text_of(value)
 
 
 def _check_classes(classes: Sequence[str], task: str, where: str) -> None:
@@ -182,6 +269,9 @@ def _values(y: pd.Series[Any], task: str, where: str) -> Labels:
         raise DataError(f"task {task} needs numbers, and the target has {odd!r}", where=where, hint=hint) from None
     if not np.isfinite(values).all():
         raise DataError(f"{int((~np.isfinite(values)).sum())} labels are not finite", where=where, hint=NA_HINT)
+    if (far := np.abs(values) > LARGEST).any():
+        what = f"{int(far.sum())} of {len(values)} labels are above {LARGEST:.1e} in size ({values[far][0]:g})"
+        raise DataError(what, where=where, hint="Mend these rows, or divide the target by a constant.")
     _check_domain(values, task, where)
     return Labels(task, values)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -14,66 +14,73 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from lossreg.data.cells import text_of
+from lossreg.data.lost import FAR, INFINITE, Lost, grouped
 from lossreg.data.origin import listed
+from lossreg.data.reading import AsDays, Readings, texts
+from lossreg.data.scaling import Limits, Scaler
 from lossreg.errors import DataError
 
 Float32 = NDArray[np.float32]
 MAX_CATEGORIES = 32
-MISSING = "(missing)"
-ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
-NUMBERS = ("integer", "floating", "decimal", "mixed-integer-float")
-DATES = ("datetime64", "datetime", "date")
-DAY = 86_400e9
 EXACT = 2**24
+HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
 KEPT = 'preprocess = "none" takes numbers as they are, in float32'
 MEND = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'
+
+
+class Counted(NamedTuple):
+    """Preprocessed rows, and which raw values were taken as missing."""
+
+    array: Any
+    lost: Lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """What is decided about a table's columns before any statistic is taken, once for all folds.
 
-    features: their names; groups: the names of each kind; categories: those of each column of categories,
+    readings: how each is read; groups: the names of each kind; categories: those of each column of categories,
     sorted, which fix how many columns it becomes; notes: lines for the user.
     """
 
-    features: tuple[str, ...]
+    readings: Readings
     groups: dict[str, list[str]]
     categories: list[NDArray[Any]]
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> Columns:
-        """What these rows suggest; raises `DataError` when no column is usable."""
-        features = tuple(str(column) for column in rows.columns)
-        kinds = {name: _kind(rows[name]) for name in features}
+    def of(cls, rows: pd.DataFrame, readings: Readings | None = None) -> Columns:
+        """What these rows suggest, read as `readings` say; raises `DataError` when no column is usable."""
+        readings = Readings.of(rows) if readings is None else readings
+        table, _ = readings.apply(rows)
+        kinds = {name: _kind(table[name], reading.kind) for name, reading in readings.items()}
         groups = {kind: [n for n, k in kinds.items() if k == kind] for kind in dict.fromkeys(kinds.values())}
         if not groups.keys() & STEPS:
-            raise DataError(f"no usable column among {listed(features)}")
-        categories = [np.unique(_texts_of(rows[name])) for name in groups.get("category", ())]
-        return cls(features, groups, categories, tuple(_notes(rows, groups)))
+            raise DataError(f"no usable column among {listed(readings)}")
+        categories = [np.unique(texts(table[name])) for name in groups.get("category", ())]
+        return cls(readings, groups, categories, tuple(_notes(table, groups)))
 
     def steps(self) -> list[tuple[str, Any, list[str]]]:
         """The steps of a `ColumnTransformer`, to be fitted on training rows."""
         return [(kind, STEPS[kind](self.categories), names) for kind, names in self.groups.items() if kind in STEPS]
 
 
-def _notes(rows: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
+def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
     said = {
         "empty": "left out, for every training row lacks a value",
         "nested": "left out, for the values are lists",
         "id": "left out, for the text differs in every training row",
-        "date": "dates, read as days since 1970",
     }
     yield from (f"{listed(groups[kind])}: {text}." for kind, text in said.items() if kind in groups)
-    for name in groups.get("category", ()):
-        if rows[name].nunique() > MAX_CATEGORIES:
-            yield f"{name}: {rows[name].nunique()} categories, the rarest put together."
-    infinite = [name for name in groups.get("number", ()) if rows[name].isin([np.inf, -np.inf]).any()]
-    if infinite:
-        yield f"{listed(infinite)}: infinite values, taken as missing."
+    counts = {name: table[name].nunique() for name in groups.get("category", ())}
+    many = {name: f"{count} categories" for name, count in counts.items() if count > MAX_CATEGORIES}
+    yield from (f"{line[:-1]}, the rarest put together." for line in grouped(many))
+    numbers = [name for kind in ("number", "date") for name in groups.get(kind, ())]
+    if constant := [name for name in numbers if table[name].nunique() == 1 and table[name].notna().all()]:
+        yield f"{listed(constant)}: the same value in every training row, 0 after preprocessing."
 
 
 class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -93,10 +100,11 @@ class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: igno
 class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Raw rows of a table `(n, columns)` to a float32 array `(n, width)`.
 
-    Numbers: missing and infinite values become the median, then standardised. Dates: days
-    since 1970, then as numbers. Text, categories and booleans: one-hot, at most 32 columns
-    each, the rarest together; missing is a category. Columns without a value or of lists, and text
-    that differs in every row, are left out. `notes` says what was done beyond that.
+    Numbers: missing and infinite values and those out of all proportion become the median, then standardised. Dates,
+    of the years 1 to 9999: days since 1970, then as numbers; so are durations and ordered categories. Text that is
+    numbers or dates is read as such. Other text, categories and booleans: one-hot, at most 32 columns each, the
+    rarest together; missing is a category. Columns without a value or of lists, and text that differs in every
+    row, are left out. `notes` says what was done beyond that.
     """
 
     def fit(self, rows: Any, y: Any = None, *, columns: Columns | None = None) -> Self:
@@ -105,20 +113,63 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises `DataError` if no column is usable.
         """
         columns = columns or Columns.of(rows)
-        self.features_, self.groups_, self.notes = list(columns.features), columns.groups, list(columns.notes)
+        self.features_, self.readings_ = list(columns.readings), columns.readings
+        self.groups_, self.notes = columns.groups, list(columns.notes)
+        table, _ = self.readings_.apply(rows)
+        numbers = [name for kind in ("number", "date") for name in columns.groups.get(kind, ())]
+        self.limits_ = {name: Limits.of(table[name].to_numpy(np.float64)) for name in numbers}
         self.transformer_ = ColumnTransformer(columns.steps(), sparse_threshold=0, verbose_feature_names_out=False).fit(
-            rows
+            self._limited(table, Lost())
         )
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """Float32 `(n, width)` of a DataFrame (by column name) or an array (by position); raises `DataError`."""
-        return np.ascontiguousarray(self.transformer_.transform(_table(rows, self.features_)), dtype=np.float32)
+        """Float32 `(n, width)` of a DataFrame (by column name) or an array (by position), every number finite.
+
+        Warns of values that are taken as missing, counted by column. Raises `DataError`.
+        """
+        array: Float32 = warned(self.counted(rows))
+        return array
+
+    def counted(self, rows: Any) -> Counted:
+        """The same array, and what was lost in place of a warning."""
+        table, lost = _table(rows, self.features_), Lost()
+        if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
+            table, lost = self.readings_.apply(table)
+            table = self._limited(table, lost)
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
+        return Counted(_finite(array, self.get_feature_names_out, lost), lost)
+
+    def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
+        """The table with numbers that are out of all proportion missing, which are counted."""
+        for name, limits in self.limits_.items():
+            far = limits.outside(table[name].to_numpy(np.float64))
+            if far.any():
+                lost.add(name, FAR, table[name], far)
+                table[name] = table[name].mask(far)
+        return table
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the columns of the array."""
         names: NDArray[Any] = self.transformer_.get_feature_names_out()
         return names
+
+
+def warned(counted: Counted) -> Any:
+    """The array; what was lost is a warning."""
+    if lines := counted.lost.lines():
+        warnings.warn("\n".join(lines), stacklevel=3)
+    return counted.array
+
+
+def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Float32:
+    """The array with 0 for what is not finite, which is counted by column."""
+    odd = ~np.isfinite(array)
+    for place in np.flatnonzero(odd.any(axis=0)):
+        lost.add(str(names()[place]), FAR, array[:, place], odd[:, place])
+    array[odd] = 0
+    return array
 
 
 def _table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
@@ -128,7 +179,10 @@ def _table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
         missing = [name for name in features if name not in table.columns]
         if missing:
             raise DataError(f"columns are missing: {listed(missing)}")
-        return table[list(features)]
+        table = table[list(features)]
+        if table.shape[1] != len(features):
+            raise DataError(f"two columns are called {table.columns[table.columns.duplicated()][0]!r}")
+        return table
     array = np.asarray(rows)
     if array.ndim != 2 or array.shape[1] != len(features):
         raise DataError(f"rows have shape {array.shape}, and (n, {len(features)}) is needed")
@@ -138,28 +192,70 @@ def _table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
 class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Raw arrays `(n, *shape)` to float32, with one mean and one deviation over all training values.
 
-    Values that are not finite become 0, the mean.
+    Values that are not finite, or out of all proportion to the training values, become 0, the mean.
     """
 
     def fit(self, rows: NDArray[Any], y: Any = None) -> Self:
         """Learn mean and standard deviation from training rows."""
-        finite = rows[np.isfinite(rows)] if rows.dtype.kind == "f" else rows
-        self.notes: list[str] = ["x: values that are not finite, taken as the mean."] if finite.size < rows.size else []
+        self.notes: list[str] = []
         self.shape_ = rows.shape[1:]
-        self.mean_ = float(finite.mean(dtype=np.float64)) if finite.size else 0.0
-        self.scale_ = float(finite.std(dtype=np.float64)) or 1.0 if finite.size else 1.0
+        self.limits_ = Limits.of(_sample(rows))
+        kept = rows[self._usable(rows)] if rows.dtype.kind == "f" else rows
+        if kept.size and kept.min() == kept.max():
+            self.mean_, self.scale_ = float(kept.flat[0]), 1.0
+            self.notes.append("x: the same value in every training row, 0 after preprocessing.")
+            return self
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.mean_ = float(kept.mean(dtype=np.float64)) if kept.size else 0.0
+            self.scale_ = float(kept.std(dtype=np.float64)) or 1.0 if kept.size else 1.0
+        if not np.isfinite([self.mean_, self.scale_]).all():
+            raise DataError("x has numbers too large to be standardised", hint="Divide them by a constant.")
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """Float32 `(n, *shape)`; raises `DataError` for another shape."""
-        array = np.asarray(rows)
+        """Float32 `(n, *shape)`, every number finite; warns of values taken as the mean.
+
+        Raises `DataError` for another shape.
+        """
+        array: Float32 = warned(self.counted(rows))
+        return array
+
+    def counted(self, rows: Any) -> Counted:
+        """The same array, and what was lost in place of a warning."""
+        array, lost = np.asarray(rows), Lost(int(np.size(rows)))
         if array.shape[1:] != self.shape_:
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
-        scaled: Float32 = array.astype(np.float32)
-        scaled -= np.float32(self.mean_)
-        scaled /= np.float32(self.scale_)
-        scaled[~np.isfinite(scaled)] = 0
-        return scaled
+        if array.dtype.kind not in "buif":
+            raise DataError(f"rows hold {array.dtype}, and numbers are needed")
+        scaled = self._scaled(array)
+        odd = ~np.isfinite(scaled)
+        if hasattr(self, "limits_"):
+            odd |= ~self._usable(array)
+        if odd.any():
+            lost.add("", INFINITE, array[odd], ~np.isfinite(array[odd]))
+            lost.add("", FAR, array[odd], np.isfinite(array[odd]))
+            scaled[odd] = 0
+        return Counted(scaled, lost)
+
+    def _usable(self, array: NDArray[Any]) -> NDArray[np.bool_]:
+        usable: NDArray[np.bool_] = np.isfinite(array) & ~self.limits_.outside(array)
+        return usable
+
+    def _scaled(self, array: NDArray[Any]) -> Float32:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if max(abs(self.mean_), self.scale_) > HIGH * min(self.scale_, HIGH):  # float32 would round what matters
+                exact: Float32 = ((array.astype(np.float64) - self.mean_) / self.scale_).astype(np.float32)
+                return exact
+            scaled: Float32 = array.astype(np.float32)
+            scaled -= np.float32(self.mean_)
+            scaled /= np.float32(self.scale_)
+            return scaled
+
+
+def _sample(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Up to about a million values of an array, evenly spread."""
+    flat = rows.reshape(-1)
+    return flat[:: max(1, flat.size // 1_000_000)].astype(np.float64)
 
 
 class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -175,6 +271,10 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if np.abs(self.transform(rows)).max(initial=0) >= EXACT and _has_large_whole(self._numbers(rows)):
             self.notes.append(f"Whole numbers above {EXACT:,} are rounded: float32 does not hold them all.")
         return self
+
+    def counted(self, rows: Any) -> Counted:
+        """The same values as float32; nothing is ever lost."""
+        return Counted(self.transform(rows), Lost(len(rows)))
 
     def transform(self, rows: Any) -> Float32:
         """The same values as float32.
@@ -218,27 +318,18 @@ def _has_large_whole(values: NDArray[Any]) -> bool:
     return bool((rows[:, large] == np.trunc(rows[:, large])).all(axis=0).any())
 
 
-def _kind(column: pd.Series[Any]) -> str:
+def _kind(column: pd.Series[Any], kind: str) -> str:
     """number, date, category, empty, nested or id: how a column of training rows is treated."""
     values = column.dropna()
     if values.empty:
         return "empty"
-    if values.dtype == object and not all(isinstance(value, Hashable) for value in values):
-        return "nested"
-    inferred = pd.api.types.infer_dtype(values, skipna=True)
-    if inferred in DATES or (inferred == "string" and _looks_like_dates(values)):
-        return "date"
-    if inferred in NUMBERS:
-        return "number"
-    distinct = values.astype(str).nunique()
-    return "id" if inferred == "string" and distinct == len(values) > MAX_CATEGORIES else "category"
-
-
-def _looks_like_dates(values: pd.Series[Any], sample: int = 20) -> bool:
-    return all(ISO_DATE.fullmatch(str(value)) for value in values.head(sample))
+    if kind != "category" or pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
+        return kind
+    return "id" if values.map(text_of).nunique() == len(values) > MAX_CATEGORIES else "category"
 
 
 def _numbers(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Numbers of a table, as the preprocessors that 0.1.0 saved read them."""
     if not all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
         table = table.apply(pd.to_numeric, errors="coerce")
     values = table.to_numpy(np.float64, na_value=np.nan)
@@ -246,33 +337,16 @@ def _numbers(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _days(table: pd.DataFrame) -> NDArray[np.float64]:
-    return np.column_stack([_days_of(table[name]) for name in table.columns])
-
-
-def _days_of(column: pd.Series[Any]) -> NDArray[np.float64]:
-    stamps = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601" if _is_text(column) else None)
-    nanoseconds = stamps.dt.as_unit("ns").astype("int64").to_numpy(np.float64)
-    return np.where(stamps.isna(), np.nan, nanoseconds / DAY)
-
-
-def _is_text(column: pd.Series[Any]) -> bool:
-    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+    """Dates of a table as days, for the preprocessors that 0.1.0 saved."""
+    return np.column_stack([AsDays()(table[name]) for name in table.columns])
 
 
 def _texts(table: pd.DataFrame) -> NDArray[Any]:
-    return np.column_stack([_texts_of(table[name]) for name in table.columns])
+    return np.column_stack([texts(table[name]) for name in table.columns])
 
 
-def _texts_of(column: pd.Series[Any]) -> NDArray[Any]:
-    return np.array([MISSING if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)], object)
-
-
-def _scaled(read: Callable[[pd.DataFrame], NDArray[Any]]) -> Callable[[Any], Pipeline]:
-    def steps(categories: Any) -> Pipeline:
-        reader = FunctionTransformer(read, feature_names_out="one-to-one")
-        return make_pipeline(reader, SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-
-    return steps
+def _scaled(categories: Any) -> Pipeline:
+    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), Scaler())
 
 
 def _onehot(categories: Any) -> Pipeline:
@@ -285,4 +359,4 @@ def _onehot(categories: Any) -> Pipeline:
     return make_pipeline(reader, encoder, Seen())
 
 
-STEPS: dict[str, Callable[[Any], Pipeline]] = {"number": _scaled(_numbers), "date": _scaled(_days), "category": _onehot}
+STEPS: dict[str, Callable[[Any], Pipeline]] = {"number": _scaled, "date": _scaled, "category": _onehot}

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import features
+from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
 from lossreg.data.origin import Origin, listed, near
 from lossreg.data.weights import read as weights_of
@@ -40,13 +41,18 @@ class Raw:
     weights: NDArray[np.float64] | None = None
     notes: list[str] = field(default_factory=list)
 
-    def digest(self) -> str:
-        """A hash of features, labels and weights, the same for the same values on every machine."""
+    def digest(self, marks: Iterable[bytes] = ()) -> str:
+        """A hash of features, labels and weights, the same for the same values on every machine.
+
+        marks: what else tells this data from other data, such as a reading of it that is not the usual one.
+        """
         sha = hashlib.sha256()
         for part in features.marks(self.x):
             sha.update(part)
         sha.update(features.mark(self.y))
         sha.update(b"" if self.weights is None else b"weights" + features.mark(self.weights))
+        for mark in marks:
+            sha.update(mark)
         return sha.hexdigest()[:16]
 
     def without(self, drop: Sequence[str], where: str) -> Raw:
@@ -99,8 +105,8 @@ def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, .
     """Columns of numbers or booleans as an array `(n, k)`, and their names."""
     for name in columns:
         if not pd.api.types.is_numeric_dtype(columns[name]):
-            odd = columns[name].iloc[0] if len(columns) else ""
-            what = f"target column {name!r} holds {odd!r}, and several targets are labels of 0 and 1"
+            odd = example(columns[name].iloc[0]) if len(columns) else "nothing"
+            what = f"target column {name!r} holds {odd}, and several targets are labels of 0 and 1"
             raise origin.error(what, "Recode it, or give a single target.")
     return columns.to_numpy(np.float64, na_value=np.nan), tuple(map(str, columns))
 
@@ -114,6 +120,7 @@ def from_arrays(
     if origin.weight is not None:
         what = f"weight = {origin.weight!r} names a column of a table, and here the labels come apart"
         raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
+    _check_index(x, y, origin)
     found = features.read(x, columns, origin)
     labels, own = _labels(y, origin)
     rows = features.count(found)
@@ -124,13 +131,27 @@ def from_arrays(
     return Raw(origin.name, found, labels, own or tuple(str(name) for name in names), weights=weights)
 
 
+def _check_index(x: Any, y: Any, origin: Origin) -> None:
+    """Raise `DataError` for rows that the index of the labels has in another order."""
+    if not (isinstance(x, (pd.DataFrame, pd.Series)) and isinstance(y, (pd.DataFrame, pd.Series))):
+        return
+    if len(x) == len(y) and not x.index.equals(y.index) and x.index.is_unique and set(x.index) == set(y.index):
+        raise origin.error("x and y have the same index in another order", "Return y.loc[x.index].")
+
+
 def _labels(y: Any, origin: Origin) -> tuple[pd.Series[Any] | Array, tuple[str, ...]]:
     """One label a row as a column, several as an array; and their names, where `y` is a table."""
+    if isinstance(y, pd.DataFrame) and len(y.columns) == 1:
+        y = y.iloc[:, 0]
+    if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
+        y = pd.Series(y)
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True).infer_objects(), ()
     if isinstance(y, pd.DataFrame) and len(y.columns) > 1:
         return _several(features.table(y, origin), origin)
     array = features.array(y.toarray() if hasattr(y, "toarray") else y, "y", origin)
+    if array.dtype.names:
+        raise origin.error("y is a structured array", "Give one of its fields, such as y['label'].")
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         return array, ()
     return pd.Series(array.reshape(-1)).infer_objects(), ()

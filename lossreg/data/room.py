@@ -12,6 +12,7 @@ from lossreg.errors import DataError
 # once as arrays here, once as tensors of a trainer
 COPIES = 2
 GIB = 2**30
+LARGEST = 10**9
 
 
 def available() -> int:
@@ -31,8 +32,8 @@ def check(row: Any, rows: int, folds: int, where: str) -> None:
         return
     shapes = ", ".join(str(part.shape[1:]) for part in parts)
     copies = f"{folds} folds of " if folds > 1 else ""
-    what = f"{copies}{rows} rows of shape {shapes} need {_said(folds * each)} of memory, and {_said(free)} are free"
-    raise DataError(what, where=where, hint=_hint(int(free // each), folds, _said(each)))
+    what = f"{copies}{rows} rows of shape {shapes} need {said(folds * each)} of memory, and {said(free)} are free"
+    raise DataError(what, where=where, hint=_hint(int(free // each), folds, said(each)))
 
 
 def _hint(most: int, folds: int, each: str) -> str:
@@ -41,5 +42,6 @@ def _hint(most: int, folds: int, each: str) -> str:
     return "Use fewer or smaller rows."
 
 
-def _said(size: int) -> str:
-    return f"{size / GIB:.3g} GiB"
+def said(size: int) -> str:
+    """A number of bytes in GiB."""
+    return f"{size / GIB:.3g} GiB" if size < LARGEST * GIB else f"over {LARGEST:,} GiB"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-import zipfile
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lossreg import usercode
+from lossreg.data import delimited, files, room
 from lossreg.data.origin import Origin, Target
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
@@ -27,14 +28,18 @@ GENERATORS = (
 )  # fmt: skip
 REFUSED = {"linnerud": "has three targets a row, and one is needed"}
 SEEDS = ("random_state", "seed")
+WIDTHS = ("n_features", "n_targets", "n_classes")
+SMALLER = "Ask for fewer rows or features, such as n_samples=10000."
+COPIES = 3  # what is drawn, what is shuffled, and the rows of the parts
 RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
-SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 PARQUET = (".parquet", ".pq")
+PLAIN_ARRAYS = "Save x and y as plain arrays of numbers or strings with numpy.savez."
 KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
 def read(source: str, *, target: Target, weight: str | None = None, drop: Sequence[str], base: Path, seed: int) -> Raw:
     """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`."""
+    files.check_name(source)
     raw = _read(source, Origin("", source, target, weight), base, seed).without(drop, source)
     if len(raw.y) == 0:
         raise DataError("no rows", where=source)
@@ -49,7 +54,7 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     suffix = "".join(Path(source).suffixes[-2:]).lower()
     for ending, reader in READERS.items():
         if suffix.endswith(ending):
-            return reader(_existing(source, base), origin)
+            return reader(files.existing(source, base), origin)
     if ":" in source:
         return _function(source, origin, base, seed)
     raise DataError(_unknown(source, suffix), where=source, hint=KINDS)
@@ -59,75 +64,47 @@ def _unknown(source: str, suffix: str) -> str:
     return f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
 
 
-def _existing(source: str, base: Path) -> Path:
-    path = base / Path(source).expanduser()
-    if not path.is_file():
-        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [])
-        raise DataError(f"no such file: {path}", where=source, hint=near or "Relative paths start at the study file.")
-    return path
-
-
 def _stem(path: Path) -> str:
     ending = max((e for e in READERS if path.name.lower().endswith(e)), key=len)
     return path.name[: -len(ending)]
 
 
 def _read_text(path: Path, origin: Origin) -> Raw:
-    where = origin.where
-    separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
-    table, note = _delimited(path, separator, where), []
-    other = next((sep for sep in ";\t" if len(table.columns) == 1 and sep in str(table.columns[0])), "")
-    if other:
-        table, note = _delimited(path, other, where), [f"The columns are separated by {other!r}."]
-    raw = from_table(_without_index(table, note), replace(origin, name=_stem(path)))
-    return replace(raw, notes=[*note, *raw.notes])
-
-
-def _delimited(path: Path, separator: str, where: str) -> pd.DataFrame:
+    table, notes = delimited.read(path, origin.where)
     try:
-        return pd.read_csv(path, sep=separator, low_memory=False)
-    except pd.errors.EmptyDataError:
-        raise DataError("no rows: the file is empty", where=where) from None
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"cannot be read: {_one_line(error)}", where=where) from error
-
-
-def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without an unnamed first column of row numbers, which is a saved index."""
-    first = str(table.columns[0])
-    if not first.startswith("Unnamed:") or not np.array_equal(table[first], np.arange(len(table))):
-        return table
-    notes.append(f"{first}: row numbers, left out.")
-    return table.drop(columns=first)
+        raw = from_table(table, replace(origin, name=_stem(path)))
+    except DataError as error:
+        if delimited.are_numbers(map(str, table.columns)):
+            raise DataError(error.what, where=error.where, hint=delimited.NO_HEADER) from None
+        raise
+    return replace(raw, notes=[*notes, *raw.notes])
 
 
 def _read_parquet(path: Path, origin: Origin) -> Raw:
-    try:
+    with files.reading(path, origin.where):
         table = pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise origin.error(f"cannot be read: {_one_line(error)}") from error
     return from_table(table, replace(origin, name=_stem(path)))
 
 
 def _read_npz(path: Path, origin: Origin) -> Raw:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        hint = "Save plain arrays of numbers or strings with numpy.savez."
-        raise origin.error(f"cannot be read: {_one_line(error)}", hint) from error
+    with files.reading(path, origin.where, hint=PLAIN_ARRAYS):
+        archive = np.load(path, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        what = f"is a single array of shape {archive.shape} (.npy), not an archive of x and y"
+        raise origin.error(what, PLAIN_ARRAYS)
+    arrays = {}
+    with archive:
+        for name in archive.files:
+            with files.reading(path, origin.where, f"array {name!r}", PLAIN_ARRAYS):
+                arrays[name] = archive[name]
     return from_mapping(arrays, replace(origin, name=_stem(path)))
 
 
 READERS: dict[str, Callable[[Path, Origin], Raw]] = {
-    **dict.fromkeys(SEPARATORS, _read_text),
+    **dict.fromkeys(delimited.SEPARATORS, _read_text),
     **dict.fromkeys(PARQUET, _read_parquet),
     ".npz": _read_npz,
 }
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _sklearn(source: str, origin: Origin, seed: int) -> Raw:
@@ -138,12 +115,37 @@ def _sklearn(source: str, origin: Origin, seed: int) -> Raw:
     _check_known(name, source)
     function = getattr(datasets, name if name in GENERATORS else f"load_{name}")
     arguments, notes = _arguments(function, query, seed, source)
+    _check_room(function, arguments, source)
     try:
         value = function(**arguments)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{name} refuses its arguments: {_one_line(error)}", where=source) from error
+    except MemoryError as error:
+        raise DataError(f"{name} needs more memory than there is", where=source, hint=SMALLER) from error
+    except Exception as error:
+        raise DataError(f"{name} refuses its arguments: {files.reason(error)}", where=source) from error
     raw = from_object(value, replace(origin, name=name.removeprefix("make_")))
     return replace(raw, notes=[*notes, *raw.notes])
+
+
+def _check_room(function: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> None:
+    """Raise `DataError` when what a generator is asked for does not fit in memory, before it takes any."""
+    defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+    asked = {**defaults, **arguments}
+    rows = _size(asked.get("n_samples"))
+    width = sum(max(1, _size(asked.get(name))) for name in WIDTHS)
+    needed, free = COPIES * 8 * rows * width, room.available()
+    if needed > free:
+        what = f"{_number(rows)} rows of {_number(width)} numbers need {room.said(needed)} of memory"
+        raise DataError(f"{what}, and {room.said(free)} are free", where=where, hint=SMALLER)
+
+
+def _size(value: Any) -> int:
+    """How many an argument asks for: a number, or one for each class; 0 for anything else."""
+    numbers = value if isinstance(value, (list, tuple)) else [value]
+    return sum(max(0, int(n)) for n in numbers if isinstance(n, int) or (isinstance(n, float) and math.isfinite(n)))
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value < 10**15 else "over 10^15"
 
 
 def _check_known(name: str, source: str) -> None:
@@ -184,7 +186,7 @@ def _parsed(part: str, where: str) -> tuple[str, Any]:
         raise InputError(f"{part!r} is not name=value", where=where)
     try:
         return name, ast.literal_eval(unquote(text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # what is nested too deep is no literal either
         return name, unquote(text)
 
 

@@ -23,6 +23,8 @@ def read(values: Any, rows: int, where: str) -> Weights:
     array = np.asarray(values)
     if array.size != rows or array.ndim > 2 or len(array) != rows:
         raise DataError(f"weights have shape {array.shape}, and one a row is needed ({rows})", where=where)
+    if array.dtype.kind == "c":
+        raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     odd = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))

@@ -1,0 +1,57 @@
+"""Single values of a table or of labels, which may be objects of any kind: as texts, and what goes wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lossreg.errors import DataError
+
+LETTERS = 30
+COMPLEX = "Give the real and the imaginary part as two columns."
+
+
+def text_of(value: Any) -> str:
+    """A value as text: bytes decoded, spaces at both ends taken off; raises `DataError` where it has none."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode().strip()
+        except UnicodeDecodeError:
+            return value.decode("latin-1").strip()
+    try:
+        return str(value).strip()
+    except Exception as error:
+        raise DataError(f"a {type(value).__name__} cannot be written as text: {type(error).__name__}") from error
+
+
+def example(value: Any) -> str:
+    """A value as a message shows it, at most 30 letters."""
+    if isinstance(value, (str, bytes)):
+        text = repr(value)
+    else:
+        text = f"{value:g}" if isinstance(value, (float, np.floating)) else shown(value)
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
+
+
+def shown(value: Any) -> str:
+    """`str(value)`, or the type of what cannot be shown."""
+    try:
+        return str(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+@contextmanager
+def of_column(name: str) -> Iterator[None]:
+    """Say of a mistake which column it is in; also of what the objects in it raise."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"column {name}: {error.what}", hint=error.hint) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DataError(f"column {name} cannot be read: {type(error).__name__}: {shown(error)[:200]}") from error

@@ -1,0 +1,234 @@
+"""Text files of separated fields: their encoding, separator and header, and lines that have other fields than it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+
+from lossreg.data import files, numerals
+from lossreg.errors import DataError
+
+SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+OTHERS = ";\t|"
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+WESTERN = "cp1252"
+CHUNK = 2**20
+FIELDS_SAID = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+|[+-]?\d{1,3}")
+NO_HEADER = "The first line holds numbers: if it is a row, put a line of names before it."
+QUOTED = re.compile(r"inside string starting at row (\d+)")
+
+
+class Record(NamedTuple):
+    """The fields of a line, and its number, from 1."""
+
+    line: int
+    fields: list[str]
+
+
+@dataclass(slots=True)
+class Delimited:
+    """A file that is about to be read: its encoding and separator, and notes on what is unusual about it."""
+
+    path: Path
+    where: str
+    separator: str
+    encoding: str = "utf-8"
+    notes: list[str] = field(default_factory=list)
+
+    def open(self) -> IO[str]:
+        """The file as text, unpacked."""
+        return io.TextIOWrapper(self.bytes(), self.encoding, newline="")
+
+    def bytes(self) -> IO[bytes]:
+        """The file as bytes, unpacked."""
+        if self.path.name.lower().endswith(".gz"):
+            return cast(IO[bytes], gzip.open(self.path, "rb"))
+        return self.path.open("rb")
+
+    def records(self) -> Iterator[Record]:
+        """The lines that are not blank, as fields; a quoted field may span several lines."""
+        csv.field_size_limit(sys.maxsize)
+        with files.reading(self.path, self.where), self.open() as file:
+            reader, line = csv.reader(file, delimiter=self.separator), 1
+            for fields in reader:
+                if fields:
+                    yield Record(line, fields)
+                line = reader.line_num + 1
+
+    def error(self, what: str, hint: str = "") -> DataError:
+        """A `DataError` about this file."""
+        return DataError(what, where=self.where, hint=hint)
+
+
+def read(path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """The table of a file, and notes on it; raises `DataError`, which names the line where it can."""
+    separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
+    file = Delimited(path, where, separator)
+    file.encoding = _encoding(file)
+    header, first = _start(file)
+    _check_header(file, header)
+    table = _with_thousands(file, _table(file, len(header), first))
+    return _without_index(table, file.notes), file.notes
+
+
+def _encoding(file: Delimited) -> str:
+    """UTF-8, by its mark UTF-16, else the usual encoding of western Windows; what is not UTF-8 is said.
+
+    Raises `DataError` for NUL characters.
+    """
+    with files.reading(file.path, file.where), file.bytes() as raw:
+        start = raw.read(4)
+    encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), "utf-8")
+    for name in (encoding, WESTERN, "latin-1"):
+        if _decodes(file, name):
+            if not name.startswith("utf-8"):
+                file.notes.append(f"The file is {name}, not UTF-8: read as such.")
+            return name
+    raise file.error("is no text")
+
+
+def _decodes(file: Delimited, encoding: str) -> bool:
+    """Whether the whole file is text in an encoding; raises `DataError` for NUL characters, with their line."""
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+    with files.reading(file.path, file.where), file.bytes() as raw:
+        while chunk := raw.read(CHUNK):
+            try:
+                text = decoder.decode(chunk)
+            except UnicodeDecodeError:
+                return False
+            if "\0" in text:
+                line += text[: text.index("\0")].count("\n")
+                raise file.error(f"line {line} has a NUL character: this is no text", "Save it as UTF-8 text.")
+            line += text.count("\n")
+    return True
+
+
+def _start(file: Delimited) -> tuple[list[str], Record | None]:
+    """The header and the first line after it; settles the separator, where the header has another than expected."""
+    header = next(file.records(), None)
+    if header is None:
+        raise file.error("no rows: the file is empty")
+    other = next((sep for sep in OTHERS if sep in header.fields[0]), "") if len(header.fields) == 1 else ""
+    if other:
+        file.separator = other
+        file.notes.append(f"The columns are separated by {other!r}.")
+    records = file.records()
+    return next(records).fields, next(records, None)
+
+
+def _check_header(file: Delimited, header: list[str]) -> None:
+    """Raise `DataError` for two columns of one name, which pandas would rename in silence."""
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is None:
+        return
+    if are_numbers(header):
+        raise file.error(f"two columns are called {twice!r}", NO_HEADER)
+    places = [str(place) for place, name in enumerate(header, 1) if name == twice]
+    what = f"two columns are called {twice!r} (columns {' and '.join(places[:2])} of the header)"
+    raise file.error(what, "Rename one of them, or take it out.")
+
+
+def are_numbers(header: Iterable[str]) -> bool:
+    """Whether all names of a header are numbers, so that it may be a row."""
+    return bool(np.isfinite(numerals.values(pd.Series(list(header), dtype=object), numerals.Numerals())).all())
+
+
+def _table(file: Delimited, width: int, first: Record | None) -> pd.DataFrame:
+    """The rows under a header of `width` names."""
+    fields = 0 if first is None else len(first.fields)
+    if first is not None and fields > width + 1:
+        what = f"line {first.line} has {fields} fields, and the header has {width}"
+        raise file.error(what, _fields_hint(file, width))
+    if fields == width + 1:
+        return _one_more(file, width)
+    table = _pandas(file)
+    _note_short(file, table)
+    return table
+
+
+def _fields_hint(file: Delimited, width: int) -> str:
+    if width == 1:
+        return "The first line is the header: take out a title that stands above it."
+    return f"A field that has a {file.separator!r} in it stands in quotes."
+
+
+def _one_more(file: Delimited, width: int) -> pd.DataFrame:
+    """Rows of one field more than the header: a separator ends them, or names of rows begin them, as R writes."""
+    if all(len(record.fields) <= width or not record.fields[width].strip() for record in _rows(file)):
+        file.notes.append("Lines end with a separator: the empty column behind the last name is left out.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            return _pandas(file, index_col=False)
+    file.notes.append("The first field of each line has no name in the header: names of rows, left out.")
+    return _pandas(file)
+
+
+def _rows(file: Delimited) -> Iterator[Record]:
+    records = file.records()
+    next(records)
+    return records
+
+
+def _pandas(file: Delimited, **kwargs: Any) -> pd.DataFrame:
+    with files.reading(file.path, file.where), file.open() as text:
+        try:
+            table: pd.DataFrame = pd.read_csv(text, sep=file.separator, low_memory=False, **kwargs)
+        except pd.errors.ParserError as error:
+            raise _parser_error(file, str(error)) from None
+    return table
+
+
+def _parser_error(file: Delimited, text: str) -> DataError:
+    if said := FIELDS_SAID.search(text):
+        expected, line, saw = said.groups()
+        hint = _fields_hint(file, int(expected))
+        return file.error(f"cannot be read: line {line} has {saw} fields, and the header has {expected}", hint)
+    if said := QUOTED.search(text):
+        return file.error(f"cannot be read: a quote that opens in line {int(said[1]) + 1} is never closed")
+    return file.error(f"cannot be read: {' '.join(text.split())[:300]}")
+
+
+def _note_short(file: Delimited, table: pd.DataFrame) -> None:
+    """Count lines with fewer fields than the header; their last values are missing, and so the last column has gaps."""
+    if not len(table) or not table.iloc[:, -1].isna().any():
+        return
+    short = [record.line for record in _rows(file) if len(record.fields) < len(table.columns)]
+    if short:
+        lines = f"{len(short)} of {len(table)} lines have" if len(short) > 1 else f"1 of {len(table)} lines has"
+        file.notes.append(f"{lines} fewer fields than the header (line {short[0]}): what lacks is taken as missing.")
+
+
+def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `1.234` as text, where other columns have decimal commas: pandas reads it as a little over 1."""
+    texts = [table[name] for name in table if pd.api.types.infer_dtype(table[name], skipna=True) == "string"]
+    reals = [name for name in table if table[name].dtype.kind == "f"]
+    if not reals or numerals.decimal_mark(texts) != ",":
+        return table
+    written = _pandas(file, usecols=reals, dtype=str)
+    for name in reals:
+        texts_of = written[name].dropna()
+        if texts_of.str.contains(".", regex=False).any() and texts_of.str.fullmatch(THOUSANDS).all():
+            table[name] = written[name]
+    return table
+
+
+def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Without an unnamed first column of row numbers, which is a saved index."""
+    first = str(table.columns[0])
+    if not first.startswith("Unnamed:") or not np.array_equal(table[first], np.arange(len(table))):
+        return table
+    notes.append(f"{first}: row numbers, left out.")
+    return table.drop(columns=first)

@@ -1,0 +1,66 @@
+"""Files of the user's: found, opened by a library, and what the library raises said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lossreg.data import room
+from lossreg.data.cells import shown
+from lossreg.errors import DataError, did_you_mean
+
+LONGEST = 4096
+RELATIVE = "Relative paths start at the study file."
+
+
+def check_name(source: str) -> None:
+    """Raise `DataError` for a source that can be no path: empty, too long, or with characters that no path has."""
+    if not source.strip():
+        raise DataError("names no source", where="source", hint='Name a file, such as "rows.csv".')
+    if len(source) > LONGEST:
+        what = f"{source[:60]}... has {len(source):,} letters, and a path has up to {LONGEST:,}"
+        raise DataError(what, where="source")
+    if "\0" in source or any("\ud800" <= char <= "\udfff" for char in source):
+        raise DataError(f"{source[:60]!a} has characters that no path has", where="source")
+
+
+def existing(source: str, base: Path) -> Path:
+    """The file of a source, relative to `base`; raises `DataError` where there is none to be read."""
+    try:
+        path = base / Path(source).expanduser()
+        if path.is_dir():
+            raise DataError(f"is a folder: {path}", where=source, hint="Name a file in it.")
+        if not path.is_file():
+            beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
+            hint = did_you_mean(path.name, beside) or RELATIVE
+            raise DataError(f"no such file: {path}", where=source, hint=hint)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"cannot be read: {reason(error)}", where=source, hint=RELATIVE) from error
+    return path
+
+
+@contextmanager
+def reading(path: Path, where: str, what: str = "", hint: str = "") -> Iterator[None]:
+    """Turn whatever a library raises while it reads a file into one `DataError`.
+
+    what: the part that is read, such as `array x`; hint: what would work.
+    """
+    part = f"{what} cannot be read" if what else "cannot be read"
+    try:
+        yield
+    except DataError:
+        raise
+    except MemoryError as error:
+        size, free = room.said(path.stat().st_size), room.said(room.available())
+        hint = "Use fewer rows or columns, or a machine with more memory."
+        raise DataError(f"{part}: memory ran out (a file of {size}, {free} free)", where=where, hint=hint) from error
+    except Exception as error:
+        raise DataError(f"{part}: {reason(error)}", where=where, hint=hint) from error
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line of at most 300 letters; of the operating system's only the reason."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(shown(error).split())[:300] or type(error).__name__

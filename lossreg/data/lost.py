@@ -1,0 +1,119 @@
+"""What reading and scaling could not keep, counted by column, and said in few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossreg.data.cells import example
+from lossreg.data.origin import listed
+
+LINES = 5
+EXAMPLES = 3
+
+
+class Reason(NamedTuple):
+    """Why a value is taken as missing, of one value and of several."""
+
+    one: str
+    several: str
+
+
+NO_NUMBER = Reason("is no number", "are no numbers")
+NO_DATE = Reason("is no date", "are no dates")
+NO_DURATION = Reason("is no duration", "are no durations")
+NO_RANK = Reason("is none of the ordered categories", "are none of the ordered categories")
+INFINITE = Reason("is infinite or above 1.8e308", "are infinite or above 1.8e308")
+FAR = Reason("is out of all proportion to the training rows", "are out of all proportion to the training rows")
+
+
+@dataclass(slots=True)
+class Count:
+    """How many values of a column were lost for a reason, and the first different ones of them."""
+
+    rows: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, rows: int, examples: Iterable[str]) -> None:
+        """Count further ones."""
+        self.rows += rows
+        fresh = [text for text in dict.fromkeys(examples) if text not in self.examples]
+        self.examples += fresh[: EXAMPLES - len(self.examples)]
+
+
+class Lost:
+    """Counts by input, column and reason, out of so many values of each input; "" names a single input."""
+
+    def __init__(self, values: int = 0) -> None:
+        self.values = {"": values}
+        self.counts: dict[tuple[str, str, Reason], Count] = {}
+
+    def add(self, column: str, reason: Reason, values: Any, where: NDArray[np.bool_]) -> None:
+        """Count the values of a column that are lost, `where` they are; "" is the column of an array."""
+        rows = int(where.sum())
+        if rows:
+            first = np.asarray(values, object)[where][:100]
+            self.counts.setdefault(("", column, reason), Count()).add(rows, map(example, first))
+
+    def within(self, name: str) -> Lost:
+        """The same counts as those of one of several inputs."""
+        moved = Lost()
+        moved.values = {name: self.values[""]}
+        moved.counts = {(name, column, reason): count for (_, column, reason), count in self.counts.items()}
+        return moved
+
+    def plus(self, other: Lost) -> Lost:
+        """Counts of these rows and of further ones, or of further inputs."""
+        total = Lost()
+        names = {**self.values, **other.values}
+        total.values = {name: self.values.get(name, 0) + other.values.get(name, 0) for name in names}
+        for counts in (self.counts, other.counts):
+            for key, count in counts.items():
+                total.counts.setdefault(key, Count()).add(count.rows, count.examples)
+        return total
+
+    def worst(self, other: Lost) -> Lost:
+        """The larger count of two, for preprocessors that have read the same rows."""
+        total = Lost()
+        total.values = self.values
+        for key in {**self.counts, **other.counts}:
+            pair = [counts[key] for counts in (self.counts, other.counts) if key in counts]
+            total.counts[key] = max(pair, key=lambda count: count.rows)
+        return total
+
+    def lines(self) -> list[str]:
+        """A line for each column and reason, the most frequent first; the last one sums up what are too many."""
+        ranked = sorted(self.counts.items(), key=lambda item: -item[1].rows)
+        lines = [self._line(*key, count) for key, count in ranked[:LINES]]
+        if rest := ranked[LINES:]:
+            columns = list(dict.fromkeys(_name(place, column) for (place, column, _), _ in rest))
+            values = sum(count.rows for _, count in rest)
+            more = f"{len(columns)} more column{'s' * (len(columns) > 1)}"
+            lines.append(f"{values} values of {more} are taken as missing: {listed(columns, 10)}.")
+        return lines
+
+    def _line(self, place: str, column: str, reason: Reason, count: Count) -> str:
+        what = reason.one if count.rows == 1 else reason.several
+        name, values = _name(place, column), self.values[place]
+        return f"{name}: {count.rows} of {values} values {what} ({', '.join(count.examples)}): taken as missing."
+
+
+def _name(place: str, column: str) -> str:
+    return ".".join(part for part in (place, column) if part) or "x"
+
+
+def grouped(described: Mapping[str, str]) -> list[str]:
+    """A line for each description with the columns that it is of; columns beyond the first lines are counted."""
+    columns: dict[str, list[str]] = {}
+    for name, text in described.items():
+        if text:
+            columns.setdefault(text, []).append(name)
+    lines = [f"{listed(names)}: {text}." for text, names in columns.items()]
+    if len(lines) <= LINES + 1:
+        return lines
+    rest = [name for names in list(columns.values())[LINES:] for name in names]
+    return [*lines[:LINES], f"{len(rest)} more columns were read in ways of their own: {listed(rest, 10)}."]

@@ -1,0 +1,349 @@
+"""How each column of a table is read: as numbers, dates, durations, ranks or categories, whatever it is held in.
+
+It is settled once, over all rows, and kept for new rows; no statistic is taken here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data import dates, numerals
+from lossreg.data.cells import COMPLEX, of_column, text_of
+from lossreg.data.dates import Dates
+from lossreg.data.lost import INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
+from lossreg.data.numerals import Numerals
+from lossreg.errors import DataError
+
+Values = NDArray[np.float64]
+MISSING = "(missing)"
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+DATES = ("datetime64", "datetime", "date", "period")
+DURATIONS = ("timedelta64", "timedelta", "time")
+SECONDS = 86_400
+EXACT = 2**53
+ELAPSED = re.compile(r"(?P<sign>-?)(?P<days>\d{1,9}) days?,? ?(?:\+?(?P<rest>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?")
+USUAL_NUMBERS, USUAL_DATES = Numerals(), Dates()
+
+
+class Reading(NamedTuple):
+    """How a column is read.
+
+    kind: number, date, category, empty or nested; read: from a column to `(n,)` float64, NaN where nothing can be
+    read, None for kinds that are no numbers; reason: what a value that is lost is not; note: what is said of the
+    column, empty for what goes without saying; mark: tells a reading from the usual one of such values, empty there.
+    """
+
+    kind: str
+    read: Callable[[pd.Series[Any]], Values] | None = None
+    reason: Reason = NO_NUMBER
+    note: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AsNumbers:
+    """Numbers of any type, or texts that are numbers."""
+
+    numerals: Numerals = USUAL_NUMBERS
+
+    def __call__(self, column: pd.Series[Any]) -> Values:
+        """The numbers of a column, NaN for what is none."""
+        if _is_number(column.dtype):
+            return column.to_numpy(np.float64, na_value=np.nan)
+        return _each(column, Real, _float, lambda texts: numerals.values(texts, self.numerals))
+
+
+@dataclass(frozen=True, slots=True)
+class AsDays:
+    """Dates, periods (where they begin) or texts that are dates."""
+
+    dates: Dates = USUAL_DATES
+
+    def __call__(self, column: pd.Series[Any]) -> Values:
+        """Days since 1970, NaN for what is no date."""
+        if column.dtype.kind == "M":
+            return dates.of_stamps(column)
+        return dates.of_texts(_texts(column.map(_start, na_action="ignore")), self.dates)
+
+
+@dataclass(frozen=True, slots=True)
+class AsDurations:
+    """Durations, times of day, or texts such as `2 days 03:00:00`."""
+
+    def __call__(self, column: pd.Series[Any]) -> Values:
+        """Days, NaN for what is no duration."""
+        if column.dtype.kind == "m":
+            days: Values = column.dt.total_seconds().to_numpy(np.float64, na_value=np.nan) / SECONDS
+            return days
+        codes, distinct = pd.factorize(_texts(column))
+        found: Values = np.array([_elapsed(text) for text in distinct] + [np.nan])[codes]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class AsRanks:
+    """Ordered categories by their place, the first 0."""
+
+    categories: tuple[str, ...]
+
+    def __call__(self, column: pd.Series[Any]) -> Values:
+        """Places, NaN for other values."""
+        ranks = {text: float(place) for place, text in enumerate(self.categories)}
+        return np.array([ranks.get(text, np.nan) for text in texts(column)], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class AsMiddles:
+    """Intervals by their middle."""
+
+    def __call__(self, column: pd.Series[Any]) -> Values:
+        """Middles, NaN for what is no interval."""
+        return _each(column, pd.Interval, _middle, _nothing)
+
+
+def _each(
+    column: pd.Series[Any], kind: type, number: Callable[[Any], float], of_texts: Callable[[pd.Series[Any]], Values]
+) -> Values:
+    """Numbers of a column of objects: of those of a kind by `number`, of the others, as texts, by `of_texts`."""
+    found = np.full(len(column), np.nan)
+    values = column.to_numpy(object)
+    there = ~column.isna().to_numpy(bool)
+    of_kind = np.array([isinstance(value, kind) and not isinstance(value, bool) for value in values], bool)
+    if kind is Real:
+        of_kind |= np.array([type(value).__name__ == "Decimal" for value in values], bool)
+    found[there & of_kind] = [number(value) for value in values[there & of_kind]]
+    rest = there & ~of_kind
+    if rest.any():
+        found[rest] = of_texts(pd.Series([text_of(value) for value in values[rest]], dtype=object))
+    return found
+
+
+def _middle(interval: Any) -> float:
+    return _float(interval.mid)
+
+
+def _nothing(texts: pd.Series[Any]) -> Values:
+    return np.full(len(texts), np.nan)
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+    except (ValueError, TypeError):
+        return float("nan")
+
+
+def _start(value: Any) -> Any:
+    return value.start_time if isinstance(value, pd.Period) else value
+
+
+def _elapsed(text: str) -> float:
+    matched = ELAPSED.fullmatch(text.strip())
+    if matched is None:
+        return _clock(text)
+    rest = _clock(matched["rest"]) if matched["rest"] else 0.0
+    # Python writes minus one hour as "-1 days +23:00:00"
+    return float(f"{matched['sign']}{matched['days']}") + (-rest if matched["sign"] and "+" not in text else rest)
+
+
+def _clock(text: str) -> float:
+    parts = text.strip().split(":")
+    if not 2 <= len(parts) <= 3:
+        return float("nan")
+    try:
+        hours, minutes, seconds = (float(part) for part in (*parts, "0")[:3])
+    except ValueError:
+        return float("nan")
+    return (hours * 60 + minutes) / 1440 + seconds / SECONDS
+
+
+def _is_number(dtype: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+
+
+def plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The same values without storage of their own: sparse and Arrow columns, bytes and texts with spaces around."""
+    if isinstance(column.dtype, pd.SparseDtype):
+        return pd.Series(np.asarray(column), column.index, name=column.name)
+    if isinstance(column.dtype, pd.ArrowDtype) and not _is_number(column.dtype):
+        column = column.astype(object).infer_objects()
+    if isinstance(column.dtype, (pd.PeriodDtype, pd.IntervalDtype)):
+        return column.astype(object)
+    if column.dtype == object and any(isinstance(value, bytes) for value in column):
+        return column.map(text_of, na_action="ignore")
+    return column
+
+
+def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The values that are there as texts, None for the others, under the same index."""
+    values = [None if gone else text_of(v) for v, gone in zip(column, column.isna(), strict=True)]
+    return pd.Series(values, column.index, dtype=object)
+
+
+def texts(column: pd.Series[Any]) -> NDArray[Any]:
+    """Values as texts `(n,)`; what is missing or blank is `(missing)`."""
+    return np.array([text or MISSING for text in _texts(column)], object)
+
+
+def settle(column: pd.Series[Any], decimal: str = "") -> Reading:
+    """How a column is read; decimal is the decimal mark of the table's other texts. Raises `DataError`."""
+    column = plain(column)
+    values = column.dropna()
+    if values.empty:
+        return Reading("empty")
+    by_type = _by_type(column.dtype, values)
+    if by_type is not None:
+        return by_type
+    if not all(isinstance(value, Hashable) for value in values):
+        return Reading("nested")
+    return _by_value(values, decimal)
+
+
+def _by_type(dtype: Any, values: pd.Series[Any]) -> Reading | None:
+    """The reading that a column's type suggests, None for objects and texts."""
+    if getattr(dtype, "kind", "") == "c":
+        raise DataError("holds complex numbers", hint=COMPLEX)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _ordered(dtype) if dtype.ordered else Reading("category")
+    if pd.api.types.is_bool_dtype(dtype):
+        return Reading("category")
+    if _is_number(dtype):
+        return Reading("number", AsNumbers(), note=_rounded(values))
+    if getattr(dtype, "kind", "") == "M":
+        return Reading("date", AsDays(), NO_DATE, USUAL_DATES.description())
+    if getattr(dtype, "kind", "") == "m":
+        return _duration()
+    return None
+
+
+def _ordered(dtype: pd.CategoricalDtype) -> Reading:
+    names = tuple(text_of(category) for category in dtype.categories)
+    shown_names = " < ".join(names if len(names) <= 6 else (*names[:5], "...", names[-1]))
+    note = f"ordered categories ({shown_names}), read as 0 to {len(names) - 1}"
+    return Reading("number", AsRanks(names), NO_RANK, note, f"ordered {names}")
+
+
+def _duration() -> Reading:
+    return Reading("number", AsDurations(), NO_DURATION, "durations, read as days", "duration")
+
+
+def _rounded(values: pd.Series[Any]) -> str:
+    """A note on whole numbers that a float cannot hold."""
+    whole = values.dtype == object or values.dtype.kind in "iu"
+    large = whole and any(abs(int(v)) > EXACT for v in (values.min(), values.max()) if isinstance(v, (int, np.integer)))
+    return f"whole numbers above {EXACT:,} are rounded" if large else ""
+
+
+def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
+    if inferred == "complex" or any(isinstance(value, (complex, np.complexfloating)) for value in values):
+        raise DataError("holds complex numbers", hint=COMPLEX)
+    if inferred == "boolean":
+        return Reading("category")
+    if inferred in DATES:
+        return Reading("date", AsDays(), NO_DATE, USUAL_DATES.description(), "period" if inferred == "period" else "")
+    if inferred in DURATIONS:
+        return _duration()
+    if inferred == "interval":
+        return Reading("number", AsMiddles(), NO_NUMBER, "intervals, read as their middles", "interval")
+    if all(_is_real(value) for value in values):
+        mark = "" if inferred in ("integer", "floating", "decimal", "mixed-integer-float") else "numbers"
+        return Reading("number", AsNumbers(), note=_rounded(values), mark=mark)
+    read = _by_text(_texts(values), decimal)
+    return _padded(values) if read.kind == "category" else read
+
+
+def _padded(values: pd.Series[Any]) -> Reading:
+    """The reading of categories; it says how many have spaces around them or are blank."""
+    padded = sum(isinstance(value, str) and (value != value.strip() or not value) for value in values)
+    if not padded:
+        return Reading("category")
+    return Reading("category", note=f"{padded} texts are blank or have spaces around them, taken off", mark="stripped")
+
+
+def _is_real(value: Any) -> bool:
+    return (isinstance(value, Real) or type(value).__name__ == "Decimal") and not isinstance(value, (bool, np.bool_))
+
+
+def _by_text(values: pd.Series[Any], decimal: str) -> Reading:
+    if (found := numerals.settle(values, decimal)) is not None:
+        return Reading("number", AsNumbers(found), NO_NUMBER, found.description(), f"{found}")
+    if (days := dates.settle(values)) is not None:
+        usual = days.plain and all(ISO_DATE.fullmatch(text) for text in values.head(20))
+        return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
+    sample = values.head(20)
+    if all(ELAPSED.fullmatch(text) for text in sample):
+        return _duration()
+    return Reading("category")
+
+
+class Readings(dict[str, Reading]):
+    """How the columns of a table are read, by name."""
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Readings:
+        """What these rows suggest; raises `DataError` for a column that cannot be read."""
+        decimal, found = decimal_mark(rows), cls()
+        for name in rows.columns:
+            with of_column(str(name)):
+                found[str(name)] = settle(rows[name], decimal)
+        return found
+
+    def notes(self) -> list[str]:
+        """What is said of columns whose reading does not go without saying."""
+        return grouped({name: reading.note for name, reading in self.items()})
+
+    def marks(self) -> Iterator[bytes]:
+        """What tells these readings from the usual ones of the same values; nothing where they are usual."""
+        for name, reading in self.items():
+            if reading.mark:
+                yield f"{name} read as {reading.kind}: {reading.mark}".encode()
+
+    def apply(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, Lost]:
+        """The rows with numbers and dates as float64, NaN where nothing is read, and what was lost.
+
+        Raises `DataError`.
+        """
+        lost, columns = Lost(len(rows)), {}
+        for name, reading in self.items():
+            with of_column(name):
+                column = plain(rows[name])
+                columns[name] = column if reading.read is None else _kept(column, name, reading, lost)
+        return pd.DataFrame(columns, index=rows.index), lost
+
+
+def decimal_mark(rows: pd.DataFrame) -> str:
+    """The decimal mark of the texts in a table, empty where they leave it open."""
+    return numerals.decimal_mark(_texts(plain(rows[name]).dropna()) for name in rows.columns if _is_text(rows[name]))
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) in ("string", "bytes")
+
+
+def _kept(column: pd.Series[Any], name: str, reading: Reading, lost: Lost) -> pd.Series[Any]:
+    assert reading.read is not None
+    if column.dtype.kind == "c":
+        raise DataError("holds complex numbers", hint=COMPLEX)
+    values = reading.read(column)
+    there = ~column.isna().to_numpy(bool)
+    lost.add(name, INFINITE, column, there & np.isinf(values))
+    lost.add(name, reason=reading.reason, values=column, where=there & np.isnan(values) & ~_blank(column, there))
+    return pd.Series(np.where(np.isinf(values), np.nan, values), column.index, name=name)
+
+
+def _blank(column: pd.Series[Any], there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if column.dtype.kind in "buifmM":
+        return np.zeros(len(column), bool)
+    blank = [is_there and isinstance(v, str) and not v.strip() for v, is_there in zip(column, there, strict=True)]
+    return np.array(blank, bool)

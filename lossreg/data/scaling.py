@@ -1,0 +1,81 @@
+"""Numbers of any size brought to mean 0 and deviation 1, and the values that are out of all proportion to the rest."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+Values = NDArray[np.float64]
+# float32 tells neighbours apart as long as the farthest is no more than this many times as far off
+FAR = 2.0**30
+# from here on a unit is lost in float32
+LARGE = 2.0**24
+SAFE = 1e100  # squares of what is below are finite
+SAMPLE = 1_000_000
+
+
+class Limits(NamedTuple):
+    """Between which values the numbers of a column are in proportion to its training rows."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Values) -> Limits:
+        """The limits that training values `(n,)` set: a billion times their usual distance from the median.
+
+        The usual distance is the median of those that are not 0, and 1 where all values are the same.
+        """
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            return cls(-np.inf, np.inf)
+        finite = finite[:: max(1, finite.size // SAMPLE)]
+        with np.errstate(over="ignore"):
+            middle = float(np.median(finite))
+            distances = np.abs(finite - middle)
+            apart = distances[distances > 0]
+            reach = FAR * float(np.median(apart)) if apart.size else max(FAR, abs(middle) / LARGE)
+            return cls(middle - reach, middle + reach)
+
+    def outside(self, values: Any) -> NDArray[np.bool_]:
+        """Which values lie outside; those that are missing do not."""
+        with np.errstate(invalid="ignore"):
+            outside: NDArray[np.bool_] = (values < self.low) | (values > self.high)
+        return outside
+
+
+class Scaler(StandardScaler):  # type: ignore[misc]
+    """Columns minus mean over deviation, as by `StandardScaler`; exact for constants, and for numbers of any size.
+
+    A column with one value becomes 0, however large the value is.
+    """
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn mean and deviation of columns `(n, width)` without gaps."""
+        values = np.asarray(X, np.float64)
+        low, high = values.min(axis=0), values.max(axis=0)
+        self.unit_ = _units(np.maximum(np.abs(low), np.abs(high)))
+        self.mean_: Values
+        self.scale_: Values
+        super().fit(values / self.unit_, y, sample_weight)
+        low, high = low / self.unit_, high / self.unit_
+        constant, alike = low == high, (self.scale_ == 1) & (self.var_ != 1)
+        self.mean_ = np.where(constant, low, self.mean_)
+        # what differs by rounding alone stays small, and so does another value in place of a large constant
+        size = np.where(constant & (np.abs(low) >= LARGE), np.abs(low), 1.0)
+        self.scale_ = np.where(alike, np.maximum(size, high - low), self.scale_)
+        return self
+
+    def transform(self, X: Any, copy: bool | None = None) -> Values:
+        """The same columns scaled."""
+        scaled: Values = (np.asarray(X, np.float64) / self.unit_ - self.mean_) / self.scale_
+        return scaled
+
+
+def _units(sizes: Values) -> Values:
+    """A power of two for each column whose squares a float could not hold, 1 for the others."""
+    odd = (sizes > SAFE) | ((sizes < 1 / SAFE) & (sizes > 0))
+    return np.where(odd, np.exp2(np.floor(np.log2(np.where(odd, sizes, 1.0)))), 1.0)
