@@ -20,6 +20,9 @@ TOLD = "told"
 START = "lossreg:start"
 RETRY_OF = "lossreg:retry_of"
 PER_LOSS = 4
+FAIR_START = "fair start"
+# ended trials from which TPE learns; Optuna's default, given to it below
+LEARNS_FROM = 10
 # TPE's own good set has 25 trials at most, and it weighs old ones down
 MOST_SEEN, BEST_SEEN = 256, 25
 SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -67,7 +70,9 @@ class SeededSampler(BaseSampler):
             seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
             plain = self._kind == "random" or START in trial.user_attrs
             self._number = trial.number
-            self._delegate = RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True)
+            self._delegate = (
+                RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True, n_startup_trials=LEARNS_FROM)
+            )
             self._view = None if plain else View(study, seen(study.get_trials(False, SEEN), study.direction))
         return self._delegate
 
@@ -122,6 +127,27 @@ def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any]
         label, first = labels[place % len(labels)], place < len(labels)
         if place not in done and (first or published[label]):
             study.enqueue_trial({"loss": label, **(published[label] if first else {})}, user_attrs={START: place})
+
+
+def undirected(published: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many trials come before the first that follows from scores: the fair start, or what TPE needs to learn."""
+    start = sum(PER_LOSS if searched else 1 for searched in published.values())
+    return max(start, LEARNS_FROM)
+
+
+def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> str:
+    """A line for a study whose sampler chooses less than a quarter of the trials; empty for others."""
+    before = undirected(published)
+    left = max(0, trials - before)
+    if 4 * left >= trials:
+        return ""
+    few = trials // 2 // PER_LOSS if trials > LEARNS_FROM else 0
+    fewer = f", or search at most {few} losses, the baseline included" if 1 < few < len(published) else ""
+    return (
+        f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "
+        f"sampler learns from scores. With {len(published)} losses it chooses from trial {before + 1} on: "
+        f"{left or 'none'} of {trials} trials. Set search.trials to {2 * before}{fewer}"
+    )
 
 
 def counts_as_trial(trial: FrozenTrial) -> bool:

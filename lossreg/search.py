@@ -19,7 +19,15 @@ from lossreg.errors import InputError, LossregError
 from lossreg.masking import masked_values
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.sampler import ATTRIBUTE, SeededSampler, counts_as_trial, enqueue_start, requeue_interrupted
+from lossreg.sampler import (
+    ATTRIBUTE,
+    FAIR_START,
+    SeededSampler,
+    counts_as_trial,
+    enqueue_start,
+    requeue_interrupted,
+    undirected_note,
+)
 from lossreg.space import shown
 from lossreg.store import Store
 from lossreg.study import StudySpec
@@ -248,6 +256,8 @@ class Run:
             self.study, {label: prepared.proposer.published(label)[0] for label in prepared.candidates}, prepared.trials
         )
         self.result = history.result(self.study, self.store.folder)
+        # it depends on the budget, which may have grown
+        self.result.notes = [note for note in self.result.notes if not note.startswith(FAIR_START)]
         for note in _notes(prepared) + [
             f"{label} goes to model.fit: {why}" for label, why in engine.refused(prepared, pool).items()
         ]:
@@ -409,8 +419,11 @@ def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:
 def _notes(prepared: Prepared) -> list[str]:
     clipped = [note for label in prepared.candidates for note in prepared.proposer.published(label)[1]]
     capped = prepared.trials != prepared.spec.search.trials
+    published = {label: prepared.proposer.published(label)[0] for label in prepared.candidates}
+    learns = prepared.is_searched and prepared.spec.search.sampler != "random"
+    undirected = [undirected_note(published, prepared.trials)] if learns else []
     once = [f"no parameter is searched, so each loss is trained once: {prepared.trials} trials"] if capped else []
-    return [*prepared.notes, *clipped, *once, *_members(prepared)]
+    return [*prepared.notes, *clipped, *once, *filter(None, undirected), *_members(prepared)]
 
 
 def _members(prepared: Prepared) -> list[str]:
