@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lossreg import masking
+from lossreg.caller import words
 from lossreg.errors import InputError, brief, did_you_mean, on_disk
 from lossreg.space import shown
 
@@ -56,7 +57,7 @@ class Origin:
     def of(self, key: str) -> str:
         """`studies/x.toml: train.epochs`, or `--set train.epochs` where that is its source."""
         if any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in self.overridden):
-            return f"--set {key}"
+            return f"{words('--set', 'override')} {key}"
         return f"{self.file}: {key}" if self.file and key else self.file or key
 
 
@@ -178,9 +179,10 @@ def _listed(overrides: Any) -> list[str]:
 def _assign(document: Document, assignment: str) -> str:
     masking.learn_all(assignment)
     key, equals, text = (part.strip() for part in assignment.partition("="))
-    path, where = [part.strip() for part in key.split(".")], f"--set {brief(assignment)}"
+    path, where = [part.strip() for part in key.split(".")], f"{words('--set', 'override')} {brief(assignment)}"
     if not equals or not all(path):
-        raise InputError("is not key=value", where=where, hint="Write --set search.trials=16.")
+        hint = f"Write {words('--set search.trials=16', repr('search.trials=16'))}."
+        raise InputError("is not key=value", where=where, hint=hint)
     try:
         value = _copy(_value(text), tuple(path))
         return dotted(_put(document, path, value))

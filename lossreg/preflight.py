@@ -149,7 +149,7 @@ def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
     if changed:
         raise InputError(
             f"changed since the study began: {'; '.join(changed)}", where=prepared.spec.place(),
-            hint="Take the change back, give the study another name, or start over with --fresh.",
+            hint=studies.start_over(),
         )  # fmt: skip
 
 

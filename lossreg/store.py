@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from lossreg.caller import words
 from lossreg.errors import InputError, gist
 from lossreg.journal import Journal
 from lossreg.sampler import ATTRIBUTE
@@ -105,7 +106,9 @@ class Store:
 
     def _never_run(self) -> InputError:
         return InputError(
-            f"study {self.name!r} has not been run yet", where=str(self.folder), hint="Run `lossreg tune` first."
+            f"study {self.name!r} has not been run yet",
+            where=str(self.folder),
+            hint=f"Run {words('`lossreg tune`', '`lossreg.tune`')} first.",
         )
 
     def peek(self) -> optuna.Study | None:
@@ -128,7 +131,8 @@ class Store:
         except ValueError as error:
             raise InputError(
                 f"this journal is damaged ({gist(error)})", where=str(self.journal),
-                hint="`lossreg tune STUDY --fresh` moves it aside and starts over.",
+                hint=f"`{words('lossreg tune STUDY --fresh', 'lossreg.tune(study, fresh=True)')}` moves it aside and "
+                "starts over.",
             ) from error  # fmt: skip
 
     def mend(self) -> None:

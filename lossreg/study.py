@@ -8,6 +8,8 @@ study from a different one.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lossreg import document as documents
 from lossreg import usercode
+from lossreg.caller import words
 from lossreg.document import Origin, dotted
 from lossreg.errors import InputError
 from lossreg.masking import masked_values
@@ -134,7 +137,23 @@ def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str
     except ValidationError as error:
         raise documents.gathered(documents.explain(error, StudySpec), origin) from None
     study._document, study._origin, study._base = changed, origin, base
-    return study
+    return study if file or "name" in changed else _named(study)
+
+
+def _named(study: StudySpec) -> StudySpec:
+    """A study of a dictionary without a name, named by what it is: the same one again is resumed, others are apart."""
+    marks = [fingerprint(study), *(_code(loss.function) for loss in study.losses.values() if callable(loss.function))]
+    digest = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    named = study.model_copy(update={"name": f"{study.name}-{digest}"})
+    named._document, named._origin, named._base = study._document, study._origin, study._base
+    return named
+
+
+def _code(function: Any) -> str:
+    """The code of a function of the user's own, whose name alone may be that of another; empty for other callables."""
+    code = getattr(function, "__code__", None)
+    constants = [value for value in code.co_consts if not hasattr(value, "co_code")] if code else []
+    return repr((code.co_code, code.co_names, constants, function.__defaults__)) if code else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +313,14 @@ def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
     if changed := changes(kept, fingerprint(study)):
         raise InputError(
             "the study has been run with other settings: " + "; ".join(changed), where=study.place(),
-            hint="Take the change back, give the study another name, or start over with --fresh.",
+            hint=start_over(),
         )  # fmt: skip
+
+
+def start_over() -> str:
+    """What can be done about a study that was begun with other settings."""
+    way = words("--fresh", "fresh=True")
+    return f"Take the change back, give the study another name, or start over with {way}."
 
 
 def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:

@@ -8,6 +8,7 @@ import optuna
 
 from lossreg import history
 from lossreg import study as studies
+from lossreg.caller import words
 from lossreg.errors import InputError, did_you_mean
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import ATTRIBUTE
@@ -67,7 +68,9 @@ def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
     """The completed trial of that number, else the best of that label, else the best; raises `InputError`."""
     if number is not None and loss is not None:
-        raise InputError("a number and a loss exclude each other", hint="Give one of them.")
+        raise InputError(
+            f"{words('--trial and --loss', 'number and loss')} exclude each other", hint="Give one of them."
+        )
     found = result.best
     if number is not None:
         found = next((trial for trial in result.trials if trial.number == number), None)
@@ -94,7 +97,7 @@ def _not_kept(spec: studies.StudySpec, store: Store, record: TrialRecord) -> Inp
     there = ", ".join(map(str, store.kept_weights())) or "none"
     return InputError(
         f"the weights of trial {record.number} ({record.label}) were not kept; those of these trials were: {there}",
-        where=spec.place("search.keep"), hint='Set keep = "all" under [search] before the study is run.',
+        where=spec.place("search.keep"), hint='Set search.keep to "all" before the study is run.',
     )  # fmt: skip
 
 

@@ -230,7 +230,7 @@ def test_two_runs_give_the_same_trials_and_scores():
 
 def test_a_changed_study_is_not_resumed_unless_fresh():
     lossreg.tune(untracked(trials=3))
-    with pytest.raises(InputError, match=r"train\.epochs: 3 -> 4.*--fresh"):
+    with pytest.raises(InputError, match=r"train\.epochs: 3 -> 4.*fresh=True"):
         lossreg.tune(untracked(trials=3, train={"epochs": 4}))
     fresh = lossreg.tune(untracked(trials=3, train={"epochs": 4}), fresh=True)
     assert {len(t.curves["val_loss"]) for t in fresh.trials} == {4}
@@ -400,7 +400,7 @@ def test_changed_data_are_not_mixed_into_a_resumed_study():
     table(0)
     lossreg.tune(untracked(losses=losses, data=source, trials=3))
     table(1)
-    with pytest.raises(InputError, match=r"the data \(digest .*--fresh"):
+    with pytest.raises(InputError, match=r"the data \(digest .*fresh=True"):
         lossreg.tune(untracked(losses=losses, data=source, trials=6))
 
 

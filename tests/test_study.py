@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from lossreg import registry, study
+from lossreg import caller, registry, search, study
 from lossreg.errors import InputError, UnknownError
 from lossreg.params import Choice, Float, PerClass
 from lossreg.sections import Data
@@ -232,7 +233,7 @@ print([name for name in ("numpy", "keras", "tensorflow", "sklearn", "optuna", "m
 
 def test_a_dictionary_is_a_study_too(tmp_path):
     spec = study.from_dict({"data": {"source": "a.csv"}, "model": {"hidden": (8,)}}, base=tmp_path)
-    assert (spec.path, spec.folder) == (None, tmp_path / ".lossreg/study")
+    assert (spec.path, spec.folder) == (None, tmp_path / ".lossreg" / spec.name)
     assert study.of(spec) is spec
     assert study.of(spec, ["search.trials=3"]).search.trials == 3
     assert study.of(spec, ["search.trials=3"]).base == tmp_path
@@ -287,7 +288,59 @@ def test_a_wrong_override_is_said_to_be_one(write, losses, assignment, said):
         spec = study.load(write('name = "x"\n' + MINIMAL), [assignment])
         study.candidates(spec, losses, "multiclass", 3)
 
-    assert said in refusal(all_of_it)
+    with caller.shell():
+        assert said in refusal(all_of_it)
+    for_python = said.replace("Write --set search.trials=16", "Write 'search.trials=16'").replace("--set", "override")
+    assert for_python in refusal(all_of_it)
+
+
+# ---- a dictionary without a name -----------------------------------------------------------
+
+
+def squared(y_true, y_pred):
+    return (y_true - y_pred) ** 2
+
+
+def unnamed(**sections):
+    return study.from_dict({"data": {"source": "a.csv"}, **sections})
+
+
+def test_dictionaries_without_a_name_are_apart_unless_they_are_the_same_study():
+    same = [
+        unnamed(),
+        unnamed(search={"trials": 7}),
+        unnamed(search={"lanes": 3}),
+        study.of(unnamed(), ["search.trials=9"]),
+    ]
+    own = [
+        {"losses": {"mine": {"function": function}}} for function in (squared, lambda y, z: y - z, lambda y, z: y + z)
+    ]
+    others = [unnamed(train={"epochs": 3}), unnamed(losses={"focal": {}}), unnamed(search={"seed": 1})]
+    others += [unnamed(**sections) for sections in own]
+    assert {spec.name for spec in same} == {same[0].name}
+    assert len({spec.name for spec in [same[0], *others]}) == 1 + len(others)
+    assert unnamed(**own[0]).name == unnamed(losses={"mine": {"function": squared}}).name
+    assert re.fullmatch("study-[0-9a-f]{8}", same[0].name)
+    assert {spec.tracking.experiment for spec in [*same, *others]} == {"study"}
+    assert study.from_dict({"name": "study", "data": {"source": "a.csv"}}).name == "study"
+
+
+def test_a_message_names_what_its_reader_can_type(tmp_path):
+    spec = study.from_dict({"data": {"source": "a.csv"}}, base=tmp_path)
+
+    def changed():
+        study.insist_unchanged(spec, {})
+
+    def never_run():
+        search.results(spec)
+
+    for work, shell, python in (
+        (changed, "start over with --fresh.", "start over with fresh=True."),
+        (never_run, "Run `lossreg tune` first.", "Run `lossreg.tune` first."),
+    ):
+        assert refusal(work).endswith(python)
+        with caller.shell():
+            assert refusal(work).endswith(shell)
 
 
 # ---- mistakes in a file ------------------------------------------------------------------

@@ -63,9 +63,9 @@ def predicted(folder: Path, spec: study.StudySpec) -> tuple[data.Dataset, np.nda
     """The data, what the saved model makes of the validation rows, and their labels."""
     given = spec.data
     loaded = data.load(given.source, target=given.target, base=folder)
-    model = keras.models.load_model(folder / ".lossreg" / "study" / "best.keras")
+    model = keras.models.load_model(spec.folder / "best.keras")
     assert "lossreg" not in str(model.get_config())
-    preprocessor = joblib.load(folder / ".lossreg" / "study" / "preprocessor.joblib")
+    preprocessor = joblib.load(spec.folder / "preprocessor.joblib")
     assert type(preprocessor) is type(loaded.preprocessor)
     return loaded, model.predict(loaded.validation.x, verbose=0), loaded.validation.y
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 import typer
 from typer.core import TyperGroup
 
-from lossreg import __version__
+from lossreg import __version__, caller
 from lossreg.errors import LossregError, brief, refusal, text_of
 from lossreg.masking import masked_values
 from lossreg.plain_text import printable
@@ -45,7 +45,8 @@ def guarded(work: Work) -> Work:
     @wraps(work)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            work(*args, **kwargs)
+            with caller.shell():
+                work(*args, **kwargs)
         except (typer.Exit, BrokenPipeError):
             raise
         except KeyboardInterrupt:

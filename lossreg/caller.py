@@ -1,0 +1,24 @@
+"""Who asks: the command line or Python, so that a message names what the reader can type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_at_the_shell: list[bool] = [False]
+
+
+@contextmanager
+def shell() -> Iterator[None]:
+    """Messages made in this block, by whatever thread, are for somebody at the command line."""
+    before = _at_the_shell[0]
+    _at_the_shell[0] = True
+    try:
+        yield
+    finally:
+        _at_the_shell[0] = before
+
+
+def words(shell: str, python: str) -> str:
+    """The first for a reader at the command line, the second for a caller from Python."""
+    return shell if _at_the_shell[0] else python
