@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 from lossreg.history import to_attribute
-from lossreg.proposal import Proposer
+from lossreg.proposal import MissingLossError, Proposer
 from lossreg.records import TrialRecord
 from lossreg.sampler import ATTRIBUTE, TOLD, counts_as_trial, requeue_interrupted, tell
 from lossreg.trainers.base import Plan
@@ -47,15 +47,28 @@ class Desk:
     def ask(self) -> tuple[optuna.Trial, Plan]:
         """The next trial, and the training that it asks for."""
         if not self.queued and self._baseline_is_due():
-            self.study.enqueue_trial({"loss": self._baseline})
-            self.queued += 1
-        trial = self.study.ask()
-        self.queued = max(0, self.queued - 1)
+            self._queue(self._baseline)
+        trial, plan = self._next()
         self.started += 1
-        plan = self.proposer.suggest(trial)
         self._open[trial.number] = trial
         self._asked[plan.label] += 1
         return trial, plan
+
+    def _next(self) -> tuple[optuna.Trial, Plan]:
+        """The next trial of a loss that is there; of a missing one it ends unrun, and the least tried loss is next."""
+        while True:
+            queued, trial = self.queued > 0, self.study.ask()
+            self.queued = max(0, self.queued - 1)
+            try:
+                return trial, self.proposer.suggest(trial)
+            except MissingLossError:
+                self.study.tell(trial, state=TrialState.FAIL)
+            if not queued:
+                self._queue(min(self.proposer.labels, key=lambda label: self._asked[label]))
+
+    def _queue(self, label: str) -> None:
+        self.study.enqueue_trial({"loss": label})
+        self.queued += 1
 
     def _baseline_is_due(self) -> bool:
         """Whether only one more trial of the baseline now lets it end with as many as any other loss.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -27,6 +28,9 @@ from lossreg.version import __version__
 
 HOOK = "lossreg_losses"
 BUILTIN = "lossreg.zoo"
+# What messages and `block` call lossreg's own losses and those of a study's own functions.
+RESERVED = ("builtin", "lossreg", "study")
+PATIENCE = 10.0  # seconds after which a plugin that is still being imported is named
 SLOW = ("tensorflow", "keras", "torch", "jax")
 VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?")
 
@@ -164,10 +168,12 @@ def load(source: Source) -> Offer:
     """Load one plugin and consume what its hook yields; whatever fails stays in here."""
     specs: tuple[LossSpec, ...] = ()
     error = ""
+    if key(source.name) in RESERVED and not source.builtin:
+        return Offer(source, error=f"the name {source.name} stands for losses of lossreg itself; it must be renamed")
     before = {name for name in SLOW if name in sys.modules}
     try:
         # what a plugin prints while it is loaded must not end up in a JSON document
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), nullcontext() if source.builtin else _watched(source):
             specs = tuple(_specs(source))
     except BaseException as failure:
         if type(failure) is KeyboardInterrupt:
@@ -175,6 +181,20 @@ def load(source: Source) -> Offer:
         error = _one_line(failure)
     pulled = [name for name in SLOW if name in sys.modules and name not in before]
     return Offer(source, specs, error, _slow(pulled))
+
+
+@contextmanager
+def _watched(source: Source) -> Iterator[None]:
+    """Name a plugin that takes longer than `PATIENCE` on standard error; an import cannot be ended from outside."""
+    label = _label(source.name, source.distribution, source.version)
+    said = f"Warning: {label} is still being imported after {PATIENCE:g} s; LOSSREG_BLOCK={source.name} leaves it out\n"
+    timer = threading.Timer(PATIENCE, lambda: (sys.stderr.write(said), sys.stderr.flush()))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _others() -> list[Source]:

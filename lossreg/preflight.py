@@ -9,6 +9,7 @@ from typing import Any
 
 from lossreg import data, links, memory, metrics, models, registry, settings
 from lossreg import study as studies
+from lossreg.caller import words
 from lossreg.data import tokens
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, gist
 from lossreg.hyperparameters import Answer
@@ -25,7 +26,8 @@ from lossreg.trainers.base import Problem
 class Prepared:
     """A study with everything resolved that training needs; nothing has been written.
 
-    unmapped says, by label, why a loss cannot be mapped over lanes.
+    unmapped says, by label, why a loss cannot be mapped over lanes; missing, where the losses come from that a
+    study was begun with and goes on without.
     """
 
     spec: StudySpec
@@ -34,6 +36,7 @@ class Prepared:
     proposer: Proposer
     notes: list[str] = field(default_factory=list)
     unmapped: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def spaces(self) -> dict[str, dict[str, str]]:
@@ -81,15 +84,19 @@ class Prepared:
         return any(next(iter(self.proposer.published(label)[0]), "") for label in self.candidates)
 
 
-def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed: bool = True) -> Prepared:
+def prepare(
+    spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed: bool = True, wanted: str = ""
+) -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
     kept is what the storage holds of a study that is resumed: a default set of losses is held to
     its labels, and data and search ranges must be what they were. Where nothing is to be trained, the
-    losses need not be `rehearsed`.
+    losses need not be `rehearsed`, and only the loss with the label `wanted` has to be installed.
     """
     kept = kept or {}
     reg = registry.default(tuple(spec.plugins.block))
+    missing = _missing(reg, kept)
+    _insist_installed(spec, {wanted: missing[wanted]} if wanted in missing else {} if wanted else missing)
     dataset = _load_data(spec)
     metric = _located(
         spec, "search.metric", metrics.resolve, spec.search.metric or metrics.default(dataset.task), dataset.task
@@ -97,7 +104,7 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed
     for fold in dataset.folds or (dataset,):
         seen = fold.validation.y.ravel() if dataset.space else fold.validation.y
         _located(spec, "search.metric", metric.check, seen, dataset.n_classes)
-    candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes)
+    candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes, missing)
     if kept and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
     fit, notes = _suitable(spec, candidates, metric, dataset)
@@ -106,14 +113,43 @@ def prepare(spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
         spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
+        every=tuple(kept["losses"]) if missing else (),
     )  # fmt: skip
     width = problem.outputs(next(iter(fit)))
     notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]
-    prepared = Prepared(spec, problem, fit, proposer, notes)
+    notes += [f"{label} is left out: it came from {origin}" for label, origin in missing.items()]
+    prepared = Prepared(spec, problem, fit, proposer, notes, missing=missing)
     _check_resumed(prepared, kept)
     if rehearsed:
         prepared.unmapped.update(_rehearsed(prepared))
     return prepared
+
+
+def _missing(reg: registry.Registry, kept: Mapping[str, Any]) -> dict[str, str]:
+    """Labels that a study was begun with and whose loss nothing offers now, and where each came from, in words."""
+    found = {}
+    for label, name in kept.get("losses", {}).items():
+        distribution, version = kept["provenance"].get(label) or ("", "")
+        if distribution and reg.look_up(name) is None:
+            found[label] = f"{distribution} {version}, {_now(reg, distribution)}"
+    return found
+
+
+def _now(reg: registry.Registry, distribution: str) -> str:
+    """What has become of a distribution that offered a loss."""
+    reports = [report for report in reg.plugins if report.distribution == distribution]
+    refused = next((report.error for report in reports if report.error), "")
+    if refused:
+        return f"which is refused: {refused}"
+    return f"which is installed as {reports[0].version} and lacks it" if reports else "which is not installed"
+
+
+def _insist_installed(spec: StudySpec, missing: Mapping[str, str]) -> None:
+    """Raise `InputError` for losses that are missing, unless the study is to go on without them."""
+    if missing and not spec.plugins.skip_missing:
+        said = "; ".join(f"the loss {label} came from {origin}" for label, origin in missing.items())
+        way = words("--set plugins.skip_missing=true", '["plugins.skip_missing=true"] as overrides')
+        raise UnknownError(said, where=spec.place(), hint=f"Install it, or go on without: {way}.")
 
 
 def _order(candidates: Mapping[str, Candidate], dataset: data.Dataset) -> list[str]:
@@ -139,6 +175,8 @@ def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
     changed = [f"the data (digest {kept['data']['digest']} -> {prepared.problem.dataset.digest})"]
     changed = changed if kept["data"]["digest"] != prepared.problem.dataset.digest else []
     for label in {**kept["spaces"], **prepared.spaces}:
+        if label in prepared.missing:
+            continue
         if label not in prepared.spaces:
             origin = " ".join(kept["provenance"].get(label, ())) or "the study"
             changed.append(f"the loss {label} is gone (it came from {origin})")

@@ -24,6 +24,10 @@ from lossreg.trainers.base import Plan
 RATE, OPTIMIZER = "learning_rate", "optimizer"
 
 
+class MissingLossError(Exception):
+    """The sampler chose a loss that the study was begun with and whose plugin is gone."""
+
+
 @dataclass(frozen=True)
 class Proposer:
     """Suggests a loss, its parameters and a learning rate, under the names that users see.
@@ -31,7 +35,8 @@ class Proposer:
     slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
     optimizer's name, searched what is searched of its settings (`optimizer.momentum`), shapes what is
     searched of batch size and model. constants are those of the first fold where there are folds: searched
-    weights follow from its class counts, and are the same for all members of a trial.
+    weights follow from its class counts, and are the same for all members of a trial. every has the labels
+    that the study was begun with, where some of them are missing now: Optuna's choice stays what it was.
     """
 
     candidates: Mapping[str, Candidate]
@@ -43,6 +48,7 @@ class Proposer:
     optimizer: str = "adam"
     searched: Mapping[str, Space] = field(default_factory=dict)
     shapes: Shapes | None = None
+    every: tuple[str, ...] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -50,8 +56,10 @@ class Proposer:
         return list(self.candidates)
 
     def suggest(self, trial: optuna.Trial) -> Plan:
-        """The plan of a trial; only the chosen loss's parameters are suggested."""
-        label = trial.suggest_categorical("loss", self.labels)
+        """The plan of a trial; only the chosen loss's parameters are suggested. Raises `MissingLossError`."""
+        label = trial.suggest_categorical("loss", self.every or self.labels)
+        if label not in self.candidates:
+            raise MissingLossError(label)
         spec = self.candidates[label].spec
         params = {name: self._suggest(trial, label, name) for name in self.candidates[label].space}
         rate = _number(trial, RATE, self.rate)

@@ -252,9 +252,9 @@ class Run:
         self._check_provenance()
         if again := requeue_interrupted(self.study):
             self.progress.message(f"{again} interrupted trial{'s' * (again > 1)} will run again")
-        enqueue_start(
-            self.study, {label: prepared.proposer.published(label)[0] for label in prepared.candidates}, prepared.trials
-        )
+        labels = prepared.proposer.every or tuple(prepared.candidates)
+        start = {label: prepared.proposer.published(label)[0] for label in prepared.candidates}
+        enqueue_start(self.study, {label: start.get(label) for label in labels}, prepared.trials)
         self.result = history.result(self.study, self.store.folder)
         # it depends on the budget, which may have grown
         self.result.notes = [note for note in self.result.notes if not note.startswith(FAIR_START)]
@@ -353,6 +353,11 @@ class Run:
         best = self.result.best
         assert best
         self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
+        if best.label in self.prepared.missing:
+            self.progress.warn(
+                f"the top trial ({best.number}) is of {best.label}, which is missing: no model is written"
+            )
+            return None
         weights = self.store.load_weights(best.number)
         if weights is None:
             self.progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")

@@ -339,6 +339,9 @@ class Plugins(Section):
     """Which plugins are left out, by entry point or distribution."""
 
     block: Texts = Field(default=(), description="It is a list of plugin names.")
+    skip_missing: bool = Field(
+        default=False, description="Whether a study that was begun goes on without losses whose plugin is gone."
+    )
 
 
 def _function(value: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -167,14 +167,19 @@ class Candidate:
     baseline: bool = False
 
 
-def candidates(study: StudySpec, registry: Registry, task: str, n_classes: int) -> list[Candidate]:
+def candidates(
+    study: StudySpec, registry: Registry, task: str, n_classes: int, without: Collection[str] = ()
+) -> list[Candidate]:
     """The losses that the study searches; exactly one of them is the baseline.
 
     `n_classes` is 0 for regression. Without [losses] they are the recommended ones of the
-    task. Where no label is the plain baseline, it is put first. Raises `InputError` that lists
-    every mistake.
+    task. Where no label is the plain baseline, it is put first. Labels in `without` are left out. Raises
+    `InputError` that lists every mistake.
     """
-    found = _written(study, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
+    written = {label: loss for label, loss in study.losses.items() if label not in without}
+    found = (
+        _written(study, written, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
+    )
     return _with_baseline(found, registry.find(BASELINES[task]))
 
 
@@ -185,10 +190,12 @@ def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidat
     ]
 
 
-def _written(study: StudySpec, registry: Registry, task: str, n_classes: int) -> list[Candidate]:
+def _written(
+    study: StudySpec, losses: Mapping[str, Loss], registry: Registry, task: str, n_classes: int
+) -> list[Candidate]:
     found: list[Candidate] = []
     mistakes: list[InputError] = []
-    for label, loss in study.losses.items():
+    for label, loss in losses.items():
         try:
             registry, entry = _entry(label, loss, study, registry, task)
             _check_task(label, entry.spec, registry, task)

@@ -61,7 +61,7 @@ def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
     from lossreg import preflight
 
     begun = studies.as_begun(spec, kept.about["fingerprint"], kept.about["spec"])
-    prepared = preflight.prepare(begun, kept.about, rehearsed=False)
+    prepared = preflight.prepare(begun, kept.about, rehearsed=False, wanted=kept.record.label)
     return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
 
 

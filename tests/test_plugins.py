@@ -1,6 +1,7 @@
 """The plugin host: what is refused, with which words, and that nothing else suffers."""
 
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -316,3 +317,41 @@ def test_the_built_ins_are_there_once_whatever_is_installed(monkeypatch):
     entries, (report,) = collect(alone)
     assert report.error == ""
     assert entries
+
+
+@pytest.mark.parametrize("name", ["builtin", "Built-In", "lossreg", "study"])
+def test_a_plugin_under_a_name_of_lossreg_s_own_is_refused(name):
+    entries, reports = collect([BUILTIN, source(name, spec("mine")), source("other", spec("theirs"))])
+    assert [entry.spec.name for entry in entries] == ["huber", "mse", "theirs"]
+    assert f"the name {name} stands for losses of lossreg itself; it must be renamed" in reports[1].refusal
+
+
+@pytest.mark.parametrize("where", ["import", "hook"])
+def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where):
+    heard = threading.Event()
+    written = []
+
+    class Listens:
+        def write(self, text):
+            written.append(text)
+            heard.set()
+
+        def flush(self):
+            pass
+
+    def blocks():
+        assert heard.wait(60)
+
+    def load():
+        if where == "import":
+            blocks()
+        return SimpleNamespace(lossreg_losses=hookimpl(lambda: blocks() or iter([spec("late")])))
+
+    monkeypatch.setattr(plugins, "PATIENCE", 0.01)
+    monkeypatch.setattr(sys, "stderr", Listens())
+    entries, _ = collect([Source("stuck", "dist-stuck", "1.2", load)])
+    said = (
+        "Warning: plugin stuck (dist-stuck 1.2) is still being imported after 0.01 s; LOSSREG_BLOCK=stuck leaves it out"
+    )
+    assert written == [f"{said}\n"]
+    assert [entry.spec.name for entry in entries] == ["late"]

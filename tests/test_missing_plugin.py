@@ -1,0 +1,96 @@
+"""A study whose plugin has been removed: what is said, and how it goes on without."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import lossreg
+from lossreg import InputError, caller, registry, search
+
+PLUGIN = """
+from dataclasses import replace
+from lossreg import Float, hookimpl
+from lossreg.zoo.multiclass import BRIER
+
+def scaled(y_true, y_pred, *, scale):
+    return scale * BRIER.function(y_true, y_pred)
+
+@hookimpl
+def lossreg_losses():
+    yield replace(BRIER, name="scaled_brier", aliases=(), function=scaled, formula="", elicits="", recommended=(),
+                  params=(Float("scale", 1.0, 0.5, 2.0, domain="(0, inf)"),))
+"""
+LABELS = ("mine", "cross_entropy", "focal")
+STUDY = {
+    "name": "small",
+    "data": {"source": "sklearn:iris"},
+    "model": {"hidden": [4]},
+    "train": {"epochs": 1},
+    "search": {"trials": 14, "metric": "accuracy", "lanes": 4},
+    "losses": {"mine": {"loss": "scaled_brier"}, "cross_entropy": {}, "focal": {}},
+    "tracking": {"enabled": False},
+}
+SKIP = ["plugins.skip_missing=true"]
+
+
+@pytest.fixture(scope="module")
+def removed(tmp_path_factory):
+    """A folder with a study that was begun with a plugin; the plugin is gone."""
+    folder = tmp_path_factory.mktemp("removed")
+    info = folder / "lossreg_scaled-1.3.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lossreg-scaled\nVersion: 1.3\n")
+    (info / "entry_points.txt").write_text("[lossreg]\nscaled = scaled_module\n")
+    (folder / "scaled_module.py").write_text(PLUGIN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        registry._load.cache_clear()
+        begun = lossreg.tune(STUDY)
+        assert {trial.label for trial in begun.trials} == set(LABELS)
+        for file in info.iterdir():
+            file.unlink()
+        info.rmdir()
+        registry._load.cache_clear()
+        yield folder
+    sys.modules.pop("scaled_module", None)
+    registry._load.cache_clear()
+
+
+def test_a_missing_plugin_is_named_with_its_distribution_and_version(removed, monkeypatch):
+    monkeypatch.chdir(removed)
+    for work in (lossreg.tune, search.plan):
+        with pytest.raises(
+            InputError, match=r"the loss mine came from lossreg-scaled 1\.3, which is not installed"
+        ) as caught:
+            work(STUDY, ["search.trials=20"])
+        assert caught.value.exit_code == 2
+        assert "as overrides" in str(caught.value)
+    with caller.shell(), pytest.raises(InputError, match=r"--set plugins\.skip_missing=true"):
+        search.plan(STUDY)
+
+
+def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused(removed, monkeypatch):
+    monkeypatch.chdir(removed)
+    model, _ = lossreg.load_trial(STUDY, loss="focal")
+    assert model.output_shape == (None, 3)
+    with pytest.raises(InputError, match=r"mine came from lossreg-scaled 1\.3"):
+        lossreg.load_trial(STUDY, loss="mine")
+
+
+def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypatch):
+    monkeypatch.chdir(removed)
+    before = search.results(STUDY)
+    own = sum(trial.label == "mine" for trial in before.trials)
+    outline = search.plan(STUDY, [*SKIP, "search.trials=34"])
+    assert [row[0] for row in outline.rows] == ["cross_entropy", "focal"]
+    result = lossreg.tune(STUDY, [*SKIP, "search.trials=34"])
+    assert sum(trial.label == "mine" for trial in result.trials) == own
+    assert result.counts["complete"] == 34
+    assert len({trial.number for trial in result.trials}) == 34
+    assert "mine is left out: it came from lossreg-scaled 1.3, which is not installed" in result.notes
+    assert {row.label for row in result.leaderboard()} == set(LABELS)
+    assert Path(".lossreg/small/best.keras").exists() or result.best.label == "mine"
