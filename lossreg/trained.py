@@ -97,7 +97,7 @@ def _not_kept(spec: studies.StudySpec, store: Store, record: TrialRecord) -> Inp
     there = ", ".join(map(str, store.kept_weights())) or "none"
     return InputError(
         f"the weights of trial {record.number} ({record.label}) were not kept; those of these trials were: {there}",
-        where=spec.place("search.keep"), hint='Set search.keep to "all" before the study is run.',
+        where=spec.place("search.keep"), hint='Set search.keep = "all" before the study is run.',
     )  # fmt: skip
 
 
