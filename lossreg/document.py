@@ -57,7 +57,7 @@ class Origin:
     def of(self, key: str) -> str:
         """`studies/x.toml: train.epochs`, or `--set train.epochs` where that is its source."""
         if any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in self.overridden):
-            return f"{words('--set', 'override')} {key}"
+            return f"{words('--set', 'overrides')} {key}"
         return f"{self.file}: {key}" if self.file and key else self.file or key
 
 
@@ -179,7 +179,7 @@ def _listed(overrides: Any) -> list[str]:
 def _assign(document: Document, assignment: str) -> str:
     masking.learn_all(assignment)
     key, equals, text = (part.strip() for part in assignment.partition("="))
-    path, where = [part.strip() for part in key.split(".")], f"{words('--set', 'override')} {brief(assignment)}"
+    path, where = [part.strip() for part in key.split(".")], f"{words('--set', 'overrides')} {brief(assignment)}"
     if not equals or not all(path):
         hint = f"Write {words('--set search.trials=16', repr('search.trials=16'))}."
         raise InputError("is not key=value", where=where, hint=hint)

@@ -135,7 +135,7 @@ def test_a_file_of_two_lines_has_every_default(write):
         },
         "losses": {},
         "tracking": {"experiment": "two_lines", "uri": None, "enabled": True, "model": True},
-        "plugins": {"block": []},
+        "plugins": {"block": [], "skip_missing": False},
     }
 
 
@@ -290,7 +290,7 @@ def test_a_wrong_override_is_said_to_be_one(write, losses, assignment, said):
 
     with caller.shell():
         assert said in refusal(all_of_it)
-    for_python = said.replace("Write --set search.trials=16", "Write 'search.trials=16'").replace("--set", "override")
+    for_python = said.replace("Write --set search.trials=16", "Write 'search.trials=16'").replace("--set", "overrides")
     assert for_python in refusal(all_of_it)
 
 
