@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lossreg import autoload, ops
+from lossreg import autoload, backends, ops  # noqa: F401 (backends watches for forks)
 from lossreg.errors import InputError, LossregError
 from lossreg.hookspecs import hookimpl
 from lossreg.params import Choice, Float, Int, PerClass

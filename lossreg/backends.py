@@ -13,6 +13,7 @@ from typing import Any
 from lossreg.errors import InputError
 
 KNOWN = ("tensorflow", "jax")
+SHOWN = {"tensorflow": "TensorFlow", "jax": "JAX"}
 VARIABLE = "KERAS_BACKEND"
 
 
@@ -33,7 +34,10 @@ def _of_settings() -> str:
 
 
 def check() -> None:
-    """Raise `InputError` unless lossreg trains on the backend and it is installed. Imports nothing."""
+    """Raise `InputError` unless lossreg trains on the backend, it is installed and can run here. Imports nothing."""
+    if _forked_while_running:
+        hint = 'Start the process with multiprocessing\'s "spawn", or fork before Keras is used.'
+        raise InputError("this process was forked after Keras was used, and Keras would hang in it", hint=hint)
     own = name()
     if own not in KNOWN:
         hint = f"Set {VARIABLE}={KNOWN[0]} or {VARIABLE}={KNOWN[1]}."
@@ -41,6 +45,22 @@ def check() -> None:
     if find_spec(own) is None:
         wanted = "lossreg[jax]" if own == "jax" else "lossreg"
         raise InputError(f"Keras is set to {own}, which is not installed", hint=f'Run `pip install "{wanted}"`.')
+
+
+def _is_running() -> bool:
+    """Whether the backend has started its threads, none of which a fork takes along."""
+    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "context_safe", lambda: None)()
+    jax = getattr(sys.modules.get("jax._src.xla_bridge"), "backends_are_initialized", lambda: False)()
+    return getattr(context, "_context_handle", None) is not None or bool(jax)
+
+
+def _note_fork() -> None:
+    global _forked_while_running  # noqa: PLW0603
+    _forked_while_running = _forked_while_running or _is_running()
+
+
+_forked_while_running = False
+os.register_at_fork(after_in_child=_note_fork)
 
 
 def need_tensorflow(what: str) -> None:

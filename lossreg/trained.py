@@ -58,8 +58,9 @@ def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None
 
 def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
     """The model and preprocessor of a trial that was looked up, as the study was when it began; imports Keras."""
-    from lossreg import preflight
+    from lossreg import backends, preflight
 
+    backends.check()
     begun = studies.as_begun(spec, kept.about["fingerprint"], kept.about["spec"])
     prepared = preflight.prepare(begun, kept.about, rehearsed=False, wanted=kept.record.label)
     return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
