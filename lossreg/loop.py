@@ -51,6 +51,10 @@ class Listener(Protocol):
         """Something to worry about."""
         ...
 
+    def stopping(self) -> bool:
+        """Asked after every epoch; true ends the loop as Ctrl-C does."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Active:
@@ -105,7 +109,7 @@ class Loop:
 
         A trial whose trainer failed is trained once more elsewhere, or fails. Raises `LossregError` when
         trials that were trained together failed and nothing can go on; they are run again when the study
-        is resumed.
+        is resumed. Raises `KeyboardInterrupt` when the listener is stopping.
         """
         if self.pool.slots < self.rules.members and self.desk.left > 0:
             raise self._too_narrow()
@@ -142,6 +146,8 @@ class Loop:
         self._beside += min(spent, seconds)
         self._take(reports, failures)
         self.listener.epoch(len(self.active))
+        if self.listener.stopping():
+            raise KeyboardInterrupt
 
     def _settle(self) -> None:
         """Tell what ended last; what was asked for and came too late is queued again."""

@@ -84,6 +84,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     from lossreg import preflight
 
     spec = studies.of(study, overrides)
+    backends.check()
     tracking_uri(spec)
     store = Store(spec.folder, spec.name)
     begun = store.peek()
@@ -176,13 +177,14 @@ class Run:
     ) -> StudyResult:
         from lossreg import preflight, tracking
 
-        self.progress.message(f"study {self.spec.name}: loading data and losses")
+        self.progress.phase(f"study {self.spec.name}: loading data and losses")
         self.prepared = preflight.prepare(self.spec, kept)
         self.lanes = kept.get("lanes") or engine.lanes(self.spec, self.prepared)
         pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
         try:
             # before the lock, since a trace may fail
             if not self._is_finished:
+                self.progress.phase(f"study {self.spec.name}: tracing model and losses")
                 pool.prepare()
                 self._settle_lanes(pool, kept, trainers)
             if require_tracking:
@@ -317,6 +319,10 @@ class Run:
         self.epochs += 1
         self.progress.epoch(active, self.epochs)
 
+    def stopping(self) -> bool:
+        """Whether the study shall end here."""
+        return self.progress.stopping()
+
     def _keep(self) -> None:
         """Put the run's summary into the storage."""
         self._summarise()
@@ -335,8 +341,11 @@ class Run:
 
     def _finish(self) -> StudyResult:
         self.tracker.draw(self.result)
+        self.progress.trained(self.result)
         model = self._save_model() if self.result.best else None
         self._summarise()
+        if self.spec.tracking.enabled:
+            self.progress.phase(f"study {self.spec.name}: writing plots and model into MLflow")
         self.tracker.finish(self.result, model if self.spec.tracking.model else None)
         self._summarise()
         self.progress.end(self.result)
@@ -352,6 +361,7 @@ class Run:
 
         best = self.result.best
         assert best
+        self.progress.phase(f"study {self.spec.name}: writing the model of trial {best.number}")
         self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
         if best.label in self.prepared.missing:
             self.progress.warn(

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from lossreg import links, report
 from lossreg.params import Choice, Float, Param, PerClass
+from lossreg.plain_text import printable
 from lossreg.spec import reached
 from lossreg.targets import TARGETS, TASKS
 
@@ -32,20 +33,36 @@ WIDE = 120
 MOST_PARAMS = 4
 
 
+class Printable:
+    """A renderable with every control character of its text spelled out; its styles stay."""
+
+    def __init__(self, what: RenderableType) -> None:
+        self.what = what
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.what, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Text for a table's cell: no markup, and as wide as what is shown of it."""
+    return Text(printable(text), style)
+
+
 def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
     """A plain table; cells are not markup.
 
     `columns` maps each heading to `left` or `right`; those in `whole` are never broken.
     """
     made = Table(
-        title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False,
+        title=cell(title, "bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
         padding=(0, 1, 0, 0),
     )  # fmt: skip
     for heading, side in columns.items():
         right, unbroken = side == "right", heading in whole
         made.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
     for row in rows:
-        made.add_row(*map(escape, row))
+        made.add_row(*map(cell, row))
     return made
 
 
@@ -56,7 +73,7 @@ def leaderboard(result: StudyResult) -> Table:
     title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
     made = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():
-        made.add_row(*map(escape, _cells(result, row)), style=BEST if row.rank == 1 else None)
+        made.add_row(*map(cell, _cells(result, row)), style=BEST if row.rank == 1 else None)
     return made
 
 
@@ -81,7 +98,7 @@ def losses(entries: Sequence[Entry], width: int) -> Table:
         made.add_row(", ".join(tasks), style="bold")
         for entry in own:
             cells = [entry.spec.name, entry.spec.summary, _params(entry.spec), _origin(entry.plugin, entry.version)]
-            made.add_row(*map(escape, cells if wide else (cells[0], *cells[2:])))
+            made.add_row(*map(cell, cells if wide else (cells[0], *cells[2:])))
     return made
 
 
@@ -106,8 +123,8 @@ def plugins(reports: Sequence[PluginReport]) -> Table:
     """Every entry point, with its losses or why it failed."""
     made = table("", {"plugin": "left", "distribution": "left", "losses": "left"}, ())
     for one in reports:
-        found = Text(f"refused: {one.error}", style="red") if one.error else Text(", ".join(one.losses))
-        made.add_row(escape(one.name), escape(_origin(one.distribution, one.version)), found)
+        found = cell(f"refused: {one.error}" if one.error else ", ".join(one.losses), "red" if one.error else "")
+        made.add_row(cell(one.name), cell(_origin(one.distribution, one.version)), found)
     return made
 
 
@@ -151,7 +168,7 @@ def _facts(entry: Entry) -> Table:
         "plugin": f"{entry.plugin} ({_origin(entry.distribution, entry.version) or 'not installed'})",
     }.items():
         if value:
-            grid.add_row(name, escape(value))
+            grid.add_row(name, cell(value))
     return grid
 
 
@@ -267,7 +284,7 @@ def plan(planned: Outline) -> Group:
         "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
         "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
     }.items():
-        facts.add_row(name, escape(str(value)))
+        facts.add_row(name, cell(str(value)))
     rows = [
         (label, loss, origin, "\n".join(f"{name}: {space}" for name, space in spaces.items()) or "-")
         for label, loss, origin, spaces in planned.rows

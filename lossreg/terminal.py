@@ -5,6 +5,7 @@ Both have the methods of `lossreg.progress.Progress` and write to standard error
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from lossreg import report
 from lossreg.masking import masked
-from lossreg.plain_text import printable
+from lossreg.plain_text import one_line, printable
 from lossreg.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.status import Status
 
     from lossreg.records import StudyResult, TrialRecord
 
@@ -34,6 +36,34 @@ def progress(console: Console | None = None) -> Lines | Display:
 
     console = console or Console(stderr=True)
     return Display(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+
+
+def spinner(console: Console, text: str) -> Status:
+    """A spinner beside `text`, of letters where the terminal has no others; it leaves nothing behind."""
+    from rich.text import Text
+
+    kind = "dots" if console.encoding.lower().startswith("utf") else "line"
+    return console.status(Text(one_line(text)), spinner=kind)
+
+
+class Watcher(Progress):
+    """What both kinds of progress have: they can be asked to stop, and hand on the result when training ends."""
+
+    def __init__(self) -> None:
+        self.training = False
+        self.on_trained: Callable[[StudyResult], Any] = lambda result: None
+        self._stop = ""
+
+    def stop(self, text: str) -> None:
+        """Have the study end with the epoch, and show `text` at once. May be called by a signal's handler."""
+        self._stop = text
+
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return bool(self._stop)
+
+    def close(self) -> None:
+        """Take down what is shown."""
 
 
 class Pace:
@@ -80,14 +110,14 @@ def standing(result: StudyResult) -> str:
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Standard error unheard, that of C++ code included; if the block raises, it is heard after all."""
+    """Standard error unheard, that of C++ code included; if the block fails, it is heard after all."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as heard:
         os.dup2(heard.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             heard.seek(0)
             os.write(kept, masked(heard.read().decode(errors="replace")).encode())
             raise
@@ -97,25 +127,40 @@ def hushed() -> Iterator[None]:
             os.close(kept)
 
 
-class Lines(Progress):
+class Lines(Watcher):
     """A line for every tenth of the trials, or after `EVERY_SECONDS`, at the end of an epoch."""
 
     def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+        super().__init__()
+        self._print = write or (lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
         self._now, self._pace = now, Pace(now)
         self._said, self._said_at = 0, now()
         self._result: StudyResult | None = None
 
+    def _write(self, text: str) -> None:
+        self._print(printable(text))
+
+    def stop(self, text: str) -> None:
+        """The same; the stream may be in the middle of a line, which its descriptor does not mind."""
+        super().stop(text)
+        with contextlib.suppress(OSError):
+            os.write(2, f"{text}\n".encode())
+
     def message(self, text: str) -> None:
         """Something to know."""
-        self._write(printable(text))
+        self._write(text)
+
+    def phase(self, text: str) -> None:
+        """Say what is done."""
+        self._write(text)
 
     def warn(self, text: str) -> None:
         """Something to worry about."""
-        self._write(printable(f"Warning: {text}"))
+        self._write(f"Warning: {text}")
 
     def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
         """Say what is ahead."""
+        self.training = True
         self._pace.begin(total, done)
         self._said = done
         self._write(f"{total - done} trials of {total} to run over {len(labels)} losses, {together} at a time")
@@ -133,20 +178,24 @@ class Lines(Progress):
             self._said, self._said_at = self._pace.done, self._now()
             self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(self._result)}, {self._pace}")
 
+    def trained(self, result: StudyResult) -> None:
+        """Hand the result on."""
+        self.training = False
+        self.on_trained(result)
+
     def end(self, result: StudyResult) -> None:
         """Say how it ended."""
         self._write(f"done: {report.counts(result)} in {report.took(result)}")
 
-    def close(self) -> None:
-        """Nothing to take down."""
 
-
-class Display(Progress):
-    """A bar, speed and time left, and the best of each loss so far, redrawn in place."""
+class Display(Watcher):
+    """A bar, speed and time left, and the best of each loss so far, redrawn in place; a spinner before and after."""
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._console, self._pace = console, Pace(now)
         self._live: Live | None = None
+        self._status: Status | None = None
         self._result: StudyResult | None = None
         self._active = self._epochs = 0
 
@@ -162,6 +211,8 @@ class Display(Progress):
         """Put the display up."""
         from rich.live import Live
 
+        self.close()
+        self.training = True
         self._pace.begin(total, done)
         self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=4, transient=True)
         self._live.start()
@@ -175,28 +226,44 @@ class Display(Progress):
         """Note what is running."""
         self._active, self._epochs = active, epochs_done
 
-    def end(self, result: StudyResult) -> None:
-        """Take the display down and say how it ended."""
+    def phase(self, text: str) -> None:
+        """Show what is done, with a spinner."""
         self.close()
-        self.message(f"{report.counts(result)} in {report.took(result)}")
+        self._status = spinner(self._console, text)
+        self._status.start()
+
+    def trained(self, result: StudyResult) -> None:
+        """Take the display down and hand the result on."""
+        self.close()
+        self.training = False
+        self.on_trained(result)
+
+    def end(self, result: StudyResult) -> None:
+        """Take the display down and say how it ended, where standard output does not say it on the same terminal."""
+        self.close()
+        if not sys.stdout.isatty():
+            self.message(f"{report.counts(result)} in {report.took(result)}")
 
     def close(self) -> None:
-        """Take the display down, if it is up."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        """Take down what is up."""
+        for shown in (self._live, self._status):
+            if shown is not None:
+                shown.stop()
+        self._live = self._status = None
 
     def render(self) -> RenderableType:
         """The display as it should look now."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
         line = Table.grid(padding=(0, 1))
         count = f"{self._pace.done}/{self._pace.total} trials"
         bar = ProgressBar(total=max(self._pace.total, 1), completed=self._pace.done, width=30)
         line.add_row(bar, count, f"{self._pace}, {self._active} running, epoch {self._epochs}")
-        return Group(*([self._board(self._result)] if self._result else []), line)
+        stop = [Text(self._stop, style="yellow")] if self._stop else []
+        return Group(*([self._board(self._result)] if self._result else []), line, *stop)
 
     def _board(self, result: StudyResult) -> RenderableType:
         from lossreg import tables

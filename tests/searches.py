@@ -66,6 +66,9 @@ class Heard:
     def trial(self, record):
         self.records.append(record)
 
+    def stopping(self):
+        return False
+
     def epoch(self, active):
         self.epochs += 1
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lossreg.cli.shell import app, guarded
+from lossreg.cli.shell import app, guarded, say
 
 
 @app.command("new-plugin")
@@ -28,8 +28,8 @@ def new_plugin(
     root = written[0].parent
     # pip takes a bare name for a package of the index
     where = shlex.quote(str(root) if root.is_absolute() else f"./{root}")
-    typer.echo("\n".join(f"wrote {path}" for path in written))
-    typer.echo(
+    say("\n".join(f"wrote {path}" for path in written))
+    say(
         f"\nIt works as it is:\n"
         f"    pip install -e {where} pytest\n"
         f"    lossreg check {named.loss}\n"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli.shell import Json, app, display, guarded, import_keras, loaded_registry, only_json, print_json
+from lossreg.cli import waiting
+from lossreg.cli.shell import Json, app, display, guarded, import_keras, loaded_registry, only_json, print_json, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +34,7 @@ Names = Annotated[
 def check(names: Names = None, only: Only = None, as_json: Json = False) -> None:
     """Check whether losses are sound: all that are installed, or those named."""
     with only_json(as_json) as out:
+        waiting.announce("reading the losses")
         registry = loaded_registry()
         entries = [registry.find(name) for name in names] if names else registry.specs()
         entries = list({entry.spec.name: entry for entry in entries}.values())
@@ -64,17 +65,9 @@ def _checked(entries: Sequence[Entry], only: Sequence[str]) -> list[Checked]:
     for number, entry in enumerate(entries, start=1):
         results = conformance.check(entry.spec, only)
         if len(entries) > 1:
-            _say(f"{number}/{len(entries)} {entry.spec.name} {_passed(results)}")
+            waiting.step(f"{number}/{len(entries)} {entry.spec.name} {_passed(results)}")
         found.append((entry, results))
     return found
-
-
-def _say(text: str) -> None:
-    """A line of progress; on a terminal it takes the place of the one before."""
-    if sys.stderr.isatty():
-        typer.echo(f"\r\x1b[2K{text}", nl=False, err=True)
-    else:
-        typer.echo(text, err=True)
 
 
 def document(entry: Entry, results: Sequence[Result]) -> dict[str, Any]:
@@ -95,19 +88,17 @@ def _show_one(entry: Entry, results: Sequence[Result]) -> None:
     rows = [("" if r.ok else "fails", r.name, r.message, f"{r.seconds:.1f} s") for r in shown]
     columns = {"": "left", "check": "left", "found": "left", "seconds": "right"}
     display(tables.table(entry.spec.name, columns, rows, whole=("", "check")))
-    typer.echo(_verdict(results))
+    say(_verdict(results))
 
 
 def _show_all(checked: Sequence[Checked]) -> None:
-    if sys.stderr.isatty():
-        typer.echo("\r\x1b[2K", nl=False, err=True)
     display(_summary(checked))
     for entry, results in checked:
         for result in results:
             if not result.ok and not result.message.startswith(NOT_RUN):
-                typer.echo(f"{entry.spec.name}: {result.name}: {result.message}")
+                say(f"{entry.spec.name}: {result.name}: {result.message}")
     bad = sum(not all(result.ok for result in results) for _, results in checked)
-    typer.echo(f"{len(checked) - bad} of {len(checked)} losses pass")
+    say(f"{len(checked) - bad} of {len(checked)} losses pass")
 
 
 def _summary(checked: Sequence[Checked]) -> Table:

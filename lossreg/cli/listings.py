@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lossreg.cli import waiting
 from lossreg.cli.shell import (
     Json,
     Task,
@@ -19,6 +20,7 @@ from lossreg.cli.shell import (
     import_keras,
     loaded_registry,
     print_json,
+    say,
     warn,
 )
 from lossreg.errors import InputError, on_disk
@@ -83,6 +85,8 @@ def _asked(names: Sequence[str], every: bool, plot: Path | None) -> list[Entry]:
         raise InputError(
             "--all draws pictures", hint="Say where with --plot FOLDER; `lossreg losses` lists the losses."
         )
+    if plot is not None:
+        waiting.announce("reading the losses")
     registry = loaded_registry()
     return registry.specs() if every else [registry.find(name) for name in names]
 
@@ -96,10 +100,11 @@ def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
         (gallery.make_folder if folder else gallery.check_file)(path)
     import_keras()
     if folder:
-        gallery.write(specs, path, lambda text: typer.echo(text, err=True), warn)
+        gallery.write(specs, path, waiting.step, warn)
     else:
-        gallery.save(gallery.figure(specs[0]) if len(specs) == 1 else gallery.sheet(specs), path)
-    typer.echo(f"Look at {path / gallery.INDEX if folder else path}")
+        with waiting.busy(f"drawing {path}"):
+            gallery.save(gallery.figure(specs[0]) if len(specs) == 1 else gallery.sheet(specs), path)
+    say(f"Look at {path / gallery.INDEX if folder else path}")
 
 
 @app.command()
@@ -113,7 +118,7 @@ def plugins(as_json: Json = False) -> None:
     from lossreg import tables
 
     display(tables.plugins(found))
-    typer.echo("Write one of your own: lossreg new-plugin NAME")
+    say("Write one of your own: lossreg new-plugin NAME")
 
 
 @app.command()

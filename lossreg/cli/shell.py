@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import sys
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 import typer
 from typer.core import TyperGroup
 
-from lossreg import __version__, caller
+from lossreg import __version__, caller, streams
+from lossreg.cli import waiting
 from lossreg.errors import LossregError, brief, refusal, text_of
 from lossreg.masking import masked_values
 from lossreg.plain_text import printable
@@ -47,7 +50,7 @@ def guarded(work: Work) -> Work:
         try:
             with caller.shell():
                 work(*args, **kwargs)
-        except (typer.Exit, BrokenPipeError):
+        except typer.Exit:
             raise
         except KeyboardInterrupt:
             complain("Interrupted.", 130)
@@ -66,8 +69,8 @@ def guarded(work: Work) -> Work:
 def complain(message: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
     if os.environ.get("LOSSREG_DEBUG", "0") not in ("", "0"):
-        typer.echo(printable(traceback.format_exc()), err=True, nl=False)
-    typer.echo(printable(message), err=True)
+        tell(traceback.format_exc())
+    tell(message)
     raise typer.Exit(code)
 
 
@@ -101,8 +104,23 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point of the console script."""
-    app(prog_name="lossreg")
+    """Run the command that the arguments name: the entry point of the console script."""
+    streams.guard()
+    # the collector would walk through all of TensorFlow once more, which takes a second or two
+    atexit.register(gc.freeze)
+    try:
+        app(prog_name="lossreg")
+    finally:
+        waiting.wipe()
+        _insist_on_output()
+
+
+def _insist_on_output() -> None:
+    """Exit with 1 when standard output could not be written; a reader that left early is none of it."""
+    sys.stdout.flush()
+    if said := streams.lost():
+        tell(f"Error: {said}")
+        sys.exit(1)
 
 
 def _version(wanted: bool) -> None:
@@ -146,24 +164,55 @@ def check_task(task: str) -> None:
 
 
 def import_keras() -> None:
-    """Import Keras without its backend's start-up notes, which no setting silences."""
+    """Import Keras without its backend's start-up notes, which no setting silences, and show that it takes time."""
     from lossreg import backends, terminal
 
+    waiting.wipe()
     backends.check()
+    if "keras" in sys.modules:
+        return
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    with terminal.hushed():
+    shown = backends.SHOWN[backends.name()]
+    saying = waiting.busy(f"importing {shown}, which takes some seconds", line=True)
+    with saying, terminal.hushed(), _uncollected():
         import keras  # noqa: F401
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep what the block creates out of every garbage collection: a fourth of the time of a large import."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def say(text: str) -> None:
+    """Print text on standard output."""
+    waiting.wipe()
+    typer.echo(printable(text))
+
+
+def tell(text: str) -> None:
+    """Print text on standard error."""
+    waiting.wipe()
+    typer.echo(printable(text), err=True)
+
+
 def warn(text: str) -> None:
-    """A line on standard error."""
-    typer.echo(printable(f"Warning: {text}"), err=True)
+    """Print a warning on standard error."""
+    tell(f"Warning: {text}")
 
 
 def display(what: RenderableType) -> None:
     """Print a table or a page."""
-    console().print(what)
+    from lossreg.tables import Printable
+
+    waiting.wipe()
+    console().print(Printable(what))
 
 
 def console() -> Console:
@@ -176,6 +225,7 @@ def console() -> Console:
 
 def print_json(document: Any, out: Any = None) -> None:
     """Print a document; what is not finite is null."""
+    waiting.wipe()
     text = json.dumps(masked_values(finite(document)), indent=2, allow_nan=False, default=str)
     (out or sys.stdout).write(f"{text}\n")
 

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg.cli.shell import Json, Study, app, complain, display, guarded, import_keras, only_json, print_json, warn
+from lossreg.cli import waiting
+from lossreg.cli.shell import (
+    Json,
+    Study,
+    app,
+    complain,
+    display,
+    guarded,
+    import_keras,
+    only_json,
+    print_json,
+    say,
+    warn,
+)
 from lossreg.errors import InputError, LossregError, brief, on_disk
 
 if TYPE_CHECKING:
+    from lossreg.progress import Progress
     from lossreg.records import StudyResult
     from lossreg.store import Store
     from lossreg.study import StudySpec
@@ -36,11 +51,12 @@ def tune(
 ) -> None:
     """Run a study, or resume it where it stopped."""
     with only_json(as_json) as out:
+        waiting.announce(f"reading {study}")
         spec = _load(study, overrides or ())
         if dry_run:
             _dry_run(spec, as_json, out)
             return
-        result = _run(spec, study, fresh, require_tracking)
+        result = _run(spec, study, fresh, require_tracking, quiet=as_json)
         _conclude(result, study, as_json, out)
 
 
@@ -49,9 +65,14 @@ def tune(
 def results(study: Study, as_json: Json = False) -> None:
     """Show the leaderboard of a study, finished or not."""
     with only_json(as_json) as out:
+        waiting.announce(f"reading {study}")
+        spec = _load(study)
         from lossreg import search
 
-        _conclude(search.results(_load(study)), study, as_json, out)
+        result = search.results(spec)
+        if not as_json:
+            _show_leaderboard(result)
+        _conclude(result, study, as_json, out)
 
 
 @app.command()
@@ -73,6 +94,7 @@ def model(
     """Write what a trial trained as a Keras model, with its preprocessing beside it."""
     with on_disk(f"--output {brief(output)}"):
         _check_output(output)
+    waiting.announce(f"reading {study}")
     spec = _load(study)
     from lossreg import trained
 
@@ -80,22 +102,24 @@ def model(
     import_keras()
     import joblib
 
-    found = trained.restore(spec, kept)
+    with waiting.busy("building the model and its preprocessing"):
+        found = trained.restore(spec, kept)
     beside = output.with_suffix(".preprocessor.joblib")
     output.parent.mkdir(parents=True, exist_ok=True)
     found.model.save(output)
     joblib.dump(found.preprocessor, beside)
-    typer.echo(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
+    say(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
 
 
 @app.command()
 @guarded
 def sync(study: Study) -> None:
     """Write into MLflow whatever of a study is missing there."""
+    waiting.announce(f"reading {study}")
     spec = _load(study)
     result, where = _synchronised(spec)
-    typer.echo(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
-    typer.echo(f"Look at them: lossreg ui {study}")
+    say(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
+    say(f"Look at them: lossreg ui {study}")
 
 
 @app.command()
@@ -107,16 +131,17 @@ def ui(
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="By default 5000 or a free one.")] = None,
 ) -> None:
     """Serve MLflow's UI on a study's store, on this machine only."""
+    waiting.announce("looking for the store")
     from lossreg import tracking
 
     where = _tracked_at(study)
     uri = tracking.check(where.get("uri"))
     if tracking.is_server(uri):
-        typer.echo(f"This store is a server with a UI of its own: {tracking.page(tracking.shown(uri), where)}")
+        say(f"This store is a server with a UI of its own: {tracking.page(tracking.shown(uri), where)}")
         return
     free = tracking.free_port(port)
-    typer.echo(f"MLflow on {tracking.shown(uri)} (Ctrl-C ends it), in some seconds at")
-    typer.echo(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
+    say(f"MLflow on {tracking.shown(uri)} (Ctrl-C ends it), in some seconds at")
+    say(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
     _serve(tracking.ui_command(uri, free))
 
 
@@ -141,21 +166,42 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool) -> StudyResult:
-    from lossreg import search, terminal
+def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, quiet: bool) -> StudyResult:
+    """Run a study; its leaderboard is shown as soon as the last trial ends, unless `quiet`."""
+    from lossreg import terminal
+    from lossreg.cli.interrupts import Interrupts
+
+    progress, resume = terminal.progress(), f"lossreg tune {shlex.quote(str(study))}"
+    if not quiet:
+        progress.on_trained = lambda result: _show_leaderboard(result) if result.best else None
+    with Interrupts(progress, resume) as interrupts:
+        try:
+            return _tune(spec, fresh, progress, require_tracking)
+        except (KeyboardInterrupt, Exception) as error:
+            # an import that was cut off may raise anything
+            if not interrupts.code and not isinstance(error, KeyboardInterrupt):
+                raise
+            progress.close()
+            complain(f"Interrupted. Finished trials are kept; go on with: {resume}", interrupts.code or 130)
+        finally:
+            progress.close()
+
+
+def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bool) -> StudyResult:
     from lossreg.store import Store
 
-    progress = terminal.progress()
-    try:
-        # before Keras, whose import takes most of the wait
-        Store(spec.folder, spec.name).insist_free()
-        _import_keras(spec)
-        return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
-    except KeyboardInterrupt:
-        progress.close()
-        complain(f"Interrupted. Finished trials are kept; go on with: lossreg tune {study}", 130)
-    finally:
-        progress.close()
+    # before Keras, whose import takes most of the wait
+    Store(spec.folder, spec.name).insist_free()
+    _import_keras(spec)
+    from lossreg import search
+
+    return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
+
+
+def _show_leaderboard(result: StudyResult) -> None:
+    from lossreg import tables
+
+    display(tables.leaderboard(result))
 
 
 def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
@@ -164,7 +210,8 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     from lossreg import search
 
     _import_keras(spec)
-    outline = search.plan(spec)
+    with waiting.busy("reading data and losses"):
+        outline = search.plan(spec)
     if as_json:
         print_json(asdict(outline), out)
         return
@@ -185,23 +232,22 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
     if as_json:
         print_json(result.to_json(), out)
         return
-    from lossreg import report, tables
+    from lossreg import report
 
-    display(tables.leaderboard(result))
     trained = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
-    typer.echo(f"{trained} in {report.took(result)}")
+    say(f"{trained} in {report.took(result)}")
     if members := report.members(result.spec):
-        typer.echo(f"each score is the mean of {members}, +- their standard deviation")
+        say(f"each score is the mean of {members}, +- their standard deviation")
     for line in [*(f"note: {note}" for note in result.notes), *report.failures(result)]:
-        typer.echo(line)
+        say(line)
     if result.best:
-        typer.echo(f"\n{report.OPTIMISM}\n")
+        say(f"\n{report.OPTIMISM}\n")
         for line in filter(None, [report.ties(result)]):
-            typer.echo(line)
+            say(line)
         said = f"{report.recipe(result.best)}  ({', '.join(report.besides(result.best))})"
-        typer.echo(f"{report.heading(result)}: {said}")
+        say(f"{report.heading(result)}: {said}")
     if result.tracking.get("run_id"):
-        typer.echo(f"Look closer: lossreg ui {study}")
+        say(f"Look closer: lossreg ui {study}")
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
@@ -222,7 +268,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         uri = tracking.check(spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or _kept_uri(result))
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
         model = _best_model(store, result, said) if spec.tracking.model else None
-        with terminal.hushed():
+        with waiting.busy(f"writing into MLflow at {tracking.shown(uri)}", line=True), terminal.hushed():
             where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
     for text in said:

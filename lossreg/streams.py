@@ -1,0 +1,76 @@
+"""The standard streams of a command: the work goes on when their readers are gone or their disk is full."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import sys
+from typing import Any, TextIO, cast
+
+# a reader that has seen enough, and a terminal that was closed, are no failures
+GONE = (errno.EPIPE, errno.EIO)
+
+
+class Outlet(io.FileIO):
+    """A file descriptor that takes everything; `failure` is the error after which nothing more was passed on."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Pass `data` on while that is possible; returns its length either way."""
+        try:
+            return self._pass_on(data) if self.failure is None else memoryview(data).nbytes
+        except OSError as error:
+            self.failure = error
+            return memoryview(data).nbytes
+
+    def _pass_on(self, data: Any) -> int:
+        # None is the answer of a full pipe that another process made non-blocking
+        while (written := cast("int | None", super().write(data))) is None:
+            select.select([], [self], [])
+        return written
+
+
+def guard() -> None:
+    """Make standard output and error last as long as the process; characters that they cannot encode are spelled out.
+
+    A descriptor that is closed from the start leads nowhere, so that no other file takes its number. Streams that
+    somebody has replaced are left alone.
+    """
+    _fill()
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__") and not isinstance(_raw(stream), Outlet):
+            setattr(sys, name, _lasting(stream, descriptor))
+
+
+def lost() -> str:
+    """Say why standard output is incomplete, empty where it is not or where its reader simply left."""
+    outlet = _raw(sys.stdout)
+    if isinstance(outlet, Outlet) and outlet.failure and outlet.failure.errno not in GONE:
+        return f"standard output cannot be written: {outlet.failure.strerror}"
+    return ""
+
+
+def _fill() -> None:
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # the lowest free number is taken, which is this one
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
+    encoding = stream.encoding if stream else "utf-8"
+    buffer = io.BufferedWriter(Outlet(descriptor))
+    lines = descriptor == 2 or os.isatty(descriptor)
+    return io.TextIOWrapper(buffer, encoding, errors="backslashreplace", line_buffering=lines)
+
+
+def _raw(stream: TextIO | None) -> object:
+    return getattr(getattr(stream, "buffer", None), "raw", None)
