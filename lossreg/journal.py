@@ -40,9 +40,9 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
         try:
             while left:
                 left = left[self._file.write(left) :]
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file.fileno(), size)
-            raise
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The logs that were not read yet, at first those of the file."""

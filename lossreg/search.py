@@ -163,6 +163,7 @@ class Run:
         uri = tracking_uri(self.spec)
         # asked again when the data are loaded and traced; until then nothing is written
         self.store.insist_free()
+        self.store.insist_writable()
         self.begun = None if fresh else self.store.peek()
         kept = _kept(self.spec, self.begun)
         self.tracker = self._new_tracker(uri, require_tracking)
@@ -354,13 +355,20 @@ class Run:
         return self.result
 
     def _save_model(self) -> dict[str, Any] | None:
-        """Write the best trial's model, from preprocessed rows to predictions, and its preprocessing; what it is."""
+        """Write the top trial's model and its preprocessing; where that cannot be, it is said."""
+        assert self.result.best
+        try:
+            return self._saved(self.result.best)
+        except (InputError, OSError) as error:
+            self.progress.warn(f"there is no model of the top trial ({self.result.best.number}): {error}")
+            return None
+
+    def _saved(self, best: TrialRecord) -> dict[str, Any] | None:
+        """Write the model of a trial, from preprocessed rows to predictions, and its preprocessing; what it is."""
         import joblib
 
         from lossreg import tracking
 
-        best = self.result.best
-        assert best
         self.progress.phase(f"study {self.spec.name}: writing the model of trial {best.number}")
         self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
         if best.label in self.prepared.missing:
@@ -391,6 +399,9 @@ def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     if begun is None:
         return {}
     kept: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
+    if lacking := [name for name in ("fingerprint", "spec", "data", "spaces") if name not in kept]:
+        what = f"the journal does not tell with which {lacking[0]} the study began"
+        raise InputError(what, where=spec.place(), hint="Run `lossreg repair STUDY`, or start over with --fresh.")
     studies.insist_unchanged(spec, kept["fingerprint"])
     return kept
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import optuna
@@ -17,10 +20,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lossreg.caller import words
-from lossreg.errors import InputError, gist
+from lossreg.errors import InputError, LossregError, brief, gist, on_disk
 from lossreg.journal import Journal
 from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import Weights
+
+# what a study takes at least; a disk with less is full
+ROOM = 1 << 20
 
 
 class _StudyLockHeld(JournalFileOpenLock):
@@ -51,8 +57,10 @@ class Store:
         """Keep other processes from running the study; raises `InputError` when one does."""
         import fcntl
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as file:
+        with on_disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            opened = (self.folder / "lock").open("w")
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -66,6 +74,24 @@ class Store:
         if (self.folder / "lock").exists():
             with self.lock():
                 pass
+
+    def insist_writable(self) -> None:
+        """Raise `InputError` unless the study's folder can be made and has room; nothing is left behind."""
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        above = missing[-1].parent if missing else self.folder
+        if not above.is_dir():
+            raise InputError("is a file, and the study's folder belongs there", where=brief(above))
+        with on_disk(f"the study's folder {brief(self.folder)} cannot be written"):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=self.folder) as file:
+                    file.write(bytes(ROOM))
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                for folder in missing:
+                    with suppress(OSError):
+                        folder.rmdir()
 
     def insist_begun(self) -> None:
         """Raise `InputError` if the study was never run."""
@@ -115,23 +141,37 @@ class Store:
         """The same, None when it was never run or a kill came before anything was kept."""
         if not self.exists:
             return None
-        try:
-            with self._legible():
-                storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
-                study = optuna.load_study(study_name=self.name, storage=storage)
-        except KeyError:
+        with self._legible():
+            storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
+            names = optuna.get_all_study_names(storage)
+        if self.name not in names:
+            self._insist_own(not names, f"it is of the study {', '.join(map(repr, names))}")
             return None
-        return study if ATTRIBUTE in study.user_attrs else None
+        study = optuna.load_study(study_name=self.name, storage=storage)
+        about, trials = study.user_attrs.get(ATTRIBUTE), study.get_trials(deepcopy=False)
+        begun = about is not None or not trials or any(ATTRIBUTE in trial.user_attrs for trial in trials)
+        self._insist_own(begun, "it is of another program's study")
+        self._insist_own(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
+        return study if about is not None else None
+
+    def _insist_own(self, is_own: bool, otherwise: str) -> None:
+        """Raise `InputError` for a journal that this study cannot have."""
+        if not is_own:
+            hint = "Give the study another name; `lossreg tune STUDY --fresh` moves the journal aside."
+            raise InputError(f"this journal is not this study's: {otherwise}", where=str(self.journal), hint=hint)
 
     @contextmanager
     def _legible(self) -> Iterator[None]:
-        """Raise `InputError` for a line of the journal that is not whole: it can be neither decoded nor parsed."""
+        """Raise `InputError` for a journal that is not whole: a line cannot be parsed, or Optuna fails at it."""
         try:
             yield
-        except ValueError as error:
+        except (LossregError, OSError):
+            raise
+        except Exception as error:
             raise InputError(
                 f"this journal is damaged ({gist(error)})", where=str(self.journal),
-                hint=f"`{words('lossreg tune STUDY --fresh', 'lossreg.tune(study, fresh=True)')}` moves it aside and "
+                hint=f"`lossreg repair STUDY` goes on without its bad lines, "
+                f"`{words('lossreg tune STUDY --fresh', 'lossreg.tune(study, fresh=True)')}` moves it aside and "
                 "starts over.",
             ) from error  # fmt: skip
 
@@ -147,27 +187,68 @@ class Store:
     def save_weights(self, number: int, weights: Weights) -> None:
         """Keep the weights of a trial that is about to end, all or nothing."""
         part, arrays = self.folder / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
-        with part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._weights(number))
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._weights(number))
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(part)) from error
 
     def load_weights(self, number: int) -> Weights | None:
-        """The weights of that trial, None when they were not kept."""
-        if not self._weights(number).exists():
+        """The weights of that trial, None when they were not kept; raises `InputError` where they are damaged."""
+        file = self._weights(number)
+        if not file.exists():
             return None
-        with np.load(self._weights(number)) as kept:
-            return [kept[name] for name in sorted(kept.files)]
+        try:
+            with np.load(file) as kept:
+                return [kept[name] for name in sorted(kept.files)]
+        except Exception as error:
+            hint = "`lossreg repair STUDY` moves it aside."
+            raise InputError(f"this file of weights is damaged ({gist(error)})", where=str(file), hint=hint) from error
+
+    def damaged(self) -> dict[Path, int]:
+        """Files of weights and of the model that cannot be read, and the trials that they are of, -1 for none."""
+        found = {}
+        for number in self.kept_weights():
+            with suppress(InputError):
+                self.load_weights(number)
+                continue
+            found[self._weights(number)] = number
+        model, owner = self._model
+        if model.exists() and not is_archive(model):
+            found[model] = self._owner(owner)
+        return found
 
     def kept_weights(self) -> list[int]:
         """The trials whose weights are kept."""
-        return sorted(int(path.stem.removeprefix("weights-")) for path in self.folder.glob("weights-*.npz"))
+        names = (path.stem.removeprefix("weights-") for path in self.folder.glob("weights-*.npz"))
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def forget_weights(self, numbers: Iterable[int]) -> None:
         """Remove the weights of these trials, where there are any."""
         for number in numbers:
             self._weights(number).unlink(missing_ok=True)
+
+    def set_aside(self, files: Iterable[Path], journal: bytes = b"") -> Path:
+        """Move files into a new folder of the study; of another journal's text, keep the former one there too."""
+        stamp = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
+        aside = next(path for name in names if not (path := self.folder / name).exists())
+        aside.mkdir()
+        for file in files:
+            file.replace(aside / file.name)
+        if journal:
+            shutil.copy2(self.journal, aside / self.journal.name)
+            part = self.journal.with_suffix(".part")
+            with part.open("wb") as new:
+                new.write(journal)
+                new.flush()
+                os.fsync(new.fileno())
+            part.replace(self.journal)
+        return aside
 
     def save_model(self, model: Any, number: int) -> Path:
         """Keep the Keras model of that trial, the best; where it is. A kill meanwhile leaves it nobody's."""
@@ -180,8 +261,13 @@ class Store:
     def model_of(self, number: int) -> Path | None:
         """The file of the best trial's model, None unless it is that trial's."""
         path, owner = self._model
-        own = path.exists() and owner.exists() and owner.read_text().strip() == str(number)
-        return path if own else None
+        return path if path.exists() and self._owner(owner) == number else None
+
+    @staticmethod
+    def _owner(note: Path) -> int:
+        """The trial that a note names, -1 where there is none."""
+        text = note.read_bytes().strip() if note.exists() else b""
+        return int(text) if text.isdigit() else -1
 
     @property
     def _model(self) -> tuple[Path, Path]:
@@ -190,3 +276,12 @@ class Store:
 
     def _weights(self, number: int) -> Path:
         return self.folder / f"weights-{number:06d}.npz"
+
+
+def is_archive(file: Path) -> bool:
+    """Whether a zip archive, such as a Keras model, can be read to its end."""
+    try:
+        with ZipFile(file) as archive:
+            return archive.testzip() is None
+    except Exception:
+        return False

@@ -109,6 +109,8 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
     problem, plan = prepared.problem, plan_of(prepared, record)
     data = data_of(prepared, record)
     model = problem.build(problem.outputs(plan.label), 0, plan.shape)
+    if [tuple(variable.shape) for variable in model.weights] != [value.shape for value in weights]:
+        raise InputError(f"the weights that were kept of trial {record.number} are not of its model")
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
     return models.inference(model, problem.losses[plan.label], data.constants, data.n_classes)

@@ -124,6 +124,20 @@ def sync(study: Study) -> None:
 
 @app.command()
 @guarded
+def repair(study: Study) -> None:
+    """Make the damaged journal of a study readable again, and say which trials that touches."""
+    waiting.announce(f"reading {study}")
+    from lossreg import repair as repairs
+    from lossreg.store import Store
+
+    spec = _load(study)
+    store = Store(spec.folder, spec.name)
+    for line in repairs.told(store, repairs.repair(store), str(study)):
+        say(line)
+
+
+@app.command()
+@guarded
 def ui(
     study: Annotated[
         Path | None, typer.Argument(metavar="[STUDY]", help="The study whose store is shown.", show_default=False)
@@ -191,7 +205,9 @@ def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bo
     from lossreg.store import Store
 
     # before Keras, whose import takes most of the wait
-    Store(spec.folder, spec.name).insist_free()
+    store = Store(spec.folder, spec.name)
+    store.insist_free()
+    store.insist_writable()
     _import_keras(spec)
     from lossreg import search
 
