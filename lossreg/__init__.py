@@ -2,7 +2,7 @@
 
 For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
-`load_trial` (the model that a trial trained), `dense_gradients` (an optimizer for embeddings as a study has it).
+`load_trial` (the model that a trial trained).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """
@@ -20,7 +20,6 @@ from lossreg.spec import Limit, LossSpec
 from lossreg.version import __version__
 
 if TYPE_CHECKING:
-    from lossreg.gradients import dense_gradients
     from lossreg.keras_losses import get, load_model, wrap
     from lossreg.registry import losses
     from lossreg.search import tune
@@ -36,7 +35,6 @@ __all__ = [
     "LossregError",
     "PerClass",
     "__version__",
-    "dense_gradients",
     "get",
     "hookimpl",
     "load_model",
@@ -48,7 +46,6 @@ __all__ = [
 ]
 
 _LAZY = {
-    "dense_gradients": "lossreg.gradients",
     "get": "lossreg.keras_losses",
     "load_model": "lossreg.keras_losses",
     "load_trial": "lossreg.trained",

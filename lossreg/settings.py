@@ -111,7 +111,7 @@ def read(optimizer: str, name: str, raw: Any) -> Space:
         raise InputError("the learning rate stands beside the optimizer", where=name, hint="Set train.learning_rate.")
     if name not in known:
         said = f"unknown setting; {optimizer} has {', '.join(known)}"
-        raise InputError(said, where=name, hint=did_you_mean(name, known))
+        raise InputError(said, where=str(name), hint=did_you_mean(name, known))
     own = param(optimizer, name)
     try:
         _check_form(own, raw)
@@ -261,7 +261,7 @@ def schedule(raw: Any) -> Schedule | None:
 def _scheduled(name: str, key: str, value: Any) -> Any:
     if key not in SCHEDULES[name]:
         said = f"unknown setting; {name} has {', '.join(SCHEDULES[name])}"
-        raise InputError(said, where=key, hint=did_you_mean(key, SCHEDULES[name]))
+        raise InputError(said, where=str(key), hint=did_you_mean(key, SCHEDULES[name]))
     try:
         return _checked(_SCHEDULES[name][key], value)
     except InputError as error:

@@ -94,11 +94,8 @@ def run(trainer, plans, epochs=None):
     return reports, [trainer.weights(slot) for slot in range(len(plans))]
 
 
-def alone(own, each, prepared=lambda optimizer: optimizer):
-    """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights.
-
-    prepared makes something else of Keras's own optimizer.
-    """
+def alone(own, each):
+    """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights."""
     import lossreg
 
     data, spec = own.folds[each.fold], own.losses[each.label]
@@ -107,8 +104,7 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
             "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
     model.compile(
-        prepared(kind(each.learning_rate, **own.settings)),
-        lossreg.get(spec, from_logits=True, **each.params, **constants),
+        kind(each.learning_rate, **own.settings), lossreg.get(spec, from_logits=True, **each.params, **constants)
     )
     y, y_val = data.train.y, data.validation.y
     if not data.n_classes and spec.target == "real":

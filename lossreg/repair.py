@@ -1,0 +1,495 @@
+"""A damaged journal made good: what is not whole is left out, and trials keep their numbers.
+
+Optuna numbers trials by the order in which they are created, so a lost line that created one would
+renumber all later ones. The lines about a trial carry its number; `_numbered` finds by them which creations
+are missing, and puts in a stand-in. A finished trial that lost a line which its result rests on is marked as failed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg import lines
+from lossreg.errors import InputError, gist, on_disk
+from lossreg.lines import Line
+from lossreg.records import TrialRecord
+from lossreg.sampler import ATTRIBUTE, RETRY_OF, START, TOLD
+from lossreg.store import Store
+
+NEEDED = ("id", "metric", "direction", "task", "losses", "baseline", "data", "spec", "fingerprint", "provenance")
+RECORD = {f.name for f in fields(TrialRecord) if f.default is MISSING and f.default_factory is MISSING} - {
+    "number", "params", "score",
+}  # fmt: skip
+MOST_STRAY = 5  # lines of another session amid those of one
+UNUSED, DOUBLE, APART = 2.0, 3.0, 50.0  # how unlikely: a creation that was lost, one too many, one that does not fit
+MOST_TOLD = 20
+TWICE, STRAY, UNTOLD = "it stands there twice", "it is of another study", "no record bears it out"
+
+
+@dataclass(slots=True)
+class Repaired:
+    """A journal that Optuna can read: its text, what was left out of the damaged one, which trials that touched."""
+
+    text: bytes
+    left_out: list[Line] = field(default_factory=list)
+    touched: dict[int, str] = field(default_factory=dict)
+    lost_start: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing had to be done."""
+        return not self.left_out and not self.touched and not self.lost_start
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done to a study: its journal, files moved aside and the trials that they are of, and where to."""
+
+    journal: Repaired
+    files: dict[Path, int]
+    aside: Path | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing had to be done."""
+        return self.journal.is_whole and not self.files
+
+
+def repair(store: Store) -> Report:
+    """Make a study's journal one that Optuna reads, and move what cannot be read aside; nothing of a whole study.
+
+    The damaged journal is kept beside. Raises `InputError` for a study that was never run, that another process
+    runs, or of whose journal nothing is left.
+    """
+    store.insist_begun()
+    with store.lock():
+        text = store.journal.read_bytes()
+        try:
+            report = Report(repaired(text, store.name), store.damaged())
+        except InputError as error:
+            raise error.at(str(store.journal)) from error
+        if report.journal.text != text or report.files:
+            with on_disk(store.folder):
+                changed = report.journal.text if report.journal.text != text else b""
+                report.aside = store.set_aside(report.files, changed)
+        return report
+
+
+def told(store: Store, report: Report, study: str) -> list[str]:
+    """What was found and done, in lines; study: as the user calls it."""
+    journal = report.journal
+    if report.is_whole:
+        return [f"study {store.name} is whole: nothing was written"]
+    said = [f"line {line.number} of the journal is left out: {line.fault}" for line in journal.left_out[:MOST_TOLD]]
+    if (more := len(journal.left_out) - MOST_TOLD) > 0:
+        said.append(f"{more} more lines are left out")
+    said += [f"trial {number}: {what}" for number, what in sorted(journal.touched.items())]
+    said += [f"{file.name} is damaged and was moved aside{of(number)}" for file, number in report.files.items()]
+    if journal.lost_start:
+        said.append("what the study began with is lost: `lossreg tune` takes the study file and data as they are now")
+    if report.aside:
+        said.append(f"what was damaged is kept in {report.aside}")
+    return [*said, f"Go on with: lossreg tune {study}"]
+
+
+def of(number: int) -> str:
+    """The trial that a file is of, where it is known."""
+    return f", so trial {number} has no model" if number >= 0 else ""
+
+
+def repaired(text: bytes, name: str) -> Repaired:
+    """What can be had of the journal of the study of that name; raises `InputError` where it tells of none."""
+    given = lines.read(text)
+    _drop_doubles(given)
+    _drop_strays(given, name)
+    _drop_odd_parameters(given)
+    before = [line for line in given if not line.fault]
+    kept = _numbered(_begun(before, name))
+    done = Repaired(b"")
+    _drop_late(kept)
+    kept, recorded = _settled([line for line in kept if not line.fault], name, done)
+    new = {id(line) for line in kept} - {id(line) for line in given}
+    done.left_out = sorted((line for line in given if line.fault), key=lambda line: line.number)
+    for line in done.left_out:
+        if line.fault == UNTOLD and line.log["trial_id"] not in recorded:
+            done.touched[line.log["trial_id"]] = "its record is lost, so it is run again"
+    for line in done.left_out:
+        if line.trial is not None and line.fault not in (TWICE, STRAY):
+            done.touched.setdefault(line.trial, "a line about it is lost, on which no result rests")
+    done.text = text if not new and not done.left_out else b"".join(line.raw + b"\n" for line in kept)
+    return done
+
+
+# ------------------------------------------------------------------------ what does not belong
+
+
+def _drop_doubles(given: Sequence[Line]) -> None:
+    """Mark creations of trials that stand there twice. Trials that were queued may be alike."""
+    seen: set[bytes] = set()
+    last = b""
+    for line in given:
+        if line.op == lines.CREATE_TRIAL:
+            about = line.log.get("user_attrs", {})
+            unlike = START in about or RETRY_OF in about or line.log["datetime_start"]
+            line.fault = TWICE if line.raw == last or (unlike and line.raw in seen) else line.fault
+            seen.add(line.raw)
+        last = line.raw
+
+
+def _drop_strays(given: Sequence[Line], name: str) -> None:
+    """Mark lines of other studies. Who writes holds the study's lock, so the lines of a session stand together."""
+    places: dict[str, list[Line]] = defaultdict(list)
+    for line in given:
+        if line.fault:
+            continue
+        if line.log.get("study_id", 0) != 0 or line.log.get("study_name", name) != name:
+            line.fault = STRAY
+        else:
+            places[line.writer].append(line)
+    sessions = [(session[0].number, session[-1].number) for session in places.values()]
+    for session in places.values():
+        first, last = session[0].number, session[-1].number
+        inside = any(other[0] < first and last < other[1] for other in sessions)
+        if inside and len(session) <= MOST_STRAY:
+            for line in session:
+                line.fault = STRAY
+
+
+def _drop_odd_parameters(given: Sequence[Line]) -> None:
+    """Mark parameters whose kind or choices are not those of most lines of that name: Optuna goes by the first."""
+    kinds: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    found = [(line, lines.kind_of(line.log)) for line in given if not line.fault and line.op == lines.PARAM]
+    for line, kind in found:
+        kinds[line.log["param_name"]].append(kind)
+    usual = {parameter: Counter(own).most_common(1)[0][0] for parameter, own in kinds.items()}
+    for line, kind in found:
+        if kind != usual[line.log["param_name"]]:
+            line.fault = "its distribution is not that of the other lines"
+
+
+def _begun(kept: Sequence[Line], name: str) -> list[Line]:
+    """The lines with one in front that creates the study as its attributes have it."""
+    for line in kept:
+        if line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]:
+            about = line.log["user_attr"][ATTRIBUTE]
+            if not (isinstance(about, dict) and set(NEEDED) <= set(about)):
+                line.fault = "what it tells of the study is not whole"
+    kept = [line for line in kept if not line.fault]
+    told = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in kept if _tells(line)]
+    asked = [line.log["directions"][0] for line in kept if line.op == lines.CREATE_STUDY]
+    direction = {"minimize": 1, "maximize": 2}.get(told[0] if told else "", asked[0] if asked else 0)
+    if not direction:
+        raise InputError("nothing in it tells of the study", hint="`lossreg tune STUDY --fresh` starts over.")
+    if kept[0].op == lines.CREATE_STUDY and kept[0].log["directions"] == [direction]:
+        return kept
+    log = {"op_code": lines.CREATE_STUDY, "worker_id": "repair-0", "study_name": name, "directions": [direction]}
+    return [lines.written(0, log), *kept]
+
+
+def _tells(line: Line) -> bool:
+    return line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]
+
+
+# ------------------------------------------------------------------------ trials and their numbers
+
+
+def _numbered(kept: Sequence[Line]) -> list[Line]:
+    """The lines with as many creations as trials are told of, each at its place; marks what is about no trial."""
+    places = {id(line): place for place, line in enumerate(kept)}
+    created = [line for line in kept if line.op == lines.CREATE_TRIAL]
+    about: dict[int, list[Line]] = defaultdict(list)
+    for line in kept:
+        if line.op in lines.OF_TRIALS:
+            about[line.log["trial_id"]].append(line)
+    told = [number for number, own in about.items() if number < len(created) or len(own) > 1]
+    count = max(told, default=-1) + 1
+    for number in [number for number in about if number >= max(count, len(created))]:
+        for line in about.pop(number):
+            line.fault = "it is about a trial that there is not"
+    numbers = _aligned(len(created), count, _Costs(created, about, places))
+    for place, line in enumerate(created):
+        if numbers[place] is None:
+            line.fault = "it creates a trial that there is not"
+    return _filled([line for line in kept if not line.fault], created, numbers, count, about)
+
+
+class _Costs:
+    """How badly the creation at a place fits the trial of a number."""
+
+    def __init__(self, created: Sequence[Line], about: Mapping[int, list[Line]], places: Mapping[int, int]) -> None:
+        self.created, self.about, self.places = created, about, places
+
+    @property
+    def fit_as_they_are(self) -> bool:
+        """Whether each creation in turn fits, and no trial is left over."""
+        left = [number for number in self.about if number >= len(self.created)]
+        return not left and all(self.of(i, i) < UNUSED for i in range(len(self.created)))
+
+    def of(self, place: int, number: int) -> float:
+        """0 where all agrees."""
+        line, own = self.created[place], self.about.get(number, [])
+        if not own:
+            return 0.0
+        here, first = self.places[id(line)], self.places[id(own[0])]
+        if first < here:
+            return APART if len(own) > 1 and self.places[id(own[1])] < here else UNUSED
+        runs = any(one.op == lines.STATE and one.log["state"] == TrialState.RUNNING for one in own)
+        waits = line.log.get("state") == TrialState.WAITING
+        if not waits:
+            return (UNUSED if runs else 0.0) + (0.0 if first == here + 1 else 0.5)
+        wished = line.log.get("system_attrs", {}).get("fixed_params", {})
+        has = {one.log["param_name"]: _value(one) for one in own if one.op == lines.PARAM}
+        wrong = sum(name in has and not _same(has[name], value) for name, value in wished.items())
+        return (0.0 if runs else UNUSED) + 10.0 * wrong
+
+
+def _value(line: Line) -> Any:
+    distribution = lines.distribution_of(line.log)
+    return distribution.to_external_repr(line.log["param_value_internal"]) if distribution else None
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) or isinstance(other, float):
+        return isinstance(one, (int, float)) and isinstance(other, (int, float)) and math.isclose(one, other)
+    return bool(one == other)
+
+
+def _aligned(count: int, trials: int, costs: _Costs) -> list[int | None]:
+    """The number of each creation in turn, None for one too many, as the alignment of least cost has them."""
+    if costs.fit_as_they_are:
+        return list(range(count))
+    width = abs(trials - count) + 3
+    best: list[dict[int, tuple[float, int, str]]] = [{0: (0.0, 0, "")}]
+    best[0].update({number: (UNUSED * number, number - 1, "lost") for number in range(1, width + 1)})
+    for place in range(count):
+        row: dict[int, tuple[float, int, str]] = {}
+        for number in range(max(0, place + 1 - width), place + 1 + width + 1):
+            ways = []
+            if (before := best[place].get(number - 1)) is not None:
+                ways.append((before[0] + costs.of(place, number - 1), number - 1, "is"))
+            if (before := best[place].get(number)) is not None:
+                ways.append((before[0] + DOUBLE, number, "double"))
+            if (before := row.get(number - 1)) is not None:
+                ways.append((before[0] + UNUSED, number - 1, "lost"))
+            if ways:
+                row[number] = min(ways)
+        best.append(row)
+    return _walked(best, trials)
+
+
+def _walked(best: Sequence[dict[int, tuple[float, int, str]]], trials: int) -> list[int | None]:
+    """The way back through the table of `_aligned`."""
+    last = best[-1]
+    # trials that were created last and that nothing is told of may be there too
+    number = min(last, key=lambda end: (last[end][0] + max(0, trials - end) * UNUSED, end))
+    number, place, found = max(number, 0), len(best) - 1, []
+    while place:
+        _, before, way = best[place][number]
+        if way != "lost":
+            found.append(before if way == "is" else None)
+            place -= 1
+        number = before
+    return found[::-1]
+
+
+def _filled(
+    kept: Sequence[Line], created: Sequence[Line], numbers: Sequence[int | None], count: int, about: Mapping[int, Any]
+) -> list[Line]:
+    """The lines with a stand-in behind the creation before each one that is missing."""
+    number_of = {id(line): number for line, number in zip(created, numbers, strict=True) if number is not None}
+    filled: list[Line] = []
+    following = 0
+    there = set(number_of.values())
+    ahead = [line for line in kept if id(line) in number_of]
+    starts = {id(one): number_of[id(one)] for one in ahead}
+    of_study = (lines.CREATE_STUDY, lines.STUDY_ATTRIBUTE, lines.STUDY_SYSTEM)
+    first = next((place for place, line in enumerate(kept) if line.op not in of_study), len(kept))
+    for place, line in enumerate(kept):
+        if place == first:
+            following = _stand_in(filled, following, there, count, about)
+        filled.append(line)
+        if id(line) in starts:
+            following = _stand_in(filled, starts[id(line)] + 1, there, count, about)
+    return filled
+
+
+def _stand_in(filled: list[Line], number: int, there: set[int], count: int, about: Mapping[int, list[Line]]) -> int:
+    """Create the trials from `number` on that nothing creates."""
+    while number not in there and number < max(count, max(there, default=0) + 1):
+        own = about.get(number, [])
+        filled.append(lines.written(0, _creation(own)))
+        number += 1
+    return number
+
+
+def _creation(own: Sequence[Line]) -> dict[str, Any]:
+    """A trial that takes the lines that are left of one; of one without any, a failed trial."""
+    log = {"op_code": lines.CREATE_TRIAL, "worker_id": "repair-0", "study_id": 0, "datetime_start": None}
+    if not any(line.op == lines.PARAM for line in own):
+        start = "1970-01-01T00:00:00.000000+00:00"
+        return {**log, "state": int(TrialState.FAIL), "datetime_start": start, "datetime_complete": start}
+    runs = any(line.op == lines.STATE and line.log["state"] == TrialState.RUNNING for line in own)
+    return {**log, "state": int(TrialState.WAITING)} if runs else log
+
+
+# ------------------------------------------------------------------------ what a trial must tell
+
+
+def _drop_late(kept: Sequence[Line]) -> None:
+    """Mark what comes before its trial, twice, or as an end that its record does not bear out."""
+    created, ended = -1, set()
+    given: dict[int, set[str]] = defaultdict(set)
+    told: dict[int, list[Line]] = defaultdict(list)
+    for line in kept:
+        if line.op == lines.CREATE_TRIAL:
+            created += 1
+            continue
+        if line.fault or line.op not in lines.OF_TRIALS:
+            continue
+        number = line.log["trial_id"]
+        if number > created:
+            line.fault = "it is about a trial that was not created yet"
+        elif number in ended:
+            line.fault = "its trial had ended before"
+        elif line.op == lines.PARAM and line.log["param_name"] in given[number]:
+            line.fault = TWICE
+        elif line.op == lines.PARAM:
+            given[number].add(line.log["param_name"])
+        elif line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
+            line.fault = "" if _is_record(line.log["user_attr"][ATTRIBUTE]) else "its record is not whole"
+            told[number] += [] if line.fault else [line]
+        elif line.op == lines.STATE and line.log["state"] in (TrialState.COMPLETE, TrialState.PRUNED):
+            line.fault = "" if any(_bears_out(one, line) for one in told[number]) else UNTOLD
+        if line.op == lines.STATE and not line.fault and TrialState(line.log["state"]).is_finished():
+            ended.add(number)
+
+
+def _is_record(record: Any) -> bool:
+    return isinstance(record, dict) and set(record) >= {*RECORD, TOLD}
+
+
+def _bears_out(record: Line, end: Line) -> bool:
+    """Whether a record tells of the same end as a line that ends the trial."""
+    about, values = record.log["user_attr"][ATTRIBUTE], end.log["values"]
+    if end.log["state"] == TrialState.PRUNED:
+        return bool(about["state"] == "pruned")
+    return values is not None and about[TOLD] == values[0] and about["state"] in ("complete", "diverged")
+
+
+def _settled(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
+    """The lines without those that Optuna fails at, with trials failed that lack something; who has a record."""
+    study = _replayed(kept, name)
+    kept = [line for line in kept if not line.fault]
+    trials = study.get_trials(deepcopy=False)
+    done.lost_start = ATTRIBUTE not in study.user_attrs and any(ATTRIBUTE in trial.user_attrs for trial in trials)
+    lacking = _lacking(trials, study.user_attrs.get(ATTRIBUTE, {}))
+    stand_ins = [line for line in kept if line.op == lines.CREATE_TRIAL]
+    for trial in trials:
+        if stand_ins[trial.number].number == 0 and trial.state != TrialState.FAIL:
+            whole = "; its result is whole" if ATTRIBUTE in trial.user_attrs else ", and it had not ended"
+            done.touched[trial.number] = f"the line that created it is lost{whole}"
+        if reason := lacking.get(trial.number, ""):
+            done.touched[trial.number] = f"{reason}, so it is marked as failed"
+            _fail(kept, trial.number)
+        elif trial.state == TrialState.FAIL and stand_ins[trial.number].number == 0:
+            done.touched[trial.number] = "all of it is lost, so it is marked as failed"
+    kept = [line for line in kept if not line.fault]
+    trials = _replayed(kept, name).get_trials(deepcopy=False)
+    return kept, {trial.number for trial in trials if ATTRIBUTE in trial.user_attrs}
+
+
+def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[int, str]:
+    """By number, which finished trials lack something that their result rests on, in words."""
+    recorded = [trial for trial in trials if ATTRIBUTE in trial.user_attrs]
+    usual: dict[str, Counter[str]] = defaultdict(Counter)
+    count = Counter(trial.user_attrs[ATTRIBUTE]["label"] for trial in recorded)
+    for trial in recorded:
+        usual[trial.user_attrs[ATTRIBUTE]["label"]].update(list(trial.params))
+    lacking = {}
+    for trial in trials:
+        record = trial.user_attrs.get(ATTRIBUTE)
+        if record is None and trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            lacking[trial.number] = "its record is lost"
+        if record is None:
+            continue
+        label = record["label"]
+        # what all others have; which parameters a model has may depend on others
+        needed = {"loss"} | {n for n, often in usual[label].items() if often >= count[label] - 1 and count[label] > 2}
+        if missing := sorted(n for n in needed - set(trial.params) if not n.startswith("model.")):
+            lacking[trial.number] = f"its parameter {missing[0]} is lost"
+        elif wrong := _contradicted(trial, record, about):
+            lacking[trial.number] = f"its lines do not agree on {wrong}"
+    return lacking
+
+
+def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """The parameter that a trial's lines and its record have otherwise; empty where they agree."""
+    label, settings = record["label"], record["settings"]
+    if trial.params["loss"] != label:
+        return "the loss"
+    if about and about["losses"].get(label, record["loss"]) != record["loss"]:
+        return "the loss"
+    pairs: dict[str, Any] = {"learning_rate": record["learning_rate"]}
+    pairs |= {f"{label}.{name}": value for name, value in settings.items()} if isinstance(settings, dict) else {}
+    name: str
+    for name, value in trial.params.items():
+        both = isinstance(value, float) and isinstance(pairs.get(name), float)
+        if both and not math.isclose(value, pairs[name], rel_tol=1e-5):
+            return name
+    return ""
+
+
+def _fail(kept: list[Line], number: int) -> None:
+    """Take a trial's record away and end it as failed."""
+    dates = [line.log["datetime_complete"] for line in kept if line.log.get("datetime_complete")]
+    for line in kept:
+        if line.log.get("trial_id") != number:
+            continue
+        if line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
+            line.fault = "its trial lost another line"
+        if line.op == lines.STATE and TrialState(line.log["state"]).is_finished():
+            line.fault = "its trial lost another line"
+    log = {
+        "op_code": lines.STATE, "worker_id": "repair-0", "trial_id": number, "state": int(TrialState.FAIL),
+        "values": None, "datetime_complete": dates[-1] if dates else "1970-01-01T00:00:00.000000+00:00",
+    }  # fmt: skip
+    kept.append(lines.written(0, log))
+
+
+# ------------------------------------------------------------------------ Optuna
+
+
+class _Logs(BaseJournalBackend):  # type: ignore[misc]
+    """Lines as a journal of Optuna's, which remembers how far it was read."""
+
+    def __init__(self, kept: Sequence[Line]) -> None:
+        self.kept, self.reading = kept, kept[0]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Nothing is written."""
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The logs from that number on."""
+        for line in self.kept[log_number_from:]:
+            self.reading = line
+            yield line.log
+
+
+def _replayed(kept: Sequence[Line], name: str) -> optuna.Study:
+    """The study as Optuna reads it; marks the lines that it fails at."""
+    while True:
+        logs = _Logs([line for line in kept if not line.fault])
+        try:
+            return optuna.load_study(study_name=name, storage=JournalStorage(logs))
+        except Exception as error:
+            logs.reading.fault = f"Optuna fails at it ({gist(error)})"

@@ -1,0 +1,318 @@
+"""`lossreg repair`: journals damaged in every way are read again, and trials that were not hit are as they were."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from searches import curve, loop, optuna_study
+from typer.testing import CliRunner
+
+from lossreg import cli, history
+from lossreg.errors import InputError
+from lossreg.journal import Journal
+from lossreg.repair import repair, repaired, told
+from lossreg.sampler import ATTRIBUTE
+from lossreg.store import Store
+from lossreg.trainers.fake import Fake
+
+ABOUT = {
+    "id": "k", "metric": "accuracy", "direction": "maximize", "task": "multiclass", "baseline": "cross_entropy",
+    "losses": {name: name for name in ("cross_entropy", "focal", "mixed")}, "data": {}, "spec": {}, "fingerprint": {},
+    "provenance": {}, "spaces": {}, "seconds": {},
+}  # fmt: skip
+TRIALS = 26
+
+
+def run(path, *counts, crash=False):
+    """A study run in as many sessions as there are counts, each to so many trials."""
+    for count in counts:
+        study = optuna_study(JournalStorage(Journal(path)))
+        if ATTRIBUTE not in study.user_attrs:
+            study.set_user_attr(ATTRIBUTE, ABOUT)
+        loop(study, count, Fake(curve, slots=4)).run()
+        study.set_user_attr(ATTRIBUTE, {**ABOUT, "seconds": {"total": float(count)}})
+
+
+def opened(path):
+    return optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(path))))
+
+
+def records(path):
+    return {record.number: record for record in history.records(opened(path))}
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory):
+    """The lines of a study's journal, and the trials that it tells of."""
+    path = tmp_path_factory.mktemp("sound") / "journal.log"
+    run(path, 11, TRIALS)
+    return path.read_bytes().split(b"\n")[:-1], records(path)
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    """The lines of another study's journal."""
+    path = tmp_path_factory.mktemp("strange") / "journal.log"
+    run(path, 14)
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+# Each takes the lines, a place in them and a random source; the places that were hit come back.
+
+
+def flipped(lines, at, rng, strange):
+    damaged = bytearray(lines[at])
+    for _ in range(rng.choice((1, 1, 4))):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    lines[at : at + 1] = bytes(damaged).split(b"\n")
+    return {at}
+
+
+def deleted(lines, at, rng, strange):
+    del lines[at]
+    return {at}
+
+
+def doubled(lines, at, rng, strange):
+    lines.insert(at, lines[at])
+    return set()
+
+
+def copied(lines, at, rng, strange):
+    lines.insert(rng.randrange(len(lines)), lines[at])
+    return set()
+
+
+def cut_out(lines, at, rng, strange):
+    to = min(len(lines) - 1, at + rng.randint(1, 4))
+    lines[at : to + 1] = [lines[at][: rng.randrange(len(lines[at]))] + lines[to][rng.randrange(len(lines[to])) :]]
+    return set(range(at, to + 1))
+
+
+def several_deleted(lines, at, rng, strange):
+    to = min(len(lines) - 1, at + rng.randint(1, 9))
+    del lines[at:to]
+    return set(range(at, to))
+
+
+def mixed(lines, at, rng, strange):
+    lines.insert(at, rng.choice(strange))
+    return set()
+
+
+def garbled(lines, at, rng, strange):
+    lines.insert(at, rng.randbytes(rng.randint(1, 200)).replace(b"\n", b""))
+    return set()
+
+
+DAMAGES = (flipped, deleted, doubled, copied, cut_out, several_deleted, mixed, garbled)
+
+
+def trials_at(lines, places):
+    """The trials that the lines at these places are about."""
+    hit, created = set(), -1
+    for place, line in enumerate(map(json.loads, lines)):
+        created += line["op_code"] == 4
+        if place in places:
+            hit.add(created if line["op_code"] == 4 else line.get("trial_id"))
+    return hit
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_after_a_repair_every_other_trial_is_as_it_was_and_the_study_goes_on(damage, journal, strange, tmp_path):
+    sound, before = journal
+    path = tmp_path / "journal.log"
+    for seed in range(12):
+        rng, lines = random.Random(seed), list(sound)
+        hit = trials_at(sound, damage(lines, rng.randrange(len(lines)), rng, strange))
+        path.write_bytes(b"\n".join(lines) + b"\n")
+        path.write_bytes(repaired(path.read_bytes(), "s").text)
+        after = records(path)
+        assert {number: after.get(number) for number in before if number not in hit} == {
+            number: record for number, record in before.items() if number not in hit
+        }, seed
+    run(path, TRIALS + 2)
+    assert sum(record.state == "complete" for record in records(path).values()) == TRIALS + 2
+
+
+def test_a_lost_creation_renumbers_nothing(journal, tmp_path):
+    sound, before = journal
+    for at in [at for at, line in enumerate(sound) if json.loads(line)["op_code"] == 4][:: TRIALS // 6]:
+        done = repaired(b"\n".join([*sound[:at], b'{"op_co', *sound[at + 1 :]]) + b"\n", "s")
+        (tmp_path / "journal.log").write_bytes(done.text)
+        assert records(tmp_path / "journal.log") == before
+        assert len(done.touched) == 1
+
+
+def test_a_trial_that_lost_its_record_is_run_again(journal, tmp_path):
+    sound, before = journal
+    at = next(at for at, line in enumerate(sound) if b'"trial_id":7' in line and b'"user_attr"' in line)
+    done = repaired(b"\n".join([*sound[:at], b"\0\0", *sound[at + 1 :]]) + b"\n", "s")
+    assert done.touched == {7: "its record is lost, so it is run again"}
+    path = tmp_path / "journal.log"
+    path.write_bytes(done.text)
+    params = opened(path).trials[7].params
+    run(path, TRIALS)
+    again = records(path)
+    assert {number: record for number, record in again.items() if number < TRIALS} == {
+        number: record for number, record in before.items() if number != 7
+    }
+    assert [record.params for number, record in again.items() if number >= TRIALS] == [before[7].params]
+    assert params["loss"] == before[7].label
+
+
+# ------------------------------------------------------------------------ the command
+
+
+STUDY = '[data]\nsource = "sklearn:iris"\n[tracking]\nenabled = false\n'
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch, journal):
+    monkeypatch.chdir(tmp_path)
+    Path("s.toml").write_text(STUDY)
+    store = Store(Path(".lossreg/s"), "s")
+    with store.lock():
+        store.journal.write_bytes(b"\n".join(journal[0]) + b"\n")
+    for number in (3, 12):
+        store.save_weights(number, [np.arange(4.0), np.ones((2, 2))])
+    return store
+
+
+def lossreg(*args):
+    done = CliRunner().invoke(cli.app, [str(arg) for arg in args])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def files(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_whole_study_is_said_to_be_whole_and_left_alone(store):
+    before = files(Path())
+    assert lossreg("repair", "s.toml") == (0, "study s is whole: nothing was written\n", "")
+    assert files(Path()) == before
+
+
+def test_the_damaged_journal_is_kept_and_its_message_names_the_way_out(store, journal):
+    damaged = b"\n".join([*journal[0][:60], b"\xff\xfe", *journal[0][61:]]) + b"\n"
+    store.journal.write_bytes(damaged)
+    code, _, err = lossreg("results", "s.toml")
+    assert code == 2
+    assert "journal.log: this journal is damaged" in err
+    assert "lossreg repair" in err
+    code, out, _ = lossreg("repair", "s.toml")
+    assert code == 0
+    assert "line 61 of the journal is left out: it cannot be read" in out
+    assert "lossreg tune s.toml" in out
+    [aside] = store.folder.glob("damaged-*")
+    assert (aside / "journal.log").read_bytes() == damaged
+    assert lossreg("results", "s.toml")[0] == 0
+    assert "is whole" in lossreg("repair", "s.toml")[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\0", b"x" * 300])
+def test_damaged_weights_are_named_and_moved_aside(store, content):
+    path = store.folder / "weights-000012.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"weights-000012.npz: this file of weights is damaged .*lossreg repair"):
+        store.load_weights(12)
+    (store.folder / "best.keras").write_bytes(b"half a model")
+    (store.folder / "best.trial").write_bytes(b"\xff")
+    out = lossreg("repair", "s.toml")[1]
+    assert "weights-000012.npz is damaged and was moved aside, so trial 12 has no model" in out
+    assert "best.keras is damaged and was moved aside" in out
+    assert store.kept_weights() == [3]
+    [aside] = store.folder.glob("damaged-*")
+    assert (aside / "weights-000012.npz").read_bytes() == content
+    assert "is whole" in lossreg("repair", "s.toml")[1]
+
+
+def test_a_flipped_bit_in_weights_is_found(store):
+    path = store.folder / "weights-000003.npz"
+    content = bytearray(path.read_bytes())
+    content[content.index(np.arange(4.0).tobytes()) + 9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="weights-000003"):
+        store.load_weights(3)
+
+
+def test_a_study_that_is_run_is_not_repaired(store):
+    with store.lock():
+        code, _, err = lossreg("repair", "s.toml")
+    assert code == 2
+    assert "is being run by another process" in err
+
+
+def test_what_the_study_began_with_may_be_lost(store, journal):
+    about = [line for line in journal[0] if json.loads(line)["op_code"] == 2]
+    store.journal.write_bytes(b"\n".join(line for line in journal[0] if line not in about) + b"\n")
+    report = repair(store)
+    assert report.journal.lost_start
+    assert any("what the study began with is lost" in line for line in told(store, report, "s.toml"))
+
+
+# ------------------------------------------------------------------------ journals of another shape
+
+SHAPES = {
+    "a list": b"[]\n",
+    "a number": b"3\n",
+    "null": b"null\n",
+    "no op code": b"{}\n",
+    "an op code of text": b'{"op_code":"0"}\n',
+    "an op code that there is not": b'{"op_code":77,"worker_id":"w-1"}\n',
+    "a study without a name": b'{"op_code":0,"worker_id":"w-1"}\n',
+    "directions that are none": b'{"op_code":0,"worker_id":"w-1","study_name":"s","directions":[9]}\n',
+    "nested deeply": b"[" * 5000 + b"\n",
+    "binary": bytes(range(256)) + b"\n",
+    "JSON of another program": b'{"level":"info","message":"started"}\n{"level":"info","message":"ended"}\n',
+    "no trial of that number": b'{"op_code":6,"worker_id":"w-1","trial_id":"x","state":1}\n',
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("command", ["results", "repair", "model"])
+def test_a_journal_of_another_shape_is_one_message(store, shape, command):
+    store.journal.write_bytes(SHAPES[shape] * 2)
+    before = files(Path())
+    code, out, err = lossreg(command, "s.toml")
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: .lossreg/s")
+    assert "(unexpected" not in err
+    assert err.count("\n") == 1
+    assert files(Path()) == before
+
+
+@pytest.mark.parametrize("attributes", [None, {"lossreg": 3}, {"lossreg": []}, {"other": 1}])
+@pytest.mark.parametrize("name", ["s", "other"])
+def test_a_study_of_another_program_is_not_taken_over(store, attributes, name, monkeypatch):
+    monkeypatch.setattr(cli.studies, "import_keras", lambda: None)
+    store.journal.unlink()
+    storage = JournalStorage(JournalFileBackend(str(store.journal)))
+    study = optuna.create_study(study_name=name, storage=storage)
+    for key, value in (attributes or {}).items():
+        study.set_user_attr(key, value)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    before = store.journal.read_bytes()
+    for command in ("results", "model", "tune"):
+        code, _, err = lossreg(command, "s.toml")
+        assert code == 2
+        assert "this journal is not this study's" in err
+    assert store.journal.read_bytes() == before
+
+
+def test_a_trial_that_lost_a_parameter_is_marked_as_failed(journal, tmp_path):
+    sound, before = journal
+    at = next(at for at, line in enumerate(sound) if b'"trial_id":16' in line and b'"learning_rate"' in line)
+    done = repaired(b"\n".join([*sound[:at], *sound[at + 1 :]]) + b"\n", "s")
+    assert done.touched == {16: "its parameter learning_rate is lost, so it is marked as failed"}
+    (tmp_path / "journal.log").write_bytes(done.text)
+    assert opened(tmp_path / "journal.log").trials[16].state == optuna.trial.TrialState.FAIL
+    assert records(tmp_path / "journal.log") == {n: record for n, record in before.items() if n != 16}
