@@ -360,6 +360,54 @@ def test_a_lost_parent_is_written_anew(uri, experiment, lost):
     assert children(uri, tracker)[2] == 3
 
 
+def trials_in(uri, experiment):
+    """Of every run of the experiment that is not deleted: its trial, None for a parent, and its parent."""
+    client = MlflowClient(uri)
+    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return sorted(
+        (int(run.data.tags.get("lossreg.trial", -1)), run.data.tags.get("mlflow.parentRunId", "")) for run in found
+    )
+
+
+@pytest.mark.parametrize("is_known_by", ["run id", "key", "both"])
+def test_children_of_a_deleted_parent_are_taken_over_by_the_new_one(uri, experiment, is_known_by):
+    result = sample.study(5)
+    old = finished(uri, experiment, dataclasses.replace(result, trials=result.trials[:3]), key=experiment)
+    client = MlflowClient(uri)
+    kept = {run.info.run_id for run in children(uri, old)[1].values()}
+    client.delete_run(old.run_id)
+    key = "" if is_known_by == "run id" else experiment
+    again = finished(uri, experiment, result, run_id=None if is_known_by == "key" else old.run_id, key=key)
+    assert trials_in(uri, experiment) == [(-1, ""), *((number, again.run_id) for number in range(5))]
+    assert kept < {run.info.run_id for run in children(uri, again)[1].values()}
+    assert children(uri, again)[0].data.metrics["best_score"] == result.best.score
+
+
+def test_orphans_of_trials_that_the_new_parent_has_already_are_deleted(uri, experiment):
+    """As lossreg 0.1.0 left them: a deleted parent with its children, and another parent with the same trials."""
+    result, client = sample.study(3), MlflowClient(uri)
+    old = finished(uri, experiment, result, key=experiment)
+    orphans = [run.info.run_id for run in children(uri, old)[1].values()]
+    client.delete_run(old.run_id)
+    for parent in ("0" * 32, old.run_id):
+        for orphan in orphans:
+            client.set_tag(orphan, "mlflow.parentRunId", parent)
+        new = finished(uri, experiment, result, key=experiment)
+    assert trials_in(uri, experiment) == [(-1, ""), *((number, new.run_id) for number in range(3))]
+    assert {client.get_run(orphan).info.lifecycle_stage for orphan in orphans} == {"deleted"}
+
+
+def test_a_run_id_that_a_journal_brought_along_does_not_open_another_study_s_run(uri, experiment):
+    theirs = finished(uri, experiment, sample.study(3, study="theirs"), key=f"{experiment}-theirs")
+    before = snapshot(uri, theirs)
+    ours = finished(uri, experiment, sample.study(2), run_id=theirs.run_id, key=f"{experiment}-ours")
+    assert ours.run_id != theirs.run_id
+    assert snapshot(uri, theirs) == before
+    MlflowClient(uri).delete_run(theirs.run_id)
+    finished(uri, experiment, sample.study(2), run_id=theirs.run_id, key=f"{experiment}-ours")
+    assert children(uri, theirs)[2] == 3, "and takes none of its children"
+
+
 def test_best_so_far_waits_for_trials_that_are_still_running():
     result = sample.study(6)
     gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
@@ -650,7 +698,7 @@ def test_a_port_in_use_is_refused_or_avoided():
         port = taken.getsockname()[1]
         with pytest.raises(LossregError, match=f"port {port} is in use"):
             tracking.free_port(port)
-        assert tracking.free_port(preferred=port) != port
+        assert port < tracking.free_port(preferred=port) < port + 100, "the next one"
 
 
 def test_a_new_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):

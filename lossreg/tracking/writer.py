@@ -66,7 +66,11 @@ class Writer:
         self._place = str(self.client.get_experiment(self.experiment_id).artifact_location)
         if parent is None:
             self._create_parent(result, key)
-            return
+        else:
+            self._take_up(parent)
+        self._take_in_orphans(run_id, key)
+
+    def _take_up(self, parent: Run) -> None:
         self.run_id = parent.info.run_id
         for run in self._search(runs.PARENT, self.run_id):
             self._index(run)
@@ -194,19 +198,44 @@ class Writer:
         return (path.parent / "mlartifacts" / runs.safe_name(self.experiment)).as_uri() if path else None
 
     def _find_parent(self, run_id: str, key: str) -> Run | None:
-        if run_id:
-            try:
-                found = self.client.get_run(run_id)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                found = None
-            if found is not None and found.info.lifecycle_stage == "active":
-                self.experiment_id = found.info.experiment_id
-                return found
+        run = self._look_up(run_id)
+        if run is not None and run.info.lifecycle_stage == "active" and _is_of(run, key):
+            self.experiment_id = run.info.experiment_id
+            return run
         return next(iter(self._search(runs.KEY, key)), None) if key else None
 
-    def _search(self, tag: str, value: str) -> list[Run]:
+    def _look_up(self, run_id: str) -> Run | None:
+        """The run of that id, deleted or not; None where there is none."""
+        try:
+            return self.client.get_run(run_id) if run_id else None
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def _take_in_orphans(self, run_id: str, key: str) -> None:
+        """Give the children of this study's deleted parents to the parent that there is now.
+
+        Of trials that it has already, they are deleted.
+        """
+        for former in self._deleted_parents(run_id, key):
+            for child in self._search(runs.PARENT, former):
+                if child.data.tags.get(runs.TRIAL, "") in map(str, self._children):
+                    _patiently(self.client.delete_run, child.info.run_id)
+                else:
+                    _patiently(self.client.set_tag, child.info.run_id, runs.PARENT, self.run_id)
+                    self._index(child)
+
+    def _deleted_parents(self, run_id: str, key: str) -> list[str]:
+        """Ids of former parents: those that are deleted, and `run_id` where it is gone for good."""
+        ids = [run.info.run_id for run in self._search(runs.KEY, key, ViewType.DELETED_ONLY)] if key else []
+        if not run_id or run_id in (self.run_id, *ids):
+            return ids
+        run = self._look_up(run_id)
+        is_gone = run is None or (run.info.lifecycle_stage != "active" and _is_of(run, key))
+        return [*ids, run_id] if is_gone else ids
+
+    def _search(self, tag: str, value: str, view: Any = ViewType.ACTIVE_ONLY) -> list[Run]:
         """Every run with that tag, oldest first."""
         found: list[Run] = []
         token = None
@@ -214,7 +243,7 @@ class Writer:
             page = self.client.search_runs(
                 [self.experiment_id],
                 f"tags.`{tag}` = '{value}'",
-                ViewType.ACTIVE_ONLY,
+                view,
                 PAGE,
                 ["attributes.start_time DESC"],
                 token,
@@ -265,6 +294,11 @@ class Writer:
                 () if number else tags,
                 True,
             )
+
+
+def _is_of(run: Run, key: str) -> bool:
+    """Whether a run is the parent of the study that `key` names: a run id from elsewhere may be anybody's."""
+    return not key or run.data.tags.get(runs.KEY) == key
 
 
 def quiet() -> None:
