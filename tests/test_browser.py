@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
-import time
-import urllib.request
 
 import pytest
 import sample_study as sample
+from mlflow_server import wait_for
 
 from lossreg import tracking
-from lossreg.tracking import Tracker
+from lossreg.tracking import Tracker, ui
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -37,27 +34,12 @@ def tracked(tmp_path_factory):
 def server(tracked, tmp_path_factory):
     """MLflow's server, as `lossreg ui` starts it; its address."""
     port = tracking.free_port()
-    command = tracking.ui_command(tracked[0], port)
-    settings = {**tracking.UI_SETTINGS, **os.environ}
-    with subprocess.Popen(command, cwd=tmp_path_factory.mktemp("server"), env=settings) as process:
+    settings = ui.environment(tracked[0])
+    with subprocess.Popen(ui.command(port), cwd=tmp_path_factory.mktemp("server"), env=settings) as process:
         address = f"http://127.0.0.1:{port}"
         wait_for(address, process)
         yield address
         process.terminate()
-
-
-def wait_for(address, process):
-    """Until the server answers; it needs about 20 s."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=2).close()
-        except OSError:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.2)
-        else:
-            return
-    raise TimeoutError(address)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +92,7 @@ def test_a_child_has_curves_by_epoch(tracked, server, page):
 
 
 def test_a_plot_of_the_parent_is_shown(tracked, server, page):
-    page.goto(f"{tracking.page(server, tracked[2])}/artifacts/plots/history.png")
+    page.goto(tracking.page(server, tracked[2]).replace("?", "/artifacts/plots/history.png?"))
     page.locator("img[src*='history'], img[src^='blob:']").first.wait_for()
 
 
@@ -120,7 +102,7 @@ def test_a_study_is_written_over_http_too(server, page):
     where = tracker.sync(result)
     assert not tracker.error
     assert Tracker(server, "over-http").sync(result, where["run_id"]) == where
-    page.goto(f"{tracking.page(server, where)}/artifacts/plots/curves.png")
+    page.goto(tracking.page(server, where).replace("?", "/artifacts/plots/curves.png?"))
     page.locator("img[src*='curves'], img[src^='blob:']").first.wait_for()
     page.goto(tracking.page(server, where))
     page.get_by_role("link", name="011 gce_mild").first.wait_for()

@@ -461,7 +461,7 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
 
     monkeypatch.setattr(tracking, "Tracker", Recorder)
     kept = never_run(Store(Path(".lossreg/toy"), "toy"))
-    code, out, _ = lossreg("sync", study)
+    code, out, _ = lossreg("sync", study, "--set", "tracking.uri=sqlite:///x.db")
     assert (code, asked) == (0, [(f"sqlite:///{Path.cwd()}/x.db", "toy", "the-key", True), (12, "abc", None)])
     assert "12 trials" in out
     assert "lossreg ui toy.toml" in out
@@ -482,7 +482,29 @@ def synced(finished, monkeypatch):
             return {"uri": "sqlite:///y.db", "experiment": "toy"}
 
     monkeypatch.setattr(tracking, "Tracker", Recorder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
     return models
+
+
+@pytest.mark.parametrize("recorded", ["sqlite:///elsewhere.db", "postgresql://me:***@host/db", "http://host:5000"])
+def test_sync_asks_before_it_writes_into_a_store_that_only_the_journal_names(
+    lossreg, study, finished, monkeypatch, recorded
+):
+    monkeypatch.setattr(tracking, "Tracker", lambda *args, **kwargs: pytest.fail("nobody named this store"))
+    never_run(Store(Path(".lossreg/toy"), "toy"))
+    finished.result.tracking = {"uri": recorded, "experiment": "toy", "run_id": "abc"}
+    code, out, err = lossreg("sync", study)
+    assert (code, out) == (2, "")
+    assert f"--set tracking.uri={recorded}" in err
+
+
+@pytest.mark.parametrize("recorded", [None, "sqlite:///mlflow.db"])
+def test_sync_writes_into_mlflow_s_default_store_without_a_question(lossreg, study, finished, synced, recorded):
+    os.environ.pop("MLFLOW_TRACKING_URI")
+    never_run(Store(Path(".lossreg/toy"), "toy"))
+    finished.result.tracking = {"uri": recorded, "run_id": "abc"} if recorded else {}
+    assert lossreg("sync", study)[0] == 0
+    assert len(synced) == 1
 
 
 def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, finished, synced):
@@ -563,25 +585,24 @@ def never_run(store):
 
 @pytest.fixture
 def served(monkeypatch):
-    commands = []
-    monkeypatch.setattr(cli.studies, "_serve", commands.append)
-    return commands
+    asked = []
+    monkeypatch.setattr(tracking, "serve", lambda uri, port, tell: asked.append((uri, port)))
+    return asked
 
 
 def test_ui_serves_the_default_store_on_loopback(lossreg, study, served):
     code, out, _ = lossreg("ui", "--port", tracking.free_port())
     assert code == 0
-    [command] = served
-    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{Path.cwd()}/mlflow.db"
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert f"http://127.0.0.1:{command[command.index('--port') + 1]}" in out
+    [(uri, port)] = served
+    assert uri == f"sqlite:///{Path.cwd()}/mlflow.db"
+    assert f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning" in out
 
 
 def test_ui_serves_the_store_that_the_study_names(lossreg, study, served):
     Path("db").mkdir()
     study.write_text(f'{STUDY}\n[tracking]\nuri = "sqlite:///db/x.db"\n')
     lossreg("ui", study)
-    assert f"sqlite:///{Path.cwd()}/db/x.db" in served[0]
+    assert served[0][0] == f"sqlite:///{Path.cwd()}/db/x.db"
 
 
 def test_ui_opens_the_page_of_a_study_that_was_run(lossreg, study, served, finished):
@@ -590,7 +611,17 @@ def test_ui_opens_the_page_of_a_study_that_was_run(lossreg, study, served, finis
     code, out, _ = lossreg("ui", study)
     assert code == 0
     assert f"sqlite:///{Path.cwd()}/y.db" in served[0]
-    assert "/#/experiments/7/runs/abc" in out
+    assert "/#/experiments/7/runs/abc?workflowType=machine_learning" in out
+
+
+def test_ui_logs_nobody_into_a_database_that_only_the_journal_names(lossreg, study, served, finished):
+    never_run(Store(Path(".lossreg/toy"), "toy"))
+    finished.result.tracking = {"uri": "postgresql+psycopg://me@host/db", "experiment_id": "7", "run_id": "abc"}
+    assert lossreg("ui", study)[0] == 2
+    named = ("--set", "tracking.uri=postgresql+psycopg://me@host/db")
+    code, out, _ = lossreg("ui", study, *named)
+    assert (code, [uri for uri, _ in served]) == (0, [named[1].removeprefix("tracking.uri=")])
+    assert "/#/experiments/7/runs/abc?" in out
 
 
 def test_ui_of_a_server_only_names_it(lossreg, study, served):
@@ -598,12 +629,6 @@ def test_ui_of_a_server_only_names_it(lossreg, study, served):
     code, out, _ = lossreg("ui", study)
     assert (code, served) == (0, [])
     assert "http://127.0.0.1:5000" in out
-
-
-def test_a_server_that_fails_is_an_error(monkeypatch):
-    with pytest.raises(LossregError, match="exit code 3"):
-        cli.studies._serve([sys.executable, "-c", "raise SystemExit(3)"])
-    cli.studies._serve([sys.executable, "-c", "pass"])
 
 
 # ------------------------------------------------------------------------------- progress

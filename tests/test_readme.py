@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from lossreg import cli, conformance, registry
+from lossreg import cli, conformance, registry, tracking
 from lossreg import study as studies
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +76,7 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch):
     (folder / "churn.toml").write_text(document)
     assert studies.load("churn.toml").name == "churn"
     served = []
-    monkeypatch.setattr(cli.studies, "_serve", served.append)
+    monkeypatch.setattr(tracking, "serve", lambda *given: served.append(given))
     fast = ["--set", "train.epochs=2"]
     for command in commands("lossreg "):
         args = command.split()[1:]

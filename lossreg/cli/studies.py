@@ -22,9 +22,10 @@ from lossreg.cli.shell import (
     only_json,
     print_json,
     say,
+    tell,
     warn,
 )
-from lossreg.errors import InputError, LossregError, brief, on_disk
+from lossreg.errors import InputError, brief, on_disk
 
 if TYPE_CHECKING:
     from lossreg.progress import Progress
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
     from lossreg.store import Store
     from lossreg.study import StudySpec
 
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set search.trials=100."),
+]
+
 
 @app.command()
 @guarded
 def tune(
     study: Study,
     *,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set search.trials=100."),
-    ] = None,
+    overrides: Overrides = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; the former run is moved aside.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
     require_tracking: Annotated[
@@ -113,10 +116,10 @@ def model(
 
 @app.command()
 @guarded
-def sync(study: Study) -> None:
+def sync(study: Study, *, overrides: Overrides = None) -> None:
     """Write into MLflow whatever of a study is missing there."""
     waiting.announce(f"reading {study}")
-    spec = _load(study)
+    spec = _load(study, overrides or ())
     result, where = _synchronised(spec)
     say(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
     say(f"Look at them: lossreg ui {study}")
@@ -142,13 +145,17 @@ def ui(
     study: Annotated[
         Path | None, typer.Argument(metavar="[STUDY]", help="The study whose store is shown.", show_default=False)
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="By default 5000 or a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="By default the first free one from 5000 on.")
+    ] = None,
+    *,
+    overrides: Overrides = None,
 ) -> None:
     """Serve MLflow's UI on a study's store, on this machine only."""
     waiting.announce("looking for the store")
     from lossreg import tracking
 
-    where = _tracked_at(study)
+    where = _tracked_at(study, overrides or ())
     uri = tracking.check(where.get("uri"))
     if tracking.is_server(uri):
         say(f"This store is a server with a UI of its own: {tracking.page(tracking.shown(uri), where)}")
@@ -156,7 +163,7 @@ def ui(
     free = tracking.free_port(port)
     say(f"MLflow on {tracking.shown(uri)} (Ctrl-C ends it), in some seconds at")
     say(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
-    _serve(tracking.ui_command(uri, free))
+    tracking.serve(uri, free, tell)
 
 
 # ------------------------------------------------------------------------------ the work
@@ -281,7 +288,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         store.mend()
         result, kept = search.results(spec), store.read()
         about = kept.user_attrs[ATTRIBUTE]
-        uri = tracking.check(spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or _kept_uri(result))
+        uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
         model = _best_model(store, result, said) if spec.tracking.model else None
         with waiting.busy(f"writing into MLflow at {tracking.shown(uri)}", line=True), terminal.hushed():
@@ -290,6 +297,33 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     for text in said:
         warn(text)
     return result, where
+
+
+def _named_store(spec: StudySpec, result: StudyResult) -> str:
+    """The store that the study, the environment or MLflow's default names; the journal may come from anywhere.
+
+    Raises `InputError` where only the journal names the store that the study was tracked in.
+    """
+    from lossreg import tracking
+
+    named, kept = tracking.check(spec.tracking.uri), result.tracking.get("uri")
+    if spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or not kept or _absolute(kept) == named:
+        return named
+    raise InputError(
+        f"the study was tracked in {kept}, which neither it nor MLFLOW_TRACKING_URI names, and nothing is written to a "
+        "store that only a journal names", where=spec.place("tracking.uri"),
+        hint=f"Name it: --set tracking.uri={kept}; or take MLflow's default: --set tracking.uri=sqlite:///mlflow.db.",
+    )  # fmt: skip
+
+
+def _absolute(uri: str) -> str:
+    """An address as `tracking.check` returns it; as it is where that refuses it."""
+    from lossreg import tracking
+
+    try:
+        return tracking.check(uri)
+    except InputError:
+        return uri
 
 
 def _best_model(store: Store, result: StudyResult, said: list[str]) -> Path | None:
@@ -308,31 +342,20 @@ def _kept_uri(result: StudyResult) -> str | None:
     return None if uri is None or "***" in uri else str(uri)
 
 
-def _tracked_at(study: Path | None) -> dict[str, Any]:
+def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     """The `tracking` of a study that was run; of another one, the store that it names."""
     if study is None:
         return {}
-    from lossreg import search
+    from lossreg import search, tracking
     from lossreg.store import Store
 
-    spec = _load(study)
+    spec = _load(study, overrides)
     if not Store(spec.folder, spec.name).exists:
         return {"uri": spec.tracking.uri}
     result = search.results(spec)
-    return {**result.tracking, "uri": _kept_uri(result) or spec.tracking.uri}
-
-
-def _serve(command: Sequence[str]) -> None:
-    """Run a server until it ends or Ctrl-C ends it."""
-    import subprocess
-
-    from lossreg.tracking import UI_SETTINGS
-
-    with subprocess.Popen(command, env={**UI_SETTINGS, **os.environ}) as server:
-        try:
-            status = server.wait()
-        except KeyboardInterrupt:
-            server.wait()
-            return
-    if status:
-        raise LossregError(f"the MLflow server ended with exit code {status}")
+    kept = _kept_uri(result)
+    is_looked_at = kept is not None and kept.startswith(("sqlite:", "http:", "https:"))
+    # a file or a page on a server is looked at; into a database a journal logs nobody in
+    uri = kept if is_looked_at and not overrides else _named_store(spec, result)
+    run = result.tracking if tracking.shown(str(uri)) == result.tracking.get("uri") else {}
+    return {**run, "uri": uri}

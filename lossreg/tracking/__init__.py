@@ -7,11 +7,11 @@ rebuilt from it. A store that is down, slow or gone costs one warning and no tri
 from __future__ import annotations
 
 from lossreg.tracking.package import describe
-from lossreg.tracking.store import UI_SETTINGS, check, free_port, insist, is_server, page, shown, ui_command
+from lossreg.tracking.store import check, insist, is_server, shown
 from lossreg.tracking.tracker import Tracker, Untracked
+from lossreg.tracking.ui import free_port, page, serve
 
 __all__ = [
-    "UI_SETTINGS",
     "Tracker",
     "Untracked",
     "check",
@@ -20,6 +20,6 @@ __all__ = [
     "insist",
     "is_server",
     "page",
+    "serve",
     "shown",
-    "ui_command",
 ]

@@ -6,14 +6,13 @@ import errno
 import os
 import re
 import socket
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lossreg import masking
@@ -28,8 +27,6 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 PATIENCE = 5.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 WORDS = ("databricks", "databricks-uc", "uc")
-# what a user may set otherwise: no background jobs, which a look at one's own runs does not need
-UI_SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 SQLITE_MAGIC = b"SQLite format 3\x00"
 # what SQLite says, and what it means; both it and MLflow pass the first on inside longer texts
 SQLITE_TROUBLES = {
@@ -238,39 +235,3 @@ def insist(uri: str) -> None:
 
 def _port(parts: SplitResult) -> int:
     return parts.port or PORTS[parts.scheme.split("+")[0]]
-
-
-def ui_command(uri: str, port: int) -> list[str]:
-    """The command that serves MLflow's UI on the store `uri`, on loopback only."""
-    serve = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    return [*serve, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-
-
-def page(address: str, tracking: Mapping[str, Any]) -> str:
-    """The page of a study's run in the UI at `address`, or the front page when there is no run."""
-    experiment, run = tracking.get("experiment_id"), tracking.get("run_id")
-    return f"{address}/#/experiments/{experiment}/runs/{run}" if experiment and run else address
-
-
-def free_port(wanted: int | None = None, preferred: int = 5000) -> int:
-    """`wanted` if nothing listens there (else `LossregError`), or `preferred` if free, or any free port."""
-    if wanted is not None:
-        if not _is_free(wanted):
-            raise LossregError(f"port {wanted} is in use; leave out --port to take a free one")
-        return wanted
-    if _is_free(preferred):
-        return preferred
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

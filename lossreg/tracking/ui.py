@@ -1,0 +1,151 @@
+"""MLflow's own UI on the store of a study: which port, which page, and a server that leaves nothing running behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import IO, Any
+
+from lossreg.errors import LossregError
+from lossreg.plain_text import printable
+
+# what a user may set otherwise: no background jobs, which a look at one's own runs does not need
+SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+ADDRESS = "MLFLOW_BACKEND_STORE_URI"
+FIRST_PORT, LAST_PORT = 5000, 65535
+# without it MLflow opens the view for language models, which hides charts and columns
+VIEW = "workflowType=machine_learning"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# seconds that processes have to end when they are asked to, and that their last lines are waited for
+GRACE = 10.0
+LAST_LINES = 10.0
+
+
+def command(port: int) -> list[str]:
+    """The command that serves MLflow's UI on loopback only; everybody on the machine can read it, so it has no URI."""
+    serve = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
+    return [*serve, "--port", str(port), "--workers", "1"]
+
+
+def environment(uri: str) -> dict[str, str]:
+    """The variables for `command`, with the store `uri`; only the user's own processes can read them."""
+    return {**SETTINGS, **os.environ, ADDRESS: uri}
+
+
+def page(address: str, tracking: Mapping[str, Any]) -> str:
+    """The page of a study's run in the UI at `address`, or the list of experiments when there is no run."""
+    experiment, run = tracking.get("experiment_id"), tracking.get("run_id")
+    place = f"experiments/{experiment}/runs/{run}" if experiment and run else "experiments"
+    return f"{address}/#/{place}?{VIEW}"
+
+
+def free_port(wanted: int | None = None, preferred: int = FIRST_PORT) -> int:
+    """The port `wanted`, or the next free one from `preferred` on; raises `LossregError` where there is none."""
+    free = next(filter(_is_free, range(wanted or preferred, LAST_PORT + 1)), None)
+    if wanted not in (None, free):
+        other = f" or take {free}, which is free" if free else ""
+        raise LossregError(f"port {wanted} is in use; leave out --port{other}")
+    if free is None:
+        raise LossregError(f"no port from {preferred} on is free")
+    return free
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def serve(uri: str, port: int, tell: Callable[[str], None]) -> None:
+    """Run MLflow's UI on the store `uri` until it ends, or until Ctrl-C, SIGTERM or SIGHUP ends it and its children.
+
+    `tell` takes each line that it prints, without secrets. Raises `LossregError` when it fails.
+    """
+    run(command(port), environment(uri), tell)
+
+
+def run(command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    """Run a server in a process group of its own as `serve` does."""
+    group = Group()
+    with _signals_go_to(group):
+        status = group.run(command, environment, tell)
+    if status and not group.asked:
+        raise LossregError(f"the MLflow server ended with exit code {status}")
+
+
+class Group:
+    """A server and the processes that it starts."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._leader: subprocess.Popen[str] | None = None
+
+    def run(self, command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> int:
+        """Run the command to its end, and then end what it has left behind; its exit status."""
+        self._leader = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", process_group=0,
+        )  # fmt: skip
+        assert self._leader.stdout
+        reader = threading.Thread(target=_pass_on, args=(self._leader.stdout, tell), daemon=True)
+        reader.start()
+        if self.asked:  # before there was anything to end
+            self._send(signal.SIGTERM)
+        status = self._leader.wait()
+        self._end_the_rest()
+        reader.join(LAST_LINES)
+        return status
+
+    def end(self) -> None:
+        """Ask all of them to end; the second time, make them."""
+        self._send(signal.SIGKILL if self.asked else signal.SIGTERM)
+        self.asked = True
+
+    def _end_the_rest(self) -> None:
+        self._send(signal.SIGTERM)
+        until = time.monotonic() + GRACE
+        while self._send(0) and time.monotonic() < until:
+            time.sleep(0.05)
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> bool:
+        """Send a signal to the group, 0 to ask for it; whether it has a process left."""
+        if self._leader is None:
+            return False
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._leader.pid, number)
+            return True
+        return False
+
+
+@contextmanager
+def _signals_go_to(group: Group) -> Iterator[None]:
+    """Signals that end this process end the group instead, and this process after it."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        group.end()
+
+    former = {number: signal.signal(number, pass_on) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _pass_on(lines: IO[str], tell: Callable[[str], None]) -> None:
+    for line in lines:
+        with suppress(OSError, ValueError):  # nobody listens any more, and the server goes on
+            tell(printable(line.rstrip("\n")))

@@ -1,0 +1,149 @@
+"""The server of `lossreg ui`: what everybody on the machine can see of it, and what is left when it was ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow_server import wait_for
+
+from lossreg.errors import LossregError
+from lossreg.tracking import ui
+
+# a server with a child that pays no heed to its parent's end, as MLflow's have
+SERVER = """
+import os, signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {child!r}], stdout=subprocess.PIPE)
+child.stdout.readline()
+print("pids", os.getpid(), child.pid, flush=True)
+child.wait()
+"""
+CHILD = "import signal; {what}; print(flush=True); signal.pause()"
+STUBBORN = CHILD.format(what="signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+# what `lossreg ui` runs, with a server that needs no seconds to start
+MAIN = """
+import sys
+from lossreg.tracking import ui
+ui.GRACE = 0.5
+store = ui.environment("postgresql://me:pl-nt1d@host/db")
+ui.run([sys.executable, "-c", sys.argv[1]], store, lambda line: print(line, flush=True))
+"""
+
+
+def serving(server):
+    command = [sys.executable, "-c", MAIN, server]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def is_gone(number, seconds=30):
+    """Whether that process ends within the time."""
+    try:
+        handle = os.pidfd_open(number)
+    except ProcessLookupError:
+        return True
+    watch = select.poll()
+    watch.register(handle, select.POLLIN)
+    gone = bool(watch.poll(1000 * seconds))
+    os.close(handle)
+    return gone
+
+
+@pytest.mark.parametrize(
+    ("number", "child"),
+    [(signal.SIGTERM, STUBBORN), (signal.SIGINT, STUBBORN), (signal.SIGHUP, CHILD.format(what="0"))],
+)
+def test_a_signal_ends_the_server_and_its_children(number, child):
+    with serving(SERVER.format(child=child)) as process:
+        _, *pids = process.stdout.readline().split()
+        process.send_signal(number)
+        assert process.wait(60) == 0, process.stderr.read()
+    assert [is_gone(int(pid)) for pid in pids] == [True, True]
+
+
+def test_children_of_a_server_that_failed_are_ended_and_its_lines_have_no_secrets():
+    failing = SERVER.format(child=STUBBORN).replace(
+        "child.wait()", "sys.exit(f'no {os.environ[\"MLFLOW_BACKEND_STORE_URI\"]}')"
+    )
+    with serving(failing) as process:
+        _, *pids = process.stdout.readline().split()
+        lines, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the MLflow server ended with exit code 1" in errors
+    assert lines == "no postgresql://me:***@host/db\n"
+    assert "pl-nt1d" not in errors
+    assert is_gone(int(pids[1]))
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
+def test_the_address_of_the_store_is_on_no_command_line():
+    """Everybody on the machine can list command lines; MLflow's own command reads the variable."""
+    from mlflow.cli import cli
+
+    options = {param.name: param for param in cli.commands["server"].params}
+    assert options["backend_store_uri"].envvar in ui.environment("postgresql://me:pl-nt1d@host/db")
+    assert not [part for part in ui.command(5000) if "://" in part]
+    cli.commands["server"].make_context("server", ui.command(5000)[4:], resilient_parsing=True)
+
+
+def test_a_server_that_fails_is_an_error_and_one_that_ends_is_none():
+    said = []
+    with pytest.raises(LossregError, match="exit code 3"):
+        ui.run([sys.executable, "-c", "raise SystemExit(3)"], os.environ, said.append)
+    ui.run([sys.executable, "-c", "print('\\x1b[1mbye')"], os.environ, said.append)
+    assert said == [r"\x1b[1mbye"]
+
+
+def test_the_next_port_is_taken_where_one_is_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert port < ui.free_port(preferred=port) < port + 100
+        with pytest.raises(
+            LossregError, match=rf"port {port} is in use.* {ui.free_port(preferred=port)}, which is free"
+        ):
+            ui.free_port(port)
+
+
+def command_lines():
+    """Of every process on the machine, by its number."""
+    lines = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            lines[int(place.name)] = (place / "cmdline").read_bytes().decode(errors="replace")
+    return lines
+
+
+@pytest.mark.long
+def test_mlflow_s_own_server_shows_its_store_to_nobody_and_leaves_nothing_running(tmp_path):
+    (tmp_path / "toy.toml").write_text('data.source = "sklearn:iris"\ntracking.uri = "sqlite:///pl-nt1d.db"\n')
+    command = [sys.executable, "-m", "lossreg", "ui", "toy.toml"]
+    unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=tmp_path, env=unbuffered, stdout=subprocess.PIPE, text=True) as process:
+        port = next(filter(None, (re.search(r"127\.0\.0\.1:(\d+)/#/experiments", line) for line in process.stdout)))[1]
+        wait_for(f"http://127.0.0.1:{port}", process)
+        lines = command_lines()
+        servers = {number for number, line in lines.items() if f"\0--port\0{port}" in line}
+        assert len(servers) >= 2
+        assert not [line for line in lines.values() if "pl-nt1d" in line]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert [is_gone(number) for number in servers] == [True] * len(servers)
+    assert (tmp_path / "pl-nt1d.db").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("where", "place"),
+    [
+        ({"experiment_id": "7", "run_id": "abc"}, "/#/experiments/7/runs/abc?workflowType=machine_learning"),
+        ({}, "/#/experiments?workflowType=machine_learning"),
+    ],
+)
+def test_the_page_is_that_for_model_training(where, place):
+    assert ui.page("http://127.0.0.1:5000", where) == f"http://127.0.0.1:5000{place}"
