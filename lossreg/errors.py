@@ -117,6 +117,11 @@ def on_disk(where: object, *, hint: str = "") -> Iterator[None]:
         raise
     except OSError as error:
         raise InputError(refusal(error), where=brief(where), hint=hint) from error
+    except RuntimeError as error:
+        # of `Path.resolve`
+        if "Symlink loop" not in text_of(error):
+            raise
+        raise InputError("its symlinks lead in a circle", where=brief(where)) from error
     except ValueError as error:
         if not isinstance(error, UnicodeEncodeError) and "embedded null" not in text_of(error):
             raise

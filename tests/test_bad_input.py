@@ -146,3 +146,64 @@ def test_an_override_that_is_wrong_is_said_to_be_one(folder):
 def test_the_study_itself_is_sound(folder):
     done = CliRunner().invoke(app, ["tune", "study.toml", "--json", "--set", "tracking.enabled=false"])
     assert done.exit_code == 0, done.output
+
+
+# --------------------------------------------------------- code of others that raises anything
+
+FAILURES = {
+    "an exit": ("raise SystemExit(7)", "SystemExit: 7"),
+    "sys.exit": ("import sys; sys.exit('enough')", "SystemExit: enough"),
+    "an end of a generator": ("raise GeneratorExit", "GeneratorExit"),
+    "a base exception": ("raise BaseException('base')", "BaseException: base"),
+    "an interrupt of its own": ("raise type('Stop', (KeyboardInterrupt,), {})('mine')", "Stop: mine"),
+    "a mute exception": (
+        "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})", "Mute: its message cannot be read",
+    ),
+    "a recursion": ("def f(): return f()\nf()", "RecursionError"),
+    "no memory": ("raise MemoryError", "MemoryError"),
+    "half a character": ("raise ValueError('\\ud800')", r"ValueError: \ud800"),
+    "many lines": ("raise ValueError('one\\n\\ntwo ' + 'x' * 5000)", "ValueError: one two xxx"),
+}  # fmt: skip
+PLACES = {
+    "data": ('source = "rows.csv"\ntarget = "y"', 'source = "own.py:fail"', "data"),
+    "model": ("hidden = [4]", 'build = "own.py:fail"', "model.build"),
+    "loss": ("[losses.focal]\n", '[losses.own]\nfunction = "own.py:fail_loss"\n[losses.focal]\n', "losses.own"),
+    "import": ("hidden = [4]", 'build = "broken.py:fail"', "model.build"),
+}
+
+
+ENDS = ("an exit", "an end of a generator", "a base exception", "an interrupt of its own", "a mute exception")
+
+
+@pytest.mark.parametrize(
+    ("failure", "place"),
+    [*((failure, place) for failure in ENDS for place in ("data", "model", "loss")),
+     *((failure, "model") for failure in FAILURES if failure not in ENDS), ("sys.exit", "import")],
+)  # fmt: skip
+def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
+    body, said = FAILURES[failure]
+    right, wrong, where = PLACES[place]
+    assert GOOD.count(right) == 1
+    Path("study.toml").write_text(GOOD.replace(right, wrong))
+    Path("broken.py").write_text(body)
+    functions = (("fail", ""), ("fail_loss", "y_true, y_pred"))
+    Path("own.py").write_text("".join(f"def {f}({a}):\n{textwrap.indent(body, '    ')}\n" for f, a in functions))
+    refused(folder, "tune", "study.toml", said=[where, said])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ('"rows.csv"', f'"{"x" * 5000}.csv"', ["data"]),
+        ('"rows.csv"', f'"{"x" * 5000}.py:f"', ["data"]),
+        ("hidden = [4]", f'build = "{"x" * 5000}.py:f"', ["model.build", "too long"]),
+        ("hidden = [4]", f'build = "{"d/" * 2500}x.py:f"', ["model.build", "too long"]),
+        ("hidden = [4]", 'build = "~nobody/x.py:f"', ["model.build", "no such file"]),
+        ("hidden = [4]", 'build = "loop.py:f"', ["model.build", "ymlink"]),
+        ("[losses.focal]\n", f'[losses.own]\nfunction = "{"x" * 5000}.py:f"\n[losses.focal]\n', ["losses.own"]),
+    ],
+)
+def test_a_path_that_no_system_has_is_one_message(folder, right, wrong, said):
+    Path("loop.py").symlink_to("loop.py")
+    Path("study.toml").write_text(GOOD.replace(right, wrong))
+    refused(folder, "tune", "study.toml", said=said)
