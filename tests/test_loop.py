@@ -191,6 +191,21 @@ def test_an_exception_among_many_fails_those_it_hit_and_the_next_run_has_as_many
     assert Counter(record.state for record in history.records(made.study)) == {"complete": 24, "failed": 4}
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit("done"), type("Stop", (KeyboardInterrupt,), {})("now")])
+def test_what_would_end_the_program_fails_the_trials_that_it_hit(error):
+    class Ends(Fake):
+        def advance(self):
+            if any(plan.label == "mixed" and epoch == 2 for plan, epoch in self._open.values()):
+                raise error
+            return super().advance()
+
+    made = run(12, Ends(curve, slots=1))
+    failed = [record for record in made.heard.records if record.state == "failed"]
+    assert {record.label for record in failed} == {"mixed"}
+    assert {record.reason for record in failed} == {f"{type(error).__name__}: {error}"}
+    assert Counter(record.state for record in made.heard.records) == {"complete": 12 - len(failed), "failed": len(failed)}
+
+
 def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_was_open():
     made = loop(optuna_study(), 24, Failing(curve, slots=4, ill=("cross_entropy", "focal", "mixed")))
     with pytest.raises(LossregError, match="cannot train this"):

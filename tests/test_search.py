@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import keras
@@ -17,6 +18,7 @@ from lossreg.course import Course, Patience
 from lossreg.errors import InputError
 from lossreg.loop import Loop
 from lossreg.progress import Progress
+from lossreg.repair import repair
 from lossreg.store import Store
 from lossreg.trainers.base import EpochReport
 from lossreg.trainers.fake import Fake
@@ -477,3 +479,22 @@ def test_losses_of_several_widths_share_the_lanes_and_resume():
     levels = {trial.params["multi_quantile.levels"] for trial in again.trials if trial.label == "multi_quantile"}
     assert levels <= {"[0.1, 0.5, 0.9]", "[0.05, 0.5, 0.95]"}
     assert levels
+
+
+def test_a_finished_study_is_whole_and_damaged_weights_cost_its_model_alone(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0] / ".lossreg", tmp_path / ".lossreg")
+    store = Store(Path(".lossreg/small"), "small")
+    before = {path: path.read_bytes() for path in store.folder.iterdir()}
+    assert repair(store).is_whole
+    assert {path: path.read_bytes() for path in store.folder.iterdir()} == before
+    best = finished[1].best.number
+    weights = store.folder / f"weights-{best:06d}.npz"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match=f"{weights.name}: this file of weights is damaged"):
+        lossreg.load_trial(document())
+    heard = Heard()
+    again = lossreg.tune(document(tracking={"enabled": False}), progress=heard)
+    assert len(again.trials) == len(finished[1].trials)
+    assert [text for text in heard.warnings if f"no model of the top trial ({best})" in text and weights.name in text]
+    assert repair(store).files == {weights: best}
+    assert not weights.exists()
