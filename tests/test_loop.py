@@ -203,7 +203,10 @@ def test_what_would_end_the_program_fails_the_trials_that_it_hit(error):
     failed = [record for record in made.heard.records if record.state == "failed"]
     assert {record.label for record in failed} == {"mixed"}
     assert {record.reason for record in failed} == {f"{type(error).__name__}: {error}"}
-    assert Counter(record.state for record in made.heard.records) == {"complete": 12 - len(failed), "failed": len(failed)}
+    assert Counter(record.state for record in made.heard.records) == {
+        "complete": 12 - len(failed),
+        "failed": len(failed),
+    }
 
 
 def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_was_open():
