@@ -21,7 +21,8 @@ BREAKS = re.compile(r"[\t\n]+")
 # what means something to Markdown: CommonMark, GitHub's tables, strikethrough and bare links, the mentions and emoji of
 # MLflow's Showdown; an underscore inside a word means nothing, and stays
 SPECIAL = re.compile(
-    r"[\\`*\[\]|~@&<>]|(?<![^\W_])_+|_+(?![^\W_])|:(?=//|[\w+-]+:)|(?<=www)\.|^\s*[-+#=:]|^\d+[.)]", re.IGNORECASE
+    r"[\\`*\[\]|~@&<>]|(?<![^\W_])_+|_+(?![^\W_])|:(?=//|[\w+-]+:)|(?<=www)\.|^\s*[-+#=:]|^\d+[.)](?=\s|$)",
+    re.IGNORECASE,
 )
 # where a backslash is not enough for Showdown, or for HTML
 ENTITIES = {":": "&#58;", "@": "&#64;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}

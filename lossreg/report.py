@@ -9,6 +9,8 @@ from typing import Any
 
 from lossreg import registry
 from lossreg.errors import UnknownError
+from lossreg.plain_text import code, one_line
+from lossreg.plain_text import markdown as escaped
 from lossreg.records import Standing, StudyResult, TrialRecord, exact, finite
 
 OPTIMISM = (
@@ -177,7 +179,7 @@ def _pruned_away(result: StudyResult) -> list[str]:
 def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) -> str:
     """The study as a Markdown page of at most `limit` characters; what does not fit is left out."""
     parts = [
-        f"# {result.study}" if title else "",
+        f"# {escaped(result.study)}" if title else "",
         _headline(result),
         _leaderboard_markdown(result),
         OPTIMISM,
@@ -204,14 +206,14 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    said = f"{heading(result)} **{scored(best)}**: **{best.label}**, trial {best.number}, `{recipe(best)}`"
+    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.label)}**, trial {best.number}, {code(recipe(best))}"
     return "\n\n".join(filter(None, [said, ties(result)]))
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:
     head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "its trial", "trials"]
     lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in _standings(result)]
+    lines += ["| " + " | ".join(map(escaped, row)) + " |" for row in _standings(result)]
     return "\n".join(lines)
 
 
@@ -223,13 +225,9 @@ def _standings(result: StudyResult) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
-    lines = [f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}" for trial in rows]
+    lines = [one_line(f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}") for trial in rows]
     needs = sorted({f"`{need}`" for trial in rows if trial.distribution for need in needed(trial)})
     given = ["", f"To be given from the training rows: {', '.join(needs)}."] if needs else []
     return (
@@ -254,7 +252,7 @@ def _facts(result: StudyResult) -> str:
         "Time": took(result) if result.seconds else "",
         "Trainer": _trainer(result),
     }
-    return "\n".join(["## Facts", "", *(f"- {name}: {value}" for name, value in pairs.items() if value)])
+    return "\n".join(["## Facts", "", *(f"- {name}: {escaped(value)}" for name, value in pairs.items() if value)])
 
 
 def rows_of(data: Mapping[str, Any]) -> str:
@@ -290,7 +288,7 @@ def _trainer(result: StudyResult) -> str:
 
 
 def _bullets(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines)]) if lines else ""
+    return "\n".join([f"## {title}", "", *(f"- {escaped(line)}" for line in lines)]) if lines else ""
 
 
 # --------------------------------------------------------------------------------- tables

@@ -209,6 +209,74 @@ def test_strange_names_and_long_values_are_taken(uri, experiment):
     assert "val_f1 _macro_" in found[0].data.metrics
 
 
+LONG = "x" * 260
+
+
+@pytest.mark.parametrize("hands", [None, 2], ids=["rows", "client"])
+def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(uri, experiment, monkeypatch, hands):
+    if hands:
+        monkeypatch.setattr(writer, "_rows", lambda uri: None)
+    params = {f"{LONG}.a": 1, f"{LONG}.b": 2, "p?": 3, "p!": 4, "p_": 5, "plain": 6}
+    odd = sample.trial(0, params=params, settings={}, label="focal")
+    spec = {"model": {"args": {f"{LONG}1": 7, f"{LONG}2": 8}}}
+    tracker = finished(uri, experiment, sample.study(0, trials=[odd], spec=spec))
+    parent, found, _ = children(uri, tracker)
+    for run, values in (
+        (found[0], params),
+        (parent, {f"model.args.{name}": value for name, value in spec["model"]["args"].items()}),
+    ):
+        full = json.loads(run.data.tags["lossreg.names"])
+        stored = {full.get(name, name): value for name, value in run.data.params.items()}
+        assert {name: stored[name] for name in values} == {name: str(value) for name, value in values.items()}
+    assert {"plain", "p_"} < set(found[0].data.params), "names that MLflow takes stay"
+
+
+def test_a_name_is_the_same_in_every_run_whatever_else_is_in_it():
+    alone, together = runs.safe_names([f"{LONG}.a"]), runs.safe_names([f"{LONG}.a", f"{LONG}.b"])
+    assert alone[f"{LONG}.a"] == together[f"{LONG}.a"] != together[f"{LONG}.b"]
+    assert max(map(len, together.values())) == 250
+
+
+def test_many_long_names_are_told_in_tags_that_mlflow_takes():
+    names = [f"{LONG}{number}" for number in range(60)]
+    tags = runs.name_tags(names)
+    told = {name: full for text in tags.values() for name, full in json.loads(text).items()}
+    assert sorted(told.values()) == sorted(names)
+    assert len(tags) > 1
+    assert max(map(len, tags.values())) <= 8000
+
+
+HOSTILE = "\x1b[2Jx\u202e|![i](http://evil.example/i.png)<img src=x>`c`"
+
+
+def test_texts_from_outside_neither_control_a_terminal_nor_become_links_in_mlflow(uri, experiment):
+    from markdown_it import MarkdownIt
+
+    failed = sample.trial(1, state="failed", reason=HOSTILE, version=HOSTILE)
+    result = sample.study(
+        0, trials=[sample.trial(0), failed], notes=[f"column {HOSTILE}: a\n# b"],
+        data={"name": HOSTILE, "source": HOSTILE, "classes": {HOSTILE: 3, "ok": 4}, "features": 2},
+        spec={"data": {"target": HOSTILE, HOSTILE: 1}},
+    )  # fmt: skip
+    tracker = finished(uri, experiment, result)
+    parent, found, _ = children(uri, tracker)
+    texts = [
+        text for run in (parent, *found.values()) for kept in (run.data.tags, run.data.params) for text in kept.items()
+    ]
+    assert len([value for _, value in texts if "evil.example" in value]) >= 4
+    assert not [text for text in texts if any(bad in "".join(text) for bad in ("\x1b", "\u202e"))]
+    files = store.sqlite_path(uri).parent / "mlartifacts" / experiment / tracker.run_id / "artifacts"
+    assert "evil.example" in (files / "trials.csv").read_text()
+    for file in files.glob("*.*"):
+        assert not re.search("[\x1b\u202e]", file.read_text()), file
+    for text in (parent.data.tags["mlflow.note.content"], (files / "report.md").read_text()):
+        shown = MarkdownIt("commonmark").enable("table").render(text)
+        assert "evil.example" in shown
+        assert "://" not in text
+        assert not re.search("<(img|a|script)|<h1>b", shown)
+        assert shown.count("<td") == 6 * len(result.losses)
+
+
 def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
     tracker = finished(uri, experiment, sample.study(0, trials=[sample.trial(0, state="failed")]))
     assert MlflowClient(uri).get_run(tracker.run_id).info.status == "FAILED"

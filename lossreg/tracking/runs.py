@@ -10,16 +10,19 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from lossreg import report
+from lossreg.plain_text import printable
 from lossreg.records import StudyResult, TrialRecord, finite
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
 TRIAL = "lossreg.trial"
 KEY = "lossreg.key"
+NAMES = "lossreg.names"
 LONGEST_NAME = 250
 LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
@@ -36,9 +39,38 @@ class Point(NamedTuple):
 
 
 def safe_name(name: str) -> str:
-    """`name` in the letters that MLflow takes: word characters, dots, dashes, blanks, single slashes."""
+    """`name` in the letters that MLflow takes: word characters, dots, dashes, blanks, single slashes.
+
+    Of a long name the end gives way to a digest of the whole, so that it stays another one.
+    """
     kept = re.sub(r"/+", "/", re.sub(r"[^\w.\-/ ]", "_", name)).strip("/")
-    return re.sub(r"(^|/)\.{1,2}(?=/|$)", r"\1_", kept)[:LONGEST_NAME] or "_"
+    kept = re.sub(r"(^|/)\.{1,2}(?=/|$)", r"\1_", kept) or "_"
+    return kept if len(kept) <= LONGEST_NAME else _with_digest(kept, name)
+
+
+def _with_digest(kept: str, name: str) -> str:
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
+    return f"{kept[: LONGEST_NAME - 9]}-{digest}"
+
+
+def safe_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name as MLflow takes it, every one different: of those that would be the same, the changed ones differ."""
+    safe = {name: safe_name(name) for name in names}
+    shared = Counter(safe.values())
+    return {n: _with_digest(kept, n) if shared[kept] > 1 and kept != n else kept for n, kept in safe.items()}
+
+
+def name_tags(names: Iterable[str]) -> dict[str, str]:
+    """Tags that tell the names in full where MLflow's are others, as JSON objects from MLflow's name."""
+    parts: list[dict[str, str]] = [{}]
+    for full, name in safe_names(names).items():
+        if full == name:
+            continue
+        entry = {name: printable(full)[: LONGEST_TAG // 8]}
+        if len(json.dumps({**parts[-1], **entry})) > LONGEST_TAG:
+            parts.append({})
+        parts[-1] |= entry
+    return {f"{NAMES}.{i}" if i > 1 else NAMES: json.dumps(part) for i, part in enumerate(parts, start=1) if part}
 
 
 def text_of(value: Any) -> str:
@@ -57,16 +89,25 @@ def milliseconds(seconds: float) -> int:
 
 def trial_params(trial: TrialRecord) -> dict[str, str]:
     """`loss` (the label), the loss's parameters and learning rate by Optuna name, fixed ones included."""
+    return _params(_trial_values(trial))
+
+
+def _trial_values(trial: TrialRecord) -> dict[str, Any]:
     values: dict[str, Any] = {"loss": trial.label, "learning_rate": trial.learning_rate, **trial.params}
     for name, value in trial.settings.items():
         full = f"{trial.label}.{name}"
         if value is not None and not any(known == full or known.startswith(f"{full}.") for known in values):
             values[full] = value
-    return _params(values)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _params(values: Mapping[str, Any]) -> dict[str, str]:
-    return {safe_name(name): text_of(value)[:LONGEST_PARAM] for name, value in values.items() if value is not None}
+    safe = safe_names(values)
+    return {safe[name]: printable(text_of(value))[:LONGEST_PARAM] for name, value in values.items()}
+
+
+def _tags(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: printable(value)[:LONGEST_TAG] for name, value in values.items() if value}
 
 
 def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
@@ -83,7 +124,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         "lossreg.version": trial.version,
         "lossreg.reason": trial.reason,
     }
-    return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
+    return _tags(tags) | name_tags(_trial_values(trial))
 
 
 def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
@@ -113,9 +154,13 @@ def _is_number(value: float | None) -> TypeGuard[float]:
 
 def study_params(result: StudyResult) -> dict[str, str]:
     """The study's settings, nested tables as dotted names."""
+    return _params(_study_values(result))
+
+
+def _study_values(result: StudyResult) -> dict[str, Any]:
     values = {"metric": result.metric, "direction": result.direction, "task": result.task, "baseline": result.baseline}
     values["losses"] = ", ".join(result.losses)
-    return _params({**values, **dict(_flat(result.spec))})
+    return {name: value for name, value in {**values, **dict(_flat(result.spec))}.items() if value is not None}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -138,7 +183,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     if result.best:
         tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": report.recipe(result.best)}
     tags |= {f"lossreg.trials.{state}": str(count) for state, count in result.counts.items()}
-    return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
+    return _tags(tags) | name_tags(_study_values(result))
 
 
 def baseline_points(result: StudyResult) -> list[Point]:
@@ -171,11 +216,11 @@ def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: boo
 
 def dataset(data: Mapping[str, Any]) -> dict[str, str]:
     """The data set as MLflow's entity wants it: name, digest, source, profile; no rows are read."""
-    source = str(data.get("source", ""))
+    source = printable(str(data.get("source", "")))
     profile = json.dumps(finite(dict(data)), sort_keys=True, default=str)
     digest = str(data.get("digest") or hashlib.sha256(profile.encode()).hexdigest()[:8])
     return {
-        "name": str(data.get("name") or source or "data")[:500],
+        "name": printable(str(data.get("name") or source or "data"))[:500],
         "digest": digest[:36],
         "source_type": "lossreg",
         "source": json.dumps({"uri": source})[:60_000],
@@ -185,4 +230,4 @@ def dataset(data: Mapping[str, Any]) -> dict[str, str]:
 
 def run_name(trial: TrialRecord) -> str:
     """`012 focal`."""
-    return f"{trial.number:03d} {trial.label}"
+    return printable(f"{trial.number:03d} {trial.label}")[:LONGEST_NAME]

@@ -24,6 +24,7 @@ from mlflow.exceptions import MlflowException
 
 from lossreg import __version__, report
 from lossreg.errors import LossregError
+from lossreg.plain_text import printable
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.tracking import package, runs, store
 from lossreg.tracking.database import Child, Rows
@@ -135,7 +136,7 @@ class Writer:
         texts = {
             "report.md": report.markdown(result),
             "result.json": json.dumps(result.to_json(), indent=2),
-            "trials.csv": report.to_csv(report.trial_rows(result)),
+            "trials.csv": printable(report.to_csv(report.trial_rows(result))),
         }
         for name, text in texts.items():
             self.client.log_text(self.run_id, text, name)
