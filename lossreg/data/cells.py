@@ -36,6 +36,15 @@ def example(value: Any) -> str:
     return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
 
 
+def hashable(value: Any) -> bool:
+    """Whether a value can be told from others by its hash; a list cannot, nor a tuple of lists."""
+    try:
+        hash(value)
+    except Exception:
+        return False
+    return True
+
+
 def shown(value: Any) -> str:
     """`str(value)`, or the type of what cannot be shown."""
     try:

@@ -34,11 +34,12 @@ FORMS = {
 class Dates:
     """How the dates of a column of texts are written.
 
-    day_first: the order of day and month before a year; forms: an example of each form with its number of rows;
+    day_first: the order of day and month before a year, None where no date has them so, and then only a date that
+    has one order alone is read; forms: an example of each form with its number of rows;
     doubt: a date that could be meant in the other order, empty where the rows leave no doubt.
     """
 
-    day_first: bool = False
+    day_first: bool | None = None
     forms: tuple[tuple[str, int], ...] = ()
     doubt: str = ""
 
@@ -54,16 +55,22 @@ class Dates:
         kinds = ", ".join(f"{rows} like {example}" for example, rows in self.forms)
         text = f"dates, read as days since 1970 ({kinds})"
         if any(FORMS["year last"].fullmatch(example) for example, _ in self.forms):
-            orders = ("day before month", "month before day")
-            text += f"; {orders[not self.day_first]}"
+            orders = ["month before day", "day before month"]
+            text += f"; {orders.pop(bool(self.day_first))}"
             if self.doubt:
-                text += f", though no date rules out {orders[self.day_first]} ('{self.doubt}')"
+                text += f", though no date rules out {orders[0]} ('{self.doubt}')"
         return text
 
     def day(self, text: str) -> float:
         """Days since 1970 of a text, NaN where it is no date."""
         matched = _match(text)
-        return float("nan") if matched is None else _days(matched[1].groupdict(), self.day_first)
+        return float("nan") if matched is None else _days(matched[1].groupdict(), self._order(matched[1].groupdict()))
+
+    def _order(self, parts: dict[str, str | None]) -> bool | None:
+        if self.day_first is not None or not parts.get("first"):
+            return bool(self.day_first)
+        first, last = int(parts["first"] or 0), int(parts["last"] or 0)
+        return None if first <= 12 and last <= 12 and first != last else first > 12
 
 
 def _match(text: str) -> tuple[str, re.Match[str]] | None:
@@ -72,7 +79,9 @@ def _match(text: str) -> tuple[str, re.Match[str]] | None:
     return next(((name, match) for name, match in found if match), None)
 
 
-def _days(parts: dict[str, str | None], day_first: bool) -> float:
+def _days(parts: dict[str, str | None], day_first: bool | None) -> float:
+    if day_first is None:
+        return float("nan")
     try:
         date = np.datetime64(
             f"{int(parts['year'] or 0):04d}-{_month(parts, day_first):02d}-{_day(parts, day_first):02d}"
@@ -108,17 +117,17 @@ def _time(parts: dict[str, str | None]) -> float:
     return ((hour * 60 + minute - offset) * 60 + second + fraction) / 86_400
 
 
-def settle(texts: pd.Series[Any]) -> Dates | None:
-    """How a column of texts writes dates; None where at least nine in ten are something else."""
-    counts = {str(text): int(count) for text, count in texts.value_counts().items() if not is_marker(str(text))}
-    if not counts or not _likely(list(counts)):
+def settle(counted: pd.Series[Any]) -> Dates | None:
+    """How texts, counted as by `value_counts`, write dates; None unless nine in ten are dates."""
+    if not _likely(counted.index):
         return None
+    counts = {str(text): int(count) for text, count in counted.items() if not is_marker(str(text))}
     forms: dict[str, dict[str, int]] = {}
     for text, count in counts.items():
         if (matched := _match(text)) is not None:
             forms.setdefault(matched[0], {})[text] = count
     rows = sum(sum(form.values()) for form in forms.values())
-    if rows < max(SHARE * sum(counts.values()), MOST * len(texts)):
+    if rows < max(SHARE * sum(counts.values()), MOST * counted.sum()):
         return None
     day_first, doubt = _order(forms.get("year last", {}))
     examples = [(next(iter(form)), sum(form.values())) for form in forms.values()]
@@ -126,19 +135,23 @@ def settle(texts: pd.Series[Any]) -> Dates | None:
     return None if all(np.isnan(dates.day(text)) for text in counts) else dates
 
 
-def _likely(distinct: list[str]) -> bool:
-    sample = distinct[:: max(1, len(distinct) // SAMPLE)]
-    return sum(_match(text) is not None for text in sample) >= MOST * len(sample)
+def _likely(distinct: pd.Index[Any]) -> bool:
+    """Whether a sample of the distinct values suggests dates, for long columns of text are not worth the time."""
+    sample = [str(text) for text in distinct[:: max(1, len(distinct) // SAMPLE)]]
+    sample = [text for text in sample if not is_marker(text)]
+    return bool(sample) and sum(_match(text) is not None for text in sample) >= MOST * len(sample)
 
 
-def _order(texts: dict[str, int]) -> tuple[bool, str]:
+def _order(texts: dict[str, int]) -> tuple[bool | None, str]:
     """Whether days stand before months, by what more rows need; and a text, where no row needs either."""
+    if not texts:
+        return None, ""
     needs = {True: 0, False: 0}
     for text, count in texts.items():
         parts = FORMS["year last"].fullmatch(text.strip())
         if parts is not None and (int(parts["first"]) > 12) != (int(parts["last"]) > 12):
             needs[int(parts["first"]) > 12] += count
-    if any(needs.values()) or not texts:
+    if any(needs.values()):
         return needs[True] > needs[False], ""
     first = next(iter(texts))
     return "." in first, first
@@ -146,9 +159,11 @@ def _order(texts: dict[str, int]) -> tuple[bool, str]:
 
 def of_texts(texts: pd.Series[Any], dates: Dates) -> NDArray[np.float64]:
     """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
-    codes, distinct = pd.factorize(texts)
+    found = of_stamps(pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
+    rest = texts[np.isnan(found)]
+    codes, distinct = pd.factorize(rest)
     days = np.array([dates.day(str(text)) for text in distinct] + [np.nan])
-    found: NDArray[np.float64] = days[codes]
+    found[np.isnan(found)] = days[codes]
     return found
 
 

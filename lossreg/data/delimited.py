@@ -215,7 +215,7 @@ def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
     """The table with `1.234` as text, where other columns have decimal commas: pandas reads it as a little over 1."""
     texts = [table[name] for name in table if pd.api.types.infer_dtype(table[name], skipna=True) == "string"]
     reals = [name for name in table if table[name].dtype.kind == "f"]
-    if not reals or numerals.decimal_mark(texts) != ",":
+    if not reals or numerals.decimal_mark(column.dropna() for column in texts) != ",":
         return table
     written = _pandas(file, usecols=reals, dtype=str)
     for name in reals:

@@ -153,6 +153,8 @@ def mark(values: pd.Series[Any] | Array) -> bytes:
         return f"{values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes()
     try:
         hashed = pd.util.hash_pandas_object(values, index=False)
-    except TypeError:
+    except MemoryError:
+        raise
+    except Exception:  # values without a hash, such as lists
         hashed = pd.util.hash_pandas_object(_as_texts(values), index=False)
     return hashed.to_numpy().astype("<u8").tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import dates, numerals, reading, wide
-from lossreg.data.cells import example, shown, text_of
+from lossreg.data.cells import example, hashable, shown, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
@@ -42,12 +42,12 @@ def read(raw: Raw, task: str, where: str) -> Labels:
     """
     _check_task(task)
     if not isinstance(raw.y, np.ndarray):
-        return _one_each(raw.y, task, raw.names, _decimal(raw), where)
+        return _one_each(raw.y, task, raw, where)
     chosen, reason = wide.infer(raw.y, where) if task == "auto" else (task, "")
     if chosen in wide.WIDE_TASKS:
         labels = wide.read(raw.y, chosen, raw.names, where)
         return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
-    found = _one_each(wide.as_classes(raw.y, task, where), task, raw.names, "", where)
+    found = _one_each(wide.as_classes(raw.y, task, where), task, raw, where)
     return _noted(found, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
 
 
@@ -61,17 +61,17 @@ def _noted(labels: Labels, note: str) -> Labels:
     return labels
 
 
-def _one_each(y: pd.Series[Any], task: str, names: Sequence[str], decimal: str, where: str) -> Labels:
+def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
     """Labels of one class or number a row."""
     with _objects_named(where):
         _check_plain(y, task, where)
         y, notes = _tidied(reading.plain(y))
         _check_kind(y, where)
-        y, written = _numbers_if_possible(y, task, decimal, where)
+        y, written = _numbers_if_possible(y, task, raw, where)
         _check_present(y, where)
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
-        labels = _classes(y, chosen, names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
+        labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
     labels.marks.extend(note.encode() for note in (*notes, *written))
     for note in (*written, *notes):
         _noted(labels, note)
@@ -83,7 +83,9 @@ def _objects_named(where: str) -> Iterator[None]:
     """Say that what the objects in a target raise comes from the target."""
     try:
         yield
-    except (InputError, MemoryError):
+    except InputError as error:
+        raise error if error.where else DataError(f"the target: {error.what}", where=where, hint=error.hint) from None
+    except MemoryError:
         raise
     except Exception as error:
         what = f"the target cannot be read: {type(error).__name__}: {shown(error)[:200]}"
@@ -104,8 +106,10 @@ def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
 def _check_kind(y: pd.Series[Any], where: str) -> None:
     """Raise `DataError` for a target of dates, durations or complex numbers."""
     inferred = y.dtype.kind if y.dtype.kind in "mMc" else pd.api.types.infer_dtype(y, skipna=True)
-    if inferred == "string" and dates.settle(y.dropna()) is not None:
+    if inferred == "string" and dates.settle(y.dropna().value_counts()) is not None:
         inferred = "date"
+    if y.dtype == object and any(isinstance(value, (complex, np.complexfloating)) for value in y):
+        inferred = "complex"
     what, hint = KINDS.get(inferred, ("", ""))
     if what:
         raise DataError(f"the target holds {what}", where=where, hint=hint)
@@ -120,8 +124,11 @@ def _check_task(task: str) -> None:
 def _check_plain(y: pd.Series[Any], task: str, where: str) -> None:
     """Raise `DataError` where a single column cannot hold the labels of the task, or holds lists."""
     columns = 'Give a column of 0 and 1 for each label: target = ["a", "b"], or y of shape (n, k).'
-    if y.dtype == object and not all(isinstance(value, Hashable) for value in y):
-        raise DataError("the target holds lists", where=where, hint=columns)
+    odd = next((value for value in y if not hashable(value)), None) if y.dtype == object else None
+    if odd is not None:
+        lists = isinstance(odd, (list, tuple, dict, set, np.ndarray))
+        what = "lists" if lists else f"objects of type {type(odd).__name__} that have no hash"
+        raise DataError(f"the target holds {what}", where=where, hint=columns)
     if task == "multilabel":
         raise DataError("task multilabel needs several labels a row, and there is one", where=where, hint=columns)
     if task == "segmentation":
@@ -152,7 +159,7 @@ def _is_number(y: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y))
 
 
-def _numbers_if_possible(y: pd.Series[Any], task: str, decimal: str, where: str) -> tuple[pd.Series[Any], list[str]]:
+def _numbers_if_possible(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
     """Labels held as objects or texts that are numbers as such, everything else as it is; and a note on texts."""
     if y.dtype == object and pd.api.types.infer_dtype(y, skipna=True) in ("decimal", "mixed-integer-float", "integer"):
         try:
@@ -161,12 +168,12 @@ def _numbers_if_possible(y: pd.Series[Any], task: str, decimal: str, where: str)
             return pd.Series(AsNumbers()(y)), []
     if task in CLASSIFICATION or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
         return y, []
-    return _from_text(y, task, decimal, where)
+    return _from_text(y, task, raw, where)
 
 
-def _from_text(y: pd.Series[Any], task: str, decimal: str, where: str) -> tuple[pd.Series[Any], list[str]]:
+def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
     texts = y.dropna().map(text_of)
-    written = numerals.settle(texts, decimal)
+    written = numerals.settle(texts.value_counts(), _decimal(raw))
     distinct = list(texts.unique())
     gaps = any(numerals.is_marker(text) for text in distinct)
     if written is None or (task == "auto" and written.plain and not gaps and len(distinct) <= FEW):

@@ -98,13 +98,12 @@ def is_marker(text: str) -> bool:
     return text.strip().lower() in MARKERS
 
 
-def settle(texts: pd.Series[Any], decimal: str = "") -> Numerals | None:
-    """How a column of texts writes numbers; None where they are something else.
+def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
+    """How texts, counted as by `value_counts`, write numbers; None where they are something else.
 
     They are numbers when at least nine in ten of the values that are no marker of a gap are, and at least half of
     all values. decimal: the mark that the rest of the table uses, which decides where this column leaves it open.
     """
-    counts = texts.value_counts()
     if not len(counts) or not _likely(counts.index):
         return None
     weights = {str(text): int(count) for text, count in counts.items() if not is_marker(str(text))}
@@ -112,17 +111,17 @@ def settle(texts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     readable = {mark: _readable(weights, mark) for mark in PATTERNS}
     rows = {mark: sum(weights[text] for text in read) for mark, read in readable.items()}
     best = _mark(rows, readable["."], decimal)
-    if not total or rows[best] < max(SHARE * total, MOST * len(texts)) or _are_codes(readable[best]):
+    if not total or rows[best] < max(SHARE * total, MOST * counts.sum()) or _are_codes(readable[best]):
         return None
     return _described(readable[best], best, weights, doubtful=rows["."] == rows[","] and not decimal)
 
 
-def _likely(distinct: Iterable[Any]) -> bool:
+def _likely(distinct: pd.Index[Any]) -> bool:
     """Whether a sample of the distinct values suggests numbers, for long columns of text are not worth the time."""
-    values = [str(value) for value in distinct]
-    sample = [text for text in values[:: max(1, len(values) // SAMPLE)] if not is_marker(text)]
+    sample = [str(value) for value in distinct[:: max(1, len(distinct) // SAMPLE)]]
+    sample = [text for text in sample if not is_marker(text)]
     numbers = sum(_reads(text, ".") or _reads(text, ",") for text in sample)
-    return bool(sample) and (numbers >= MOST * len(sample) or len(values) <= SAMPLE)
+    return bool(sample) and (numbers >= MOST * len(sample) or len(distinct) <= SAMPLE)
 
 
 def _readable(weights: Iterable[str], decimal: str) -> list[str]:
@@ -160,14 +159,12 @@ def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
     """The decimal mark that columns of texts use beyond doubt, empty where they leave it open or disagree."""
     marks = set()
     for column in columns:
-        found = settle(column)
-        if found is not None and not found.plain and not found.doubt and (found.decimal == "," or _pointed(column)):
+        if not column.str.contains(",", regex=False).any():
+            continue
+        found = settle(column.value_counts())
+        if found is not None and not found.doubt:
             marks.add(found.decimal)
     return marks.pop() if len(marks) == 1 else ""
-
-
-def _pointed(column: pd.Series[Any]) -> bool:
-    return bool(column.str.contains(".", regex=False).any())
 
 
 def are_whole(texts: Iterable[str]) -> bool:

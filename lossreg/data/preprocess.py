@@ -16,11 +16,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from lossreg.data.cells import text_of
 from lossreg.data.lost import FAR, INFINITE, Lost, grouped
 from lossreg.data.origin import listed
 from lossreg.data.reading import AsDays, Readings, texts
-from lossreg.data.scaling import Limits, Scaler
+from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.errors import DataError
 
 Float32 = NDArray[np.float32]
@@ -79,7 +78,8 @@ def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
     many = {name: f"{count} categories" for name, count in counts.items() if count > MAX_CATEGORIES}
     yield from (f"{line[:-1]}, the rarest put together." for line in grouped(many))
     numbers = [name for kind in ("number", "date") for name in groups.get(kind, ())]
-    if constant := [name for name in numbers if table[name].nunique() == 1 and table[name].notna().all()]:
+    values = table[numbers].to_numpy(np.float64)
+    if constant := [name for name, same in zip(numbers, (values == values[:1]).all(axis=0), strict=True) if same]:
         yield f"{listed(constant)}: the same value in every training row, 0 after preprocessing."
 
 
@@ -143,11 +143,12 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
         """The table with numbers that are out of all proportion missing, which are counted."""
-        for name, limits in self.limits_.items():
-            far = limits.outside(table[name].to_numpy(np.float64))
-            if far.any():
-                lost.add(name, FAR, table[name], far)
-                table[name] = table[name].mask(far)
+        low, high = np.array(list(self.limits_.values()), np.float64).reshape(-1, 2).T
+        far = Limits(low, high).outside(table[list(self.limits_)].to_numpy(np.float64))
+        for place in np.flatnonzero(far.any(axis=0)):
+            name = list(self.limits_)[place]
+            lost.add(name, FAR, table[name], far[:, place])
+            table[name] = table[name].mask(far[:, place])
         return table
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
@@ -205,11 +206,10 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.mean_, self.scale_ = float(kept.flat[0]), 1.0
             self.notes.append("x: the same value in every training row, 0 after preprocessing.")
             return self
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.mean_ = float(kept.mean(dtype=np.float64)) if kept.size else 0.0
-            self.scale_ = float(kept.std(dtype=np.float64)) or 1.0 if kept.size else 1.0
-        if not np.isfinite([self.mean_, self.scale_]).all():
-            raise DataError("x has numbers too large to be standardised", hint="Divide them by a constant.")
+        size = unit(kept)
+        kept = kept if size == 1 else kept / size
+        self.mean_ = float(kept.mean(dtype=np.float64)) * size if kept.size else 0.0
+        self.scale_ = float(kept.std(dtype=np.float64)) * size or 1.0 if kept.size else 1.0
         return self
 
     def transform(self, rows: Any) -> Float32:
@@ -325,7 +325,9 @@ def _kind(column: pd.Series[Any], kind: str) -> str:
         return "empty"
     if kind != "category" or pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
         return kind
-    return "id" if values.map(text_of).nunique() == len(values) > MAX_CATEGORIES else "category"
+    if len(values) <= MAX_CATEGORIES or values.nunique() < len(values):
+        return "category"
+    return "id" if len(set(texts(values))) == len(values) else "category"
 
 
 def _numbers(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -346,7 +348,7 @@ def _texts(table: pd.DataFrame) -> NDArray[Any]:
 
 
 def _scaled(categories: Any) -> Pipeline:
-    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), Scaler())
+    return make_pipeline(Units(), SimpleImputer(strategy="median", keep_empty_features=True), Scaler())
 
 
 def _onehot(categories: Any) -> Pipeline:

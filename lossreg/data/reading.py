@@ -6,7 +6,7 @@ It is settled once, over all rows, and kept for new rows; no statistic is taken 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import dates, numerals
-from lossreg.data.cells import COMPLEX, of_column, text_of
+from lossreg.data.cells import COMPLEX, hashable, of_column, text_of
 from lossreg.data.dates import Dates
 from lossreg.data.lost import INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
 from lossreg.data.numerals import Numerals
@@ -58,6 +58,8 @@ class AsNumbers:
         """The numbers of a column, NaN for what is none."""
         if _is_number(column.dtype):
             return column.to_numpy(np.float64, na_value=np.nan)
+        if isinstance(column.dtype, pd.StringDtype):
+            return numerals.values(column, self.numerals)
         return _each(column, Real, _float, lambda texts: numerals.values(texts, self.numerals))
 
 
@@ -185,13 +187,20 @@ def plain(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The values that are there as texts, None for the others, under the same index."""
+    """The values that are there as texts, without spaces around them; None for the others, under the same index."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.str.strip().astype(object).where(column.notna(), None)
     values = [None if gone else text_of(v) for v, gone in zip(column, column.isna(), strict=True)]
     return pd.Series(values, column.index, dtype=object)
 
 
 def texts(column: pd.Series[Any]) -> NDArray[Any]:
     """Values as texts `(n,)`; what is missing or blank is `(missing)`."""
+    if isinstance(column.dtype, (pd.StringDtype, pd.CategoricalDtype)):
+        codes, distinct = pd.factorize(column)
+        names = np.array([*(text_of(value) or MISSING for value in distinct), MISSING], object)
+        found: NDArray[Any] = names[codes]
+        return found
     return np.array([text or MISSING for text in _texts(column)], object)
 
 
@@ -204,7 +213,9 @@ def settle(column: pd.Series[Any], decimal: str = "") -> Reading:
     by_type = _by_type(column.dtype, values)
     if by_type is not None:
         return by_type
-    if not all(isinstance(value, Hashable) for value in values):
+    if isinstance(values.dtype, pd.StringDtype):
+        return _of_texts(values, decimal)
+    if not all(hashable(value) for value in values):
         return Reading("nested")
     return _by_value(values, decimal)
 
@@ -259,13 +270,19 @@ def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
     if all(_is_real(value) for value in values):
         mark = "" if inferred in ("integer", "floating", "decimal", "mixed-integer-float") else "numbers"
         return Reading("number", AsNumbers(), note=_rounded(values), mark=mark)
-    read = _by_text(_texts(values), decimal)
-    return _padded(values) if read.kind == "category" else read
+    return _of_texts(values, decimal)
 
 
-def _padded(values: pd.Series[Any]) -> Reading:
+def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
+    stripped = _texts(values)
+    read = _by_text(stripped, decimal)
+    return _padded(values, stripped) if read.kind == "category" else read
+
+
+def _padded(values: pd.Series[Any], stripped: pd.Series[Any]) -> Reading:
     """The reading of categories; it says how many have spaces around them or are blank."""
-    padded = sum(isinstance(value, str) and (value != value.strip() or not value) for value in values)
+    pairs = zip(values, stripped, strict=True)
+    padded = sum(isinstance(value, str) and (value != text or not text) for value, text in pairs)
     if not padded:
         return Reading("category")
     return Reading("category", note=f"{padded} texts are blank or have spaces around them, taken off", mark="stripped")
@@ -276,9 +293,10 @@ def _is_real(value: Any) -> bool:
 
 
 def _by_text(values: pd.Series[Any], decimal: str) -> Reading:
-    if (found := numerals.settle(values, decimal)) is not None:
+    counts = values.value_counts()
+    if (found := numerals.settle(counts, decimal)) is not None:
         return Reading("number", AsNumbers(found), NO_NUMBER, found.description(), f"{found}")
-    if (days := dates.settle(values)) is not None:
+    if (days := dates.settle(counts)) is not None:
         usual = days.plain and all(ISO_DATE.fullmatch(text) for text in values.head(20))
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
     sample = values.head(20)
@@ -314,17 +332,34 @@ class Readings(dict[str, Reading]):
 
         Raises `DataError`.
         """
-        lost, columns = Lost(len(rows)), {}
-        for name, reading in self.items():
+        lost = Lost(len(rows))
+        at_once = {name: True for name, reading in self.items() if _at_once(reading, rows[name].dtype)}
+        columns: dict[str, Any] = {}
+        for name in [name for name in self if name not in at_once]:
             with of_column(name):
-                column = plain(rows[name])
-                columns[name] = column if reading.read is None else _kept(column, name, reading, lost)
-        return pd.DataFrame(columns, index=rows.index), lost
+                column, read = plain(rows[name]), self[name].read
+                columns[name] = column if read is None else _kept(column, name, self[name], lost)
+        table = pd.concat([pd.DataFrame(columns, index=rows.index), _block(rows[list(at_once)], lost)], axis=1)
+        return table[list(self)], lost
+
+
+def _at_once(reading: Reading, dtype: Any) -> bool:
+    """Whether a column is numbers already, so that it may be read together with others."""
+    return isinstance(reading.read, AsNumbers) and isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+
+
+def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
+    values = numbers.to_numpy(np.float64)
+    infinite = np.isinf(values)
+    for place in np.flatnonzero(infinite.any(axis=0)):
+        lost.add(str(numbers.columns[int(place)]), INFINITE, values[:, place], infinite[:, place])
+    return pd.DataFrame(np.where(infinite, np.nan, values), numbers.index, numbers.columns)
 
 
 def decimal_mark(rows: pd.DataFrame) -> str:
     """The decimal mark of the texts in a table, empty where they leave it open."""
-    return numerals.decimal_mark(_texts(plain(rows[name]).dropna()) for name in rows.columns if _is_text(rows[name]))
+    texts = (plain(rows[name]) for name in rows.columns if _is_text(rows[name]))
+    return numerals.decimal_mark(column.dropna() for column in texts)
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
@@ -338,12 +373,14 @@ def _kept(column: pd.Series[Any], name: str, reading: Reading, lost: Lost) -> pd
     values = reading.read(column)
     there = ~column.isna().to_numpy(bool)
     lost.add(name, INFINITE, column, there & np.isinf(values))
-    lost.add(name, reason=reading.reason, values=column, where=there & np.isnan(values) & ~_blank(column, there))
+    lost.add(name, reading.reason, column, _unread(column, there & np.isnan(values)))
     return pd.Series(np.where(np.isinf(values), np.nan, values), column.index, name=name)
 
 
-def _blank(column: pd.Series[Any], there: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if column.dtype.kind in "buifmM":
-        return np.zeros(len(column), bool)
-    blank = [is_there and isinstance(v, str) and not v.strip() for v, is_there in zip(column, there, strict=True)]
-    return np.array(blank, bool)
+def _unread(column: pd.Series[Any], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`where` without blank texts, which are missing anyway."""
+    for place in np.flatnonzero(where):
+        value = column.iloc[place]
+        if isinstance(value, str) and not value.strip():
+            where[place] = False
+    return where

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 
 Values = NDArray[np.float64]
@@ -18,10 +19,10 @@ SAMPLE = 1_000_000
 
 
 class Limits(NamedTuple):
-    """Between which values the numbers of a column are in proportion to its training rows."""
+    """Between which values the numbers of a column are in proportion to its training rows, or those of each column."""
 
-    low: float
-    high: float
+    low: Any
+    high: Any
 
     @classmethod
     def of(cls, values: Values) -> Limits:
@@ -34,7 +35,7 @@ class Limits(NamedTuple):
             return cls(-np.inf, np.inf)
         finite = finite[:: max(1, finite.size // SAMPLE)]
         with np.errstate(over="ignore"):
-            middle = float(np.median(finite))
+            middle = float(np.median(finite / 4)) * 4  # two of the largest numbers have no mean
             distances = np.abs(finite - middle)
             apart = distances[distances > 0]
             reach = FAR * float(np.median(apart)) if apart.size else max(FAR, abs(middle) / LARGE)
@@ -47,8 +48,24 @@ class Limits(NamedTuple):
         return outside
 
 
+class Units(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Columns over a power of two where squares of their numbers would be too large or too small, else as they are."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the size of columns `(n, width)`, which may have gaps."""
+        values = np.asarray(X, np.float64)
+        self.unit_ = _units(np.nanmax(np.abs(values), axis=0, initial=0, where=~np.isnan(values)))
+        self.n_features_in_ = values.shape[1]
+        return self
+
+    def transform(self, X: Any) -> Values:
+        """The same columns in these units."""
+        values: Values = np.asarray(X, np.float64) / self.unit_
+        return values
+
+
 class Scaler(StandardScaler):  # type: ignore[misc]
-    """Columns minus mean over deviation, as by `StandardScaler`; exact for constants, and for numbers of any size.
+    """Columns minus mean over deviation, as by `StandardScaler`, and exact for constants.
 
     A column with one value becomes 0, however large the value is.
     """
@@ -57,11 +74,9 @@ class Scaler(StandardScaler):  # type: ignore[misc]
         """Learn mean and deviation of columns `(n, width)` without gaps."""
         values = np.asarray(X, np.float64)
         low, high = values.min(axis=0), values.max(axis=0)
-        self.unit_ = _units(np.maximum(np.abs(low), np.abs(high)))
         self.mean_: Values
         self.scale_: Values
-        super().fit(values / self.unit_, y, sample_weight)
-        low, high = low / self.unit_, high / self.unit_
+        super().fit(values, y, sample_weight)
         constant, alike = low == high, (self.scale_ == 1) & (self.var_ != 1)
         self.mean_ = np.where(constant, low, self.mean_)
         # what differs by rounding alone stays small, and so does another value in place of a large constant
@@ -69,10 +84,11 @@ class Scaler(StandardScaler):  # type: ignore[misc]
         self.scale_ = np.where(alike, np.maximum(size, high - low), self.scale_)
         return self
 
-    def transform(self, X: Any, copy: bool | None = None) -> Values:
-        """The same columns scaled."""
-        scaled: Values = (np.asarray(X, np.float64) / self.unit_ - self.mean_) / self.scale_
-        return scaled
+
+def unit(values: NDArray[Any]) -> float:
+    """A power of two for values of any shape whose squares a float could not hold, 1 for others."""
+    size = max(abs(float(values.min())), abs(float(values.max()))) if values.size else 0.0
+    return float(_units(np.array([size]))[0])
 
 
 def _units(sizes: Values) -> Values:

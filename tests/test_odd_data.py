@@ -1,0 +1,875 @@
+"""Odd and wrong data: read as it is meant, and said; or refused in one message. Nothing is ever not finite."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import gzip
+import os
+import pickle
+import re
+import uuid
+import warnings
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lossreg
+from lossreg import data
+from lossreg.errors import DataError, InputError
+
+N = 120
+HELD: dict[str, Any] = {}
+
+
+def held() -> Any:
+    """What a test has put here: the function of a study's source."""
+    return HELD["value"]
+
+
+def of_value(value: Any, **kwargs: Any) -> data.Dataset:
+    HELD["value"] = value
+    return data.load(f"{__name__}:held", **kwargs)
+
+
+def base(n: int = N) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=n).round(4)
+    return pd.DataFrame({"a": a, "b": rng.normal(size=n).round(4), "y": (a + rng.normal(size=n) > 0).astype(int)})
+
+
+def with_column(values: Any) -> pd.DataFrame:
+    return base().assign(c=pd.Series(values))
+
+
+def parts(dataset: data.Dataset) -> list[np.ndarray]:
+    return [dataset.train.x, dataset.validation.x, dataset.test.x]
+
+
+def everywhere_finite(dataset: data.Dataset) -> bool:
+    return all(np.isfinite(part).all() for part in parts(dataset))
+
+
+def same_features(dataset: data.Dataset, numbers: Any, **kwargs: Any) -> None:
+    """The column c is read as these numbers: the data set is that of a table that has them."""
+    twin = of_value(with_column(np.asarray(numbers, float)), target="y", **kwargs)
+    for part, expected in zip(parts(dataset), parts(twin), strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-5, atol=1e-6)
+
+
+def cycled(*values: Any) -> list[Any]:
+    return [values[i % len(values)] for i in range(N)]
+
+
+# ------------------------------------------------------------------ text that is numbers
+
+WHOLE = list(range(20, 20 + N))
+REAL = [0.5 * i - 7.25 for i in range(N)]
+
+
+def swapped(values: list[float]) -> list[str]:
+    return [f"{value:,.2f}".translate(str.maketrans(",.", ".,")) for value in values]
+
+
+def replaced(values: list[Any], **odd: Any) -> list[Any]:
+    kept = [str(value) for value in values]
+    for place, value in odd.items():
+        kept[int(place[1:])] = value
+    return kept
+
+
+GAP = float("nan")
+NUMBERS = {
+    "a question mark": (
+        replaced(WHOLE, _7="?"), replaced(WHOLE, _7=GAP),
+        r"c: 1 of 120 values is no number \('\?'\): taken as missing\.",
+    ),
+    "words for a gap": (
+        replaced(WHOLE, _3="n/a", _9="-", _30="unknown"), replaced(WHOLE, _3=GAP, _9=GAP, _30=GAP),
+        r"c: [23] of 120 values are no numbers \('.*'\): taken as missing\.",
+    ),
+    "some other words": (
+        replaced(WHOLE, _3="abc", _9="12x"), replaced(WHOLE, _3=GAP, _9=GAP),
+        r"2 of 120 values are no numbers \('\w+', '\w+'\)",
+    ),
+    "decimal commas": ([f"{v:.2f}".replace(".", ",") for v in REAL], REAL, "c: numbers .* with a decimal comma"),
+    "one decimal comma": (replaced(WHOLE, _5="181,7"), replaced(WHOLE, _5=181.7), "with a decimal comma"),
+    "German thousands": (swapped([v * 1000 for v in REAL]), [v * 1000 for v in REAL], "with a decimal comma"),
+    "English thousands": (
+        [f"{v * 1000:,.2f}" for v in REAL], [v * 1000 for v in REAL], "with commas between thousands",
+    ),
+    "whole thousands": (
+        [f"{v:,}" for v in range(500, 12500, 100)], list(range(500, 12500, 100)),
+        "'1,000' is read as 1000 and could mean 1",
+    ),
+    "spaces between thousands": (
+        [f"{v * 1000:,.1f}".replace(",", "\u202f") for v in REAL], [v * 1000 for v in REAL],
+        "c:",
+    ),
+    "dollars": ([f"${v:.2f}" for v in REAL], REAL, "numbers written as text, with '\\$'"),
+    "euros behind": ([f"{v:.2f} €".replace(".", ",") for v in REAL], REAL, "a decimal comma and '€'"),
+    "percent": ([f"{v}%" for v in WHOLE], WHOLE, "with '%'"),
+    "another currency": (
+        ["$" + str(v) for v in WHOLE[:-1]] + ["£5"], [*WHOLE[:-1], GAP], "1 of 120 values is no number \\('£5'\\)",
+    ),
+    "bookkeeping": ([f"({-v:.2f})" if v < 0 else f"{v:.2f}" for v in REAL], REAL, "c: numbers written as text"),
+    "a real minus sign": ([f"{v:.2f}".replace("-", "\N{MINUS SIGN}") for v in REAL], REAL, "c: numbers"),
+    "spaces around": ([f"  {v} " for v in WHOLE[:-1]] + ["?"], [*WHOLE[:-1], GAP], "is no number"),
+    "400 digits": (replaced(WHOLE, _5="1" * 400), replaced(WHOLE, _5=GAP), r"infinite or above 1.8e308 \('?111"),
+    "an exponent without end": (replaced(WHOLE, _5="1e99999"), replaced(WHOLE, _5=GAP), "infinite or above"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_text_that_is_numbers_is_read_as_numbers_and_said(tmp_path: Path, name: str) -> None:
+    texts, numbers, said = NUMBERS[name]
+    frame = with_column(texts)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    one, two = (data.load(tmp_path / f"t.{ending}", target="y") for ending in ("csv", "parquet"))
+    same_features(one, [float(value) for value in numbers])
+    for part, other in zip(parts(one), parts(two), strict=True):
+        np.testing.assert_array_equal(part, other)
+    for loaded in (one, two):
+        assert any(re.search(said, note) for note in loaded.notes), loaded.notes
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        cycled("north", "south", "1"), cycled("1", "2", "3", "x"), cycled("unknown", "?", "5"),
+        [f"{i % 5:05d}" for i in range(N)], cycled("12:30", "13:45"), cycled("1-2", "3-4"), cycled("A1", "B2"),
+    ],
+)  # fmt: skip
+def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> None:
+    loaded = of_value(with_column(pd.Series(values, dtype=object)), target="y")
+    names = loaded.preprocessor.get_feature_names_out().tolist()
+    assert names[2:] == [f"c_{value}" for value in sorted(set(values))]
+
+
+def test_one_decimal_comma_in_a_table_decides_what_is_open_elsewhere(tmp_path: Path) -> None:
+    # 1.234 is a thousand where its neighbours write 0,5; pandas alone reads a little over one
+    rows = [f"{v:.2f};{1000 + 7 * i:,};{i % 2}".replace(",", "#").replace(".", ",").replace("#", ".")
+            for i, v in enumerate(REAL)]  # fmt: skip
+    (tmp_path / "t.csv").write_text("\n".join(["a;c;y", *rows]))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    (tmp_path / "u.csv").write_text("\n".join(["a,c,y", *(f"{v},{1000 + 7 * i},{i % 2}" for i, v in enumerate(REAL))]))
+    twin = data.load("u.csv", target="y", base=tmp_path)
+    for one, other in zip(parts(loaded), parts(twin), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_target_with_decimal_commas_is_numbers(tmp_path: Path) -> None:
+    frame = base().assign(y=REAL)
+    frame.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
+    for task in ("auto", "regression"):
+        loaded = data.load("t.csv", target="y", base=tmp_path, task=task)
+        assert loaded.task == "regression"
+        assert sorted(np.concatenate([loaded.train.y, loaded.validation.y, loaded.test.y]).tolist()) == sorted(REAL)
+        assert "The labels are numbers written as text, with a decimal comma." in loaded.notes
+
+
+# ------------------------------------------------------------------ dates
+
+FIRST = dt.date(2023, 12, 1)
+DAYS = [FIRST + dt.timedelta(days=i) for i in range(N)]
+NUMBERED = [day.toordinal() for day in DAYS]
+FORMS = {
+    "ISO": ("%Y-%m-%d", "dates, read as days since 1970."),
+    "slashes": ("%d/%m/%Y", "day before month"),
+    "American": ("%m/%d/%Y", "month before day"),
+    "dots": ("%d.%m.%Y", "day before month"),
+    "names of months": ("%d %b %Y", "120 like "),
+    "a comma": ("%B %d, %Y", "120 like "),
+    "time and zone": ("%Y-%m-%dT00:00:00Z", "dates, read as days since 1970."),
+    "half days": ("%d/%m/%Y 12:00 AM", "day before month"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dates_in_every_usual_form_are_days(form: str) -> None:
+    pattern, said = FORMS[form]
+    loaded = of_value(with_column([day.strftime(pattern) for day in DAYS]), target="y")
+    same_features(loaded, NUMBERED)
+    assert any(said in note for note in loaded.notes), loaded.notes
+
+
+def test_dates_in_two_forms_are_both_read_and_counted() -> None:
+    texts = [d.strftime("%Y-%m-%d" if i < 60 else "%d/%m/%Y") for i, d in enumerate(DAYS)]
+    loaded = of_value(with_column(texts), target="y")
+    same_features(loaded, NUMBERED)
+    assert any("60 like 20" in note and "day before month" in note for note in loaded.notes)
+
+
+def test_dates_that_fit_both_orders_are_said_to() -> None:
+    loaded = of_value(with_column([f"0{1 + i % 9}/0{1 + i % 7}/2024" for i in range(N)]), target="y")
+    assert any("month before day, though no date rules out day before month" in note for note in loaded.notes)
+
+
+def test_what_is_no_date_among_dates_is_counted() -> None:
+    texts = [day.isoformat() for day in DAYS]
+    texts[4], texts[8] = "soon", "2024-02-30"
+    loaded = of_value(with_column(texts), target="y")
+    same_features(loaded, [*NUMBERED[:4], GAP, *NUMBERED[5:8], GAP, *NUMBERED[9:]])
+    assert "c: 2 of 120 values are no dates ('soon', '2024-02-30'): taken as missing." in loaded.notes
+
+
+OLD_AND_FAR = cycled(dt.date(1, 1, 1), dt.date(1500, 6, 1), dt.date(2024, 1, 15), dt.date(9999, 12, 31))
+
+
+@pytest.mark.parametrize("held_as", ["text", "date", "datetime", "stamp[s]", "stamp[us]", "zone", "arrow"])
+def test_the_years_1_to_9999_are_days_in_every_type(held_as: str) -> None:
+    make: dict[str, Callable[[], Any]] = {
+        "text": lambda: [day.isoformat() for day in OLD_AND_FAR],
+        "date": lambda: pd.Series(OLD_AND_FAR, dtype=object),
+        "datetime": lambda: pd.Series([dt.datetime.combine(day, dt.time()) for day in OLD_AND_FAR], dtype=object),
+        "stamp[s]": lambda: pd.Series(np.array(OLD_AND_FAR, "M8[s]")),
+        "stamp[us]": lambda: pd.Series(np.array(OLD_AND_FAR, "M8[us]")),
+        "zone": lambda: pd.Series(np.array(OLD_AND_FAR, "M8[s]")).dt.tz_localize("UTC"),
+        "arrow": lambda: pd.Series(np.array(OLD_AND_FAR, "M8[s]")).astype("timestamp[s][pyarrow]"),
+    }
+    loaded = of_value(with_column(make[held_as]()), target="y")
+    same_features(loaded, [day.toordinal() for day in OLD_AND_FAR])
+
+
+# ------------------------------------------------------------------ other types
+
+KINDS: dict[str, tuple[Any, Any]] = {
+    "ordered categories": (
+        pd.Categorical(cycled("small", "large", "medium"), ["small", "medium", "large"], ordered=True),
+        cycled(0, 2, 1),
+    ),
+    "ordered categories with a gap": (
+        pd.Categorical(cycled("s", None, "m"), ["s", "m"], ordered=True), cycled(0, GAP, 1),
+    ),
+    "durations": (pd.to_timedelta(WHOLE, unit="h"), [hours / 24 for hours in WHOLE]),
+    "durations as objects": (pd.Series([dt.timedelta(hours=h) for h in WHOLE], dtype=object), [h / 24 for h in WHOLE]),
+    "durations as text": ([str(pd.Timedelta(hours=h)) for h in WHOLE], [h / 24 for h in WHOLE]),
+    "times of day": (pd.Series([dt.time(i % 24, i % 60) for i in range(N)], dtype=object),
+                     [(i % 24) / 24 + (i % 60) / 1440 for i in range(N)]),
+    "decimals": (pd.Series([Decimal(str(v)) for v in REAL], dtype=object), REAL),
+    "decimals without end": (
+        pd.Series([Decimal("1e400"), Decimal("NaN"), *map(Decimal, REAL[2:])], dtype=object), [GAP, GAP, *REAL[2:]],
+    ),
+    "fractions": (pd.Series([Fraction(i, 7) for i in range(N)], dtype=object), [i / 7 for i in range(N)]),
+    "mixed numbers and texts": (pd.Series([i if i % 2 else str(i) for i in range(N)], dtype=object), list(range(N))),
+    "whole numbers without end": (pd.Series([10**400, *range(1, N)], dtype=object), [GAP, *range(1, N)]),
+    "nullable": (pd.array([None, *range(1, N)], dtype="Int64"), [GAP, *range(1, N)]),
+    "nullable reals": (pd.array([None, *REAL[1:]], dtype="Float64"), [GAP, *REAL[1:]]),
+    "sparse": (pd.arrays.SparseArray([0.0] * 100 + [2.5] * 20), [0.0] * 100 + [2.5] * 20),
+    "arrow": (pd.array([None, *range(1, N)], dtype="int64[pyarrow]"), [GAP, *range(1, N)]),
+    "arrow text": (pd.array(["?", *map(str, range(1, N))], dtype="string[pyarrow]"), [GAP, *range(1, N)]),
+    "periods": (pd.period_range("1990-01", periods=N, freq="M"),
+                [dt.date(1990 + i // 12, 1 + i % 12, 1).toordinal() for i in range(N)]),
+    "intervals": (pd.arrays.IntervalArray.from_breaks(range(N + 1)), [i + 0.5 for i in range(N)]),
+    "infinite": ([np.inf, -np.inf, *REAL[2:]], [GAP, GAP, *REAL[2:]]),
+    "bytes that are numbers": (pd.Series([str(i).encode() for i in range(N)], dtype=object), list(range(N))),
+    "half precision": (np.arange(N, dtype=np.float16), list(range(N))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_numbers_of_any_type_are_numbers(name: str) -> None:
+    values, numbers = KINDS[name]
+    loaded = of_value(with_column(values), target="y")
+    assert loaded.input_shape == (3,)
+    same_features(loaded, numbers)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (pd.Series(cycled(True, False, None), dtype=object), ["(missing)", "False", "True"]),
+        (pd.array(cycled(True, False, None), dtype="boolean"), ["(missing)", "False", "True"]),
+        (pd.array(cycled(True, False, None), dtype="bool[pyarrow]"), ["(missing)", "False", "True"]),
+        (pd.Series(cycled(b"yes", b"no"), dtype=object), ["no", "yes"]),
+        (cycled("yes", " yes", "no "), ["no", "yes"]),
+        (cycled("yes", "", "no"), ["(missing)", "no", "yes"]),
+        (pd.Categorical(cycled("b", "a")), ["a", "b"]),
+        (pd.Series(cycled((1, 2), (3, 4)), dtype=object), ["(1, 2)", "(3, 4)"]),
+        (pd.Series(cycled(1, "a"), dtype=object), ["1", "a"]),
+    ],
+)
+def test_categories_of_any_type_have_plain_names(values: Any, names: list[str]) -> None:
+    loaded = of_value(with_column(values), target="y")
+    assert loaded.preprocessor.get_feature_names_out().tolist()[2:] == [f"c_{name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pd.Series([[i] for i in range(N)], dtype=object), "c: left out, for the values are lists."),
+        (pd.Series([{"k": i} for i in range(N)], dtype=object), "c: left out, for the values are lists."),
+        (pd.Series([np.arange(2)] * N, dtype=object), "c: left out, for the values are lists."),
+        (pd.Series([uuid.UUID(int=i) for i in range(N)], dtype=object), "c: left out, for the text differs in every"),
+        (pd.Series([None] * N, dtype=object), "c: left out, for every training row lacks a value."),
+    ],
+)
+def test_columns_that_say_nothing_are_left_out_and_named(values: Any, said: str) -> None:
+    loaded = of_value(with_column(values), target="y")
+    assert loaded.input_shape == (2,)
+    assert any(note.startswith(said) for note in loaded.notes)
+
+
+def test_whole_numbers_that_a_float_cannot_hold_are_said() -> None:
+    loaded = of_value(with_column([2**60 + i for i in range(N)]), target="y")
+    assert "c: whole numbers above 9,007,199,254,740,992 are rounded." in loaded.notes
+
+
+def test_ordered_categories_of_a_parquet_file_order_features_and_classes(tmp_path: Path) -> None:
+    level = pd.Categorical(cycled("low", "mid", "high"), ["low", "mid", "high"], ordered=True)
+    base().assign(c=level, y=level).to_parquet(tmp_path / "t.parquet")
+    loaded = data.load("t.parquet", target="y", base=tmp_path)
+    assert loaded.classes == ("low", "mid", "high")
+    assert [round(float(np.corrcoef(part.x[:, 2], part.y)[0, 1]), 6) for part in (loaded.train, loaded.test)] == [1, 1]
+    assert "c: ordered categories (low < mid < high), read as 0 to 2." in loaded.notes
+    assert "Classes in the order of the categories: low, mid, high." in loaded.notes
+    unordered = base().assign(c=level, y=pd.Series(level).astype(str))
+    assert of_value(unordered, target="y").classes == ("high", "low", "mid")
+
+
+def test_another_order_is_other_data() -> None:
+    one, two = (
+        base().assign(y=pd.Categorical(cycled("low", "high"), order, ordered=True))
+        for order in (["low", "high"], ["high", "low"])
+    )
+    assert of_value(one, target="y").digest != of_value(two, target="y").digest
+
+
+def test_bytes_labels_are_named_as_text(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", x=np.eye(40), y=np.array([b"yes", b"no"] * 20))
+    assert data.load("t.npz", base=tmp_path).classes == ("no", "yes")
+
+
+def test_labels_with_spaces_around_them_are_the_same_class() -> None:
+    loaded = of_value(base().assign(y=cycled("yes", "yes ", " no", "no")), target="y")
+    assert loaded.classes == ("no", "yes")
+    assert "60 labels are blank or have spaces around them, taken off." in loaded.notes
+
+
+def test_a_structured_array_is_a_table() -> None:
+    rows = np.zeros(40, dtype=[("age", float), ("plan", "U4")])
+    rows["age"], rows["plan"] = np.arange(40), ["free", "pro"] * 20
+    loaded = of_value({"x": rows, "y": [0, 1] * 20})
+    assert loaded.features == ("age", "plan")
+    assert loaded.preprocessor.get_feature_names_out().tolist() == ["age", "plan_free", "plan_pro"]
+
+
+# ------------------------------------------------------------------ sizes
+
+SIZES: dict[str, tuple[Callable[[np.ndarray], None], str]] = {
+    "one fill value": (lambda c: c.fill(9.96921e36), "c: the same value in every training row, 0 after preprocessing."),
+    "a negative fill value": (lambda c: c.fill(-9.99e33), "c: the same value in every training row"),
+    "the largest number": (lambda c: c.fill(1.7e308), "c: the same value in every training row"),
+    "a fill value in some rows": (
+        lambda c: put(c, slice(None, None, 10), 9.96921e36),
+        "c: 12 of 120 values are out of",
+    ),
+    "one beyond float32": (lambda c: put(c, 17, 1e45), "c: 1 of 120 values is out of all proportion"),
+    "one within float32": (lambda c: put(c, 17, -1e30), r"c: 1 of 120 values is out of all proportion .* (-1e+30)"),
+    "one of many": (lambda c: put(c, 17, 1.7e308), "c: 1 of 120 values is out of all proportion"),
+    "all beyond float32": (lambda c: scale(c, 1e300), ""),
+    "all near the end": (lambda c: scale(c, 1e307), ""),
+    "all tiny": (lambda c: scale(c, 1e-200), ""),
+    "rounding alone": (lambda c: put(c, slice(None), 9.96921e36 + c * 1e21), ""),
+}
+
+
+def put(column: np.ndarray, where: Any, value: Any) -> None:
+    column[where] = value
+
+
+def scale(column: np.ndarray, factor: float) -> None:
+    column *= factor
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+@pytest.mark.parametrize("name", SIZES)
+def test_preprocessed_rows_are_finite_and_of_ordinary_size(name: str, folds: int | None) -> None:
+    change, said = SIZES[name]
+    column = base().b.to_numpy(copy=True)
+    change(column)
+    loaded = of_value(with_column(column), target="y", folds=folds)
+    for fold in loaded.folds or (loaded,):
+        assert all(np.abs(part).max() < 20 for part in parts(fold))
+    words = said.split(" .* ")
+    assert not said or any(all(word in note for word in words) for note in loaded.notes), loaded.notes
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-200])
+def test_numbers_of_any_size_keep_what_they_say(factor: float) -> None:
+    same_features(of_value(with_column(base().b * factor), target="y"), base().b)
+
+
+def test_far_values_do_not_hide_the_others() -> None:
+    column = base().b.to_numpy(copy=True)
+    column[::10] = 9.96921e36
+    loaded = of_value(with_column(column), target="y")
+    same_features(loaded, np.where(column > 1e30, np.nan, column))
+
+
+@pytest.mark.parametrize("values", [
+    np.full((N, 3, 3), 9.96921e36), np.full((N, 3, 3), -1.7e308),
+    np.where(np.arange(N * 9).reshape(N, 3, 3) % 50, np.random.default_rng(0).normal(size=(N, 3, 3)), 1e45),
+    np.where(np.arange(N * 9).reshape(N, 3, 3) % 50, np.random.default_rng(0).normal(size=(N, 3, 3)), -3.4e38),
+    np.random.default_rng(0).normal(size=(N, 3, 3)) + 1e9,
+])  # fmt: skip
+def test_images_are_finite_and_of_ordinary_size(values: np.ndarray) -> None:
+    loaded = of_value({"x": values, "y": [0, 1] * 60})
+    assert all(np.abs(part).max() < 20 for part in parts(loaded))
+    if len(np.unique(values)) > 2:
+        assert abs(float(loaded.train.x.std()) - 1) < 0.1
+    lost = np.abs(values) > 1e30
+    if 0 < lost.mean() < 1:
+        assert any(f"x: {lost.sum()} of {values.size} values are out of all proportion" in n for n in loaded.notes)
+
+
+def test_many_odd_columns_are_few_lines() -> None:
+    rng = np.random.default_rng(0)
+    wide = {f"n{i}": [f"{v:.3f}" for v in rng.normal(size=59)] + ["?" + "x" * (i % 9)] for i in range(40)}
+    wide |= {f"f{i}": np.where(np.arange(60) == i % 60, 1e45, rng.normal(size=60)) for i in range(40)}
+    wide |= {f"t{i}": [f"text {j} {i % 40}" for j in range(30)] * 2 for i in range(20)}
+    wide |= {f"e{i}": [None] * 60 for i in range(40)} | {f"k{i}": [i] * 60 for i in range(40)}
+    wide |= {f"o{i}": pd.Categorical([0, i + 1] * 30, [0, i + 1], ordered=True) for i in range(20)}
+    loaded = of_value(pd.DataFrame({**wide, "y": [0, 1] * 30}), target="y")
+    assert len(loaded.notes) <= 25
+    assert max(map(len, loaded.notes)) < 1000
+    assert everywhere_finite(loaded)
+
+
+# ------------------------------------------------------------------ new rows
+
+
+@functools.cache
+def trained() -> data.Dataset:
+    frame = base().assign(
+        c=base().b, d=[day.isoformat() for day in DAYS], p=[f"{v:.2f}".replace(".", ",") for v in REAL],
+        o=pd.Categorical(cycled("s", "m", "l"), ["s", "m", "l"], ordered=True), k=9.96921e36,
+    )  # fmt: skip
+    return of_value(frame, target="y")
+
+
+NEW = {"a": 0.0, "b": 0.0, "c": 0.0, "d": "2024-01-01", "p": "1,5", "o": "m", "k": 9.96921e36}
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"c": 1e45}, r"c: 1 of 1 values is out of all proportion to the training rows \(1e\+45\): taken as missing"),
+        ({"c": np.inf}, "c: 1 of 1 values is infinite"),
+        ({"c": "many"}, r"c: 1 of 1 values is no number \('many'\)"),
+        ({"c": 10**400}, "c: 1 of 1 values is infinite or above 1.8e308"),
+        ({"d": "someday"}, r"d: 1 of 1 values is no date \('someday'\)"),
+        ({"o": "xxl"}, "o: 1 of 1 values is none of the ordered categories"),
+        ({"p": "1,5,5"}, "p: 1 of 1 values is no number"),
+        ({"k": 0.3}, "k: 1 of 1 values is out of all proportion"),
+        ({"c": "many", "d": "someday"}, "c: 1 of 1 values.*\nd: 1 of 1"),
+    ],
+)
+def test_new_rows_are_finite_and_what_is_lost_is_a_warning(odd: dict[str, Any], said: str) -> None:
+    preprocessor = pickle.loads(pickle.dumps(trained().preprocessor))
+    gap = preprocessor.transform(pd.DataFrame([{**NEW, **dict.fromkeys(odd)}]))
+    with pytest.warns(UserWarning, match=said):
+        found = preprocessor.transform(pd.DataFrame([{**NEW, **odd}]))
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found, gap)
+
+
+@pytest.mark.parametrize(
+    ("odd", "usual"),
+    [
+        ({"d": "31/12/9999"}, {"d": dt.date(9999, 12, 31)}),
+        ({"d": "0001-01-01"}, {"d": np.datetime64("0001-01-01", "s")}),
+        ({"d": pd.Timestamp("2024-01-02")}, {"d": "2024-01-02"}),
+        ({"p": 1.5}, {"p": "1,5"}),
+        ({"c": "0,25"}, {"c": None}),
+        ({"c": "0.25"}, {"c": 0.25}),
+        ({"c": Decimal("0.25")}, {"c": 0.25}),
+        ({"a": b"1.5"}, {"a": 1.5}),
+        ({"c": pd.NA}, {"c": None}),
+    ],
+)
+def test_new_rows_may_hold_the_same_values_in_another_type(odd: dict[str, Any], usual: dict[str, Any]) -> None:
+    preprocessor = trained().preprocessor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if "0,25" in map(str, odd.values()) else "error")
+        one, two = (preprocessor.transform(pd.DataFrame([{**NEW, **row}])) for row in (odd, usual))
+    np.testing.assert_array_equal(one, two)
+    assert np.isfinite(one).all()
+
+
+def test_new_rows_with_a_column_twice_are_refused() -> None:
+    frame = pd.DataFrame([NEW])
+    with pytest.raises(DataError, match="two columns are called 'a'"):
+        trained().preprocessor.transform(pd.concat([frame, frame[["a"]]], axis=1))
+
+
+def test_new_images_are_finite_and_what_is_lost_is_a_warning() -> None:
+    images = np.random.default_rng(0).normal(size=(N, 3, 3))
+    preprocessor = of_value({"x": {"i": images, "t": base()[["a"]]}, "y": [0, 1] * 60}).preprocessor
+    images[0, 0, 0], images[1, 1, 1] = np.nan, 1e45
+    with pytest.warns(UserWarning, match="i: 1 of 1080 values is infinite.*\n?.*i: 1 of 1080 values is out of|i: 1"):
+        found = preprocessor.transform({"i": images, "t": base()[["a"]]})
+    assert np.isfinite(found["i"]).all()
+    assert found["i"][0, 0, 0] == found["i"][1, 1, 1] == 0
+
+
+# ------------------------------------------------------------------ files
+
+
+def lines(*rows: str) -> bytes:
+    return "\n".join(rows).encode() + b"\n"
+
+
+BODY = [f"{0.25 * i},{i % 7},{i % 2}" for i in range(N)]
+GOOD_FILES: dict[str, tuple[bytes, str]] = {
+    "trailing separators": (lines("a,b,y", *(row + "," for row in BODY)), "Lines end with a separator"),
+    "trailing separators with spaces": (lines("a,b,y", *(row + ", " for row in BODY)), "Lines end with a separator"),
+    "trailing separators in the header too": (lines("a,b,y,", *(row + "," for row in BODY)), "Unnamed: 3: left out"),
+    "names of rows, as R writes": (
+        lines("a,b,y", *(f"r{i},{row}" for i, row in enumerate(BODY))),
+        "names of rows, left",
+    ),
+    "numbers of rows, as R writes": (
+        lines("a,b,y", *(f"{i},{row}" for i, row in enumerate(BODY))),
+        "names of rows, left",
+    ),
+    "a saved index": (lines(",a,b,y", *(f"{i},{row}" for i, row in enumerate(BODY))), "row numbers, left out"),
+    "a byte order mark": (b"\xef\xbb\xbf" + lines("a,b,y", *BODY), ""),
+    "UTF-16": (lines("a,b,y", *BODY).decode().encode("utf-16"), "The file is utf-16, not UTF-8"),
+    "Windows line ends": (lines("a,b,y", *BODY).replace(b"\n", b"\r\n"), ""),
+    "bars": (lines("a,b,y", *BODY).replace(b",", b"|"), "separated by '|'"),
+    "blank lines": (lines("", "a,b,y", "", *BODY, "", ""), ""),
+    "quotes around all": (lines('"a","b","y"', *('"' + row.replace(",", '","') + '"' for row in BODY)), ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"), [*((name, False) for name in GOOD_FILES), ("trailing separators", True), ("UTF-16", True)]
+)
+def test_files_with_odd_manners_are_read_as_they_are_meant(tmp_path: Path, name: str, packed: bool) -> None:
+    content, said = GOOD_FILES[name]
+    (tmp_path / "plain.csv").write_bytes(lines("a,b,y", *BODY))
+    path = tmp_path / ("t.csv.gz" if packed else "t.csv")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    loaded, twin = data.load(path, target="y"), data.load(tmp_path / "plain.csv", target="y")
+    assert (loaded.task, loaded.train.y.tolist()) == (twin.task, twin.train.y.tolist())
+    for part, expected in zip(parts(loaded), parts(twin), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    assert any(said in note for note in loaded.notes)
+
+
+def test_letters_of_western_windows_are_letters(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'Zürich' if i % 3 else 'Genève'},{i % 2}" for i in range(N)]
+    (tmp_path / "t.csv").write_bytes("\n".join(["größe,ort,y", *rows]).encode("cp1252"))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert loaded.features == ("größe", "ort")
+    assert loaded.preprocessor.get_feature_names_out().tolist() == ["größe", "ort_Genève", "ort_Zürich"]
+    assert "The file is cp1252, not UTF-8: read as such." in loaded.notes
+
+
+def test_quoted_line_ends_belong_to_their_field(tmp_path: Path) -> None:
+    rows = [f'{i % 7},"one\ntwo, three",{i % 2}' if i % 2 else f"{i % 7},plain,0" for i in range(N)]
+    (tmp_path / "t.csv").write_text("\n".join(['a,"b\nc",y', *rows]))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert loaded.features == ("a", "b\nc")
+    assert len(loaded.train) + len(loaded.validation) + len(loaded.test) == N
+
+
+def test_lines_that_are_too_short_are_counted(tmp_path: Path) -> None:
+    rows = [f"{i % 2},{i},{2 * i}" if i not in (30, 60) else f"{i % 2},{i}" for i in range(N)]
+    (tmp_path / "t.csv").write_text("\n".join(["y,a,b", *rows]))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert "2 of 120 lines have fewer fields than the header (line 32): what lacks is taken as missing." in loaded.notes
+
+
+def test_a_column_called_like_a_second_one_is_legal(tmp_path: Path) -> None:
+    base().rename(columns={"a": "y.1"}).to_csv(tmp_path / "t.csv", index=False)
+    assert data.load("t.csv", target="y", base=tmp_path).features == ("y.1", "b")
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError("no words")
+
+    __repr__ = __str__
+
+
+class Unhashable:
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+class Unshaped:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise RuntimeError("no array today")
+
+
+def written(name: str, content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(content) and None
+
+
+def csv(*rows: str) -> Callable[[Path], None]:
+    return written("t.csv", lines(*rows))
+
+
+def npz(**arrays: Any) -> Callable[[Path], None]:
+    return lambda folder: np.savez(folder / "t.npz", allow_pickle=True, **arrays)
+
+
+def npy(folder: Path) -> None:
+    np.save(folder / "t.npy", np.eye(4))
+    (folder / "t.npy").rename(folder / "t.npz")
+
+
+def parquet(cut: int) -> Callable[[Path], None]:
+    def prepare(folder: Path) -> None:
+        base().to_parquet(folder / "whole.parquet")
+        (folder / "t.parquet").write_bytes((folder / "whole.parquet").read_bytes()[:cut])
+
+    return prepare
+
+
+def gz(cut: int, flip: int = 0) -> Callable[[Path], None]:
+    packed = bytearray(gzip.compress(lines("a,b,y", *BODY)))
+    packed[flip] ^= 255 if flip else 0
+    return written("t.csv.gz", bytes(packed[:cut]))
+
+
+def cut_npz(folder: Path) -> None:
+    np.savez_compressed(folder / "whole.npz", x=np.random.default_rng(0).normal(size=(90, 9)), y=[0, 1] * 45)
+    (folder / "t.npz").write_bytes((folder / "whole.npz").read_bytes()[:3000])
+
+
+Y = {"target": "y"}
+FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] = {
+    "target twice": ("t.csv", Y, csv("y,b,y", *BODY), r"two columns are called 'y' \(columns 1 and 3 of the header\)"),
+    "feature twice": ("t.csv", Y, csv("b,b,y", *BODY), r"two columns are called 'b' \(columns 1 and 2"),
+    "no header, a number twice": (
+        "t.csv", Y, csv("0.25,1,1", *BODY),
+        "two columns are called '1'. The first line holds",
+    ),
+    "no header": ("t.csv", Y, csv("0.25,1,0", *BODY), "no column 'y'.* The first line holds numbers"),
+    "header only": ("t.csv", Y, csv("a,b,y"), "no rows"),
+    "one row": ("t.csv", Y, csv("a,b,y", "1,2,0"), "one class only"),
+    "blank lines only": ("t.csv", Y, csv("", "", ""), "no rows"),
+    "a longer line": ("t.csv", Y, csv("a,b,y", *BODY, "1,2,3,4"), "line 122 has 4 fields, and the header has 3"),
+    "a longer line after a quoted one": (
+        "t.csv", Y, csv("a,b,y", '1,"two\nlines",0', "1,2,3,4"), "has 4 fields, and the header has 3",
+    ),
+    "two fields more": (
+        "t.csv", Y, csv("a,b,y", *(f"1,2,{row}" for row in BODY)),
+        "line 2 has 5 fields, and the header",
+    ),
+    "a title above": ("t.csv", Y, csv("Sales of 2024", "a,b,y", *BODY), "line 2 has 3 fields.*take out a title"),
+    "a quote that is never closed": ("t.csv", Y, csv("a,b,y", *BODY, '1,"2,0'), "is never closed"),
+    "NUL": ("t.csv", Y, csv("a,b,y", *BODY[:5], "1,\0,1", *BODY), "line 7 has a NUL character"),
+    "NUL in a packed file": ("t.csv.gz", Y, written("t.csv.gz", gzip.compress(b"a,y\n1,\0\n")), "line 2 has a NUL"),
+    "UTF-16 without a mark": ("t.csv", Y, written("t.csv", "a,y\n1,0\n".encode("utf-16-le")), "line 1 has a NUL"),
+    "a packed file cut short": ("t.csv.gz", Y, gz(100), "cannot be read: Compressed file ended"),
+    "a packed file with an error": ("t.csv.gz", Y, gz(10**6, 60), "cannot be read: "),
+    "a packed file that is none": ("t.csv.gz", Y, written("t.csv.gz", b"a,y\n1,2\n"), "cannot be read: Not a gzipped"),
+    "parquet cut short": ("t.parquet", Y, parquet(900), "cannot be read: "),
+    "parquet of no bytes": ("t.parquet", Y, written("t.parquet", b""), "cannot be read: "),
+    "parquet that is text": ("t.parquet", Y, written("t.parquet", lines("a,y", "1,2")), "cannot be read: "),
+    "npz that is npy": ("t.npz", {}, npy, r"is a single array of shape \(4, 4\) \(.npy\).*numpy.savez"),
+    "npz that is text": ("t.npz", {}, written("t.npz", b"x,y\n1,2\n"), "cannot be read: .*numpy.savez"),
+    "npz cut short": ("t.npz", {}, cut_npz, "cannot be read: "),
+    "npz of objects": ("t.npz", {}, npz(x=np.eye(2), y=np.array([{}, 1], object)), "array 'y' cannot be read: .*savez"),
+    "npz of complex features": ("t.npz", {}, npz(x=np.eye(4) * 1j, y=[0, 1] * 2), "x holds complex numbers"),
+    "npz of complex labels": ("t.npz", {}, npz(x=np.eye(4), y=[1j, 2, 3, 4]), "the target holds complex numbers"),
+    "npz of structured labels": (
+        "t.npz", {}, npz(x=np.eye(4), y=np.zeros(4, [("a", int), ("b", int)])), "y is a structured array",
+    ),
+    "npz of nested fields": (
+        "t.npz", {}, npz(x=np.zeros(4, [("a", int, (2,))]), y=[0, 1] * 2), "structured array whose field 'a' is no",
+    ),
+    "a folder": (".", Y, None, "is no file, function"),
+    "a folder called like a file": ("d.csv", Y, lambda folder: (folder / "d.csv").mkdir(), "is a folder: "),
+    "a path of 5,000 letters": ("a" * 5000 + ".csv", Y, None, "has 5,004 letters, and a path has up to 4,096"),
+    "a name of 300 letters": ("a" * 300 + ".csv", Y, None, "cannot be read: file name too long"),
+    "a path with NUL": ("a\0b.csv", Y, None, "has characters that no path has"),
+    "a path with half a letter": ("a\ud800b.csv", Y, None, "has characters that no path has"),
+    "nothing": ("  ", Y, None, "names no source"),
+    "a file below a file": ("t.csv/u.csv", Y, csv("a,y"), "no such file|cannot be read: not a directory"),
+    "a user that is not there": ("~nobody-of-that-name/t.csv", Y, None, "cannot be read: |no such file"),
+    "a huge generator": (
+        "sklearn:make_blobs?n_samples=10000000000", {}, None,
+        r"10,000,000,000 rows .* GiB of memory, and .* GiB are free",
+    ),
+    "a huge width": ("sklearn:make_classification?n_features=10000000000", {}, None, "GiB of memory, and"),
+    "huge beyond words": (f"sklearn:make_blobs?n_samples={10**400}", {}, None, "need over 1,000,000,000 GiB"),
+    "two huge moons": ("sklearn:make_moons?n_samples=(10000000000,5)", {}, None, "GiB of memory, and"),
+    "5,000 digits": ("sklearn:make_blobs?n_samples=" + "9" * 4000, {}, None, "GiB of memory|refuses its arguments"),
+    "nested 3,000 deep": ("sklearn:make_blobs?n_samples=" + "[" * 1500 + "]" * 1500, {}, None, "refuses its arguments"),
+    "a negative generator": ("sklearn:make_blobs?n_samples=-5", {}, None, "refuses its arguments"),
+    "a generator of texts": ("sklearn:make_blobs?n_samples='many'", {}, None, "refuses its arguments"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_cannot_be_read_are_one_message(tmp_path: Path, name: str) -> None:
+    source, kwargs, prepare, said = FILES[name]
+    if prepare:
+        prepare(tmp_path)
+    with pytest.raises(InputError, match=said) as error:
+        data.load(source, base=tmp_path, **kwargs)
+    one_message(error.value)
+
+
+def one_message(error: InputError) -> None:
+    assert "\n" not in str(error)
+    assert len(str(error)) < 5000
+    assert error.where
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything may be read by root")
+def test_a_file_without_permission_is_one_message(tmp_path: Path) -> None:
+    base().to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "t.csv").chmod(0)
+    with pytest.raises(DataError, match="cannot be read: permission denied"):
+        data.load("t.csv", target="y", base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reader", "error", "said"),
+    [
+        ("read_csv", PermissionError(13, "Permission denied"), "cannot be read: permission denied"),
+        ("read_csv", MemoryError("Unable to allocate 3 TiB"), r"memory ran out \(a file of .* GiB, .* GiB free\)"),
+        ("read_csv", RecursionError("maximum depth"), "cannot be read: maximum depth"),
+        ("read_csv", OverflowError("int too big"), "cannot be read: int too big"),
+        ("read_parquet", MemoryError(), "memory ran out"),
+        ("read_parquet", NotImplementedError("of this type"), "cannot be read: of this type"),
+        ("read_parquet", KeyError("schema"), "cannot be read: 'schema'"),
+    ],
+)
+def test_whatever_a_library_raises_is_said_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception, said: str
+) -> None:
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    name = "t.csv" if reader == "read_csv" else "t.parquet"
+    base().to_csv(tmp_path / "t.csv", index=False)
+    base().to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(pd, reader, fails)
+    with pytest.raises(DataError, match=said) as refused:
+        data.load(name, target="y", base=tmp_path)
+    one_message(refused.value)
+
+
+def series(values: Any) -> pd.Series[Any]:
+    return pd.Series(values, dtype=object)
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+X = base()[["a", "b"]]
+VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "complex features": (with_column([1j] * N), Y, "column 'c' holds complex numbers.*two columns"),
+    "complex objects": (with_column(series([1j, "a"] * 60)), Y, "column c: holds complex numbers"),
+    "complex array": ((np.eye(N) * 1j, [0, 1] * 60), {}, "x holds complex numbers"),
+    "complex images": ((np.zeros((N, 2, 2), complex), [0, 1] * 60), {}, "x holds complex numbers"),
+    "complex column of a target": (base().assign(y=[1j] * N), Y, "column 'y' holds complex numbers"),
+    "complex labels": ((X, np.array([1j, 2] * 60)), {}, "the target holds complex numbers"),
+    "complex labels as objects": ((X, series([1j, "a"] * 60)), {}, "the target holds complex|task|labels"),
+    "complex weights": ((X, [0, 1] * 60, np.full(N, 1j)), {}, "weights are complex numbers"),
+    "dates as labels": (base().assign(y=DAYS), Y, "the target holds dates"),
+    "dates in text as labels": (base().assign(y=[day.isoformat() for day in DAYS]), Y, "the target holds dates"),
+    "periods as labels": (base().assign(y=pd.period_range("1990", periods=N, freq="M")), Y, "the target holds dates"),
+    "durations as labels": (base().assign(y=pd.to_timedelta(WHOLE, unit="h")), Y, "holds durations.*total_seconds"),
+    "times as labels": (base().assign(y=series([dt.time(3), dt.time(4)] * 60)), Y, "the target holds durations"),
+    "lists as labels": ((X, series([[1], [2]] * 60)), {}, "the target holds lists"),
+    "question marks among labels": (
+        base().assign(y=cycled(*WHOLE[:39], "?")), Y, r"3 of 120 labels are no numbers \('\?'\).*multiclass",
+    ),
+    "words among labels of a regression": (
+        base().assign(y=[*map(str, WHOLE[:-1]), "old"]), {**Y, "task": "regression"}, r"1 of 120 labels is no number",
+    ),
+    "blank labels": (base().assign(y=cycled("yes", "no", " ")), Y, r"40 of 120 labels are missing"),
+    "endless labels": (base().assign(y=series([10**400, *range(N - 1)])), Y, "1 of 120 labels are infinite"),
+    "labels beyond float32": (
+        base().assign(y=[1e45, *REAL[1:]]), Y,
+        r"1 of 120 labels are above 3.4e\+38 in size \(1e\+45",
+    ),
+    "labels without words": ((X, series([Unspeakable(), Unspeakable()] * 60)), {}, "ZeroDivisionError|single row"),
+    "labels without a hash": (
+        (X, series([Unhashable() for _ in range(N)])), {},
+        "the target holds objects of type Unhashable",
+    ),
+    "features without words": (
+        with_column(series([Unspeakable() for _ in range(N)])), Y,
+        "column c: a Unspeakable cannot",
+    ),
+    "features without a hash": (with_column(series([Unhashable() for _ in range(N)])), Y, ""),
+    "features without an array": ((Unshaped(), [0, 1] * 60), {}, "x is no array: RuntimeError: no array today"),
+    "features 3,000 deep": ((nested(3000), [0, 1] * 60), {}, "x is no array|x has|no rows"),
+    "labels 3,000 deep": ((X, nested(3000)), {}, "y is no array|x has 120 rows and y has|holds"),
+    "uneven features": (([[1, 2], [3]] * 60, [0, 1] * 60), {}, "x is no array: ValueError"),
+    "a structured target": ((X, np.zeros(N, [("a", int), ("b", int)])), {}, "y is a structured array"),
+    "structured rows of rows": ((np.zeros((N, 2), [("a", int)]), [0, 1] * 60), {}, "x is a structured array"),
+    "another order of the same rows": ((X, base().y.sample(frac=1, random_state=0)), {}, "same index in another order"),
+    "columns twice": (pd.concat([base(), base()[["a"]]], axis=1), Y, "two columns are called 'a'"),
+    "columns alike as text": (base().assign(**{"1": 0}).rename(columns={"a": 1}), Y, "two columns are called '1'"),
+    "images of text": ((np.full((N, 2, 2), "a"), [0, 1] * 60), {}, "not numbers"),
+    "images of dates": ((np.zeros((N, 2, 2), "M8[D]"), [0, 1] * 60), {}, "not numbers"),
+    "images with no proportion": ((np.geomspace(1, 1.7e308, N * 4).reshape(N, 2, 2), [0, 1] * 60), {}, ""),
+    "nothing usable": (base()[["y"]].assign(c=None), Y, "no usable column among c"),
+    "no usable text": (base()[["y"]].assign(c=[f"name {i}" for i in range(N)]), Y, "no usable column among c"),
+    "two targets of text": (base().assign(z="a"), {"target": ["y", "z"]}, "target column 'z' holds 'a'"),
+    "none": (None, {}, "returned NoneType"),
+    "a set": ({1, 2}, {}, "returned set"),
+    "an array": (np.eye(4), {}, "returned ndarray"),
+    "text with none": (with_column(cycled("a", "b")), {**Y, "preprocess": "none"}, "column c holds 'a'"),
+    "infinite with none": (with_column([np.inf] * N), {**Y, "preprocess": "none"}, "76 values are missing or infinite"),
+    "beyond float32 with none": (with_column([1e45] * N), {**Y, "preprocess": "none"}, "76 values are above 3.4e"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_that_cannot_be_used_are_one_message(name: str) -> None:
+    value, kwargs, said = VALUES[name]
+    if not said:
+        assert everywhere_finite(of_value(value, **kwargs))
+        return
+    with pytest.raises(InputError, match=said) as error:
+        of_value(value, **kwargs)
+    one_message(error.value)
+
+
+# ------------------------------------------------------------------ the whole way
+
+
+def test_fill_values_far_values_and_the_year_9999_train_to_the_end(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    far = base().b.to_numpy(copy=True)
+    rows = of_value(base().assign(n=np.arange(N)), target="y")
+    scaler = rows.preprocessor.transformer_.named_transformers_["number"][-1]
+    held_out = round(rows.validation.x[0, 2] * scaler.scale_[2] + scaler.mean_[2])
+    far[held_out] = 1e45
+    frame = base().assign(fill=-9.99e33, far=far, until=cycled("2024-01-15", "9999-12-31"))
+    frame.to_csv("t.csv", index=False)
+    study = {
+        "name": "odd", "data": {"source": "t.csv", "target": "y"}, "model": {"hidden": [4]},
+        "train": {"epochs": 2, "learning_rate": 0.01}, "search": {"trials": 4, "lanes": 4},
+        "losses": {"cross_entropy": {}, "focal": {}}, "tracking": {"enabled": False},
+    }  # fmt: skip
+    result = lossreg.tune(study)
+    assert [trial.state for trial in result.trials] == ["complete"] * 4
+    said = "\n".join(result.notes)
+    assert "fill: the same value in every training row, 0 after preprocessing." in said
+    assert "far: 1 of 120 values is out of all proportion to the training rows (1e+45): taken as missing." in said
