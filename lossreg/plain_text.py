@@ -33,10 +33,15 @@ def printable(text: str) -> str:
 
     Line feeds, tabs and letters of any script stay.
     """
-    return UNPRINTABLE.sub(_spelled, masked(text))
+    return spelled(masked(text))
 
 
-def _spelled(match: re.Match[str]) -> str:
+def spelled(text: str) -> str:
+    """Return `text` with such characters spelled, and nothing left out: for what `printable` was asked about before."""
+    return UNPRINTABLE.sub(_spelling, text)
+
+
+def _spelling(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 

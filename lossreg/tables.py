@@ -15,7 +15,7 @@ from rich.text import Text
 
 from lossreg import links, report
 from lossreg.params import Choice, Float, Param, PerClass
-from lossreg.plain_text import printable
+from lossreg.plain_text import printable, spelled
 from lossreg.spec import reached
 from lossreg.targets import TARGETS, TASKS
 
@@ -34,14 +34,14 @@ MOST_PARAMS = 4
 
 
 class Printable:
-    """A renderable with every control character of its text spelled out; its styles stay."""
+    """A renderable with every control character spelled out that its text still has; its styles stay."""
 
     def __init__(self, what: RenderableType) -> None:
         self.what = what
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for segment in console.render(self.what, options):
-            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+            yield segment if segment.control else Segment(spelled(segment.text), segment.style)
 
 
 def cell(text: str, style: str = "") -> Text:
@@ -138,13 +138,13 @@ def metrics(found: Sequence[Metric]) -> Table:
 def page(entry: Entry) -> Group:
     """Everything about one loss."""
     spec = entry.spec
-    parts: list[RenderableType] = [Text(spec.name, style="bold"), Text(spec.summary), Text()]
+    parts: list[RenderableType] = [cell(spec.name, "bold"), cell(spec.summary), Text()]
     if spec.formula:
-        parts += [Padding(Text(spec.formula, style="cyan"), (0, 0, 1, 4))]
+        parts += [Padding(cell(spec.formula, "cyan"), (0, 0, 1, 4))]
     parts += [_facts(entry), Text()]
     if spec.params:
         parts += [_param_table(spec.params)]
-    parts += [Text("Example", style="bold"), *(Padding(Text(line), (0, 0, 0, 4)) for line in example(spec))]
+    parts += [Text("Example", style="bold"), *(Padding(cell(line), (0, 0, 0, 4)) for line in example(spec))]
     return Group(*parts)
 
 
@@ -291,5 +291,5 @@ def plan(planned: Outline) -> Group:
     ]
     columns = {"label": "left", "loss": "left", "from": "left", "searched": "left"}
     slow = [f"{label} goes to model.fit: {reason}" for label, reason in planned.refused.items()]
-    notes = [Text(f"note: {note}", style=DIM) for note in [*planned.notes, *slow]]
+    notes = [cell(f"note: {note}", DIM) for note in [*planned.notes, *slow]]
     return Group(facts, table("", columns, rows), *notes, Text("Dry run: nothing was trained or written."))

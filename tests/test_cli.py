@@ -91,7 +91,7 @@ def test_listing_and_help_import_nothing_heavy():
     script = """
     import sys, io, contextlib
     from lossreg import cli
-    heavy = "keras tensorflow mlflow optuna sklearn keras_tuner pandas scipy matplotlib numpy".split()
+    heavy = "keras tensorflow mlflow optuna sklearn keras_tuner pandas scipy matplotlib numpy pydantic".split()
     for line in ("--help", "--version", "tune --help", "losses", "losses --json", "show focal", "plugins"):
         sys.argv = ["lossreg", *line.split()]
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
