@@ -7,7 +7,7 @@ import io
 import os
 import select
 import sys
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 # a reader that has seen enough, and a terminal that was closed, are no failures
 GONE = (errno.EPIPE, errno.EIO)
@@ -21,14 +21,17 @@ class Outlet(io.FileIO):
         self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Pass `data` on while that is possible; returns its length either way."""
+        """Pass all of `data` on while that is possible; returns its length either way."""
+        rest = memoryview(data).cast("B")
+        size = rest.nbytes
         try:
-            return self._pass_on(data) if self.failure is None else memoryview(data).nbytes
+            while rest and self.failure is None:
+                rest = rest[self._pass_on(rest) :]
         except OSError as error:
             self.failure = error
-            return memoryview(data).nbytes
+        return size
 
-    def _pass_on(self, data: Any) -> int:
+    def _pass_on(self, data: memoryview) -> int:
         # None is the answer of a full pipe that another process made non-blocking
         while (written := cast("int | None", super().write(data))) is None:
             select.select([], [self], [])
@@ -44,13 +47,13 @@ def guard() -> None:
     _fill()
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
-        if stream is getattr(sys, f"__{name}__") and not isinstance(_raw(stream), Outlet):
+        if stream is getattr(sys, f"__{name}__") and not isinstance(_outlet(stream), Outlet):
             setattr(sys, name, _lasting(stream, descriptor))
 
 
 def lost() -> str:
     """Say why standard output is incomplete, empty where it is not or where its reader simply left."""
-    outlet = _raw(sys.stdout)
+    outlet = _outlet(sys.stdout)
     if isinstance(outlet, Outlet) and outlet.failure and outlet.failure.errno not in GONE:
         return f"standard output cannot be written: {outlet.failure.strerror}"
     return ""
@@ -67,10 +70,11 @@ def _fill() -> None:
 
 def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
     encoding = stream.encoding if stream else "utf-8"
-    buffer = io.BufferedWriter(Outlet(descriptor))
     lines = descriptor == 2 or os.isatty(descriptor)
-    return io.TextIOWrapper(buffer, encoding, errors="backslashreplace", line_buffering=lines)
+    # no buffer between, which would write again what a signal's handler interrupted after it was written
+    outlet = cast("BinaryIO", Outlet(descriptor))
+    return io.TextIOWrapper(outlet, encoding, errors="backslashreplace", line_buffering=lines)
 
 
-def _raw(stream: TextIO | None) -> object:
-    return getattr(getattr(stream, "buffer", None), "raw", None)
+def _outlet(stream: TextIO | None) -> object:
+    return getattr(stream, "buffer", None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar, cast
 
 import typer
 from typer.core import TyperGroup
@@ -125,7 +125,7 @@ def _insist_on_output() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lossreg {__version__}")
+        say(f"lossreg {__version__}")
         raise typer.Exit
 
 
@@ -192,14 +192,19 @@ def _uncollected() -> Iterator[None]:
 
 def say(text: str) -> None:
     """Print text on standard output."""
-    waiting.wipe()
-    typer.echo(printable(text))
+    _write(sys.stdout, text)
 
 
 def tell(text: str) -> None:
     """Print text on standard error."""
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    # not typer's echo, which writes UTF-8 to a terminal that is set to ASCII
     waiting.wipe()
-    typer.echo(printable(text), err=True)
+    stream.write(f"{printable(text)}\n")
+    stream.flush()
 
 
 def warn(text: str) -> None:

@@ -1,0 +1,322 @@
+"""How the command behaves towards its terminal: at once, to the end, and without letting names take it over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lossreg.streams import Outlet
+
+COMMAND = [sys.executable, "-m", "lossreg"]
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+STUDY = '[data]\nsource = "sklearn:iris"\n'
+
+
+def start(*args, cwd=None, env=None, **streams):
+    return subprocess.Popen([*COMMAND, *map(str, args)], cwd=cwd, env={**os.environ, **(env or {})}, **streams)
+
+
+class Terminal:
+    """A pseudo-terminal with a command on it; `text` is all that has come so far."""
+
+    def __init__(self, command, **options):
+        self.side, other = pty.openpty()
+        env = {**os.environ, "TERM": "xterm", **options.pop("env", {})}
+        self.process = subprocess.Popen(
+            command, stdin=other, stdout=other, stderr=other, start_new_session=True, env=env, **options
+        )
+        os.close(other)
+        self.text = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.side)
+
+    def read(self):
+        """Take what comes; False at the end."""
+        assert select.select([self.side], [], [], 300)[0], f"nothing more came after {self.text!r}"
+        try:
+            came = os.read(self.side, 65536)
+        except OSError:
+            came = b""
+        self.text += came.decode(errors="replace")
+        return bool(came)
+
+    def until(self, words):
+        while words not in self.text:
+            assert self.read(), self.text
+
+    def end(self):
+        while self.read():
+            pass
+        return self.process.wait()
+
+
+# --------------------------------------------------------------------------------- at once
+
+
+@pytest.fixture
+def gated(tmp_path):
+    """A folder with a study, in which the import of a module waits until `release` is called, and then fails."""
+    (tmp_path / "study.toml").write_text(STUDY)
+    read, write = os.pipe()
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+
+    def gate(module):
+        (tmp_path / f"{module}.py").write_text(f"import os\nos.read({read}, 1)\nraise ImportError('no luck')\n")
+        return {"cwd": tmp_path, "env": {"PYTHONPATH": path}, "pass_fds": [read]}
+
+    gate.release = lambda: os.write(write, b"x")
+    yield gate
+    os.close(read)
+    os.close(write)
+
+
+NO_LUCK = "Error: ImportError: no luck (unexpected; LOSSREG_DEBUG=1 shows where)"
+
+
+@pytest.mark.parametrize("command", ["tune", "results", "model", "sync"])
+def test_a_terminal_has_a_line_before_anything_slow_is_imported(gated, command):
+    with Terminal([*COMMAND, command, "study.toml"], **gated("pydantic")) as terminal:
+        terminal.until("reading study.toml")
+        gated.release()
+        assert terminal.end() == 1
+    assert terminal.text == f"reading study.toml\r\x1b[2K{NO_LUCK}\r\n"
+
+
+SLOW = {
+    "tune": ["tune", "study.toml"],
+    "dry run": ["tune", "study.toml", "--dry-run"],
+    "check": ["check", "huber"],
+    "show": ["show", "huber", "--plot", "x.png"],
+}
+
+
+@pytest.mark.parametrize("args", SLOW.values(), ids=list(SLOW))
+def test_a_terminal_shows_that_keras_is_imported(gated, args):
+    with Terminal([*COMMAND, *args], **gated("keras")) as terminal:
+        terminal.until("importing TensorFlow, which takes some seconds")
+        gated.release()
+        assert terminal.end() == 1
+    assert (
+        terminal.text.rstrip()
+        .splitlines()[-1]
+        .endswith("ImportError: no luck (unexpected; LOSSREG_DEBUG=1 shows where)")
+    )
+    assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l"), "the cursor is back"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_pipe_has_a_line_and_a_signal_meanwhile_ends_the_command(gated, number):
+    with start("tune", "study.toml", "--json", text=True, **PIPES, **gated("keras")) as done:
+        assert done.stderr.readline() == "importing TensorFlow, which takes some seconds\n"
+        done.send_signal(number)
+        out, err = done.communicate()
+    assert (done.returncode, out) == (128 + number, "")
+    assert err == "Interrupted. Finished trials are kept; go on with: lossreg tune study.toml\n"
+
+
+WATCHED = """
+import sys
+from lossreg import streams, terminal
+from lossreg.cli.interrupts import Interrupts
+watcher = terminal.Lines()
+watcher.training = True
+with Interrupts(watcher, "lossreg tune x.toml"):
+    print("ready", flush=True)
+    sys.stdin.read()
+    sys.exit(0 if watcher.stopping() else 1)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_first_signal_is_answered_and_the_second_ends_at_once(number, twice):
+    with subprocess.Popen([sys.executable, "-c", WATCHED], text=True, stdin=subprocess.PIPE, **PIPES) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stderr.readline().startswith(f"{number.name}: finishing the epoch; ")
+        if twice:
+            process.send_signal(number)
+            assert process.wait() == 128 + number
+            assert "go on with: lossreg tune x.toml" in process.stderr.read()
+        else:
+            assert process.communicate("")[1] == ""
+            assert process.returncode == 0
+
+
+def test_a_signal_that_the_process_was_told_to_ignore_stays_ignored():
+    code = textwrap.dedent("""
+        import signal
+        from lossreg import terminal
+        from lossreg.cli.interrupts import Interrupts
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Interrupts(terminal.Lines(), "x"):
+            signal.raise_signal(signal.SIGHUP)
+            print(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
+        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\nTrue\n"
+
+
+# ------------------------------------------------------------------------------- to the end
+
+
+def test_a_reader_that_leaves_early_is_no_failure():
+    read, write = os.pipe()
+    os.close(read)
+    with start("losses", stdout=write, stderr=subprocess.PIPE) as done:
+        os.close(write)
+        assert done.communicate()[1] == b""
+    assert done.returncode == 0
+
+
+CLOSED = {
+    "output": ("losses", ">&-", 0, ""),
+    "error, of a mistake": ("show focl", "2>&-", 2, ""),
+    "everything": ("losses", "0>&- >&- 2>&-", 0, ""),
+    "no room": (
+        "losses --json",
+        "> /dev/full",
+        1,
+        "Error: standard output cannot be written: No space left on device\n",
+    ),
+    "no room for errors": ("show focl", "2> /dev/full", 2, ""),
+}
+
+
+@pytest.mark.parametrize(("args", "streams", "code", "said"), CLOSED.values(), ids=list(CLOSED))
+def test_streams_that_take_nothing(args, streams, code, said):
+    line = f'exec "$0" -m lossreg {args} {streams}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_stream_that_cannot_encode_a_name_has_it_spelled_out(tmp_path, encoding):
+    name = os.fsdecode("收入-größe-\udcff".encode("utf-8", "surrogateescape"))
+    with contextlib.suppress(OSError):
+        (tmp_path / f"{name}.toml").write_text("[data]\n")
+    env = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    with start("tune", f"{name}.toml", cwd=tmp_path, env=env, **PIPES) as done:
+        out, err = done.communicate()
+    assert (done.returncode, out) == (2, b"")
+    assert err.decode(encoding).startswith("Error: \\u6536\\u5165-gr")
+    assert err.count(b"\n") == 1
+    with start("losses", env=env, **PIPES) as done:
+        out, err = done.communicate()
+    assert (done.returncode, err) == (0, b"")
+    assert "regression, positive, count" in out.decode(encoding)
+
+
+def test_an_outlet_waits_for_a_pipe_that_is_full_and_does_not_block():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    filled = os.write(write, bytes(1 << 20))
+    with subprocess.Popen([sys.executable, "-c", "import sys; print(len(sys.stdin.buffer.read()))"], stdin=read,
+                          stdout=subprocess.PIPE, text=True) as reader:  # fmt: skip
+        os.close(read)
+        outlet = Outlet(write)
+        assert outlet.write(b"x" * 10) == 10
+        assert outlet.failure is None
+        outlet.close()
+        os.close(write)
+        assert int(reader.communicate()[0]) == filled + 10
+
+
+# ------------------------------------------------------------------------------------ forks
+
+
+def test_a_fork_after_keras_was_used_is_refused_in_words():
+    import keras
+
+    import lossreg
+
+    keras.ops.convert_to_numpy(keras.ops.add(1.0, 1.0))
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            lossreg.tune({"data": {"source": "sklearn:iris"}})
+        except BaseException as error:
+            os.write(write, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(write)
+    ready = select.select([read], [], [], 60)[0]
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert ready, "it hangs"
+    said = os.read(read, 4096).decode()
+    assert said.startswith("InputError: this process was forked after Keras was used")
+    assert "spawn" in said
+
+
+# ---------------------------------------------------------------------------- a whole study
+
+LONG = """
+name = "long"
+[data]
+source = "sklearn:iris"
+[model]
+hidden = [8]
+[train]
+epochs = 300
+[search]
+trials = 24
+metric = "accuracy"
+lanes = 4
+[losses.cross_entropy]
+[losses.focal]
+"""
+
+
+@pytest.mark.long
+def test_a_study_that_is_interrupted_goes_on_and_needs_no_reader(tmp_path):
+    """Ctrl-C on a terminal, then SIGTERM on pipes, then to the end with standard output closed."""
+    (tmp_path / "long.toml").write_text(LONG)
+    with Terminal([*COMMAND, "tune", "long.toml"], cwd=tmp_path) as terminal:
+        terminal.until("4 running, epoch")
+        os.write(terminal.side, b"\x03")
+        terminal.until("SIGINT: finishing the epoch; Ctrl-C again ends at once")
+        assert terminal.end() == 130
+    assert terminal.text.endswith("go on with: lossreg tune long.toml\r\n")
+
+    with start("tune", "long.toml", cwd=tmp_path, text=True, **PIPES) as process:
+        for line in process.stderr:
+            if line.startswith(("8/24", "9/24")):
+                break
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (143, "")
+    assert err.startswith("SIGTERM: finishing the epoch; the signal again ends at once\n")
+    kept = results(tmp_path)["trials"]["complete"]
+    assert 8 <= kept < 24
+
+    read, write = os.pipe()
+    os.close(read)
+    with start("tune", "long.toml", cwd=tmp_path, text=True, stdout=write, stderr=subprocess.PIPE) as process:
+        os.close(write)
+        err = process.communicate()[1]
+    assert process.returncode == 0
+    assert f"resuming: {kept} of 24 trials are done" in err
+    assert results(tmp_path)["trials"] == {"complete": 24, "pruned": 0, "failed": 0, "diverged": 0}
+    assert Path(tmp_path, ".lossreg/long/best.keras").exists()
+
+
+def results(folder):
+    with start("results", "long.toml", "--json", cwd=folder, stdout=subprocess.PIPE) as done:
+        return json.loads(done.communicate()[0])
