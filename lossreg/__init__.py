@@ -2,7 +2,7 @@
 
 For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
-`load_trial` (the model that a trial trained).
+`load_trial` (the model that a trial trained), `repair` (of a damaged study).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """
@@ -22,6 +22,7 @@ from lossreg.version import __version__
 if TYPE_CHECKING:
     from lossreg.keras_losses import get, load_model, wrap
     from lossreg.registry import losses
+    from lossreg.repairs import repair
     from lossreg.search import tune
     from lossreg.trained import load_trial
 
@@ -41,6 +42,7 @@ __all__ = [
     "load_trial",
     "losses",
     "ops",
+    "repair",
     "tune",
     "wrap",
 ]
@@ -50,6 +52,7 @@ _LAZY = {
     "load_model": "lossreg.keras_losses",
     "load_trial": "lossreg.trained",
     "losses": "lossreg.registry",
+    "repair": "lossreg.repairs",
     "tune": "lossreg.search",
     "wrap": "lossreg.keras_losses",
 }

@@ -15,6 +15,7 @@ import optuna
 
 from lossreg import backends, engine, history, pruners, report, trained
 from lossreg import study as studies
+from lossreg.caller import words
 from lossreg.errors import InputError, LossregError
 from lossreg.masking import masked_values
 from lossreg.progress import Progress
@@ -140,9 +141,23 @@ def tune(
     """
     begin = time.perf_counter()
     spec = studies.of(study, overrides)
+    _check_arguments(progress, trainers, fresh=fresh, require_tracking=require_tracking)
     backends.check()
     store = Store(spec.folder, spec.name)
     return Run(spec, store, progress or Progress(), begin).execute(fresh, require_tracking, trainers)
+
+
+def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
+    """Raise `InputError` for arguments of another kind: a text is no switch, and would start a study over."""
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise InputError(f"must be True or False, not {shown(value)}", where=name)
+    if progress is not None and not isinstance(progress, Progress):
+        raise InputError(f"must be a lossreg.progress.Progress, not {shown(progress)}", where="progress")
+    if trainers is None:
+        return
+    if not isinstance(trainers, (list, tuple)) or not all(hasattr(trainer, "advance") for trainer in trainers):
+        raise InputError(f"must be a list of trainers, not {shown(trainers)}", where="trainers")
 
 
 class Run:
@@ -401,7 +416,9 @@ def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     kept: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
     if lacking := [name for name in ("fingerprint", "spec", "data", "spaces") if name not in kept]:
         what = f"the journal does not tell with which {lacking[0]} the study began"
-        raise InputError(what, where=spec.place(), hint="Run `lossreg repair STUDY`, or start over with --fresh.")
+        raise InputError(
+            what, where=spec.place(), hint=f"Run `{words('lossreg repair STUDY', 'lossreg.repair(study)')}`."
+        )
     studies.insist_unchanged(spec, kept["fingerprint"])
     return kept
 

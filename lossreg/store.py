@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from zipfile import ZipFile
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 import optuna
@@ -27,6 +27,7 @@ from lossreg.trainers.base import Weights
 
 # what a study takes at least; a disk with less is full
 ROOM = 1 << 20
+REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
 
 
 class _StudyLockHeld(JournalFileOpenLock):
@@ -170,7 +171,7 @@ class Store:
         except Exception as error:
             raise InputError(
                 f"this journal is damaged ({gist(error)})", where=str(self.journal),
-                hint=f"`lossreg repair STUDY` goes on without its bad lines, "
+                hint=f"`{words(*REPAIR)}` goes on without its bad lines, "
                 f"`{words('lossreg tune STUDY --fresh', 'lossreg.tune(study, fresh=True)')}` moves it aside and "
                 "starts over.",
             ) from error  # fmt: skip
@@ -203,10 +204,12 @@ class Store:
         if not file.exists():
             return None
         try:
+            if not is_zipfile(file):
+                raise ValueError("it is no archive of arrays")
             with np.load(file) as kept:
                 return [kept[name] for name in sorted(kept.files)]
         except Exception as error:
-            hint = "`lossreg repair STUDY` moves it aside."
+            hint = f"`{words(*REPAIR)}` moves it aside."
             raise InputError(f"this file of weights is damaged ({gist(error)})", where=str(file), hint=hint) from error
 
     def damaged(self) -> dict[Path, int]:

@@ -12,6 +12,7 @@ from lossreg.caller import words
 from lossreg.errors import InputError, did_you_mean
 from lossreg.records import StudyResult, TrialRecord
 from lossreg.sampler import ATTRIBUTE
+from lossreg.space import shown
 from lossreg.store import Store
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     first member. Raises `InputError` where there is no such trial, or its weights were not kept.
     """
     spec = studies.of(study)
+    if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
+        raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
+    if loss is not None and not isinstance(loss, str):
+        raise InputError(f"must be the label of a loss, not {shown(loss)}", where="loss")
     return restore(spec, look_up(spec, number, loss))
 
 

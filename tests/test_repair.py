@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from lossreg import cli, history
 from lossreg.errors import InputError
 from lossreg.journal import Journal
-from lossreg.repair import repair, repaired, told
+from lossreg.repairs import repair, repaired, told
 from lossreg.sampler import ATTRIBUTE
 from lossreg.store import Store
 from lossreg.trainers.fake import Fake
@@ -222,7 +222,9 @@ def test_the_damaged_journal_is_kept_and_its_message_names_the_way_out(store, jo
 def test_damaged_weights_are_named_and_moved_aside(store, content):
     path = store.folder / "weights-000012.npz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"weights-000012.npz: this file of weights is damaged .*lossreg repair"):
+    with pytest.raises(
+        InputError, match=r"weights-000012.npz: this file of weights is damaged .*lossreg\.repair\(study\)"
+    ):
         store.load_weights(12)
     (store.folder / "best.keras").write_bytes(b"half a model")
     (store.folder / "best.trial").write_bytes(b"\xff")
@@ -254,9 +256,9 @@ def test_a_study_that_is_run_is_not_repaired(store):
 def test_what_the_study_began_with_may_be_lost(store, journal):
     about = [line for line in journal[0] if json.loads(line)["op_code"] == 2]
     store.journal.write_bytes(b"\n".join(line for line in journal[0] if line not in about) + b"\n")
-    report = repair(store)
+    report = repair("s.toml")
     assert report.journal.lost_start
-    assert any("what the study began with is lost" in line for line in told(store, report, "s.toml"))
+    assert any("what the study began with is lost" in line for line in told(report, "s.toml"))
 
 
 # ------------------------------------------------------------------------ journals of another shape

@@ -18,7 +18,7 @@ from lossreg.course import Course, Patience
 from lossreg.errors import InputError
 from lossreg.loop import Loop
 from lossreg.progress import Progress
-from lossreg.repair import repair
+from lossreg.repairs import repair
 from lossreg.store import Store
 from lossreg.trainers.base import EpochReport
 from lossreg.trainers.fake import Fake
@@ -485,7 +485,7 @@ def test_a_finished_study_is_whole_and_damaged_weights_cost_its_model_alone(fini
     shutil.copytree(finished[0] / ".lossreg", tmp_path / ".lossreg")
     store = Store(Path(".lossreg/small"), "small")
     before = {path: path.read_bytes() for path in store.folder.iterdir()}
-    assert repair(store).is_whole
+    assert repair(document()).is_whole
     assert {path: path.read_bytes() for path in store.folder.iterdir()} == before
     best = finished[1].best.number
     weights = store.folder / f"weights-{best:06d}.npz"
@@ -496,5 +496,5 @@ def test_a_finished_study_is_whole_and_damaged_weights_cost_its_model_alone(fini
     again = lossreg.tune(document(tracking={"enabled": False}), progress=heard)
     assert len(again.trials) == len(finished[1].trials)
     assert [text for text in heard.warnings if f"no model of the top trial ({best})" in text and weights.name in text]
-    assert repair(store).files == {weights: best}
+    assert repair(document()).files == {weights: best}
     assert not weights.exists()

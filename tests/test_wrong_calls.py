@@ -159,6 +159,24 @@ def test_wrong_overrides_are_an_input_error(call, overrides, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+ARGUMENTS = [
+    *((lossreg.tune, {name: wrong}, name) for name in ("fresh", "require_tracking") for wrong in ("no", 1, None, [])),
+    *((lossreg.tune, {"progress": wrong}, "progress") for wrong in (3, "bar", print, Unspeakable())),
+    *((lossreg.tune, {"trainers": wrong}, "trainers") for wrong in (3, "fit", [3], {"a": 1}, [None])),
+    *((lossreg.load_trial, {"number": wrong}, "number") for wrong in ("3", 1.5, True, [1], b"1", Unspeakable())),
+    *((lossreg.load_trial, {"loss": wrong}, "loss") for wrong in (3, b"focal", ["focal"], len, Unspeakable())),
+    (lossreg.load_trial, {"number": 1, "loss": "focal"}, "has not been run"),
+]
+
+
+@pytest.mark.parametrize(("call", "arguments", "said"), ARGUMENTS, ids=lambda value: str(type(value).__name__))
+def test_a_wrong_argument_is_an_input_error(call, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=said):
+        call(with_data(), **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
 # ------------------------------------------------------------------------ random mistakes
 
 

@@ -130,12 +130,9 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
 def repair(study: Study) -> None:
     """Make the damaged journal of a study readable again, and say which trials that touches."""
     waiting.announce(f"reading {study}")
-    from lossreg import repair as repairs
-    from lossreg.store import Store
+    from lossreg import repairs
 
-    spec = _load(study)
-    store = Store(spec.folder, spec.name)
-    for line in repairs.told(store, repairs.repair(store), str(study)):
+    for line in repairs.told(repairs.repair(_load(study)), str(study)):
         say(line)
 
 

@@ -20,6 +20,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg import lines
+from lossreg import study as studies
 from lossreg.errors import InputError, gist, on_disk
 from lossreg.lines import Line
 from lossreg.records import TrialRecord
@@ -55,6 +56,7 @@ class Repaired:
 class Report:
     """What was done to a study: its journal, files moved aside and the trials that they are of, and where to."""
 
+    study: str
     journal: Repaired
     files: dict[Path, int]
     aside: Path | None = None
@@ -65,17 +67,19 @@ class Report:
         return self.journal.is_whole and not self.files
 
 
-def repair(store: Store) -> Report:
+def repair(study: Any) -> Report:
     """Make a study's journal one that Optuna reads, and move what cannot be read aside; nothing of a whole study.
 
-    The damaged journal is kept beside. Raises `InputError` for a study that was never run, that another process
-    runs, or of whose journal nothing is left.
+    study is a file, a table of its sections or a `StudySpec`. The damaged journal is kept beside. Raises
+    `InputError` for a study that was never run, that another process runs, or of whose journal nothing is left.
     """
+    spec = studies.of(study)
+    store = Store(spec.folder, spec.name)
     store.insist_begun()
     with store.lock():
         text = store.journal.read_bytes()
         try:
-            report = Report(repaired(text, store.name), store.damaged())
+            report = Report(store.name, repaired(text, store.name), store.damaged())
         except InputError as error:
             raise error.at(str(store.journal)) from error
         if report.journal.text != text or report.files:
@@ -85,11 +89,11 @@ def repair(store: Store) -> Report:
         return report
 
 
-def told(store: Store, report: Report, study: str) -> list[str]:
+def told(report: Report, study: str) -> list[str]:
     """What was found and done, in lines; study: as the user calls it."""
     journal = report.journal
     if report.is_whole:
-        return [f"study {store.name} is whole: nothing was written"]
+        return [f"study {report.study} is whole: nothing was written"]
     said = [f"line {line.number} of the journal is left out: {line.fault}" for line in journal.left_out[:MOST_TOLD]]
     if (more := len(journal.left_out) - MOST_TOLD) > 0:
         said.append(f"{more} more lines are left out")
