@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
@@ -101,8 +102,14 @@ def _beyond(log: Mapping[str, Any]) -> str:
 
 def distribution_of(log: Mapping[str, Any]) -> BaseDistribution | None:
     """The distribution of a parameter's line; None where there is none."""
+    text = log["distribution"]
+    return _distribution(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=1000)
+def _distribution(text: str) -> BaseDistribution | None:
     try:
-        return json_to_distribution(log["distribution"])
+        return json_to_distribution(text)
     except Exception:
         return None
 
