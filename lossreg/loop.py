@@ -399,6 +399,7 @@ class Loop:
             ended=ended,
             scores=list(scores),
             spread=spread(scores),
+            constant=course.constant if done else None,
         )
 
 

@@ -303,9 +303,10 @@ def _shapes(spec: StudySpec, problem: Problem) -> Shapes:
 def _rehearsed(prepared: Prepared) -> dict[str, str]:
     """Try every loss, with every combination of static parameters; why some cannot be mapped over lanes."""
     from lossreg.trainers.population import group_of
-    from lossreg.trainers.rehearsal import rehearse
+    from lossreg.trainers.rehearsal import NoGradientError, rehearse
 
     reasons: dict[str, str] = {}
+    flat: dict[str, list[Any]] = {}
     plans = list(prepared.proposer.variants())
     for plan in plans:
         group_of(prepared.problem, plan)  # all are known before the first is traced, for the width of their arguments
@@ -314,6 +315,11 @@ def _rehearsed(prepared: Prepared) -> dict[str, str]:
         try:
             with contained():
                 reason = rehearse(prepared.problem, plan)
+        except NoGradientError as error:
+            flat.setdefault(plan.label, []).append(plan)
+            if len(flat[plan.label]) == sum(other.label == plan.label for other in plans):
+                raise error.at(place) from error
+            continue
         except InputError as error:
             raise error.at(place) from error
         except Exception as error:
@@ -321,4 +327,10 @@ def _rehearsed(prepared: Prepared) -> dict[str, str]:
             said = f"the loss {name} ({entry.distribution or entry.plugin}) fails on a batch: {gist(error)}"
             raise InputError(said, where=place) from error
         reasons |= {plan.label: reason} if reason else {}
+    prepared.notes.extend(_flat_note(plan) for found in flat.values() for plan in found)
     return reasons
+
+
+def _flat_note(plan: Any) -> str:
+    given = ", ".join(f"{name} = {value}" for name, value in plan.params.items())
+    return f"{plan.label} has no gradient with {given}: such trials learn nothing"

@@ -51,7 +51,8 @@ class TrialRecord:
     folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
     curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
     to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why the
-    population would not have it; started, ended: POSIX seconds.
+    population would not have it; started, ended: POSIX seconds; constant: the class that the model predicts
+    for every validation row (0 in tasks without classes), None where its predictions vary.
     """
 
     number: int
@@ -74,6 +75,7 @@ class TrialRecord:
     ended: float = 0.0
     scores: list[float] = field(default_factory=list)
     spread: float | None = None
+    constant: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -93,6 +95,7 @@ class TrialRecord:
             "scores": list(self.scores),
             "epoch": self.epoch,
             "epochs": self.epochs,
+            "constant": self.constant,
         }
 
 

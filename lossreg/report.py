@@ -156,7 +156,8 @@ def arrow(direction: str) -> str:
 
 
 def failures(result: StudyResult, most: int = 3) -> list[str]:
-    """The commonest reasons of failed and diverged trials, `focal: not finite (3 trials)`; losses pruned away."""
+    """The commonest reasons of failed and diverged trials, `focal: not finite (3 trials)`; losses pruned away;
+    models of one prediction."""
     seen: dict[str, int] = {}
     for trial in result.trials:
         if trial.state in ("failed", "diverged"):
@@ -164,7 +165,22 @@ def failures(result: StudyResult, most: int = 3) -> list[str]:
             seen[reason] = seen.get(reason, 0) + 1
     common = sorted(seen.items(), key=lambda item: -item[1])
     said = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
-    return said + [f"{label}: {PRUNED_AWAY}" for label in _pruned_away(result)]
+    return said + [f"{label}: {PRUNED_AWAY}" for label in _pruned_away(result)] + _constant(result)
+
+
+def _constant(result: StudyResult) -> list[str]:
+    """A line for each label whose shown trial predicts one thing for every validation row."""
+    trials = [row.best for row in result.leaderboard() if row.best and row.best.constant is not None]
+    return [
+        f"{t.label}: the model of trial {t.number} predicts {_one(result, t)} for every validation row" for t in trials
+    ]
+
+
+def _one(result: StudyResult, trial: TrialRecord) -> str:
+    names = list(result.data.get("classes") or ())
+    if result.task in ("binary", "multiclass") and trial.constant is not None and trial.constant < len(names):
+        return f"class {names[trial.constant]!r}"
+    return {"multilabel": "the same labels", "segmentation": "one mask of one value"}.get(result.task, "the same value")
 
 
 def _pruned_away(result: StudyResult) -> list[str]:

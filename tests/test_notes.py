@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import problems
 import pytest
 import searches
 
 import lossreg
-from lossreg import report, search
+from lossreg import Choice, InputError, LossSpec, data, ops, registry, report, search
 from lossreg.sampler import FAIR_START, undirected, undirected_note
 from lossreg.trainers.fake import Fake
+from lossreg.trainers.scoring import constant_lanes
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +88,99 @@ def test_few_trials_per_loss_are_said_before_during_and_after_and_no_longer_once
     assert not [note for note in lossreg.tune(few, ["search.trials=24"]).notes if note.startswith(FAIR_START)]
     at_random = study(8, few["losses"], "at_random", search={"sampler": "random"})
     assert not [note for note in search.plan(at_random).notes if note.startswith(FAIR_START)]
+
+
+# ---------------------------------------------------------------------- losses without a gradient
+
+FLAT = """
+from lossreg import ops
+
+def rounded(y_true, y_pred):
+    return ops.mean(ops.abs(y_true - ops.round(y_pred)), axis=-1)
+
+def unconnected(y_true, y_pred):
+    return ops.mean(ops.square(y_true), axis=-1)
+
+def counted(y_true, y_pred):
+    return ops.cast(ops.argmax(y_true, axis=-1) != ops.argmax(y_pred, axis=-1), "float32")
+
+def far(y_true, y_pred):
+    return ops.mean(ops.relu(ops.abs(y_pred) - 50.0), axis=-1)
+"""
+
+
+@pytest.mark.parametrize("name", ["rounded", "unconnected", "counted"])
+def test_a_loss_without_a_gradient_is_refused_before_anything_is_written(name):
+    Path("flat.py").write_text(FLAT)
+    losses = {"mine": {"function": f"flat.py:{name}", "link": "softmax"}}
+    with pytest.raises(InputError, match=r"losses\.mine: has no gradient: its value does not change with the scores"):
+        lossreg.tune(study(4, losses))
+    assert not Path(".lossreg").exists()
+
+
+def either(y_true, y_pred, *, mode):
+    return ops.mean(ops.square(y_true - (ops.round(y_pred) if mode == "hard" else y_pred)), axis=-1)
+
+
+def test_a_setting_without_a_gradient_is_noted_and_a_plateau_is_none(monkeypatch):
+    spec = LossSpec(
+        name="either", function=either, tasks=("multiclass",), summary="s", reference="r", target="onehot",
+        link="identity", outputs="k", params=(Choice("mode", "soft", ("soft", "hard")),),
+    )  # fmt: skip
+    known = registry.default().add(spec)
+    monkeypatch.setattr(registry, "default", lambda block=(): known)
+    notes = search.plan(study(4, {"either": {"mode": "search"}})).notes
+    assert "either has no gradient with mode = hard: such trials learn nothing" in notes
+    assert not [note for note in notes if "mode = soft" in note]
+    Path("flat.py").write_text(FLAT)
+    far = {"function": "flat.py:far", "link": "identity", "target": "onehot"}
+    assert not [note for note in search.plan(study(4, {"far": far})).notes if "no gradient" in note]
+
+
+# ---------------------------------------------------------------------- models of one prediction
+
+
+def rare(trainer):
+    """A study whose rows are nearly all of class no, and whose models have hardly been trained."""
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'yes' if i % 30 == 0 else 'no'}" for i, (a, b) in enumerate(rng.normal(size=(240, 2)))]
+    Path("rows.csv").write_text("\n".join(["a,b,y", *rows]))
+    document = study(2, {"cross_entropy": {}, "binary_focal": {}}, train={"epochs": 12, "learning_rate": 0.03},
+                     search={"trainer": trainer, "metric": "accuracy"})  # fmt: skip
+    return {**document, "data": {"source": "rows.csv", "target": "y"}}
+
+
+@pytest.mark.parametrize("trainer", ["population", "fit"])
+def test_a_model_that_predicts_one_class_is_said(trainer):
+    asked = rare(trainer)
+    result = lossreg.tune(asked)
+    found = data.load("rows.csv", target="y", seed=0)
+    for row in result.leaderboard():
+        model, _ = lossreg.load_trial(asked, loss=row.label)
+        classes = {
+            found.classes[c] for c in (model.predict(found.validation.x, verbose=0)[..., -1] > 0.5).ravel().astype(int)
+        }
+        said = f"{row.label}: the model of trial {row.best.number} predicts class 'no' for every validation row"
+        assert (said in report.failures(result)) == (classes == {"no"})
+        assert (said in report.markdown(result)) == (classes == {"no"})
+    assert any("predicts class 'no'" in line for line in report.failures(result))
+    assert search.results(asked).best == result.best
+
+
+SCORES = np.array([[[2.0, 0.0, 1.0]] * 4, [[0.0, 3.0, 1.0]] * 4, [[0.0, 3.0, 1.0]] * 3 + [[3.0, 0.0, 0.0]]])
+
+
+@pytest.mark.parametrize(
+    ("task", "loss", "scores", "expected"),
+    [
+        ("multiclass", "cross_entropy", SCORES, [0, 1, -1]),
+        ("multiclass", "cross_entropy", np.where(SCORES == 2, np.nan, SCORES), [-1, 1, -1]),
+        ("multiclass", "cross_entropy", SCORES[:, :1], [-1, -1, -1]),
+        ("binary", "binary_crossentropy", np.array([[[1.0], [2.0]], [[-1.0], [-2.0]], [[-1.0], [2.0]]]), [1, 0, -1]),
+        ("multilabel", "multilabel_bce", SCORES - 0.5, [0, 0, -1]),
+        ("regression", "mean_squared_error", np.array([[[1.0], [1.0]], [[1.0], [1.1]]]), [0, -1]),
+    ],
+)
+def test_what_every_row_is_predicted_to_be(task, loss, scores, expected):
+    own = problems.problem(task, {"own": loss})
+    assert constant_lanes(own, ["own"] * len(scores), scores.astype(np.float32)).tolist() == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from lossreg.trainers.lanes import WEIGHTS, Batch, Group, Own
 from lossreg.trainers.population import encoded, group_of
 
 ROWS, LANES, TOLERANCE = 32, 2, 1e-5
+SIZES = (0.01, 10.0, 100.0)  # of scores, besides standard normal ones
 HINT = "Use lossreg.ops (keras.ops) instead of NumPy or Python conditions on tensors."
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -59,11 +60,16 @@ def _on_device(values: np.ndarray) -> Any:
     return machine.to_device(np.asarray(values, np.float32))
 
 
+class NoGradientError(InputError):
+    """A loss whose value does not change with the scores."""
+
+
 def rehearse(problem: Problem, plan: Plan) -> str:
     """Why the plan's loss cannot train in lanes, in one line; empty when it can.
 
     Raises `InputError` when it returns other than one finite value a sample, when its gradient is
-    not finite, or when it fails in a graph; what it raises itself on a batch is passed on.
+    not finite, or when it fails in a graph; `NoGradientError` when its gradient is zero on all batches, of scores
+    small and large; what it raises itself on a batch is passed on.
     """
     sample = _sample(problem, plan)
     arguments = {name: _on_device(value) for name, value in sample.arguments.items()}
@@ -74,10 +80,24 @@ def rehearse(problem: Problem, plan: Plan) -> str:
     alone = [_host(sample.alone(batch, arguments)) for batch in batches]
     for values, slope in alone:
         _check(values, slope, sample.scores.shape[1])
+    if not any(slope.any() for _, slope in alone):
+        _insist_sloped(sample, batches, arguments)
     if reason := _unmappable(sample, alone):
         _check_graph(sample, batches[0], arguments)
         return f"cannot be mapped over lanes: {reason}"
     return ""
+
+
+def _insist_sloped(sample: Sample, batches: Sequence[tuple[Any, Any]], arguments: Mapping[str, Any]) -> None:
+    """Raise `NoGradientError` unless scores of another size have a gradient, as those of a loss with a plateau may."""
+    for scale in SIZES:
+        for columns, scores in batches:
+            if _host(sample.alone((columns, scores * scale), arguments))[1].any():
+                return
+    raise NoGradientError(
+        "has no gradient: its value does not change with the scores, so no model can learn from it",
+        hint="Rounding, argmax, sign and comparisons have none.",
+    )
 
 
 def _sample(problem: Problem, plan: Plan) -> Sample:

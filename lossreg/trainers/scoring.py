@@ -108,6 +108,30 @@ def score_lanes(
     return result
 
 
+VARIED = -1
+
+
+def constant_lanes(problem: Problem, labels: Sequence[str], scores: np.ndarray, fold: int = 0) -> np.ndarray:
+    """`(lanes,)` the class that a lane predicts for all rows, of raw scores `(lanes, rows, *space, outputs)`.
+
+    `VARIED` where there are several; in tasks without classes 0 stands for one value, or one set of labels. Of masks
+    all places count.
+    """
+    result = np.full(len(labels), VARIED)
+    data = problem.folds[fold]
+    sound = np.isfinite(scores).all(axis=tuple(range(1, scores.ndim))) & (scores.shape[1] > 1)
+    for label in set(labels):
+        lanes = np.flatnonzero(sound & np.array([own == label for own in labels]))
+        if not lanes.size:
+            continue
+        seen = predictions(problem.losses[label], data.task, data.constants, scores[lanes], "label")
+        seen = seen.reshape(len(lanes), -1, 1) if data.task == "segmentation" else seen
+        same = (seen == seen[:, :1]).reshape(len(lanes), -1).all(-1)
+        classes = seen[same, 0] if data.task in ("binary", "multiclass") else 0
+        result[lanes[same]] = classes
+    return result
+
+
 def _flat(seen: np.ndarray, axes: int) -> np.ndarray:
     """`(lanes, rows, *space[, k])` as `(lanes, places[, k])`; `axes` counts rows and space."""
     return seen.reshape(len(seen), -1, *seen.shape[1 + axes :])
