@@ -81,6 +81,7 @@ def rehearse(problem: Problem, plan: Plan) -> str:
     for values, slope in alone:
         _check(values, slope, sample.scores.shape[1])
     if not any(slope.any() for _, slope in alone):
+        _check_graph(sample, batches[0], arguments)  # a loss in NumPy has no gradient either, and fails there
         _insist_sloped(sample, batches, arguments)
     if reason := _unmappable(sample, alone):
         _check_graph(sample, batches[0], arguments)
