@@ -153,6 +153,11 @@ def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> Non
     assert names[2:] == [f"c_{value}" for value in sorted(set(values))]
 
 
+def test_text_that_is_numbers_for_the_most_part_stays_text_and_is_said() -> None:
+    loaded = of_value(with_column(cycled("1", "2", "3", "x")), target="y")
+    assert "c: 90 of 120 values are numbers; read as text, for others are not ('x')." in loaded.notes
+
+
 def test_one_decimal_comma_in_a_table_decides_what_is_open_elsewhere(tmp_path: Path) -> None:
     # 1.234 is a thousand where its neighbours write 0,5; pandas alone reads a little over one
     rows = [f"{v:.2f};{1000 + 7 * i:,};{i % 2}".replace(",", "#").replace(".", ",").replace("#", ".")
@@ -589,6 +594,19 @@ def test_lines_that_are_too_short_are_counted(tmp_path: Path) -> None:
     assert "2 of 120 lines have fewer fields than the header (line 32): what lacks is taken as missing." in loaded.notes
 
 
+def test_names_of_columns_have_no_spaces_around_them(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(lines("a, b , y", *(row.replace(",", ", ") for row in BODY)))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert loaded.features == ("a", "b")
+    assert "b, y: the name has spaces around it in the file, taken off." in loaded.notes
+
+
+def test_an_index_with_a_name_is_left_out_and_said() -> None:
+    loaded = of_value(base().assign(customer=range(N)).set_index("customer"), target="y")
+    assert loaded.features == ("a", "b")
+    assert "customer: the index of the rows, left out." in loaded.notes
+
+
 def test_a_column_called_like_a_second_one_is_legal(tmp_path: Path) -> None:
     base().rename(columns={"a": "y.1"}).to_csv(tmp_path / "t.csv", index=False)
     assert data.load("t.csv", target="y", base=tmp_path).features == ("y.1", "b")
@@ -828,6 +846,21 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "images of text": ((np.full((N, 2, 2), "a"), [0, 1] * 60), {}, "not numbers"),
     "images of dates": ((np.zeros((N, 2, 2), "M8[D]"), [0, 1] * 60), {}, "not numbers"),
     "images with no proportion": ((np.geomspace(1, 1.7e308, N * 4).reshape(N, 2, 2), [0, 1] * 60), {}, ""),
+    "a target that is the index": (base().set_index("y"), Y, r"no column 'y'.*table.reset_index\(\)"),
+    "other orders in the test set": (
+        ((with_column(pd.Categorical(cycled(1, 2), [1, 2], ordered=True)).drop(columns="y"), [0, 1] * 60),
+         (with_column(pd.Categorical(cycled(1, 2), [2, 1], ordered=True)).drop(columns="y"), [0, 1] * 60)),
+        {}, "column 'c' has other ordered categories in training and test rows",
+    ),
+    "other orders of labels in the test set": (
+        ((X, pd.Categorical(cycled(1, 2), [1, 2], ordered=True)),
+         (X, pd.Categorical(cycled(1, 2), [2, 1], ordered=True))),
+        {}, "y has other ordered categories in training and test rows",
+    ),
+    "weights beyond float32": ((X, [0, 1] * 60, [1e45] * N), {}, r"the weight of row 1 is 1e\+45 \(120 such rows\)"),
+    "weights of classes beyond float32": (
+        (X, [0, 1] * 60, [1e30] * N), {"class_weight": [1e30, 1]}, r"a weight of the training rows is 1e\+60",
+    ),
     "nothing usable": (base()[["y"]].assign(c=None), Y, "no usable column among c"),
     "no usable text": (base()[["y"]].assign(c=[f"name {i}" for i in range(N)]), Y, "no usable column among c"),
     "two targets of text": (base().assign(z="a"), {"target": ["y", "z"]}, "target column 'z' holds 'a'"),

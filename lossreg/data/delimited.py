@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lossreg.data import files, numerals
+from lossreg.data.origin import listed
 from lossreg.errors import DataError
 
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -81,7 +82,16 @@ def read(path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
     header, first = _start(file)
     _check_header(file, header)
     table = _with_thousands(file, _table(file, len(header), first))
-    return _without_index(table, file.notes), file.notes
+    return _without_index(_tidied(table, file.notes), file.notes), file.notes
+
+
+def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """The table with names of columns that have no spaces around them."""
+    padded = [name.strip() for name in map(str, table.columns) if name != name.strip()]
+    if not padded:
+        return table
+    notes.append(f"{listed(padded)}: the name has spaces around it in the file, taken off.")
+    return table.rename(columns=lambda name: str(name).strip())
 
 
 def _encoding(file: Delimited) -> str:

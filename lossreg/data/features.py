@@ -121,10 +121,19 @@ def _joined(train: Part, test: Part, origin: Origin) -> Part:
     if isinstance(train, pd.DataFrame) and isinstance(test, pd.DataFrame):
         if list(train.columns) != list(test.columns):
             raise origin.error("training and test rows have different columns")
+        for name in train.columns:
+            check_order(train[name], test[name], f"column {name!r}", origin)
         return pd.concat([train, test], ignore_index=True)
     if train.shape[1:] != test.shape[1:]:
         raise origin.error(f"training rows have shape {train.shape[1:]}, test rows {test.shape[1:]}")
     return np.concatenate([train, test])
+
+
+def check_order(train: pd.Series[Any], test: pd.Series[Any], what: str, origin: Origin) -> None:
+    """Raise `DataError` where training and test rows order the categories of a column differently."""
+    dtypes = [dtype for dtype in (train.dtype, test.dtype) if isinstance(dtype, pd.CategoricalDtype)]
+    if any(dtype.ordered for dtype in dtypes) and train.dtype != test.dtype:
+        raise origin.error(f"{what} has other ordered categories in training and test rows", "Give both the same type.")
 
 
 def marks(x: Features) -> Iterator[bytes]:

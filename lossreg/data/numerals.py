@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data.cells import example
+
 SHARE = 0.9  # of the values that are no marker, how many must be numbers
 MOST = 0.5  # of all values that are there, how many must be numbers
 SAMPLE = 500
@@ -114,6 +116,18 @@ def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     if not total or rows[best] < max(SHARE * total, MOST * counts.sum()) or _are_codes(readable[best]):
         return None
     return _described(readable[best], best, weights, doubtful=rows["."] == rows[","] and not decimal)
+
+
+def partly(counts: pd.Series[Any]) -> str:
+    """What a note says of texts, counted as by `value_counts`, that are numbers for the most part; else empty."""
+    if not len(counts) or not _likely(counts.index):
+        return ""
+    weights = {str(text): int(count) for text, count in counts.items() if not is_marker(str(text))}
+    readable = {text for mark in PATTERNS for text in _readable(weights, mark)}
+    rows, odd = sum(weights[text] for text in readable), [text for text in weights if text not in readable]
+    if not odd or rows < MOST * counts.sum() or _are_codes(readable):
+        return ""
+    return f"{rows} of {counts.sum()} values are numbers; read as text, for others are not ({example(odd[0])})"
 
 
 def _likely(distinct: pd.Index[Any]) -> bool:

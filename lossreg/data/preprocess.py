@@ -201,7 +201,8 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.notes: list[str] = []
         self.shape_ = rows.shape[1:]
         self.limits_ = Limits.of(_sample(rows))
-        kept = rows[self._usable(rows)] if rows.dtype.kind == "f" else rows
+        usable = self._usable(rows)
+        kept = rows if usable is None or usable.all() else rows[usable]
         if kept.size and kept.min() == kept.max():
             self.mean_, self.scale_ = float(kept.flat[0]), 1.0
             self.notes.append("x: the same value in every training row, 0 after preprocessing.")
@@ -229,15 +230,18 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"rows hold {array.dtype}, and numbers are needed")
         scaled = self._scaled(array)
         odd = ~np.isfinite(scaled)
-        if hasattr(self, "limits_"):
-            odd |= ~self._usable(array)
+        if (usable := self._usable(array)) is not None:
+            odd |= ~usable
         if odd.any():
             lost.add("", INFINITE, array[odd], ~np.isfinite(array[odd]))
             lost.add("", FAR, array[odd], np.isfinite(array[odd]))
             scaled[odd] = 0
         return Counted(scaled, lost)
 
-    def _usable(self, array: NDArray[Any]) -> NDArray[np.bool_]:
+    def _usable(self, array: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which values are finite and in proportion; None where every value is, as bytes are."""
+        if array.dtype.kind == "b" or (array.dtype.kind in "ui" and array.itemsize < 4) or not hasattr(self, "limits_"):
+            return None
         usable: NDArray[np.bool_] = np.isfinite(array) & ~self.limits_.outside(array)
         return usable
 

@@ -73,6 +73,7 @@ class Raw:
 
 def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     """Split a table into features, target columns and weights; raises `DataError` when a column is missing."""
+    index = [str(name) for name in table.index.names if name is not None]
     table = features.table(table, origin)
     columns, target = list(table.columns), origin.target
     if target is None:
@@ -80,13 +81,15 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     targets = [target] if isinstance(target, str) else list(target)
     for name in targets:
         if name not in columns:
-            raise origin.error(f"no column {name!r}; it has {listed(columns)}", did_you_mean(name, columns))
+            hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
+            raise origin.error(f"no column {name!r}; it has {listed(columns)}", hint)
     table, weights = _weighed(table, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else [])]
         raise origin.error(f"no columns beside the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
-    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights)
+    notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
+    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=notes)
 
 
 def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None]:
@@ -173,6 +176,7 @@ def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:
 
 def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, origin: Origin) -> Any:
     if isinstance(train, pd.Series) and isinstance(test, pd.Series):
+        features.check_order(train, test, "y", origin)
         return pd.concat([train, test], ignore_index=True)
     if train.shape[1:] != test.shape[1:]:
         raise origin.error(f"training labels have shape {train.shape}, test labels {test.shape}")

@@ -276,15 +276,15 @@ def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
 def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
     stripped = _texts(values)
     read = _by_text(stripped, decimal)
-    return _padded(values, stripped) if read.kind == "category" else read
+    return _padded(values, stripped, read.note) if read.kind == "category" else read
 
 
-def _padded(values: pd.Series[Any], stripped: pd.Series[Any]) -> Reading:
+def _padded(values: pd.Series[Any], stripped: pd.Series[Any], note: str) -> Reading:
     """The reading of categories; it says how many have spaces around them or are blank."""
     pairs = zip(values, stripped, strict=True)
     padded = sum(isinstance(value, str) and (value != text or not text) for value, text in pairs)
     if not padded:
-        return Reading("category")
+        return Reading("category", note=note)
     return Reading("category", note=f"{padded} texts are blank or have spaces around them, taken off", mark="stripped")
 
 
@@ -302,7 +302,7 @@ def _by_text(values: pd.Series[Any], decimal: str) -> Reading:
     sample = values.head(20)
     if all(ELAPSED.fullmatch(text) for text in sample):
         return _duration()
-    return Reading("category")
+    return Reading("category", note=numerals.partly(counts))
 
 
 class Readings(dict[str, Reading]):

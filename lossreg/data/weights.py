@@ -16,6 +16,7 @@ from lossreg.targets import CLASSIFICATION
 Weights = NDArray[np.float64]
 BALANCED = "balanced"
 FAR = 2.0
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def read(values: Any, rows: int, where: str) -> Weights:
@@ -27,11 +28,13 @@ def read(values: Any, rows: int, where: str) -> Weights:
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    odd = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
+    odd = np.flatnonzero(~((numbers >= 0) & (numbers <= LARGEST)))
     if odd.size:
         more = f" ({odd.size} such rows)" if odd.size > 1 else ""
         what = f"the weight of row {odd[0] + 1} is {column.iloc[odd[0]]}{more}"
-        raise DataError(what, where=where, hint="A weight is a finite number of 0 or more; rows are counted from 1.")
+        raise DataError(
+            what, where=where, hint=f"A weight is a number from 0 to {LARGEST:.1e}; rows are counted from 1."
+        )
     if not numbers.any():
         raise DataError("every weight is 0", where=where, hint="There is nothing to learn.")
     return numbers
@@ -88,11 +91,14 @@ def of_rows(sample: Weights | None, classes: Weights | None, labels: Labels, row
 
 
 def check(training: Sequence[Weights], where: str) -> None:
-    """Raise `DataError` when the training rows of a fold count nothing."""
+    """Raise `DataError` when the training rows of a fold count nothing, or more than float32 reaches."""
     for number, weights in enumerate(training, 1):
+        fold = f" in fold {number}" if len(training) > 1 else ""
         if not weights.any():
-            fold = f" in fold {number}" if len(training) > 1 else ""
             raise DataError(f"every weight of the training rows{fold} is 0", where=where)
+        if weights.max() > LARGEST:
+            what = f"a weight of the training rows{fold} is {weights.max():g}, and float32 reaches {LARGEST:.1e}"
+            raise DataError(what, where=where, hint="Divide all weights by a constant.")
 
 
 def plain(folds: Sequence[Weights]) -> list[NDArray[np.float32] | None]:
