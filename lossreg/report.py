@@ -9,7 +9,7 @@ from typing import Any
 
 from lossreg import registry
 from lossreg.errors import UnknownError
-from lossreg.plain_text import code, one_line
+from lossreg.plain_text import code, one_line, printable
 from lossreg.plain_text import markdown as escaped
 from lossreg.records import Standing, StudyResult, TrialRecord, exact, finite
 
@@ -350,9 +350,16 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
     ]
 
 
+def _cell(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
+
+
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Flat rows with the same keys as CSV with a header; empty cells for what is absent or not finite."""
-    rows = [finite(row) for row in rows]
+    """Flat rows with the same keys as CSV with a header; empty cells for what is absent or not finite.
+
+    Control characters of texts are spelled out.
+    """
+    rows = [{name: _cell(value) for name, value in finite(row).items()} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import fcntl
+import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
+import termios
 import textwrap
 from pathlib import Path
 
 import pytest
+import sample_study as sample
+from rich.console import Console
 
+import lossreg
+from lossreg import report, tables, terminal
+from lossreg.plain_text import printable
+from lossreg.progress import Progress
 from lossreg.streams import Outlet
 
 COMMAND = [sys.executable, "-m", "lossreg"]
@@ -33,8 +44,9 @@ class Terminal:
         self.side, other = pty.openpty()
         env = {**os.environ, "TERM": "xterm", **options.pop("env", {})}
         self.process = subprocess.Popen(
-            command, stdin=other, stdout=other, stderr=other, start_new_session=True, env=env, **options
-        )
+            command, stdin=other, stdout=other, stderr=other, env=env, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), **options,  # noqa: PLW1509
+        )  # fmt: skip
         os.close(other)
         self.text = ""
 
@@ -91,11 +103,11 @@ NO_LUCK = "Error: ImportError: no luck (unexpected; LOSSREG_DEBUG=1 shows where)
 
 @pytest.mark.parametrize("command", ["tune", "results", "model", "sync"])
 def test_a_terminal_has_a_line_before_anything_slow_is_imported(gated, command):
-    with Terminal([*COMMAND, command, "study.toml"], **gated("pydantic")) as terminal:
-        terminal.until("reading study.toml")
+    with Terminal([*COMMAND, command, "study.toml"], **gated("pydantic")) as screen:
+        screen.until("reading study.toml")
         gated.release()
-        assert terminal.end() == 1
-    assert terminal.text == f"reading study.toml\r\x1b[2K{NO_LUCK}\r\n"
+        assert screen.end() == 1
+    assert screen.text == f"reading study.toml\r\x1b[2K{NO_LUCK}\r\n"
 
 
 SLOW = {
@@ -108,16 +120,12 @@ SLOW = {
 
 @pytest.mark.parametrize("args", SLOW.values(), ids=list(SLOW))
 def test_a_terminal_shows_that_keras_is_imported(gated, args):
-    with Terminal([*COMMAND, *args], **gated("keras")) as terminal:
-        terminal.until("importing TensorFlow, which takes some seconds")
+    with Terminal([*COMMAND, *args], **gated("keras")) as screen:
+        screen.until("importing TensorFlow, which takes some seconds")
         gated.release()
-        assert terminal.end() == 1
-    assert (
-        terminal.text.rstrip()
-        .splitlines()[-1]
-        .endswith("ImportError: no luck (unexpected; LOSSREG_DEBUG=1 shows where)")
-    )
-    assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l"), "the cursor is back"
+        assert screen.end() == 1
+    assert NO_LUCK in " ".join(screen.text.split())
+    assert screen.text.rindex("\x1b[?25h") > screen.text.rindex("\x1b[?25l"), "the cursor is back"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -172,6 +180,17 @@ def test_a_signal_that_the_process_was_told_to_ignore_stays_ignored():
     """)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\nTrue\n"
+
+
+def test_on_a_terminal_lines_end_between_words_but_not_what_is_to_be_pasted(tmp_path):
+    path = tmp_path / ("long " * 9) / "x.toml"
+    code = f"from lossreg.cli import shell; shell.say('word ' * 30); shell.say({str(path)!r} * 2, whole=True)"
+    with Terminal([sys.executable, "-c", code], env={"COLUMNS": "40"}) as screen:
+        assert screen.end() == 0
+    *prose, pasted = screen.text.splitlines()
+    assert " ".join(prose).split() == ["word"] * 30
+    assert all(len(line) <= 40 for line in prose)
+    assert pasted == str(path) * 2
 
 
 # ------------------------------------------------------------------------------- to the end
@@ -239,13 +258,95 @@ def test_an_outlet_waits_for_a_pipe_that_is_full_and_does_not_block():
         assert int(reader.communicate()[0]) == filled + 10
 
 
+HOSTILE = ["a\x1b[31mred", "a\x1b]8;;http://e\x07b", "a\rb", "a\u202eb", "a\x9b2Jb", "\udcff", "[red]a[/red]"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_do_nothing_to_a_terminal(name):
+    result = sample.study(6, study=name, losses={name: "focal"}, baseline=name, metric=name)
+    result.trials = [sample.trial(n, name) for n in range(6)]
+    console = Console(file=io.StringIO(), width=140, force_terminal=True, color_system="standard")
+    display = terminal.Display(console)
+    display.trial(result.trials[0], result)
+    for shown in (tables.leaderboard(result), tables.table(name, {"a": "left"}, [[name]]), display.render()):
+        console.print(tables.Printable(shown))
+    display.warn(name)
+    display.message(name)
+    ours = re.compile(r"\x1b\[[\d;]*m")
+    text = ours.sub("", console.file.getvalue())
+    assert text.count(printable(name)) >= 6
+    assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_tables_of_a_report_can_be_written_and_hold_no_control_characters(name):
+    rows = report.trial_rows(
+        sample.study(1, trials=[sample.trial(0, name, "failed", reason=name)], losses={name: name})
+    )
+    text = report.to_csv(rows)
+    assert [row["label"] for row in csv.DictReader(io.StringIO(text))] == [printable(name)]
+    assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+
+
+# -------------------------------------------------------------------------- the end of it
+
+
+class Told(Progress):
+    """Notes what comes in which order, and stops after `epochs`."""
+
+    def __init__(self, epochs=10**6):
+        self.told, self.left = [], epochs
+
+    def phase(self, text):
+        self.told.append(text)
+
+    def trial(self, record, result):
+        self.told.append(record)
+
+    def trained(self, result):
+        self.told.append("trained")
+
+    def stopping(self):
+        self.left -= 1
+        return self.left <= 0
+
+
+def tuned(progress):
+    losses = {"cross_entropy": {}, "focal": {}}
+    return lossreg.tune(
+        {"name": "told", "data": {"source": "sklearn:iris"}, "model": {"hidden": [4]}, "losses": losses,
+         "train": {"epochs": 4, "batch_size": 64}, "search": {"trials": 8, "lanes": 2, "metric": "accuracy"},
+         "tracking": {"enabled": False}}, progress=progress,
+    )  # fmt: skip
+
+
+def test_a_study_that_is_asked_to_stop_keeps_what_ended_and_the_result_is_told_before_the_model_is_written(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    first, second = Told(epochs=6), Told()
+    with pytest.raises(KeyboardInterrupt):
+        tuned(first)
+    kept = {record.number: record for record in first.told if not isinstance(record, str)}
+    assert 0 < len(kept) < 8
+    assert "trained" not in first.told
+    result = tuned(second)
+    assert len(result.trials) == 8
+    again = {record.number for record in second.told if not isinstance(record, str)}
+    assert (len(again), again & set(kept)) == (8 - len(kept), set())
+    assert {record.number: record.score for record in result.trials if record.number in kept} == {
+        number: record.score for number, record in kept.items()
+    }
+    last = second.told.index("trained")
+    assert all(isinstance(told, str) for told in second.told[last:])
+    assert second.told[last + 1] == f"study told: writing the model of trial {result.best.number}"
+
+
 # ------------------------------------------------------------------------------------ forks
 
 
 def test_a_fork_after_keras_was_used_is_refused_in_words():
     import keras
-
-    import lossreg
 
     keras.ops.convert_to_numpy(keras.ops.add(1.0, 1.0))
     read, write = os.pipe()
@@ -288,12 +389,12 @@ lanes = 4
 def test_a_study_that_is_interrupted_goes_on_and_needs_no_reader(tmp_path):
     """Ctrl-C on a terminal, then SIGTERM on pipes, then to the end with standard output closed."""
     (tmp_path / "long.toml").write_text(LONG)
-    with Terminal([*COMMAND, "tune", "long.toml"], cwd=tmp_path) as terminal:
-        terminal.until("4 running, epoch")
-        os.write(terminal.side, b"\x03")
-        terminal.until("SIGINT: finishing the epoch; Ctrl-C again ends at once")
-        assert terminal.end() == 130
-    assert terminal.text.endswith("go on with: lossreg tune long.toml\r\n")
+    with Terminal([*COMMAND, "tune", "long.toml"], cwd=tmp_path) as screen:
+        screen.until("4 running, epoch")
+        os.write(screen.side, b"\x03")
+        screen.until("SIGINT: finishing the epoch; Ctrl-C again ends at once")
+        assert screen.end() == 130
+    assert "go on with: lossreg tune long.toml" in " ".join(screen.text.split())
 
     with start("tune", "long.toml", cwd=tmp_path, text=True, **PIPES) as process:
         for line in process.stderr:

@@ -6,7 +6,9 @@ import atexit
 import gc
 import json
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 # TensorFlow reads it when it is imported
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 WIDTH_OF_A_PIPE = 140
+# of a terminal that does not tell
+UNKNOWN_WIDTH = 80
 
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
@@ -190,21 +194,38 @@ def _uncollected() -> Iterator[None]:
         gc.freeze()
 
 
-def say(text: str) -> None:
-    """Print text on standard output."""
-    _write(sys.stdout, text)
+def say(text: str, *, whole: bool = False) -> None:
+    """Print text on standard output; on a terminal its lines end between words, unless it is to be pasted `whole`."""
+    _write(sys.stdout, text, whole)
 
 
 def tell(text: str) -> None:
-    """Print text on standard error."""
-    _write(sys.stderr, text)
+    """Print text on standard error in the same way."""
+    _write(sys.stderr, text, whole=False)
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str, whole: bool) -> None:
     # not typer's echo, which writes UTF-8 to a terminal that is set to ASCII
     waiting.wipe()
-    stream.write(f"{printable(text)}\n")
+    clean = printable(text)
+    stream.write(f"{clean if whole or not stream.isatty() else _broken(clean, _width(stream))}\n")
     stream.flush()
+
+
+def _width(terminal: TextIO) -> int:
+    columns = shutil.get_terminal_size(os.get_terminal_size(terminal.fileno())).columns
+    return columns or UNKNOWN_WIDTH
+
+
+def _broken(text: str, width: int) -> str:
+    """`text` in lines of at most `width` characters; paths and other long words stay as they are."""
+    return "\n".join(line for long in text.split("\n") for line in _lines(long, width))
+
+
+def _lines(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [line]
 
 
 def warn(text: str) -> None:

@@ -122,7 +122,7 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
     spec = _load(study, overrides or ())
     result, where = _synchronised(spec)
     say(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
-    say(f"Look at them: lossreg ui {study}")
+    say(f"Look at them: lossreg ui {shlex.quote(str(study))}", whole=True)
 
 
 @app.command()
@@ -265,9 +265,9 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
         for line in filter(None, [report.ties(result)]):
             say(line)
         said = f"{report.recipe(result.best)}  ({', '.join(report.besides(result.best))})"
-        say(f"{report.heading(result)}: {said}")
+        say(f"{report.heading(result)}: {said}", whole=True)
     if result.tracking.get("run_id"):
-        say(f"Look closer: lossreg ui {study}")
+        say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
