@@ -116,6 +116,7 @@ COMMANDS = {
     "results": ("STUDY", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
     "sync": ("STUDY",),
+    "repair": ("STUDY",),
     "ui": ("STUDY", "--port"),
 }
 
