@@ -110,7 +110,10 @@ def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
 @app.command()
 @guarded
 def plugins(as_json: Json = False) -> None:
-    """List the plugins with their losses, or why one is refused."""
+    """List the plugins with their losses, or why one is refused.
+
+    A plugin is code: every command that looks losses up runs it.
+    """
     found = loaded_registry().plugins
     if as_json:
         print_json([plugin_document(one) for one in found])

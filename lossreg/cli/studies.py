@@ -46,13 +46,19 @@ def tune(
     *,
     overrides: Overrides = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; the former run is moved aside.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would be done, and stop; runs the functions that the study names."),
+    ] = False,
     require_tracking: Annotated[
         bool, typer.Option("--require-tracking", help="Fail if MLflow does not answer, instead of going on without.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a study, or resume it where it stopped."""
+    """Run a study, or resume it where it stopped.
+
+    A study file is code: the functions that it names are run, with --dry-run too.
+    """
     with only_json(as_json) as out:
         waiting.announce(f"reading {study}")
         spec = _load(study, overrides or ())
@@ -94,7 +100,10 @@ def model(
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")
     ] = Path("model.keras"),
 ) -> None:
-    """Write what a trial trained as a Keras model, with its preprocessing beside it."""
+    """Write what a trial trained as a Keras model, with its preprocessing beside it.
+
+    Runs the functions that the study names.
+    """
     with on_disk(f"--output {brief(output)}"):
         _check_output(output)
     waiting.announce(f"reading {study}")
