@@ -2,7 +2,8 @@
 
 For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
-`load_trial` (the model that a trial trained), `repair` (of a damaged study).
+`load_trial` (the model that a trial trained), `repair` (of a damaged study), `dense_gradients` (an optimizer for
+embeddings as a study has it).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """
@@ -20,6 +21,7 @@ from lossreg.spec import Limit, LossSpec
 from lossreg.version import __version__
 
 if TYPE_CHECKING:
+    from lossreg.gradients import dense_gradients
     from lossreg.keras_losses import get, load_model, wrap
     from lossreg.registry import losses
     from lossreg.repairs import repair
@@ -36,6 +38,7 @@ __all__ = [
     "LossregError",
     "PerClass",
     "__version__",
+    "dense_gradients",
     "get",
     "hookimpl",
     "load_model",
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "dense_gradients": "lossreg.gradients",
     "get": "lossreg.keras_losses",
     "load_model": "lossreg.keras_losses",
     "load_trial": "lossreg.trained",

@@ -109,7 +109,7 @@ def prepare(
         candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
     fit, notes = _suitable(spec, candidates, metric, dataset)
     problem = _problem(spec, dataset, metric, fit)
-    shapes = _shapes(spec, problem)
+    shapes, embedded = _shapes(spec, problem)
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
         spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
@@ -117,6 +117,7 @@ def prepare(
     )  # fmt: skip
     width = problem.outputs(next(iter(fit)))
     notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]
+    notes += _embedded(spec, embedded)
     notes += [f"{label} is left out: it came from {origin}" for label, origin in missing.items()]
     prepared = Prepared(spec, problem, fit, proposer, notes, missing=missing)
     _check_resumed(prepared, kept)
@@ -266,8 +267,9 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     batch_size = nearest(_space(train.batch_size), USUAL_BATCH)
     fixed, searched = dict(train.optimizer.settings), settings.branches(train.optimizer.searched)
     problem = Problem(
-        dataset, builder, metric, losses, train.optimizer.name, fixed, batch_size, train.schedule, searched
-    )
+        dataset, builder, metric, losses, train.optimizer.name, fixed, batch_size, train.schedule, searched,
+        train.embedding_gradients == "keras",
+    )  # fmt: skip
     steps = train.epochs * -(-len(problem.folds[0].train.y) // batch_size)
     _located(spec, "train.optimizer", optimizers.check, problem, settings.ends(train.optimizer.searched), steps)
     return problem
@@ -277,13 +279,35 @@ def _space(value: Any) -> Space:
     return value if isinstance(value, Space) else Fixed(value)
 
 
-def _shapes(spec: StudySpec, problem: Problem) -> Shapes:
-    """What is searched of batch size and model; a model is built for every width, at every end of what is searched."""
+def _embedded(spec: StudySpec, layers: Iterable[str]) -> list[str]:
+    """A note on embeddings whose optimizer does not do what `model.fit` does on TensorFlow."""
+    from lossreg.gradients import squares_slices
+
+    optimizer = spec.train.optimizer
+    names, settings = ", ".join(layers), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
+    if not names or spec.train.embedding_gradients == "keras" or not squares_slices(optimizer.name, settings):
+        return []
+    return [
+        f"{names}: {optimizer.name} is given the sum of a token's gradients in a batch, as on JAX; Keras's own "
+        f'model.fit on TensorFlow squares each by itself, and gives another model. train.embedding_gradients = "keras" '
+        f'trains so, without lanes; lossreg.dense_gradients("{optimizer.name}") in model.compile trains as here.'
+    ]
+
+
+def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, list[str]]:
+    """What is searched of batch size and model, and the names of its embeddings.
+
+    A model is built for every width, at every end of what is searched.
+    """
+    from lossreg.gradients import embeddings
+
     data, builder = problem.dataset, problem.builder
+    embedded: dict[str, None] = {}
 
     def build(outputs: int, answer: Answer) -> Any:
         model = builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
         tokens.check(model, data)
+        embedded.update(dict.fromkeys(embeddings(model)))
         return model
 
     shapes = Shapes(_space(spec.train.batch_size), build)
@@ -297,7 +321,7 @@ def _shapes(spec: StudySpec, problem: Problem) -> Shapes:
         if name not in builder.declared:
             hint = did_you_mean(name, builder.declared) or f"It has {', '.join(builder.declared) or 'none'}."
             raise UnknownError("the model has no such hyperparameter", where=spec.place(f"model.hp.{name}"), hint=hint)
-    return shapes
+    return shapes, list(embedded)
 
 
 def _rehearsed(prepared: Prepared) -> dict[str, str]:

@@ -296,6 +296,14 @@ class Train(Section):
     ] = None  # fmt: skip
     early_stopping: Annotated[EarlyStopping | None, BeforeValidator(_early_stopping)] = None
     class_weight: Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)] = None
+    embedding_gradients: Literal["summed", "keras"] = "summed"
+
+    @model_serializer(mode="wrap")
+    def _meant(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        section: dict[str, Any] = plain(self)
+        if self.embedding_gradients == "summed":
+            section.pop("embedding_gradients")  # as in studies from before there was a choice
+        return section
 
 
 class Search(Section):

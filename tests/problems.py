@@ -94,8 +94,11 @@ def run(trainer, plans, epochs=None):
     return reports, [trainer.weights(slot) for slot in range(len(plans))]
 
 
-def alone(own, each):
-    """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights."""
+def alone(own, each, prepared=lambda optimizer: optimizer):
+    """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights.
+
+    prepared makes something else of Keras's own optimizer.
+    """
     import lossreg
 
     data, spec = own.folds[each.fold], own.losses[each.label]
@@ -104,7 +107,8 @@ def alone(own, each):
             "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
     model.compile(
-        kind(each.learning_rate, **own.settings), lossreg.get(spec, from_logits=True, **each.params, **constants)
+        prepared(kind(each.learning_rate, **own.settings)),
+        lossreg.get(spec, from_logits=True, **each.params, **constants),
     )
     y, y_val = data.train.y, data.validation.y
     if not data.n_classes and spec.target == "real":

@@ -38,7 +38,7 @@ def test_a_default_is_the_one_that_is_said(place):
     study = studies.from_dict({"data": {"source": "sklearn:iris"}})
     if said and place not in {("train", "learning_rate"), ("model", "hp"), ("plugins", "block"), ("data", "drop")}:
         plain = getattr(study, section).model_dump(mode="json")
-        assert plain.get(key, "standard") == tomllib.loads(f"x = {said}")["x"]
+        assert plain.get(key, SECTIONS[section].model_fields[key].default) == tomllib.loads(f"x = {said}")["x"]
 
 
 def test_names_on_the_page_are_known():

@@ -63,7 +63,7 @@ class Problem:
     optimizer is a Keras optimizer's name, settings its other arguments (not the learning
     rate), schedule how the rate changes from step to step, searched those settings that plans bring
     themselves: the choices of one that changes the graph, `()` for a number; losses maps each label
-    to its spec.
+    to its spec; sliced: the gradients of embeddings come in slices, as Keras has them on TensorFlow.
     """
 
     dataset: Dataset
@@ -75,6 +75,7 @@ class Problem:
     batch_size: int = 32
     schedule: Schedule | None = None
     searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    sliced: bool = False
     # what the lanes of a loss share, traced once: by loss and static parameters
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     # training and validation rows on the device, once for all populations

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from lossreg.gradients import dense_gradients
 from lossreg.heads import own_steps
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import loss_arguments, static_arguments, static_key
@@ -111,7 +112,8 @@ class Solo:
         self.objective = Objective(problem, plan, self.seen)
         # a step of the user's own may not tell metrics anything, which `fit` takes for a mistake
         told = None if "train_step" in own_steps(type(self.model)) else [self.seen]
-        optimizer = _summing(optimizers.solo(problem, plan))
+        optimizer = optimizers.solo(problem, plan)
+        optimizer = optimizer if problem.sliced else dense_gradients(optimizer)
         self.model.compile(optimizer, self.objective, metrics=told, **machine.compilation(self.steps))
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
@@ -300,19 +302,6 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
 
 def _cut(x: Any, rows: slice) -> Any:
     return keras.tree.map_structure(lambda values: values[rows], x)
-
-
-def _summing(optimizer: Any) -> Any:
-    """The optimizer given the whole gradient of an embedding, as lanes and JAX have it.
-
-    On TensorFlow it is in slices, of which there are several for a row that a batch has several times, and
-    Keras's Adam and its like square each by itself.
-    """
-    apply = optimizer.apply
-    optimizer.apply = lambda slopes, variables=None: apply(
-        [s if s is None else ops.add(s, 0.0) for s in slopes], variables
-    )
-    return optimizer
 
 
 def _nothing(variables: Any) -> None:

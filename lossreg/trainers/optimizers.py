@@ -11,6 +11,7 @@ import numpy as np
 
 from lossreg import ops
 from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.gradients import ACCUMULATION
 from lossreg.trainers import machine, schedules
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ KNOWN = {
     if isinstance(getattr(keras.optimizers, name), type)
     and name not in ("Optimizer", "OptimizerMap", "LossScaleOptimizer", "MultiOptimizer")
 }
-ACCUMULATION = "gradient_accumulation_steps"
 MOST = 10**6  # steps of a training whose rates are looked at
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from lossreg.gradients import embeddings, squares_slices
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Shape, Weights, batch_order, cores
@@ -187,7 +188,16 @@ class Population:
 
     @cached_property
     def _model_refusal(self) -> str:
-        return model_refusal(self._model, self.problem.folds[0].train.x)
+        return self._slices or model_refusal(self._model, self.problem.folds[0].train.x)
+
+    @property
+    def _slices(self) -> str:
+        """Why the gradients of embeddings that the study asks for are not those of lanes; empty where they are."""
+        problem = self.problem
+        if not problem.sliced or not squares_slices(problem.optimizer, problem.settings):
+            return ""
+        names = ", ".join(embeddings(self._model))
+        return f"train.embedding_gradients is keras, and only model.fit gives {names} those" if names else ""
 
     @cached_property
     def _model(self) -> keras.Model:
