@@ -42,6 +42,7 @@ def squares_slices(optimizer: str, settings: Mapping[str, Any]) -> bool:
     return clips or optimizer.lower() not in LINEAR
 
 
-def embeddings(model: keras.Model) -> list[str]:
-    """The names of a model's Embedding layers."""
-    return [layer.name for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+def embeddings(model: keras.Model) -> dict[str, int]:
+    """The names of a model's Embedding layers, and how many numbers the table of each has."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+    return {layer.name: layer.input_dim * layer.output_dim for layer in layers}

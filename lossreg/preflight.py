@@ -21,6 +21,9 @@ from lossreg.study import Candidate, StudySpec
 from lossreg.trainers import scoring
 from lossreg.trainers.base import Problem
 
+# numbers of an embedding from which lanes may be slower than `model.fit`: between 80,000 and 3,200,000 as measured
+LARGE = 1_000_000
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -117,7 +120,7 @@ def prepare(
     )  # fmt: skip
     width = problem.outputs(next(iter(fit)))
     notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]
-    notes += _embedded(spec, embedded)
+    notes += [*_embedded(spec, embedded), *_large(spec, embedded)]
     notes += [f"{label} is left out: it came from {origin}" for label, origin in missing.items()]
     prepared = Prepared(spec, problem, fit, proposer, notes, missing=missing)
     _check_resumed(prepared, kept)
@@ -294,20 +297,32 @@ def _embedded(spec: StudySpec, layers: Iterable[str]) -> list[str]:
     ]
 
 
-def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, list[str]]:
-    """What is searched of batch size and model, and the names of its embeddings.
+def _large(spec: StudySpec, layers: Mapping[str, int]) -> list[str]:
+    """A note on embeddings so large that lanes gain nothing (`studies/benchmarks/models.py --models large`)."""
+    large = {name: numbers for name, numbers in layers.items() if numbers >= LARGE}
+    if not large or spec.search.trainer == "fit":
+        return []
+    named = ", ".join(f"{name} has {numbers:,} numbers" for name, numbers in large.items())
+    return [
+        f"{named}, which every lane updates in every step: lanes may be slower than model.fit here. "
+        'search.trainer = "fit" trains one trial at a time.'
+    ]
+
+
+def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
+    """What is searched of batch size and model, and the names of its embeddings with the numbers that each has.
 
     A model is built for every width, at every end of what is searched.
     """
     from lossreg.gradients import embeddings
 
     data, builder = problem.dataset, problem.builder
-    embedded: dict[str, None] = {}
+    embedded: dict[str, int] = {}
 
     def build(outputs: int, answer: Answer) -> Any:
         model = builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
         tokens.check(model, data)
-        embedded.update(dict.fromkeys(embeddings(model)))
+        embedded.update(embeddings(model))
         return model
 
     shapes = Shapes(_space(spec.train.batch_size), build)
@@ -321,7 +336,7 @@ def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, list[str]]:
         if name not in builder.declared:
             hint = did_you_mean(name, builder.declared) or f"It has {', '.join(builder.declared) or 'none'}."
             raise UnknownError("the model has no such hyperparameter", where=spec.place(f"model.hp.{name}"), hint=hint)
-    return shapes, list(embedded)
+    return shapes, embedded
 
 
 def _rehearsed(prepared: Prepared) -> dict[str, str]:

@@ -102,6 +102,18 @@ def build(hp):
 """
 
 
+def test_a_study_says_that_lanes_gain_nothing_from_a_large_embedding(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("large.py").write_text(MINE.replace("Embedding(9, 3", "Embedding(25_000, 40"))
+    asked = {
+        "data": {"source": "large.py:rows", "preprocess": "none"}, "model": {"build": "large.py:build"},
+        "losses": {"cross_entropy": {}}, "tracking": {"enabled": False}, "search": {"lanes": 1},
+    }  # fmt: skip
+    said = [note for note in search.plan(asked).notes if "every lane updates" in note]
+    assert said[0].startswith("words has 1,000,000 numbers, which every lane updates in every step")
+    assert not [note for note in search.plan(asked, ["search.trainer=fit"]).notes if "every lane updates" in note]
+
+
 def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(MINE)
@@ -116,7 +128,7 @@ def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_pa
     said = [note for note in outline().notes if "sum of a token's gradients" in note]
     assert said[0].startswith("words: adam is given the sum")
     assert 'lossreg.dense_gradients("adam")' in said[0]
-    assert not [note for note in outline(optimizer="sgd").notes if "token" in note]
+    assert not [note for note in outline(optimizer="sgd").notes if "token" in note or "every lane updates" in note]
     asked = outline(embedding_gradients="keras")
     assert not [note for note in asked.notes if "token" in note]
     assert asked.refused == {

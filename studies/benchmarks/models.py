@@ -6,8 +6,8 @@ mlp: 64-64 on digits (1,437 rows of 64); table: 64-64 on 30,000 random rows of 2
 pictures; lstm: 32 units on 2,000 sequences of 20 steps of 4; wide: an MLP 512-512 on 4,000 rows of 256; embedding:
 5,000 x 16 and large: 50,000 x 64, averaged over 40 tokens of 2,000 rows. Batch 32, Adam, cross-entropy.
 
-A round is an epoch of all lanes, then an epoch of `model.fit` as one would write it; neither has search, tracking or
-more than 32 validation rows. ms: medians, per trial-epoch; ratio: that of the medians. The first two epochs, which trace
+A round is an epoch of all lanes, then an epoch of `model.fit` as one would write it, each with 32 validation rows and
+without search or tracking. ms: medians, per trial-epoch; ratio: that of the medians. The first two epochs, which trace
 and compile, are left out of both.
 """
 
