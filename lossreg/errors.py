@@ -11,12 +11,15 @@ LossregError            the work failed                        exit code 1
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 from lossreg.masking import masked
+
+SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class LossregError(Exception):
@@ -138,6 +141,20 @@ def brief(text: object, limit: int = 200) -> str:
     """A path or a name with its middle left out where it is long."""
     whole = text_of(text)
     return whole if len(whole) <= limit else f"{whole[: limit // 2]}...{whole[-limit // 2 :]}"
+
+
+def represented(value: object, most: int = 80) -> str:
+    """A value for a message: its `repr` in one short line, its type where it has none."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def is_text(value: object) -> bool:
+    """Whether a value is text that can be written: no lone surrogates."""
+    return isinstance(value, str) and not SURROGATES.search(value)
 
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:

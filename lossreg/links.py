@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg import ops
-from lossreg.errors import UnknownError, did_you_mean
+from lossreg.errors import UnknownError, did_you_mean, represented
 
 TINY = 1e-37
 
@@ -108,6 +108,8 @@ def get(link: str | Link) -> Link:
     """The link of that name; a `Link` is returned as it is. Raises `UnknownError`."""
     if isinstance(link, Link):
         return link
+    if not isinstance(link, str):
+        raise UnknownError(f"a link is a name or a Link, not {represented(link)}")
     if link not in LINKS:
         raise UnknownError(f"unknown link {link!r}; known: {', '.join(LINKS)}", hint=did_you_mean(link, LINKS))
     return LINKS[link]

@@ -7,11 +7,13 @@ Each has a default, a domain (the values for which the formula holds) and a sear
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
-from lossreg.errors import ParameterError
+from lossreg.errors import ParameterError, is_text, represented
 
 _LEFT = {"[": True, "(": False}
 _RIGHT = {"]": True, ")": False}
@@ -50,15 +52,22 @@ class Interval:
 
 
 def _number(name: str, value: Any, domain: str) -> float:
-    if isinstance(value, (bool, str, bytes)):
-        raise ParameterError(f"{name} must be a number, not {value!r}")
+    if not _may_be_number(value):
+        raise ParameterError(f"{name} must be a number, not {represented(value)}")
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ParameterError(f"{name} must be a number, not {value!r}") from None
+    except Exception:
+        raise ParameterError(f"{name} must be a number, not {represented(value)}") from None
     if math.isnan(number) or number not in Interval.parse(domain):
         raise ParameterError(f"{name} = {number:g} is outside its domain {domain}")
     return number
+
+
+def _may_be_number(value: Any) -> bool:
+    """Whether `float` makes no number of what is none: text, bytes, truth values, complex numbers, dates."""
+    if isinstance(value, (bool, str, bytes, bytearray)):
+        return False
+    return getattr(getattr(value, "dtype", None), "kind", "f") not in "bcmMOSU" and not getattr(value, "shape", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ class Int:
         """The value as an int; raises `ParameterError` when it is not whole or outside the domain."""
         number = _number(self.name, value, self.domain)
         if not number.is_integer():
-            raise ParameterError(f"{self.name} must be a whole number, not {value!r}")
+            raise ParameterError(f"{self.name} must be a whole number, not {represented(value)}")
         return int(number)
 
 
@@ -127,9 +136,11 @@ class Choice:
         """The value itself; raises `ParameterError` when it is none of the choices."""
         value = tuple(value) if isinstance(value, list) else value
         for choice in self.choices:
-            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
+            if isinstance(choice, bool) == isinstance(value, bool) and _is_equal(choice, value):
                 return choice
-        raise ParameterError(f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}")
+        raise ParameterError(
+            f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {represented(value)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +168,77 @@ class PerClass:
         if value is None:
             return None
         values = value.tolist() if hasattr(value, "tolist") else value
-        if isinstance(values, str) or not isinstance(values, Sequence):
-            raise ParameterError(f"{self.name} takes one number a class, not {value!r}")
+        if isinstance(values, (str, bytes, bytearray, memoryview)) or not isinstance(values, Sequence):
+            raise ParameterError(f"{self.name} takes one number a class, not {represented(value)}")
+        if not values:
+            raise ParameterError(f"{self.name} is empty, and takes one number a class")
         if n_classes is not None and len(values) != n_classes:
             raise ParameterError(f"{self.name} has {len(values)} numbers for {n_classes} classes")
         return tuple(_number(f"{self.name}[{i}]", v, self.domain) for i, v in enumerate(values))
 
 
 Param = Float | Int | Choice | PerClass
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
+
+
+def malformed(param: Param) -> str:
+    """What is wrong with the types of a parameter's fields, in words; empty when they are sound."""
+    if not is_text(param.name):
+        return f"the name of a parameter must be text, not {represented(param.name)}"
+    problems = (problem for name, (fits, wanted) in _FIELDS.items() if (problem := _field(param, name, fits, wanted)))
+    return next(problems, "") or _wrong_default(param)
+
+
+def _field(param: Param, name: str, fits: Any, wanted: str) -> str:
+    value = getattr(param, name, None)
+    wrong = name in param.__slots__ and not fits(value)
+    return f"{param.name}: {name} must be {wanted}, not {represented(value)}" if wrong else ""
+
+
+def _wrong_default(param: Param) -> str:
+    value = param.default
+    if isinstance(param, Choice) or value is None:
+        return ""
+    if isinstance(param, PerClass):
+        fits, wanted = isinstance(value, tuple) and all(map(is_real, value)), "a tuple of numbers"
+    elif isinstance(param, Int):
+        fits, wanted = all(map(_is_whole, (value, param.low, param.high))), "a whole number, as must be its range"
+    else:
+        fits, wanted = is_real(value), "a number"
+    return "" if fits else f"{param.name}: the default must be {wanted}, not {represented(value)}"
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a finite number, as the author of a loss writes one."""
+    return not isinstance(value, bool) and isinstance(value, Real) and _is_finite(value)
+
+
+def _is_finite(number: Any) -> bool:
+    # also of whole numbers that are no float; false for NaN
+    return bool(abs(number) <= sys.float_info.max)
+
+
+def _is_whole(value: Any) -> bool:
+    return is_real(value) and float(value).is_integer()
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+_NUMBER, _FLAG = (is_real, "a finite number"), (_is_flag, "True or False")
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("low", "high", "default_tau", "low_tau", "high_tau"), _NUMBER),
+    **dict.fromkeys(("log", "optional", "static", "fixed"), _FLAG),
+    "domain": (is_text, "text"),
+    "choices": (lambda value: isinstance(value, tuple) and bool(value), "a tuple that is not empty"),
+}
 
 
 def is_plain(param: Param, value: Any) -> bool:

@@ -133,7 +133,7 @@ class Offer:
 
 def key(name: str) -> str:
     """The form in which names are compared: no case, underscores, hyphens or spaces."""
-    return re.sub(r"[\W_]+", "", name).lower()
+    return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def installed() -> list[Source]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from lossreg import plugins
-from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.errors import InputError, UnknownError, did_you_mean, represented
 from lossreg.plugins import Entry, PluginReport, key
 from lossreg.spec import LossSpec
 from lossreg.targets import TASKS
@@ -38,13 +38,13 @@ class Registry:
 
     def look_up(self, name: str) -> Entry | None:
         """The loss of that name, alias or class name; None when there is none."""
-        return self._by_key.get(key(str(name)))
+        return self._by_key.get(key(name)) if isinstance(name, str) else None
 
     def find(self, name: str) -> Entry:
         """The same; raises `UnknownError`."""
         if entry := self.look_up(name):
             return entry
-        raise UnknownError(f"unknown loss {name!r}", hint=self._hint(str(name)))
+        raise UnknownError(f"unknown loss {represented(name)}", hint=self._hint(str(name)))
 
     def get(self, name: str) -> LossSpec:
         """The spec of `find(name)`."""
@@ -52,8 +52,9 @@ class Registry:
 
     def for_task(self, task: str) -> list[Entry]:
         """The losses that serve `task` (of `lossreg.targets.TASKS`); raises `UnknownError`."""
-        if task not in TASKS:
-            raise UnknownError(f"unknown task {task!r}; known: {', '.join(TASKS)}", hint=did_you_mean(task, TASKS))
+        if not isinstance(task, str) or task not in TASKS:
+            what = f"unknown task {represented(task)}; known: {', '.join(TASKS)}"
+            raise UnknownError(what, hint=did_you_mean(str(task), TASKS))
         return [entry for entry in self._entries if task in entry.spec.tasks]
 
     def recommended(self, task: str) -> list[Entry]:

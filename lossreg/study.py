@@ -22,9 +22,9 @@ from lossreg import document as documents
 from lossreg import usercode
 from lossreg.caller import words
 from lossreg.document import Origin, dotted
-from lossreg.errors import InputError
+from lossreg.errors import InputError, is_text, represented
 from lossreg.masking import masked_values
-from lossreg.params import Float
+from lossreg.params import Float, Param
 from lossreg.plugins import Entry, key
 from lossreg.registry import Registry
 from lossreg.sections import Data, Label, Loss, Model, Name, Plugins, Search, Section, Tracking, Train, safe
@@ -119,7 +119,12 @@ def from_dict(document: Mapping[str, Any], overrides: Iterable[str] = (), *, bas
 
 
 def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[str] = ()) -> StudySpec:
-    """The study of a path, a document, or a study, which is returned as it is without overrides."""
+    """The study of a path, a document, or a study, which is returned as it is without overrides.
+
+    Raises `InputError` for anything else, and for mistakes in it.
+    """
+    if not isinstance(overrides, (list, tuple)) or not all(map(is_text, overrides)):
+        raise InputError(f"overrides are texts such as search.trials=100, not {represented(overrides)}")
     if isinstance(source, StudySpec):
         if not overrides:
             return source
@@ -239,13 +244,16 @@ def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
 
 def _with_ranges(entry: Entry, space: Mapping[str, Space]) -> Entry:
     """The user's own loss with the ranges that the study gives its parameters, where it gives some."""
-    params = tuple(
-        replace(p, low=own.low, high=own.high)
-        if isinstance(p, Float) and isinstance(own := space[p.name], Range)
-        else p
-        for p in entry.spec.params
-    )
+    params = tuple(_with_range(param, space[param.name]) for param in entry.spec.params)
     return replace(entry, spec=replace(entry.spec, params=params))
+
+
+def _with_range(param: Param, space: Space) -> Param:
+    """A parameter whose range holds the study's, and its default."""
+    if not isinstance(param, Float) or not isinstance(space, Range):
+        return param
+    ends = [space.low, space.high, *([] if param.default is None else [param.default])]
+    return replace(param, low=min(ends), high=max(ends))
 
 
 def _free_name(label: str, registry: Registry) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg import links, ops
-from lossreg.errors import InputError
+from lossreg.errors import InputError, is_text, represented
 from lossreg.links import Link
-from lossreg.params import Float
+from lossreg.params import Float, is_real
 from lossreg.spec import LossSpec
 from lossreg.targets import REGRESSION, TARGETS
 from lossreg.zoo.parts import sample_mean
@@ -100,16 +100,19 @@ def wrap(
     `__init__`, become parameters whose search range is that default alone: fixed until a study
     gives a range. Raises `InputError`.
     """
+    _check_options(name=name, target=target, outputs=outputs, summary=summary)
     name = name or _snake_case(source)
     _check_source(source, name)
-    target, link = _target_and_link(target, link, tuple(tasks or ()))
+    _check_tasks(tasks, name)
+    tasks = tuple(tasks or ())
+    target, link = _target_and_link(target, link, tasks)
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}; known: {', '.join(TARGETS)}", where=f"loss {name!r}")
     chosen = links.get(link)
     return LossSpec(
         name=name,
         function=UserLoss(source, chosen, name),
-        tasks=tuple(tasks or TASKS_OF.get(target, REGRESSION)),
+        tasks=tasks or TASKS_OF.get(target, REGRESSION),
         summary=summary or _summary(source),
         reference=f"{getattr(source, '__module__', '')}.{_title(source)}",
         params=_params(source, name),
@@ -122,6 +125,17 @@ def wrap(
     )
 
 
+def expression(spec: LossSpec) -> str:
+    """Source of what `wrap` made, `lossreg.wrap(my_loss, link="sigmoid", ...)`; empty for other specs."""
+    if not isinstance(spec.function, UserLoss):
+        return ""
+    title = _title(spec.function.source)
+    named = title.isidentifier() and not _is_instance(spec.function.source)
+    options = {"target": spec.target, "link": links.get(spec.link).name, "outputs": spec.outputs}
+    shown = ", ".join(f'{name}="{value}"' for name, value in options.items())
+    return f"lossreg.wrap({title if named else spec.name}, {shown})"
+
+
 def _target_and_link(target: str | None, link: str | Link | None, tasks: tuple[str, ...]) -> tuple[str, str | Link]:
     if target is None and tasks in (("multilabel",), ("segmentation",)):
         target = "multihot" if tasks == ("multilabel",) else "dense"
@@ -132,16 +146,36 @@ def _target_and_link(target: str | None, link: str | Link | None, tasks: tuple[s
     return target, link if link is not None else LINK_OF.get(target, "identity")
 
 
+def _check_options(**options: Any) -> None:
+    for name, value in options.items():
+        if value is not None and not is_text(value):
+            raise InputError(f"{name} must be text, not {represented(value)}", where="lossreg.wrap")
+
+
+def _check_tasks(tasks: Any, name: str) -> None:
+    if tasks is not None and (isinstance(tasks, str) or not isinstance(tasks, Iterable)):
+        raise InputError(f"tasks must be a tuple of names, not {represented(tasks)}", where=f"loss {name!r}")
+
+
 def _check_source(source: Any, name: str) -> None:
     problem, hint = "", ""
     if inspect.isclass(source) and not _is_keras_loss(source):
         problem, hint = f"the class {source.__name__} is no keras.losses.Loss", "Subclass it, or give a function."
+    elif isinstance(source, LossSpec):
+        problem, hint = "it is a LossSpec already", "Use it as it is."
     elif not callable(source):
-        problem, hint = f"{source!r} is no loss", "Give a function my_loss(y_true, y_pred) or a keras.losses.Loss."
+        problem, hint = (
+            f"{represented(source)} is no loss",
+            "Give a function my_loss(y_true, y_pred) or a keras.losses.Loss.",
+        )
     elif _title(source).startswith("SparseCategorical"):
         problem, hint = "it takes class indices", "Labels come one-hot here: give its twin without Sparse."
     if problem:
         raise InputError(problem, where=f"loss {name!r}", hint=hint)
+
+
+def _is_instance(source: Any) -> bool:
+    return not inspect.isclass(source) and _is_keras_loss(source)
 
 
 def _is_keras_loss(source: Any) -> Any:
@@ -160,7 +194,7 @@ def _params(source: Any, name: str) -> tuple[Float, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and is_real(value)
 
 
 def _as_written(source: Any, params: dict[str, Any]) -> dict[str, Any]:

@@ -24,12 +24,6 @@ def focal(y, z, gamma):
 # What is declared
 
 
-@WRONG.add("metadata", **softmax(params=(Float("gamma", 6.0, 0.0, 5.0, domain="[0, inf)"),)))
-def default_out_of_range(y, z, *, gamma):
-    """No search would ever try the default."""
-    return focal(y, z, gamma)
-
-
 @WRONG.add(
     "metadata",
     **softmax(

@@ -76,11 +76,7 @@ def _contradictions(subject: Subject) -> Iterator[str]:
 
 
 def _out_of_range(subject: Subject) -> Iterator[str]:
-    """Defaults that a search would never try, limits that any loss is near, labels that no task has."""
-    numbers = [p for p in subject.spec.params if isinstance(p, (Float, Int)) and p.low != p.high]
-    for p in numbers:
-        if p.default is not None and not p.low <= p.default <= p.high:
-            yield f"the default {p.name} = {shown(p.default)} lies outside its search range {p.low:g} to {p.high:g}"
+    """Limits that any loss is near, labels that no task has."""
     for limit in subject.spec.limits:
         if limit.rtol > LOOSEST:
             yield f"the limit {limit} is declared to within {limit.rtol:g}, which says little (at most {LOOSEST:g})"
