@@ -6,28 +6,45 @@ package name `lossreg`, and load wherever lossreg has been imported.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from lossreg import labels, links, registry
-from lossreg.errors import InputError, ParameterError, UnknownError, did_you_mean
+from lossreg.errors import (
+    InputError,
+    LossregError,
+    ParameterError,
+    UnknownError,
+    did_you_mean,
+    gist,
+    is_text,
+    represented,
+)
 from lossreg.params import Float, PerClass, is_plain
 from lossreg.spec import LossSpec
-from lossreg.targets import TARGETS, WEIGHTS
+from lossreg.targets import STANDARD, TARGETS, WEIGHTS
 from lossreg.userloss import UserLoss, wrap
 
 __all__ = ["RegistryLoss", "get", "load_model", "wrap"]
 
 CONSTANTS: dict[str, Any] = {
     "target_mean": Float("target_mean", 0.0, 0.0, 1.0),
+    "target_center": Float("target_center", 0.0, 0.0, 1.0),
     "target_scale": Float("target_scale", 1.0, 1.0, 1.0, domain="(0, inf)"),
     "class_counts": PerClass("class_counts", domain="[0, inf)"),
     "class_priors": PerClass("class_priors", domain="[0, 1]", high=1.0),
     "progress": Float("progress", 1.0, 0.0, 1.0, domain="[0, 1]"),
+}
+BY_BATCH = {
+    "n_classes": "It follows from the predictions.",
+    WEIGHTS: "Give it where the loss is called, or to model.fit.",
 }
 PRIOR_SLACK = 1e-3
 ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
@@ -51,15 +68,25 @@ class RegistryLoss(keras.losses.Loss):
         self.spec = loss if isinstance(loss, LossSpec) else registry.default().get(loss)
         self.params = self.spec.bind(params or {})
         self.needs = _constants(self.spec, needs or {})
-        self.from_logits = bool(from_logits)
+        self.from_logits = _flag("from_logits", from_logits)
         self._weight: Any = None
-        self._asked_dtype = None if dtype is None else keras.dtype_policies.get(dtype).name
-        self._result_dtype = keras.dtype_policies.get(dtype or keras.config.floatx()).compute_dtype
-        super().__init__(name=name or self.spec.name, reduction=reduction, dtype=_at_least_float32(self._result_dtype))
+        policy = None if dtype is None else _policy(dtype)
+        self._asked_dtype = policy and policy.name
+        self._result_dtype = (policy or _policy(keras.config.floatx())).compute_dtype
+        if name is not None and not is_text(name):
+            raise ParameterError(f"name must be text, not {represented(name)}")
+        try:
+            super().__init__(
+                name=name or self.spec.name, reduction=reduction, dtype=_at_least_float32(self._result_dtype)
+            )
+        except (TypeError, ValueError):
+            hint = 'It is "sum_over_batch_size", "mean", "mean_with_sample_weight", "sum" or None.'
+            raise ParameterError(f"unknown reduction {represented(reduction)}", hint=hint) from None
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss; labels keep their own precision until they are one-hot."""
         y_pred = ops.convert_to_tensor(y_pred)
+        self._check_width(labels.columns(y_pred))
         y_true = self._labels(ops.convert_to_tensor(y_true), labels.columns(y_pred))
         weight = None if sample_weight is None else self._aligned(sample_weight, y_pred)
         if WEIGHTS in self.spec.needs:
@@ -73,13 +100,22 @@ class RegistryLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Unreduced values: `(batch, *space)`; `(batch,)` for a loss that sees whole samples."""
         y_pred = ops.cast(labels.columns(ops.convert_to_tensor(y_pred)), self.dtype)
-        y_true = self._labels(ops.convert_to_tensor(y_true), y_pred)
         self._check_width(y_pred)
+        labels.insist_numbers(y_pred, "predictions", self.name, "Look for NaN in the rows, or lower the learning rate.")
+        y_true = self._standardised(self._labels(ops.convert_to_tensor(y_true), y_pred))
         scores = self._scores(y_pred)
         if scores.shape[-1] == 1 and self.spec.serves_binary_as_two(2):
             scores = labels.two_scores(scores)
-        k = 2 if self.spec.target in ("binary", "signed") else scores.shape[-1]
-        return self._values(y_true, scores, self._arguments(k))
+        if self.spec.target == "ordinal":
+            # such losses compare labels, and a comparison with the NaN of a wrong label is just false
+            scores = scores + 0.0 * y_true
+        return self._values(y_true, scores, self._arguments(self._classes(scores.shape[-1])))
+
+    def _classes(self, columns: int) -> int:
+        """The number of classes for so many raw scores."""
+        if self.spec.target in ("binary", "signed"):
+            return 2
+        return columns + 1 if self.spec.outputs == "k-1" else columns
 
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, by value; raises `InputError` for a loss that cannot be found again."""
@@ -97,7 +133,8 @@ class RegistryLoss(keras.losses.Loss):
         return _rebuilt, (type(self), loss, self._settings())
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value}" for name, value in {**self.params, **self.needs}.items())
+        moved = {n: v for n, v in self.needs.items() if n not in STANDARD or v != CONSTANTS[n].default}
+        given = ", ".join(f"{name}={value}" for name, value in {**self.params, **moved}.items())
         return f"<lossreg loss {self.spec.name}({given})>"
 
     def _settings(self) -> dict[str, Any]:
@@ -131,22 +168,23 @@ class RegistryLoss(keras.losses.Loss):
         if wanted.isdigit() and wanted != "1" and found not in (None, int(wanted)):
             what = f"it takes {wanted} outputs, and the predictions have {found}"
             raise InputError(what, where=self.name, hint=f"End the model in Dense({wanted}).")
+        if self.spec.target == "ordinal" and wanted == "k" and found == 1:
+            raise InputError("it takes one output a class, and the predictions have 1", where=self.name)
 
     def _labels(self, y: Any, y_pred: Any) -> Any:
         if TARGETS[self.spec.target].width == "k":
             k = max(y_pred.shape[-1] + (self.spec.outputs == "k-1"), 2)
             return labels.class_labels(y, y_pred, k, self.dtype)
-        domain = self._domain(y_pred.shape[-1])
-        if self.spec.outputs != "1":
-            y_pred = y_pred[..., :1]
-        found = labels.column_labels(y, y_pred, domain, self.dtype)
-        return labels.signed(found) if self.spec.target == "signed" else found
-
-    def _domain(self, columns: int) -> str:
-        """What labels of one column lie in, for predictions of so many columns."""
         if self.spec.target == "ordinal":
             # the link makes k probabilities of k - 1 scores
-            return f"[0, {columns - 1 + (self.spec.outputs == 'k-1' and self.from_logits)}]"
+            k = y_pred.shape[-1] + (self.spec.outputs == "k-1" and self.from_logits)
+            return labels.ordinal_labels(y, y_pred, max(k, 2), self.dtype)
+        found = labels.column_labels(y, y_pred, self._domain, self.dtype, single=self.spec.outputs != "1")
+        return labels.signed(found) if self.spec.target == "signed" else found
+
+    @property
+    def _domain(self) -> str:
+        """The interval in which labels of one column lie."""
         fixed = {"signed": "[-1, 1]", "binary": "[0, 1]"}.get(self.spec.target)
         return fixed or self.spec.target_domain or TARGETS[self.spec.target].domain
 
@@ -156,10 +194,28 @@ class RegistryLoss(keras.losses.Loss):
             link = links.get("sigmoid")
         if self.from_logits or link.name == "identity":
             self._check_raw(y_pred, link)
-            return y_pred
+            return y_pred if self.from_logits else self._standardised(y_pred, link.point)
         if link.inverse is None:
             raise InputError("predictions cannot be turned into scores", where=self.name, hint="Give from_logits=True.")
-        return self._inverse(link, y_pred)
+        if y_pred.shape[-1] == 1 and "k" in self.spec.outputs and not links.is_usual(link):
+            both = self._inverse(link, ops.concatenate([1.0 - y_pred, y_pred], axis=-1))
+            return both if self.spec.outputs == "k-1" else both[..., 1:] - both[..., :1]
+        return self._inverse(link, self._standardised(y_pred, link.point))
+
+    def _standardised(self, values: Any, point: int | None = None) -> Any:
+        """Labels or predictions in the user's units as a standardised target has them: (value - center) / scale.
+
+        Of several outputs `(batch, *space, outputs)` of one value only `point` is in the user's units.
+        """
+        if not TARGETS[self.spec.target].standardised:
+            return values
+        center, scale = (self.needs[name] for name in STANDARD)
+        if point is None or self.spec.outputs == "1":
+            return (values - center) / scale if (center, scale) != (0.0, 1.0) else values
+        columns = range(int(self.spec.outputs) if self.spec.outputs.isdigit() else values.shape[-1])
+        shift = ops.convert_to_tensor([center * (i == point) for i in columns], self.dtype)
+        size = ops.convert_to_tensor([scale if i == point else 1.0 for i in columns], self.dtype)
+        return (values - shift) / size
 
     def _check_raw(self, y_pred: Any, link: links.Link) -> None:
         """Raise `InputError` where a TensorFlow graph tells that "raw scores" are probabilities."""
@@ -220,6 +276,12 @@ def get(
     float32 or better. arguments: the loss's parameters, and the constants that it needs:
     target_mean and target_scale (default: predictions in their own units), class_counts, one a class.
 
+    A loss of a standardised target (`real`) is computed on (value - target_center) / target_scale, by default
+    on the values as they are. A study trains it so, with median and 1.4826 MAD of the training rows. Labels are
+    in the user's units always, predictions unless they are raw scores: with from_logits=True, prediction =
+    target_center + target_scale * raw score. Of several outputs (`gaussian_nll`) the first is the value, the
+    others stay raw scores.
+
     Labels are class indices or one-hot (soft) rows `(batch, *space[, k])` for losses of classes, of
     which a binary model may have one output; 0/1 or -1/1 for hinges; else one value a
     prediction. `(batch,)` and `(batch, 1)` are the same. Unreduced values are `(batch, *space)`.
@@ -227,7 +289,7 @@ def get(
     and, eagerly, for values that cannot be right (inside a graph these give NaN).
     """
     spec = _spec(loss)
-    needs = {key: arguments.pop(key) for key in list(arguments) if key in spec.constants}
+    needs = {key: arguments.pop(key) for key in list(arguments) if key in (*spec.constants, *spec.row_constants)}
     try:
         return RegistryLoss(
             spec, params=arguments, needs=needs, from_logits=from_logits, reduction=reduction, name=name, dtype=dtype
@@ -236,29 +298,63 @@ def get(
         raise error.at(f"lossreg.get({spec.name!r})") from None
 
 
+# so that a model compiled with a spec is saved and loaded
+keras.saving.register_keras_serializable(package="lossreg")(LossSpec)
+
+
 def _rebuilt(kind: type[RegistryLoss], loss: str | LossSpec, settings: dict[str, Any]) -> RegistryLoss:
     return kind(loss, **settings)
 
 
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise ParameterError(f"{name} must be True or False, not {represented(value)}")
+    return bool(value)
+
+
+def _policy(dtype: Any) -> Any:
+    try:
+        return keras.dtype_policies.get(dtype)
+    except Exception:
+        hint = 'Give one of Keras, such as "float32" or "mixed_float16".'
+        raise ParameterError(f"{represented(dtype)} is no dtype", hint=hint) from None
+
+
 def load_model(path: Any, **options: Any) -> Any:
-    """`keras.saving.load_model(path, **options)`, with every lossreg loss known to Keras."""
-    return keras.saving.load_model(path, **options)
+    """`keras.saving.load_model(path, **options)`, with every lossreg loss known to Keras.
+
+    Raises `InputError` where there is no such file, or Keras makes no model of it.
+    """
+    if not is_text(path) and not isinstance(path, os.PathLike):
+        raise InputError(f"{represented(path)} is no path", where="lossreg.load_model")
+    if not Path(path).exists():
+        raise InputError("there is no such file", where=str(path))
+    try:
+        return keras.saving.load_model(path, **options)
+    except LossregError:
+        raise
+    except Exception as error:
+        raise InputError(f"Keras cannot load it: {gist(error)}", where=str(path)) from error
 
 
 def _spec(loss: Any) -> LossSpec:
     if isinstance(loss, LossSpec):
         return loss
+    if isinstance(loss, str):
+        return registry.default().get(loss)
     if callable(loss):
         return wrap(loss)
-    return registry.default().get(loss)
+    hint = 'Give a name such as "focal", a LossSpec or a function my_loss(y_true, y_pred).'
+    raise InputError(f"{represented(loss)} is no loss", where="lossreg.get", hint=hint)
 
 
 def _constants(spec: LossSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every constant but `n_classes`, checked, with defaults; raises `InputError`."""
-    wanted = [name for name in spec.constants if name not in ("n_classes", WEIGHTS)]
+    wanted = spec.row_constants
     for name in given:
         if name not in wanted:
-            raise UnknownError(f"{spec.name} does not need {name!r}", hint=did_you_mean(name, wanted))
+            hint = BY_BATCH.get(name) or did_you_mean(name, wanted)
+            raise UnknownError(f"{spec.name} does not take {name!r} here", hint=hint)
     return {name: _constant(spec, name, given) for name in wanted}
 
 

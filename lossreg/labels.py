@@ -13,6 +13,7 @@ from lossreg.errors import InputError
 from lossreg.params import Interval
 
 SLACK = 1e-3
+ONE_VALUE = "Labels are one value a prediction."
 
 
 def columns(x: Any) -> Any:
@@ -34,28 +35,41 @@ def class_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
     """Class indices or one-hot (soft) labels as `(batch, *space, k)` of `dtype`.
 
     Indices may be `(batch, *space)` or `(batch, *space, 1)`. Where `predictions` have one
-    column, k is 2 and labels are 0, 1 or between.
+    column, k is 2 and labels are 0, 1 or between. Raises `InputError`.
     """
+    expected = f"Labels are class indices from 0 to {k - 1} or one-hot rows of {k}."
     same_rank = len(y.shape) == len(predictions.shape)
     if same_rank and y.shape[-1] in (k, None):
-        _same_leading(y, predictions, y.shape[:-1])
+        _check_shape(y, y.shape[:-1], predictions, predictions.shape[:-1], expected)
         return ops.reshape(_within(ops.cast(y, dtype), "[0, 1]"), (*ops.shape(predictions)[:-1], k))
     indices = ops.squeeze(y, axis=-1) if same_rank and y.shape[-1] == 1 else y
-    _same_leading(y, predictions, indices.shape)
+    _check_shape(y, indices.shape, predictions, predictions.shape[:-1], expected)
     return _pairs(indices, dtype) if predictions.shape[-1] == 1 else _one_hot(indices, k, dtype)
 
 
-def column_labels(y: Any, predictions: Any, domain: str, dtype: str) -> Any:
-    """Labels in the shape of `predictions` `(batch, *space, outputs)`, of `dtype`.
+def column_labels(
+    y: Any, predictions: Any, domain: str, dtype: str, *, single: bool = False, expected: str = ONE_VALUE
+) -> Any:
+    """Labels in the shape of `predictions` `(batch, *space, outputs)`, of `dtype`; where `single`, of its first column.
 
-    They may lack the last axis where it has one column; nothing is ever broadcast.
+    They may lack the last axis where it has one column; nothing is ever broadcast. `expected` says which
+    labels the loss takes, for the `InputError` on others.
     """
-    one_short = len(y.shape) == len(predictions.shape) - 1
+    fitting = predictions[..., :1] if single else predictions
+    one_short = len(y.shape) == len(fitting.shape) - 1
     column = ops.expand_dims(y, axis=-1) if one_short else y
-    if len(column.shape) == len(predictions.shape) + 1 and column.shape[-1] == 1:
+    if len(column.shape) == len(fitting.shape) + 1 and column.shape[-1] == 1:
         column = ops.squeeze(column, axis=-1)
-    _same_leading(y, predictions, column.shape, whole=True)
-    return _within(ops.reshape(ops.cast(column, dtype), ops.shape(predictions)), domain)
+    _check_shape(y, column.shape, predictions, fitting.shape, expected)
+    return _within(ops.reshape(ops.cast(column, dtype), ops.shape(fitting)), domain, expected)
+
+
+def ordinal_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
+    """Indices of `k` classes in order, `(batch, *space[, 1])`, as `(batch, *space, 1)`; raises `InputError`."""
+    expected = f"Labels are class indices, the lowest class 0 and the highest {k - 1}, one a row and not one-hot."
+    indices = column_labels(y, predictions, f"[0, {k - 1}]", dtype, single=True, expected=expected)
+    part = indices - ops.floor(indices + SLACK)
+    return indices + 0.0 * _held(part, (0.0, 0.0), "labels are no class indices", expected)
 
 
 def signed(y: Any) -> Any:
@@ -88,10 +102,12 @@ def _one_hot(indices: Any, k: int, dtype: str) -> Any:
     return ops.one_hot(whole, k, dtype=dtype) + ops.expand_dims(part, axis=-1)
 
 
-def _within(y: Any, domain: str) -> Any:
+def _within(y: Any, domain: str, expected: str = "") -> Any:
     interval = Interval.parse(domain)
     what = f"labels from {{}} to {{}} are not all in {domain}"
-    return _held(y, (interval.low, interval.high), what, "Recode or shift the labels, or choose another loss.")
+    hint = " ".join(filter(None, (expected, "Recode or shift the labels, or choose another loss.")))
+    insist_numbers(y, "labels", "", "Leave out the rows without a label.")
+    return _held(y, (interval.low, interval.high), what, hint)
 
 
 def _held(x: Any, bounds: tuple[float, float], what: str, hint: str, where: str = "") -> Any:
@@ -107,6 +123,15 @@ def _held(x: Any, bounds: tuple[float, float], what: str, hint: str, where: str 
     return x
 
 
+def insist_numbers(x: Any, name: str, where: str, hint: str) -> None:
+    """Raise `InputError` where values at hand are NaN."""
+    import numpy as np
+
+    values = _at_hand(x)
+    if values is not None and (missing := int(np.isnan(values).sum())):
+        raise InputError(f"{missing} of {values.size} {name} are NaN", where=where, hint=hint)
+
+
 def _at_hand(x: Any) -> Any:
     """The values of a tensor as an array, None inside a graph."""
     import numpy as np
@@ -115,13 +140,11 @@ def _at_hand(x: Any) -> Any:
     return None if numpy is None else np.asarray(numpy(), dtype=np.float64)
 
 
-def _same_leading(y: Any, predictions: Any, shape: Any, whole: bool = False) -> None:
-    wanted = tuple(predictions.shape) if whole else tuple(predictions.shape)[:-1]
+def _check_shape(y: Any, shape: Any, predictions: Any, wanted: Any, expected: str) -> None:
+    """Raise `InputError` naming labels and predictions as they were given unless `shape` can be `wanted`."""
     if len(shape) != len(wanted) or any(None not in (a, b) and a != b for a, b in zip(shape, wanted, strict=False)):
-        raise InputError(
-            f"labels of shape {_said(y)} do not fit predictions of shape {_said(predictions)}",
-            hint="Labels are class indices, one-hot rows or one value a prediction.",
-        )
+        what = f"labels of shape {_said(y)} do not fit predictions of shape {_said(predictions)}"
+        raise InputError(what, hint=expected)
 
 
 def _said(x: Any) -> str:

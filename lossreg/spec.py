@@ -19,16 +19,18 @@ from operator import attrgetter
 from typing import Any
 
 from lossreg import links, ops
-from lossreg.errors import InputError, UnknownError, did_you_mean
-from lossreg.params import Choice, Interval, Param, PerClass
-from lossreg.targets import NEEDS, TARGETS, TASKS, WEIGHTS, Constants
+from lossreg.errors import InputError, UnknownError, did_you_mean, is_text, represented
+from lossreg.params import Choice, Interval, Param, PerClass, is_real, malformed
+from lossreg.targets import NEEDS, STANDARD, TARGETS, TASKS, WEIGHTS, Constants
 
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
 SMALL = 2e-3
+KERAS_LOSSES = "lossreg.keras_losses"
+FLAGS = ("probabilistic", "shift_invariant", "symmetric", "kinks", "stop_gradient", "truncated")
 TEXTS = ("name", "summary", "reference", "formula", "target", "target_domain", "outputs", "level", "elicits", "twin_of")
 RESERVED = (
-    *NEEDS, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
+    *NEEDS, *STANDARD, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
 )  # fmt: skip
 
 
@@ -49,6 +51,11 @@ class Limit:
     def __str__(self) -> str:
         given = ", ".join(f"{name} {reached(value)}" for name, value in self.at.items())
         return f"{given or 'always'}: {'' if self.factor == 1 else f'{self.factor:g} x '}{self.equals}"
+
+
+TUPLES: dict[str, Any] = {
+    "tasks": str, "aliases": str, "needs": str, "recommended": str, "params": Param, "limits": Limit,
+}  # fmt: skip
 
 
 def reached(value: Any) -> str:
@@ -165,6 +172,15 @@ class LossSpec:
         """Every constant that the loss or its link asks for."""
         return tuple(dict.fromkeys((*self.needs, *links.get(self.link).needs)))
 
+    @property
+    def row_constants(self) -> tuple[str, ...]:
+        """The constants that `lossreg.get` takes: those asked for, and center and scale of a standardised target.
+
+        Without those that a Keras loss is told by each batch: n_classes and sample_weight.
+        """
+        standard = STANDARD if TARGETS[self.target].standardised else ()
+        return tuple(name for name in dict.fromkeys((*self.constants, *standard)) if name not in ("n_classes", WEIGHTS))
+
     def unweighted(self) -> LossFunction:
         """The function with every sample counting 1, unless it is called with `sample_weight` `(batch,)`."""
         function = self.resolve()
@@ -179,6 +195,30 @@ class LossSpec:
         if self.serves_binary_as_two(n_classes):
             scores = ops.concatenate([-scores / 2, scores / 2], axis=-1)
         return self.unweighted()(y, scores, **arguments)
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        """`(batch, *space)` values of the Keras loss `lossreg.get(self)`, so that `model.compile(loss=spec)` works.
+
+        Labels and predictions as `lossreg.get` takes them; raises `InputError`.
+        """
+        if WEIGHTS in self.needs:
+            hint = "Give lossreg.get(spec) to model.compile."
+            raise InputError(f"it takes {WEIGHTS}", where=f"loss {self.name!r}", hint=hint)
+        return self._as_keras().call(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        """The config of `lossreg.get(self)`, under which Keras saves a model compiled with a spec."""
+        config: dict[str, Any] = self._as_keras().get_config()
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The Keras loss of a config."""
+        return import_module(KERAS_LOSSES).RegistryLoss.from_config(config)
+
+    def _as_keras(self) -> Any:
+        # by name: for an author of losses this module imports no Keras
+        return import_module(KERAS_LOSSES).get(self)
 
     def encode(self, y: Any, constants: Constants) -> Any:
         """Labels `(n,)` as the `(n, t)` float32 array that the function receives."""
@@ -204,23 +244,48 @@ def describe(param: Param) -> str:
 
 def _malformed(spec: LossSpec) -> list[str]:
     """Fields of the wrong type, above all a string where a tuple belongs."""
-    fields = ("tasks", "aliases", "params", "needs", "recommended", "limits")
-    found = [f"{name} must be a tuple" for name in fields if not isinstance(getattr(spec, name), tuple)]
+    found = [problem for name in TUPLES if (problem := _tuple_problem(name, getattr(spec, name), TUPLES[name]))]
     found += [
-        f"{name} must be text, not {value!r}" for name in TEXTS if not isinstance(value := getattr(spec, name), str)
+        f"{name} must be text, not {represented(getattr(spec, name))}" for name in TEXTS if not _has_text(spec, name)
     ]
+    flags = [name for name in FLAGS if not isinstance(getattr(spec, name), bool)]
+    found += [f"{name} must be True or False, not {represented(getattr(spec, name))}" for name in flags]
     link: Any = spec.link
     if not isinstance(link, str | links.Link):
-        found.append(f"link must be a name or a Link, not {link!r}")
+        found.append(f"link must be a name or a Link, not {represented(link)}")
+    if spec.minimum is not None and not is_real(spec.minimum):
+        found.append(f"minimum must be a number or None, not {represented(spec.minimum)}")
+    if spec.score_range is not None and not _is_range(spec.score_range):
+        found.append(f"score_range must be two numbers, low and high, not {represented(spec.score_range)}")
     if found:
         return found
-    found += [f"{param!r} is no parameter" for param in spec.params if not isinstance(param, Param)]
-    found += [f"{limit!r} is no Limit" for limit in spec.limits if not _is_limit(limit)]
-    return found + [f"{alias!r} is no name" for alias in spec.aliases if not str(alias).isidentifier()]
+    found = [problem for limit in spec.limits if (problem := _malformed_limit(limit))]
+    found += [problem for param in spec.params if (problem := malformed(param))]
+    return found + [f"{represented(alias)} is no name" for alias in spec.aliases if not alias.isidentifier()]
 
 
-def _is_limit(limit: Any) -> bool:
-    return isinstance(limit, Limit) and isinstance(limit.equals, str)
+def _has_text(spec: LossSpec, name: str) -> bool:
+    return is_text(getattr(spec, name))
+
+
+def _tuple_problem(name: str, value: Any, kind: Any) -> str:
+    if not isinstance(value, tuple):
+        return f"{name} must be a tuple"
+    noun = {Param: "no parameter", Limit: "no Limit"}.get(kind, "no text")
+    return next((f"{name}: {represented(item)} is {noun}" for item in value if not isinstance(item, kind)), "")
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(is_real, value)) and value[0] < value[1]
+
+
+def _malformed_limit(limit: Limit) -> str:
+    checks = [
+        (isinstance(limit.at, Mapping) and isinstance(limit.of, Mapping), "at and of must map names to values"),
+        (is_text(limit.equals), f"equals must name a loss, not {represented(limit.equals)}"),
+        (is_real(limit.factor) and is_real(limit.rtol), "factor and rtol must be numbers"),
+    ]
+    return next((f"limits: {message}" for sound, message in checks if not sound), "")
 
 
 def _problems(spec: LossSpec) -> list[str]:
@@ -251,6 +316,8 @@ def _need_problem(need: str) -> str:
 
 
 def _is_function(function: Any) -> bool:
+    if isinstance(function, LossSpec):
+        return False
     return callable(function) or re.fullmatch(r"[\w.]+:[\w.]+", str(function)) is not None
 
 
@@ -293,6 +360,10 @@ def _range_problem(param: Param) -> str:
         (param.default is None and not param.optional, "it has no default and is not optional"),
     ]
     defaults = param.default if isinstance(param, PerClass) else (param.default,)
-    outside = [value for value in defaults or () if value is not None and value not in domain]
-    checks += [(True, f"the default {value:g} is outside the domain {domain}") for value in outside]
+    given = [value for value in defaults or () if value is not None]
+    checks += [(value not in domain, f"the default {value:g} is outside the domain {domain}") for value in given]
+    checks += [(not param.low <= value <= param.high, f"the default {value:g} is outside {span}") for value in given]
+    if isinstance(param, PerClass):
+        tau = f"default_tau {param.default_tau:g} is outside {param.low_tau:g} to {param.high_tau:g}"
+        checks.append((not param.low_tau <= param.default_tau <= param.high_tau, tau))
     return next((f"{param.name}: {message}" for wrong, message in checks if wrong), "")

@@ -59,6 +59,8 @@ class Constants:
 
 
 WEIGHTS = "sample_weight"
+# how labels of a standardised target are centred and scaled
+STANDARD = ("target_center", "target_scale")
 LATE_NEEDS = ("progress", WEIGHTS)
 NEEDS = ("n_classes", "class_counts", "class_priors", "target_mean", "target_scale", *LATE_NEEDS)
 
