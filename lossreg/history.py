@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg import registry
 from lossreg.masking import masked, masked_values
 from lossreg.records import StudyResult, TrialRecord, finite
 from lossreg.sampler import ATTRIBUTE
@@ -31,10 +32,17 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     kept = trial.user_attrs.get(ATTRIBUTE)
     if kept is None or not trial.state.is_finished():
         return None
+    kept = kept if "constants" in kept else {**kept, "constants": _unknown(kept["loss"])}
     known = {field.name for field in fields(TrialRecord)}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
     score = trial.value if kept["state"] == "complete" and trial.state == TrialState.COMPLETE else None
     return TrialRecord(number=trial.number, params=params, score=score, **{k: v for k, v in kept.items() if k in known})
+
+
+def _unknown(loss: str) -> dict[str, None]:
+    """The constants of a trial of lossreg 0.1.0, which did not keep them."""
+    entry = registry.default().look_up(loss)
+    return dict.fromkeys(entry.spec.row_constants) if entry else {}
 
 
 def records(study: optuna.Study) -> list[TrialRecord]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import TrialState
 
+from lossreg import userloss
 from lossreg.course import Course, spread
 from lossreg.desk import Desk
 from lossreg.errors import LossregError, gist
@@ -400,6 +401,8 @@ class Loop:
             scores=list(scores),
             spread=spread(scores),
             constant=course.constant if done else None,
+            constants=self.proposer.row_constants(plan.label),
+            expression="" if distribution else userloss.expression(self.proposer.candidates[plan.label].spec),
         )
 
 

@@ -71,6 +71,11 @@ class Proposer:
     def _outputs(self, label: str) -> int:
         return self.candidates[label].spec.width(self.constants.n_classes)
 
+    def row_constants(self, label: str) -> dict[str, Any]:
+        """The constants of the training rows that a loss takes; progress at its end, 1."""
+        needs = self.candidates[label].spec.row_constants
+        return self.constants.select(needs) | ({"progress": 1.0} if "progress" in needs else {})
+
     def published(self, label: str) -> tuple[dict[str, Any], list[str]]:
         """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lossreg import recipes
+
 STATES = ("complete", "pruned", "failed", "diverged")
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
 # The mean of the same fold scores in another order differs in its last digits.
@@ -46,7 +48,9 @@ class TrialRecord:
     state: complete, pruned, failed (an exception) or diverged (went non-finite);
     label: the study's name of the loss; loss: its registered name; params: what was
     suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
-    argument of the loss, fixed ones included; score: the study's metric on validation data at
+    argument of the loss, fixed ones included; constants: what the loss takes from the training rows (those of the
+    first fold where there are folds), None where an older version did not keep it; expression: source of a
+    loss that no registry has, `lossreg.wrap(my_loss, ...)`; score: the study's metric on validation data at
     `epoch` (1-based), None unless complete; scores: those of the members at that epoch, empty unless
     folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
     curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
@@ -76,6 +80,14 @@ class TrialRecord:
     scores: list[float] = field(default_factory=list)
     spread: float | None = None
     constant: int | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    expression: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss that was trained, ready to paste."""
+        own = "" if self.distribution else self.loss
+        return recipes.recipe(self.expression or own or f'"{self.loss}"', self.settings, self.constants)
 
     @property
     def epochs(self) -> int:
@@ -89,6 +101,8 @@ class TrialRecord:
             "loss": self.label,
             "params": dict(self.params),
             "settings": dict(self.settings),
+            "constants": dict(self.constants),
+            "recipe": self.recipe,
             "learning_rate": self.learning_rate,
             "score": self.score,
             "spread": self.spread,
@@ -193,6 +207,7 @@ class StudyResult:
                         "trials": row.trials,
                         "params": dict(row.best.params) if row.best else {},
                         "settings": dict(row.best.settings) if row.best else {},
+                        "recipe": row.best.recipe if row.best else None,
                     }
                     for row in board
                 ],

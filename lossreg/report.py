@@ -7,8 +7,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lossreg import registry
-from lossreg.errors import UnknownError
 from lossreg.plain_text import code, one_line, printable
 from lossreg.plain_text import markdown as escaped
 from lossreg.records import Standing, StudyResult, TrialRecord, exact, finite
@@ -17,6 +15,13 @@ OPTIMISM = (
     "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
     "the test rows have not been touched."
 )
+RAW = (
+    "A recipe is for a model that ends in raw scores, without an activation, as the models of the trials do; drop "
+    "`from_logits=True` for one that ends in probabilities or in the target's own units. Labels stay as they are."
+)
+ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
+PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
+NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
@@ -34,36 +39,23 @@ def scored(trial: TrialRecord | None) -> str:
     return f"{number(trial.score)} +- {trial.spread:.2g}"
 
 
-def literal(value: Any) -> str:
-    """A value as Python source, floats to six significant digits."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(literal, value))}]"
-    return f"{float(f'{value:.6g}')!r}" if isinstance(value, float) else repr(value)
-
-
 def recipe(trial: TrialRecord) -> str:
-    """`lossreg.get("focal", gamma=2.0)`: the loss of a trial, ready to paste.
+    """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss of a trial, ready to paste.
 
-    Constants of the training rows that the loss needs stand as `class_counts=class_counts`. A
-    function of the user's own, which the registry does not know, is called by its name.
+    Constants of the training rows stand in it as numbers. A function of the user's own, which the registry does
+    not know, is called by its name.
     """
-    settings = [f"{name}={literal(value)}" for name, value in trial.settings.items() if value is not None]
-    if not trial.distribution:
-        return f"{trial.loss}({', '.join(['y_true', 'y_pred', *settings])})"
-    needs = [f"{need}={need}" for need in needed(trial) if need not in trial.settings]
-    return f"lossreg.get({', '.join([_quoted(trial.loss), *settings, *needs])})"
+    return trial.recipe
 
 
-def needed(trial: TrialRecord) -> tuple[str, ...]:
-    """The constants that the loss asks for; none when its plugin is gone."""
-    try:
-        return registry.default().get(trial.loss).constants
-    except UnknownError:
-        return ()
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+def usage(trial: TrialRecord) -> list[str]:
+    """Sentences that a recipe needs beside it: for which model it is, and of which rows its numbers are."""
+    said = [RAW, ROWS] if trial.constants else [RAW]
+    if "progress" in trial.constants:
+        said.append(PROGRESS)
+    if any(value is None for value in trial.constants.values()):
+        said.append(NOT_KEPT)
+    return said
 
 
 def setting(trial: TrialRecord) -> str:
@@ -197,6 +189,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
     parts = [
         f"# {escaped(result.study)}" if title else "",
         _headline(result),
+        code(recipe(result.best)) if result.best else "",
         _leaderboard_markdown(result),
         OPTIMISM,
         _settings_markdown(result),
@@ -222,7 +215,7 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.label)}**, trial {best.number}, {code(recipe(best))}"
+    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.label)}**, trial {best.number}"
     return "\n\n".join(filter(None, [said, ties(result)]))
 
 
@@ -244,13 +237,9 @@ def _standings(result: StudyResult) -> list[list[str]]:
 def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
     lines = [one_line(f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}") for trial in rows]
-    needs = sorted({f"`{need}`" for trial in rows if trial.distribution for need in needed(trial)})
-    given = ["", f"To be given from the training rows: {', '.join(needs)}."] if needs else []
-    return (
-        "\n".join([f"## Setting of each loss's {result.extreme} score", "", "```python", *lines, "```", *given])
-        if rows
-        else ""
-    )
+    said = " ".join(dict.fromkeys(line for trial in rows for line in usage(trial)))
+    title = f"## Setting of each loss's {result.extreme} score"
+    return "\n".join([title, "", "```python", *lines, "```", "", said]) if rows else ""
 
 
 def _facts(result: StudyResult) -> str:

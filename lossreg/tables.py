@@ -13,7 +13,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from lossreg import links, report
+from lossreg import links, recipes, report
 from lossreg.params import Choice, Float, Param, PerClass
 from lossreg.plain_text import printable, spelled
 from lossreg.spec import reached
@@ -244,15 +244,24 @@ def domain(param: Param) -> str:
 def example(spec: LossSpec) -> list[str]:
     """Lines to paste: the Keras loss, and the label in a study file."""
     shown = [p for p in spec.params if p.default is not None]
-    given = [f"{p.name}={report.literal(p.default)}" for p in shown]
-    given += [f"{need}=..." for need in spec.constants]
+    constants = _example_constants(spec)
+    given = [f"{p.name}={recipes.literal(p.default)}" for p in shown]
+    given += [f"{name}={recipes.literal(value)}" for name, value in constants.items()]
     call = ", ".join([f'"{spec.name}"', *given])
+    remark = f"  # {', '.join(constants)}: of your training rows" if constants else ""
     lines = [
-        f'model.compile(optimizer="adam", loss=lossreg.get({call}))',
+        f'model.compile(optimizer="adam", loss=lossreg.get({call})){remark}',
         "",
         f"[losses.{spec.name}]  # in a study file",
     ]
     return lines + [f"{param.name} = {_toml(param)}" for param in spec.params]
+
+
+def _example_constants(spec: LossSpec) -> dict[str, Any]:
+    """Numbers for the constants that a loss cannot do without; class_priors follow from class_counts."""
+    counts = [900, 100] if spec.target == "binary" else [600, 300, 100]
+    known = {"class_counts": counts, "target_mean": 12.5, "target_scale": 4.0}
+    return {name: value for name, value in known.items() if name in spec.constants}
 
 
 def _toml(param: Param) -> str:

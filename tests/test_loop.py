@@ -653,7 +653,9 @@ class Waits(Fake):
 def test_trials_are_asked_for_while_the_epoch_before_is_trained():
     waits, own = Waits(curve, slots=3), proposer()
     suggest = own.suggest
-    own = SimpleNamespace(**{name: getattr(own, name) for name in ("labels", "candidates", "published")})
+    own = SimpleNamespace(
+        **{name: getattr(own, name) for name in ("labels", "candidates", "published", "row_constants")}
+    )
     own.suggest = lambda trial: waits.asked.set() or suggest(trial)
     study = optuna_study(kind="random")
     made = Loop(begun(study, own), own, Pool([waits]), Rules(24, ACCURACY, "cross_entropy"), Heard())

@@ -12,11 +12,13 @@ import pytest
 import sample_study as sample
 from rich.console import Console
 
-from lossreg import registry, report, tables, terminal
+import lossreg
+from lossreg import InputError, registry, report, tables, terminal
 from lossreg.params import Choice, Int
 from lossreg.plugins import PluginReport
 from lossreg.search import Outline
 from lossreg.spec import LossSpec
+from lossreg.tracking import runs
 
 
 def printed(what, width=120):
@@ -84,11 +86,14 @@ def test_gain_is_positive_when_better(direction):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, 'lossreg.get("focal")'),
-        ({"gamma": 2.0, "alpha": None}, 'lossreg.get("focal", gamma=2.0)'),
-        ({"alpha": [0.5, 1.23456789]}, 'lossreg.get("focal", alpha=[0.5, 1.23457])'),
-        ({"m": 3, "kind": "soft", "flag": True}, "lossreg.get(\"focal\", m=3, kind='soft', flag=True)"),
-        ({"eps": 1e-9}, 'lossreg.get("focal", eps=1e-09)'),
+        ({}, 'lossreg.get("focal", from_logits=True)'),
+        ({"gamma": 2.0, "alpha": None}, 'lossreg.get("focal", gamma=2.0, alpha=None, from_logits=True)'),
+        ({"alpha": [0.5, 1.23456789]}, 'lossreg.get("focal", alpha=[0.5, 1.23456789], from_logits=True)'),
+        (
+            {"m": 3, "kind": "soft", "flag": True},
+            "lossreg.get(\"focal\", m=3, kind='soft', flag=True, from_logits=True)",
+        ),
+        ({"eps": 1e-9}, 'lossreg.get("focal", eps=1e-09, from_logits=True)'),
     ],
 )
 def test_a_recipe_is_python_ready_to_paste(settings, expected):
@@ -96,23 +101,47 @@ def test_a_recipe_is_python_ready_to_paste(settings, expected):
     assert line == expected
     call = ast.parse(line, mode="eval").body
     kept = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    assert kept.keys() == {name for name, value in settings.items() if value is not None}
+    assert kept == {**settings, "from_logits": True}
 
 
-def test_constants_that_a_loss_needs_are_named():
-    trial = sample.trial(0, "class_balanced_ce", settings={"one_minus_beta": 0.01})
-    needs = registry.default().get("class_balanced_ce").constants
-    assert "class_counts" in needs
-    assert all(f"{need}={need}" in report.recipe(trial) for need in needs)
+def test_constants_of_a_loss_are_numbers_in_its_recipe():
+    constants = {"class_counts": (900.0, 100.0), "class_priors": (0.9, 0.1)}
+    trial = sample.trial(0, "class_balanced_ce", settings={"one_minus_beta": 0.01}, constants=constants)
+    line = report.recipe(trial)
+    assert "class_counts=[900.0, 100.0], class_priors=[0.9, 0.1]" in line
+    loss = eval(line, {"lossreg": lossreg})
+    assert loss.needs == constants
     page = report.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
-    assert "To be given from the training rows: `class_counts`" in page
-    gone = sample.trial(0, loss="of_a_plugin_that_is_gone", settings={"a": 1})
-    assert report.recipe(gone) == 'lossreg.get("of_a_plugin_that_is_gone", a=1)'
+    assert line in page
+    assert report.ROWS in page
+    gone = sample.trial(0, loss="of_a_plugin_that_is_gone", settings={"a": 1}, constants={"target_mean": 3.0})
+    assert report.recipe(gone) == 'lossreg.get("of_a_plugin_that_is_gone", a=1, target_mean=3.0, from_logits=True)'
+
+
+def test_constants_that_an_older_version_did_not_keep_are_no_numbers():
+    trial = sample.trial(0, loss="huber", settings={"delta": 1.0}, constants={"target_scale": None})
+    assert report.NOT_KEPT in report.usage(trial)
+    with pytest.raises(InputError, match="target_scale must be a number"):
+        eval(report.recipe(trial), {"lossreg": lossreg})
 
 
 def test_a_function_of_the_users_own_is_called_by_its_name():
     own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
-    assert report.recipe(own) == "my_loss(y_true, y_pred, scale=2.0)"
+    assert report.recipe(own) == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
+    expression = 'lossreg.wrap(my_loss, target="count", link="exp", outputs="1")'
+    own = sample.trial(0, loss="own", settings={}, distribution="", expression=expression)
+    assert report.recipe(own) == f"lossreg.get({expression}, from_logits=True)"
+
+
+def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
+    counts = {"class_counts": tuple(float(n) for n in range(1, 2000))}
+    trial = sample.trial(7, "ldam", settings={"max_m": 0.5, "s": 1.0}, constants=counts)
+    assert eval(report.recipe(trial), {"lossreg": lossreg}).needs == counts
+    tag = runs.trial_tags(trial, "parent")["lossreg.get"]
+    assert tag == f"{len(report.recipe(trial))} characters: see trial 7 in trials.csv"
+    page = report.markdown(sample.study(0, losses={"ldam": "ldam"}, trials=[trial], baseline="ldam"), 8000)
+    assert "**ldam**" in page
+    assert "report.md has the rest" in page
 
 
 def test_what_was_searched_besides_the_loss_is_shown():
@@ -245,7 +274,9 @@ def test_the_example_builds_the_loss_and_searches_it():
 
     for entry in registry.default().specs():
         lines = tables.example(entry.spec)
-        ast.parse(lines[0])
+        call = ast.parse(lines[0]).body[0].value
+        (loss,) = (keyword.value for keyword in call.keywords if keyword.arg == "loss")
+        assert eval(ast.unparse(loss), {"lossreg": lossreg}).spec == entry.spec
         table = tomllib.loads("\n".join(lines[2:]))["losses"][entry.spec.name]
         assert set(table) == {param.name for param in entry.spec.params}
         for param in entry.spec.params:

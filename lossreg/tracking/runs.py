@@ -110,6 +110,12 @@ def _tags(values: Mapping[str, str]) -> dict[str, str]:
     return {name: printable(value)[:LONGEST_TAG] for name, value in values.items() if value}
 
 
+def recipe_tag(trial: TrialRecord) -> str:
+    """A trial's recipe; where it is longer than a tag may be, where it stands, since half of it is another loss."""
+    recipe = report.recipe(trial)
+    return recipe if len(recipe) <= LONGEST_TAG else f"{len(recipe)} characters: see trial {trial.number} in trials.csv"
+
+
 def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
     """Where the trial belongs, what became of it, and the line that builds its loss."""
     tags = {
@@ -119,7 +125,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         "lossreg.loss": trial.loss,
         "lossreg.label": trial.label,
         "lossreg.trainer": trial.trainer,
-        "lossreg.get": report.recipe(trial),
+        "lossreg.get": recipe_tag(trial),
         "lossreg.distribution": trial.distribution,
         "lossreg.version": trial.version,
         "lossreg.reason": trial.reason,
@@ -181,7 +187,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
         NOTE: report.markdown(result, LONGEST_TAG, title=False),
     }
     if result.best:
-        tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": report.recipe(result.best)}
+        tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": recipe_tag(result.best)}
     tags |= {f"lossreg.trials.{state}": str(count) for state, count in result.counts.items()}
     return _tags(tags) | name_tags(_study_values(result))
 

@@ -169,7 +169,7 @@ class Writer:
                 re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
                 source_run_id=self.run_id,
                 params=runs.trial_params(best),
-                tags={runs.TRIAL: str(best.number), "lossreg.get": report.recipe(best)},
+                tags={runs.TRIAL: str(best.number), "lossreg.get": runs.recipe_tag(best)},
             )
             package.pack(model, Path(folder, "model"), logged, self.run_id)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))

@@ -1,0 +1,27 @@
+"""The loss that a trial was trained with, as a line of Python: `lossreg.get("focal", gamma=2.0, from_logits=True)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+UNKNOWN = "..."
+
+
+def literal(value: Any) -> str:
+    """A value as Python source that evaluates to the same value; tuples as lists."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
+
+
+def recipe(loss: str, settings: Mapping[str, Any], constants: Mapping[str, Any]) -> str:
+    """The call of `lossreg.get` that makes a trial's loss again, for a model that ends in raw scores.
+
+    loss: source of its first argument; settings: every parameter; constants: numbers of the training rows,
+    None where they are not known, which is shown as `...` and refused by `lossreg.get`.
+    """
+    arguments = {name: literal(value) for name, value in settings.items()}
+    arguments |= {name: UNKNOWN if value is None else literal(value) for name, value in constants.items()}
+    shown = [f"{name}={source}" for name, source in arguments.items()]
+    return f"lossreg.get({', '.join([loss, *shown, 'from_logits=True'])})"

@@ -1,0 +1,258 @@
+"""The printed recipe of a trial is the loss that its lane trained: evaluated as source, in `model.compile` and `fit`.
+
+A study of every loss of the registry and of the example plugins is run; then each loss's recipe trains a model of the
+same initial weights on the same batches of the study's rows, labels as they are in the data, and its weights must
+be those of the lane.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import lossreg
+from lossreg import models, preflight, registry, report, search
+from lossreg import study as studies
+from lossreg.store import Store
+from lossreg.trainers.base import batch_order
+
+PLUGINS = {"arctan": "regression", "ordinal": "multiclass", "segmentation": "segmentation"}
+N, BATCH, SEED = 70, 16, 0
+METRICS = {"multiclass": "accuracy", "binary": "accuracy", "multilabel": "f1_macro", "segmentation": "f1"}
+# after 3 steps of SGD with momentum, in float32; 1% more of the learning rate moves weights by more
+TOLERANCE = 2e-6
+
+
+def offered(name):
+    """The losses of an example plugin, which is not installed here."""
+    path = Path(__file__).parents[1] / "plugins" / f"lossreg-{name}" / f"lossreg_{name}.py"
+    made = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(made)
+    made.loader.exec_module(module)
+    return list(module.lossreg_losses())
+
+
+def extended():
+    """The registry with the example plugins."""
+    whole = registry.default()
+    for name in PLUGINS:
+        for spec in offered(name):
+            whole = whole.add(spec, name, f"lossreg-{name}", "1.0")
+    return whole
+
+
+REGISTRY = extended()
+
+
+TASKS = ("multiclass", "binary", "multilabel", "segmentation", "regression", "count")
+EVERY = [(task, entry.spec.name) for task in TASKS for entry in REGISTRY.for_task(task)]
+# one of each kind of target, link, width and constants
+SOME = {
+    "multiclass": ("focal", "class_balanced_ce", "ldam", "categorical_hinge", "bi_tempered", "coral", "weighted_kappa"),
+    "binary": ("weighted_bce", "hinge", "weighted_ce", "coral"),
+    "multilabel": ("asymmetric",),
+    "segmentation": ("tversky",),
+    "regression": ("mean_squared_error", "huber", "mean_absolute_percentage_error", "mean_squared_logarithmic_error",
+                   "multi_quantile", "poisson", "gaussian_nll", "arctan"),
+}  # fmt: skip
+CASES = [(task, name) for task, some in SOME.items() for name in some]
+
+
+def rows(task):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(N, 4)).astype(np.float32)
+    signal = x[:, 0] + 0.5 * x[:, 1] * x[:, 2] + 0.3 * rng.normal(size=N)
+    return x, {
+        "multiclass": lambda: np.digitize(signal, [-0.3, 0.6]),
+        "binary": lambda: (signal > 0.3).astype(int),
+        "multilabel": lambda: (signal[:, None] + x[:, :3] > 0.5).astype(int),
+        "segmentation": lambda: (signal[:, None] + x > 0.5).astype(int).reshape(N, 2, 2),
+        "regression": lambda: 100 + 20 * np.exp(signal / 2),
+        "count": lambda: np.round(3 * np.exp(signal / 2)),
+    }[task]()
+
+
+def document(folder, task, losses, **more):
+    x, y = rows(task)
+    np.savez(folder / "rows.npz", x=x, y=y)
+    rate = {"low": 0.01, "high": 0.02}
+    document = {
+        "name": "recipes",
+        "data": {"source": str(folder / "rows.npz"), "task": task},
+        "model": {"hidden": [6]},
+        "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": rate,
+                  "optimizer": {"name": "sgd", "momentum": 0.9}},
+        "search": {"trials": 2 * len(losses), "metric": METRICS.get(task, "rmse"), "keep": "all",
+                   "sampler": "random", "seed": SEED},
+        "losses": losses,
+        "tracking": {"enabled": False},
+    }  # fmt: skip
+    return {name: {**document[name], **more.get(name, {})} if isinstance(document[name], dict) else document[name]
+            for name in document}  # fmt: skip
+
+
+class Ran:
+    """A study that was run, and what is needed to train a trial's model again."""
+
+    def __init__(self, folder, task, losses, **more):
+        spec = studies.from_dict(document(folder, task, losses, **more), base=folder)
+        self.spec, self.result = spec, lossreg.tune(spec)
+        self.store, prepared = Store(spec.folder, spec.name), preflight.prepare(spec, rehearsed=False)
+        self.problem = prepared.problem
+        # of each loss the last trial: its parameters are drawn, not the defaults
+        self.last = {trial.label: trial for trial in sorted(self.result.trials, key=lambda trial: trial.number)}
+
+    def lane(self, label):
+        return self.store.load_weights(self.last[label].number)
+
+    def data(self):
+        return self.problem.folds[0]
+
+    def fitted(self, label, loss, *, ending=None, eager=True, rate=1.0):
+        """Weights after `fit` with a loss from the trial's initial weights, on its batches."""
+        trial, data = self.last[label], self.data()
+        raw = self.problem.build(self.problem.outputs(label), SEED)
+        model = ending(raw) if ending else raw
+        optimizer = keras.optimizers.SGD(rate * trial.learning_rate, momentum=0.9)
+        model.compile(optimizer, loss, run_eagerly=eager)
+        order = batch_order(SEED, 0, len(data.train.y))
+        weights = None if data.train.weights is None else data.train.weights[order]
+        x, y = data.train.x[order], data.train.y[order]
+        model.fit(x, y, sample_weight=weights, batch_size=BATCH, shuffle=False, verbose=0)
+        return raw.get_weights()
+
+    def printed(self, label, **scope):
+        """What a user gets who pastes the printed recipe."""
+        return eval(report.recipe(self.last[label]), {"lossreg": lossreg, **scope})
+
+
+def difference(one, other):
+    return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A study of each task, run when it is first asked for; every loss of the registry and plugins is known."""
+    patch, studies_of = pytest.MonkeyPatch(), {}
+    patch.setattr(registry, "default", lambda block=(): REGISTRY)
+
+    def run(task, every=False):
+        if (task, every) not in studies_of:
+            folder = tmp_path_factory.mktemp(task)
+            chosen = [name for own, name in (EVERY if every else CASES) if own == task]
+            studies_of[task, every] = Ran(folder, task, {name: {} for name in chosen})
+        return studies_of[task, every]
+
+    yield run
+    patch.undo()
+
+
+@pytest.mark.parametrize(("task", "name"), CASES)
+def test_the_printed_recipe_trains_what_the_lane_trained(ran, task, name):
+    study = ran(task)
+    assert study.last[name].state == "complete"
+    assert difference(study.fitted(name, study.printed(name)), study.lane(name)) < TOLERANCE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("task", "name"), EVERY)
+def test_every_printed_recipe_trains_what_the_lane_trained_in_a_graph(ran, task, name):
+    study = ran(task, every=True)
+    assert difference(study.fitted(name, study.printed(name), eager=False), study.lane(name)) < TOLERANCE
+
+
+GRAPH = [("multiclass", "ldam"), ("regression", "huber"), ("regression", "gaussian_nll")]
+
+
+@pytest.mark.parametrize(("task", "name"), GRAPH)
+def test_the_printed_recipe_trains_the_same_in_a_graph(ran, task, name):
+    study = ran(task)
+    loss = study.printed(name)
+    assert difference(study.fitted(name, loss, eager=False), study.lane(name)) < TOLERANCE
+    assert difference(study.fitted(name, loss, rate=1.01), study.lane(name)) > TOLERANCE
+
+
+def ends_in_units(study, label):
+    """A model's raw scores brought to predictions: probabilities, or the target's own units."""
+
+    def ending(raw):
+        constants = study.data().constants
+        return models.inference(raw, study.problem.losses[label], constants, study.data().n_classes)
+
+    return ending
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("regression", "huber"), ("regression", "mean_absolute_percentage_error"), ("regression", "poisson"),
+     ("regression", "mean_squared_logarithmic_error"), ("multiclass", "focal"), ("binary", "weighted_ce"),
+     ("binary", "coral")],
+)  # fmt: skip
+def test_without_from_logits_a_recipe_is_for_a_model_that_ends_in_predictions(ran, task, name):
+    study = ran(task)
+    source = report.recipe(study.last[name]).replace(", from_logits=True", "")
+    loss = eval(source, {"lossreg": lossreg})
+    trained = study.fitted(name, loss, ending=ends_in_units(study, name), eager=False)
+    assert difference(trained, study.lane(name)) < TOLERANCE
+
+
+def test_the_numbers_of_a_recipe_are_those_of_the_training_rows(ran):
+    study = ran("regression")
+    y = study.data().train.y
+    center = np.median(y)
+    loss = study.printed("huber")
+    assert loss.needs == {"target_center": center, "target_scale": 1.4826 * np.median(np.abs(y - center))}
+    assert study.printed("poisson").needs == {"target_mean": np.mean(y)}
+    counts = np.bincount(ran("multiclass").data().train.y)
+    loss = ran("multiclass").printed("class_balanced_ce")
+    assert loss.needs == {"class_counts": tuple(counts), "class_priors": tuple(counts / counts.sum())}
+
+
+def test_a_finished_study_prints_the_same_wherever_it_is_shown(ran):
+    study = ran("regression")
+    again = search.results(study.spec)
+    assert [trial.recipe for trial in again.trials] == [trial.recipe for trial in study.result.trials]
+    best, page = again.best, report.markdown(again)
+    assert f"`{best.recipe}`" in page
+    assert all(row.best.recipe in page for row in again.leaderboard())
+    assert [row["setting"] for row in report.trial_rows(again)] == [trial.recipe for trial in again.trials]
+    shown = again.to_json()
+    assert shown["best"]["recipe"] == best.recipe
+    assert shown["best"]["constants"] == dict(best.constants)
+    assert [row["recipe"] for row in shown["losses"]] == [row.best.recipe for row in again.leaderboard()]
+
+
+def test_what_was_absent_in_the_trial_is_absent_in_the_recipe(tmp_path):
+    """`alpha` of binary_focal is 0.25 unless it is said to be absent."""
+    study = Ran(tmp_path, "binary", {"binary_focal": {"alpha": "none"}}, search={"trials": 2})
+    loss = study.printed("binary_focal")
+    assert loss.params["alpha"] is None
+    assert difference(study.fitted("binary_focal", loss), study.lane("binary_focal")) < TOLERANCE
+
+
+def sum_of_powers(y_true, y_pred, power=2.0):
+    return keras.ops.mean(keras.ops.abs(y_true - y_pred) ** power, axis=-1)
+
+
+def rate_error(y_true, y_pred):
+    return keras.ops.mean(y_pred - y_true * keras.ops.log(y_pred), axis=-1)
+
+
+def test_the_recipe_of_a_function_of_the_users_own_trains_what_was_trained(tmp_path):
+    losses = {"powers": {"function": sum_of_powers, "power": {"low": 1.5, "high": 2.5}},
+              "rates": {"function": rate_error, "link": "exp"}}  # fmt: skip
+    study = Ran(tmp_path, "regression", losses, search={"trials": 4})
+    for label in losses:
+        loss = study.printed(label, sum_of_powers=sum_of_powers, rate_error=rate_error)
+        assert difference(study.fitted(label, loss), study.lane(label)) < TOLERANCE
+
+
+def test_with_folds_the_numbers_are_those_of_the_first(tmp_path):
+    study = Ran(tmp_path, "regression", {"huber": {}}, data={"folds": 3}, search={"trials": 2})
+    y = study.data().train.y
+    assert study.printed("huber").needs["target_center"] == np.median(y) != np.median(study.problem.folds[1].train.y)
+    assert difference(study.fitted("huber", study.printed("huber")), study.lane("huber")) < TOLERANCE
