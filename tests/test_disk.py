@@ -1,114 +1,133 @@
-"""A disk that is full, a folder that cannot be made or written: said with the folder before anything heavy happens."""
+"""MLflow's database on a disk that is full, must not be written to, is damaged or gone: named, and brought up later."""
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
-import resource
-import signal
-from pathlib import Path
+import shutil
+import sqlite3
 
-import numpy as np
 import pytest
-from typer.testing import CliRunner
+import sample_study as sample
+from inline import Inline
+from mlflow import MlflowClient
 
-import lossreg
-from lossreg import cli, store, study
-from lossreg.errors import InputError
-from lossreg.store import Store
+from lossreg import tracking
+from lossreg.errors import LossregError
+from lossreg.tracking import Tracker, store, tracker, writer
+from lossreg.tracking.database import NewDatabase
 
-STUDY = '[data]\nsource = "sklearn:iris"\n[tracking]\nenabled = false\n'
+CONNECT = sqlite3.connect
+FULL, READ_ONLY = "pragma max_page_count = 1", "pragma query_only = 1"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("s.toml").write_text(STUDY)
-    monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
-    return tmp_path
+@pytest.fixture(scope="module")
+def empty():
+    """MLflow's tables, in memory."""
+    return NewDatabase()
 
 
 @pytest.fixture
-def full():
-    """Files may not grow beyond some bytes, as on a full disk."""
-    before, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, heard)
+def uri(empty, tmp_path, monkeypatch):
+    monkeypatch.setattr(tracker, "Process", Inline)
+    made = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
+    store.make(made, empty)
+    return made
 
 
-def refused(*said):
-    before = sorted(Path().rglob("*"))
-    done = CliRunner().invoke(cli.app, ["tune", "s.toml"])
-    assert done.exit_code == 2, done.output
-    assert done.stderr.startswith("Error: ")
-    assert "(unexpected" not in done.stderr
-    assert done.stderr.count("\n") == 1
-    with pytest.raises(InputError) as caught:
-        lossreg.tune("s.toml")
-    for words in said:
-        assert words in done.stderr
-        assert words in str(caught.value)
-    assert sorted(Path().rglob("*")) == before
+@pytest.fixture
+def ailing(monkeypatch):
+    """Make SQLite itself refuse to write: its pages are used up, or it may only read."""
+
+    def ail(pragma):
+        def connect(*args, **kwargs):
+            connection = CONNECT(*args, **kwargs)
+            if "memory" not in str(args[0]):
+                connection.execute(pragma)
+            return connection
+
+        for module in (sqlite3, sqlite3.dbapi2):
+            monkeypatch.setattr(module, "connect", connect)
+
+    return ail
 
 
-@pytest.mark.parametrize("place", [".lossreg", ".lossreg/s"])
-def test_a_file_in_the_place_of_the_folder_is_named(place):
-    Path(place).parent.mkdir(exist_ok=True)
-    Path(place).write_text("mine\n")
-    refused(place, "is a file, and the study's folder belongs there")
-    assert Path(place).read_text() == "mine\n"
+def run_through(uri, result, **options):
+    """The warnings of a study's worth of calls, and its parent run."""
+    said = []
+    made = Tracker(uri, "x", key="key", warn=said.append, **options)
+    made.start(dataclasses.replace(result, trials=[]))
+    for trial in result.trials:
+        made.trial(trial)
+    made.finish(result)
+    return said, made.run_id
 
 
-def test_a_disk_without_room_is_named_with_the_folder(full):
-    full(store.ROOM // 2)
-    refused("the study's folder .lossreg/s cannot be written", "file too large")
+def trials(uri, parent):
+    client = MlflowClient(uri)
+    found = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return sorted(int(run.data.tags["lossreg.trial"]) for run in found)
 
 
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (errno.ENOSPC, "no space left on device"),
-        (errno.EDQUOT, "disk quota exceeded"),
-        (errno.EACCES, "permission denied"),
-        (errno.EROFS, "read-only file system"),
-    ],
-)
-@pytest.mark.parametrize("call", ["fsync", "mkdir"])
-def test_what_the_system_refuses_is_said_in_its_words(monkeypatch, number, said, call):
+@pytest.mark.parametrize("trouble", [(FULL, "make room there", True), (READ_ONLY, "give yourself that right", False)])
+def test_a_store_that_cannot_grow_is_named_with_what_to_do(uri, ailing, monkeypatch, trouble):
+    pragma, advice, by_rows = trouble
+    if not by_rows:
+        monkeypatch.setattr(writer, "_rows", lambda uri: None)
+    ailing(pragma)
+    result = sample.study(30)
+    [warning], _ = run_through(uri, result)
+    assert f"{store.sqlite_path(uri)}" in warning
+    assert advice in warning
+    assert "lossreg sync" in warning
+    assert "SQL:" not in warning
+    monkeypatch.undo()
+    monkeypatch.setattr(tracker, "Process", Inline)
+    # MLflow goes on with the connections that it has; under another name it opens new ones
+    later = store.sqlite_path(uri).rename(store.sqlite_path(uri).with_name("later.db"))
+    uri = f"sqlite:///{later}"
+    said, parent = run_through(uri, result)
+    assert (said, trials(uri, parent)) == ([], list(range(30)))
+
+
+def test_a_disk_without_room_for_a_new_store_is_named_and_nothing_is_left_there(empty, tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
-        raise OSError(number, os.strerror(number))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "new.db"))
 
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "mkdir")), refuse)
-    refused("the study's folder .lossreg/s cannot be written", said)
-
-
-@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder in which not even root may write")
-def test_a_folder_in_which_nobody_may_write_is_named():
-    spec = study.from_dict({"data": {"source": "sklearn:iris"}}, base=Path("/sys/kernel"))
-    with pytest.raises(InputError, match=r"the study's folder /sys/kernel/.lossreg/study\S* cannot be written: "):
-        lossreg.tune(spec)
+    monkeypatch.setattr(tracker, "Process", Inline)
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    [warning], _ = run_through(f"sqlite:///{tmp_path / 'new.db'}", sample.study(2))
+    assert f"no room is left on the disk of {tmp_path / 'new.db'}" in warning
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_that_leads_nowhere_is_named():
-    Path(".lossreg").symlink_to("gone/away")
-    refused("the study's folder .lossreg/s cannot be written")
+def test_a_folder_that_went_away_is_named(uri):
+    path = store.sqlite_path(uri)
+    moved = path.with_name("gone") / path.name
+    moved.parent.mkdir()
+    shutil.copy(path, moved)
+    made = tracking.check(f"sqlite:///{moved}", {})
+    shutil.rmtree(moved.parent)
+    [warning], _ = run_through(made, sample.study(1))
+    assert f"{moved} cannot be opened: its folder must be there" in warning
 
 
-def test_weights_without_room_leave_nothing_half_written(full):
-    kept = Store(Path(".lossreg/s"), "s")
-    with kept.lock():
-        kept.save_weights(1, [np.ones(4)])
-        full(2000)
-        with pytest.raises(OSError, match=r"weights.part"):
-            kept.save_weights(2, [np.ones(4000)])
-    assert sorted(path.name for path in kept.folder.iterdir()) == ["lock", "weights-000001.npz"]
+def test_a_damaged_store_is_named(uri):
+    path = store.sqlite_path(uri)
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(LossregError, match=rf"tracking failed: {path} is damaged: move it aside"):
+        run_through(uri, sample.study(1), required=True)
 
 
-def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
-    kept = Store(Path("deep/down/.lossreg/s"), "s")
-    kept.insist_writable()
-    assert not Path("deep").exists()
-    with kept.lock():
-        kept.insist_writable()
-        assert [path.name for path in kept.folder.iterdir()] == ["lock"]
+def test_no_room_for_artifacts_is_named(uri, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/big/disk/report.md")
+
+    monkeypatch.setattr(MlflowClient, "log_text", refuse)
+    [warning], parent = run_through(uri, sample.study(3))
+    assert "MLflow has the trials, but took no plots or model: no room is left on the disk of /big/disk" in warning
+    assert trials(uri, parent) == [0, 1, 2]

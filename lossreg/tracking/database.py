@@ -97,7 +97,8 @@ class Rows:
                 self._write(run, child, experiment, f"{artifacts.rstrip('/')}/{run}/artifacts")
             self._database.execute("commit")
         except BaseException:
-            self._database.execute("rollback")
+            if self._database.in_transaction:  # a full disk has ended it, and would be hidden by an error about that
+                self._database.execute("rollback")
             raise
         return ids
 
