@@ -311,6 +311,8 @@ def test_categories_of_any_type_have_plain_names(values: Any, names: list[str]) 
     [
         (pd.Series([[i] for i in range(N)], dtype=object), "c: left out, for the values are lists."),
         (pd.Series([{"k": i} for i in range(N)], dtype=object), "c: left out, for the values are lists."),
+        (pd.Series([(i, [i]) for i in range(N)], dtype=object), "c: left out, for the values are lists."),
+        (pd.Series([b"x", *([[1]] * (N - 1))], dtype=object), "c: left out, for the values are lists."),
         (pd.Series([np.arange(2)] * N, dtype=object), "c: left out, for the values are lists."),
         (pd.Series([uuid.UUID(int=i) for i in range(N)], dtype=object), "c: left out, for the text differs in every"),
         (pd.Series([None] * N, dtype=object), "c: left out, for every training row lacks a value."),
@@ -585,6 +587,7 @@ def test_quoted_line_ends_belong_to_their_field(tmp_path: Path) -> None:
     loaded = data.load("t.csv", target="y", base=tmp_path)
     assert loaded.features == ("a", "b\nc")
     assert len(loaded.train) + len(loaded.validation) + len(loaded.test) == N
+    assert r"b c: values in quotes span several lines, up to 2." in loaded.notes
 
 
 def test_lines_that_are_too_short_are_counted(tmp_path: Path) -> None:
@@ -711,6 +714,8 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
     "npz of nested fields": (
         "t.npz", {}, npz(x=np.zeros(4, [("a", int, (2,))]), y=[0, 1] * 2), "structured array whose field 'a' is no",
     ),
+    "a line end in a name": ("t.csv", {"target": "z"}, csv('"a\nb",y', *(row[2:] for row in BODY)), "it has a b, y"),
+    "a name of 5,000 letters": ("t.csv", {"target": "z"}, csv("a" * 5000 + ",b,y", *BODY), r"it has a+\.\.\., b, y"),
     "a folder": (".", Y, None, "is no file, function"),
     "a folder called like a file": ("d.csv", Y, lambda folder: (folder / "d.csv").mkdir(), "is a folder: "),
     "a path of 5,000 letters": ("a" * 5000 + ".csv", Y, None, "has 5,004 letters, and a path has up to 4,096"),
@@ -834,6 +839,8 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
         "column c: a Unspeakable cannot",
     ),
     "features without a hash": (with_column(series([Unhashable() for _ in range(N)])), Y, ""),
+    "half a letter": (with_column(series(cycled("a", "\ud800"))), Y, "column c cannot be read: UnicodeEncodeError"),
+    "half a letter among labels": ((X, series(cycled("a", "\ud800"))), {}, "y cannot be read: UnicodeEncodeError"),
     "features without an array": ((Unshaped(), [0, 1] * 60), {}, "x is no array: RuntimeError: no array today"),
     "features 3,000 deep": ((nested(3000), [0, 1] * 60), {}, "x is no array|x has|no rows"),
     "labels 3,000 deep": ((X, nested(3000)), {}, "y is no array|x has 120 rows and y has|holds"),

@@ -57,10 +57,20 @@ def shown(value: Any) -> str:
 def of_column(name: str) -> Iterator[None]:
     """Say of a mistake which column it is in; also of what the objects in it raise."""
     try:
-        yield
+        with of_rows(f"column {name}"):
+            yield
     except DataError as error:
+        if error.what.startswith(f"column {name} "):
+            raise
         raise DataError(f"column {name}: {error.what}", hint=error.hint) from None
-    except MemoryError:
+
+
+@contextmanager
+def of_rows(what: str = "the rows") -> Iterator[None]:
+    """Turn what objects in rows raise, such as when they are compared, into a `DataError`."""
+    try:
+        yield
+    except (DataError, MemoryError):
         raise
     except Exception as error:
-        raise DataError(f"column {name} cannot be read: {type(error).__name__}: {shown(error)[:200]}") from error
+        raise DataError(f"{what} cannot be read: {type(error).__name__}: {shown(error)[:200]}") from error

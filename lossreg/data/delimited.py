@@ -82,7 +82,20 @@ def read(path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
     header, first = _start(file)
     _check_header(file, header)
     table = _with_thousands(file, _table(file, len(header), first))
-    return _without_index(_tidied(table, file.notes), file.notes), file.notes
+    table = _without_index(_tidied(table, file.notes), file.notes)
+    file.notes.extend(_long(table))
+    return table, file.notes
+
+
+def _long(table: pd.DataFrame) -> list[str]:
+    """A note on values that span several lines, as behind a quote that was not meant to open one."""
+    counts = {
+        name: table[name].str.count("\n").max() for name in table if isinstance(table[name].dtype, pd.StringDtype)
+    }
+    long = {str(name): int(count) + 1 for name, count in counts.items() if count > 0}
+    if not long:
+        return []
+    return [f"{listed(long)}: values in quotes span several lines, up to {max(long.values())}."]
 
 
 def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

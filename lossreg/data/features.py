@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data.cells import COMPLEX, shown
+from lossreg.data.cells import COMPLEX, of_column, shown
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError
 
@@ -82,15 +82,30 @@ def array(values: Any, what: str, origin: Origin) -> Array:
 
 def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
     """The table with string column names, a plain index, and object columns as what they hold."""
-    frame = frame.reset_index(drop=True).infer_objects()
-    frame.columns = pd.Index([str(column) for column in frame.columns])
+    frame = frame.reset_index(drop=True)
+    frame.columns = pd.Index([shown(column) for column in frame.columns])
     twice = list(frame.columns[frame.columns.duplicated()])
     if twice:
         raise origin.error(f"two columns are called {twice[0]!r}")
+    frame = inferred(frame, origin)
     for name in frame.columns:
         if getattr(frame[name].dtype, "kind", "") == "c":
             raise origin.error(f"column {name!r} holds complex numbers", COMPLEX)
     return frame
+
+
+def inferred(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
+    """The table with columns of objects as what they hold; raises `DataError`, which names the column."""
+    try:
+        return frame.infer_objects()
+    except Exception:
+        for name in frame.columns:
+            try:
+                with of_column(str(name)):
+                    frame[name].infer_objects()
+            except DataError as error:
+                raise error.at(origin.where) from None
+        raise
 
 
 def count(x: Features) -> int:

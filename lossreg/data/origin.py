@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lossreg.errors import DataError, did_you_mean
+from lossreg.plain_text import one_line
 
+LETTERS = 80
 Target = str | tuple[str, ...] | None
 
 
@@ -33,7 +35,11 @@ def near(name: str, columns: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str], limit: int = 30) -> str:
-    """The names, separated by commas, the first `limit` of them."""
-    names = list(names)
+    """The names in one line, separated by commas, the first `limit` of them, and 80 letters of each at most."""
+    names = [_short(one_line(name)) for name in names]
     more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 3]}..."

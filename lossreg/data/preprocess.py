@@ -16,6 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from lossreg.data.cells import of_rows
 from lossreg.data.lost import FAR, INFINITE, Lost, grouped
 from lossreg.data.origin import listed
 from lossreg.data.reading import AsDays, Readings, texts
@@ -118,9 +119,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         table, _ = self.readings_.apply(rows)
         numbers = [name for kind in ("number", "date") for name in columns.groups.get(kind, ())]
         self.limits_ = {name: Limits.of(table[name].to_numpy(np.float64)) for name in numbers}
-        self.transformer_ = ColumnTransformer(columns.steps(), sparse_threshold=0, verbose_feature_names_out=False).fit(
-            self._limited(table, Lost())
-        )
+        steps = ColumnTransformer(columns.steps(), sparse_threshold=0, verbose_feature_names_out=False)
+        with of_rows():
+            self.transformer_ = steps.fit(self._limited(table, Lost()))
         return self
 
     def transform(self, rows: Any) -> Float32:
@@ -137,7 +138,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
             table, lost = self.readings_.apply(table)
             table = self._limited(table, lost)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"), of_rows():
             array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
 
@@ -187,7 +188,8 @@ def _table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
     array = np.asarray(rows)
     if array.ndim != 2 or array.shape[1] != len(features):
         raise DataError(f"rows have shape {array.shape}, and (n, {len(features)}) is needed")
-    return pd.DataFrame(array, columns=pd.Index(features)).infer_objects()
+    with of_rows():
+        return pd.DataFrame(array, columns=pd.Index(features)).infer_objects()
 
 
 class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]

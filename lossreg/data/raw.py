@@ -149,7 +149,7 @@ def _labels(y: Any, origin: Origin) -> tuple[pd.Series[Any] | Array, tuple[str, 
     if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
         y = pd.Series(y)
     if isinstance(y, pd.Series):
-        return y.reset_index(drop=True).infer_objects(), ()
+        return _inferred(y.reset_index(drop=True), origin), ()
     if isinstance(y, pd.DataFrame) and len(y.columns) > 1:
         return _several(features.table(y, origin), origin)
     array = features.array(y.toarray() if hasattr(y, "toarray") else y, "y", origin)
@@ -157,7 +157,11 @@ def _labels(y: Any, origin: Origin) -> tuple[pd.Series[Any] | Array, tuple[str, 
         raise origin.error("y is a structured array", "Give one of its fields, such as y['label'].")
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         return array, ()
-    return pd.Series(array.reshape(-1)).infer_objects(), ()
+    return _inferred(pd.Series(array.reshape(-1)), origin), ()
+
+
+def _inferred(y: pd.Series[Any], origin: Origin) -> pd.Series[Any]:
+    return features.inferred(y.to_frame("y"), origin)["y"]
 
 
 def joined(train: Raw, test: Raw, origin: Origin) -> Raw:

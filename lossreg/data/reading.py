@@ -182,7 +182,7 @@ def plain(column: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(column.dtype, (pd.PeriodDtype, pd.IntervalDtype)):
         return column.astype(object)
     if column.dtype == object and any(isinstance(value, bytes) for value in column):
-        return column.map(text_of, na_action="ignore")
+        return column.map(lambda value: text_of(value) if isinstance(value, bytes) else value)
     return column
 
 

@@ -87,17 +87,18 @@ def _read_parquet(path: Path, origin: Origin) -> Raw:
 
 
 def _read_npz(path: Path, origin: Origin) -> Raw:
-    with files.reading(path, origin.where, hint=PLAIN_ARRAYS):
-        archive = np.load(path, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        what = f"is a single array of shape {archive.shape} (.npy), not an archive of x and y"
-        raise origin.error(what, PLAIN_ARRAYS)
-    arrays = {}
-    with archive:
-        for name in archive.files:
-            with files.reading(path, origin.where, f"array {name!r}", PLAIN_ARRAYS):
-                arrays[name] = archive[name]
+    with files.reading(path, origin.where, hint=PLAIN_ARRAYS), path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            what = f"is a single array of shape {archive.shape} (.npy), not an archive of x and y"
+            raise origin.error(what, PLAIN_ARRAYS)
+        arrays = {name: _array(archive, name, path, origin) for name in archive.files}
     return from_mapping(arrays, replace(origin, name=_stem(path)))
+
+
+def _array(archive: Any, name: str, path: Path, origin: Origin) -> Any:
+    with files.reading(path, origin.where, f"array {name!r}", PLAIN_ARRAYS):
+        return archive[name]
 
 
 READERS: dict[str, Callable[[Path, Origin], Raw]] = {
