@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from lossreg import curves
 from lossreg.curves import Panel, View
-from lossreg.errors import InputError, LossregError, gist
+from lossreg.errors import InputError, LossregError, contained, gist
 from lossreg.plots import COLOURS, GREY
 from lossreg.spec import LossSpec
 
@@ -80,8 +80,9 @@ def sheet(specs: Sequence[LossSpec]) -> Figure:
 
 def _computed(spec: LossSpec) -> tuple[View, list[Panel]]:
     try:
-        seen = curves.view(spec)
-        return seen, curves.panels(spec, seen)
+        with contained():
+            seen = curves.view(spec)
+            return seen, curves.panels(spec, seen)
     except InputError:
         raise
     except Exception as error:

@@ -80,9 +80,19 @@ class Builder:
         """As `build`, every hyperparameter that is searched being answered as it is declared."""
         need = Need(_shape(input_shape), int(outputs), int(n_classes), self.space, self.multilabel)
         with BUILDING, _seeded(int(seed)):
-            model = raw_scores_of(self.make(need, answer), need, self.name)
+            model = raw_scores_of(self._made(need, answer), need, self.name)
         self.notes.extend(note for line in need.notes if (note := f"{self.name}: {line}.") not in self.notes)
         return model
+
+    def _made(self, need: Need, answer: Answer) -> Any:
+        """What the function makes; raises `InputError` for all that Keras raises, such as for want of memory."""
+        try:
+            with contained():
+                return self.make(need, answer)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"the model cannot be built: {quoted(error)}", where=self.name) from error
 
 
 def _shape(given: Any) -> Any:

@@ -9,6 +9,7 @@ parameter may be absent; for `PerClass` also `"per_class"` and `"by_count"`.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +21,8 @@ from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 
 # A free weight for each of many classes makes tuning hopeless: above this, one exponent.
 MOST_FREE_CLASSES = 5
-MOST = 1e300
+MOST_FLOAT = sys.float_info.max
+MOST, LEAST = 3.4028234e38, 1e-45  # of float32, in which everything is trained
 DIGITS = 12  # of a number reached in steps: 0.15, not 0.15000000000000002
 FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
@@ -237,8 +239,11 @@ def _check_list(name: str, values: list[Any] | tuple[Any, ...]) -> None:
 def _check_number(name: str, value: Any) -> None:
     if not isinstance(value, (int, float)):
         raise InputError(f"{name} must be a number, not {shown(value)}", hint=f"Possible: {FORMS}.")
-    if abs(value) > MOST or not math.isfinite(value):
+    if not -MOST_FLOAT <= value <= MOST_FLOAT:  # a NaN too, and whole numbers that no float holds
         raise InputError(f"{name} must be finite, not {shown(value)}")
+    if abs(value) > MOST or 0 < abs(value) < LEAST:
+        became = "infinite" if abs(value) > MOST else "0"
+        raise InputError(f"{name} must be a number of 32 bits, where {shown(value)} is {became}")
 
 
 def declared(param: Param, n_classes: int = 0) -> Space:

@@ -194,6 +194,7 @@ def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
+        ("hidden = [4]", "hidden = [1_000_000, 1_000_000]", ["model.build", "cannot be built", "OOM"]),
         ('"rows.csv"', f'"{"x" * 5000}.csv"', ["data"]),
         ('"rows.csv"', f'"{"x" * 5000}.py:f"', ["data"]),
         ("hidden = [4]", f'build = "{"x" * 5000}.py:f"', ["model.build", "too long"]),
@@ -203,7 +204,7 @@ def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
         ("[losses.focal]\n", f'[losses.own]\nfunction = "{"x" * 5000}.py:f"\n[losses.focal]\n', ["losses.own"]),
     ],
 )
-def test_a_path_that_no_system_has_is_one_message(folder, right, wrong, said):
+def test_what_no_system_has_is_one_message(folder, right, wrong, said):
     Path("loop.py").symlink_to("loop.py")
     Path("study.toml").write_text(GOOD.replace(right, wrong))
     refused(folder, "tune", "study.toml", said=said)

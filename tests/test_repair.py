@@ -246,6 +246,18 @@ def test_a_flipped_bit_in_weights_is_found(store):
         store.load_weights(3)
 
 
+@pytest.mark.parametrize("line", [b"\xff\n", b'{"op_code":4,"wor\n', b"[]\n", b'{"op_code":"4"}\n'])
+def test_a_damaged_journal_is_said_before_keras_is_imported_and_fresh_goes_on(store, line, monkeypatch):
+    monkeypatch.setattr(cli.studies, "import_keras", lambda: (_ for _ in ()).throw(InputError("Keras is imported")))
+    with store.journal.open("ab") as file:
+        file.write(line)
+    code, _, err = lossreg("tune", "s.toml")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "journal.log: this journal is damaged" in err
+    assert "lossreg repair STUDY" in err
+    assert "Keras is imported" in lossreg("tune", "s.toml", "--fresh")[2]
+
+
 def test_a_study_that_is_run_is_not_repaired(store):
     with store.lock():
         code, _, err = lossreg("repair", "s.toml")

@@ -60,6 +60,7 @@ NUMBERS = [
     *keyed("[data]\n", "folds", HUGE, "1", "100_000_000", "true", "5.0"),
     *keyed("[data]\n", "validation", "nan", "1.0", "-0.1", HUGE),
     *keyed("[train]\n", "learning_rate", "1e400", "nan", "-inf", "0", "-0.0", "-1", HUGE, "true",
+           "1e300", "1e-320", "{ low = 1e-60, high = 1.0 }", "{ choices = [1e-3, 1e39] }",
            "{ low = 1e-400, high = 1.0 }", "{ low = 1.0, high = 0.1 }", f"{{ low = 0.1, high = {HUGE} }}",
            "{ low = 0.1 }", '"fast"', "[0.1]"),
     *keyed("[train]\n", "early_stopping", HUGE, "0", "-1", "true", '"yes"', "{}", "{ patience = 1, min_delta = nan }",

@@ -221,6 +221,8 @@ def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bo
     store = Store(spec.folder, spec.name)
     store.insist_free()
     store.insist_writable()
+    if not fresh:
+        store.insist_readable()
     _import_keras(spec)
     from lossreg import search
 

@@ -1,0 +1,123 @@
+"""A disk that is full, a folder that cannot be made or written: said with the folder before anything heavy happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import lossreg
+from lossreg import cli, store, study
+from lossreg.errors import InputError
+from lossreg.store import Store
+
+STUDY = '[data]\nsource = "sklearn:iris"\n[tracking]\nenabled = false\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("s.toml").write_text(STUDY)
+    monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
+    return tmp_path
+
+
+@pytest.fixture
+def full():
+    """Files may not grow beyond some bytes, as on a full disk."""
+    before, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, heard)
+
+
+def refused(*said):
+    before = sorted(Path().rglob("*"))
+    done = CliRunner().invoke(cli.app, ["tune", "s.toml"])
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("Error: ")
+    assert "(unexpected" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    with pytest.raises(InputError) as caught:
+        lossreg.tune("s.toml")
+    for words in said:
+        assert words in done.stderr
+        assert words in str(caught.value)
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", [".lossreg", ".lossreg/s"])
+def test_a_file_in_the_place_of_the_folder_is_named(place):
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_text("mine\n")
+    refused(place, "is a file, and the study's folder belongs there")
+    assert Path(place).read_text() == "mine\n"
+
+
+def test_a_disk_without_room_is_named_with_the_folder(full):
+    full(store.ROOM // 2)
+    refused("the study's folder .lossreg/s cannot be written", "file too large")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "no space left on device"),
+        (errno.EDQUOT, "disk quota exceeded"),
+        (errno.EACCES, "permission denied"),
+        (errno.EROFS, "read-only file system"),
+    ],
+)
+@pytest.mark.parametrize("call", ["fsync", "mkdir"])
+def test_what_the_system_refuses_is_said_in_its_words(monkeypatch, number, said, call):
+    def refuse(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "mkdir")), refuse)
+    refused("the study's folder .lossreg/s cannot be written", said)
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder in which not even root may write")
+def test_a_folder_in_which_nobody_may_write_is_named():
+    spec = study.from_dict({"data": {"source": "sklearn:iris"}}, base=Path("/sys/kernel"))
+    with pytest.raises(InputError, match=r"the study's folder /sys/kernel/.lossreg/study\S* cannot be written: "):
+        lossreg.tune(spec)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_study_file_that_the_system_does_not_read_is_named(monkeypatch, number):
+    def refuse(self):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    refused("s.toml: ", os.strerror(number)[1:])
+
+
+def test_a_link_that_leads_nowhere_is_named():
+    Path(".lossreg").symlink_to("gone/away")
+    refused("the study's folder .lossreg/s cannot be written")
+
+
+def test_weights_without_room_leave_nothing_half_written(full):
+    kept = Store(Path(".lossreg/s"), "s")
+    with kept.lock():
+        kept.save_weights(1, [np.ones(4)])
+        full(2000)
+        with pytest.raises(OSError, match=r"weights.part"):
+            kept.save_weights(2, [np.ones(4000)])
+    assert sorted(path.name for path in kept.folder.iterdir()) == ["lock", "weights-000001.npz"]
+
+
+def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
+    kept = Store(Path("deep/down/.lossreg/s"), "s")
+    kept.insist_writable()
+    assert not Path("deep").exists()
+    with kept.lock():
+        kept.insist_writable()
+        assert [path.name for path in kept.folder.iterdir()] == ["lock"]
