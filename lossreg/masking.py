@@ -29,6 +29,7 @@ ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE
 SHORTEST = 4
 # from this length on a secret is masked inside words as well
 LONG = 8
+MOST_CUTS = 8
 # what stands for "no password" beside a token
 FILLERS = ("", "x-oauth-basic")
 # where a user without a password is a user, and no token
@@ -168,7 +169,10 @@ def _account(rest: str) -> tuple[str, str]:
 
 
 def _pieces(secret: str, visible: Iterable[str]) -> Iterator[str]:
-    pieces = {secret, *re.split(r"[/?#@:]", secret)} if secret else set()
+    """A secret and all that lies between two places of it where a library may cut it."""
+    cuts = [found.span() for found in re.finditer(r"[/?#@:]", secret)][:MOST_CUTS]
+    starts, ends = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(secret)]
+    pieces = {secret[start:end] for start in starts for end in ends if end > start}
     yield from pieces.difference(visible)
 
 
