@@ -63,6 +63,7 @@ def _checked(entries: Sequence[Entry], only: Sequence[str]) -> list[Checked]:
     import_keras()
     found: list[Checked] = []
     for number, entry in enumerate(entries, start=1):
+        waiting.announce(f"checking {entry.spec.name}, {number} of {len(entries)}")
         results = conformance.check(entry.spec, only)
         if len(entries) > 1:
             waiting.step(f"{number}/{len(entries)} {entry.spec.name} {_passed(results)}")
