@@ -836,7 +836,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "features without words": (
         with_column(series([Unspeakable() for _ in range(N)])), Y,
-        "column c: a Unspeakable cannot",
+        "column c: an object of type Unspeakable cannot",
     ),
     "features without a hash": (with_column(series([Unhashable() for _ in range(N)])), Y, ""),
     "half a letter": (with_column(series(cycled("a", "\ud800"))), Y, "column c cannot be read: UnicodeEncodeError"),

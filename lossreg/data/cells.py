@@ -24,7 +24,7 @@ def text_of(value: Any) -> str:
     try:
         return str(value).strip()
     except Exception as error:
-        raise DataError(f"a {type(value).__name__} cannot be written as text: {type(error).__name__}") from error
+        raise DataError(f"an object of type {type(value).__name__} cannot be written as text: {type(error).__name__}") from error
 
 
 def example(value: Any) -> str:
@@ -50,7 +50,7 @@ def shown(value: Any) -> str:
     try:
         return str(value)
     except Exception:
-        return f"a {type(value).__name__}"
+        return f"an object of type {type(value).__name__}"
 
 
 @contextmanager
