@@ -24,7 +24,8 @@ def text_of(value: Any) -> str:
     try:
         return str(value).strip()
     except Exception as error:
-        raise DataError(f"an object of type {type(value).__name__} cannot be written as text: {type(error).__name__}") from error
+        what = f"an object of type {type(value).__name__} cannot be written as text"
+        raise DataError(f"{what}: {type(error).__name__}") from error
 
 
 def example(value: Any) -> str:
