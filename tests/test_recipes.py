@@ -24,7 +24,7 @@ PLUGINS = {"arctan": "regression", "ordinal": "multiclass", "segmentation": "seg
 N, BATCH, SEED = 70, 16, 0
 METRICS = {"multiclass": "accuracy", "binary": "accuracy", "multilabel": "f1_macro", "segmentation": "f1"}
 # after 3 steps of SGD with momentum, in float32; 1% more of the learning rate moves weights by more
-TOLERANCE = 2e-6
+TOLERANCE = 1e-5
 
 
 def offered(name):
@@ -131,7 +131,9 @@ class Ran:
 
 
 def difference(one, other):
-    return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+    """The largest difference of weights, against the largest weight where that is above 1."""
+    pairs = zip(one, other, strict=True)
+    return max(float(np.abs(a - b).max()) / max(1.0, float(np.abs(b).max())) for a, b in pairs)
 
 
 @pytest.fixture(scope="module")
