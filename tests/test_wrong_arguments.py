@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import keras
 import numpy as np
@@ -24,7 +25,8 @@ class Unprintable:
 
 
 def spelt(value):
-    return "an object that cannot be printed" if isinstance(value, Unprintable) else ascii(value)
+    """A value as the name of a test, the same in every process."""
+    return "unprintable" if isinstance(value, Unprintable) else re.sub(r" at 0x[0-9a-f]+", "", ascii(value))
 
 
 def mine(y_true, y_pred):
