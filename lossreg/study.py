@@ -18,8 +18,8 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from lossreg import digests, usercode
 from lossreg import document as documents
-from lossreg import usercode
 from lossreg.caller import words
 from lossreg.document import Origin, dotted
 from lossreg.errors import InputError, is_text, represented
@@ -146,19 +146,25 @@ def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str
 
 
 def _named(study: StudySpec) -> StudySpec:
-    """A study of a dictionary without a name, named by what it is: the same one again is resumed, others are apart."""
-    marks = [fingerprint(study), *(_code(loss.function) for loss in study.losses.values() if callable(loss.function))]
-    digest = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    named = study.model_copy(update={"name": f"{study.name}-{digest}"})
+    """Name the study of a dictionary without a name by its content: the same one is resumed, another one is apart."""
+    marks = [fingerprint(study), *_functions(study)]
+    hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
     named._document, named._origin, named._base = study._document, study._origin, study._base
     return named
 
 
-def _code(function: Any) -> str:
-    """The code of a function of the user's own, whose name alone may be that of another; empty for other callables."""
-    code = getattr(function, "__code__", None)
-    constants = [value for value in code.co_consts if not hasattr(value, "co_code")] if code else []
-    return repr((code.co_code, code.co_names, constants, function.__defaults__)) if code else ""
+def _functions(study: StudySpec) -> list[str]:
+    """Return the digests of the user's own functions; raises `InputError` where one cannot be had."""
+    marks = []
+    for label, loss in study.losses.items():
+        try:
+            marks += [digests.digest(loss.function)] if callable(loss.function) else []
+        except InputError as error:
+            what = f"{error.what}, so a study with it needs a name"
+            hint = 'Give the study a name: {"name": "mine", ...}.'
+            raise InputError(what, where=dotted(("losses", label, "function")), hint=hint) from error
+    return marks
 
 
 @dataclass(frozen=True, slots=True)

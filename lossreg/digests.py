@@ -1,0 +1,158 @@
+"""Digests of objects: two callables that compute something else have another, in every process."""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from lossreg.errors import InputError, gist, represented
+
+SCALARS = (type(None), bool, int, float, complex, str, type(Ellipsis))
+INSTALLED = ("site-packages", "dist-packages")
+STANDARD = Path(sysconfig.get_paths()["stdlib"])
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of all that `value` computes with: code, constants, closures, arguments, state, globals used.
+
+    Modules, and functions and classes of installed packages, count by name. Raises `InputError` for an object
+    whose state cannot be read, such as an open file.
+    """
+    try:
+        return _Digester().of(value)
+    except (Exception, RecursionError) as error:
+        raise InputError(f"{represented(value)} cannot be told from others like it ({gist(error)})") from error
+
+
+class _Digester:
+    """The digests of one traversal; an object inside itself counts by its depth."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, str]] = {}
+        self._open: dict[int, int] = {}
+
+    def of(self, value: Any) -> str:
+        """Return the digest of a value."""
+        if type(value) in SCALARS:
+            return _joined(type(value).__name__, repr(value))
+        if isinstance(value, (bytes, bytearray)):
+            return _joined("bytes", hashlib.sha256(value).hexdigest())
+        if id(value) in self._known:
+            return self._known[id(value)][1]
+        if id(value) in self._open:
+            return _joined("cycle", str(len(self._open) - self._open[id(value)]))
+        self._open[id(value)] = len(self._open)
+        kept = _joined(*self._parts(value))
+        del self._open[id(value)]
+        # the value is held, so that no other gets its id
+        self._known[id(value)] = (value, kept)
+        return kept
+
+    def _parts(self, value: Any) -> Iterator[str]:
+        yield type(value).__qualname__
+        if type(value) in (list, tuple):
+            yield from map(self.of, value)
+        elif type(value) in (set, frozenset):
+            yield from sorted(map(self.of, value))
+        elif type(value) is dict:
+            yield from sorted(_joined(self.of(key), self.of(item)) for key, item in value.items())
+        elif isinstance(value, ModuleType):
+            yield value.__name__
+        elif isinstance(value, (FunctionType, type, BuiltinFunctionType)) and _is_installed(value):
+            yield from (value.__module__ or "", value.__qualname__)
+        else:
+            yield from map(self.of, self._contents(value))
+
+    def _contents(self, value: Any) -> Iterator[Any]:
+        if isinstance(value, FunctionType):
+            yield from (value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__, _globals(value))
+        elif isinstance(value, CodeType):
+            arguments = value.co_varnames[: value.co_argcount + value.co_kwonlyargcount]
+            yield from (value.co_code, value.co_names, value.co_consts, value.co_freevars, arguments, value.co_flags)
+        elif isinstance(value, CellType):
+            yield _content(value)
+        elif isinstance(value, MethodType):
+            yield from (value.__func__, value.__self__)
+        elif isinstance(value, type):
+            yield from (value.__module__, value.__qualname__, value.__bases__, _members(value))
+        elif isinstance(value, (staticmethod, classmethod)):
+            yield value.__func__
+        elif isinstance(value, property):
+            yield from (value.fget, value.fset, value.fdel)
+        else:
+            yield from _state(value)
+
+
+def _joined(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_installed(value: Any) -> bool:
+    """Whether a function or class is a package's or Python's own, found there by its name."""
+    module = sys.modules.get(value.__module__ or "builtins")
+    named: Any = module
+    for name in value.__qualname__.split("."):
+        named = getattr(named, name, None)
+    file = getattr(module, "__file__", None)
+    if named is not value or file is None:
+        return named is value and value.__module__ != "__main__"
+    path, package = Path(file), value.__module__.partition(".")[0]
+    ours = package == __name__.partition(".")[0]
+    return ours or path.is_relative_to(STANDARD) or not set(INSTALLED).isdisjoint(path.parts)
+
+
+def _globals(function: FunctionType) -> dict[str, Any]:
+    """The globals that a function's code, and functions inside it, read."""
+    return {name: function.__globals__[name] for name in _read(function.__code__) if name in function.__globals__}
+
+
+def _read(code: CodeType) -> set[str]:
+    names = {str(step.argval) for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return names.union(*(_read(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return "an empty cell"
+
+
+def _members(cls: type) -> dict[str, Any]:
+    """The attributes of a class that its objects compute with."""
+    kinds = (FunctionType, staticmethod, classmethod, property)
+    return {
+        name: member
+        for name, member in vars(cls).items()
+        if isinstance(member, kinds) or not (name.startswith(("__", "_abc_")) or hasattr(member, "__objclass__"))
+    }
+
+
+def _state(value: Any) -> Iterator[Any]:
+    """The class of an object and what it holds: a Keras object's configuration, a wrapper's function, else its pickle.
+
+    The name of a Keras loss is left out: Keras counts the objects of a class in it.
+    """
+    yield type(value)
+    if callable(wrapped := getattr(value, "__wrapped__", None)):
+        yield wrapped
+    elif callable(getattr(value, "get_config", None)):
+        yield from (_unnamed(value.get_config()), _unnamed(getattr(value, "__dict__", {})))
+    else:
+        reduced = value.__reduce_ex__(4)
+        yield from (reduced,) if isinstance(reduced, str) else (_listed(part) for part in reduced)
+
+
+def _unnamed(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if key != "name"}
+
+
+def _listed(part: Any) -> Any:
+    """A part of a pickle; those that come one by one as a list."""
+    return list(part) if isinstance(part, Iterator) else part
