@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -333,6 +334,24 @@ def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
     monkeypatch.setattr(search, "tune", lambda *args, **kwargs: throw(error))
     for option in ([], ["--json"]):
         assert lossreg("tune", study, *option) == (code, "", f"{said}\n")
+
+
+@pytest.mark.parametrize(("is_training", "code"), [(True, 1), (False, 130)])
+def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_done(
+    lossreg, study, monkeypatch, is_training, code
+):
+    def tune(*args, progress, **kwargs):
+        progress.training = is_training
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            assert not is_training
+        raise LossregError("no room left")
+
+    monkeypatch.setattr(search, "tune", tune)
+    ended, out, err = lossreg("tune", study)
+    assert (ended, out) == (code, "")
+    assert err.splitlines()[-1] == {1: "Error: no room left", 130: ENDS[130][1]}[code]
 
 
 def test_what_nobody_expected_is_one_line_too(lossreg, study, monkeypatch):

@@ -19,13 +19,15 @@ class Interrupts:
 
     While trials are trained the first signal asks the study to end with the epoch; before and after it raises
     `KeyboardInterrupt`. The second ends the process: the study's journal is whole at every moment. `code` is
-    what to exit with, 128 and the number of the signal, as shells have it; `resume` is the command that goes on.
+    what to exit with, 128 and the number of the signal, as shells have it; `cut_off` says that `KeyboardInterrupt` was
+    raised, amid any work; `resume` is the command that goes on.
     """
 
     def __init__(self, watcher: Watcher, resume: str) -> None:
         self._watcher, self._resume = watcher, resume
         self._before: dict[int, Any] = {}
         self.code = 0
+        self.cut_off = False
 
     def __enter__(self) -> Interrupts:
         for number in SIGNALS:
@@ -44,6 +46,7 @@ class Interrupts:
             self._leave(128 + number)
         self.code = 128 + number
         if not self._watcher.training:
+            self.cut_off = True
             raise KeyboardInterrupt
         again = "Ctrl-C again" if number == signal.SIGINT else "the signal again"
         self._watcher.stop(f"{signal.Signals(number).name}: finishing the epoch; {again} ends at once")

@@ -206,7 +206,7 @@ def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, quie
             return _tune(spec, fresh, progress, require_tracking)
         except (KeyboardInterrupt, Exception) as error:
             # an import that was cut off may raise anything
-            if not interrupts.code and not isinstance(error, KeyboardInterrupt):
+            if not interrupts.cut_off and not isinstance(error, KeyboardInterrupt):
                 raise
             progress.close()
             complain(f"Interrupted. Finished trials are kept; go on with: {resume}", interrupts.code or 130)
