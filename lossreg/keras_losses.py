@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,10 @@ BY_BATCH = {
     WEIGHTS: "Give it where the loss is called, or to model.fit.",
 }
 PRIOR_SLACK = 1e-3
+REGISTER = (
+    'Give it @keras.saving.register_keras_serializable("my_package") and, a class, its `get_config`, and import its '
+    "module before the model is loaded; of a model that is saved already, `compile=False` or custom_objects loads it."
+)
 ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 
 
@@ -118,12 +123,15 @@ class RegistryLoss(keras.losses.Loss):
         return columns + 1 if self.spec.outputs == "k-1" else columns
 
     def get_config(self) -> dict[str, Any]:
-        """Everything that `from_config` needs, by value; raises `InputError` for a loss that cannot be found again."""
+        """Everything that `from_config` needs, by value; of a user's loss its name and where it is defined."""
         return {**self._settings(), "loss": _identifier(self.spec)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> RegistryLoss:
-        """The loss that `get_config` described; raises `UnknownError` where its plugin is not installed."""
+        """The loss that `get_config` described.
+
+        Raises `UnknownError` where its plugin is not installed, `InputError` where a user's loss is not found again.
+        """
         config = deepcopy(config)
         loss = config.pop("loss")
         return cls(_wrapped(loss) if isinstance(loss, Mapping) else loss, **config)
@@ -401,43 +409,86 @@ def _is_registered(spec: LossSpec) -> bool:
     return entry is not None and entry.spec == spec
 
 
-def _identifier(spec: LossSpec) -> Any:
-    """What a saved model stores for `spec`: its registered name, or the user's function, if Keras knows it."""
+def _identifier(spec: LossSpec) -> dict[str, Any] | str:
+    """What a saved model stores for `spec`: its registered name, or how to find the user's function again.
+
+    It never raises, since Keras has emptied the file by the time it asks; what cannot be restored says so on loading.
+    """
     if _is_registered(spec):
         return spec.name
+    where = {"name": spec.name}
     if not isinstance(spec.function, UserLoss):
-        raise InputError("it is in no registry", where=f"loss {spec.name!r}", hint="Offer it in a plugin to save it.")
-    problem = "its link has no name" if not isinstance(spec.link, str) else _lost(spec.function.source)
-    if problem:
-        hint = 'Give it @keras.saving.register_keras_serializable("my_package") and, a class, its `get_config`.'
-        raise InputError(f"it cannot be saved: {problem}", where=f"loss {spec.name!r}", hint=hint)
+        return {**where, "lost": "it is in no registry", "hint": "Offer it in a plugin to save it."}
+    source = spec.function.source
+    if not isinstance(spec.link, str):
+        return {**where, "lost": "its link has no name", "hint": REGISTER}
+    if gone := _lost_arguments(source):
+        return {**where, "lost": gone, "hint": REGISTER}
     options = {"name": spec.name, "link": spec.link, "target": spec.target, "outputs": spec.outputs}
-    return {"options": {**options, "tasks": list(spec.tasks)}, "source": _stored(spec.function.source)}
+    stored = {"options": {**options, "tasks": list(spec.tasks)}, "source": _stored(source)}
+    return stored if _is_known(source) else {**stored, "defined": _defined(source)}
 
 
-def _lost(source: Any) -> str:
-    """What a saved model would lose of the user's loss, in words; empty if nothing."""
-    definition = type(source) if isinstance(source, keras.losses.Loss) else source
-    own = str(getattr(definition, "__module__", "")).partition(".")[0] == "keras"
-    if not own and keras.saving.get_registered_object(keras.saving.get_registered_name(definition)) is not definition:
-        return "Keras could not find the function again"
-    if own and definition is not source:
-        again = vars(keras.losses.deserialize(keras.losses.serialize(source)))
-        gone = [name for name in ("fn", "_fn_kwargs") if again.get(name) != vars(source).get(name)]
-        return f"Keras {keras.__version__} does not save the arguments of {definition.__name__}" if gone else ""
-    return ""
+def _definition(source: Any) -> Any:
+    return type(source) if isinstance(source, keras.losses.Loss) else source
+
+
+def _is_of_keras(source: Any) -> bool:
+    return str(getattr(_definition(source), "__module__", "")).partition(".")[0] == "keras"
+
+
+def _is_known(source: Any) -> bool:
+    """Whether Keras finds the definition of a user's loss by its name, in this process."""
+    definition = _definition(source)
+    return _is_of_keras(source) or keras.saving.get_registered_object(_keras_name(definition)) is definition
+
+
+def _keras_name(definition: Any) -> str:
+    """The name under which Keras looks for a function or class; of another callable that of its class."""
+    has_name = hasattr(definition, "__name__")
+    return str(keras.saving.get_registered_name(definition)) if has_name else type(definition).__name__
+
+
+def _defined(source: Any) -> str:
+    """`my_package.losses.my_loss`: where a user's loss is defined."""
+    definition = _definition(source)
+    name = getattr(definition, "__qualname__", type(definition).__name__)
+    return f"{getattr(definition, '__module__', '')}.{name}"
+
+
+def _lost_arguments(source: Any) -> str:
+    """The arguments of a loss of Keras that a saved model would lose, in words; empty if none."""
+    if not _is_of_keras(source) or _definition(source) is source:
+        return ""
+    again = vars(keras.losses.deserialize(keras.losses.serialize(source)))
+    gone = [name for name in ("fn", "_fn_kwargs") if again.get(name) != vars(source).get(name)]
+    return f"Keras {keras.__version__} does not save the arguments of {type(source).__name__}" if gone else ""
 
 
 def _stored(source: Any) -> Any:
-    if isinstance(source, type):
-        return keras.saving.get_registered_name(source)
-    return keras.saving.serialize_keras_object(source)
+    if isinstance(source, keras.losses.Loss):
+        return keras.saving.serialize_keras_object(source)
+    return _keras_name(source)
 
 
 def _wrapped(identifier: Mapping[str, Any]) -> LossSpec:
-    source = identifier["source"]
+    """The spec of a user's loss as `_identifier` stored it; raises `InputError` where it cannot be had again."""
+    if "lost" in identifier:
+        what = f"it cannot be saved: {identifier['lost']}"
+        raise InputError(what, where=f"loss {identifier['name']!r}", hint=identifier["hint"])
+    return wrap(_restored(identifier), **identifier["options"])
+
+
+def _restored(identifier: Mapping[str, Any]) -> Any:
+    source, defined = identifier["source"], identifier.get("defined")
     if isinstance(source, str):
-        restored = keras.saving.get_registered_object(source, module_objects=vars(keras.losses))
+        # a function of the user's is never mistaken for one of Keras of the same name
+        known = {} if defined else vars(keras.losses)
+        if (restored := keras.saving.get_registered_object(source, module_objects=known)) is not None:
+            return restored
     else:
-        restored = keras.saving.deserialize_keras_object(source)
-    return wrap(restored, **identifier["options"])
+        with suppress(Exception) if defined else nullcontext():
+            return keras.saving.deserialize_keras_object(source)
+    where = f"loss {identifier['options']['name']!r}"
+    what = f"it cannot be saved by value: Keras could not find the function again, {defined or source}"
+    raise InputError(what, where=where, hint=REGISTER)

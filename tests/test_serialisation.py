@@ -148,24 +148,67 @@ def test_a_users_loss_that_keras_knows_survives(source, params, way):
 
 
 @pytest.mark.parametrize("source", [unregistered, lambda y, p: (y - p) ** 2])
-def test_a_users_loss_that_keras_does_not_know_says_what_to_do(source, tmp_path):
+def test_a_users_loss_that_keras_does_not_know_is_saved_and_asked_for_on_loading(source, tmp_path):
+    file, name = tmp_path / "model.keras", source.__name__
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss=lossreg.get(source))
-    with pytest.raises(InputError, match=r"could not find the function again.*register_keras_serializable"):
-        model.save(tmp_path / "model.keras")
+    model.save(file)
+    with pytest.raises(InputError, match=r"could not find the function again.*register_keras_serializable") as told:
+        lossreg.load_model(file)
+    assert f"{__name__}.{name}" in str(told.value)
+    np.testing.assert_array_equal(
+        lossreg.load_model(file, compile=False).predict(X, verbose=0), model.predict(X, verbose=0)
+    )
+    again = lossreg.load_model(file, custom_objects={name: source})
+    assert again.evaluate(X, X[:, 0], verbose=0) == model.evaluate(X, X[:, 0], verbose=0)
+
+
+def mean_squared_error(y_true, y_pred):
+    return 3.0 * keras.ops.square(y_true - y_pred)
+
+
+def test_a_users_loss_is_not_mistaken_for_that_of_keras_with_its_name():
+    config = lossreg.get(mean_squared_error).get_config()
+    with pytest.raises(InputError, match="could not find the function again"):
+        RegistryLoss.from_config(json.loads(json.dumps(config)))
+
+
+LOOSE = {
+    "tasks": ("regression",),
+    "target": "real",
+    "outputs": "1",
+    "link": "identity",
+    "summary": "s",
+    "reference": "r",
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        lossreg.wrap(unregistered),
+        lossreg.wrap(keras.losses.Huber(delta=3.0)),
+        LossSpec(name="loose", function=unregistered, **LOOSE),
+    ],
+)
+def test_saving_a_model_never_leaves_an_empty_file(spec, tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss=lossreg.get(spec))
+    model.save(tmp_path / "model.keras")
+    again = lossreg.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
 
 
 def test_arguments_that_keras_does_not_save_are_not_lost_in_silence():
     loss = lossreg.get(lossreg.wrap(keras.losses.Huber(delta=3.0)))
     with pytest.raises(InputError, match="does not save the arguments of Huber"):
-        loss.get_config()
+        RegistryLoss.from_config(loss.get_config())
 
 
 def test_a_spec_in_no_registry_says_so():
-    shape = {"tasks": ("regression",), "target": "real", "outputs": "1", "link": "identity"}
-    spec = LossSpec(name="loose", function=unregistered, summary="s", reference="r", **shape)
+    spec = LossSpec(name="loose", function=unregistered, **LOOSE)
     with pytest.raises(InputError, match=r"it is in no registry\. Offer it in a plugin"):
-        lossreg.get(spec).get_config()
+        RegistryLoss.from_config(lossreg.get(spec).get_config())
     again = pickle.loads(pickle.dumps(lossreg.get(spec)))
     assert again.spec == spec
 
