@@ -8,6 +8,7 @@ import gzip
 import os
 import pickle
 import re
+import sys
 import uuid
 import warnings
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
 
 import lossreg
 from lossreg import data
@@ -88,15 +90,15 @@ GAP = float("nan")
 NUMBERS = {
     "a question mark": (
         replaced(WHOLE, _7="?"), replaced(WHOLE, _7=GAP),
-        r"c: 1 of 120 values is no number \('\?'\): taken as missing\.",
+        r"c: 1 of 120 values is not a number \('\?'\): taken as missing\.",
     ),
     "words for a gap": (
         replaced(WHOLE, _3="n/a", _9="-", _30="unknown"), replaced(WHOLE, _3=GAP, _9=GAP, _30=GAP),
-        r"c: [23] of 120 values are no numbers \('.*'\): taken as missing\.",
+        r"c: [23] of 120 values are not numbers \('.*'\): taken as missing\.",
     ),
     "some other words": (
         replaced(WHOLE, _3="abc", _9="12x"), replaced(WHOLE, _3=GAP, _9=GAP),
-        r"2 of 120 values are no numbers \('\w+', '\w+'\)",
+        r"2 of 120 values are not numbers \('\w+', '\w+'\)",
     ),
     "decimal commas": ([f"{v:.2f}".replace(".", ",") for v in REAL], REAL, "c: numbers .* with a decimal comma"),
     "one decimal comma": (replaced(WHOLE, _5="181,7"), replaced(WHOLE, _5=181.7), "with a decimal comma"),
@@ -116,11 +118,11 @@ NUMBERS = {
     "euros behind": ([f"{v:.2f} €".replace(".", ",") for v in REAL], REAL, "a decimal comma and '€'"),
     "percent": ([f"{v}%" for v in WHOLE], WHOLE, "with '%'"),
     "another currency": (
-        ["$" + str(v) for v in WHOLE[:-1]] + ["£5"], [*WHOLE[:-1], GAP], "1 of 120 values is no number \\('£5'\\)",
+        ["$" + str(v) for v in WHOLE[:-1]] + ["£5"], [*WHOLE[:-1], GAP], "1 of 120 values is not a number \\('£5'\\)",
     ),
     "bookkeeping": ([f"({-v:.2f})" if v < 0 else f"{v:.2f}" for v in REAL], REAL, "c: numbers written as text"),
     "a real minus sign": ([f"{v:.2f}".replace("-", "\N{MINUS SIGN}") for v in REAL], REAL, "c: numbers"),
-    "spaces around": ([f"  {v} " for v in WHOLE[:-1]] + ["?"], [*WHOLE[:-1], GAP], "is no number"),
+    "spaces around": ([f"  {v} " for v in WHOLE[:-1]] + ["?"], [*WHOLE[:-1], GAP], "is not a number"),
     "400 digits": (replaced(WHOLE, _5="1" * 400), replaced(WHOLE, _5=GAP), r"infinite or above 1.8e308 \('?111"),
     "an exponent without end": (replaced(WHOLE, _5="1e99999"), replaced(WHOLE, _5=GAP), "infinite or above"),
 }  # fmt: skip
@@ -155,7 +157,7 @@ def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> Non
 
 def test_text_that_is_numbers_for_the_most_part_stays_text_and_is_said() -> None:
     loaded = of_value(with_column(cycled("1", "2", "3", "x")), target="y")
-    assert "c: 90 of 120 values are numbers; read as text, for others are not ('x')." in loaded.notes
+    assert "c: 90 of 120 values are numbers; read as text, because others are not ('x')." in loaded.notes
 
 
 def test_one_decimal_comma_in_a_table_decides_what_is_open_elsewhere(tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_what_is_no_date_among_dates_is_counted() -> None:
     texts[4], texts[8] = "soon", "2024-02-30"
     loaded = of_value(with_column(texts), target="y")
     same_features(loaded, [*NUMBERED[:4], GAP, *NUMBERED[5:8], GAP, *NUMBERED[9:]])
-    assert "c: 2 of 120 values are no dates ('soon', '2024-02-30'): taken as missing." in loaded.notes
+    assert "c: 2 of 120 values are not dates ('soon', '2024-02-30'): taken as missing." in loaded.notes
 
 
 OLD_AND_FAR = cycled(dt.date(1, 1, 1), dt.date(1500, 6, 1), dt.date(2024, 1, 15), dt.date(9999, 12, 31))
@@ -309,13 +311,16 @@ def test_categories_of_any_type_have_plain_names(values: Any, names: list[str]) 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (pd.Series([[i] for i in range(N)], dtype=object), "c: left out, for the values are lists."),
-        (pd.Series([{"k": i} for i in range(N)], dtype=object), "c: left out, for the values are lists."),
-        (pd.Series([(i, [i]) for i in range(N)], dtype=object), "c: left out, for the values are lists."),
-        (pd.Series([b"x", *([[1]] * (N - 1))], dtype=object), "c: left out, for the values are lists."),
-        (pd.Series([np.arange(2)] * N, dtype=object), "c: left out, for the values are lists."),
-        (pd.Series([uuid.UUID(int=i) for i in range(N)], dtype=object), "c: left out, for the text differs in every"),
-        (pd.Series([None] * N, dtype=object), "c: left out, for every training row lacks a value."),
+        (pd.Series([[i] for i in range(N)], dtype=object), "c: left out, because the values are lists."),
+        (pd.Series([{"k": i} for i in range(N)], dtype=object), "c: left out, because the values are lists."),
+        (pd.Series([(i, [i]) for i in range(N)], dtype=object), "c: left out, because the values are lists."),
+        (pd.Series([b"x", *([[1]] * (N - 1))], dtype=object), "c: left out, because the values are lists."),
+        (pd.Series([np.arange(2)] * N, dtype=object), "c: left out, because the values are lists."),
+        (
+            pd.Series([uuid.UUID(int=i) for i in range(N)], dtype=object),
+            "c: left out, because the text differs in every",
+        ),
+        (pd.Series([None] * N, dtype=object), "c: left out, because no training row has a value."),
     ],
 )
 def test_columns_that_say_nothing_are_left_out_and_named(values: Any, said: str) -> None:
@@ -470,11 +475,11 @@ NEW = {"a": 0.0, "b": 0.0, "c": 0.0, "d": "2024-01-01", "p": "1,5", "o": "m", "k
     [
         ({"c": 1e45}, r"c: 1 of 1 values is out of all proportion to the training rows \(1e\+45\): taken as missing"),
         ({"c": np.inf}, "c: 1 of 1 values is infinite"),
-        ({"c": "many"}, r"c: 1 of 1 values is no number \('many'\)"),
+        ({"c": "many"}, r"c: 1 of 1 values is not a number \('many'\)"),
         ({"c": 10**400}, "c: 1 of 1 values is infinite or above 1.8e308"),
-        ({"d": "someday"}, r"d: 1 of 1 values is no date \('someday'\)"),
-        ({"o": "xxl"}, "o: 1 of 1 values is none of the ordered categories"),
-        ({"p": "1,5,5"}, "p: 1 of 1 values is no number"),
+        ({"d": "someday"}, r"d: 1 of 1 values is not a date \('someday'\)"),
+        ({"o": "xxl"}, "o: 1 of 1 values is not one of the ordered categories"),
+        ({"p": "1,5,5"}, "p: 1 of 1 values is not a number"),
         ({"k": 0.3}, "k: 1 of 1 values is out of all proportion"),
         ({"c": "many", "d": "someday"}, "c: 1 of 1 values.*\nd: 1 of 1"),
     ],
@@ -525,6 +530,39 @@ def test_new_images_are_finite_and_what_is_lost_is_a_warning() -> None:
         found = preprocessor.transform({"i": images, "t": base()[["a"]]})
     assert np.isfinite(found["i"]).all()
     assert found["i"][0, 0, 0] == found["i"][1, 1, 1] == 0
+
+
+def warns_of_images() -> Any:
+    images = np.arange(N * 4.0).reshape(N, 2, 2)
+    return of_value({"x": images, "y": [0, 1] * 60}).preprocessor, np.full((1, 2, 2), np.nan)
+
+
+def warns_of_several_inputs() -> Any:
+    rows = {"i": np.arange(N * 4.0).reshape(N, 2, 2), "t": base()[["a"]]}
+    preprocessor = of_value((rows, [0, 1] * 60)).preprocessor
+    return preprocessor, {"i": np.full((1, 2, 2), np.inf), "t": base()[["a"]][:1]}
+
+
+def warns_of_a_table() -> Any:
+    return trained().preprocessor, pd.DataFrame([{**NEW, "c": "many"}])
+
+
+def warns_inside_a_pipeline() -> Any:
+    preprocessor, rows = warns_of_a_table()
+    return make_pipeline(preprocessor), rows
+
+
+@pytest.mark.parametrize(
+    "case",
+    [warns_of_a_table, warns_of_images, warns_of_several_inputs, warns_inside_a_pipeline],
+    ids=lambda f: f.__name__,
+)
+def test_the_warning_names_the_line_that_transforms(case: Callable[[], Any]) -> None:
+    preprocessor, rows = case()
+    line = sys._getframe().f_lineno + 2
+    with pytest.warns(UserWarning, match="taken as missing") as warned:
+        preprocessor.transform(rows)
+    assert [(warning.filename, warning.lineno) for warning in warned] == [(__file__, line)]
 
 
 # ------------------------------------------------------------------ files
@@ -818,10 +856,11 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "times as labels": (base().assign(y=series([dt.time(3), dt.time(4)] * 60)), Y, "the target holds durations"),
     "lists as labels": ((X, series([[1], [2]] * 60)), {}, "the target holds lists"),
     "question marks among labels": (
-        base().assign(y=cycled(*WHOLE[:39], "?")), Y, r"3 of 120 labels are no numbers \('\?'\).*multiclass",
+        base().assign(y=cycled(*WHOLE[:39], "?")), Y, r"3 of 120 labels are not numbers \('\?'\).*multiclass",
     ),
     "words among labels of a regression": (
-        base().assign(y=[*map(str, WHOLE[:-1]), "old"]), {**Y, "task": "regression"}, r"1 of 120 labels is no number",
+        base().assign(y=[*map(str, WHOLE[:-1]), "old"]), {**Y, "task": "regression"},
+        r"1 of 120 labels is not a number",
     ),
     "blank labels": (base().assign(y=cycled("yes", "no", " ")), Y, r"40 of 120 labels are missing"),
     "endless labels": (base().assign(y=series([10**400, *range(N - 1)])), Y, "1 of 120 labels are infinite"),

@@ -319,7 +319,7 @@ def test_columns_of_lists_are_left_out_and_targets_of_lists_refused(tmp_path: Pa
     lists = [[1, 2], [3]] * 20
     TABLE.assign(lists=lists, nested=[{"a": 1}] * 40).to_parquet(tmp_path / "t.parquet")
     loaded = data.load("t.parquet", target="b", base=tmp_path)
-    assert "lists, nested: left out, for the values are lists." in loaded.notes
+    assert "lists, nested: left out, because the values are lists." in loaded.notes
     assert np.isfinite(loaded.train.x).all()
     for task in ("auto", "regression", "multilabel"):
         with pytest.raises(DataError, match=r"the target holds lists. Give a column of 0 and 1 for each label"):

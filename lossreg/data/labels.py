@@ -183,7 +183,7 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
     if len(odd):
         shown_odd = ", ".join(dict.fromkeys(map(example, odd.head(100))))
         hint = 'Remove or mend these rows, or set task = "multiclass" if the labels are classes.'
-        what = f"{len(odd)} of {len(y)} labels {'are no numbers' if len(odd) > 1 else 'is no number'} ({shown_odd})"
+        what = f"{len(odd)} of {len(y)} labels {'are not numbers' if len(odd) > 1 else 'is not a number'} ({shown_odd})"
         raise DataError(what, where=where, hint=hint)
     return values, [f"The labels are {written.description()}."]
 

@@ -23,10 +23,10 @@ class Reason(NamedTuple):
     several: str
 
 
-NO_NUMBER = Reason("is no number", "are no numbers")
-NO_DATE = Reason("is no date", "are no dates")
-NO_DURATION = Reason("is no duration", "are no durations")
-NO_RANK = Reason("is none of the ordered categories", "are none of the ordered categories")
+NO_NUMBER = Reason("is not a number", "are not numbers")
+NO_DATE = Reason("is not a date", "are not dates")
+NO_DURATION = Reason("is not a duration", "are not durations")
+NO_RANK = Reason("is not one of the ordered categories", "are not among the ordered categories")
 INFINITE = Reason("is infinite or above 1.8e308", "are infinite or above 1.8e308")
 FAR = Reason("is out of all proportion to the training rows", "are out of all proportion to the training rows")
 

@@ -127,7 +127,7 @@ def partly(counts: pd.Series[Any]) -> str:
     rows, odd = sum(weights[text] for text in readable), [text for text in weights if text not in readable]
     if not odd or rows < MOST * counts.sum() or _are_codes(readable):
         return ""
-    return f"{rows} of {counts.sum()} values are numbers; read as text, for others are not ({example(odd[0])})"
+    return f"{rows} of {counts.sum()} values are numbers; read as text, because others are not ({example(odd[0])})"
 
 
 def _likely(distinct: pd.Index[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from lossreg.errors import DataError
 Float32 = NDArray[np.float32]
 MAX_CATEGORIES = 32
 EXACT = 2**24
+LIBRARIES = ("lossreg", "sklearn")
 HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
 KEPT = 'preprocess = "none" takes numbers as they are, in float32'
 MEND = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'
@@ -70,9 +72,9 @@ class Columns:
 
 def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
     said = {
-        "empty": "left out, for every training row lacks a value",
-        "nested": "left out, for the values are lists",
-        "id": "left out, for the text differs in every training row",
+        "empty": "left out, because no training row has a value",
+        "nested": "left out, because the values are lists",
+        "id": "left out, because the text differs in every training row",
     }
     yield from (f"{listed(groups[kind])}: {text}." for kind, text in said.items() if kind in groups)
     counts = {name: table[name].nunique() for name in groups.get("category", ())}
@@ -159,10 +161,18 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def warned(counted: Counted) -> Any:
-    """The array; what was lost is a warning."""
+    """The array; what was lost is a warning at the line that called lossreg, also through scikit-learn."""
     if lines := counted.lost.lines():
-        warnings.warn("\n".join(lines), stacklevel=3)
+        warnings.warn("\n".join(lines), stacklevel=_outside())
     return counted.array
+
+
+def _outside() -> int:
+    """The stack level, for a warning of the function that calls this one, of the caller's code."""
+    frame, level = inspect.currentframe(), 0
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Float32:

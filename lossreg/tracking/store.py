@@ -150,7 +150,7 @@ def _database(uri: str) -> str:
     except (ArgumentError, NoSuchModuleError) as error:
         raise InputError(f"{shown(uri)!r} is no database address: {error}") from None
     except ValueError:
-        raise InputError(f"{shown(uri)!r} is no database address: the port is no number") from None
+        raise InputError(f"{shown(uri)!r} is no database address: the port is not a number") from None
     except ImportError as error:
         raise InputError(f"the driver of {url.drivername} is not installed ({error})") from None
     if not url.database:
