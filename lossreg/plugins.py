@@ -21,7 +21,7 @@ from types import ModuleType
 
 import pluggy
 
-from lossreg import hookspecs
+from lossreg import hookspecs, status_line
 from lossreg.errors import InputError, LossregError, did_you_mean, gist, quoted, text_of
 from lossreg.spec import LossSpec
 from lossreg.version import __version__
@@ -187,8 +187,8 @@ def load(source: Source) -> Offer:
 def _watched(source: Source) -> Iterator[None]:
     """Name a plugin that takes longer than `PATIENCE` on standard error; an import cannot be ended from outside."""
     label = _label(source.name, source.distribution, source.version)
-    said = f"Warning: {label} is still being imported after {PATIENCE:g} s; LOSSREG_BLOCK={source.name} leaves it out\n"
-    timer = threading.Timer(PATIENCE, lambda: (sys.stderr.write(said), sys.stderr.flush()))
+    slow = f"{label} is still being imported after {PATIENCE:g} s; LOSSREG_BLOCK={source.name} leaves it out"
+    timer = threading.Timer(PATIENCE, status_line.warn, [slow])
     timer.daemon = True
     timer.start()
     try:

@@ -193,6 +193,14 @@ def test_on_a_terminal_lines_end_between_words_but_not_what_is_to_be_pasted(tmp_
     assert pasted == str(path) * 2
 
 
+@pytest.mark.parametrize(("text", "shown"), [("reading " + "x" * 100, "reading " + "x" * 31), ("学" * 50, "学" * 19)])
+def test_a_line_that_is_taken_back_is_no_wider_than_the_terminal(text, shown):
+    code = f"from lossreg.cli import shell, waiting; waiting.announce({text!r}); shell.say('done')"
+    with Terminal([sys.executable, "-c", code], env={"COLUMNS": "40"}) as screen:
+        assert screen.end() == 0
+    assert screen.text == f"{shown}\r\x1b[2Kdone\r\n"
+
+
 # ------------------------------------------------------------------------------- to the end
 
 

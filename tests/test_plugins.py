@@ -326,8 +326,9 @@ def test_a_plugin_under_a_name_of_lossreg_s_own_is_refused(name):
     assert f"the name {name} stands for losses of lossreg itself; it must be renamed" in reports[1].refusal
 
 
+@pytest.mark.parametrize("is_terminal", [False, True])
 @pytest.mark.parametrize("where", ["import", "hook"])
-def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where):
+def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where, is_terminal):
     heard = threading.Event()
     written = []
 
@@ -339,6 +340,9 @@ def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where):
         def flush(self):
             pass
 
+        def isatty(self):
+            return is_terminal
+
     def blocks():
         assert heard.wait(60)
 
@@ -349,9 +353,12 @@ def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where):
 
     monkeypatch.setattr(plugins, "PATIENCE", 0.01)
     monkeypatch.setattr(sys, "stderr", Listens())
-    entries, _ = collect([Source("stuck", "dist-stuck", "1.2", load)])
+    monkeypatch.setenv("TERM", "xterm")
+    entries, _ = collect([Source("stuck", "dist-\x1b[2Jstuck", "1.2", load)])
     said = (
-        "Warning: plugin stuck (dist-stuck 1.2) is still being imported after 0.01 s; LOSSREG_BLOCK=stuck leaves it out"
+        r"Warning: plugin stuck (dist-\x1b[2Jstuck 1.2) is still being imported after 0.01 s; "
+        "LOSSREG_BLOCK=stuck leaves it out"
     )
-    assert written == [f"{said}\n"]
+    # the line that stands there is taken back
+    assert written == [f"\r\x1b[2K{said}\n" if is_terminal else f"{said}\n"]
     assert [entry.spec.name for entry in entries] == ["late"]

@@ -6,7 +6,6 @@ import atexit
 import gc
 import json
 import os
-import shutil
 import sys
 import textwrap
 import traceback
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar, cas
 import typer
 from typer.core import TyperGroup
 
-from lossreg import __version__, caller, streams
+from lossreg import __version__, caller, status_line, streams
 from lossreg.cli import waiting
 from lossreg.errors import LossregError, brief, refusal, text_of
 from lossreg.masking import masked_values
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 # TensorFlow reads it when it is imported
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 WIDTH_OF_A_PIPE = 140
-# of a terminal that does not tell
-UNKNOWN_WIDTH = 80
 
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
@@ -208,13 +205,8 @@ def _write(stream: TextIO, text: str, whole: bool) -> None:
     # not typer's echo, which writes UTF-8 to a terminal that is set to ASCII
     waiting.wipe()
     clean = printable(text)
-    stream.write(f"{clean if whole or not stream.isatty() else _broken(clean, _width(stream))}\n")
+    stream.write(f"{clean if whole or not stream.isatty() else _broken(clean, status_line.width(stream))}\n")
     stream.flush()
-
-
-def _width(terminal: TextIO) -> int:
-    columns = shutil.get_terminal_size(os.get_terminal_size(terminal.fileno())).columns
-    return columns or UNKNOWN_WIDTH
 
 
 def _broken(text: str, width: int) -> str:
