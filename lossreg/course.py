@@ -30,7 +30,7 @@ class Course:
         self._sign, self._best, self._patience = sign, best, patience
         self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
         self.member_scores: list[list[float]] = []
-        self._constants: list[int] = []
+        self._predicts_only: list[int] = []
         self.chosen = 0
         self.diverged: int | None = None
         self._height, self._bar, self._waited = -math.inf, -math.inf, 0
@@ -41,7 +41,7 @@ class Course:
             self.curves[name].append(float(sum(getattr(report, name) for report in reports) / len(reports)))
         self.member_scores.append([float(report.val_score) for report in reports])
         # the first member's model is the one that is kept
-        self._constants.append(reports[0].constant)
+        self._predicts_only.append(reports[0].predicts_only)
         self.diverged = next((i for i, report in enumerate(reports) if report.diverged), None)
         if self.diverged is None:
             self._weigh(self._sign * self.curves["val_score"][-1])
@@ -70,10 +70,10 @@ class Course:
         return self.member_scores[self.chosen - 1]
 
     @property
-    def constant(self) -> int | None:
+    def predicts_only(self) -> int | None:
         """The class that the first member predicted for every validation row at the chosen epoch, None for several."""
-        found = self._constants[self.chosen - 1]
-        return None if found < 0 else found
+        predicted = self._predicts_only[self.chosen - 1]
+        return None if predicted < 0 else predicted
 
     @property
     def is_chosen(self) -> bool:

@@ -11,16 +11,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg import registry
 from lossreg.masking import masked, masked_values
-from lossreg.records import StudyResult, TrialRecord, finite
+from lossreg.records import IN_OPTUNA, StudyResult, TrialRecord, finite
 from lossreg.sampler import ATTRIBUTE
 
-_IN_OPTUNA = ("number", "params", "score")
 _STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:
     """What Optuna itself does not keep of a trial, as JSON values."""
-    names = [field.name for field in fields(record) if field.name not in _IN_OPTUNA and field.name != "curves"]
+    names = [field.name for field in fields(record) if field.name not in IN_OPTUNA and field.name != "curves"]
     kept: dict[str, Any] = finite({name: getattr(record, name) for name in names})
     kept |= {name: masked(kept[name]) for name in ("reason", "refusal")}
     # the curves, which are finite already, are shared: Optuna's memory of the trial holds no second copy
@@ -33,6 +32,8 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     if kept is None or not trial.state.is_finished():
         return None
     kept = kept if "constants" in kept else {**kept, "constants": _unknown(kept["loss"])}
+    # as it was called before
+    kept = {"predicts_only": kept["constant"], **kept} if "constant" in kept else kept
     known = {field.name for field in fields(TrialRecord)}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
     score = trial.value if kept["state"] == "complete" and trial.state == TrialState.COMPLETE else None

@@ -400,7 +400,7 @@ class Loop:
             ended=ended,
             scores=list(scores),
             spread=spread(scores),
-            constant=course.constant if done else None,
+            predicts_only=course.predicts_only if done else None,
             constants=self.proposer.row_constants(plan.label),
             expression="" if distribution else userloss.expression(self.proposer.candidates[plan.label].spec),
         )

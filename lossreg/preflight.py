@@ -176,8 +176,8 @@ def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
     """Raise `InputError` unless data, losses and ranges are those that the study began with."""
     if not kept:
         return
-    changed = [f"the data (digest {kept['data']['digest']} -> {prepared.problem.dataset.digest})"]
-    changed = changed if kept["data"]["digest"] != prepared.problem.dataset.digest else []
+    before, now = kept["data"].get("digest"), prepared.problem.dataset.digest
+    changed = [f"the data (digest {before} -> {now})"] if before != now else []
     for label in {**kept["spaces"], **prepared.spaces}:
         if label in prepared.missing:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from lossreg import recipes
@@ -55,8 +55,8 @@ class TrialRecord:
     folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
     curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
     to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why the
-    population would not have it; started, ended: POSIX seconds; constant: the class that the model predicts
-    for every validation row (0 in tasks without classes), None where its predictions vary.
+    population would not have it; started, ended: POSIX seconds; predicts_only: the class that the model
+    predicts for every validation row (0 in tasks without classes), None where its predictions vary.
     """
 
     number: int
@@ -79,7 +79,7 @@ class TrialRecord:
     ended: float = 0.0
     scores: list[float] = field(default_factory=list)
     spread: float | None = None
-    constant: int | None = None
+    predicts_only: int | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
     expression: str = ""
 
@@ -109,8 +109,38 @@ class TrialRecord:
             "scores": list(self.scores),
             "epoch": self.epoch,
             "epochs": self.epochs,
-            "constant": self.constant,
+            "predicts_only": self.predicts_only,
         }
+
+
+# key of what Optuna is told of a trial, beside its record
+TOLD = "told"
+# fields of a trial's record that Optuna keeps by itself
+IN_OPTUNA = ("number", "params", "score")
+# what a journal must tell of a study, and of a trial that has ended, by kind
+STUDY_KEYS: dict[str, type] = {
+    **dict.fromkeys(("id", "metric", "direction", "task", "baseline"), str),
+    **dict.fromkeys(("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds"), Mapping),
+}
+TRIAL_KEYS: dict[str, type] = {
+    **{
+        column.name: object
+        for column in fields(TrialRecord)
+        if column.default is MISSING and column.default_factory is MISSING and column.name not in IN_OPTUNA
+    },
+    **dict.fromkeys(("state", "label", "loss"), str),
+    **dict.fromkeys(("settings", "curves"), Mapping),
+    TOLD: object,
+}
+
+
+def lacking(record: Any, keys: Mapping[str, type]) -> str:
+    """Return the first of `keys` that a record read from a journal has not, or of another kind; empty when it is whole.
+
+    Of something that is no record at all it is the first key.
+    """
+    record = record if isinstance(record, Mapping) else {}
+    return next((key for key, kind in keys.items() if key not in record or not isinstance(record[key], kind)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg import lines
 from lossreg import study as studies
+from lossreg.caller import words
 from lossreg.creations import numbered
 from lossreg.errors import InputError, gist, on_disk
 from lossreg.lines import Line
-from lossreg.records import TrialRecord
-from lossreg.sampler import ATTRIBUTE, RETRY_OF, START, TOLD
-from lossreg.store import Store
+from lossreg.records import STUDY_KEYS, TOLD, TRIAL_KEYS, lacking
+from lossreg.sampler import ATTRIBUTE, RETRY_OF, START
+from lossreg.store import FRESH, Store
 
-NEEDED = ("id", "metric", "direction", "task", "losses", "baseline", "data", "spec", "fingerprint", "provenance")
-RECORD = {f.name for f in fields(TrialRecord) if f.default is MISSING and f.default_factory is MISSING} - {
-    "number", "params", "score",
-}  # fmt: skip
 MOST_STRAY = 5  # lines of another session amid those of one
 MOST_TOLD = 20
 TWICE, STRAY, UNTOLD = "it stands there twice", "it is of another study", "no record bears it out"
@@ -99,7 +96,8 @@ def told(report: Report, study: str) -> list[str]:
     said += [f"trial {number}: {what}" for number, what in sorted(journal.touched.items())]
     said += [f"{file.name} is damaged and was moved aside{of(number)}" for file, number in report.files.items()]
     if journal.lost_start:
-        said.append("what the study began with is lost: `lossreg tune` takes the study file and data as they are now")
+        tune = words("lossreg tune", "lossreg.tune")
+        said.append(f"what the study began with is lost: `{tune}` takes the study and its data as they are now")
     if report.aside:
         said.append(f"what was damaged is kept in {report.aside}")
     return [*said, f"Go on with: lossreg tune {study}"]
@@ -185,14 +183,14 @@ def _begun(kept: Sequence[Line], name: str) -> list[Line]:
     for line in kept:
         if line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]:
             about = line.log["user_attr"][ATTRIBUTE]
-            if not (isinstance(about, dict) and set(NEEDED) <= set(about)):
+            if lacking(about, STUDY_KEYS):
                 line.fault = "what it tells of the study is not whole"
     kept = [line for line in kept if not line.fault]
     told = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in kept if _tells(line)]
     asked = [line.log["directions"][0] for line in kept if line.op == lines.CREATE_STUDY]
     direction = {"minimize": 1, "maximize": 2}.get(told[0] if told else "", asked[0] if asked else 0)
     if not direction:
-        raise InputError("nothing in it tells of the study", hint="`lossreg tune STUDY --fresh` starts over.")
+        raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
     if kept[0].op == lines.CREATE_STUDY and kept[0].log["directions"] == [direction]:
         return kept
     log = {"op_code": lines.CREATE_STUDY, "worker_id": "repair-0", "study_name": name, "directions": [direction]}
@@ -236,7 +234,7 @@ def _drop_late(kept: Sequence[Line]) -> None:
 
 
 def _is_record(record: Any) -> bool:
-    return isinstance(record, dict) and set(record) >= {*RECORD, TOLD}
+    return not lacking(record, TRIAL_KEYS)
 
 
 def _bears_out(record: Line, end: Line) -> bool:

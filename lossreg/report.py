@@ -162,7 +162,7 @@ def failures(result: StudyResult, most: int = 3) -> list[str]:
 
 def _constant(result: StudyResult) -> list[str]:
     """A line for each label whose shown trial predicts one thing for every validation row."""
-    trials = [row.best for row in result.leaderboard() if row.best and row.best.constant is not None]
+    trials = [row.best for row in result.leaderboard() if row.best and row.best.predicts_only is not None]
     return [
         f"{t.label}: the model of trial {t.number} predicts {_one(result, t)} for every validation row" for t in trials
     ]
@@ -170,8 +170,8 @@ def _constant(result: StudyResult) -> list[str]:
 
 def _one(result: StudyResult, trial: TrialRecord) -> str:
     names = list(result.data.get("classes") or ())
-    if result.task in ("binary", "multiclass") and trial.constant is not None and trial.constant < len(names):
-        return f"class {names[trial.constant]!r}"
+    if result.task in ("binary", "multiclass") and trial.predicts_only is not None and trial.predicts_only < len(names):
+        return f"class {names[trial.predicts_only]!r}"
     return {"multilabel": "the same labels", "segmentation": "one mask of one value"}.get(result.task, "the same value")
 
 

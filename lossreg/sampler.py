@@ -15,8 +15,9 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.records import TOLD
+
 ATTRIBUTE = "lossreg"
-TOLD = "told"
 START = "lossreg:start"
 RETRY_OF = "lossreg:retry_of"
 PER_LOSS = 4

@@ -15,7 +15,6 @@ import optuna
 
 from lossreg import backends, engine, history, pruners, report, trained
 from lossreg import study as studies
-from lossreg.caller import words
 from lossreg.errors import InputError, LossregError
 from lossreg.masking import masked_values
 from lossreg.progress import Progress
@@ -414,11 +413,6 @@ def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     if begun is None:
         return {}
     kept: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
-    if lacking := [name for name in ("fingerprint", "spec", "data", "spaces") if name not in kept]:
-        what = f"the journal does not tell with which {lacking[0]} the study began"
-        raise InputError(
-            what, where=spec.place(), hint=f"Run `{words('lossreg repair STUDY', 'lossreg.repair(study)')}`."
-        )
     studies.insist_unchanged(spec, kept["fingerprint"])
     return kept
 

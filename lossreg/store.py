@@ -19,16 +19,19 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial
 
 from lossreg.caller import words
 from lossreg.errors import InputError, LossregError, brief, gist, on_disk
 from lossreg.journal import Journal
+from lossreg.records import STUDY_KEYS, TRIAL_KEYS, lacking
 from lossreg.sampler import ATTRIBUTE
 from lossreg.trainers.base import Weights
 
 # what a study takes at least; a disk with less is full
 ROOM = 1 << 20
 REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
+FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 
 
 class _StudyLockHeld(JournalFileOpenLock):
@@ -164,12 +167,21 @@ class Store:
         begun = about is not None or not trials or any(ATTRIBUTE in trial.user_attrs for trial in trials)
         self._insist_own(begun, "it is of another program's study")
         self._insist_own(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
+        self._check_whole(about, trials)
         return study if about is not None else None
+
+    def _check_whole(self, about: Any, trials: Iterable[FrozenTrial]) -> None:
+        """Raise `InputError` where the record of the study or of a trial lacks a key that every version writes."""
+        if about is not None and (key := lacking(about, STUDY_KEYS)):
+            raise self._damaged(f"what it tells of the study has no {key}")
+        for trial in trials:
+            if ATTRIBUTE in trial.user_attrs and (key := lacking(trial.user_attrs[ATTRIBUTE], TRIAL_KEYS)):
+                raise self._damaged(f"what it tells of trial {trial.number} has no {key}")
 
     def _insist_own(self, is_own: bool, otherwise: str) -> None:
         """Raise `InputError` for a journal that this study cannot have."""
         if not is_own:
-            hint = "Give the study another name; `lossreg tune STUDY --fresh` moves the journal aside."
+            hint = f"Give the study another name; `{words(*FRESH)}` moves the journal aside."
             raise InputError(f"this journal is not this study's: {otherwise}", where=str(self.journal), hint=hint)
 
     @contextmanager
@@ -180,12 +192,11 @@ class Store:
         except (LossregError, OSError):
             raise
         except Exception as error:
-            raise InputError(
-                f"this journal is damaged ({gist(error)})", where=str(self.journal),
-                hint=f"`{words(*REPAIR)}` goes on without its bad lines, "
-                f"`{words('lossreg tune STUDY --fresh', 'lossreg.tune(study, fresh=True)')}` moves it aside and "
-                "starts over.",
-            ) from error  # fmt: skip
+            raise self._damaged(gist(error)) from error
+
+    def _damaged(self, reason: str) -> InputError:
+        ways = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
+        return InputError(f"this journal is damaged ({reason})", where=str(self.journal), hint=ways)
 
     def mend(self) -> None:
         """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""

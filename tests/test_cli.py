@@ -594,7 +594,9 @@ def test_sync_of_an_untracked_study_is_a_mistake(lossreg, study, finished):
 
 def never_run(store):
     """An Optuna journal with the attributes of a study and no trial."""
-    kept = {"id": "the-key", "metric": "accuracy", "tracking": {}}
+    texts = {"id": "the-key", "metric": "accuracy", "direction": "maximize", "task": "binary", "baseline": "focal"}
+    tables = ("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds", "tracking")
+    kept = {**texts, **{name: {} for name in tables}}
     with store.lock():
         store.open("maximize", None, None).set_user_attr(ATTRIBUTE, kept)
     return kept

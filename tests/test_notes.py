@@ -13,8 +13,9 @@ import searches
 import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops, registry, report, search
 from lossreg.sampler import FAIR_START, undirected, undirected_note
+from lossreg.trainers import scoring
 from lossreg.trainers.fake import Fake
-from lossreg.trainers.scoring import constant_lanes
+from lossreg.trainers.scoring import predicts_only
 
 
 @pytest.fixture(autouse=True)
@@ -183,4 +184,21 @@ SCORES = np.array([[[2.0, 0.0, 1.0]] * 4, [[0.0, 3.0, 1.0]] * 4, [[0.0, 3.0, 1.0
 )
 def test_what_every_row_is_predicted_to_be(task, loss, scores, expected):
     own = problems.problem(task, {"own": loss})
-    assert constant_lanes(own, ["own"] * len(scores), scores.astype(np.float32)).tolist() == expected
+    assert predicts_only(own, ["own"] * len(scores), scores.astype(np.float32)).tolist() == expected
+
+
+def test_few_rows_are_looked_at_where_predictions_vary_and_all_where_they_may_not(monkeypatch):
+    own, rows, asked = problems.problem("multiclass", {"own": "cross_entropy"}), 5000, []
+    scores = np.zeros((3, rows, 3), np.float32)
+    scores[..., 1] = 1.0
+    scores[0, ::2, 2] = 2.0
+    scores[1, -1, 2] = 2.0
+    plain = scoring.predictions
+
+    def counted(*args):
+        asked.append(args[3].shape[:2])
+        return plain(*args)
+
+    monkeypatch.setattr(scoring, "predictions", counted)
+    assert predicts_only(own, ["own"] * 3, scores).tolist() == [-1, -1, 1]
+    assert sum(lanes * seen for lanes, seen in asked) < 2 * rows + 3 * 200

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lossreg
-from lossreg import search
+from lossreg import search, study
 from lossreg.course import Course, Patience
 from lossreg.errors import InputError
 from lossreg.loop import Loop
@@ -498,3 +498,56 @@ def test_a_finished_study_is_whole_and_damaged_weights_cost_its_model_alone(fini
     assert [text for text in heard.warnings if f"no model of the top trial ({best})" in text and weights.name in text]
     assert repair(document()).files == {weights: best}
     assert not weights.exists()
+
+
+STUDY_KEYS = [
+    "id", "metric", "direction", "task", "baseline", "losses", "data", "spec", "fingerprint", "provenance", "spaces",
+    "seconds",
+]  # fmt: skip
+TRIAL_KEYS = ["state", "label", "loss", "settings", "learning_rate", "epoch", "curves", "seconds", "told"]
+
+
+def with_another_key(folder, tmp_path, of, key):
+    """A copy of a finished study in whose journal one key of the study's record, or of the trials', is called else."""
+    shutil.copytree(folder / ".lossreg", tmp_path / ".lossreg")
+    journal, renamed = tmp_path / ".lossreg" / "small" / "journal.log", 0
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        record = line.get("user_attr", {}).get("lossreg", {})
+        if ("trial_id" in line) == (of == "trial") and key in record:
+            record[f"{key}s"] = record.pop(key)
+            renamed += 1
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return renamed
+
+
+@pytest.mark.parametrize(
+    ("of", "key"), [*(("study", key) for key in STUDY_KEYS), *(("trial", key) for key in TRIAL_KEYS)]
+)
+def test_a_journal_whose_record_lacks_a_key_is_damaged_and_repair_is_named(finished, tmp_path, of, key):
+    assert with_another_key(finished[0], tmp_path, of, key)
+    for work in (lossreg.tune, search.results, search.plan, lossreg.load_trial):
+        with pytest.raises(InputError, match=rf"journal\.log: this journal is damaged \(.* has no {key}\)") as caught:
+            work(document())
+        assert "`lossreg.repair(study)`" in str(caught.value)
+        assert "`lossreg.tune(study, fresh=True)`" in str(caught.value)
+
+
+def test_the_keys_are_all_but_those_that_older_versions_did_not_write(finished, tmp_path):
+    lines = [json.loads(line) for line in (finished[0] / ".lossreg/small/journal.log").read_text().splitlines()]
+    for of, needed in (("study", STUDY_KEYS), ("trial", TRIAL_KEYS)):
+        records = [line["user_attr"]["lossreg"] for line in lines if "lossreg" in line.get("user_attr", {})
+                   and ("trial_id" in line) == (of == "trial")]  # fmt: skip
+        others = set(records[-1]) - set(needed)
+        assert set(needed) <= set(records[-1])
+        for key in others:
+            with_another_key(finished[0], tmp_path / of / key, of, key)
+            assert len(search.results(study.from_dict(document(), base=tmp_path / of / key)).trials) == 12
+
+
+def test_the_one_class_that_a_trial_predicts_is_read_under_its_former_name(finished, tmp_path):
+    shutil.copytree(finished[0] / ".lossreg", tmp_path / ".lossreg")
+    journal = tmp_path / ".lossreg/small/journal.log"
+    journal.write_text(journal.read_text().replace('"predicts_only":null', '"constant":2').replace(
+        '"predicts_only": null', '"constant": 2'))  # fmt: skip
+    assert {trial.predicts_only for trial in search.results(document()).trials} == {2}

@@ -107,7 +107,7 @@ class EpochReport:
 
     train_loss is the mean over the epoch's batches while they were trained on, and
     train_score the metric of the scores seen then, both as `model.fit` reports them;
-    val_loss and val_score are taken after the epoch. NaN where something went non-finite. constant is
+    val_loss and val_score are taken after the epoch. NaN where something went non-finite. predicts_only is
     the class that is predicted for every validation row, -1 where predictions vary.
     """
 
@@ -116,7 +116,7 @@ class EpochReport:
     val_loss: float
     train_score: float
     val_score: float
-    constant: int = -1
+    predicts_only: int = -1
 
     @property
     def diverged(self) -> bool:

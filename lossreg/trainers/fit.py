@@ -18,7 +18,7 @@ from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
 from lossreg.trainers.lanes import KEPT, WEIGHTS
-from lossreg.trainers.scoring import constant_lanes, score_lanes
+from lossreg.trainers.scoring import predicts_only, score_lanes
 
 ROWS = 1024  # scored at once after an epoch
 SOLOS, STARTS = 8, 32  # compiled models, and sets of initial values, that are kept
@@ -234,8 +234,8 @@ class Fit:
         y = solo.objective.spec.encode(data.validation.y, data.constants)
         val_loss = float(solo.objective.mean(y, val_scores, data.validation.weights, progress)) + penalty
         val_score = self._score(plan, val_scores, data.validation.y)
-        constant = int(constant_lanes(self.problem, [plan.label], val_scores[None], plan.fold)[0])
-        return EpochReport(seat.epoch, train_loss, val_loss, self._train_score(seat, order), val_score, constant)
+        one_class = int(predicts_only(self.problem, [plan.label], val_scores[None], plan.fold)[0])
+        return EpochReport(seat.epoch, train_loss, val_loss, self._train_score(seat, order), val_score, one_class)
 
     def _train_score(self, seat: Seat, order: np.ndarray) -> float:
         """The metric of the scores seen in training; of those after the epoch where the model tells none."""

@@ -18,7 +18,7 @@ from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, st
 from lossreg.trainers.base import EpochReport, Plan, Problem, Shape, Weights, batch_order, cores
 from lossreg.trainers.lanes import WEIGHTS, Group, LaneGraph, Lot, Outcome, Rows, Start, State
 from lossreg.trainers.layers import model_refusal
-from lossreg.trainers.scoring import constant_lanes, score_lanes
+from lossreg.trainers.scoring import predicts_only, score_lanes
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset, Split
@@ -318,14 +318,14 @@ class Population:
 
     def _reports(self, lanes: Sequence[Lane], order: np.ndarray, outcome: Outcome) -> dict[int, EpochReport]:
         train_loss, train, val_loss, val = map(machine.to_host, outcome)
-        scores, constant = np.empty((2, len(lanes))), np.empty(len(lanes), int)
+        scores, one_class = np.empty((2, len(lanes))), np.empty(len(lanes), int)
         for fold in {lane.plan.fold for lane in lanes}:
             own = [i for i, lane in enumerate(lanes) if lane.plan.fold == fold]
             labels, data = [lanes[i].plan.label for i in own], self.problem.folds[fold]
             scores[0, own] = self._seen(fold, labels, train[own], order[own])
             scores[1, own] = score_lanes(self.problem, labels, val[own], data.validation.y, fold)
-            constant[own] = constant_lanes(self.problem, labels, val[own], fold)
-        columns = zip(train_loss.tolist(), val_loss.tolist(), *scores.tolist(), constant.tolist(), strict=True)
+            one_class[own] = predicts_only(self.problem, labels, val[own], fold)
+        columns = zip(train_loss.tolist(), val_loss.tolist(), *scores.tolist(), one_class.tolist(), strict=True)
         return {lane.slot: EpochReport(lane.epoch + 1, *row) for lane, row in zip(lanes, columns, strict=True)}
 
     def _seen(self, fold: int, labels: list[str], scores: np.ndarray, order: np.ndarray) -> np.ndarray:
