@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from lossreg import plugins
+from lossreg.caller import words
 from lossreg.errors import InputError, UnknownError, did_you_mean, represented
 from lossreg.plugins import Entry, PluginReport, key
 from lossreg.spec import LossSpec
 from lossreg.targets import TASKS
 
-__all__ = ["Entry", "PluginReport", "Registry", "default", "losses"]
+__all__ = ["Entry", "PluginReport", "Registry", "default", "forget", "losses"]
 
 
 class Registry:
@@ -86,7 +87,8 @@ class Registry:
         known = {spelt for entry in self._entries for spelt in (entry.spec.name, *entry.spec.aliases)}
         refused = [f"{report.refusal}." for report in self.plugins if _may_offer(report, name)]
         near = did_you_mean(name, sorted(known))
-        return " ".join(filter(None, (near, *refused))) or f"`lossreg losses` lists the {len(self._entries)} losses."
+        way = words("lossreg losses", "lossreg.losses()")
+        return " ".join(filter(None, (near, *refused))) or f"`{way}` lists the {len(self._entries)} losses."
 
 
 def _may_offer(report: PluginReport, name: str) -> bool:
@@ -103,6 +105,14 @@ def default(block: Sequence[str] = ()) -> Registry:
     """
     named = (*block, *os.environ.get("LOSSREG_BLOCK", "").split(","))
     return _load(frozenset(filter(None, (name.strip() for name in named))))
+
+
+def forget() -> None:
+    """Have plugins read anew when losses are next asked for, as after one was installed into a running notebook.
+
+    A plugin that was read before is imported from the same module: what changed in its code takes a new process.
+    """
+    _load.cache_clear()
 
 
 @cache

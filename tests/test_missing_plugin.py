@@ -48,16 +48,16 @@ def removed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
-        registry._load.cache_clear()
+        registry.forget()
         begun = lossreg.tune(STUDY)
         assert {trial.label for trial in begun.trials} == set(LABELS)
         for file in info.iterdir():
             file.unlink()
         info.rmdir()
-        registry._load.cache_clear()
+        registry.forget()
         yield folder
     sys.modules.pop("scaled_module", None)
-    registry._load.cache_clear()
+    registry.forget()
 
 
 def test_a_missing_plugin_is_named_with_its_distribution_and_version(removed, monkeypatch):

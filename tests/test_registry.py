@@ -46,9 +46,9 @@ def small():
 @pytest.fixture
 def fresh():
     """The loaded registries are forgotten before and after."""
-    registry._load.cache_clear()
+    registry.forget()
     yield
-    registry._load.cache_clear()
+    registry.forget()
 
 
 @pytest.mark.parametrize("name", ["mean_squared_error", "MeanSquaredError", "MSE", "mse", "Mean-Squared Error", "_mse"])
