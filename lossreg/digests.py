@@ -94,7 +94,7 @@ def _joined(*parts: str) -> str:
 
 
 def _is_installed(value: Any) -> bool:
-    """Whether a function or class is a package's or Python's own, found there by its name."""
+    """Tell whether a function or class is a package's or Python's own, found there by its name."""
     module = sys.modules.get(value.__module__ or "builtins")
     named: Any = module
     for name in value.__qualname__.split("."):

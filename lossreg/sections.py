@@ -320,7 +320,8 @@ class Search(Section):
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Literal["tpe", "random"] = "tpe"
     keep: Literal["best", "losses", "all"] = Field(
-        default="losses", description="It is whose weights are kept: the best trial's, those of each loss's best, all."
+        default="losses",
+        description="It is whose weights are kept: the top-scoring trial's, those of each loss's, or all.",
     )
 
 
@@ -337,7 +338,7 @@ class Tracking(Section):
         default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
     )
     enabled: bool = True
-    model: bool = Field(default=True, description="Whether the best model is logged.")
+    model: bool = Field(default=True, description="Whether the model of the top-scoring trial is logged.")
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]

@@ -17,7 +17,7 @@ _standing = False
 
 
 def is_live() -> bool:
-    """Whether standard error is a terminal on which a line can be taken back."""
+    """Tell whether standard error is a terminal on which a line can be taken back."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 

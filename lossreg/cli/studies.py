@@ -336,12 +336,14 @@ def _absolute(uri: str) -> str:
 
 
 def _best_model(store: Store, result: StudyResult, said: list[str]) -> Path | None:
-    """The file of the best trial's model; where an unfinished study has none, or an older trial's, that is said."""
+    """Return the file of the top-scoring trial's model; say where an unfinished study has none, or an older one's."""
     if result.best is None:
         return None
     model = store.model_of(result.best.number)
     if model is None:
-        said.append(f"the model of the best trial ({result.best.number}) is not there; finish the study to have it")
+        said.append(
+            f"the model of the top-scoring trial ({result.best.number}) is not there; finish the study to have it"
+        )
     return model
 
 
