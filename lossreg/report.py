@@ -17,7 +17,7 @@ OPTIMISM = (
 )
 RAW = (
     "A recipe is for a model that ends in raw scores, without an activation, as the models of the trials do; drop "
-    "`from_logits=True` for one that ends in probabilities or in the target's own units. Labels stay as they are."
+    "`from_logits=True` for one that ends in probabilities or in the target's own units."
 )
 ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
 PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
@@ -56,6 +56,20 @@ def usage(trial: TrialRecord) -> list[str]:
     if any(value is None for value in trial.constants.values()):
         said.append(NOT_KEPT)
     return said
+
+
+def labels(result: StudyResult, most: int = 12) -> str:
+    """`Labels are class indices: no = 0, yes = 1.`: the labels that a recipe expects, in a sentence."""
+    names = list(result.data.get("classes") or ())
+    if result.task == "segmentation":
+        return "Labels are masks of 0 and 1."
+    if result.task == "multilabel":
+        return f"Labels are one column of 0 and 1 per label: {_listed(names, most)}."
+    if result.task not in ("binary", "multiclass"):
+        return "Labels are the target in its own units."
+    if names == [str(i) for i in range(len(names))]:
+        return f"Labels are class indices, 0 to {len(names) - 1}."
+    return f"Labels are class indices: {_listed([f'{name} = {i}' for i, name in enumerate(names)], most)}."
 
 
 def setting(trial: TrialRecord) -> str:
@@ -117,14 +131,16 @@ def counts(result: StudyResult) -> str:
 
 
 def took(result: StudyResult) -> str:
-    """`12.5 s (training 8.0, search 0.2 and 1.3 meanwhile, tracking 0.5 meanwhile)`."""
-    seconds = result.seconds
-    beside = max(0.0, seconds.get("search_spent", 0.0) - seconds.get("search", 0.0))
-    also = {"search": f" and {beside:.1f} meanwhile" if beside >= 0.05 else "", "tracking": " meanwhile"}
-    names = [name for name in ("training", "search", "tracking") if name in seconds]
-    parts = [f"{name} {seconds[name]:.1f}{also.get(name, '')}" for name in names]
-    said = f" ({', '.join(parts)})" if parts else ""
-    return f"{result.seconds['total']:.1f} s{said}" if "total" in result.seconds else "no time"
+    """`28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)`."""
+    seconds, total = result.seconds, result.seconds.get("total")
+    spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
+             "MLflow": seconds.get("tracking") or None}  # fmt: skip
+    known = {name: value for name, value in spent.items() if value is not None}
+    parts = [f"{name} {value:.1f}" for name, value in known.items()]
+    if total is not None and sum(known.values()) > total:
+        parts.append("partly at the same time")
+    shown = f" ({', '.join(parts)})" if parts else ""
+    return "no time" if total is None else f"{total:.1f} s{shown}"
 
 
 def epochs(result: StudyResult) -> str:
@@ -237,7 +253,8 @@ def _standings(result: StudyResult) -> list[list[str]]:
 def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
     lines = [one_line(f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}") for trial in rows]
-    said = " ".join(dict.fromkeys(line for trial in rows for line in usage(trial)))
+    lines_beside = dict.fromkeys(line for trial in rows for line in usage(trial))
+    said = " ".join([*lines_beside, escaped(labels(result))])
     title = f"## Setting of each loss's {result.extreme} score"
     return "\n".join([title, "", "```python", *lines, "```", "", said]) if rows else ""
 

@@ -183,10 +183,36 @@ def test_epochs_that_were_not_trained_are_counted():
     assert report.epochs(sample.study(0, trials=[sample.trial(1)])) == ""
 
 
-def test_times_say_what_training_waited_for_and_what_went_on_beside_it():
-    seconds = {"total": 12.5, "training": 8.0, "search": 0.2, "search_spent": 1.5, "tracking": 0.5}
-    said = "12.5 s (training 8.0, search 0.2 and 1.3 meanwhile, tracking 0.5 meanwhile)"
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (
+            {"total": 28.7, "training": 11.9, "search": 1.4, "search_spent": 2.0, "tracking": 20.8},
+            "28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)",
+        ),
+        ({"total": 12.5, "training": 8.0, "search": 0.5, "tracking": 0.0}, "12.5 s (training 8.0, search 0.5)"),
+        ({"total": 3.0}, "3.0 s"),
+        ({}, "no time"),
+    ],
+)
+def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, said):
     assert report.took(sample.study(0, seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "said"),
+    [
+        ("binary", {"no": 5, "yes": 3}, "Labels are class indices: no = 0, yes = 1."),
+        ("multiclass", {"0": 5, "1": 3, "2": 3}, "Labels are class indices, 0 to 2."),
+        ("multilabel", {"news": 5, "sport": 3}, "Labels are one column of 0 and 1 per label: news, sport."),
+        ("segmentation", {"0": 5, "1": 3}, "Labels are masks of 0 and 1."),
+        ("count", {}, "Labels are the target in its own units."),
+    ],
+)
+def test_a_recipe_says_which_labels_it_expects(task, classes, said):
+    result = sample.study(task=task, data={**sample.study().data, "classes": classes})
+    assert report.labels(result) == said
+    assert said in report.markdown(result).replace("\\", "")
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
             say(line)
         said = f"{report.recipe(result.best)}  ({', '.join(report.besides(result.best))})"
         say(f"{report.heading(result)}: {said}", whole=True)
-        say(" ".join(report.usage(result.best)))
+        say(" ".join([*report.usage(result.best), report.labels(result)]))
     if result.tracking.get("run_id"):
         say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
 
