@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg import backends, engine, history, pruners, report, trained
+from lossreg import backends, ending, engine, history, pruners, report, trained
 from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.masking import masked_values
@@ -142,8 +142,21 @@ def tune(
     spec = studies.of(study, overrides)
     _check_arguments(progress, trainers, fresh=fresh, require_tracking=require_tracking)
     backends.check()
+    store, progress = Store(spec.folder, spec.name), progress or Progress()
+    if not fresh and (result := finished(spec, progress)):
+        return result
+    return Run(spec, store, progress, begin).execute(fresh, require_tracking, trainers)
+
+
+def finished(spec: StudySpec, progress: Progress) -> StudyResult | None:
+    """The result of a study of which nothing is left to do, told to `progress`; None for others. Imports no Keras."""
     store = Store(spec.folder, spec.name)
-    return Run(spec, store, progress or Progress(), begin).execute(fresh, require_tracking, trainers)
+    store.insist_free()
+    result = ending.reached(spec, store, tracking_uri(spec))
+    if result is not None:
+        progress.trained(result)
+        progress.message(f"all {len(result.trials)} trials are done: nothing is left to do")
+    return result
 
 
 def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
@@ -170,16 +183,22 @@ class Run:
         self.outdone: int | None = None
         self.loop: Loop | None = None
         self.begun: optuna.Study | None = None
+        self.uri = ""
+        self.is_tracked = False
+        self.ending: dict[str, Any] = {}
 
     def execute(self, fresh: bool, require_tracking: bool, trainers: Sequence[Trainer] | None) -> StudyResult:
         """Prepare everything, then open the store, train, and finish; MLflow is imported meanwhile."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        uri = tracking_uri(self.spec)
+        self.uri = uri = tracking_uri(self.spec)
         # asked again when the data are loaded and traced; until then nothing is written
         self.store.insist_free()
         self.store.insist_writable()
         self.begun = None if fresh else self.store.peek()
         kept = _kept(self.spec, self.begun)
+        if self.begun:
+            result = history.result(self.begun, self.store.folder)
+            self.is_tracked = ending.is_tracked(kept, self.spec, result, uri)
         self.tracker = self._new_tracker(uri, require_tracking)
         self.tracker.prepare()
         try:
@@ -198,7 +217,7 @@ class Run:
         pool = Pool(trainers) if trainers else engine.pool(self.prepared, self.lanes)
         try:
             # before the lock, since a trace may fail
-            if not self._is_finished:
+            if not self._is_finished(self.begun):
                 self.progress.phase(f"study {self.spec.name}: tracing model and losses")
                 pool.prepare()
                 self._settle_lanes(pool, kept, trainers)
@@ -231,17 +250,16 @@ class Run:
             if chosen.said:
                 self.progress.message(chosen.said)
 
-    @property
-    def _is_finished(self) -> bool:
+    def _is_finished(self, study: optuna.Study | None) -> bool:
         """Whether no trial is left to run."""
-        trials = self.begun.get_trials(deepcopy=False) if self.begun else []
+        trials = study.get_trials(deepcopy=False) if study else []
         done = [trial for trial in trials if trial.state.is_finished() and counts_as_trial(trial)]
         return len(done) >= self.prepared.trials
 
     def _new_tracker(self, uri: str, required: bool) -> Tracker | Untracked:
         from lossreg.tracking import Tracker, Untracked
 
-        if not self.spec.tracking.enabled:
+        if not self.spec.tracking.enabled or self.is_tracked:
             return Untracked()
         return Tracker(uri, self.spec.tracking.experiment, warn=self.progress.warn, required=required)
 
@@ -267,8 +285,7 @@ class Run:
         if ATTRIBUTE not in self.study.user_attrs:
             self.study.set_user_attr(ATTRIBUTE, _attributes(prepared, self.lanes))
         self._check_provenance()
-        if again := requeue_interrupted(self.study):
-            self.progress.message(f"{again} interrupted trial{'s' * (again > 1)} will run again")
+        self.interrupted = requeue_interrupted(self.study)
         labels = prepared.proposer.every or tuple(prepared.candidates)
         start = {label: prepared.proposer.published(label)[0] for label in prepared.candidates}
         enqueue_start(self.study, {label: start.get(label) for label in labels}, prepared.trials)
@@ -303,9 +320,10 @@ class Run:
         )  # fmt: skip
         self.loop = Loop(self.study, prepared.proposer, pool, rules, self)
         done = self.loop.started
-        self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots // rules.members)
-        if done:
-            self.progress.message(f"resuming: {done} of {prepared.trials} trials are done")
+        if done < prepared.trials:
+            self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots // rules.members)
+            if done or self.interrupted:
+                self.progress.message(_resumed(done, prepared.trials, self.interrupted))
         self.loop.run()
 
     def keep(self, record: TrialRecord, weights: Weights) -> None:
@@ -342,33 +360,37 @@ class Run:
         """Put the run's summary into the storage."""
         self._summarise()
         names = ("seconds", "trainer", "tracking", "notes")
-        summary = masked_values({name: getattr(self.result, name) for name in names})
+        summary = masked_values({name: getattr(self.result, name) for name in names} | {ending.KEY: self.ending})
         self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], **summary})
 
     def _summarise(self) -> None:
-        """This run's times, added to those of earlier runs, and who trained what."""
+        """This run's times, added to those of earlier runs that trained, and who trained what."""
         training = self.loop.seconds if self.loop else {}
         own = {"total": time.perf_counter() - self.begin, **self.tracker.spent(), **training}
         before = self.study.user_attrs[ATTRIBUTE]["seconds"]
-        self.result.seconds = {name: before.get(name, 0.0) + value for name, value in own.items()}
+        added = {name: before.get(name, 0.0) + value for name, value in own.items()}
+        self.result.seconds = added if self.epochs or not before else dict(before)
         self.result.trainer = _trainer_summary(self.result)
         self.result.tracking = self.tracker.where() or self.result.tracking
 
     def _finish(self) -> StudyResult:
         self.tracker.draw(self.result)
         self.progress.trained(self.result)
+        all_done = self._is_finished(self.study)
         model = self._save_model() if self.result.best else None
         self._summarise()
-        if self.spec.tracking.enabled:
+        if self.spec.tracking.enabled and not self.is_tracked:
             self.progress.phase(f"study {self.spec.name}: writing plots and model into MLflow")
         self.tracker.finish(self.result, model if self.spec.tracking.model else None)
         self._summarise()
+        if all_done and not self.tracker.error:
+            self.ending = ending.of(self.spec, self.result, self.uri)
         self.progress.end(self.result)
         if self.result.trials and not self.result.best:
             raise LossregError(f"no trial completed: {_why_none(self.result)}")
         return self.result
 
-    def _save_model(self) -> dict[str, Any] | None:
+    def _save_model(self) -> Path | dict[str, Any] | None:
         """Write the top trial's model and its preprocessing; where that cannot be, it is said."""
         assert self.result.best
         try:
@@ -377,13 +399,15 @@ class Run:
             self.progress.warn(f"there is no model of the top trial ({self.result.best.number}): {error}")
             return None
 
-    def _saved(self, best: TrialRecord) -> dict[str, Any] | None:
-        """Write the model of a trial, from preprocessed rows to predictions, and its preprocessing; what it is."""
+    def _saved(self, best: TrialRecord) -> Path | dict[str, Any] | None:
+        """Write the model of a trial, from preprocessed rows to predictions, and its preprocessing; what it is.
+
+        Where both are there already, the model's file.
+        """
         import joblib
 
         from lossreg import tracking
 
-        self.progress.phase(f"study {self.spec.name}: writing the model of trial {best.number}")
         self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
         if best.label in self.prepared.missing:
             self.progress.warn(
@@ -394,9 +418,12 @@ class Run:
         if weights is None:
             self.progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
             return None
+        if self.store.has_best(best.number):
+            return self.store.model_of(best.number)
+        self.progress.phase(f"study {self.spec.name}: writing the model of trial {best.number}")
         model = trained.build(self.prepared, best, weights)
         path = self.store.save_model(model, best.number)
-        joblib.dump(trained.data_of(self.prepared, best).preprocessor, self.store.folder / "preprocessor.joblib")
+        joblib.dump(trained.data_of(self.prepared, best).preprocessor, self.store.preprocessor)
         return tracking.describe(model, path)
 
     def _wanted(self) -> set[int]:
@@ -406,6 +433,14 @@ class Run:
         board = self.result.leaderboard()
         rows = board[:1] if self.spec.search.keep == "best" else board
         return {row.best.number for row in rows if row.best}
+
+
+def _resumed(done: int, total: int, interrupted: int) -> str:
+    """`resuming: 64 of 96 trials are done; 20 that were interrupted run again`."""
+    again = min(interrupted, total - done)
+    return f"resuming: {done} of {total} trials are done" + (
+        f"; {again} that {'was' if again == 1 else 'were'} interrupted run{'s' * (again == 1)} again" if again else ""
+    )
 
 
 def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:

@@ -288,6 +288,16 @@ class Store:
         path, owner = self._model
         return path if path.exists() and self._owner(owner) == number else None
 
+    def has_best(self, number: int) -> bool:
+        """Whether the best trial's model and its preprocessing are there to be loaded."""
+        path = self.model_of(number)
+        return path is not None and is_archive(path) and self.preprocessor.exists()
+
+    @property
+    def preprocessor(self) -> Path:
+        """The file of the best trial's preprocessing."""
+        return self.folder / "preprocessor.joblib"
+
     @staticmethod
     def _owner(note: Path) -> int:
         """The trial that a note names, -1 where there is none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 import lossreg
-from lossreg import search, study
+from lossreg import report, search, study
 from lossreg.course import Course, Patience
 from lossreg.errors import InputError
 from lossreg.loop import Loop
@@ -224,6 +226,70 @@ def test_the_same_command_again_repeats_nothing_and_a_larger_budget_is_filled_up
     assert more.trials[:6] == first.trials
 
 
+def files(folder):
+    """Every file under a folder, but those that only a lock or a database's reader touches."""
+    every = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in every}
+
+
+AGAIN = """
+import atexit, sys
+from lossreg.cli.shell import main
+atexit.register(lambda: print({"tensorflow", "mlflow"} & set(sys.modules)))
+sys.argv = ["lossreg", "tune", "small.toml"]
+main()
+"""
+
+
+def test_a_finished_study_is_not_touched_by_the_same_command_and_takes_no_keras(finished):
+    folder, result = finished
+    toml = ['name = "small"', *(f"[{key}]\n{lines(section)}" for key, section in document().items() if key != "name")]
+    before = files(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        heard = Heard()
+        again = lossreg.tune(document(), progress=heard)
+    assert files(folder) == before
+    assert (again.seconds, again.tracking) == (result.seconds, result.tracking)
+    assert heard.messages == [f"all {len(result.trials)} trials are done: nothing is left to do"]
+    (folder / "small.toml").write_text("\n".join(toml))
+    done = subprocess.run([sys.executable, "-c", AGAIN], cwd=folder, capture_output=True, text=True, check=False)
+    (folder / "small.toml").unlink()
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "set()"), done.stderr
+    assert "nothing is left to do" in done.stderr
+    assert report.recipe(result.best) in done.stdout
+    assert files(folder) == before
+
+
+def lines(section):
+    flat = {key: value for key, value in section.items() if not isinstance(value, dict)}
+    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in flat.items()) + "".join(
+        f"\n[losses.{key}]\n{lines(value)}" for key, value in section.items() if isinstance(value, dict)
+    )
+
+
+def test_of_a_finished_study_only_what_is_missing_is_written(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    store = f"sqlite:///{finished[0]}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    database = files(finished[0])
+    model = Path(".lossreg/small/best.keras")
+    model.unlink()
+    result = lossreg.tune(document())
+    assert model.exists()
+    assert files(finished[0]) == database, "the runs are in the store already"
+    assert result.seconds == finished[1].seconds
+    written = model.read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    elsewhere = lossreg.tune(document())
+    assert model.read_bytes() == written
+    assert elsewhere.seconds == finished[1].seconds
+    mlflow.set_tracking_uri("sqlite:///other.db")
+    runs = mlflow.search_runs(search_all_experiments=True)
+    assert len(runs) == 1 + len(finished[1].trials)
+
+
 def test_two_runs_give_the_same_trials_and_scores():
     one, two = (lossreg.tune(untracked(name=name)) for name in ("one", "two"))
     seen = [[(t.number, t.params, t.score, t.curves) for t in result.trials] for result in (one, two)]
@@ -402,8 +468,9 @@ def test_changed_data_are_not_mixed_into_a_resumed_study():
     table(0)
     lossreg.tune(untracked(losses=losses, data=source, trials=3))
     table(1)
-    with pytest.raises(InputError, match=r"the data \(digest .*fresh=True"):
-        lossreg.tune(untracked(losses=losses, data=source, trials=6))
+    for trials in (3, 6):
+        with pytest.raises(InputError, match=r"the data \(digest .*fresh=True"):
+            lossreg.tune(untracked(losses=losses, data=source, trials=trials))
 
 
 @pytest.mark.parametrize(

@@ -223,9 +223,11 @@ def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bo
     store.insist_writable()
     if not fresh:
         store.insist_readable()
-    _import_keras(spec)
     from lossreg import search
 
+    if not fresh and (result := search.finished(spec, progress)):
+        return result
+    _import_keras(spec)
     return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
 
 

@@ -236,7 +236,9 @@ class Tracker:
 
 
 class Untracked:
-    """Stands in for the tracker of a study that is not tracked."""
+    """Stands in for the tracker of a study that is not tracked, or has nothing left to be written."""
+
+    error = ""
 
     def spent(self) -> dict[str, float]:
         """No time."""
