@@ -27,6 +27,8 @@ def locate(reference: str, base: Path = Path()) -> Any:
     place, _, attribute = reference.rpartition(":")
     if not place or not attribute.isidentifier():
         raise InputError("is neither a file nor a module with a function", where=reference, hint=FORMS)
+    if not place.endswith(".py") and not all(map(str.isidentifier, place.split("."))):
+        raise InputError(f"{place} is neither a .py file nor the dotted name of a module", where=reference, hint=FORMS)
     module = _from_file(base / place, reference) if place.endswith(".py") else _from_module(place, base, reference)
     if not hasattr(module, attribute):
         raise UnknownError(f"{place} has no {attribute}", where=reference, hint=_near(attribute, module))

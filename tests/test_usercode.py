@@ -61,6 +61,10 @@ def test_a_function_of_a_module_is_found_in_the_base_and_on_the_path(folder: Pat
         ("syntax.py:f", InputError, "SyntaxError"),
         ("failing.py:f", InputError, r"RuntimeError: at import \(failing.py, line 3\)"),
         ("no_such_module_here:f", InputError, "ModuleNotFoundError"),
+        ("../../etc/passwd:b", InputError, r"\.\./etc/passwd is neither a \.py file nor the dotted name of a module"),
+        (".mine:answer", InputError, "neither a .py file nor the dotted name"),
+        ("mine.:answer", InputError, "neither a .py file nor the dotted name"),
+        ("a folder/mine:answer", InputError, "neither a .py file nor the dotted name"),
     ],
 )
 def test_what_cannot_be_found_is_said(folder: Path, reference: str, kind: type[InputError], says: str) -> None:
