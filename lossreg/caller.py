@@ -19,6 +19,11 @@ def shell() -> Iterator[None]:
         _at_the_shell[0] = before
 
 
+def is_shell() -> bool:
+    """Whether this is the process of a command."""
+    return _at_the_shell[0]
+
+
 def words(shell: str, python: str) -> str:
     """The first for a reader at the command line, the second for a caller from Python."""
     return shell if _at_the_shell[0] else python

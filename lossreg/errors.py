@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from lossreg import signals
 from lossreg.masking import masked
 
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -98,17 +99,18 @@ def gist(error: BaseException) -> str:
 def contained() -> Iterator[None]:
     """Code that is not ours may fail and may be interrupted, and may not end the program.
 
-    Raises `ForeignError` for `SystemExit`, `GeneratorExit` and own subclasses of `BaseException`; a
-    `KeyboardInterrupt`, which is the user's, passes, a subclass of it does not.
+    Raises `ForeignError` for `SystemExit`, `GeneratorExit` and own subclasses of `BaseException`. A
+    `KeyboardInterrupt` after a signal is the user's and passes; one that the code raised by itself does not.
     """
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException as error:
-        if type(error) is KeyboardInterrupt:
+    with signals.noticed() as interrupted:
+        try:
+            yield
+        except Exception:
             raise
-        raise ForeignError(quoted(error)) from error
+        except BaseException as error:
+            if type(error) is KeyboardInterrupt and interrupted():
+                raise
+            raise ForeignError(quoted(error)) from error
 
 
 @contextmanager

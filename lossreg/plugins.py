@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -21,8 +21,8 @@ from types import ModuleType
 
 import pluggy
 
-from lossreg import hookspecs, status_line
-from lossreg.errors import InputError, LossregError, did_you_mean, gist, quoted, text_of
+from lossreg import caller, hookspecs, status_line, streams
+from lossreg.errors import InputError, LossregError, contained, did_you_mean, gist, quoted, text_of
 from lossreg.spec import LossSpec
 from lossreg.version import __version__
 
@@ -172,15 +172,20 @@ def load(source: Source) -> Offer:
         return Offer(source, error=f"the name {source.name} stands for losses of lossreg itself; it must be renamed")
     before = {name for name in SLOW if name in sys.modules}
     try:
-        # what a plugin prints while it is loaded must not end up in a JSON document
-        with redirect_stdout(sys.stderr), nullcontext() if source.builtin else _watched(source):
+        with contained(), nullcontext() if source.builtin else _apart(source):
             specs = tuple(_specs(source))
-    except BaseException as failure:
-        if type(failure) is KeyboardInterrupt:
-            raise
+    except Exception as failure:
         error = _one_line(failure)
     pulled = [name for name in SLOW if name in sys.modules and name not in before]
     return Offer(source, specs, error, _slow(pulled))
+
+
+@contextmanager
+def _apart(source: Source) -> Iterator[None]:
+    """Keep what a plugin prints out of a JSON document, and what it closes open."""
+    aside = streams.aside() if caller.is_shell() else nullcontext()
+    with aside, redirect_stdout(streams.lent(sys.stderr)), redirect_stderr(sys.stdout), _watched(source):
+        yield
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import io
 import os
 import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, TextIO, cast
 
 # a reader that has seen enough, and a terminal that was closed, are no failures
@@ -31,6 +33,9 @@ class Outlet(io.FileIO):
             self.failure = error
         return size
 
+    def close(self) -> None:
+        """Stay open: the streams last as long as the process, whoever closes them."""
+
     def _pass_on(self, data: memoryview) -> int:
         # None is the answer of a full pipe that another process made non-blocking
         while (written := cast("int | None", super().write(data))) is None:
@@ -49,6 +54,60 @@ def guard() -> None:
         stream = getattr(sys, name)
         if stream is getattr(sys, f"__{name}__") and not isinstance(_outlet(stream), Outlet):
             setattr(sys, name, _lasting(stream, descriptor))
+
+
+@contextmanager
+def pointed(descriptor: int, target: int) -> Iterator[int]:
+    """Have all that is written to `descriptor`, by whatever code, reach `target`; yields a copy of the original."""
+    kept = os.dup(descriptor)
+    try:
+        os.dup2(target, descriptor)
+        yield kept
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Send to standard error what any code, also of C and of other processes, writes to standard output.
+
+    Either descriptor is as before in the end, if it is closed meanwhile too.
+    """
+    sys.stdout.flush()
+    with pointed(2, 2), pointed(1, 2):
+        try:
+            yield
+        finally:
+            _flush_c()
+
+
+def _flush_c() -> None:
+    """Write out what C code has printed and still holds back; without ctypes there is hardly such code."""
+    if ctypes := sys.modules.get("ctypes"):
+        ctypes.CDLL(None).fflush(None)
+
+
+class Lent:
+    """A stream that does all but close."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Stay open: the stream is used by others."""
+
+    def detach(self) -> Any:
+        """The buffer; this stream goes on using it."""
+        return self._stream.buffer
+
+
+def lent(stream: TextIO | None) -> Any:
+    """The stream for code that may write to it and may not close it; None is no stream, and stays None."""
+    return Lent(stream) if stream is not None else None
 
 
 def lost() -> str:

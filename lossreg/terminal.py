@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lossreg import report
+from lossreg import report, streams
 from lossreg.masking import masked
 from lossreg.plain_text import one_line, printable
 from lossreg.progress import Progress
@@ -112,9 +112,7 @@ def standing(result: StudyResult) -> str:
 def hushed() -> Iterator[None]:
     """Standard error unheard, that of C++ code included; if the block fails, it is heard after all."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
+    with tempfile.TemporaryFile() as heard, streams.pointed(2, heard.fileno()) as kept:
         try:
             yield
         except Exception:
@@ -123,8 +121,6 @@ def hushed() -> Iterator[None]:
             raise
         finally:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 class Lines(Watcher):

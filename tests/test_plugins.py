@@ -1,12 +1,14 @@
 """The plugin host: what is refused, with which words, and that nothing else suffers."""
 
+import os
+import signal
 import sys
 import threading
 from types import SimpleNamespace
 
 import pytest
 
-from lossreg import InputError, Limit, LossSpec, __version__, hookimpl, plugins, registry
+from lossreg import InputError, Limit, LossSpec, __version__, caller, hookimpl, plugins, registry
 from lossreg.plugins import Source, collect
 
 HEAD = """
@@ -65,6 +67,8 @@ FAILURES = {
     "import": ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
     "syntax": ("def broken(:", "SyntaxError: "),
     "exit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "half-interrupt": (HALF.format("raise KeyboardInterrupt"), "KeyboardInterrupt"),
     "base": ("class Odd(BaseException):\n    pass\nraise Odd", "Odd"),
     "unreadable": (
         "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nraise Odd",
@@ -216,11 +220,51 @@ def test_the_registry_passes_on_what_is_wrong_with_blocking(monkeypatch):
 
 
 def test_an_interrupt_is_the_users_and_passes():
-    def load():
-        raise KeyboardInterrupt
-
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        collect([Source("slow", "slow", "1", load)])
+        collect([Source("slow", "slow", "1", lambda: signal.raise_signal(signal.SIGINT))])
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_plugin_that_ignores_interrupts_is_alone_in_that(site):
+    handler = signal.getsignal(signal.SIGINT)
+    site("deaf", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + GOOD.format("mine"))
+    assert "mine" in found("deaf")[0]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+CLOSING = {
+    "stdout": "sys.stdout.close()",
+    "stderr": "sys.stderr.close()",
+    "detached": "sys.stdout.detach().write(b'')",
+    "replaced": "sys.stdout = sys.stderr = None",
+}
+
+
+@pytest.mark.parametrize("name", CLOSING)
+def test_streams_that_a_plugin_closes_stay_open(site, capsys, name):
+    site(name, f"import sys\n{CLOSING[name]}\n" + GOOD.format("mine"))
+    assert "mine" in found(name)[0]
+    sys.stdout.write("out\n")
+    sys.stderr.write("err\n")
+    assert capsys.readouterr() == ("out\n", "err\n")
+
+
+LOUD = {
+    "descriptor": "os.write(1, b'RAW\\n')",
+    "process": "subprocess.run(['echo', 'RAW'], check=True)",
+    "library": "ctypes.CDLL(None).puts(b'RAW')",
+    "closed": "os.write(1, b'RAW\\n'); os.close(1); os.close(2)",
+}
+
+
+@pytest.mark.parametrize("name", LOUD)
+def test_what_a_plugin_writes_past_python_stays_off_the_output_of_a_command(site, capfd, name):
+    site(name, f"import ctypes, os, subprocess\n{LOUD[name]}\n" + GOOD.format("mine"))
+    with caller.shell():
+        assert "mine" in found(name)[0]
+    os.write(1, b"{}")
+    assert capfd.readouterr() == ("{}", "RAW\n")
 
 
 def test_objects_lists_and_generators_are_accepted(site):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar, cas
 import typer
 from typer.core import TyperGroup
 
-from lossreg import __version__, caller, status_line, streams
+from lossreg import __version__, caller, signals, status_line, streams
 from lossreg.cli import waiting
 from lossreg.errors import LossregError, brief, refusal, text_of
 from lossreg.masking import masked_values
@@ -49,7 +49,7 @@ def guarded(work: Work) -> Work:
     @wraps(work)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            with caller.shell():
+            with signals.raising(), caller.shell():
                 work(*args, **kwargs)
         except typer.Exit:
             raise

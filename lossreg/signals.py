@@ -1,0 +1,81 @@
+"""Signals that interrupt: the command is left at once while it starts, and an interrupt is told from an imitation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """End the process with one line on Ctrl-C in this block, where nothing has been begun that must be tidied up."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _is_main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Have Ctrl-C raise `KeyboardInterrupt` in this block, also within one of `leaving`."""
+    if signal.getsignal(signal.SIGINT) is not _leave:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, _leave)
+
+
+@contextmanager
+def noticed() -> Iterator[Callable[[], bool]]:
+    """Tell whether a signal with a handler of Python's has come since the block began; the handlers run as before.
+
+    Handlers that the block installs are taken out at its end. Outside the main thread, which alone handles signals,
+    the answer is always yes.
+    """
+    if not _is_main_thread():
+        yield lambda: True
+        return
+    came: list[int] = []
+    before = {number: handler for number in INTERRUPTING if callable(handler := signal.getsignal(number))}
+    try:
+        for number, handler in before.items():
+            signal.signal(number, _noting(came, handler))
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _noting(
+    came: list[int], handler: Callable[[int, FrameType | None], object]
+) -> Callable[[int, FrameType | None], object]:
+    def note(number: int, frame: FrameType | None) -> object:
+        came.append(number)
+        return handler(number, frame)
+
+    return note
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    try:
+        os.write(2, b"Interrupted.\n")
+    finally:
+        os._exit(128 + number)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
