@@ -57,6 +57,18 @@ FORMS = [
         (r"(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:basic|bearer|token)\s+)?[\w+/=.~*-]+", rf"\1{MASK}"),
     )
 ]
+# a form takes one of these for the end of a secret
+ENDS = re.compile(r"[\s\"'<>{}()\[\],;&]|%3B", re.IGNORECASE)
+ADDRESS = r"[\w+.-]+://"
+IN_TEXT = [
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        rf"({ADDRESS}[^\"'\n]*[@?][^\"'\n]*)",
+        rf"\"({ADDRESS}[^\"\n]*[@?][^\"\n]*)\"",
+        rf"'({ADDRESS}[^'\n]*[@?][^'\n]*)'",
+        rf"=\s*({ADDRESS}.*[@?].*)$",
+    )
+]
 # without any of these no form applies, which is quicker to see
 MARKS = ("=", "@", "://", "%3", "':", '":', "uthorization", "UTHORIZATION")
 
@@ -67,6 +79,7 @@ class _Known:
     def __init__(self) -> None:
         self.spellings: set[str] = set()
         self.pattern: re.Pattern[str] | None = None
+        self.before_forms: re.Pattern[str] | None = None
         self.environment: tuple[str | None, ...] = ()
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -74,7 +87,8 @@ class _Known:
         if spellings <= self.spellings:
             return
         self.spellings |= spellings
-        self.pattern = re.compile("|".join(map(_pattern, sorted(self.spellings, key=len, reverse=True))))
+        self.pattern = _any_of(self.spellings)
+        self.before_forms = _any_of(filter(ENDS.search, self.spellings))
 
     def look_around(self) -> None:
         """Learn the secrets of the environment, where it has changed."""
@@ -96,15 +110,22 @@ def learn(address: str) -> None:
 
 
 def learn_all(text: str) -> None:
-    """Note the secrets of every address in `text`, such as a study file; an address ends at a quote or the line."""
-    for address in re.findall(r"[\w+.-]+://[^\"'\n]*@[^\"'\n]*|[\w+.-]+://[^\"'\n]*\?[^\"'\n]*", text):
-        learn(address)
+    """Note the secrets of every address in `text`, such as a study file or an assignment.
+
+    An address ends at a quote, at the quote that it began with, or, as the whole of a value, with the line.
+    """
+    for pattern in IN_TEXT:
+        for found in pattern.finditer(text):
+            learn(found[1])
 
 
 def masked(text: str) -> str:
     """Return `text` with `***` for every secret in it; applied again it changes nothing."""
     _known.look_around()
-    # forms first: a secret that is a word, such as "secret", may stand in what a form is known by
+    # a form would leave the end of such a secret, and what is left would no longer be known
+    if _known.before_forms is not None:
+        text = _known.before_forms.sub(MASK, text)
+    # all others after the forms: a secret that is a word, such as "secret", may stand in what a form is known by
     if any(mark in text for mark in MARKS):
         for form, replacement in FORMS:
             text = form.sub(replacement, text)
@@ -120,6 +141,12 @@ def masked_values(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [masked_values(item) for item in value]
     return value
+
+
+def _any_of(spellings: Iterable[str]) -> re.Pattern[str] | None:
+    """A pattern of all spellings, the longest first; None where there are none."""
+    longest_first = sorted(spellings, key=len, reverse=True)
+    return re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
 
 
 def _pattern(spelling: str) -> str:
@@ -155,7 +182,9 @@ def _secrets(address: str) -> Iterator[str]:
         yield from _pieces(password, {user, *re.split(r"[/?&=:]", host)})
         yield from (f"{password[cut.end() :]}@{re.split('[:/?#]', host)[0]}" for cut in re.finditer("@", password))
         yield base64.b64encode(unquote(account).encode(errors="replace")).decode()
-    for name, value in re.findall(r"[?&;]([^=&;]+)=([^&;]*)", rest):
+    # `;` ends a parameter for some drivers, and is part of its value for others
+    pairs = re.findall(r"[?&;]([^=&;]+)=([^&;]*)", rest) + re.findall(r"[?&]([^=&;]+)=([^&]*)", rest)
+    for name, value in pairs:
         yield from _parameter(name, value)
 
 

@@ -90,6 +90,41 @@ def test_pieces_into_which_a_library_cuts_an_address_are_found(address, echo):
     assert "h4lf" not in masked(echo)
 
 
+# what a form takes for the end of a secret
+ENDINGS = [" ", "\t", "'", '"', "<", ">", ",", ";", ")", "]", "{", "}", "&", "' \"<", " @ ", "/ "]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "postgresql://usr:{}@127.0.0.1:1/db", "http://usr:{}@127.0.0.1:5000", "https://{}@127.0.0.1/x",
+        "postgresql://127.0.0.1/db?password={}", "https://x.blob.core/c?sv=1&sig={}",
+    ],
+)  # fmt: skip
+def test_no_part_of_a_learned_secret_is_left_by_the_forms(form, ending):
+    if "?" in form and ending == "&":
+        pytest.skip("it ends a parameter")
+    first, last = "frnt" + form[0] + "x7q", "bck" + form[-1] + "9zv"
+    address = form.format(f"{first}{ending}{last}")
+    learn(address)
+    for text in (address, f"cannot reach {address}: refused", repr({"uri": address}), json.dumps({"uri": address})):
+        assert not [part for part in (first, last) if part in masked(text)], masked(text)
+        assert masked(masked(text)) == masked(text)
+
+
+@pytest.mark.parametrize("secret", ["q0te'h4lf", 'q0te"h4lf', "q0te h4lf", "q0te<h4lf"])
+@pytest.mark.parametrize("text", ['uri = "{}"', "uri = '{}'", "tracking.uri={}", "tracking.uri = {}"])
+def test_an_address_in_a_study_file_or_an_assignment_is_learned_to_its_end(text, secret):
+    quote_mark = text[6] if text.startswith("uri") else ""
+    if quote_mark in secret and quote_mark:
+        pytest.skip("the text would end there")
+    written = text.format(f"postgresql://usr:{secret}@host/db")
+    masking.learn_all(written)
+    assert "h4lf" not in masked(f"refused: {written}")
+    assert "h4lf" not in masked(f"refused: {secret}")
+
+
 def test_a_password_that_stands_in_the_open_beside_it_masks_no_other_word():
     address = "postgresql://mlflow:mlflow@db.example/mlflow"
     learn(address)
@@ -139,7 +174,9 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("form", MALFORMED)
-@pytest.mark.parametrize("secret", ["pl-nt1d", "pl@nt1d", "p/nt1d", "p#nt1d", "p nt1d", "p:nt1d", "p'nt1d", "[nt1d"])
+@pytest.mark.parametrize(
+    "secret", ["pl-nt1d", "pl@nt1d", "p/nt1d", "p#nt1d", "p nt1d", "p:nt1d", "p'nt1d", "[nt1d", 'p"nt1d', "p<nt1d"]
+)
 def test_a_refused_address_is_shown_without_its_password(form, secret):
     with pytest.raises(InputError, match=r"^tracking\.uri: ") as refused:
         tracking.check(form.format(secret), {})
