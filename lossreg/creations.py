@@ -144,14 +144,14 @@ def _stand_in(filled: list[Line], number: int, there: set[int], count: int, abou
     """Create the trials from `number` on that nothing creates."""
     while number not in there and number < max(count, max(there, default=0) + 1):
         own = about.get(number, [])
-        filled.append(lines.written(0, _creation(own)))
+        filled.append(lines.written(0, _creation(own, number)))
         number += 1
     return number
 
 
-def _creation(own: Sequence[Line]) -> dict[str, Any]:
+def _creation(own: Sequence[Line], number: int) -> dict[str, Any]:
     """A trial that takes the lines that are left of one; of one without any, a failed trial."""
-    log = {"op_code": lines.CREATE_TRIAL, "worker_id": "repair-0", "study_id": 0, "datetime_start": None}
+    log = {"op_code": lines.CREATE_TRIAL, "worker_id": lines.repairer(number), "study_id": 0, "datetime_start": None}
     if not any(line.op == lines.PARAM for line in own):
         start = "1970-01-01T00:00:00.000000+00:00"
         return {**log, "state": int(TrialState.FAIL), "datetime_start": start, "datetime_complete": start}

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 CREATE_STUDY, STUDY_ATTRIBUTE, STUDY_SYSTEM, CREATE_TRIAL = 0, 2, 3, 4
 PARAM, STATE, INTERMEDIATE, ATTRIBUTE_OF_TRIAL, SYSTEM_OF_TRIAL = 5, 6, 7, 8, 9
+REPAIRER = "repair"
 OF_TRIALS = (PARAM, STATE, INTERMEDIATE, ATTRIBUTE_OF_TRIAL, SYSTEM_OF_TRIAL)
 
 
@@ -45,6 +46,11 @@ class Line:
     def writer(self) -> str:
         """The session that wrote it: the id of the worker without its thread."""
         return str(self.log.get("worker_id", "")).rpartition("-")[0]
+
+
+def repairer(number: int) -> str:
+    """The worker of a line that a repair writes about a trial: no two lines are alike, as they would be damage."""
+    return f"{REPAIRER}-{number}"
 
 
 def read(text: bytes) -> list[Line]:

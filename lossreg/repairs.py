@@ -127,8 +127,19 @@ def repaired(text: bytes, name: str) -> Repaired:
     for line in done.left_out:
         if line.trial is not None and line.fault not in (TWICE, STRAY):
             done.touched.setdefault(line.trial, "a line about it is lost, on which no result rests")
-    done.text = text if not new and not done.left_out else b"".join(line.raw + b"\n" for line in kept)
+    if new or done.left_out:
+        _name_unended(_replayed(kept, name).get_trials(deepcopy=False), done)
+        done.text = b"".join(line.raw + b"\n" for line in kept)
+    else:
+        done.text = text
     return done
+
+
+def _name_unended(trials: Sequence[FrozenTrial], done: Repaired) -> None:
+    """Note the trials that are run again, of a damaged journal: their ends may be among what is lost."""
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            done.touched.setdefault(trial.number, "it had not ended, or its end is lost, so it is run again")
 
 
 # ------------------------------------------------------------------------ what does not belong
@@ -155,7 +166,7 @@ def _drop_strays(given: Sequence[Line], name: str) -> None:
             continue
         if line.log.get("study_id", 0) != 0 or line.log.get("study_name", name) != name:
             line.fault = STRAY
-        else:
+        elif line.writer != lines.REPAIRER:
             places[line.writer].append(line)
     sessions = [(session[0].number, session[-1].number) for session in places.values()]
     for session in places.values():
@@ -193,7 +204,7 @@ def _begun(kept: Sequence[Line], name: str) -> list[Line]:
         raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
     if kept[0].op == lines.CREATE_STUDY and kept[0].log["directions"] == [direction]:
         return kept
-    log = {"op_code": lines.CREATE_STUDY, "worker_id": "repair-0", "study_name": name, "directions": [direction]}
+    log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": [direction]}
     return [lines.written(0, log), *kept]
 
 
@@ -264,6 +275,10 @@ def _settled(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], s
             done.touched[trial.number] = "all of it is lost, so it is marked as failed"
     kept = [line for line in kept if not line.fault]
     trials = _replayed(kept, name).get_trials(deepcopy=False)
+    for trial in trials:
+        if ATTRIBUTE in trial.user_attrs and not trial.state.is_finished():
+            kept.append(_end_of(trial, _last_date(kept)))
+            done.touched[trial.number] = "the line that ended it is lost; its end is restored from its record"
     return kept, {trial.number for trial in trials if ATTRIBUTE in trial.user_attrs}
 
 
@@ -308,9 +323,33 @@ def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[
     return ""
 
 
+def _end_of(trial: FrozenTrial, date: str) -> Line:
+    """The line that ends a trial as its record has it; as for Optuna, a pruned one has its last intermediate value."""
+    record = trial.user_attrs[ATTRIBUTE]
+    if record["state"] == "failed":
+        return _ended(trial.number, TrialState.FAIL, None, date)
+    if record["state"] == "pruned":
+        return _ended(trial.number, TrialState.PRUNED, trial.intermediate_values.get(trial.last_step), date)
+    return _ended(trial.number, TrialState.COMPLETE, record[TOLD], date)
+
+
+def _ended(number: int, state: TrialState, value: float | None, date: str) -> Line:
+    log = {
+        "op_code": lines.STATE, "worker_id": lines.repairer(number), "trial_id": number, "state": int(state),
+        "values": None if value is None else [value], "datetime_complete": date,
+    }  # fmt: skip
+    return lines.written(0, log)
+
+
+def _last_date(kept: Sequence[Line]) -> str:
+    """The date of the last trial that ended; the earliest that there is where none has."""
+    dates = [line.log["datetime_complete"] for line in kept if line.log.get("datetime_complete")]
+    return dates[-1] if dates else "1970-01-01T00:00:00.000000+00:00"
+
+
 def _fail(kept: list[Line], number: int) -> None:
     """Take a trial's record away and end it as failed."""
-    dates = [line.log["datetime_complete"] for line in kept if line.log.get("datetime_complete")]
+    date = _last_date(kept)
     for line in kept:
         if line.log.get("trial_id") != number:
             continue
@@ -318,11 +357,7 @@ def _fail(kept: list[Line], number: int) -> None:
             line.fault = "its trial lost another line"
         if line.op == lines.STATE and TrialState(line.log["state"]).is_finished():
             line.fault = "its trial lost another line"
-    log = {
-        "op_code": lines.STATE, "worker_id": "repair-0", "trial_id": number, "state": int(TrialState.FAIL),
-        "values": None, "datetime_complete": dates[-1] if dates else "1970-01-01T00:00:00.000000+00:00",
-    }  # fmt: skip
-    kept.append(lines.written(0, log))
+    kept.append(_ended(number, TrialState.FAIL, None, date))
 
 
 # ------------------------------------------------------------------------ Optuna

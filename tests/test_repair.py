@@ -112,7 +112,31 @@ def garbled(lines, at, rng, strange):
     return set()
 
 
-DAMAGES = (flipped, deleted, doubled, copied, cut_out, several_deleted, mixed, garbled)
+def exchanged(lines, at, rng, strange):
+    other = rng.randrange(len(lines))
+    lines[at], lines[other] = lines[other], lines[at]
+    return {at, other}
+
+
+def joined(lines, at, rng, strange):
+    at = min(at, len(lines) - 2)
+    lines[at : at + 2] = [lines[at] + lines[at + 1]]
+    return {at, at + 1}
+
+
+def nulled(lines, at, rng, strange):
+    lines[at] = bytes(len(lines[at]))
+    return {at}
+
+
+def cut_off(lines, at, rng, strange):
+    lines[at] = lines[at][:40]
+    return {at}
+
+
+DAMAGES = (
+    flipped, deleted, doubled, copied, cut_out, several_deleted, mixed, garbled, exchanged, joined, nulled, cut_off,
+)  # fmt: skip
 
 
 def trials_at(lines, places):
@@ -133,7 +157,10 @@ def test_after_a_repair_every_other_trial_is_as_it_was_and_the_study_goes_on(dam
         rng, lines = random.Random(seed), list(sound)
         hit = trials_at(sound, damage(lines, rng.randrange(len(lines)), rng, strange))
         path.write_bytes(b"\n".join(lines) + b"\n")
-        path.write_bytes(repaired(path.read_bytes(), "s").text)
+        done = repaired(path.read_bytes(), "s")
+        path.write_bytes(done.text)
+        again = repaired(done.text, "s")
+        assert (again.is_whole, again.text) == (True, done.text), seed
         after = records(path)
         assert {number: after.get(number) for number in before if number not in hit} == {
             number: record for number, record in before.items() if number not in hit
@@ -149,6 +176,30 @@ def test_a_lost_creation_renumbers_nothing(journal, tmp_path):
         (tmp_path / "journal.log").write_bytes(done.text)
         assert records(tmp_path / "journal.log") == before
         assert len(done.touched) == 1
+
+
+def ends(lines):
+    """The places of the lines that end trials, by trial."""
+    logs = [(place, json.loads(line)) for place, line in enumerate(lines)]
+    return {log["trial_id"]: place for place, log in logs if log["op_code"] == 6 and log.get("datetime_complete")}
+
+
+@pytest.mark.parametrize(
+    "spoilt", [lambda line: line[:40], lambda line: bytes(len(line)), None], ids=("cut off", "nulled", "deleted")
+)
+def test_an_end_that_is_lost_is_restored_from_the_record_of_its_trial(spoilt, journal, tmp_path):
+    sound, before = journal
+    for number in (2, TRIALS // 2, TRIALS - 1):
+        at = ends(sound)[number]
+        lines = [*sound[:at], *([spoilt(sound[at])] if spoilt else []), *sound[at + 1 :]]
+        done = repaired(b"\n".join(lines) + b"\n", "s")
+        assert done.touched == {number: "the line that ended it is lost; its end is restored from its record"}
+        (tmp_path / "journal.log").write_bytes(done.text)
+        assert records(tmp_path / "journal.log") == before
+        old, new = json.loads(sound[at]), json.loads(done.text.split(b"\n")[-2])
+        assert {key: new[key] for key in ("trial_id", "state", "values")} == {
+            key: old[key] for key in ("trial_id", "state", "values")
+        }
 
 
 def test_a_trial_that_lost_its_record_is_run_again(journal, tmp_path):
