@@ -88,7 +88,9 @@ def classes_counted_in_vain(y, z, *, n_classes):
     return ce(y, z) * (n_classes / n_classes)
 
 
-@WRONG.add("constants", "labels", **real(needs=("target_scale",), elicits="", minimum=0.0))
+@WRONG.add(
+    "constants", "labels", "reduction", "precision", "units", **real(needs=("target_scale",), elicits="", minimum=0.0)
+)
 def scaled_twice(y, z, *, target_scale):
     """Targets that are standardised already are divided by their scale."""
     return row(ops.log1p(ops.square((z - y) / target_scale)))
