@@ -26,7 +26,6 @@ from lossreg.targets import NEEDS, STANDARD, TARGETS, TASKS, WEIGHTS, Constants
 LossFunction = Callable[..., Any]
 WIDTHS = re.compile(r"k|k-1|\d+")
 SMALL = 2e-3
-KERAS_LOSSES = "lossreg.keras_losses"
 FLAGS = ("probabilistic", "shift_invariant", "symmetric", "kinks", "stop_gradient", "truncated")
 TEXTS = ("name", "summary", "reference", "formula", "target", "target_domain", "outputs", "level", "elicits", "twin_of")
 RESERVED = (
@@ -196,29 +195,10 @@ class LossSpec:
             scores = ops.concatenate([-scores / 2, scores / 2], axis=-1)
         return self.unweighted()(y, scores, **arguments)
 
-    def __call__(self, y_true: Any, y_pred: Any) -> Any:
-        """`(batch, *space)` values of the Keras loss `lossreg.get(self)`, so that `model.compile(loss=spec)` works.
-
-        Labels and predictions as `lossreg.get` takes them; raises `InputError`.
-        """
-        if WEIGHTS in self.needs:
-            hint = "Give lossreg.get(spec) to model.compile."
-            raise InputError(f"it takes {WEIGHTS}", where=f"loss {self.name!r}", hint=hint)
-        return self._as_keras().call(y_true, y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        """The config of `lossreg.get(self)`, under which Keras saves a model compiled with a spec."""
-        config: dict[str, Any] = self._as_keras().get_config()
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The Keras loss of a config."""
-        return import_module(KERAS_LOSSES).RegistryLoss.from_config(config)
-
-    def _as_keras(self) -> Any:
-        # by name: for an author of losses this module imports no Keras
-        return import_module(KERAS_LOSSES).get(self)
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Raise `InputError`: Keras would wrap a spec as a bare function, and drop axes before the loss sees them."""
+        hint = "Give lossreg.get(spec) to model.compile."
+        raise InputError("a LossSpec is not a Keras loss", where=f"loss {self.name!r}", hint=hint)
 
     def encode(self, y: Any, constants: Constants) -> Any:
         """Labels `(n,)` as the `(n, t)` float32 array that the function receives."""

@@ -1,4 +1,4 @@
-"""A loss that is called on arrays says what is wrong with them; specs in `model.compile`; standardised targets."""
+"""A loss that is called on arrays says what is wrong with them; specs; standardised targets."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def test_an_ordinal_loss_of_one_probability_is_that_of_two_classes():
     ("name", "labels_of", "columns", "said"),
     [
         ("cross_entropy", (N, 3), 4, "class indices from 0 to 3 or one-hot rows of 4"),
-        ("binary_crossentropy", (N, 2), 1, "one value a prediction"),
-        ("mean_squared_error", (N, 2), 1, "one value a prediction"),
+        ("binary_crossentropy", (N, 2), 1, "one value per prediction"),
+        ("mean_squared_error", (N, 2), 1, "one value per prediction"),
     ],
 )
 def test_the_hint_says_which_labels_this_loss_takes(name, labels_of, columns, said):
@@ -218,30 +218,43 @@ def compiled(loss, activation=None, units=1):
         (registry.default().get("mean_squared_error"), "mse", Y, None, 1),
     ],
 )  # fmt: skip
-def test_a_spec_in_compile_trains_as_the_loss_itself(spec, other, y, activation, units):
+def test_the_loss_of_a_spec_trains_as_the_loss_itself(spec, other, y, activation, units):
     weights = np.linspace(0.5, 2.0, N)
-    losses = [
+    ours, keras_own = (
         compiled(loss, activation, units).fit(X, y, epochs=3, sample_weight=weights, verbose=0).history["loss"]
-        for loss in (spec, lossreg.get(spec), other)
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
-    assert losses[0] == pytest.approx(losses[2], rel=1e-4)
+        for loss in (lossreg.get(spec), other)
+    )
+    assert ours == pytest.approx(keras_own, rel=1e-4)
 
 
-def test_a_model_compiled_with_a_spec_is_saved_and_loaded(tmp_path):
-    model = compiled(lossreg.wrap(absolute))
+def test_a_model_compiled_with_the_loss_of_a_spec_is_saved_and_loaded(tmp_path):
+    model = compiled(lossreg.get(lossreg.wrap(absolute)))
     wanted = model.evaluate(X, Y, verbose=0)
     model.save(tmp_path / "model.keras")
     assert lossreg.load_model(tmp_path / "model.keras").evaluate(X, Y, verbose=0) == pytest.approx(wanted)
-    model = compiled(lossreg.wrap(lambda y, p: keras.ops.abs(y - p), name="unknown_to_keras"))
+    model = compiled(lossreg.get(lossreg.wrap(lambda y, p: keras.ops.abs(y - p), name="unknown_to_keras")))
     with pytest.raises(InputError, match="register_keras_serializable"):
         model.save(tmp_path / "other.keras")
 
 
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [(registry.default().get("weighted_ce"), "needs class_counts"), (WEIGHING, "Give lossreg.get")],
-)  # fmt: skip
-def test_a_spec_that_cannot_do_without_more_says_so_in_fit(spec, said):
-    with pytest.raises(InputError, match=said):
-        compiled(spec).fit(X, Y > 100, verbose=0)
+@pytest.mark.parametrize("spec", [*lossreg.losses(), WEIGHING, lossreg.wrap(absolute)], ids=lambda spec: spec.name)
+def test_a_spec_is_refused_where_keras_calls_it(spec):
+    """Keras drops axes of what it gives to a bare function: labels `(b, h, w)` of predictions `(b, h, w, 1)`."""
+    with pytest.raises(InputError, match=rf"loss '{spec.name}'.* Give lossreg\.get\(spec\) to model\.compile\."):
+        keras.losses.get(spec)(np.zeros((N, 4, 5)), np.zeros((N, 4, 5, 1)))
+
+
+@pytest.mark.parametrize("given", [lambda spec: spec, lambda spec: [spec], lambda spec: {"out": spec}])
+def test_a_spec_in_compile_is_an_error_of_fit_and_evaluate(given):
+    image, masks = np.zeros((8, 4, 5, 2), np.float32), np.zeros((8, 4, 5))
+    inputs = keras.Input((4, 5, 2))
+    model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid", name="out")(inputs))
+    model.compile("sgd", given(registry.default().get("focal")))
+    for run in (model.fit, model.evaluate):
+        with pytest.raises(InputError, match=r"a LossSpec is not a Keras loss\. Give lossreg\.get\(spec\)"):
+            run(image, masks, verbose=0)
+
+
+def test_a_loss_that_cannot_do_without_more_says_so_in_compile():
+    with pytest.raises(InputError, match="needs class_counts"):
+        lossreg.get(registry.default().get("weighted_ce"))
