@@ -13,7 +13,7 @@ from lossreg.errors import InputError
 from lossreg.params import Interval
 
 SLACK = 1e-3
-ONE_VALUE = "Labels are one value a prediction."
+ONE_VALUE = "Labels are one value per prediction."
 
 
 def columns(x: Any) -> Any:
@@ -136,8 +136,10 @@ def _at_hand(x: Any) -> Any:
     """The values of a tensor as an array, None inside a graph."""
     import numpy as np
 
-    numpy = getattr(x, "numpy", None)
-    return None if numpy is None else np.asarray(numpy(), dtype=np.float64)
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except Exception:  # each backend has its own error for a tensor of a graph
+        return None
 
 
 def _check_shape(y: Any, shape: Any, predictions: Any, wanted: Any, expected: str) -> None:

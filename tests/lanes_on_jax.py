@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -233,6 +234,34 @@ def test_a_narrower_program_is_compiled_only_once_that_is_worth_it():
 @pytest.mark.parametrize("lanes", [1, 2, 5, 16, 17, 40, 63, 64, 1000])
 def test_at_most_a_quarter_more_lanes_are_compiled_for(lanes):
     assert lanes <= on_jax._width(lanes) <= max(2, 1.25 * lanes)
+
+
+# ------------------------------------------------------------------------------- losses that are called
+
+ROWS = np.array([[0.2], [0.9]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "predictions", "message"),
+    [
+        ("huber", [[1.0], [2.0]], [[np.nan], [0.5]], "1 of 2 predictions are NaN"),
+        ("huber", [[np.nan], [2.0]], [[1.0], [0.5]], "1 of 2 labels are NaN"),
+        ("focal", [0, 1], [[np.nan, 0.5], [0.5, 0.5]], "1 of 4 predictions are NaN"),
+        ("focal", [0, 2], [[0.5, 0.5], [0.5, 0.5]], r"labels from 0 to 2 are not all in \[0, 1\]"),
+        ("binary_crossentropy", [0, 1], [[-3.0], [0.5]], "predictions from -3 to 0.5 are not probabilities"),
+        ("poisson", [0, 1], [[-3.0], [0.5]], "are not all at least 0"),
+    ],
+)
+def test_a_call_on_arrays_says_what_is_wrong_with_them(name, y, predictions, message):
+    for arrays in (np.asarray, jax.numpy.asarray):
+        with pytest.raises(InputError, match=message):
+            lossreg.get(name)(arrays(y), arrays(predictions, "float32"))
+
+
+def test_inside_a_graph_what_is_wrong_gives_nan():
+    loss, y = lossreg.get("binary_crossentropy"), np.array([0.0, 1.0])
+    assert np.isfinite(jax.jit(loss)(y, ROWS))
+    assert np.isnan(jax.jit(loss)(y, 5 * ROWS))
 
 
 # ------------------------------------------------------------------------------- a study
