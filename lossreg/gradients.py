@@ -1,48 +1,124 @@
-"""Gradients of embeddings, which Keras on TensorFlow hands to an optimizer in slices: one for each token of a batch."""
+"""Gradients of tables whose rows a model looks up: Keras on TensorFlow hands them to an optimizer in slices.
+
+There is one slice for each row that a batch looks up, several where a batch has the same token several times.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+from keras import ops
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, contained, gist, represented
 
 # Their steps are linear in the gradient until it meets a whole tensor (tests/test_embeddings.py measures all).
 LINEAR = ("sgd", "lion")
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 ACCUMULATION = "gradient_accumulation_steps"
+ROWS = 2
+_DENSE: dict[type, type] = {}
+
+
+class Dense:
+    """Mixed into an optimizer's class: its step is given whole gradients."""
+
+    kind: type
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        """The step of the optimizer, with the slices of each row summed."""
+        whole = [slope if slope is None else ops.add(slope, 0.0) for slope in grads]
+        return super().apply(whole, trainable_variables)  # type: ignore[misc]
+
+    def __reduce__(self) -> Any:
+        parts: Any = super().__reduce__()
+        return _restored, (self.kind, *parts[1])
+
+
+def dense(kind: type) -> type:
+    """The subclass of an optimizer's class that sums slices, made once and registered with Keras for saved models."""
+    if issubclass(kind, Dense):
+        return kind
+    if kind not in _DENSE:
+        name = f"Dense{keras.saving.get_registered_name(kind)}"
+        made = type(f"Dense{kind.__name__}", (Dense, kind), {"kind": kind, "__module__": __name__})
+        _DENSE[kind] = keras.saving.register_keras_serializable("lossreg", name)(made)
+    return _DENSE[kind]
+
+
+def _restored(kind: type, saved: Any) -> Any:
+    return dense(kind)._unpickle_model(saved)  # type: ignore[attr-defined]
+
+
+def register() -> None:
+    """Register the subclasses of Keras's own optimizers, so that any process loads models that have them."""
+    for kind in vars(keras.optimizers).values():
+        if isinstance(kind, type) and issubclass(kind, keras.optimizers.Optimizer):
+            dense(kind)
 
 
 def dense_gradients(optimizer: Any) -> Any:
-    """Return the optimizer (its name, or itself) such that it is given the whole gradient of an embedding.
+    """Return a new optimizer that is given the whole gradient of an embedding, where Keras gives it slices.
 
-    On TensorFlow that gradient is in slices, of which there are several for a token that a batch has several
-    times, and Adam and its like square each by itself. With this, `model.compile(lossreg.dense_gradients("adam"),
-    ...)` and `model.fit` do what a lane of a study does, and what Keras does on JAX. A model that is loaded again
-    has Keras's plain optimizer. Raises `InputError` for what is no optimizer.
+    optimizer: a name or an optimizer of Keras, which stays as it is; the new one is made of its config, without
+    the state of a training. On TensorFlow the gradient of an embedding is in slices, of which there are several
+    for a token that a batch has several times, and Adam and its like square each by itself. With this,
+    `model.compile(lossreg.dense_gradients("adam"), ...)` and `model.fit` do what a lane of a study does, and what
+    Keras does on JAX. Copies and saved models keep it; where the optimizer's class is your own, a new process knows
+    it after `lossreg.dense_gradients` was called with one. Raises `InputError` for what is not an optimizer.
     """
     try:
-        optimizer = keras.optimizers.get(optimizer)
-    except ValueError as error:
-        raise InputError(f"{optimizer!r} is no optimizer of Keras") from error
-    apply = optimizer.apply
-    optimizer.apply = lambda slopes, variables=None: apply(
-        [s if s is None else keras.ops.add(s, 0.0) for s in slopes], variables
-    )
-    return optimizer
+        given = keras.optimizers.get(optimizer)
+    except Exception:
+        given = None
+    if not isinstance(given, keras.optimizers.Optimizer):
+        hint = 'Give a name such as "adam" or an optimizer such as keras.optimizers.Adam(1e-3).'
+        raise InputError(f"{represented(optimizer)} is not an optimizer of Keras", hint=hint)
+    try:
+        return dense(type(given)).from_config(given.get_config())  # type: ignore[attr-defined]
+    except Exception as error:
+        what = f"{type(given).__name__} cannot be made again from its config: {gist(error)}"
+        raise InputError(what, hint="Mend its get_config.") from error
 
 
 def squares_slices(optimizer: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a step of this optimizer (its name, and the settings that it has) differs where a token is repeated."""
+    """Return whether a step of this optimizer (its name, and its settings) differs where a token is repeated."""
     if keras.backend.backend() != "tensorflow" or (settings.get(ACCUMULATION) or 1) != 1:
         return False
     clips = any(settings.get(name) not in (None, False) for name in CLIPS)
     return clips or optimizer.lower() not in LINEAR
 
 
-def embeddings(model: keras.Model) -> dict[str, int]:
-    """The names of a model's Embedding layers, and how many numbers the table of each has."""
+def tables(model: keras.Model, x: Any) -> dict[str, int]:
+    """Return the variables whose gradient TensorFlow gives in slices, as `layer/variable`, and the size of each.
+
+    x: rows `(n, ...)` of the model's input, or a dictionary of such; the first are led through the model once, whose
+    state stays as it is. Elsewhere than on TensorFlow, and where that fails, these are the tables of Embedding layers.
+    """
+    try:
+        with contained():
+            sliced = _sliced(model, x) if keras.backend.backend() == "tensorflow" else _embeddings(model)
+    except Exception:  # what fails here fails in training, where it is named
+        sliced = _embeddings(model)
+    return {"/".join(variable.path.split("/")[-2:]): math.prod(variable.shape) for variable in sliced}
+
+
+def _embeddings(model: keras.Model) -> list[Any]:
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
-    return {layer.name: layer.input_dim * layer.output_dim for layer in layers}
+    return [variable for layer in layers for variable in layer.trainable_variables]
+
+
+def _sliced(model: keras.Model, x: Any) -> list[Any]:
+    import tensorflow as tf
+
+    rows = keras.tree.map_structure(lambda values: ops.convert_to_tensor(values[:ROWS]), x)
+    variables, state = model.trainable_variables, [v.value for v in model.non_trainable_variables]
+    weights = [tf.convert_to_tensor(v.value) for v in variables]
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        outputs, _, penalties = model.stateless_call(weights, state, rows, training=True, return_losses=True)
+        total = sum((ops.sum(output) for output in keras.tree.flatten(outputs)), start=sum(penalties))
+    slopes = tape.gradient(total, weights)
+    return [v for v, slope in zip(variables, slopes, strict=True) if isinstance(slope, tf.IndexedSlices)]

@@ -10,14 +10,13 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from lossreg import labels, links, registry
+from lossreg import gradients, labels, links, registry
 from lossreg.errors import (
     InputError,
     LossregError,
@@ -52,6 +51,7 @@ REGISTER = (
     'Give it @keras.saving.register_keras_serializable("my_package") and, a class, its `get_config`, and import its '
     "module before the model is loaded; of a model that is saved already, `compile=False` or custom_objects loads it."
 )
+REMOTE = "://"
 ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 
 
@@ -306,8 +306,8 @@ def get(
         raise error.at(f"lossreg.get({spec.name!r})") from None
 
 
-# so that a model compiled with a spec is saved and loaded
-keras.saving.register_keras_serializable(package="lossreg")(LossSpec)
+# a model may be saved with both
+gradients.register()
 
 
 def _rebuilt(kind: type[RegistryLoss], loss: str | LossSpec, settings: dict[str, Any]) -> RegistryLoss:
@@ -331,18 +331,19 @@ def _policy(dtype: Any) -> Any:
 def load_model(path: Any, **options: Any) -> Any:
     """`keras.saving.load_model(path, **options)`, with every lossreg loss known to Keras.
 
+    path: a file, or a remote one that Keras reads: `"hf://user/model"`, `"gs://bucket/model.keras"`.
     Raises `InputError` where there is no such file, or Keras makes no model of it.
     """
     if not is_text(path) and not isinstance(path, os.PathLike):
         raise InputError(f"{represented(path)} is no path", where="lossreg.load_model")
-    if not Path(path).exists():
-        raise InputError("there is no such file", where=str(path))
     try:
         return keras.saving.load_model(path, **options)
     except LossregError:
         raise
     except Exception as error:
-        raise InputError(f"Keras cannot load it: {gist(error)}", where=str(path)) from error
+        missing = REMOTE not in str(path) and not os.path.exists(path)  # noqa: PTH110, which is False for any text
+        what = "there is no such file" if missing else f"Keras cannot load it: {gist(error)}"
+        raise InputError(what, where=str(path)) from error
 
 
 def _spec(loss: Any) -> LossSpec:

@@ -282,12 +282,12 @@ def _space(value: Any) -> Space:
     return value if isinstance(value, Space) else Fixed(value)
 
 
-def _embedded(spec: StudySpec, layers: Iterable[str]) -> list[str]:
+def _embedded(spec: StudySpec, tables: Iterable[str]) -> list[str]:
     """A note on embeddings whose optimizer does not do what `model.fit` does on TensorFlow."""
     from lossreg.gradients import squares_slices
 
     optimizer = spec.train.optimizer
-    names, settings = ", ".join(layers), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
+    names, settings = ", ".join(tables), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
     if not names or spec.train.embedding_gradients == "keras" or not squares_slices(optimizer.name, settings):
         return []
     return [
@@ -297,9 +297,9 @@ def _embedded(spec: StudySpec, layers: Iterable[str]) -> list[str]:
     ]
 
 
-def _large(spec: StudySpec, layers: Mapping[str, int]) -> list[str]:
+def _large(spec: StudySpec, tables: Mapping[str, int]) -> list[str]:
     """A note on embeddings so large that lanes gain nothing (`studies/benchmarks/models.py --models large`)."""
-    large = {name: numbers for name, numbers in layers.items() if numbers >= LARGE}
+    large = {name: numbers for name, numbers in tables.items() if numbers >= LARGE}
     if not large or spec.search.trainer == "fit":
         return []
     named = ", ".join(f"{name} has {numbers:,} numbers" for name, numbers in large.items())
@@ -310,11 +310,11 @@ def _large(spec: StudySpec, layers: Mapping[str, int]) -> list[str]:
 
 
 def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
-    """What is searched of batch size and model, and the names of its embeddings with the numbers that each has.
+    """What is searched of batch size and model, and the variables that it looks rows up in, with their numbers.
 
     A model is built for every width, at every end of what is searched.
     """
-    from lossreg.gradients import embeddings
+    from lossreg.gradients import tables
 
     data, builder = problem.dataset, problem.builder
     embedded: dict[str, int] = {}
@@ -322,7 +322,7 @@ def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
     def build(outputs: int, answer: Answer) -> Any:
         model = builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
         tokens.check(model, data)
-        embedded.update(embeddings(model))
+        embedded.update(tables(model, problem.folds[0].train.x))
         return model
 
     shapes = Shapes(_space(spec.train.batch_size), build)

@@ -637,3 +637,22 @@ def test_names_of_users_losses():
 def test_objects_are_keras_losses():
     assert isinstance(lossreg.get("mse"), keras.losses.Loss)
     assert isinstance(lossreg.get("mse"), RegistryLoss)
+
+
+def test_a_model_is_loaded_from_wherever_keras_reads_one(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", lossreg.get("huber", delta=0.7))
+    model.save(tmp_path / "model.keras")
+    tf.io.gfile.makedirs("ram://models")
+    tf.io.gfile.copy(str(tmp_path / "model.keras"), "ram://models/model.keras")
+    assert lossreg.load_model("ram://models/model.keras").loss.params == {"delta": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("nowhere.keras", "there is no such file"), ("x" * 5000, "there is no such file"),
+     ("ram://models/none.keras", "Keras cannot load it")],
+)  # fmt: skip
+def test_a_model_that_is_not_there_is_an_error(path, message):
+    with pytest.raises(InputError, match=message):
+        lossreg.load_model(path)

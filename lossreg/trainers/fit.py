@@ -12,7 +12,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from lossreg.gradients import dense_gradients
 from lossreg.heads import own_steps
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import loss_arguments, static_arguments, static_key
@@ -113,7 +112,6 @@ class Solo:
         # a step of the user's own may not tell metrics anything, which `fit` takes for a mistake
         told = None if "train_step" in own_steps(type(self.model)) else [self.seen]
         optimizer = optimizers.solo(problem, plan)
-        optimizer = optimizer if problem.sliced else dense_gradients(optimizer)
         self.model.compile(optimizer, self.objective, metrics=told, **machine.compilation(self.steps))
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)

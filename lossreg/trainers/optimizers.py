@@ -11,7 +11,7 @@ import numpy as np
 
 from lossreg import ops
 from lossreg.errors import InputError, UnknownError, did_you_mean
-from lossreg.gradients import ACCUMULATION
+from lossreg.gradients import ACCUMULATION, dense
 from lossreg.trainers import machine, schedules
 
 if TYPE_CHECKING:
@@ -61,16 +61,19 @@ class Setting(keras.Variable):
     __hash__ = object.__hash__
 
 
-def build(name: str, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+def build(
+    name: str, learning_rate: Any, settings: Mapping[str, Any], *, sliced: bool = True
+) -> keras.optimizers.Optimizer:
     """A fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings.
 
-    The learning rate is a number or a Keras schedule.
+    The learning rate is a number or a Keras schedule; sliced: its steps take slices of gradients as they come.
     """
     if name.lower() not in KNOWN:
         known = f"Known: {', '.join(sorted(KNOWN))}."
         said = f"{name} {UNNAMED[name.lower()]}" if name.lower() in UNNAMED else f"unknown optimizer {name!r}"
         raise UnknownError(said, hint=did_you_mean(name, KNOWN) or known)
-    return _made(KNOWN[name.lower()], learning_rate, settings)
+    kind = KNOWN[name.lower()]
+    return _made(kind if sliced else dense(kind), learning_rate, settings)
 
 
 def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
@@ -149,7 +152,7 @@ def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> k
 def solo(problem: Problem, plan: Plan) -> keras.optimizers.Optimizer:
     """An optimizer for `model.fit` that serves all plans of the same `branch`; `start` sets it to one."""
     rate: Any = schedules.Rate(problem.schedule) if problem.schedule else plan.learning_rate
-    optimizer = build(problem.optimizer, rate, {**problem.settings, **branch(problem, plan)})
+    optimizer = build(problem.optimizer, rate, {**problem.settings, **branch(problem, plan)}, sliced=problem.sliced)
     if problem.schedule:
         # JAX's graph knows only those variables that are the optimizer's own
         optimizer.base_rate, optimizer.total_steps = rate.base, rate.steps

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from lossreg.gradients import embeddings, squares_slices
+from lossreg.gradients import squares_slices, tables
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.trainers.base import EpochReport, Plan, Problem, Shape, Weights, batch_order, cores
@@ -196,7 +196,7 @@ class Population:
         problem = self.problem
         if not problem.sliced or not squares_slices(problem.optimizer, problem.settings):
             return ""
-        names = ", ".join(embeddings(self._model))
+        names = ", ".join(tables(self._model, problem.folds[0].train.x))
         return f"train.embedding_gradients is keras, and only model.fit gives {names} those" if names else ""
 
     @cached_property
