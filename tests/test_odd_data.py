@@ -172,6 +172,16 @@ def test_one_decimal_comma_in_a_table_decides_what_is_open_elsewhere(tmp_path: P
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def test_a_decimal_with_a_leading_zero_has_no_thousands(tmp_path: Path) -> None:
+    rows = [f'{("0.125", "1", "2")[i % 3]};{("1.234", "5", "6")[i % 3]};"{i},5";{i % 2}' for i in range(N)]
+    (tmp_path / "t.csv").write_bytes(lines("c;d;a;y", *rows))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    frame = pd.DataFrame({"c": [0.125, 1, 2] * 40, "d": [1234.0, 5, 6] * 40, "a": np.arange(N) + 0.5})
+    twin = of_value(frame.assign(y=[0, 1] * 60), target="y")
+    np.testing.assert_allclose(loaded.train.x, twin.train.x, rtol=1e-5)
+    assert any("d: " in note and "'1.234' is read as 1234 and could mean 1.234" in note for note in loaded.notes)
+
+
 def test_a_target_with_decimal_commas_is_numbers(tmp_path: Path) -> None:
     frame = base().assign(y=REAL)
     frame.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
@@ -576,7 +586,18 @@ BODY = [f"{0.25 * i},{i % 7},{i % 2}" for i in range(N)]
 GOOD_FILES: dict[str, tuple[bytes, str]] = {
     "trailing separators": (lines("a,b,y", *(row + "," for row in BODY)), "Lines end with a separator"),
     "trailing separators with spaces": (lines("a,b,y", *(row + ", " for row in BODY)), "Lines end with a separator"),
-    "trailing separators in the header too": (lines("a,b,y,", *(row + "," for row in BODY)), "Unnamed: 3: left out"),
+    "trailing separators in the header too": (
+        lines("a,b,y,", *(row + "," for row in BODY)),
+        "Lines end with a separator: the empty last column is left out.",
+    ),
+    "several trailing separators": (
+        lines("a,b,y,,", *(row + ",," for row in BODY)),
+        "Lines end with a separator: the empty last 2 columns are",
+    ),
+    "a trailing separator in the header only": (
+        lines("a,b,y,", *BODY),
+        "Lines end with a separator: the empty last column is left out.",
+    ),
     "names of rows, as R writes": (
         lines("a,b,y", *(f"r{i},{row}" for i, row in enumerate(BODY))),
         "names of rows, left",
@@ -633,6 +654,83 @@ def test_lines_that_are_too_short_are_counted(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(["y,a,b", *rows]))
     loaded = data.load("t.csv", target="y", base=tmp_path)
     assert "2 of 120 lines have fewer fields than the header (line 32): what lacks is taken as missing." in loaded.notes
+
+
+CODES = {
+    "postcodes": ([f"{v:05d}" for v in (1067, 2110, 30159, 7743)], "01067"),
+    "with gaps": (["00123", "", "456", "00789"], "00123"),
+    "in quotes": (['"007"', '"008"', '"070"', '"7"'], "007"),
+    "a single one": (["7", "8", "70", "07"], "07"),
+}
+
+
+@pytest.mark.parametrize("ending", ["", ","], ids=["plain", "trailing separators"])
+@pytest.mark.parametrize("name", CODES)
+def test_whole_numbers_with_leading_zeros_are_codes(tmp_path: Path, name: str, ending: str) -> None:
+    values, first = CODES[name]
+    rows = [f"{values[i % 4]},{i / 4},{i % 2}{ending}" for i in range(N)]
+    (tmp_path / "t.csv").write_bytes(lines("c,a,y", *rows))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    names = sorted(f"c_{value.strip(chr(34)) or '(missing)'}" for value in values)
+    assert sorted(loaded.preprocessor.get_feature_names_out()) == sorted([*names, "a"])
+    assert f"c: whole numbers with leading zeros ('{first}') are codes, read as text." in loaded.notes
+
+
+def test_codes_of_a_target_are_classes(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(lines("a,y", *(f"{i},{i % 3:02d}" for i in range(N))))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert (loaded.task, loaded.classes) == ("multiclass", ("00", "01", "02"))
+
+
+@pytest.mark.parametrize("values", [["0", "10", "200", "3"], ["0.5", "00.25", "1", "2"], ["-01", "5", "6", "7"]])
+def test_other_numbers_with_zeros_are_numbers(tmp_path: Path, values: list[str]) -> None:
+    (tmp_path / "t.csv").write_bytes(lines("c,a,b,y", *(f"{values[i % 4]},{i},{-i},{i % 2}" for i in range(N))))
+    assert data.load("t.csv", target="y", base=tmp_path).input_shape == (3,)
+
+
+def test_a_comma_in_quotes_behind_a_space_shifts_no_column(tmp_path: Path) -> None:
+    rows = [f'{i}, "clerk, senior{i % 2}", {i % 2}' for i in range(N)]
+    (tmp_path / "t.csv").write_bytes(lines("age, job, y", *rows))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert list(loaded.preprocessor.get_feature_names_out()) == ["age", "job_clerk, senior0", "job_clerk, senior1"]
+    assert "Quotes stand behind a separator and a space: such spaces are left out." in loaded.notes
+
+
+def gaps(source: str, folder: Path) -> data.Dataset:
+    age = replaced(WHOLE, **dict.fromkeys((f"_{i}" for i in range(0, 105, 7)), "n/a"))
+    rate = replaced(REAL, **dict.fromkeys((f"_{i}" for i in range(0, 104, 4)), "?"))
+    town = ["" if i % 10 == 0 else "abc"[i % 3] for i in range(N)]
+    text = lines("age,rate,town,y", *(",".join(map(str, row)) for row in zip(age, rate, town, base().y, strict=True)))
+    (folder / "t.csv").write_bytes(text)
+    pd.read_csv(folder / "t.csv").to_parquet(folder / "t.parquet")
+    return data.load(f"t.{source}", target="y", base=folder)
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_missing_values_are_counted_once(tmp_path: Path, source: str) -> None:
+    notes = gaps(source, tmp_path).notes
+    assert "age: 15 of 120 values are missing; town: 12 of 120 values are missing." in notes
+    assert "rate: 26 of 120 values are not numbers ('?'): taken as missing." in notes
+    assert sum("age" in note for note in notes) == 1
+
+
+@pytest.mark.parametrize("held_as", [float, int, object])
+def test_masked_features_are_missing(held_as: Any) -> None:
+    values = np.arange(N * 2).reshape(N, 2)
+    hidden = values % 7 == 0
+    masked = of_value((np.ma.array(values.astype(held_as), mask=hidden), [0, 1] * 60))
+    twin = of_value((np.where(hidden, np.nan, values), [0, 1] * 60))
+    np.testing.assert_array_equal(masked.train.x, twin.train.x)
+    assert masked.notes == twin.notes
+    assert any(f"x0: {hidden[:, 0].sum()} of 120 values are missing" in note for note in masked.notes)
+
+
+def test_missing_values_of_many_columns_are_one_line() -> None:
+    gaps = {f"c{i}": np.where(np.arange(N) == i, np.nan, np.arange(N)) for i in range(40)}
+    said = [note for note in of_value(base().assign(**gaps), target="y").notes if "missing" in note]
+    assert len(said) == 1
+    assert said[0].startswith("c0: 1 of 120 values is missing; c1: 1 of")
+    assert said[0].endswith("; and 30 more columns lack values.")
 
 
 def test_names_of_columns_have_no_spaces_around_them(tmp_path: Path) -> None:
@@ -725,6 +823,12 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
     "a longer line after a quoted one": (
         "t.csv", Y, csv("a,b,y", '1,"two\nlines",0', "1,2,3,4"), "has 4 fields, and the header has 3",
     ),
+    "a name of a row twice": (
+        "t.csv", Y, csv("y,a,b", *(f"{i % 2},{row}" for i, row in enumerate(BODY))),
+        "line 4 has 4 fields, and the header has 3. The first field '0' is that of line 2 again",
+    ),
+    "a name twice but for spaces": ("t.csv", Y, csv("a,a ,y", *BODY), "two columns are called 'a'"),
+    "joined files": ("t.csv", Y, csv("a,b,y", *BODY, "a,b,y", *BODY), "line 122 is the header again"),
     "two fields more": (
         "t.csv", Y, csv("a,b,y", *(f"1,2,{row}" for row in BODY)),
         "line 2 has 5 fields, and the header",
@@ -752,7 +856,9 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
     "npz of nested fields": (
         "t.npz", {}, npz(x=np.zeros(4, [("a", int, (2,))]), y=[0, 1] * 2), "structured array whose field 'a' is no",
     ),
-    "a line end in a name": ("t.csv", {"target": "z"}, csv('"a\nb",y', *(row[2:] for row in BODY)), "it has a b, y"),
+    "a line end in a name": (
+        "t.csv", {"target": "z"}, csv('"a\nb",y', *(row.split(",", 1)[1] for row in BODY)), "it has a b, y",
+    ),
     "a name of 5,000 letters": ("t.csv", {"target": "z"}, csv("a" * 5000 + ",b,y", *BODY), r"it has a+\.\.\., b, y"),
     "a folder": (".", Y, None, "is no file, function"),
     "a folder called like a file": ("d.csv", Y, lambda folder: (folder / "d.csv").mkdir(), "is a folder: "),
@@ -846,6 +952,10 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "complex array": ((np.eye(N) * 1j, [0, 1] * 60), {}, "x holds complex numbers"),
     "complex images": ((np.zeros((N, 2, 2), complex), [0, 1] * 60), {}, "x holds complex numbers"),
     "complex column of a target": (base().assign(y=[1j] * N), Y, "column 'y' holds complex numbers"),
+    "masked labels": ((X, np.ma.array([0, 1] * 60, mask=[1] + [0] * 119)), {}, "1 of 120 values of y are masked"),
+    "masked weights": (
+        (X, [0, 1] * 60, np.ma.array(np.ones(N), mask=[1] + [0] * 119)), {}, "1 of 120 weights are masked",
+    ),
     "complex labels": ((X, np.array([1j, 2] * 60)), {}, "the target holds complex numbers"),
     "complex labels as objects": ((X, series([1j, "a"] * 60)), {}, "the target holds complex|task|labels"),
     "complex weights": ((X, [0, 1] * 60, np.full(N, 1j)), {}, "weights are complex numbers"),

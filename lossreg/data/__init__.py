@@ -171,7 +171,7 @@ def load(
         for preprocessor, arrays, rows, count in zip(fitted, transformed, cuts, counted, strict=True)
     ]
     said = dict.fromkeys(note for rows in cuts for note in rows.notes)
-    read = [*inputs.notes(readings), *fitted[0].notes, *_lost(transformed)]
+    read = [*inputs.notes(readings), *inputs.missing(raw.x, readings), *fitted[0].notes, *_lost(transformed)]
     weighed = counted[0][0]
     notes = [*raw.notes, *found.notes, *said, *read, *([] if weighed is None else weights.notes(weighed))]
     return replace(parts[0], notes=notes, folds=tuple(parts) if folds else ())

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from lossreg.data import files, numerals
+from lossreg.data.cells import example
 from lossreg.data.origin import listed
 from lossreg.errors import DataError
 
@@ -27,7 +28,7 @@ MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-
 WESTERN = "cp1252"
 CHUNK = 2**20
 FIELDS_SAID = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+|[+-]?\d{1,3}")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+|[+-]?\d{1,3}")
 NO_HEADER = "The first line holds numbers: if it is a row, put a line of names before it."
 QUOTED = re.compile(r"inside string starting at row (\d+)")
 
@@ -41,12 +42,18 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class Delimited:
-    """A file that is about to be read: its encoding and separator, and notes on what is unusual about it."""
+    """A file that is about to be read: its encoding and separator, and notes on what is unusual about it.
+
+    index_col: as for `pandas.read_csv`; False where the separator at the end of a line begins no field;
+    skips_spaces: whether spaces behind a separator belong to no field.
+    """
 
     path: Path
     where: str
     separator: str
     encoding: str = "utf-8"
+    index_col: Literal[False] | None = None
+    skips_spaces: bool = False
     notes: list[str] = field(default_factory=list)
 
     def open(self) -> IO[str]:
@@ -63,7 +70,7 @@ class Delimited:
         """The lines that are not blank, as fields; a quoted field may span several lines."""
         csv.field_size_limit(sys.maxsize)
         with files.reading(self.path, self.where), self.open() as file:
-            reader, line = csv.reader(file, delimiter=self.separator), 1
+            reader, line = csv.reader(file, delimiter=self.separator, skipinitialspace=self.skips_spaces), 1
             for fields in reader:
                 if fields:
                     yield Record(line, fields)
@@ -81,7 +88,8 @@ def read(path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
     file.encoding = _encoding(file)
     header, first = _start(file)
     _check_header(file, header)
-    table = _with_thousands(file, _table(file, len(header), first))
+    table = _with_codes(file, _with_thousands(file, _table(file, header, first)))
+    _check_repeated(file, header, table)
     table = _without_index(_tidied(table, file.notes), file.notes)
     file.notes.extend(_long(table))
     return table, file.notes
@@ -148,12 +156,36 @@ def _start(file: Delimited) -> tuple[list[str], Record | None]:
     if other:
         file.separator = other
         file.notes.append(f"The columns are separated by {other!r}.")
+    _settle_spaces(file)
     records = file.records()
     return next(records).fields, next(records, None)
 
 
+def _settle_spaces(file: Delimited) -> None:
+    """Settle that spaces before a quote belong to no field, else the quote opens none and each comma in it is one."""
+    if not _holds(file, rf'{re.escape(file.separator)} +"'):
+        return
+    if any(
+        text.startswith(" ") and text.lstrip().startswith('"') for record in file.records() for text in record.fields
+    ):
+        file.skips_spaces = True
+        file.notes.append("Quotes stand behind a separator and a space: such spaces are left out.")
+
+
+def _holds(file: Delimited, pattern: str) -> bool:
+    """Whether the text of the file has a match of a few letters."""
+    sought, rest = re.compile(pattern), ""
+    with files.reading(file.path, file.where), file.open() as text:
+        while chunk := text.read(CHUNK):
+            if sought.search(rest + chunk):
+                return True
+            rest = chunk[-20:]
+    return False
+
+
 def _check_header(file: Delimited, header: list[str]) -> None:
     """Raise `DataError` for two columns of one name, which pandas would rename in silence."""
+    header = [name.strip() for name in header]
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is None:
         return
@@ -164,22 +196,47 @@ def _check_header(file: Delimited, header: list[str]) -> None:
     raise file.error(what, "Rename one of them, or take it out.")
 
 
+def _check_repeated(file: Delimited, header: list[str], table: pd.DataFrame) -> None:
+    """Raise `DataError` for a line that is the header again, as where two files were joined."""
+    if not len(table) or any(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
+        return
+    if any(table[name].str.strip().eq(str(name).strip()).any() for name in list(table.columns)[:1]):
+        again = next((record.line for record in _rows(file) if record.fields == header), None)
+        if again is not None:
+            raise file.error(f"line {again} is the header again", "Two files were joined: take out that line.")
+
+
 def are_numbers(header: Iterable[str]) -> bool:
     """Whether all names of a header are numbers, so that it may be a row."""
     return bool(np.isfinite(numerals.values(pd.Series(list(header), dtype=object), numerals.Numerals())).all())
 
 
-def _table(file: Delimited, width: int, first: Record | None) -> pd.DataFrame:
-    """The rows under a header of `width` names."""
+def _table(file: Delimited, header: list[str], first: Record | None) -> pd.DataFrame:
+    """The rows under a header."""
+    width = len(header)
     fields = 0 if first is None else len(first.fields)
     if first is not None and fields > width + 1:
         what = f"line {first.line} has {fields} fields, and the header has {width}"
         raise file.error(what, _fields_hint(file, width))
     if fields == width + 1:
         return _one_more(file, width)
-    table = _pandas(file)
+    table = _without_trailing(file, header, _pandas(file))
     _note_short(file, table)
     return table
+
+
+def _without_trailing(file: Delimited, header: list[str], table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the empty columns that separators at the end of the header and of the lines make."""
+    empty = 0
+    for name, column in zip(reversed(header[1:]), reversed(list(table.columns)), strict=False):
+        if name.strip() or not len(table) or not table[column].isna().all():
+            break
+        empty += 1
+    if not empty:
+        return table
+    columns = "column is" if empty == 1 else f"{empty} columns are"
+    file.notes.append(f"Lines end with a separator: the empty last {columns} left out.")
+    return table.iloc[:, :-empty]
 
 
 def _fields_hint(file: Delimited, width: int) -> str:
@@ -191,12 +248,24 @@ def _fields_hint(file: Delimited, width: int) -> str:
 def _one_more(file: Delimited, width: int) -> pd.DataFrame:
     """Rows of one field more than the header: a separator ends them, or names of rows begin them, as R writes."""
     if all(len(record.fields) <= width or not record.fields[width].strip() for record in _rows(file)):
-        file.notes.append("Lines end with a separator: the empty column behind the last name is left out.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pd.errors.ParserWarning)
-            return _pandas(file, index_col=False)
+        file.notes.append("Lines end with a separator: the empty last column is left out.")
+        file.index_col = False
+        return _pandas(file)
+    _check_row_names(file, width)
     file.notes.append("The first field of each line has no name in the header: names of rows, left out.")
     return _pandas(file)
+
+
+def _check_row_names(file: Delimited, width: int) -> None:
+    """Raise `DataError` where a first field repeats, so that it is a column and no name of a row."""
+    lines: dict[str, int] = {}
+    for line, fields in _rows(file):
+        name = fields[0].strip()
+        if len(fields) > width and name in lines:
+            what = f"line {line} has {len(fields)} fields, and the header has {width}"
+            again = f"The first field {example(name)} is that of line {lines[name]} again, so it names no row"
+            raise file.error(what, f"{again}: give every column a name in the header.")
+        lines[name] = line
 
 
 def _rows(file: Delimited) -> Iterator[Record]:
@@ -208,7 +277,12 @@ def _rows(file: Delimited) -> Iterator[Record]:
 def _pandas(file: Delimited, **kwargs: Any) -> pd.DataFrame:
     with files.reading(file.path, file.where), file.open() as text:
         try:
-            table: pd.DataFrame = pd.read_csv(text, sep=file.separator, low_memory=False, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", pd.errors.ParserWarning)
+                table: pd.DataFrame = pd.read_csv(
+                    text, sep=file.separator, low_memory=False, index_col=file.index_col,
+                    skipinitialspace=file.skips_spaces, **kwargs,
+                )  # fmt: skip
         except pd.errors.ParserError as error:
             raise _parser_error(file, str(error)) from None
     return table
@@ -240,12 +314,41 @@ def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
     reals = [name for name in table if table[name].dtype.kind == "f"]
     if not reals or numerals.decimal_mark(column.dropna() for column in texts) != ",":
         return table
-    written = _pandas(file, usecols=reals, dtype=str)
+    written = _pandas(file, dtype=dict.fromkeys(reals, str))
     for name in reals:
         texts_of = written[name].dropna()
         if texts_of.str.contains(".", regex=False).any() and texts_of.str.fullmatch(THOUSANDS).all():
-            table[name] = written[name]
+            table[name] = written[name].array
     return table
+
+
+def _with_codes(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with whole numbers as text where some have leading zeros, which pandas takes off: they are codes."""
+    whole = [name for name in table if _is_whole(table[name])]
+    if not whole or not _has_leading_zeros(file):
+        return table
+    written = _pandas(file, dtype=dict.fromkeys(whole, str))
+    codes = {}
+    for name in whole:
+        texts = written[name].str.strip()
+        if (padded := texts[texts.str.fullmatch(numerals.CODE).fillna(False).astype(bool)]).size:
+            table[name], codes[str(name).strip()] = texts.array, padded.iloc[0]
+    if codes:
+        first = next(iter(codes.values()))
+        file.notes.append(f"{listed(codes)}: whole numbers with leading zeros ({first!r}) are codes, read as text.")
+    return table
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    """Whether a column holds whole numbers, also with gaps, for which pandas makes them floats."""
+    if column.dtype.kind in "iu":
+        return True
+    return column.dtype.kind == "f" and bool((column.dropna() % 1 == 0).all()) and bool(column.notna().any())
+
+
+def _has_leading_zeros(file: Delimited) -> bool:
+    """Whether a field of the file may begin with a zero and another digit."""
+    return _holds(file, rf'0(?<=[\s"{re.escape(file.separator)}]0)\d')
 
 
 def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

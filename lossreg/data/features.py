@@ -70,7 +70,9 @@ def _records(values: Array, name: str, origin: Origin) -> pd.DataFrame:
 def array(values: Any, what: str, origin: Origin) -> Array:
     """An array of at least one dimension; raises `DataError`."""
     try:
-        found = np.asarray(values)
+        found = np.asarray(_unmasked(values, what, origin) if isinstance(values, np.ma.MaskedArray) else values)
+    except DataError:
+        raise
     except MemoryError as error:
         raise origin.error(f"{what} needs more memory than there is") from error
     except Exception as error:
@@ -78,6 +80,21 @@ def array(values: Any, what: str, origin: Origin) -> Array:
     if found.ndim == 0:
         raise origin.error(f"{what} is no array but {type(values).__name__}")
     return found
+
+
+def _unmasked(values: Any, what: str, origin: Origin) -> Array:
+    """A masked array of features with NaN or None where it is masked; raises `DataError` for masked labels."""
+    masked = int(np.ma.getmaskarray(values).sum())
+    if not masked:
+        return np.asarray(values)
+    if what.partition(".")[0] != "x":
+        hint = "Leave these rows out."
+        raise origin.error(f"{masked} of {values.size} values of {what} are masked", hint)
+    if values.dtype.kind in "buif":
+        return np.asarray(values.astype(np.float64).filled(np.nan))
+    objects = np.array(values.data, object)  # `filled(None)` would fill in "?"
+    objects[np.ma.getmaskarray(values)] = None
+    return objects
 
 
 def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:

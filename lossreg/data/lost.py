@@ -13,6 +13,7 @@ from lossreg.data.cells import example
 from lossreg.data.origin import listed
 
 LINES = 5
+SHOWN = 10
 EXAMPLES = 3
 
 
@@ -100,6 +101,18 @@ class Lost:
         what = reason.one if count.rows == 1 else reason.several
         name, values = _name(place, column), self.values[place]
         return f"{name}: {count.rows} of {values} values {what} ({', '.join(count.examples)}): taken as missing."
+
+
+def missing_line(counts: Mapping[str, tuple[int, int]]) -> list[str]:
+    """One line on the columns that lack values, as 15 of 600; columns beyond the first ten are only counted."""
+    if not counts:
+        return []
+    parts = [
+        f"{listed([name])}: {count} of {rows} values {'is' if count == 1 else 'are'} missing"
+        for name, (count, rows) in counts.items()
+    ]
+    more = f"; and {len(parts) - SHOWN} more columns lack values" if len(parts) > SHOWN else ""
+    return [f"{'; '.join(parts[:SHOWN])}{more}."]
 
 
 def _name(place: str, column: str) -> str:

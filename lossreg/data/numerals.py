@@ -31,7 +31,7 @@ EXPONENT = r"(?:[eE][+\-]?\d{1,5})?"
 
 
 def _pattern(decimal: str, group: str) -> re.Pattern[str]:
-    whole = rf"(?:\d{{1,3}}(?:[{re.escape(group)}]\d{{3}})+|\d{{1,3}}(?:[{GROUPS}]\d{{3}})+|\d+)"
+    whole = rf"(?:[1-9]\d{{0,2}}(?:[{re.escape(group)}]\d{{3}})+|[1-9]\d{{0,2}}(?:[{GROUPS}]\d{{3}})+|\d+)"
     point = re.escape(decimal)
     return re.compile(rf"(?:{whole}(?:{point}\d*)?|{point}\d+){EXPONENT}")
 
@@ -115,7 +115,7 @@ def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     best = _mark(rows, readable["."], decimal)
     if not total or rows[best] < max(SHARE * total, MOST * counts.sum()) or _are_codes(readable[best]):
         return None
-    return _described(readable[best], best, weights, doubtful=rows["."] == rows[","] and not decimal)
+    return _described(readable[best], best, weights, doubtful=rows["."] == rows[","])
 
 
 def partly(counts: pd.Series[Any]) -> str:
@@ -163,7 +163,7 @@ def _described(texts: list[str], decimal: str, weights: dict[str, int], *, doubt
         units[unit] = units.get(unit, 0) + weights[text]
     units.pop("", None)
     open_to_both = [text for text in texts if EITHER.fullmatch(_parts(text)[2])] if doubtful else []
-    doubt = next((text for text in open_to_both if "," in text), "")
+    doubt = next((text for text in open_to_both if "," in text or decimal == ","), "")
     grouped = decimal == "." and any("," in text for text in texts)
     plain = all(PLAIN.fullmatch(text.strip()) for text in texts)
     return Numerals(decimal, max(units, key=lambda unit: units[unit], default=""), doubt, grouped, plain)

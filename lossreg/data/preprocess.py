@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from lossreg.data.cells import of_rows
-from lossreg.data.lost import FAR, INFINITE, Lost, grouped
+from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.origin import listed
 from lossreg.data.reading import AsDays, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
@@ -245,7 +245,8 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if (usable := self._usable(array)) is not None:
             odd |= ~usable
         if odd.any():
-            lost.add("", INFINITE, array[odd], ~np.isfinite(array[odd]))
+            lost.add("", NO_NUMBER, array[odd], np.isnan(array[odd]))
+            lost.add("", INFINITE, array[odd], np.isinf(array[odd]))
             lost.add("", FAR, array[odd], np.isfinite(array[odd]))
             scaled[odd] = 0
         return Counted(scaled, lost)

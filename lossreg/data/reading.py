@@ -321,6 +321,11 @@ class Readings(dict[str, Reading]):
         """What is said of columns whose reading does not go without saying."""
         return grouped({name: reading.note for name, reading in self.items()})
 
+    def missing(self, rows: pd.DataFrame) -> dict[str, int]:
+        """How many values of each column are not there, blank texts among numbers and dates included."""
+        counts = {name: _gaps(rows[name], reading) for name, reading in self.items() if reading.kind != "empty"}
+        return {name: count for name, count in counts.items() if count}
+
     def marks(self) -> Iterator[bytes]:
         """What tells these readings from the usual ones of the same values; nothing where they are usual."""
         for name, reading in self.items():
@@ -341,6 +346,13 @@ class Readings(dict[str, Reading]):
                 columns[name] = column if read is None else _kept(column, name, self[name], lost)
         table = pd.concat([pd.DataFrame(columns, index=rows.index), _block(rows[list(at_once)], lost)], axis=1)
         return table[list(self)], lost
+
+
+def _gaps(column: pd.Series[Any], reading: Reading) -> int:
+    gaps = int(column.isna().sum())
+    if reading.read is None or not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
+        return gaps
+    return gaps + sum(isinstance(value, str) and not value.strip() for value in column)
 
 
 def _at_once(reading: Reading, dtype: Any) -> bool:

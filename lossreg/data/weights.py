@@ -21,6 +21,8 @@ LARGEST = float(np.finfo(np.float32).max)
 
 def read(values: Any, rows: int, where: str) -> Weights:
     """Sample weights `(rows,)` as given; raises `DataError` for another shape, and names the row of a bad one."""
+    if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
+        raise DataError(f"{masked} of {rows} weights are masked", where=where, hint="Leave these rows out.")
     array = np.asarray(values)
     if array.size != rows or array.ndim > 2 or len(array) != rows:
         raise DataError(f"weights have shape {array.shape}, and one a row is needed ({rows})", where=where)
