@@ -14,10 +14,12 @@ help: ## show this list
 
 $(DONE): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing lossreg and TensorFlow into $(VENV), which takes some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(DONE_DEV): $(DONE)
+	@echo "installing what the tests need into $(VENV), which takes some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,test]"
 	@touch $@
 

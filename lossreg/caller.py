@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _at_the_shell: list[bool] = [False]
+_study: list[str] = [""]
 
 
 @contextmanager
@@ -17,6 +19,12 @@ def shell() -> Iterator[None]:
         yield
     finally:
         _at_the_shell[0] = before
+        _study[0] = ""
+
+
+def name_study(file: str) -> None:
+    """Commands in messages are on the study of that file, until the block of `shell` ends."""
+    _study[0] = shlex.quote(file)
 
 
 def is_shell() -> bool:
@@ -25,5 +33,8 @@ def is_shell() -> bool:
 
 
 def words(shell: str, python: str) -> str:
-    """The first for a reader at the command line, the second for a caller from Python."""
-    return shell if _at_the_shell[0] else python
+    """The first for a reader at the command line, the second for a caller from Python.
+
+    STUDY in the first gives way to the file of the study that the command is on.
+    """
+    return (shell.replace("STUDY", _study[0]) if _study[0] else shell) if _at_the_shell[0] else python

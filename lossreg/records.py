@@ -159,7 +159,7 @@ class Standing:
     rank: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class StudyResult:
     """A study as far as it has come.
 
@@ -188,6 +188,10 @@ class StudyResult:
     def best(self) -> TrialRecord | None:
         """The completed trial with the best score; of equals the baseline's, then the earliest."""
         return self._best(self.trials)
+
+    def __repr__(self) -> str:
+        best = f"{self.extreme} {self.metric} {self.best.score:.5g} ({self.best.label})" if self.best else "no score"
+        return f"<study {self.study}: {len(self.trials)} trials over {len(self.losses)} losses, {best}>"
 
     @property
     def counts(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg import backends, ending, engine, history, pruners, report, trained
+from lossreg import backends, ending, engine, history, metrics, pruners, registry, report, trained
 from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.masking import masked_values
@@ -448,8 +448,24 @@ def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     if begun is None:
         return {}
     kept: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
+    if studies.changes(kept["fingerprint"], studies.fingerprint(spec)):
+        _check_names(spec, kept)
     studies.insist_unchanged(spec, kept["fingerprint"])
     return kept
+
+
+def _check_names(spec: StudySpec, kept: Mapping[str, Any]) -> None:
+    """Raise `InputError` for an unknown metric, loss or parameter: rather a slip than other settings."""
+    task, data = kept["task"], kept["data"]
+    if spec.data.task not in ("auto", task):
+        return
+    try:
+        metrics.resolve(spec.search.metric or kept["metric"], task)
+    except InputError as error:
+        raise error.at(spec.place("search.metric")) from None
+    known = registry.default(tuple(spec.plugins.block))
+    gone = [label for label, name in kept["losses"].items() if known.look_up(name) is None]
+    studies.candidates(spec, known, task, len(data.get("classes") or ()), gone)
 
 
 def tracking_uri(spec: StudySpec) -> str:

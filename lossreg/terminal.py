@@ -38,6 +38,15 @@ def progress(console: Console | None = None) -> Lines | Display:
     return Display(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
 
 
+def is_one_stream() -> bool:
+    """Whether standard output and standard error end in the same place, where what was said is not to be repeated."""
+    try:
+        out, err = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
+
+
 def spinner(console: Console, text: str) -> Status:
     """A spinner beside `text`, of letters where the terminal has no others; it leaves nothing behind."""
     from rich.text import Text
@@ -47,10 +56,14 @@ def spinner(console: Console, text: str) -> Status:
 
 
 class Watcher(Progress):
-    """What both kinds of progress have: they can be asked to stop, and hand on the result when training ends."""
+    """What both kinds of progress have: they can be asked to stop, and hand on the result when training ends.
+
+    told: the messages so far; is_concluded: whether somebody else says how the study ended.
+    """
 
     def __init__(self) -> None:
-        self.training = False
+        self.training = self.is_concluded = False
+        self.told: set[str] = set()
         self.on_trained: Callable[[StudyResult], Any] = lambda result: None
         self._stop = ""
 
@@ -87,7 +100,7 @@ class Pace:
     def __str__(self) -> str:
         rate = self.rate()
         if not rate:
-            return "first epochs"
+            return "no trial has ended yet"
         speed = f"{rate:.1f} trials/s" if rate >= 1 else f"{1 / rate:.1f} s a trial"
         return f"{speed}, {clock((self.total - self.done) / rate)} left" if self.done < self.total else speed
 
@@ -144,6 +157,7 @@ class Lines(Watcher):
 
     def message(self, text: str) -> None:
         """Something to know."""
+        self.told.add(text)
         self._write(text)
 
     def phase(self, text: str) -> None:
@@ -180,8 +194,9 @@ class Lines(Watcher):
         self.on_trained(result)
 
     def end(self, result: StudyResult) -> None:
-        """Say how it ended."""
-        self._write(f"done: {report.counts(result)} in {report.took(result)}")
+        """Say how it ended, unless somebody else does."""
+        if not self.is_concluded:
+            self._write(f"done: {report.counts(result)} in {report.took(result)}")
 
 
 class Display(Watcher):
@@ -197,6 +212,7 @@ class Display(Watcher):
 
     def message(self, text: str) -> None:
         """Something to know, above the display."""
+        self.told.add(text)
         self._console.print(printable(text), style="dim", markup=False, highlight=False)
 
     def warn(self, text: str) -> None:
@@ -257,9 +273,16 @@ class Display(Watcher):
         line = Table.grid(padding=(0, 1))
         count = f"{self._pace.done}/{self._pace.total} trials"
         bar = ProgressBar(total=max(self._pace.total, 1), completed=self._pace.done, width=30)
-        line.add_row(bar, count, f"{self._pace}, {self._active} running, epoch {self._epochs}")
+        line.add_row(bar, count, f"{self._pace}, {self._running}")
         stop = [Text(self._stop, style="yellow")] if self._stop else []
         return Group(*([self._board(self._result)] if self._result else []), line, *stop)
+
+    @property
+    def _running(self) -> str:
+        """How many trials are running, and how many epochs were trained in all, one after the other."""
+        if not self._epochs:
+            return "before the first epoch"
+        return f"{self._active} running, {self._epochs} epoch{'s' * (self._epochs > 1)} so far"
 
     def _board(self, result: StudyResult) -> RenderableType:
         from lossreg import tables

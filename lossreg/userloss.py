@@ -115,7 +115,7 @@ def wrap(
         tasks=tasks or TASKS_OF.get(target, REGRESSION),
         summary=summary or _summary(source),
         reference=f"{getattr(source, '__module__', '')}.{_title(source)}",
-        params=_params(source, name),
+        params=_params(source, f"the function {_title(source)}" if _is_lambda(source) else f"loss {name!r}"),
         target=target,
         outputs=outputs or ("k" if target in ("onehot", "multihot", "ordinal") else "1"),
         link=link,
@@ -184,12 +184,16 @@ def _is_keras_loss(source: Any) -> Any:
     return issubclass(source, Loss) if inspect.isclass(source) else isinstance(source, Loss)
 
 
-def _params(source: Any, name: str) -> tuple[Float, ...]:
-    tunable = _tunable(source, name)
+def _is_lambda(source: Any) -> bool:
+    return _title(source) == "<lambda>"
+
+
+def _params(source: Any, place: str) -> tuple[Float, ...]:
+    tunable = _tunable(source, place)
     for p in tunable:
         if p.default is p.empty:
             hint = f"Give {p.name} a number as default, or wrap an instance or closure that has its value."
-            raise InputError(f"argument {p.name} has no default", where=f"loss {name!r}", hint=hint)
+            raise InputError(f"argument {p.name} has no default", where=place, hint=hint)
     return tuple(Float(p.name, float(p.default), p.default, p.default) for p in tunable if _is_number(p.default))
 
 
@@ -206,7 +210,7 @@ def _as_written(source: Any, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tunable(source: Any, name: str) -> list[inspect.Parameter]:
+def _tunable(source: Any, place: str) -> list[inspect.Parameter]:
     """The arguments that may be parameters: of a function those after labels and predictions."""
     if inspect.isclass(source):
         given = inspect.signature(source).parameters.values()
@@ -216,9 +220,9 @@ def _tunable(source: Any, name: str) -> list[inspect.Parameter]:
     given = inspect.signature(source).parameters.values()
     positional = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in given):
-        raise InputError("it does not take labels and predictions", where=f"loss {name!r}", hint=SIGNATURE)
+        raise InputError("it does not take labels and predictions", where=place, hint=SIGNATURE)
     if [("pred" in p.name, "true" in p.name) for p in positional[:2]] == [(True, False), (False, True)]:
-        raise InputError("it takes predictions before labels", where=f"loss {name!r}", hint=SIGNATURE)
+        raise InputError("it takes predictions before labels", where=place, hint=SIGNATURE)
     return [p for p in given if p not in positional[:2] and p.kind not in VARIADIC]
 
 

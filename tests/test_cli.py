@@ -730,7 +730,13 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
     display.end(shown)
     display.close()
     text = console.file.getvalue()
-    for part in ("16/16 trials", "2.0 trials/s", "0 running, epoch 11", "Warning: [odd] thing", report.counts(result)):
+    for part in (
+        "16/16 trials",
+        "2.0 trials/s",
+        "0 running, 11 epochs so far",
+        "Warning: [odd] thing",
+        report.counts(result),
+    ):
         assert part in text
     for row in result.leaderboard():
         assert row.label in text

@@ -216,6 +216,18 @@ def test_one_loss_is_a_table_of_its_checks(lossreg_):
     assert "2 of 2 checks pass" in out
 
 
+def test_checks_that_do_not_apply_are_not_counted_as_passed(lossreg_):
+    only = ("--only", "shape", "--only", "domain", "--only", "fuzz")
+    code, out, _ = lossreg_("check", "MSE", *only, "--json")
+    told = [check["message"].startswith("does not apply") for check in json.loads(out)[0]["checks"]]
+    assert 0 < sum(told) < len(told)
+    code, out, _ = lossreg_("check", "MSE", *only)
+    assert code == 0
+    assert f"{len(told) - sum(told)} of {len(told) - sum(told)} checks pass, {sum(told)} do not apply" in " ".join(
+        out.split()
+    )
+
+
 @pytest.mark.usefixtures("two")
 def test_several_losses_are_a_row_each_and_failures_are_told_below(lossreg_):
     code, out, err = lossreg_("check", "--only", "shape", "--only", "minimum")

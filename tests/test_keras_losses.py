@@ -630,6 +630,8 @@ def test_names_of_users_losses():
     assert lossreg.wrap(OwnLoss).name == "own_loss"
     assert lossreg.wrap(OwnLoss()).name == "own_loss"
     assert lossreg.wrap(lambda y, p: p).name == "user_loss"
+    with pytest.raises(InputError, match=r"^the function <lambda>: it does not take labels and predictions"):
+        lossreg.get(lambda a: a)
     assert lossreg.wrap(squares, name="mine").name == "mine"
     assert lossreg.wrap(squares).summary == "Powers of the residual."
 

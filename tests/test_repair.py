@@ -305,7 +305,7 @@ def test_a_damaged_journal_is_said_before_keras_is_imported_and_fresh_goes_on(st
     code, _, err = lossreg("tune", "s.toml")
     assert (code, err.count("\n")) == (2, 1)
     assert "journal.log: this journal is damaged" in err
-    assert "lossreg repair STUDY" in err
+    assert "lossreg repair s.toml" in err
     assert "Keras is imported" in lossreg("tune", "s.toml", "--fresh")[2]
 
 

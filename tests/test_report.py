@@ -183,6 +183,12 @@ def test_epochs_that_were_not_trained_are_counted():
     assert report.epochs(sample.study(0, trials=[sample.trial(1)])) == ""
 
 
+def test_a_result_is_shown_in_one_line():
+    shown = repr(sample.study(12))
+    assert len(shown) < 120
+    assert "toy: 12 trials over 3 losses, highest accuracy" in shown
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [

@@ -307,6 +307,21 @@ def test_a_changed_study_is_not_resumed_unless_fresh():
     assert len(list(kept[0].glob("journal.log"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"search": {"metric": "acuracy"}}, r"search\.metric: unknown metric 'acuracy'.*[Dd]id you mean accuracy"),
+        ({"losses": {"cross_entropy": {}, "foccal": {}}}, r"losses\.foccal: unknown loss 'foccal'.*Did you mean focal"),
+        ({"losses": {"cross_entropy": {}, "focal": {"gama": 2.0}}}, r"losses\.focal\.gama.*[Dd]id you mean gamma"),
+    ],
+)
+def test_a_slip_in_a_study_that_has_run_is_named_as_such(finished, change, said, monkeypatch):
+    monkeypatch.chdir(finished[0])
+    with pytest.raises(InputError, match=said) as told:
+        lossreg.tune(document(**change))
+    assert "other settings" not in str(told.value)
+
+
 def test_a_study_is_run_by_one_process_at_a_time():
     lossreg.tune(untracked(trials=3))
     heard = Heard()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # of a loss that cannot be called
 NOT_RUN = "not run: "
+NOT_APPLICABLE = "does not apply: "
 
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="CHECK", help="Only this check; may be given several times.")
@@ -127,5 +128,6 @@ def _failing(results: Sequence[Result]) -> str:
 
 
 def _verdict(results: Sequence[Result]) -> str:
-    bad = _failing(results)
-    return f"{sum(result.ok for result in results)} of {len(results)} checks pass" + (f"; fails: {bad}" if bad else "")
+    bad, idle = _failing(results), sum(result.message.startswith(NOT_APPLICABLE) for result in results)
+    passed = f"{sum(result.ok for result in results) - idle} of {len(results) - idle} checks pass"
+    return passed + (f", {idle} do not apply" if idle else "") + (f"; fails: {bad}" if bad else "")

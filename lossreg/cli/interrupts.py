@@ -48,8 +48,9 @@ class Interrupts:
         if not self._watcher.training:
             self.cut_off = True
             raise KeyboardInterrupt
-        again = "Ctrl-C again" if number == signal.SIGINT else "the signal again"
-        self._watcher.stop(f"{signal.Signals(number).name}: finishing the epoch; {again} ends at once")
+        is_key = number == signal.SIGINT
+        name, again = ("Ctrl-C", "Ctrl-C again") if is_key else (signal.Signals(number).name, "the signal again")
+        self._watcher.stop(f"{name}: finishing the epoch; {again} ends at once")
 
     def _leave(self, code: int) -> NoReturn:
         cursor = SHOW_CURSOR if sys.stderr.isatty() else b""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lossreg import caller
 from lossreg.cli import waiting
 from lossreg.cli.shell import (
     Json,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lossreg.records import StudyResult
     from lossreg.store import Store
     from lossreg.study import StudySpec
+    from lossreg.terminal import Watcher
 
 Overrides = Annotated[
     list[str] | None,
@@ -65,8 +67,12 @@ def tune(
         if dry_run:
             _dry_run(spec, as_json, out)
             return
-        result = _run(spec, study, fresh, require_tracking, quiet=as_json)
-        _conclude(result, study, as_json, out)
+        from lossreg import terminal
+
+        progress = terminal.progress()
+        progress.is_concluded = not as_json
+        result = _run(spec, study, fresh, require_tracking, progress)
+        _conclude(result, study, as_json, out, shown=progress.told if terminal.is_one_stream() else ())
 
 
 @app.command()
@@ -81,6 +87,7 @@ def results(study: Study, as_json: Json = False) -> None:
         result = search.results(spec)
         if not as_json:
             _show_leaderboard(result)
+            _show_recipes(result)
         _conclude(result, study, as_json, out)
 
 
@@ -178,6 +185,7 @@ def ui(
 def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
     from lossreg import study as studies
 
+    caller.name_study(str(study))
     return studies.load(study, tuple(overrides))
 
 
@@ -193,13 +201,12 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, quiet: bool) -> StudyResult:
-    """Run a study; its leaderboard is shown as soon as the last trial ends, unless `quiet`."""
-    from lossreg import terminal
+def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, progress: Watcher) -> StudyResult:
+    """Run a study; its leaderboard is shown as soon as the last trial ends, if the end is told in words."""
     from lossreg.cli.interrupts import Interrupts
 
-    progress, resume = terminal.progress(), f"lossreg tune {shlex.quote(str(study))}"
-    if not quiet:
+    resume = f"lossreg tune {shlex.quote(str(study))}"
+    if progress.is_concluded:
         progress.on_trained = lambda result: _show_leaderboard(result) if result.best else None
     with Interrupts(progress, resume) as interrupts:
         try:
@@ -237,6 +244,16 @@ def _show_leaderboard(result: StudyResult) -> None:
     display(tables.leaderboard(result))
 
 
+def _show_recipes(result: StudyResult) -> None:
+    """Print the recipe of every loss's top trial, one line per loss."""
+    from lossreg import report
+
+    for row in result.leaderboard():
+        if row.best:
+            say(f"{row.label}: {report.recipe(row.best)}", whole=True)
+    say("")
+
+
 def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
@@ -261,7 +278,8 @@ def _import_keras(spec: StudySpec) -> None:
     import_keras()
 
 
-def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None:
+def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = ()) -> None:
+    """Print how a study ended; notes that were `shown` while it ran are not repeated."""
     if as_json:
         print_json(result.to_json(), out)
         return
@@ -271,7 +289,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any) -> None
     say(f"{trained} in {report.took(result)}")
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
-    for line in [*(f"note: {note}" for note in result.notes), *report.failures(result)]:
+    for line in [*(f"note: {note}" for note in result.notes if note not in shown), *report.failures(result)]:
         say(line)
     if result.best:
         say(f"\n{report.OPTIMISM}\n")

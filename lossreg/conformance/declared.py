@@ -29,7 +29,7 @@ def metadata(subject: Subject) -> str:
     found = [*_texts(subject), *_signature(subject), *_contradictions(subject)]
     if found:
         raise Failure("; ".join(found), "Complete or correct the LossSpec.")
-    return f"complete: {len(subject.spec.params)} parameters, tasks {', '.join(subject.spec.tasks)}"
+    return f"complete: {_counted(subject)}, tasks {', '.join(subject.spec.tasks)}"
 
 
 def _texts(subject: Subject) -> Iterator[str]:
@@ -113,6 +113,11 @@ def names(subject: Subject) -> str:
         raise Failure(f"a name stands twice among {', '.join((spec.name, *spec.aliases))}", "Drop one.")
     own = {key(name) for name in (spec.name, *spec.aliases)}
     return f"{len(own)} name{'s' * (len(own) > 1)}, all its own"
+
+
+def _counted(subject: Subject) -> str:
+    count = len(subject.spec.params)
+    return f"{count} parameter{'s' * (count != 1)}"
 
 
 def domain(subject: Subject) -> str:
