@@ -120,6 +120,8 @@ NUMBERS = {
     "another currency": (
         ["$" + str(v) for v in WHOLE[:-1]] + ["£5"], [*WHOLE[:-1], GAP], "1 of 120 values is not a number \\('£5'\\)",
     ),
+    "a currency within": (replaced([f"{v}€" for v in WHOLE], _5="1€50"), replaced(WHOLE, _5=GAP), r"\('1€50'\)"),
+    "a sign in brackets": (replaced(WHOLE, _5="(-5)", _6="(6)"), replaced(WHOLE, _5=GAP, _6=-6), r"\('\(-5\)'\)"),
     "bookkeeping": ([f"({-v:.2f})" if v < 0 else f"{v:.2f}" for v in REAL], REAL, "c: numbers written as text"),
     "a real minus sign": ([f"{v:.2f}".replace("-", "\N{MINUS SIGN}") for v in REAL], REAL, "c: numbers"),
     "spaces around": ([f"  {v} " for v in WHOLE[:-1]] + ["?"], [*WHOLE[:-1], GAP], "is not a number"),
@@ -674,6 +676,11 @@ def test_whole_numbers_with_leading_zeros_are_codes(tmp_path: Path, name: str, e
     names = sorted(f"c_{value.strip(chr(34)) or '(missing)'}" for value in values)
     assert sorted(loaded.preprocessor.get_feature_names_out()) == sorted([*names, "a"])
     assert f"c: whole numbers with leading zeros ('{first}') are codes, read as text." in loaded.notes
+
+
+def test_labels_in_brackets_are_no_negative_numbers() -> None:
+    loaded = of_value((base()[["a"]], cycled(*(f"({i})" for i in range(1, 25)))))
+    assert (loaded.task, loaded.n_classes) == ("multiclass", 24)
 
 
 def test_codes_of_a_target_are_classes(tmp_path: Path) -> None:

@@ -81,9 +81,13 @@ class Numerals:
 def _parts(text: str) -> tuple[float, str, str]:
     """Sign, unit and the rest of a text."""
     body, sign = text.strip(), 1.0
-    if body.startswith("(") and body.endswith(")"):  # how accountants write a negative number
+    if (
+        body.startswith("(") and body.endswith(")") and not re.match(SIGN, body[1:].strip())
+    ):  # how accountants write a negative number
         body, sign = body[1:-1].strip(), -1.0
-    unit = next((char for char in UNITS if body.startswith(char) or body.endswith(char) or body[1:2] == char), "")
+    unit = next(
+        (char for char in UNITS if body.startswith(char) or body.endswith(char) or re.match(f"{SIGN}{char}", body)), ""
+    )
     body = body.replace(unit, "", 1).strip() if unit else body
     if body[:1] in ("-", "\N{MINUS SIGN}"):
         return -sign, unit, body[1:].strip()
@@ -114,6 +118,8 @@ def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     rows = {mark: sum(weights[text] for text in read) for mark, read in readable.items()}
     best = _mark(rows, readable["."], decimal)
     if not total or rows[best] < max(SHARE * total, MOST * counts.sum()) or _are_codes(readable[best]):
+        return None
+    if all(text.strip().startswith("(") for text in readable[best]):  # numbered labels, and no negative numbers
         return None
     return _described(readable[best], best, weights, doubtful=rows["."] == rows[","])
 
