@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import stat
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -201,7 +202,13 @@ def _copy(value: Any, path: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         digits = int(value.bit_length() * math.log10(2)) + 1
         raise InputError(f"has {digits} digits, more than any number that can be used", where=dotted(path))
-    return _text(value, path)
+    return _text(_plain_number(value), path)
+
+
+def _plain_number(value: Any) -> Any:
+    """A number or truth value of NumPy as Python's own, anything else as it is."""
+    numpy = sys.modules.get("numpy")
+    return value.item() if numpy and isinstance(value, (numpy.bool_, numpy.integer, numpy.floating)) else value
 
 
 def _text(value: Any, path: tuple[Any, ...]) -> Any:

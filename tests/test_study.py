@@ -305,6 +305,27 @@ def unnamed(**sections):
     return study.from_dict({"data": {"source": "a.csv"}, **sections})
 
 
+def test_numbers_of_numpy_are_numbers():
+    def document(number, whole, flag):
+        gamma, low = number(0.5), number(1.5)
+        losses = {"focal": {"gamma": gamma}, "more": {"loss": "focal", "gamma": {"low": low, "high": whole(2)}}}
+        return {
+            "data": {"source": "sklearn:iris"},
+            "losses": losses,
+            "search": {"trials": whole(9)},
+            "tracking": {"enabled": flag(0)},
+        }
+
+    plain = study.of(document(float, int, bool))
+    assert study.of(document(np.float32, np.int64, np.bool_)) == plain
+    assert study.of(document(np.float16, np.uint8, np.bool_)).name == plain.name
+
+
+def test_a_number_of_numpy_that_is_none_is_refused():
+    with pytest.raises(InputError, match="must be finite, not nan"):
+        study.of({"data": {"source": "sklearn:iris"}, "losses": {"focal": {"gamma": np.float32("nan")}}})
+
+
 def test_dictionaries_without_a_name_are_apart_unless_they_are_the_same_study():
     same = [
         unnamed(),
