@@ -13,19 +13,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lossreg import autoload, backends, ops  # noqa: F401 (backends watches for forks)
-from lossreg.errors import InputError, LossregError
-from lossreg.hookspecs import hookimpl
-from lossreg.params import Choice, Float, Int, PerClass
-from lossreg.spec import Limit, LossSpec
+from lossreg import autoload
 from lossreg.version import __version__
 
 if TYPE_CHECKING:
+    from lossreg import ops
+    from lossreg.errors import InputError, LossregError
     from lossreg.gradients import dense_gradients
+    from lossreg.hookspecs import hookimpl
     from lossreg.keras_losses import get, load_model, wrap
+    from lossreg.params import Choice, Float, Int, PerClass
     from lossreg.registry import losses
     from lossreg.repairs import repair
     from lossreg.search import tune
+    from lossreg.spec import Limit, LossSpec
     from lossreg.trained import load_trial
 
 __all__ = [
@@ -50,9 +51,19 @@ __all__ = [
     "wrap",
 ]
 
+# the command answers Ctrl-C before any of them is imported
 _LAZY = {
+    "Choice": "lossreg.params",
+    "Float": "lossreg.params",
+    "InputError": "lossreg.errors",
+    "Int": "lossreg.params",
+    "Limit": "lossreg.spec",
+    "LossSpec": "lossreg.spec",
+    "LossregError": "lossreg.errors",
+    "PerClass": "lossreg.params",
     "dense_gradients": "lossreg.gradients",
     "get": "lossreg.keras_losses",
+    "hookimpl": "lossreg.hookspecs",
     "load_model": "lossreg.keras_losses",
     "load_trial": "lossreg.trained",
     "losses": "lossreg.registry",
@@ -62,7 +73,12 @@ _LAZY = {
 }
 
 
+_MODULES = ("errors", "hookspecs", "ops", "params", "spec")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"lossreg.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lossreg import gradients, labels, links, registry
+from lossreg import backends, gradients, labels, links, registry  # noqa: F401 (backends watches for forks)
 from lossreg.errors import (
     InputError,
     LossregError,

@@ -138,6 +138,34 @@ def test_a_pipe_has_a_line_and_a_signal_meanwhile_ends_the_command(gated, number
     assert err == "Interrupted. Finished trials are kept; go on with: lossreg tune study.toml\n"
 
 
+STARTING = """
+import builtins, signal
+from lossreg.cli import main
+imported = builtins.__import__
+
+def interrupted(name, *rest):
+    if name == "typer":
+        signal.raise_signal(signal.SIGINT)
+    return imported(name, *rest)
+
+builtins.__import__ = interrupted
+main()
+"""
+
+
+def test_an_interrupt_while_the_command_starts_is_one_line():
+    done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+def test_little_is_imported_before_an_interrupt_is_answered():
+    code = "import sys; before = set(sys.modules); import lossreg.cli; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.startswith("lossreg")}
+    assert ours == {"lossreg", "lossreg.autoload", "lossreg.cli", "lossreg.signals", "lossreg.version"}
+    assert not {"pluggy", "typer", "numpy"} & set(done.stdout.split())
+
+
 WATCHED = """
 import sys
 from lossreg import streams, terminal

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-# in the order in which `lossreg --help` lists the commands
-from lossreg.cli import listings  # noqa: F401
+from typing import Any
 
-# isort: split
-from lossreg.cli import checking, studies  # noqa: F401
+from lossreg import signals
 
-# isort: split
-from lossreg.cli import authoring  # noqa: F401
-from lossreg.cli.shell import app, main
+__all__ = ["main"]
+_LAZY = ("app", "authoring", "checking", "listings", "shell", "studies")
 
-__all__ = ["app", "main"]
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lossreg.cli import commands
+
+    return getattr(commands, name)
+
+
+def main() -> None:
+    """Run the command that the arguments name: the entry point of the console script."""
+    with signals.leaving():
+        from lossreg.cli import commands
+
+        commands.main()

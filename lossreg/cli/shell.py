@@ -105,7 +105,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command that the arguments name: the entry point of the console script."""
+    """Run the command that the arguments name."""
     streams.guard()
     # the collector would walk through all of TensorFlow once more, which takes a second or two
     atexit.register(gc.freeze)

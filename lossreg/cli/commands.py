@@ -1,0 +1,14 @@
+"""Every command, in the order in which `lossreg --help` lists them."""
+
+from __future__ import annotations
+
+from lossreg.cli import listings  # noqa: F401
+
+# isort: split
+from lossreg.cli import checking, studies  # noqa: F401
+
+# isort: split
+from lossreg.cli import authoring, shell  # noqa: F401
+from lossreg.cli.shell import app, main
+
+__all__ = ["app", "main"]
