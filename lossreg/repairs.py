@@ -73,7 +73,8 @@ def repair(study: Any) -> Report:
     store = Store(spec.folder, spec.name)
     store.insist_begun()
     with store.lock():
-        text = store.journal.read_bytes()
+        with on_disk(store.journal):
+            text = store.journal.read_bytes()
         try:
             report = Report(store.name, repaired(text, store.name), store.damaged())
         except InputError as error:

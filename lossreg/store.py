@@ -30,6 +30,8 @@ from lossreg.trainers.base import Weights
 
 # what a study takes at least; a disk with less is full
 ROOM = 1 << 20
+# the entry of an archive of weights that tells whose they are
+TRIAL = "trial"
 REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
 FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 
@@ -54,8 +56,16 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether the study has ever been run."""
-        return self.journal.exists() and self.journal.stat().st_size > 0
+        """Whether the study has ever been run; raises `InputError` where its journal is no file."""
+        with on_disk(self.journal):
+            if not self.journal.exists():
+                return False
+        if not self.journal.is_file():
+            kind = "a folder" if self.journal.is_dir() else "a device or a pipe"
+            afresh = words("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
+            hint = f"`{afresh}` moves it aside and starts over."
+            raise InputError(f"is {kind}, and the study's journal belongs there", where=brief(self.journal), hint=hint)
+        return self.journal.stat().st_size > 0
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -115,7 +125,7 @@ class Store:
 
     def archive(self) -> Path | None:
         """Move a former run aside, for a fresh start; where it went. Raises `InputError` while it is being run."""
-        if not self.exists:
+        if not self.journal.is_dir() and not self.exists:
             return None
         stamp = f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"
         names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
@@ -208,11 +218,11 @@ class Store:
                 file.truncate(text.rfind(b"\n") + 1)
 
     def save_weights(self, number: int, weights: Weights) -> None:
-        """Keep the weights of a trial that is about to end, all or nothing."""
+        """Keep the weights of a trial that is about to end, all or nothing; its number is kept with them."""
         part, arrays = self.folder / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
         try:
             with part.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+                np.savez(file, **arrays, **{TRIAL: np.int64(number)})  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._weights(number))
@@ -221,7 +231,10 @@ class Store:
             raise OSError(error.errno, error.strerror, str(part)) from error
 
     def load_weights(self, number: int) -> Weights | None:
-        """The weights of that trial, None when they were not kept; raises `InputError` where they are damaged."""
+        """The weights of that trial, None when they were not kept.
+
+        Raises `InputError` where they are damaged or another trial's; older files do not tell whose they are.
+        """
         file = self._weights(number)
         if not file.exists():
             return None
@@ -229,13 +242,19 @@ class Store:
             if not is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
             with np.load(file) as kept:
-                return [kept[name] for name in sorted(kept.files)]
+                _insist_of(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
+                return [kept[name] for name in sorted(kept.files) if name != TRIAL]
+        except _AnothersError as error:
+            raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
         except Exception as error:
             hint = f"`{words(*REPAIR)}` moves it aside."
             raise InputError(f"this file of weights is damaged ({gist(error)})", where=str(file), hint=hint) from error
 
     def damaged(self) -> dict[Path, int]:
-        """Files of weights and of the model that cannot be read, and the trials that they are of, -1 for none."""
+        """Files of weights and of the model that cannot be read or are another trial's.
+
+        With each comes the trial that it is named after, -1 for none.
+        """
         found = {}
         for number in self.kept_weights():
             with suppress(InputError):
@@ -301,7 +320,7 @@ class Store:
     @staticmethod
     def _owner(note: Path) -> int:
         """The trial that a note names, -1 where there is none."""
-        text = note.read_bytes().strip() if note.exists() else b""
+        text = note.read_bytes().strip() if note.is_file() else b""
         return int(text) if text.isdigit() else -1
 
     @property
@@ -311,6 +330,15 @@ class Store:
 
     def _weights(self, number: int) -> Path:
         return self.folder / f"weights-{number:06d}.npz"
+
+
+class _AnothersError(Exception):
+    """A file holds the weights of another trial than it is named after."""
+
+
+def _insist_of(number: int, kept: int) -> None:
+    if kept != number:
+        raise _AnothersError(f"this file holds the weights of trial {kept}, not of trial {number}")
 
 
 def is_archive(file: Path) -> bool:

@@ -355,6 +355,26 @@ def test_a_journal_of_another_shape_is_one_message(store, shape, command):
     assert files(Path()) == before
 
 
+@pytest.mark.parametrize("command", ["results", "repair", "model", "tune"])
+def test_a_journal_that_is_a_folder_is_said_in_words(store, command):
+    store.journal.unlink()
+    store.journal.mkdir()
+    before = files(Path())
+    code, out, err = lossreg(command, "s.toml")
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: .lossreg/s/journal.log: is a folder, and the study's journal belongs there")
+    assert files(Path()) == before
+
+
+def test_a_folder_in_place_of_the_journal_is_moved_aside_for_a_fresh_start(store):
+    store.journal.unlink()
+    store.journal.mkdir()
+    aside = store.archive()
+    assert aside is not None
+    assert (aside / "journal.log").is_dir()
+    assert not store.exists
+
+
 @pytest.mark.parametrize("attributes", [None, {"lossreg": 3}, {"lossreg": []}, {"other": 1}])
 @pytest.mark.parametrize("name", ["s", "other"])
 def test_a_study_of_another_program_is_not_taken_over(store, attributes, name, monkeypatch):
@@ -381,3 +401,34 @@ def test_a_trial_that_lost_a_parameter_is_marked_as_failed(journal, tmp_path):
     (tmp_path / "journal.log").write_bytes(done.text)
     assert opened(tmp_path / "journal.log").trials[16].state == optuna.trial.TrialState.FAIL
     assert records(tmp_path / "journal.log") == {n: record for n, record in before.items() if n != 16}
+
+
+# ------------------------------------------------------------------------ weights under another trial's name
+
+
+def test_weights_under_another_trial_s_name_are_refused_and_moved_aside(store):
+    mine, other = (store.folder / f"weights-{number:06d}.npz" for number in (3, 12))
+    content = mine.read_bytes()
+    mine.replace(store.folder / "t")
+    other.replace(mine)
+    (store.folder / "t").replace(other)
+    with pytest.raises(
+        InputError, match=r"weights-000012.npz: this file holds the weights of trial 3, not of trial 12"
+    ):
+        store.load_weights(12)
+    out = lossreg("repair", "s.toml")[1]
+    assert "weights-000003.npz" in out
+    assert "so trial 3 has no model" in out
+    assert store.kept_weights() == []
+    [aside] = store.folder.glob("damaged-*")
+    assert (aside / "weights-000012.npz").read_bytes() == content
+    assert "is whole" in lossreg("repair", "s.toml")[1]
+
+
+def test_weights_of_an_archive_without_a_number_are_loaded(store):
+    kept = [np.arange(4.0), np.ones((2, 2))]
+    np.savez(store.folder / "weights-000012.npz", w0000=kept[0], w0001=kept[1])
+    for number in (3, 12):
+        loaded = store.load_weights(number)
+        assert [weight.tolist() for weight in loaded] == [weight.tolist() for weight in kept]
+    assert "is whole" in lossreg("repair", "s.toml")[1]
