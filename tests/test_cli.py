@@ -620,6 +620,12 @@ def test_ui_serves_the_default_store_on_loopback(lossreg, study, served):
     assert f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning" in out
 
 
+def test_ui_refuses_an_override_of_no_study(lossreg, served):
+    code, out, err = lossreg("ui", "--set", "tracking.uri=sqlite:///x.db")
+    assert (code, out, served) == (2, "", [])
+    assert err.splitlines()[-1].startswith("Error: --set: it changes a study, and none is given")
+
+
 def test_ui_serves_the_store_that_the_study_names(lossreg, study, served):
     Path("db").mkdir()
     study.write_text(f'{STUDY}\n[tracking]\nuri = "sqlite:///db/x.db"\n')

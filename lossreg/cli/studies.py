@@ -375,6 +375,9 @@ def _kept_uri(result: StudyResult) -> str | None:
 
 def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     """The `tracking` of a study that was run; of another one, the store that it names."""
+    if study is None and overrides:
+        hint = "Give the study too, or name the store in MLFLOW_TRACKING_URI."
+        raise InputError("it changes a study, and none is given", where="--set", hint=hint)
     if study is None:
         return {}
     from lossreg import search, tracking
