@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import time
 import uuid
@@ -343,7 +344,7 @@ class Run:
         if self.outdone is not None:
             self.store.forget_weights([self.outdone])
             self.outdone = None
-        self.result.trials.append(record)
+        bisect.insort(self.result.trials, record, key=lambda trial: trial.number)
         self.tracker.trial(record)
         self.progress.trial(record, self.result)
 

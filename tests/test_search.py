@@ -296,6 +296,22 @@ def test_two_runs_give_the_same_trials_and_scores():
     assert seen[0] == seen[1]
 
 
+def test_trials_are_in_order_of_number_however_they_ended():
+    lasts = {}
+
+    def shorter_and_shorter(plan, epoch):
+        return min(epoch, lasts.setdefault(id(plan), max(6 - len(lasts), 1))) / 10
+
+    fake = Fake(shorter_and_shorter, slots=4)
+    asked = untracked(name="order", trials=6, train={"epochs": 8, "early_stopping": {"patience": 1}})
+    heard = Heard()
+    result = lossreg.tune(asked, trainers=[fake], progress=heard)
+    ended = [record.number for record in heard.records]
+    assert ended != sorted(ended)
+    assert [trial.number for trial in result.trials] == sorted(ended)
+    assert [trial.number for trial in search.results(asked).trials] == sorted(ended)
+
+
 def test_a_changed_study_is_not_resumed_unless_fresh():
     lossreg.tune(untracked(trials=3))
     with pytest.raises(InputError, match=r"train\.epochs: 3 -> 4.*fresh=True"):

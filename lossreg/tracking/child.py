@@ -105,6 +105,7 @@ class Session:
     def add(self, trials: list[TrialRecord]) -> None:
         """Write trials that ended."""
         self.result.trials.extend(trials)
+        self.result.trials.sort(key=lambda trial: trial.number)
         self._write(trials)
 
     def _write(self, trials: list[TrialRecord]) -> None:
