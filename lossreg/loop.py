@@ -402,6 +402,7 @@ class Loop:
             spread=spread(scores),
             predicts_only=course.predicts_only if done else None,
             constants=self.proposer.row_constants(plan.label),
+            weights=dict(self.proposer.weights),
             expression="" if distribution else userloss.expression(self.proposer.candidates[plan.label].spec),
         )
 

@@ -134,9 +134,10 @@ class Choice:
 
     def check(self, value: Any) -> Any:
         """The value itself; raises `ParameterError` when it is none of the choices."""
-        value = tuple(value) if isinstance(value, list) else value
+        given = value.tolist() if hasattr(value, "tolist") else value  # NumPy's True is no bool
+        given = tuple(given) if isinstance(given, list) else given
         for choice in self.choices:
-            if isinstance(choice, bool) == isinstance(value, bool) and _is_equal(choice, value):
+            if isinstance(choice, bool) == isinstance(given, bool) and _is_equal(choice, given):
                 return choice
         raise ParameterError(
             f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {represented(value)}"

@@ -116,7 +116,7 @@ def prepare(
     proposer = Proposer(
         fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
         spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
-        every=tuple(kept["losses"]) if missing else (),
+        every=tuple(kept["losses"]) if missing else (), weights=dataset.weights,
     )  # fmt: skip
     width = problem.outputs(next(iter(fit)))
     notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]

@@ -49,6 +49,7 @@ class Proposer:
     searched: Mapping[str, Space] = field(default_factory=dict)
     shapes: Shapes | None = None
     every: tuple[str, ...] = ()
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,11 @@ UNKNOWN = "..."
 
 
 def literal(value: Any) -> str:
-    """A value as Python source that evaluates to the same value; tuples as lists."""
+    """Return Python source that evaluates to the same value; tuples as lists, NumPy's numbers as Python's."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(literal, value))}]"
-    return repr(value)
+    return f'float("{value}")' if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 def recipe(loss: str, settings: Mapping[str, Any], constants: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a study leaves behind: one `TrialRecord` a trial, gathered in a `StudyResult`."""
+"""The results of a study: one `TrialRecord` per trial, gathered in a `StudyResult`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class TrialRecord:
     curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
     to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why the
     population would not have it; started, ended: POSIX seconds; predicts_only: the class that the model
-    predicts for every validation row (0 in tasks without classes), None where its predictions vary.
+    predicts for every validation row (0 in tasks without classes), None where its predictions vary; weights: of the
+    training rows, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty where
+    all count 1.
     """
 
     number: int
@@ -82,6 +84,7 @@ class TrialRecord:
     predicts_only: int | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
     expression: str = ""
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def recipe(self) -> str:

@@ -1,4 +1,4 @@
-"""What a study found, in words: Markdown for MLflow, CSV, ready-to-paste recipes."""
+"""The results of a study in words: Markdown for MLflow, CSV, ready-to-paste recipes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from lossreg.plain_text import code, one_line, printable
 from lossreg.plain_text import markdown as escaped
+from lossreg.recipes import literal
 from lossreg.records import Standing, StudyResult, TrialRecord, exact, finite
 
 OPTIMISM = (
@@ -51,6 +52,8 @@ def recipe(trial: TrialRecord) -> str:
 def usage(trial: TrialRecord) -> list[str]:
     """Sentences that a recipe needs beside it: for which model it is, and of which rows its numbers are."""
     said = [RAW, ROWS] if trial.constants else [RAW]
+    if trial.weights:
+        said.append(_weighted(trial.weights))
     if "progress" in trial.constants:
         said.append(PROGRESS)
     if any(value is None for value in trial.constants.values()):
@@ -70,6 +73,19 @@ def labels(result: StudyResult, most: int = 12) -> str:
     if names == [str(i) for i in range(len(names))]:
         return f"Labels are class indices, 0 to {len(names) - 1}."
     return f"Labels are class indices: {_listed([f'{name} = {i}' for i, name in enumerate(names)], most)}."
+
+
+def _weighted(weights: Mapping[str, Any]) -> str:
+    """A sentence on the weights that `model.fit` needs for the loss to be that of the trial."""
+    column = f"the column `{weights['rows']}`" if weights.get("rows") else "the weights of your rows"
+    if "classes" not in weights:
+        return f"Training rows were weighted: give `model.fit` {column} as `sample_weight`."
+    numbers = weights["classes"]
+    if "rows" in weights:
+        product = f"`sample_weight=w * numpy.array({literal(numbers)})[y]`"
+        return f"Training rows and classes were weighted: give `model.fit` {product}, where w is {column}."
+    mapping = ", ".join(f"{index}: {literal(number)}" for index, number in enumerate(numbers))
+    return f"Classes were weighted: give `model.fit` `class_weight={{{mapping}}}`."
 
 
 def setting(trial: TrialRecord) -> str:

@@ -1,21 +1,27 @@
 """The printed recipe of a trial is the loss that its lane trained: evaluated as source, in `model.compile` and `fit`.
 
-A study of every loss of the registry and of the example plugins is run; then each loss's recipe trains a model of the
-same initial weights on the same batches of the study's rows, labels as they are in the data, and its weights must
-be those of the lane.
+A study of some losses of each task is run; then each loss's recipe trains a model of the same initial weights on the
+same batches of the study's rows, labels as they are in the data, and its weights must be those of the lane.
+
+`make test` does so for one loss of each kind of target, link, width and constants, of the registry and of the example
+plugins, and for three of them in a graph. `make test-all` adds every loss of both in every task, in a graph.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import math
+import re
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import lossreg
-from lossreg import models, preflight, registry, report, search
+from lossreg import LossSpec, models, preflight, recipes, registry, report, search
 from lossreg import study as studies
 from lossreg.store import Store
 from lossreg.trainers.base import batch_order
@@ -36,9 +42,23 @@ def offered(name):
     return list(module.lossreg_losses())
 
 
+def bias(y_true, y_pred, *, sample_weight):
+    """The squared weighted mean of the errors, with the mean of their squares: one value for the batch."""
+    share = sample_weight / keras.ops.sum(sample_weight)
+    errors = (y_pred - y_true)[:, 0]
+    value = keras.ops.square(keras.ops.sum(share * errors)) + keras.ops.sum(share * keras.ops.square(errors))
+    return value * keras.ops.ones_like(errors)
+
+
+BIAS = LossSpec(
+    name="weighted_bias", function=bias, tasks=("regression",), summary="s", reference="r", target="real",
+    outputs="1", link="affine", level="batch", needs=("sample_weight",),
+)  # fmt: skip
+
+
 def extended():
-    """The registry with the example plugins."""
-    whole = registry.default()
+    """The registry with the example plugins and a loss of whole batches that weighs rows itself."""
+    whole = registry.default().add(BIAS, "tests", "tests", "1.0")
     for name in PLUGINS:
         for spec in offered(name):
             whole = whole.add(spec, name, f"lossreg-{name}", "1.0")
@@ -48,7 +68,7 @@ def extended():
 REGISTRY = extended()
 
 
-TASKS = ("multiclass", "binary", "multilabel", "segmentation", "regression", "count")
+TASKS = ("multiclass", "binary", "multilabel", "segmentation", "regression", "positive", "count")
 EVERY = [(task, entry.spec.name) for task in TASKS for entry in REGISTRY.for_task(task)]
 # one of each kind of target, link, width and constants
 SOME = {
@@ -57,7 +77,8 @@ SOME = {
     "multilabel": ("asymmetric",),
     "segmentation": ("tversky",),
     "regression": ("mean_squared_error", "huber", "mean_absolute_percentage_error", "mean_squared_logarithmic_error",
-                   "multi_quantile", "poisson", "gaussian_nll", "arctan"),
+                   "multi_quantile", "poisson", "gaussian_nll", "arctan", "weighted_bias"),
+    "positive": ("gamma_nll",),
 }  # fmt: skip
 CASES = [(task, name) for task, some in SOME.items() for name in some]
 
@@ -72,6 +93,7 @@ def rows(task):
         "multilabel": lambda: (signal[:, None] + x[:, :3] > 0.5).astype(int),
         "segmentation": lambda: (signal[:, None] + x > 0.5).astype(int).reshape(N, 2, 2),
         "regression": lambda: 100 + 20 * np.exp(signal / 2),
+        "positive": lambda: 5 * np.exp(signal / 2),
         "count": lambda: np.round(3 * np.exp(signal / 2)),
     }[task]()
 
@@ -226,6 +248,87 @@ def test_a_finished_study_prints_the_same_wherever_it_is_shown(ran):
     assert shown["best"]["recipe"] == best.recipe
     assert shown["best"]["constants"] == dict(best.constants)
     assert [row["recipe"] for row in shown["losses"]] == [row.best.recipe for row in again.leaderboard()]
+
+
+CLASSES = re.compile(r"class_weight=(\{.*?\})`")
+BOTH = re.compile(r"sample_weight=(w \* numpy\.array\(.*?\)\[y\])`")
+
+
+def told(study, label):
+    return " ".join(report.usage(study.last[label]))
+
+
+def refitted(study, label, **weights):
+    """Weights after `fit` from the trial's initial weights, rows in its order and weighted as a user is told to."""
+    trial, data = study.last[label], study.data()
+    model = study.problem.build(study.problem.outputs(label), SEED)
+    model.compile(keras.optimizers.SGD(trial.learning_rate, momentum=0.9), study.printed(label), run_eagerly=True)
+    order = batch_order(SEED, 0, len(data.train.y))
+    given = {name: weight[order] if name == "sample_weight" else weight for name, weight in weights.items()}
+    model.fit(data.train.x[order], data.train.y[order], batch_size=BATCH, shuffle=False, verbose=0, **given)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("asked", ["balanced", [1.0, 2.5, 0.5]], ids=str)
+def test_the_weights_of_classes_are_told_with_the_recipe_as_numbers(tmp_path, asked):
+    study = Ran(tmp_path, "multiclass", {"focal": {}}, search={"trials": 2}, train={"class_weight": asked})
+    weights = ast.literal_eval(CLASSES.search(told(study, "focal"))[1])
+    y = study.data().train.y
+    wanted = len(y) / (3 * np.bincount(y)) if asked == "balanced" else asked
+    assert [weights[k] for k in range(3)] == pytest.approx(wanted, rel=1e-12)
+    assert difference(refitted(study, "focal", class_weight=weights), study.lane("focal")) < TOLERANCE
+    assert difference(refitted(study, "focal"), study.lane("focal")) > TOLERANCE
+
+
+def test_the_weights_of_rows_and_classes_are_told_together(tmp_path):
+    x, y = rows("binary")
+    w = np.linspace(0.2, 1.8, N)
+    pd.DataFrame({**{f"x{i}": x[:, i] for i in range(4)}, "y": y, "w": w}).to_csv(tmp_path / "rows.csv", index=False)
+    data = {"source": str(tmp_path / "rows.csv"), "target": "y", "weight": "w"}
+    study = Ran(tmp_path, "binary", {"binary_focal": {}}, search={"trials": 2}, data=data,
+                train={"class_weight": [1.0, 3.0]})  # fmt: skip
+    text = told(study, "binary_focal")
+    assert "where w is the column `w`" in text
+    train = study.data().train
+    # rows carry their own weight: that of the training rows is theirs over that of their class
+    own = train.weights / np.array([1.0, 3.0])[train.y]
+    assert np.isin(np.round(own, 5), np.round(w, 5)).all()
+    weights = eval(BOTH.search(text)[1], {"numpy": np, "w": own, "y": train.y})
+    again = refitted(study, "binary_focal", sample_weight=weights)
+    assert difference(again, study.lane("binary_focal")) < TOLERANCE
+
+
+def test_the_weights_of_rows_go_to_a_loss_of_whole_batches(tmp_path):
+    x, y = rows("regression")
+    w = np.linspace(0.2, 1.8, N)
+    pd.DataFrame({**{f"x{i}": x[:, i] for i in range(4)}, "y": y, "w": w}).to_csv(tmp_path / "rows.csv", index=False)
+    data = {"source": str(tmp_path / "rows.csv"), "target": "y", "weight": "w"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "default", lambda block=(): REGISTRY)
+        study = Ran(tmp_path, "regression", {"weighted_bias": {}}, search={"trials": 2}, data=data)
+        assert "give `model.fit` the column `w` as `sample_weight`" in told(study, "weighted_bias")
+        weights = study.data().train.weights
+        assert np.isin(np.round(weights, 5), np.round(w, 5)).all()
+        lane = study.lane("weighted_bias")
+        assert difference(refitted(study, "weighted_bias", sample_weight=weights), lane) < TOLERANCE
+        assert difference(refitted(study, "weighted_bias"), lane) > TOLERANCE
+
+
+def test_where_nothing_was_weighted_nothing_is_told_of_weights(ran):
+    study = ran("multiclass")
+    assert "weight" not in told(study, "focal")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.inf, -math.inf, math.nan, np.float64(2.0), np.float32(0.5), np.int64(3), np.True_, np.array([1.0, np.inf]),
+     (1.0, np.float64(2.5)), "text", None, True, 1e-300],
+    ids=repr,
+)  # fmt: skip
+def test_every_value_of_a_recipe_is_source_that_evaluates_to_it(value):
+    again = eval(recipes.literal(value), {})
+    np.testing.assert_array_equal(again, value if value is None or isinstance(value, str) else np.asarray(value))
+    assert type(again) in (float, int, bool, str, list, type(None))
 
 
 def test_what_was_absent_in_the_trial_is_absent_in_the_recipe(tmp_path):

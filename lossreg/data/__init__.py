@@ -59,7 +59,8 @@ class Dataset:
     as `input.column`;
     preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
     training rows; digest: a hash of the raw data; notes: lines for the user; folds: where the
-    study cross-validates, one data set a fold, with the same test rows, the first of them this one's parts.
+    study cross-validates, one data set per fold, with the same test rows, the first of them this one's parts;
+    weights: of the training rows, as `TrialRecord.weights` has them, empty where all count 1.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Dataset:
     digest: str
     notes: list[str] = field(default_factory=list)
     folds: tuple[Dataset, ...] = ()
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_classes(self) -> int:
@@ -174,7 +176,9 @@ def load(
     read = [*inputs.notes(readings), *inputs.missing(raw.x, readings), *fitted[0].notes, *_lost(transformed)]
     weighed = counted[0][0]
     notes = [*raw.notes, *found.notes, *said, *read, *([] if weighed is None else weights.notes(weighed))]
-    return replace(parts[0], notes=notes, folds=tuple(parts) if folds else ())
+    given = weights.given(raw.weights, weight, weights.of_classes(class_weight, found, cuts[0].train))
+    told = {} if weighed is None else given
+    return replace(parts[0], notes=notes, folds=tuple(parts) if folds else (), weights=told)
 
 
 def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Weighed]:

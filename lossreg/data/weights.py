@@ -92,6 +92,12 @@ def of_rows(sample: Weights | None, classes: Weights | None, labels: Labels, row
     return weights if classes is None else weights * classes[labels.y[rows]]
 
 
+def given(sample: Weights | None, column: str | None, classes: Weights | None) -> dict[str, Any]:
+    """The weights of the training rows as `TrialRecord.weights` holds them."""
+    rows = {} if sample is None else {"rows": column or ""}
+    return rows if classes is None else {**rows, "classes": classes.tolist()}
+
+
 def check(training: Sequence[Weights], where: str) -> None:
     """Raise `DataError` when the training rows of a fold count nothing, or more than float32 reaches."""
     for number, weights in enumerate(training, 1):
