@@ -92,6 +92,7 @@ NUMBERS = {
         replaced(WHOLE, _7="?"), replaced(WHOLE, _7=GAP),
         r"c: 1 of 120 values is not a number \('\?'\): taken as missing\.",
     ),
+    "negative dollars": ([f"-${abs(v):.2f}" for v in REAL], [-abs(v) for v in REAL], r"c: numbers .* with '\$'"),
     "words for a gap": (
         replaced(WHOLE, _3="n/a", _9="-", _30="unknown"), replaced(WHOLE, _3=GAP, _9=GAP, _30=GAP),
         r"c: [23] of 120 values are not numbers \('.*'\): taken as missing\.",

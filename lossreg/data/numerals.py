@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,10 @@ class Numerals:
         text = "numbers written as text" + (f", with {' and '.join(written)}" if written else "")
         if not self.doubt:
             return text
-        value, other = self.number(self.doubt), Numerals("," if self.decimal == "." else ".").number(self.doubt)
+        value, other = (
+            self.number(self.doubt),
+            replace(self, decimal="," if self.decimal == "." else ".").number(self.doubt),
+        )
         return f"{text}; {self.doubt!r} is read as {value:g} and could mean {other:g}"
 
 
@@ -86,7 +89,12 @@ def _parts(text: str) -> tuple[float, str, str]:
     ):  # how accountants write a negative number
         body, sign = body[1:-1].strip(), -1.0
     unit = next(
-        (char for char in UNITS if body.startswith(char) or body.endswith(char) or re.match(f"{SIGN}{char}", body)), ""
+        (
+            char
+            for char in UNITS
+            if body.startswith(char) or body.endswith(char) or re.match(SIGN + re.escape(char), body)
+        ),
+        "",
     )
     body = body.replace(unit, "", 1).strip() if unit else body
     if body[:1] in ("-", "\N{MINUS SIGN}"):
