@@ -34,7 +34,7 @@ def is_tracked(kept: Mapping[str, Any], spec: StudySpec, result: StudyResult, ur
 def reached(spec: StudySpec, store: Store, uri: str) -> StudyResult | None:
     """The result of a study of which nothing is left to do, found without Keras; None where something may be.
 
-    Data that a function makes, or a file that has changed since, may be other data.
+    Functions of the user's, and a file that has changed since, may give something else.
     """
     begun = store.peek()
     if begun is None:
@@ -47,8 +47,10 @@ def reached(spec: StudySpec, store: Store, uri: str) -> StudyResult | None:
 
 
 def _source(spec: StudySpec) -> list[Any] | None:
-    """The data's name, and of a file its time and size; None for data that a function makes."""
+    """The data's name, and of a file its time and size; None where data, model or a loss is a function."""
     source = spec.data.source
+    if ":" in spec.model.build or any(loss.function is not None for loss in spec.losses.values()):
+        return None
     if source.startswith(FIXED):
         return [source]
     with suppress(OSError, RuntimeError):

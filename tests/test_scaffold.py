@@ -100,7 +100,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
         path.touch()
 
     monkeypatch.setattr(Path, "write_text", fail)
-    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+    with pytest.raises(InputError, match="cannot be written: no space left on device"):
         scaffold.write(scaffold.names("tilted"), tmp_path)
     assert written(tmp_path) == []
 

@@ -74,8 +74,8 @@ def test_children_of_a_server_that_failed_are_ended_and_its_lines_have_no_secret
     )
     with serving(failing) as process:
         _, *pids = process.stdout.readline().split()
-        lines, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+        lines, errors = process.stdout.read(), process.stderr.read()
+        assert process.wait(timeout=60) == 1
     assert "the MLflow server ended with exit code 1" in errors
     assert lines == "no postgresql://me:***@host/db\n"
     assert "pl-nt1d" not in errors
