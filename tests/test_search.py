@@ -234,7 +234,7 @@ def files(folder):
 
 AGAIN = """
 import atexit, sys
-from lossreg.cli.shell import main
+from lossreg.cli import main
 atexit.register(lambda: print({"tensorflow", "mlflow"} & set(sys.modules)))
 sys.argv = ["lossreg", "tune", "small.toml"]
 main()
