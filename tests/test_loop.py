@@ -22,6 +22,7 @@ from lossreg.course import Patience
 from lossreg.errors import LossregError
 from lossreg.journal import Journal
 from lossreg.loop import Loop
+from lossreg.proposal import Proposer
 from lossreg.rules import Rules
 from lossreg.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen, tell
 from lossreg.trainers.base import EpochReport
@@ -650,13 +651,9 @@ class Waits(Fake):
         return super().advance()
 
 
-def test_trials_are_asked_for_while_the_epoch_before_is_trained():
-    waits, own = Waits(curve, slots=3), proposer()
-    suggest = own.suggest
-    own = SimpleNamespace(
-        **{name: getattr(own, name) for name in ("labels", "candidates", "published", "row_constants")}
-    )
-    own.suggest = lambda trial: waits.asked.set() or suggest(trial)
+def test_trials_are_asked_for_while_the_epoch_before_is_trained(monkeypatch):
+    waits, own, suggest = Waits(curve, slots=3), proposer(), Proposer.suggest
+    monkeypatch.setattr(Proposer, "suggest", lambda self, trial: waits.asked.set() or suggest(self, trial))
     study = optuna_study(kind="random")
     made = Loop(begun(study, own), own, Pool([waits]), Rules(24, ACCURACY, "cross_entropy"), Heard())
     waits.asked.clear()

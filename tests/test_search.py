@@ -285,8 +285,8 @@ def test_of_a_finished_study_only_what_is_missing_is_written(finished, tmp_path,
     elsewhere = lossreg.tune(document())
     assert model.read_bytes() == written
     assert elsewhere.seconds == finished[1].seconds
-    mlflow.set_tracking_uri("sqlite:///other.db")
-    runs = mlflow.search_runs(search_all_experiments=True)
+    client = mlflow.MlflowClient("sqlite:///other.db")
+    runs = client.search_runs([found.experiment_id for found in client.search_experiments()])
     assert len(runs) == 1 + len(finished[1].trials)
 
 

@@ -685,11 +685,8 @@ def test_a_deleted_experiment_is_explained(uri, experiment):
 def test_the_default_store_is_mlflows_own(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert (
-        tracking.check()
-        == f"sqlite:///{tmp_path}/mlflow.db"
-        == mlflow.tracking._tracking_service.utils.get_tracking_uri()
-    )
+    mlflow.set_tracking_uri(None)  # whatever this process has told MLflow before
+    assert tracking.check() == f"sqlite:///{tmp_path}/mlflow.db" == mlflow.get_tracking_uri()
     assert tracking.check(None, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000/"}) == "http://127.0.0.1:5000"
     assert tracking.check("sqlite:///x.db", {"MLFLOW_TRACKING_URI": "http://other"}) == f"sqlite:///{tmp_path}/x.db"
     assert not list(tmp_path.iterdir()), "checking writes nothing"
