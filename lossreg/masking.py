@@ -3,6 +3,13 @@
 `masked` is the one function that does it. It knows a secret by the text around it (the address of a server or a
 database, `password=`, an ODBC connection string, a header), and by its letters, however another library spells them:
 those of each address that was given to `learn`, and those of the variables in `ENVIRONMENT`.
+
+A password may be an ordinary word: `postgres`, `adam`, `accuracy`. Inside a longer word (`postgresql`) its letters are
+no secret, so it is masked as a whole word only. In a name that lossreg itself writes (of a loss, a parameter, a column)
+the word stands by coincidence; `***` in place of a name that everybody can look up would tell the password, and breaks
+what goes by that name. So names and lossreg's own sentences are masked with `words=False`, and text that others wrote,
+such as the message of an exception or a line of a server's log, is masked in full where it comes in. What stands around
+a secret counts everywhere, and so do the letters of every password that is no word.
 """
 
 from __future__ import annotations
@@ -13,6 +20,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -27,31 +35,40 @@ ENVIRONMENT = (
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "HTTP_PROXY", "HTTPS_PROXY")
 # a shorter secret is masked where it stands in an address, and nowhere else
 SHORTEST = 4
-# from this length on a secret is masked inside words as well
+# from this length on a secret is masked inside words as well, unless it is a word itself
 LONG = 8
+# a word of this length or longer stands nowhere by coincidence
+LONGER_THAN_WORDS = 16
+# behind an escape or an encoded character a word begins, although a letter or a digit stands before it
+BORDER = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
 MOST_CUTS = 8
 # what stands for "no password" beside a token
 FILLERS = ("", "x-oauth-basic")
 # where a user without a password is a user, and no token
 DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite")
+SERVERS = "|".join(DATABASES[:-1])
 NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|account|private)[_-]?key)"
 VALUE = r"""(?:\{[^}]*\}|"[^"]*"|'[^']*'|[^\s;&"',)\]]+)"""
+# a word without a dot or a port may as well be a token
+HOST = re.compile(r"|localhost|[^@:]*\.[^@:]*|[^@:]*:\d{1,5}")
 USER = r"[^\s:/?#@\"'<>]*"
 FORMS = [
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        # https://token@host, https://token:@host; a database's user without a password is no secret
-        (r"(https?://)[^\s:/?#\"'<>]+(?::|:x-oauth-basic)?@", rf"\1{MASK}@"),
-        # postgresql://user:password@host, whatever the password holds; not http://host:5000/a@b
-        (rf"(://{USER}):(?!\d{{1,5}}[/?#])[^\s\"'<>]*@", rf"\1:{MASK}@"),
-        # postgresql://user:password, the host forgotten
-        (rf"(://(?!\[){USER}):(?!\d{{1,5}}\b)[^\s\"'<>@/?#]+(?![^\s\"'<>]*@)", rf"\1:{MASK}"),
         # ?odbc_connect=DRIVER%3D...%3BPWD%3D...
         (r"(odbc_connect=)[^\s&\"'<>]+", rf"\1{MASK}"),
         (rf"({NAME}%3D)(?:(?!%3B)[^\s&;\"'<>])+", rf"\1{MASK}"),
         # password=..., PWD={...}; ?sig=...
         (rf"({NAME}\s?=\s?)(?!=){VALUE}", rf"\1{MASK}"),
         (r"([?&]sig=)[^\s&\"'<>]+", rf"\1{MASK}"),
+        # postgresql://user:password@host, whatever the password holds, also where it begins like a port
+        (rf"((?:{SERVERS})[\w+]*://{USER}):[^\s\"'<>]*@", rf"\1:{MASK}@"),
+        # https://token@host, https://token:@host; a database's user without a password is no secret
+        (r"(https?://)[^\s:/?#\"'<>]+(?::|:x-oauth-basic)?@", rf"\1{MASK}@"),
+        # http://user:password@host, whatever the password holds; not http://host:5000/a@b
+        (rf"(://{USER}):(?!\d{{1,5}}[/?#])[^\s\"'<>]*@", rf"\1:{MASK}@"),
+        # postgresql://user:password, the host forgotten
+        (rf"(://(?!\[){USER}):(?!\d{{1,5}}\b)[^\s\"'<>@/?#]+(?![^\s\"'<>]*@)", rf"\1:{MASK}"),
         # {'password': '...'}
         (rf"({NAME}[\"']\s*:\s*){VALUE}", rf"\1'{MASK}'"),
         (r"(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:basic|bearer|token)\s+)?[\w+/=.~*-]+", rf"\1{MASK}"),
@@ -73,40 +90,69 @@ IN_TEXT = [
 MARKS = ("=", "@", "://", "%3", "':", '":', "uthorization", "UTHORIZATION")
 
 
-class _Known:
-    """The secrets that were learned, as one pattern of all their spellings."""
+class Secrets:
+    """The secrets that were learned, as patterns of all their spellings: those that are words, and all others."""
 
     def __init__(self) -> None:
-        self.spellings: set[str] = set()
-        self.pattern: re.Pattern[str] | None = None
-        self.before_forms: re.Pattern[str] | None = None
-        self.environment: tuple[str | None, ...] = ()
+        self._spellings: set[str] = set()
+        self._others: re.Pattern[str] | None = None
+        self._words: re.Pattern[str] | None = None
+        self._before_forms: re.Pattern[str] | None = None
+        self._environment: tuple[str | None, ...] = ()
 
-    def add(self, secrets: Iterable[str]) -> None:
+    def learn(self, address: str) -> None:
+        """Note the secrets of `address`."""
+        self._add(_secrets(address))
+
+    def masked(self, text: str, *, words: bool = True) -> str:
+        """Return `text` with `***` for every secret in it; with `words=False` those stay that are words."""
+        self._look_around()
+        # a form would leave the end of such a secret, and what is left would no longer be known
+        text = _without(self._before_forms, text)
+        # all others after the forms: a secret that is a word, such as "secret", may stand in what a form is known by
+        if any(mark in text for mark in MARKS):
+            for form, replacement in FORMS:
+                text = form.sub(replacement, text)
+        text = _without(self._others, text)
+        return _without(self._words, text) if words else text
+
+    def _add(self, secrets: Iterable[str]) -> None:
         spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-        if spellings <= self.spellings:
+        if spellings <= self._spellings:
             return
-        self.spellings |= spellings
-        self.pattern = _any_of(self.spellings)
-        self.before_forms = _any_of(filter(ENDS.search, self.spellings))
+        self._spellings |= spellings
+        words = set(filter(_is_word, self._spellings))
+        self._words, self._others = _any_of(words), _any_of(self._spellings - words)
+        self._before_forms = _any_of(filter(ENDS.search, self._spellings))
 
-    def look_around(self) -> None:
+    def _look_around(self) -> None:
         """Learn the secrets of the environment, where it has changed."""
         environment = tuple(map(os.environ.get, (*ENVIRONMENT, *ADDRESSES, *map(str.lower, ADDRESSES))))
-        if environment == self.environment:
+        if environment == self._environment:
             return
-        self.environment = environment
-        self.add(value for value in environment[: len(ENVIRONMENT)] if value)
+        self._environment = environment
+        self._add(value for value in environment[: len(ENVIRONMENT)] if value)
         for address in filter(None, environment[len(ENVIRONMENT) :]):
-            self.add(_secrets(address))
+            self.learn(address)
 
 
-_known = _Known()
+_known = Secrets()
+
+
+@contextmanager
+def fresh() -> Iterator[Secrets]:
+    """Let the whole process know only what is learned in the block; afterwards it knows what it knew before."""
+    global _known  # noqa: PLW0603
+    before, _known = _known, Secrets()
+    try:
+        yield _known
+    finally:
+        _known = before
 
 
 def learn(address: str) -> None:
     """Note the secrets of `address`, the URI of a server or a database, for every later `masked`."""
-    _known.add(_secrets(address))
+    _known.learn(address)
 
 
 def learn_all(text: str) -> None:
@@ -119,28 +165,44 @@ def learn_all(text: str) -> None:
             learn(found[1])
 
 
-def masked(text: str) -> str:
-    """Return `text` with `***` for every secret in it; applied again it changes nothing."""
-    _known.look_around()
-    # a form would leave the end of such a secret, and what is left would no longer be known
-    if _known.before_forms is not None:
-        text = _known.before_forms.sub(MASK, text)
-    # all others after the forms: a secret that is a word, such as "secret", may stand in what a form is known by
-    if any(mark in text for mark in MARKS):
-        for form, replacement in FORMS:
-            text = form.sub(replacement, text)
-    return text if _known.pattern is None else _known.pattern.sub(MASK, text)
+def masked(text: str, *, words: bool = True) -> str:
+    """Return `text` with `***` for every secret in it; applied again it changes nothing.
+
+    `words=False` is for names and for sentences of lossreg's own: passwords that are ordinary words stay there.
+    """
+    return _known.masked(text, words=words)
+
+
+def scheme_and_host(address: str) -> str:
+    """Return an address that cannot be used with nothing in it that could be a password: `postgresql://***@host/***`.
+
+    Only the scheme and the host are kept, and the host only where the address goes on behind it: at the end it may be
+    the end of a password that holds an `@`. An address without any sign of an account or a parameter is kept whole.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not re.fullmatch(r"[A-Za-z][\w+.-]*", scheme) or not separator:
+        scheme, separator, rest = "", "", address
+    if not re.search(r"[@?]" if rest.startswith("/") else r"[@?#=%;&]|:(?!/)", rest):
+        return address
+    before, at, after = rest.rpartition("@")
+    host = None if "?" in before else re.match(r"[\w.-]+[:/]" if at else r"[\w.-]+.", after)
+    account = f"{MASK}@" if at and host else ""
+    return f"{scheme}{separator}{account}{host[0] if host else ''}{MASK}"
 
 
 def masked_values(value: Any) -> Any:
-    """Return a document of plain values with every text in it masked, keys included."""
+    """Return a document of plain values with every text in it masked as a name is, keys included."""
     if isinstance(value, str):
-        return masked(value)
+        return masked(value, words=False)
     if isinstance(value, Mapping):
         return {masked_values(key): masked_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked_values(item) for item in value]
     return value
+
+
+def _without(secrets: re.Pattern[str] | None, text: str) -> str:
+    return text if secrets is None else secrets.sub(MASK, text)
 
 
 def _any_of(spellings: Iterable[str]) -> re.Pattern[str] | None:
@@ -150,9 +212,26 @@ def _any_of(spellings: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _pattern(spelling: str) -> str:
-    if len(spelling) >= LONG:
+    if len(spelling) >= LONG and not _is_word(spelling):
         return re.escape(spelling)
-    return rf"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{{2}})){re.escape(spelling)}(?!\w)"
+    return rf"{BORDER}{re.escape(spelling)}(?!\w)"
+
+
+def _is_word(secret: str) -> bool:
+    """Whether a secret may stand in a text by coincidence: few letters and digits, or like words or a number.
+
+    Examples are `x7f3`, `postgres`, `Password1` and `cross_entropy`.
+    """
+    if secret.isalnum() and len(secret) < LONG:
+        return True
+    return len(secret) < LONGER_THAN_WORDS and all(map(_is_plain, re.split("[_.-]", secret)))
+
+
+def _is_plain(part: str) -> bool:
+    """Whether it is letters before digits, either of which may be missing: all small, all capital, or the first."""
+    letters = part.rstrip("0123456789")
+    is_written_plainly = letters in (letters.lower(), letters.upper(), letters.capitalize())
+    return part.isalnum() and is_written_plainly and not re.search(r"\d", letters)
 
 
 def _spellings(secret: str) -> set[str]:
@@ -174,7 +253,7 @@ def _secrets(address: str) -> Iterator[str]:
     A secret that stands in the open beside it, as in postgresql://mlflow:mlflow@host/mlflow, is none.
     """
     scheme, _, rest = address.partition("://") if "://" in address else ("", "", address)
-    account, host = _account(rest)
+    account, host = _account(scheme, rest)
     user, _, password = account.partition(":")
     if password in FILLERS and not scheme.lower().startswith(DATABASES):
         yield from _pieces(user, ())
@@ -188,12 +267,16 @@ def _secrets(address: str) -> Iterator[str]:
         yield from _parameter(name, value)
 
 
-def _account(rest: str) -> tuple[str, str]:
-    """`user:password` and what follows it, of an address without its scheme."""
+def _account(scheme: str, rest: str) -> tuple[str, str]:
+    """`user:password` and what follows it, of an address without its scheme.
+
+    Of a database all before the last `@` is the account; elsewhere the `@` may be in a path: `host:5000/a@b`.
+    """
     authority, path = re.split(r"[/?#]", rest, maxsplit=1)[0], re.split(r"[?#]", rest, maxsplit=1)[0]
-    if "@" not in rest or re.fullmatch(r"[^@:]*(:\d{1,5})?", authority):
+    is_database = bool(authority) and scheme.lower().startswith(DATABASES)
+    until = (path if "@" in path and not is_database else rest).rfind("@")
+    if until < 0 or (not is_database and HOST.fullmatch(authority)):
         return "", rest
-    until = next(part for part in (path, rest) if "@" in part).rindex("@")
     return rest[:until], rest[until + 1 :]
 
 

@@ -1,6 +1,7 @@
 """Text from outside (file names, column names, messages of other software) made harmless where it is shown.
 
-All of them leave secrets out (see `lossreg.masking`).
+All of them leave secrets out, but for words that may be names (see `lossreg.masking`, which masks these too where the
+text of others comes in).
 `printable` is for terminals, logs and files, `one_line` for a name inside a line, `markdown` and `code` for
 names inside a Markdown page.
 """
@@ -33,7 +34,7 @@ def printable(text: str) -> str:
 
     Line feeds, tabs and letters of any script stay.
     """
-    return spelled(masked(text))
+    return spelled(masked(text, words=False))
 
 
 def spelled(text: str) -> str:

@@ -29,7 +29,7 @@ FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
 def shown(value: Any) -> str:
     """A value as a study file would write it, at most 60 characters: `"adam"`, `true`, `[64, 64]`."""
-    text = masked(_shown(value))
+    text = masked(_shown(value), words=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -7,17 +7,29 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
+import sample_study as sample
 
-from lossreg import masking, tracking
+from lossreg import masking, report, tracking
 from lossreg.errors import InputError, LossregError, gist
-from lossreg.masking import learn, masked, masked_values
+from lossreg.masking import learn, masked, masked_values, scheme_and_host
 from lossreg.plain_text import markdown, printable
+from lossreg.tracking import wire
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_yet():
+    with masking.fresh():
+        yield
+
 
 BY_FORM = {
     "postgresql://me:pl-nt1d@host/db": "postgresql://me:***@host/db",
     "postgresql://me:pl@nt1d@host/db": "postgresql://me:***@host/db",
     "postgresql://me:pl/nt1d@host:5432/db": "postgresql://me:***@host:5432/db",
     "mysql+pymysql://me:pl:nt?1d#@host/db": "mysql+pymysql://me:***@host/db",
+    "postgresql://me:5432/pl-nt1d@host/db": "postgresql://me:***@host/db",
+    "mysql+pymysql://me:12?pl-nt1d#@host/db": "mysql+pymysql://me:***@host/db",
+    "postgresql://host:5432/db?password=pl@nt1d": "postgresql://host:5432/db?password=***",
     "mysql://me@host/db?password=pl-nt1d&ssl=1": "mysql://me@host/db?password=***&ssl=1",
     "postgresql://host/db?user=me&PASSWORD=pl-nt1d": "postgresql://host/db?user=me&PASSWORD=***",
     "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dpl-nt1d": "mssql+pyodbc:///?odbc_connect=***",
@@ -79,6 +91,8 @@ def test_a_secret_that_was_learned_is_found_in_any_spelling(address, spelled):
         ("http://me:f1rst/cond-h4lf@host", "404 for path /cond-h4lf"),
         ("me:cond-h4lf@host/db", "unknown scheme cond-h4lf"),
         ("htps://cond-h4lf@host", "no scheme for cond-h4lf"),
+        ("postgresql://me:5432/cond-h4lf@host/db", "no database cond-h4lf"),
+        ("mysql://me:33?cond-h4lf@host/db", "no parameter cond-h4lf"),
         (
             "mssql+pyodbc:///?odbc_connect=" + quote_plus("DRIVER={x};PWD={cond h4lf}"),
             "login failed, PWD was cond h4lf",
@@ -150,10 +164,55 @@ def test_the_environment_s_secrets_are_known(monkeypatch, variable):
     assert masked(f"refused: in-{variable}") == "refused: ***"
 
 
-def test_documents_keep_their_numbers_and_lose_their_secrets():
+def test_documents_keep_their_numbers_and_names_and_lose_their_secrets():
     learn("http://me:9876@host")
-    document = {"a": [0.9876, 9876, None, True], "b": {"why 9876": ("http://x:9876@h",)}}
-    assert masked_values(document) == {"a": [0.9876, 9876, None, True], "b": {"why ***": ["http://x:***@h"]}}
+    learn("http://me:9-87x6b@host")
+    document = {"a": [0.9876, 9876, None, True], "why 9-87x6b": {"9876": ("http://x:9876@h",)}}
+    assert masked_values(document) == {"a": [0.9876, 9876, None, True], "why ***": {"9876": ["http://x:***@h"]}}
+
+
+WORDS = {
+    "postgres": ("the postgresql_dialect of postgres", "the postgresql_dialect of ***"),
+    "adam": ("adam, madam: 'adam' \\nadam %3Aadam%40", "***, madam: '***' \\n*** %3A***%40"),
+    "Password1": ("wrong Password1, not Password12", "wrong ***, not Password12"),
+    "cross_entropy": ("cross_entropy is not binary_cross_entropy", "*** is not binary_cross_entropy"),
+    "12345678": ("12345678 of 123456789", "*** of 123456789"),
+    "x7f3": ("x7f3 in 0x7f3a", "*** in 0x7f3a"),
+}
+
+
+@pytest.mark.parametrize("password", WORDS)
+def test_a_password_that_is_a_word_is_masked_in_texts_as_a_whole_word_and_never_in_names(password):
+    text, shown = WORDS[password]
+    address = f"postgresql://me:{password}@host/db"
+    learn(address)
+    assert (masked(text), masked(text, words=False)) == (shown, text)
+    assert masked(address, words=False) == printable(address) == "postgresql://me:***@host/db"
+    own = {"label": password, "params": {f"{password}.gamma": 1.0}, "settings": {"kind": password}}
+    trial = wire.trial(wire.entry(sample.trial(0, **own, reason=f"login with {password} failed")))
+    assert (trial.label, trial.params, trial.settings) == tuple(own.values())
+    assert trial.reason == "login with *** failed"
+    result = sample.study(2, metric=password, data={"classes": {password: 7}}, notes=[f"no {password}"])
+    sent = wire.study(wire.header(result), [trial])
+    assert (sent.metric, sent.data, sent.notes) == (password, {"classes": {password: 7}}, ["no ***"])
+    assert f"highest {password}" in report.markdown(sent).replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    "password", ["q7x2m9k4", "hunter2hunter2", "tr0ub4dor", "correct-horse-battery-staple", "x" * 16]
+)
+def test_a_password_that_is_no_word_is_found_inside_words_and_names(password):
+    learn(f"postgresql://me:{password}@host/db")
+    assert masked(f"a{password}b", words=False) == printable(f"a{password}b") == "a***b"
+    assert masked_values({f"{password}_": [f"_{password}"]}) == {"***_": ["_***"]}
+
+
+def test_what_is_learned_in_a_block_is_forgotten_after_it():
+    learn("http://me:0ut-side@host")
+    with masking.fresh():
+        learn("http://me:1n-side@host")
+        assert masked("0ut-side 1n-side") == "0ut-side ***"
+    assert masked("0ut-side 1n-side") == "*** 1n-side"
 
 
 def test_every_way_out_goes_through_it():
@@ -181,6 +240,29 @@ def test_a_refused_address_is_shown_without_its_password(form, secret):
     with pytest.raises(InputError, match=r"^tracking\.uri: ") as refused:
         tracking.check(form.format(secret), {})
     assert "nt1d" not in str(refused.value) + repr(refused.value)
+
+
+@pytest.mark.parametrize("form", MALFORMED)
+@pytest.mark.parametrize(
+    "secret", ["pl-nt1d", "pl@nt1d", "12/nt1d", "5432/nt1d", "12?nt1d", "1#nt1d", "p?x@nt1d", "%6et1d"]
+)
+def test_what_is_shown_of_a_wrong_address_needs_no_memory(form, secret):
+    shown = scheme_and_host(form.format(secret))
+    assert "t1d" not in shown
+    assert shown.partition("://")[0] == form.partition("://")[0] or "://" not in form
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("mlruns", "mlruns"), ("file:///tmp/mlruns", "file:///tmp/mlruns"), ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("http://host:port", "http://host:***"), ("postgres://u@h/d", "postgres://***@h/***"),
+        ("postgresql+psycopg://u:p@h:port/d", "postgresql+psycopg://***@h:***"), ("u:p@host/db", "***@host/***"),
+        ("http://u:p@host", "http://***"), ("s3://bucket?k=p", "s3://bucket?***"), ("http://[u:p@h", "http://***"),
+    ],
+)  # fmt: skip
+def test_of_a_wrong_address_scheme_and_host_are_shown(address, shown):
+    assert scheme_and_host(address) == shown
 
 
 def test_learning_from_a_study_file_takes_each_address_for_itself():

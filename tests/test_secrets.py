@@ -19,7 +19,7 @@ from inline import Inline
 from searches import curve
 
 import lossreg
-from lossreg import cli, search, terminal
+from lossreg import cli, masking, search, terminal
 from lossreg import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.store import ATTRIBUTE, Store
@@ -81,7 +81,8 @@ def folder(tmp_path, monkeypatch):
     for name, value in {"TIMEOUT": "1", "MAX_RETRIES": "0", "BACKOFF_FACTOR": "0"}.items():
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
     monkeypatch.setenv("LOSSREG_DEBUG", "1")
-    yield tmp_path
+    with masking.fresh():
+        yield tmp_path
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 

@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from lossreg import __version__, caller, signals, status_line, streams
 from lossreg.cli import waiting
 from lossreg.errors import LossregError, brief, refusal, text_of
-from lossreg.masking import masked_values
+from lossreg.masking import masked, masked_values
 from lossreg.plain_text import printable
 from lossreg.records import finite
 
@@ -70,7 +70,7 @@ def guarded(work: Work) -> Work:
 def complain(message: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
     if os.environ.get("LOSSREG_DEBUG", "0") not in ("", "0"):
-        tell(traceback.format_exc())
+        tell(masked(traceback.format_exc()))
     tell(message)
     raise typer.Exit(code)
 
@@ -95,7 +95,7 @@ def _masked_complaints() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):
-            error.message = printable(message)  # type: ignore[attr-defined]
+            error.message = masked(message)  # type: ignore[attr-defined]
         raise
 
 

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from lossreg import masking
 from lossreg.errors import InputError, LossregError, did_you_mean
+from lossreg.masking import scheme_and_host
 
 if TYPE_CHECKING:
     from lossreg.tracking.database import NewDatabase
@@ -67,7 +68,9 @@ def check(uri: str | None = None, environ: Mapping[str, str] = os.environ) -> st
         raise error.at(where) from None
     except ValueError:
         # what urllib cannot take apart: brackets, control characters
-        raise InputError(f"{shown(named)!r} is no address", hint=f"For example {DEFAULT}.", where=where) from None
+        raise InputError(
+            f"{scheme_and_host(named)!r} is no address", hint=f"For example {DEFAULT}.", where=where
+        ) from None
 
 
 def _default() -> str:
@@ -89,11 +92,11 @@ def holds_file_store(folder: Path) -> bool:
 def _checked(uri: str) -> str:
     if uri in WORDS or uri.startswith("databricks://"):
         return uri
-    scheme = urlsplit(uri).scheme.lower()
+    scheme, written = urlsplit(uri).scheme.lower(), scheme_and_host(uri)
     if scheme in ("", "file"):
+        folder = urlsplit(uri).path if written == uri else "FOLDER"
         raise InputError(
-            f"{shown(uri)!r} names a folder of files, which MLflow no longer writes",
-            hint=MIGRATE.format(folder=urlsplit(uri).path or shown(uri)),
+            f"{written!r} names a folder of files, which MLflow no longer writes", hint=MIGRATE.format(folder=folder)
         )
     if scheme in ("http", "https"):
         return _server(uri)
@@ -109,14 +112,18 @@ def _server(uri: str) -> str:
     except ValueError:
         named = False
     if not named:
-        raise InputError(f"{shown(uri)!r} is no address of a server", hint="For example http://127.0.0.1:5000.")
+        raise InputError(
+            f"{scheme_and_host(uri)!r} is no address of a server", hint="For example http://127.0.0.1:5000."
+        )
     return uri.rstrip("/")
 
 
 def _sqlite(uri: str) -> str:
     path = sqlite_path(uri)
     if path is None:
-        raise InputError(f"{shown(uri)!r} names no SQLite file", hint=f"Three slashes before the path: {DEFAULT}.")
+        raise InputError(
+            f"{scheme_and_host(uri)!r} names no SQLite file", hint=f"Three slashes before the path: {DEFAULT}."
+        )
     path = path.resolve()
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist", hint="Create it, or choose another path.")
@@ -148,13 +155,15 @@ def _database(uri: str) -> str:
         url = make_url(uri)
         url.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError(f"{shown(uri)!r} is no database address: {error}") from None
+        raise InputError(f"{scheme_and_host(uri)!r} is no database address: {error}") from None
     except ValueError:
-        raise InputError(f"{shown(uri)!r} is no database address: the port is not a number") from None
+        raise InputError(f"{scheme_and_host(uri)!r} is no database address: the port is not a number") from None
     except ImportError as error:
         raise InputError(f"the driver of {url.drivername} is not installed ({error})") from None
     if not url.database:
-        raise InputError(f"{shown(uri)!r} names no database", hint="For example postgresql://user@host/mlflow.")
+        raise InputError(
+            f"{scheme_and_host(uri)!r} names no database", hint="For example postgresql://user@host/mlflow."
+        )
     return uri
 
 
@@ -163,7 +172,9 @@ def _other(uri: str, scheme: str) -> str:
     if scheme in known:
         return uri
     hint = did_you_mean(scheme, known) or f"Known: {', '.join(sorted(known))}."
-    raise InputError(f"{shown(uri)!r} has the unknown scheme {scheme!r}", hint=hint)
+    if "://" not in uri:
+        raise InputError(f"{scheme_and_host(uri)!r} has no scheme", hint=hint)
+    raise InputError(f"{scheme_and_host(uri)!r} has the unknown scheme {scheme!r}", hint=hint)
 
 
 def shown(uri: str) -> str:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import IO, Any
 
 from lossreg.errors import LossregError
+from lossreg.masking import masked
 from lossreg.plain_text import printable
 
 # what a user may set otherwise: no background jobs, which a look at one's own runs does not need
@@ -148,4 +149,4 @@ def _signals_go_to(group: Group) -> Iterator[None]:
 def _pass_on(lines: IO[str], tell: Callable[[str], None]) -> None:
     for line in lines:
         with suppress(OSError, ValueError):  # nobody listens any more, and the server goes on
-            tell(printable(line.rstrip("\n")))
+            tell(printable(masked(line.rstrip("\n"))))

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from lossreg.masking import masked_values
+from lossreg.masking import masked, masked_values
 from lossreg.records import StudyResult, TrialRecord
+
+# fields that quote what others wrote, such as the message of an exception
+FREE_TEXTS = ("reason", "refusal", "notes")
 
 
 def line(message: Mapping[str, Any]) -> bytes:
@@ -42,9 +45,19 @@ def entry(trial: TrialRecord) -> dict[str, Any]:
 
 def study(header: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
     """The study that `header` and its trials came from, every text without secrets."""
-    return StudyResult(**masked_values(header), trials=trials)
+    return StudyResult(**_without_secrets(header), trials=trials)
 
 
 def trial(entry: Mapping[str, Any]) -> TrialRecord:
     """The trial that `entry` came from, every text without secrets."""
-    return TrialRecord(**masked_values(entry))
+    return TrialRecord(**_without_secrets(entry))
+
+
+def _without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record: names keep the words that are somebody's password, free texts do not."""
+    texts = {name: _masked_texts(record[name]) for name in FREE_TEXTS if name in record}
+    return {**masked_values(record), **texts}
+
+
+def _masked_texts(texts: Any) -> Any:
+    return masked(texts) if isinstance(texts, str) else list(map(masked, texts))
