@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +211,11 @@ def test_a_category_that_a_fold_does_not_train_on_is_unknown_to_it(tmp_path: Pat
     assert sorted(seen) == [0, 1, 1, 1, 1]
     for fold, count in zip(loaded.folds, seen, strict=True):
         assert fold.validation.x[:, column].sum() == 0
-        again = pickle.loads(pickle.dumps(fold.preprocessor)).transform(frame.drop(columns="left"))
+        with warnings.catch_warnings(record=True) as raised:
+            warnings.simplefilter("always")
+            again = pickle.loads(pickle.dumps(fold.preprocessor)).transform(frame.drop(columns="left"))
         assert again[:, column].sum() == count
+        assert ("'once'" in "".join(str(warning.message) for warning in raised)) == (count == 0)
 
 
 def test_images_are_scaled_in_each_fold_by_its_own_rows(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import io
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -45,7 +46,7 @@ class Delimited:
     """A file that is about to be read: its encoding and separator, and notes on what is unusual about it.
 
     index_col: as for `pandas.read_csv`; False where the separator at the end of a line begins no field;
-    skips_spaces: whether spaces behind a separator belong to no field.
+    skips_spaces: whether spaces behind a separator belong to no field; as_text: the columns that are read as text.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Delimited:
     encoding: str = "utf-8"
     index_col: Literal[False] | None = None
     skips_spaces: bool = False
+    as_text: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def open(self) -> IO[str]:
@@ -81,13 +83,17 @@ class Delimited:
         return DataError(what, where=self.where, hint=hint)
 
 
-def read(path: Path, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """The table of a file, and notes on it; raises `DataError`, which names the line where it can."""
+def read(path: Path, where: str, as_text: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """The table of a file, and notes on it; raises `DataError`, which names the line where it can.
+
+    as_text: columns that are text whatever they hold.
+    """
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     file = Delimited(path, where, separator)
     file.encoding = _encoding(file)
     header, first = _start(file)
     _check_header(file, header)
+    file.as_text = [name for name in header if name.strip() in as_text]
     table = _with_codes(file, _with_thousands(file, _table(file, header, first)))
     _check_repeated(file, header, table)
     table = _without_index(_tidied(table, file.notes), file.notes)
@@ -274,14 +280,14 @@ def _rows(file: Delimited) -> Iterator[Record]:
     return records
 
 
-def _pandas(file: Delimited, **kwargs: Any) -> pd.DataFrame:
+def _pandas(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -> pd.DataFrame:
     with files.reading(file.path, file.where), file.open() as text:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)
                 table: pd.DataFrame = pd.read_csv(
                     text, sep=file.separator, low_memory=False, index_col=file.index_col,
-                    skipinitialspace=file.skips_spaces, **kwargs,
+                    skipinitialspace=file.skips_spaces, dtype={**dict.fromkeys(file.as_text, str), **dtype},
                 )  # fmt: skip
         except pd.errors.ParserError as error:
             raise _parser_error(file, str(error)) from None

@@ -25,18 +25,21 @@ def check_name(source: str) -> None:
         raise DataError(f"{source[:60]!a} has characters that no path has", where="source")
 
 
-def existing(source: str, base: Path) -> Path:
-    """The file of a source, relative to `base`; raises `DataError` where there is none to be read."""
+def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
+    """The file of a source, relative to `base`; raises `DataError` where there is none to be read.
+
+    relative: a hint on where relative paths start.
+    """
     try:
         path = base / Path(source).expanduser()
         if path.is_dir():
             raise DataError(f"is a folder: {path}", where=source, hint="Name a file in it.")
         if not path.is_file():
             beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-            hint = did_you_mean(path.name, beside) or RELATIVE
+            hint = did_you_mean(path.name, beside) or relative
             raise DataError(f"no such file: {path}", where=source, hint=hint)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"cannot be read: {reason(error)}", where=source, hint=RELATIVE) from error
+        raise DataError(f"cannot be read: {reason(error)}", where=source, hint=relative) from error
     return path
 
 

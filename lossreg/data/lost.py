@@ -1,4 +1,4 @@
-"""What reading and scaling could not keep, counted by column, and said in few lines."""
+"""Values that reading and scaling could not keep, or had to guess, counted by column and said in few lines."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ EXAMPLES = 3
 
 
 class Reason(NamedTuple):
-    """Why a value is taken as missing, of one value and of several."""
+    """Why a value is not taken as it is, of one value and of several; how it is taken instead; what would help."""
 
     one: str
     several: str
+    outcome: str = "taken as missing"
+    hint: str = ""
 
 
+AS_TEXT = "Read the column as text (dtype=str), or give transform the path of the file."
 NO_NUMBER = Reason("is not a number", "are not numbers")
 NO_DATE = Reason("is not a date", "are not dates")
 NO_DURATION = Reason("is not a duration", "are not durations")
@@ -55,10 +58,13 @@ class Lost:
 
     def add(self, column: str, reason: Reason, values: Any, where: NDArray[np.bool_]) -> None:
         """Count the values of a column that are lost, `where` they are; "" is the column of an array."""
-        rows = int(where.sum())
+        if where.any():
+            self.count(column, reason, int(where.sum()), map(example, np.asarray(values, object)[where][:100]))
+
+    def count(self, column: str, reason: Reason, rows: int, examples: Iterable[str] = ()) -> None:
+        """Count so many values of a column, with texts that show some of them."""
         if rows:
-            first = np.asarray(values, object)[where][:100]
-            self.counts.setdefault(("", column, reason), Count()).add(rows, map(example, first))
+            self.counts.setdefault(("", column, reason), Count()).add(rows, examples)
 
     def within(self, name: str) -> Lost:
         """The same counts as those of one of several inputs."""
@@ -94,13 +100,15 @@ class Lost:
             columns = list(dict.fromkeys(_name(place, column) for (place, column, _), _ in rest))
             values = sum(count.rows for _, count in rest)
             more = f"{len(columns)} more column{'s' * (len(columns) > 1)}"
-            lines.append(f"{values} values of {more} are taken as missing: {listed(columns, 10)}.")
+            outcomes = " or ".join(dict.fromkeys(reason.outcome for (_, _, reason), _ in rest))
+            lines.append(f"{values} values of {more} are {outcomes}: {listed(columns, 10)}.")
         return lines
 
     def _line(self, place: str, column: str, reason: Reason, count: Count) -> str:
         what = reason.one if count.rows == 1 else reason.several
         name, values = _name(place, column), self.values[place]
-        return f"{name}: {count.rows} of {values} values {what} ({', '.join(count.examples)}): taken as missing."
+        shown = f" ({', '.join(count.examples)})" if count.examples else ""
+        return f"{name}: {count.rows} of {values} values {what}{shown}: {reason.outcome}. {reason.hint}".rstrip()
 
 
 def missing_line(counts: Mapping[str, tuple[int, int]]) -> list[str]:

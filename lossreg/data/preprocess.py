@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -17,11 +17,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from lossreg.data import new_rows
 from lossreg.data.cells import of_rows
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.origin import listed
 from lossreg.data.reading import AsDays, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
+from lossreg.data.translation import Translation
 from lossreg.errors import DataError
 
 Float32 = NDArray[np.float32]
@@ -120,6 +122,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.groups_, self.notes = columns.groups, list(columns.notes)
         table, _ = self.readings_.apply(rows)
         numbers = [name for kind in ("number", "date") for name in columns.groups.get(kind, ())]
+        self.terms_ = Translation.of(rows, table, self.readings_, columns.groups.get("category", ()))
         self.limits_ = {name: Limits.of(table[name].to_numpy(np.float64)) for name in numbers}
         steps = ColumnTransformer(columns.steps(), sparse_threshold=0, verbose_feature_names_out=False)
         with of_rows():
@@ -127,22 +130,36 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """Float32 `(n, width)` of a DataFrame (by column name) or an array (by position), every number finite.
+        """Float32 `(n, width)` of new rows, every number finite.
 
-        Warns of values that are taken as missing, counted by column. Raises `DataError`.
+        rows: a DataFrame (by column name), an array (by position), or the path of a .csv, .tsv or .parquet file, which
+        is read as the training rows were. Warns of values that are taken as missing, of categories that no training row
+        has, and of what is guessed, counted by column. Raises `DataError`.
         """
         array: Float32 = warned(self.counted(rows))
         return array
 
     def counted(self, rows: Any) -> Counted:
         """The same array, and what was lost in place of a warning."""
-        table, lost = _table(rows, self.features_), Lost()
+        table, lost = new_rows.table(rows, self.features_, self._as_text()), Lost()
+        if not len(table):
+            return Counted(np.empty((0, len(self.get_feature_names_out())), np.float32), lost)
         if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
-            table, lost = self.readings_.apply(table)
-            table = self._limited(table, lost)
+            table, lost = self._read(table)
         with np.errstate(over="ignore"), of_rows():
             array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
+
+    def _as_text(self) -> list[str]:
+        """The columns that are read as text from a file: all but those that training read as numbers by themselves."""
+        readings = getattr(self, "readings_", {})
+        return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
+
+    def _read(self, table: pd.DataFrame) -> tuple[pd.DataFrame, Lost]:
+        """The new rows in the terms of the training rows, and what was lost or guessed."""
+        table = self.terms_.before(table)
+        read, lost = self.readings_.apply(table)
+        return self.terms_.after(table, self._limited(read, lost), lost), lost
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
         """The table with numbers that are out of all proportion missing, which are counted."""
@@ -184,24 +201,6 @@ def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Fl
     return array
 
 
-def _table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
-    """The columns `features` of a DataFrame (by name) or an array (by position); raises `DataError`."""
-    if isinstance(rows, pd.DataFrame):
-        table = rows.rename(columns=str)
-        missing = [name for name in features if name not in table.columns]
-        if missing:
-            raise DataError(f"columns are missing: {listed(missing)}")
-        table = table[list(features)]
-        if table.shape[1] != len(features):
-            raise DataError(f"two columns are called {table.columns[table.columns.duplicated()][0]!r}")
-        return table
-    array = np.asarray(rows)
-    if array.ndim != 2 or array.shape[1] != len(features):
-        raise DataError(f"rows have shape {array.shape}, and (n, {len(features)}) is needed")
-    with of_rows():
-        return pd.DataFrame(array, columns=pd.Index(features)).infer_objects()
-
-
 class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Raw arrays `(n, *shape)` to float32, with one mean and one deviation over all training values.
 
@@ -235,7 +234,8 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def counted(self, rows: Any) -> Counted:
         """The same array, and what was lost in place of a warning."""
-        array, lost = np.asarray(rows), Lost(int(np.size(rows)))
+        array = new_rows.array(rows)
+        lost = Lost(array.size)
         if array.shape[1:] != self.shape_:
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
         if array.dtype.kind not in "buif":
@@ -309,14 +309,14 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _numbers(self, rows: Any) -> NDArray[Any]:
         if self.features_:
-            table = _table(rows, self.features_)
+            table = new_rows.table(rows, self.features_)
             for name in self.features_:
-                if not pd.api.types.is_numeric_dtype(table[name]):
+                if len(table) and not pd.api.types.is_numeric_dtype(table[name]):
                     values = table[name].dropna()
                     odd = repr(values.iloc[0]) if len(values) else "no value"
                     raise DataError(f"column {name} holds {odd}, and {KEPT}", hint=MEND)
             return table.to_numpy(np.float64, na_value=np.nan)
-        array = np.asarray(rows)
+        array = new_rows.array(rows)
         if array.shape[1:] != self.shape_:
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
         return array

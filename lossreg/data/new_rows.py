@@ -1,0 +1,91 @@
+"""Rows that are given after training: a table, an array or the path of a file, with the columns of training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data import delimited, features, files
+from lossreg.data.cells import of_rows, shown
+from lossreg.data.origin import Origin, listed
+from lossreg.errors import DataError, did_you_mean
+
+PARQUET = (".parquet", ".pq")
+HERE = "Relative paths start at the current folder."
+
+
+def table(rows: Any, columns: Sequence[str], as_text: Collection[str] = ()) -> pd.DataFrame:
+    """The columns of a table or a file (by name) or an array (by position); raises `DataError`.
+
+    as_text: the columns that are read as text from a file of separated fields.
+    """
+    if isinstance(rows, (str, os.PathLike)):
+        rows = _file(os.fspath(rows), as_text)
+    elif isinstance(rows, np.ndarray) and rows.dtype.names:
+        rows = pd.DataFrame(rows)
+    return _by_name(rows, columns) if isinstance(rows, pd.DataFrame) else _by_position(rows, columns)
+
+
+def array(rows: Any) -> NDArray[Any]:
+    """The rows as an array, NaN where it is masked; raises `DataError`."""
+    if isinstance(rows, (str, os.PathLike)):
+        raise DataError("rows of this data are arrays, not files", hint="Give an array (n, *shape).")
+    return features.array(rows, "x", Origin("", ""))
+
+
+def _file(source: str, as_text: Collection[str]) -> pd.DataFrame:
+    """The table of a file, read as training reads it."""
+    files.check_name(source)
+    path = files.existing(source, Path(), HERE)
+    if path.name.lower().endswith(PARQUET):
+        with files.reading(path, source):
+            return pd.read_parquet(path)
+    if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
+        known = ", ".join((*delimited.SEPARATORS, ".parquet"))
+        raise DataError("is no table that is known", where=source, hint=f"Known: {known}.")
+    return delimited.read(path, source, as_text)[0]
+
+
+def _by_name(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    frame = rows.set_axis(_names(rows, columns), axis=1)
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise DataError(f"columns are missing: {listed(missing)}", hint=_hint(missing[0], rows))
+    frame = frame[list(columns)]
+    if frame.shape[1] != len(columns):
+        raise DataError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}")
+    return frame
+
+
+def _names(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The names of columns, without spaces around them where only so they are those of the training rows."""
+    names = [shown(column) for column in rows.columns]
+    lacking = {name for name in columns if name not in names}
+    return [name.strip() if name.strip() in lacking else name for name in names]
+
+
+def _hint(name: str, rows: pd.DataFrame) -> str:
+    if name in map(shown, rows.index.names):
+        return f"{name} is the index: give rows.reset_index()."
+    return (
+        did_you_mean(name, map(shown, rows.columns)) or f"The rows have {listed(map(shown, rows.columns)) or 'none'}."
+    )
+
+
+def _by_position(rows: Any, columns: Sequence[str]) -> pd.DataFrame:
+    width = len(columns)
+    hint = f"Give a DataFrame with the columns {listed(columns, 10)}, an array, or the path of a file."
+    if rows is None or isinstance(rows, Mapping):
+        raise DataError(f"{type(rows).__name__} is no table", hint=hint)
+    values = array(rows)
+    if values.ndim == 1 and width == 1:
+        values = values.reshape(-1, 1)
+    if values.ndim != 2 or values.shape[1] != width:
+        raise DataError(f"rows have shape {values.shape}, and (n, {width}) is needed", hint=hint)
+    with of_rows():
+        return pd.DataFrame(values, columns=pd.Index(columns)).infer_objects()

@@ -1,0 +1,81 @@
+"""Marks between thousands: numbers of new rows that may have lost theirs, and texts where a comma may be one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data.cells import text_of
+from lossreg.data.lost import AS_TEXT, Lost, Reason
+
+LARGEST = 1000  # what has a single mark between thousands, read as a decimal mark, is below
+TOLERANCE = 0.05  # of a thousandth, which float32 keeps
+MISREAD = Reason(
+    "is a number with more decimals than any of training, where text had marks between thousands",
+    "are numbers with more decimals than any of training, where text had marks between thousands",
+    "read as given", AS_TEXT,
+)  # fmt: skip
+DOUBTFUL = Reason(
+    "is text that may mean another number", "are texts that may mean other numbers",
+    "read with marks between thousands", "Give numbers, where the mark is a decimal mark.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Thousands:
+    """How the numbers of a column are written in training rows.
+
+    mark: what may stand between thousands, "." beside a decimal comma, else ","; used: whether it does; decimals: the
+    most digits behind the decimal mark.
+    """
+
+    mark: str
+    used: bool
+    decimals: int
+
+    @classmethod
+    def of(cls, column: pd.Series[Any], decimal: str) -> Thousands:
+        """What a column of training rows shows, where `decimal` is the decimal mark."""
+        written, mark = list(_texts(column)), "." if decimal == "," else ","
+        decimals = re.compile(rf"{re.escape(decimal)}(\d+)")
+        behind = (len(found[1]) for text in written if (found := decimals.search(text)))
+        return cls(mark, any(mark in text for text in written), max(behind, default=0))
+
+    def count(self, column: pd.Series[Any], name: str, lost: Lost) -> None:
+        """Count the values of new rows that may be another number than they are read as."""
+        if self.used:
+            lost.add(name, MISREAD, column, self._misread(column))
+        elif not pd.api.types.is_numeric_dtype(column.dtype):
+            self._count_doubtful(column, name, lost)
+
+    def _misread(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
+        """Return which numbers have up to three decimals, and more than any number of training rows."""
+        if column.dtype == object or not pd.api.types.is_numeric_dtype(column.dtype):
+            column = column.astype(object).map(lambda value: value if isinstance(value, float) else np.nan)
+        thousandths = column.to_numpy(np.float64, na_value=np.nan) * LARGEST
+        with np.errstate(invalid="ignore"):
+            whole = np.round(thousandths)
+            near = (np.abs(thousandths - whole) < TOLERANCE) & (np.abs(thousandths) < LARGEST**2)
+            return np.asarray(near & (whole % 10.0 ** max(0, 3 - self.decimals) != 0))
+
+    def _count_doubtful(self, column: pd.Series[Any], name: str, lost: Lost) -> None:
+        single = re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(self.mark)}\d{{3}}")
+        marked = [text for text in _texts(column, unique=False) if self.mark in text]
+        if marked and all(single.fullmatch(text) for text in marked):
+            pairs = (f"{text!r} as {text.replace(self.mark, '')}" for text in marked[:100])
+            lost.count(name, DOUBTFUL, len(marked), pairs)
+
+
+def _texts(column: pd.Series[Any], *, unique: bool = True) -> Iterator[str]:
+    """The values of a column that are texts."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return
+    there = column.dropna()
+    values: Iterable[Any] = there.unique() if unique else there
+    yield from (text_of(value) for value in values if isinstance(value, (str, bytes)))

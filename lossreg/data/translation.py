@@ -1,0 +1,61 @@
+"""Values of new rows in the terms of the training rows, where they are held or written in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossreg.data import truths
+from lossreg.data.categories import Categories
+from lossreg.data.lost import Lost
+from lossreg.data.reading import AsNumbers, AsRanks, Reading, plain
+from lossreg.data.thousands import Thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The terms of the training rows, by column.
+
+    categories: those of each column of categories; ranks: those of ordered ones; flags: columns of numbers that are 0
+    and 1 alone; thousands: how numbers are written.
+    """
+
+    categories: Mapping[str, Categories]
+    ranks: Mapping[str, Categories]
+    flags: tuple[str, ...]
+    thousands: Mapping[str, Thousands]
+
+    @classmethod
+    def of(
+        cls, rows: pd.DataFrame, read: pd.DataFrame, readings: Mapping[str, Reading], categories: Iterable[str]
+    ) -> Translation:
+        """The terms of training rows, as they are held and as `readings` read them."""
+        ways = {name: reading.read for name, reading in readings.items()}
+        numbers = {name: way for name, way in ways.items() if isinstance(way, AsNumbers)}
+        return cls(
+            {name: Categories.of(read[name]) for name in categories},
+            {name: Categories.of(pd.Series(way.categories)) for name, way in ways.items() if isinstance(way, AsRanks)},
+            tuple(name for name in numbers if truths.are_flags(read[name].to_numpy(np.float64))),
+            {name: Thousands.of(rows[name], way.numerals.decimal) for name, way in numbers.items()},
+        )
+
+    def before(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The new rows, with truth values and ordered categories as reading knows them."""
+        ranks = {name: categories.ranked(plain(rows[name]), name) for name, categories in self.ranks.items()}
+        flags = {name: truths.as_numbers(rows[name]) for name in self.flags if not _is_number(rows[name].dtype)}
+        return rows.assign(**ranks, **flags) if ranks or flags else rows
+
+    def after(self, rows: pd.DataFrame, read: pd.DataFrame, lost: Lost) -> pd.DataFrame:
+        """What was read of the new rows, with the categories of the training rows; what is guessed is counted."""
+        for name, thousands in self.thousands.items():
+            thousands.count(rows[name], name, lost)
+        known = {name: categories.match(read[name], name, lost) for name, categories in self.categories.items()}
+        return read.assign(**known) if known else read
+
+
+def _is_number(dtype: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)

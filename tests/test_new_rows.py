@@ -1,0 +1,257 @@
+"""New rows for a model that is trained: the values of the training rows in any form, or a warning of what is not."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lossreg import data
+from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
+from lossreg.errors import DataError
+
+N = 60
+
+
+def cycled(*values: Any) -> list[Any]:
+    return [values[i % len(values)] for i in range(N)]
+
+
+COLUMNS: dict[str, Any] = {
+    "code": cycled("01234", "00501", "90210", "10001"),
+    "mixed": cycled("01", "1", "2"),
+    "kind": pd.Categorical(cycled(1, 2, 3)),
+    "rank": pd.Categorical(cycled(0, 1, 2), [0, 1, 2], ordered=True),
+    "bool": cycled(True, False, False),
+    "word": cycled("true", "false", "false"),
+    "flag": cycled(1, 0, 0),
+    "answer": cycled("yes", "no"),
+    "gaps": cycled("a", "b", None),
+    "many": [f"text {min(i // 2, 29)}" for i in range(N)],
+    "number": [i * 1.5 for i in range(N)],
+    "comma": [f"{i},5" for i in range(N)],
+    "points": [f"{i + 1}.{100 + i}" for i in range(N - 1)] + ["1.234.567"],
+    "cents": [f"{i + 1}.{100 + i},50" for i in range(N)],
+    "commas": [f"{i + 1},{100 + i}" for i in range(N - 1)] + ["1,234,567"],
+}
+VALUES = {
+    "number": np.arange(N) * 1.5, "flag": np.array(cycled(1.0, 0.0, 0.0)), "rank": np.array(cycled(0.0, 1.0, 2.0)),
+    "comma": np.arange(N) + 0.5, "cents": np.array([1000.0 * (i + 1) + 100 + i + 0.5 for i in range(N)]),
+    "points": np.array([1000.0 * (i + 1) + 100 + i for i in range(N - 1)] + [1234567.0]),
+}  # fmt: skip
+VALUES["commas"] = VALUES["points"]
+
+
+def fitted(column: str) -> TablePreprocessor:
+    return TablePreprocessor().fit(pd.DataFrame({"c": COLUMNS[column]}))
+
+
+def transformed(preprocessor: Any, rows: Any) -> tuple[np.ndarray, str]:
+    """What becomes of rows, and the text of the one warning, empty for none."""
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        array = preprocessor.transform(rows)
+    assert len(raised) <= 1
+    return array, "".join(str(warning.message) for warning in raised)
+
+
+def categories(preprocessor: TablePreprocessor, rows: pd.DataFrame) -> tuple[list[str], str]:
+    """The category that each row of one column is taken for, empty for none, and the warning."""
+    array, said = transformed(preprocessor, rows)
+    names = [name.removeprefix("c_") for name in preprocessor.get_feature_names_out()]
+    return ["".join(names[i] for i in np.flatnonzero(row)) for row in array], said
+
+
+NEW = "c: 1 of 2 values is a category that no training row has"
+GAP = "c: 1 of 2 values is missing, and none was in training: treated as unknown."
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected", "said"),
+    [
+        ("code", [1234, 90210], ["01234", "90210"], r"1 of 2 values is a number, and was text .* \(1234 as '01234'\)"),
+        ("code", [501.0, np.nan], ["00501", ""], r"c: 1 of 2 .* \(501 as '00501'\): matched by value. .*dtype=str"),
+        ("code", ["01234", 777], ["01234", ""], rf"{NEW} \(777\): treated as unknown\.$"),
+        ("code", ["1234", "00501"], ["", "00501"], rf"{NEW} \('1234'\)"),
+        ("code", [10001, 90210], ["10001", "90210"], ""),
+        ("mixed", [1, 2], ["", "2"], r"c: 1 of 2 values is a number that several categories are written as \(1\)"),
+        ("mixed", ["1", "01"], ["1", "01"], ""),
+        ("kind", [1.0, 3.0], ["1", "3"], ""),
+        ("kind", [2.5, 3.0], ["", "3"], rf"{NEW} \(2.5\)"),
+        ("kind", pd.array([1, None], "Int64"), ["1", ""], GAP),
+        ("bool", [1, 0], ["True", "False"], ""),
+        ("bool", [1.0, None], ["True", ""], GAP),
+        ("bool", ["TRUE", "false"], ["True", "False"], ""),
+        ("bool", ["1", "0"], ["True", "False"], ""),
+        ("bool", ["yes", "True"], ["", "True"], rf"{NEW} \('yes'\)"),
+        ("bool", [2, 1], ["", "True"], rf"{NEW} \(2\)"),
+        ("word", [True, False], ["true", "false"], ""),
+        ("word", ["TRUE", "False"], ["true", "false"], ""),
+        ("word", [0, 1], ["false", "true"], ""),
+        ("answer", [True, "no"], ["", "no"], rf"{NEW} \(True\)"),
+        ("answer", ["Yes", "no"], ["", "no"], rf"{NEW} \('Yes'\)"),
+        ("gaps", ["a", None], ["a", "(missing)"], ""),
+        ("gaps", pd.Categorical(["a", "c"]), ["a", ""], rf"{NEW} \('c'\)"),
+        ("many", ["text 3", "text 99"], ["text 3", ""], rf"{NEW} \('text 99'\)"),
+    ],
+)
+def test_new_values_are_categories_of_the_training_rows_or_said(
+    column: str, values: Any, expected: list[str], said: str
+) -> None:
+    found, warning = categories(fitted(column), pd.DataFrame({"c": values}))
+    assert found == expected
+    assert bool(warning) == bool(said)
+    assert re.search(said, warning)
+
+
+MISREAD = r"c: 2 of 2 values are numbers with more decimals .* read as given. Read the column as text \(dtype=str\)"
+DOUBTFUL = "c: 1 of 2 values is text that may mean another number"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected", "said"),
+    [
+        ("points", [1.234, 2.1], [1.234, 2.1], MISREAD),
+        ("points", np.array([1.234, 2.1], np.float32), [1.234, 2.1], MISREAD),
+        ("points", [1234.0, 2100.0], [1234, 2100], ""),
+        ("points", ["1.234", "2.100"], [1234, 2100], ""),
+        ("cents", [1.234, 12.345], [1.234, 12.345], MISREAD),
+        ("cents", [1234.5, 12.25], [1234.5, 12.25], ""),
+        ("commas", [1.234, 2.101], [1.234, 2.101], MISREAD),
+        ("comma", [1.234, 2.5], [1.234, 2.5], ""),
+        ("comma", ["1.234", "2,5"], [1234, 2.5], rf"{DOUBTFUL} \('1.234' as 1234\)"),
+        ("number", ["1,234", "2.5"], [1234, 2.5], rf"{DOUBTFUL} \('1,234' as 1234\)"),
+        ("number", ["1,234", "1,234,567"], [1234, 1234567], ""),
+        ("number", [True, 1.5], [None, 1.5], r"1 of 2 values is not a number \(True\)"),
+        ("flag", [True, False], [1, 0], ""),
+        ("flag", ["true", "FALSE"], [1, 0], ""),
+        ("flag", ["yes", "1"], [None, 1], r"1 of 2 values is not a number \('yes'\)"),
+        ("rank", [1.0, 2.0], [1, 2], ""),
+        ("rank", [1.0, None], [1, None], ""),
+        ("rank", [7, 2], [None, 2], r"1 of 2 values is not one of the ordered categories \('7'\)"),
+    ],
+)
+def test_new_values_are_the_numbers_they_are_written_as_or_said(
+    column: str, values: Any, expected: list[Any], said: str
+) -> None:
+    array, warning = transformed(fitted(column), pd.DataFrame({"c": values}))
+    known = VALUES[column]
+    right = np.array([np.median(known) if value is None else value for value in expected], np.float64)
+    np.testing.assert_allclose(array[:, 0], (right - known.mean()) / known.std(), rtol=1e-5, atol=1e-5)
+    assert bool(warning) == bool(said)
+    assert re.search(said, warning)
+
+
+# ------------------------------------------------------------------ rows in any form
+
+TABLE = pd.DataFrame({"a": np.arange(N) * 2.0, "f": cycled("x", "y", "z"), "y": cycled(0, 1)})
+ROWS = pd.DataFrame({"a": [10.0, 20.0], "f": ["y", "x"]})
+MEAN, DEVIATION = TABLE["a"].mean(), TABLE["a"].std(ddof=0)
+RIGHT = [[(10 - MEAN) / DEVIATION, 0, 1, 0], [(20 - MEAN) / DEVIATION, 1, 0, 0]]
+
+FORMS: dict[str, Any] = {
+    "another order": ROWS[["f", "a"]],
+    "more columns": ROWS.assign(b=1, y=0),
+    "other columns twice": pd.DataFrame([[10.0, "y", 1, 2], [20.0, "x", 1, 2]], columns=["a", "f", "b", "b"]),
+    "an index with a column's name": ROWS.set_index("a", drop=False),
+    "an index with values twice": ROWS.set_axis([5, 5]),
+    "an index of two levels": ROWS.set_axis(pd.MultiIndex.from_tuples([("a", 1), ("f", 1)])),
+    "spaces around names": ROWS.rename(columns={"f": " f "}),
+    "an array": ROWS.to_numpy(),
+    "lists": ROWS.to_numpy().tolist(),
+    "a structured array": np.array([("y", 10.0), ("x", 20.0)], [("f", "U1"), ("a", "f8")]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_may_have_any_form(form: str) -> None:
+    array, said = transformed(TablePreprocessor().fit(TABLE[["a", "f"]]), FORMS[form])
+    np.testing.assert_allclose(array, RIGHT, rtol=1e-6)
+    assert not said
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (ROWS[["a"]], r"columns are missing: f\. The rows have a\."),
+        (ROWS.set_index("a"), r"columns are missing: a\. a is the index: give rows.reset_index\(\)\."),
+        (ROWS.rename(columns={"f": "F"}), "columns are missing: f. Did you mean F?"),
+        (pd.DataFrame(), r"columns are missing: a, f\. The rows have none\."),
+        (pd.DataFrame(index=[0, 1]), "columns are missing: a, f"),
+        (pd.concat([ROWS, ROWS[["f"]]], axis=1), "two columns are called 'f'"),
+        (ROWS.iloc[0], r"rows have shape \(2,\), and \(n, 2\) is needed. Give a DataFrame with the columns a, f"),
+        ({"a": [1.0], "f": ["x"]}, "dict is no table. Give a DataFrame with the columns a, f"),
+        (None, "NoneType is no table"),
+        ("lacking.csv", "lacking.csv: no such file: lacking.csv. Relative paths start at the current folder"),
+        ("rows.xlsx", "rows.xlsx: is no table that is known. Known: .csv"),
+    ],
+)
+def test_rows_that_are_no_rows_of_the_table_are_one_message(
+    rows: Any, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.xlsx").touch()
+    with pytest.raises(DataError, match=says):
+        TablePreprocessor().fit(TABLE[["a", "f"]]).transform(rows)
+
+
+IMAGES = np.random.default_rng(0).normal(size=(N, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("preprocessor", "rows", "shape"),
+    [
+        (TablePreprocessor().fit(TABLE[["a", "f"]]), TABLE[:0], (0, 4)),
+        (TablePreprocessor().fit(TABLE[["a", "f"]]), pd.DataFrame(columns=["f", "a"]), (0, 4)),
+        (TablePreprocessor().fit(TABLE[["a", "f"]]), np.empty((0, 2)), (0, 4)),
+        (AsGiven().fit(TABLE[["a", "y"]]), pd.DataFrame(columns=["y", "a"]), (0, 2)),
+        (AsGiven().fit(IMAGES), IMAGES[:0], (0, 2, 3)),
+        (ImagePreprocessor().fit(IMAGES), IMAGES[:0], (0, 2, 3)),
+    ],
+)
+def test_no_rows_are_an_array_of_no_rows(preprocessor: Any, rows: Any, shape: tuple[int, ...]) -> None:
+    array, said = transformed(preprocessor, rows)
+    assert (array.shape, array.dtype, said) == (shape, np.float32, "")
+
+
+def test_what_is_masked_is_missing() -> None:
+    rows = np.ma.masked_equal([[10.0, 1.0], [20.0, 0.0]], 20)
+    array, said = transformed(TablePreprocessor().fit(TABLE[["a", "y"]]), rows)
+    np.testing.assert_allclose(array[:, 0], [(10 - MEAN) / DEVIATION, (np.median(TABLE["a"]) - MEAN) / DEVIATION])
+    assert not said
+    images, said = transformed(ImagePreprocessor().fit(IMAGES), np.ma.masked_greater(np.full((1, 2, 3), 5.0), 4))
+    assert not images.any()
+    assert "x: 6 of 6 values are not numbers" in said
+
+
+GERMAN = [f"{i + 1}.{100 + i};{code};{i},5;{i % 3 == 0};{i % 2}" for i, code in enumerate(COLUMNS["code"])]
+
+
+def test_a_file_is_read_as_training_read_its_own(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("\n".join(["size;code;half;bool;y", *GERMAN]))
+    loaded = data.load("rows.csv", target="y", base=tmp_path)
+    path = tmp_path / "new.csv"
+    path.write_text("code; half;bool;size\n90210;5;TRUE;1.234\n10001;6;FALSE;2.100\n")
+    array, said = transformed(loaded.preprocessor, path)
+    scaler = loaded.preprocessor.transformer_.named_transformers_["number"][-1]
+    np.testing.assert_allclose(scaler.inverse_transform(array[:, :2]), [[1234, 5], [2100, 6]], rtol=1e-5)
+    names = loaded.preprocessor.get_feature_names_out().tolist()
+    assert {names[i] for i in np.flatnonzero(array[0, 2:]) + 2} == {"code_90210", "bool_True"}
+    assert not said
+    np.testing.assert_array_equal(loaded.preprocessor.transform(str(path)), array)
+    _, said = transformed(loaded.preprocessor, pd.read_csv(path, sep=";", skipinitialspace=True))
+    assert re.match("size: 2 of 2 values are numbers with more decimals", said)
+    path.write_text("code;half;bool;size\n")
+    assert transformed(loaded.preprocessor, path)[0].shape == (0, len(names))
+
+
+def test_categories_that_training_rows_lack_are_a_note_of_the_study(tmp_path: Path) -> None:
+    rows, labels = np.array(cycled(["x"], ["y"])), cycled(0, 1, 1)
+    np.savez(tmp_path / "a.npz", x_train=rows, y_train=labels, x_test=[["rare"], ["x"]], y_test=[0, 1])
+    notes = data.load("a.npz", base=tmp_path).notes
+    assert "x0: 1 of 62 values is a category that no training row has ('rare'): treated as unknown." in notes
