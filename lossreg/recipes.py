@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import math
+import tokenize
 from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = "..."
+WIDTH = 100
+INDENT = "    "
 
 
 def literal(value: Any) -> str:
@@ -27,3 +32,23 @@ def recipe(loss: str, settings: Mapping[str, Any], constants: Mapping[str, Any])
     arguments |= {name: UNKNOWN if value is None else literal(value) for name, value in constants.items()}
     shown = [f"{name}={source}" for name, source in arguments.items()]
     return f"lossreg.get({', '.join([loss, *shown, 'from_logits=True'])})"
+
+
+def wrapped(source: str, width: int = WIDTH) -> str:
+    """Return a call in one line as the same call in lines of at most `width` characters, broken after commas.
+
+    What has no comma stays whole, however long. Source that cannot be read as Python is returned as it is.
+    """
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return source
+    cuts = [token.end[1] for token in tokens if token.string == ","]
+    pieces = [source[start:end] for start, end in itertools.pairwise([0, *cuts, len(source)])]
+    lines = [""]
+    for piece in pieces:
+        if lines[-1].strip() and len(lines[-1] + piece) > width:
+            lines.append(INDENT + piece.lstrip())
+        else:
+            lines[-1] += piece
+    return "\n".join(lines)

@@ -88,7 +88,11 @@ class TrialRecord:
 
     @property
     def recipe(self) -> str:
-        """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss that was trained, ready to paste."""
+        """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss that was trained, ready to paste.
+
+        Constants of the training rows stand in it as numbers. A function of the user's own, which the registry does
+        not know, is called by its name.
+        """
         own = "" if self.distribution else self.loss
         return recipes.recipe(self.expression or own or f'"{self.loss}"', self.settings, self.constants)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lossreg.plain_text import code, one_line, printable
 from lossreg.plain_text import markdown as escaped
-from lossreg.recipes import literal
+from lossreg.recipes import WIDTH, literal, wrapped
 from lossreg.records import Standing, StudyResult, TrialRecord, exact, finite
 
 OPTIMISM = (
@@ -38,15 +39,6 @@ def scored(trial: TrialRecord | None) -> str:
     if trial is None or trial.spread is None:
         return number(trial.score if trial else None)
     return f"{number(trial.score)} +- {trial.spread:.2g}"
-
-
-def recipe(trial: TrialRecord) -> str:
-    """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss of a trial, ready to paste.
-
-    Constants of the training rows stand in it as numbers. A function of the user's own, which the registry does
-    not know, is called by its name.
-    """
-    return trial.recipe
 
 
 def usage(trial: TrialRecord) -> list[str]:
@@ -221,7 +213,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
     parts = [
         f"# {escaped(result.study)}" if title else "",
         _headline(result),
-        code(recipe(result.best)) if result.best else "",
+        _recipe_markdown(result.best) if result.best else "",
         _leaderboard_markdown(result),
         OPTIMISM,
         _settings_markdown(result),
@@ -268,11 +260,27 @@ def _standings(result: StudyResult) -> list[list[str]]:
 
 def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
-    lines = [one_line(f"{recipe(trial)}  # {', '.join([trial.label, *besides(trial)])}") for trial in rows]
+    lines = list(map(_commented, rows))
     lines_beside = dict.fromkeys(line for trial in rows for line in usage(trial))
     said = " ".join([*lines_beside, escaped(labels(result))])
     title = f"## Setting of each loss's {result.extreme} score"
     return "\n".join([title, "", "```python", *lines, "```", "", said]) if rows else ""
+
+
+def _recipe_markdown(trial: TrialRecord) -> str:
+    """A recipe as a code span, or as a block of several lines where it is long."""
+    recipe = one_line(trial.recipe)
+    return code(recipe) if len(recipe) <= WIDTH else f"```python\n{wrapped(recipe)}\n```"
+
+
+def _commented(trial: TrialRecord) -> str:
+    """A recipe with a comment of what it was trained with: behind it, or where that is long, above it."""
+    recipe, comment = one_line(trial.recipe), one_line(", ".join([trial.label, *besides(trial)]))
+    line = f"{recipe}  # {comment}"
+    if len(line) <= WIDTH:
+        return line
+    above = textwrap.fill(comment, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
+    return f"{above}\n{wrapped(recipe)}"
 
 
 def _facts(result: StudyResult) -> str:
@@ -345,7 +353,7 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
             "trials": row.trials,
             "baseline": row.is_baseline,
             "learning_rate": row.best.learning_rate if row.best else None,
-            "setting": recipe(row.best) if row.best else None,
+            "setting": row.best.recipe if row.best else None,
         }
         for row in result.leaderboard()
     ]
@@ -363,7 +371,7 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
             "epoch": trial.epoch,
             "epochs": trial.epochs,
             "learning_rate": trial.learning_rate,
-            "setting": recipe(trial),
+            "setting": trial.recipe,
             "seconds": trial.seconds,
             "trainer": trial.trainer,
             "reason": trial.reason,

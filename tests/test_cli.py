@@ -385,7 +385,7 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     best = finished.result.best
     for part in (
         *finished.result.losses,
-        report.recipe(best),
+        best.recipe,
         report.OPTIMISM,
         "lossreg ui toy.toml",
         "1 failed, 1 diverged",

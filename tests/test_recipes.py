@@ -149,7 +149,7 @@ class Ran:
 
     def printed(self, label, **scope):
         """What a user gets who pastes the printed recipe."""
-        return eval(report.recipe(self.last[label]), {"lossreg": lossreg, **scope})
+        return eval(self.last[label].recipe, {"lossreg": lossreg, **scope})
 
 
 def difference(one, other):
@@ -218,7 +218,7 @@ def ends_in_units(study, label):
 )  # fmt: skip
 def test_without_from_logits_a_recipe_is_for_a_model_that_ends_in_predictions(ran, task, name):
     study = ran(task)
-    source = report.recipe(study.last[name]).replace(", from_logits=True", "")
+    source = study.last[name].recipe.replace(", from_logits=True", "")
     loss = eval(source, {"lossreg": lossreg})
     trained = study.fitted(name, loss, ending=ends_in_units(study, name), eager=False)
     assert difference(trained, study.lane(name)) < TOLERANCE

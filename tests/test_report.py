@@ -7,13 +7,14 @@ import csv
 import io
 import json
 import math
+import re
 
 import pytest
 import sample_study as sample
 from rich.console import Console
 
 import lossreg
-from lossreg import InputError, registry, report, tables, terminal
+from lossreg import InputError, recipes, registry, report, tables, terminal
 from lossreg.params import Choice, Int
 from lossreg.plugins import PluginReport
 from lossreg.search import Outline
@@ -40,7 +41,7 @@ def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
     rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
     assert [row.split(" | ")[1] for row in rows] == [row.label for row in result.leaderboard()]
     for row in result.leaderboard():
-        assert report.recipe(row.best) in page
+        assert row.best.recipe in page
     for part in (report.OPTIMISM, "9 complete, 1 pruned, 1 failed, 1 diverged", "breast_cancer", "0a1b2c3d", "12.5 s"):
         assert part in page
     assert all(note in page for note in result.notes)
@@ -97,48 +98,70 @@ def test_gain_is_positive_when_better(direction):
     ],
 )
 def test_a_recipe_is_python_ready_to_paste(settings, expected):
-    line = report.recipe(sample.trial(0, settings=settings))
+    line = sample.trial(0, settings=settings).recipe
     assert line == expected
     call = ast.parse(line, mode="eval").body
     kept = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     assert kept == {**settings, "from_logits": True}
 
 
+LONG = [
+    {f"parameter_{number}": [number + 0.123456789, 2.0, None] for number in range(6)},
+    {"alpha": [0.1234567] * 40, "kind": "of, [several (words, ", "text": "it's\n" * 9},
+    {"gamma": 2.0},
+    {"a_name_that_leaves_no_room": "x" * 120, "b": 1},
+]
+
+
+@pytest.mark.parametrize("settings", LONG, ids=range(len(LONG)))
+def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(settings):
+    params = {"learning_rate": 0.1, **{f"optimizer.setting_{number}": 0.1 for number in range(6)}}
+    trial = sample.trial(0, settings=settings, params=params)
+    page = report.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
+    blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
+    assert len(blocks) == 1 + (len(trial.recipe) > 100)
+    wanted = ast.dump(ast.parse(trial.recipe))
+    assert [ast.dump(ast.parse(block)) for block in blocks] == [wanted] * len(blocks)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert all(len(line) <= 100 or "x" * 120 in line for line in lines)
+    assert f"# {trial.label}, learning rate" in blocks[-1]
+
+
 def test_constants_of_a_loss_are_numbers_in_its_recipe():
     constants = {"class_counts": (900.0, 100.0), "class_priors": (0.9, 0.1)}
     trial = sample.trial(0, "class_balanced_ce", settings={"one_minus_beta": 0.01}, constants=constants)
-    line = report.recipe(trial)
+    line = trial.recipe
     assert "class_counts=[900.0, 100.0], class_priors=[0.9, 0.1]" in line
     loss = eval(line, {"lossreg": lossreg})
     assert loss.needs == constants
     page = report.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
-    assert line in page
+    assert recipes.wrapped(line) in page
     assert report.ROWS in page
     gone = sample.trial(0, loss="of_a_plugin_that_is_gone", settings={"a": 1}, constants={"target_mean": 3.0})
-    assert report.recipe(gone) == 'lossreg.get("of_a_plugin_that_is_gone", a=1, target_mean=3.0, from_logits=True)'
+    assert gone.recipe == 'lossreg.get("of_a_plugin_that_is_gone", a=1, target_mean=3.0, from_logits=True)'
 
 
 def test_constants_that_an_older_version_did_not_keep_are_no_numbers():
     trial = sample.trial(0, loss="huber", settings={"delta": 1.0}, constants={"target_scale": None})
     assert report.NOT_KEPT in report.usage(trial)
     with pytest.raises(InputError, match="target_scale must be a number"):
-        eval(report.recipe(trial), {"lossreg": lossreg})
+        eval(trial.recipe, {"lossreg": lossreg})
 
 
 def test_a_function_of_the_users_own_is_called_by_its_name():
     own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
-    assert report.recipe(own) == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
+    assert own.recipe == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
     expression = 'lossreg.wrap(my_loss, target="count", link="exp", outputs="1")'
     own = sample.trial(0, loss="own", settings={}, distribution="", expression=expression)
-    assert report.recipe(own) == f"lossreg.get({expression}, from_logits=True)"
+    assert own.recipe == f"lossreg.get({expression}, from_logits=True)"
 
 
 def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
     counts = {"class_counts": tuple(float(n) for n in range(1, 2000))}
     trial = sample.trial(7, "ldam", settings={"max_m": 0.5, "s": 1.0}, constants=counts)
-    assert eval(report.recipe(trial), {"lossreg": lossreg}).needs == counts
+    assert eval(trial.recipe, {"lossreg": lossreg}).needs == counts
     tag = runs.trial_tags(trial, "parent")["lossreg.get"]
-    assert tag == f"{len(report.recipe(trial))} characters: see trial 7 in trials.csv"
+    assert tag == f"{len(trial.recipe)} characters: see trial 7 in trials.csv"
     page = report.markdown(sample.study(0, losses={"ldam": "ldam"}, trials=[trial], baseline="ldam"), 8000)
     assert "**ldam**" in page
     assert "report.md has the rest" in page

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lossreg
-from lossreg import report, search, study
+from lossreg import search, study
 from lossreg.course import Course, Patience
 from lossreg.errors import InputError
 from lossreg.loop import Loop
@@ -257,7 +257,7 @@ def test_a_finished_study_is_not_touched_by_the_same_command_and_takes_no_keras(
     (folder / "small.toml").unlink()
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "set()"), done.stderr
     assert "nothing is left to do" in done.stderr
-    assert report.recipe(result.best) in done.stdout
+    assert result.best.recipe in done.stdout
     assert files(folder) == before
 
 

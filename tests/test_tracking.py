@@ -95,7 +95,7 @@ def test_one_child_a_trial_with_its_status_and_times(uri, written):
         assert (run.info.start_time, run.info.end_time) == (trial.started * 1000, trial.ended * 1000)
         assert run.data.tags["lossreg.state"] == trial.state
         assert run.data.tags.get("lossreg.reason", "") == trial.reason
-        assert run.data.tags["lossreg.get"] == report.recipe(trial)
+        assert run.data.tags["lossreg.get"] == trial.recipe
         assert (run.data.tags["lossreg.distribution"], run.data.tags["lossreg.version"]) == ("lossreg", "0.1.0")
 
 
@@ -143,7 +143,7 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     assert note == report.markdown(result, 8000, title=False)
     assert all(f"| {row.label} |" in note for row in result.leaderboard())
     assert parent.data.params["train.epochs"] == "6"
-    assert parent.data.tags["lossreg.best_get"] == report.recipe(result.best)
+    assert parent.data.tags["lossreg.best_get"] == result.best.recipe
     [given] = parent.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest) == ("breast_cancer", "0a1b2c3d")
     history = MlflowClient(uri).get_metric_history(tracker.run_id, "best_score")

@@ -95,7 +95,7 @@ def _masked_complaints() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):
-            error.message = masked(message)  # type: ignore[attr-defined]
+            error.message = printable(masked(message))  # type: ignore[attr-defined]
         raise
 
 

@@ -246,11 +246,9 @@ def _show_leaderboard(result: StudyResult) -> None:
 
 def _show_recipes(result: StudyResult) -> None:
     """Print the recipe of every loss's top trial, one line per loss."""
-    from lossreg import report
-
     for row in result.leaderboard():
         if row.best:
-            say(f"{row.label}: {report.recipe(row.best)}", whole=True)
+            say(f"{row.label}: {row.best.recipe}", whole=True)
     say("")
 
 
@@ -295,7 +293,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
         say(f"\n{report.OPTIMISM}\n")
         for line in filter(None, [report.ties(result)]):
             say(line)
-        said = f"{report.recipe(result.best)}  ({', '.join(report.besides(result.best))})"
+        said = f"{result.best.recipe}  ({', '.join(report.besides(result.best))})"
         say(f"{report.heading(result)}: {said}", whole=True)
         say(" ".join([*report.usage(result.best), report.labels(result)]))
     if result.tracking.get("run_id"):

@@ -112,7 +112,7 @@ def _tags(values: Mapping[str, str]) -> dict[str, str]:
 
 def recipe_tag(trial: TrialRecord) -> str:
     """A trial's recipe; where it is longer than a tag may be, where it stands, since half of it is another loss."""
-    recipe = report.recipe(trial)
+    recipe = trial.recipe
     return recipe if len(recipe) <= LONGEST_TAG else f"{len(recipe)} characters: see trial {trial.number} in trials.csv"
 
 
