@@ -68,13 +68,22 @@ class ForeignError(Exception):
 
 def text_of(thing: object, otherwise: str = "its message cannot be read") -> str:
     """The text of an exception or a value, whatever its class does: it may raise, or return what no file can hold."""
+    return masked(as_text(thing, otherwise).encode("utf-8", "backslashreplace").decode())
+
+
+def as_text(thing: object, otherwise: str) -> str:
+    """`str(thing)` as it is, for names; `otherwise` where its class raises."""
     try:
-        text = str(thing)
+        return str(thing)
     except KeyboardInterrupt:
         raise
     except BaseException:
         return otherwise
-    return masked(text.encode("utf-8", "backslashreplace").decode())
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text` with its end left out where it has more than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def quoted(error: BaseException, limit: int = 300) -> str:
@@ -151,7 +160,7 @@ def represented(value: object, most: int = 80) -> str:
         text = " ".join(repr(value).split())
     except Exception:
         text = f"a {type(value).__name__}"
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return shortened(text, most)
 
 
 def is_text(value: object) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from lossreg.errors import InputError, did_you_mean, text_of
+from lossreg.errors import InputError, did_you_mean, shortened, text_of
 from lossreg.masking import masked
 from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
 
@@ -30,7 +30,7 @@ FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 def shown(value: Any) -> str:
     """A value as a study file would write it, at most 60 characters: `"adam"`, `true`, `[64, 64]`."""
     text = masked(_shown(value), words=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(text, 60)
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
@@ -95,7 +95,9 @@ def _importable(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        # the user's code may have taken it out, or put another list in its place
+        with suppress(ValueError):
+            sys.path.remove(entry)
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from example_plugins import offered
 
 import lossreg
 from lossreg import InputError, LossSpec, registry
@@ -17,14 +16,6 @@ from lossreg import InputError, LossSpec, registry
 N = 12
 X = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
 Y = 100 + 20 * X[:, 0] + X[:, 1] ** 2
-
-
-def offered(name):
-    path = Path(__file__).parents[1] / "plugins" / f"lossreg-{name}" / f"lossreg_{name}.py"
-    made = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(made)
-    made.loader.exec_module(module)
-    return {spec.name: spec for spec in module.lossreg_losses()}
 
 
 ORDINAL = offered("ordinal")

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 
 from lossreg import tracking
 from lossreg.errors import LossregError
-from lossreg.tracking import Tracker, store, tracker, writer
-from lossreg.tracking.database import NewDatabase
+from lossreg.tracking import Tracker, store, tracker
+from lossreg.tracking.database import NewDatabase, Rows
 
 CONNECT = sqlite3.connect
 FULL, READ_ONLY = "pragma max_page_count = 1", "pragma query_only = 1"
@@ -74,7 +74,7 @@ def trials(uri, parent):
 def test_a_store_that_cannot_grow_is_named_with_what_to_do(uri, ailing, monkeypatch, trouble):
     pragma, advice, by_rows = trouble
     if not by_rows:
-        monkeypatch.setattr(writer, "_rows", lambda uri: None)
+        monkeypatch.setattr(Rows, "are_known", False)
     ailing(pragma)
     result = sample.study(30)
     [warning], _ = run_through(uri, result)

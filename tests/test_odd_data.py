@@ -8,7 +8,6 @@ import gzip
 import os
 import pickle
 import re
-import sys
 import uuid
 import warnings
 from collections.abc import Callable
@@ -572,9 +571,13 @@ def warns_inside_a_pipeline() -> Any:
 )
 def test_the_warning_names_the_line_that_transforms(case: Callable[[], Any]) -> None:
     preprocessor, rows = case()
-    line = sys._getframe().f_lineno + 2
-    with pytest.warns(UserWarning, match="taken as missing") as warned:
+
+    def transform() -> None:
         preprocessor.transform(rows)
+
+    line = transform.__code__.co_firstlineno + 1
+    with pytest.warns(UserWarning, match="taken as missing") as warned:
+        transform()
     assert [(warning.filename, warning.lineno) for warning in warned] == [(__file__, line)]
 
 

@@ -1,9 +1,9 @@
 """The plugin host: what is refused, with which words, and that nothing else suffers."""
 
-import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -233,38 +233,28 @@ def test_a_plugin_that_ignores_interrupts_is_alone_in_that(site):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-CLOSING = {
-    "stdout": "sys.stdout.close()",
-    "stderr": "sys.stderr.close()",
-    "detached": "sys.stdout.detach().write(b'')",
-    "replaced": "sys.stdout = sys.stderr = None",
+# of Python's streams, and of descriptors, which only a command guards
+HARM = {
+    "stdout": ("sys.stdout.close()", nullcontext, ""),
+    "stderr": ("sys.stderr.close()", nullcontext, ""),
+    "detached": ("sys.stdout.detach().write(b'')", nullcontext, ""),
+    "replaced": ("sys.stdout = sys.stderr = None", nullcontext, ""),
+    "descriptor": ("os.write(1, b'RAW\\n')", caller.shell, "RAW\n"),
+    "process": ("subprocess.run(['echo', 'RAW'], check=True)", caller.shell, "RAW\n"),
+    "library": ("ctypes.CDLL(None).puts(b'RAW')", caller.shell, "RAW\n"),
+    "closed": ("os.write(1, b'RAW\\n'); os.close(1); os.close(2)", caller.shell, "RAW\n"),
 }
 
 
-@pytest.mark.parametrize("name", CLOSING)
-def test_streams_that_a_plugin_closes_stay_open(site, capsys, name):
-    site(name, f"import sys\n{CLOSING[name]}\n" + GOOD.format("mine"))
-    assert "mine" in found(name)[0]
+@pytest.mark.parametrize("name", HARM)
+def test_streams_stay_open_and_standard_output_clean_whatever_a_plugin_does_to_them(site, capfd, name):
+    code, guard, heard = HARM[name]
+    site(name, f"import ctypes, os, subprocess, sys\n{code}\n" + GOOD.format("mine"))
+    with guard():
+        assert "mine" in found(name)[0]
     sys.stdout.write("out\n")
     sys.stderr.write("err\n")
-    assert capsys.readouterr() == ("out\n", "err\n")
-
-
-LOUD = {
-    "descriptor": "os.write(1, b'RAW\\n')",
-    "process": "subprocess.run(['echo', 'RAW'], check=True)",
-    "library": "ctypes.CDLL(None).puts(b'RAW')",
-    "closed": "os.write(1, b'RAW\\n'); os.close(1); os.close(2)",
-}
-
-
-@pytest.mark.parametrize("name", LOUD)
-def test_what_a_plugin_writes_past_python_stays_off_the_output_of_a_command(site, capfd, name):
-    site(name, f"import ctypes, os, subprocess\n{LOUD[name]}\n" + GOOD.format("mine"))
-    with caller.shell():
-        assert "mine" in found(name)[0]
-    os.write(1, b"{}")
-    assert capfd.readouterr() == ("{}", "RAW\n")
+    assert capfd.readouterr() == ("out\n", f"{heard}err\n")
 
 
 def test_objects_lists_and_generators_are_accepted(site):

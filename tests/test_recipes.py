@@ -10,15 +10,14 @@ plugins, and for three of them in a graph. `make test-all` adds every loss of bo
 from __future__ import annotations
 
 import ast
-import importlib.util
 import math
 import re
-from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from example_plugins import offered
 
 import lossreg
 from lossreg import LossSpec, models, preflight, recipes, registry, report, search
@@ -31,15 +30,6 @@ N, BATCH, SEED = 70, 16, 0
 METRICS = {"multiclass": "accuracy", "binary": "accuracy", "multilabel": "f1_macro", "segmentation": "f1"}
 # after 3 steps of SGD with momentum, in float32; 1% more of the learning rate moves weights by more
 TOLERANCE = 1e-5
-
-
-def offered(name):
-    """The losses of an example plugin, which is not installed here."""
-    path = Path(__file__).parents[1] / "plugins" / f"lossreg-{name}" / f"lossreg_{name}.py"
-    made = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(made)
-    made.loader.exec_module(module)
-    return list(module.lossreg_losses())
 
 
 def bias(y_true, y_pred, *, sample_weight):
@@ -60,7 +50,7 @@ def extended():
     """The registry with the example plugins and a loss of whole batches that weighs rows itself."""
     whole = registry.default().add(BIAS, "tests", "tests", "1.0")
     for name in PLUGINS:
-        for spec in offered(name):
+        for spec in offered(name).values():
             whole = whole.add(spec, name, f"lossreg-{name}", "1.0")
     return whole
 

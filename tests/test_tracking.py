@@ -11,7 +11,6 @@ import re
 import socket
 import sqlite3
 import threading
-import time
 from pathlib import Path
 
 import mlflow
@@ -215,7 +214,7 @@ LONG = "x" * 260
 @pytest.mark.parametrize("hands", [None, 2], ids=["rows", "client"])
 def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(uri, experiment, monkeypatch, hands):
     if hands:
-        monkeypatch.setattr(writer, "_rows", lambda uri: None)
+        monkeypatch.setattr(Rows, "are_known", False)
     params = {f"{LONG}.a": 1, f"{LONG}.b": 2, "p?": 3, "p!": 4, "p_": 5, "plain": 6}
     odd = sample.trial(0, params=params, settings={}, label="focal")
     spec = {"model": {"args": {f"{LONG}1": 7, f"{LONG}2": 8}}}
@@ -313,8 +312,8 @@ def test_rows_are_those_that_mlflow_writes(uri, experiment, monkeypatch, hands):
     per_class = {f"focal.alpha[{place}]": 0.5 for place in range(150)}
     result.trials.append(sample.trial(10, params=per_class, epochs=450))
     own = finished(uri, experiment, result)
-    monkeypatch.setattr(writer, "_rows", lambda uri: None)
-    monkeypatch.setattr(writer, "_hands", lambda uri: hands)
+    monkeypatch.setattr(Rows, "are_known", False)
+    monkeypatch.setattr(writer, "requests_at_once", lambda uri: hands)
     theirs = finished(uri, f"{experiment}-client", result)
     assert stored(uri, own.run_id) == stored(uri, theirs.run_id)
     assert len(stored(uri, own.run_id)["metrics"]) > 450 * 4
@@ -328,8 +327,9 @@ def test_tables_that_are_not_known_are_left_to_mlflow(uri, tmp_path, experiment)
         now.backup(later)
         later.execute("alter table runs add column mood text")
     later = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
-    assert writer._rows(uri) is not None
-    assert writer._rows(later) is None
+    for address, known in ((uri, True), (later, False)):
+        with contextlib.closing(Rows(store.sqlite_path(address))) as rows:
+            assert rows.are_known is known
     assert children(later, finished(later, experiment, sample.study(3)))[2] == 3
 
 
@@ -579,12 +579,11 @@ def run_through(tracker, result):
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
-def test_a_dead_server_costs_one_warning_and_is_given_up_long_before_mlflow_would(scheme):
+def test_a_dead_server_costs_one_warning_and_is_given_up_before_mlflow_tries_for_minutes(scheme, monkeypatch):
     said = []
-    began = time.perf_counter()
+    monkeypatch.setattr(writer, "Writer", lambda *args: fail("MLflow is asked"))
     tracker = Tracker(f"{scheme}://127.0.0.1:{closed_port()}/x", "x", warn=said.append)
     run_through(tracker, sample.study(12))
-    assert time.perf_counter() - began < 30  # MLflow tries for about 100 s
     assert len(said) == 1
     assert "no answer" in said[0]
     assert "lossreg sync" in said[0]
@@ -609,7 +608,7 @@ def test_a_mute_server_costs_one_warning(mute, monkeypatch):
 def test_a_slow_store_shows_that_it_goes_on(uri, experiment, monkeypatch, rows, signs):
     """Requests may each take seconds: 12 trials in one batch are 12 signs of life, not one."""
     if not rows:
-        monkeypatch.setattr(writer, "_rows", lambda uri: None)
+        monkeypatch.setattr(Rows, "are_known", False)
     monkeypatch.setattr(writer, "ROWS_AT_ONCE", 6)
     said = []
     session = child.Session(lambda **answer: said.append(answer))

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 import sample_study as sample
 from inline import Inline
 from mlflow import MlflowClient
+from processes import has_ended
 from searches import curve
 
 import lossreg
@@ -62,19 +62,6 @@ def launched(monkeypatch):
         one.kill()
 
 
-def ended(number, seconds=30):
-    """Whether that process ends within the time."""
-    try:
-        handle = os.pidfd_open(number)
-    except ProcessLookupError:
-        return True
-    watch = select.poll()
-    watch.register(handle, select.POLLIN)
-    gone = watch.poll(1000 * seconds)
-    os.close(handle)
-    return bool(gone)
-
-
 def children(uri, parent):
     """Trial numbers in the store, and the status of the parent."""
     client = MlflowClient(uri)
@@ -99,20 +86,33 @@ def synced(uri, result, run_id):
 
 
 KILLED = """
-import dataclasses, os, signal, sys
+import dataclasses, os, signal, sys, threading
 import sample_study as sample
 from lossreg.tracking import Tracker
+from lossreg.tracking.process import Process
+
+class Counted:
+    def __init__(self, stream):
+        self.stream, self.told = stream, threading.Semaphore(0)
+
+    def write(self, line):
+        self.stream.write(line)
+        self.stream.flush()
+        self.told.release()
+
+    def flush(self):
+        pass
 
 uri, folder = sys.argv[1:]
-result = sample.study(3, folder=folder)
-made = Tracker(uri, "x", key="key")
+result, link = sample.study(3, folder=folder), Process()
+link.lines = Counted(link.lines)
+made = Tracker(uri, "x", key="key", launch=lambda: link)
 made.start(dataclasses.replace(result, trials=[]))
-print(made.where()["run_id"], made._link.number, flush=True)
+print(made.where()["run_id"], link.number, flush=True)
 for trial in result.trials:
     made.trial(trial)
-while not made._lines.empty():
-    pass
-made._link.lines.flush()
+for _ in ("prepare", "open", *result.trials):
+    link.lines.told.acquire()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -122,7 +122,7 @@ def test_the_process_of_a_killed_study_writes_what_it_was_told_and_ends(uri, tmp
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(HERE)}, capture_output=True, text=True)  # noqa: PLW1510
     assert done.returncode == -signal.SIGKILL, done.stderr
     parent, number = done.stdout.split()
-    assert ended(int(number))
+    assert has_ended(int(number))
     assert children(uri, parent) == ([0, 1, 2], "KILLED")
     result = sample.study(6, folder=str(tmp_path))
     again = Tracker(uri, "x", key="key", launch=Inline)
@@ -136,7 +136,7 @@ def test_a_killed_process_costs_one_warning_and_sync_brings_the_rest(uri, launch
     made.trial(result.trials[0])
     made.flush()
     launched[0].kill()
-    assert ended(launched[0].number)
+    assert has_ended(launched[0].number)
     for trial in result.trials[1:]:
         made.trial(trial)
     made.finish(result)
@@ -160,7 +160,7 @@ def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
             made.trial(trial)  # far more than a pipe holds
     made.finish(result)
     assert [re.search(r"nothing written for \d+ s", text) is not None for text in said] == [True]
-    assert ended(launched[0].number)
+    assert has_ended(launched[0].number)
 
 
 class Thoughtful:
@@ -224,7 +224,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_study_alone(uri, launched):
     made.prepare()
     assert os.getsid(launched[0].number) == launched[0].number != os.getsid(0)
     made.close()
-    assert ended(launched[0].number)
+    assert has_ended(launched[0].number)
 
 
 def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monkeypatch):
@@ -233,7 +233,7 @@ def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monk
     study = {"name": "refused", "data": {"source": "sklearn:iris"}, "losses": {"categorical_hinge": {}}}
     with pytest.raises(InputError, match="yields no probabilities"):
         lossreg.tune({**study, "search": {"metric": "neg_log_loss"}})
-    assert ended(launched[0].number)
+    assert has_ended(launched[0].number)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -248,7 +248,7 @@ def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched
     study |= {"search": {"trials": 9, "metric": "accuracy", "lanes": 1}, "tracking": {"uri": uri}}
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(study, progress=Interrupt(), trainers=[Fake(curve)])
-    assert ended(launched[0].number)
+    assert has_ended(launched[0].number)
     kept = search.results(study)
     assert len(kept.trials) >= 3
     assert children(uri, kept.tracking["run_id"]) == (sorted(trial.number for trial in kept.trials), "KILLED")
@@ -324,7 +324,7 @@ def test_the_package_is_what_mlflow_itself_would_write(tmp_path):
     about = package.describe(model, tmp_path / "best.keras")
     logged = LoggedModel("0", "m-1", "best", "file:///x", 0, 0)
     package.pack(about, tmp_path / "own", logged, "run")
-    signature = package._signature(about)
+    signature = Model.load(str(tmp_path / "own")).signature
     save_model(
         model, str(tmp_path / "theirs"), signature=signature, pip_requirements=about["requirements"],
         mlflow_model=Model(artifact_path="file:///x", model_uuid="m-1", run_id="run", model_id="m-1"),

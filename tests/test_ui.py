@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from mlflow_server import wait_for
+from processes import has_ended
 
 from lossreg.errors import LossregError
 from lossreg.tracking import ui
@@ -43,19 +43,6 @@ def serving(server):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def is_gone(number, seconds=30):
-    """Whether that process ends within the time."""
-    try:
-        handle = os.pidfd_open(number)
-    except ProcessLookupError:
-        return True
-    watch = select.poll()
-    watch.register(handle, select.POLLIN)
-    gone = bool(watch.poll(1000 * seconds))
-    os.close(handle)
-    return gone
-
-
 @pytest.mark.parametrize(
     ("number", "child"),
     [(signal.SIGTERM, STUBBORN), (signal.SIGINT, STUBBORN), (signal.SIGHUP, CHILD.format(what="0"))],
@@ -65,7 +52,7 @@ def test_a_signal_ends_the_server_and_its_children(number, child):
         _, *pids = process.stdout.readline().split()
         process.send_signal(number)
         assert process.wait(60) == 0, process.stderr.read()
-    assert [is_gone(int(pid)) for pid in pids] == [True, True]
+    assert [has_ended(int(pid)) for pid in pids] == [True, True]
 
 
 def test_children_of_a_server_that_failed_are_ended_and_its_lines_have_no_secrets():
@@ -79,7 +66,7 @@ def test_children_of_a_server_that_failed_are_ended_and_its_lines_have_no_secret
     assert "the MLflow server ended with exit code 1" in errors
     assert lines == "no postgresql://me:***@host/db\n"
     assert "pl-nt1d" not in errors
-    assert is_gone(int(pids[1]))
+    assert has_ended(int(pids[1]))
 
 
 @pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
@@ -134,7 +121,7 @@ def test_mlflow_s_own_server_shows_its_store_to_nobody_and_leaves_nothing_runnin
         assert not [line for line in lines.values() if "pl-nt1d" in line]
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-    assert [is_gone(number) for number in servers] == [True] * len(servers)
+    assert [has_ended(number) for number in servers] == [True] * len(servers)
     assert (tmp_path / "pl-nt1d.db").stat().st_size
 
 

@@ -85,6 +85,14 @@ def test_an_error_in_the_users_code_is_quoted_with_its_line(folder: Path) -> Non
         usercode.call(function, "here", folder)
 
 
+@pytest.mark.parametrize("change", ["sys.path = sys.path[1:]", "sys.path.clear()"])
+def test_a_function_may_change_where_modules_are_looked_for(folder: Path, monkeypatch, change: str) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    (folder / "moves.py").write_text(f"import sys\ndef answer():\n    {change}\n    return 42\n")
+    answer = usercode.locate("moves.py:answer", folder)
+    assert usercode.call(answer, "moves.py:answer", folder) == 42
+
+
 def test_arguments_are_passed_on(folder: Path) -> None:
     assert usercode.call(usercode.locate("mine.py:answer", folder), "here", folder, 5, b=10) == 16
 

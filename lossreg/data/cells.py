@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.errors import DataError
+from lossreg.errors import DataError, as_text, quoted, shortened
 
 LETTERS = 30
 COMPLEX = "Give the real and the imaginary part as two columns."
@@ -34,7 +34,7 @@ def example(value: Any) -> str:
         text = repr(value)
     else:
         text = f"{value:g}" if isinstance(value, (float, np.floating)) else shown(value)
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
+    return shortened(text, LETTERS)
 
 
 def hashable(value: Any) -> bool:
@@ -48,10 +48,7 @@ def hashable(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """`str(value)`, or the type of what cannot be shown."""
-    try:
-        return str(value)
-    except Exception:
-        return f"an object of type {type(value).__name__}"
+    return as_text(value, f"an object of type {type(value).__name__}")
 
 
 @contextmanager
@@ -74,4 +71,4 @@ def of_rows(what: str = "the rows") -> Iterator[None]:
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        raise DataError(f"{what} cannot be read: {type(error).__name__}: {shown(error)[:200]}") from error
+        raise DataError(f"{what} cannot be read: {quoted(error, 200)}") from error

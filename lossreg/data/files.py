@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lossreg.data import room
-from lossreg.data.cells import shown
-from lossreg.errors import DataError, did_you_mean
+from lossreg.errors import DataError, did_you_mean, refusal, shortened, text_of
 
 LONGEST = 4096
 RELATIVE = "Relative paths start at the study file."
@@ -63,7 +62,7 @@ def reading(path: Path, where: str, what: str = "", hint: str = "") -> Iterator[
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, in one line of at most 300 letters; of the operating system's only the reason."""
+    """The message of an error in one line of at most 300 letters; of the operating system's only the reason."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return " ".join(shown(error).split())[:300] or type(error).__name__
+        return refusal(error)
+    return shortened(" ".join(text_of(error).split()), 300) or type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lossreg.errors import DataError, did_you_mean
+from lossreg.errors import DataError, did_you_mean, shortened
 from lossreg.plain_text import one_line
 
 LETTERS = 80
@@ -42,4 +42,4 @@ def listed(names: Iterable[str], limit: int = 30) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"{name[: LETTERS - 3]}..."
+    return shortened(name, LETTERS)

@@ -52,7 +52,7 @@ class Writer:
         self.client = MlflowClient(uri)
         self.run_id = ""
         self.experiment_id = ""
-        self._rows, self._hands = _rows(uri), _hands(uri)
+        self._rows, self._hands = _rows(uri), requests_at_once(uri)
         self._children: dict[int, str] = {}
         self._written: set[int] = set()
         self._steps: set[int] = set()
@@ -221,7 +221,7 @@ class Writer:
         """
         for former in self._deleted_parents(run_id, key):
             for child in self._search(runs.PARENT, former):
-                if child.data.tags.get(runs.TRIAL, "") in map(str, self._children):
+                if _number(child) in self._children:
                     _patiently(self.client.delete_run, child.info.run_id)
                 else:
                     _patiently(self.client.set_tag, child.info.run_id, runs.PARENT, self.run_id)
@@ -267,9 +267,9 @@ class Writer:
             self.client.log_inputs(self.run_id, inputs)
 
     def _index(self, child: Run) -> None:
-        if runs.TRIAL not in child.data.tags:
+        number = _number(child)
+        if number is None:
             return
-        number = int(child.data.tags[runs.TRIAL])
         self._children[number] = child.info.run_id
         if child.info.status != "RUNNING":
             self._written.add(number)
@@ -297,6 +297,12 @@ class Writer:
             )
 
 
+def _number(child: Run) -> int | None:
+    """The number of the trial that a child run is of, None where it does not say."""
+    tag = child.data.tags.get(runs.TRIAL)
+    return None if tag is None else int(tag)
+
+
 def _is_of(run: Run, key: str) -> bool:
     """Whether a run is the parent of the study that `key` names: a run id from elsewhere may be anybody's."""
     return not key or run.data.tags.get(runs.KEY) == key
@@ -309,8 +315,8 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module=r"mlflow\b")
 
 
-def _hands(uri: str) -> int:
-    """How many requests may be under way: an SQLite file takes one writer."""
+def requests_at_once(uri: str) -> int:
+    """Return how many requests may be under way together: an SQLite file takes one writer."""
     return HANDS if store.sqlite_path(uri) is None else 1
 
 
