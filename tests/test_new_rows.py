@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from lossreg import data
@@ -164,6 +165,7 @@ FORMS: dict[str, Any] = {
     "spaces around names": ROWS.rename(columns={"f": " f "}),
     "an array": ROWS.to_numpy(),
     "lists": ROWS.to_numpy().tolist(),
+    "an Arrow table": pa.Table.from_pandas(ROWS[["f", "a"]]),
     "a structured array": np.array([("y", 10.0), ("x", 20.0)], [("f", "U1"), ("a", "f8")]),
 }
 
@@ -188,6 +190,7 @@ def test_rows_may_have_any_form(form: str) -> None:
         ({"a": [1.0], "f": ["x"]}, "dict is no table. Give a DataFrame with the columns a, f"),
         (None, "NoneType is no table"),
         ("lacking.csv", "lacking.csv: no such file: lacking.csv. Relative paths start at the current folder"),
+        ("rows.csv", "rows.csv: columns are missing: f. The rows have a, y"),
         ("rows.xlsx", "rows.xlsx: is no table that is known. Known: .csv"),
     ],
 )
@@ -196,6 +199,7 @@ def test_rows_that_are_no_rows_of_the_table_are_one_message(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.xlsx").touch()
+    (tmp_path / "rows.csv").write_text("a,y\n1,2\n")
     with pytest.raises(DataError, match=says):
         TablePreprocessor().fit(TABLE[["a", "f"]]).transform(rows)
 
@@ -255,3 +259,30 @@ def test_categories_that_training_rows_lack_are_a_note_of_the_study(tmp_path: Pa
     np.savez(tmp_path / "a.npz", x_train=rows, y_train=labels, x_test=[["rare"], ["x"]], y_test=[0, 1])
     notes = data.load("a.npz", base=tmp_path).notes
     assert "x0: 1 of 62 values is a category that no training row has ('rare'): treated as unknown." in notes
+
+
+# ------------------------------------------------------------------ targets far from 0
+
+
+@pytest.mark.parametrize(
+    ("center", "scale", "task", "said"),
+    [
+        (1e9, 1.0, "regression", True),
+        (-1e9, 1000.0, "regression", True),
+        (1e9, 1e6, "regression", False),
+        (1e4, 1.0, "regression", False),
+        (0.0, 1e-30, "regression", False),
+        (1e9, 10.0, "positive", True),
+    ],
+)
+def test_a_target_that_float32_holds_coarsely_is_a_note(
+    center: float, scale: float, task: str, said: bool, tmp_path: Path
+) -> None:
+    y = center + scale * np.random.default_rng(0).normal(size=N)
+    pd.DataFrame({"a": y, "y": y}).to_csv(tmp_path / "rows.csv", index=False)
+    notes = data.load("rows.csv", target="y", task=task, base=tmp_path).notes
+    lost = np.abs(y.astype(np.float32) - y).max() / y.std()
+    found = [note for note in notes if "float32 goes in steps of" in note]
+    assert bool(found) == said == bool(lost > 0.005)
+    hint = "" if task == "regression" else ' and set task = "regression"'
+    assert all(re.search(rf"Subtract {center:g} from the target{hint}\.$".replace("+", r"\+"), n) for n in found)

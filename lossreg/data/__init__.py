@@ -23,6 +23,7 @@ from lossreg.data.lost import Lost
 from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
 from lossreg.data.reading import Readings
+from lossreg.data.scaling import coarse
 from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
 from lossreg.targets import Constants
@@ -176,9 +177,17 @@ def load(
     read = [*inputs.notes(readings), *inputs.missing(raw.x, readings), *fitted[0].notes, *_lost(transformed)]
     weighed = counted[0][0]
     notes = [*raw.notes, *found.notes, *said, *read, *([] if weighed is None else weights.notes(weighed))]
+    notes += _coarse(parts[0])
     given = weights.given(raw.weights, weight, weights.of_classes(class_weight, found, cuts[0].train))
     told = {} if weighed is None else given
     return replace(parts[0], notes=notes, folds=tuple(parts) if folds else (), weights=told)
+
+
+def _coarse(dataset: Dataset) -> list[str]:
+    """A note on a target of numbers that float32 holds too coarsely."""
+    if dataset.classes:
+        return []
+    return coarse(dataset.constants.target_center, dataset.constants.target_scale, dataset.task)
 
 
 def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Weighed]:

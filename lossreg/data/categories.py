@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import truths
-from lossreg.data.cells import example
+from lossreg.data.cells import example, text_of
 from lossreg.data.lost import AS_TEXT, Lost, Reason
 from lossreg.data.reading import MISSING, texts
 
@@ -57,28 +57,25 @@ class Categories:
                 by_truth[truth].append(name)
         return cls(names, dict(numbers), dict(by_truth))
 
-    def match(self, column: pd.Series[Any], name: str, lost: Lost) -> pd.Series[Any]:
+    def match(self, column: pd.Series[Any], lost: Lost) -> pd.Series[Any]:
         """The column with the category of the training rows that each value is; others stay as they are.
 
         A value is the category of its text. A number is the category of its value, so that 1234 is `01234`; true and
         false are `True`, `true` or 1, and `False`, `false` or 0. Values that are no category, or may be several, and
-        codes matched by value are counted under `name` in `lost`.
+        codes matched by value are counted in `lost`.
         """
-        written = texts(column)
-        codes, distinct = pd.factorize(written)
-        found = _each(map(self._of_text, distinct))[codes]
-        if (numeric := _are_numbers(column)).any():
-            found = np.where(numeric, _each(map(self._of_number, distinct))[codes], found)
-            _count_codes(column[numeric], found[numeric], name, lost)
-        fresh, gap = found == "", written == MISSING
-        lost.count(name, GAP, int((fresh & gap).sum()))
-        lost.add(name, NEW, column, fresh & ~gap)
-        lost.add(name, SEVERAL, column, found == UNKNOWN)
-        return pd.Series(pd.Categorical(np.where(fresh, written, found)), column.index, name=column.name)
+        distinct = Distinct.of(column)
+        values = zip(distinct.texts, distinct.numeric, strict=True)
+        found = [self._of_number(text) if number else self._of_text(text) for text, number in values]
+        if found == distinct.texts:
+            return column
+        distinct.count(column, found, lost)
+        known = [text or written for text, written in zip(found, distinct.texts, strict=True)]
+        return pd.Series(pd.Categorical(np.array(known, object)[distinct.codes]), column.index, name=column.name)
 
-    def ranked(self, column: pd.Series[Any], name: str) -> pd.Series[Any]:
+    def ranked(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """The column as `match` gives it, with its gaps and without counts."""
-        return self.match(column, name, Lost()).where(texts(column) != MISSING)
+        return self.match(column, Lost()).where(texts(column) != MISSING)
 
     def _of_text(self, text: str) -> str:
         """The category that a text or a boolean is, empty for none."""
@@ -106,15 +103,49 @@ class Categories:
         return _only(self.truths.get(number == 1, ())) if number in (0, 1) else ""
 
 
-def _count_codes(numbers: pd.Series[Any], found: NDArray[Any], name: str, lost: Lost) -> None:
-    """Count numbers that are codes with leading zeros."""
-    places = np.flatnonzero([LEADING_ZERO.match(text) is not None for text in found])
-    pairs = (f"{example(numbers.iloc[place])} as {found[place]!r}" for place in places[:100])
-    lost.count(name, BY_VALUE, len(places), pairs)
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """The different values of a column.
 
+    codes: the place of each row's value, `(n,)`; texts: the values as texts; numeric: which are held as numbers.
+    """
 
-def _each(values: Iterable[str]) -> NDArray[Any]:
-    return np.array([*values, ""], object)
+    codes: NDArray[np.intp]
+    texts: list[str]
+    numeric: list[bool]
+
+    @classmethod
+    def of(cls, column: pd.Series[Any]) -> Distinct:
+        """The different values of a column of any type; in objects the text 1 and the number 1 are different."""
+        if column.dtype == object:
+            pairs = np.empty(len(column), object)
+            pairs[:] = list(zip(texts(column), map(_is_number, column), strict=True))
+            codes, different = pd.factorize(pairs)
+            return cls(
+                codes, [text for text, _ in different], [number and text != MISSING for text, number in different]
+            )
+        codes, values = pd.factorize(column)
+        gap = [MISSING] if (codes < 0).any() else []  # a code of -1 is the last place
+        return cls(
+            codes,
+            [*(text_of(value) or MISSING for value in values), *gap],
+            [*map(_is_number, values), *(False for _ in gap)],
+        )
+
+    def count(self, column: pd.Series[Any], found: list[str], lost: Lost) -> None:
+        """Count the rows of values that are no category, or may be several, or are codes, where `found` are these."""
+        name, gaps = str(column.name), [text == MISSING for text in self.texts]
+        lost.count(name, GAP, int(self._rows(not text and gap for text, gap in zip(found, gaps, strict=True)).sum()))
+        lost.add(name, NEW, column, self._rows(not (text or gap) for text, gap in zip(found, gaps, strict=True)))
+        lost.add(name, SEVERAL, column, self._rows(text == UNKNOWN for text in found))
+        coded = (number and bool(LEADING_ZERO.match(text)) for text, number in zip(found, self.numeric, strict=True))
+        places = np.flatnonzero(self._rows(coded))
+        pairs = (f"{example(column.iloc[place])} as {found[self.codes[place]]!r}" for place in places[:100])
+        lost.count(name, BY_VALUE, len(places), pairs)
+
+    def _rows(self, values: Iterable[bool]) -> NDArray[np.bool_]:
+        """Which rows have the values that are marked."""
+        return np.array([*values], bool)[self.codes]
 
 
 def _only(names: Iterable[str]) -> str:
@@ -127,11 +158,5 @@ def _number(text: str) -> Decimal | None:
     return Decimal(text) if NUMBER.fullmatch(text) else None
 
 
-def _are_numbers(column: pd.Series[Any]) -> NDArray[np.bool_]:
-    """Return which values are held as numbers, and not as texts or booleans."""
-    dtype = column.dtype.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype
-    if pd.api.types.is_bool_dtype(dtype) or isinstance(dtype, pd.StringDtype):
-        return np.zeros(len(column), bool)
-    if pd.api.types.is_numeric_dtype(dtype):
-        return column.notna().to_numpy(bool)
-    return np.array([isinstance(value, Number) and not isinstance(value, (bool, np.bool_)) for value in column], bool)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Number) and not isinstance(value, (bool, np.bool_))

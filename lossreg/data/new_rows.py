@@ -26,9 +26,15 @@ def table(rows: Any, columns: Sequence[str], as_text: Collection[str] = ()) -> p
     as_text: the columns that are read as text from a file of separated fields.
     """
     if isinstance(rows, (str, os.PathLike)):
-        rows = _file(os.fspath(rows), as_text)
-    elif isinstance(rows, np.ndarray) and rows.dtype.names:
+        source = os.fspath(rows)
+        try:
+            return _by_name(_file(source, as_text), columns)
+        except DataError as error:
+            raise error.at(source) from None
+    if isinstance(rows, np.ndarray) and rows.dtype.names:
         rows = pd.DataFrame(rows)
+    elif not isinstance(rows, pd.DataFrame) and hasattr(rows, "to_pandas"):  # tables of Arrow and Polars
+        rows = rows.to_pandas()
     return _by_name(rows, columns) if isinstance(rows, pd.DataFrame) else _by_position(rows, columns)
 
 

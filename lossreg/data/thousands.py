@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,9 @@ class Thousands:
 
     def count(self, column: pd.Series[Any], name: str, lost: Lost) -> None:
         """Count the values of new rows that may be another number than they are read as."""
-        if self.used:
+        if self.used and not isinstance(column.dtype, pd.StringDtype):
             lost.add(name, MISREAD, column, self._misread(column))
-        elif not pd.api.types.is_numeric_dtype(column.dtype):
+        if not self.used and not pd.api.types.is_numeric_dtype(column.dtype):
             self._count_doubtful(column, name, lost)
 
     def _misread(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
@@ -66,16 +66,13 @@ class Thousands:
 
     def _count_doubtful(self, column: pd.Series[Any], name: str, lost: Lost) -> None:
         single = re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(self.mark)}\d{{3}}")
-        marked = [text for text in _texts(column, unique=False) if self.mark in text]
+        marked = {text for text in _texts(column) if self.mark in text}
         if marked and all(single.fullmatch(text) for text in marked):
-            pairs = (f"{text!r} as {text.replace(self.mark, '')}" for text in marked[:100])
-            lost.count(name, DOUBTFUL, len(marked), pairs)
+            rows = int(column.dropna().map(text_of).isin(marked).sum())
+            lost.count(name, DOUBTFUL, rows, (f"{text!r} as {text.replace(self.mark, '')}" for text in sorted(marked)))
 
 
-def _texts(column: pd.Series[Any], *, unique: bool = True) -> Iterator[str]:
-    """The values of a column that are texts."""
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return
-    there = column.dropna()
-    values: Iterable[Any] = there.unique() if unique else there
-    yield from (text_of(value) for value in values if isinstance(value, (str, bytes)))
+def _texts(column: pd.Series[Any]) -> Iterator[str]:
+    """The different values of a column that are texts."""
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        yield from (text_of(value) for value in column.dropna().unique() if isinstance(value, (str, bytes)))

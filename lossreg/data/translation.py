@@ -45,7 +45,7 @@ class Translation:
 
     def before(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The new rows, with truth values and ordered categories as reading knows them."""
-        ranks = {name: categories.ranked(plain(rows[name]), name) for name, categories in self.ranks.items()}
+        ranks = {name: categories.ranked(plain(rows[name])) for name, categories in self.ranks.items()}
         flags = {name: truths.as_numbers(rows[name]) for name in self.flags if not _is_number(rows[name].dtype)}
         return rows.assign(**ranks, **flags) if ranks or flags else rows
 
@@ -53,7 +53,7 @@ class Translation:
         """What was read of the new rows, with the categories of the training rows; what is guessed is counted."""
         for name, thousands in self.thousands.items():
             thousands.count(rows[name], name, lost)
-        known = {name: categories.match(read[name], name, lost) for name, categories in self.categories.items()}
+        known = {name: categories.match(read[name], lost) for name, categories in self.categories.items()}
         return read.assign(**known) if known else read
 
 
