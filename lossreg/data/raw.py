@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features
+from lossreg.data import features, reading
+from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
 from lossreg.data.origin import Origin, listed, near
-from lossreg.data.weights import read as weights_of
 from lossreg.errors import DataError, did_you_mean
 
 FEATURE_KEYS = ("x", "X", "data", "features")
@@ -83,25 +83,28 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
         if name not in columns:
             hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
             raise origin.error(f"no column {name!r}; it has {listed(columns)}", hint)
-    table, weights = _weighed(table, origin)
+    table, weights, said = _weighed(table, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else [])]
         raise origin.error(f"no columns beside the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
-    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=notes)
+    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=[*notes, *said])
 
 
-def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None]:
-    """The table without the column of weights, and the weights."""
+def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
+    """The table without the column of weights, the weights, and notes on how they are read."""
     if origin.weight is None:
-        return table, None
+        return table, None, []
     if origin.weight not in table.columns:
         columns = list(table.columns)
         raise origin.error(f"no column {origin.weight!r} to weigh by", near(origin.weight, columns))
     if not len(table):
-        return table, None
-    return table.drop(columns=origin.weight), weights_of(table[origin.weight], len(table), origin.where)
+        return table, None, []
+    column = table[origin.weight]
+    decimal = reading.decimal_mark(table) if row_weights.are_texts(column) else ""
+    weights = row_weights.read(column, len(table), origin.where, decimal)
+    return table.drop(columns=origin.weight), weights, row_weights.written(column, listed([origin.weight]), decimal)
 
 
 def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
@@ -129,9 +132,11 @@ def from_arrays(
     rows = features.count(found)
     if rows != len(labels):
         raise origin.error(f"x has {rows} rows and y has {len(labels)}")
+    notes: list[str] = []
     if weights is not None and rows:
-        weights = weights_of(weights, rows, origin.where)
-    return Raw(origin.name, found, labels, own or tuple(str(name) for name in names), weights=weights)
+        given, weights = weights, row_weights.read(weights, rows, origin.where)
+        notes = row_weights.written(given, "The weights")
+    return Raw(origin.name, found, labels, own or tuple(str(name) for name in names), weights=weights, notes=notes)
 
 
 def _check_index(x: Any, y: Any, origin: Origin) -> None:

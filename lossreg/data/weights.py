@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data import numerals
+from lossreg.data.cells import text_of
 from lossreg.data.classes import Labels
+from lossreg.data.numerals import Numerals
+from lossreg.data.reading import AsNumbers
 from lossreg.errors import DataError, InputError, did_you_mean
 from lossreg.targets import CLASSIFICATION
 
@@ -19,8 +23,11 @@ FAR = 2.0
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def read(values: Any, rows: int, where: str) -> Weights:
-    """Sample weights `(rows,)` as given; raises `DataError` for another shape, and names the row of a bad one."""
+def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
+    """Sample weights `(rows,)` as given; raises `DataError` for another shape, and names the row of a bad one.
+
+    decimal: the decimal mark of the table's other texts, which decides where weights in text leave it open.
+    """
     if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
         raise DataError(f"{masked} of {rows} weights are masked", where=where, hint="Leave these rows out.")
     array = np.asarray(values)
@@ -29,7 +36,11 @@ def read(values: Any, rows: int, where: str) -> Weights:
     if array.dtype.kind == "c":
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    in_text = _in_text(column, decimal)
+    if in_text is None:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    else:
+        numbers = AsNumbers(in_text)(column)
     odd = np.flatnonzero(~((numbers >= 0) & (numbers <= LARGEST)))
     if odd.size:
         more = f" ({odd.size} such rows)" if odd.size > 1 else ""
@@ -40,6 +51,25 @@ def read(values: Any, rows: int, where: str) -> Weights:
     if not numbers.any():
         raise DataError("every weight is 0", where=where, hint="There is nothing to learn.")
     return numbers
+
+
+def are_texts(values: Any) -> bool:
+    """Whether some weights are texts."""
+    array = np.asarray(values)
+    return array.dtype.kind in "OUST" and any(isinstance(value, (str, bytes)) for value in array.flat)
+
+
+def written(values: Any, name: str, decimal: str = "") -> list[str]:
+    """A note on weights that are numbers written as text, under a name for them; none for others."""
+    in_text = _in_text(pd.Series(np.asarray(values).reshape(-1)), decimal)
+    return [] if in_text is None else [f"{name}: {in_text.description()}."]
+
+
+def _in_text(column: pd.Series[Any], decimal: str) -> Numerals | None:
+    """How weights write numbers as text, None where none is text."""
+    if not are_texts(column):
+        return None
+    return numerals.settle(column.dropna().map(text_of).value_counts(), decimal)
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:
