@@ -25,7 +25,7 @@ def cycled(*values: Any) -> list[Any]:
 
 COLUMNS: dict[str, Any] = {
     "code": cycled("01234", "00501", "90210", "10001"),
-    "mixed": cycled("01", "1", "2"),
+    "mixed": cycled("01", "1", "01", "2"),
     "kind": pd.Categorical(cycled(1, 2, 3)),
     "rank": pd.Categorical(cycled(0, 1, 2), [0, 1, 2], ordered=True),
     "bool": cycled(True, False, False),

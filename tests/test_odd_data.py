@@ -86,6 +86,7 @@ def replaced(values: list[Any], **odd: Any) -> list[Any]:
 
 
 GAP = float("nan")
+DURATIONS = [str(pd.Timedelta(hours=v)) for v in WHOLE]
 NUMBERS = {
     "a question mark": (
         replaced(WHOLE, _7="?"), replaced(WHOLE, _7=GAP),
@@ -100,6 +101,12 @@ NUMBERS = {
         replaced(WHOLE, _3="abc", _9="12x"), replaced(WHOLE, _3=GAP, _9=GAP),
         r"2 of 120 values are not numbers \('\w+', '\w+'\)",
     ),
+    "more gaps than numbers": (
+        [str(v) if v % 5 < 2 else "?" for v in WHOLE], [v if v % 5 < 2 else GAP for v in WHOLE],
+        r"c: 72 of 120 values are not numbers \('\?'\): taken as missing",
+    ),
+    "a word under the name": (replaced(WHOLE, _0="cm"), replaced(WHOLE, _0=GAP), r"c: 1 of 120 .* \('cm'\)"),
+    "a leading zero": (replaced(WHOLE, _7="05"), replaced(WHOLE, _7=5), r"1 of 120 values has leading zeros \('05'\)"),
     "decimal commas": ([f"{v:.2f}".replace(".", ",") for v in REAL], REAL, "c: numbers .* with a decimal comma"),
     "one decimal comma": (replaced(WHOLE, _5="181,7"), replaced(WHOLE, _5=181.7), "with a decimal comma"),
     "German thousands": (swapped([v * 1000 for v in REAL]), [v * 1000 for v in REAL], "with a decimal comma"),
@@ -120,6 +127,24 @@ NUMBERS = {
     "another currency": (
         ["$" + str(v) for v in WHOLE[:-1]] + ["£5"], [*WHOLE[:-1], GAP], "1 of 120 values is not a number \\('£5'\\)",
     ),
+    "few euros": (
+        [f"${v}" if v % 24 else f"€{v}" for v in WHOLE], [v if v % 24 else GAP for v in WHOLE],
+        "with '\\$'; 5 of 120 values have '€': taken as missing",
+    ),
+    "half without the sign": ([f"${v}" if v % 2 else str(v) for v in WHOLE], WHOLE, "60 of 120 values have no '\\$'"),
+    "percents without the sign": (replaced([f"{v}%" for v in WHOLE], _5="45"), replaced(WHOLE, _5=45), "1 .* no '%'"),
+    "a fraction among percents": (
+        replaced([f"{v}%" for v in WHOLE], _5="0.45", _6="50"), replaced(WHOLE, _5=GAP, _6=GAP),
+        "with '%'; 2 of 120 values have no '%': taken as missing, because '0.45' may be a share of 1",
+    ),
+    "a percent among fractions": (
+        replaced([v / 200 for v in WHOLE], _5="45%"), replaced([v / 200 for v in WHOLE], _5=GAP),
+        "1 of 120 values has '%': taken as missing",
+    ),
+    "negative numbers alone": (
+        [f"({v}.50)" for v in WHOLE], [-v - 0.5 for v in WHOLE], r"'\(20.50\)' is read as -20.5",
+    ),
+    "whole negative numbers alone": ([f"({v})" for v in WHOLE], [-v for v in WHOLE], r"'\(20\)' is read as -20"),
     "a currency within": (replaced([f"{v}€" for v in WHOLE], _5="1€50"), replaced(WHOLE, _5=GAP), r"\('1€50'\)"),
     "a sign in brackets": (replaced(WHOLE, _5="(-5)", _6="(6)"), replaced(WHOLE, _5=GAP, _6=-6), r"\('\(-5\)'\)"),
     "bookkeeping": ([f"({-v:.2f})" if v < 0 else f"{v:.2f}" for v in REAL], REAL, "c: numbers written as text"),
@@ -149,6 +174,7 @@ def test_text_that_is_numbers_is_read_as_numbers_and_said(tmp_path: Path, name: 
     [
         cycled("north", "south", "1"), cycled("1", "2", "3", "x"), cycled("unknown", "?", "5"),
         [f"{i % 5:05d}" for i in range(N)], cycled("12:30", "13:45"), cycled("1-2", "3-4"), cycled("A1", "B2"),
+        cycled("$5", "€6"), cycled("45%", "0.45"), [*DURATIONS[:5] * 4, *cycled("some", "other", "words")[20:]],
     ],
 )  # fmt: skip
 def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> None:
@@ -157,9 +183,28 @@ def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> Non
     assert names[2:] == [f"c_{value}" for value in sorted(set(values))]
 
 
-def test_text_that_is_numbers_for_the_most_part_stays_text_and_is_said() -> None:
-    loaded = of_value(with_column(cycled("1", "2", "3", "x")), target="y")
-    assert "c: 90 of 120 values are numbers; read as text, because others are not ('x')." in loaded.notes
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (cycled("1", "2", "3", "x"), "90 of 120 values are numbers; read as text, because others are not ('x')"),
+        (cycled("1", "?", "n/a", "2", "x"), "48 of 72 values are numbers; read as text, because others are not ('x')"),
+        (cycled(" x", "1", "2"), "40 texts are blank or have spaces around them, taken off; 80 of 120 values are"),
+        (cycled("?", "5", "-"), "a single number and gaps (80 of 120), read as text"),
+        (
+            cycled("$5", "€6"),
+            "numbers in several units (60 with '$', 60 with '€'), read as text; write all in one unit",
+        ),
+        (cycled("45%", "0.45"), "numbers in several units (60 with '%', 60 without a sign), read as text"),
+        (cycled("1.5", "2,5"), "decimal commas and decimal points ('2,5', '1.5'), read as text"),
+        (cycled("01234", "90210"), "whole numbers with leading zeros ('01234') are codes, read as text"),
+        (cycled("(1)", "(2)", "(3)"), "numbers in brackets ('(1)') are labels, read as text"),
+        (cycled("1 days", "3 days", "3 days", "x"), "90 of 120 values are durations; read as text, because others are"),
+    ],
+)
+def test_text_that_looks_like_numbers_and_stays_text_is_said(values: list[str], said: str) -> None:
+    loaded = of_value(with_column(values), target="y")
+    assert loaded.input_shape == (2 + len({value.strip() for value in values}),)
+    assert any(note.startswith(f"c: {said}") for note in loaded.notes), loaded.notes
 
 
 def test_one_decimal_comma_in_a_table_decides_what_is_open_elsewhere(tmp_path: Path) -> None:
@@ -269,7 +314,10 @@ KINDS: dict[str, tuple[Any, Any]] = {
     ),
     "durations": (pd.to_timedelta(WHOLE, unit="h"), [hours / 24 for hours in WHOLE]),
     "durations as objects": (pd.Series([dt.timedelta(hours=h) for h in WHOLE], dtype=object), [h / 24 for h in WHOLE]),
-    "durations as text": ([str(pd.Timedelta(hours=h)) for h in WHOLE], [h / 24 for h in WHOLE]),
+    "durations as text": (DURATIONS, [h / 24 for h in WHOLE]),
+    "durations as text with gaps": (
+        replaced(DURATIONS, _0="soon", _9="?"), replaced([h / 24 for h in WHOLE], _0=GAP, _9=GAP),
+    ),
     "times of day": (pd.Series([dt.time(i % 24, i % 60) for i in range(N)], dtype=object),
                      [(i % 24) / 24 + (i % 60) / 1440 for i in range(N)]),
     "decimals": (pd.Series([Decimal(str(v)) for v in REAL], dtype=object), REAL),
@@ -666,7 +714,7 @@ CODES = {
     "postcodes": ([f"{v:05d}" for v in (1067, 2110, 30159, 7743)], "01067"),
     "with gaps": (["00123", "", "456", "00789"], "00123"),
     "in quotes": (['"007"', '"008"', '"070"', '"7"'], "007"),
-    "a single one": (["7", "8", "70", "07"], "07"),
+    "of one width": (["01234", "90210", "10001", "60601"], "01234"),
 }
 
 
@@ -693,7 +741,22 @@ def test_codes_of_a_target_are_classes(tmp_path: Path) -> None:
     assert (loaded.task, loaded.classes) == ("multiclass", ("00", "01", "02"))
 
 
-@pytest.mark.parametrize("values", [["0", "10", "200", "3"], ["0.5", "00.25", "1", "2"], ["-01", "5", "6", "7"]])
+def test_codes_are_numbers_where_numbers_are_taken_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(lines("c,y", *(f"{i:05d},{i % 3:02d}" for i in range(N))))
+    loaded = data.load("t.csv", target="y", base=tmp_path, preprocess="none")
+    assert sorted(np.concatenate(parts(loaded))[:, 0].tolist()) == list(range(N))
+    assert loaded.classes == ("00", "01", "02")
+    assert "c: 120 of 120 values have leading zeros ('00000'), read as numbers." in loaded.notes
+
+
+def test_labels_in_several_units_are_said_to_be_classes() -> None:
+    loaded = of_value(base().assign(y=cycled("$5", "€6")), target="y")
+    assert any(note.startswith("The labels: numbers in several units (60 with '$'") for note in loaded.notes)
+
+
+@pytest.mark.parametrize(
+    "values", [["0", "10", "200", "3"], ["0.5", "00.25", "1", "2"], ["-01", "5", "6", "7"], ["7", "8", "70", "07"]]
+)
 def test_other_numbers_with_zeros_are_numbers(tmp_path: Path, values: list[str]) -> None:
     (tmp_path / "t.csv").write_bytes(lines("c,a,b,y", *(f"{values[i % 4]},{i},{-i},{i % 2}" for i in range(N))))
     assert data.load("t.csv", target="y", base=tmp_path).input_shape == (3,)

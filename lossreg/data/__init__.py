@@ -154,7 +154,8 @@ def load(
     """
     text = str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
-    raw = sources.read(text, target=columns, weight=weight, drop=drop, base=base, seed=seed)
+    numbers = preprocess == inputs.NONE
+    raw = sources.read(text, target=columns, weight=weight, as_given=numbers, drop=drop, base=base, seed=seed)
     found = labels.read(raw, task, text)
     cuts = splits.cut(
         found, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=text

@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from lossreg.data import files, numerals
+from lossreg.data import codes, files, numerals
 from lossreg.data.cells import example
 from lossreg.data.origin import listed
 from lossreg.errors import DataError
@@ -83,10 +83,13 @@ class Delimited:
         return DataError(what, where=self.where, hint=hint)
 
 
-def read(path: Path, where: str, as_text: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+def read(
+    path: Path, where: str, as_text: Collection[str] = (), coded: Collection[str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """The table of a file, and notes on it; raises `DataError`, which names the line where it can.
 
-    as_text: columns that are text whatever they hold.
+    as_text: columns that are text whatever they hold; coded: the columns whose whole numbers may be read as codes, such
+    as postcodes, None for all.
     """
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     file = Delimited(path, where, separator)
@@ -94,7 +97,7 @@ def read(path: Path, where: str, as_text: Collection[str] = ()) -> tuple[pd.Data
     header, first = _start(file)
     _check_header(file, header)
     file.as_text = [name for name in header if name.strip() in as_text]
-    table = _with_codes(file, _with_thousands(file, _table(file, header, first)))
+    table = _with_codes(file, _with_thousands(file, _table(file, header, first)), coded)
     _check_repeated(file, header, table)
     table = _without_index(_tidied(table, file.notes), file.notes)
     file.notes.extend(_long(table))
@@ -328,20 +331,19 @@ def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _with_codes(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with whole numbers as text where some have leading zeros, which pandas takes off: they are codes."""
+def _with_codes(file: Delimited, table: pd.DataFrame, columns: Collection[str] | None) -> pd.DataFrame:
+    """The table with codes as text, for pandas takes their leading zeros off; those of other numbers are counted."""
     whole = [name for name in table if _is_whole(table[name])]
     if not whole or not _has_leading_zeros(file):
         return table
     written = _pandas(file, dtype=dict.fromkeys(whole, str))
-    codes = {}
     for name in whole:
-        texts = written[name].str.strip()
-        if (padded := texts[texts.str.fullmatch(numerals.CODE).fillna(False).astype(bool)]).size:
-            table[name], codes[str(name).strip()] = texts.array, padded.iloc[0]
-    if codes:
-        first = next(iter(codes.values()))
-        file.notes.append(f"{listed(codes)}: whole numbers with leading zeros ({first!r}) are codes, read as text.")
+        texts, column = written[name].str.strip(), str(name).strip()
+        counts = numerals.present(texts.value_counts())
+        if codes.are_codes(counts) and (columns is None or column in columns):
+            table[name] = texts.array
+        elif zeros := codes.zeros(counts):
+            file.notes.append(f"{listed([column])}: {zeros}, read as numbers.")
     return table
 
 

@@ -72,7 +72,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
         labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
-    labels.marks.extend(note.encode() for note in (*notes, *written))
+    labels.marks.extend(note.encode() for note in (*notes, *(written if _is_number(y) else [])))
     for note in (*written, *notes):
         _noted(labels, note)
     return _noted(labels, _inference(labels, y, reason)) if task == "auto" else labels
@@ -176,7 +176,10 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
     written = numerals.settle(texts.value_counts(), _decimal(raw))
     distinct = list(texts.unique())
     gaps = any(numerals.is_marker(text) for text in distinct)
-    if written is None or (task == "auto" and written.plain and not gaps and len(distinct) <= FEW):
+    if written is None:
+        why = numerals.why_text(texts.value_counts())
+        return y, [f"The labels: {why}."] if why else []
+    if task == "auto" and written.plain and not gaps and len(distinct) <= FEW:
         return y, []
     values = pd.Series(AsNumbers(written)(y))
     odd = y[values.isna() & y.notna()]

@@ -55,7 +55,7 @@ def _file(source: str, as_text: Collection[str]) -> pd.DataFrame:
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
         known = ", ".join((*delimited.SEPARATORS, ".parquet"))
         raise DataError("is no table that is known", where=source, hint=f"Known: {known}.")
-    return delimited.read(path, source, as_text)[0]
+    return delimited.read(path, source, as_text, coded=())[0]
 
 
 def _by_name(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

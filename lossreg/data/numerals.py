@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data import codes
 from lossreg.data.cells import example
 
 SHARE = 0.9  # of the values that are no marker, how many must be numbers
-MOST = 0.5  # of all values that are there, how many must be numbers
+MOST = 0.5
 SAMPLE = 500
+LONGEST = 5000
 MARKERS = frozenset(
     {
         "", "?", "-", "--", "---", ".", "..", "...", "*", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na", "n.a.", "n.a",
@@ -26,6 +29,8 @@ MARKERS = frozenset(
 SPACES = "\u00a0\u202f\u2009 "
 GROUPS = rf"'\N{{RIGHT SINGLE QUOTATION MARK}}{SPACES}"
 UNITS = "$€£¥₹%‰"
+PARTS = ("%", "‰")  # 0.45 beside 45% may mean either
+SIGNS = ("+", "-", "\N{MINUS SIGN}")
 SIGN = "[+\\-\N{MINUS SIGN}]"
 EXPONENT = r"(?:[eE][+\-]?\d{1,5})?"
 
@@ -37,10 +42,7 @@ def _pattern(decimal: str, group: str) -> re.Pattern[str]:
 
 
 PATTERNS = {".": _pattern(".", ","), ",": _pattern(",", ".")}
-# a whole number with leading zeros is a code, such as a postcode
-CODE = re.compile(r"0\d+")
 PLAIN = re.compile(rf"{SIGN}?(?:\d+\.?\d*|\.\d+){EXPONENT}")
-WHOLE = re.compile(rf"{SIGN}?\d+")
 EITHER = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 
 
@@ -50,7 +52,8 @@ class Numerals:
 
     decimal: the decimal mark, "." or ","; unit: a currency or percent sign, empty for none; doubt: a value that may
     be read in two ways, empty where there is none; grouped: whether thousands are set apart by commas; plain: whether
-    every number is written as Python would.
+    every number is written as Python would; signed: whether a text without the unit is no number; remarks: what else
+    a note says.
     """
 
     decimal: str = "."
@@ -58,11 +61,18 @@ class Numerals:
     doubt: str = ""
     grouped: bool = False
     plain: bool = True
+    signed: bool = False
+    remarks: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units that a number may have."""
+        return (self.unit,) if self.signed else ("", self.unit)
 
     def number(self, text: str) -> float:
         """The number that a text is, NaN where it is none."""
         sign, unit, body = _parts(text)
-        if unit not in ("", self.unit) or PATTERNS[self.decimal].fullmatch(body) is None:
+        if unit not in self.units or PATTERNS[self.decimal].fullmatch(body) is None:
             return float("nan")
         return sign * float(_pythonic(body, self.decimal))
 
@@ -72,34 +82,32 @@ class Numerals:
         written += ["commas between thousands"] if self.grouped else []
         written += [repr(self.unit)] if self.unit else []
         text = "numbers written as text" + (f", with {' and '.join(written)}" if written else "")
+        return "; ".join([text, *self._doubt(), *self.remarks])
+
+    def _doubt(self) -> list[str]:
         if not self.doubt:
-            return text
-        value, other = (
-            self.number(self.doubt),
-            replace(self, decimal="," if self.decimal == "." else ".").number(self.doubt),
-        )
-        return f"{text}; {self.doubt!r} is read as {value:g} and could mean {other:g}"
+            return []
+        other = replace(self, decimal="," if self.decimal == "." else ".")
+        value, meant = self.number(self.doubt), other.number(self.doubt)
+        return [f"{self.doubt!r} is read as {value:g} and could mean {meant:g}"]
 
 
 def _parts(text: str) -> tuple[float, str, str]:
     """Sign, unit and the rest of a text."""
     body, sign = text.strip(), 1.0
-    if (
-        body.startswith("(") and body.endswith(")") and not re.match(SIGN, body[1:].strip())
-    ):  # how accountants write a negative number
-        body, sign = body[1:-1].strip(), -1.0
-    unit = next(
-        (
-            char
-            for char in UNITS
-            if body.startswith(char) or body.endswith(char) or re.match(SIGN + re.escape(char), body)
-        ),
-        "",
-    )
+    if body.startswith("(") and body.endswith(")") and not body[1:].lstrip().startswith(SIGNS):
+        body, sign = body[1:-1].strip(), -1.0  # how accountants write a negative number
+    unit = _unit(body)
     body = body.replace(unit, "", 1).strip() if unit else body
-    if body[:1] in ("-", "\N{MINUS SIGN}"):
+    if body.startswith(SIGNS[1:]):
         return -sign, unit, body[1:].strip()
     return sign, unit, body.removeprefix("+")
+
+
+def _unit(body: str) -> str:
+    """The unit before a number, behind it, or between its sign and its digits; empty for none."""
+    edges = (body[:1], body[-1:], body[1:2] if body.startswith(SIGNS) else "")
+    return next((char for char in edges if char and char in UNITS), "")
 
 
 def _pythonic(body: str, decimal: str) -> str:
@@ -112,75 +120,170 @@ def is_marker(text: str) -> bool:
     return text.strip().lower() in MARKERS
 
 
+def present(counts: pd.Series[Any]) -> dict[str, int]:
+    """The texts that are no marker of a gap, with their counts as by `value_counts`."""
+    return {str(text): int(count) for text, count in counts.items() if not is_marker(str(text))}
+
+
+class Written(NamedTuple):
+    """A text and how often it stands there, with the unit and the digits of the number that it may be."""
+
+    text: str
+    rows: int
+    unit: str
+    body: str
+
+    def reads(self, decimal: str) -> bool:
+        """Whether it is a number with this decimal mark, in any unit."""
+        return len(self.text) < LONGEST and PATTERNS[decimal].fullmatch(self.body) is not None
+
+
+def _written(texts: Mapping[str, int]) -> list[Written]:
+    return [Written(text, count, *_parts(text)[1:]) for text, count in texts.items()]
+
+
+def _rows(written: Iterable[Written]) -> int:
+    return sum(value.rows for value in written)
+
+
+def _counts(written: Iterable[Written]) -> dict[str, int]:
+    return {value.text: value.rows for value in written}
+
+
 def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     """How texts, counted as by `value_counts`, write numbers; None where they are something else.
 
-    They are numbers when at least nine in ten of the values that are no marker of a gap are, and at least half of
-    all values. decimal: the mark that the rest of the table uses, which decides where this column leaves it open.
+    They are numbers when at least nine in ten of the values that are no marker of a gap are, in one unit or without.
+    decimal: the mark that the rest of the table uses, which decides where this column leaves it open.
     """
-    if not len(counts) or not _likely(counts.index):
+    if not likely(counts.index, is_number):
         return None
-    weights = {str(text): int(count) for text, count in counts.items() if not is_marker(str(text))}
-    total = sum(weights.values())
-    readable = {mark: _readable(weights, mark) for mark in PATTERNS}
-    rows = {mark: sum(weights[text] for text in read) for mark, read in readable.items()}
-    best = _mark(rows, readable["."], decimal)
-    if not total or rows[best] < max(SHARE * total, MOST * counts.sum()) or _are_codes(readable[best]):
+    there = _written(present(counts))
+    by_mark = {mark: [value for value in there if value.reads(mark)] for mark in PATTERNS}
+    rows = {mark: _rows(readable) for mark, readable in by_mark.items()}
+    best = _mark(rows, decimal)
+    numerals = _with_unit(by_mark[best], best)
+    read = [value for value in by_mark[best] if value.unit in numerals.units]
+    flag = len(read) == 1 and _rows(read) < MOST * counts.sum()  # a single number among gaps
+    if _rows(read) < SHARE * _rows(there) or flag or codes.are_codes(_counts(read)) or _are_labels(read):
         return None
-    if all(text.strip().startswith("(") for text in readable[best]):  # numbered labels, and no negative numbers
-        return None
-    return _described(readable[best], best, weights, doubtful=rows["."] == rows[","])
+    numerals = replace(numerals, remarks=tuple(_on_units(numerals, by_mark[best], _rows(there))))
+    return _described(numerals, read, doubtful=rows["."] == rows[","])
 
 
-def partly(counts: pd.Series[Any]) -> str:
-    """What a note says of texts, counted as by `value_counts`, that are numbers for the most part; else empty."""
-    if not len(counts) or not _likely(counts.index):
+def why_text(counts: pd.Series[Any]) -> str:
+    """What a note says of texts, counted as by `value_counts`, that look like numbers but are none; else empty."""
+    if not likely(counts.index, is_number):
         return ""
-    weights = {str(text): int(count) for text, count in counts.items() if not is_marker(str(text))}
-    readable = {text for mark in PATTERNS for text in _readable(weights, mark)}
-    rows, odd = sum(weights[text] for text in readable), [text for text in weights if text not in readable]
-    if not odd or rows < MOST * counts.sum() or _are_codes(readable):
+    there = _written(present(counts))
+    read = [value for value in there if any(map(value.reads, PATTERNS))]
+    if _rows(read) >= SHARE * _rows(there):
+        return _why_not(read, int(counts.sum()))
+    if _rows(read) < MOST * _rows(there) or codes.are_codes(_counts(read)):
         return ""
-    return f"{rows} of {counts.sum()} values are numbers; read as text, because others are not ({example(odd[0])})"
+    return mostly("numbers", _counts(read), _counts(there))
 
 
-def _likely(distinct: pd.Index[Any]) -> bool:
-    """Whether a sample of the distinct values suggests numbers, for long columns of text are not worth the time."""
+def mostly(kind: str, read: Mapping[str, int], there: Mapping[str, int]) -> str:
+    """What a note says of texts, with their counts, of which too few are of a kind."""
+    odd = next(text for text in there if text not in read)
+    rows, total = sum(read.values()), sum(there.values())
+    return f"{rows} of {total} values are {kind}; read as text, because others are not ({example(odd)})"
+
+
+def _why_not(read: list[Written], rows: int) -> str:
+    """The reason why texts that are numbers one by one stay text."""
+    if codes.are_codes(_counts(read)):
+        return f"whole numbers with leading zeros ({codes.first(_counts(read))}) are codes, read as text"
+    if _are_labels(read):
+        return f"numbers in brackets ({example(read[0].text)}) are labels, read as text"
+    units = _units(read)
+    if len(units) > 2 or (len(units) == 2 and ("" not in units or any(unit in PARTS for unit in units))):
+        listed = ", ".join(f"{count} {f'with {unit!r}' if unit else 'without a sign'}" for unit, count in units.items())
+        return f"numbers in several units ({listed}), read as text; write all in one unit"
+    commas, points = ([value.text for value in read if not value.reads(mark)] for mark in PATTERNS)
+    if points and commas:
+        return f"decimal commas and decimal points ({commas[0]!r}, {points[0]!r}), read as text"
+    return f"a single number and gaps ({rows - _rows(read)} of {rows}), read as text"
+
+
+def likely(distinct: pd.Index[Any], reads: Callable[[str], Any]) -> bool:
+    """Whether a sample of distinct texts suggests a kind, for long columns of text are not worth the time."""
     sample = [str(value) for value in distinct[:: max(1, len(distinct) // SAMPLE)]]
     sample = [text for text in sample if not is_marker(text)]
-    numbers = sum(_reads(text, ".") or _reads(text, ",") for text in sample)
-    return bool(sample) and (numbers >= MOST * len(sample) or len(distinct) <= SAMPLE)
+    return bool(sample) and (len(distinct) <= SAMPLE or sum(bool(reads(text)) for text in sample) >= MOST * len(sample))
 
 
-def _readable(weights: Iterable[str], decimal: str) -> list[str]:
-    return [text for text in weights if _reads(text, decimal)]
+def is_number(text: str) -> bool:
+    """Whether a text is a number with either decimal mark."""
+    return any(map(_written({text: 1})[0].reads, PATTERNS))
 
 
-def _reads(text: str, decimal: str) -> bool:
-    return len(text) < 5000 and PATTERNS[decimal].fullmatch(_parts(text)[2]) is not None
-
-
-def _mark(rows: dict[str, int], texts: Iterable[str], decimal: str) -> str:
+def _mark(rows: dict[str, int], decimal: str) -> str:
     if rows["."] != rows[","]:
         return max(rows, key=lambda mark: rows[mark])
     return decimal or "."
 
 
-def _are_codes(texts: Iterable[str]) -> bool:
-    return any(CODE.fullmatch(text.strip()) for text in texts)
+def _units(written: Iterable[Written]) -> dict[str, int]:
+    """How many values have each unit, "" for none, the most frequent first."""
+    units: Counter[str] = Counter()
+    for value in written:
+        units[value.unit] += value.rows
+    return dict(units.most_common())
 
 
-def _described(texts: list[str], decimal: str, weights: dict[str, int], *, doubtful: bool) -> Numerals:
-    units: dict[str, int] = {}
-    for text in texts:
-        unit = _parts(text)[1]
-        units[unit] = units.get(unit, 0) + weights[text]
-    units.pop("", None)
-    open_to_both = [text for text in texts if EITHER.fullmatch(_parts(text)[2])] if doubtful else []
-    doubt = next((text for text in open_to_both if "," in text or decimal == ","), "")
-    grouped = decimal == "." and any("," in text for text in texts)
-    plain = all(PLAIN.fullmatch(text.strip()) for text in texts)
-    return Numerals(decimal, max(units, key=lambda unit: units[unit], default=""), doubt, grouped, plain)
+def _with_unit(readable: list[Written], decimal: str) -> Numerals:
+    """The numerals of most texts; percents and fractions without a sign, which may mean either, are not mixed."""
+    units = _units(readable)
+    unit = next((unit for unit in units if unit), "")
+    if unit in PARTS and _fraction(readable, decimal):
+        return Numerals(decimal, unit, signed=True) if units[unit] >= units[""] else Numerals(decimal)
+    return Numerals(decimal, unit)
+
+
+def _fraction(readable: list[Written], decimal: str) -> str:
+    """A number between 0 and 1 without a unit; empty where there is none."""
+    plain, texts = Numerals(decimal), (value.text for value in readable if not value.unit)
+    return next((text for text in texts if 0 < abs(plain.number(text)) < 1), "")
+
+
+def _are_labels(written: list[Written]) -> bool:
+    """Whether texts are `(1)` to `(k)`, also from `(0)`, as in a numbered list; others in brackets are negative."""
+    if not written or not all(value.text.lstrip().startswith("(") for value in written):
+        return False
+    sizes = sorted({-Numerals().number(value.text) for value in written})
+    return sizes[0] in (0, 1) and all(size == sizes[0] + place for place, size in enumerate(sizes))
+
+
+def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Numerals:
+    open_to_both = [value.text for value in read if EITHER.fullmatch(value.body)] if doubtful else []
+    doubt = next((text for text in open_to_both if "," in text or numerals.decimal == ","), "")
+    grouped = numerals.decimal == "." and any("," in value.text for value in read)
+    plain = all(PLAIN.fullmatch(value.text.strip()) for value in read)
+    remarks = (*numerals.remarks, _on_brackets(numerals, read), codes.zeros(_counts(read)))
+    return replace(numerals, doubt=doubt, grouped=grouped, plain=plain, remarks=tuple(filter(None, remarks)))
+
+
+def _on_units(numerals: Numerals, readable: list[Written], total: int) -> Iterator[str]:
+    """Remarks on numbers without the unit that others have, and on those of another unit."""
+    units, sign = _units(readable), repr(numerals.unit)
+    if numerals.unit and (rows := units.pop("", 0)):
+        fraction = f"{_fraction(readable, numerals.decimal)!r} may be a share of 1 or already in {sign}"
+        lost = f": taken as missing, because {fraction}" if numerals.signed else ""
+        yield f"{_have(rows, total)} no {sign}{lost}"
+    if others := {unit: rows for unit, rows in units.items() if unit not in numerals.units}:
+        yield f"{_have(sum(others.values()), total)} {' or '.join(map(repr, others))}: taken as missing"
+
+
+def _have(rows: int, total: int) -> str:
+    return f"{rows} of {total} values {'has' if rows == 1 else 'have'}"
+
+
+def _on_brackets(numerals: Numerals, read: list[Written]) -> str:
+    """A remark on negative numbers in brackets; empty where there is none."""
+    text = next((value.text for value in read if value.text.lstrip().startswith("(")), "")
+    return f"{example(text)} is read as {numerals.number(text):g}" if text else ""
 
 
 def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
@@ -195,13 +298,13 @@ def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
     return marks.pop() if len(marks) == 1 else ""
 
 
-def are_whole(texts: Iterable[str]) -> bool:
-    """Whether all texts are whole numbers and nothing else."""
-    return all(WHOLE.fullmatch(text.strip()) for text in texts)
+def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
+    """Whether all texts, counted as by `value_counts`, are numbers but for the markers of gaps."""
+    return not any(np.isnan(numerals.number(text)) for text in present(counts))
 
 
 def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
     """The numbers `(n,)` that texts are, NaN where they are none."""
-    codes, distinct = pd.factorize(texts)
+    places, distinct = pd.factorize(texts)
     numbers = np.array([numerals.number(str(text)) for text in distinct] + [np.nan])
-    return numbers[codes]
+    return numbers[places]

@@ -16,13 +16,20 @@ Target = str | tuple[str, ...] | None
 class Origin:
     """Where rows come from: the data set's name, the source as the user wrote it, the columns asked for.
 
-    Several target columns are several labels a row; weight is the column of what each row counts.
+    Several target columns are several labels a row; weight is the column of what each row counts; as_given: whether
+    features are taken as the numbers that they are.
     """
 
     name: str
     where: str
     target: Target = None
     weight: str | None = None
+    as_given: bool = False
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target columns."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
     def error(self, what: str, hint: str = "") -> DataError:
         """A `DataError` about this source."""

@@ -285,7 +285,8 @@ def _padded(values: pd.Series[Any], stripped: pd.Series[Any], note: str) -> Read
     padded = sum(isinstance(value, str) and (value != text or not text) for value, text in pairs)
     if not padded:
         return Reading("category", note=note)
-    return Reading("category", note=f"{padded} texts are blank or have spaces around them, taken off", mark="stripped")
+    spaces = f"{padded} texts are blank or have spaces around them, taken off"
+    return Reading("category", note="; ".join(filter(None, (spaces, note))), mark="stripped")
 
 
 def _is_real(value: Any) -> bool:
@@ -299,10 +300,21 @@ def _by_text(values: pd.Series[Any], decimal: str) -> Reading:
     if (days := dates.settle(counts)) is not None:
         usual = days.plain and all(ISO_DATE.fullmatch(text) for text in values.head(20))
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
-    sample = values.head(20)
-    if all(ELAPSED.fullmatch(text) for text in sample):
+    return _by_days(counts) or Reading("category", note=numerals.why_text(counts))
+
+
+def _by_days(counts: pd.Series[Any]) -> Reading | None:
+    """The reading of texts of which most count days, None for others; they are durations where nine in ten are."""
+    if not numerals.likely(counts.index, ELAPSED.fullmatch):
+        return None
+    there = numerals.present(counts)
+    total, days = sum(there.values()), sum(count for text, count in there.items() if ELAPSED.fullmatch(text))
+    if days < numerals.MOST * total:
+        return None
+    read = {text: count for text, count in there.items() if not np.isnan(_elapsed(text))}
+    if sum(read.values()) >= numerals.SHARE * total:
         return _duration()
-    return Reading("category", note=numerals.partly(counts))
+    return Reading("category", note=numerals.mostly("durations", read, there))
 
 
 class Readings(dict[str, Reading]):

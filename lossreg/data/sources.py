@@ -37,10 +37,22 @@ PLAIN_ARRAYS = "Save x and y as plain arrays of numbers or strings with numpy.sa
 KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
-def read(source: str, *, target: Target, weight: str | None = None, drop: Sequence[str], base: Path, seed: int) -> Raw:
-    """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`."""
+def read(
+    source: str,
+    *,
+    target: Target,
+    weight: str | None = None,
+    as_given: bool = False,
+    drop: Sequence[str],
+    base: Path,
+    seed: int,
+) -> Raw:
+    """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
+
+    as_given: whether whole numbers with leading zeros, as postcodes have them, are features that stay numbers.
+    """
     files.check_name(source)
-    raw = _read(source, Origin("", source, target, weight), base, seed).without(drop, source)
+    raw = _read(source, Origin("", source, target, weight, as_given), base, seed).without(drop, source)
     if len(raw.y) == 0:
         raise DataError("no rows", where=source)
     return raw
@@ -70,7 +82,8 @@ def _stem(path: Path) -> str:
 
 
 def _read_text(path: Path, origin: Origin) -> Raw:
-    table, notes = delimited.read(path, origin.where)
+    coded = origin.targets if origin.as_given else None
+    table, notes = delimited.read(path, origin.where, coded=coded)
     try:
         raw = from_table(table, replace(origin, name=_stem(path)))
     except DataError as error:
