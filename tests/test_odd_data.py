@@ -661,6 +661,27 @@ GOOD_FILES: dict[str, tuple[bytes, str]] = {
         "names of rows, left",
     ),
     "a saved index": (lines(",a,b,y", *(f"{i},{row}" for i, row in enumerate(BODY))), "row numbers, left out"),
+    "row numbers of R": (
+        lines('"","a","b","y"', *(f'"{i}",{row}' for i, row in enumerate(BODY, 1))),
+        "row numbers, left out",
+    ),
+    "row numbers in another order": (
+        lines(",a,b,y", *(f"{i * 7 % N},{row}" for i, row in enumerate(BODY))),
+        "left out",
+    ),
+    "an index saved twice": (
+        lines(",Unnamed: 0,a,b,y", *(f"{i},{i},{row}" for i, row in enumerate(BODY))),
+        "Unnamed: 0.1: row numbers",
+    ),
+    "names of rows": (
+        lines('"","a","b","y"', *(f"r{i},{row}" for i, row in enumerate(BODY))),
+        "names of rows, left out",
+    ),
+    "units": (
+        lines("a,b,y", "cm,kg,", *BODY),
+        "Line 2 has words above columns of numbers, such as units (cm, kg): left out.",
+    ),
+    "units below blank lines": (lines('a,"b",y', "", " cm ,kg,0/1", "", *BODY), "Line 3 has words above"),
     "a byte order mark": (b"\xef\xbb\xbf" + lines("a,b,y", *BODY), ""),
     "UTF-16": (lines("a,b,y", *BODY).decode().encode("utf-16"), "The file is utf-16, not UTF-8"),
     "Windows line ends": (lines("a,b,y", *BODY).replace(b"\n", b"\r\n"), ""),

@@ -46,7 +46,8 @@ class Delimited:
     """A file that is about to be read: its encoding and separator, and notes on what is unusual about it.
 
     index_col: as for `pandas.read_csv`; False where the separator at the end of a line begins no field;
-    skips_spaces: whether spaces behind a separator belong to no field; as_text: the columns that are read as text.
+    skips_spaces: whether spaces behind a separator belong to no field; as_text: the columns that are read as text;
+    left_out: lines that pandas skips, from 0.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Delimited:
     index_col: Literal[False] | None = None
     skips_spaces: bool = False
     as_text: list[str] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def open(self) -> IO[str]:
@@ -97,7 +99,8 @@ def read(
     header, first = _start(file)
     _check_header(file, header)
     file.as_text = [name for name in header if name.strip() in as_text]
-    table = _with_codes(file, _with_thousands(file, _table(file, header, first)), coded)
+    table = _without_units(file, _table(file, header, first), header, first)
+    table = _with_codes(file, _with_thousands(file, table), coded)
     _check_repeated(file, header, table)
     table = _without_index(_tidied(table, file.notes), file.notes)
     file.notes.extend(_long(table))
@@ -290,7 +293,8 @@ def _pandas(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)
                 table: pd.DataFrame = pd.read_csv(
                     text, sep=file.separator, low_memory=False, index_col=file.index_col,
-                    skipinitialspace=file.skips_spaces, dtype={**dict.fromkeys(file.as_text, str), **dtype},
+                    skipinitialspace=file.skips_spaces, skiprows=file.left_out,
+                    dtype={**dict.fromkeys(file.as_text, str), **dtype},
                 )  # fmt: skip
         except pd.errors.ParserError as error:
             raise _parser_error(file, str(error)) from None
@@ -359,10 +363,41 @@ def _has_leading_zeros(file: Delimited) -> bool:
     return _holds(file, rf'0(?<=[\s"{re.escape(file.separator)}]0)\d')
 
 
-def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without an unnamed first column of row numbers, which is a saved index."""
-    first = str(table.columns[0])
-    if not first.startswith("Unnamed:") or not np.array_equal(table[first], np.arange(len(table))):
+def _without_units(file: Delimited, table: pd.DataFrame, header: list[str], first: Record | None) -> pd.DataFrame:
+    """The table without a line of units under the header: words above two or more columns of numbers."""
+    if first is None or len(table) < 2 or any(map(numerals.is_number, first.fields)):
         return table
-    notes.append(f"{first}: row numbers, left out.")
-    return table.drop(columns=first)
+    units = [str(unit) for name in table if (unit := _unit(table[name])) is not None]
+    if len(units) < 2:
+        return table
+    file.left_out = [first.line - 1 - sum(name.count("\n") for name in header)]
+    words = listed(units, 5)
+    file.notes.append(f"Line {first.line} has words above columns of numbers, such as units ({words}): left out.")
+    return _pandas(file)[list(table.columns)]
+
+
+def _unit(column: pd.Series[Any]) -> Any:
+    """The first value, where it is a word above numbers alone; else None."""
+    first = column.iloc[0]
+    if not isinstance(first, str) or numerals.is_marker(first):
+        return None
+    counts = column.iloc[1:].value_counts()
+    written = numerals.settle(counts)
+    return first if written is not None and numerals.reads_all(written, counts) else None
+
+
+def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Without unnamed first columns that number or name the rows, as R and pandas save them."""
+    while len(table.columns) > 1 and (what := _names_of_rows(table.iloc[:, 0])):
+        notes.append(f"{table.columns[0]}: {what}, left out.")
+        table = table.iloc[:, 1:]
+    return table
+
+
+def _names_of_rows(column: pd.Series[Any]) -> str:
+    """The kind of names that an unnamed column gives to the rows; empty where it gives none."""
+    if not str(column.name).startswith("Unnamed:") or column.isna().any() or column.duplicated().any():
+        return ""
+    if column.dtype.kind in "iu":
+        return "row numbers" if column.min() >= 0 else ""
+    return "names of rows" if isinstance(column.dtype, pd.StringDtype) else ""
