@@ -173,7 +173,7 @@ def test_text_that_is_numbers_is_read_as_numbers_and_said(tmp_path: Path, name: 
     "values",
     [
         cycled("north", "south", "1"), cycled("1", "2", "3", "x"), cycled("unknown", "?", "5"),
-        [f"{i % 5:05d}" for i in range(N)], cycled("12:30", "13:45"), cycled("1-2", "3-4"), cycled("A1", "B2"),
+        [f"{i % 5:05d}" for i in range(N)], cycled("16:9", "4:3"), cycled("1-2", "3-4"), cycled("A1", "B2"),
         cycled("$5", "€6"), cycled("45%", "0.45"), [*DURATIONS[:5] * 4, *cycled("some", "other", "words")[20:]],
     ],
 )  # fmt: skip

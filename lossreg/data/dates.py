@@ -2,172 +2,252 @@
 
 from __future__ import annotations
 
-import datetime
-import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data.numerals import MOST, SAMPLE, SHARE, is_marker
+from lossreg.data.datetexts import (
+    ANY_ORDER,
+    DAY_FIRST,
+    MICROSECONDS,
+    MONTH_FIRST,
+    PIVOT,
+    YEAR_FIRST,
+    Alike,
+    Flags,
+    Numbers,
+    alike,
+    matched,
+    plain,
+)  # fmt: skip
+from lossreg.data.numerals import MOST, SHARE, likely, mostly, present
 
-MICROSECONDS = 86_400e6
-EPOCH = datetime.date(1970, 1, 1).toordinal()
-NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-MONTHS = {name: number for number, name in enumerate(NAMES, 1)}
-MONTH = rf"(?P<month>(?:{'|'.join(NAMES)})[a-z]*)\.?"
-TIME = (
-    r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
-    r" ?(?P<half>[ap]m)? ?(?P<zone>z|utc|[+-]\d{2}:?\d{2})?)?"
-)
-FORMS = {
-    "year first": re.compile(rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){TIME}", re.I),
-    "year last": re.compile(rf"(?P<first>\d{{1,2}})([-/.])(?P<last>\d{{1,2}})\2(?P<year>\d{{4}}){TIME}", re.I),
-    "month by name": re.compile(rf"(?P<day>\d{{1,2}})[-/ .]+{MONTH}[-/ ,.]+(?P<year>\d{{4}}){TIME}", re.I),
-    "name first": re.compile(rf"{MONTH} +(?P<day>\d{{1,2}}),? +(?P<year>\d{{4}}){TIME}", re.I),
-}
+Days = NDArray[np.float64]
+
+
+class Order(NamedTuple):
+    """In which order day, month and year stand around a separator.
+
+    short: whether of years of two digits; other: the order that speaks most against it; rows: how many dates have a
+    day in this order and not in the other; lost: how many have one in others only; example: of those that are
+    lost, or else of the dates that have a day in both.
+    """
+
+    separator: str
+    short: bool
+    order: str
+    other: str
+    rows: int
+    lost: int
+    example: str
+
+    def description(self) -> str:
+        """The order, and the evidence where it is not plain."""
+        if self.lost:
+            need = f"{self.order}, which {self.rows} dates need"
+            return f"{need}, while {self.lost} need {self.other} ('{self.example}') and are taken as missing"
+        doubt = f", though no date rules out {self.other} ('{self.example}')"
+        return self.order + ("" if self.rows else doubt)
 
 
 @dataclass(frozen=True, slots=True)
 class Dates:
     """How the dates of a column of texts are written.
 
-    day_first: the order of day and month before a year, None where no date has them so, and then only a date that
-    has one order alone is read; forms: an example of each form with its number of rows;
-    doubt: a date that could be meant in the other order, empty where the rows leave no doubt.
+    orders: the order of day, month and year around each separator, none where the year comes first or the month has
+    a name, and then only a date that has one order alone is read; forms: an example of each form with its number of
+    rows; plain: whether all dates have the year of four digits first; short: whether years may have two digits.
     """
 
-    day_first: bool | None = None
+    orders: tuple[Order, ...] = ()
     forms: tuple[tuple[str, int], ...] = ()
-    doubt: str = ""
-
-    @property
-    def plain(self) -> bool:
-        """Whether all dates have the year first."""
-        return len(self.forms) < 2 and all(FORMS["year first"].fullmatch(example) for example, _ in self.forms)
+    plain: bool = True
+    short: bool = False
 
     def description(self) -> str:
-        """What a note says of such a column."""
+        """A note on such a column."""
+        text = "dates, read as days since 1970"
         if self.plain:
-            return "dates, read as days since 1970"
+            return text
         kinds = ", ".join(f"{rows} like {example}" for example, rows in self.forms)
-        text = f"dates, read as days since 1970 ({kinds})"
-        if any(FORMS["year last"].fullmatch(example) for example, _ in self.forms):
-            orders = ["month before day", "day before month"]
-            text += f"; {orders.pop(bool(self.day_first))}"
-            if self.doubt:
-                text += f", though no date rules out {orders[0]} ('{self.doubt}')"
-        return text
+        years = f"years of two digits are {1900 + PIVOT} to {1999 + PIVOT}" if self.short else ""
+        return "; ".join(filter(None, (f"{text} ({kinds})", *self._described_orders(), years)))
+
+    def _described_orders(self) -> Iterable[str]:
+        lines = {f"with '{order.separator}'": order.description() for order in self.orders}
+        distinct = set(lines.values())
+        return distinct if len(distinct) < 2 else [f"{where} {text}" for where, text in lines.items()]
 
     def day(self, text: str) -> float:
         """Days since 1970 of a text, NaN where it is no date."""
-        matched = _match(text)
-        return float("nan") if matched is None else _days(matched[1].groupdict(), self._order(matched[1].groupdict()))
+        return float(self.days([text])[0])
 
-    def _order(self, parts: dict[str, str | None]) -> bool | None:
-        if self.day_first is not None or not parts.get("first"):
-            return bool(self.day_first)
-        first, last = int(parts["first"] or 0), int(parts["last"] or 0)
-        return None if first <= 12 and last <= 12 and first != last else first > 12
+    def days(self, texts: Sequence[str]) -> Days:
+        """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
+        found = np.full(len(texts), np.nan)
+        for group in alike(texts):
+            if self.short or not group.short:
+                found[group.places] = self._days(group)
+        return found
 
+    def _days(self, group: Alike) -> Days:
+        if group.form != ANY_ORDER:
+            return group.days(group.form)
+        order = self._order(group.separator, group.short)
+        return _unambiguous(group) if order is None else group.days(order)
 
-def _match(text: str) -> tuple[str, re.Match[str]] | None:
-    stripped = text.strip()
-    found = ((name, form.fullmatch(stripped)) for name, form in FORMS.items())
-    return next(((name, match) for name, match in found if match), None)
-
-
-def _days(parts: dict[str, str | None], day_first: bool | None) -> float:
-    if day_first is None:
-        return float("nan")
-    try:
-        date = np.datetime64(
-            f"{int(parts['year'] or 0):04d}-{_month(parts, day_first):02d}-{_day(parts, day_first):02d}"
-        )
-    except ValueError:
-        return float("nan")
-    if int(parts["year"] or 0) < 1:
-        return float("nan")
-    return float(date.astype(np.int64)) + _time(parts)
+    def _order(self, separator: str, short: bool) -> str | None:
+        """The order around a separator; of one that no date has, that of the others, where dots mean day first."""
+        orders = [order for order in self.orders if short or order.order != YEAR_FIRST]
+        nearest = min(orders, key=lambda order: (order.separator != separator, order.short != short), default=None)
+        if nearest is not None and separator == "." != nearest.separator:
+            return DAY_FIRST
+        return None if nearest is None else nearest.order
 
 
-def _month(parts: dict[str, str | None], day_first: bool) -> int:
-    if parts.get("first"):
-        return int(parts["last" if day_first else "first"] or 0)
-    month = str(parts["month"]).lower()
-    return int(month) if month.isdigit() else MONTHS[month[:3]]
+def _unambiguous(group: Alike) -> Days:
+    """Days of the dates that have one in one order alone, or the same in two."""
+    one, other = group.days(MONTH_FIRST), group.days(DAY_FIRST)
+    found = np.where(np.isnan(one), other, one)
+    return np.where(np.isnan(other) | (found == other), found, np.nan)
 
 
-def _day(parts: dict[str, str | None], day_first: bool) -> int:
-    return int(parts.get("day") or parts["first" if day_first else "last"] or 0)
+class Candidates(NamedTuple):
+    """Dates around one separator: the places among all texts `(n,)`, and by order which have a day in it `(n,)`."""
 
-
-def _time(parts: dict[str, str | None]) -> float:
-    """Hours, minutes, seconds and time zone as a share of a day; NaN for an hour that no day has."""
-    hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
-    if half := parts["half"]:
-        hour = hour % 12 + (12 if half.lower() == "pm" else 0)
-    if hour > 24 or minute > 59 or second > 60:
-        return float("nan")
-    zone = (parts["zone"] or "").replace(":", "")
-    offset = int(zone[0] + "1") * (int(zone[1:3]) * 60 + int(zone[3:5])) if zone[:1] in ("+", "-") else 0
-    fraction = float(f"0.{parts['fraction'] or 0}")
-    return ((hour * 60 + minute - offset) * 60 + second + fraction) / 86_400
+    separator: str
+    short: bool
+    places: Numbers
+    readable: dict[str, Flags]
 
 
 def settle(counted: pd.Series[Any]) -> Dates | None:
-    """How texts, counted as by `value_counts`, write dates; None unless nine in ten are dates."""
-    if not _likely(counted.index):
+    """How texts, counted as by `value_counts`, write dates; None unless nine in ten of those that are no gap do."""
+    if not likely(counted.index, _has_form):
         return None
-    counts = {str(text): int(count) for text, count in counted.items() if not is_marker(str(text))}
-    forms: dict[str, dict[str, int]] = {}
-    for text, count in counts.items():
-        if (matched := _match(text)) is not None:
-            forms.setdefault(matched[0], {})[text] = count
-    rows = sum(sum(form.values()) for form in forms.values())
-    if rows < max(SHARE * sum(counts.values()), MOST * counted.sum()):
+    there = present(counted)
+    groups, has_day = _read(list(there))
+    rows = np.array(list(there.values()))
+    if rows[has_day].sum() < SHARE * rows.sum() or _is_lone(has_day, rows, counted):
         return None
-    day_first, doubt = _order(forms.get("year last", {}))
-    examples = [(next(iter(form)), sum(form.values())) for form in forms.values()]
-    dates = Dates(day_first, tuple(examples), doubt)
-    return None if all(np.isnan(dates.day(text)) for text in counts) else dates
+    forms = _forms(groups, has_day, there)
+    is_plain = forms.keys() == {("year first", False)}
+    is_short = any(short for _, short in forms)
+    return Dates(tuple(_orders(groups, there)), tuple(forms.values()), is_plain, is_short)
 
 
-def _likely(distinct: pd.Index[Any]) -> bool:
-    """Whether a sample of the distinct values suggests dates, for long columns of text are not worth the time."""
-    sample = [str(text) for text in distinct[:: max(1, len(distinct) // SAMPLE)]]
-    sample = [text for text in sample if not is_marker(text)]
-    return bool(sample) and sum(_match(text) is not None for text in sample) >= MOST * len(sample)
+def why_text(counted: pd.Series[Any]) -> str:
+    """A note on texts, counted as by `value_counts`, most of which are written as dates, of a day or not; else empty.
+
+    Those with years of two digits count where they have a day, since many other texts look like them.
+    """
+    if not likely(counted.index, _has_form):
+        return ""
+    there = present(counted)
+    groups, has_day = _read(list(there))
+    written, rows = has_day.copy(), np.array(list(there.values()))
+    for group in groups:
+        written[group.places] |= not group.short
+    if rows[written].sum() < MOST * rows.sum():
+        return ""
+    if has_day.all():
+        return f"a single date and gaps ({counted.sum() - rows.sum()} of {counted.sum()}), read as text"
+    return mostly("dates", {text: count for place, (text, count) in enumerate(there.items()) if has_day[place]}, there)
 
 
-def _order(texts: dict[str, int]) -> tuple[bool | None, str]:
-    """Whether days stand before months, by what more rows need; and a text, where no row needs either."""
-    if not texts:
-        return None, ""
-    needs = {True: 0, False: 0}
-    for text, count in texts.items():
-        parts = FORMS["year last"].fullmatch(text.strip())
-        if parts is not None and (int(parts["first"]) > 12) != (int(parts["last"]) > 12):
-            needs[int(parts["first"]) > 12] += count
-    if any(needs.values()):
-        return needs[True] > needs[False], ""
-    first = next(iter(texts))
-    return "." in first, first
+def _is_lone(has_day: Flags, rows: Numbers, counted: pd.Series[Any]) -> bool:
+    """Tell whether there is a single date, in less than half of the rows: a flag, such as when something was done."""
+    return int(has_day.sum()) == 1 and bool(rows[has_day].sum() < MOST * counted.sum())
 
 
-def of_texts(texts: pd.Series[Any], dates: Dates) -> NDArray[np.float64]:
-    """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
-    found = of_stamps(pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
-    rest = texts[np.isnan(found)]
-    codes, distinct = pd.factorize(rest)
-    days = np.array([dates.day(str(text)) for text in distinct] + [np.nan])
-    found[np.isnan(found)] = days[codes]
+def _has_form(text: str) -> bool:
+    return matched(plain(text)) is not None
+
+
+def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:
+    """The texts that have the form of a date, and which of all have a day, in whatever order."""
+    groups, has_day = list(alike(texts)), np.zeros(len(texts), bool)
+    for group in groups:
+        has_day[group.places] = np.any([~np.isnan(group.days(order)) for order in group.orders], axis=0)
+    return groups, has_day
+
+
+def _forms(
+    groups: Iterable[Alike], has_day: Flags, there: Mapping[str, int]
+) -> dict[tuple[str, bool], tuple[str, int]]:
+    """An example of each form, the first one, and its number of rows."""
+    places: dict[tuple[str, bool], list[Numbers]] = {}
+    for group in groups:
+        places.setdefault((group.form, group.short), []).append(group.places[has_day[group.places]])
+    texts, rows = list(there), np.array(list(there.values()))
+    joined = {form: np.sort(np.concatenate(parts)) for form, parts in places.items()}
+    return {form: (texts[each[0]], int(rows[each].sum())) for form, each in joined.items() if each.size}
+
+
+def _orders(groups: Iterable[Alike], there: Mapping[str, int]) -> list[Order]:
+    """The order around each separator: the one that most dates have a day in.
+
+    Where several have, dots mean day first, and other separators follow those that are settled, else month first.
+    """
+    texts, rows = list(there), np.array(list(there.values()))
+    candidates = [each for each in _candidates(groups) if np.any(list(each.readable.values()))]
+    best = {each[:2]: _best(each, rows) for each in candidates}
+    settled = {key: orders[0] for key, orders in best.items() if len(orders) == 1}
+    found = []
+    for each in candidates:
+        near = sorted(settled, key=lambda key: (key[0] != each.separator, key[1] != each.short))
+        usual = [DAY_FIRST] * (each.separator == ".") + [settled[key] for key in near]
+        order = next(order for order in [*usual, MONTH_FIRST, DAY_FIRST, YEAR_FIRST] if order in best[each[:2]])
+        found.append(_order(each, order, texts, rows))
     return found
 
 
-def of_stamps(column: pd.Series[Any]) -> NDArray[np.float64]:
+def _candidates(groups: Iterable[Alike]) -> list[Candidates]:
+    by_separator: dict[tuple[str, bool], list[Alike]] = {}
+    for group in groups:
+        if group.form == ANY_ORDER:
+            by_separator.setdefault((group.separator, group.short), []).append(group)
+    return [
+        Candidates(
+            *key, np.concatenate([part.places for part in parts]),
+            {order: np.concatenate([~np.isnan(part.days(order)) for part in parts]) for order in parts[0].orders},
+        )
+        for key, parts in by_separator.items()
+    ]  # fmt: skip
+
+
+def _best(candidates: Candidates, rows: Numbers) -> list[str]:
+    """The orders that most rows have a day in."""
+    counts = {order: int(rows[candidates.places[flags]].sum()) for order, flags in candidates.readable.items()}
+    return [order for order, count in counts.items() if count == max(counts.values())]
+
+
+def _order(candidates: Candidates, order: str, texts: Sequence[str], rows: Numbers) -> Order:
+    """An order with what speaks against it."""
+    counts, readable = rows[candidates.places], candidates.readable
+    lost = np.any(list(readable.values()), axis=0) & ~readable[order]
+    others = {other: flags for other, flags in readable.items() if other != order}
+    other = max(others, key=lambda name: int(counts[others[name] & (lost if lost.any() else True)].sum()))
+    shown = candidates.places[lost if lost.any() else readable[order] & readable[other]]
+    return Order(
+        candidates.separator, candidates.short, order, other,
+        rows=int(counts[readable[order] & ~readable[other]].sum()), lost=int(counts[lost].sum()),
+        example=texts[int(shown.min())] if shown.size else "",
+    )  # fmt: skip
+
+
+def of_texts(texts: pd.Series[Any], dates: Dates) -> Days:
+    """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
+    codes, distinct = pd.factorize(texts)
+    found: Days = np.append(dates.days([str(text) for text in distinct]), np.nan)[codes]
+    return found
+
+
+def of_stamps(column: pd.Series[Any]) -> Days:
     """Days since 1970 `(n,)` of a column of time stamps, with or without a time zone, NaN where there is none."""
     stamps = column.dt.tz_convert(None) if column.dt.tz is not None else column
     days = stamps.dt.as_unit("us").astype("int64").to_numpy(np.float64) / MICROSECONDS

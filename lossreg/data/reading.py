@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import dates, numerals
+from lossreg.data import dates, durations, numerals
 from lossreg.data.cells import COMPLEX, hashable, of_column, text_of
 from lossreg.data.dates import Dates
 from lossreg.data.lost import INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
@@ -29,7 +29,6 @@ DATES = ("datetime64", "datetime", "date", "period")
 DURATIONS = ("timedelta64", "timedelta", "time")
 SECONDS = 86_400
 EXACT = 2**53
-ELAPSED = re.compile(r"(?P<sign>-?)(?P<days>\d{1,9}) days?,? ?(?:\+?(?P<rest>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?")
 USUAL_NUMBERS, USUAL_DATES = Numerals(), Dates()
 
 
@@ -73,12 +72,13 @@ class AsDays:
         """Days since 1970, NaN for what is no date."""
         if column.dtype.kind == "M":
             return dates.of_stamps(column)
-        return dates.of_texts(_texts(column.map(_start, na_action="ignore")), self.dates)
+        starts = column.map(_start, na_action="ignore") if column.dtype == object else column
+        return dates.of_texts(_texts(starts), self.dates)
 
 
 @dataclass(frozen=True, slots=True)
 class AsDurations:
-    """Durations, times of day, or texts such as `2 days 03:00:00`."""
+    """Durations, times of day, or texts such as `2 days 03:00:00` and `8:30 pm`."""
 
     def __call__(self, column: pd.Series[Any]) -> Values:
         """Days, NaN for what is no duration."""
@@ -86,7 +86,7 @@ class AsDurations:
             days: Values = column.dt.total_seconds().to_numpy(np.float64, na_value=np.nan) / SECONDS
             return days
         codes, distinct = pd.factorize(_texts(column))
-        found: Values = np.array([_elapsed(text) for text in distinct] + [np.nan])[codes]
+        found: Values = np.array([durations.days(text) for text in distinct] + [np.nan])[codes]
         return found
 
 
@@ -147,26 +147,6 @@ def _float(value: Any) -> float:
 
 def _start(value: Any) -> Any:
     return value.start_time if isinstance(value, pd.Period) else value
-
-
-def _elapsed(text: str) -> float:
-    matched = ELAPSED.fullmatch(text.strip())
-    if matched is None:
-        return _clock(text)
-    rest = _clock(matched["rest"]) if matched["rest"] else 0.0
-    # Python writes minus one hour as "-1 days +23:00:00"
-    return float(f"{matched['sign']}{matched['days']}") + (-rest if matched["sign"] and "+" not in text else rest)
-
-
-def _clock(text: str) -> float:
-    parts = text.strip().split(":")
-    if not 2 <= len(parts) <= 3:
-        return float("nan")
-    try:
-        hours, minutes, seconds = (float(part) for part in (*parts, "0")[:3])
-    except ValueError:
-        return float("nan")
-    return (hours * 60 + minutes) / 1440 + seconds / SECONDS
 
 
 def _is_number(dtype: Any) -> bool:
@@ -244,8 +224,8 @@ def _ordered(dtype: pd.CategoricalDtype) -> Reading:
     return Reading("number", AsRanks(names), NO_RANK, note, f"ordered {names}")
 
 
-def _duration() -> Reading:
-    return Reading("number", AsDurations(), NO_DURATION, "durations, read as days", "duration")
+def _duration(note: str = "durations, read as days") -> Reading:
+    return Reading("number", AsDurations(), NO_DURATION, note, "duration")
 
 
 def _rounded(values: pd.Series[Any]) -> str:
@@ -300,20 +280,20 @@ def _by_text(values: pd.Series[Any], decimal: str) -> Reading:
     if (days := dates.settle(counts)) is not None:
         usual = days.plain and all(ISO_DATE.fullmatch(text) for text in values.head(20))
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
-    return _by_days(counts) or Reading("category", note=numerals.why_text(counts))
+    return _by_days(counts) or Reading("category", note=numerals.why_text(counts) or dates.why_text(counts))
 
 
 def _by_days(counts: pd.Series[Any]) -> Reading | None:
     """The reading of texts of which most count days, None for others; they are durations where nine in ten are."""
-    if not numerals.likely(counts.index, ELAPSED.fullmatch):
+    if not numerals.likely(counts.index, durations.has_form):
         return None
     there = numerals.present(counts)
-    total, days = sum(there.values()), sum(count for text, count in there.items() if ELAPSED.fullmatch(text))
+    total, days = sum(there.values()), sum(count for text, count in there.items() if durations.has_form(text))
     if days < numerals.MOST * total:
         return None
-    read = {text: count for text, count in there.items() if not np.isnan(_elapsed(text))}
+    read = {text: count for text, count in there.items() if not np.isnan(durations.days(text))}
     if sum(read.values()) >= numerals.SHARE * total:
-        return _duration()
+        return _duration(durations.description(read))
     return Reading("category", note=numerals.mostly("durations", read, there))
 
 
