@@ -169,7 +169,8 @@ def plain(column: pd.Series[Any]) -> pd.Series[Any]:
 def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
     """The values that are there as texts, without spaces around them; None for the others, under the same index."""
     if isinstance(column.dtype, pd.StringDtype):
-        return column.str.strip().astype(object).where(column.notna(), None)
+        written = [text.strip() if isinstance(text, str) else None for text in column.to_numpy(object)]
+        return pd.Series(written, column.index, dtype=object)
     values = [None if gone else text_of(v) for v, gone in zip(column, column.isna(), strict=True)]
     return pd.Series(values, column.index, dtype=object)
 
@@ -261,8 +262,10 @@ def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
 
 def _padded(values: pd.Series[Any], stripped: pd.Series[Any], note: str) -> Reading:
     """The reading of categories; it says how many have spaces around them or are blank."""
-    pairs = zip(values, stripped, strict=True)
-    padded = sum(isinstance(value, str) and (value != text or not text) for value, text in pairs)
+    written = values.to_numpy(object)
+    is_text = np.array([isinstance(value, str) for value in written], bool)
+    kept = stripped.to_numpy(object)[is_text]
+    padded = int(((written[is_text] != kept) | (kept == "")).sum())
     if not padded:
         return Reading("category", note=note)
     spaces = f"{padded} texts are blank or have spaces around them, taken off"
@@ -344,7 +347,7 @@ def _gaps(column: pd.Series[Any], reading: Reading) -> int:
     gaps = int(column.isna().sum())
     if reading.read is None or not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
         return gaps
-    return gaps + sum(isinstance(value, str) and not value.strip() for value in column)
+    return gaps + sum(isinstance(value, str) and not value.strip() for value in column.to_numpy(object))
 
 
 def _at_once(reading: Reading, dtype: Any) -> bool:
