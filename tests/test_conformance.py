@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from quick import ONE_PER_TARGET, QUICK, long_but
 
 import lossreg
 from lossreg import Choice, Float, LossSpec, cli, conformance, ops, registry
@@ -65,6 +66,11 @@ def failing(loss, *names):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_installed_loss_passes_every_quick_check_and_has_finite_and_right_gradients(name):
+    assert failing(name, *QUICK, "finite", "gradient") == {}
+
+
+@pytest.mark.parametrize("name", long_but(ONE_PER_TARGET, NAMES))
 def test_installed_loss_passes_every_check(name):
     assert failing(name) == {}
 

@@ -72,7 +72,10 @@ def words(optimizer, layer=lambda: keras.layers.Embedding(6, 4)):
     return own
 
 
-@pytest.mark.parametrize(("optimizer", "layer"), [("sgd", None), ("adam", None), ("rmsprop", None), ("adam", Table)])
+LONG_LOOKUPS = [pytest.param(name, None, marks=pytest.mark.long) for name in ("sgd", "adam", "rmsprop")]
+
+
+@pytest.mark.parametrize(("optimizer", "layer"), [("adam", Table), *LONG_LOOKUPS])
 def test_a_lane_against_model_fit_as_it_is_and_with_the_one_line(optimizer, layer):
     own = words(optimizer, layer) if layer else words(optimizer)
     each = plan(own, "ce", 0.02, 3)
@@ -219,6 +222,7 @@ print(json.dumps(model.fit(x, y, epochs=3, shuffle=False, verbose=0).history["lo
 """
 
 
+@pytest.mark.long
 def test_a_saved_model_keeps_it_in_another_process(tmp_path):
     x, y = np.arange(40).reshape(10, 4) % 6, np.arange(10) % 3
     layers = [keras.layers.Embedding(6, 2), keras.layers.Flatten(), keras.layers.Dense(3)]

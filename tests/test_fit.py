@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from problems import Mlp, alone, dataset, difference, plan, problem, run
+from quick import long_but
 
 from lossreg import metrics, models, ops, registry
 from lossreg.links import Link
@@ -48,7 +49,7 @@ def same(report, other):
     return dataclasses.astuple(report) == pytest.approx(dataclasses.astuple(other), rel=2e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("task", list(PLANS))
+@pytest.mark.parametrize("task", long_but({"multiclass"}, list(PLANS)))
 def test_reports_and_weights_are_those_of_the_population(task):
     own = problem(task, {name: name for name, *_ in PLANS[task]})
     plans = [plan(own, name, rate, 3, seed, **params) for name, rate, params, seed in PLANS[task]]
@@ -163,7 +164,7 @@ WIDE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", WIDE)
+@pytest.mark.parametrize("task", long_but({"segmentation"}, list(WIDE)))
 def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes(task):
     metric, losses = WIDE[task]
     data = wide(task)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from keras import ops
+from quick import ONE_PER_TARGET, long_but
 from scipy import special
 
 from lossreg import Choice, Float, InputError, Int, LossregError, LossSpec, PerClass, curves, gallery, registry
@@ -89,7 +90,7 @@ def test_curves_are_the_loss_and_its_gradient(case):
     np.testing.assert_allclose(gradient, slope, rtol=5e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", long_but(ONE_PER_TARGET, list(SPECS)))
 def test_every_loss_is_drawn_without_a_warning(name):
     figure = gallery.figure(SPECS[name])
     figure.savefig(io.BytesIO(), format="png", dpi=40)

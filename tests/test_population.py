@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import keras
@@ -66,25 +67,26 @@ def mixed(task, optimizer):
     return own, [plan(own, name, float(rate), **losses[name]) for name, rate in zip(losses, rates, strict=True)]
 
 
-CASES = [("multiclass", "sgd"), ("multiclass", "adam")]  # tests/test_optimizers.py has the others
-CASES += [("binary", "adam"), ("regression", "sgd"), ("multilabel", "sgd"), ("segmentation", "sgd")]
+LONG = pytest.mark.long
+# tests/test_optimizers.py has the other optimizers
+CASES = [
+    ("multiclass", "adam"), ("regression", "sgd"), ("segmentation", "sgd"),
+    *(pytest.param(*case, marks=LONG) for case in [("multiclass", "sgd"), ("binary", "adam"), ("multilabel", "sgd")]),
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def trained():
-    """Populations of mixed losses, trained once."""
-    made = {}
-    for task, optimizer in CASES:
-        own, plans = mixed(task, optimizer)
-        assert own.dataset.train.x.shape[0] % BATCH
-        assert plans[0].epochs * -(-ROWS // BATCH) >= 50
-        made[task, optimizer] = (own, plans, *run(Population(own, len(plans), blocks=2, variants=plans), plans))
-    return made
+@functools.cache
+def trained(task, optimizer):
+    """A population of mixed losses, trained once."""
+    own, plans = mixed(task, optimizer)
+    assert own.dataset.train.x.shape[0] % BATCH
+    assert plans[0].epochs * -(-ROWS // BATCH) >= 50
+    return own, plans, *run(Population(own, len(plans), blocks=2, variants=plans), plans)
 
 
 @pytest.mark.parametrize(("task", "optimizer"), CASES)
-def test_every_lane_of_a_mixed_population_equals_model_fit(trained, task, optimizer):
-    own, plans, reports, weights = trained[task, optimizer]
+def test_every_lane_of_a_mixed_population_equals_model_fit(task, optimizer):
+    own, plans, reports, weights = trained(task, optimizer)
     for slot, each in enumerate(plans):
         losses, solo, model = alone(own, each)
         assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.label
@@ -112,8 +114,8 @@ def _score(own, each, model):
 
 
 @pytest.mark.parametrize(("task", "optimizer"), CASES)
-def test_a_change_of_one_percent_is_seen(trained, task, optimizer):
-    own, plans, _, weights = trained[task, optimizer]
+def test_a_change_of_one_percent_is_seen(task, optimizer):
+    own, plans, _, weights = trained(task, optimizer)
     changed, originals = [], []
     for slot, each in enumerate(plans):
         changed.append(_changed(own, each, each.learning_rate * 1.01, {}))
@@ -182,6 +184,7 @@ def test_populations_of_a_problem_share_its_rows():
     assert device_rows(replace(own), "train") is not device_rows(own, "train")
 
 
+@pytest.mark.long
 def test_a_plan_with_other_static_parameters_rebuilds_the_graph_and_disturbs_nobody():
     own = problem("binary", {"binary_focal": "binary_focal", "hinge": "hinge"})
     first = plan(own, "binary_focal", 0.003, gamma=1.0, alpha=0.3)
@@ -306,7 +309,10 @@ def equal_to_fit(own, plans, population=None):
 
 @pytest.mark.parametrize(
     ("task", "names"),
-    [("regression", ("mean_squared_error", "poisson", "huber")), ("multiclass", ("class_balanced_ce", "focal"))],
+    [
+        pytest.param("regression", ("mean_squared_error", "poisson", "huber"), marks=LONG),
+        ("multiclass", ("class_balanced_ce", "focal")),
+    ],
 )
 def test_a_lane_trains_on_its_fold_with_the_constants_of_that_fold(task, names):
     own = problem(task, {name: name for name in names}, optimizer="sgd", settings={"momentum": 0.9})
@@ -331,7 +337,10 @@ def weighted(task, **names):
 
 @pytest.mark.parametrize(
     ("task", "names"),
-    [("multiclass", ("cross_entropy", "focal")), ("segmentation", ("binary_crossentropy", "binary_focal"))],
+    [
+        ("multiclass", ("cross_entropy", "focal")),
+        pytest.param("segmentation", ("binary_crossentropy", "binary_focal"), marks=LONG),
+    ],
 )
 def test_weights_of_rows_count_in_training_and_validation_as_in_model_fit(task, names):
     own = weighted(task, **{name: name for name in names})
@@ -408,6 +417,7 @@ def test_a_population_is_of_one_shape():
     equal_to_fit(own, [each], Population(own, 1, shape=shape, variants=[each]))
 
 
+@pytest.mark.long
 def test_rows_in_pieces_and_the_last_scores_alone_give_the_same_numbers(monkeypatch):
     own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
     plans = [plan(own, "ce", rate, epochs=2, seed=i) for i, rate in enumerate((0.05, 0.2))]

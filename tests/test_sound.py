@@ -2,12 +2,19 @@
 
 import pytest
 import sound
+from quick import QUICK
 
 from lossreg.conformance import check
 
 SOUND = {spec.name: spec for spec in sound.SOUND}
 
 
+@pytest.mark.parametrize("name", SOUND)
+def test_right_loss_passes_every_quick_check(name):
+    assert [result for result in check(SOUND[name], QUICK) if not result.ok] == []
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", SOUND)
 def test_right_loss_passes_every_check(name):
     assert [result for result in check(SOUND[name]) if not result.ok] == []

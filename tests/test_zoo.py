@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference
 import tensorflow as tf
+from quick import ONE_PER_TARGET, long_but
 
 from lossreg import ops, registry, zoo
 from lossreg.links import LINKS
@@ -20,6 +21,7 @@ CLASSES = [name for name, spec in SPECS.items() if spec.target == "onehot"]
 SMOOTH = {name: spec for name, spec in SPECS.items() if not spec.stop_gradient}
 DRAWS = 200
 every_loss = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+few_losses = pytest.mark.parametrize("spec", long_but(ONE_PER_TARGET, list(SPECS.values())))
 every_class_loss = pytest.mark.parametrize("spec", [SPECS[name] for name in CLASSES], ids=CLASSES)
 
 
@@ -103,7 +105,7 @@ def not_finite(spec, static, dtype):
     return tf.function(lambda *many: tf.map_fn(of, many, fn_output_signature=tf.int32))
 
 
-@every_loss
+@few_losses
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_extreme_scores_give_finite_values_and_gradients_all_over_the_search_space(spec, dtype):
     for static, settings in settings_by_graph(spec, np.random.default_rng(0)):
@@ -302,7 +304,7 @@ def test_mapped_over_lanes_is_looped_over_lanes(spec):
         np.testing.assert_allclose(slopes[lane], slope, rtol=2e-6, atol=2e-6 * (1 + np.abs(slope).max()))
 
 
-@every_loss
+@few_losses
 def test_a_map_over_no_lanes_is_empty(spec):
     rng = np.random.default_rng(6)
     made, static = traced(arguments_of(spec, rng))
