@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 from problems import ACCURACY, difference
+from quick import long_but
 
 import lossreg
 from lossreg import registry, settings
@@ -318,7 +319,7 @@ def check(own, only=None):
 QUICK = {"dense": "adam", "mixed": "rmsprop", "u-net": "sgd"}
 
 
-@pytest.mark.parametrize("name", ["dense", "u-net", pytest.param("mixed", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", long_but({"dense"}, list(QUICK)))
 def test_lanes_of_an_architecture_equal_model_fit(name):
     kind, body = ARCHITECTURES[name]
     losses = list(LOSSES["segmentation" if kind == "masks" else "multiclass"])[:2]

@@ -240,6 +240,7 @@ def test_show_all_draws_a_gallery_with_an_index_and_says_how_far_it_is(lossreg, 
     assert found == sorted(["index.md", *(f"{name}.png" for name in names)])
 
 
+@pytest.mark.long
 def test_drawing_hushes_the_start_of_tensorflow(folder):
     command = [sys.executable, "-m", "lossreg", "show", "hinge", "--plot", "x.png"]
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}

@@ -34,8 +34,9 @@ def names():
 
 
 @pytest.fixture(scope="module")
-def on_jax():
-    return pytest_on_jax("tests/lanes_on_jax.py")
+def on_jax(request):
+    chosen = request.config.getoption("markexpr")
+    return pytest_on_jax("tests/lanes_on_jax.py", *(["-m", chosen] if chosen else []))
 
 
 @pytest.mark.parametrize("name", names())

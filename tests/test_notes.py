@@ -79,6 +79,7 @@ def test_the_note_names_the_number_of_trials_that_would_do(losses, trials, said)
     assert not undirected_note(published, 2 * undirected(published))
 
 
+@pytest.mark.long
 def test_few_trials_per_loss_are_said_before_during_and_after_and_no_longer_once_there_are_more():
     few = study(8, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}})
     said = [note for note in search.plan(few).notes if note.startswith(FAIR_START)]

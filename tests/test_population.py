@@ -252,6 +252,7 @@ def test_a_divergent_lane_reports_it_and_harms_no_other():
     assert all(np.isfinite(w).all() for own_weights in weights[1:] for w in own_weights)
 
 
+@pytest.mark.long
 def test_regularisers_and_normalisation_are_trained_as_model_fit_does():
     builder = Mlp(
         lambda: keras.layers.Dense(10, "gelu", kernel_regularizer=keras.regularizers.L2(0.01)),
@@ -401,6 +402,7 @@ class TwoInputs:
         return keras.Model(inputs, keras.layers.Dense(outputs)(joined))
 
 
+@pytest.mark.long
 def test_a_model_of_several_inputs_equals_model_fit():
     own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=TwoInputs())
     own.dataset.input_shape = {"left": (3,), "right": (4,)}

@@ -259,7 +259,7 @@ def refitted(study, label, **weights):
     return model.get_weights()
 
 
-@pytest.mark.parametrize("asked", ["balanced", [1.0, 2.5, 0.5]], ids=str)
+@pytest.mark.parametrize("asked", ["balanced", pytest.param([1.0, 2.5, 0.5], marks=pytest.mark.long)], ids=str)
 def test_the_weights_of_classes_are_told_with_the_recipe_as_numbers(tmp_path, asked):
     study = Ran(tmp_path, "multiclass", {"focal": {}}, search={"trials": 2}, train={"class_weight": asked})
     weights = ast.literal_eval(CLASSES.search(told(study, "focal"))[1])

@@ -106,7 +106,7 @@ def scheduled(optimizer, raw, fixed=None):
 
 WHOLE = [
     ("sgd", "cosine after warmup", {"momentum": 0.9}),
-    ("adam", "two pieces", {"gradient_accumulation_steps": 3}),
+    pytest.param("adam", "two pieces", {"gradient_accumulation_steps": 3}, marks=pytest.mark.long),
 ]
 
 

@@ -290,6 +290,7 @@ def test_of_a_finished_study_only_what_is_missing_is_written(finished, tmp_path,
     assert len(runs) == 1 + len(finished[1].trials)
 
 
+@pytest.mark.long
 def test_two_runs_give_the_same_trials_and_scores():
     one, two = (lossreg.tune(untracked(name=name)) for name in ("one", "two"))
     seen = [[(t.number, t.params, t.score, t.curves) for t in result.trials] for result in (one, two)]
@@ -559,6 +560,7 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
 QUANTILES = {"choices": [[0.1, 0.5, 0.9], [0.05, 0.5, 0.95]]}
 
 
+@pytest.mark.long
 def test_losses_of_several_widths_share_the_lanes_and_resume():
     """Choices that are lists come back from the storage; three widths are three populations."""
     asked = {

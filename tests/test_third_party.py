@@ -151,6 +151,7 @@ def test_the_plugins_studies_run(environment, plugin, study):
     assert all(row["best_score"] is not None for row in result["losses"])
 
 
+@pytest.mark.long
 def test_a_study_tunes_over_an_installed_plugin(environment):
     (environment.folder / "tiny.toml").write_text(STUDY)
     result = environment.lossreg("tune", "tiny.toml")
