@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -23,3 +24,9 @@ def _tensorflow_as_in_studies():
         from lossreg.trainers import machine
 
         machine.start()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_from_a_shell():
+    """`nohup` makes a process ignore SIGHUP, and so the commands that tests start."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
