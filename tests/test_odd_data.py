@@ -706,6 +706,14 @@ def test_files_with_odd_manners_are_read_as_they_are_meant(tmp_path: Path, name:
     assert any(said in note for note in loaded.notes)
 
 
+def test_a_first_row_of_words_that_come_again_is_a_row(tmp_path: Path) -> None:
+    rows = [f"{i},{i + 0.5},{('no', 'yes')[i % 2]}" for i in range(N)]
+    (tmp_path / "t.csv").write_bytes(lines("a,b,y", "low,high,yes", *rows))
+    loaded = data.load("t.csv", target="y", base=tmp_path)
+    assert sum(map(len, parts(loaded))) == N + 1
+    assert "a: 1 of 121 values is not a number ('low'): taken as missing." in loaded.notes
+
+
 def test_letters_of_western_windows_are_letters(tmp_path: Path) -> None:
     rows = [f"{i % 7},{'Zürich' if i % 3 else 'Genève'},{i % 2}" for i in range(N)]
     (tmp_path / "t.csv").write_bytes("\n".join(["größe,ort,y", *rows]).encode("cp1252"))

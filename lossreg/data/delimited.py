@@ -367,11 +367,11 @@ def _without_units(file: Delimited, table: pd.DataFrame, header: list[str], firs
     """The table without a line of units under the header: words above two or more columns of numbers."""
     if first is None or len(table) < 2 or any(map(numerals.is_number, first.fields)):
         return table
-    units = [str(unit) for name in table if (unit := _unit(table[name])) is not None]
-    if len(units) < 2:
+    units = {name: str(unit) for name in table if (unit := _unit(table[name])) is not None}
+    if len(units) < 2 or any(_comes_again(table[name]) for name in table if name not in units):
         return table
     file.left_out = [first.line - 1 - sum(name.count("\n") for name in header)]
-    words = listed(units, 5)
+    words = listed(units.values(), 5)
     file.notes.append(f"Line {first.line} has words above columns of numbers, such as units ({words}): left out.")
     return _pandas(file)[list(table.columns)]
 
@@ -384,6 +384,12 @@ def _unit(column: pd.Series[Any]) -> Any:
     counts = column.iloc[1:].value_counts()
     written = numerals.settle(counts)
     return first if written is not None and numerals.reads_all(written, counts) else None
+
+
+def _comes_again(column: pd.Series[Any]) -> bool:
+    """Whether the first value is a word that other rows have, as a category or a class."""
+    first = column.iloc[0]
+    return isinstance(first, str) and not numerals.is_marker(first) and bool(column.iloc[1:].eq(first).any())
 
 
 def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
