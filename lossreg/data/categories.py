@@ -117,6 +117,9 @@ class Distinct:
     @classmethod
     def of(cls, column: pd.Series[Any]) -> Distinct:
         """The different values of a column of any type; in objects the text 1 and the number 1 are different."""
+        if column.dtype == object and not any(issubclass(held, Number) for held in set(map(type, column))):
+            codes, names = pd.factorize(texts(column))
+            return cls(codes, list(names), [False] * len(names))
         if column.dtype == object:
             pairs = np.empty(len(column), object)
             pairs[:] = list(zip(texts(column), map(_is_number, column), strict=True))
