@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import gzip
-import os
 import pickle
 import re
 import uuid
@@ -1000,14 +999,6 @@ def one_message(error: InputError) -> None:
     assert "\n" not in str(error)
     assert len(str(error)) < 5000
     assert error.where
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="everything may be read by root")
-def test_a_file_without_permission_is_one_message(tmp_path: Path) -> None:
-    base().to_csv(tmp_path / "t.csv", index=False)
-    (tmp_path / "t.csv").chmod(0)
-    with pytest.raises(DataError, match="cannot be read: permission denied"):
-        data.load("t.csv", target="y", base=tmp_path)
 
 
 @pytest.mark.parametrize(
