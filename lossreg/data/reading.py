@@ -255,17 +255,36 @@ def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
 
 
 def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
-    stripped = _texts(values)
-    read = _by_text(stripped, decimal)
-    return _padded(values, stripped, read.note) if read.kind == "category" else read
+    written, rows = _counted(values)
+    stripped = [text_of(value) for value in written]
+    first = [text_of(value) for value in values.head(20)]
+    read = _by_text(_added_up(stripped, rows), first, decimal)
+    if read.kind != "category":
+        return read
+    pairs = zip(written, stripped, rows, strict=True)
+    padded = sum(count for value, text, count in pairs if isinstance(value, str) and (value != text or not text))
+    return _padded(padded, read.note)
 
 
-def _padded(values: pd.Series[Any], stripped: pd.Series[Any], note: str) -> Reading:
+def _counted(values: pd.Series[Any]) -> tuple[list[Any], list[int]]:
+    """Distinct texts and their rows; objects stay apart, since some are equal that are not written alike."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        return values.tolist(), [1] * len(values)
+    codes, distinct = pd.factorize(values)
+    return list(distinct.to_numpy(object)), np.bincount(codes).tolist()
+
+
+def _added_up(texts: list[str], rows: list[int]) -> pd.Series[Any]:
+    """The rows of each text, the most frequent first, as `value_counts` has them."""
+    counts: dict[str, int] = {}
+    for text, count in zip(texts, rows, strict=True):
+        counts[text] = counts.get(text, 0) + count
+    index = pd.Index(list(counts), dtype=object)
+    return pd.Series(list(counts.values()), index).sort_values(ascending=False, kind="stable")
+
+
+def _padded(padded: int, note: str) -> Reading:
     """The reading of categories; it says how many have spaces around them or are blank."""
-    written = values.to_numpy(object)
-    is_text = np.array([isinstance(value, str) for value in written], bool)
-    kept = stripped.to_numpy(object)[is_text]
-    padded = int(((written[is_text] != kept) | (kept == "")).sum())
     if not padded:
         return Reading("category", note=note)
     spaces = f"{padded} texts are blank or have spaces around them, taken off"
@@ -276,12 +295,12 @@ def _is_real(value: Any) -> bool:
     return (isinstance(value, Real) or type(value).__name__ == "Decimal") and not isinstance(value, (bool, np.bool_))
 
 
-def _by_text(values: pd.Series[Any], decimal: str) -> Reading:
-    counts = values.value_counts()
+def _by_text(counts: pd.Series[Any], first: list[str], decimal: str) -> Reading:
+    """The reading of texts, counted as by `value_counts`, of which the first rows are given too."""
     if (found := numerals.settle(counts, decimal)) is not None:
         return Reading("number", AsNumbers(found), NO_NUMBER, found.description(), f"{found}")
     if (days := dates.settle(counts)) is not None:
-        usual = days.plain and all(ISO_DATE.fullmatch(text) for text in values.head(20))
+        usual = days.plain and all(ISO_DATE.fullmatch(text) for text in first)
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
     return _by_days(counts) or Reading("category", note=numerals.why_text(counts) or dates.why_text(counts))
 
