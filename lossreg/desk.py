@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 from lossreg.history import to_attribute
 from lossreg.proposal import MissingLossError, Proposer
 from lossreg.records import TOLD, TrialRecord
-from lossreg.sampler import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
 from lossreg.trainers.base import Plan
+from lossreg.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
 
 
 class Desk:

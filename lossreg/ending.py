@@ -9,10 +9,10 @@ from typing import Any
 
 from lossreg import history
 from lossreg.records import StudyResult
-from lossreg.sampler import ATTRIBUTE
 from lossreg.store import Store
 from lossreg.study import StudySpec
 from lossreg.tracking.store import shown, sqlite_path
+from lossreg.trials import ATTRIBUTE
 
 KEY = "ending"
 FIXED = "sklearn:"

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg import registry
 from lossreg.masking import masked, masked_values
 from lossreg.records import IN_OPTUNA, StudyResult, TrialRecord, finite
-from lossreg.sampler import ATTRIBUTE
+from lossreg.trials import ATTRIBUTE
 
 _STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")
 

@@ -20,11 +20,11 @@ from lossreg.course import Course, spread
 from lossreg.desk import Desk
 from lossreg.errors import LossregError, gist
 from lossreg.proposal import Proposer
-from lossreg.records import TrialRecord, Worth, finite, worth
+from lossreg.records import TrialRecord, Weights, Worth, finite, worth
 from lossreg.rules import Rules
-from lossreg.sampler import ATTRIBUTE
-from lossreg.trainers.base import EpochReport, Plan, Weights
+from lossreg.trainers.base import EpochReport, Plan
 from lossreg.trainers.pool import Pool
+from lossreg.trials import ATTRIBUTE
 
 MOST_WAITING = 8
 # how many ended trials the sampler should know for each one under way before it is asked ahead of their end

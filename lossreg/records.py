@@ -6,15 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lossreg import recipes
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STATES = ("complete", "pruned", "failed", "diverged")
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
 # The mean of the same fold scores in another order differs in its last digits.
 DIGITS = 12
 Worth = tuple[float, bool, int]
+Weights = list["np.ndarray"]
 
 
 def finite(value: Any) -> Any:

@@ -25,8 +25,8 @@ from lossreg.creations import numbered
 from lossreg.errors import InputError, gist, on_disk
 from lossreg.lines import Line
 from lossreg.records import STUDY_KEYS, TOLD, TRIAL_KEYS, lacking
-from lossreg.sampler import ATTRIBUTE, RETRY_OF, START
 from lossreg.store import FRESH, Store
+from lossreg.trials import ATTRIBUTE, RETRY_OF, START
 
 MOST_STRAY = 5  # lines of another session amid those of one
 MOST_TOLD = 20

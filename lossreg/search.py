@@ -20,25 +20,19 @@ from lossreg.errors import InputError, LossregError
 from lossreg.masking import masked_values
 from lossreg.progress import Progress
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.sampler import (
-    ATTRIBUTE,
-    FAIR_START,
-    SeededSampler,
-    counts_as_trial,
-    enqueue_start,
-    requeue_interrupted,
-    undirected_note,
-)
+from lossreg.sampler import FAIR_START, SeededSampler, enqueue_start, undirected_note
 from lossreg.space import shown
 from lossreg.store import Store
 from lossreg.study import StudySpec
 from lossreg.trainers.pool import Pool
+from lossreg.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted
 
 if TYPE_CHECKING:
     from lossreg.loop import Loop
     from lossreg.preflight import Prepared
+    from lossreg.records import Weights
     from lossreg.tracking import Tracker, Untracked
-    from lossreg.trainers.base import Trainer, Weights
+    from lossreg.trainers.base import Trainer
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
 

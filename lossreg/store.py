@@ -24,9 +24,8 @@ from optuna.trial import FrozenTrial
 from lossreg.caller import words
 from lossreg.errors import InputError, LossregError, brief, gist, on_disk
 from lossreg.journal import Journal
-from lossreg.records import STUDY_KEYS, TRIAL_KEYS, lacking
-from lossreg.sampler import ATTRIBUTE
-from lossreg.trainers.base import Weights
+from lossreg.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
+from lossreg.trials import ATTRIBUTE
 
 # what a study takes at least; a disk with less is full
 ROOM = 1 << 20

@@ -11,13 +11,14 @@ from lossreg import study as studies
 from lossreg.caller import words
 from lossreg.errors import InputError, did_you_mean
 from lossreg.records import StudyResult, TrialRecord
-from lossreg.sampler import ATTRIBUTE
 from lossreg.space import shown
 from lossreg.store import Store
+from lossreg.trials import ATTRIBUTE
 
 if TYPE_CHECKING:
     from lossreg.preflight import Prepared
-    from lossreg.trainers.base import Plan, Weights
+    from lossreg.records import Weights
+    from lossreg.trainers.base import Plan
 
 
 class Trained(NamedTuple):

@@ -12,12 +12,13 @@ from lossreg.loop import Loop
 from lossreg.plugins import Entry
 from lossreg.proposal import Proposer
 from lossreg.rules import Rules
-from lossreg.sampler import SeededSampler, enqueue_start, requeue_interrupted
+from lossreg.sampler import SeededSampler, enqueue_start
 from lossreg.space import PerClassRange, Range
 from lossreg.study import Candidate
 from lossreg.targets import Constants
 from lossreg.trainers.fake import Fake
 from lossreg.trainers.pool import Pool
+from lossreg.trials import requeue_interrupted
 
 ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)
 LOSS = SimpleNamespace(name="neg_mse", direction="minimize", worst=None)

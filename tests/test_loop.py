@@ -24,10 +24,11 @@ from lossreg.journal import Journal
 from lossreg.loop import Loop
 from lossreg.proposal import Proposer
 from lossreg.rules import Rules
-from lossreg.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen, tell
+from lossreg.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
 from lossreg.trainers.base import EpochReport
 from lossreg.trainers.fake import Fake
 from lossreg.trainers.pool import Pool
+from lossreg.trials import tell
 
 
 def run(trials=24, trainer=None, study=None, **options):

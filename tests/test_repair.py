@@ -18,9 +18,9 @@ from lossreg import cli, history
 from lossreg.errors import InputError
 from lossreg.journal import Journal
 from lossreg.repairs import repair, repaired, told
-from lossreg.sampler import ATTRIBUTE
 from lossreg.store import Store
 from lossreg.trainers.fake import Fake
+from lossreg.trials import ATTRIBUTE
 
 ABOUT = {
     "id": "k", "metric": "accuracy", "direction": "maximize", "task": "multiclass", "baseline": "cross_entropy",

@@ -23,9 +23,9 @@ from searches import optuna_study
 
 from lossreg import history, plots, report, tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.sampler import requeue_interrupted
 from lossreg.tracking import child, runs, store, wire, writer
 from lossreg.tracking.database import Child, NewDatabase, Rows
+from lossreg.trials import requeue_interrupted
 
 Tracker = functools.partial(tracking.Tracker, launch=Inline)
 

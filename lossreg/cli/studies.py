@@ -303,8 +303,8 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     """Write a study into MLflow, and note in its storage where that is."""
     from lossreg import search, terminal, tracking
-    from lossreg.sampler import ATTRIBUTE
     from lossreg.store import Store
+    from lossreg.trials import ATTRIBUTE
 
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))

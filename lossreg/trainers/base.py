@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lossreg import cgroups
+from lossreg.records import Weights
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lossreg.settings import Schedule
     from lossreg.spec import LossSpec
 
-Weights = list[np.ndarray]
 FEW = 2**15
 
 

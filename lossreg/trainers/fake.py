@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lossreg.trainers.base import EpochReport, Plan, Weights
+from lossreg.records import Weights
+from lossreg.trainers.base import EpochReport, Plan
 
 Curve = Callable[[Plan, int], float]
 

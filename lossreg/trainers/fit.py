@@ -13,9 +13,10 @@ import numpy as np
 from keras import ops
 
 from lossreg.heads import own_steps
+from lossreg.records import Weights
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import loss_arguments, static_arguments, static_key
-from lossreg.trainers.base import EpochReport, Plan, Problem, Weights, batch_order
+from lossreg.trainers.base import EpochReport, Plan, Problem, batch_order
 from lossreg.trainers.lanes import KEPT, WEIGHTS
 from lossreg.trainers.scoring import predicts_only, score_lanes
 

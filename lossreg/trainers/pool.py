@@ -11,7 +11,8 @@ from itertools import count
 from typing import Protocol
 
 from lossreg.errors import contained, gist
-from lossreg.trainers.base import EpochReport, Plan, Trainer, Weights
+from lossreg.records import Weights
+from lossreg.trainers.base import EpochReport, Plan, Trainer
 
 KEPT = 8  # populations at a time, idle ones included
 FAILURES = 3  # of a population, after which its plans go elsewhere

@@ -13,9 +13,10 @@ import keras
 import numpy as np
 
 from lossreg.gradients import squares_slices, tables
+from lossreg.records import Weights
 from lossreg.trainers import machine, optimizers
 from lossreg.trainers.arguments import Key, loss_arguments, static_arguments, static_key
-from lossreg.trainers.base import EpochReport, Plan, Problem, Shape, Weights, batch_order, cores
+from lossreg.trainers.base import EpochReport, Plan, Problem, Shape, batch_order, cores
 from lossreg.trainers.lanes import WEIGHTS, Group, LaneGraph, Lot, Outcome, Rows, Start, State
 from lossreg.trainers.layers import model_refusal
 from lossreg.trainers.scoring import predicts_only, score_lanes
