@@ -122,3 +122,7 @@ def _sliced(model: keras.Model, x: Any) -> list[Any]:
         total = sum((ops.sum(output) for output in keras.tree.flatten(outputs)), start=sum(penalties))
     slopes = tape.gradient(total, weights)
     return [v for v, slope in zip(variables, slopes, strict=True) if isinstance(slope, tf.IndexedSlices)]
+
+
+# at the end: keras, imported above, imports the losses, which import this module
+register()

@@ -16,7 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from lossreg import backends, gradients, labels, links, registry  # noqa: F401 (backends watches for forks)
+# backends watches for forks, gradients registers optimizers
+from lossreg import backends, gradients, labels, links, registry  # noqa: F401
 from lossreg.errors import (
     InputError,
     LossregError,
@@ -304,10 +305,6 @@ def get(
         )
     except InputError as error:
         raise error.at(f"lossreg.get({spec.name!r})") from None
-
-
-# a model may be saved with both
-gradients.register()
 
 
 def _rebuilt(kind: type[RegistryLoss], loss: str | LossSpec, settings: dict[str, Any]) -> RegistryLoss:
