@@ -177,7 +177,7 @@ def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
     if not kept:
         return
     before, now = kept["data"].get("digest"), prepared.problem.dataset.digest
-    changed = [f"the data (digest {before} -> {now})"] if before != now else []
+    changed = [f"the data (digest {before} -> {now}), or how they are read"] if before != now else []
     for label in {**kept["spaces"], **prepared.spaces}:
         if label in prepared.missing:
             continue

@@ -413,6 +413,30 @@ def test_another_order_is_other_data() -> None:
     assert of_value(one, target="y").digest != of_value(two, target="y").digest
 
 
+EARLIER = [f"2024-01-{1 + i % 28:02d}" for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "before", "alike"),
+    [
+        (EARLIER, "75cde325c9bbef9d", True),
+        ([f"{text} 10:30" for text in EARLIER], "da8b7b1586cc736b", True),
+        ([*EARLIER[:39], "soon"], "2508030eeafed731", True),
+        (["x", "y"] * 20, "3b43005f1d28e17c", True),
+        ([*EARLIER[:39], "2024-02-01T24:00"], "057111bacc21cb01", False),
+        ([*EARLIER[:39], "2024-02"], "4d9a191a6fb44000", False),
+        (EARLIER[:25] + ["soon"] * 15, "8395c914e1199035", False),
+        (["2 days"] * 39 + ["36:15"], "4c504eb2e10b9d22", False),
+    ],
+)
+def test_a_column_that_is_read_in_another_way_than_before_is_other_data(
+    texts: list[str], before: str, alike: bool, tmp_path: Path
+) -> None:
+    """before: the digest that version 0.1.0, or the first one that reads durations in text, gave the same file."""
+    pd.DataFrame({"c": texts, "y": [0, 1] * 20}).to_parquet(tmp_path / "t.parquet")
+    assert (data.load("t.parquet", target="y", base=tmp_path).digest == before) is alike
+
+
 def test_bytes_labels_are_named_as_text(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", x=np.eye(40), y=np.array([b"yes", b"no"] * 20))
     assert data.load("t.npz", base=tmp_path).classes == ("no", "yes")

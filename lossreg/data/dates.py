@@ -247,6 +247,12 @@ def of_texts(texts: pd.Series[Any], dates: Dates) -> Days:
     return found
 
 
+def are_as_in_pandas(texts: Sequence[str], dates: Dates) -> bool:
+    """Tell whether texts have the days that pandas reads in ISO form, which is how version 0.1.0 read all dates."""
+    stamps = pd.to_datetime(pd.Series(texts), errors="coerce", utc=True, format="ISO8601")
+    return np.array_equal(of_stamps(stamps), dates.days(texts), equal_nan=True)
+
+
 def of_stamps(column: pd.Series[Any]) -> Days:
     """Days since 1970 `(n,)` of a column of time stamps, with or without a time zone, NaN where there is none."""
     stamps = column.dt.tz_convert(None) if column.dt.tz is not None else column

@@ -225,8 +225,8 @@ def _ordered(dtype: pd.CategoricalDtype) -> Reading:
     return Reading("number", AsRanks(names), NO_RANK, note, f"ordered {names}")
 
 
-def _duration(note: str = "durations, read as days") -> Reading:
-    return Reading("number", AsDurations(), NO_DURATION, note, "duration")
+def _duration(note: str = "durations, read as days", mark: str = "duration") -> Reading:
+    return Reading("number", AsDurations(), NO_DURATION, note, mark)
 
 
 def _rounded(values: pd.Series[Any]) -> str:
@@ -263,7 +263,7 @@ def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
         return read
     pairs = zip(written, stripped, rows, strict=True)
     padded = sum(count for value, text, count in pairs if isinstance(value, str) and (value != text or not text))
-    return _padded(padded, read.note)
+    return _padded(padded, read)
 
 
 def _counted(values: pd.Series[Any]) -> tuple[list[Any], list[int]]:
@@ -283,12 +283,12 @@ def _added_up(texts: list[str], rows: list[int]) -> pd.Series[Any]:
     return pd.Series(list(counts.values()), index).sort_values(ascending=False, kind="stable")
 
 
-def _padded(padded: int, note: str) -> Reading:
+def _padded(padded: int, read: Reading) -> Reading:
     """The reading of categories; it says how many have spaces around them or are blank."""
     if not padded:
-        return Reading("category", note=note)
+        return read
     spaces = f"{padded} texts are blank or have spaces around them, taken off"
-    return Reading("category", note="; ".join(filter(None, (spaces, note))), mark="stripped")
+    return Reading("category", note="; ".join(filter(None, (spaces, read.note))), mark="stripped")
 
 
 def _is_real(value: Any) -> bool:
@@ -300,9 +300,19 @@ def _by_text(counts: pd.Series[Any], first: list[str], decimal: str) -> Reading:
     if (found := numerals.settle(counts, decimal)) is not None:
         return Reading("number", AsNumbers(found), NO_NUMBER, found.description(), f"{found}")
     if (days := dates.settle(counts)) is not None:
-        usual = days.plain and all(ISO_DATE.fullmatch(text) for text in first)
+        usual = days.plain and _are_dates(first) and dates.are_as_in_pandas(list(counts.index), days)
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
-    return _by_days(counts) or Reading("category", note=numerals.why_text(counts) or dates.why_text(counts))
+    return _by_days(counts) or _text(first, numerals.why_text(counts) or dates.why_text(counts))
+
+
+def _text(first: list[str], note: str) -> Reading:
+    """The reading of texts that are categories, with a mark where version 0.1.0 took them for dates."""
+    return Reading("category", note=note, mark="text" if _are_dates(first) else "")
+
+
+def _are_dates(first: list[str]) -> bool:
+    """Tell whether the first texts are dates as version 0.1.0 knew them, which decided by these alone."""
+    return all(map(ISO_DATE.fullmatch, first))
 
 
 def _by_days(counts: pd.Series[Any]) -> Reading | None:
@@ -315,7 +325,7 @@ def _by_days(counts: pd.Series[Any]) -> Reading | None:
         return None
     read = {text: count for text, count in there.items() if not np.isnan(durations.days(text))}
     if sum(read.values()) >= numerals.SHARE * total:
-        return _duration(durations.description(read))
+        return _duration(durations.description(read), "duration in text")
     return Reading("category", note=numerals.mostly("durations", read, there))
 
 
