@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -286,3 +287,31 @@ def test_a_target_that_float32_holds_coarsely_is_a_note(
     assert bool(found) == said == bool(lost > 0.005)
     hint = "" if task == "regression" else ' and set task = "regression"'
     assert all(re.search(rf"Subtract {center:g} from the target{hint}\.$".replace("+", r"\+"), n) for n in found)
+
+
+# ------------------------------------------------------------------ preprocessors of version 0.1.0
+
+# written by version 0.1.0: `joblib.dump(TablePreprocessor().fit(ROWS), ...)`, and `TRANSFORMED` by its `transform`
+SAVED = Path(__file__).parent / "saved" / "preprocessor-0.1.0.joblib"
+ROWS = pd.DataFrame(
+    {
+        "size": [1.5, None, 3.0, 4.5],
+        "place": ["north ", "south", "north ", None],
+        "code": ["00501", "01234", "00501", "01234"],
+        "day": ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"],
+    }
+)
+TRANSFORMED = [
+    [-1.4142135381698608, 0, 1, 0, 1, 0, -1.341640830039978],
+    [0, 0, 0, 1, 0, 1, -0.4472135901451111],
+    [0, 0, 1, 0, 1, 0, 0.4472135901451111],
+    [1.4142135381698608, 1, 0, 0, 0, 1, 1.341640830039978],
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize("given", ["table", "file"])
+def test_a_preprocessor_that_version_0_1_0_saved_reads_as_it_did(given: str, tmp_path: Path) -> None:
+    ROWS.to_csv(tmp_path / "rows.csv", index=False)
+    rows = ROWS if given == "table" else tmp_path / "rows.csv"
+    assert np.array_equal(joblib.load(SAVED).transform(rows), np.array(TRANSFORMED, np.float32))

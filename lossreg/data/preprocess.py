@@ -21,7 +21,7 @@ from lossreg.data import new_rows
 from lossreg.data.cells import of_rows
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.origin import listed
-from lossreg.data.reading import AsDays, Readings, texts
+from lossreg.data.reading import MISSING, AsDays, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
 from lossreg.errors import DataError
@@ -152,7 +152,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _as_text(self) -> list[str]:
         """The columns that are read as text from a file: all but those that training read as numbers by themselves."""
-        readings = getattr(self, "readings_", {})
+        readings = getattr(self, "readings_", None)
+        if readings is None:  # saved by 0.1.0
+            return [name for kind, names in self.groups_.items() if kind != "number" for name in names]
         return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
 
     def _read(self, table: pd.DataFrame) -> tuple[pd.DataFrame, Lost]:
@@ -361,6 +363,12 @@ def _days(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _texts(table: pd.DataFrame) -> NDArray[Any]:
+    """Texts of a table with the spaces around them, for the preprocessors that 0.1.0 saved."""
+    values = table.astype(object).to_numpy()
+    return np.where(table.isna(), MISSING, np.vectorize(str, otypes=[object])(values))
+
+
+def _categories(table: pd.DataFrame) -> NDArray[Any]:
     return np.column_stack([texts(table[name]) for name in table.columns])
 
 
@@ -370,7 +378,7 @@ def _scaled(categories: Any) -> Pipeline:
 
 def _onehot(categories: Any) -> Pipeline:
     """Which categories are frequent follows from the rows that it is fitted on, the number of columns does not."""
-    reader = FunctionTransformer(_texts, feature_names_out="one-to-one")
+    reader = FunctionTransformer(_categories, feature_names_out="one-to-one")
     encoder = OneHotEncoder(
         categories=categories, handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES,
         sparse_output=False, dtype=np.float32,
