@@ -29,7 +29,7 @@ class LossregError(Exception):
     exit_code = 1
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*(masked(arg) if isinstance(arg, str) else arg for arg in args))
+        super().__init__(*(masked(arg, words=False) if isinstance(arg, str) else arg for arg in args))
 
 
 class InputError(LossregError, ValueError):
@@ -38,7 +38,7 @@ class InputError(LossregError, ValueError):
     exit_code = 2
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
-        self.what, self.where, self.hint = masked(what), masked(where), masked(hint)
+        self.what, self.where, self.hint = (masked(text, words=False) for text in (what, where, hint))
         super().__init__(f"{where}: {what}" if where else what)
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
@@ -32,7 +32,11 @@ ENVIRONMENT = (
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCESS_KEY",
     "AZURE_CLIENT_SECRET", "PGPASSWORD", "MYSQL_PWD",
 )  # fmt: skip
-ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "HTTP_PROXY", "HTTPS_PROXY")
+ADDRESSES = (
+    "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+    "http_proxy", "https_proxy", "all_proxy",
+)  # fmt: skip
+VARIABLES = frozenset((*ENVIRONMENT, *ADDRESSES))
 # a shorter secret is masked where it stands in an address, and nowhere else
 SHORTEST = 4
 # from this length on a secret is masked inside words as well, unless it is a word itself
@@ -48,31 +52,62 @@ FILLERS = ("", "x-oauth-basic")
 DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite")
 SERVERS = "|".join(DATABASES[:-1])
 NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|account|private)[_-]?key)"
-VALUE = r"""(?:\{[^}]*\}|"[^"]*"|'[^']*'|[^\s;&"',)\]]+)"""
+BRACED = r"\{(?:[^}]|\}\})*\}"
+VALUE = rf"""(?:{BRACED}|"[^"]*"|'[^']*'|[^\s;&"',)\]]+)"""
 # a word without a dot or a port may as well be a token
 HOST = re.compile(r"|localhost|[^@:]*\.[^@:]*|[^@:]*:\d{1,5}")
+WITHOUT_HOST = re.compile(r"[^:/?#@\[]*:(?!\d{1,5}(?:[/?#,]|$))([^/?#@]+)(?!.*@)")
 USER = r"[^\s:/?#@\"'<>]*"
+# what a user's name may be in front of a password, as in Azure: user@server:password@host
+LONG_USER = r"[^\s:/?#\"'<>]*"
+Replacement = str | Callable[[re.Match[str]], str]
+
+
+def _compiled(*forms: tuple[str, str]) -> list[tuple[re.Pattern[str], Replacement]]:
+    return [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in forms]
+
+
+# what may hold addresses: all between two blanks or quotes, which is looked at once from its start
+BETWEEN_BLANKS = re.compile(r"(?<![^\s\"'<>])[^\s\"'<>]*://[^\s\"'<>]*")
+# up to the last @ of it
+ACCOUNTS = _compiled(
+    # postgresql://user:password@host, whatever the password holds, also where it begins like a port
+    (rf"((?:{SERVERS})[\w+]{{0,30}}://{USER}):.*@", rf"\1:{MASK}@"),
+    # https://token@host, https://token:@host; a database's user without a password is no secret
+    (r"(https?://)[^:/?#]+(?:@|:(?:x-oauth-basic)?@(?![^/?#]*@))", rf"\1{MASK}@"),
+    # http://user:password@host, whatever the password holds; not http://host:5000/a@b
+    (rf"(://{LONG_USER}):(?!\d{{1,5}}[/?#]).*@", rf"\1:{MASK}@"),
+)
+# behind it: postgresql://user:password, the host forgotten
+NO_HOST = _compiled((rf"(://(?!\[){USER}):(?!\d{{1,5}}\b)[^/?#]+", rf"\1:{MASK}"))
+
+
+def _without_accounts(between_blanks: re.Match[str]) -> str:
+    before, at, after = between_blanks[0].rpartition("@")
+    return _replaced(ACCOUNTS, before + at) + _replaced(NO_HOST, after)
+
+
+def _replaced(forms: Iterable[tuple[re.Pattern[str], Replacement]], text: str) -> str:
+    for form, replacement in forms:
+        text = form.sub(replacement, text)
+    return text
+
+
 FORMS = [
-    (re.compile(pattern, re.IGNORECASE), replacement)
-    for pattern, replacement in (
+    *_compiled(
         # ?odbc_connect=DRIVER%3D...%3BPWD%3D...
         (r"(odbc_connect=)[^\s&\"'<>]+", rf"\1{MASK}"),
         (rf"({NAME}%3D)(?:(?!%3B)[^\s&;\"'<>])+", rf"\1{MASK}"),
         # password=..., PWD={...}; ?sig=...
         (rf"({NAME}\s?=\s?)(?!=){VALUE}", rf"\1{MASK}"),
         (r"([?&]sig=)[^\s&\"'<>]+", rf"\1{MASK}"),
-        # postgresql://user:password@host, whatever the password holds, also where it begins like a port
-        (rf"((?:{SERVERS})[\w+]*://{USER}):[^\s\"'<>]*@", rf"\1:{MASK}@"),
-        # https://token@host, https://token:@host; a database's user without a password is no secret
-        (r"(https?://)[^\s:/?#\"'<>]+(?::|:x-oauth-basic)?@", rf"\1{MASK}@"),
-        # http://user:password@host, whatever the password holds; not http://host:5000/a@b
-        (rf"(://{USER}):(?!\d{{1,5}}[/?#])[^\s\"'<>]*@", rf"\1:{MASK}@"),
-        # postgresql://user:password, the host forgotten
-        (rf"(://(?!\[){USER}):(?!\d{{1,5}}\b)[^\s\"'<>@/?#]+(?![^\s\"'<>]*@)", rf"\1:{MASK}"),
+    ),
+    (BETWEEN_BLANKS, _without_accounts),
+    *_compiled(
         # {'password': '...'}
         (rf"({NAME}[\"']\s*:\s*){VALUE}", rf"\1'{MASK}'"),
         (r"(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:basic|bearer|token)\s+)?[\w+/=.~*-]+", rf"\1{MASK}"),
-    )
+    ),
 ]
 # a form takes one of these for the end of a secret
 ENDS = re.compile(r"[\s\"'<>{}()\[\],;&]|%3B", re.IGNORECASE)
@@ -98,7 +133,7 @@ class Secrets:
         self._others: re.Pattern[str] | None = None
         self._words: re.Pattern[str] | None = None
         self._before_forms: re.Pattern[str] | None = None
-        self._environment: tuple[str | None, ...] = ()
+        self._environment: dict[str, str] = {}
 
     def learn(self, address: str) -> None:
         """Note the secrets of `address`."""
@@ -111,8 +146,7 @@ class Secrets:
         text = _without(self._before_forms, text)
         # all others after the forms: a secret that is a word, such as "secret", may stand in what a form is known by
         if any(mark in text for mark in MARKS):
-            for form, replacement in FORMS:
-                text = form.sub(replacement, text)
+            text = _replaced(FORMS, text)
         text = _without(self._others, text)
         return _without(self._words, text) if words else text
 
@@ -127,13 +161,13 @@ class Secrets:
 
     def _look_around(self) -> None:
         """Learn the secrets of the environment, where it has changed."""
-        environment = tuple(map(os.environ.get, (*ENVIRONMENT, *ADDRESSES, *map(str.lower, ADDRESSES))))
+        environment = {name: os.environ.get(name, "") for name in VARIABLES.intersection(os.environ)}
         if environment == self._environment:
             return
         self._environment = environment
-        self._add(value for value in environment[: len(ENVIRONMENT)] if value)
-        for address in filter(None, environment[len(ENVIRONMENT) :]):
-            self.learn(address)
+        self._add(value for name, value in environment.items() if name not in ADDRESSES)
+        for name in environment.keys() & ADDRESSES:
+            self.learn(environment[name])
 
 
 _known = Secrets()
@@ -208,7 +242,9 @@ def _without(secrets: re.Pattern[str] | None, text: str) -> str:
 def _any_of(spellings: Iterable[str]) -> re.Pattern[str] | None:
     """A pattern of all spellings, the longest first; None where there are none."""
     longest_first = sorted(spellings, key=len, reverse=True)
-    return re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
+    # most characters begin none of them
+    first = "".join({re.escape(spelling[0]) for spelling in longest_first})
+    return re.compile(f"(?=[{first}])(?:{'|'.join(map(_pattern, longest_first))})") if longest_first else None
 
 
 def _pattern(spelling: str) -> str:
@@ -242,7 +278,7 @@ def _spellings(secret: str) -> set[str]:
         encoded = text.encode(errors="replace").decode()
         spellings |= {quote(encoded, safe=""), quote(encoded), quote_plus(encoded)}
         spellings |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
-        spellings |= {repr(text)[1:-1], html.escape(text)}
+        spellings |= {repr(text)[1:-1], repr(encoded.encode())[2:-1], html.escape(text)}
     return {spelling for spelling in spellings if len(spelling) >= SHORTEST}
 
 
@@ -255,12 +291,18 @@ def _secrets(address: str) -> Iterator[str]:
     scheme, _, rest = address.partition("://") if "://" in address else ("", "", address)
     account, host = _account(scheme, rest)
     user, _, password = account.partition(":")
-    if password in FILLERS and not scheme.lower().startswith(DATABASES):
+    if scheme and (hostless := None if account else WITHOUT_HOST.match(rest)):
+        yield hostless[1]
+    elif password in FILLERS and user and not scheme.lower().startswith(DATABASES):
         yield from _pieces(user, ())
+        yield base64.b64encode(f"{unquote(user)}:".encode(errors="replace")).decode()
     elif password:
         yield from _pieces(password, {user, *re.split(r"[/?&=:]", host)})
-        yield from (f"{password[cut.end() :]}@{re.split('[:/?#]', host)[0]}" for cut in re.finditer("@", password))
+        behind_cuts = (password[cut.end() :] for cut in re.finditer("@", password))
+        yield from (f"{piece}@{re.split('[:/?#]', host)[0]}" for piece in behind_cuts if piece)
         yield base64.b64encode(unquote(account).encode(errors="replace")).decode()
+        # the last @ may be in a parameter, whose other half is in what stands for the host
+        yield from [f"{password}@{host}"] if "?" in password else []
     # `;` ends a parameter for some drivers, and is part of its value for others
     pairs = re.findall(r"[?&;]([^=&;]+)=([^&;]*)", rest) + re.findall(r"[?&]([^=&;]+)=([^&]*)", rest)
     for name, value in pairs:
@@ -291,7 +333,9 @@ def _pieces(secret: str, visible: Iterable[str]) -> Iterator[str]:
 def _parameter(name: str, value: str) -> Iterator[str]:
     if name.lower() == "odbc_connect":
         yield value
-        for found in re.finditer(rf"{NAME}\s*=\s*({{[^}}]*}}|[^;]*)", unquote_plus(value), re.IGNORECASE):
-            yield found[1].strip("{} ")
+        for found in re.finditer(rf"{NAME}\s*=\s*({BRACED}|[^;]*)", unquote_plus(value), re.IGNORECASE):
+            secret = found[1].strip("{ ").removesuffix("}")
+            yield from (secret, secret.replace("}}", "}"))
     elif re.search(rf"{NAME}$|^sig$", name, re.IGNORECASE):
-        yield value
+        # a library may take an @ in it for the end of the account
+        yield from (value, *value.split("@"))

@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from lossreg import links, ops
-from lossreg.errors import InputError, UnknownError, did_you_mean, is_text, represented
+from lossreg.errors import InputError, UnknownError, did_you_mean, is_text, represented, text_of
 from lossreg.params import Choice, Interval, Param, PerClass, is_real, malformed
 from lossreg.targets import NEEDS, STANDARD, TARGETS, TASKS, WEIGHTS, Constants
 
@@ -146,7 +146,7 @@ class LossSpec:
         try:
             resolved: LossFunction = attrgetter(attribute)(import_module(module))
         except (ImportError, AttributeError) as error:
-            what = f"its function {self.function} cannot be imported: {error}"
+            what = f"its function {self.function} cannot be imported: {text_of(error)}"
             raise InputError(what, where=f"loss {self.name!r}") from error
         return resolved
 

@@ -35,9 +35,12 @@ BY_FORM = {
     "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dpl-nt1d": "mssql+pyodbc:///?odbc_connect=***",
     "DRIVER%3Dx%3BPWD%3Dpl%2Dnt1d%3BUID%3Dme": "DRIVER%3Dx%3BPWD%3D***%3BUID%3Dme",
     "DRIVER={x};UID=me;PWD={pl; nt1d};": "DRIVER={x};UID=me;PWD=***;",
+    "DRIVER={x};PWD={pl}};nt1d};UID=me": "DRIVER={x};PWD=***;UID=me",
     "https://pl-nt1d@host/mlflow": "https://***@host/mlflow",
     "https://pl-nt1d:@host/mlflow": "https://***@host/mlflow",
     "https://pl-nt1d:x-oauth-basic@host": "https://***@host",
+    "http://me:@pl-nt1d@host": "http://me:***@host",
+    "postgresql://me@server:pl-nt1d@host/db": "postgresql://me@server:***@host/db",
     "postgresql://me:pl-nt1d": "postgresql://me:***",
     "https://me:12345@host:8080/x": "https://me:***@host:8080/x",
     "no answer from http://me:pl-nt1d@host: closed": "no answer from http://me:***@host: closed",
@@ -97,6 +100,10 @@ def test_a_secret_that_was_learned_is_found_in_any_spelling(address, spelled):
             "mssql+pyodbc:///?odbc_connect=" + quote_plus("DRIVER={x};PWD={cond h4lf}"),
             "login failed, PWD was cond h4lf",
         ),
+        ("mssql+pyodbc:///?odbc_connect=" + quote_plus("PWD={f1;rst}}c;h4lf}"), "login failed, PWD was f1;rst}c;h4lf"),
+        ("http://me:cond-h4lf", "Failed to parse: 'me:cond-h4lf' is not a valid host or port"),
+        ("http://me:5432%2Fh4lf", "invalid literal for int() with base 10: '5432%2Fh4lf'"),
+        ("postgresql://host:1/db?user=me&password=f1@h4lf", "failed to resolve host 'h4lf'"),
     ],
 )
 def test_pieces_into_which_a_library_cuts_an_address_are_found(address, echo):
@@ -213,6 +220,35 @@ def test_a_password_that_is_no_word_is_found_inside_words_and_names(password):
     learn(f"postgresql://me:{password}@host/db")
     assert masked(f"a{password}b", words=False) == printable(f"a{password}b") == "a***b"
     assert masked_values({f"{password}_": [f"_{password}"]}) == {"***_": ["_***"]}
+
+
+@pytest.mark.parametrize("password", ["adam", "cross_entropy", "12345"])
+def test_an_error_of_lossreg_names_what_is_somebody_s_password(password):
+    learn(f"http://me:{password}@host")
+    error = InputError(f"is no {password}x", where=password, hint=f"Did you mean {password!r}?")
+    assert str(error) == f"{password}: is no {password}x. Did you mean {password!r}?"
+    assert str(LossregError(f"no {password}, see http://x:{password}@h")) == f"no {password}, see http://x:***@h"
+    assert gist(ValueError(f"no {password}")) == "ValueError: no ***"
+
+
+def test_a_password_that_ends_like_an_address_hides_no_host():
+    learn("s3://me:pl-nt1d@@bucket/x")
+    assert masked("pl-nt1d@ is not @bucket") == "*** is not @bucket"
+
+
+def test_an_address_whose_parameter_holds_an_at_sign_is_masked_to_its_end():
+    address = "postgresql://host:5432/db?user=me&password=f1@h4lf"
+    learn(address)
+    assert "h4lf" not in masked(address, words=False)
+
+
+def test_the_header_of_a_token_is_known():
+    learn("https://pl-nt1d@host")
+    assert masked(f"sent Basic {base64.b64encode(b'pl-nt1d:').decode()}") == "sent Basic ***"
+
+
+def test_a_long_text_without_blanks_is_masked_in_one_pass():
+    assert masked("postgresql://me:" * 20_000) == "postgresql://me:***//me:" * 10_000
 
 
 def test_what_is_learned_in_a_block_is_forgotten_after_it():

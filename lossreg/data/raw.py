@@ -16,7 +16,7 @@ from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
 from lossreg.data.origin import Origin, listed, near
-from lossreg.errors import DataError, did_you_mean
+from lossreg.errors import DataError, did_you_mean, text_of
 
 FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
@@ -215,7 +215,7 @@ def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
     try:
         return pd.DataFrame(dict(arrays))
     except ValueError as error:
-        raise origin.error(f"no table: {error}") from error
+        raise origin.error(f"no table: {text_of(error)}") from error
 
 
 def _parts(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any, Any] | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lossreg import masking
-from lossreg.errors import InputError, LossregError, did_you_mean
+from lossreg.errors import InputError, LossregError, did_you_mean, text_of
 from lossreg.masking import scheme_and_host
 
 if TYPE_CHECKING:
@@ -155,11 +155,11 @@ def _database(uri: str) -> str:
         url = make_url(uri)
         url.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError(f"{scheme_and_host(uri)!r} is no database address: {error}") from None
+        raise InputError(f"{scheme_and_host(uri)!r} is no database address: {text_of(error)}") from None
     except ValueError:
         raise InputError(f"{scheme_and_host(uri)!r} is no database address: the port is not a number") from None
     except ImportError as error:
-        raise InputError(f"the driver of {url.drivername} is not installed ({error})") from None
+        raise InputError(f"the driver of {url.drivername} is not installed ({text_of(error)})") from None
     if not url.database:
         raise InputError(
             f"{scheme_and_host(uri)!r} names no database", hint="For example postgresql://user@host/mlflow."
@@ -205,7 +205,7 @@ def knock(uri: str) -> None:
     except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         if "CERTIFICATE" not in str(reason):
-            raise LossregError(f"no answer ({reason})") from None
+            raise LossregError(f"no answer ({text_of(reason)})") from None
 
 
 def is_missing(uri: str) -> bool:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from lossreg import ops
-from lossreg.errors import InputError, UnknownError, did_you_mean
+from lossreg.errors import InputError, UnknownError, did_you_mean, text_of
 from lossreg.gradients import ACCUMULATION, dense
 from lossreg.trainers import machine, schedules
 
@@ -82,7 +82,7 @@ def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.o
     try:
         return kind(learning_rate=learning_rate, **own)
     except (TypeError, ValueError) as error:
-        raise InputError(f"optimizer {kind.__name__} does not take {own}: {error}") from error
+        raise InputError(f"optimizer {kind.__name__} does not take {own}: {text_of(error)}") from error
 
 
 def check(problem: Problem, tried: Sequence[Mapping[str, Any]], steps: int = 0) -> None:
