@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lossreg import data
+from lossreg.data.inputs import InputsPreprocessor
 from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocessor
 from lossreg.errors import DataError
 
@@ -287,6 +288,36 @@ def test_a_target_that_float32_holds_coarsely_is_a_note(
     assert bool(found) == said == bool(lost > 0.005)
     hint = "" if task == "regression" else ' and set task = "regression"'
     assert all(re.search(rf"Subtract {center:g} from the target{hint}\.$".replace("+", r"\+"), n) for n in found)
+
+
+# ------------------------------------------------------------------ files whose lines are not all rows
+
+
+def test_an_unnamed_column_that_training_has_is_no_number_of_the_rows(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"Unnamed: 0": np.arange(N) // 2, "a": np.arange(N) / 4})
+    preprocessor = TablePreprocessor().fit(rows)
+    (tmp_path / "new.csv").write_text(",a\n1,0.5\n2,0.75\n")
+    wanted = preprocessor.transform(pd.DataFrame({"Unnamed: 0": [1, 2], "a": [0.5, 0.75]}))
+    array, warning = transformed(preprocessor, tmp_path / "new.csv")
+    assert np.array_equal(array, wanted)
+    assert not warning
+
+
+@pytest.mark.parametrize("kind", [TablePreprocessor, AsGiven])
+@pytest.mark.parametrize("several", [False, True], ids=["one input", "several inputs"])
+def test_a_line_that_is_no_row_is_a_warning(kind: Any, several: bool, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": np.arange(N) / 4, "b": np.arange(N) / 8})
+    preprocessor = kind().fit(rows)
+    (tmp_path / "new.csv").write_text("a,b\nkg,m\n0.25,0.5\n0.75,1.5\n")
+    wanted = preprocessor.transform(pd.DataFrame({"a": [0.25, 0.75], "b": [0.5, 1.5]}))
+    said = "Line 2 has words above columns of numbers, such as units (kg, m): left out."
+    if several:
+        arrays, warning = transformed(InputsPreprocessor({"t": preprocessor}), {"t": tmp_path / "new.csv"})
+        array, said = arrays["t"], f"t: {said}"
+    else:
+        array, warning = transformed(preprocessor, tmp_path / "new.csv")
+    assert np.array_equal(array, wanted)
+    assert warning == said
 
 
 # ------------------------------------------------------------------ preprocessors of version 0.1.0

@@ -47,7 +47,7 @@ class Delimited:
 
     index_col: as for `pandas.read_csv`; False where the separator at the end of a line begins no field;
     skips_spaces: whether spaces behind a separator belong to no field; as_text: the columns that are read as text;
-    left_out: lines that pandas skips, from 0.
+    left_out: lines that pandas skips, from 0; on_lines: those notes that are about lines that are not read in full.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Delimited:
     as_text: list[str] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    on_lines: list[str] = field(default_factory=list)
 
     def open(self) -> IO[str]:
         """The file as text, unpacked."""
@@ -85,13 +86,25 @@ class Delimited:
         return DataError(what, where=self.where, hint=hint)
 
 
+class Table(NamedTuple):
+    """The table of a file, notes on it, and those of them that are about lines that are not read in full."""
+
+    rows: pd.DataFrame
+    notes: list[str]
+    on_lines: list[str]
+
+
 def read(
-    path: Path, where: str, as_text: Collection[str] = (), coded: Collection[str] | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """The table of a file, and notes on it; raises `DataError`, which names the line where it can.
+    path: Path,
+    where: str,
+    as_text: Collection[str] = (),
+    coded: Collection[str] | None = None,
+    known: Collection[str] = (),
+) -> Table:
+    """The table of a file; raises `DataError`, which names the line where it can.
 
     as_text: columns that are text whatever they hold; coded: the columns whose whole numbers may be read as codes, such
-    as postcodes, None for all.
+    as postcodes, None for all; known: columns that are data, also where they look like names or numbers of rows.
     """
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     file = Delimited(path, where, separator)
@@ -102,9 +115,9 @@ def read(
     table = _without_units(file, _table(file, header, first), header, first)
     table = _with_codes(file, _with_thousands(file, table), coded)
     _check_repeated(file, header, table)
-    table = _without_index(_tidied(table, file.notes), file.notes)
+    table = _without_index(_tidied(table, file.notes), file.notes, known)
     file.notes.extend(_long(table))
-    return table, file.notes
+    return Table(table, file.notes + file.on_lines, file.on_lines)
 
 
 def _long(table: pd.DataFrame) -> list[str]:
@@ -318,7 +331,7 @@ def _note_short(file: Delimited, table: pd.DataFrame) -> None:
     short = [record.line for record in _rows(file) if len(record.fields) < len(table.columns)]
     if short:
         lines = f"{len(short)} of {len(table)} lines have" if len(short) > 1 else f"1 of {len(table)} lines has"
-        file.notes.append(f"{lines} fewer fields than the header (line {short[0]}): what lacks is taken as missing.")
+        file.on_lines.append(f"{lines} fewer fields than the header (line {short[0]}): what lacks is taken as missing.")
 
 
 def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
@@ -372,7 +385,7 @@ def _without_units(file: Delimited, table: pd.DataFrame, header: list[str], firs
         return table
     file.left_out = [first.line - 1 - sum(name.count("\n") for name in header)]
     words = listed(units.values(), 5)
-    file.notes.append(f"Line {first.line} has words above columns of numbers, such as units ({words}): left out.")
+    file.on_lines.append(f"Line {first.line} has words above columns of numbers, such as units ({words}): left out.")
     return _pandas(file)[list(table.columns)]
 
 
@@ -387,14 +400,14 @@ def _unit(column: pd.Series[Any]) -> Any:
 
 
 def _comes_again(column: pd.Series[Any]) -> bool:
-    """Whether the first value is a word that other rows have, as a category or a class."""
+    """Tell whether the first value is a word that other rows have, as a category or a class."""
     first = column.iloc[0]
     return isinstance(first, str) and not numerals.is_marker(first) and bool(column.iloc[1:].eq(first).any())
 
 
-def _without_index(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without unnamed first columns that number or name the rows, as R and pandas save them."""
-    while len(table.columns) > 1 and (what := _names_of_rows(table.iloc[:, 0])):
+def _without_index(table: pd.DataFrame, notes: list[str], known: Collection[str]) -> pd.DataFrame:
+    """Without unnamed first columns that number or name the rows, as R and pandas save them, but for known ones."""
+    while len(table.columns) > 1 and table.columns[0] not in known and (what := _names_of_rows(table.iloc[:, 0])):
         notes.append(f"{table.columns[0]}: {what}, left out.")
         table = table.iloc[:, 1:]
     return table

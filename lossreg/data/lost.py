@@ -50,11 +50,15 @@ class Count:
 
 
 class Lost:
-    """Counts by input, column and reason, out of so many values of each input; "" names a single input."""
+    """Counts by input, column and reason, out of so many values of each input; "" names a single input.
+
+    notes: what is said of the rows as a whole.
+    """
 
     def __init__(self, values: int = 0) -> None:
         self.values = {"": values}
         self.counts: dict[tuple[str, str, Reason], Count] = {}
+        self.notes: list[str] = []
 
     def add(self, column: str, reason: Reason, values: Any, where: NDArray[np.bool_]) -> None:
         """Count the values of a column that are lost, `where` they are; "" is the column of an array."""
@@ -69,13 +73,14 @@ class Lost:
     def within(self, name: str) -> Lost:
         """The same counts as those of one of several inputs."""
         moved = Lost()
-        moved.values = {name: self.values[""]}
+        moved.values, moved.notes = {name: self.values[""]}, [f"{name}: {note}" for note in self.notes]
         moved.counts = {(name, column, reason): count for (_, column, reason), count in self.counts.items()}
         return moved
 
     def plus(self, other: Lost) -> Lost:
         """Counts of these rows and of further ones, or of further inputs."""
         total = Lost()
+        total.notes = list(dict.fromkeys([*self.notes, *other.notes]))
         names = {**self.values, **other.values}
         total.values = {name: self.values.get(name, 0) + other.values.get(name, 0) for name in names}
         for counts in (self.counts, other.counts):
@@ -86,16 +91,16 @@ class Lost:
     def worst(self, other: Lost) -> Lost:
         """The larger count of two, for preprocessors that have read the same rows."""
         total = Lost()
-        total.values = self.values
+        total.values, total.notes = self.values, self.notes
         for key in {**self.counts, **other.counts}:
             pair = [counts[key] for counts in (self.counts, other.counts) if key in counts]
             total.counts[key] = max(pair, key=lambda count: count.rows)
         return total
 
     def lines(self) -> list[str]:
-        """A line for each column and reason, the most frequent first; the last one sums up what are too many."""
+        """The notes and a line for each column and reason, the most frequent first; the last one sums up the rest."""
         ranked = sorted(self.counts.items(), key=lambda item: -item[1].rows)
-        lines = [self._line(*key, count) for key, count in ranked[:LINES]]
+        lines = [*self.notes, *(self._line(*key, count) for key, count in ranked[:LINES])]
         if rest := ranked[LINES:]:
             columns = list(dict.fromkeys(_name(place, column) for (place, column, _), _ in rest))
             values = sum(count.rows for _, count in rest)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lossreg.data import delimited, features, files
 from lossreg.data.cells import of_rows, shown
+from lossreg.data.lost import Lost
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, did_you_mean
 
@@ -20,15 +21,16 @@ PARQUET = (".parquet", ".pq")
 HERE = "Relative paths start at the current folder."
 
 
-def table(rows: Any, columns: Sequence[str], as_text: Collection[str] = ()) -> pd.DataFrame:
+def table(rows: Any, columns: Sequence[str], lost: Lost, as_text: Collection[str] = ()) -> pd.DataFrame:
     """The columns of a table or a file (by name) or an array (by position); raises `DataError`.
 
-    as_text: the columns that are read as text from a file of separated fields.
+    lost: gets notes on lines of a file that are not read in full; as_text: the columns that are read as text from a
+    file of separated fields.
     """
     if isinstance(rows, (str, os.PathLike)):
         source = os.fspath(rows)
         try:
-            return _by_name(_file(source, as_text), columns)
+            return _by_name(_file(source, columns, lost, as_text), columns)
         except DataError as error:
             raise error.at(source) from None
     if isinstance(rows, np.ndarray) and rows.dtype.names:
@@ -45,7 +47,7 @@ def array(rows: Any) -> NDArray[Any]:
     return features.array(rows, "x", Origin("", ""))
 
 
-def _file(source: str, as_text: Collection[str]) -> pd.DataFrame:
+def _file(source: str, columns: Sequence[str], lost: Lost, as_text: Collection[str]) -> pd.DataFrame:
     """The table of a file, read as training reads it."""
     files.check_name(source)
     path = files.existing(source, Path(), HERE)
@@ -55,7 +57,9 @@ def _file(source: str, as_text: Collection[str]) -> pd.DataFrame:
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
         known = ", ".join((*delimited.SEPARATORS, ".parquet"))
         raise DataError("is no table that is known", where=source, hint=f"Known: {known}.")
-    return delimited.read(path, source, as_text, coded=())[0]
+    found = delimited.read(path, source, as_text, coded=(), known=columns)
+    lost.notes.extend(found.on_lines)
+    return found.rows
 
 
 def _by_name(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

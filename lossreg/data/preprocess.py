@@ -141,11 +141,13 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def counted(self, rows: Any) -> Counted:
         """The same array, and what was lost in place of a warning."""
-        table, lost = new_rows.table(rows, self.features_, self._as_text()), Lost()
+        lost = Lost()
+        table = new_rows.table(rows, self.features_, lost, self._as_text())
+        lost.values = {"": len(table)}
         if not len(table):
             return Counted(np.empty((0, len(self.get_feature_names_out())), np.float32), lost)
         if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
-            table, lost = self._read(table)
+            table, lost = self._read(table, lost.notes)
         with np.errstate(over="ignore"), of_rows():
             array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
@@ -157,10 +159,11 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return [name for kind, names in self.groups_.items() if kind != "number" for name in names]
         return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
 
-    def _read(self, table: pd.DataFrame) -> tuple[pd.DataFrame, Lost]:
-        """The new rows in the terms of the training rows, and what was lost or guessed."""
+    def _read(self, table: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, Lost]:
+        """The new rows in the terms of the training rows, and what was lost or guessed, with these notes."""
         table = self.terms_.before(table)
         read, lost = self.readings_.apply(table)
+        lost.notes = notes
         return self.terms_.after(table, self._limited(read, lost), lost), lost
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
@@ -287,20 +290,27 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn columns or shape; raises `DataError` for what is no number."""
         self.features_ = [str(column) for column in rows.columns] if isinstance(rows, pd.DataFrame) else []
         self.shape_, self.notes = tuple(rows.shape[1:]), list[str]()
-        if np.abs(self.transform(rows)).max(initial=0) >= EXACT and _has_large_whole(self._numbers(rows)):
+        values = self._numbers(rows, Lost())
+        if np.abs(self._given(values)).max(initial=0) >= EXACT and _has_large_whole(values):
             self.notes.append(f"Whole numbers above {EXACT:,} are rounded: float32 does not hold them all.")
         return self
 
     def counted(self, rows: Any) -> Counted:
-        """The same values as float32; nothing is ever lost."""
-        return Counted(self.transform(rows), Lost(len(rows)))
+        """The same values as float32, and in place of a warning what is said of lines of a file; no value is lost."""
+        lost = Lost()
+        given = self._given(self._numbers(rows, lost))
+        lost.values = {"": len(given)}
+        return Counted(given, lost)
 
     def transform(self, rows: Any) -> Float32:
-        """The same values as float32.
+        """The same values as float32 of a DataFrame, an array, or a table's path; warns of lines that are left out.
 
         Raises `DataError` for other columns or shapes, gaps, what is no number and what float32 does not reach.
         """
-        values = self._numbers(rows)
+        array: Float32 = warned(self.counted(rows))
+        return array
+
+    def _given(self, values: NDArray[Any]) -> Float32:
         with np.errstate(over="ignore"):
             given = np.ascontiguousarray(values, dtype=np.float32)
         for held, what in ((values, "missing or infinite"), (given, f"above {np.finfo(np.float32).max:.1e} in size")):
@@ -309,9 +319,9 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"{lost} values are {what}{self._first(held)}, and {KEPT}", hint=MEND)
         return given
 
-    def _numbers(self, rows: Any) -> NDArray[Any]:
+    def _numbers(self, rows: Any, lost: Lost) -> NDArray[Any]:
         if self.features_:
-            table = new_rows.table(rows, self.features_)
+            table = new_rows.table(rows, self.features_, lost)
             for name in self.features_:
                 if len(table) and not pd.api.types.is_numeric_dtype(table[name]):
                     values = table[name].dropna()

@@ -83,7 +83,7 @@ def _stem(path: Path) -> str:
 
 def _read_text(path: Path, origin: Origin) -> Raw:
     coded = origin.targets if origin.as_given else None
-    table, notes = delimited.read(path, origin.where, coded=coded)
+    table, notes, _ = delimited.read(path, origin.where, coded=coded)
     try:
         raw = from_table(table, replace(origin, name=_stem(path)))
     except DataError as error:
