@@ -254,7 +254,7 @@ def _pattern(spelling: str) -> str:
 
 
 def _is_word(secret: str) -> bool:
-    """Whether a secret may stand in a text by coincidence: few letters and digits, or like words or a number.
+    """Tell whether a secret may stand in a text by coincidence: few letters and digits, or like words or a number.
 
     Examples are `x7f3`, `postgres`, `Password1` and `cross_entropy`.
     """
@@ -264,7 +264,7 @@ def _is_word(secret: str) -> bool:
 
 
 def _is_plain(part: str) -> bool:
-    """Whether it is letters before digits, either of which may be missing: all small, all capital, or the first."""
+    """Tell if it is letters before digits, either of which may be missing, all small, all capital, or the first."""
     letters = part.rstrip("0123456789")
     is_written_plainly = letters in (letters.lower(), letters.upper(), letters.capitalize())
     return part.isalnum() and is_written_plainly and not re.search(r"\d", letters)

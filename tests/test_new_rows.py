@@ -82,7 +82,7 @@ GAP = "c: 1 of 2 values is missing, and none was in training: treated as unknown
         ("code", ["01234", 777], ["01234", ""], rf"{NEW} \(777\): treated as unknown\.$"),
         ("code", ["1234", "00501"], ["", "00501"], rf"{NEW} \('1234'\)"),
         ("code", [10001, 90210], ["10001", "90210"], ""),
-        ("mixed", [1, 2], ["", "2"], r"c: 1 of 2 values is a number that several categories are written as \(1\)"),
+        ("mixed", [1, 2], ["", "2"], r"c: 1 of 2 values is a number that stands for several categories \(1\)"),
         ("mixed", ["1", "01"], ["1", "01"], ""),
         ("kind", [1.0, 3.0], ["1", "3"], ""),
         ("kind", [2.5, 3.0], ["", "3"], rf"{NEW} \(2.5\)"),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lossreg.data import truths
 from lossreg.data.cells import example, text_of
 from lossreg.data.lost import AS_TEXT, Lost, Reason
-from lossreg.data.reading import MISSING, texts
+from lossreg.data.reading import MISSING, is_real, texts
 
 UNKNOWN = "\0unknown"  # no text of a table has a NUL
 LEADING_ZERO = re.compile(r"[+-]?0\d")
@@ -25,7 +25,7 @@ NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 NEW = Reason("is a category that no training row has", "are categories that no training row has", "treated as unknown")
 GAP = Reason("is missing, and none was in training", "are missing, and none was in training", "treated as unknown")
 SEVERAL = Reason(
-    "is a number that several categories are written as", "are numbers that several categories are written as",
+    "is a number that stands for several categories", "are numbers that stand for several categories",
     "treated as unknown", AS_TEXT,
 )  # fmt: skip
 BY_VALUE = Reason(
@@ -122,7 +122,7 @@ class Distinct:
             return cls(codes, list(names), [False] * len(names))
         if column.dtype == object:
             pairs = np.empty(len(column), object)
-            pairs[:] = list(zip(texts(column), map(_is_number, column), strict=True))
+            pairs[:] = list(zip(texts(column), map(is_real, column), strict=True))
             codes, different = pd.factorize(pairs)
             return cls(
                 codes, [text for text, _ in different], [number and text != MISSING for text, number in different]
@@ -132,7 +132,7 @@ class Distinct:
         return cls(
             codes,
             [*(text_of(value) or MISSING for value in values), *gap],
-            [*map(_is_number, values), *(False for _ in gap)],
+            [*map(is_real, values), *(False for _ in gap)],
         )
 
     def count(self, column: pd.Series[Any], found: list[str], lost: Lost) -> None:
@@ -147,7 +147,7 @@ class Distinct:
         lost.count(name, BY_VALUE, len(places), pairs)
 
     def _rows(self, values: Iterable[bool]) -> NDArray[np.bool_]:
-        """Which rows have the values that are marked."""
+        """Mark the rows `(n,)` of the values that are marked."""
         return np.array([*values], bool)[self.codes]
 
 
@@ -159,7 +159,3 @@ def _only(names: Iterable[str]) -> str:
 
 def _number(text: str) -> Decimal | None:
     return Decimal(text) if NUMBER.fullmatch(text) else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Number) and not isinstance(value, (bool, np.bool_))

@@ -30,9 +30,9 @@ Days = NDArray[np.float64]
 
 
 class Order(NamedTuple):
-    """In which order day, month and year stand around a separator.
+    """The order of day, month and year around a separator.
 
-    short: whether of years of two digits; other: the order that speaks most against it; rows: how many dates have a
+    short: whether years have two digits; other: the order that speaks most against it; rows: how many dates have a
     day in this order and not in the other; lost: how many have one in others only; example: of those that are
     lost, or else of the dates that have a day in both.
     """

@@ -134,7 +134,7 @@ class Written(NamedTuple):
     body: str
 
     def reads(self, decimal: str) -> bool:
-        """Whether it is a number with this decimal mark, in any unit."""
+        """Tell whether it is a number with this decimal mark, in any unit."""
         return len(self.text) < LONGEST and PATTERNS[decimal].fullmatch(self.body) is not None
 
 
@@ -172,7 +172,7 @@ def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
 
 
 def why_text(counts: pd.Series[Any]) -> str:
-    """What a note says of texts, counted as by `value_counts`, that look like numbers but are none; else empty."""
+    """A note on texts, counted as by `value_counts`, that look like numbers but are none; empty for others."""
     if not likely(counts.index, is_number):
         return ""
     there = _written(present(counts))
@@ -185,7 +185,7 @@ def why_text(counts: pd.Series[Any]) -> str:
 
 
 def mostly(kind: str, read: Mapping[str, int], there: Mapping[str, int]) -> str:
-    """What a note says of texts, with their counts, of which too few are of a kind."""
+    """A note on texts, with their counts, of which too few are of a kind."""
     odd = next(text for text in there if text not in read)
     rows, total = sum(read.values()), sum(there.values())
     return f"{rows} of {total} values are {kind}; read as text, because others are not ({example(odd)})"
@@ -208,14 +208,14 @@ def _why_not(read: list[Written], rows: int) -> str:
 
 
 def likely(distinct: pd.Index[Any], reads: Callable[[str], Any]) -> bool:
-    """Whether a sample of distinct texts suggests a kind, for long columns of text are not worth the time."""
+    """Tell whether a sample of distinct texts suggests a kind; to look at all of a long column takes too long."""
     sample = [str(value) for value in distinct[:: max(1, len(distinct) // SAMPLE)]]
     sample = [text for text in sample if not is_marker(text)]
     return bool(sample) and (len(distinct) <= SAMPLE or sum(bool(reads(text)) for text in sample) >= MOST * len(sample))
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number with either decimal mark."""
+    """Tell whether a text is a number with either decimal mark."""
     return any(map(_written({text: 1})[0].reads, PATTERNS))
 
 
@@ -226,7 +226,7 @@ def _mark(rows: dict[str, int], decimal: str) -> str:
 
 
 def _units(written: Iterable[Written]) -> dict[str, int]:
-    """How many values have each unit, "" for none, the most frequent first."""
+    """The number of values with each unit, "" for none, the most frequent first."""
     units: Counter[str] = Counter()
     for value in written:
         units[value.unit] += value.rows
@@ -249,7 +249,7 @@ def _fraction(readable: list[Written], decimal: str) -> str:
 
 
 def _are_labels(written: list[Written]) -> bool:
-    """Whether texts are `(1)` to `(k)`, also from `(0)`, as in a numbered list; others in brackets are negative."""
+    """Tell whether texts are `(1)` to `(k)`, or from `(0)`, as in a numbered list; others in brackets are negative."""
     if not written or not all(value.text.lstrip().startswith("(") for value in written):
         return False
     sizes = sorted({-Numerals().number(value.text) for value in written})
@@ -299,7 +299,7 @@ def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
 
 
 def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
-    """Whether all texts, counted as by `value_counts`, are numbers but for the markers of gaps."""
+    """Tell whether all texts, counted as by `value_counts`, are numbers but for the markers of gaps."""
     return not any(np.isnan(numerals.number(text)) for text in present(counts))
 
 

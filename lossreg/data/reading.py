@@ -55,7 +55,7 @@ class AsNumbers:
 
     def __call__(self, column: pd.Series[Any]) -> Values:
         """The numbers of a column, NaN for what is none."""
-        if _is_number(column.dtype):
+        if is_number(column.dtype):
             return column.to_numpy(np.float64, na_value=np.nan)
         if isinstance(column.dtype, pd.StringDtype):
             return numerals.values(column, self.numerals)
@@ -149,7 +149,8 @@ def _start(value: Any) -> Any:
     return value.start_time if isinstance(value, pd.Period) else value
 
 
-def _is_number(dtype: Any) -> bool:
+def is_number(dtype: Any) -> bool:
+    """Tell whether a type of columns is one of numbers, which booleans are not."""
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
 
@@ -157,7 +158,7 @@ def plain(column: pd.Series[Any]) -> pd.Series[Any]:
     """The same values without storage of their own: sparse and Arrow columns, bytes and texts with spaces around."""
     if isinstance(column.dtype, pd.SparseDtype):
         return pd.Series(np.asarray(column), column.index, name=column.name)
-    if isinstance(column.dtype, pd.ArrowDtype) and not _is_number(column.dtype):
+    if isinstance(column.dtype, pd.ArrowDtype) and not is_number(column.dtype):
         column = column.astype(object).infer_objects()
     if isinstance(column.dtype, (pd.PeriodDtype, pd.IntervalDtype)):
         return column.astype(object)
@@ -209,7 +210,7 @@ def _by_type(dtype: Any, values: pd.Series[Any]) -> Reading | None:
         return _ordered(dtype) if dtype.ordered else Reading("category")
     if pd.api.types.is_bool_dtype(dtype):
         return Reading("category")
-    if _is_number(dtype):
+    if is_number(dtype):
         return Reading("number", AsNumbers(), note=_rounded(values))
     if getattr(dtype, "kind", "") == "M":
         return Reading("date", AsDays(), NO_DATE, USUAL_DATES.description())
@@ -248,7 +249,7 @@ def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
         return _duration()
     if inferred == "interval":
         return Reading("number", AsMiddles(), NO_NUMBER, "intervals, read as their middles", "interval")
-    if all(_is_real(value) for value in values):
+    if all(is_real(value) for value in values):
         mark = "" if inferred in ("integer", "floating", "decimal", "mixed-integer-float") else "numbers"
         return Reading("number", AsNumbers(), note=_rounded(values), mark=mark)
     return _of_texts(values, decimal)
@@ -291,7 +292,8 @@ def _padded(padded: int, read: Reading) -> Reading:
     return Reading("category", note="; ".join(filter(None, (spaces, read.note))), mark="stripped")
 
 
-def _is_real(value: Any) -> bool:
+def is_real(value: Any) -> bool:
+    """Tell whether a value is a real number, which booleans are not."""
     return (isinstance(value, Real) or type(value).__name__ == "Decimal") and not isinstance(value, (bool, np.bool_))
 
 

@@ -23,13 +23,13 @@ MISREAD = Reason(
 )  # fmt: skip
 DOUBTFUL = Reason(
     "is text that may mean another number", "are texts that may mean other numbers",
-    "read with marks between thousands", "Give numbers, where the mark is a decimal mark.",
+    "read with marks between thousands", "Give numbers where the mark is a decimal mark.",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Thousands:
-    """How the numbers of a column are written in training rows.
+    """The marks and decimals in the numbers of a column of training rows.
 
     mark: what may stand between thousands, "." beside a decimal comma, else ","; used: whether it does; decimals: the
     most digits behind the decimal mark.
@@ -41,7 +41,7 @@ class Thousands:
 
     @classmethod
     def of(cls, column: pd.Series[Any], decimal: str) -> Thousands:
-        """What a column of training rows shows, where `decimal` is the decimal mark."""
+        """The marks and decimals of a column of training rows, where `decimal` is the decimal mark."""
         written, mark = list(_texts(column)), "." if decimal == "," else ","
         decimals = re.compile(rf"{re.escape(decimal)}(\d+)")
         behind = (len(found[1]) for text in written if (found := decimals.search(text)))

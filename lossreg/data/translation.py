@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from lossreg.data import truths
 from lossreg.data.categories import Categories
 from lossreg.data.lost import Lost
-from lossreg.data.reading import AsNumbers, AsRanks, Reading, plain
+from lossreg.data.reading import AsNumbers, AsRanks, Reading, is_number, plain
 from lossreg.data.thousands import Thousands
 
 
@@ -46,16 +45,12 @@ class Translation:
     def before(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The new rows, with truth values and ordered categories as reading knows them."""
         ranks = {name: categories.ranked(plain(rows[name])) for name, categories in self.ranks.items()}
-        flags = {name: truths.as_numbers(rows[name]) for name in self.flags if not _is_number(rows[name].dtype)}
+        flags = {name: truths.as_numbers(rows[name]) for name in self.flags if not is_number(rows[name].dtype)}
         return rows.assign(**ranks, **flags) if ranks or flags else rows
 
     def after(self, rows: pd.DataFrame, read: pd.DataFrame, lost: Lost) -> pd.DataFrame:
-        """What was read of the new rows, with the categories of the training rows; what is guessed is counted."""
+        """The new rows as they were read, with the categories of the training rows; guesses are counted."""
         for name, thousands in self.thousands.items():
             thousands.count(rows[name], name, lost)
         known = {name: categories.match(read[name], lost) for name, categories in self.categories.items()}
         return read.assign(**known) if known else read
-
-
-def _is_number(dtype: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)

@@ -54,7 +54,7 @@ def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
 
 
 def are_texts(values: Any) -> bool:
-    """Whether some weights are texts."""
+    """Tell whether some weights are texts."""
     array = np.asarray(values)
     return array.dtype.kind in "OUST" and any(isinstance(value, (str, bytes)) for value in array.flat)
 
@@ -66,7 +66,7 @@ def written(values: Any, name: str, decimal: str = "") -> list[str]:
 
 
 def _in_text(column: pd.Series[Any], decimal: str) -> Numerals | None:
-    """How weights write numbers as text, None where none is text."""
+    """The way in which weights in text write numbers, None where no weight is text."""
     if not are_texts(column):
         return None
     return numerals.settle(column.dropna().map(text_of).value_counts(), decimal)
