@@ -65,11 +65,14 @@ class Thousands:
             return np.asarray(near & (whole % 10.0 ** max(0, 3 - self.decimals) != 0))
 
     def _count_doubtful(self, column: pd.Series[Any], name: str, lost: Lost) -> None:
-        single = re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(self.mark)}\d{{3}}")
-        marked = {text for text in _texts(column) if self.mark in text}
-        if marked and all(single.fullmatch(text) for text in marked):
-            rows = int(column.dropna().map(text_of).isin(marked).sum())
-            lost.count(name, DOUBTFUL, rows, (f"{text!r} as {text.replace(self.mark, '')}" for text in sorted(marked)))
+        """Count texts with a single mark, unless others have marks that can only stand between thousands."""
+        mark = re.escape(self.mark)
+        thousands = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+(?:(?!{mark})[.,]\d*)?")
+        single = re.compile(rf"[+-]?[1-9]\d{{0,2}}{mark}\d{{3}}")
+        grouped = {text for text in _texts(column) if thousands.fullmatch(text)}
+        if grouped and all(map(single.fullmatch, grouped)):
+            rows = int(column.dropna().map(text_of).isin(grouped).sum())
+            lost.count(name, DOUBTFUL, rows, (f"{text!r} as {text.replace(self.mark, '')}" for text in sorted(grouped)))
 
 
 def _texts(column: pd.Series[Any]) -> Iterator[str]:
