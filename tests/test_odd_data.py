@@ -85,6 +85,8 @@ def replaced(values: list[Any], **odd: Any) -> list[Any]:
 
 
 GAP = float("nan")
+WIDE = str.maketrans("0123456789.", "".join(chr(0xFF10 + digit) for digit in range(10)) + "\uff0e")
+ARABIC = str.maketrans("0123456789.", "".join(chr(0x660 + digit) for digit in range(10)) + "\u066b")
 DURATIONS = [str(pd.Timedelta(hours=v)) for v in WHOLE]
 NUMBERS = {
     "a question mark": (
@@ -121,6 +123,32 @@ NUMBERS = {
         "c:",
     ),
     "dollars": ([f"${v:.2f}" for v in REAL], REAL, "numbers written as text, with '\\$'"),
+    "codes of a currency": ([f"EUR {v:.2f}" for v in REAL], REAL, "numbers written as text, with 'EUR'"),
+    "a word for a currency": ([f"{v} kr" for v in WHOLE], WHOLE, "with 'kr'"),
+    "reais": ([f"R$ {v:.2f}".replace(".", ",") for v in REAL], REAL, "with a decimal comma and 'R\\$'"),
+    "no cents": ([f"CHF {v}.-" for v in WHOLE], WHOLE, "with 'CHF'"),
+    "lakhs": (
+        [f"₹{1 + v % 9},{v % 90 + 10},{100 + v}.50" for v in WHOLE],
+        [(1 + v % 9) * 1e5 + (v % 90 + 10) * 1e3 + 100.5 + v for v in WHOLE], "commas between thousands and '₹'",
+    ),
+    "points alone": (
+        [f"1.{100 + v}.{200 + v}" for v in WHOLE], [1e6 + (100 + v) * 1e3 + 200 + v for v in WHOLE],
+        "numbers written as text, with points between thousands",
+    ),
+    "a sign behind": (
+        [f"{abs(v):.2f}{'-' if v < 0 else ''}".replace(".", ",") for v in REAL], REAL, "'7,25-' is read as -7.25",
+    ),
+    "wide and hidden characters": (
+        [f"\u200e{v:.2f}％".translate(WIDE) if i % 2 else f"\u2013{v}%" for i, v in enumerate(WHOLE)],
+        [v if i % 2 else -v for i, v in enumerate(WHOLE)], "numbers written as text, with '%'",
+    ),
+    "Arabic digits": (
+        [f"{v:.2f}".translate(ARABIC) for v in REAL], REAL, "numbers written as text",
+    ),
+    "gaps of databases and sheets": (
+        [r"\N" if v % 3 else str(v) for v in WHOLE], [GAP if v % 3 else v for v in WHOLE],
+        "80 of 120 values are not numbers .* taken as missing",
+    ),
     "euros behind": ([f"{v:.2f} €".replace(".", ",") for v in REAL], REAL, "a decimal comma and '€'"),
     "percent": ([f"{v}%" for v in WHOLE], WHOLE, "with '%'"),
     "another currency": (
@@ -173,6 +201,7 @@ def test_text_that_is_numbers_is_read_as_numbers_and_said(tmp_path: Path, name: 
     [
         cycled("north", "south", "1"), cycled("1", "2", "3", "x"), cycled("unknown", "?", "5"),
         [f"{i % 5:05d}" for i in range(N)], cycled("16:9", "4:3"), cycled("1-2", "3-4"), cycled("A1", "B2"),
+        cycled("1", "1-", "2", "2-", "3"), cycled("18\u201324", "25\u201334"), cycled("kr", "Rs 5", "EUR"),
         cycled("$5", "€6"), cycled("45%", "0.45"), [*DURATIONS[:5] * 4, *cycled("some", "other", "words")[20:]],
     ],
 )  # fmt: skip

@@ -42,6 +42,9 @@ FIELDS = {
     YEAR_FIRST: ("left", "middle", "right"),
 }  # fmt: skip
 ZEROS = str.maketrans("123456789", "0" * 9)
+DASHES = "\u2010\u2011\u2012\u2013\u2014\N{MINUS SIGN}"
+ARABIC = {"\N{ARABIC DECIMAL SEPARATOR}": ".", "\N{ARABIC THOUSANDS SEPARATOR}": ","}
+PLAIN_MARKS = dict.fromkeys(DASHES, "-") | ARABIC
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,15 +121,22 @@ def matched(text: str) -> tuple[str, re.Match[str]] | None:
 
 
 def plain(text: str) -> str:
-    """A text without spaces around it, its digits and spaces those of ASCII."""
+    """A text without spaces around it and invisible marks, its digits, spaces, dashes and wide signs those of ASCII."""
     stripped = text.strip()
     if stripped.isascii():
         return stripped
-    return "".join(map(_ascii, stripped))
+    return "".join(map(_ascii, stripped)).strip()
 
 
 def _ascii(letter: str) -> str:
-    return str(unicodedata.decimal(letter)) if letter.isdecimal() else " " if letter.isspace() else letter
+    if letter.isdecimal():
+        return str(unicodedata.decimal(letter))
+    if letter.isspace():
+        return " "
+    if unicodedata.category(letter) == "Cf":  # such as a mark of the direction of writing
+        return ""
+    wide = "\N{FULLWIDTH EXCLAMATION MARK}" <= letter <= "\N{FULLWIDTH WON SIGN}"
+    return PLAIN_MARKS.get(letter) or (unicodedata.normalize("NFKC", letter) if wide else letter)
 
 
 def alike(texts: Sequence[str]) -> Iterator[Alike]:

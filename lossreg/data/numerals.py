@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lossreg.data import codes
 from lossreg.data.cells import example
+from lossreg.data.datetexts import plain as plain_text
 
 SHARE = 0.9  # of the values that are no marker, how many must be numbers
 MOST = 0.5
@@ -24,19 +25,33 @@ MARKERS = frozenset(
         "", "?", "-", "--", "---", ".", "..", "...", "*", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na", "n.a.", "n.a",
         "nan", "<na>", "nat", "nil", "none", "null", "unknown", "unk", "missing", "undefined", "not available",
         "not applicable", "no data", "tbd", "#n/a", "#na", "#value!", "#div/0!", "#ref!", "#num!", "#name?", "#null!",
+        "#nv", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#nom?", "\\n", "(null)", "[null]", "<null>", "(none)", "(blank)",
+        "n/d", "nd", "n.d.", "k.a.", "k. a.", "inf", "-inf", "+inf", "infinity", "-infinity", "1.#inf", "-1.#inf",
+        "1.#qnan", "-1.#ind", "1.#ind",
     }
 )  # fmt: skip
 SPACES = "\u00a0\u202f\u2009 "
 GROUPS = rf"'\N{{RIGHT SINGLE QUOTATION MARK}}{SPACES}"
-UNITS = "$€£¥₹%‰"
+CURRENCIES = (
+    "aed", "aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "huf", "ils", "inr", "jpy", "krw", "mxn",
+    "nok", "nzd", "pln", "rmb", "ron", "rub", "sar", "sek", "sgd", "thb", "try", "usd", "zar", "euro", "kr\\.", "kr",
+    "rs\\.", "rs", "kč", "zł", "fr\\.", "円", "元",
+)  # fmt: skip
+UNIT = rf"(?:(?:au|a|ca|c|hk|nz|r|s|us)?\$|[¢£¤¥\u20a0-\u20bf%‰]|{'|'.join(CURRENCIES)})"
+BEFORE = re.compile(rf"[+\-]? ?({UNIT})(?=[ \d.,+\-])", re.IGNORECASE)
+BEHIND = re.compile(rf"(?<=[ \d.,\-]){UNIT}$", re.IGNORECASE)
+LONGEST_UNIT = 5
+NO_CENTS = re.compile(r"[.,]-{1,2}$")  # 5.- is 5
+MINUS_BEHIND = re.compile(r"[\d.,]\d ?-$")  # not 1-, a grade
 PARTS = ("%", "‰")  # 0.45 beside 45% may mean either
-SIGNS = ("+", "-", "\N{MINUS SIGN}")
+SIGNS = ("+", "-")
 SIGN = "[+\\-\N{MINUS SIGN}]"
 EXPONENT = r"(?:[eE][+\-]?\d{1,5})?"
 
 
 def _pattern(decimal: str, group: str) -> re.Pattern[str]:
-    whole = rf"(?:[1-9]\d{{0,2}}(?:[{re.escape(group)}]\d{{3}})+|[1-9]\d{{0,2}}(?:[{GROUPS}]\d{{3}})+|\d+)"
+    lakhs = r"[1-9]\d?(?:,\d{2})+,\d{3}|" if group == "," else ""  # as in India
+    whole = rf"(?:{lakhs}[1-9]\d{{0,2}}(?:[{re.escape(group)}]\d{{3}})+|[1-9]\d{{0,2}}(?:[{GROUPS}]\d{{3}})+|\d+)"
     point = re.escape(decimal)
     return re.compile(rf"(?:{whole}(?:{point}\d*)?|{point}\d+){EXPONENT}")
 
@@ -51,7 +66,8 @@ class Numerals:
     """How the numbers of a column are written.
 
     decimal: the decimal mark, "." or ","; unit: a currency or percent sign, empty for none; doubt: a value that may
-    be read in two ways, empty where there is none; grouped: whether thousands are set apart by commas; plain: whether
+    be read in two ways, empty where there is none; grouped: whether thousands are set apart by commas, or by points
+    and no number has a decimal comma; plain: whether
     every number is written as Python would; signed: whether a text without the unit is no number; remarks: what else
     a note says.
     """
@@ -78,8 +94,8 @@ class Numerals:
 
     def description(self) -> str:
         """What a note says of such a column."""
-        written = ["a decimal comma"] if self.decimal == "," and not self.plain else []
-        written += ["commas between thousands"] if self.grouped else []
+        written = ["a decimal comma"] if self.decimal == "," and not (self.plain or self.grouped) else []
+        written += [f"{'points' if self.decimal == ',' else 'commas'} between thousands"] if self.grouped else []
         written += [repr(self.unit)] if self.unit else []
         text = "numbers written as text" + (f", with {' and '.join(written)}" if written else "")
         return "; ".join([text, *self._doubt(), *self.remarks])
@@ -94,20 +110,26 @@ class Numerals:
 
 def _parts(text: str) -> tuple[float, str, str]:
     """Sign, unit and the rest of a text."""
-    body, sign = text.strip(), 1.0
+    body, sign = plain_text(text), 1.0
     if body.startswith("(") and body.endswith(")") and not body[1:].lstrip().startswith(SIGNS):
         body, sign = body[1:-1].strip(), -1.0  # how accountants write a negative number
     unit = _unit(body)
-    body = body.replace(unit, "", 1).strip() if unit else body
-    if body.startswith(SIGNS[1:]):
+    body = NO_CENTS.sub("", body.replace(unit, "", 1).strip()) if unit else body
+    if MINUS_BEHIND.search(body[-4:]) and not body.startswith(SIGNS):
+        body, sign = body[:-1].rstrip(), -sign
+    if body.startswith("-"):
         return -sign, unit, body[1:].strip()
     return sign, unit, body.removeprefix("+")
 
 
 def _unit(body: str) -> str:
     """The unit before a number, behind it, or between its sign and its digits; empty for none."""
-    edges = (body[:1], body[-1:], body[1:2] if body.startswith(SIGNS) else "")
-    return next((char for char in edges if char and char in UNITS), "")
+    if body[:1].isdigit() and body[-1:].isdigit():
+        return ""
+    if before := BEFORE.match(body):
+        return before[1]
+    behind = BEHIND.search(body[-LONGEST_UNIT - 1 :])
+    return behind[0] if behind else ""
 
 
 def _pythonic(body: str, decimal: str) -> str:
@@ -259,9 +281,10 @@ def _are_labels(written: list[Written]) -> bool:
 def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Numerals:
     open_to_both = [value.text for value in read if EITHER.fullmatch(value.body)] if doubtful else []
     doubt = next((text for text in open_to_both if "," in text or numerals.decimal == ","), "")
-    grouped = numerals.decimal == "." and any("," in value.text for value in read)
+    has_comma = any("," in value.body for value in read)
+    grouped = has_comma if numerals.decimal == "." else not has_comma
     plain = all(PLAIN.fullmatch(value.text.strip()) for value in read)
-    remarks = (*numerals.remarks, _on_brackets(numerals, read), codes.zeros(_counts(read)))
+    remarks = (*numerals.remarks, _on_negatives(numerals, read), codes.zeros(_counts(read)))
     return replace(numerals, doubt=doubt, grouped=grouped, plain=plain, remarks=tuple(filter(None, remarks)))
 
 
@@ -280,10 +303,16 @@ def _have(rows: int, total: int) -> str:
     return f"{rows} of {total} values {'has' if rows == 1 else 'have'}"
 
 
-def _on_brackets(numerals: Numerals, read: list[Written]) -> str:
-    """A remark on negative numbers in brackets; empty where there is none."""
-    text = next((value.text for value in read if value.text.lstrip().startswith("(")), "")
+def _on_negatives(numerals: Numerals, read: list[Written]) -> str:
+    """A remark on negative numbers in brackets or with the sign behind; empty where there is none."""
+    text = next((value.text for value in read if _is_negative(value)), "")
     return f"{example(text)} is read as {numerals.number(text):g}" if text else ""
+
+
+def _is_negative(value: Written) -> bool:
+    """Tell whether a number is negative without a sign before it."""
+    text = value.text.strip()
+    return text.startswith("(") or (text.endswith("-") and not NO_CENTS.search(text))
 
 
 def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
