@@ -74,6 +74,10 @@ READ = {
     "12 hours": (
         ["8:30 pm", "12:15 AM", "12:15 p.m.", "8 am"], [20.5 / 24, 0.25 / 24, 12.25 / 24, 8 / 24], "times of day",
     ),
+    "minutes, seconds and tenths": (
+        ["00:45.3", "61:05.5"], [45.3 / 86400, (61 * 60 + 5.5) / 86400], "durations, read as",
+    ),
+    "durations below zero": (["-01:30:00", "02:00:00"], [-1.5 / 24, 2 / 24], "durations, read as"),
     "hours beyond a day": (["36:15:00", "08:30:30.5"], [36.25 / 24, (8.5 + 30.5 / 3600) / 24], "durations, read as"),
 }  # fmt: skip
 

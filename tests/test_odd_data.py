@@ -409,6 +409,7 @@ def test_categories_of_any_type_have_plain_names(values: Any, names: list[str]) 
             "c: left out, because the text differs in every",
         ),
         (pd.Series([None] * N, dtype=object), "c: left out, because no training row has a value."),
+        (cycled("", "  "), "c: left out, because no training row has a value."),
     ],
 )
 def test_columns_that_say_nothing_are_left_out_and_named(values: Any, said: str) -> None:
@@ -734,6 +735,15 @@ GOOD_FILES: dict[str, tuple[bytes, str]] = {
         "Line 2 has words above columns of numbers, such as units (cm, kg): left out.",
     ),
     "units below blank lines": (lines('a,"b",y', "", " cm ,kg,0/1", "", *BODY), "Line 3 has words above"),
+    "a line that names the separator": (
+        lines("sep=;", "a;b;y", *(row.replace(",", ";") for row in BODY)),
+        "Line 1 names the separator ';': left out.",
+    ),
+    "separators alone at the end": (
+        lines("a,b,y", *BODY, ",,", ",,"),
+        "The last 2 lines hold separators alone: left out.",
+    ),
+    "units and separators alone": (lines("sep=,", "a,b,y", "cm,kg,", *BODY, ",,"), "Line 3 has words above"),
     "a byte order mark": (b"\xef\xbb\xbf" + lines("a,b,y", *BODY), ""),
     "UTF-16": (lines("a,b,y", *BODY).decode().encode("utf-16"), "The file is utf-16, not UTF-8"),
     "Windows line ends": (lines("a,b,y", *BODY).replace(b"\n", b"\r\n"), ""),

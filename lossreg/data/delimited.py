@@ -29,6 +29,7 @@ MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-
 WESTERN = "cp1252"
 CHUNK = 2**20
 FIELDS_SAID = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)  # as Excel reads and writes it
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+|[+-]?\d{1,3}")
 NO_HEADER = "The first line holds numbers: if it is a row, put a line of names before it."
 QUOTED = re.compile(r"inside string starting at row (\d+)")
@@ -47,7 +48,8 @@ class Delimited:
 
     index_col: as for `pandas.read_csv`; False where the separator at the end of a line begins no field;
     skips_spaces: whether spaces behind a separator belong to no field; as_text: the columns that are read as text;
-    left_out: lines that pandas skips, from 0; on_lines: those notes that are about lines that are not read in full.
+    left_out: lines that pandas skips, from 0; rows: how many are read, None for all; on_lines: those notes that are
+    about lines that are not read in full.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Delimited:
     skips_spaces: bool = False
     as_text: list[str] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
+    rows: int | None = None
     notes: list[str] = field(default_factory=list)
     on_lines: list[str] = field(default_factory=list)
 
@@ -77,7 +80,7 @@ class Delimited:
         with files.reading(self.path, self.where), self.open() as file:
             reader, line = csv.reader(file, delimiter=self.separator, skipinitialspace=self.skips_spaces), 1
             for fields in reader:
-                if fields:
+                if fields and line - 1 not in self.left_out:
                     yield Record(line, fields)
                 line = reader.line_num + 1
 
@@ -112,7 +115,7 @@ def read(
     header, first = _start(file)
     _check_header(file, header)
     file.as_text = [name for name in header if name.strip() in as_text]
-    table = _without_units(file, _table(file, header, first), header, first)
+    table = _without_units(file, _without_blank_end(file, _table(file, header, first)), header, first)
     table = _with_codes(file, _with_thousands(file, table), coded)
     _check_repeated(file, header, table)
     table = _without_index(_tidied(table, file.notes), file.notes, known)
@@ -175,6 +178,10 @@ def _decodes(file: Delimited, encoding: str) -> bool:
 def _start(file: Delimited) -> tuple[list[str], Record | None]:
     """The header and the first line after it; settles the separator, where the header has another than expected."""
     header = next(file.records(), None)
+    if header is not None and (named := SEPARATOR_LINE.fullmatch(file.separator.join(header.fields))):
+        file.separator, file.left_out = named[1], [header.line - 1]
+        file.notes.append(f"Line {header.line} names the separator {file.separator!r}: left out.")
+        header = next(file.records(), None)
     if header is None:
         raise file.error("no rows: the file is empty")
     other = next((sep for sep in OTHERS if sep in header.fields[0]), "") if len(header.fields) == 1 else ""
@@ -264,6 +271,21 @@ def _without_trailing(file: Delimited, header: list[str], table: pd.DataFrame) -
     return table.iloc[:, :-empty]
 
 
+def _without_blank_end(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the last lines where they hold separators alone, as spreadsheets write them."""
+    if len(table.columns) < 2 or not len(table) or not table.iloc[-1].isna().all():
+        return table
+    blank = 0
+    for record in _rows(file):
+        blank = 0 if any(text.strip() for text in record.fields) else blank + 1
+    if not blank:
+        return table
+    lines = "line holds" if blank == 1 else f"{blank} lines hold"
+    file.on_lines.append(f"The last {lines} separators alone: left out.")
+    file.rows = len(table) - blank
+    return _pandas(file)[list(table.columns)]
+
+
 def _fields_hint(file: Delimited, width: int) -> str:
     if width == 1:
         return "The first line is the header: take out a title that stands above it."
@@ -306,7 +328,7 @@ def _pandas(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)
                 table: pd.DataFrame = pd.read_csv(
                     text, sep=file.separator, low_memory=False, index_col=file.index_col,
-                    skipinitialspace=file.skips_spaces, skiprows=file.left_out,
+                    skipinitialspace=file.skips_spaces, skiprows=file.left_out, nrows=file.rows,
                     dtype={**dict.fromkeys(file.as_text, str), **dtype},
                 )  # fmt: skip
         except pd.errors.ParserError as error:
@@ -383,7 +405,8 @@ def _without_units(file: Delimited, table: pd.DataFrame, header: list[str], firs
     units = {name: str(unit) for name in table if (unit := _unit(table[name])) is not None}
     if len(units) < 2 or any(_comes_again(table[name]) for name in table if name not in units):
         return table
-    file.left_out = [first.line - 1 - sum(name.count("\n") for name in header)]
+    file.left_out.append(first.line - 1 - sum(name.count("\n") for name in header))
+    file.rows = None if file.rows is None else file.rows - 1
     words = listed(units.values(), 5)
     file.on_lines.append(f"Line {first.line} has words above columns of numbers, such as units ({words}): left out.")
     return _pandas(file)[list(table.columns)]

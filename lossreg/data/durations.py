@@ -10,6 +10,7 @@ from lossreg.data.datetexts import CLOCK, plain
 ELAPSED = re.compile(r"(?P<sign>-?)(?P<days>\d{1,9}) days?,? ?(?:\+?(?P<rest>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?")
 TIME = re.compile(CLOCK, re.IGNORECASE | re.ASCII)
 LONG = re.compile(r"(?P<hour>\d{2,9}):(?P<minute>\d{2}):(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?", re.ASCII)
+MINUTES = re.compile(r"(?P<minute>\d{1,9}):(?P<second>\d{2})[.,](?P<fraction>\d+)", re.ASCII)
 NAN = float("nan")
 
 
@@ -18,7 +19,8 @@ def days(text: str) -> float:
     written = plain(text)
     matched = ELAPSED.fullmatch(written)
     if matched is None:
-        return _hours(written) / 24
+        sign = -1 if written.startswith("-") else 1
+        return sign * _hours(written.removeprefix("-")) / 24
     rest = _hours(matched["rest"]) / 24 if matched["rest"] else 0.0
     # Python writes minus one hour as "-1 days +23:00:00"
     return float(f"{matched['sign']}{matched['days']}") + (-rest if matched["sign"] and "+" not in written else rest)
@@ -26,8 +28,8 @@ def days(text: str) -> float:
 
 def has_form(text: str) -> bool:
     """Tell whether a text is written as a duration or a time of day."""
-    written = plain(text)
-    return any(form.fullmatch(written) for form in (ELAPSED, TIME, LONG))
+    written = plain(text).removeprefix("-")
+    return any(form.fullmatch(written) for form in (ELAPSED, TIME, LONG, MINUTES))
 
 
 def description(texts: Mapping[str, int]) -> str:
@@ -39,7 +41,10 @@ def description(texts: Mapping[str, int]) -> str:
 
 
 def _hours(text: str) -> float:
-    """Hours of a time of day, or of hours, minutes and seconds, which may be more than a day."""
+    """Hours of a time of day, of hours, minutes and seconds, or of minutes and seconds with a fraction."""
+    if matched := MINUTES.fullmatch(text):
+        seconds = float(f"{matched['second']}.{matched['fraction']}")
+        return (int(matched["minute"]) * 60 + seconds) / 3600 if seconds < 60 else NAN
     matched = TIME.fullmatch(text) or LONG.fullmatch(text)
     if matched is None:
         return NAN

@@ -25,17 +25,17 @@ MARKERS = frozenset(
         "", "?", "-", "--", "---", ".", "..", "...", "*", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na", "n.a.", "n.a",
         "nan", "<na>", "nat", "nil", "none", "null", "unknown", "unk", "missing", "undefined", "not available",
         "not applicable", "no data", "tbd", "#n/a", "#na", "#value!", "#div/0!", "#ref!", "#num!", "#name?", "#null!",
-        "#nv", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#nom?", "\\n", "(null)", "[null]", "<null>", "(none)", "(blank)",
-        "n/d", "nd", "n.d.", "k.a.", "k. a.", "inf", "-inf", "+inf", "infinity", "-infinity", "1.#inf", "-1.#inf",
-        "1.#qnan", "-1.#ind", "1.#ind",
+        "#nv", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#nom?", "\\n", "(null)", "[null]", "<null>", "(none)",
+        "(blank)", "n/d", "nd", "n.d.", "k.a.", "k. a.", "inf", "-inf", "+inf", "infinity", "-infinity", "1.#inf",
+        "-1.#inf", "1.#qnan", "-1.#ind", "1.#ind",
     }
 )  # fmt: skip
 SPACES = "\u00a0\u202f\u2009 "
 GROUPS = rf"'\N{{RIGHT SINGLE QUOTATION MARK}}{SPACES}"
 CURRENCIES = (
-    "aed", "aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "huf", "ils", "inr", "jpy", "krw", "mxn",
-    "nok", "nzd", "pln", "rmb", "ron", "rub", "sar", "sek", "sgd", "thb", "try", "usd", "zar", "euro", "kr\\.", "kr",
-    "rs\\.", "rs", "kč", "zł", "fr\\.", "円", "元",
+    "aed", "aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "huf", "ils", "inr", "jpy", "krw",
+    "mxn", "nok", "nzd", "pln", "rmb", "ron", "rub", "sar", "sek", "sgd", "thb", "try", "usd", "zar", "euro", "kr\\.",
+    "kr", "rs\\.", "rs", "kč", "zł", "fr\\.", "円", "元",
 )  # fmt: skip
 UNIT = rf"(?:(?:au|a|ca|c|hk|nz|r|s|us)?\$|[¢£¤¥\u20a0-\u20bf%‰]|{'|'.join(CURRENCIES)})"
 BEFORE = re.compile(rf"[+\-]? ?({UNIT})(?=[ \d.,+\-])", re.IGNORECASE)

@@ -258,6 +258,8 @@ def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
 def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
     written, rows = _counted(values)
     stripped = [text_of(value) for value in written]
+    if not any(stripped):
+        return Reading("empty")
     first = [text_of(value) for value in values.head(20)]
     read = _by_text(_added_up(stripped, rows), first, decimal)
     if read.kind != "category":
@@ -396,8 +398,17 @@ def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
 
 def decimal_mark(rows: pd.DataFrame) -> str:
     """The decimal mark of the texts in a table, empty where they leave it open."""
-    texts = (plain(rows[name]) for name in rows.columns if _is_text(rows[name]))
-    return numerals.decimal_mark(column.dropna() for column in texts)
+    return numerals.decimal_mark(_of_text(rows))
+
+
+def _of_text(rows: pd.DataFrame) -> Iterator[pd.Series[Any]]:
+    """The values of the columns of text."""
+    for name in rows.columns:
+        with of_column(str(name)):
+            column = plain(rows[name])
+            is_text = _is_text(column)
+        if is_text:
+            yield column.dropna()
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
