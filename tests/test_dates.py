@@ -145,4 +145,4 @@ def test_days_of_ten_thousand_years_are_those_of_the_calendar() -> None:
     dates = Dates(Readings.of(pd.DataFrame({"c": ["13.01.2020", "13/01/2020"] * 60}))["c"].read.dates.orders)
     days = np.array([each.total_seconds() / 86_400 for each in expected])
     np.testing.assert_allclose(dates.days(column), [*days, NAN, NAN, NAN, NAN, *days[:50]], rtol=1e-14, atol=1e-11)
-    assert [dates.day(text) for text in texts[:200]] == dates.days(texts[:200]).tolist()
+    assert [dates.days([text])[0] for text in texts[:200]] == dates.days(texts[:200]).tolist()

@@ -82,10 +82,6 @@ class Dates:
         distinct = set(lines.values())
         return distinct if len(distinct) < 2 else [f"{where} {text}" for where, text in lines.items()]
 
-    def day(self, text: str) -> float:
-        """Days since 1970 of a text, NaN where it is no date."""
-        return float(self.days([text])[0])
-
     def days(self, texts: Sequence[str]) -> Days:
         """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
         found = np.full(len(texts), np.nan)
