@@ -467,6 +467,11 @@ def test_a_column_that_is_read_in_another_way_than_before_is_other_data(
     assert (data.load("t.parquet", target="y", base=tmp_path).digest == before) is alike
 
 
+def test_a_blank_column_that_version_0_1_0_took_for_categories_is_other_data(tmp_path: Path) -> None:
+    pd.DataFrame({"a": range(40), "c": ["", " "] * 20, "y": [0, 1] * 20}).to_parquet(tmp_path / "t.parquet")
+    assert data.load("t.parquet", target="y", base=tmp_path).digest != "474cb60814c77759"
+
+
 def test_bytes_labels_are_named_as_text(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", x=np.eye(40), y=np.array([b"yes", b"no"] * 20))
     assert data.load("t.npz", base=tmp_path).classes == ("no", "yes")

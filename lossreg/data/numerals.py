@@ -67,9 +67,8 @@ class Numerals:
 
     decimal: the decimal mark, "." or ","; unit: a currency or percent sign, empty for none; doubt: a value that may
     be read in two ways, empty where there is none; grouped: whether thousands are set apart by commas, or by points
-    and no number has a decimal comma; plain: whether
-    every number is written as Python would; signed: whether a text without the unit is no number; remarks: what else
-    a note says.
+    and no number has a decimal comma; plain: whether every number is written as Python would; signed: whether a text
+    without the unit is no number; remarks: what else a note says.
     """
 
     decimal: str = "."

@@ -259,7 +259,7 @@ def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
     written, rows = _counted(values)
     stripped = [text_of(value) for value in written]
     if not any(stripped):
-        return Reading("empty")
+        return Reading("empty", mark="blank")
     first = [text_of(value) for value in values.head(20)]
     read = _by_text(_added_up(stripped, rows), first, decimal)
     if read.kind != "category":
