@@ -125,6 +125,8 @@ NUMBERS = {
     "dollars": ([f"${v:.2f}" for v in REAL], REAL, "numbers written as text, with '\\$'"),
     "codes of a currency": ([f"EUR {v:.2f}" for v in REAL], REAL, "numbers written as text, with 'EUR'"),
     "a word for a currency": ([f"{v} kr" for v in WHOLE], WHOLE, "with 'kr'"),
+    "exponents": ([f"{v}.5E{v % 3}" if v % 2 else f"{v}e-1" for v in WHOLE],
+                  [(v + 0.5) * 10 ** (v % 3) if v % 2 else v / 10 for v in WHOLE], ""),
     "reais": ([f"R$ {v:.2f}".replace(".", ",") for v in REAL], REAL, "with a decimal comma and 'R\\$'"),
     "no cents": ([f"CHF {v}.-" for v in WHOLE], WHOLE, "with 'CHF'"),
     "lakhs": (

@@ -31,7 +31,7 @@ MARKERS = frozenset(
     }
 )  # fmt: skip
 SPACES = "\u00a0\u202f\u2009 "
-GROUPS = rf"'\N{{RIGHT SINGLE QUOTATION MARK}}{SPACES}"
+GROUPS = f"'\N{RIGHT SINGLE QUOTATION MARK}{SPACES}"
 CURRENCIES = (
     "aed", "aud", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "huf", "ils", "inr", "jpy", "krw",
     "mxn", "nok", "nzd", "pln", "rmb", "ron", "rub", "sar", "sek", "sgd", "thb", "try", "usd", "zar", "euro", "kr\\.",
@@ -57,6 +57,7 @@ def _pattern(decimal: str, group: str) -> re.Pattern[str]:
 
 
 PATTERNS = {".": _pattern(".", ","), ",": _pattern(",", ".")}
+PYTHONIC = {".": str.maketrans("", "", f",{GROUPS}"), ",": str.maketrans(",", ".", f".{GROUPS}")}
 PLAIN = re.compile(rf"{SIGN}?(?:\d+\.?\d*|\.\d+){EXPONENT}")
 EITHER = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 
@@ -109,6 +110,8 @@ class Numerals:
 
 def _parts(text: str) -> tuple[float, str, str]:
     """Sign, unit and the rest of a text."""
+    if text.isascii() and text[:1].isdigit() and text[-1:].isdigit():
+        return 1.0, "", text
     body, sign = plain_text(text), 1.0
     if body.startswith("(") and body.endswith(")") and not body[1:].lstrip().startswith(SIGNS):
         body, sign = body[1:-1].strip(), -1.0  # how accountants write a negative number
@@ -132,8 +135,7 @@ def _unit(body: str) -> str:
 
 
 def _pythonic(body: str, decimal: str) -> str:
-    kept = "".join(char for char in body if char.isdigit() or char in (decimal, "e", "E", "+", "-"))
-    return kept.replace(decimal, ".")
+    return body.translate(PYTHONIC[decimal])
 
 
 def is_marker(text: str) -> bool:
