@@ -28,5 +28,7 @@ def _tensorflow_as_in_studies():
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals_as_from_a_shell():
-    """`nohup` makes a process ignore SIGHUP, and so the commands that tests start."""
+    """What runs under `nohup` or in the background ignores signals, and so do the commands that tests start."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
