@@ -88,6 +88,15 @@ def test_a_server_that_fails_is_an_error_and_one_that_ends_is_none():
     assert said == [r"\x1b[1mbye"]
 
 
+def test_a_port_that_another_program_takes_first_is_an_error(monkeypatch):
+    monkeypatch.setattr(ui, "command", lambda port: [sys.executable, "-c", ""])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LossregError, match=f"port {port} was taken by another program"):
+            ui.serve("sqlite:///mlflow.db", port, print)
+    ui.serve("sqlite:///mlflow.db", port, print)
+
+
 def test_the_next_port_is_taken_where_one_is_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -383,6 +383,7 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
 
     spec = _load(study, overrides)
     if not Store(spec.folder, spec.name).exists:
+        warn(f"study {spec.name} has not been run yet, so the store has no runs of it")
         return {"uri": spec.tracking.uri}
     result = search.results(spec)
     kept = _kept_uri(result)

@@ -91,7 +91,7 @@ def _by_position(rows: Any, columns: Sequence[str]) -> pd.DataFrame:
     width = len(columns)
     hint = f"Give a DataFrame with the columns {listed(columns, 10)}, an array, or the path of a file."
     if rows is None or isinstance(rows, Mapping):
-        raise DataError(f"{type(rows).__name__} is no table", hint=hint)
+        raise DataError(f"rows are a table, not {type(rows).__name__}", hint=hint)
     values = array(rows)
     if values.ndim == 1 and width == 1:
         values = values.reshape(-1, 1)

@@ -74,16 +74,21 @@ def serve(uri: str, port: int, tell: Callable[[str], None]) -> None:
 
     `tell` takes each line that it prints, without secrets. Raises `LossregError` when it fails.
     """
-    run(command(port), environment(uri), tell)
+    ended_by_itself = run(command(port), environment(uri), tell)
+    # the exit code of MLflow's server is 0 then
+    if ended_by_itself and not _is_free(port):
+        what = f"port {port} was taken by another program before the MLflow server had it; run the command again"
+        raise LossregError(what)
 
 
-def run(command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> None:
-    """Run a server in a process group of its own as `serve` does."""
+def run(command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> bool:
+    """Run a server in a process group of its own as `serve` does; return whether it ended without being asked to."""
     group = Group()
     with _signals_go_to(group):
         status = group.run(command, environment, tell)
     if status and not group.asked:
         raise LossregError(f"the MLflow server ended with exit code {status}")
+    return not group.asked
 
 
 class Group:
