@@ -46,7 +46,7 @@ bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python studies/benchmarks/peers.py --peer-trials 6
 
 catalogue: $(DONE) ## write docs/losses.md anew
-	$(BIN)/python -m lossreg.catalogue > docs/losses.md
+	$(BIN)/python -m lossreg.reporting.catalogue > docs/losses.md
 
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }

@@ -13,21 +13,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lossreg import autoload
+from lossreg.runtime import autoload
 from lossreg.version import __version__
 
 if TYPE_CHECKING:
     from lossreg import ops
+    from lossreg.contract.params import Choice, Float, Int, PerClass
+    from lossreg.contract.spec import Limit, LossSpec
     from lossreg.errors import InputError, LossregError
-    from lossreg.gradients import dense_gradients
     from lossreg.hookspecs import hookimpl
-    from lossreg.keras_losses import get, load_model, wrap
-    from lossreg.params import Choice, Float, Int, PerClass
-    from lossreg.registry import losses
-    from lossreg.repairs import repair
-    from lossreg.search import tune
-    from lossreg.spec import Limit, LossSpec
-    from lossreg.trained import load_trial
+    from lossreg.registry.dense_gradients import dense_gradients
+    from lossreg.registry.keras_loss import get, load_model, wrap
+    from lossreg.registry.registry import losses
+    from lossreg.search.repairs import repair
+    from lossreg.search.restore import load_trial
+    from lossreg.search.run import tune
 
 __all__ = [
     "Choice",
@@ -53,27 +53,27 @@ __all__ = [
 
 # the command answers Ctrl-C before any of them is imported
 _LAZY = {
-    "Choice": "lossreg.params",
-    "Float": "lossreg.params",
+    "Choice": "lossreg.contract.params",
+    "Float": "lossreg.contract.params",
     "InputError": "lossreg.errors",
-    "Int": "lossreg.params",
-    "Limit": "lossreg.spec",
-    "LossSpec": "lossreg.spec",
+    "Int": "lossreg.contract.params",
+    "Limit": "lossreg.contract.spec",
+    "LossSpec": "lossreg.contract.spec",
     "LossregError": "lossreg.errors",
-    "PerClass": "lossreg.params",
-    "dense_gradients": "lossreg.gradients",
-    "get": "lossreg.keras_losses",
+    "PerClass": "lossreg.contract.params",
+    "dense_gradients": "lossreg.registry.dense_gradients",
+    "get": "lossreg.registry.keras_loss",
     "hookimpl": "lossreg.hookspecs",
-    "load_model": "lossreg.keras_losses",
-    "load_trial": "lossreg.trained",
-    "losses": "lossreg.registry",
-    "repair": "lossreg.repairs",
-    "tune": "lossreg.search",
-    "wrap": "lossreg.keras_losses",
+    "load_model": "lossreg.registry.keras_loss",
+    "load_trial": "lossreg.search.restore",
+    "losses": "lossreg.registry.registry",
+    "repair": "lossreg.search.repairs",
+    "tune": "lossreg.search.run",
+    "wrap": "lossreg.registry.keras_loss",
 }
 
 
-_MODULES = ("errors", "hookspecs", "ops", "params", "spec")
+_MODULES = ("errors", "hookspecs", "ops")
 
 
 def __getattr__(name: str) -> Any:
@@ -89,4 +89,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-autoload.follow("keras", "lossreg.keras_losses")
+autoload.follow("keras", "lossreg.registry.keras_loss")

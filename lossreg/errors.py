@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
-from lossreg import signals
-from lossreg.masking import masked
+from lossreg.terminal import signals
+from lossreg.terminal.masking import masked
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from lossreg.spec import LossSpec
+    from lossreg.contract.spec import LossSpec
 
 GROUP = "lossreg"
 hookspec = pluggy.HookspecMarker(GROUP)

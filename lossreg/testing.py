@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from lossreg.conformance import CHECKS, Result, Suite, check
-from lossreg.spec import LossSpec
+from lossreg.contract.spec import LossSpec
 
 __all__ = ["check", "conformance"]
 

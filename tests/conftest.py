@@ -21,9 +21,9 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session", autouse=True)
 def _tensorflow_as_in_studies():
     if "tensorflow" in sys.modules:
-        from lossreg.trainers import machine
+        from lossreg.training.backends import interface
 
-        machine.start()
+        interface.start()
 
 
 @pytest.fixture(scope="session", autouse=True)

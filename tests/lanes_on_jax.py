@@ -14,10 +14,12 @@ from problems import Mlp, alone, dataset, difference, plan, problem, run
 import lossreg
 from lossreg import LossSpec, cli
 from lossreg.errors import InputError
-from lossreg.trainers import machine, on_jax
-from lossreg.trainers.fit import Fit
-from lossreg.trainers.population import Population
-from lossreg.trainers.rehearsal import rehearse
+from lossreg.registry import registry
+from lossreg.training.backends import interface
+from lossreg.training.backends import jax as on_jax
+from lossreg.training.mappable_losses import rehearse
+from lossreg.training.population import Population
+from lossreg.training.solo import Fit
 
 LOSSES = {
     "cross_entropy": {},
@@ -65,7 +67,7 @@ def again(population, plans):
 
 def test_keras_is_on_jax():
     assert keras.backend.backend() == "jax"
-    assert machine.NAME == "JAX"
+    assert interface.NAME == "JAX"
 
 
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.long)])
@@ -142,7 +144,7 @@ def test_one_plan_at_a_time_gives_the_same_weights():
      ("count", "poisson"), ("multiclass", "ldam")],
 )  # fmt: skip
 def test_a_keras_loss_trains_in_model_fit(task, name):
-    data, spec = dataset(task), lossreg.registry.default().get(name)
+    data, spec = dataset(task), registry.default().get(name)
     model = Mlp().build((7,), spec.width(data.n_classes), data.n_classes, 0)
     needs = {n: v for n, v in data.constants.select(spec.needs).items() if n != "n_classes"}
     model.compile("adam", lossreg.get(name, from_logits=True, **needs))
@@ -194,9 +196,9 @@ def branches():
     def of(factor):
         def one(lane):
             rows, own = lane
-            return machine.value_and_slope(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + own, rows)
+            return interface.value_and_slope(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + own, rows)
 
-        return machine.branch(lambda by_row, by_lane: machine.map_lanes(one, (by_row[0], by_lane)))
+        return interface.branch(lambda by_row, by_lane: interface.map_lanes(one, (by_row[0], by_lane)))
 
     return [of(factor) for factor in FACTORS]
 
@@ -206,19 +208,21 @@ def test_every_lane_goes_through_its_own_branch_whatever_the_width(groups):
     rng = np.random.default_rng(len(groups))
     rows, own = rng.normal(size=(len(groups), 3)).astype(np.float32), rng.normal(size=len(groups)).astype(np.float32)
     three = branches()
-    program = machine.compiled(
-        lambda data, arrangement, lanes: machine.dispatch(three, arrangement, [lanes[0]], lanes[1], often=True), (), ()
+    program = interface.compiled(
+        lambda data, arrangement, lanes: interface.dispatch(three, arrangement, [lanes[0]], lanes[1], often=True),
+        (),
+        (),
     )
     factors = np.array(FACTORS)[groups]
     for lanes in range(len(groups), 0, -1):
-        values, slopes = program(machine.arrange(groups[:lanes]), (rows[:lanes], own[:lanes]))
+        values, slopes = program(interface.arrange(groups[:lanes]), (rows[:lanes], own[:lanes]))
         np.testing.assert_allclose(values, factors[:lanes] * (rows[:lanes] ** 2).sum(1) + own[:lanes], rtol=1e-5)
         np.testing.assert_allclose(slopes, 2 * factors[:lanes, None] * rows[:lanes], rtol=1e-5)
 
 
 def test_a_narrower_program_is_compiled_only_once_that_is_worth_it():
     program = on_jax.Program(lambda data, arrangement, lanes: lanes + data, np.float32(1))
-    chunks = machine.arrange([0])
+    chunks = interface.arrange([0])
     assert program(chunks, np.zeros(40, np.float32)).sum() == 40
     for _ in range(3):
         program._wasted = 0.0

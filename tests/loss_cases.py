@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from lossreg import zoo
-from lossreg.params import Choice, Int, PerClass
+from lossreg.contract.params import Choice, Int, PerClass
 
 SPECS = {spec.name: spec for spec in zoo.lossreg_losses()}
 EXTREMES = (0.0, 1e-8, 1.0, 20.0, 100.0, 1e4)

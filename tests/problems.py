@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from lossreg import registry
-from lossreg.targets import Constants
-from lossreg.trainers.base import Plan, Problem, batch_order
+from lossreg.contract.targets import Constants
+from lossreg.registry import registry
+from lossreg.training.interface import Plan, Problem, batch_order
 
 ROWS, VALIDATION, FEATURES, BATCH = 215, 60, 7, 16
 

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import optuna
 
 from lossreg import Float, LossSpec, PerClass
-from lossreg.loop import Loop
-from lossreg.plugins import Entry
-from lossreg.proposal import Proposer
-from lossreg.rules import Rules
-from lossreg.sampler import SeededSampler, enqueue_start
-from lossreg.space import PerClassRange, Range
-from lossreg.study import Candidate
-from lossreg.targets import Constants
-from lossreg.trainers.fake import Fake
-from lossreg.trainers.pool import Pool
-from lossreg.trials import requeue_interrupted
+from lossreg.config.search_space import PerClassRange, Range
+from lossreg.config.study import Candidate
+from lossreg.contract.targets import Constants
+from lossreg.registry.discovery import Entry
+from lossreg.search.policy import Rules
+from lossreg.search.proposer import Proposer
+from lossreg.search.sampler import SeededSampler, enqueue_start
+from lossreg.search.scheduler import Loop
+from lossreg.storage.trials import requeue_interrupted
+from lossreg.training.fake import Fake
+from lossreg.training.pool import Pool
 
 ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)
 LOSS = SimpleNamespace(name="neg_mse", direction="minimize", worst=None)

@@ -18,8 +18,8 @@ from mutant import (
 )
 
 from lossreg import Choice, Float, Int, Limit, LossSpec, PerClass, ops
-from lossreg.links import Link
-from lossreg.zoo.parts import exp_within, log_other, sample_mean
+from lossreg.contract.activations import Link
+from lossreg.zoo.numerics import exp_within, log_other, sample_mean
 
 SOUND = []
 SCALE = Float("c", 1.0, 0.1, 10.0, log=True, domain="(0, inf)")

@@ -19,12 +19,13 @@ from problems import ACCURACY, difference
 from quick import long_but
 
 import lossreg
-from lossreg import registry, settings
-from lossreg.targets import Constants
-from lossreg.trainers.base import Plan, Problem, batch_order
-from lossreg.trainers.fit import Fit
-from lossreg.trainers.layers import model_refusal
-from lossreg.trainers.population import Population
+from lossreg.config import optimization
+from lossreg.contract.targets import Constants
+from lossreg.registry import registry
+from lossreg.training.interface import Plan, Problem, batch_order
+from lossreg.training.mappable_models import model_refusal
+from lossreg.training.population import Population
+from lossreg.training.solo import Fit
 
 L = keras.layers
 ROWS, VALIDATION, BATCH, EPOCHS = 45, 21, 16, 3
@@ -511,7 +512,7 @@ def folded(kind):
 def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
     own = problem("several", several, losses=["cross_entropy", "focal"])
     own = replace(
-        own, dataset=folded("several"), schedule=settings.schedule("cosine"), settings={}, searched={"momentum": ()}
+        own, dataset=folded("several"), schedule=optimization.schedule("cosine"), settings={}, searched={"momentum": ()}
     )
     members = [
         replace(one, fold=fold, seed=one.seed + seed, settings={"momentum": 0.5 + 0.2 * one.seed})

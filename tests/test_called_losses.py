@@ -11,7 +11,8 @@ import tensorflow as tf
 from example_plugins import offered
 
 import lossreg
-from lossreg import InputError, LossSpec, registry
+from lossreg import InputError, LossSpec
+from lossreg.registry import registry
 
 N = 12
 X = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)

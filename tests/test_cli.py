@@ -19,10 +19,16 @@ import pytest
 import sample_study as sample
 from rich.console import Console
 
-from lossreg import cli, history, metrics, registry, report, search, terminal, tracking, trained
+from lossreg import cli, tracking
+from lossreg.cli import progress as terminal
 from lossreg.errors import LossregError
-from lossreg.plugins import PluginReport
-from lossreg.store import ATTRIBUTE, Store
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.registry.discovery import PluginReport
+from lossreg.reporting import report
+from lossreg.search import history, restore
+from lossreg.search import run as search
+from lossreg.storage.study_folder import ATTRIBUTE, Store
 
 STUDY = """
 [data]
@@ -252,7 +258,9 @@ def test_drawing_hushes_the_start_of_tensorflow(folder):
 def test_metrics_as_json(lossreg):
     code, out, _ = lossreg("metrics", "--task", "regression", "--json")
     assert code == 0
-    assert [metric["name"] for metric in json.loads(out)] == [metric.name for metric in metrics.available("regression")]
+    assert [metric["name"] for metric in json.loads(out)] == [
+        metric.name for metric in catalogue.available("regression")
+    ]
     assert all(metric["direction"] in ("maximize", "minimize") for metric in json.loads(out))
     assert "r2" in lossreg("metrics")[1]
 
@@ -436,8 +444,8 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     asked = []
     # a wrong address of a server is no matter here: nothing is tracked
     study.write_text(f'{STUDY}\n[tracking]\nuri = "nonsense://"\n')
-    monkeypatch.setattr(trained, "look_up", lambda *given: asked.append(given[1:]))
-    monkeypatch.setattr(trained, "restore", lambda spec, kept: trained.Trained(Saved(), "the preprocessor"))
+    monkeypatch.setattr(restore, "look_up", lambda *given: asked.append(given[1:]))
+    monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), "the preprocessor"))
     for args in ((), ("--trial", 3), ("--loss", "focal", "-o", "out/focal.keras")):
         code, out, _ = lossreg("model", study, *args)
         assert code == 0

@@ -11,10 +11,11 @@ import pytest
 from quick import ONE_PER_TARGET, QUICK, long_but
 
 import lossreg
-from lossreg import Choice, Float, LossSpec, cli, conformance, ops, registry
+from lossreg import Choice, Float, LossSpec, cli, conformance, ops
 from lossreg.conformance import CHECKS, Suite
 from lossreg.errors import InputError, UnknownError
-from lossreg.registry import Entry, Registry
+from lossreg.registry import registry
+from lossreg.registry.registry import Entry, Registry
 
 NAMES = [entry.spec.name for entry in registry.default().specs()]
 ORDER = [

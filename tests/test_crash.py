@@ -11,7 +11,7 @@ import sys
 import optuna
 import pytest
 
-from lossreg.store import Store
+from lossreg.storage.study_folder import Store
 
 pytestmark = pytest.mark.long
 

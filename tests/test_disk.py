@@ -15,7 +15,8 @@ from mlflow import MlflowClient
 
 from lossreg import tracking
 from lossreg.errors import LossregError
-from lossreg.tracking import Tracker, store, tracker
+from lossreg.tracking import Tracker, tracker
+from lossreg.tracking import uri as store
 from lossreg.tracking.database import NewDatabase, Rows
 
 CONNECT = sqlite3.connect

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lossreg import study as studies
-from lossreg.sections import Data, Model, Plugins, Search, Tracking, Train
-from lossreg.settings import SCHEDULES
+from lossreg.config import study as studies
+from lossreg.config.optimization import SCHEDULES
+from lossreg.config.schema import Data, Model, Plugins, Search, Tracking, Train
 
 PAGE = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
 SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "tracking": Tracking, "plugins": Plugins}
@@ -54,7 +54,7 @@ def test_the_study_on_the_page_is_one():
 def test_the_model_on_the_page_has_these_hyperparameters():
     import keras
 
-    from lossreg.hyperparameters import Hyperparameters
+    from lossreg.models.hyperparameters import Hyperparameters
 
     [text] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     scope = {}

@@ -17,11 +17,12 @@ import tensorflow as tf
 from problems import Mlp, alone, difference, plan, problem, run
 
 import lossreg
-from lossreg import InputError, search
-from lossreg.gradients import squares_slices, tables
-from lossreg.trainers.fit import Fit
-from lossreg.trainers.optimizers import KNOWN
-from lossreg.trainers.population import Population
+from lossreg import InputError
+from lossreg.registry.dense_gradients import squares_slices, tables
+from lossreg.search import run as search
+from lossreg.training.optimizers import KNOWN
+from lossreg.training.population import Population
+from lossreg.training.solo import Fit
 
 CASES = [(name, {}) for name in KNOWN] + [
     ("sgd", {"momentum": 0.9}),

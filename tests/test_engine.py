@@ -9,18 +9,19 @@ import pytest
 from problems import Mlp, plan, problem
 from searches import curve, proposer
 
-from lossreg import engine, memory
-from lossreg.trainers import layers, machine
-from lossreg.trainers.fake import Fake
-from lossreg.trainers.pool import Pool
+from lossreg.search import sizing
+from lossreg.training import mappable_models, memory
+from lossreg.training.backends import interface
+from lossreg.training.fake import Fake
+from lossreg.training.pool import Pool
 
 SIDES = 2
 
 
 @pytest.fixture(autouse=True)
 def machine_of_two_cores(monkeypatch):
-    monkeypatch.setattr(machine, "blocks", lambda: SIDES)
-    monkeypatch.setattr("lossreg.trainers.base.cores", lambda: SIDES)
+    monkeypatch.setattr(interface, "blocks", lambda: SIDES)
+    monkeypatch.setattr("lossreg.training.interface.cores", lambda: SIDES)
     monkeypatch.setattr(memory, "available", lambda: 2000)
 
 
@@ -69,8 +70,8 @@ class Crowds:
 
 def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
     made = Timed(seconds, ill)
-    pool = Pool([], crowds=Crowds(made), most=engine.lanes(own.spec, own))
-    chosen = engine.settle(own, pool, kept, lambda: made.time)
+    pool = Pool([], crowds=Crowds(made), most=sizing.lanes(own.spec, own))
+    chosen = sizing.settle(own, pool, kept, lambda: made.time)
     assert pool.slots == chosen.lanes
     assert pool.idle
     return chosen, made
@@ -95,7 +96,7 @@ def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
 )
 def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(options, number):
     own = prepared(**options)
-    assert engine.lanes(own.spec, own) == number
+    assert sizing.lanes(own.spec, own) == number
 
 
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
@@ -151,15 +152,15 @@ def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
 @pytest.mark.parametrize(("lanes", "kept"), [("auto", 0), (64, 0), ("auto", 48)])
 def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(crowds, lanes, kept):
     own = prepared(lanes=lanes, folds=3)
-    pool = Pool([Fake(curve, 3)], crowds=crowds, most=engine.lanes(own.spec, own), step=3)
-    assert engine.settle(own, pool, kept) == engine.Choice(3)
+    pool = Pool([Fake(curve, 3)], crowds=crowds, most=sizing.lanes(own.spec, own), step=3)
+    assert sizing.settle(own, pool, kept) == sizing.Choice(3)
     assert pool.slots == 3
 
 
 def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
     built, rehearsed = [], []
-    real = layers.rehearse
-    monkeypatch.setattr(layers, "rehearse", lambda *given: rehearsed.append(1) or real(*given))
+    real = mappable_models.rehearse
+    monkeypatch.setattr(mappable_models, "rehearse", lambda *given: rehearsed.append(1) or real(*given))
 
     class Own(keras.layers.Layer):
         def call(self, x):
@@ -176,8 +177,8 @@ def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
         problem=own, proposer=SimpleNamespace(variants=lambda: [each]), unmapped={}, trials=4,
         spec=SimpleNamespace(search=SimpleNamespace(trainer="auto", seeds=1)),
     )  # fmt: skip
-    pool = engine.pool(study, 4)
-    assert engine.refused(study, pool) == {}
+    pool = sizing.pool(study, 4)
+    assert sizing.refused(study, pool) == {}
     made = pool.trainer(each)[0]
     made.prepare()
     again = pool._crowds.make(each)

@@ -11,13 +11,16 @@ import pytest
 from problems import Mlp, alone, dataset, difference, plan, problem, run
 from quick import long_but
 
-from lossreg import metrics, models, ops, registry
-from lossreg.links import Link
-from lossreg.params import Float
-from lossreg.spec import LossSpec
-from lossreg.targets import Constants
-from lossreg.trainers.fit import Fit
-from lossreg.trainers.population import Population
+from lossreg import ops
+from lossreg.contract.activations import Link
+from lossreg.contract.params import Float
+from lossreg.contract.spec import LossSpec
+from lossreg.contract.targets import Constants
+from lossreg.metrics import catalogue
+from lossreg.models import builder as models
+from lossreg.registry import registry
+from lossreg.training.population import Population
+from lossreg.training.solo import Fit
 
 PLANS = {
     "multiclass": [
@@ -169,7 +172,7 @@ def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes
     metric, losses = WIDE[task]
     data = wide(task)
     own = dataclasses.replace(
-        problem("multiclass", {}), dataset=data, metric=metrics.resolve(metric, task),
+        problem("multiclass", {}), dataset=data, metric=catalogue.resolve(metric, task),
         losses={each.name: each for each in losses},
         builder=models.resolve(
             "mlp", hidden=[8], multilabel=task == "multilabel", space=(2, 3) if task == "segmentation" else ()

@@ -11,14 +11,16 @@ from keras import ops
 from quick import ONE_PER_TARGET, long_but
 from scipy import special
 
-from lossreg import Choice, Float, InputError, Int, LossregError, LossSpec, PerClass, curves, gallery, registry
+from lossreg import Choice, Float, InputError, Int, LossregError, LossSpec, PerClass
+from lossreg.registry import registry
+from lossreg.reporting import loss_curves, loss_plots
 
 SPECS = {entry.spec.name: entry.spec for entry in registry.default().specs()}
 
 
 def drawn(spec):
     """The lines of a loss's picture: {panel title: {label: (x, loss, gradient)}}."""
-    figure = gallery.figure(SPECS[spec] if isinstance(spec, str) else spec)
+    figure = loss_plots.figure(SPECS[spec] if isinstance(spec, str) else spec)
     columns = len(figure.axes) // 2
     found = {}
     for above, below in zip(figure.axes[:columns], figure.axes[columns:], strict=True):
@@ -92,7 +94,7 @@ def test_curves_are_the_loss_and_its_gradient(case):
 
 @pytest.mark.parametrize("name", long_but(ONE_PER_TARGET, list(SPECS)))
 def test_every_loss_is_drawn_without_a_warning(name):
-    figure = gallery.figure(SPECS[name])
+    figure = loss_plots.figure(SPECS[name])
     figure.savefig(io.BytesIO(), format="png", dpi=40)
     for axes in figure.axes:
         low, high = axes.get_ylim()
@@ -108,7 +110,7 @@ def test_every_loss_is_drawn_without_a_warning(name):
 
 @pytest.mark.parametrize("name", ["focal", "huber", "asymmetric", "barron", "gaussian_nll", "taylor_glo"])
 def test_labels_do_not_overlap(name):
-    figure = gallery.figure(SPECS[name])
+    figure = loss_plots.figure(SPECS[name])
     figure.draw_without_rendering()
     legends = [axes.get_legend().get_window_extent() for axes in figure.axes if axes.get_legend()]
     bodies = [axes.get_window_extent() for axes in figure.axes]
@@ -134,13 +136,13 @@ VALUES = {
 @pytest.mark.parametrize("case", VALUES)
 def test_values_are_the_default_and_some_across_the_range(case):
     param, expected = VALUES[case]
-    assert curves.values(param) == expected
+    assert loss_curves.values(param) == expected
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_values_lie_in_the_domain_and_have_the_default(name):
     for param in SPECS[name].params:
-        found = curves.values(param)
+        found = loss_curves.values(param)
         checked = [param.check(value if not isinstance(param, PerClass) else [value]) for value in found]
         assert len({str(value) for value in checked}) == len(found) <= 6
         assert isinstance(param, PerClass) or param.default in found
@@ -207,7 +209,7 @@ def test_a_loss_that_fails_says_which_and_why():
 
     spec = made(function=broken, tasks=("regression",), target="real", outputs="1", link="identity")
     with pytest.raises(LossregError, match="loss 'made' cannot be drawn: ZeroDivisionError: by hand"):
-        gallery.figure(spec)
+        loss_plots.figure(spec)
 
 
 # --------------------------------------------------------------------------------------- files
@@ -218,7 +220,7 @@ START = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 @pytest.mark.parametrize("suffix", START)
 def test_the_ending_chooses_the_format_and_the_picture_is_the_same_each_time(tmp_path, suffix):
     for name in ("a", "b"):
-        gallery.save(gallery.sheet([SPECS["brier"]]), tmp_path / f"{name}{suffix}")
+        loss_plots.save(loss_plots.sheet([SPECS["brier"]]), tmp_path / f"{name}{suffix}")
     first, second = (tmp_path / f"{name}{suffix}" for name in "ab")
     assert first.read_bytes().startswith(START[suffix])
     assert suffix == ".svg" or first.read_bytes() == second.read_bytes()
@@ -229,12 +231,12 @@ def test_a_place_where_no_picture_can_be_is_a_mistake(tmp_path, path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file.txt").touch()
     with pytest.raises(InputError, match=Path(path).name):
-        gallery.check_file(tmp_path / path)
+        loss_plots.check_file(tmp_path / path)
 
 
 def test_a_sheet_has_a_small_picture_a_loss():
     names = ["focal", "huber", "poisson", "brier", "hinge"]
-    figure = gallery.sheet([SPECS[name] for name in names])
+    figure = loss_plots.sheet([SPECS[name] for name in names])
     titles = [axes.get_title() for axes in figure.axes if axes.axison]
     assert [title.partition(":")[0] for title in titles] == names
     x, y = next(line for line in figure.axes[0].get_lines() if "default" in line.get_label()).get_data()
@@ -244,7 +246,7 @@ def test_a_sheet_has_a_small_picture_a_loss():
 def test_a_gallery_has_a_picture_a_loss_and_an_index_and_goes_on_past_one_that_fails(tmp_path):
     broken = made("broken", function=lambda y_true, y_pred: 1 / 0, tasks=("binary",), target="binary", outputs="1")
     said, warned = [], []
-    gallery.write([SPECS["hinge"], broken, SPECS["poisson"]], tmp_path / "new/all", said.append, warned.append)
+    loss_plots.write([SPECS["hinge"], broken, SPECS["poisson"]], tmp_path / "new/all", said.append, warned.append)
     assert said == ["1/3 hinge", "2/3 broken", "3/3 poisson"]
     assert [line.partition(":")[0] for line in warned] == ["loss 'broken' cannot be drawn"]
     assert sorted(path.name for path in (tmp_path / "new/all").iterdir()) == ["hinge.png", "index.md", "poisson.png"]
@@ -257,5 +259,5 @@ def test_a_gallery_has_a_picture_a_loss_and_an_index_and_goes_on_past_one_that_f
 def test_a_page_of_somebody_else_is_not_overwritten(tmp_path):
     (tmp_path / "index.md").write_text("mine")
     with pytest.raises(InputError, match="is not a page of this gallery"):
-        gallery.write([], tmp_path, print, print)
+        loss_plots.write([], tmp_path, print, print)
     assert (tmp_path / "index.md").read_text() == "mine"

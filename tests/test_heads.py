@@ -10,7 +10,7 @@ from keras import layers, ops
 from scipy import special
 
 from lossreg.errors import InputError
-from lossreg.heads import Need, raw_scores
+from lossreg.models.raw_scores import Need, raw_scores
 
 X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
 

@@ -5,9 +5,9 @@ from typing import Any
 import keras_tuner
 import pytest
 
+from lossreg.config.search_space import Fixed, Options, Range
 from lossreg.errors import InputError
-from lossreg.hyperparameters import Declared, Hyperparameters
-from lossreg.space import Fixed, Options, Range
+from lossreg.models.hyperparameters import Declared, Hyperparameters
 
 
 def plain(hp: Any) -> list[Any]:

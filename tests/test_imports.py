@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import lossreg
-from lossreg import autoload
+from lossreg.runtime import autoload
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"keras", "tensorflow", "mlflow", "optuna", "sklearn", "keras_tuner"}
 SNIPPETS = {
     "import": "import lossreg; from lossreg import LossSpec, ops, hookimpl",
-    "registry": "import lossreg.registry; assert lossreg.registry.default().specs()",
+    "registry": "import lossreg.registry.registry; assert lossreg.registry.registry.default().specs()",
     "losses": "import lossreg; assert lossreg.losses('binary')",
     "help": "import runpy; sys.argv = ['lossreg', '--help']; runpy.run_module('lossreg', run_name='__main__')",
     "listing": "import runpy; sys.argv = ['lossreg', 'losses']; runpy.run_module('lossreg', run_name='__main__')",

@@ -13,9 +13,12 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from lossreg import cgroups, data, preflight, study
+from lossreg import data
+from lossreg.config import study
 from lossreg.data import room, tokens
 from lossreg.errors import DataError, InputError
+from lossreg.runtime import system
+from lossreg.search import preparation
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -290,10 +293,10 @@ def test_only_whole_numbers_are_said_to_be_rounded(tmp_path: Path, values: Any, 
 def test_a_study_says_how_its_inputs_are_preprocessed(folder: Path) -> None:
     spec = study.from_dict({"data": {"source": "mine.py:pair", "preprocess": {"tokens": "none"}}}, base=folder)
     assert study.from_dict(spec.document(), base=folder).data == spec.data
-    assert preflight._load_data(spec).train.x["tokens"].max() > 40
+    assert preparation._load_data(spec).train.x["tokens"].max() > 40
     wrong = study.from_dict({"data": {"source": "mine.py:pair", "preprocess": {"token": "none"}}}, base=folder)
     with pytest.raises(InputError, match=r"^data.preprocess: no input 'token'. Did you mean tokens"):
-        preflight._load_data(wrong)
+        preparation._load_data(wrong)
     assert "preprocess" not in study.from_dict({"data": {"source": "a.npz"}}).document()["data"]
 
 
@@ -334,7 +337,7 @@ def test_the_memory_at_hand_is_that_of_the_container(
         parent.mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text(f"{line}\n")
     (tmp_path / "proc/meminfo").write_text(Path("/proc/meminfo").read_text())
-    monkeypatch.setattr(cgroups, "free", partial(cgroups.free, root=tmp_path))
+    monkeypatch.setattr(system, "free", partial(system.free, root=tmp_path))
     (folder / limit).write_text(f"{2**21}\n")
     (folder / used).write_text(f"{2**20}\n")
     assert room.available() == 2**20

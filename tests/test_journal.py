@@ -13,8 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from searches import curve, loop, optuna_study
 
-from lossreg.journal import Journal
-from lossreg.trainers.fake import Fake
+from lossreg.storage.journal import Journal
+from lossreg.training.fake import Fake
 
 
 @pytest.fixture

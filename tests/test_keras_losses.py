@@ -9,9 +9,10 @@ import tensorflow as tf
 from quick import long_but
 
 import lossreg
-from lossreg import LossSpec, links
+from lossreg import LossSpec
+from lossreg.contract import activations
 from lossreg.errors import InputError, ParameterError, UnknownError
-from lossreg.keras_losses import RegistryLoss
+from lossreg.registry.keras_loss import RegistryLoss
 
 SPECS = cases.SPECS
 N = 12
@@ -105,7 +106,7 @@ def predictions(spec, z):
     forward |= {"exp": lambda z: 3.0 * np.exp(z), "softplus": lambda z: 2.0 * np.log1p(np.exp(z))}
     forward["quantiles"] = lambda z: np.cumsum(np.hstack([z[:, :1], np.log1p(np.exp(z[:, 1:]))]), axis=1)
     constants = {"exp": {"target_mean": 3.0}, "softplus": {"target_scale": 2.0}}
-    link = links.get(spec.link).name
+    link = activations.get(spec.link).name
     return forward[link](z), constants.get(link, {})
 
 
@@ -118,7 +119,7 @@ def test_every_loss_of_scores_and_of_predictions(spec, from_logits):
     arguments = {**cases.draw(spec, random), **cases.constants(spec)}
     loss = lossreg.get(spec.name, from_logits=from_logits, reduction=None, **{**arguments, **constants})
     given = z if from_logits else prediction
-    if not from_logits and links.get(spec.link).inverse is None:
+    if not from_logits and activations.get(spec.link).inverse is None:
         with pytest.raises(InputError, match="cannot be turned into scores"):
             loss(float32(y), float32(given))
         return

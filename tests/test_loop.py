@@ -17,18 +17,18 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from searches import ACCURACY, EPOCHS, LOSS, Heard, begun, curve, loop, optuna_study, proposer
 
-from lossreg import history, pruners
-from lossreg.course import Patience
 from lossreg.errors import LossregError
-from lossreg.journal import Journal
-from lossreg.loop import Loop
-from lossreg.proposal import Proposer
-from lossreg.rules import Rules
-from lossreg.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
-from lossreg.trainers.base import EpochReport
-from lossreg.trainers.fake import Fake
-from lossreg.trainers.pool import Pool
-from lossreg.trials import tell
+from lossreg.search import history, pruners
+from lossreg.search.learning_curve import Patience
+from lossreg.search.policy import Rules
+from lossreg.search.proposer import Proposer
+from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
+from lossreg.search.scheduler import Loop
+from lossreg.storage.journal import Journal
+from lossreg.storage.trials import tell
+from lossreg.training.fake import Fake
+from lossreg.training.interface import EpochReport
+from lossreg.training.pool import Pool
 
 
 def run(trials=24, trainer=None, study=None, **options):
@@ -265,7 +265,7 @@ def test_a_trial_cut_off_before_optuna_was_told_is_told_not_trained_again(tmp_pa
         tell(study, number, state, value)
 
     shape = curve if state == "complete" else lambda plan, epoch: math.nan
-    monkeypatch.setattr("lossreg.desk.tell", cut)
+    monkeypatch.setattr("lossreg.search.ask_tell.tell", cut)
     with pytest.raises(Cut):
         loop(study(), 12, Fake(shape, slots=4)).run()
     monkeypatch.undo()

@@ -23,10 +23,11 @@ import sample_study as sample
 from rich.console import Console
 
 import lossreg
-from lossreg import report, tables, terminal
-from lossreg.plain_text import printable
-from lossreg.progress import Progress
-from lossreg.streams import Outlet
+from lossreg.cli import progress as terminal
+from lossreg.reporting import report, tables
+from lossreg.search.callbacks import Progress
+from lossreg.terminal.plain_text import printable
+from lossreg.terminal.streams import Outlet
 
 COMMAND = [sys.executable, "-m", "lossreg"]
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -162,13 +163,14 @@ def test_little_is_imported_before_an_interrupt_is_answered():
     code = "import sys; before = set(sys.modules); import lossreg.cli; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     ours = {name for name in done.stdout.split() if name.startswith("lossreg")}
-    assert ours == {"lossreg", "lossreg.autoload", "lossreg.cli", "lossreg.signals", "lossreg.version"}
+    parts = ("lossreg.runtime", "lossreg.runtime.autoload", "lossreg.terminal", "lossreg.terminal.signals")
+    assert ours == {"lossreg", "lossreg.cli", "lossreg.version", *parts}
     assert not {"pluggy", "typer", "numpy"} & set(done.stdout.split())
 
 
 WATCHED = """
 import sys
-from lossreg import streams, terminal
+from lossreg.terminal import streams; from lossreg.cli import progress as terminal
 from lossreg.cli.interrupts import Interrupts
 watcher = terminal.Lines()
 watcher.training = True
@@ -199,7 +201,7 @@ def test_the_first_signal_is_answered_and_the_second_ends_at_once(number, twice)
 def test_a_signal_that_the_process_was_told_to_ignore_stays_ignored():
     code = textwrap.dedent("""
         import signal
-        from lossreg import terminal
+        from lossreg.cli import progress as terminal
         from lossreg.cli.interrupts import Interrupts
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with Interrupts(terminal.Lines(), "x"):

@@ -9,11 +9,13 @@ from urllib.parse import quote, quote_plus
 import pytest
 import sample_study as sample
 
-from lossreg import masking, report, tracking
+from lossreg import tracking
 from lossreg.errors import InputError, LossregError, gist
-from lossreg.masking import learn, masked, masked_values, scheme_and_host
-from lossreg.plain_text import markdown, printable
-from lossreg.tracking import runs, wire
+from lossreg.reporting import report
+from lossreg.terminal import masking
+from lossreg.terminal.masking import learn, masked, masked_values, scheme_and_host
+from lossreg.terminal.plain_text import markdown, printable
+from lossreg.tracking import entities, wire
 
 
 @pytest.fixture(autouse=True)
@@ -205,8 +207,8 @@ def test_a_password_that_is_a_word_is_masked_in_texts_as_a_whole_word_and_never_
     trial = wire.trial(wire.entry(sample.trial(0, **own, reason=f"login with {password} failed")))
     assert (trial.label, trial.params, trial.settings) == tuple(own.values())
     assert trial.reason == "login with *** failed"
-    assert runs.run_name(trial) == f"000 {password}"
-    assert {"loss": password, f"{password}.kind": password}.items() <= runs.trial_params(trial).items()
+    assert entities.run_name(trial) == f"000 {password}"
+    assert {"loss": password, f"{password}.kind": password}.items() <= entities.trial_params(trial).items()
     result = sample.study(2, metric=password, data={"classes": {password: 7}}, notes=[f"no {password}"])
     sent = wire.study(wire.header(result), [trial])
     assert (sent.metric, sent.data, sent.notes) == (password, {"classes": {password: 7}}, ["no ***"])

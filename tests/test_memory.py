@@ -7,10 +7,9 @@ import keras
 import pytest
 from problems import Mlp, plan, problem
 
-from lossreg import memory
-from lossreg.trainers import base
-from lossreg.trainers.base import Shape, batch_order, cores
-from lossreg.trainers.population import Population
+from lossreg.training import interface, memory
+from lossreg.training.interface import Shape, batch_order, cores
+from lossreg.training.population import Population
 
 GB = 2**30
 MEMINFO = "MemTotal: 33554432 kB\nMemFree: 1048576 kB\nMemAvailable: 16777216 kB\n"
@@ -80,7 +79,7 @@ def test_cores_are_no_more_than_the_time_that_control_groups_give(tmp_path: Path
 def test_batch_orders_of_many_rows_are_not_all_kept():
     for epoch in range(40):
         assert len(batch_order(0, epoch, 40_000)) == 40_000
-    assert base._many.cache_info().currsize <= 8
+    assert interface._many.cache_info().currsize <= 8
     assert batch_order(0, 1, 50) is batch_order(0, 1, 50)
 
 

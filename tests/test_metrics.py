@@ -10,12 +10,12 @@ import pytest
 from sklearn import metrics as sk
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from lossreg import metrics
+from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
 from lossreg.errors import DataError, InputError, UnknownError
-from lossreg.targets import CLASSIFICATION, REGRESSION, TASKS
+from lossreg.metrics import catalogue
 
 CLASSES = {"binary": 2, "segmentation": 2, "multiclass": 4}
-CASES = [(metric.name, task) for metric in metrics.TABLE for task in metric.tasks]
+CASES = [(metric.name, task) for metric in catalogue.TABLE for task in metric.tasks]
 SCORERS = set(sk.get_scorer_names())
 
 
@@ -33,12 +33,12 @@ def labels(task: str, n: int = 300, seed: int = 0) -> np.ndarray:
     return rng.lognormal(1, 1, n) if task == "positive" else rng.normal(5, 3, n)
 
 
-def labels_for(metric: metrics.Metric, task: str) -> np.ndarray:
+def labels_for(metric: catalogue.Metric, task: str) -> np.ndarray:
     y = labels(task)
     return np.abs(y) if metric.domain != "(-inf, inf)" else y
 
 
-def predictions(metric: metrics.Metric, task: str, y: np.ndarray, lanes: int = 6, seed: int = 1) -> np.ndarray:
+def predictions(metric: catalogue.Metric, task: str, y: np.ndarray, lanes: int = 6, seed: int = 1) -> np.ndarray:
     """Lanes from good to bad, with ties, an absent class, one class only, and extreme values."""
     rng = np.random.default_rng(seed)
     n = len(y)
@@ -63,7 +63,7 @@ def predictions(metric: metrics.Metric, task: str, y: np.ndarray, lanes: int = 6
     return values
 
 
-def respond(metric: metrics.Metric, task: str, scores: np.ndarray) -> np.ndarray:
+def respond(metric: catalogue.Metric, task: str, scores: np.ndarray) -> np.ndarray:
     if metric.response == "label":
         return scores.argmax(-1)
     if metric.response == "score" and CLASSES[task] == 2:
@@ -106,7 +106,7 @@ class Regressor(RegressorMixin, Answers):  # type: ignore[misc]
     ("name", "task"), [case for case in CASES if case[0] in SCORERS and case[1] not in ("multilabel", "segmentation")]
 )
 def test_a_score_is_that_of_the_scorer_of_the_same_name(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     y = labels_for(metric, task)
     scorer = sk.get_scorer(name)
     for prediction in predictions(metric, task, y):
@@ -121,7 +121,7 @@ def test_a_score_is_that_of_the_scorer_of_the_same_name(name: str, task: str) ->
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_many_lanes_score_as_each_alone(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     y = labels_for(metric, task)
     stack = predictions(metric, task, y)
     expected = [metric.score(y, lane) for lane in stack]
@@ -133,7 +133,7 @@ def test_many_lanes_score_as_each_alone(name: str, task: str) -> None:
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_few_rows_and_labels_that_lack_classes(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     few = np.array([1, 1, 1, 0]) if task in CLASSES else np.array([2.0, 2.0, 2.0, 2.0])
     few = np.array([[0, 0], [1, 0], [1, 0], [0, 0]]) if task == "multilabel" else few
     for y in (few, few[:3], few[:2]):
@@ -143,9 +143,9 @@ def test_few_rows_and_labels_that_lack_classes(name: str, task: str) -> None:
         np.testing.assert_allclose(result, [metric.score(y, lane) for lane in stack], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "task"), [case for case in CASES if metrics.BY_NAME[case[0]].response != "label"])
+@pytest.mark.parametrize(("name", "task"), [case for case in CASES if catalogue.BY_NAME[case[0]].response != "label"])
 def test_a_lane_that_is_not_finite_scores_nan_and_spoils_no_other(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     y = labels_for(metric, task)
     stack = predictions(metric, task, y)
     broken = stack.copy()
@@ -158,7 +158,7 @@ def test_a_lane_that_is_not_finite_scores_nan_and_spoils_no_other(name: str, tas
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_predictions_of_half_the_precision_are_summed_in_double(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     y = labels_for(metric, task)
     stack = predictions(metric, task, y)
     small = stack.astype(np.float32 if stack.dtype.kind == "f" else np.int32)
@@ -167,7 +167,7 @@ def test_predictions_of_half_the_precision_are_summed_in_double(name: str, task:
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_direction_worst_and_perfect(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     y = labels_for(metric, task)
     best = perfect(metric, task, y)
     stack = np.concatenate([best[None], predictions(metric, task, y)])
@@ -179,7 +179,7 @@ def test_direction_worst_and_perfect(name: str, task: str) -> None:
         assert (sign * scores >= sign * metric.worst).all()
 
 
-def perfect(metric: metrics.Metric, task: str, y: np.ndarray) -> np.ndarray:
+def perfect(metric: catalogue.Metric, task: str, y: np.ndarray) -> np.ndarray:
     if task == "multilabel":
         return y if metric.response == "label" else y - 0.5
     if metric.response == "value":
@@ -193,7 +193,7 @@ AVERAGED = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.rec
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted", "samples"])
 @pytest.mark.parametrize("name", AVERAGED)
 def test_several_labels_a_row_are_averaged_as_scikit_learn_does(name: str, average: str) -> None:
-    metric = metrics.resolve(f"{name}_{average}", "multilabel")
+    metric = catalogue.resolve(f"{name}_{average}", "multilabel")
     y = labels("multilabel")
     stack = predictions(metric, "multilabel", y)
     expected = [AVERAGED[name](y, lane, average=average, zero_division=0) for lane in stack]
@@ -202,13 +202,13 @@ def test_several_labels_a_row_are_averaged_as_scikit_learn_does(name: str, avera
 
 def test_all_labels_of_a_row_must_be_right_to_be_accurate() -> None:
     y, lanes = np.array([[1, 0], [0, 0]]), np.array([[[1, 0], [0, 1]]])
-    assert metrics.resolve("accuracy", "multilabel").score_lanes(y, lanes).tolist() == [0.5]
-    assert metrics.resolve("hamming", "multilabel").score_lanes(y, lanes).tolist() == [0.25]
+    assert catalogue.resolve("accuracy", "multilabel").score_lanes(y, lanes).tolist() == [0.5]
+    assert catalogue.resolve("hamming", "multilabel").score_lanes(y, lanes).tolist() == [0.25]
 
 
 @pytest.mark.parametrize(("name", "function"), [("roc_auc", sk.roc_auc_score), ("ap", sk.average_precision_score)])
 def test_scores_of_several_labels_are_their_mean(name: str, function: Any) -> None:
-    metric = metrics.resolve(name, "multilabel")
+    metric = catalogue.resolve(name, "multilabel")
     y = labels("multilabel")
     stack = predictions(metric, "multilabel", y)
     np.testing.assert_allclose(metric.score_lanes(y, stack), [function(y, lane) for lane in stack], rtol=1e-12)
@@ -220,17 +220,17 @@ def test_scores_of_several_labels_are_their_mean(name: str, function: Any) -> No
 
 
 def test_no_metric_of_probabilities_is_offered_for_several_labels() -> None:
-    assert {metric.response for metric in metrics.available("multilabel")} == {"label", "score"}
+    assert {metric.response for metric in catalogue.available("multilabel")} == {"label", "score"}
 
 
 def test_a_segmentation_has_the_metrics_of_a_binary_task() -> None:
-    assert metrics.available("segmentation") == metrics.available("binary")
-    assert metrics.default("segmentation") == "jaccard"
+    assert catalogue.available("segmentation") == catalogue.available("binary")
+    assert catalogue.default("segmentation") == "jaccard"
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_the_quadratic_kappa_is_that_of_all_classes(task: str) -> None:
-    metric = metrics.resolve("cohen_kappa_quadratic", task)
+    metric = catalogue.resolve("cohen_kappa_quadratic", task)
     y = labels(task)
     for lane in predictions(metric, task, y):
         expected = sk.cohen_kappa_score(y, lane, labels=np.arange(CLASSES[task]), weights="quadratic")
@@ -238,16 +238,16 @@ def test_the_quadratic_kappa_is_that_of_all_classes(task: str) -> None:
 
 
 def test_the_quadratic_kappa_counts_the_places_of_classes_that_nobody_has() -> None:
-    metric = metrics.resolve("qwk", "multiclass")
+    metric = catalogue.resolve("qwk", "multiclass")
     y, far, near = np.array([0, 0, 3, 3]), np.array([0, 3, 3, 3]), np.array([0, 1, 3, 3])
     assert metric.score_lanes(y, np.stack([far, near])).tolist() == pytest.approx([0.5, 0.9375])
     assert metric.score(y, near) > metric.score(y, far)
     assert metric.score_lanes(y, np.array([[3, 3, 3, 3]])).tolist() == [0.0]
 
 
-@pytest.mark.parametrize("name", [metric.name for metric in metrics.TABLE if metric.name.startswith("neg_")])
+@pytest.mark.parametrize("name", [metric.name for metric in catalogue.TABLE if metric.name.startswith("neg_")])
 def test_every_negated_metric_has_its_plain_twin(name: str) -> None:
-    negated, plain = metrics.BY_NAME[name], metrics.BY_NAME[name.removeprefix("neg_")]
+    negated, plain = catalogue.BY_NAME[name], catalogue.BY_NAME[name.removeprefix("neg_")]
     task = plain.tasks[-1]
     y = labels_for(plain, task)
     stack = predictions(plain, task, y)
@@ -256,7 +256,7 @@ def test_every_negated_metric_has_its_plain_twin(name: str) -> None:
 
 
 def test_auc_counts_ties_half() -> None:
-    metric = metrics.resolve("roc_auc", "binary")
+    metric = catalogue.resolve("roc_auc", "binary")
     assert metric.score_lanes([0, 1, 0, 1], [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]]).tolist() == [0.5, 0.75]
 
 
@@ -266,12 +266,16 @@ def test_predictions_outside_the_domain_are_infinitely_bad(name: str) -> None:
     stack = np.stack([y, y, y])
     stack[1, 0] = -1.0
     stack[2, 0] = -7.0
-    assert np.isposinf(metrics.resolve(name, "positive").score_lanes(y, stack)).tolist() == [False, True, True]
-    assert np.isneginf(metrics.resolve(f"neg_{name}", "positive").score_lanes(y, stack)).tolist() == [False, True, True]
+    assert np.isposinf(catalogue.resolve(name, "positive").score_lanes(y, stack)).tolist() == [False, True, True]
+    assert np.isneginf(catalogue.resolve(f"neg_{name}", "positive").score_lanes(y, stack)).tolist() == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_no_lanes_give_no_scores() -> None:
-    assert metrics.resolve("accuracy", "binary").score_lanes([0, 1], np.empty((0, 2), int)).shape == (0,)
+    assert catalogue.resolve("accuracy", "binary").score_lanes([0, 1], np.empty((0, 2), int)).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -287,13 +291,13 @@ def test_labels_that_leave_a_metric_undefined_are_refused(
     name: str, task: str, y: list[Any], classes: int, says: str
 ) -> None:
     with pytest.raises(DataError, match=says):
-        metrics.resolve(name, task).check(y, classes)
+        catalogue.resolve(name, task).check(y, classes)
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_ordinary_labels_pass_the_check(name: str, task: str) -> None:
     y = np.abs(labels(task)) + (task in REGRESSION)
-    metrics.resolve(name, task).check(y, {**CLASSES, "multilabel": 4}.get(task, 0))
+    catalogue.resolve(name, task).check(y, {**CLASSES, "multilabel": 4}.get(task, 0))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +315,7 @@ def test_ordinary_labels_pass_the_check(name: str, task: str) -> None:
     ],
 )
 def test_names_are_looked_up_kindly(given: str, task: str, name: str) -> None:
-    assert metrics.resolve(given, task).name == name
+    assert catalogue.resolve(given, task).name == name
 
 
 @pytest.mark.parametrize(
@@ -338,23 +342,23 @@ def test_names_are_looked_up_kindly(given: str, task: str, name: str) -> None:
 )
 def test_a_wrong_name_is_refused_with_the_reason(given: str, task: str, kind: type[InputError], says: str) -> None:
     with pytest.raises(kind, match=says):
-        metrics.resolve(given, task)
+        catalogue.resolve(given, task)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_default_fits_its_task(task: str) -> None:
-    assert metrics.resolve(metrics.default(task), task) in metrics.available(task)
-    assert {metric.name for metric in metrics.available(task)} < {metric.name for metric in metrics.available()}
+    assert catalogue.resolve(catalogue.default(task), task) in catalogue.available(task)
+    assert {metric.name for metric in catalogue.available(task)} < {metric.name for metric in catalogue.available()}
 
 
 def test_aliases_lead_to_metrics_and_hide_none() -> None:
-    assert set(metrics.ALIASES.values()) <= set(metrics.BY_NAME)
-    assert not set(metrics.ALIASES) & set(metrics.BY_NAME)
-    assert len(metrics.BY_NAME) == len(metrics.TABLE)
+    assert set(catalogue.ALIASES.values()) <= set(catalogue.BY_NAME)
+    assert not set(catalogue.ALIASES) & set(catalogue.BY_NAME)
+    assert len(catalogue.BY_NAME) == len(catalogue.TABLE)
 
 
 def test_a_metric_survives_pickle() -> None:
-    for metric in metrics.TABLE:
+    for metric in catalogue.TABLE:
         again = pickle.loads(pickle.dumps(metric))
         assert again == metric
         y = labels_for(metric, metric.tasks[0])
@@ -364,7 +368,7 @@ def test_a_metric_survives_pickle() -> None:
 
 @pytest.mark.parametrize(("name", "task"), [("accuracy", "binary"), ("f1_macro", "multiclass"), ("mse", "regression")])
 def test_a_lane_costs_well_under_a_millisecond(name: str, task: str) -> None:
-    metric = metrics.resolve(name, task)
+    metric = catalogue.resolve(name, task)
     y = labels(task, n=1500)
     stack = np.repeat(predictions(metric, task, y), 4, axis=0)
     seconds = []

@@ -10,14 +10,15 @@ import pytest
 from problems import Mlp, difference, plan, problem, run
 
 import lossreg
-from lossreg import settings
+from lossreg.config import optimization
 from lossreg.errors import InputError
-from lossreg.trainers import machine, optimizers
-from lossreg.trainers.base import batch_order
-from lossreg.trainers.fit import Fit
-from lossreg.trainers.machine import Leaf
-from lossreg.trainers.optimizers import KNOWN, MAPPED, REFUSED, LaneOptimizer
-from lossreg.trainers.population import Population
+from lossreg.training import optimizers
+from lossreg.training.backends import interface
+from lossreg.training.backends.interface import Leaf
+from lossreg.training.interface import batch_order
+from lossreg.training.optimizers import KNOWN, MAPPED, REFUSED, LaneOptimizer
+from lossreg.training.population import Population
+from lossreg.training.solo import Fit
 
 RATES = {"sgd": 0.02, "adagrad": 0.02, "adadelta": 1.0, "ftrl": 0.05, "lion": 3e-4}
 # Weights after 56 steps of `model.fit`, float32; they move by .02 (lion) to .7. Seen: at most 4e-7.
@@ -90,7 +91,7 @@ def test_weights_are_held_to_their_constraints_in_steps_that_only_gather_slopes(
 
 # ---- the step itself, all optimizers -----------------------------------------------------
 
-NOTHING = machine.arrange([0] * 3)
+NOTHING = interface.arrange([0] * 3)
 SHAPES = [(5, 4), (4,), (4, 6, 3), (3,)]
 STEPS, LANES = 7, 3
 
@@ -119,17 +120,17 @@ def by_lanes(own, plans, scales=(1.0,) * LANES):
     """The weights of all lanes after the same steps."""
     optimizer = LaneOptimizer(own)
     optimizer.build(variables(0))
-    slots = [machine.to_device(np.stack(slot)) for slot in zip(*map(optimizer.initial, plans), strict=True)]
+    slots = [interface.to_device(np.stack(slot)) for slot in zip(*map(optimizer.initial, plans), strict=True)]
     assert optimizer.signature == [(tuple(slot.shape[1:]), _dtype(slot)) for slot in slots]
     starts = [[keras.ops.convert_to_numpy(weight) for weight in variables(lane)] for lane in range(LANES)]
-    weights = [machine.to_device(np.stack(parts)) for parts in zip(*starts, strict=True)]
+    weights = [interface.to_device(np.stack(parts)) for parts in zip(*starts, strict=True)]
     slot_leaves = [Leaf(*leaf) for leaf in optimizer.signature]
     leaves = [slot_leaves, [Leaf(shape) for shape in SHAPES], [Leaf(shape) for shape in SHAPES], Leaf(())]
-    update = machine.compiled(lambda data, arrangement, lanes: optimizer.update(*lanes), [], leaves)
+    update = interface.compiled(lambda data, arrangement, lanes: optimizer.update(*lanes), [], leaves)
     for step in range(STEPS):
         by_lane = np.asarray(scales, np.float32)
-        slopes = [machine.to_device(part * by_lane.reshape(-1, *[1] * (part.ndim - 1))) for part in slopes_of(step)]
-        progress = machine.to_device(np.full(LANES, step / STEPS, np.float32))
+        slopes = [interface.to_device(part * by_lane.reshape(-1, *[1] * (part.ndim - 1))) for part in slopes_of(step)]
+        progress = interface.to_device(np.full(LANES, step / STEPS, np.float32))
         weights, slots = update(NOTHING, [slots, slopes, weights, progress])
     return [[np.asarray(part)[lane] for part in weights] for lane in range(LANES)]
 
@@ -174,10 +175,10 @@ def test_a_slope_that_is_not_finite_stays_in_its_lane():
 def searched_numbers():
     """Every number of every optimizer that may be searched, with three values of it."""
     for name in MAPPED:
-        for setting in (*settings.OPTIMIZERS[name], *settings.COMMON):
-            if setting in settings.BRANCHES or setting in settings.NOT_SEARCHED:
+        for setting in (*optimization.OPTIMIZERS[name], *optimization.COMMON):
+            if setting in optimization.BRANCHES or setting in optimization.NOT_SEARCHED:
                 continue
-            own = settings.param(name, setting)
+            own = optimization.param(name, setting)
             low, high = (own.low, own.high) if own.low < own.high else sorted((own.default * 0.99, own.default * 1.01))
             yield name, setting, [float(value) for value in np.linspace(low, high if high > low else low + 0.1, LANES)]
 
@@ -256,7 +257,7 @@ def test_lanes_equal_model_fit_with_every_setting(name, fixed):
 
 
 def test_every_optimizer_is_mapped_or_refused_by_name():
-    assert set(MAPPED) | set(REFUSED) == set(KNOWN) == set(settings.OPTIMIZERS)
+    assert set(MAPPED) | set(REFUSED) == set(KNOWN) == set(optimization.OPTIMIZERS)
     assert not set(MAPPED) & set(REFUSED)
     for name in MAPPED:
         assert optimizers.refusal(name, {"clipnorm": 1.0, "gradient_accumulation_steps": 4}) == ""
@@ -291,7 +292,7 @@ def test_the_step_of_schedule_free_adamw_is_not_the_published_one_on_tensorflow(
     lane = by_lanes(own, [replace(planned(own), learning_rate=rate)] * LANES)[0][0]
     assert np.abs(lane - y).max() < 1e-5
     solo = by_keras(keras.optimizers.ScheduleFreeAdamW(rate), 0, [1.0] * LANES)[0]
-    assert (np.abs(solo - y).max() > 1e-3) == (machine.NAME == "TensorFlow")
+    assert (np.abs(solo - y).max() > 1e-3) == (interface.NAME == "TensorFlow")
 
 
 # ---- model.fit ---------------------------------------------------------------------------

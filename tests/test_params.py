@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lossreg import Choice, Float, Int, PerClass
+from lossreg.contract.params import Interval
 from lossreg.errors import InputError, ParameterError
-from lossreg.params import Interval
 
 DELTA = Float("delta", 1.0, 0.01, 10.0, log=True, domain="(0, inf)")
 ORDER = Int("order", 2, 1, 8, domain="[1, inf)")

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from markdown_it import MarkdownIt
 
-from lossreg.plain_text import code, markdown, one_line, printable
+from lossreg.terminal.plain_text import code, markdown, one_line, printable
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = [

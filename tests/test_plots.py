@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import sample_study as sample
 
-from lossreg import plots
+from lossreg.reporting import study_plots
 
 
 def draw(figure):
@@ -28,7 +28,7 @@ def result():
 
 
 def test_curves_are_those_of_the_best_trial_of_each_loss(result):
-    figure = draw(plots.curves(result))
+    figure = draw(study_plots.curves(result))
     shown = {axes.get_title() for axes in figure.axes if axes.get_title()}
     assert len(shown) == len(result.losses)
     for column, row in enumerate(result.leaderboard()):
@@ -41,7 +41,7 @@ def test_curves_are_those_of_the_best_trial_of_each_loss(result):
 
 
 def test_history_shows_completed_trials_and_the_best_so_far(result):
-    [axes] = draw(plots.history(result)).axes
+    [axes] = draw(study_plots.history(result)).axes
     points = {tuple(point) for drawn in axes.collections for point in drawn.get_offsets().tolist()}
     assert points == {(t.number, t.score) for t in result.trials if t.state == "complete"}
     [line] = axes.get_lines()
@@ -50,7 +50,7 @@ def test_history_shows_completed_trials_and_the_best_so_far(result):
 
 
 def test_by_loss_has_every_score_and_the_baseline_as_a_line(result):
-    figure = draw(plots.by_loss(result))
+    figure = draw(study_plots.by_loss(result))
     [axes] = figure.axes
     scores = sorted(point[0] for drawn in axes.collections for point in drawn.get_offsets().tolist())
     assert scores == sorted(t.score for t in result.trials if t.state == "complete")
@@ -62,7 +62,7 @@ def test_by_loss_has_every_score_and_the_baseline_as_a_line(result):
 
 
 def test_slices_have_one_picture_a_searched_parameter(result):
-    figure = draw(plots.slices(result))
+    figure = draw(study_plots.slices(result))
     assert [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()] == ["learning_rate", "focal.gamma"]
     assert figure.axes[0].get_xscale() == "log"
 
@@ -72,19 +72,19 @@ def test_the_scale_is_the_one_that_was_searched(log, scale):
     shares = [(n + 0.5) / 30 for n in range(30)]
     values = [10 ** (-4 + 3 * share) if log else 5 * share for share in shares]
     trials = [sample.trial(n, params={"q": value}) for n, value in enumerate(values)]
-    assert plots.slices(sample.study(0, trials=trials)).axes[0].get_xscale() == scale
+    assert study_plots.slices(sample.study(0, trials=trials)).axes[0].get_xscale() == scale
 
 
 @pytest.mark.parametrize(("count", "columns"), [(0, 1), (1, 1), (3, 3), (4, 4), (5, 3), (8, 4), (9, 3), (10, 4)])
 def test_rows_of_pictures_are_evenly_filled(count, columns):
-    assert plots._columns(count, 4) == columns
+    assert study_plots._columns(count, 4) == columns
 
 
 def test_scores_that_are_far_worse_do_not_flatten_the_rest():
     bad = sample.trial(30, score=-1e6)
     result = sample.study(24)
     result.trials.append(bad)
-    [axes] = draw(plots.history(result)).axes
+    [axes] = draw(study_plots.history(result)).axes
     low, high = axes.get_ylim()
     assert low > 0
     assert high >= result.best.score
@@ -96,10 +96,10 @@ def test_the_best_score_is_always_inside(direction):
     result = sample.study(24, direction=direction)
     extreme = 50.0 if direction == "maximize" else -50.0
     result.trials.append(sample.trial(30, score=extreme))
-    for figure in (plots.history(result), plots.slices(result)):
+    for figure in (study_plots.history(result), study_plots.slices(result)):
         low, high = draw(figure).axes[0].get_ylim()
         assert low <= extreme <= high
-    low, high = draw(plots.by_loss(result)).axes[0].get_xlim()
+    low, high = draw(study_plots.by_loss(result)).axes[0].get_xlim()
     assert low <= extreme <= high
 
 
@@ -128,20 +128,20 @@ def many(count, prefix="a_rather_long_label_"):
 
 @pytest.mark.parametrize("name", ODD)
 def test_odd_studies_are_drawn(name):
-    figures = plots.figures(ODD[name]())
+    figures = study_plots.figures(ODD[name]())
     assert {"curves", "history", "by_loss"} <= set(figures)
     for figure in figures.values():
         draw(figure)
 
 
 def test_no_completed_trial_no_picture():
-    assert plots.figures(sample.study(0, trials=[sample.trial(0, state="failed")])) == {}
+    assert study_plots.figures(sample.study(0, trials=[sample.trial(0, state="failed")])) == {}
 
 
 def test_labels_do_not_overlap(result):
     """The texts of the axes, as rendered, keep clear of one another."""
     big = dataclasses.replace(result, losses={**result.losses, "unused": "hinge"})
-    for figure in plots.figures(big).values():
+    for figure in study_plots.figures(big).values():
         draw(figure)
         for axes in figure.axes:
             labels = [label for label in axes.get_xticklabels() if label.get_text() and label.get_visible()]

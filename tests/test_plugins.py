@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from lossreg import InputError, Limit, LossSpec, __version__, caller, hookimpl, plugins, registry
-from lossreg.plugins import Source, collect
+from lossreg import InputError, Limit, LossSpec, __version__, hookimpl
+from lossreg.registry import discovery, registry
+from lossreg.registry.discovery import Source, collect
+from lossreg.terminal import caller
 
 HEAD = """
 from lossreg import LossSpec, hookimpl
@@ -57,7 +59,7 @@ def site(tmp_path, monkeypatch):
 
 def found(*names):
     """Entries by loss name and reports by plugin name, of the named installed plugins alone."""
-    sources = [one for one in plugins.installed() if one.name in names]
+    sources = [one for one in discovery.installed() if one.name in names]
     entries, reports = collect([BUILTIN, *sources])
     return {entry.spec.name: entry for entry in entries}, {report.name: report for report in reports}
 
@@ -207,7 +209,7 @@ def test_what_a_refused_plugin_offers_is_no_loss_to_refer_to():
     ],
 )
 def test_a_blocked_name_that_is_nowhere_is_told(block, said):
-    lines = plugins.unmatched([BUILTIN, source("one", spec("a"))], block)
+    lines = discovery.unmatched([BUILTIN, source("one", spec("a"))], block)
     assert len(lines) == len(said)
     assert all(part in line for part, line in zip(said, lines, strict=True))
 
@@ -330,7 +332,7 @@ def test_the_built_ins_cannot_be_blocked(block):
 
 
 def test_a_slow_import_is_warned_of_by_name(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(plugins, "SLOW", ("heavy_backend", "other_backend"))
+    monkeypatch.setattr(discovery, "SLOW", ("heavy_backend", "other_backend"))
     (tmp_path / "heavy_backend.py").touch()
     site("slow", "import heavy_backend\n" + GOOD.format("slow_loss"))
     site("swift", GOOD.format("swift_loss"))
@@ -343,9 +345,9 @@ def test_a_slow_import_is_warned_of_by_name(site, tmp_path, monkeypatch):
 
 
 def test_the_built_ins_are_there_once_whatever_is_installed(monkeypatch):
-    ours = [one for one in plugins.installed() if one.builtin]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: ())
-    alone = plugins.installed()
+    ours = [one for one in discovery.installed() if one.builtin]
+    monkeypatch.setattr(discovery, "entry_points", lambda group: ())
+    alone = discovery.installed()
     assert len(ours) == len(alone) == 1
     assert (alone[0].name, alone[0].distribution, alone[0].version) == ("builtin", "lossreg", __version__)
     entries, (report,) = collect(alone)
@@ -385,7 +387,7 @@ def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where, is_term
             blocks()
         return SimpleNamespace(lossreg_losses=hookimpl(lambda: blocks() or iter([spec("late")])))
 
-    monkeypatch.setattr(plugins, "PATIENCE", 0.01)
+    monkeypatch.setattr(discovery, "PATIENCE", 0.01)
     monkeypatch.setattr(sys, "stderr", Listens())
     monkeypatch.setenv("TERM", "xterm")
     entries, _ = collect([Source("stuck", "dist-\x1b[2Jstuck", "1.2", load)])

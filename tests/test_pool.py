@@ -7,14 +7,14 @@ from collections import Counter
 import pytest
 from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, proposer
 
+from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
-from lossreg.loop import Loop, Rules
-from lossreg.shapes import Shapes
-from lossreg.space import Fixed, Options
-from lossreg.trainers import pool as pools
-from lossreg.trainers.base import Plan, Shape
-from lossreg.trainers.fake import Fake
-from lossreg.trainers.pool import FAILURES, KEPT, Pool
+from lossreg.search.architectures import Shapes
+from lossreg.search.scheduler import Loop, Rules
+from lossreg.training import pool as pools
+from lossreg.training.fake import Fake
+from lossreg.training.interface import Plan, Shape
+from lossreg.training.pool import FAILURES, KEPT, Pool
 
 
 @pytest.fixture(autouse=True)

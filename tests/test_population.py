@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from problems import ACCURACY, BATCH, ROWS, Mlp, alone, dataset, difference, plan, problem, run
 
-from lossreg import LossSpec, registry
-from lossreg.trainers import lanes
-from lossreg.trainers.base import Shape, batch_order
-from lossreg.trainers.lanes import State
-from lossreg.trainers.population import Population, device_rows
+from lossreg import LossSpec
+from lossreg.registry import registry
+from lossreg.training import lane_graph
+from lossreg.training.interface import Shape, batch_order
+from lossreg.training.lane_graph import State
+from lossreg.training.population import Population, device_rows
 
 # Weights after 56 steps, float32. A 1% change of any loss parameter or of the learning rate
 # moves them by more (test_a_change_of_one_percent_is_seen).
@@ -424,8 +425,8 @@ def test_rows_in_pieces_and_the_last_scores_alone_give_the_same_numbers(monkeypa
     own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
     plans = [plan(own, "ce", rate, epochs=2, seed=i) for i, rate in enumerate((0.05, 0.2))]
     whole, _ = run(Population(own, 2, blocks=1, variants=plans), plans)
-    monkeypatch.setattr(lanes, "TOGETHER", 16)
-    monkeypatch.setattr(lanes, "KEPT", 16 * 4 * 5)
+    monkeypatch.setattr(lane_graph, "TOGETHER", 16)
+    monkeypatch.setattr(lane_graph, "KEPT", 16 * 4 * 5)
     own.groups.clear()
     parts, _ = run(Population(own, 2, blocks=1, variants=plans), plans)
     for slot in (0, 1):

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from lossreg import cli, conformance, registry, tracking
-from lossreg import study as studies
+from lossreg import cli, conformance, tracking
+from lossreg.config import study as studies
+from lossreg.registry import registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -83,9 +84,9 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch):
         done = CliRunner().invoke(cli.app, args + (fast if args[0] == "tune" else []))
         assert done.exit_code == 0, (command, done.output)
     assert len(served) == 1
-    from lossreg import search
+    from lossreg.search import run
 
-    assert search.results("churn.toml").counts["complete"] == 128
+    assert run.results("churn.toml").counts["complete"] == 128
 
 
 def test_the_one_line_of_a_plugin_s_tests_is_a_test_of_every_check():

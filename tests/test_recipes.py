@@ -20,10 +20,16 @@ import pytest
 from example_plugins import offered
 
 import lossreg
-from lossreg import LossSpec, models, preflight, recipes, registry, report, search
-from lossreg import study as studies
-from lossreg.store import Store
-from lossreg.trainers.base import batch_order
+from lossreg import LossSpec
+from lossreg.config import study as studies
+from lossreg.contract import recipes
+from lossreg.models import builder
+from lossreg.registry import registry
+from lossreg.reporting import report
+from lossreg.search import preparation
+from lossreg.search import run as search
+from lossreg.storage.study_folder import Store
+from lossreg.training.interface import batch_order
 
 PLUGINS = {"arctan": "regression", "ordinal": "multiclass", "segmentation": "segmentation"}
 N, BATCH, SEED = 70, 16, 0
@@ -113,7 +119,7 @@ class Ran:
     def __init__(self, folder, task, losses, **more):
         spec = studies.from_dict(document(folder, task, losses, **more), base=folder)
         self.spec, self.result = spec, lossreg.tune(spec)
-        self.store, prepared = Store(spec.folder, spec.name), preflight.prepare(spec, rehearsed=False)
+        self.store, prepared = Store(spec.folder, spec.name), preparation.prepare(spec, rehearsed=False)
         self.problem = prepared.problem
         # of each loss the last trial: its parameters are drawn, not the defaults
         self.last = {trial.label: trial for trial in sorted(self.result.trials, key=lambda trial: trial.number)}
@@ -195,7 +201,7 @@ def ends_in_units(study, label):
 
     def ending(raw):
         constants = study.data().constants
-        return models.inference(raw, study.problem.losses[label], constants, study.data().n_classes)
+        return builder.inference(raw, study.problem.losses[label], constants, study.data().n_classes)
 
     return ending
 

@@ -3,10 +3,11 @@
 import pytest
 
 import lossreg
-from lossreg import InputError, LossSpec, registry
+from lossreg import InputError, LossSpec
 from lossreg.errors import UnknownError
-from lossreg.plugins import Entry, PluginReport
-from lossreg.registry import Registry
+from lossreg.registry import registry
+from lossreg.registry.discovery import Entry, PluginReport
+from lossreg.registry.registry import Registry
 
 TUTORIAL_NAMES = {
     "mean_squared_error": "mse MSE MeanSquaredError mean-squared-error",
@@ -138,7 +139,7 @@ def test_the_default_registry_is_loaded_once_for_each_block(fresh, monkeypatch):
 
 def test_the_environment_blocks_a_plugin(fresh, monkeypatch):
     seen = []
-    monkeypatch.setattr(registry.plugins, "collect", lambda sources, block: (seen.append(block), ([], []))[1])
+    monkeypatch.setattr(registry.discovery, "collect", lambda sources, block: (seen.append(block), ([], []))[1])
     monkeypatch.setenv("LOSSREG_BLOCK", "bad-plugin, other")
     registry.default(["third"])
     assert seen == [["bad-plugin", "other", "third"]]

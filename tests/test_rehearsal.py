@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from problems import plan, problem, run
 
-from lossreg import InputError, LossSpec, ops, registry
-from lossreg.targets import TASKS
-from lossreg.trainers.population import Population
-from lossreg.trainers.rehearsal import rehearse
+from lossreg import InputError, LossSpec, ops
+from lossreg.contract.targets import TASKS
+from lossreg.registry import registry
+from lossreg.training.mappable_losses import rehearse
+from lossreg.training.population import Population
 
 
 def squares(y, z):

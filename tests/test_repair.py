@@ -14,13 +14,14 @@ from optuna.storages.journal import JournalFileBackend
 from searches import curve, loop, optuna_study
 from typer.testing import CliRunner
 
-from lossreg import cli, history
+from lossreg import cli
 from lossreg.errors import InputError
-from lossreg.journal import Journal
-from lossreg.repairs import repair, repaired, told
-from lossreg.store import Store
-from lossreg.trainers.fake import Fake
-from lossreg.trials import ATTRIBUTE
+from lossreg.search import history
+from lossreg.search.repairs import repair, repaired, told
+from lossreg.storage.journal import Journal
+from lossreg.storage.study_folder import Store
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.training.fake import Fake
 
 ABOUT = {
     "id": "k", "metric": "accuracy", "direction": "maximize", "task": "multiclass", "baseline": "cross_entropy",

@@ -14,12 +14,16 @@ import sample_study as sample
 from rich.console import Console
 
 import lossreg
-from lossreg import InputError, recipes, registry, report, tables, terminal
-from lossreg.params import Choice, Int
-from lossreg.plugins import PluginReport
-from lossreg.search import Outline
-from lossreg.spec import LossSpec
-from lossreg.tracking import runs
+from lossreg import InputError
+from lossreg.cli import progress
+from lossreg.contract import recipes
+from lossreg.contract.params import Choice, Int
+from lossreg.contract.spec import LossSpec
+from lossreg.registry import registry
+from lossreg.registry.discovery import PluginReport
+from lossreg.reporting import report, tables
+from lossreg.search.run import Outline
+from lossreg.tracking import entities
 
 
 def printed(what, width=120):
@@ -160,7 +164,7 @@ def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
     counts = {"class_counts": tuple(float(n) for n in range(1, 2000))}
     trial = sample.trial(7, "ldam", settings={"max_m": 0.5, "s": 1.0}, constants=counts)
     assert eval(trial.recipe, {"lossreg": lossreg}).needs == counts
-    tag = runs.trial_tags(trial, "parent")["lossreg.get"]
+    tag = entities.trial_tags(trial, "parent")["lossreg.get"]
     assert tag == f"{len(trial.recipe)} characters: see trial 7 in trials.csv"
     page = report.markdown(sample.study(0, losses={"ldam": "ldam"}, trials=[trial], baseline="ldam"), 8000)
     assert "**ldam**" in page
@@ -179,7 +183,7 @@ def test_what_was_searched_besides_the_loss_is_shown():
 def test_a_loss_that_was_pruned_away_is_said():
     found = sample.study(0, trials=[sample.trial(0, "cross_entropy"), sample.trial(1, "focal", "pruned")])
     assert [line.split(":")[0] for line in report.failures(found)] == ["focal"]
-    assert terminal.standing(found).endswith("1 pruned")
+    assert progress.standing(found).endswith("1 pruned")
 
 
 def test_scores_of_several_members_are_shown_with_their_spread():
@@ -325,7 +329,7 @@ def test_the_page_of_a_loss_tells_all(entry):
 def test_the_example_builds_the_loss_and_searches_it():
     import tomllib
 
-    from lossreg.space import parse
+    from lossreg.config.search_space import parse
 
     for entry in registry.default().specs():
         lines = tables.example(entry.spec)

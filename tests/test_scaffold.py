@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lossreg import InputError, scaffold
-from lossreg.plugins import Source, collect
+from lossreg import InputError
+from lossreg.cli import scaffold
+from lossreg.registry.discovery import Source, collect
 
 
 def run(*arguments, folder):

@@ -10,11 +10,11 @@ import pytest
 from problems import difference, plan, problem, run
 from test_optimizers import fitted
 
-from lossreg import settings
+from lossreg.config import optimization
 from lossreg.errors import InputError
-from lossreg.trainers import optimizers, schedules
-from lossreg.trainers.fit import Fit
-from lossreg.trainers.population import Population
+from lossreg.training import optimizers, schedules
+from lossreg.training.population import Population
+from lossreg.training.solo import Fit
 
 K = keras.optimizers.schedules
 # 4 epochs of 14 steps, the training of `problems.plan`.
@@ -79,21 +79,21 @@ def progress_of(step):
 def test_the_factor_at_every_step_is_that_of_keras(case):
     raw, theirs = CASES[case]
     progress = keras.ops.convert_to_tensor(np.array([progress_of(step) for step in range(STEPS)]))
-    factor = keras.ops.convert_to_numpy(schedules.factor(settings.schedule(raw), progress))
+    factor = keras.ops.convert_to_numpy(schedules.factor(optimization.schedule(raw), progress))
     keras_schedule = theirs(RATE)
     wanted = [keras_schedule(step) if callable(keras_schedule) else keras_schedule for step in range(STEPS)]
     assert factor * RATE == pytest.approx(np.array([float(rate) for rate in wanted]), rel=1e-4, abs=1e-6)
 
 
 def test_every_schedule_of_keras_has_a_name_and_a_case():
-    assert {settings.schedule(raw).name for raw, _ in CASES.values()} == set(settings.SCHEDULES)
+    assert {optimization.schedule(raw).name for raw, _ in CASES.values()} == set(optimization.SCHEDULES)
     words = {name.removesuffix("Decay").removesuffix("Constant").lower() for name in dir(K) if name.endswith("Decay")}
     assert words == {"cosine", "exponential", "inversetime", "piecewise", "polynomial"}
 
 
-@pytest.mark.parametrize("name", settings.SCHEDULES)
+@pytest.mark.parametrize("name", optimization.SCHEDULES)
 def test_every_schedule_begins_at_the_base_rate_after_warmup(name):
-    own = settings.schedule({"name": name, "warmup": 0.2})
+    own = optimization.schedule({"name": name, "warmup": 0.2})
     progress = keras.ops.convert_to_tensor(np.array([0.0, 0.05, 0.1, 0.2], np.float32))
     factor = keras.ops.convert_to_numpy(schedules.factor(own, progress))
     assert factor == pytest.approx([0, 0.25, 0.5, 1], abs=1e-6)
@@ -101,7 +101,7 @@ def test_every_schedule_begins_at_the_base_rate_after_warmup(name):
 
 def scheduled(optimizer, raw, fixed=None):
     own = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=fixed)
-    return replace(own, schedule=settings.schedule(raw))
+    return replace(own, schedule=optimization.schedule(raw))
 
 
 WHOLE = [

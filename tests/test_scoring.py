@@ -11,11 +11,12 @@ from keras import ops
 from scipy import special
 from sklearn import metrics as sk
 
-from lossreg import metrics, registry
-from lossreg.links import Link
-from lossreg.spec import LossSpec
-from lossreg.targets import Constants
-from lossreg.trainers.scoring import predictions, refusal, score_lanes
+from lossreg.contract.activations import Link
+from lossreg.contract.spec import LossSpec
+from lossreg.contract.targets import Constants
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.training.scoring import predictions, refusal, score_lanes
 
 RNG = np.random.default_rng(0)
 LANES = 3
@@ -114,7 +115,7 @@ def test_the_point_of_several_outputs_is_scored_in_the_users_units() -> None:
 
 def problem(task: str, metric: str, loss: LossSpec) -> Any:
     data = SimpleNamespace(task=task, constants=PLAIN)
-    return SimpleNamespace(folds=(data,), metric=metrics.resolve(metric, task), losses={"a": loss, "b": loss})
+    return SimpleNamespace(folds=(data,), metric=catalogue.resolve(metric, task), losses={"a": loss, "b": loss})
 
 
 @pytest.mark.parametrize(
@@ -146,9 +147,9 @@ def test_several_labels_are_scored_label_by_label() -> None:
 
 def test_losses_without_probabilities_are_refused_by_name() -> None:
     for task, metric in (("segmentation", "log_loss"), ("multiclass", "roc_auc_ovr")):
-        reason = refusal(metrics.resolve(metric, task), spec(name="margins", link="identity"))
+        reason = refusal(catalogue.resolve(metric, task), spec(name="margins", link="identity"))
         assert reason == f"margins yields no probabilities, and {metric} needs them"
-    assert not refusal(metrics.resolve("roc_auc", "multilabel"), registry.default().get("multilabel_ce"))
+    assert not refusal(catalogue.resolve("roc_auc", "multilabel"), registry.default().get("multilabel_ce"))
 
 
 def test_two_scores_of_a_binary_task_are_their_difference():

@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 import lossreg
-from lossreg import search, study
-from lossreg.course import Course, Patience
+from lossreg.config import study
 from lossreg.errors import InputError
-from lossreg.loop import Loop
-from lossreg.progress import Progress
-from lossreg.repairs import repair
-from lossreg.store import Store
-from lossreg.trainers.base import EpochReport
-from lossreg.trainers.fake import Fake
+from lossreg.search import run as search
+from lossreg.search.callbacks import Progress
+from lossreg.search.learning_curve import Course, Patience
+from lossreg.search.repairs import repair
+from lossreg.search.scheduler import Loop
+from lossreg.storage.study_folder import Store
+from lossreg.training.fake import Fake
+from lossreg.training.interface import EpochReport
 
 LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}
 

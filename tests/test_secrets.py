@@ -19,12 +19,16 @@ from inline import Inline
 from searches import curve
 
 import lossreg
-from lossreg import cli, masking, search, terminal
-from lossreg import study as studies
+from lossreg import cli
+from lossreg.cli import progress
+from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError
-from lossreg.store import ATTRIBUTE, Store
-from lossreg.tracking import Tracker, store, tracker
-from lossreg.trainers.fake import Fake
+from lossreg.search import run as search
+from lossreg.storage.study_folder import ATTRIBUTE, Store
+from lossreg.terminal import masking
+from lossreg.tracking import Tracker, tracker
+from lossreg.tracking import uri as store
+from lossreg.training.fake import Fake
 
 SECRET = "pl-nt1d/K&y@8q"
 # a piece of it is as bad
@@ -232,7 +236,7 @@ def test_a_study_at_a_failing_server_runs_resumes_and_leaves_no_secret(folder, c
         for password, trials in ((quote(SECRET, safe=""), 3), (f"new-{quote(SECRET, safe='')}", 4)):
             document = {**STUDY, "tracking": {"uri": uri.format(password, port)}}
             document["search"] = {**STUDY["search"], "trials": trials}
-            result = lossreg.tune(document, trainers=[Fake(curve)], progress=terminal.Lines())
+            result = lossreg.tune(document, trainers=[Fake(curve)], progress=progress.Lines())
             assert len(result.trials) == trials
             said += [repr(result), json.dumps(result.to_json()), str(result.tracking), repr(search.results(document))]
         with pytest.raises(LossregError) as refused:

@@ -16,7 +16,7 @@ from quick import long_but
 import lossreg
 from lossreg import LossSpec
 from lossreg.errors import InputError, UnknownError
-from lossreg.keras_losses import RegistryLoss
+from lossreg.registry.keras_loss import RegistryLoss
 
 SPECS = cases.SPECS
 ROOT = Path(__file__).parents[1]

@@ -9,12 +9,13 @@ import keras
 import pytest
 
 import lossreg
-from lossreg import search, settings, study
+from lossreg.config import optimization, study
+from lossreg.config.search_space import Fixed, Options, Range
+from lossreg.contract.params import Choice
 from lossreg.errors import InputError
-from lossreg.params import Choice
-from lossreg.proposal import Proposer
-from lossreg.space import Fixed, Options, Range
-from lossreg.trainers.optimizers import KNOWN
+from lossreg.search import run
+from lossreg.search.proposer import Proposer
+from lossreg.training.optimizers import KNOWN
 
 SGD = {
     "name": "sgd",
@@ -45,7 +46,7 @@ def test_settings_are_fixed_or_searched():
     assert own.searched == {
         "momentum": Range(0.2, 0.99), "nesterov": Options((True, False)), "weight_decay": Range(1e-5, 1e-2, log=True)
     }  # fmt: skip
-    assert settings.branches(own.searched) == {"momentum": (), "nesterov": (True, False), "weight_decay": ()}
+    assert optimization.branches(own.searched) == {"momentum": (), "nesterov": (True, False), "weight_decay": ()}
     assert (
         own.describe()
         == "sgd, clipnorm 1.0, momentum 0.2 to 0.99, nesterov true | false, weight_decay 1e-05 to 0.01 log"
@@ -76,7 +77,7 @@ def test_a_study_with_searched_settings_is_read_back_from_its_document():
     ],
 )
 def test_a_setting_is_what_the_grammar_says(name, setting, raw, space):
-    assert settings.read(name, setting, raw) == space
+    assert optimization.read(name, setting, raw) == space
 
 
 def test_the_word_default_is_as_if_nothing_stood_there():
@@ -85,12 +86,12 @@ def test_the_word_default_is_as_if_nothing_stood_there():
     }
 
 
-@pytest.mark.parametrize("name", sorted(settings.OPTIMIZERS))
+@pytest.mark.parametrize("name", sorted(optimization.OPTIMIZERS))
 def test_every_default_is_that_of_keras_and_lies_in_its_domain(name):
     theirs = inspect.signature(KNOWN[name]).parameters
-    for setting in (*settings.OPTIMIZERS[name], *settings.COMMON):
-        own, usual = settings.param(name, setting), theirs[setting].default
-        if setting in settings.WHOLE and usual is None:
+    for setting in (*optimization.OPTIMIZERS[name], *optimization.COMMON):
+        own, usual = optimization.param(name, setting), theirs[setting].default
+        if setting in optimization.WHOLE and usual is None:
             continue
         assert (own.default, isinstance(own, Choice)) == (usual, isinstance(usual, bool)), setting
         assert own.check(own.default) == own.default
@@ -166,7 +167,7 @@ def test_the_fair_start_has_the_default_inside_the_range_or_the_middle(raw, firs
 def test_settings_are_suggested_after_the_learning_rate_and_shown_everywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tables = written(SGD, schedule={"name": "cosine", "warmup": 0.25})
-    outline = search.plan(tables)
+    outline = run.plan(tables)
     assert outline.optimizer.startswith("sgd, clipnorm 1.0, momentum 0.2 to 0.99")
     assert outline.schedule == "cosine, warmup 0.25"
     result = lossreg.tune(tables)
@@ -180,17 +181,17 @@ def test_settings_are_suggested_after_the_learning_rate_and_shown_everywhere(tmp
 def test_what_one_optimizer_cannot_have_is_found_before_anything_is_trained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"train\.optimizer: .*clip"):
-        search.plan(written({"name": "adam", "clipnorm": {"low": 0.1, "high": 1.0}, "clipvalue": 0.1}))
+        run.plan(written({"name": "adam", "clipnorm": {"low": 0.1, "high": 1.0}, "clipvalue": 0.1}))
     with pytest.raises(InputError, match=r"ftrl divides by the learning rate"):
-        search.plan(written("ftrl", schedule={"name": "cosine", "warmup": 0.1}))
+        run.plan(written("ftrl", schedule={"name": "cosine", "warmup": 0.1}))
 
 
 def test_averages_of_weights_and_early_stopping_exclude_one_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     averaged = {"name": "adam", "use_ema": True}
     with pytest.raises(InputError, match=r"train\.early_stopping: use_ema"):
-        search.plan(written(averaged, early_stopping=3))
-    search.plan(written(averaged))
+        run.plan(written(averaged, early_stopping=3))
+    run.plan(written(averaged))
 
 
 def test_the_optimizers_of_keras_that_no_name_can_make_are_the_wrappers():

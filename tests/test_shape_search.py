@@ -8,10 +8,10 @@ import keras
 import pytest
 
 import lossreg
-from lossreg import search
 from lossreg.errors import InputError
-from lossreg.progress import Progress
-from lossreg.trained import load_trial
+from lossreg.search import run
+from lossreg.search.callbacks import Progress
+from lossreg.search.restore import load_trial
 
 OWN = """
 import keras
@@ -88,7 +88,7 @@ def test_a_study_of_two_models_and_two_batch_sizes_is_the_same_after_a_stop_and_
 
 
 def test_a_dry_run_shows_what_is_searched():
-    outline = search.plan(document(hp="search"))
+    outline = run.plan(document(hp="search"))
     assert outline.shapes == {
         "batch_size": "16 | 32",
         "model.kind": "plain | deep",
@@ -109,7 +109,7 @@ def test_a_dry_run_shows_what_is_searched():
 )
 def test_what_cannot_be_searched_is_said_before_the_search(hp, said):
     with pytest.raises(InputError) as caught:
-        search.plan(document(hp=hp))
+        run.plan(document(hp=hp))
     assert said in str(caught.value)
 
 
@@ -120,7 +120,7 @@ def test_the_built_in_model_s_options_are_searched_too():
         "dropout": {"low": 0.0, "high": 0.12},
         "activation": {"choices": ["relu", "tanh"]},
     }
-    assert search.plan(own).shapes == {
+    assert run.plan(own).shapes == {
         "batch_size": "16 | 32",
         "model.hidden": "8 | 4, 4",
         "model.activation": "relu | tanh",

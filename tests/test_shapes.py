@@ -7,12 +7,12 @@ from typing import Any
 import optuna
 import pytest
 
+from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
-from lossreg.hyperparameters import Hyperparameters
-from lossreg.proposal import _value
-from lossreg.shapes import Shapes
-from lossreg.space import Fixed, Options
-from lossreg.trainers.base import Shape
+from lossreg.models.hyperparameters import Hyperparameters
+from lossreg.search.architectures import Shapes
+from lossreg.search.proposer import _value
+from lossreg.training.interface import Shape
 
 
 class Size:

@@ -5,10 +5,8 @@ import math
 import optuna
 import pytest
 
-from lossreg import sections
-from lossreg.errors import InputError
-from lossreg.params import Choice, Float, Int, PerClass
-from lossreg.space import (
+from lossreg.config import schema
+from lossreg.config.search_space import (
     MOST_FREE_CLASSES,
     ByCount,
     Fixed,
@@ -21,6 +19,8 @@ from lossreg.space import (
     shown,
     well_formed,
 )
+from lossreg.contract.params import Choice, Float, Int, PerClass
+from lossreg.errors import InputError
 
 GAMMA = Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)")
 DELTA = Float("delta", 1.345, 0.01, 10.0, log=True, domain="(0, inf)")
@@ -215,6 +215,6 @@ def test_both_ends_of_a_range_in_steps_are_searched(low, high, space):
     ({"low": 0.1, "high": 0.1}, 0.1),
 ])  # fmt: skip
 def test_a_range_of_dropout_is_searched_from_end_to_end(raw, found):
-    model = sections.Model(dropout=raw)
+    model = schema.Model(dropout=raw)
     assert model.dropout == found
-    assert sections.Model(**model.model_dump()).dropout == found
+    assert schema.Model(**model.model_dump()).dropout == found

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lossreg import Choice, Float, InputError, Int, LossSpec, PerClass
+from lossreg.contract.activations import LINKS
+from lossreg.contract.spec import describe
+from lossreg.contract.targets import Constants
 from lossreg.errors import DataError, ParameterError, UnknownError
-from lossreg.links import LINKS
-from lossreg.spec import describe
-from lossreg.targets import Constants
 
 GAMMA = Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)")
 SOUND = {"name": "mine", "function": abs, "tasks": ("multiclass",), "summary": "s", "reference": "r"}

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from quick import long_but
 
-from lossreg import data, metrics, registry, study
+from lossreg import data
+from lossreg.config import study
 from lossreg.errors import DataError
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
 
 FOLDER = Path(__file__).parent.parent / "studies"
 FILES = sorted(file.stem for file in FOLDER.glob("*.toml"))
@@ -49,7 +52,7 @@ def test_the_promised_studies_are_there():
 def test_a_study_is_named_as_its_file_and_its_metric_fits(name):
     spec, dataset, _ = opened(name)
     assert spec.name == name
-    assert dataset.task in metrics.resolve(spec.search.metric, dataset.task).tasks
+    assert dataset.task in catalogue.resolve(spec.search.metric, dataset.task).tasks
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -131,10 +134,10 @@ LEARNT = {"multilabel": 0.25, "counts": 0.2, "positive": 0.1, "folds": 0.5}
 
 @pytest.mark.parametrize("name", long_but({"counts", "folds"}, list(LEARNT)))
 def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
-    from lossreg import search
+    from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
-    result = search.tune(short(name))
+    result = run.tune(short(name))
     assert result.counts["complete"] == len(result.trials)
     assert result.trainer["fit"] == 0
     assert result.best.score > LEARNT[name]
@@ -142,10 +145,10 @@ def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
 
 
 def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_path, monkeypatch):
-    from lossreg import search
+    from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
-    result = search.tune(short("quantile", each=1, epochs=4))
+    result = run.tune(short("quantile", each=1, epochs=4))
     assert result.counts["complete"] == len(result.trials)
     scores = {row.label: row.best.score for row in result.leaderboard()}
     # the mean absolute error of the median alone
@@ -153,12 +156,12 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
 
 
 def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
-    from lossreg import search
+    from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
     own = study.load(Path(__file__).parents[1] / "studies" / "blobs.toml").document() | {"tracking": {"enabled": False}}
     own["train"] |= {"epochs": 10}
-    result = search.tune(own)
+    result = run.tune(own)
     first, *others = [trial.curves for trial in result.trials]
     assert len(others) == 2
     assert all(curves == first for curves in others)

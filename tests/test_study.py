@@ -12,14 +12,17 @@ import keras
 import numpy as np
 import pytest
 
-from lossreg import caller, registry, search, study
+from lossreg.config import study
+from lossreg.config.optimization import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES
+from lossreg.config.schema import Data
+from lossreg.config.search_space import ByCount, Fixed, PerClassRange, Range
+from lossreg.contract.params import Choice, Float, PerClass
+from lossreg.contract.spec import LossSpec
+from lossreg.contract.targets import TASKS
 from lossreg.errors import InputError, UnknownError
-from lossreg.params import Choice, Float, PerClass
-from lossreg.sections import Data
-from lossreg.settings import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES
-from lossreg.space import ByCount, Fixed, PerClassRange, Range
-from lossreg.spec import LossSpec
-from lossreg.targets import TASKS
+from lossreg.registry import registry
+from lossreg.search import run
+from lossreg.terminal import caller
 
 MINIMAL = '[data]\nsource = "sklearn:iris"\n'
 DESIGN = """
@@ -222,7 +225,7 @@ def test_tasks_are_those_of_the_losses():
 def test_no_optional_import_is_needed_to_load_and_choose(write):
     code = f"""
 import sys
-from lossreg import registry, study
+from lossreg.registry import registry; from lossreg.config import study
 spec = study.load({write(MINIMAL + "[losses.focal]")!r})
 study.candidates(spec, registry.default(), "multiclass", 3)
 print([name for name in ("numpy", "keras", "tensorflow", "sklearn", "optuna", "mlflow") if name in sys.modules])
@@ -353,7 +356,7 @@ def test_a_message_names_what_its_reader_can_type(tmp_path):
         study.insist_unchanged(spec, {})
 
     def never_run():
-        search.results(spec)
+        run.results(spec)
 
     for work, shell, python in (
         (changed, "start over with --fresh.", "start over with fresh=True."),

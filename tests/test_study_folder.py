@@ -13,9 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 import lossreg
-from lossreg import cli, store, study
+from lossreg import cli
+from lossreg.config import study
 from lossreg.errors import InputError
-from lossreg.store import Store
+from lossreg.storage import study_folder
+from lossreg.storage.study_folder import Store
 
 STUDY = '[data]\nsource = "sklearn:iris"\n[tracking]\nenabled = false\n'
 
@@ -61,7 +63,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(place):
 
 
 def test_a_disk_without_room_is_named_with_the_folder(full):
-    full(store.ROOM // 2)
+    full(study_folder.ROOM // 2)
     refused("the study's folder .lossreg/s cannot be written", "file too large")
 
 

@@ -13,7 +13,7 @@ from venv import EnvBuilder
 import pytest
 
 import lossreg
-from lossreg import scaffold
+from lossreg.cli import scaffold
 
 SOURCE = Path(lossreg.__file__).parents[1]
 PLUGINS = Path(__file__).parents[1] / "plugins"

@@ -11,9 +11,10 @@ import sample_study as sample
 import searches
 from rich.console import Console
 
-from lossreg import report, tables, terminal
-from lossreg.trained import find
-from lossreg.trainers.fake import Fake
+from lossreg.cli import progress
+from lossreg.reporting import report, tables
+from lossreg.search.restore import find
+from lossreg.training.fake import Fake
 
 LOSSES = {label: label for label in ("focal", "gce", "cross_entropy", "poly1", "never_run")}
 
@@ -83,7 +84,7 @@ def test_everything_printed_says_that_several_are_at_the_top(tied):
     assert [line.split("|")[1].strip(" \\") for line in page.splitlines() if line.startswith("| ")][2:] == [*"1114-"]
     assert [line.split()[0] for line in table.splitlines()[4:9]] == [*"1114-"]
     assert "+0.0000" not in page + table
-    assert terminal.standing(tied) == "highest accuracy 0.975 (cross_entropy and 2 more)"
+    assert progress.standing(tied) == "highest accuracy 0.975 (cross_entropy and 2 more)"
 
 
 @pytest.mark.parametrize(("direction", "word"), [("maximize", "Highest"), ("minimize", "Lowest")])
@@ -91,7 +92,7 @@ def test_nothing_is_called_best(direction, word):
     result = study({"cross_entropy": 0.9, "focal": 0.8}, direction)
     page = report.markdown(result)
     assert f"{word} validation score (accuracy)" in page
-    assert "best" not in (page + printed(tables.leaderboard(result)) + terminal.standing(result)).lower().replace(
+    assert "best" not in (page + printed(tables.leaderboard(result)) + progress.standing(result)).lower().replace(
         report.OPTIMISM.lower(), ""
     )
 

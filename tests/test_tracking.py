@@ -21,11 +21,14 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 from searches import optuna_study
 
-from lossreg import history, plots, report, tracking
+from lossreg import tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.tracking import child, runs, store, wire, writer
+from lossreg.reporting import report, study_plots
+from lossreg.search import history
+from lossreg.storage.trials import requeue_interrupted
+from lossreg.tracking import child, entities, wire, writer
+from lossreg.tracking import uri as store
 from lossreg.tracking.database import Child, NewDatabase, Rows
-from lossreg.trials import requeue_interrupted
 
 Tracker = functools.partial(tracking.Tracker, launch=Inline)
 
@@ -39,7 +42,7 @@ def uri(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _without_plots(monkeypatch):
     """Plots are drawn for the one study that `written` makes, before this; elsewhere they would only take time."""
-    monkeypatch.setattr(plots, "figures", lambda result: {})
+    monkeypatch.setattr(study_plots, "figures", lambda result: {})
 
 
 @pytest.fixture
@@ -231,14 +234,14 @@ def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(ur
 
 
 def test_a_name_is_the_same_in_every_run_whatever_else_is_in_it():
-    alone, together = runs.safe_names([f"{LONG}.a"]), runs.safe_names([f"{LONG}.a", f"{LONG}.b"])
+    alone, together = entities.safe_names([f"{LONG}.a"]), entities.safe_names([f"{LONG}.a", f"{LONG}.b"])
     assert alone[f"{LONG}.a"] == together[f"{LONG}.a"] != together[f"{LONG}.b"]
     assert max(map(len, together.values())) == 250
 
 
 def test_many_long_names_are_told_in_tags_that_mlflow_takes():
     names = [f"{LONG}{number}" for number in range(60)]
-    tags = runs.name_tags(names)
+    tags = entities.name_tags(names)
     told = {name: full for text in tags.values() for name, full in json.loads(text).items()}
     assert sorted(told.values()) == sorted(names)
     assert len(tags) > 1
@@ -337,7 +340,7 @@ def test_rows_are_written_all_or_none(uri, experiment, monkeypatch):
     result = sample.study(3)
     tracker = finished(uri, experiment, dataclasses.replace(result, trials=[]))
     rows = Rows(store.sqlite_path(uri))
-    good = Child("0 a", "FINISHED", 1, 2, runs.trial_tags(result.trials[0], tracker.run_id), {}, [])
+    good = Child("0 a", "FINISHED", 1, 2, entities.trial_tags(result.trials[0], tracker.run_id), {}, [])
     with pytest.raises(sqlite3.Error):
         rows.write([good, good._replace(params={"a": object()})], "1", "file:///x")
     assert children(uri, tracker)[2] == 0
@@ -393,10 +396,12 @@ def test_a_half_written_child_is_completed(uri, experiment, cut):
     client, parent = MlflowClient(uri), tracker.run_id
     location = client.get_run(parent).info.experiment_id
     last = result.trials[5]
-    tags = runs.trial_tags(last, parent)
-    half = client.create_run(location, runs.milliseconds(last.started), tags, runs.run_name(last)).info.run_id
+    tags = entities.trial_tags(last, parent)
+    half = client.create_run(location, entities.milliseconds(last.started), tags, entities.run_name(last)).info.run_id
     if cut == "logged":
-        points = [mlflow.entities.Metric(p.name, p.value, p.at, p.step) for p in runs.trial_points(last, "accuracy")]
+        points = [
+            mlflow.entities.Metric(p.name, p.value, p.at, p.step) for p in entities.trial_points(last, "accuracy")
+        ]
         client.log_batch(half, points[:7], [mlflow.entities.Param("loss", last.label)])
     finished(uri, experiment, result, run_id=parent)
     _, found, count = children(uri, tracker)
@@ -479,15 +484,15 @@ def test_a_run_id_that_a_journal_brought_along_does_not_open_another_study_s_run
 def test_best_so_far_waits_for_trials_that_are_still_running():
     result = sample.study(6)
     gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
-    assert [p.step for p in runs.best_points(gap)] == [0, 1]
-    assert [p.step for p in runs.best_points(gap, settled=True)] == [0, 1, 3, 4]
+    assert [p.step for p in entities.best_points(gap)] == [0, 1]
+    assert [p.step for p in entities.best_points(gap, settled=True)] == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize(("lost", "steps"), [((2,), [0, 1, 3, 4]), ((1, 2, 9), [0, 1, 3, 4]), ((1,), [0, 1])])
 def test_best_so_far_does_not_wait_for_trials_that_were_cut_off(lost, steps):
     result = sample.study(6)
     gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
-    assert [p.step for p in runs.best_points(gap, lost)] == steps
+    assert [p.step for p in entities.best_points(gap, lost)] == steps
 
 
 def test_a_trial_that_was_queued_again_is_lost_and_its_copy_is_not():
@@ -514,7 +519,7 @@ def test_a_curve_goes_on_past_the_gap_that_an_interruption_left(uri, experiment)
 
 def test_best_so_far_falls_when_lower_is_better():
     result = sample.study(9, direction="minimize")
-    values = [point.value for point in runs.best_points(result)]
+    values = [point.value for point in entities.best_points(result)]
     assert values == sorted(values, reverse=True)
     assert values[-1] == min(t.score for t in result.trials if t.score is not None)
 

@@ -23,12 +23,14 @@ from processes import has_ended
 from searches import curve
 
 import lossreg
-from lossreg import search, tracking
+from lossreg import tracking
 from lossreg.errors import InputError
-from lossreg.progress import Progress
-from lossreg.tracking import Tracker, child, process, store, tracker, wire
+from lossreg.search import run as search
+from lossreg.search.callbacks import Progress
+from lossreg.tracking import Tracker, child, process, tracker, wire
+from lossreg.tracking import uri as store
 from lossreg.tracking.database import NewDatabase
-from lossreg.trainers.fake import Fake
+from lossreg.training.fake import Fake
 
 HERE = Path(__file__).parent
 
@@ -315,15 +317,15 @@ def test_the_package_is_what_mlflow_itself_would_write(tmp_path):
     from mlflow.keras import save_model
     from mlflow.models import Model
 
-    from lossreg.tracking import package
+    from lossreg.tracking import model_package
 
     sides = [keras.Input((4,), name="left"), keras.Input((2, 3), name="right", dtype="int32")]
     flat = [sides[0], keras.ops.cast(keras.layers.Flatten()(sides[1]), "float32")]
     model = keras.Model(sides, keras.layers.Dense(3)(keras.layers.Concatenate()(flat)))
     model.save(tmp_path / "best.keras")
-    about = package.describe(model, tmp_path / "best.keras")
+    about = model_package.describe(model, tmp_path / "best.keras")
     logged = LoggedModel("0", "m-1", "best", "file:///x", 0, 0)
-    package.pack(about, tmp_path / "own", logged, "run")
+    model_package.pack(about, tmp_path / "own", logged, "run")
     signature = Model.load(str(tmp_path / "own")).signature
     save_model(
         model, str(tmp_path / "theirs"), signature=signature, pip_requirements=about["requirements"],

@@ -14,8 +14,9 @@ import pytest
 import tensorflow as tf
 
 import lossreg
-from lossreg import InputError, search
-from lossreg import study as studies
+from lossreg import InputError
+from lossreg.config import study as studies
+from lossreg.search import run
 
 
 def named(function):
@@ -125,7 +126,7 @@ def test_the_second_of_two_studies_with_functions_of_one_name_does_not_get_the_r
     again = lossreg.tune(softened[0])
     assert [trial.started for trial in again.trials] == [trial.started for trial in first.trials]
     with pytest.raises(InputError, match="has not been run"):
-        search.results(softened[1])
+        run.results(softened[1])
 
 
 def crossed(scale):
@@ -144,7 +145,7 @@ def test_a_function_that_cannot_be_told_apart_asks_for_a_name():
 
 
 IN_ANOTHER_PROCESS = """
-from lossreg import study
+from lossreg.config import study
 from functools import partial
 SCALES = {"b", "a", "c", "longer"}
 class Base:

@@ -13,10 +13,14 @@ import pytest
 from sklearn import datasets
 from sklearn.utils.class_weight import compute_class_weight
 
-from lossreg import data, metrics, preflight, registry, study
+from lossreg import data
+from lossreg.config import study
 from lossreg.data import weights
 from lossreg.data.classes import Labels
 from lossreg.errors import DataError, InputError
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.search import preparation
 
 X, Y = datasets.make_blobs(150, n_features=4, centers=3, random_state=0)
 W = np.random.default_rng(0).uniform(0.25, 2, len(Y))
@@ -256,7 +260,7 @@ def test_a_study_keeps_its_class_weights(asked: Any) -> None:
     spec = spec_of({"class_weight": asked})
     assert spec.document()["train"]["class_weight"] == asked
     assert study.from_dict(spec.document()).train == spec.train
-    loaded = preflight._load_data(spec)
+    loaded = preparation._load_data(spec)
     assert (loaded.train.weights is None) == (asked in (None, "balanced"))  # iris is balanced
 
 
@@ -268,7 +272,7 @@ def test_a_study_keeps_its_class_weights(asked: Any) -> None:
 ])  # fmt: skip
 def test_a_mistake_is_located_in_the_study(train: dict[str, Any], section: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=f"^{says}"):
-        preflight._load_data(spec_of(train, **section))
+        preparation._load_data(spec_of(train, **section))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -276,15 +280,15 @@ def test_a_loss_of_whole_batches_cannot_weigh_rows(named: bool) -> None:
     loaded = data.load("sklearn:iris", class_weight=[1, 2, 3])
     whole = replace(registry.default().get("categorical_crossentropy"), level="batch")
     candidate: Any = SimpleNamespace(spec=whole, label="whole", baseline=False)
-    metric = metrics.resolve("accuracy", "multiclass")
+    metric = catalogue.resolve("accuracy", "multiclass")
     losses = {"losses": {"whole": {"loss": "focal"}}} if named else {}
     spec = study.from_dict({"data": {"source": "sklearn:iris"}, **losses})
     if named:
         with pytest.raises(InputError, match=r"losses.whole: .* one value for a whole batch, so it cannot weigh rows"):
-            preflight._suitable(spec, [candidate], metric, loaded)
+            preparation._suitable(spec, [candidate], metric, loaded)
     else:
-        fit, notes = preflight._suitable(spec, [candidate], metric, loaded)
+        fit, notes = preparation._suitable(spec, [candidate], metric, loaded)
         assert not fit
         assert notes[0].startswith("whole is left out: ")
     plain = data.load("sklearn:iris")
-    assert preflight._suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])
+    assert preparation._suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])

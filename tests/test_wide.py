@@ -14,7 +14,7 @@ from sklearn import datasets
 from lossreg import data
 from lossreg.data import classes, wide
 from lossreg.errors import DataError, InputError
-from lossreg.registry import default
+from lossreg.registry.registry import default
 
 GENERATED = "sklearn:make_multilabel_classification?n_samples=300&random_state=3"
 RNG = np.random.default_rng(0)

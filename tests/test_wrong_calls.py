@@ -13,8 +13,10 @@ from mutations import mutated, paths, scrambled
 from wrong_studies import GOOD
 
 import lossreg
-from lossreg import registry, search, study
+from lossreg.config import study
 from lossreg.errors import InputError, gist, quoted
+from lossreg.registry import registry
+from lossreg.search import run
 
 ROOT = Path(__file__).parent.parent
 ODD = """
@@ -131,7 +133,7 @@ STUDIES = [
 
 
 @pytest.mark.parametrize("number", range(len(STUDIES)))
-@pytest.mark.parametrize("call", [lossreg.tune, lossreg.load_trial, search.plan, search.results])
+@pytest.mark.parametrize("call", [lossreg.tune, lossreg.load_trial, run.plan, run.results])
 def test_a_wrong_study_is_an_input_error(call, number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wrong, said = STUDIES[number]
@@ -150,7 +152,7 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize("overrides", OVERRIDES, ids=lambda value: type(value).__name__)
-@pytest.mark.parametrize("call", [lossreg.tune, search.plan])
+@pytest.mark.parametrize("call", [lossreg.tune, run.plan])
 def test_wrong_overrides_are_an_input_error(call, overrides, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:

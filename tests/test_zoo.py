@@ -10,10 +10,11 @@ import reference
 import tensorflow as tf
 from quick import ONE_PER_TARGET, long_but
 
-from lossreg import ops, registry, zoo
-from lossreg.links import LINKS
-from lossreg.params import Choice, PerClass
-from lossreg.spec import LossSpec
+from lossreg import ops, zoo
+from lossreg.contract.activations import LINKS
+from lossreg.contract.params import Choice, PerClass
+from lossreg.contract.spec import LossSpec
+from lossreg.registry import registry
 from lossreg.zoo import evolved, tempered
 
 SPECS = cases.SPECS

@@ -9,11 +9,12 @@ import reference_values as reference
 import tensorflow as tf
 from scipy import optimize, stats
 
-from lossreg import links, space
+from lossreg.config import search_space
+from lossreg.contract import activations
+from lossreg.contract.params import Choice
+from lossreg.contract.targets import Constants
 from lossreg.errors import InputError
-from lossreg.params import Choice
-from lossreg.targets import Constants
-from lossreg.zoo import densities, outliers, parts, quantiles
+from lossreg.zoo import likelihoods, numerics, quantiles, robust_regression
 
 SPECS = {name: spec for name, spec in cases.SPECS.items() if name in reference.LOSSES}
 SKEWED = np.random.default_rng(0).lognormal(0.5, 1.0, 401)
@@ -155,7 +156,7 @@ def test_student_scores_settle_where_scipy_fits(nu):
     assert np.exp(log_scale) + 1e-3 == pytest.approx(scale, rel=1e-3)
 
 
-CENTRED = [spec.name for spec in outliers.LOSSES] + ["epsilon_insensitive", "squared_epsilon_insensitive"]
+CENTRED = [spec.name for spec in robust_regression.LOSSES] + ["epsilon_insensitive", "squared_epsilon_insensitive"]
 
 
 @pytest.mark.parametrize("name", CENTRED)
@@ -171,7 +172,7 @@ def test_symmetric_errors_are_centred(name):
 def test_quantiles_never_cross(dtype):
     rng = np.random.default_rng(3)
     z = np.concatenate([rng.normal(size=(50, 3)) * 10.0**k for k in range(-3, 5)])
-    rising = links.get("quantiles").forward(tf.constant(z, dtype)).numpy().astype(float)
+    rising = activations.get("quantiles").forward(tf.constant(z, dtype)).numpy().astype(float)
     assert (np.diff(rising, axis=1) >= 0).all()
 
 
@@ -179,7 +180,7 @@ def test_quantiles_never_cross(dtype):
 def test_several_quantiles_are_the_mean_of_single_ones(levels):
     rng = np.random.default_rng(4)
     y, z = rng.normal(size=(30, 1)), rng.normal(size=(30, 3))
-    rising = links.get("quantiles").forward(tf.constant(z)).numpy()
+    rising = activations.get("quantiles").forward(tf.constant(z)).numpy()
     each = [compute("quantile", y, rising[:, [i]], q=q)[0] for i, q in enumerate(levels)]
     np.testing.assert_allclose(compute("multi_quantile", y, z, levels=levels)[0], np.mean(each, axis=0), rtol=1e-12)
 
@@ -192,12 +193,12 @@ def test_several_quantiles_settle_at_theirs():
         method="Nelder-Mead",
         options={"xatol": 1e-5, "fatol": 1e-9, "maxiter": 2000},
     )
-    rising = links.get("quantiles").forward(tf.constant([found.x])).numpy()[0]
+    rising = activations.get("quantiles").forward(tf.constant([found.x])).numpy()[0]
     assert [np.mean(y <= value) for value in rising] == pytest.approx([0.1, 0.5, 0.9], abs=0.01)
 
 
 def test_the_scored_quantile_is_the_median():
-    point = links.get(SPECS["multi_quantile"].link).point
+    point = activations.get(SPECS["multi_quantile"].link).point
     assert {levels[point] for levels in quantiles.LEVELS} == {0.5}
     assert all(low < high for levels in quantiles.LEVELS for low, high in pairwise(levels))
 
@@ -205,20 +206,20 @@ def test_the_scored_quantile_is_the_median():
 @pytest.mark.parametrize(("name", "parameter"), [("quantile", "q"), ("expectile", "tau")])
 def test_a_level_is_part_of_the_task_and_not_searched(name, parameter):
     param = SPECS[name].param(parameter)
-    assert space.declared(param) == space.Fixed(0.5)
-    assert space.parse(0.9, param) == space.Fixed(0.9)
-    assert space.parse({"low": 0.1, "high": 0.9}, param) == space.Range(0.1, 0.9)
+    assert search_space.declared(param) == search_space.Fixed(0.5)
+    assert search_space.parse(0.9, param) == search_space.Fixed(0.9)
+    assert search_space.parse({"low": 0.1, "high": 0.9}, param) == search_space.Range(0.1, 0.9)
 
 
 def test_levels_are_part_of_the_task_and_not_searched():
     param = SPECS["multi_quantile"].param("levels")
-    assert space.declared(param) == space.parse("default", param) == space.Fixed((0.1, 0.5, 0.9))
+    assert search_space.declared(param) == search_space.parse("default", param) == search_space.Fixed((0.1, 0.5, 0.9))
     with pytest.raises(InputError, match="levels has no range of its own to search"):
-        space.parse("search", param)
-    assert space.parse([0.05, 0.5, 0.95], param) == space.Fixed((0.05, 0.5, 0.95))
+        search_space.parse("search", param)
+    assert search_space.parse([0.05, 0.5, 0.95], param) == search_space.Fixed((0.05, 0.5, 0.95))
     some = {"choices": [[0.1, 0.5, 0.9], [0.25, 0.5, 0.75]]}
-    assert space.parse(some, param) == space.Options(((0.1, 0.5, 0.9), (0.25, 0.5, 0.75)))
-    assert space.declared(Choice("kind", "a", ("b", "a"))) == space.Options(("b", "a"))
+    assert search_space.parse(some, param) == search_space.Options(((0.1, 0.5, 0.9), (0.25, 0.5, 0.75)))
+    assert search_space.declared(Choice("kind", "a", ("b", "a"))) == search_space.Options(("b", "a"))
 
 
 @pytest.mark.parametrize(("name", "parameter"), [("quantile", "q"), ("expectile", "tau")])
@@ -249,7 +250,7 @@ def test_fair_loses_no_digits(u):
     values, slopes = at_residuals("fair", [u], "float32", c=1.0)
     assert values[0] == pytest.approx(wanted, rel=3e-6)
     assert slopes[0] == pytest.approx(u / (1 + u), rel=3e-6)
-    assert float(parts.log1p_gap(tf.constant(u, "float64"))) == pytest.approx(wanted, rel=1e-11)
+    assert float(numerics.log1p_gap(tf.constant(u, "float64"))) == pytest.approx(wanted, rel=1e-11)
 
 
 def stable_barron(e, a, c):
@@ -282,7 +283,9 @@ def test_barron_has_a_finite_gradient_by_its_shape(dtype):
         shape = tf.constant(a, dtype)
         with tf.GradientTape() as tape:
             tape.watch(shape)
-            total = tf.reduce_sum(outliers.barron(tf.zeros_like(e, dtype), tf.constant(e, dtype), a=shape, c=c))
+            total = tf.reduce_sum(
+                robust_regression.barron(tf.zeros_like(e, dtype), tf.constant(e, dtype), a=shape, c=c)
+            )
         slope = float(tape.gradient(total, shape))
         assert np.isfinite(slope)
         # the larger the shape, the more a residual costs
@@ -369,7 +372,7 @@ def test_a_rate_far_off_is_pulled_back(name):
     ("dtype", "edge"), [("float16", 10.0), ("bfloat16", 30.0), ("float32", 30.0), ("float64", 30.0)]
 )
 def test_half_precision_has_a_narrower_range(dtype, edge):
-    assert parts.log_range(tf.constant([0.0], dtype)) == (-edge, edge)
+    assert numerics.log_range(tf.constant([0.0], dtype)) == (-edge, edge)
 
 
 def test_rates_in_half_precision_are_finite():
@@ -389,9 +392,9 @@ def test_the_negative_binomial_needs_no_tangent(r):
 # ------------------------------------------------------------------ densities
 
 FLOORS = {
-    "gaussian_nll": lambda e: 0.5 * (np.log(densities.VARIANCE_FLOOR) + e**2 / densities.VARIANCE_FLOOR),
-    "laplace_nll": lambda e: np.log(densities.SCALE_FLOOR) + abs(e) / densities.SCALE_FLOOR,
-    "student_t_nll": lambda e: np.log(densities.SCALE_FLOOR) + 2.5 * np.log1p((e / densities.SCALE_FLOOR) ** 2 / 4),
+    "gaussian_nll": lambda e: 0.5 * (np.log(likelihoods.VARIANCE_FLOOR) + e**2 / likelihoods.VARIANCE_FLOOR),
+    "laplace_nll": lambda e: np.log(likelihoods.SCALE_FLOOR) + abs(e) / likelihoods.SCALE_FLOOR,
+    "student_t_nll": lambda e: np.log(likelihoods.SCALE_FLOOR) + 2.5 * np.log1p((e / likelihoods.SCALE_FLOOR) ** 2 / 4),
 }
 
 
@@ -409,7 +412,7 @@ def test_a_spread_has_a_floor(name, e):
 def test_a_fitted_sample_is_not_worth_minus_infinity(name):
     s = np.linspace(-200, 30, 500)
     values, slopes = compute(name, np.zeros((500, 1)), np.column_stack([np.zeros(500), s]), "float32")
-    assert values.min() >= np.log(densities.VARIANCE_FLOOR)
+    assert values.min() >= np.log(likelihoods.VARIANCE_FLOOR)
     assert (np.diff(values[slopes[:, 1] > 1e-3]) > 0).all() or name == "gaussian_nll"
 
 

@@ -3,7 +3,7 @@
 from mutant import CROSSED, GAMMA, Family, fading, proper, scored
 
 from lossreg import Choice, Float, Int, Limit, PerClass, ops
-from lossreg.zoo.parts import log_other
+from lossreg.zoo.numerics import log_other
 
 WRONG = Family()
 EPS = Float("eps", 0.1, 0.0, 0.3, domain="[0, 1)")

@@ -3,7 +3,7 @@
 from mutant import Family, dense, pair, proper, real, softmax
 
 from lossreg import Float, Int, Limit, ops
-from lossreg.zoo.parts import log_other
+from lossreg.zoo.numerics import log_other
 
 WRONG = Family()
 Q = Float("q", 0.5, 0.05, 0.95, domain="(0, 1)")

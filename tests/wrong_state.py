@@ -6,7 +6,7 @@ from mutant import GAMMA, UNCALLABLE, Family, fading, proper
 
 from lossreg import Float, PerClass, ops
 from lossreg.errors import ParameterError
-from lossreg.zoo.parts import log_other
+from lossreg.zoo.numerics import log_other
 
 WRONG = Family()
 COUNTS = {"needs": ("class_counts",), "elicits": "the mode of balanced classes"}

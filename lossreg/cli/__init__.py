@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lossreg import signals
+from lossreg.terminal import signals
 
 __all__ = ["main"]
 _LAZY = ("app", "authoring", "checking", "listings", "shell", "studies")

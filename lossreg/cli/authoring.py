@@ -21,7 +21,7 @@ def new_plugin(
     ] = "regression",
 ) -> None:
     """Write the package of a new plugin: one loss, which works as it is."""
-    from lossreg import scaffold
+    from lossreg.cli import scaffold
 
     named = scaffold.names(name)
     written = scaffold.write(named, folder, task)

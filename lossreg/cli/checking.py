@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lossreg.conformance import Result
-    from lossreg.registry import Entry
+    from lossreg.registry.registry import Entry
 
     Checked = tuple[Entry, list[Result]]
 
@@ -84,7 +84,7 @@ def document(entry: Entry, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _show_one(entry: Entry, results: Sequence[Result]) -> None:
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     shown = [r for r in results if r.ok or not r.message.startswith(NOT_RUN)]
     rows = [("" if r.ok else "fails", r.name, r.message, f"{r.seconds:.1f} s") for r in shown]
@@ -104,7 +104,7 @@ def _show_all(checked: Sequence[Checked]) -> None:
 
 
 def _summary(checked: Sequence[Checked]) -> Table:
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     rows = [
         (entry.spec.name, entry.plugin, _passed(results),

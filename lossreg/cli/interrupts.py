@@ -8,7 +8,7 @@ import sys
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from lossreg.terminal import Watcher
+from lossreg.cli.progress import Watcher
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_CURSOR = b"\x1b[?25h"

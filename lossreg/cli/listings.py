@@ -26,9 +26,9 @@ from lossreg.cli.shell import (
 from lossreg.errors import InputError, on_disk
 
 if TYPE_CHECKING:
-    from lossreg.params import Param
-    from lossreg.registry import Entry, PluginReport
-    from lossreg.spec import Limit, LossSpec
+    from lossreg.contract.params import Param
+    from lossreg.contract.spec import Limit, LossSpec
+    from lossreg.registry.registry import Entry, PluginReport
 
 
 @app.command()
@@ -40,7 +40,7 @@ def losses(task: Task = "", as_json: Json = False) -> None:
     if as_json:
         print_json([loss_document(entry) for entry in entries])
         return
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     display(tables.losses(entries, console().width))
 
@@ -69,7 +69,7 @@ def show(
     if plot is not None:
         _draw([entry.spec for entry in found], plot, every)
         return
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     for entry in found:
         display(tables.page(entry))
@@ -93,18 +93,18 @@ def _asked(names: Sequence[str], every: bool, plot: Path | None) -> list[Entry]:
 
 def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
     """One picture, a sheet of several, or a folder of all; raises `InputError` before anything slow."""
-    from lossreg import gallery
+    from lossreg.reporting import loss_plots
 
     with on_disk(path):
-        folder = every and gallery.is_folder(path)
-        (gallery.make_folder if folder else gallery.check_file)(path)
+        folder = every and loss_plots.is_folder(path)
+        (loss_plots.make_folder if folder else loss_plots.check_file)(path)
     import_keras()
     if folder:
-        gallery.write(specs, path, waiting.step, warn)
+        loss_plots.write(specs, path, waiting.step, warn)
     else:
         with waiting.busy(f"drawing {path}"):
-            gallery.save(gallery.figure(specs[0]) if len(specs) == 1 else gallery.sheet(specs), path)
-    say(f"Look at {path / gallery.INDEX if folder else path}")
+            loss_plots.save(loss_plots.figure(specs[0]) if len(specs) == 1 else loss_plots.sheet(specs), path)
+    say(f"Look at {path / loss_plots.INDEX if folder else path}")
 
 
 @app.command()
@@ -118,7 +118,7 @@ def plugins(as_json: Json = False) -> None:
     if as_json:
         print_json([plugin_document(one) for one in found])
         return
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     display(tables.plugins(found))
     say("Write one of your own: lossreg new-plugin NAME")
@@ -128,7 +128,7 @@ def plugins(as_json: Json = False) -> None:
 @guarded
 def metrics(task: Task = "", as_json: Json = False) -> None:
     """List the metrics that a study can optimise, with direction."""
-    from lossreg import metrics as known
+    from lossreg.metrics import catalogue as known
 
     check_task(task)
     found = known.available(task or None)
@@ -136,7 +136,7 @@ def metrics(task: Task = "", as_json: Json = False) -> None:
         fields = ("name", "direction", "tasks", "response", "summary")
         print_json([{field: getattr(metric, field) for field in fields} for metric in found])
         return
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     display(tables.metrics(found))
 

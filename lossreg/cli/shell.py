@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar, cas
 import typer
 from typer.core import TyperGroup
 
-from lossreg import __version__, caller, signals, status_line, streams
+from lossreg import __version__
 from lossreg.cli import waiting
 from lossreg.errors import LossregError, brief, refusal, text_of
-from lossreg.masking import masked, masked_values
-from lossreg.plain_text import printable
-from lossreg.records import finite
+from lossreg.storage.records import finite
+from lossreg.terminal import caller, signals, status_line, streams
+from lossreg.terminal.masking import masked, masked_values
+from lossreg.terminal.plain_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from lossreg.registry import Registry
+    from lossreg.registry.registry import Registry
 
 # TensorFlow reads it when it is imported
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -144,7 +145,7 @@ def lossreg(
 
 def loaded_registry() -> Registry:
     """Every loss that is installed; what is wrong with plugins goes to standard error."""
-    from lossreg import registry
+    from lossreg.registry import registry
 
     loaded = registry.default()
     for note in loaded.notes:
@@ -157,8 +158,8 @@ def loaded_registry() -> Registry:
 
 def check_task(task: str) -> None:
     """Raise `UnknownError` for a task that there is not."""
+    from lossreg.contract.targets import TASKS
     from lossreg.errors import UnknownError, did_you_mean
-    from lossreg.targets import TASKS
 
     if task and task not in TASKS:
         raise UnknownError(f"unknown task {task!r}; known: {', '.join(TASKS)}", hint=did_you_mean(task, TASKS))
@@ -166,17 +167,18 @@ def check_task(task: str) -> None:
 
 def import_keras() -> None:
     """Import Keras without its backend's start-up notes, which no setting silences, and show that it takes time."""
-    from lossreg import backends, terminal
+    from lossreg.cli import progress
+    from lossreg.runtime import backend
 
     waiting.wipe()
-    backends.check()
+    backend.check()
     if "keras" in sys.modules:
         return
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    shown = backends.SHOWN[backends.name()]
+    shown = backend.SHOWN[backend.name()]
     saying = waiting.busy(f"importing {shown}, which takes some seconds", line=True)
-    with saying, terminal.hushed(), _uncollected():
+    with saying, progress.hushed(), _uncollected():
         import keras  # noqa: F401
 
 
@@ -227,7 +229,7 @@ def warn(text: str) -> None:
 
 def display(what: RenderableType) -> None:
     """Print a table or a page."""
-    from lossreg.tables import Printable
+    from lossreg.reporting.tables import Printable
 
     waiting.wipe()
     console().print(Printable(what))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossreg import caller
 from lossreg.cli import waiting
 from lossreg.cli.shell import (
     Json,
@@ -27,13 +26,14 @@ from lossreg.cli.shell import (
     warn,
 )
 from lossreg.errors import InputError, brief, on_disk
+from lossreg.terminal import caller
 
 if TYPE_CHECKING:
-    from lossreg.progress import Progress
-    from lossreg.records import StudyResult
-    from lossreg.store import Store
-    from lossreg.study import StudySpec
-    from lossreg.terminal import Watcher
+    from lossreg.cli.progress import Watcher
+    from lossreg.config.study import StudySpec
+    from lossreg.search.callbacks import Progress
+    from lossreg.storage.records import StudyResult
+    from lossreg.storage.study_folder import Store
 
 Overrides = Annotated[
     list[str] | None,
@@ -67,7 +67,7 @@ def tune(
         if dry_run:
             _dry_run(spec, as_json, out)
             return
-        from lossreg import terminal
+        from lossreg.cli import progress as terminal
 
         progress = terminal.progress()
         progress.is_concluded = not as_json
@@ -82,7 +82,7 @@ def results(study: Study, as_json: Json = False) -> None:
     with only_json(as_json) as out:
         waiting.announce(f"reading {study}")
         spec = _load(study)
-        from lossreg import search
+        from lossreg.search import run as search
 
         result = search.results(spec)
         if not as_json:
@@ -115,7 +115,7 @@ def model(
         _check_output(output)
     waiting.announce(f"reading {study}")
     spec = _load(study)
-    from lossreg import trained
+    from lossreg.search import restore as trained
 
     kept = trained.look_up(spec, trial, loss)
     import_keras()
@@ -146,7 +146,7 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
 def repair(study: Study) -> None:
     """Make the damaged journal of a study readable again, and say which trials that touches."""
     waiting.announce(f"reading {study}")
-    from lossreg import repairs
+    from lossreg.search import repairs
 
     for line in repairs.told(repairs.repair(_load(study)), str(study)):
         say(line)
@@ -183,7 +183,7 @@ def ui(
 
 
 def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    from lossreg import study as studies
+    from lossreg.config import study as studies
 
     caller.name_study(str(study))
     return studies.load(study, tuple(overrides))
@@ -222,7 +222,7 @@ def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, prog
 
 
 def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bool) -> StudyResult:
-    from lossreg.store import Store
+    from lossreg.storage.study_folder import Store
 
     # before Keras, whose import takes most of the wait
     store = Store(spec.folder, spec.name)
@@ -230,7 +230,7 @@ def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bo
     store.insist_writable()
     if not fresh:
         store.insist_readable()
-    from lossreg import search
+    from lossreg.search import run as search
 
     if not fresh and (result := search.finished(spec, progress)):
         return result
@@ -239,7 +239,7 @@ def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bo
 
 
 def _show_leaderboard(result: StudyResult) -> None:
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     display(tables.leaderboard(result))
 
@@ -255,7 +255,7 @@ def _show_recipes(result: StudyResult) -> None:
 def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
-    from lossreg import search
+    from lossreg.search import run as search
 
     _import_keras(spec)
     with waiting.busy("reading data and losses"):
@@ -263,14 +263,14 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     if as_json:
         print_json(asdict(outline), out)
         return
-    from lossreg import tables
+    from lossreg.reporting import tables
 
     display(tables.plan(outline))
 
 
 def _import_keras(spec: StudySpec) -> None:
     """Import Keras, unless the study's tracking address is wrong, which is told at once."""
-    from lossreg import search
+    from lossreg.search import run as search
 
     search.tracking_uri(spec)
     import_keras()
@@ -281,7 +281,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
     if as_json:
         print_json(result.to_json(), out)
         return
-    from lossreg import report
+    from lossreg.reporting import report
 
     trained = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
     say(f"{trained} in {report.took(result)}")
@@ -302,9 +302,11 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     """Write a study into MLflow, and note in its storage where that is."""
-    from lossreg import search, terminal, tracking
-    from lossreg.store import Store
-    from lossreg.trials import ATTRIBUTE
+    from lossreg import tracking
+    from lossreg.cli import progress as terminal
+    from lossreg.search import run as search
+    from lossreg.storage.study_folder import Store
+    from lossreg.storage.trials import ATTRIBUTE
 
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
@@ -378,8 +380,9 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
         raise InputError("it changes a study, and none is given", where="--set", hint=hint)
     if study is None:
         return {}
-    from lossreg import search, tracking
-    from lossreg.store import Store
+    from lossreg import tracking
+    from lossreg.search import run as search
+    from lossreg.storage.study_folder import Store
 
     spec = _load(study, overrides)
     if not Store(spec.folder, spec.name).exists:

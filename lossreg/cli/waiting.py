@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lossreg.status_line import announce, is_live, step, wipe
+from lossreg.terminal.status_line import announce, is_live, step, wipe
 
 __all__ = ["announce", "busy", "step", "wipe"]
 
@@ -25,11 +25,11 @@ def busy(text: str, *, line: bool = False) -> Iterator[None]:
         return
     from rich.console import Console
 
-    from lossreg import terminal
+    from lossreg.cli import progress
 
     wipe()
     with (
         os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as kept,
-        terminal.spinner(Console(file=kept), text),
+        progress.spinner(Console(file=kept), text),
     ):
         yield

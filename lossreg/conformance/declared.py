@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lossreg import registry
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.subject import Subject, shown
+from lossreg.contract.params import Choice, Float, Int, Interval, PerClass
+from lossreg.contract.targets import REGRESSION
 from lossreg.errors import InputError, gist
-from lossreg.params import Choice, Float, Int, Interval, PerClass
-from lossreg.plugins import key
-from lossreg.targets import REGRESSION
-from lossreg.userloss import VARIADIC, UserLoss
+from lossreg.registry import registry
+from lossreg.registry.discovery import key
+from lossreg.registry.user_loss import VARIADIC, UserLoss
 
 # a limit less near than that is near many losses
 LOOSEST = 0.05

@@ -10,7 +10,7 @@ import numpy as np
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.params import Float
+from lossreg.contract.params import Float
 
 EXTREMES = (0.0, 1e-8, 1.0, 20.0, 100.0, 1e4)
 LOG_SPACE = "Compute in log space: log_softmax, softplus, logsumexp, expm1, log1p; never the log or a power of 0."

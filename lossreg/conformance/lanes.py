@@ -13,7 +13,7 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import differ
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.errors import gist
-from lossreg.userloss import UserLoss
+from lossreg.registry.user_loss import UserLoss
 
 ROWS, LANES = 16, 3
 SLOWER = "Without it the loss trains one at a time, slower. Use lossreg.ops, no Python conditions on tensors, no NumPy."

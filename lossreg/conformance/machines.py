@@ -14,19 +14,19 @@ from unittest import mock
 
 import numpy as np
 
-from lossreg import registry
 from lossreg.conformance import calls
 from lossreg.conformance.base import Failure
 from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import apiece, differ
 from lossreg.conformance.objects import as_given, called, made
 from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.contract.params import Choice, Int, PerClass
+from lossreg.contract.spec import LossSpec
 from lossreg.errors import InputError, gist
-from lossreg.params import Choice, Int, PerClass
-from lossreg.plugins import key
-from lossreg.registry import Entry, Registry
-from lossreg.spec import LossSpec
-from lossreg.userloss import UserLoss
+from lossreg.registry import registry
+from lossreg.registry.discovery import key
+from lossreg.registry.registry import Entry, Registry
+from lossreg.registry.user_loss import UserLoss
 
 # three significant digits of bfloat16, and the rounding of what is computed from them
 HALVES = {"float16": 2e-3, "bfloat16": 1.6e-2}
@@ -227,7 +227,7 @@ def _restored(subject: Subject, loss: Any, in_file: bool) -> Iterator[tuple[str,
 def _from_file(subject: Subject, loss: Any) -> Any:
     import keras
 
-    from lossreg.keras_losses import load_model
+    from lossreg.registry.keras_loss import load_model
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(subject.width())])
     model.compile(optimizer="sgd", loss=loss)

@@ -11,7 +11,7 @@ from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
 from lossreg.conformance.gradients import crossed
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.params import Interval
+from lossreg.contract.params import Interval
 
 SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 1e4)
 FAR = (1e2, 1e3, 1e4)

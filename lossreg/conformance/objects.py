@@ -11,15 +11,15 @@ from lossreg.conformance.base import Failure
 from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import differ
 from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.contract.targets import WEIGHTS, Constants
 from lossreg.errors import InputError
-from lossreg.targets import WEIGHTS, Constants
 
 MACHINERY = "Return one value a sample, of its own labels and scores."
 
 
 def made(subject: Subject, setting: Setting, **options: Any) -> Any:
     """The Keras loss of that setting; unreduced, float64 and on raw scores unless `options` say otherwise."""
-    from lossreg.keras_losses import get
+    from lossreg.registry.keras_loss import get
 
     needs = {
         name: getattr(setting.constants, name) for name in subject.spec.constants if hasattr(setting.constants, name)

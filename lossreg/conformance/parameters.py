@@ -16,8 +16,8 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import apart, apiece, differ
 from lossreg.conformance.gradients import extremes
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.params import Choice, Float, Int, Param, PerClass
-from lossreg.targets import WEIGHTS
+from lossreg.contract.params import Choice, Float, Int, Param, PerClass
+from lossreg.contract.targets import WEIGHTS
 
 SAME = 1e-7
 FREQUENT = "equal and 1:10"

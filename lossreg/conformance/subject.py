@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from lossreg import links
 from lossreg.conformance import calls
 from lossreg.conformance.base import Failure
 from lossreg.conformance.calls import Array
+from lossreg.contract import activations
+from lossreg.contract.params import Choice, Float, Int, Interval, Param, PerClass
+from lossreg.contract.spec import LossSpec
+from lossreg.contract.targets import WEIGHTS, Constants
 from lossreg.errors import gist
-from lossreg.params import Choice, Float, Int, Interval, Param, PerClass
-from lossreg.spec import LossSpec
-from lossreg.targets import WEIGHTS, Constants
-from lossreg.trainers.arguments import is_static
-from lossreg.userloss import UserLoss
+from lossreg.registry.user_loss import UserLoss
+from lossreg.training.loss_arguments import is_static
 
 CLASSES = {
     "onehot": (3, 2, 5),
@@ -96,9 +96,9 @@ class Subject:
         return self.spec.unweighted()
 
     @cached_property
-    def link(self) -> links.Link:
+    def link(self) -> activations.Link:
         """From scores to predictions."""
-        return links.get(self.spec.link)
+        return activations.get(self.spec.link)
 
     def width(self, k: int | None = None) -> int:
         """How many scores the function receives a place; two of a loss of k classes for k = 2."""
@@ -183,7 +183,7 @@ class Subject:
     @property
     def domain(self) -> str:
         """What labels of a regression lie in."""
-        from lossreg.targets import TARGETS
+        from lossreg.contract.targets import TARGETS
 
         return self.spec.target_domain or TARGETS[self.spec.target].domain
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from lossreg import backends, registry
 from lossreg.conformance import (
     declared,
     gradients,
@@ -24,8 +23,10 @@ from lossreg.conformance import (
 )
 from lossreg.conformance.base import Check, Failure, Result
 from lossreg.conformance.subject import Subject
+from lossreg.contract.spec import LossSpec
 from lossreg.errors import UnknownError, contained, did_you_mean, gist
-from lossreg.spec import LossSpec
+from lossreg.registry import registry
+from lossreg.runtime import backend
 
 Golden = list[dict[str, Any]]
 
@@ -74,7 +75,7 @@ class Suite:
     """All checks of one loss, which share what they compute."""
 
     def __init__(self, loss: str | LossSpec, golden: Golden | None = None) -> None:
-        backends.need_tensorflow("the checks of losses")
+        backend.need_tensorflow("the checks of losses")
         spec = loss if isinstance(loss, LossSpec) else registry.default().get(loss)
         self.subject = Subject(spec, golden)
 

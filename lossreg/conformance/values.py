@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from lossreg import registry
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import EXACT, apiece, differ
 from lossreg.conformance.objects import mismatches
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.params import PerClass
-from lossreg.spec import Limit, LossSpec
-from lossreg.userloss import UserLoss
+from lossreg.contract.params import PerClass
+from lossreg.contract.spec import Limit, LossSpec
+from lossreg.registry import registry
+from lossreg.registry.user_loss import UserLoss
 
 # batches of scores that are neither small nor large: seed and scale
 ORDINARY = ((3, 1.0), (31, 1.0), (32, 0.3), (33, 3.0))

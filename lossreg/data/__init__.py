@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossreg.contract.targets import Constants
 from lossreg.data import features, inputs, labels, room, sources, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.inputs import Preprocessor
@@ -26,7 +27,6 @@ from lossreg.data.reading import Readings
 from lossreg.data.scaling import coarse
 from lossreg.data.splits import Rows3
 from lossreg.errors import DataError
-from lossreg.targets import Constants
 
 __all__ = ["Dataset", "Split", "load"]
 
@@ -145,7 +145,7 @@ def load(
 
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
     (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
-    column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.targets.TASKS`;
+    column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
     test: share of all rows; validation: share of the rows that are not test rows; folds: instead, into
     how many folds these rows are cut; weight: the column of a table that says what each row counts;
     class_weight: what the training rows of each class count besides, as in `weights.of_classes`; preprocess:

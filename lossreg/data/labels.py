@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.contract.targets import CLASSIFICATION, TASKS
 from lossreg.data import dates, numerals, reading, wide
 from lossreg.data.cells import example, hashable, shown, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
@@ -17,7 +18,6 @@ from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 from lossreg.data.reading import AsNumbers
 from lossreg.errors import DataError, InputError, did_you_mean
-from lossreg.targets import CLASSIFICATION, TASKS
 
 FEW = 20
 SKEWED = 0.5

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lossreg.errors import DataError, did_you_mean, shortened
-from lossreg.plain_text import one_line
+from lossreg.terminal.plain_text import one_line
 
 LETTERS = 80
 Target = str | tuple[str, ...] | None

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from lossreg import cgroups
 from lossreg.errors import DataError
+from lossreg.runtime import system
 
 # once as arrays here, once as tensors of a trainer
 COPIES = 2
@@ -17,7 +17,7 @@ LARGEST = 10**9
 
 def available() -> int:
     """Bytes of memory that can be had without swapping, in this machine and within this container."""
-    return cgroups.free(_physical())
+    return system.free(_physical())
 
 
 def _physical() -> int:

@@ -14,11 +14,11 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
-from lossreg import usercode
 from lossreg.data import delimited, files, room
 from lossreg.data.origin import Origin, Target
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
+from lossreg.runtime import user_code
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 GENERATORS = (
@@ -206,10 +206,10 @@ def _parsed(part: str, where: str) -> tuple[str, Any]:
 
 def _function(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     reference, _, query = source.partition("?")
-    function = usercode.locate(reference, base)
+    function = user_code.locate(reference, base)
     if not callable(function):
         raise InputError(f"is no function but {type(function).__name__}", where=source)
     arguments, notes = _arguments(function, query, seed, source)
-    value = usercode.call(function, source, usercode.folder(reference, base), **arguments)
+    value = user_code.call(function, source, user_code.folder(reference, base), **arguments)
     raw = from_object(value, replace(origin, name=reference.rpartition(":")[2]))
     return replace(raw, notes=[*notes, *raw.notes])

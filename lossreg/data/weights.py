@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.contract.targets import CLASSIFICATION
 from lossreg.data import numerals
 from lossreg.data.cells import text_of
 from lossreg.data.classes import Labels
 from lossreg.data.numerals import Numerals
 from lossreg.data.reading import AsNumbers
 from lossreg.errors import DataError, InputError, did_you_mean
-from lossreg.targets import CLASSIFICATION
 
 Weights = NDArray[np.float64]
 BALANCED = "balanced"

@@ -6,10 +6,10 @@ rebuilt from it. A store that is down, slow or gone costs one warning and no tri
 
 from __future__ import annotations
 
-from lossreg.tracking.package import describe
-from lossreg.tracking.store import check, insist, is_server, shown
+from lossreg.tracking.model_package import describe
 from lossreg.tracking.tracker import Tracker, Untracked
 from lossreg.tracking.ui import free_port, page, serve
+from lossreg.tracking.uri import check, insist, is_server, shown
 
 __all__ = [
     "Tracker",

@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from lossreg import masking
-from lossreg.records import TrialRecord
-from lossreg.tracking import store, wire
+from lossreg.storage.records import TrialRecord
+from lossreg.terminal import masking
+from lossreg.tracking import uri as store
+from lossreg.tracking import wire
 
 if TYPE_CHECKING:
     from lossreg.tracking.database import NewDatabase
@@ -71,7 +72,7 @@ class Session:
                 self._ready = NewDatabase()
                 self.answer()
             # MLflow's own name for it would load it late
-            for needed in ("mlflow.pyfunc", "lossreg.plots"):
+            for needed in ("mlflow.pyfunc", "lossreg.reporting.study_plots"):
                 importlib.import_module(needed)
 
     def open(self, result: Message, trials: list[Message], run_id: str, key: str, lost: Iterable[int] = ()) -> None:

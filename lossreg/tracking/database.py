@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lossreg.tracking.runs import Point
+from lossreg.tracking.entities import Point
 
 _numbers = itertools.count()
 WAIT = 20.0

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Collection
 from typing import IO, Any, Protocol
 
-from lossreg import masking
 from lossreg.errors import LossregError
-from lossreg.records import StudyResult, TrialRecord
-from lossreg.tracking import package, store, wire
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.terminal import masking
+from lossreg.tracking import model_package, wire
+from lossreg.tracking import uri as store
 from lossreg.tracking.process import Process
 
 
@@ -138,7 +139,7 @@ class Tracker:
         status = "FINISHED" if result.best is not None else "FAILED"
         if not self._drawn:
             self.draw(result)
-        about, folder = package.of(model) if model is not None and not self.error else (None, None)
+        about, folder = model_package.of(model) if model is not None and not self.error else (None, None)
         self._ask("finish", result=wire.header(result), status=status, model=about)
         self.close()
         if folder is not None:

@@ -15,8 +15,8 @@ from types import FrameType
 from typing import IO, Any
 
 from lossreg.errors import LossregError
-from lossreg.masking import masked
-from lossreg.plain_text import printable
+from lossreg.terminal.masking import masked
+from lossreg.terminal.plain_text import printable
 
 # what a user may set otherwise: no background jobs, which a look at one's own runs does not need
 SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

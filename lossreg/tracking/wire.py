@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from lossreg.masking import masked, masked_values
-from lossreg.records import StudyResult, TrialRecord
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.terminal.masking import masked, masked_values
 
 # fields that quote what others wrote, such as the message of an exception
 FREE_TEXTS = ("reason", "refusal", "notes")

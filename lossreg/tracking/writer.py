@@ -22,13 +22,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
-from lossreg import __version__, report
+from lossreg import __version__
 from lossreg.errors import LossregError
-from lossreg.plain_text import printable
-from lossreg.records import StudyResult, TrialRecord
-from lossreg.tracking import package, runs, store
+from lossreg.reporting import report
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.terminal.plain_text import printable
+from lossreg.tracking import entities, model_package
+from lossreg.tracking import uri as store
 from lossreg.tracking.database import Child, Rows
-from lossreg.tracking.runs import Point
+from lossreg.tracking.entities import Point
 
 MOST_METRICS = 800
 MOST_PARAMS = 100
@@ -73,7 +75,7 @@ class Writer:
 
     def _take_up(self, parent: Run) -> None:
         self.run_id = parent.info.run_id
-        for run in self._search(runs.PARENT, self.run_id):
+        for run in self._search(entities.PARENT, self.run_id):
             self._index(run)
         history = self.client.get_metric_history(self.run_id, "best_score") if self._children else []
         self._steps = {metric.step for metric in history}
@@ -98,9 +100,10 @@ class Writer:
         """New children, in one transaction."""
         children = [
             Child(
-                runs.run_name(trial), runs.STATUS[trial.state], runs.milliseconds(trial.started),
-                runs.milliseconds(trial.ended), runs.trial_tags(trial, self.run_id), runs.trial_params(trial),
-                runs.trial_points(trial, metric),
+                entities.run_name(trial), entities.STATUS[trial.state], entities.milliseconds(trial.started),
+                entities.milliseconds(trial.ended), entities.trial_tags(trial, self.run_id),
+                entities.trial_params(trial),
+                entities.trial_points(trial, metric),
             )
             for trial in trials
         ]  # fmt: skip
@@ -110,26 +113,26 @@ class Writer:
 
     def _write(self, trial: TrialRecord, metric: str) -> None:
         run_id = self._children.get(trial.number) or self._create_child(trial)
-        params = [Param(name, value) for name, value in runs.trial_params(trial).items()]
-        self._log(run_id, runs.trial_points(trial, metric), params)
-        _patiently(self.client.set_terminated, run_id, runs.STATUS[trial.state], runs.milliseconds(trial.ended))
+        params = [Param(name, value) for name, value in entities.trial_params(trial).items()]
+        self._log(run_id, entities.trial_points(trial, metric), params)
+        _patiently(self.client.set_terminated, run_id, entities.STATUS[trial.state], entities.milliseconds(trial.ended))
         self._written.add(trial.number)
 
     def refresh(self, result: StudyResult, *, settled: bool = False) -> None:
         """Bring the parent's leaderboard and its best-so-far curve up to date."""
-        curve = runs.best_points(result, self._lost, settled=settled)
+        curve = entities.best_points(result, self._lost, settled=settled)
         points = [point for point in curve if point.step not in self._steps]
-        tags = runs.study_tags(result)
-        if not points and tags[runs.NOTE] == self._note:
+        tags = entities.study_tags(result)
+        if not points and tags[entities.NOTE] == self._note:
             return
         self._log(self.run_id, points, tags=[RunTag(name, value) for name, value in tags.items()])
         self._steps |= {point.step for point in points}
-        self._note = tags[runs.NOTE]
+        self._note = tags[entities.NOTE]
 
     def summarise(self, result: StudyResult) -> None:
         """The parent's last words: leaderboard, best-so-far, the baseline's best."""
         self.refresh(result, settled=True)
-        self._log(self.run_id, runs.baseline_points(result))
+        self._log(self.run_id, entities.baseline_points(result))
 
     def tabulate(self, result: StudyResult) -> None:
         """Tables and the whole report as artifacts of the parent."""
@@ -144,9 +147,9 @@ class Writer:
 
     def draw(self, result: StudyResult) -> None:
         """Plots as artifacts of the parent."""
-        from lossreg import plots
+        from lossreg.reporting import study_plots
 
-        for name, figure in plots.figures(result).items():
+        for name, figure in study_plots.figures(result).items():
             self.client.log_figure(self.run_id, figure, f"plots/{name}.png")
 
     def _log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -168,10 +171,10 @@ class Writer:
                 self.experiment_id,
                 re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
                 source_run_id=self.run_id,
-                params=runs.trial_params(best),
-                tags={runs.TRIAL: str(best.number), "lossreg.get": runs.recipe_tag(best)},
+                params=entities.trial_params(best),
+                tags={entities.TRIAL: str(best.number), "lossreg.get": entities.recipe_tag(best)},
             )
-            package.pack(model, Path(folder, "model"), logged, self.run_id)
+            model_package.pack(model, Path(folder, "model"), logged, self.run_id)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -180,7 +183,7 @@ class Writer:
     def close(self, result: StudyResult, status: str) -> None:
         """End the parent run, with its last trial; a resumed study opens it again."""
         ended = max((trial.ended for trial in result.trials), default=time.time())
-        _patiently(self.client.set_terminated, self.run_id, status, runs.milliseconds(ended))
+        _patiently(self.client.set_terminated, self.run_id, status, entities.milliseconds(ended))
 
     def _find_experiment(self) -> str:
         found = self.client.get_experiment_by_name(self.experiment)
@@ -196,14 +199,14 @@ class Writer:
     def _artifacts(self) -> str | None:
         """Beside an SQLite file, whatever the current folder is; elsewhere MLflow's own choice."""
         path = store.sqlite_path(self.uri)
-        return (path.parent / "mlartifacts" / runs.safe_name(self.experiment)).as_uri() if path else None
+        return (path.parent / "mlartifacts" / entities.safe_name(self.experiment)).as_uri() if path else None
 
     def _find_parent(self, run_id: str, key: str) -> Run | None:
         run = self._look_up(run_id)
         if run is not None and run.info.lifecycle_stage == "active" and _is_of(run, key):
             self.experiment_id = run.info.experiment_id
             return run
-        return next(iter(self._search(runs.KEY, key)), None) if key else None
+        return next(iter(self._search(entities.KEY, key)), None) if key else None
 
     def _look_up(self, run_id: str) -> Run | None:
         """The run of that id, deleted or not; None where there is none."""
@@ -220,16 +223,16 @@ class Writer:
         Of trials that it has already, they are deleted.
         """
         for former in self._deleted_parents(run_id, key):
-            for child in self._search(runs.PARENT, former):
+            for child in self._search(entities.PARENT, former):
                 if _number(child) in self._children:
                     _patiently(self.client.delete_run, child.info.run_id)
                 else:
-                    _patiently(self.client.set_tag, child.info.run_id, runs.PARENT, self.run_id)
+                    _patiently(self.client.set_tag, child.info.run_id, entities.PARENT, self.run_id)
                     self._index(child)
 
     def _deleted_parents(self, run_id: str, key: str) -> list[str]:
         """Ids of former parents: those that are deleted, and `run_id` where it is gone for good."""
-        ids = [run.info.run_id for run in self._search(runs.KEY, key, ViewType.DELETED_ONLY)] if key else []
+        ids = [run.info.run_id for run in self._search(entities.KEY, key, ViewType.DELETED_ONLY)] if key else []
         if not run_id or run_id in (self.run_id, *ids):
             return ids
         run = self._look_up(run_id)
@@ -255,14 +258,14 @@ class Writer:
                 return found[::-1]
 
     def _create_parent(self, result: StudyResult, key: str) -> None:
-        started = runs.milliseconds(min((t.started for t in result.trials if t.started), default=time.time()))
-        tags = runs.study_tags(result, key)
+        started = entities.milliseconds(min((t.started for t in result.trials if t.started), default=time.time()))
+        tags = entities.study_tags(result, key)
         run = self.client.create_run(self.experiment_id, started, tags, result.study)
-        self.run_id, self._note = run.info.run_id, tags[runs.NOTE]
-        params = [Param(name, value) for name, value in runs.study_params(result).items()]
+        self.run_id, self._note = run.info.run_id, tags[entities.NOTE]
+        params = [Param(name, value) for name, value in entities.study_params(result).items()]
         self._log(self.run_id, (), params, [RunTag("mlflow.source.name", f"lossreg {__version__}")])
         if result.data:
-            entity = Dataset(**runs.dataset(result.data))
+            entity = Dataset(**entities.dataset(result.data))
             inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "tuning")])]
             self.client.log_inputs(self.run_id, inputs)
 
@@ -275,8 +278,8 @@ class Writer:
             self._written.add(number)
 
     def _create_child(self, trial: TrialRecord) -> str:
-        started, tags = runs.milliseconds(trial.started), runs.trial_tags(trial, self.run_id)
-        child = _patiently(self.client.create_run, self.experiment_id, started, tags, runs.run_name(trial))
+        started, tags = entities.milliseconds(trial.started), entities.trial_tags(trial, self.run_id)
+        child = _patiently(self.client.create_run, self.experiment_id, started, tags, entities.run_name(trial))
         self._children[trial.number] = child.info.run_id
         return self._children[trial.number]
 
@@ -299,13 +302,13 @@ class Writer:
 
 def _number(child: Run) -> int | None:
     """The number of the trial that a child run is of, None where it does not say."""
-    tag = child.data.tags.get(runs.TRIAL)
+    tag = child.data.tags.get(entities.TRIAL)
     return None if tag is None else int(tag)
 
 
 def _is_of(run: Run, key: str) -> bool:
     """Whether a run is the parent of the study that `key` names: a run id from elsewhere may be anybody's."""
-    return not key or run.data.tags.get(runs.KEY) == key
+    return not key or run.data.tags.get(entities.KEY) == key
 
 
 def quiet() -> None:

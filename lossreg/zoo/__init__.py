@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lossreg.contract.spec import LossSpec
 from lossreg.hookspecs import hookimpl
-from lossreg.spec import LossSpec
 from lossreg.zoo import (
     binary,
     counts,
-    densities,
     evolved,
     focal,
     imbalance,
+    likelihoods,
     margins,
     multiclass,
     multilabel,
-    outliers,
+    noisy_labels,
     quantiles,
     regression,
-    robust,
+    robust_regression,
     tempered,
 )
 
@@ -35,16 +35,16 @@ FAMILIES = (
     margins,
     binary,
     focal,
-    robust,
+    noisy_labels,
     tempered,
     imbalance,
     evolved,
     multilabel,
     regression,
-    outliers,
+    robust_regression,
     quantiles,
     counts,
-    densities,
+    likelihoods,
 )
 
 

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float
-from lossreg.spec import Limit, LossSpec
-from lossreg.zoo.parts import like, per_row, sample_mean
+from lossreg.contract.params import Float
+from lossreg.contract.spec import Limit, LossSpec
+from lossreg.zoo.numerics import like, per_row, sample_mean
 
 sigmoid_loss = partial(
     LossSpec,

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float
-from lossreg.spec import Limit, LossSpec
-from lossreg.targets import REGRESSION
-from lossreg.zoo.parts import exp_within, like, log_range, log_rate, sample_mean
+from lossreg.contract.params import Float
+from lossreg.contract.spec import Limit, LossSpec
+from lossreg.contract.targets import REGRESSION
+from lossreg.zoo.numerics import exp_within, like, log_range, log_rate, sample_mean
 
 log_rate_loss = partial(
     LossSpec,

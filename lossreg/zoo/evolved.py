@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float
+from lossreg.contract.params import Float
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import log_softmax, sample_mean
+from lossreg.zoo.numerics import log_softmax, sample_mean
 
 # y log p about y = p = 1/2: derivatives by p, pp, ppp, yp, ypp and yyp, after the point itself
 CENTRE = (0.5, 0.5, 1.0, -2.0, 8.0, 2.0, -4.0, 0.0)

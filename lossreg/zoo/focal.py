@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float, PerClass
-from lossreg.spec import Limit
+from lossreg.contract.params import Float, PerClass
+from lossreg.contract.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, log_other, weighted
+from lossreg.zoo.numerics import expected, log_other, weighted
 
 
 def focal(y_true: Any, y_pred: Any, *, gamma: Any, alpha: Any) -> Any:

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float
-from lossreg.spec import Limit
+from lossreg.contract.params import Float
+from lossreg.contract.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, like, log_other, per_row
+from lossreg.zoo.numerics import expected, like, log_other, per_row
 
 counting_loss = partial(softmax_loss, needs=("class_counts", "class_priors"))
 

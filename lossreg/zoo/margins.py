@@ -6,13 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lossreg import links, ops
-from lossreg.params import Float
-from lossreg.spec import LossSpec
-from lossreg.zoo.parts import expected, highest, sample_mean
+from lossreg import ops
+from lossreg.contract import activations
+from lossreg.contract.params import Float
+from lossreg.contract.spec import LossSpec
+from lossreg.zoo.numerics import expected, highest, sample_mean
 
 # probabilities do not tell the raw scores that they come from
-RAW_SOFTMAX = replace(links.get("softmax"), inverse=None)
+RAW_SOFTMAX = replace(activations.get("softmax"), inverse=None)
 score_loss = partial(LossSpec, tasks=("binary", "multiclass"), link="identity", elicits="mode")
 
 

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float
-from lossreg.spec import Limit, LossSpec
-from lossreg.zoo.parts import expected, highest, log_softmax, sample_mean
+from lossreg.contract.params import Float
+from lossreg.contract.spec import Limit, LossSpec
+from lossreg.zoo.numerics import expected, highest, log_softmax, sample_mean
 
 softmax_loss = partial(LossSpec, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lossreg import links, ops
-from lossreg.params import Choice, Float
-from lossreg.spec import Limit
-from lossreg.zoo.parts import like, sample_mean
+from lossreg import ops
+from lossreg.contract import activations
+from lossreg.contract.params import Choice, Float
+from lossreg.contract.spec import Limit
+from lossreg.zoo.numerics import like, sample_mean
 from lossreg.zoo.regression import residual_loss
 
 LEVELS = ((0.1, 0.5, 0.9), (0.05, 0.5, 0.95), (0.025, 0.5, 0.975), (0.25, 0.5, 0.75))
@@ -87,7 +88,7 @@ def multi_quantile(y_true: Any, y_pred: Any, *, levels: tuple[float, ...]) -> An
     >>> print(f"{float(multi_quantile(y_true, scores, levels=(0.1, 0.5, 0.9))[0]):.4f}")
     0.0667
     """
-    error = links.get("quantiles").forward(y_pred) - y_true
+    error = activations.get("quantiles").forward(y_pred) - y_true
     q = like(levels, y_pred)
     return sample_mean(ops.maximum(-q * error, (1.0 - q) * error))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lossreg import ops
-from lossreg.params import Float, Int
-from lossreg.spec import Limit
+from lossreg.contract.params import Float, Int
+from lossreg.contract.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
-from lossreg.zoo.parts import expected, highest, like, missed, sample_mean
+from lossreg.zoo.numerics import expected, highest, like, missed, sample_mean
 
 MOST_TERMS = 8
 NEWTON_STEPS = 7

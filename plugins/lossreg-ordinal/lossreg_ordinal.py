@@ -5,7 +5,7 @@ k - 1 questions "is the class above j?", the others one for each of the k classe
 """
 
 from lossreg import Float, LossSpec, hookimpl, ops
-from lossreg.links import Link
+from lossreg.contract.activations import Link
 
 TINY = 1e-7
 

@@ -13,16 +13,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
-from lossreg import data, metrics, models, registry
-from lossreg.trainers.base import Plan, Problem
-from lossreg.trainers.fit import Fit
+from lossreg import data
+from lossreg.metrics import catalogue
+from lossreg.models import builder
+from lossreg.registry import registry
+from lossreg.training.interface import Plan, Problem
+from lossreg.training.solo import Fit
 
 
 def problem() -> Problem:
     dataset = data.load("sklearn:digits", target=None)
-    metric = metrics.resolve("accuracy", dataset.task)
+    metric = catalogue.resolve("accuracy", dataset.task)
     spec = registry.default().get("categorical_crossentropy")
-    return Problem(dataset, models.resolve("mlp"), metric, {"ce": spec})
+    return Problem(dataset, builder.resolve("mlp"), metric, {"ce": spec})
 
 
 def plain(own: Problem, epochs: int) -> float:

@@ -78,10 +78,11 @@ def problem(model, number):
     """The model's data and losses as trainers take them."""
     from types import SimpleNamespace
 
-    from lossreg import metrics, registry
+    from lossreg.contract.targets import Constants
     from lossreg.data import Split
-    from lossreg.targets import Constants
-    from lossreg.trainers.base import Problem
+    from lossreg.metrics import catalogue
+    from lossreg.registry import registry
+    from lossreg.training.interface import Problem
 
     x, y = rows(model, number)
     train, validation = Split(x[:-VALIDATION], y[:-VALIDATION]), Split(x[-VALIDATION:], y[-VALIDATION:])
@@ -90,11 +91,11 @@ def problem(model, number):
         constants=Constants.from_labels(train.y, CLASSES),
     )  # fmt: skip
     losses = {name: registry.default().get(name) for name in LOSSES}
-    return Problem(data, Builder(model), metrics.resolve("accuracy", "multiclass"), losses, batch_size=BATCH[model])
+    return Problem(data, Builder(model), catalogue.resolve("accuracy", "multiclass"), losses, batch_size=BATCH[model])
 
 
 def plans(own, lanes):
-    from lossreg.trainers.base import Plan
+    from lossreg.training.interface import Plan
 
     names = [LOSSES[lane * len(LOSSES) // lanes] for lane in range(lanes)]
     return [Plan(name, own.losses[name].bind({}, CLASSES), 1e-3, 10**6) for name in names]
@@ -102,7 +103,7 @@ def plans(own, lanes):
 
 def population(own, lanes, blocks):
     """A population of so many lanes under way, and what trains it for an epoch."""
-    from lossreg.trainers.population import Population
+    from lossreg.training.population import Population
 
     wanted = plans(own, lanes)
     made = Population(own, lanes, blocks=blocks, variants=wanted)
@@ -117,8 +118,8 @@ def products(model, steps, lanes, batch):
     import keras
     import numpy as np
 
-    from lossreg.trainers import machine
-    from lossreg.trainers.machine import Leaf
+    from lossreg.training.backends import interface
+    from lossreg.training.backends.interface import Leaf
 
     ops, rng = keras.ops, np.random.default_rng(0)
     shapes = [(batch * m, k, n) for m, k, n in PRODUCTS[model]]
@@ -138,15 +139,15 @@ def products(model, steps, lanes, batch):
             return (slopes, back), ()
 
         start = ([ops.zeros_like(w) for w in weights], [ops.zeros_like(batch[:, 0]) for batch in batches[1:]])
-        return machine.loop(body, start, ops.arange(steps, dtype="int32"), ())[0]
+        return interface.loop(body, start, ops.arange(steps, dtype="int32"), ())[0]
 
     leaves = ([Leaf(w.shape[1:]) for w in weights], [Leaf(x.shape[1:]) for x in batches])
-    tensors = ([machine.to_device(w) for w in weights], [machine.to_device(x) for x in batches])
-    run, arrangement = machine.compiled(epoch, (), leaves), machine.arrange([0] * lanes)
+    tensors = ([interface.to_device(w) for w in weights], [interface.to_device(x) for x in batches])
+    run, arrangement = interface.compiled(epoch, (), leaves), interface.arrange([0] * lanes)
 
     def advance():
         slopes, _ = run(arrangement, tensors)
-        return machine.to_host(slopes[-1])
+        return interface.to_host(slopes[-1])
 
     return advance
 
@@ -186,13 +187,13 @@ def alone(own, rounds):
 
 def measure(model, options, cores):
     """A row of the table for every number of lanes."""
-    from lossreg.trainers import machine
+    from lossreg.training.backends import interface
 
     own = problem(model, options.rows)
     solo = 0.0 if options.no_fit else alone(own, options.rounds)
     steps = -(-len(own.dataset.train) // own.batch_size)
     for lanes in options.lanes:
-        blocks = min(lanes, options.blocks or machine.blocks())
+        blocks = min(lanes, options.blocks or interface.blocks())
         made, advance = population(own, lanes, blocks)
         multiply = in_blocks(lambda share: products(model, steps, share, own.batch_size), lanes, blocks)
         for _ in range(2):
@@ -219,9 +220,9 @@ def child(options):
     cores = options.cores[0]
     if cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    from lossreg.trainers import machine
+    from lossreg.training.backends import interface
 
-    machine.start()
+    interface.start()
     for model in options.models:
         for row in measure(model, options, len(os.sched_getaffinity(0))):
             print(json.dumps(row), flush=True)

@@ -27,11 +27,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import keras
 import numpy as np
 
-from lossreg import data, metrics, registry
-from lossreg.targets import Constants
-from lossreg.trainers import machine
-from lossreg.trainers.base import Plan, Problem
-from lossreg.trainers.population import Population
+from lossreg import data
+from lossreg.contract.targets import Constants
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.training.backends import interface
+from lossreg.training.interface import Plan, Problem
+from lossreg.training.population import Population
 
 CLASSES, HELD_OUT, BATCH = 10, 32, 32
 L = keras.layers
@@ -93,7 +95,9 @@ def problem(kind):
         constants=Constants.from_labels(train.y, CLASSES),
     )  # fmt: skip
     spec = registry.default().get("cross_entropy")
-    return Problem(dataset, Builder(layers), metrics.resolve("accuracy", "multiclass"), {"ce": spec}, batch_size=BATCH)
+    return Problem(
+        dataset, Builder(layers), catalogue.resolve("accuracy", "multiclass"), {"ce": spec}, batch_size=BATCH
+    )
 
 
 def population(own, lanes):
@@ -137,7 +141,7 @@ def main():
     parser.add_argument("--lanes", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    machine.start()
+    interface.start()
     print("| model | lanes | population ms | model.fit ms | ratio |")
     print("| --- | --- | --- | --- | --- |")
     for kind in options.models:

@@ -206,13 +206,13 @@ def child(way, trials):
     import optuna
     import sklearn.model_selection  # noqa: F401
 
-    import lossreg.keras_losses
-    import lossreg.search  # noqa: F401
+    import lossreg.registry.keras_loss
+    import lossreg.search.run  # noqa: F401
 
     if way == "keras_tuner":
         import keras_tuner  # noqa: F401
     if way == "lossreg":
-        from lossreg.trainers import fit, population  # noqa: F401
+        from lossreg.training import population, solo  # noqa: F401
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     begin = time.perf_counter()
     said = WAYS[way][0](trials)

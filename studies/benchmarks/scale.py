@@ -60,8 +60,8 @@ def imports():
     import optuna
     import sklearn.model_selection  # noqa: F401
 
-    import lossreg.search  # noqa: F401
-    from lossreg.trainers import fit, population  # noqa: F401
+    import lossreg.search.run  # noqa: F401
+    from lossreg.training import population, solo  # noqa: F401
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -85,7 +85,7 @@ def peak():
 def watched(args):
     """Resident memory on the way through the trials on iris."""
     import lossreg
-    from lossreg.progress import Progress
+    from lossreg.search.callbacks import Progress
 
     marks = {max(round(args.iris_trials * share), 1) for share in MARKS}
     seen = []

@@ -26,7 +26,7 @@ LANES = 32
 
 def every_loss():
     """The built-in multiclass losses."""
-    from lossreg import registry
+    from lossreg.registry import registry
 
     return [entry.spec.name for entry in registry.default().for_task("multiclass") if entry.plugin == "builtin"]
 
@@ -49,8 +49,8 @@ def whole(losses, trials, epochs):
     import tensorflow  # noqa: F401
 
     import lossreg
-    from lossreg import search  # noqa: F401
-    from lossreg.trainers import population  # noqa: F401
+    from lossreg.search import run  # noqa: F401
+    from lossreg.training import population  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -71,12 +71,12 @@ def alone(which, trials, epochs):
 
 def opened(graph, lanes):
     """A population with the losses `graph`, its lanes spread over the losses `lanes`, after its first epoch."""
-    from lossreg import preflight
-    from lossreg import study as studies
-    from lossreg.trainers.base import Plan
-    from lossreg.trainers.population import Population
+    from lossreg.config import study as studies
+    from lossreg.search import preparation
+    from lossreg.training.interface import Plan
+    from lossreg.training.population import Population
 
-    prepared = preflight.prepare(studies.from_dict(study(graph, 96, 1000)))
+    prepared = preparation.prepare(studies.from_dict(study(graph, 96, 1000)))
     made = Population(prepared.problem, LANES, variants=prepared.proposer.variants(), unmapped=prepared.unmapped)
     for slot in range(LANES):
         label = lanes[slot % len(lanes)]

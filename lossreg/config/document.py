@@ -1,0 +1,323 @@
+"""A TOML document on its way to a checked model: read, overridden, and its mistakes explained.
+
+An explained mistake is an `InputError` whose `where` is the dotted key inside the document;
+`Origin` says where the document came from, and `gathered` makes one error of many.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import stat
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lossreg.config.search_space import shown
+from lossreg.errors import InputError, brief, did_you_mean, on_disk
+from lossreg.terminal import masking
+from lossreg.terminal.caller import words
+
+Document = dict[str, Any]
+MOST_BYTES = 16 << 20
+MOST_DEEP = 32
+MOST_BITS = 1000  # of a whole number: as many as a float has room for
+TOO_DEEP = f"is nested too deeply: {MOST_DEEP} tables or lists in one another are enough"
+PHRASES = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:,}",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} items",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document came from: a file as the user gave it (or ""), and the keys that `--set` replaced."""
+
+    file: str = ""
+    overridden: tuple[str, ...] = ()
+
+    def of(self, key: str) -> str:
+        """`studies/x.toml: train.epochs`, or `--set train.epochs` where that is its source."""
+        if any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in self.overridden):
+            return f"{words('--set', 'overrides')} {key}"
+        return f"{self.file}: {key}" if self.file and key else self.file or key
+
+
+def gathered(mistakes: Sequence[InputError], origin: Origin) -> InputError:
+    """One error for all of them, each located by `origin`, one a line."""
+    located = [mistake.at(origin.of(mistake.where)) for mistake in mistakes]
+    if len(located) == 1:
+        return located[0]
+    return InputError("\n".join(map(str, located)))
+
+
+def read(path: str | Path) -> Document:
+    """The document of a TOML file; raises `InputError` when it is missing, unreadable or not TOML."""
+    file, where = Path(path), brief(path)
+    with on_disk(where):
+        _check_file(file, where)
+        content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+        masking.learn_all(text)
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text, so it is no study file", where=where) from error
+    try:
+        return _parsed(text)
+    except InputError as error:
+        raise error.at(where) from error
+
+
+def _check_file(file: Path, where: str) -> None:
+    """Raise `InputError` for what is no file of a reasonable size; a pipe would be waited for."""
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("no such file", where=where, hint=_near_file(file)) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError("is a folder, not a study file", where=where, hint=_toml_files(file))
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("is not a file but a device or a pipe", where=where)
+    if status.st_size > MOST_BYTES:
+        size, most = status.st_size / 2**20, MOST_BYTES >> 20
+        raise InputError(f"is too large for a study file: {size:.0f} MiB, and {most} are enough", where=where)
+
+
+def _parsed(text: str) -> Document:
+    """The table of a TOML text; raises `InputError` that quotes the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"is not valid TOML: {error}", hint=_line(text, str(error))) from error
+    except ValueError as error:
+        raise InputError("has a number with too many digits", hint=_quoted(_richest(text, r"\d"))) from error
+    except RecursionError as error:
+        raise InputError(TOO_DEEP, hint=_quoted(_richest(text, r"[\[{]"))) from error
+
+
+def _richest(text: str, pattern: str) -> str:
+    """The line that has most of a kind of characters."""
+    return max(text.splitlines(), key=lambda line: len(re.findall(pattern, line)), default="")
+
+
+def _quoted(line: str) -> str:
+    return f"The line reads `{line.strip()[:80]}`."
+
+
+def _toml_files(folder: Path) -> str:
+    names = sorted(file.name for file in folder.glob("*.toml"))
+    return f"It has {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else "It has no .toml file."
+
+
+def _near_file(file: Path) -> str:
+    if not file.parent.is_dir():
+        return f"There is no folder {brief(file.parent)}."
+    wanted = file.name if file.suffix else f"{file.name}.toml"
+    near = get_close_matches(wanted, [other.name for other in file.parent.glob("*.toml")], n=1)
+    return f"Did you mean {file.parent / near[0]}?" if near else ""
+
+
+def _line(text: str, message: str) -> str:
+    found = re.search(r"line (\d+)", message)
+    number = int(found[1]) if found else 0
+    lines = text.splitlines()[number - 1 : number] if number else []
+    quotes = ' Text needs quotes, as in metric = "accuracy".' if "value" in message else ""
+    return "".join(f"{_quoted(line)}{quotes}" for line in lines)
+
+
+def checked(document: Mapping[str, Any], origin: Origin) -> Document:
+    """A copy of a document without what no number, no path and no database could hold; raises `InputError`."""
+    if not isinstance(document, Mapping):
+        raise InputError(f"a study is a file or a table of its sections, not {shown(document)}")
+    try:
+        copied: Document = _copy(document)
+    except InputError as mistake:
+        raise mistake.at(origin.of(mistake.where)) from mistake
+    return copied
+
+
+def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Document, tuple[str, ...]]:
+    """A copy of `document` with each `key=value` put in, and the dotted keys that are new by it.
+
+    The value is TOML, or else text. Raises `InputError`.
+    """
+    changed: Document = _copy(document)
+    return changed, tuple([_assign(changed, assignment) for assignment in _listed(overrides)])
+
+
+def _listed(overrides: Any) -> list[str]:
+    """Overrides as a list of texts; raises `InputError` for what a Python caller mistook for one."""
+    if isinstance(overrides, (str, bytes, Mapping)) or not isinstance(overrides, Iterable):
+        said = f"must be a list of texts, not {shown(overrides)}"
+        raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
+    texts = list(overrides)
+    for text in texts:
+        if not isinstance(text, str):
+            said = f"must be key=value as text, not {shown(text)}"
+            raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
+    return texts
+
+
+def _assign(document: Document, assignment: str) -> str:
+    masking.learn_all(assignment)
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    path, where = [part.strip() for part in key.split(".")], f"{words('--set', 'overrides')} {brief(assignment)}"
+    if not equals or not all(path):
+        hint = f"Write {words('--set search.trials=16', repr('search.trials=16'))}."
+        raise InputError("is not key=value", where=where, hint=hint)
+    try:
+        value = _copy(_value(text), tuple(path))
+        return dotted(_put(document, path, value))
+    except InputError as error:
+        raise error.at(where) from error
+
+
+def _copy(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Tables and lists anew; raises `InputError` where `checked` does."""
+    if len(path) > MOST_DEEP:
+        raise InputError(TOO_DEEP, where=brief(dotted(path[:4])))
+    if isinstance(value, Mapping):
+        return {_text(key, path): _copy(item, (*path, key)) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_copy(item, (*path, place)) for place, item in enumerate(value))
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        digits = int(value.bit_length() * math.log10(2)) + 1
+        raise InputError(f"has {digits} digits, more than any number that can be used", where=dotted(path))
+    return _text(_plain_number(value), path)
+
+
+def _plain_number(value: Any) -> Any:
+    """A number or truth value of NumPy as Python's own, anything else as it is."""
+    numpy = sys.modules.get("numpy")
+    return value.item() if numpy and isinstance(value, (numpy.bool_, numpy.integer, numpy.floating)) else value
+
+
+def _text(value: Any, path: tuple[Any, ...]) -> Any:
+    """A key or a value as it is; raises `InputError` for a text that cannot be written anywhere."""
+    if isinstance(value, str) and "\0" in value:
+        raise InputError("has a NUL character", where=dotted(path))
+    if isinstance(value, str) and not value.isascii() and re.search("[\ud800-\udfff]", value):
+        raise InputError("has half a character (a lone surrogate)", where=dotted(path))
+    return value
+
+
+def _value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    except (ValueError, RecursionError):
+        parsed = _parsed(f"value = {text}")
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _put(document: Document, path: list[str], value: Any) -> list[str]:
+    """Put a value in; the shortest part of its path that was not there before."""
+    table: Any = document
+    depth = len(path)
+    for i, part in enumerate(path[:-1]):
+        depth = min(depth, i + 1) if part not in table else depth
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            said = f"{'.'.join(path[: i + 1])} is {shown(table)}, not a table"
+            raise InputError(said)
+    table[path[-1]] = value
+    return path[:depth]
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[InputError]:
+    """Every mistake that pydantic found in a document of `model`, in our own words."""
+    return [_explained(details, model) for details in error.errors(include_url=False)]
+
+
+def _explained(details: ErrorDetails, model: type[BaseModel]) -> InputError:
+    loc, kind, value = [part for part in details["loc"] if part != "[key]"], details["type"], details["input"]
+    own = details.get("ctx", {}).get("error")
+    if isinstance(own, InputError):
+        return own.at(dotted([*loc, own.where] if own.where else loc))
+    if kind == "extra_forbidden":
+        return _unknown_key(loc, model)
+    about = _description(loc, model)
+    if kind == "missing":
+        return InputError("is missing", where=dotted(loc), hint=about)
+    if kind == "literal_error":
+        return _not_among(details, loc)
+    if kind == "string_too_short":
+        return InputError("must not be empty", where=dotted(loc), hint=about)
+    phrase = PHRASES.get(kind, details["msg"]).format_map(details.get("ctx", {}))
+    return InputError(f"{phrase}, not {shown(value)}", where=dotted(loc), hint=about)
+
+
+def dotted(loc: Iterable[int | str]) -> str:
+    """`train.hidden[1]`; a part that needs quotes in TOML has them."""
+    key = ""
+    for part in loc:
+        if isinstance(part, int):
+            key += f"[{part}]"
+        else:
+            key += ("." if key else "") + (part if re.fullmatch(r"[\w-]+", part) else f'"{part}"')
+    return key
+
+
+def _not_among(details: ErrorDetails, loc: Sequence[int | str]) -> InputError:
+    value, choices = details["input"], re.findall(r"'([^']*)'", details["ctx"]["expected"])
+    wanted = ", ".join(f'"{choice}"' for choice in choices)
+    hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return InputError(f"must be one of {wanted}, not {shown(value)}", where=dotted(loc), hint=hint)
+
+
+def _section(loc: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel] | None:
+    """The model that stands at `loc`, if all of `loc` are its sections."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is None:
+            return None
+        model = inner
+    return model
+
+
+def _description(loc: Sequence[int | str], model: type[BaseModel]) -> str:
+    names = [part for part in loc if isinstance(part, str)]
+    section = _section(names[:-1], model) if names else None
+    field = section.model_fields.get(names[-1]) if section else None
+    return (field.description or "") if field else ""
+
+
+def _unknown_key(loc: Sequence[int | str], model: type[BaseModel]) -> InputError:
+    section, key = _section(loc[:-1], model) or model, str(loc[-1])
+    has = f"[{dotted(loc[:-1])}]" if len(loc) > 1 else "a study"
+    return InputError(
+        f"unknown key; {has} has {', '.join(section.model_fields)}",
+        where=dotted(loc),
+        hint=did_you_mean(key, section.model_fields) or _belongs(key, model),
+    )
+
+
+def _belongs(key: str, model: type[BaseModel]) -> str:
+    """Where a key stands that was written into the wrong section."""
+    for name in model.model_fields:
+        section = _section([name], model)
+        if section is not None and key in section.model_fields:
+            return f"Did you mean {name}.{key}?"
+    return ""

@@ -1,0 +1,355 @@
+"""The study file: what is trained on what, how it is searched, and where it is tracked.
+
+`load` reads and checks a file in milliseconds, without Keras; every mistake is reported with
+file, dotted key, what is wrong and what would work. `candidates` says, with the registry at
+hand, which losses are searched, and over what. `fingerprint` and `changes` tell a resumed
+study from a different one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from lossreg.config import document as documents
+from lossreg.config.document import Origin, dotted
+from lossreg.config.schema import Data, Label, Loss, Model, Name, Plugins, Search, Section, Tracking, Train, safe
+from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
+from lossreg.contract.params import Float, Param
+from lossreg.contract.spec import LossSpec
+from lossreg.contract.targets import CLASSIFICATION, REGRESSION
+from lossreg.errors import InputError, is_text, represented
+from lossreg.registry.discovery import Entry, key
+from lossreg.registry.registry import Registry
+from lossreg.registry.user_loss import wrap
+from lossreg.runtime import digests, user_code
+from lossreg.terminal.caller import words
+from lossreg.terminal.masking import masked_values
+
+BASELINES = {
+    **dict.fromkeys(CLASSIFICATION, "cross_entropy"),
+    "multilabel": "multilabel_bce",
+    "segmentation": "binary_crossentropy",
+    **dict.fromkeys(REGRESSION, "mean_squared_error"),
+}
+FIXED_SECTIONS = ("data", "model", "train")
+FIXED_SEARCH = ("metric", "seed", "seeds", "score_epoch", "sampler", "pruner")
+
+
+class StudySpec(Section):
+    """A checked study. Paths in it are relative to `base`, the folder of its file."""
+
+    name: Name = "study"
+    data: Data = Field(description='A study needs [data] with a source, such as source = "churn.csv".')
+    model: Model = Model()
+    train: Train = Train()
+    search: Search = Search()
+    losses: dict[Label, Loss] = Field(default_factory=dict)
+    tracking: Tracking = Tracking()
+    plugins: Plugins = Plugins()
+    _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _origin: Origin = PrivateAttr(Origin())
+    _base: Path = PrivateAttr(Path())
+
+    @property
+    def path(self) -> Path | None:
+        """The study file, None for a study that came from no file."""
+        return Path(self._origin.file) if self._origin.file else None
+
+    @property
+    def base(self) -> Path:
+        """The folder where relative paths start."""
+        return self._base
+
+    @property
+    def folder(self) -> Path:
+        """Where the study is kept: `.lossreg/<name>` beside its file."""
+        return self._base / ".lossreg" / self.name
+
+    @property
+    def origin(self) -> str:
+        """The study file as the user gave it; empty for a study that came from no file."""
+        return self._origin.file
+
+    def place(self, dotted_key: str = "") -> str:
+        """`studies/x.toml: train.epochs`: where to say that a mistake is."""
+        return self._origin.of(dotted_key)
+
+    def document(self) -> dict[str, Any]:
+        """The study as plain JSON values, defaults filled in; the address of its store without password."""
+        document = self.model_dump(mode="json")
+        document["tracking"] = masked_values(document["tracking"])
+        losses = self.losses.items()
+        document["losses"] = {label: loss.model_dump(mode="json", exclude_none=True) for label, loss in losses}
+        return document
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_in(cls, document: Any) -> Any:
+        """Defaults that follow from other sections: the experiment's name, and the epoch that is scored."""
+        name, tracking = document.get("name", "study"), document.get("tracking", {})
+        if isinstance(name, str) and isinstance(tracking, Mapping):
+            document = {**document, "tracking": {**tracking, "experiment": tracking.get("experiment") or name}}
+        train, search = document.get("train", {}), document.get("search", {})
+        if isinstance(train, Mapping) and isinstance(search, Mapping) and train.get("early_stopping") is not None:
+            document = {**document, "search": {"score_epoch": "best", **search}}
+        return document
+
+
+def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:
+    """The study of a TOML file, with `key=value` overrides put in.
+
+    A study without a name has its file's. Raises `InputError` that lists every mistake.
+    """
+    document = documents.read(path)
+    document.setdefault("name", safe(Path(path).stem) or "study")
+    return _checked(document, overrides, file=str(path), base=Path(path).parent)
+
+
+def from_dict(document: Mapping[str, Any], overrides: Iterable[str] = (), *, base: Path = Path()) -> StudySpec:
+    """The study of a document such as `load` reads; relative paths start at `base`. Raises `InputError`."""
+    return _checked(document, overrides, file="", base=base)
+
+
+def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[str] = ()) -> StudySpec:
+    """The study of a path, a document, or a study, which is returned as it is without overrides.
+
+    Raises `InputError` for anything else, and for mistakes in it.
+    """
+    if not isinstance(overrides, (list, tuple)) or not all(map(is_text, overrides)):
+        raise InputError(f"overrides are texts such as search.trials=100, not {represented(overrides)}")
+    if isinstance(source, StudySpec):
+        if not overrides:
+            return source
+        return _checked(source._document, overrides, file=source._origin.file, base=source.base)
+    if isinstance(source, (str, Path)):
+        return load(source, overrides)
+    return from_dict(source, overrides)
+
+
+def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path) -> StudySpec:
+    changed, keys = documents.override(documents.checked(document, Origin(file)), overrides)
+    origin = Origin(file, keys)
+    try:
+        study = StudySpec.model_validate(changed)
+    except ValidationError as error:
+        raise documents.gathered(documents.explain(error, StudySpec), origin) from None
+    study._document, study._origin, study._base = changed, origin, base
+    return study if file or "name" in changed else _named(study)
+
+
+def _named(study: StudySpec) -> StudySpec:
+    """Name the study of a dictionary without a name by its content: the same one is resumed, another one is apart."""
+    marks = [fingerprint(study), *_functions(study)]
+    hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
+    named._document, named._origin, named._base = study._document, study._origin, study._base
+    return named
+
+
+def _functions(study: StudySpec) -> list[str]:
+    """Return the digests of the user's own functions; raises `InputError` where one cannot be had."""
+    marks = []
+    for label, loss in study.losses.items():
+        try:
+            marks += [digests.digest(loss.function)] if callable(loss.function) else []
+        except InputError as error:
+            what = f"{error.what}, so a study with it needs a name"
+            hint = 'Give the study a name: {"name": "mine", ...}.'
+            raise InputError(what, where=dotted(("losses", label, "function")), hint=hint) from error
+    return marks
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A label of the study, its loss, and what is searched: a `Space` for every parameter."""
+
+    label: str
+    spec: LossSpec
+    entry: Entry
+    space: Mapping[str, Space]
+    baseline: bool = False
+
+
+def candidates(
+    study: StudySpec, registry: Registry, task: str, n_classes: int, without: Collection[str] = ()
+) -> list[Candidate]:
+    """The losses that the study searches; exactly one of them is the baseline.
+
+    `n_classes` is 0 for regression. Without [losses] they are the recommended ones of the
+    task. Where no label is the plain baseline, it is put first. Labels in `without` are left out. Raises
+    `InputError` that lists every mistake.
+    """
+    written = {label: loss for label, loss in study.losses.items() if label not in without}
+    found = (
+        _written(study, written, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
+    )
+    return _with_baseline(found, registry.find(BASELINES[task]))
+
+
+def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidate]:
+    return [
+        Candidate(entry.spec.name, entry.spec, entry, {p.name: declared(p, n_classes) for p in entry.spec.params})
+        for entry in registry.recommended(task)
+    ]
+
+
+def _written(
+    study: StudySpec, losses: Mapping[str, Loss], registry: Registry, task: str, n_classes: int
+) -> list[Candidate]:
+    found: list[Candidate] = []
+    mistakes: list[InputError] = []
+    for label, loss in losses.items():
+        try:
+            registry, entry = _entry(label, loss, study, registry, task)
+            _check_task(label, entry.spec, registry, task)
+        except InputError as mistake:
+            mistakes.append(mistake)
+            continue
+        space, wrong = _space(label, loss.params, entry.spec, n_classes)
+        entry = _with_ranges(entry, space) if loss.function is not None else entry
+        found.append(Candidate(label, entry.spec, entry, space))
+        mistakes += wrong
+    if mistakes:
+        raise documents.gathered(mistakes, study._origin)
+    return found
+
+
+def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
+    """The loss of a label; one of the user's own comes with a registry that has it too."""
+    if loss.function is not None:
+        registry = registry.add(_own(label, loss, study.base, _free_name(label, registry), task))
+        return registry, registry.specs()[-1]
+    try:
+        return registry, registry.find(loss.loss or label)
+    except InputError as unknown:
+        raise unknown.at(dotted(("losses", label, "loss") if loss.loss else ("losses", label))) from None
+
+
+def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
+    """The user's own function as a spec. Labels and predictions in their usual form follow from the task."""
+    place = dotted(("losses", label, "function"))
+    of_task = loss.link in (None, "identity") or task == "multilabel"
+    usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
+    try:
+        function = user_code.locate(loss.function, base) if isinstance(loss.function, str) else loss.function
+    except InputError as mistake:
+        raise type(mistake)(f"{mistake.where}: {mistake.what}", where=place, hint=mistake.hint) from mistake
+    try:
+        return wrap(function, name=name, **loss.own, **usual)
+    except InputError as mistake:
+        raise mistake.at(place) from mistake
+
+
+def _with_ranges(entry: Entry, space: Mapping[str, Space]) -> Entry:
+    """The user's own loss with the ranges that the study gives its parameters, where it gives some."""
+    params = tuple(_with_range(param, space[param.name]) for param in entry.spec.params)
+    return replace(entry, spec=replace(entry.spec, params=params))
+
+
+def _with_range(param: Param, space: Space) -> Param:
+    """A parameter whose range holds the study's, and its default."""
+    if not isinstance(param, Float) or not isinstance(space, Range):
+        return param
+    ends = [space.low, space.high, *([] if param.default is None else [param.default])]
+    return replace(param, low=min(ends), high=max(ends))
+
+
+def _free_name(label: str, registry: Registry) -> str:
+    """A name for the loss of a label, in snake_case, that no registered loss has."""
+    taken = {key(name) for entry in registry.specs() for name in (entry.spec.name, *entry.spec.aliases)}
+    name = re.sub(r"\W+", "_", label).lower().lstrip("_0123456789") or "own"
+    while key(name) in taken:
+        name += "_own"
+    return name
+
+
+def _check_task(label: str, spec: LossSpec, registry: Registry, task: str) -> None:
+    if task not in spec.tasks:
+        fitting = ", ".join(entry.spec.name for entry in registry.for_task(task))
+        said = f"{spec.name} is for {', '.join(spec.tasks)} tasks, and this task is {task}"
+        raise InputError(said, where=dotted(("losses", label)), hint=f"Losses that fit: {fitting}.")
+
+
+def _space(
+    label: str, params: Mapping[str, Any], spec: LossSpec, n_classes: int
+) -> tuple[dict[str, Space], list[InputError]]:
+    """A space for every parameter of the loss, and the mistakes in what the study says of them."""
+    space, mistakes = {param.name: declared(param, n_classes) for param in spec.params}, []
+    for name, raw in params.items():
+        try:
+            space[name] = parse(raw, spec.param(name), n_classes)
+        except InputError as mistake:
+            mistakes.append(mistake.at(dotted(("losses", label, name))))
+    return space, mistakes
+
+
+def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
+    """The same, with the first plain baseline marked, or one put in front."""
+    for i, candidate in enumerate(found):
+        if _is_plain(candidate, entry.spec.name):
+            return [*found[:i], replace(candidate, baseline=True), *found[i + 1 :]]
+    label = _free_label(entry.spec.name, {candidate.label for candidate in found})
+    space = {param.name: Fixed(param.default) for param in entry.spec.params}
+    return [Candidate(label, entry.spec, entry, space, baseline=True), *found]
+
+
+def _is_plain(candidate: Candidate, baseline: str) -> bool:
+    """Whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
+    same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.twin_of))
+    return same and all(candidate.space[p.name] == Fixed(p.default) for p in candidate.spec.params)
+
+
+def _free_label(name: str, taken: set[str]) -> str:
+    spare = (f"baseline_{i}" for i in range(2, len(taken) + 3))
+    return next(label for label in (name, "baseline", *spare) if label not in taken)
+
+
+def fingerprint(study: StudySpec) -> dict[str, Any]:
+    """What must not change when a study is resumed: dotted keys and plain JSON values."""
+    document = study.document()
+    marks = {f"{name}.{k}": value for name in FIXED_SECTIONS for k, value in document[name].items()}
+    marks |= {f"search.{k}": document["search"][k] for k in FIXED_SEARCH}
+    for label, loss in document["losses"].items():
+        source = {} if "function" in loss else {"loss": label}
+        marks |= {f"losses.{label}.{k}": value for k, value in {**source, **loss}.items()}
+    return marks if study.losses else {**marks, "losses": "recommended"}
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, one line a key: `train.epochs: 30 -> 50`."""
+    keys = dict.fromkeys((*new, *old))
+    return [f"{k}: {_said(old.get(k))} -> {_said(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
+
+
+def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
+    """Raise `InputError` where the study differs from the one whose fingerprint was kept when it began."""
+    if changed := changes(kept, fingerprint(study)):
+        raise InputError(
+            "the study has been run with other settings: " + "; ".join(changed), where=study.place(),
+            hint=start_over(),
+        )  # fmt: skip
+
+
+def start_over() -> str:
+    """What can be done about a study that was begun with other settings."""
+    way = words("--fresh", "fresh=True")
+    return f"Take the change back, give the study another name, or start over with {way}."
+
+
+def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
+    """The study as it was when it began, whose fingerprint and document were kept; paths start where they do now."""
+    unchanged = not changes(fingerprinted, fingerprint(study))
+    tracking = study.tracking.model_dump()
+    return study if unchanged else from_dict({**document, "tracking": tracking}, base=study.base)
+
+
+def _said(value: Any) -> str:
+    return "not set" if value is None else value if isinstance(value, str) else shown(value)

@@ -1,0 +1,365 @@
+"""What a study optimises: scikit-learn's metrics, by its scorer names, for many lanes at once.
+
+A metric looks at labels `y` `(n,)` and at predictions of one kind, its `response`:
+
+    label        (n,) class indices
+    probability  (n, k)
+    score        (n,) decision values of a binary task, (n, k) probabilities of a multiclass one
+    value        (n,) in the user's units
+
+Of a multilabel task, labels are `(n, k)` of 0 and 1, and so are predicted labels and scores. A
+segmentation is a binary task whose n are the places of all masks together.
+
+`neg_X` is maximised and `X` minimised, with the same ranking. Where a prediction is not finite
+the score is NaN; where it leaves the domain of a metric (a negative count) the score is infinitely bad.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics as sk
+
+from lossreg.contract.params import Interval
+from lossreg.contract.targets import CLASSIFICATION, REGRESSION, TASKS
+from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
+from lossreg.metrics import batched
+
+Array = NDArray[Any]
+One = Callable[[Array, Array], float]
+Many = Callable[[Array, Array], Array]
+ROUNDING = 1e-9
+LOSS_NAMES = ("loss", "train_loss", "val_loss", "training_loss", "validation_loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric. `one` scores one prediction, `many` a stack of them at once (None: one by one).
+
+    direction: maximize or minimize; worst: a value that no score is worse than, None where
+    there is none; domain: where labels and predictions must lie; every_class: whether it is
+    undefined unless every class is among the rows.
+    """
+
+    name: str
+    direction: str
+    tasks: tuple[str, ...]
+    response: str
+    summary: str
+    worst: float | None
+    one: One = field(repr=False, compare=False)
+    many: Many | None = field(default=None, repr=False, compare=False)
+    domain: str = "(-inf, inf)"
+    every_class: bool = False
+
+    def score(self, y_true: Any, prediction: Any) -> float:
+        """The score of one prediction, computed by scikit-learn."""
+        return self._score(np.asarray(y_true), self._prepared(prediction))
+
+    def score_lanes(self, y_true: Any, prediction: Any) -> NDArray[np.float64]:
+        """Scores `(lanes,)` of stacked predictions `(lanes, n)` or `(lanes, n, k)`, equal to `score` of each."""
+        y, lanes = np.asarray(y_true), self._prepared(prediction)
+        if not len(lanes):
+            return np.empty(0)
+        if self.many is None or self._is_undefined(y, lanes[0]):
+            return np.array([self._score(y, lane) for lane in lanes], np.float64)
+        scores = np.full(len(lanes), np.nan)
+        sound = np.isfinite(lanes).all(axis=tuple(range(1, lanes.ndim)))
+        if sound.any():
+            scores[sound] = self.many(y, lanes if sound.all() else lanes[sound])
+        return scores
+
+    def check(self, y_true: Any, n_classes: int = 0) -> None:
+        """Raise `DataError` when these labels, `(n,)` or of a multilabel task `(n, k)`, leave the metric undefined."""
+        y = np.asarray(y_true)
+        if self.every_class and y.ndim == 2 and _is_constant(y).any():
+            which = ", ".join(map(str, np.flatnonzero(_is_constant(y))[:5]))
+            what = f"{self.name} needs rows with and without each label among the validation rows; see label {which}"
+            raise DataError(what, hint="Choose another metric.")
+        if self.every_class and y.ndim == 1 and len(np.unique(y)) < n_classes:
+            raise DataError(f"{self.name} needs every class among the validation rows", hint="Choose another metric.")
+        for bound in (float(y.min()), float(y.max())):
+            if bound not in Interval.parse(self.domain):
+                raise DataError(f"{self.name} needs targets in {self.domain}, and the data has {bound:g}")
+
+    def _score(self, y: Array, prediction: Array) -> float:
+        if not np.isfinite(prediction).all() or self._is_undefined(y, prediction):
+            return math.nan
+        if self.response == "value" and not (prediction > Interval.parse(self.domain).low).all():
+            return -math.inf if self.direction == "maximize" else math.inf
+        return float(self.one(y, prediction))
+
+    def _prepared(self, prediction: Any) -> Array:
+        if self.response == "label":
+            return np.asarray(prediction)
+        values = np.asarray(prediction, np.float64)
+        return _normalised(values) if self.response == "probability" else values
+
+    def _is_undefined(self, y: Array, prediction: Array) -> bool:
+        if not self.every_class or y.ndim == 2:
+            return self.every_class and bool(_is_constant(y).any())
+        return len(np.unique(y)) < (prediction.shape[1] if prediction.ndim == 2 else 2)
+
+
+def _is_constant(y: Array) -> Array:
+    """Which labels of several a row, all rows have or none: `(n, k)` to `(k,)`."""
+    return np.asarray(y.min(axis=0) == y.max(axis=0))
+
+
+def _normalised(values: Array) -> Array:
+    """Probabilities of single precision with sums of 1 in double; those that have them stay as they are."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = values.sum(axis=-1, keepdims=True)
+        return np.where(np.abs(total - 1) > ROUNDING, values / total, values)
+
+
+# ------------------------------------------------------------------ one at a time, by scikit-learn
+
+
+def _with_labels(function: Callable[..., float], y: Array, prediction: Array) -> float:
+    """A metric of probabilities that is told of classes which `y` lacks."""
+    return function(y, prediction, labels=np.arange(prediction.shape[1]))
+
+
+def _area(y: Array, prediction: Array, **options: str) -> float:
+    """The area of binary scores, or of probabilities, which scikit-learn takes as one column when there are two."""
+    pair = y.ndim == 1 and prediction.shape[1:] == (2,)
+    return float(sk.roc_auc_score(y, prediction[:, 1] if pair else prediction, **options))
+
+
+def _balanced(y: Array, prediction: Array) -> float:
+    # balanced_accuracy_score is this, and warns of predicted classes that y lacks
+    return float(sk.recall_score(y, prediction, labels=np.unique(y), average="macro", zero_division=0))
+
+
+def _matthews(y: Array, prediction: Array) -> float:
+    # 0 by definition where all labels are one class, of which scikit-learn warns
+    return float(sk.matthews_corrcoef(y, prediction)) if len(np.unique(y)) > 1 else 0.0
+
+
+def _kappa(y: Array, prediction: Array) -> float:
+    present = np.union1d(y, prediction)
+    return float(sk.cohen_kappa_score(y, prediction)) if len(present) > 1 else 0.0
+
+
+def _kappa_quadratic(y: Array, prediction: Array) -> float:
+    # all classes are named, since scikit-learn moves those that occur next to each other
+    k = int(max(y.max(), prediction.max())) + 1
+    one_class = len(np.union1d(y, prediction)) == 1
+    return 0.0 if one_class else float(sk.cohen_kappa_score(y, prediction, labels=np.arange(k), weights="quadratic"))
+
+
+def _negated(function: Callable[[Array, Array], Any], y: Array, prediction: Array) -> Any:
+    return -function(y, prediction)
+
+
+# ------------------------------------------------------------------ the table
+
+
+def _metric(name: str, response: str, one: One, many: Many | None, summary: str, **facts: Any) -> Metric:
+    usual = {
+        "direction": "maximize",
+        "tasks": REGRESSION if response == "value" else CLASSIFICATION,
+        "worst": 0.0 if response == "label" else None,
+    }
+    facts = {**usual, **facts}
+    if "binary" in facts["tasks"]:
+        facts["tasks"] = tuple(task for task in TASKS if task in (*facts["tasks"], "segmentation"))
+    return Metric(name=name, response=response, summary=summary, one=one, many=many, **facts)
+
+
+def _error(name: str, response: str, one: One, many: Many | None, summary: str, **facts: Any) -> list[Metric]:
+    """The negation of a metric that is minimised, which scikit-learn scores by, and the metric itself."""
+    plain = _metric(name, response, one, many, summary, direction="minimize", **facts)
+    opposite = replace(
+        plain,
+        name=f"neg_{name}",
+        direction="maximize",
+        summary=f"{summary}, negated",
+        worst=None if plain.worst is None else -plain.worst,
+        one=partial(_negated, one),
+        many=many and partial(_negated, many),
+    )
+    return [opposite, plain]
+
+
+AVERAGES = {
+    "binary": "of the positive class",
+    "macro": "mean over classes, each counting alike",
+    "micro": "over all classes together",
+    "weighted": "mean over classes, weighted by their rows",
+    "samples": "of the labels of a row, mean over rows",
+}
+AVERAGED = {"binary": ("binary",), "samples": ("multilabel",)}
+LABELLED = (*CLASSIFICATION, "multilabel")
+FAMILIES: Mapping[str, tuple[Any, batched.Quotient, str]] = {
+    "f1": (sk.f1_score, batched.f1, "harmonic mean of precision and recall"),
+    "precision": (sk.precision_score, batched.precision, "share of the predictions of a class that are right"),
+    "recall": (sk.recall_score, batched.recall, "share of the rows of a class that are found"),
+    "jaccard": (sk.jaccard_score, batched.jaccard, "rows both of a class and predicted so, over rows either"),
+}
+
+
+def _family(name: str, average: str) -> Metric:
+    function, quotient, meaning = FAMILIES[name]
+    return _metric(
+        name if average == "binary" else f"{name}_{average}",
+        "label",
+        partial(function, average=average, zero_division=0),
+        partial(batched.averaged, quotient, average),
+        f"{meaning}, {AVERAGES[average]}",
+        tasks=AVERAGED.get(average, LABELLED),
+    )
+
+
+def _area_over_classes(way: str, average: str) -> Metric:
+    return _metric(
+        f"roc_auc_{way}" if average == "macro" else f"roc_auc_{way}_{average}",
+        "probability",
+        partial(_area, multi_class=way, average=average),
+        partial(batched.roc_auc_ovr, average == "weighted") if way == "ovr" else None,
+        f"area under the ROC curve, each class against {'the rest' if way == 'ovr' else 'each other'}, {average} mean",
+        worst=0.0,
+        every_class=True,
+    )
+
+
+def _probable(function: Callable[..., float]) -> One:
+    return partial(_with_labels, function)
+
+
+def _average_precision(y: Array, lanes: Array) -> Array:
+    """Scores of classes `(lanes, n, k)` are those of as many labels, one of which each row has."""
+    several = lanes.ndim == 3 and y.ndim == 1
+    return batched.average_precision(np.eye(lanes.shape[2], dtype=np.int64)[y] if several else y, lanes)
+
+
+TABLE: tuple[Metric, ...] = (
+    _metric("accuracy", "label", sk.accuracy_score, batched.accuracy,
+            "share of rows that are right, of several labels in all of them", tasks=LABELLED),
+    _metric("balanced_accuracy", "label", _balanced, batched.balanced_accuracy, "mean recall of the classes"),
+    *(_family(name, average) for name in FAMILIES for average in AVERAGES),
+    _metric("matthews_corrcoef", "label", _matthews, batched.matthews, "correlation of labels and predictions",
+            worst=-1.0),
+    _metric("cohen_kappa", "label", _kappa, batched.kappa, "agreement beyond chance", worst=-1.0),
+    _metric("cohen_kappa_quadratic", "label", _kappa_quadratic, batched.kappa_quadratic,
+            "agreement beyond chance of ordered classes, a miss weighing the square of its distance", worst=-1.0),
+    *_error("hamming_loss", "label", sk.hamming_loss, batched.hamming, "share of the labels that are wrong",
+            tasks=("multilabel",), worst=1.0),
+    _metric("top_k_accuracy", "score", _probable(sk.top_k_accuracy_score), batched.top_two,
+            "share of rows whose class is among the best two", tasks=("multiclass",), worst=0.0),
+    _metric("roc_auc", "score", _area, batched.roc_auc, "area under the ROC curve, of several labels their mean",
+            tasks=("binary", "multilabel"), worst=0.0, every_class=True),
+    _metric("average_precision", "score", sk.average_precision_score, _average_precision,
+            "area under precision and recall, of several labels or classes their mean", tasks=LABELLED, worst=0.0,
+            every_class=True),
+    *(_area_over_classes(way, average) for way in ("ovr", "ovo") for average in ("macro", "weighted")),
+    *_error("log_loss", "probability", _probable(sk.log_loss), batched.log_loss, "mean negative log probability"),
+    *_error("brier_score", "probability", _probable(sk.brier_score_loss), batched.brier,
+            "mean squared error of the probabilities", worst=2.0),
+    _metric("d2_log_loss_score", "probability", _probable(sk.d2_log_loss_score), None,
+            "share of the log loss explained", every_class=True),
+    _metric("d2_brier_score", "probability", _probable(sk.d2_brier_score), None,
+            "share of the Brier score explained", every_class=True),
+    _metric("r2", "value", sk.r2_score, batched.r2, "share of the variance explained"),
+    _metric("explained_variance", "value", sk.explained_variance_score, batched.explained_variance,
+            "share of the variance explained, a constant offset forgiven"),
+    _metric("d2_absolute_error_score", "value", sk.d2_absolute_error_score, None,
+            "share of the absolute error explained"),
+    *_error("mean_squared_error", "value", sk.mean_squared_error, batched.squared, "mean squared error"),
+    *_error("root_mean_squared_error", "value", sk.root_mean_squared_error, batched.root_squared,
+            "root of the mean squared error"),
+    *_error("mean_absolute_error", "value", sk.mean_absolute_error, batched.absolute, "mean absolute error"),
+    *_error("median_absolute_error", "value", sk.median_absolute_error, batched.median, "median absolute error"),
+    *_error("max_error", "value", sk.max_error, batched.largest, "largest absolute error"),
+    *_error("mean_absolute_percentage_error", "value", sk.mean_absolute_percentage_error, batched.percentage,
+            "mean absolute error relative to the target (1 is 100%)"),
+    *_error("mean_squared_log_error", "value", sk.mean_squared_log_error, None,
+            "mean squared error of log(1 + value)", domain="(-1, inf)"),
+    *_error("root_mean_squared_log_error", "value", sk.root_mean_squared_log_error, None,
+            "root of the mean squared error of log(1 + value)", domain="(-1, inf)"),
+    *_error("mean_poisson_deviance", "value", sk.mean_poisson_deviance, None, "Poisson deviance", domain="[0, inf)"),
+    *_error("mean_gamma_deviance", "value", sk.mean_gamma_deviance, None, "gamma deviance", domain="(0, inf)",
+            tasks=("regression", "positive")),
+)  # fmt: skip
+BY_NAME = {metric.name: metric for metric in TABLE}
+ALIASES = {
+    "acc": "accuracy", "binary_accuracy": "accuracy", "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy", "f1_score": "f1", "auc": "roc_auc", "auroc": "roc_auc",
+    "ap": "average_precision", "mcc": "matthews_corrcoef", "kappa": "cohen_kappa", "qwk": "cohen_kappa_quadratic",
+    "quadratic_weighted_kappa": "cohen_kappa_quadratic", "hamming": "hamming_loss", "iou": "jaccard", "dice": "f1",
+    "logloss": "log_loss",
+    "brier": "brier_score", "brier_score_loss": "brier_score", "neg_brier": "neg_brier_score", "r2_score": "r2",
+    "mse": "mean_squared_error", "rmse": "root_mean_squared_error", "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error", "msle": "mean_squared_log_error",
+    "mean_squared_logarithmic_error": "mean_squared_log_error", "rmsle": "root_mean_squared_log_error",
+}  # fmt: skip
+ALL_HINT = "`lossreg metrics` lists them all."
+
+
+def available(task: str | None = None) -> list[Metric]:
+    """Every metric, or those for a task."""
+    return [metric for metric in TABLE if task is None or task in metric.tasks]
+
+
+def default(task: str) -> str:
+    """The metric of a study that names none.
+
+    Classes and several labels a row: f1_macro, because it counts each alike, so a model that ignores
+    a rare one cannot win, and unlike balanced accuracy it also counts false alarms. Segmentation:
+    jaccard, intersection over union, which a mask without foreground cannot win. Values: r2, because
+    it has no unit, and says at sight whether anything was learnt (0 is the mean, 1 perfect); for
+    counts and positive values too, since a deviance would favour the loss that is its likelihood,
+    and is infinite for the negative predictions of a plain squared error.
+    """
+    if task in REGRESSION:
+        return "r2"
+    return "jaccard" if task == "segmentation" else "f1_macro"
+
+
+def resolve(name: str, task: str) -> Metric:
+    """The metric of that name (scikit-learn's, an alias such as `rmse`; case does not matter) for a task.
+
+    Raises `UnknownError` for a name that nothing answers to, `InputError` for a loss and for a
+    metric of another task.
+    """
+    key = name.strip().lower()
+    if key in LOSS_NAMES:
+        raise _is_a_loss(name, task)
+    key = key.removeprefix("val_")
+    metric = BY_NAME.get(ALIASES.get(key, key))
+    if metric is None:
+        if _is_registered_loss(key):
+            raise _is_a_loss(name, task)
+        near = did_you_mean(key, (*BY_NAME, *ALIASES))
+        raise UnknownError(f"unknown metric {name!r}", hint=f"{near} {ALL_HINT}".strip())
+    if task not in metric.tasks:
+        what = f"{metric.name} is for {' and '.join(metric.tasks)} tasks, and this one is {task}"
+        raise InputError(what, hint=_fits(metric, task))
+    return metric
+
+
+def _is_a_loss(name: str, task: str) -> InputError:
+    return InputError(
+        f"{name} is a loss, and a study compares losses, whose values are not comparable",
+        hint=f"Choose a metric, such as {default(task)}. {ALL_HINT}",
+    )
+
+
+def _is_registered_loss(name: str) -> bool:
+    from lossreg.registry import registry
+
+    return registry.default().look_up(name) is not None
+
+
+def _fits(metric: Metric, task: str) -> str:
+    """Metrics of the task, those of a like name first."""
+    stem = metric.name.removeprefix("neg_").split("_")[0]
+    names = sorted((m.name for m in available(task)), key=lambda name: stem not in name)
+    return f"For {task}: {', '.join(names[:6])}, ... {ALL_HINT}"

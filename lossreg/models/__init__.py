@@ -1,0 +1,1 @@
+"""The models of trials: how they are built, what they put out, and their own hyperparameters."""

@@ -1,0 +1,1 @@
+"""Results for people: tables, Markdown, plots of studies and of losses, the catalogue."""

@@ -1,0 +1,132 @@
+"""The catalogue page: every built-in loss in Markdown, by `python -m lossreg.reporting.catalogue > docs/losses.md`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+
+from lossreg import zoo
+from lossreg.contract import activations
+from lossreg.contract.spec import LossSpec
+from lossreg.reporting import tables
+
+ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+COMMAND = "python -m lossreg.reporting.catalogue > docs/losses.md"
+TITLES = {
+    "multiclass": "Classes: cross-entropy and its kin",
+    "focal": "Classes: hard samples first",
+    "imbalance": "Classes: imbalance",
+    "noisy_labels": "Classes: wrong labels",
+    "tempered": "Classes: tempered",
+    "margins": "Classes: margins and squares",
+    "evolved": "Classes: found by search",
+    "binary": "Two classes, one logit",
+    "multilabel": "Several labels at once",
+    "regression": "Regression",
+    "robust_regression": "Regression with outliers",
+    "quantiles": "Quantiles and expectiles",
+    "counts": "Counts and positive targets",
+    "likelihoods": "Regression with its uncertainty",
+}
+SYMBOLS = {
+    "z": "raw scores, the linear output of the model",
+    "p": "softmax or sigmoid of z; p_t is that of the true class t, z_t its score",
+    "s": "(2y - 1) z, the margin of a binary label y",
+    "e": "prediction - y, in units of the target's robust scale (1.4826 MAD) unless said otherwise",
+    "k": "the number of classes; n_k the training rows of a class, pi their shares",
+}
+INTRODUCTION = f"""# The losses
+
+Every loss that lossreg has built in; plugins add more (`lossreg losses` lists all that are installed). This page
+is generated: `{COMMAND}`. `lossreg show NAME` says the same of one loss,
+`lossreg show NAME --plot loss.png` draws it, `lossreg check NAME` tests it.
+
+All are computed on raw scores. Losses of classes serve two classes too: of one logit z they see the scores
+-z/2 and z/2. A parameter's search range is what a study tries unless it says otherwise; its domain is
+where the formula holds. A loss that "needs" a constant gets it from the training rows in a study; elsewhere
+give it: `lossreg.get("weighted_ce", class_counts=[900, 100])`.
+"""
+
+
+def page(families: Sequence[ModuleType] = zoo.FAMILIES) -> str:
+    """The whole page; families are modules with `LOSSES`."""
+    families = sorted(families, key=_place)
+    notation = "\n".join(f"- `{name}`: {said}." for name, said in SYMBOLS.items())
+    parts = [INTRODUCTION, f"In formulas:\n\n{notation}\n", _contents(families)]
+    for family in families:
+        parts += [f"## {_title(family)}\n", f"{_plain(_about(family))}\n", *map(_loss, family.LOSSES)]
+    return "\n".join(parts)
+
+
+def _name(family: ModuleType) -> str:
+    return family.__name__.rpartition(".")[2]
+
+
+def _place(family: ModuleType) -> int:
+    """In the order of `TITLES`, what is not there last."""
+    return [*TITLES, _name(family)].index(_name(family))
+
+
+def _title(family: ModuleType) -> str:
+    return TITLES.get(_name(family), _name(family).capitalize())
+
+
+def _about(family: ModuleType) -> str:
+    """What a family's docstring says first."""
+    return " ".join((family.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _contents(families: Iterable[ModuleType]) -> str:
+    lines = ["| loss | tasks | what for |", "| --- | --- | --- |"]
+    for family in families:
+        lines += [f"| **{_title(family)}** | | |"]
+        lines += [
+            f"| [{spec.name}](#{spec.name}) | {', '.join(spec.tasks)} | {_cell(_plain(spec.summary))} |"
+            for spec in family.LOSSES
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _loss(spec: LossSpec) -> str:
+    formula = [f"```text\n{spec.formula}\n```\n"] if spec.formula else []
+    return "\n".join([f"### {spec.name}\n", f"{_plain(spec.summary)}\n", *formula, *_parameters(spec), _facts(spec)])
+
+
+def _parameters(spec: LossSpec) -> list[str]:
+    if not spec.params:
+        return []
+    rows = [(f"`{p.name}`", tables.default(p), tables.search_range(p), tables.domain(p)) for p in spec.params]
+    head = ["| parameter | default | search range | domain |", "| --- | --- | --- | --- |"]
+    return [*head, *(f"| {' | '.join(map(_cell, row))} |" for row in rows), ""]
+
+
+def _facts(spec: LossSpec) -> str:
+    facts = {
+        "Also": ", ".join(f"`{alias}`" for alias in spec.aliases),
+        "Tasks": ", ".join(spec.tasks),
+        "In the default search of": ", ".join(spec.recommended),
+        "Labels": tables.target(spec),
+        "Link": activations.get(spec.link).name,
+        "Outputs": "" if spec.outputs in ("1", "k") else spec.outputs,
+        "Needs": ", ".join(f"`{need}`" for need in spec.constants),
+        "Estimates": _plain(spec.elicits),
+        "Equals": "; ".join(map(tables.limit, spec.limits)),
+        "On hard labels, at its defaults, the same as": spec.twin_of,
+        "Reference": ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", _plain(spec.reference)),
+    }
+    return "\n".join(f"- {name}: {said}" for name, said in facts.items() if said) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return re.sub(r"([*<])", r"\\\1", text)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

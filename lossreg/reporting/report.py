@@ -1,0 +1,397 @@
+"""The results of a study in words: Markdown for MLflow, CSV, ready-to-paste recipes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lossreg.contract.recipes import WIDTH, literal, wrapped
+from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact, finite
+from lossreg.terminal.plain_text import code, one_line, printable
+from lossreg.terminal.plain_text import markdown as escaped
+
+OPTIMISM = (
+    "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
+    "the test rows have not been touched."
+)
+RAW = (
+    "A recipe is for a model that ends in raw scores, without an activation, as the models of the trials do; drop "
+    "`from_logits=True` for one that ends in probabilities or in the target's own units."
+)
+ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
+PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
+NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
+PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
+
+
+def number(value: Any) -> str:
+    """A value for people: floats to five significant digits, `-` for what is absent or not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "-" if value is None else str(value)
+    return "-" if finite(float(value)) is None else f"{value:.5g}"
+
+
+def scored(trial: TrialRecord | None) -> str:
+    """The score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
+    if trial is None or trial.spread is None:
+        return number(trial.score if trial else None)
+    return f"{number(trial.score)} +- {trial.spread:.2g}"
+
+
+def usage(trial: TrialRecord) -> list[str]:
+    """Sentences that a recipe needs beside it: for which model it is, and of which rows its numbers are."""
+    said = [RAW, ROWS] if trial.constants else [RAW]
+    if trial.weights:
+        said.append(_weighted(trial.weights))
+    if "progress" in trial.constants:
+        said.append(PROGRESS)
+    if any(value is None for value in trial.constants.values()):
+        said.append(NOT_KEPT)
+    return said
+
+
+def labels(result: StudyResult, most: int = 12) -> str:
+    """`Labels are class indices: no = 0, yes = 1.`: the labels that a recipe expects, in a sentence."""
+    names = list(result.data.get("classes") or ())
+    if result.task == "segmentation":
+        return "Labels are masks of 0 and 1."
+    if result.task == "multilabel":
+        return f"Labels are one column of 0 and 1 per label: {_listed(names, most)}."
+    if result.task not in ("binary", "multiclass"):
+        return "Labels are the target in its own units."
+    if names == [str(i) for i in range(len(names))]:
+        return f"Labels are class indices, 0 to {len(names) - 1}."
+    return f"Labels are class indices: {_listed([f'{name} = {i}' for i, name in enumerate(names)], most)}."
+
+
+def _weighted(weights: Mapping[str, Any]) -> str:
+    """A sentence on the weights that `model.fit` needs for the loss to be that of the trial."""
+    column = f"the column `{weights['rows']}`" if weights.get("rows") else "the weights of your rows"
+    if "classes" not in weights:
+        return f"Training rows were weighted: give `model.fit` {column} as `sample_weight`."
+    numbers = weights["classes"]
+    if "rows" in weights:
+        product = f"`sample_weight=w * numpy.array({literal(numbers)})[y]`"
+        return f"Training rows and classes were weighted: give `model.fit` {product}, where w is {column}."
+    mapping = ", ".join(f"{index}: {literal(number)}" for index, number in enumerate(numbers))
+    return f"Classes were weighted: give `model.fit` `class_weight={{{mapping}}}`."
+
+
+def setting(trial: TrialRecord) -> str:
+    """`gamma=2.1, alpha=0.25`: the parameters of a trial's loss, for a table cell."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in trial.settings.items() if value is not None)
+
+
+def besides(trial: TrialRecord) -> list[str]:
+    """`learning rate 0.0021`, `batch_size 32`, `optimizer.momentum 0.9`: a trial besides its loss's setting."""
+    own = {name: value for name, value in trial.params.items() if not name.startswith(f"{trial.label}.")}
+    others = {name: value for name, value in own.items() if name not in ("learning_rate", "loss")}
+    shown = {"learning rate": trial.learning_rate, **others}
+    return [f"{name} {_short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(f'{item:.3g}' if isinstance(item, float) else str(item) for item in value)}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def gain(result: StudyResult, row: Standing) -> str:
+    """How much better than the baseline's best a label's best is: `+0.0123`, positive when better; `tie` when equal.
+
+    A difference that four decimals would show as zero has two significant digits instead.
+    """
+    baseline = next((other.best for other in result.leaderboard() if other.is_baseline), None)
+    if row.best is None or row.best.score is None or baseline is None or baseline.score is None or row.is_baseline:
+        return "baseline" if row.is_baseline else "-"
+    if exact(row.best.score) == exact(baseline.score):
+        return "tie"
+    difference = (row.best.score - baseline.score) * (1 if result.direction == "maximize" else -1)
+    return f"{difference:+.4f}" if abs(difference) >= 5e-5 else f"{difference:+.1e}"
+
+
+def heading(result: StudyResult) -> str:
+    """`Highest validation score (accuracy)`: the title of the trial at the top, which no test rows have confirmed."""
+    return f"{result.extreme.capitalize()} validation score ({result.metric})"
+
+
+def ties(result: StudyResult, most: int = 8) -> str:
+    """A line on the candidates that share the top score; empty when one alone has it."""
+    tied = result.ties
+    if not tied:
+        return ""
+    names = [f"{label} (baseline)" if label == result.baseline else label for label in tied]
+    first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
+    score = scored(result.best)
+    return (
+        f"{len(tied)} of {len(result.losses)} candidates tie at {score}: {_listed(names, most)}; {first} stands first"
+    )
+
+
+def counts(result: StudyResult) -> str:
+    """`62 trials: 60 complete, 2 diverged`."""
+    parts = [f"{count} {state}" for state, count in result.counts.items() if count]
+    total = len(result.trials)
+    return f"{total} trial{'s' * (total != 1)}: {', '.join(parts)}" if parts else "no trials"
+
+
+def took(result: StudyResult) -> str:
+    """`28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)`."""
+    seconds, total = result.seconds, result.seconds.get("total")
+    spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
+             "MLflow": seconds.get("tracking") or None}  # fmt: skip
+    known = {name: value for name, value in spent.items() if value is not None}
+    parts = [f"{name} {value:.1f}" for name, value in known.items()]
+    if total is not None and sum(known.values()) > total:
+        parts.append("partly at the same time")
+    shown = f" ({', '.join(parts)})" if parts else ""
+    return "no time" if total is None else f"{total:.1f} s{shown}"
+
+
+def epochs(result: StudyResult) -> str:
+    """`412 of 640 epochs trained`: what early stopping and pruning saved; empty where every trial had all of them."""
+    planned = int(result.spec.get("train", {}).get("epochs", 0)) * len(result.trials)
+    trained = sum(trial.epochs for trial in result.trials)
+    return f"{trained} of {planned} epochs trained" if trained < planned else ""
+
+
+def members(spec: Mapping[str, Any]) -> str:
+    """`5 folds x 3 seeds`: what a score is the mean of; empty for one training a trial."""
+    folds, seeds = spec.get("data", {}).get("folds"), spec.get("search", {}).get("seeds", 1)
+    parts = [f"{folds} folds"] if folds else []
+    parts += [f"{seeds} seeds"] if seeds > 1 else []
+    return " x ".join(parts)
+
+
+def arrow(direction: str) -> str:
+    """`higher is better` or `lower is better`."""
+    return "higher is better" if direction == "maximize" else "lower is better"
+
+
+def failures(result: StudyResult, most: int = 3) -> list[str]:
+    """The commonest reasons of failed and diverged trials, `focal: not finite (3 trials)`; losses pruned away;
+    models of one prediction."""
+    seen: dict[str, int] = {}
+    for trial in result.trials:
+        if trial.state in ("failed", "diverged"):
+            reason = f"{trial.label} {trial.state}: {trial.reason or 'no reason given'}"
+            seen[reason] = seen.get(reason, 0) + 1
+    common = sorted(seen.items(), key=lambda item: -item[1])
+    said = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
+    return said + [f"{label}: {PRUNED_AWAY}" for label in _pruned_away(result)] + _constant(result)
+
+
+def _constant(result: StudyResult) -> list[str]:
+    """A line for each label whose shown trial predicts one thing for every validation row."""
+    trials = [row.best for row in result.leaderboard() if row.best and row.best.predicts_only is not None]
+    return [
+        f"{t.label}: the model of trial {t.number} predicts {_one(result, t)} for every validation row" for t in trials
+    ]
+
+
+def _one(result: StudyResult, trial: TrialRecord) -> str:
+    names = list(result.data.get("classes") or ())
+    if result.task in ("binary", "multiclass") and trial.predicts_only is not None and trial.predicts_only < len(names):
+        return f"class {names[trial.predicts_only]!r}"
+    return {"multilabel": "the same labels", "segmentation": "one mask of one value"}.get(result.task, "the same value")
+
+
+def _pruned_away(result: StudyResult) -> list[str]:
+    """Labels of which no trial was left to complete."""
+    rows = [row for row in result.leaderboard() if row.best is None]
+    return [row.label for row in rows if any(t.state == "pruned" for t in result.trials if t.label == row.label)]
+
+
+# ------------------------------------------------------------------------------- Markdown
+
+
+def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) -> str:
+    """The study as a Markdown page of at most `limit` characters; what does not fit is left out."""
+    parts = [
+        f"# {escaped(result.study)}" if title else "",
+        _headline(result),
+        _recipe_markdown(result.best) if result.best else "",
+        _leaderboard_markdown(result),
+        OPTIMISM,
+        _settings_markdown(result),
+        _facts(result),
+        _bullets("Notes", [*result.notes, *failures(result)]),
+    ]
+    return _fitted([part for part in parts if part], limit)
+
+
+def _fitted(parts: Sequence[str], limit: int) -> str:
+    left_out = "(shortened: the artifact report.md has the rest)"
+    room, kept = limit - len(left_out) - 3, []
+    for part in parts:
+        if len(part) + 2 <= room:
+            kept.append(part)
+            room -= len(part) + 2
+    if len(kept) < len(parts):
+        kept.append(left_out)
+    return "\n\n".join(kept) + "\n"
+
+
+def _headline(result: StudyResult) -> str:
+    if result.best is None:
+        return f"No trial has completed yet ({counts(result)})."
+    best = result.best
+    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.label)}**, trial {best.number}"
+    return "\n\n".join(filter(None, [said, ties(result)]))
+
+
+def _leaderboard_markdown(result: StudyResult) -> str:
+    head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "its trial", "trials"]
+    lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
+    lines += ["| " + " | ".join(map(escaped, row)) + " |" for row in _standings(result)]
+    return "\n".join(lines)
+
+
+def _standings(result: StudyResult) -> list[list[str]]:
+    return [
+        [number(row.rank), row.label, scored(row.best), gain(result, row),
+         str(row.best.number) if row.best else "-", str(row.trials)]
+        for row in result.leaderboard()
+    ]  # fmt: skip
+
+
+def _settings_markdown(result: StudyResult) -> str:
+    rows = [row.best for row in result.leaderboard() if row.best]
+    lines = list(map(_commented, rows))
+    lines_beside = dict.fromkeys(line for trial in rows for line in usage(trial))
+    said = " ".join([*lines_beside, escaped(labels(result))])
+    title = f"## Setting of each loss's {result.extreme} score"
+    return "\n".join([title, "", "```python", *lines, "```", "", said]) if rows else ""
+
+
+def _recipe_markdown(trial: TrialRecord) -> str:
+    """A recipe as a code span, or as a block of several lines where it is long."""
+    recipe = one_line(trial.recipe)
+    return code(recipe) if len(recipe) <= WIDTH else f"```python\n{wrapped(recipe)}\n```"
+
+
+def _commented(trial: TrialRecord) -> str:
+    """A recipe with a comment of what it was trained with: behind it, or where that is long, above it."""
+    recipe, comment = one_line(trial.recipe), one_line(", ".join([trial.label, *besides(trial)]))
+    line = f"{recipe}  # {comment}"
+    if len(line) <= WIDTH:
+        return line
+    above = textwrap.fill(comment, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
+    return f"{above}\n{wrapped(recipe)}"
+
+
+def _facts(result: StudyResult) -> str:
+    data = result.data
+    pairs = {
+        "Task": result.task,
+        "Metric": f"{result.metric}, {arrow(result.direction)}, on validation rows",
+        "Trials": ", ".join(filter(None, [counts(result), epochs(result)])),
+        "Each score": f"the mean of {members(result.spec)}, +- their standard deviation"
+        if members(result.spec)
+        else "",
+        "Data": ", ".join(filter(None, [str(data.get("name", "")), rows_of(data), _features(data)])),
+        "Labels" if result.task == "multilabel" else "Classes": _classes(data),
+        "Digest": str(data.get("digest", "")),
+        "Time": took(result) if result.seconds else "",
+        "Trainer": _trainer(result),
+    }
+    return "\n".join(["## Facts", "", *(f"- {name}: {escaped(value)}" for name, value in pairs.items() if value)])
+
+
+def rows_of(data: Mapping[str, Any]) -> str:
+    """`364 train, 91 validation, 114 test rows`."""
+    rows = data.get("rows")
+    return f"{', '.join(f'{count} {part}' for part, count in rows.items())} rows" if isinstance(rows, Mapping) else ""
+
+
+def _features(data: Mapping[str, Any]) -> str:
+    features = data.get("features")
+    return f"{features if isinstance(features, int) else len(features)} features" if features else ""
+
+
+def _classes(data: Mapping[str, Any]) -> str:
+    """Every class or label with its rows; of masks, the share of the foreground."""
+    share = data.get("foreground")
+    return f"{number(100 * share)}% of the places are foreground" if share is not None else _listed(data.get("classes"))
+
+
+def _listed(values: Any, most: int = 12) -> str:
+    if isinstance(values, Mapping):
+        values = [f"{name} {count}" for name, count in values.items()]
+    if not values:
+        return ""
+    shown = ", ".join(map(str, values[:most]))
+    return f"{shown}, and {len(values) - most} more" if len(values) > most else shown
+
+
+def _trainer(result: StudyResult) -> str:
+    numbers = [f"{result.trainer[name]} by {name}" for name in ("population", "fit") if result.trainer.get(name)]
+    reasons = [str(reason) for reason in result.trainer.get("reasons") or []]
+    return "; ".join(filter(None, [", ".join(numbers), *reasons]))
+
+
+def _bullets(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {escaped(line)}" for line in lines)]) if lines else ""
+
+
+# --------------------------------------------------------------------------------- tables
+
+
+def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
+    """One flat row per label, best first; equal scores have equal ranks."""
+    return [
+        {
+            "rank": row.rank,
+            "label": row.label,
+            "loss": row.loss,
+            "best_score": row.best.score if row.best else None,
+            "spread": row.best.spread if row.best else None,
+            "best_trial": row.best.number if row.best else None,
+            "trials": row.trials,
+            "baseline": row.is_baseline,
+            "learning_rate": row.best.learning_rate if row.best else None,
+            "setting": row.best.recipe if row.best else None,
+        }
+        for row in result.leaderboard()
+    ]
+
+
+def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
+    """One flat row a trial, in order of number."""
+    return [
+        {
+            "trial": trial.number,
+            "label": trial.label,
+            "state": trial.state,
+            "score": trial.score,
+            "spread": trial.spread,
+            "epoch": trial.epoch,
+            "epochs": trial.epochs,
+            "learning_rate": trial.learning_rate,
+            "setting": trial.recipe,
+            "seconds": trial.seconds,
+            "trainer": trial.trainer,
+            "reason": trial.reason,
+        }
+        for trial in sorted(result.trials, key=lambda trial: trial.number)
+    ]
+
+
+def _cell(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Flat rows with the same keys as CSV with a header; empty cells for what is absent or not finite.
+
+    Control characters of texts are spelled out.
+    """
+    rows = [{name: _cell(value) for name, value in finite(row).items()} for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,261 @@
+"""Pictures of a study, as matplotlib figures: curves, history, scores by loss, parameter slices.
+
+Every function takes a `StudyResult` and returns a `Figure` that no window and no global state
+knows of, so that it can be drawn in any thread and is freed with its last reference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from lossreg.storage.records import StudyResult, TrialRecord
+
+# Okabe and Ito's palette, told apart by colour-blind readers; its yellow is too light on white
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+GREY = "#888888"
+MOST_SLICES = 24
+
+
+def figures(result: StudyResult) -> dict[str, Figure]:
+    """Every picture that this study can fill, by file stem; empty without a completed trial."""
+    drawers: dict[str, Callable[[StudyResult], Figure]] = {
+        "curves": curves,
+        "history": history,
+        "by_loss": by_loss,
+        "slices": slices,
+    }
+    if result.best is None:
+        return {}
+    return {name: draw(result) for name, draw in drawers.items() if name != "slices" or searched(result)}
+
+
+def curves(result: StudyResult, most: int = 4) -> Figure:
+    """Loss (above) and metric (below) by epoch, train and validation, of the trial of each label with the top score."""
+    best = [row.best for row in result.leaderboard() if row.best]
+    width = _columns(len(best), most)
+    bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
+    figure = _figure(3.1 * width + 1.2, 4.6 * len(bands) + 0.7)
+    axes = _grid(figure, 2 * len(bands), width)
+    for band, trials in enumerate(bands):
+        for column in range(width):
+            pair = axes[2 * band][column], axes[2 * band + 1][column]
+            _curves_of(result, trials[column], *pair) if column < len(trials) else _blank(*pair)
+        axes[2 * band][0].set_ylabel("loss")
+        axes[2 * band + 1][0].set_ylabel(result.metric)
+    _share_legend(figure, axes[0][0], f"{result.study}: the trial with the {result.extreme} score of each loss")
+    return figure
+
+
+def _curves_of(result: StudyResult, trial: TrialRecord, above: Axes, below: Axes) -> None:
+    for axes, kind in ((above, "loss"), (below, "score")):
+        for part, colour, line in (("train", COLOURS[0], "--"), ("val", COLOURS[1], "-")):
+            values = [math.nan if value is None else value for value in trial.curves.get(f"{part}_{kind}", [])]
+            label = "training" if part == "train" else "validation"
+            axes.plot(range(1, len(values) + 1), values, line, color=colour, label=label, marker=_dot(values))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axes.axvline(trial.epoch, color=GREY, linewidth=0.8, linestyle=":")
+    baseline = " (baseline)" if trial.label == result.baseline else ""
+    above.set_title(f"{trial.label}{baseline}\ntrial {trial.number}, {trial.score:.4g}", fontsize=10)
+    below.set_xlabel("epoch")
+
+
+def history(result: StudyResult) -> Figure:
+    """Score against trial number, coloured by loss, with the best so far; diverged trials left out."""
+    figure = _figure(8.5, 4.6)
+    axes = _plain(figure.add_subplot())
+    for label, look in _looks(result).items():
+        done = _completed(result, label)
+        numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
+        axes.scatter(numbers, scores, label=_name(result, label), s=26, **look)
+    steps, so_far = best_so_far(result), f"{result.extreme} so far"
+    axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label=so_far)
+    _zoom(axes, result)
+    axes.set(xlabel="trial", ylabel=f"{result.metric} (validation)", title=f"{result.study}: every trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend_right(axes)
+    return figure
+
+
+def by_loss(result: StudyResult) -> Figure:
+    """The scores of each loss as dots over a box, best loss on top; the baseline's best as a line."""
+    board = [row for row in result.leaderboard() if row.best]
+    figure = _figure(8.5, 1.6 + 0.5 * max(len(board), 2))
+    axes = _plain(figure.add_subplot())
+    looks = _looks(result)
+    groups = [[score for _, score in _completed(result, row.label)] for row in board]
+    for place, (row, scores) in enumerate(zip(board, groups, strict=True)):
+        spread = [place + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
+        axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.label])
+        if row.is_baseline and row.best:
+            axes.axvline(
+                row.best.score or 0.0,
+                color=GREY,
+                linestyle="--",
+                linewidth=1.2,
+                label=f"{result.extreme} of the baseline",
+            )
+    if groups:
+        axes.boxplot(groups, positions=range(len(groups)), orientation="horizontal", widths=0.6, showfliers=False,
+                     medianprops={"color": "black"}, boxprops={"color": GREY}, whiskerprops={"color": GREY},
+                     capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
+    _zoom(axes, result, axis="x")
+    names = [f"{_name(result, row.label)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
+    axes.set_yticks(range(len(board)), names)
+    axes.set_ylim(len(board) - 0.5, -0.5)
+    axes.set(xlabel=f"{result.metric} (validation)", title=f"{result.study}: scores by loss")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.22 * 3 / figure.get_figheight()), frameon=False)
+    return figure
+
+
+def slices(result: StudyResult, most: int = 4) -> Figure:
+    """Score against each searched parameter, coloured by loss; the best trial of each is ringed."""
+    names = searched(result)[:MOST_SLICES]
+    width = _columns(len(names), most)
+    rows = max(1, math.ceil(len(names) / width))
+    figure = _figure(2.9 * width + 1.6, 2.7 * rows + 0.8)
+    grid = [axes for line in _grid(figure, rows, width) for axes in line]
+    for place, (axes, name) in enumerate(zip(grid, names, strict=False)):
+        _slice(result, axes, name)
+        _zoom(axes, result, note=place == 0)
+    _blank(*grid[len(names) :])
+    for place, axes in enumerate(grid):
+        axes.set_ylabel("" if place % width else result.metric)
+        axes.tick_params(labelleft=place % width == 0)
+    handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
+    figure.suptitle(f"{result.study}: score against each parameter")
+    return figure
+
+
+def _slice(result: StudyResult, axes: Axes, name: str) -> None:
+    looks = _looks(result)
+    for label in looks:
+        done = [(t.params[name], score) for t, score in _completed(result, label) if t.params.get(name) is not None]
+        if not done:
+            continue
+        values, scores = [value for value, _ in done], [score for _, score in done]
+        axes.scatter(values, scores, s=20, label=_name(result, label), **looks[label])
+        top = scores.index(max(scores) if result.direction == "maximize" else min(scores))
+        axes.scatter(values[top], scores[top], s=90, facecolors="none", edgecolors="black", linewidths=1.0)
+    if _spans_decades(trial.params.get(name) for trial in result.trials):
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(name)
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def searched(result: StudyResult) -> list[str]:
+    """Names of the parameters that took at least two values, `loss` left out, learning rate first."""
+    seen: dict[str, set[Any]] = {}
+    for trial in result.trials:
+        for name, value in trial.params.items():
+            seen.setdefault(name, set()).add(value)
+    names = [name for name, values in seen.items() if name != "loss" and len(values) > 1]
+    return sorted(names, key=lambda name: (name != "learning_rate", name))
+
+
+def best_so_far(result: StudyResult) -> list[tuple[int, float]]:
+    """`(trial number, best score up to it)`, one pair a completed trial, in order of number."""
+    better = max if result.direction == "maximize" else min
+    pairs: list[tuple[int, float]] = []
+    for trial in sorted(result.trials, key=lambda trial: trial.number):
+        if (score := _score(trial)) is not None:
+            pairs.append((trial.number, better(score, pairs[-1][1]) if pairs else score))
+    return pairs
+
+
+def _score(trial: TrialRecord) -> float | None:
+    good = trial.state == "complete" and trial.score is not None and math.isfinite(trial.score)
+    return trial.score if good else None
+
+
+def _completed(result: StudyResult, label: str) -> list[tuple[TrialRecord, float]]:
+    own = ((trial, _score(trial)) for trial in result.trials if trial.label == label)
+    return [(trial, score) for trial, score in own if score is not None]
+
+
+def _looks(result: StudyResult) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each label; the pair repeats only after 56 of them."""
+    return {
+        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, label in enumerate(result.losses)
+    }
+
+
+def _name(result: StudyResult, label: str) -> str:
+    return f"{label} (baseline)" if label == result.baseline else label
+
+
+def _dot(values: Sequence[float]) -> str:
+    return "o" if len(values) == 1 else ""
+
+
+def _spans_decades(values: Iterable[Any]) -> bool:
+    """Whether positive numbers crowd at their low end, as those drawn on a log scale do."""
+    numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
+    if not numbers or numbers[0] <= 0 or numbers[-1] / numbers[0] < 20:
+        return False
+    middle = numbers[len(numbers) // 2]
+    return bool(middle - numbers[0] < 0.25 * (numbers[-1] - numbers[0]))
+
+
+def _columns(count: int, most: int) -> int:
+    """So many columns, at most `most`, that the rows come out evenly filled."""
+    return math.ceil(count / math.ceil(count / most)) if count else 1
+
+
+def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True) -> None:
+    """Keep a few bad scores from flattening the rest: leave out what is 3 spreads worse than the quartiles."""
+    ordered = sorted(score for trial in result.trials if (score := _score(trial)) is not None)
+    low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
+    reach = 3 * (high - low) or abs(high) or 1.0
+    up = result.direction == "maximize"
+    shown = [score for score in ordered if (score >= low - reach if up else score <= high + reach)]
+    margin = 0.06 * (shown[-1] - shown[0]) or 0.01
+    (axes.set_ylim if axis == "y" else axes.set_xlim)(shown[0] - margin, shown[-1] + margin)
+    if note and len(shown) < len(ordered):
+        text, place = f"{len(ordered) - len(shown)} outside", (0.01, 0.02 if up or axis == "x" else 0.95)
+        axes.annotate(text, place, xycoords="axes fraction", fontsize=8, color=GREY)
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def _grid(figure: Figure, rows: int, columns: int) -> list[list[Axes]]:
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        _plain(axes)
+    return [list(line) for line in grid]
+
+
+def _blank(*axes: Axes) -> None:
+    for one in axes:
+        one.set_axis_off()
+
+
+def _share_legend(figure: Figure, axes: Axes, title: str) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(title)
+
+
+def _plain(axes: Axes) -> Axes:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _legend_right(axes: Axes) -> None:
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)

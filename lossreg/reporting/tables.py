@@ -1,0 +1,305 @@
+"""Tables and pages for the terminal, as rich renderables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from lossreg.contract import activations, recipes
+from lossreg.contract.params import Choice, Float, Param, PerClass
+from lossreg.contract.spec import reached
+from lossreg.contract.targets import TARGETS, TASKS
+from lossreg.reporting import report
+from lossreg.terminal.plain_text import printable, spelled
+
+if TYPE_CHECKING:
+    from lossreg.contract.spec import Limit, LossSpec
+    from lossreg.metrics.catalogue import Metric
+    from lossreg.registry.registry import Entry, PluginReport
+    from lossreg.search.run import Outline
+    from lossreg.storage.records import Standing, StudyResult
+
+BEST = "bold green"
+DIM = "dim"
+# columns of a terminal from which a listing says what each loss is for
+WIDE = 120
+MOST_PARAMS = 4
+
+
+class Printable:
+    """A renderable with every control character spelled out that its text still has; its styles stay."""
+
+    def __init__(self, what: RenderableType) -> None:
+        self.what = what
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.what, options):
+            yield segment if segment.control else Segment(spelled(segment.text), segment.style)
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Text for a table's cell: no markup, and as wide as what is shown of it."""
+    return Text(printable(text), style)
+
+
+def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
+    """A plain table; cells are not markup.
+
+    `columns` maps each heading to `left` or `right`; those in `whole` are never broken.
+    """
+    made = Table(
+        title=cell(title, "bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    for heading, side in columns.items():
+        right, unbroken = side == "right", heading in whole
+        made.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
+    for row in rows:
+        made.add_row(*map(cell, row))
+    return made
+
+
+def leaderboard(result: StudyResult) -> Table:
+    """The labels of a study, best first, with the setting of the best trial of each; equal scores have equal ranks."""
+    columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
+               "rate": "right", "setting": "left"}  # fmt: skip
+    title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
+    made = table(title, columns, (), whole=("loss",))
+    for row in result.leaderboard():
+        made.add_row(*map(cell, _cells(result, row)), style=BEST if row.rank == 1 else None)
+    return made
+
+
+def _cells(result: StudyResult, row: Standing) -> list[str]:
+    if row.best is None:
+        return ["-", row.label, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
+    best = row.best
+    return [
+        report.number(row.rank), row.label, report.scored(best), report.gain(result, row), str(best.number),
+        str(row.trials), f"{best.learning_rate:.3g}",
+        ", ".join(filter(None, [report.setting(best), *report.besides(best)[1:]])) or "-",
+    ]  # fmt: skip
+
+
+def losses(entries: Sequence[Entry], width: int) -> Table:
+    """The registered losses under the tasks that they serve; what they are for, where `width` columns allow it."""
+    wide = width >= WIDE
+    columns = ("loss", "for", "parameters", "plugin") if wide else ("loss", "parameters", "plugin")
+    made = table("", dict.fromkeys(columns, "left"), (), whole=("loss",))
+    for tasks, own in by_tasks(entries).items():
+        made.add_section()
+        made.add_row(", ".join(tasks), style="bold")
+        for entry in own:
+            cells = [entry.spec.name, entry.spec.summary, _params(entry.spec), _origin(entry.plugin, entry.version)]
+            made.add_row(*map(cell, cells if wide else (cells[0], *cells[2:])))
+    return made
+
+
+def by_tasks(entries: Sequence[Entry]) -> dict[tuple[str, ...], list[Entry]]:
+    """Losses that serve the same tasks together, in the order of `lossreg.contract.targets.TASKS`."""
+    order = sorted({entry.spec.tasks for entry in entries}, key=lambda tasks: [*map(TASKS.index, tasks)])
+    return {tasks: [entry for entry in entries if entry.spec.tasks == tasks] for tasks in order}
+
+
+def _params(spec: LossSpec) -> str:
+    names = [param.name for param in spec.params]
+    if len(names) > MOST_PARAMS:
+        return f"{names[0]} and {len(names) - 1} more"
+    return ", ".join(names) or "-"
+
+
+def _origin(name: str, version: str) -> str:
+    return " ".join(filter(None, (name, version)))
+
+
+def plugins(reports: Sequence[PluginReport]) -> Table:
+    """Every entry point, with its losses or why it failed."""
+    made = table("", {"plugin": "left", "distribution": "left", "losses": "left"}, ())
+    for one in reports:
+        found = cell(f"refused: {one.error}" if one.error else ", ".join(one.losses), "red" if one.error else "")
+        made.add_row(cell(one.name), cell(_origin(one.distribution, one.version)), found)
+    return made
+
+
+def metrics(found: Sequence[Metric]) -> Table:
+    """The metrics that a study can optimise."""
+    rows = [(m.name, m.direction, ", ".join(m.tasks), m.summary) for m in found]
+    columns = {"metric": "left", "direction": "left", "tasks": "left", "": "left"}
+    return table("", columns, rows, whole=("metric", "direction"))
+
+
+def page(entry: Entry) -> Group:
+    """Everything about one loss."""
+    spec = entry.spec
+    parts: list[RenderableType] = [cell(spec.name, "bold"), cell(spec.summary), Text()]
+    if spec.formula:
+        parts += [Padding(cell(spec.formula, "cyan"), (0, 0, 1, 4))]
+    parts += [_facts(entry), Text()]
+    if spec.params:
+        parts += [_param_table(spec.params)]
+    parts += [Text("Example", style="bold"), *(Padding(cell(line), (0, 0, 0, 4)) for line in example(spec))]
+    return Group(*parts)
+
+
+def _facts(entry: Entry) -> Table:
+    spec = entry.spec
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=DIM, no_wrap=True)
+    grid.add_column()
+    for name, value in {
+        "aliases": ", ".join(spec.aliases),
+        "tasks": ", ".join(spec.tasks),
+        "target": target(spec),
+        "outputs": spec.outputs,
+        "link": f"{activations.get(spec.link).name} (raw score to prediction)",
+        "needs": ", ".join(spec.constants),
+        "properties": ", ".join(properties(spec)),
+        "searched by default for": ", ".join(spec.recommended),
+        "equal at its defaults to": spec.twin_of,
+        "limits": "\n".join(map(limit, spec.limits)),
+        "reference": spec.reference,
+        "plugin": f"{entry.plugin} ({_origin(entry.distribution, entry.version) or 'not installed'})",
+    }.items():
+        if value:
+            grid.add_row(name, cell(value))
+    return grid
+
+
+def target(spec: LossSpec) -> str:
+    """`positive, in (0, inf)`: the kind of labels, and what they must lie in."""
+    interval = spec.target_domain or TARGETS[spec.target].domain
+    return spec.target if interval == "(-inf, inf)" else f"{spec.target}, in {interval}"
+
+
+def properties(spec: LossSpec) -> list[str]:
+    """What the spec declares, in words."""
+    said = {
+        "probabilistic": spec.probabilistic,
+        "shift-invariant": spec.shift_invariant,
+        "symmetric": spec.symmetric,
+        "kinks": spec.kinks,
+        "stops gradients": spec.stop_gradient,
+        "truncated": spec.truncated,
+        "batch-level": spec.level == "batch",
+        f"minimum {spec.minimum}": spec.minimum is not None,
+        f"exact for scores in {spec.score_range}": spec.score_range is not None,
+        f"elicits {spec.elicits}": bool(spec.elicits),
+    }
+    return [name for name, holds in said.items() if holds]
+
+
+def limit(one: Limit) -> str:
+    """`gamma = 0 is cross_entropy`, `q -> 0 is cross_entropy`."""
+    factor = "" if one.factor == 1 else f"{one.factor:g} x "
+    of = f" with {_settings(one.of)}" if one.of else ""
+    at = ", ".join(f"{name} {reached(value)}" for name, value in one.at.items())
+    return f"{f'{at} is' if at else 'always'} {factor}{one.equals}{of}"
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    said = {name: "absent" if value is None else report.number(value) for name, value in values.items()}
+    return ", ".join(f"{name} = {value}" for name, value in said.items())
+
+
+def _param_table(params: Sequence[Param]) -> Table:
+    columns = {"parameter": "left", "kind": "left", "default": "right", "search range": "left", "domain": "left"}
+    rows = [(p.name, p.kind, default(p), search_range(p), domain(p)) for p in params]
+    return table("", columns, rows)
+
+
+def default(param: Param) -> str:
+    """The published value, `absent` where that is none at all."""
+    return "absent" if param.default is None else report.number(param.default)
+
+
+def search_range(param: Param) -> str:
+    """`0.05 to 5, log`; `not searched` where there is but one value."""
+    if _unsearched(param):
+        return "not searched"
+    if isinstance(param, Choice):
+        return ", ".join(map(str, param.choices))
+    scale = ", log" if param.log else ""
+    many = ", per class" if isinstance(param, PerClass) else ""
+    return f"{param.low:g} to {param.high:g}{scale}{many}"
+
+
+def _unsearched(param: Param) -> bool:
+    return param.fixed if isinstance(param, Choice) else param.low == param.high
+
+
+def domain(param: Param) -> str:
+    """`(0, inf)`, or `may be absent` beside it."""
+    if isinstance(param, Choice):
+        return ""
+    return f"{param.domain}, may be absent" if isinstance(param, (Float, PerClass)) and param.optional else param.domain
+
+
+def example(spec: LossSpec) -> list[str]:
+    """Lines to paste: the Keras loss, and the label in a study file."""
+    shown = [p for p in spec.params if p.default is not None]
+    constants = _example_constants(spec)
+    given = [f"{p.name}={recipes.literal(p.default)}" for p in shown]
+    given += [f"{name}={recipes.literal(value)}" for name, value in constants.items()]
+    call = ", ".join([f'"{spec.name}"', *given])
+    remark = f"  # {', '.join(constants)}: of your training rows" if constants else ""
+    lines = [
+        f'model.compile(optimizer="adam", loss=lossreg.get({call})){remark}',
+        "",
+        f"[losses.{spec.name}]  # in a study file",
+    ]
+    return lines + [f"{param.name} = {_toml(param)}" for param in spec.params]
+
+
+def _example_constants(spec: LossSpec) -> dict[str, Any]:
+    """Numbers for the constants that a loss cannot do without; class_priors follow from class_counts."""
+    counts = [900, 100] if spec.target == "binary" else [600, 300, 100]
+    known = {"class_counts": counts, "target_mean": 12.5, "target_scale": 4.0}
+    return {name: value for name, value in known.items() if name in spec.constants}
+
+
+def _toml(param: Param) -> str:
+    if isinstance(param, PerClass):
+        return '"per_class"'
+    if _unsearched(param):
+        return json.dumps(param.default)
+    if isinstance(param, Choice):
+        return f"{{ choices = {json.dumps(list(param.choices))} }}"
+    log = ", log = true" if param.log else ""
+    return f"{{ low = {param.low:g}, high = {param.high:g}{log} }}"
+
+
+def plan(planned: Outline) -> Group:
+    """What a dry run shows, of an `Outline`: data, losses with their spaces, the size of the search."""
+    data = ", ".join(filter(None, [str(planned.data.get("name", "")), report.rows_of(planned.data)]))
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style=DIM, no_wrap=True)
+    facts.add_column()
+    for name, value in {
+        "data": data,
+        "task": planned.task,
+        "metric": f"{planned.metric}, {report.arrow(planned.direction)}",
+        "baseline": planned.baseline,
+        "optimizer": planned.optimizer,
+        "learning rate": ", ".join(filter(None, [planned.learning_rate, planned.schedule])),
+        **planned.shapes,
+        **planned.asked,
+        "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
+        "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
+    }.items():
+        facts.add_row(name, cell(str(value)))
+    rows = [
+        (label, loss, origin, "\n".join(f"{name}: {space}" for name, space in spaces.items()) or "-")
+        for label, loss, origin, spaces in planned.rows
+    ]
+    columns = {"label": "left", "loss": "left", "from": "left", "searched": "left"}
+    slow = [f"{label} goes to model.fit: {reason}" for label, reason in planned.refused.items()]
+    notes = [cell(f"note: {note}", DIM) for note in [*planned.notes, *slow]]
+    return Group(facts, table("", columns, rows), *notes, Text("Dry run: nothing was trained or written."))

@@ -1,0 +1,1 @@
+"""The search over losses and their parameters: a study from its file to its result."""

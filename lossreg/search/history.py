@@ -1,0 +1,73 @@
+"""What Optuna's storage holds of a study, as records: the truth from which everything else can be rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg.registry import registry
+from lossreg.storage.records import IN_OPTUNA, StudyResult, TrialRecord, finite
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.terminal.masking import masked, masked_values
+
+_STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")
+
+
+def to_attribute(record: TrialRecord) -> dict[str, Any]:
+    """What Optuna itself does not keep of a trial, as JSON values."""
+    names = [field.name for field in fields(record) if field.name not in IN_OPTUNA and field.name != "curves"]
+    kept: dict[str, Any] = finite({name: getattr(record, name) for name in names})
+    kept |= {name: masked(kept[name]) for name in ("reason", "refusal")}
+    # the curves, which are finite already, are shared: Optuna's memory of the trial holds no second copy
+    return {**kept, "curves": record.curves}
+
+
+def from_trial(trial: FrozenTrial) -> TrialRecord | None:
+    """The record of an ended trial; None while it runs, and for one that was cut off."""
+    kept = trial.user_attrs.get(ATTRIBUTE)
+    if kept is None or not trial.state.is_finished():
+        return None
+    kept = kept if "constants" in kept else {**kept, "constants": _unknown(kept["loss"])}
+    # as it was called before
+    kept = {"predicts_only": kept["constant"], **kept} if "constant" in kept else kept
+    known = {field.name for field in fields(TrialRecord)}
+    params = {name: value for name, value in trial.params.items() if name != "loss"}
+    score = trial.value if kept["state"] == "complete" and trial.state == TrialState.COMPLETE else None
+    return TrialRecord(number=trial.number, params=params, score=score, **{k: v for k, v in kept.items() if k in known})
+
+
+def _unknown(loss: str) -> dict[str, None]:
+    """The constants of a trial of lossreg 0.1.0, which did not keep them."""
+    entry = registry.default().look_up(loss)
+    return dict.fromkeys(entry.spec.row_constants) if entry else {}
+
+
+def records(study: optuna.Study) -> list[TrialRecord]:
+    """The ended trials, by number."""
+    return [record for trial in study.get_trials(deepcopy=False) if (record := from_trial(trial))]
+
+
+def lost(study: optuna.Study) -> list[int]:
+    """Numbers of the trials that were cut off for good, and of which there is no record."""
+    ended = (trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
+    return [trial.number for trial in ended if trial.user_attrs.get(ATTRIBUTE) is None]
+
+
+def result(study: optuna.Study, folder: Path) -> StudyResult:
+    """The study as far as its storage tells it."""
+    kept = study.user_attrs.get(ATTRIBUTE, {})
+    return StudyResult(
+        study=study.study_name, trials=records(study), notes=list(kept.get("notes", [])), folder=str(folder),
+        **{name: _shown(name, kept[name]) for name in _STUDY_FIELDS if name in kept},
+    )  # fmt: skip
+
+
+def _shown(name: str, kept: Any) -> Any:
+    """A field of the study; journals of lossreg 0.1.0 hold the store's address with its password."""
+    if name == "tracking":
+        return masked_values(kept)
+    return {**kept, "tracking": masked_values(kept.get("tracking"))} if name == "spec" else kept

@@ -1,0 +1,206 @@
+"""From an Optuna trial to the training that it asks for."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import optuna
+
+from lossreg.config import optimization
+from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range, Space
+from lossreg.config.study import Candidate
+from lossreg.contract.params import Int, Param, PerClass
+from lossreg.contract.targets import Constants
+from lossreg.search.architectures import Shapes
+from lossreg.training.interface import Plan
+from lossreg.training.loss_arguments import is_static
+
+RATE, OPTIMIZER = "learning_rate", "optimizer"
+
+
+class MissingLossError(Exception):
+    """The sampler chose a loss that the study was begun with and whose plugin is gone."""
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Suggests a loss, its parameters and a learning rate, under the names that users see.
+
+    slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
+    optimizer's name, searched what is searched of its settings (`optimizer.momentum`), shapes what is
+    searched of batch size and model. constants are those of the first fold where there are folds: searched
+    weights follow from its class counts, and are the same for all members of a trial. every has the labels
+    that the study was begun with, where some of them are missing now: Optuna's choice stays what it was.
+    """
+
+    candidates: Mapping[str, Candidate]
+    rate: Space
+    constants: Constants
+    slugs: tuple[str, ...]
+    epochs: int
+    seed: int
+    optimizer: str = "adam"
+    searched: Mapping[str, Space] = field(default_factory=dict)
+    shapes: Shapes | None = None
+    every: tuple[str, ...] = ()
+    weights: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in study order."""
+        return list(self.candidates)
+
+    def suggest(self, trial: optuna.Trial) -> Plan:
+        """The plan of a trial; only the chosen loss's parameters are suggested. Raises `MissingLossError`."""
+        label = trial.suggest_categorical("loss", self.every or self.labels)
+        if label not in self.candidates:
+            raise MissingLossError(label)
+        spec = self.candidates[label].spec
+        params = {name: self._suggest(trial, label, name) for name in self.candidates[label].space}
+        rate = _number(trial, RATE, self.rate)
+        own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
+        shape = self.shapes.suggest(partial(_value, trial), self._outputs(label)) if self.shapes else None
+        bound = spec.bind(params, self.constants.n_classes or None)
+        return Plan(label, bound, rate, self.epochs, self.seed, own, shape=shape)
+
+    def _outputs(self, label: str) -> int:
+        return self.candidates[label].spec.width(self.constants.n_classes)
+
+    def row_constants(self, label: str) -> dict[str, Any]:
+        """The constants of the training rows that a loss takes; progress at its end, 1."""
+        needs = self.candidates[label].spec.row_constants
+        return self.constants.select(needs) | ({"progress": 1.0} if "progress" in needs else {})
+
+    def published(self, label: str) -> tuple[dict[str, Any], list[str]]:
+        """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
+
+        The learning rate is the middle of its range; so is a setting of the optimizer that has no default. What is
+        searched of the model is at its defaults.
+        """
+        candidate, notes = self.candidates[label], []
+        values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
+        for name, space in candidate.space.items():
+            default, clipped = _clip(candidate.spec.param(name), space)
+            values |= {f"{label}.{name}{suffix}": value for suffix, value in self._spread(space, default)}
+            if clipped:
+                notes.append(
+                    f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
+                )
+        first = {f"{OPTIMIZER}.{name}": value for name, value in self._first_settings().items()}
+        first |= self.shapes.published(self._outputs(label)) if self.shapes else {}
+        return values | {name: _token(value) for name, value in first.items()}, notes
+
+    def _first_settings(self) -> dict[str, Any]:
+        """Keras's defaults of the optimizer's searched settings, clipped to their ranges, or the middles."""
+        return {
+            name: _clip(optimization.param(self.optimizer, name), space)[0] for name, space in self.searched.items()
+        }
+
+    def variants(self) -> Iterator[Plan]:
+        """A plan for every combination of static parameters, with all else in the middle."""
+        for label, candidate in self.candidates.items():
+            spec, k = candidate.spec, self.constants.n_classes or None
+            options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
+            shape = self.shapes.usual(self._outputs(label)) if self.shapes else None
+            for values in itertools.product(*options):
+                params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
+                rate, own = middle(self.rate), self._first_settings()
+                yield Plan(label, params, rate, self.epochs, self.seed, own, shape=shape)
+
+    def _suggest(self, trial: optuna.Trial, label: str, parameter: str) -> Any:
+        space, name = self.candidates[label].space[parameter], f"{label}.{parameter}"
+        if isinstance(space, PerClassRange):
+            free = {k: trial.suggest_float(f"{name}.{slug}", space.low, space.high, log=space.log)
+                    for k, slug in self._free_classes()}  # fmt: skip
+            return self._weights(np.array([free.get(k, 1.0) for k in range(len(self.slugs))]))
+        if isinstance(space, ByCount):
+            tau = trial.suggest_float(f"{name}.tau", space.low, space.high)
+            return self._weights(np.maximum(self.constants.class_counts, 1.0) ** -tau)
+        return _value(trial, name, space)
+
+    def _free_classes(self) -> list[tuple[int, str]]:
+        """All classes but the most frequent, whose weight is 1: k weights have k - 1 degrees of freedom."""
+        fixed = int(np.argmax(self.constants.class_counts))
+        return [(k, slug) for k, slug in enumerate(self.slugs) if k != fixed]
+
+    def _weights(self, weights: np.ndarray) -> tuple[float, ...]:
+        """Weights of mean 1 over the training rows, so that they are ratios and no hidden learning rate."""
+        return tuple((weights / np.dot(self.constants.class_priors, weights)).tolist())
+
+    def _spread(self, space: Space, default: Any) -> list[tuple[str, Any]]:
+        if isinstance(space, Fixed):
+            return []
+        if isinstance(space, PerClassRange):
+            return [(f".{slug}", default) for _, slug in self._free_classes()]
+        return [(".tau" if isinstance(space, ByCount) else "", _token(default))]
+
+
+def _token(choice: Any) -> Any:
+    """A choice as the storage keeps it: a tuple, which it would give back as a list, as text."""
+    return str(list(choice)) if isinstance(choice, tuple) else choice
+
+
+def _chosen(trial: optuna.Trial, name: str, space: Options) -> Any:
+    tokens = [_token(choice) for choice in space.choices]
+    return space.choices[tokens.index(trial.suggest_categorical(name, tokens))]
+
+
+def _value(trial: optuna.Trial, name: str, space: Space) -> Any:
+    if isinstance(space, Options):
+        return _chosen(trial, name, space)
+    if isinstance(space, Range) and space.integer:
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log, step=int(space.step) or 1)
+    return _number(trial, name, space)
+
+
+def _number(trial: optuna.Trial, name: str, space: Space) -> Any:
+    if isinstance(space, Fixed):
+        return space.value
+    if isinstance(space, Options):
+        return _chosen(trial, name, space)
+    assert isinstance(space, Range)
+    return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step or None)
+
+
+def middle(space: Space) -> Any:
+    """The middle of a range, geometric on a log scale; of choices, the one half-way."""
+    if isinstance(space, Fixed):
+        return space.value
+    if isinstance(space, Options):
+        return space.choices[(len(space.choices) - 1) // 2]
+    if isinstance(space, ByCount):
+        return (space.low + space.high) / 2
+    return math.sqrt(space.low * space.high) if space.log else (space.low + space.high) / 2
+
+
+def _clip(param: Param, space: Space) -> tuple[Any, tuple[float, ...]]:
+    """The default of a parameter inside the space, and, where it was moved, what was published."""
+    default: Any = param.default
+    if isinstance(space, Options):
+        return (default if default in space.choices else middle(space)), ()
+    if isinstance(param, PerClass):
+        default = param.default_tau if isinstance(space, ByCount) else 1.0
+    if isinstance(space, Fixed) or default is None:
+        return (middle(space) if default is None else default), ()
+    assert isinstance(space, (Range, PerClassRange, ByCount))
+    inside = min(max(default, space.low), space.high)
+    return inside, (() if inside == default else (float(default),))
+
+
+def _static_options(param: Param, space: Space, n_classes: int | None) -> list[Any]:
+    """Every value on which the graph depends; where it depends on none, one value."""
+    if isinstance(param, PerClass):
+        return [space.value if isinstance(space, Fixed) else None]
+    if isinstance(space, Options) and any(is_static(param, choice) for choice in space.choices):
+        return list(space.choices)
+    if not isinstance(param, Int):
+        return [middle(space)]
+    if isinstance(space, Range) and param.static:
+        return list(range(int(space.low), int(space.high) + 1))
+    return [round(middle(space))]

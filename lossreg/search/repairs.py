@@ -1,0 +1,390 @@
+"""A damaged journal made good: what is not whole is left out, and trials keep their numbers.
+
+`lossreg.storage.creations` finds the creations of trials that are missing. A finished trial that lost a line which its
+result rests on is marked as failed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg.config import study as studies
+from lossreg.errors import InputError, gist, on_disk
+from lossreg.storage import lines
+from lossreg.storage.creations import numbered
+from lossreg.storage.lines import Line
+from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, lacking
+from lossreg.storage.study_folder import FRESH, Store
+from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START
+from lossreg.terminal.caller import words
+
+MOST_STRAY = 5  # lines of another session amid those of one
+MOST_TOLD = 20
+TWICE, STRAY, UNTOLD = "it stands there twice", "it is of another study", "no record bears it out"
+
+
+@dataclass(slots=True)
+class Repaired:
+    """A journal that Optuna can read: its text, what was left out of the damaged one, which trials that touched."""
+
+    text: bytes
+    left_out: list[Line] = field(default_factory=list)
+    touched: dict[int, str] = field(default_factory=dict)
+    lost_start: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing had to be done."""
+        return not self.left_out and not self.touched and not self.lost_start
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done to a study: its journal, files moved aside and the trials that they are of, and where to."""
+
+    study: str
+    journal: Repaired
+    files: dict[Path, int]
+    aside: Path | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing had to be done."""
+        return self.journal.is_whole and not self.files
+
+
+def repair(study: Any) -> Report:
+    """Make a study's journal one that Optuna reads, and move what cannot be read aside; nothing of a whole study.
+
+    study is a file, a table of its sections or a `StudySpec`. The damaged journal is kept beside. Raises
+    `InputError` for a study that was never run, that another process runs, or of whose journal nothing is left.
+    """
+    spec = studies.of(study)
+    store = Store(spec.folder, spec.name)
+    store.insist_begun()
+    with store.lock():
+        with on_disk(store.journal):
+            text = store.journal.read_bytes()
+        try:
+            report = Report(store.name, repaired(text, store.name), store.damaged())
+        except InputError as error:
+            raise error.at(str(store.journal)) from error
+        if report.journal.text != text or report.files:
+            with on_disk(store.folder):
+                changed = report.journal.text if report.journal.text != text else b""
+                report.aside = store.set_aside(report.files, changed)
+        return report
+
+
+def told(report: Report, study: str) -> list[str]:
+    """What was found and done, in lines; study: as the user calls it."""
+    journal = report.journal
+    if report.is_whole:
+        return [f"study {report.study} is whole: nothing was written"]
+    said = [f"line {line.number} of the journal is left out: {line.fault}" for line in journal.left_out[:MOST_TOLD]]
+    if (more := len(journal.left_out) - MOST_TOLD) > 0:
+        said.append(f"{more} more lines are left out")
+    said += [f"trial {number}: {what}" for number, what in sorted(journal.touched.items())]
+    said += [f"{file.name} is damaged and was moved aside{of(number)}" for file, number in report.files.items()]
+    if journal.lost_start:
+        tune = words("lossreg tune", "lossreg.tune")
+        said.append(f"what the study began with is lost: `{tune}` takes the study and its data as they are now")
+    if report.aside:
+        said.append(f"what was damaged is kept in {report.aside}")
+    return [*said, f"Go on with: lossreg tune {study}"]
+
+
+def of(number: int) -> str:
+    """The trial that a file is of, where it is known."""
+    return f", so trial {number} has no model" if number >= 0 else ""
+
+
+def repaired(text: bytes, name: str) -> Repaired:
+    """What can be had of the journal of the study of that name; raises `InputError` where it tells of none."""
+    given = lines.read(text)
+    _drop_doubles(given)
+    _drop_strays(given, name)
+    _drop_odd_parameters(given)
+    before = [line for line in given if not line.fault]
+    kept = numbered(_begun(before, name))
+    done = Repaired(b"")
+    _drop_late(kept)
+    kept, recorded = _settled([line for line in kept if not line.fault], name, done)
+    new = {id(line) for line in kept} - {id(line) for line in given}
+    done.left_out = sorted((line for line in given if line.fault), key=lambda line: line.number)
+    for line in done.left_out:
+        if line.fault == UNTOLD and line.log["trial_id"] not in recorded:
+            done.touched[line.log["trial_id"]] = "its record is lost, so it is run again"
+    for line in done.left_out:
+        if line.trial is not None and line.fault not in (TWICE, STRAY):
+            done.touched.setdefault(line.trial, "a line about it is lost, on which no result rests")
+    if new or done.left_out:
+        _name_unended(_replayed(kept, name).get_trials(deepcopy=False), done)
+        done.text = b"".join(line.raw + b"\n" for line in kept)
+    else:
+        done.text = text
+    return done
+
+
+def _name_unended(trials: Sequence[FrozenTrial], done: Repaired) -> None:
+    """Note the trials that are run again, of a damaged journal: their ends may be among what is lost."""
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            done.touched.setdefault(trial.number, "it had not ended, or its end is lost, so it is run again")
+
+
+# ------------------------------------------------------------------------ what does not belong
+
+
+def _drop_doubles(given: Sequence[Line]) -> None:
+    """Mark creations of trials that stand there twice. Trials that were queued may be alike."""
+    seen: set[bytes] = set()
+    last = b""
+    for line in given:
+        if line.op == lines.CREATE_TRIAL:
+            about = line.log.get("user_attrs", {})
+            unlike = START in about or RETRY_OF in about or line.log["datetime_start"]
+            line.fault = TWICE if line.raw == last or (unlike and line.raw in seen) else line.fault
+            seen.add(line.raw)
+        last = line.raw
+
+
+def _drop_strays(given: Sequence[Line], name: str) -> None:
+    """Mark lines of other studies. Who writes holds the study's lock, so the lines of a session stand together."""
+    places: dict[str, list[Line]] = defaultdict(list)
+    for line in given:
+        if line.fault:
+            continue
+        if line.log.get("study_id", 0) != 0 or line.log.get("study_name", name) != name:
+            line.fault = STRAY
+        elif line.writer != lines.REPAIRER:
+            places[line.writer].append(line)
+    sessions = [(session[0].number, session[-1].number) for session in places.values()]
+    for session in places.values():
+        first, last = session[0].number, session[-1].number
+        inside = any(other[0] < first and last < other[1] for other in sessions)
+        if inside and len(session) <= MOST_STRAY:
+            for line in session:
+                line.fault = STRAY
+
+
+def _drop_odd_parameters(given: Sequence[Line]) -> None:
+    """Mark parameters whose kind or choices are not those of most lines of that name: Optuna goes by the first."""
+    kinds: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    found = [(line, lines.kind_of(line.log)) for line in given if not line.fault and line.op == lines.PARAM]
+    for line, kind in found:
+        kinds[line.log["param_name"]].append(kind)
+    usual = {parameter: Counter(own).most_common(1)[0][0] for parameter, own in kinds.items()}
+    for line, kind in found:
+        if kind != usual[line.log["param_name"]]:
+            line.fault = "its distribution is not that of the other lines"
+
+
+def _begun(kept: Sequence[Line], name: str) -> list[Line]:
+    """The lines with one in front that creates the study as its attributes have it."""
+    for line in kept:
+        if line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]:
+            about = line.log["user_attr"][ATTRIBUTE]
+            if lacking(about, STUDY_KEYS):
+                line.fault = "what it tells of the study is not whole"
+    kept = [line for line in kept if not line.fault]
+    told = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in kept if _tells(line)]
+    asked = [line.log["directions"][0] for line in kept if line.op == lines.CREATE_STUDY]
+    direction = {"minimize": 1, "maximize": 2}.get(told[0] if told else "", asked[0] if asked else 0)
+    if not direction:
+        raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
+    if kept[0].op == lines.CREATE_STUDY and kept[0].log["directions"] == [direction]:
+        return kept
+    log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": [direction]}
+    return [lines.written(0, log), *kept]
+
+
+def _tells(line: Line) -> bool:
+    return line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]
+
+
+# ------------------------------------------------------------------------ what a trial must tell
+
+
+def _drop_late(kept: Sequence[Line]) -> None:
+    """Mark what comes before its trial, twice, or as an end that its record does not bear out."""
+    created, ended = -1, set()
+    given: dict[int, set[str]] = defaultdict(set)
+    told: dict[int, list[Line]] = defaultdict(list)
+    for line in kept:
+        if line.op == lines.CREATE_TRIAL:
+            created += 1
+            continue
+        if line.fault or line.op not in lines.OF_TRIALS:
+            continue
+        number = line.log["trial_id"]
+        if number > created:
+            line.fault = "it is about a trial that was not created yet"
+        elif number in ended:
+            line.fault = "its trial had ended before"
+        elif line.op == lines.PARAM and line.log["param_name"] in given[number]:
+            line.fault = TWICE
+        elif line.op == lines.PARAM:
+            given[number].add(line.log["param_name"])
+        elif line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
+            line.fault = "" if _is_record(line.log["user_attr"][ATTRIBUTE]) else "its record is not whole"
+            told[number] += [] if line.fault else [line]
+        elif line.op == lines.STATE and line.log["state"] in (TrialState.COMPLETE, TrialState.PRUNED):
+            line.fault = "" if any(_bears_out(one, line) for one in told[number]) else UNTOLD
+        if line.op == lines.STATE and not line.fault and TrialState(line.log["state"]).is_finished():
+            ended.add(number)
+
+
+def _is_record(record: Any) -> bool:
+    return not lacking(record, TRIAL_KEYS)
+
+
+def _bears_out(record: Line, end: Line) -> bool:
+    """Whether a record tells of the same end as a line that ends the trial."""
+    about, values = record.log["user_attr"][ATTRIBUTE], end.log["values"]
+    if end.log["state"] == TrialState.PRUNED:
+        return bool(about["state"] == "pruned")
+    return values is not None and about[TOLD] == values[0] and about["state"] in ("complete", "diverged")
+
+
+def _settled(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
+    """The lines without those that Optuna fails at, with trials failed that lack something; who has a record."""
+    study = _replayed(kept, name)
+    kept = [line for line in kept if not line.fault]
+    trials = study.get_trials(deepcopy=False)
+    done.lost_start = ATTRIBUTE not in study.user_attrs and any(ATTRIBUTE in trial.user_attrs for trial in trials)
+    lacking = _lacking(trials, study.user_attrs.get(ATTRIBUTE, {}))
+    stand_ins = [line for line in kept if line.op == lines.CREATE_TRIAL]
+    for trial in trials:
+        if stand_ins[trial.number].number == 0 and trial.state != TrialState.FAIL:
+            whole = "; its result is whole" if ATTRIBUTE in trial.user_attrs else ", and it had not ended"
+            done.touched[trial.number] = f"the line that created it is lost{whole}"
+        if reason := lacking.get(trial.number, ""):
+            done.touched[trial.number] = f"{reason}, so it is marked as failed"
+            _fail(kept, trial.number)
+        elif trial.state == TrialState.FAIL and stand_ins[trial.number].number == 0:
+            done.touched[trial.number] = "all of it is lost, so it is marked as failed"
+    kept = [line for line in kept if not line.fault]
+    trials = _replayed(kept, name).get_trials(deepcopy=False)
+    for trial in trials:
+        if ATTRIBUTE in trial.user_attrs and not trial.state.is_finished():
+            kept.append(_end_of(trial, _last_date(kept)))
+            done.touched[trial.number] = "the line that ended it is lost; its end is restored from its record"
+    return kept, {trial.number for trial in trials if ATTRIBUTE in trial.user_attrs}
+
+
+def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[int, str]:
+    """By number, which finished trials lack something that their result rests on, in words."""
+    recorded = [trial for trial in trials if ATTRIBUTE in trial.user_attrs]
+    usual: dict[str, Counter[str]] = defaultdict(Counter)
+    count = Counter(trial.user_attrs[ATTRIBUTE]["label"] for trial in recorded)
+    for trial in recorded:
+        usual[trial.user_attrs[ATTRIBUTE]["label"]].update(list(trial.params))
+    lacking = {}
+    for trial in trials:
+        record = trial.user_attrs.get(ATTRIBUTE)
+        if record is None and trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            lacking[trial.number] = "its record is lost"
+        if record is None:
+            continue
+        label = record["label"]
+        # what all others have; which parameters a model has may depend on others
+        needed = {"loss"} | {n for n, often in usual[label].items() if often >= count[label] - 1 and count[label] > 2}
+        if missing := sorted(n for n in needed - set(trial.params) if not n.startswith("model.")):
+            lacking[trial.number] = f"its parameter {missing[0]} is lost"
+        elif wrong := _contradicted(trial, record, about):
+            lacking[trial.number] = f"its lines do not agree on {wrong}"
+    return lacking
+
+
+def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """The parameter that a trial's lines and its record have otherwise; empty where they agree."""
+    label, settings = record["label"], record["settings"]
+    if trial.params["loss"] != label:
+        return "the loss"
+    if about and about["losses"].get(label, record["loss"]) != record["loss"]:
+        return "the loss"
+    pairs: dict[str, Any] = {"learning_rate": record["learning_rate"]}
+    pairs |= {f"{label}.{name}": value for name, value in settings.items()} if isinstance(settings, dict) else {}
+    name: str
+    for name, value in trial.params.items():
+        both = isinstance(value, float) and isinstance(pairs.get(name), float)
+        if both and not math.isclose(value, pairs[name], rel_tol=1e-5):
+            return name
+    return ""
+
+
+def _end_of(trial: FrozenTrial, date: str) -> Line:
+    """The line that ends a trial as its record has it; as for Optuna, a pruned one has its last intermediate value."""
+    record = trial.user_attrs[ATTRIBUTE]
+    if record["state"] == "failed":
+        return _ended(trial.number, TrialState.FAIL, None, date)
+    if record["state"] == "pruned":
+        return _ended(trial.number, TrialState.PRUNED, trial.intermediate_values.get(trial.last_step), date)
+    return _ended(trial.number, TrialState.COMPLETE, record[TOLD], date)
+
+
+def _ended(number: int, state: TrialState, value: float | None, date: str) -> Line:
+    log = {
+        "op_code": lines.STATE, "worker_id": lines.repairer(number), "trial_id": number, "state": int(state),
+        "values": None if value is None else [value], "datetime_complete": date,
+    }  # fmt: skip
+    return lines.written(0, log)
+
+
+def _last_date(kept: Sequence[Line]) -> str:
+    """The date of the last trial that ended; the earliest that there is where none has."""
+    dates = [line.log["datetime_complete"] for line in kept if line.log.get("datetime_complete")]
+    return dates[-1] if dates else "1970-01-01T00:00:00.000000+00:00"
+
+
+def _fail(kept: list[Line], number: int) -> None:
+    """Take a trial's record away and end it as failed."""
+    date = _last_date(kept)
+    for line in kept:
+        if line.log.get("trial_id") != number:
+            continue
+        if line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
+            line.fault = "its trial lost another line"
+        if line.op == lines.STATE and TrialState(line.log["state"]).is_finished():
+            line.fault = "its trial lost another line"
+    kept.append(_ended(number, TrialState.FAIL, None, date))
+
+
+# ------------------------------------------------------------------------ Optuna
+
+
+class _Logs(BaseJournalBackend):  # type: ignore[misc]
+    """Lines as a journal of Optuna's, which remembers how far it was read."""
+
+    def __init__(self, kept: Sequence[Line]) -> None:
+        self.kept, self.reading = kept, kept[0]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Nothing is written."""
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The logs from that number on."""
+        for line in self.kept[log_number_from:]:
+            self.reading = line
+            yield line.log
+
+
+def _replayed(kept: Sequence[Line], name: str) -> optuna.Study:
+    """The study as Optuna reads it; marks the lines that it fails at."""
+    while True:
+        logs = _Logs([line for line in kept if not line.fault])
+        try:
+            return optuna.load_study(study_name=name, storage=JournalStorage(logs))
+        except Exception as error:
+            logs.reading.fault = f"Optuna fails at it ({gist(error)})"

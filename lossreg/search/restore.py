@@ -1,0 +1,134 @@
+"""What a trial trained, as an ordinary Keras model: its weights put back into the model that they were trained in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import optuna
+
+from lossreg.config import study as studies
+from lossreg.config.search_space import shown
+from lossreg.errors import InputError, did_you_mean
+from lossreg.search import history
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.study_folder import Store
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.terminal.caller import words
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+    from lossreg.storage.records import Weights
+    from lossreg.training.interface import Plan
+
+
+class Trained(NamedTuple):
+    """A Keras model from preprocessed rows to predictions, and what preprocesses raw rows for it."""
+
+    model: Any
+    preprocessor: Any
+
+
+class Kept(NamedTuple):
+    """What the storage has of a trial whose model is wanted; about is what it has of the study."""
+
+    about: dict[str, Any]
+    record: TrialRecord
+    weights: Weights
+
+
+def load_trial(study: Any, number: int | None = None, loss: str | None = None) -> Trained:
+    """The model that a trial trained, and its preprocessor, without training anything.
+
+    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or
+    the best of the loss with that label, or the best of all; of a trial of several folds or seeds it is the
+    first member. Raises `InputError` where there is no such trial, or its weights were not kept.
+    """
+    spec = studies.of(study)
+    if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
+        raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
+    if loss is not None and not isinstance(loss, str):
+        raise InputError(f"must be the label of a loss, not {shown(loss)}", where="loss")
+    return restore(spec, look_up(spec, number, loss))
+
+
+def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> Kept:
+    """The trial that `load_trial` restores, found without Keras; raises `InputError`."""
+    store = Store(spec.folder, spec.name)
+    study = store.read()
+    record = find(history.result(study, store.folder), number, loss)
+    weights = store.load_weights(record.number)
+    if weights is None:
+        raise _not_kept(spec, store, record)
+    return Kept(study.user_attrs[ATTRIBUTE], record, weights)
+
+
+def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
+    """The model and preprocessor of a trial that was looked up, as the study was when it began; imports Keras."""
+    from lossreg.runtime import backend
+    from lossreg.search import preparation
+
+    backend.check()
+    begun = studies.as_begun(spec, kept.about["fingerprint"], kept.about["spec"])
+    prepared = preparation.prepare(begun, kept.about, rehearsed=False, wanted=kept.record.label)
+    return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
+
+
+def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
+    """The completed trial of that number, else the best of that label, else the best; raises `InputError`."""
+    if number is not None and loss is not None:
+        raise InputError(
+            f"{words('--trial and --loss', 'number and loss')} exclude each other", hint="Give one of them."
+        )
+    found = result.best
+    if number is not None:
+        found = next((trial for trial in result.trials if trial.number == number), None)
+        if found is None:
+            raise InputError(f"study {result.study!r} has no trial {number}", hint=_numbers(result))
+    elif loss is not None:
+        if loss not in result.losses:
+            known = ", ".join(result.losses)
+            hint = did_you_mean(loss, result.losses) or f"It has {known}."
+            raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
+        found = next(row.best for row in result.leaderboard() if row.label == loss)
+    if found is None or found.state != "complete":
+        what = f"trial {number} ended as {found.state}" if found else f"no trial {f'of {loss} ' * bool(loss)}completed"
+        raise InputError(f"{what}, so there is no model of it")
+    return found
+
+
+def _numbers(result: StudyResult) -> str:
+    last = max((trial.number for trial in result.trials), default=None)
+    return "It has none yet." if last is None else f"Its trials go from 0 to {last}."
+
+
+def _not_kept(spec: studies.StudySpec, store: Store, record: TrialRecord) -> InputError:
+    there = ", ".join(map(str, store.kept_weights())) or "none"
+    return InputError(
+        f"the weights of trial {record.number} ({record.label}) were not kept; those of these trials were: {there}",
+        where=spec.place("search.keep"), hint='Set search.keep = "all" before the study is run.',
+    )  # fmt: skip
+
+
+def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
+    """The Keras model of a trial, from preprocessed rows to predictions, with these weights."""
+    from lossreg.models import builder
+
+    problem, plan = prepared.problem, plan_of(prepared, record)
+    data = data_of(prepared, record)
+    model = problem.build(problem.outputs(plan.label), 0, plan.shape)
+    if [tuple(variable.shape) for variable in model.weights] != [value.shape for value in weights]:
+        raise InputError(f"the weights that were kept of trial {record.number} are not of its model")
+    for variable, value in zip(model.weights, weights, strict=True):
+        variable.assign(value)
+    return builder.inference(model, problem.losses[plan.label], data.constants, data.n_classes)
+
+
+def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:
+    """The first member's plan of a trial that has ended."""
+    asked = optuna.trial.FixedTrial({"loss": record.label, **record.params}, number=record.number)
+    return prepared.proposer.suggest(asked)
+
+
+def data_of(prepared: Prepared, record: TrialRecord) -> Any:
+    """What the first member of a trial was trained on."""
+    return prepared.problem.folds[plan_of(prepared, record).fold]

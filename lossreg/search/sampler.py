@@ -1,0 +1,150 @@
+"""What is tried next: the fair start and the sampler behind it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.pruners import HyperbandPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg.storage.trials import START
+
+PER_LOSS = 4
+FAIR_START = "fair start"
+# ended trials from which TPE learns; Optuna's default, given to it below
+LEARNS_FROM = 10
+# TPE's own good set has 25 trials at most, and it weighs old ones down
+MOST_SEEN, BEST_SEEN = 256, 25
+SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+class View(optuna.Study):
+    """A study of which the sampler sees some trials."""
+
+    def __init__(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__(study.study_name, study._storage)
+        self._seen = trials
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """Those trials, in one of the states."""
+        return [trial for trial in self._seen if states is None or trial.state in states]
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        # what Optuna's own samplers call
+        return self.get_trials(deepcopy, states)
+
+
+class SeededSampler(BaseSampler):
+    """TPE (or random), seeded anew for every trial from (seed, trial number).
+
+    A sampler seeded once would repeat its first trials when a study is resumed. Trials of
+    the fair start are drawn at random, whatever the kind. Of more than `MOST_SEEN` ended trials TPE sees
+    the best and the newest, so that a suggestion takes no longer late in a study.
+    """
+
+    def __init__(self, seed: int, kind: str = "tpe") -> None:
+        self._seed, self._kind = seed, kind
+        self._number, self._delegate = -1, RandomSampler()
+        self._space = IntersectionSearchSpace(include_pruned=True)
+        self._view: View | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is drawn depends on the trials before."""
+        return self._kind != "random"
+
+    def _for(self, study: optuna.Study, trial: FrozenTrial) -> BaseSampler:
+        if trial.number != self._number:
+            seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
+            plain = self._kind == "random" or START in trial.user_attrs
+            self._number = trial.number
+            self._delegate = (
+                RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True, n_startup_trials=LEARNS_FROM)
+            )
+            self._view = None if plain else View(study, seen(study.get_trials(False, SEEN), study.direction))
+        return self._delegate
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """As the delegate does; what all trials have in common is kept from one to the next."""
+        delegate = self._for(study, trial)
+        if isinstance(delegate, RandomSampler):
+            return delegate.infer_relative_search_space(study, trial)
+        if isinstance(study.pruner, HyperbandPruner):
+            # the trials of one bracket at a time
+            return delegate.infer_relative_search_space(self._view or study, trial)
+        space = self._space.calculate(study)
+        return {name: distribution for name, distribution in space.items() if not distribution.single()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As the delegate does."""
+        delegate = self._for(study, trial)
+        return delegate.sample_relative(self._view or study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As the delegate does."""
+        delegate = self._for(study, trial)
+        return delegate.sample_independent(self._view or study, trial, param_name, param_distribution)
+
+
+def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+    """Of trials by number those that TPE is shown: all that run, `BEST_SEEN` of the best, and the newest."""
+    ended = [trial for trial in trials if trial.state != TrialState.RUNNING]
+    if len(ended) <= MOST_SEEN:
+        return list(trials)
+    sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
+    complete = (trial for trial in ended if trial.state == TrialState.COMPLETE)
+    best = {trial.number for trial in heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value)}
+    newest = {trial.number for trial in ended[BEST_SEEN - MOST_SEEN :]}
+    return [trial for trial in trials if trial.state == TrialState.RUNNING or trial.number in best | newest]
+
+
+def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any] | None], trials: int) -> None:
+    """Queue the fair start: every loss as published, then random settings in turn, `PER_LOSS` each.
+
+    published maps each label to Optuna parameters; where there are none, nothing is searched
+    and once is enough; None stands for a loss that is missing, of which nothing is queued. Entries
+    already queued are left alone, failed ones queued again.
+    """
+    taken = study.get_trials(deepcopy=False)
+    done = {trial.user_attrs.get(START) for trial in taken if trial.state != TrialState.FAIL}
+    labels = list(published)
+    for place in range(min(trials, PER_LOSS * len(labels))):
+        label, first = labels[place % len(labels)], place < len(labels)
+        settings = published[label]
+        if place not in done and settings is not None and (first or settings):
+            study.enqueue_trial({"loss": label, **(settings if first else {})}, user_attrs={START: place})
+
+
+def undirected(published: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many trials come before the first that follows from scores: the fair start, or what TPE needs to learn."""
+    start = sum(PER_LOSS if searched else 1 for searched in published.values())
+    return max(start, LEARNS_FROM)
+
+
+def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> str:
+    """A line for a study whose sampler chooses less than a quarter of the trials; empty for others."""
+    before = undirected(published)
+    left = max(0, trials - before)
+    if 4 * left >= trials:
+        return ""
+    few = trials // 2 // PER_LOSS if trials > LEARNS_FROM else 0
+    fewer = f", or search at most {few} losses, the baseline included" if 1 < few < len(published) else ""
+    return (
+        f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "
+        f"sampler learns from scores. With {len(published)} losses it chooses from trial {before + 1} on: "
+        f"{left or 'none'} of {trials} trials. Set search.trials to {2 * before}{fewer}"
+    )

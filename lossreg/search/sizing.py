@@ -1,0 +1,236 @@
+"""Which trainers carry a study out, and how many trials at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lossreg.errors import InputError
+from lossreg.search.sampler import PER_LOSS
+from lossreg.training.pool import Pool
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
+    from lossreg.search.preparation import Prepared
+    from lossreg.training.interface import Plan
+    from lossreg.training.population import Population
+
+# lanes of a block: usually, and at most while the fair start is under way
+OF_CORE, OF_DEVICE = (16, 48), (64, 1024)
+ROUNDS = 4
+CLEARLY = 0.85  # of the usual time a lane, below which another number of lanes is taken
+SHARE, SHORT = 0.05, 0.5  # what measuring may take: of the study's expected time, or seconds
+
+
+def lanes(spec: StudySpec, prepared: Prepared) -> int:
+    """As many lanes as the study says, or enough for every block and for the sampler to learn a few times.
+
+    Whole trials, and what fits into memory. The fair start learns nothing, so all of it may be
+    under way at once: a step of many lanes is cheaper a lane.
+    """
+    wanted = spec.search.lanes if isinstance(spec.search.lanes, int) else _usual(prepared)
+    return min(whole(prepared, wanted), fitting(prepared))
+
+
+def members(prepared: Prepared) -> int:
+    """How many lanes a trial takes: folds times seeds."""
+    return len(prepared.problem.folds) * prepared.spec.search.seeds
+
+
+def whole(prepared: Prepared, wanted: int) -> int:
+    """So many lanes, as whole trials, no more than there are."""
+    own = members(prepared)
+    return max(1, min(wanted // own, prepared.trials)) * own
+
+
+def _usual(prepared: Prepared) -> int:
+    from lossreg.training.backends import interface
+    from lossreg.training.interface import cores
+
+    own, sides = members(prepared), interface.blocks()
+    usual, start = OF_CORE if sides == cores() else OF_DEVICE
+    learning = max(usual, math.ceil(prepared.trials / ROUNDS) * own)
+    return max(min(usual * sides, learning), min(start * sides, PER_LOSS * len(prepared.candidates) * own))
+
+
+def fitting(prepared: Prepared) -> int:
+    """How many lanes fit into memory, as whole trials: one trial at least."""
+    from lossreg.training import memory
+
+    own = members(prepared)
+    return max(own, int(memory.HALF * memory.available()) // prepared.lane_bytes // own * own)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A number of lanes, and what to say of it."""
+
+    lanes: int
+    said: str = ""
+
+
+def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
+    """Settle how many lanes there are, with trainers that are prepared: what the study began with, says, or measures.
+
+    What would not fit into memory is reduced. Where no loss goes to a population, one trial is trained at a time.
+    """
+    fits, asked = fitting(prepared), kept or prepared.spec.search.lanes
+    if not trainers.alike(list(prepared.proposer.variants())):
+        chosen = Choice(members(prepared))
+    elif isinstance(asked, int):
+        chosen = Choice(min(whole(prepared, asked), fits))
+        if fits < whole(prepared, asked):
+            chosen = Choice(fits, f"lanes: {fits} instead of {asked}, which would not fit into memory")
+    else:
+        chosen = _measured(prepared, trainers, min(whole(prepared, _usual(prepared)), fits), fits, clock)
+    trainers.slots = min(chosen.lanes, trainers.slots) if trainers.narrowed else chosen.lanes
+    return chosen
+
+
+def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: Callable[[], float]) -> Choice:
+    """The usual number of lanes, or twice as many, and so on, where that makes a lane clearly cheaper."""
+    most = min(fits, whole(prepared, max(usual, math.ceil(prepared.trials / ROUNDS) * members(prepared))))
+    stopwatch = Stopwatch(prepared, trainers, clock)
+    times = stopwatch.times(usual, most) if 2 * usual <= most else {}
+    best = usual
+    for number, seconds in times.items():
+        best = number if seconds < CLEARLY * times[best] else best
+    return Choice(best, _said(best, times, fits, members(prepared)))
+
+
+def _said(chosen: int, times: Mapping[int, float], fits: int, own: int) -> str:
+    """`lanes: 64 (2 blocks of 32): 1.3 ms a trial-epoch, 1.9 at 16; memory allows 900`; own: lanes of a trial."""
+    from lossreg.training.backends import interface
+
+    sides = min(interface.blocks(), chosen)
+    said = f"lanes: {chosen} ({sides} block{'s' * (sides > 1)} of {-(-chosen // sides)})"
+    said += f", {chosen // own} trials of {own}" if own > 1 else ""
+    if not times:
+        said += ": the usual number, in a study too short to measure others"
+    else:
+        others = "".join(f", {1000 * t:.2g} at {number}" for number, t in times.items() if number != chosen)
+        said += f": {1000 * times[chosen]:.2g} ms a trial-epoch{others}"
+    return f"{said}; memory allows {fits}"
+
+
+class Stopwatch:
+    """Times epochs of different numbers of lanes, on the plans that come first."""
+
+    def __init__(self, prepared: Prepared, trainers: Pool, clock: Callable[[], float]) -> None:
+        self.trainers, self.clock, self.spent = trainers, clock, 0.0
+        self.total = prepared.trials * members(prepared) * prepared.spec.train.epochs
+        self.plans = trainers.alike(list(prepared.proposer.variants()))
+
+    def times(self, usual: int, most: int) -> dict[int, float]:
+        """Seconds a lane's epoch, by lanes: usual, and twice as many while that is clearly cheaper and time allows."""
+        if not self.plans or self._lap(usual) is None:
+            return {}
+        found: dict[int, float] = {}
+        number, self.spent = usual, 0.0
+        while number <= most:
+            seconds = self._lap(number)
+            if seconds is None:
+                break
+            found[number] = seconds / number
+            if len(found) > 1 and found[number] >= CLEARLY * found[number // 2]:
+                break
+            if self.spent + 4 * seconds > max(SHORT, SHARE * self.total * found[usual]):
+                break
+            number *= 2
+        return found
+
+    def _lap(self, number: int) -> float | None:
+        """Seconds that an epoch of so many lanes takes; None if it fails."""
+        trainers, plans = self.trainers, self.plans
+        before, trainers.slots = trainers.slots, number
+        for slot in range(number):
+            trainers.open(slot, plans[slot % len(plans)])
+        begin = end = self.clock()
+        failures: Mapping[int, Exception] = {}
+        for _ in range(2):  # the lanes are set up in the first
+            if not failures:
+                begin = end
+                _, failures = trainers.advance()
+                end = self.clock()
+                self.spent += end - begin
+        for slot in range(number):
+            trainers.close(slot)
+        trainers.slots = trainers.slots if trainers.narrowed else before
+        return None if failures else end - begin
+
+
+class Populations:
+    """Makes the populations of a study: one for each width of raw scores and each shape that plans have."""
+
+    def __init__(self, prepared: Prepared, slots: int) -> None:
+        self.prepared, self.slots, self.problem = prepared, slots, prepared.problem
+        self.variants = list(prepared.proposer.variants())
+        plans = {self.key(plan): plan for plan in reversed(self.variants)}
+        self.first = list(reversed(plans.values()))
+        self._reasons: dict[Hashable, dict[str, str]] = {}
+        self._asked: tuple[Hashable, Population] | None = None
+
+    def key(self, plan: Plan) -> Hashable:
+        """The plan's width of raw scores and its shape."""
+        return self.problem.outputs(plan.label), self.problem.shape(plan)
+
+    def refuses(self, plan: Plan) -> str:
+        """Why no population takes the plan, from one that is made for the question; empty if one does."""
+        key = self.key(plan)
+        if key not in self._reasons:
+            made = self.make(plan)
+            self._reasons[key] = {label: made.refuses(label) for label in self.problem.losses}
+            self._asked = key, made
+        return self._reasons[key][plan.label]
+
+    def make(self, plan: Plan) -> Population:
+        """A population for the plan's width and shape: the one that was asked last, or a new one."""
+        from lossreg.training.population import Population
+
+        key, asked, self._asked = self.key(plan), self._asked, None
+        if asked and asked[0] == key:
+            return asked[1]
+        return Population(
+            self.problem, self.slots, outputs=self.problem.outputs(plan.label), shape=plan.shape,
+            variants=self.variants, unmapped=self.prepared.unmapped,
+            reasons=self._reasons.get(key),
+        )  # fmt: skip
+
+
+def pool(prepared: Prepared, slots: int) -> Pool:
+    """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
+    from lossreg.training.solo import Fit
+
+    wanted, problem = prepared.spec.search.trainer, prepared.problem
+    own = members(prepared)
+    if wanted == "fit":
+        return Pool([Fit(problem, own)], step=own)
+    made = Populations(prepared, prepared.trials * own)
+    if wanted == "population":
+        _insist(made)
+        return Pool([], crowds=made, most=slots, step=own)
+    return Pool([Fit(problem, own)], crowds=made, most=slots, step=own)
+
+
+def _insist(made: Populations) -> None:
+    """Raise `InputError` if a loss cannot be trained in a population."""
+    for plan in made.variants:
+        if reason := made.refuses(plan):
+            where = made.prepared.spec.place("search.trainer")
+            raise InputError(f"the population cannot train {plan.label}: {reason}", where=where)
+
+
+def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
+    """Why losses go to `model.fit`, by label."""
+    plans = {plan.label: plan for plan in prepared.proposer.variants()}
+    return {label: reason for label, plan in plans.items() if (reason := trainers.trainer(plan)[1])}
+
+
+def blocks(trainers: Pool) -> int:
+    """How many sets of lanes advance side by side."""
+    from lossreg.training.backends import interface
+
+    return min(interface.blocks(), trainers.slots)

@@ -1,0 +1,280 @@
+"""The results of a study: one `TrialRecord` per trial, gathered in a `StudyResult`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from lossreg.contract import recipes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STATES = ("complete", "pruned", "failed", "diverged")
+CURVES = ("train_loss", "val_loss", "train_score", "val_score")
+# The mean of the same fold scores in another order differs in its last digits.
+DIGITS = 12
+Worth = tuple[float, bool, int]
+Weights = list["np.ndarray"]
+
+
+def finite(value: Any) -> Any:
+    """`value` with every number that is not finite replaced by None, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+def exact(score: float) -> float:
+    """The score to `DIGITS` significant digits: scores that agree to them are equal."""
+    return float(f"{score:.{DIGITS}g}")
+
+
+def worth(score: float, number: int, *, sign: float, baseline: bool) -> Worth:
+    """The sort key of a scored trial, larger is better: its score, among equals the baseline's, then the earliest.
+
+    sign is 1 where a higher score is better, else -1.
+    """
+    return (sign * exact(score), baseline, -number)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One ended trial.
+
+    state: complete, pruned, failed (an exception) or diverged (went non-finite);
+    label: the study's name of the loss; loss: its registered name; params: what was
+    suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
+    argument of the loss, fixed ones included; constants: what the loss takes from the training rows (those of the
+    first fold where there are folds), None where an older version did not keep it; expression: source of a
+    loss that no registry has, `lossreg.wrap(my_loss, ...)`; score: the study's metric on validation data at
+    `epoch` (1-based), None unless complete; scores: those of the members at that epoch, empty unless
+    folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
+    curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
+    to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why the
+    population would not have it; started, ended: POSIX seconds; predicts_only: the class that the model
+    predicts for every validation row (0 in tasks without classes), None where its predictions vary; weights: of the
+    training rows, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty where
+    all count 1.
+    """
+
+    number: int
+    state: str
+    label: str
+    loss: str
+    params: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    learning_rate: float
+    score: float | None
+    epoch: int
+    curves: Mapping[str, list[float | None]]
+    seconds: float
+    trainer: str = "population"
+    reason: str = ""
+    refusal: str = ""
+    distribution: str = ""
+    version: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    scores: list[float] = field(default_factory=list)
+    spread: float | None = None
+    predicts_only: int | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    expression: str = ""
+    weights: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> str:
+        """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss that was trained, ready to paste.
+
+        Constants of the training rows stand in it as numbers. A function of the user's own, which the registry does
+        not know, is called by its name.
+        """
+        own = "" if self.distribution else self.loss
+        return recipes.recipe(self.expression or own or f'"{self.loss}"', self.settings, self.constants)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return len(self.curves.get("val_score", ()))
+
+    def summary(self) -> dict[str, Any]:
+        """The form used in `best` and `baseline` of the JSON documents."""
+        return {
+            "trial": self.number,
+            "loss": self.label,
+            "params": dict(self.params),
+            "settings": dict(self.settings),
+            "constants": dict(self.constants),
+            "recipe": self.recipe,
+            "learning_rate": self.learning_rate,
+            "score": self.score,
+            "spread": self.spread,
+            "scores": list(self.scores),
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "predicts_only": self.predicts_only,
+        }
+
+
+# key of what Optuna is told of a trial, beside its record
+TOLD = "told"
+# fields of a trial's record that Optuna keeps by itself
+IN_OPTUNA = ("number", "params", "score")
+# what a journal must tell of a study, and of a trial that has ended, by kind
+STUDY_KEYS: dict[str, type] = {
+    **dict.fromkeys(("id", "metric", "direction", "task", "baseline"), str),
+    **dict.fromkeys(("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds"), Mapping),
+}
+TRIAL_KEYS: dict[str, type] = {
+    **{
+        column.name: object
+        for column in fields(TrialRecord)
+        if column.default is MISSING and column.default_factory is MISSING and column.name not in IN_OPTUNA
+    },
+    **dict.fromkeys(("state", "label", "loss"), str),
+    **dict.fromkeys(("settings", "curves"), Mapping),
+    TOLD: object,
+}
+
+
+def lacking(record: Any, keys: Mapping[str, type]) -> str:
+    """Return the first of `keys` that a record read from a journal has not, or of another kind; empty when it is whole.
+
+    Of something that is no record at all it is the first key.
+    """
+    record = record if isinstance(record, Mapping) else {}
+    return next((key for key, kind in keys.items() if key not in record or not isinstance(record[key], kind)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One row of the leaderboard: a label and its best trial (None when none completed).
+
+    Equal scores have the same rank, and the next rank counts them all: 1, 1, 3. A label without a completed
+    trial has none.
+    """
+
+    label: str
+    loss: str
+    trials: int
+    best: TrialRecord | None
+    is_baseline: bool
+    rank: int | None = None
+
+
+@dataclass(slots=True, repr=False)
+class StudyResult:
+    """A study as far as it has come.
+
+    losses maps label to registered name, in study order; data and spec are plain summaries;
+    seconds has total, training, search (what training waited for), search_spent (that and what was done
+    meanwhile), tracking; tracking has uri, experiment, run_id;
+    trainer has population, fit (numbers of trials) and reasons; notes are lines for the user.
+    """
+
+    study: str
+    metric: str
+    direction: str
+    task: str
+    losses: dict[str, str]
+    baseline: str
+    trials: list[TrialRecord] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    tracking: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    folder: str = ""
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The completed trial with the best score; of equals the baseline's, then the earliest."""
+        return self._best(self.trials)
+
+    def __repr__(self) -> str:
+        best = f"{self.extreme} {self.metric} {self.best.score:.5g} ({self.best.label})" if self.best else "no score"
+        return f"<study {self.study}: {len(self.trials)} trials over {len(self.losses)} losses, {best}>"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of trials in each state; disjoint."""
+        seen = Counter(trial.state for trial in self.trials)
+        return {state: seen[state] for state in STATES}
+
+    def leaderboard(self) -> list[Standing]:
+        """One row per label, best first; of equals the baseline, then the earlier trial; those without a score last."""
+        rows = [self._standing(label, loss) for label, loss in self.losses.items()]
+        rows.sort(key=lambda row: self._worth(row.best), reverse=True)
+        scores = [self._worth(row.best)[0] for row in rows]
+        return [replace(row, rank=scores.index(self._worth(row.best)[0]) + 1 if row.best else None) for row in rows]
+
+    @property
+    def extreme(self) -> str:
+        """`highest` or `lowest`: the end of the metric that is better."""
+        return "highest" if self.direction == "maximize" else "lowest"
+
+    @property
+    def ties(self) -> list[str]:
+        """The labels that share the best score; empty when one label alone has it."""
+        first = [row.label for row in self.leaderboard() if row.rank == 1]
+        return first if len(first) > 1 else []
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `tune --json` and `results --json` print."""
+        board = self.leaderboard()
+        baseline = next((row.best for row in board if row.is_baseline), None)
+        document: dict[str, Any] = finite(
+            {
+                "study": self.study,
+                "metric": self.metric,
+                "direction": self.direction,
+                "task": self.task,
+                "trials": self.counts,
+                "best": self.best.summary() if self.best else None,
+                "ties": self.ties,
+                "baseline": baseline.summary() if baseline else None,
+                "losses": [
+                    {
+                        "name": row.label,
+                        "loss": row.loss,
+                        "rank": row.rank,
+                        "best_score": row.best.score if row.best else None,
+                        "spread": row.best.spread if row.best else None,
+                        "trials": row.trials,
+                        "params": dict(row.best.params) if row.best else {},
+                        "settings": dict(row.best.settings) if row.best else {},
+                        "recipe": row.best.recipe if row.best else None,
+                    }
+                    for row in board
+                ],
+                "seconds": self.seconds,
+                "tracking": self.tracking,
+                "trainer": self.trainer,
+                "notes": self.notes,
+            }
+        )
+        return document
+
+    def _standing(self, label: str, loss: str) -> Standing:
+        own = [trial for trial in self.trials if trial.label == label]
+        return Standing(label, loss, len(own), self._best(own), label == self.baseline)
+
+    def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
+        done = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
+        return max(done, key=self._worth, default=None)
+
+    def _worth(self, trial: TrialRecord | None) -> Worth:
+        """The sort key of a trial, larger is better; the smallest of all where there is no score."""
+        if trial is None or trial.score is None:
+            return (-math.inf, False, 0)
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        return worth(trial.score, trial.number, sign=sign, baseline=trial.label == self.baseline)

@@ -1,0 +1,349 @@
+"""The folder of a study: its Optuna journal, the lock that keeps other writers out, the weights of its trials."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+from zipfile import ZipFile, is_zipfile
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial
+
+from lossreg.errors import InputError, LossregError, brief, gist, on_disk
+from lossreg.storage.journal import Journal
+from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.terminal.caller import words
+
+# what a study takes at least; a disk with less is full
+ROOM = 1 << 20
+# the entry of an archive of weights that tells whose they are
+TRIAL = "trial"
+REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
+FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
+
+
+class _StudyLockHeld(JournalFileOpenLock):
+    """No lock of the journal's own: the study's lock is held, and outlives no killed process."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return None
+
+
+class Store:
+    """What a study keeps on disk, in `folder`."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.journal = folder / "journal.log"
+        self._journal: Journal | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the study has ever been run; raises `InputError` where its journal is no file."""
+        with on_disk(self.journal):
+            if not self.journal.exists():
+                return False
+        if not self.journal.is_file():
+            kind = "a folder" if self.journal.is_dir() else "a device or a pipe"
+            afresh = words("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
+            hint = f"`{afresh}` moves it aside and starts over."
+            raise InputError(f"is {kind}, and the study's journal belongs there", where=brief(self.journal), hint=hint)
+        return self.journal.stat().st_size > 0
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from running the study; raises `InputError` when one does."""
+        import fcntl
+
+        with on_disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            opened = (self.folder / "lock").open("w")
+        with opened as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"study {self.name!r} is being run by another process", where=str(self.folder)
+                ) from None
+            yield
+
+    def insist_free(self) -> None:
+        """Raise `InputError` while another process runs the study; nothing is written."""
+        if (self.folder / "lock").exists():
+            with self.lock():
+                pass
+
+    def insist_writable(self) -> None:
+        """Raise `InputError` unless the study's folder can be made and has room; nothing is left behind."""
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        above = missing[-1].parent if missing else self.folder
+        if not above.is_dir():
+            raise InputError("is a file, and the study's folder belongs there", where=brief(above))
+        with on_disk(f"the study's folder {brief(self.folder)} cannot be written"):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=self.folder) as file:
+                    file.write(bytes(ROOM))
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                for folder in missing:
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    def insist_readable(self) -> None:
+        """Raise `InputError` for a journal with a line that is no entry, in a fraction of the time of `read`."""
+        if not self.exists:
+            return
+        with self._legible(), self.journal.open("rb") as file:
+            for line in file:
+                # a line without its end is what a kill leaves, and is dropped
+                if line.endswith(b"\n") and not isinstance(json.loads(line).get("op_code"), int):
+                    raise ValueError(f"a line without an op_code: {line[:40]!r}")
+
+    def insist_begun(self) -> None:
+        """Raise `InputError` if the study was never run."""
+        if not self.exists:
+            raise self._never_run()
+
+    def archive(self) -> Path | None:
+        """Move a former run aside, for a fresh start; where it went. Raises `InputError` while it is being run."""
+        if not self.journal.is_dir() and not self.exists:
+            return None
+        stamp = f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
+        aside = next(path for name in names if not (path := self.folder.with_name(name)).exists())
+        with self.lock():
+            self.folder.rename(aside)
+        return aside
+
+    def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:
+        """The Optuna study, created if need be; only while the lock is held."""
+        self.mend()
+        self._journal = Journal(self.journal)
+        with self._legible():
+            return optuna.create_study(
+                study_name=self.name, storage=JournalStorage(self._journal), sampler=sampler, pruner=pruner,
+                direction=direction, load_if_exists=True,
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Have everything on the disk that the open study wrote."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def read(self) -> optuna.Study:
+        """The Optuna study as it stands, for looking at; raises `InputError` when it was never run or is damaged."""
+        if (study := self.peek()) is None:
+            raise self._never_run()
+        return study
+
+    def _never_run(self) -> InputError:
+        return InputError(
+            f"study {self.name!r} has not been run yet",
+            where=str(self.folder),
+            hint=f"Run {words('`lossreg tune`', '`lossreg.tune`')} first.",
+        )
+
+    def peek(self) -> optuna.Study | None:
+        """The same, None when it was never run or a kill came before anything was kept."""
+        if not self.exists:
+            return None
+        with self._legible():
+            storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
+            names = optuna.get_all_study_names(storage)
+        if self.name not in names:
+            self._insist_own(not names, f"it is of the study {', '.join(map(repr, names))}")
+            return None
+        study = optuna.load_study(study_name=self.name, storage=storage)
+        about, trials = study.user_attrs.get(ATTRIBUTE), study.get_trials(deepcopy=False)
+        begun = about is not None or not trials or any(ATTRIBUTE in trial.user_attrs for trial in trials)
+        self._insist_own(begun, "it is of another program's study")
+        self._insist_own(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
+        self._check_whole(about, trials)
+        return study if about is not None else None
+
+    def _check_whole(self, about: Any, trials: Iterable[FrozenTrial]) -> None:
+        """Raise `InputError` where the record of the study or of a trial lacks a key that every version writes."""
+        if about is not None and (key := lacking(about, STUDY_KEYS)):
+            raise self._damaged(f"what it tells of the study has no {key}")
+        for trial in trials:
+            if ATTRIBUTE in trial.user_attrs and (key := lacking(trial.user_attrs[ATTRIBUTE], TRIAL_KEYS)):
+                raise self._damaged(f"what it tells of trial {trial.number} has no {key}")
+
+    def _insist_own(self, is_own: bool, otherwise: str) -> None:
+        """Raise `InputError` for a journal that this study cannot have."""
+        if not is_own:
+            hint = f"Give the study another name; `{words(*FRESH)}` moves the journal aside."
+            raise InputError(f"this journal is not this study's: {otherwise}", where=str(self.journal), hint=hint)
+
+    @contextmanager
+    def _legible(self) -> Iterator[None]:
+        """Raise `InputError` for a journal that is not whole: a line cannot be parsed, or Optuna fails at it."""
+        try:
+            yield
+        except (LossregError, OSError):
+            raise
+        except Exception as error:
+            raise self._damaged(gist(error)) from error
+
+    def _damaged(self, reason: str) -> InputError:
+        ways = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
+        return InputError(f"this journal is damaged ({reason})", where=str(self.journal), hint=ways)
+
+    def mend(self) -> None:
+        """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""
+        if not self.exists:
+            return
+        text = self.journal.read_bytes()
+        if not text.endswith(b"\n"):
+            with self.journal.open("r+b") as file:
+                file.truncate(text.rfind(b"\n") + 1)
+
+    def save_weights(self, number: int, weights: Weights) -> None:
+        """Keep the weights of a trial that is about to end, all or nothing; its number is kept with them."""
+        part, arrays = self.folder / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **arrays, **{TRIAL: np.int64(number)})  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._weights(number))
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(part)) from error
+
+    def load_weights(self, number: int) -> Weights | None:
+        """The weights of that trial, None when they were not kept.
+
+        Raises `InputError` where they are damaged or another trial's; older files do not tell whose they are.
+        """
+        file = self._weights(number)
+        if not file.exists():
+            return None
+        try:
+            if not is_zipfile(file):
+                raise ValueError("it is no archive of arrays")
+            with np.load(file) as kept:
+                _insist_of(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
+                return [kept[name] for name in sorted(kept.files) if name != TRIAL]
+        except _AnothersError as error:
+            raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
+        except Exception as error:
+            hint = f"`{words(*REPAIR)}` moves it aside."
+            raise InputError(f"this file of weights is damaged ({gist(error)})", where=str(file), hint=hint) from error
+
+    def damaged(self) -> dict[Path, int]:
+        """Files of weights and of the model that cannot be read or are another trial's.
+
+        With each comes the trial that it is named after, -1 for none.
+        """
+        found = {}
+        for number in self.kept_weights():
+            with suppress(InputError):
+                self.load_weights(number)
+                continue
+            found[self._weights(number)] = number
+        model, owner = self._model
+        if model.exists() and not is_archive(model):
+            found[model] = self._owner(owner)
+        return found
+
+    def kept_weights(self) -> list[int]:
+        """The trials whose weights are kept."""
+        names = (path.stem.removeprefix("weights-") for path in self.folder.glob("weights-*.npz"))
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+    def forget_weights(self, numbers: Iterable[int]) -> None:
+        """Remove the weights of these trials, where there are any."""
+        for number in numbers:
+            self._weights(number).unlink(missing_ok=True)
+
+    def set_aside(self, files: Iterable[Path], journal: bytes = b"") -> Path:
+        """Move files into a new folder of the study; of another journal's text, keep the former one there too."""
+        stamp = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
+        aside = next(path for name in names if not (path := self.folder / name).exists())
+        aside.mkdir()
+        for file in files:
+            file.replace(aside / file.name)
+        if journal:
+            shutil.copy2(self.journal, aside / self.journal.name)
+            part = self.journal.with_suffix(".part")
+            with part.open("wb") as new:
+                new.write(journal)
+                new.flush()
+                os.fsync(new.fileno())
+            part.replace(self.journal)
+        return aside
+
+    def save_model(self, model: Any, number: int) -> Path:
+        """Keep the Keras model of that trial, the best; where it is. A kill meanwhile leaves it nobody's."""
+        path, owner = self._model
+        owner.unlink(missing_ok=True)
+        model.save(path)
+        owner.write_text(f"{number}\n")
+        return path
+
+    def model_of(self, number: int) -> Path | None:
+        """The file of the best trial's model, None unless it is that trial's."""
+        path, owner = self._model
+        return path if path.exists() and self._owner(owner) == number else None
+
+    def has_best(self, number: int) -> bool:
+        """Whether the best trial's model and its preprocessing are there to be loaded."""
+        path = self.model_of(number)
+        return path is not None and is_archive(path) and self.preprocessor.exists()
+
+    @property
+    def preprocessor(self) -> Path:
+        """The file of the best trial's preprocessing."""
+        return self.folder / "preprocessor.joblib"
+
+    @staticmethod
+    def _owner(note: Path) -> int:
+        """The trial that a note names, -1 where there is none."""
+        text = note.read_bytes().strip() if note.is_file() else b""
+        return int(text) if text.isdigit() else -1
+
+    @property
+    def _model(self) -> tuple[Path, Path]:
+        """The best model, and the note of the trial that trained it."""
+        return self.folder / "best.keras", self.folder / "best.trial"
+
+    def _weights(self, number: int) -> Path:
+        return self.folder / f"weights-{number:06d}.npz"
+
+
+class _AnothersError(Exception):
+    """A file holds the weights of another trial than it is named after."""
+
+
+def _insist_of(number: int, kept: int) -> None:
+    if kept != number:
+        raise _AnothersError(f"this file holds the weights of trial {kept}, not of trial {number}")
+
+
+def is_archive(file: Path) -> bool:
+    """Whether a zip archive, such as a Keras model, can be read to its end."""
+    try:
+        with ZipFile(file) as archive:
+            return archive.testzip() is None
+    except Exception:
+        return False

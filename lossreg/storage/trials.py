@@ -1,0 +1,57 @@
+"""What Optuna keeps of a trial beside its own: how it ended, where it belongs, and whether it was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg.storage.records import TOLD
+
+ATTRIBUTE = "lossreg"
+START = "lossreg:start"
+RETRY_OF = "lossreg:retry_of"
+
+
+def counts_as_trial(trial: FrozenTrial) -> bool:
+    """Whether a trial uses up the budget: interrupted and failed ones do not, a resumed study runs them again."""
+    return trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def tell(study: optuna.Study, number: int, state: str, value: float | None) -> None:
+    """End a trial in Optuna as what it was."""
+    if state in ("failed", "pruned"):
+        study.tell(number, state=TrialState.FAIL if state == "failed" else TrialState.PRUNED)
+    else:
+        study.tell(number, value)
+
+
+def requeue_interrupted(study: optuna.Study) -> int:
+    """Queue again, with the same parameters, every trial that was cut off; the number of them.
+
+    One that had ended, and was cut off before Optuna was told, is told. A copy is queued
+    before its original is ended, and recognised afterwards, so that a kill in between repeats
+    nothing.
+    """
+    trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
+    copied = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    again = 0
+    for trial in running:
+        kept = trial.user_attrs.get(ATTRIBUTE)
+        if kept is not None:
+            tell(study, trial.number, kept["state"], kept[TOLD])
+            continue
+        again += 1
+        if trial.number not in copied:
+            _copy(study, trial)
+        study.tell(trial.number, state=TrialState.FAIL)
+    return again
+
+
+def _copy(study: optuna.Study, trial: FrozenTrial) -> None:
+    attrs = {RETRY_OF: trial.number}
+    if START in trial.user_attrs:
+        attrs[START] = trial.user_attrs[START]
+    study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params, user_attrs=attrs)

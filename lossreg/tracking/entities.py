@@ -1,0 +1,239 @@
+"""What is written of a study and of a trial, as plain values: parameters, tags, metrics, status.
+
+Everything follows from the records alone, timestamps included, so that writing it twice
+writes the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple, TypeGuard
+
+from lossreg.reporting import report
+from lossreg.storage.records import StudyResult, TrialRecord, finite
+from lossreg.terminal.plain_text import printable
+
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+TRIAL = "lossreg.trial"
+KEY = "lossreg.key"
+NAMES = "lossreg.names"
+LONGEST_NAME = 250
+LONGEST_PARAM = 6_000
+LONGEST_TAG = 8_000
+STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+
+
+class Point(NamedTuple):
+    """One value of a metric: `at` in milliseconds since 1970."""
+
+    name: str
+    value: float
+    at: int
+    step: int
+
+
+def safe_name(name: str) -> str:
+    """`name` in the letters that MLflow takes: word characters, dots, dashes, blanks, single slashes.
+
+    Of a long name the end gives way to a digest of the whole, so that it stays another one.
+    """
+    kept = re.sub(r"/+", "/", re.sub(r"[^\w.\-/ ]", "_", name)).strip("/")
+    kept = re.sub(r"(^|/)\.{1,2}(?=/|$)", r"\1_", kept) or "_"
+    return kept if len(kept) <= LONGEST_NAME else _with_digest(kept, name)
+
+
+def _with_digest(kept: str, name: str) -> str:
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
+    return f"{kept[: LONGEST_NAME - 9]}-{digest}"
+
+
+def safe_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name as MLflow takes it, every one different: of those that would be the same, the changed ones differ."""
+    safe = {name: safe_name(name) for name in names}
+    shared = Counter(safe.values())
+    return {n: _with_digest(kept, n) if shared[kept] > 1 and kept != n else kept for n, kept in safe.items()}
+
+
+def name_tags(names: Iterable[str]) -> dict[str, str]:
+    """Tags that tell the names in full where MLflow's are others, as JSON objects from MLflow's name."""
+    parts: list[dict[str, str]] = [{}]
+    for full, name in safe_names(names).items():
+        if full == name:
+            continue
+        entry = {name: printable(full)[: LONGEST_TAG // 8]}
+        if len(json.dumps({**parts[-1], **entry})) > LONGEST_TAG:
+            parts.append({})
+        parts[-1] |= entry
+    return {f"{NAMES}.{i}" if i > 1 else NAMES: json.dumps(part) for i, part in enumerate(parts, start=1) if part}
+
+
+def text_of(value: Any) -> str:
+    """A parameter's value: floats to nine significant digits, `7.0` as `7`, always the same way."""
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(text_of, value))}]"
+    return str(value)
+
+
+def milliseconds(seconds: float) -> int:
+    """POSIX seconds as MLflow's integer milliseconds."""
+    return round(seconds * 1000)
+
+
+def trial_params(trial: TrialRecord) -> dict[str, str]:
+    """`loss` (the label), the loss's parameters and learning rate by Optuna name, fixed ones included."""
+    return _params(_trial_values(trial))
+
+
+def _trial_values(trial: TrialRecord) -> dict[str, Any]:
+    values: dict[str, Any] = {"loss": trial.label, "learning_rate": trial.learning_rate, **trial.params}
+    for name, value in trial.settings.items():
+        full = f"{trial.label}.{name}"
+        if value is not None and not any(known == full or known.startswith(f"{full}.") for known in values):
+            values[full] = value
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _params(values: Mapping[str, Any]) -> dict[str, str]:
+    safe = safe_names(values)
+    return {safe[name]: printable(text_of(value))[:LONGEST_PARAM] for name, value in values.items()}
+
+
+def _tags(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: printable(value)[:LONGEST_TAG] for name, value in values.items() if value}
+
+
+def recipe_tag(trial: TrialRecord) -> str:
+    """A trial's recipe; where it is longer than a tag may be, where it stands, since half of it is another loss."""
+    recipe = trial.recipe
+    return recipe if len(recipe) <= LONGEST_TAG else f"{len(recipe)} characters: see trial {trial.number} in trials.csv"
+
+
+def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
+    """Where the trial belongs, what became of it, and the line that builds its loss."""
+    tags = {
+        PARENT: parent,
+        TRIAL: str(trial.number),
+        "lossreg.state": trial.state,
+        "lossreg.loss": trial.loss,
+        "lossreg.label": trial.label,
+        "lossreg.trainer": trial.trainer,
+        "lossreg.get": recipe_tag(trial),
+        "lossreg.distribution": trial.distribution,
+        "lossreg.version": trial.version,
+        "lossreg.reason": trial.reason,
+    }
+    return _tags(tags) | name_tags(_trial_values(trial))
+
+
+def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
+    """The curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`, and
+    `score_std`, how far the members of a trial lie apart.
+
+    What is not finite is left out. Epochs are spread evenly between start and end of the trial.
+    """
+    start, span = trial.started, max(trial.ended - trial.started, 0.0)
+    points = []
+    for curve, values in trial.curves.items():
+        name = safe_name(curve.replace("_score", f"_{metric}"))
+        for epoch, value in enumerate(values, start=1):
+            at = milliseconds(start + span * epoch / len(values))
+            if _is_number(value):
+                points.append(Point(name, float(value), at, epoch))
+    if _is_number(trial.score):
+        points.append(Point("score", float(trial.score), milliseconds(trial.ended), trial.epoch))
+    if _is_number(trial.spread):
+        points.append(Point("score_std", float(trial.spread), milliseconds(trial.ended), trial.epoch))
+    return points
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def study_params(result: StudyResult) -> dict[str, str]:
+    """The study's settings, nested tables as dotted names."""
+    return _params(_study_values(result))
+
+
+def _study_values(result: StudyResult) -> dict[str, Any]:
+    values = {"metric": result.metric, "direction": result.direction, "task": result.task, "baseline": result.baseline}
+    values["losses"] = ", ".join(result.losses)
+    return {name: value for name, value in {**values, **dict(_flat(result.spec))}.items() if value is not None}
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
+    """What finds and explains the parent run."""
+    tags = {
+        "lossreg.config.study": result.study,
+        "lossreg.metric": result.metric,
+        "lossreg.task": result.task,
+        KEY: key,
+        NOTE: report.markdown(result, LONGEST_TAG, title=False),
+    }
+    if result.best:
+        tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": recipe_tag(result.best)}
+    tags |= {f"lossreg.storage.trials.{state}": str(count) for state, count in result.counts.items()}
+    return _tags(tags) | name_tags(_study_values(result))
+
+
+def baseline_points(result: StudyResult) -> list[Point]:
+    """`baseline_score`: the best score of the baseline, to hold `best_score` against."""
+    best = next((row.best for row in result.leaderboard() if row.is_baseline), None)
+    if best is None or not _is_number(best.score):
+        return []
+    return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]
+
+
+def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: bool = False) -> list[Point]:
+    """`best_score` with step = trial number: the best of all trials up to that number.
+
+    While a study runs, only trials with no unfinished one before them are settled; `lost` are the numbers
+    of those that were cut off and will never end. `settled` takes every trial that there is.
+    """
+    better = max if result.direction == "maximize" else min
+    points: list[Point] = []
+    at = due = 0
+    for trial in sorted(result.trials, key=lambda trial: trial.number):
+        if not settled and not set(lost).issuperset(range(due, trial.number)):
+            break
+        due = trial.number + 1
+        at = max(at, milliseconds(trial.ended))
+        if trial.state == "complete" and _is_number(trial.score):
+            best = better(trial.score, points[-1].value) if points else trial.score
+            points.append(Point("best_score", best, at, trial.number))
+    return points
+
+
+def dataset(data: Mapping[str, Any]) -> dict[str, str]:
+    """The data set as MLflow's entity wants it: name, digest, source, profile; no rows are read."""
+    source = printable(str(data.get("source", "")))
+    profile = json.dumps(finite(dict(data)), sort_keys=True, default=str)
+    digest = str(data.get("digest") or hashlib.sha256(profile.encode()).hexdigest()[:8])
+    return {
+        "name": printable(str(data.get("name") or source or "data"))[:500],
+        "digest": digest[:36],
+        "source_type": "lossreg",
+        "source": json.dumps({"uri": source})[:60_000],
+        "profile": profile[:1_000_000],
+    }
+
+
+def run_name(trial: TrialRecord) -> str:
+    """`012 focal`."""
+    return printable(f"{trial.number:03d} {trial.label}")[:LONGEST_NAME]

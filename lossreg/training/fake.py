@@ -1,0 +1,60 @@
+"""`Fake`: a trainer without a model, so that search is tested without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lossreg.storage.records import Weights
+from lossreg.training.interface import EpochReport, Plan
+
+Curve = Callable[[Plan, int], float]
+
+
+class Fake:
+    """Reports `curve(plan, epoch)` as score and its negative as loss; NaN makes a plan diverge.
+
+    Remembers what was asked of it: `opened` lists `(slot, plan)` in order.
+    """
+
+    name = "fake"
+
+    def __init__(self, curve: Curve, slots: int = 4, refused: tuple[str, ...] = ()) -> None:
+        self.curve, self.slots, self.refused = curve, slots, refused
+        self.opened: list[tuple[int, Plan]] = []
+        self._open: dict[int, tuple[Plan, int]] = {}
+
+    def refuses(self, label: str) -> str:
+        """A reason for the labels in `refused`."""
+        return f"{label} is refused" if label in self.refused else ""
+
+    def prepare(self) -> None:
+        """Nothing to build."""
+
+    def open(self, slot: int, plan: Plan) -> None:
+        """Put a plan into a free slot; raises `ValueError` when it is taken or out of range."""
+        if slot in self._open or not 0 <= slot < self.slots:
+            raise ValueError(f"slot {slot} is not free")
+        self._open[slot] = (plan, 0)
+        self.opened.append((slot, plan))
+
+    def advance(self) -> dict[int, EpochReport]:
+        """One more epoch of every open plan."""
+        self._open = {slot: (plan, epoch + 1) for slot, (plan, epoch) in sorted(self._open.items())}
+        return {slot: self._report(plan, epoch) for slot, (plan, epoch) in self._open.items()}
+
+    def weights(self, slot: int) -> Weights:
+        """One number: the epochs trained so far."""
+        return [np.array([float(self._open[slot][1])])]
+
+    def close(self, slot: int) -> None:
+        """Free a slot, if it is open."""
+        self._open.pop(slot, None)
+
+    def shutdown(self) -> None:
+        """Nothing to end."""
+
+    def _report(self, plan: Plan, epoch: int) -> EpochReport:
+        score = self.curve(plan, epoch)
+        return EpochReport(epoch, -score, -score, score, score)

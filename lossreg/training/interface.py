@@ -1,0 +1,180 @@
+"""What every trainer is given and what it answers: the one interface of this package."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from lossreg.runtime import system
+from lossreg.storage.records import Weights
+
+if TYPE_CHECKING:
+    from lossreg.config.optimization import Schedule
+    from lossreg.contract.spec import LossSpec
+    from lossreg.data import Dataset
+    from lossreg.metrics.catalogue import Metric
+    from lossreg.models.builder import Builder
+
+FEW = 2**15
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the graph besides the loss, so that plans of one shape can be lanes of one population.
+
+    batch_size: rows a step; model: the model's hyperparameters that a study searches, sorted by name.
+    """
+
+    batch_size: int
+    model: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The concrete training that a trial asks for, or one of several when the trial has folds or seeds.
+
+    label names the loss in the study; params are all its keyword arguments, checked;
+    seed settles initial weights and batch order, so equal seeds are common random numbers;
+    settings are those optimizer settings that a study searches; fold says which of the
+    problem's folds it trains on; shape is None where the study searches none.
+    """
+
+    label: str
+    params: Mapping[str, Any]
+    learning_rate: float
+    epochs: int
+    seed: int = 0
+    settings: Mapping[str, float] = field(default_factory=dict)
+    fold: int = 0
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is common to all plans of a study.
+
+    optimizer is a Keras optimizer's name, settings its other arguments (not the learning
+    rate), schedule how the rate changes from step to step, searched those settings that plans bring
+    themselves: the choices of one that changes the graph, `()` for a number; losses maps each label
+    to its spec; sliced: the gradients of embeddings come in slices, as Keras has them on TensorFlow.
+    """
+
+    dataset: Dataset
+    builder: Builder
+    metric: Metric
+    losses: Mapping[str, LossSpec]
+    optimizer: str = "adam"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 32
+    schedule: Schedule | None = None
+    searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    sliced: bool = False
+    # what the lanes of a loss share, traced once: by loss and static parameters
+    groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    # training and validation rows on the device, once for all populations
+    rows: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @property
+    def folds(self) -> tuple[Dataset, ...]:
+        """The data that plans train on, by `Plan.fold`."""
+        return self.dataset.folds or (self.dataset,)
+
+    def outputs(self, label: str) -> int:
+        """Width of the raw scores that the loss needs."""
+        return self.losses[label].width(self.dataset.n_classes)
+
+    def shape(self, plan: Plan) -> Shape:
+        """The plan's shape, by default the study's."""
+        return plan.shape or Shape(self.batch_size)
+
+    def build(self, outputs: int, seed: int, shape: Shape | None = None) -> Any:
+        """A fresh model of `outputs` raw scores; equal seeds give equal weights."""
+        data, values = self.dataset, dict(shape.model) if shape else {}
+        more = {"values": values} if values else {}
+        return self.builder.build(data.input_shape, outputs, data.n_classes, seed, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One plan after one more epoch (counted from 1).
+
+    train_loss is the mean over the epoch's batches while they were trained on, and
+    train_score the metric of the scores seen then, both as `model.fit` reports them;
+    val_loss and val_score are taken after the epoch. NaN where something went non-finite. predicts_only is
+    the class that is predicted for every validation row, -1 where predictions vary.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    train_score: float
+    val_score: float
+    predicts_only: int = -1
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training went non-finite. An infinite score is none: predictions may leave a metric's domain."""
+        return bool(np.isnan(self.val_score) or not np.isfinite([self.train_loss, self.val_loss]).all())
+
+
+class Trainer(Protocol):
+    """Carries plans out in slots `0 .. slots - 1`, an epoch of all open slots at a time."""
+
+    name: str
+    slots: int
+
+    def refuses(self, label: str) -> str:
+        """Why this trainer cannot train the loss of that label; empty when it can."""
+        ...
+
+    def prepare(self) -> None:
+        """Build what the first epoch needs, so that it takes no longer than the others."""
+        ...
+
+    def open(self, slot: int, plan: Plan) -> None:
+        """Put a plan into a free slot."""
+        ...
+
+    def advance(self) -> dict[int, EpochReport]:
+        """Train every open slot for one epoch; reports by slot, in slot order."""
+        ...
+
+    def weights(self, slot: int) -> Weights:
+        """The weights of an open slot, in the order of `model.weights`."""
+        ...
+
+    def close(self, slot: int) -> None:
+        """Free a slot; one that is not open, since its `open` raised, stays as it is."""
+        ...
+
+    def shutdown(self) -> None:
+        """End threads and the like; nothing is called afterwards."""
+        ...
+
+
+def cores(root: Path = system.ROOT) -> int:
+    """Processor cores that this process may use: those it may run on, or the time that its control groups have."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([own, *(max(1, math.ceil(share)) for share in system.processors(root))])
+
+
+def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    """The order in which `rows` training rows are visited in an epoch (from 0); read-only int32."""
+    return (_few if rows <= FEW else _many)(seed, epoch, rows)
+
+
+def _order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
+    order.setflags(write=False)
+    return order
+
+
+# 64 MB of orders of few rows; those of many cost little beside an epoch of so many
+_few, _many = lru_cache(512)(_order), lru_cache(8)(_order)

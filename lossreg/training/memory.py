@@ -1,0 +1,87 @@
+"""How much memory there is, and how much of it a lane takes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from lossreg.runtime import system
+from lossreg.training.interface import Problem, Shape
+
+HALF = 0.5  # the share of free memory that lanes may take: estimates err, and others live there too
+UNKNOWN = 4 * 2**30  # where no system says how much there is
+
+
+def available(root: Path = system.ROOT) -> int:
+    """Bytes that this process may still take: of the graphics processor if lanes run there, else of the machine.
+
+    The least of what the system has free and what control groups, of either version, leave. root is
+    where the system's files are.
+    """
+    device = _device()
+    return device if device is not None else system.free(UNKNOWN, root)
+
+
+def _device() -> int | None:
+    """Free bytes of the first graphics processor; None where lanes run on the processor's cores."""
+    import keras
+
+    return _of_jax() if keras.backend.backend() == "jax" else _of_tensorflow()
+
+
+def _of_jax() -> int | None:
+    import jax
+
+    device = jax.local_devices()[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    return int(stats["bytes_limit"] - stats["bytes_in_use"]) if stats else None
+
+
+def _of_tensorflow() -> int | None:
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    from tensorflow.python.client import device_lib
+
+    limits = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+    return int(limits[0] - tf.config.experimental.get_memory_info("GPU:0")["current"])
+
+
+def lane(problem: Problem, outputs: int, shape: Shape | None = None) -> int:
+    """Bytes that one lane takes at most, about.
+
+    Its state before and after a step (weights and the optimizer's slots), gradients, what the layers
+    answer for a batch and their gradients, the same for the rows that are validated together, the
+    scores of an epoch with what metrics make of them, and batch orders.
+    """
+    from lossreg.training.lane_graph import KEPT, TOGETHER
+    from lossreg.training.optimizers import LaneOptimizer
+
+    model, own = problem.build(outputs, 0, shape), shape or Shape(problem.batch_size)
+    data, batch = problem.folds[0], own.batch_size
+    optimizer = LaneOptimizer(problem)
+    optimizer.build(model.trainable_variables)
+    trained, state = _bytes(model.trainable_variables), _bytes(model.variables)
+    state += sum(4 * math.prod(size) for size, _ in optimizer.signature)
+    rows, validated, width = len(data.train.y), len(data.validation.y), math.prod(model.outputs[0].shape[1:])
+    layers = 4 * answers(model)
+    scores = 4 * (min(rows * width, KEPT) + validated * width)
+    together = 2 * min(batch, rows) + min(TOGETHER, validated)
+    return int(2 * state + trained + layers * together + 4 * scores + 16 * rows)
+
+
+def answers(model: Any) -> int:
+    """How many numbers the operations of a functional model answer for one row, those of models inside it too."""
+    import keras
+
+    found, nodes = 0, getattr(model, "operations", ()) or getattr(model, "layers", ())
+    for node in nodes:
+        found += answers(node)
+        found += sum(math.prod(size or 1 for size in one.shape[1:]) for one in keras.tree.flatten(node.output))
+    return found
+
+
+def _bytes(variables: Any) -> int:
+    return sum(4 * math.prod(variable.shape) for variable in variables)

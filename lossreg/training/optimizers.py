@@ -1,0 +1,286 @@
+"""Keras optimizers by name, and a form of them whose state and searched settings are stacked over lanes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from lossreg import ops
+from lossreg.errors import InputError, UnknownError, did_you_mean, text_of
+from lossreg.registry.dense_gradients import ACCUMULATION, dense
+from lossreg.training import schedules
+from lossreg.training.backends import interface
+
+if TYPE_CHECKING:
+    from lossreg.config.optimization import Schedule
+    from lossreg.training.interface import Plan, Problem
+
+# Those proven equal to solo training, lane by lane (tests/test_optimizers.py), each with all its settings.
+MAPPED = (
+    "sgd", "rmsprop", "adam", "adamw", "adadelta", "adagrad", "adamax", "adafactor", "nadam", "ftrl", "lion", "lamb",
+    "muon",
+)  # fmt: skip
+REFUSED = {
+    "schedulefreeadamw": "on TensorFlow Keras's own step reads its momentum after changing it, and a lane's does not",
+}
+UNNAMED = {
+    "lossscaleoptimizer": "is for half precision, and training here is in float32",
+    "multioptimizer": "takes other optimizers, which a name cannot give it",
+}
+KNOWN = {
+    name.lower(): getattr(keras.optimizers, name)
+    for name in dir(keras.optimizers)
+    if isinstance(getattr(keras.optimizers, name), type)
+    and name not in ("Optimizer", "OptimizerMap", "LossScaleOptimizer", "MultiOptimizer")
+}
+MOST = 10**6  # steps of a training whose rates are looked at
+
+
+class Setting(keras.Variable):
+    """A searched setting as a variable of its optimizer, so that every plan has its own value.
+
+    Keras asks of some settings in Python whether they are above 0, and leaves a part of its step
+    out where not. A searched one always counts as there; at 0 that part then changes nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(0.5, dtype="float32", trainable=False, name=name)
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __gt__(self, other: object) -> bool:
+        return True
+
+    def __bool__(self) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+
+def build(
+    name: str, learning_rate: Any, settings: Mapping[str, Any], *, sliced: bool = True
+) -> keras.optimizers.Optimizer:
+    """A fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings.
+
+    The learning rate is a number or a Keras schedule; sliced: its steps take slices of gradients as they come.
+    """
+    if name.lower() not in KNOWN:
+        known = f"Known: {', '.join(sorted(KNOWN))}."
+        said = f"{name} {UNNAMED[name.lower()]}" if name.lower() in UNNAMED else f"unknown optimizer {name!r}"
+        raise UnknownError(said, hint=did_you_mean(name, KNOWN) or known)
+    kind = KNOWN[name.lower()]
+    return _made(kind if sliced else dense(kind), learning_rate, settings)
+
+
+def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    # Keras has None, not 1, where every batch is a step
+    own = {key: value for key, value in settings.items() if key != ACCUMULATION or (value or 1) > 1}
+    try:
+        return kind(learning_rate=learning_rate, **own)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"optimizer {kind.__name__} does not take {own}: {text_of(error)}") from error
+
+
+def check(problem: Problem, tried: Sequence[Mapping[str, Any]], steps: int = 0) -> None:
+    """Raise `InputError` unless Keras takes the settings, with each of the searched values in `tried`.
+
+    steps: of a whole training, which a schedule must not take to a rate that the optimizer cannot have.
+    """
+    for values in tried:
+        build(problem.optimizer, 1e-3, {**problem.settings, **values})
+    if problem.optimizer.lower() == "ftrl" and problem.schedule and _reaches_zero(problem.schedule, steps):
+        said = "ftrl divides by the learning rate, which this schedule takes to 0"
+        raise InputError(said, hint="Keep the rate above 0 throughout, or take another optimizer.")
+
+
+def _reaches_zero(schedule: Schedule, steps: int) -> bool:
+    """Whether a schedule's factor is 0 at a step of a training of so many; a thousand are looked at at least."""
+    shares = np.linspace(0, 1, max(1000, min(steps, MOST)), endpoint=False, dtype=np.float32)
+    factors = keras.ops.convert_to_numpy(schedules.factor(schedule, keras.ops.convert_to_tensor(shares)))
+    return bool((factors <= 0).any())
+
+
+def refusal(name: str, settings: Mapping[str, Any]) -> str:
+    """Why lanes cannot use this optimizer; empty when they can."""
+    if name.lower() not in MAPPED:
+        reason = REFUSED.get(name.lower(), f"not among those proven equal to solo training ({', '.join(MAPPED)})")
+        return f"optimizer {name}: {reason}"
+    return (
+        "use_ema: Keras puts the averages in place when fit ends, not in its graph" if settings.get("use_ema") else ""
+    )
+
+
+def functional(kind: Any) -> Any:
+    """The same kind of optimizer able to `stateless_apply` on every backend.
+
+    Keras's TensorFlow mix-in talks to `tf.Variable`s for the sake of `tf.distribute`; the methods of the
+    backend-neutral base class work inside a stateless scope. They take the place of the mix-in's, behind
+    those of the optimizer itself.
+    """
+    mixin = next((c for c in kind.__mro__ if c.__name__ == "TFOptimizer"), None)
+    if mixin is None:
+        return kind
+    base = next(c for c in kind.__mro__ if c.__name__ == "BaseOptimizer")
+    names = (name for name in vars(mixin) if hasattr(base, name) and not name.startswith("__"))
+    plain = type("Neutral", (mixin,), {name: getattr(base, name) for name in names})
+    return type(f"Functional{kind.__name__}", (kind, plain), {})
+
+
+def branches(problem: Problem) -> list[dict[str, Any]]:
+    """Every combination of the searched settings that change the graph; one empty one where there are none."""
+    options = {name: choices for name, choices in problem.searched.items() if choices}
+    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+
+
+def branch(problem: Problem, plan: Plan) -> dict[str, Any]:
+    """The plan's own combination."""
+    return {name: plan.settings[name] for name, choices in problem.searched.items() if choices}
+
+
+def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> keras.optimizers.Optimizer:
+    """The optimizer with a variable for every searched number."""
+    for name, choices in problem.searched.items():
+        if not choices:
+            setattr(optimizer, name, Setting(name))
+    return optimizer
+
+
+def solo(problem: Problem, plan: Plan) -> keras.optimizers.Optimizer:
+    """An optimizer for `model.fit` that serves all plans of the same `branch`; `start` sets it to one."""
+    rate: Any = schedules.Rate(problem.schedule) if problem.schedule else plan.learning_rate
+    optimizer = build(problem.optimizer, rate, {**problem.settings, **branch(problem, plan)}, sliced=problem.sliced)
+    if problem.schedule:
+        # JAX's graph knows only those variables that are the optimizer's own
+        optimizer.base_rate, optimizer.total_steps = rate.base, rate.steps
+    return _with_settings(optimizer, problem)
+
+
+def start(optimizer: keras.optimizers.Optimizer, plan: Plan, steps: int) -> None:
+    """Set a fresh `solo` optimizer to this plan, whose training has that many steps in all.
+
+    The model it was built with has the plan's initial weights already.
+    """
+    rate = optimizer._learning_rate
+    if isinstance(rate, schedules.Rate):
+        rate.start(plan.learning_rate, steps)
+    else:
+        optimizer.learning_rate = plan.learning_rate
+    for name, value in plan.settings.items():
+        if isinstance(own := getattr(optimizer, name), Setting):
+            own.assign(value)
+    if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
+        for momentum, weight in zip(optimizer._momentums, optimizer._trainable_variables, strict=True):
+            momentum.assign(ops.copy(weight))
+
+
+class Rule:
+    """An optimizer's step for one lane, whose variables (slots) are handed in and out."""
+
+    def __init__(self, problem: Problem, own: Mapping[str, Any]) -> None:
+        settings = {**problem.settings, **own}
+        # batches are gathered around the step, without a condition that lanes could not share
+        self.every = int(settings.pop(ACCUMULATION, None) or 1)
+        # in float32 it changes nothing
+        settings.pop("loss_scale_factor", None)
+        kind = functional(KNOWN[problem.optimizer.lower()])
+        self.optimizer = _with_settings(_made(kind, 1e-3, settings), problem)
+        self.settings = [name for name, choices in problem.searched.items() if not choices]
+        self.fresh: list[np.ndarray] = []
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Make the slots for these variables of a model: the optimizer's, then sums of slopes and their number."""
+        self.optimizer.build(variables)
+        self.fresh = [np.asarray(keras.ops.convert_to_numpy(v)) for v in self.optimizer.variables]
+        self.own, self.constraints = len(self.fresh), [v.constraint for v in variables]
+        if self.every > 1:
+            self.fresh += [np.zeros(v.shape, np.float32) for v in variables] + [np.zeros((), np.int32)]
+        self.rate = self._position(self.optimizer._learning_rate)
+
+    def initial(self, plan: Plan) -> list[np.ndarray]:
+        """The slots of a lane that starts with this plan."""
+        values = {self.rate: plan.learning_rate}
+        values |= {self._position(getattr(self.optimizer, name)): plan.settings[name] for name in self.settings}
+        return [np.asarray(values.get(i, value), value.dtype) for i, value in enumerate(self.fresh)]
+
+    def step(self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any) -> tuple[list[Any], list[Any]]:
+        """New weights and slots; factor: of the learning rate, None for 1."""
+        if self.every == 1:
+            return self._apply(slots, slopes, weights, factor)
+        own, sums, count = slots[: self.own], slots[self.own : -1], slots[-1] + 1
+        sums, due = [total + slope for total, slope in zip(sums, slopes, strict=True)], count == self.every
+        after = self._apply(own, [total / self.every for total in sums], weights, factor)
+        # Keras holds weights to their constraints in every step, due or not
+        held = [rule(w) if rule else w for rule, w in zip(self.constraints, weights, strict=True)]
+        weights, own = choose(due, after[0], held), choose(due, after[1], own)
+        rest = choose(due, [ops.zeros_like(total) for total in [*sums, count]], [*sums, count])
+        return weights, [*own, *rest]
+
+    def _apply(
+        self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any
+    ) -> tuple[list[Any], list[Any]]:
+        base, slots = slots[self.rate], list(slots)
+        if factor is not None:
+            slots[self.rate] = base * factor
+        weights, slots = self.optimizer.stateless_apply(slots, slopes, weights)
+        return list(weights), [base if i == self.rate else slot for i, slot in enumerate(slots)]
+
+    def _position(self, variable: Any) -> int:
+        return next(i for i, own in enumerate(self.optimizer.variables) if own is variable)
+
+
+def choose(condition: Any, first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+    """Those tensors where the scalar condition holds, else these."""
+    return [ops.where(condition, one, other) for one, other in zip(first, second, strict=True)]
+
+
+class LaneOptimizer:
+    """An optimizer whose variables (slots) are stacked over lanes.
+
+    Where a study searches settings that change the graph, a lane has the slots of every combination
+    of them, and last the number of its own.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self._branches = problem, branches(problem)
+        self._rules = [Rule(problem, own) for own in self._branches]
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Make the slots for these variables of a model."""
+        for rule in self._rules:
+            rule.build(variables)
+
+    @property
+    def signature(self) -> list[tuple[tuple[int, ...], str]]:
+        """Shape and dtype of every slot of one lane."""
+        slots = [(slot.shape, str(slot.dtype)) for rule in self._rules for slot in rule.fresh]
+        return slots + [((), "int32")] * (len(self._rules) > 1)
+
+    def initial(self, plan: Plan) -> list[np.ndarray]:
+        """The slots of a lane that starts with this plan."""
+        slots = [slot for rule in self._rules for slot in rule.initial(plan)]
+        if len(self._rules) == 1:
+            return slots
+        return [*slots, np.asarray(self._branches.index(branch(self.problem, plan)), np.int32)]
+
+    def update(self, slots: Sequence[Any], slopes: Sequence[Any], weights: Sequence[Any], progress: Any) -> Any:
+        """New weights and slots of all lanes, all stacked; progress: `(lanes,)`, share of training done."""
+        return interface.map_lanes(self._lane, (list(slots), list(slopes), list(weights), progress))
+
+    def _lane(self, lane: tuple[list[Any], list[Any], list[Any], Any]) -> tuple[list[Any], list[Any]]:
+        slots, slopes, weights, progress = lane
+        schedule = self.problem.schedule
+        factor = schedules.factor(schedule, progress) if schedule else None
+        if len(self._rules) == 1:
+            return self._rules[0].step(slots, slopes, weights, factor)
+        chosen, rest = weights, iter(slots)
+        after: list[Any] = []
+        for i, rule in enumerate(self._rules):
+            own = list(itertools.islice(rest, len(rule.fresh)))
+            stepped, own = rule.step(own, slopes, weights, factor)
+            chosen, after = choose(slots[-1] == i, stepped, chosen), [*after, *own]
+        return chosen, [*after, slots[-1]]
