@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lossreg.registry.registry import losses
     from lossreg.search.repairs import repair
     from lossreg.search.restore import load_trial
-    from lossreg.search.run import tune
+    from lossreg.search.run import results, tune
 
 __all__ = [
     "Choice",
@@ -47,6 +47,7 @@ __all__ = [
     "losses",
     "ops",
     "repair",
+    "results",
     "tune",
     "wrap",
 ]
@@ -68,6 +69,7 @@ _LAZY = {
     "load_trial": "lossreg.search.restore",
     "losses": "lossreg.registry.registry",
     "repair": "lossreg.search.repairs",
+    "results": "lossreg.search.run",
     "tune": "lossreg.search.run",
     "wrap": "lossreg.registry.keras_loss",
 }
