@@ -7,7 +7,7 @@ Pure Python, so that a study is read without Keras; `lossreg.training.optimizers
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -240,18 +240,26 @@ _SCHEDULES = {
 SCHEDULES = {name: tuple(settings) for name, settings in _SCHEDULES.items()}
 
 
+def named(raw: Any, kind: str, known: Collection[str], hint: str) -> tuple[str, Mapping[Any, Any]]:
+    """The name of an optimizer or a schedule, and the table that has it; raises `InputError` for what is unknown.
+
+    raw: a name or a table with a name; kind: what it names; hint: what would work where it is neither.
+    """
+    table = {"name": raw} if isinstance(raw, str) else raw
+    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+        raise InputError(f"must be a name or a table with a name, not {shown(raw)}", hint=hint)
+    name = table["name"].lower()
+    if name not in known:
+        what = f"unknown {kind} {shown(table['name'])}; known: {', '.join(known)}"
+        raise InputError(what, hint=did_you_mean(name, known))
+    return name, table
+
+
 def schedule(raw: Any) -> Schedule | None:
     """The schedule that a study asks for by a name or a table with a name; raises `InputError`."""
     if raw is None or isinstance(raw, Schedule):
         return raw
-    table = {"name": raw} if isinstance(raw, str) else raw
-    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
-        said = f"must be a name or a table with a name, not {shown(raw)}"
-        raise InputError(said, hint='Write "cosine" or { name = "cosine", warmup = 0.1 }.')
-    name = table["name"].lower()
-    if name not in SCHEDULES:
-        hint = did_you_mean(name, SCHEDULES)
-        raise InputError(f"unknown schedule {shown(table['name'])}; known: {', '.join(SCHEDULES)}", hint=hint)
+    name, table = named(raw, "schedule", SCHEDULES, 'Write "cosine" or { name = "cosine", warmup = 0.1 }.')
     given = {key: _scheduled(name, key, value) for key, value in table.items() if key != "name"}
     found = Schedule(name, {key: own.default for key, own in _SCHEDULES[name].items()} | given)
     _check_pieces(found)

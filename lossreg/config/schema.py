@@ -227,14 +227,8 @@ class Optimizer(Section):
 def _optimizer(raw: Any) -> Optimizer:
     if isinstance(raw, Optimizer):
         return raw
-    table = {"name": raw} if isinstance(raw, str) else raw
-    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
-        said = f"must be a name or a table with a name, not {shown(raw)}"
-        raise InputError(said, hint='Write "adam" or { name = "sgd", momentum = 0.9 }.')
-    name = table["name"].lower()
-    if name not in OPTIMIZERS:
-        hint = did_you_mean(name, OPTIMIZERS)
-        raise InputError(f"unknown optimizer {shown(table['name'])}; known: {', '.join(OPTIMIZERS)}", hint=hint)
+    hint = 'Write "adam" or { name = "sgd", momentum = 0.9 }.'
+    name, table = settings.named(raw, "optimizer", OPTIMIZERS, hint)
     spaces = {key: settings.read(name, key, value) for key, value in table.items() if key != "name"}
     spaces = {key: space for key, space in spaces.items() if table[key] != "default"}
     fixed = {key: space.value for key, space in spaces.items() if isinstance(space, Fixed)}
