@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,9 @@ from lossreg.errors import DataError, as_text, quoted, shortened
 
 LETTERS = 30
 COMPLEX = "Give the real and the imaginary part as two columns."
+DASHES = "\u2010\u2011\u2012\u2013\u2014\N{MINUS SIGN}"
+ARABIC = {"\N{ARABIC DECIMAL SEPARATOR}": ".", "\N{ARABIC THOUSANDS SEPARATOR}": ","}
+PLAIN_MARKS = dict.fromkeys(DASHES, "-") | ARABIC
 
 
 def text_of(value: Any) -> str:
@@ -26,6 +30,25 @@ def text_of(value: Any) -> str:
     except Exception as error:
         what = f"an object of type {type(value).__name__} cannot be written as text"
         raise DataError(f"{what}: {type(error).__name__}") from error
+
+
+def in_ascii(text: str) -> str:
+    """A text without spaces around it and invisible marks, its digits, spaces, dashes and wide signs those of ASCII."""
+    stripped = text.strip()
+    if stripped.isascii():
+        return stripped
+    return "".join(map(_ascii, stripped)).strip()
+
+
+def _ascii(letter: str) -> str:
+    if letter.isdecimal():
+        return str(unicodedata.decimal(letter))
+    if letter.isspace():
+        return " "
+    if unicodedata.category(letter) == "Cf":  # such as a mark of the direction of writing
+        return ""
+    wide = "\N{FULLWIDTH EXCLAMATION MARK}" <= letter <= "\N{FULLWIDTH WON SIGN}"
+    return PLAIN_MARKS.get(letter) or (unicodedata.normalize("NFKC", letter) if wide else letter)
 
 
 def example(value: Any) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data.cells import in_ascii
 from lossreg.data.datetexts import (
     ANY_ORDER,
     DAY_FIRST,
@@ -22,7 +23,6 @@ from lossreg.data.datetexts import (
     Numbers,
     alike,
     matched,
-    plain,
 )  # fmt: skip
 from lossreg.data.numerals import MOST, SHARE, likely, mostly, present
 
@@ -161,7 +161,7 @@ def _is_lone(has_day: Flags, rows: Numbers, counted: pd.Series[Any]) -> bool:
 
 
 def _has_form(text: str) -> bool:
-    return matched(plain(text)) is not None
+    return matched(in_ascii(text)) is not None
 
 
 def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from lossreg.data.cells import in_ascii
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -42,9 +43,6 @@ FIELDS = {
     YEAR_FIRST: ("left", "middle", "right"),
 }  # fmt: skip
 ZEROS = str.maketrans("123456789", "0" * 9)
-DASHES = "\u2010\u2011\u2012\u2013\u2014\N{MINUS SIGN}"
-ARABIC = {"\N{ARABIC DECIMAL SEPARATOR}": ".", "\N{ARABIC THOUSANDS SEPARATOR}": ","}
-PLAIN_MARKS = dict.fromkeys(DASHES, "-") | ARABIC
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,28 +118,9 @@ def matched(text: str) -> tuple[str, re.Match[str]] | None:
     return next(((name, match) for name, form in PATTERNS.items() if (match := form.fullmatch(text))), None)
 
 
-def plain(text: str) -> str:
-    """A text without spaces around it and invisible marks, its digits, spaces, dashes and wide signs those of ASCII."""
-    stripped = text.strip()
-    if stripped.isascii():
-        return stripped
-    return "".join(map(_ascii, stripped)).strip()
-
-
-def _ascii(letter: str) -> str:
-    if letter.isdecimal():
-        return str(unicodedata.decimal(letter))
-    if letter.isspace():
-        return " "
-    if unicodedata.category(letter) == "Cf":  # such as a mark of the direction of writing
-        return ""
-    wide = "\N{FULLWIDTH EXCLAMATION MARK}" <= letter <= "\N{FULLWIDTH WON SIGN}"
-    return PLAIN_MARKS.get(letter) or (unicodedata.normalize("NFKC", letter) if wide else letter)
-
-
 def alike(texts: Sequence[str]) -> Iterator[Alike]:
     """The texts that have the form of a date, in groups."""
-    plain_texts = np.array([plain(text) for text in texts], object)
+    plain_texts = np.array([in_ascii(text) for text in texts], object)
     codes, shapes = pd.factorize(np.array([text.translate(ZEROS) for text in plain_texts], object))
     groups = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(shapes)))[:-1])
     for places, shape in zip(groups, shapes, strict=False):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from lossreg.data.datetexts import CLOCK, plain
+from lossreg.data.cells import in_ascii
+from lossreg.data.datetexts import CLOCK
 
 ELAPSED = re.compile(r"(?P<sign>-?)(?P<days>\d{1,9}) days?,? ?(?:\+?(?P<rest>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?")
 TIME = re.compile(CLOCK, re.IGNORECASE | re.ASCII)
@@ -16,7 +17,7 @@ NAN = float("nan")
 
 def days(text: str) -> float:
     """The days of a duration or since midnight, NaN where a text is neither."""
-    written = plain(text)
+    written = in_ascii(text)
     matched = ELAPSED.fullmatch(written)
     if matched is None:
         sign = -1 if written.startswith("-") else 1
@@ -28,14 +29,14 @@ def days(text: str) -> float:
 
 def has_form(text: str) -> bool:
     """Tell whether a text is written as a duration or a time of day."""
-    written = plain(text).removeprefix("-")
+    written = in_ascii(text).removeprefix("-")
     return any(form.fullmatch(written) for form in (ELAPSED, TIME, LONG, MINUTES))
 
 
 def description(texts: Mapping[str, int]) -> str:
     """A note on texts that are durations or times of day."""
     first = next(iter(texts))
-    if all(TIME.fullmatch(plain(text)) and days(text) <= 1 for text in texts):
+    if all(TIME.fullmatch(in_ascii(text)) and days(text) <= 1 for text in texts):
         return f"times of day ('{first}'), read as a share of a day"
     return "durations, read as days"
 

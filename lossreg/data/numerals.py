@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import codes
-from lossreg.data.cells import example
-from lossreg.data.datetexts import plain as plain_text
+from lossreg.data.cells import example, in_ascii
 
 SHARE = 0.9  # of the values that are no marker, how many must be numbers
 MOST = 0.5
@@ -112,7 +111,7 @@ def _parts(text: str) -> tuple[float, str, str]:
     """Sign, unit and the rest of a text."""
     if text.isascii() and text[:1].isdigit() and text[-1:].isdigit():
         return 1.0, "", text
-    body, sign = plain_text(text), 1.0
+    body, sign = in_ascii(text), 1.0
     if body.startswith("(") and body.endswith(")") and not body[1:].lstrip().startswith(SIGNS):
         body, sign = body[1:-1].strip(), -1.0  # how accountants write a negative number
     unit = _unit(body)
