@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
+
 from lossreg.data import room
 from lossreg.errors import DataError, did_you_mean, refusal, shortened, text_of
 
+PARQUET = (".parquet", ".pq")
 LONGEST = 4096
 RELATIVE = "Relative paths start at the study file."
 
@@ -66,3 +69,9 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return refusal(error)
     return shortened(" ".join(text_of(error).split()), 300) or type(error).__name__
+
+
+def parquet(path: Path, where: str) -> pd.DataFrame:
+    """The table of a Parquet file; raises `DataError`."""
+    with reading(path, where):
+        return pd.read_parquet(path)

@@ -17,7 +17,6 @@ from lossreg.data.lost import Lost
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, did_you_mean
 
-PARQUET = (".parquet", ".pq")
 HERE = "Relative paths start at the current folder."
 
 
@@ -51,9 +50,8 @@ def _file(source: str, columns: Sequence[str], lost: Lost, as_text: Collection[s
     """The table of a file, read as training reads it."""
     files.check_name(source)
     path = files.existing(source, Path(), HERE)
-    if path.name.lower().endswith(PARQUET):
-        with files.reading(path, source):
-            return pd.read_parquet(path)
+    if path.name.lower().endswith(files.PARQUET):
+        return files.parquet(path, source)
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
         known = ", ".join((*delimited.SEPARATORS, ".parquet"))
         raise DataError("is no table that is known", where=source, hint=f"Known: {known}.")

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-import pandas as pd
 
 from lossreg.data import delimited, files, room
 from lossreg.data.origin import Origin, Target
@@ -32,7 +31,6 @@ WIDTHS = ("n_features", "n_targets", "n_classes")
 SMALLER = "Ask for fewer rows or features, such as n_samples=10000."
 COPIES = 3  # what is drawn, what is shuffled, and the rows of the parts
 RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
-PARQUET = (".parquet", ".pq")
 PLAIN_ARRAYS = "Save x and y as plain arrays of numbers or strings with numpy.savez."
 KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
@@ -94,9 +92,7 @@ def _read_text(path: Path, origin: Origin) -> Raw:
 
 
 def _read_parquet(path: Path, origin: Origin) -> Raw:
-    with files.reading(path, origin.where):
-        table = pd.read_parquet(path)
-    return from_table(table, replace(origin, name=_stem(path)))
+    return from_table(files.parquet(path, origin.where), replace(origin, name=_stem(path)))
 
 
 def _read_npz(path: Path, origin: Origin) -> Raw:
@@ -116,7 +112,7 @@ def _array(archive: Any, name: str, path: Path, origin: Origin) -> Any:
 
 READERS: dict[str, Callable[[Path, Origin], Raw]] = {
     **dict.fromkeys(delimited.SEPARATORS, _read_text),
-    **dict.fromkeys(PARQUET, _read_parquet),
+    **dict.fromkeys(files.PARQUET, _read_parquet),
     ".npz": _read_npz,
 }
 
