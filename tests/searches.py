@@ -12,10 +12,10 @@ from lossreg.config.search_space import PerClassRange, Range
 from lossreg.config.study import Candidate
 from lossreg.contract.targets import Constants
 from lossreg.registry.discovery import Entry
-from lossreg.search.policy import Rules
+from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import SeededSampler, enqueue_start
-from lossreg.search.scheduler import Loop
+from lossreg.search.scheduler import Scheduler
 from lossreg.storage.trials import requeue_interrupted
 from lossreg.training.fake import Fake
 from lossreg.training.pool import Pool
@@ -95,11 +95,11 @@ def begun(study, own=None, trials=24):
 def loop(study, trials=24, trainer=None, metric=ACCURACY, own=None, **rules):
     own = own or proposer()
     heard = Heard()
-    made = Loop(
+    made = Scheduler(
         begun(study, own, trials),
         own,
         Pool([trainer or Fake(curve)]),
-        Rules(trials, metric, "cross_entropy", **rules),
+        SearchPolicy(trials, metric, "cross_entropy", **rules),
         heard,
     )
     made.heard = heard

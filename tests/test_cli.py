@@ -28,7 +28,7 @@ from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import report
 from lossreg.search import history, restore
 from lossreg.search import run as search
-from lossreg.storage.study_folder import ATTRIBUTE, Store
+from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 
 STUDY = """
 [data]
@@ -468,7 +468,7 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     ],
 )
 def test_a_model_that_cannot_be_had_is_a_mistake(lossreg, study, monkeypatch, args, said):
-    never_run(Store(Path(".lossreg/toy"), "toy"))
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     monkeypatch.setattr(history, "result", lambda kept, folder: sample.study(12))
     monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
     code, out, err = lossreg("model", study, *args)
@@ -489,12 +489,12 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
             return where
 
     monkeypatch.setattr(tracking, "Tracker", Recorder)
-    kept = never_run(Store(Path(".lossreg/toy"), "toy"))
+    kept = never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     code, out, _ = lossreg("sync", study, "--set", "tracking.uri=sqlite:///x.db")
     assert (code, asked) == (0, [(f"sqlite:///{Path.cwd()}/x.db", "toy", "the-key", True), (12, "abc", None)])
     assert "12 trials" in out
     assert "lossreg ui toy.toml" in out
-    assert Store(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE] == {**kept, "tracking": where}
+    assert StudyFolder(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE] == {**kept, "tracking": where}
 
 
 @pytest.fixture
@@ -520,7 +520,7 @@ def test_sync_asks_before_it_writes_into_a_store_that_only_the_journal_names(
     lossreg, study, finished, monkeypatch, recorded
 ):
     monkeypatch.setattr(tracking, "Tracker", lambda *args, **kwargs: pytest.fail("nobody named this store"))
-    never_run(Store(Path(".lossreg/toy"), "toy"))
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     finished.result.tracking = {"uri": recorded, "experiment": "toy", "run_id": "abc"}
     code, out, err = lossreg("sync", study)
     assert (code, out) == (2, "")
@@ -530,14 +530,14 @@ def test_sync_asks_before_it_writes_into_a_store_that_only_the_journal_names(
 @pytest.mark.parametrize("recorded", [None, "sqlite:///mlflow.db"])
 def test_sync_writes_into_mlflow_s_default_store_without_a_question(lossreg, study, finished, synced, recorded):
     os.environ.pop("MLFLOW_TRACKING_URI")
-    never_run(Store(Path(".lossreg/toy"), "toy"))
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     finished.result.tracking = {"uri": recorded, "run_id": "abc"} if recorded else {}
     assert lossreg("sync", study)[0] == 0
     assert len(synced) == 1
 
 
 def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, finished, synced):
-    store = Store(Path(".lossreg/toy"), "toy")
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
     never_run(store)
     best = finished.result.best.number
     path = store.save_model(Saved(), best)
@@ -557,7 +557,7 @@ class Dies:
 
 
 def test_a_model_whose_saving_was_cut_off_is_nobody_s(tmp_path):
-    store = Store(tmp_path, "toy")
+    store = StudyFolder(tmp_path, "toy")
     store.save_model(Saved(), 3)
     with pytest.raises(KeyboardInterrupt):
         store.save_model(Dies(), 5)
@@ -565,7 +565,7 @@ def test_a_model_whose_saving_was_cut_off_is_nobody_s(tmp_path):
 
 
 def test_sync_drops_a_line_that_a_kill_left_unfinished(lossreg, study, finished, synced):
-    store = Store(Path(".lossreg/toy"), "toy")
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
     never_run(store)
     with store.journal.open("a") as file:
         file.write('{"op_code": 4, "wor')
@@ -577,7 +577,7 @@ def test_sync_drops_a_line_that_a_kill_left_unfinished(lossreg, study, finished,
 
 @pytest.mark.parametrize("command", ["results", "sync"])
 def test_a_damaged_journal_is_named(lossreg, study, command):
-    store = Store(Path(".lossreg/toy"), "toy")
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
     never_run(store)
     text = store.journal.read_text()
     store.journal.write_text(f'{text}{{"op_code": 4, "wor{text}')
@@ -588,7 +588,7 @@ def test_a_damaged_journal_is_named(lossreg, study, command):
 
 def test_a_study_that_another_process_runs_is_said_before_anything_is_imported(lossreg, study, monkeypatch):
     monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
-    with Store(Path(".lossreg/toy"), "toy").lock():
+    with StudyFolder(Path(".lossreg/toy"), "toy").lock():
         code, _, err = lossreg("tune", study)
     assert code == 2
     assert "is being run by another process" in err
@@ -643,7 +643,7 @@ def test_ui_serves_the_store_that_the_study_names(lossreg, study, served):
 
 
 def test_ui_opens_the_page_of_a_study_that_was_run(lossreg, study, served, finished):
-    never_run(Store(Path(".lossreg/toy"), "toy"))
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     finished.result.tracking = {"uri": "sqlite:///y.db", "experiment": "toy", "experiment_id": "7", "run_id": "abc"}
     code, out, _ = lossreg("ui", study)
     assert code == 0
@@ -652,7 +652,7 @@ def test_ui_opens_the_page_of_a_study_that_was_run(lossreg, study, served, finis
 
 
 def test_ui_logs_nobody_into_a_database_that_only_the_journal_names(lossreg, study, served, finished):
-    never_run(Store(Path(".lossreg/toy"), "toy"))
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     finished.result.tracking = {"uri": "postgresql+psycopg://me@host/db", "experiment_id": "7", "run_id": "abc"}
     assert lossreg("ui", study)[0] == 2
     named = ("--set", "tracking.uri=postgresql+psycopg://me@host/db")

@@ -11,7 +11,7 @@ import sys
 import optuna
 import pytest
 
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 
 pytestmark = pytest.mark.long
 
@@ -55,7 +55,7 @@ def finished(journal):
 
 
 def trials(folder):
-    return Store(folder / ".lossreg" / "killed", "killed").read().get_trials(deepcopy=False)
+    return StudyFolder(folder / ".lossreg" / "killed", "killed").read().get_trials(deepcopy=False)
 
 
 def test_killed_three_times_and_resumed_a_study_has_every_trial_once(tmp_path):

@@ -20,10 +20,10 @@ from searches import ACCURACY, EPOCHS, LOSS, Heard, begun, curve, loop, optuna_s
 from lossreg.errors import LossregError
 from lossreg.search import history, pruners
 from lossreg.search.learning_curve import Patience
-from lossreg.search.policy import Rules
+from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
-from lossreg.search.scheduler import Loop
+from lossreg.search.scheduler import Scheduler
 from lossreg.storage.journal import Journal
 from lossreg.storage.trials import tell
 from lossreg.training.fake import Fake
@@ -281,7 +281,7 @@ def test_among_equals_the_best_is_the_first_by_number_and_its_weights_are_kept()
         Fake(lambda plan, epoch: 0.5, slots=1),
     ]
     own, heard, study = proposer(), Heard(), optuna_study()
-    made = Loop(begun(study), own, Pool(trainers), Rules(12, ACCURACY, "cross_entropy", keep="best"), heard)
+    made = Scheduler(begun(study), own, Pool(trainers), SearchPolicy(12, ACCURACY, "cross_entropy", keep="best"), heard)
     made.run()
     assert min(record.number for record in heard.records) == 0
     assert list(heard.weights)[-1] == 0
@@ -292,8 +292,8 @@ def test_a_full_trainer_does_not_keep_another_one_idle():
     busy = []
     advance = wide.advance
     wide.advance = lambda: busy.append(len(wide._open)) or advance()
-    made = Loop(
-        begun(optuna_study(), trials=60), proposer(), Pool([wide, narrow]), Rules(60, ACCURACY, "focal"), Heard()
+    made = Scheduler(
+        begun(optuna_study(), trials=60), proposer(), Pool([wide, narrow]), SearchPolicy(60, ACCURACY, "focal"), Heard()
     )
     made.run()
     assert sum(busy) / len(busy) > 4
@@ -365,7 +365,9 @@ def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
     first, second = Fake(curve, slots=3, refused=("focal",)), Fake(curve, slots=1)
     second.name = "fit"
     heard = Heard()
-    made = Loop(begun(optuna_study()), proposer(), Pool([first, second]), Rules(24, ACCURACY, "cross_entropy"), heard)
+    made = Scheduler(
+        begun(optuna_study()), proposer(), Pool([first, second]), SearchPolicy(24, ACCURACY, "cross_entropy"), heard
+    )
     made.run()
     assert len(heard.records) == 24
     for record in heard.records:
@@ -433,8 +435,8 @@ def test_a_trial_ends_as_a_whole_when_a_member_does_and_says_which(state):
 
     members = [Fake(ill, slots=1) for _ in range(4)]
     own, heard = proposer(seed=6), Heard()
-    rules = Rules(12, ACCURACY, "cross_entropy", folds=2, seeds=2)
-    Loop(begun(optuna_study(), own), own, Members(members), rules, heard).run()
+    rules = SearchPolicy(12, ACCURACY, "cross_entropy", folds=2, seeds=2)
+    Scheduler(begun(optuna_study(), own), own, Members(members), rules, heard).run()
     assert Counter((r.label, r.state) for r in heard.records if r.state != "complete") == {("mixed", state): 4}
     reasons = {record.reason for record in heard.records if record.label == "mixed"}
     assert len(reasons) == 1
@@ -656,7 +658,7 @@ def test_trials_are_asked_for_while_the_epoch_before_is_trained(monkeypatch):
     waits, own, suggest = Waits(curve, slots=3), proposer(), Proposer.suggest
     monkeypatch.setattr(Proposer, "suggest", lambda self, trial: waits.asked.set() or suggest(self, trial))
     study = optuna_study(kind="random")
-    made = Loop(begun(study, own), own, Pool([waits]), Rules(24, ACCURACY, "cross_entropy"), Heard())
+    made = Scheduler(begun(study, own), own, Pool([waits]), SearchPolicy(24, ACCURACY, "cross_entropy"), Heard())
     waits.asked.clear()
     made.run()
     # three successors in the last three epochs of each of seven rounds

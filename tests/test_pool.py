@@ -10,7 +10,8 @@ from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, propos
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
 from lossreg.search.architectures import Shapes
-from lossreg.search.scheduler import Loop, Rules
+from lossreg.search.policy import SearchPolicy
+from lossreg.search.scheduler import Scheduler
 from lossreg.training import pool as pools
 from lossreg.training.fake import Fake
 from lossreg.training.interface import Plan, Shape
@@ -140,7 +141,7 @@ def shaped(pool, trials, sizes, study=None):
     shapes = Shapes(Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model())
     own = type(own)(**{**vars(own), "shapes": shapes})
     study = study or optuna_study()
-    return Loop(begun(study, own, trials), own, pool, Rules(trials, ACCURACY, "cross_entropy"), Heard())
+    return Scheduler(begun(study, own, trials), own, pool, SearchPolicy(trials, ACCURACY, "cross_entropy"), Heard())
 
 
 class Model:

@@ -28,7 +28,7 @@ from lossreg.registry import registry
 from lossreg.reporting import report
 from lossreg.search import preparation
 from lossreg.search import run as search
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.training.interface import batch_order
 
 PLUGINS = {"arctan": "regression", "ordinal": "multiclass", "segmentation": "segmentation"}
@@ -119,7 +119,7 @@ class Ran:
     def __init__(self, folder, task, losses, **more):
         spec = studies.from_dict(document(folder, task, losses, **more), base=folder)
         self.spec, self.result = spec, lossreg.tune(spec)
-        self.store, prepared = Store(spec.folder, spec.name), preparation.prepare(spec, rehearsed=False)
+        self.store, prepared = StudyFolder(spec.folder, spec.name), preparation.prepare(spec, rehearsed=False)
         self.problem = prepared.problem
         # of each loss the last trial: its parameters are drawn, not the defaults
         self.last = {trial.label: trial for trial in sorted(self.result.trials, key=lambda trial: trial.number)}

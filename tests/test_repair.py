@@ -19,7 +19,7 @@ from lossreg.errors import InputError
 from lossreg.search import history
 from lossreg.search.repairs import repair, repaired, told
 from lossreg.storage.journal import Journal
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.training.fake import Fake
 
@@ -230,7 +230,7 @@ STUDY = '[data]\nsource = "sklearn:iris"\n[tracking]\nenabled = false\n'
 def store(tmp_path, monkeypatch, journal):
     monkeypatch.chdir(tmp_path)
     Path("s.toml").write_text(STUDY)
-    store = Store(Path(".lossreg/s"), "s")
+    store = StudyFolder(Path(".lossreg/s"), "s")
     with store.lock():
         store.journal.write_bytes(b"\n".join(journal[0]) + b"\n")
     for number in (3, 12):

@@ -19,10 +19,10 @@ from lossreg.config import study
 from lossreg.errors import InputError
 from lossreg.search import run as search
 from lossreg.search.callbacks import Progress
-from lossreg.search.learning_curve import Course, Patience
+from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.search.repairs import repair
-from lossreg.search.scheduler import Loop
-from lossreg.storage.study_folder import Store
+from lossreg.search.scheduler import Scheduler
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.training.fake import Fake
 from lossreg.training.interface import EpochReport
 
@@ -198,7 +198,7 @@ def test_early_stopping_ends_where_keras_s_does(patience, min_delta):
         kerass.set_model(keras.Sequential())
         kerass.model.stop_training = False
         kerass.on_train_begin()
-        course = Course(1.0, best=True, patience=Patience(patience, min_delta))
+        course = LearningCurve(1.0, best=True, patience=Patience(patience, min_delta))
         for epoch, score in enumerate(scores):
             kerass.on_epoch_end(epoch, {"score": score})
             course.add([EpochReport(epoch + 1, 1.0, 1.0, score, score)])
@@ -343,7 +343,7 @@ def test_a_slip_in_a_study_that_has_run_is_named_as_such(finished, change, said,
 def test_a_study_is_run_by_one_process_at_a_time():
     lossreg.tune(untracked(trials=3))
     heard = Heard()
-    with Store(Path(".lossreg/small"), "small").lock(), pytest.raises(InputError, match="another process"):
+    with StudyFolder(Path(".lossreg/small"), "small").lock(), pytest.raises(InputError, match="another process"):
         lossreg.tune(untracked(trials=6), progress=heard)
     assert not heard.messages, "it is said before the data are loaded"
     assert len(search.results(untracked()).trials) == 3
@@ -359,8 +359,8 @@ class Held(Fake):
 
 
 ENDS = {
-    "the lock": (Store, "lock"), "the study": (search.Run, "_begin_study"), "the loop": (Loop, "__init__"),
-    "the epoch": (Loop, "_epoch"),
+    "the lock": (StudyFolder, "lock"), "the study": (search.Run, "_begin_study"), "the loop": (Scheduler, "__init__"),
+    "the epoch": (Scheduler, "_epoch"),
 }  # fmt: skip
 
 
@@ -584,7 +584,7 @@ def test_losses_of_several_widths_share_the_lanes_and_resume():
 
 def test_a_finished_study_is_whole_and_damaged_weights_cost_its_model_alone(finished, tmp_path, monkeypatch):
     shutil.copytree(finished[0] / ".lossreg", tmp_path / ".lossreg")
-    store = Store(Path(".lossreg/small"), "small")
+    store = StudyFolder(Path(".lossreg/small"), "small")
     before = {path: path.read_bytes() for path in store.folder.iterdir()}
     assert repair(document()).is_whole
     assert {path: path.read_bytes() for path in store.folder.iterdir()} == before

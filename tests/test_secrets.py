@@ -24,7 +24,7 @@ from lossreg.cli import progress
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError
 from lossreg.search import run as search
-from lossreg.storage.study_folder import ATTRIBUTE, Store
+from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, tracker
 from lossreg.tracking import uri as store
@@ -248,7 +248,7 @@ def test_a_study_at_a_failing_server_runs_resumes_and_leaves_no_secret(folder, c
     assert "resuming: 3 of 4" in "".join(said)
     Path("toy.toml").unlink()
     assert leaks(*said) == []
-    kept = Store(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE]
+    kept = StudyFolder(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE]
     assert kept["spec"]["tracking"]["uri"] == f"http://me:***@127.0.0.1:{port}/x"
 
 

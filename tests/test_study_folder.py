@@ -17,7 +17,7 @@ from lossreg import cli
 from lossreg.config import study
 from lossreg.errors import InputError
 from lossreg.storage import study_folder
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 
 STUDY = '[data]\nsource = "sklearn:iris"\n[tracking]\nenabled = false\n'
 
@@ -107,7 +107,7 @@ def test_a_link_that_leads_nowhere_is_named():
 
 
 def test_weights_without_room_leave_nothing_half_written(full):
-    kept = Store(Path(".lossreg/s"), "s")
+    kept = StudyFolder(Path(".lossreg/s"), "s")
     with kept.lock():
         kept.save_weights(1, [np.ones(4)])
         full(2000)
@@ -117,7 +117,7 @@ def test_weights_without_room_leave_nothing_half_written(full):
 
 
 def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
-    kept = Store(Path("deep/down/.lossreg/s"), "s")
+    kept = StudyFolder(Path("deep/down/.lossreg/s"), "s")
     kept.insist_writable()
     assert not Path("deep").exists()
     with kept.lock():

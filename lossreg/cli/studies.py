@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
     from lossreg.search.callbacks import Progress
     from lossreg.storage.records import StudyResult
-    from lossreg.storage.study_folder import Store
+    from lossreg.storage.study_folder import StudyFolder
 
 Overrides = Annotated[
     list[str] | None,
@@ -222,10 +222,10 @@ def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, prog
 
 
 def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bool) -> StudyResult:
-    from lossreg.storage.study_folder import Store
+    from lossreg.storage.study_folder import StudyFolder
 
     # before Keras, whose import takes most of the wait
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     store.insist_free()
     store.insist_writable()
     if not fresh:
@@ -305,13 +305,13 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     from lossreg import tracking
     from lossreg.cli import progress as terminal
     from lossreg.search import run as search
-    from lossreg.storage.study_folder import Store
+    from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     said: list[str] = []
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     store.insist_begun()
     with store.lock():
         store.mend()
@@ -355,7 +355,7 @@ def _absolute(uri: str) -> str:
         return uri
 
 
-def _best_model(store: Store, result: StudyResult, said: list[str]) -> Path | None:
+def _best_model(store: StudyFolder, result: StudyResult, said: list[str]) -> Path | None:
     """Return the file of the top-scoring trial's model; say where an unfinished study has none, or an older one's."""
     if result.best is None:
         return None
@@ -382,10 +382,10 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
         return {}
     from lossreg import tracking
     from lossreg.search import run as search
-    from lossreg.storage.study_folder import Store
+    from lossreg.storage.study_folder import StudyFolder
 
     spec = _load(study, overrides)
-    if not Store(spec.folder, spec.name).exists:
+    if not StudyFolder(spec.folder, spec.name).exists:
         warn(f"study {spec.name} has not been run yet, so the store has no runs of it")
         return {"uri": spec.tracking.uri}
     result = search.results(spec)

@@ -1,4 +1,4 @@
-"""The `Desk`: where Optuna is asked for trials, and told what became of them."""
+"""The `AskTell`: where Optuna is asked for trials, and told what became of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupt
 from lossreg.training.interface import Plan
 
 
-class Desk:
+class AskTell:
     """Asks in turn the queue, the baseline's due and the sampler, and keeps count of the answers.
 
     trials: how many there may be; hurried: whether the study may end before. `started` counts the trials

@@ -10,7 +10,7 @@ from typing import Any
 from lossreg.config.study import StudySpec
 from lossreg.search import history
 from lossreg.storage.records import StudyResult
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking.uri import shown, sqlite_path
 
@@ -31,7 +31,7 @@ def is_tracked(kept: Mapping[str, Any], spec: StudySpec, result: StudyResult, ur
     return is_same and ending.get("uri") == shown(uri) and _is_there(uri)
 
 
-def reached(spec: StudySpec, store: Store, uri: str) -> StudyResult | None:
+def reached(spec: StudySpec, store: StudyFolder, uri: str) -> StudyResult | None:
     """The result of a study of which nothing is left to do, found without Keras; None where something may be.
 
     Functions of the user's, and a file that has changed since, may give something else.

@@ -1,4 +1,4 @@
-"""`Course`: what a trial's training has come to, its members' epochs gathered into one."""
+"""`LearningCurve`: what a trial's training has come to, its members' epochs gathered into one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Patience:
     min_delta: float = 0.0
 
 
-class Course:
+class LearningCurve:
     """The curves of a trial of one or more members, and which of its epochs is scored.
 
     sign is 1.0 where a higher score is better, else -1.0; `best` scores the best epoch, the

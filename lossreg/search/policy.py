@@ -1,4 +1,4 @@
-"""`Rules`: how long a study is searched, what a trial is made of, and what counts."""
+"""`SearchPolicy`: how long a study is searched, what a trial is made of, and what counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SearchPolicy:
     """How long to search and what counts: see the study's `search` section.
 
     deadline is a `time.monotonic` after which no trial is started; folds and seeds make the members of a

@@ -24,7 +24,7 @@ from lossreg.storage import lines
 from lossreg.storage.creations import numbered
 from lossreg.storage.lines import Line
 from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, lacking
-from lossreg.storage.study_folder import FRESH, Store
+from lossreg.storage.study_folder import FRESH, StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START
 from lossreg.terminal.caller import words
 
@@ -70,7 +70,7 @@ def repair(study: Any) -> Report:
     `InputError` for a study that was never run, that another process runs, or of whose journal nothing is left.
     """
     spec = studies.of(study)
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     store.insist_begun()
     with store.lock():
         with on_disk(store.journal):

@@ -11,7 +11,7 @@ from lossreg.config.search_space import shown
 from lossreg.errors import InputError, did_you_mean
 from lossreg.search import history
 from lossreg.storage.records import StudyResult, TrialRecord
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
 
@@ -53,7 +53,7 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
 
 def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> Kept:
     """The trial that `load_trial` restores, found without Keras; raises `InputError`."""
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     study = store.read()
     record = find(history.result(study, store.folder), number, loss)
     weights = store.load_weights(record.number)
@@ -101,7 +101,7 @@ def _numbers(result: StudyResult) -> str:
     return "It has none yet." if last is None else f"Its trials go from 0 to {last}."
 
 
-def _not_kept(spec: studies.StudySpec, store: Store, record: TrialRecord) -> InputError:
+def _not_kept(spec: studies.StudySpec, store: StudyFolder, record: TrialRecord) -> InputError:
     there = ", ".join(map(str, store.kept_weights())) or "none"
     return InputError(
         f"the weights of trial {record.number} ({record.label}) were not kept; those of these trials were: {there}",

@@ -26,14 +26,14 @@ from lossreg.search import ending, history, pruners, restore, sizing
 from lossreg.search.callbacks import Progress
 from lossreg.search.sampler import FAIR_START, SeededSampler, enqueue_start, undirected_note
 from lossreg.storage.records import StudyResult, TrialRecord
-from lossreg.storage.study_folder import Store
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted
 from lossreg.terminal.masking import masked_values
 from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
-    from lossreg.search.scheduler import Loop
+    from lossreg.search.scheduler import Scheduler
     from lossreg.storage.records import Weights
     from lossreg.tracking import Tracker, Untracked
     from lossreg.training.interface import Trainer
@@ -74,7 +74,7 @@ class Outline:
 def results(study: StudyLike) -> StudyResult:
     """A study as far as it has come; raises `InputError` if it was never run."""
     spec = studies.of(study)
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     return history.result(store.read(), spec.folder)
 
 
@@ -85,7 +85,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     spec = studies.of(study, overrides)
     backend.check()
     tracking_uri(spec)
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     begun = store.peek()
     kept = _kept(spec, begun)
     prepared = preparation.prepare(spec, kept)
@@ -141,7 +141,7 @@ def tune(
     spec = studies.of(study, overrides)
     _check_arguments(progress, trainers, fresh=fresh, require_tracking=require_tracking)
     backend.check()
-    store, progress = Store(spec.folder, spec.name), progress or Progress()
+    store, progress = StudyFolder(spec.folder, spec.name), progress or Progress()
     if not fresh and (result := finished(spec, progress)):
         return result
     return Run(spec, store, progress, begin).execute(fresh, require_tracking, trainers)
@@ -149,7 +149,7 @@ def tune(
 
 def finished(spec: StudySpec, progress: Progress) -> StudyResult | None:
     """The result of a study of which nothing is left to do, told to `progress`; None for others. Imports no Keras."""
-    store = Store(spec.folder, spec.name)
+    store = StudyFolder(spec.folder, spec.name)
     store.insist_free()
     result = ending.reached(spec, store, tracking_uri(spec))
     if result is not None:
@@ -174,13 +174,13 @@ def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
 class Run:
     """One run of a study: the loop's listener, and keeper of what it leaves behind."""
 
-    def __init__(self, spec: StudySpec, store: Store, progress: Progress, begin: float) -> None:
+    def __init__(self, spec: StudySpec, store: StudyFolder, progress: Progress, begin: float) -> None:
         self.spec, self.store, self.progress, self.begin = spec, store, progress, begin
         self.deadline = time.monotonic() + 60 * spec.search.minutes if spec.search.minutes else math.inf
         self.epochs = 0
         self.kept: dict[str, int] = {}
         self.outdone: int | None = None
-        self.loop: Loop | None = None
+        self.loop: Scheduler | None = None
         self.begun: optuna.Study | None = None
         self.uri = ""
         self.is_tracked = False
@@ -308,17 +308,17 @@ class Run:
 
     def _loop(self, pool: Pool) -> None:
         from lossreg.search.learning_curve import Patience
-        from lossreg.search.policy import Rules
-        from lossreg.search.scheduler import Loop
+        from lossreg.search.policy import SearchPolicy
+        from lossreg.search.scheduler import Scheduler
 
         spec, prepared = self.spec, self.prepared
         stopping = spec.train.early_stopping
-        rules = Rules(
+        rules = SearchPolicy(
             prepared.trials, prepared.metric, prepared.baseline, spec.search.score_epoch, spec.search.pruner != "none",
             self.deadline, prepared.provenance, folds=len(prepared.problem.folds), seeds=spec.search.seeds,
             patience=Patience(stopping.patience, stopping.min_delta) if stopping else None, keep=spec.search.keep,
         )  # fmt: skip
-        self.loop = Loop(self.study, prepared.proposer, pool, rules, self)
+        self.loop = Scheduler(self.study, prepared.proposer, pool, rules, self)
         done = self.loop.started
         if done < prepared.trials:
             self.progress.begin(prepared.trials, done, list(prepared.candidates), pool.slots // rules.members)

@@ -17,9 +17,9 @@ from optuna.trial import TrialState
 
 from lossreg.errors import LossregError, gist
 from lossreg.registry import user_loss
-from lossreg.search.ask_tell import Desk
-from lossreg.search.learning_curve import Course, spread
-from lossreg.search.policy import Rules
+from lossreg.search.ask_tell import AskTell
+from lossreg.search.learning_curve import LearningCurve, spread
+from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.storage.records import TrialRecord, Weights, Worth, finite, worth
 from lossreg.storage.trials import ATTRIBUTE
@@ -63,7 +63,7 @@ class Active:
 
     trial: optuna.Trial
     plans: Sequence[Plan]
-    course: Course
+    course: LearningCurve
     slots: list[int] = field(default_factory=list)
     trainer: str = ""
     refusal: str = ""
@@ -81,13 +81,15 @@ class Active:
         return self.plan.epochs - self.course.epoch
 
 
-class Loop:
+class Scheduler:
     """Runs a study's trials to the end of its budget."""
 
-    def __init__(self, study: optuna.Study, proposer: Proposer, pool: Pool, rules: Rules, listener: Listener) -> None:
+    def __init__(
+        self, study: optuna.Study, proposer: Proposer, pool: Pool, rules: SearchPolicy, listener: Listener
+    ) -> None:
         self.study, self.proposer, self.pool, self.rules, self.listener = study, proposer, pool, rules, listener
         hurried = math.isfinite(rules.deadline)
-        self.desk = Desk(study, proposer, rules.trials, rules.baseline, hurried=hurried)
+        self.desk = AskTell(study, proposer, rules.trials, rules.baseline, hurried=hurried)
         self.active: list[Active] = []
         self.waiting: deque[Active] = deque()
         self.ended: deque[tuple[TrialRecord, float | None, Weights | None]] = deque()
@@ -218,8 +220,8 @@ class Loop:
         trial, plan = self.desk.ask()
         return Active(trial, self.rules.plans(plan), self._course())
 
-    def _course(self) -> Course:
-        return Course(self.rules.sign, best=self.rules.score_epoch == "best", patience=self.rules.patience)
+    def _course(self) -> LearningCurve:
+        return LearningCurve(self.rules.sign, best=self.rules.score_epoch == "best", patience=self.rules.patience)
 
     def _may_ask(self) -> bool:
         """Whether the budget allows one more trial; every loss gets its first, however late it is."""

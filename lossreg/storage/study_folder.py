@@ -45,7 +45,7 @@ class _StudyLockHeld(JournalFileOpenLock):
         return None
 
 
-class Store:
+class StudyFolder:
     """What a study keeps on disk, in `folder`."""
 
     def __init__(self, folder: Path, name: str) -> None:
