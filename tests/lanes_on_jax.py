@@ -159,7 +159,7 @@ def test_a_keras_loss_trains_in_model_fit(task, name):
 def tried(function):
     own = problem("regression", {"l": "mean_squared_error"})
     spec = LossSpec(name="mine", tasks=("regression",), summary="s", reference="r", target="real", outputs="1",
-                    link="affine", function=function)  # fmt: skip
+                    activation="affine", function=function)  # fmt: skip
     own.losses["l"] = spec
     return own, plan(own, "l", 0.01)
 

@@ -55,15 +55,19 @@ class Family(list):
 softmax = partial(dict, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)
 proper = partial(softmax, elicits="probability")
 fading = partial(softmax, elicits="mode")
-scored = partial(softmax, probabilistic=False, link="identity")
-sigmoid = partial(dict, tasks=("binary",), target="binary", outputs="1", link="sigmoid", probabilistic=True)
-signed = partial(dict, tasks=("binary",), target="signed", outputs="1", link="identity", symmetric=True, elicits="mode")
-multihot = partial(dict, tasks=("multilabel",), target="multihot", link="sigmoid", probabilistic=True)
-real = partial(dict, tasks=("regression",), target="real", outputs="1", link="identity", symmetric=True)
-raw = partial(dict, tasks=("regression",), target="raw", outputs="1", link="affine")
-count = partial(dict, tasks=("count",), target="count", outputs="1", link="exp", needs=("target_mean",), minimum=None)
-pair = partial(dict, tasks=("regression",), target="real", outputs="2", link="identity", minimum=None)
-dense = partial(dict, tasks=("segmentation",), target="dense", outputs="1", link="sigmoid", probabilistic=True)
-ordinal = partial(dict, tasks=("multiclass",), target="ordinal", outputs="k", link="softmax", probabilistic=True)
+scored = partial(softmax, probabilistic=False, activation="identity")
+sigmoid = partial(dict, tasks=("binary",), target="binary", outputs="1", activation="sigmoid", probabilistic=True)
+signed = partial(
+    dict, tasks=("binary",), target="signed", outputs="1", activation="identity", symmetric=True, elicits="mode"
+)
+multihot = partial(dict, tasks=("multilabel",), target="multihot", activation="sigmoid", probabilistic=True)
+real = partial(dict, tasks=("regression",), target="real", outputs="1", activation="identity", symmetric=True)
+raw = partial(dict, tasks=("regression",), target="raw", outputs="1", activation="affine")
+count = partial(
+    dict, tasks=("count",), target="count", outputs="1", activation="exp", needs=("target_mean",), minimum=None
+)
+pair = partial(dict, tasks=("regression",), target="real", outputs="2", activation="identity", minimum=None)
+dense = partial(dict, tasks=("segmentation",), target="dense", outputs="1", activation="sigmoid", probabilistic=True)
+ordinal = partial(dict, tasks=("multiclass",), target="ordinal", outputs="k", activation="softmax", probabilistic=True)
 
 GAMMA = Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)")

@@ -18,7 +18,7 @@ from mutant import (
 )
 
 from lossreg import Choice, Float, Int, Limit, LossSpec, PerClass, ops
-from lossreg.contract.activations import Link
+from lossreg.contract.activations import Activation
 from lossreg.zoo.numerics import exp_within, log_other, sample_mean
 
 SOUND = []
@@ -164,7 +164,7 @@ def squares_of_probabilities(y, z):
     return row(ops.square(ops.softmax(z, axis=-1) - y))
 
 
-@sound(**softmax(link="identity", probabilistic=False, kinks=True, elicits="mode",
+@sound(**softmax(activation="identity", probabilistic=False, kinks=True, elicits="mode",
                  params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),)))  # fmt: skip
 def best_other_class(y, z, *, margin):
     """The hinge of Crammer and Singer, for soft labels class by class."""
@@ -173,9 +173,9 @@ def best_other_class(y, z, *, margin):
     return row(y * ops.relu(margin + others - z))
 
 
-@sound(**softmax(tasks=("multiclass",), link="sigmoid", shift_invariant=False, elicits="probability"))
+@sound(**softmax(tasks=("multiclass",), activation="sigmoid", shift_invariant=False, elicits="probability"))
 def class_by_class(y, z):
-    """A sigmoid a class, and a link that says so."""
+    """A sigmoid a class, and an activation that says so."""
     return row(y * ops.softplus(-z) + (1.0 - y) * ops.softplus(z))
 
 
@@ -272,9 +272,13 @@ def _log_log_inverse(p):
     return ops.log(ops.maximum(-ops.log1p(-ops.minimum(p, 1.0 - 1e-6)), 1e-6))
 
 
-@sound(**sigmoid(link=Link("log_log", _log_log, _log_log_inverse), elicits="probability", score_range=(-10.0, 10.0)))
+@sound(
+    **sigmoid(
+        activation=Activation("log_log", _log_log, _log_log_inverse), elicits="probability", score_range=(-10.0, 10.0)
+    )
+)
 def complementary_log_log(y, z):
-    """The likelihood of a rare event, with a link of its own: lopsided."""
+    """The likelihood of a rare event, with an activation of its own: lopsided."""
     inside = ops.clip(z, -10.0, 10.0)
     present = -ops.log(-ops.expm1(-ops.exp(inside))) - ops.minimum(z - inside, 0.0)
     return row(y * present + (1.0 - y) * exp_up_to(z, 10.0))
@@ -400,7 +404,7 @@ def three_levels(z):
     return ops.concatenate([z[..., :1], z[..., :1] + ops.cumsum(ops.softplus(z[..., 1:]), axis=-1)], axis=-1)
 
 
-@sound(**pair(elicits="median", kinks=True, outputs="3", link="quantiles"))
+@sound(**pair(elicits="median", kinks=True, outputs="3", activation="quantiles"))
 def three_quantiles(y, z):
     """The first, the middle and the last decile: the middle one is best beside the others' best alone."""
     e, level = y - three_levels(z), ops.convert_to_tensor([0.1, 0.5, 0.9], dtype=z.dtype)
@@ -413,7 +417,7 @@ def _inflated(z, *, target_mean):
 
 
 @sound(**count(outputs="2", elicits="mean", score_range=(-30.0, 30.0), truncated=True,
-               link=Link("inflated", _inflated, None, needs=("target_mean",))))  # fmt: skip
+               activation=Activation("inflated", _inflated, None, needs=("target_mean",))))  # fmt: skip
 def zeros_besides_poisson(y, z, *, target_mean):
     """A rate, and the logit of having none."""
     s, a = z[..., :1], z[..., 1:]
@@ -454,7 +458,7 @@ def _stages(z):
     return ops.concatenate([first, on], axis=-1) - ops.concatenate([on, 0.0 * first], axis=-1)
 
 
-@sound(**ordinal(outputs="k-1", link=Link("stages", _stages, None), elicits="probability"))
+@sound(**ordinal(outputs="k-1", activation=Activation("stages", _stages, None), elicits="probability"))
 def continuation_ratio(y, z):
     """The likelihood of stopping at a class, stage by stage."""
     stage = ops.arange(z.shape[-1], dtype=z.dtype)

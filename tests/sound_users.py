@@ -37,8 +37,9 @@ WRAPPED = [
     wrap(Asymmetric, name="users_class"),
     wrap(squares_and_more),
     wrap(keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), name="keras_smoothing",
-         target="onehot", link="identity"),
-    wrap(keras.losses.BinaryCrossentropy(from_logits=True), name="keras_binary", target="binary", link="identity"),
+         target="onehot", activation="identity"),
+    wrap(keras.losses.BinaryCrossentropy(from_logits=True), name="keras_binary", target="binary",
+         activation="identity"),
     wrap(keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1), name="keras_binary_smoothing",
-         target="binary", link="identity"),
+         target="binary", activation="identity"),
 ]  # fmt: skip

@@ -175,7 +175,7 @@ def kept_by_batch(y, z, *, sample_weight):
 
 WEIGHING = LossSpec(
     name="kept_by_batch", function=kept_by_batch, tasks=("regression",), summary="s", reference="r", target="real",
-    outputs="1", link="identity", level="batch", needs=("sample_weight", "n_classes"),
+    outputs="1", activation="identity", level="batch", needs=("sample_weight", "n_classes"),
 )  # fmt: skip
 
 
@@ -205,7 +205,7 @@ def compiled(loss, activation=None, units=1):
     ("spec", "other", "y", "activation", "units"),
     [
         (lossreg.wrap(absolute), keras.losses.MeanAbsoluteError(), Y, None, 1),
-        (lossreg.wrap(keras.losses.CategoricalCrossentropy, link="softmax"),
+        (lossreg.wrap(keras.losses.CategoricalCrossentropy, activation="softmax"),
          keras.losses.SparseCategoricalCrossentropy(), np.arange(N) % 3, "softmax", 3),
         (registry.default().get("mean_squared_error"), "mse", Y, None, 1),
     ],

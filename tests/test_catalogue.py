@@ -82,7 +82,7 @@ def test_limits_in_words(said):
 def test_a_bar_or_a_star_in_a_text_breaks_nothing():
     odd = LossSpec(
         name="odd", function=len, tasks=("regression",), summary="a | b * c * d < e", reference="x", target="real",
-        outputs="1", link="identity", params=(Float("q", 0.5, 0.5, 0.5),),
+        outputs="1", activation="identity", params=(Float("q", 0.5, 0.5, 0.5),),
     )  # fmt: skip
     family = type(catalogue)("odd")
     family.LOSSES = (odd,)

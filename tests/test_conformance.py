@@ -117,7 +117,8 @@ def test_loss_that_fails_in_float64_only_fails_precision_and_the_rest_is_not_run
 
 
 def test_messages_have_the_numbers_the_setting_and_what_mends_it():
-    dead = spec(squares, tasks=("regression",), target="real", outputs="1", link="identity", shift_invariant=False,
+    dead = spec(squares, tasks=("regression",), target="real", outputs="1", activation="identity",
+                shift_invariant=False,
                 symmetric=True, params=(Float("scale", 1.0, 0.1, 10.0, domain="(0, inf)"),))  # fmt: skip
     assert failing(dead) == {
         "alive": "scale = 0.1 and 10 differ only by a common factor, if at all. Use it so that samples change relative "
@@ -138,7 +139,7 @@ def test_numpy_inside_is_found_though_it_works_at_once():
     [
         ({"summary": ""}, "summary is empty"),
         ({"recommended": ("regression",)}, "recommended for regression"),
-        ({"link": "identity", "probabilistic": True}, "probabilistic, and the link is the identity"),
+        ({"activation": "identity", "probabilistic": True}, "probabilistic, and the activation is the identity"),
         ({"twin_of": "cros_entropy"}, "'cros_entropy', which is no registered loss"),
         ({"params": (Choice("base", "e", ("e", "2")),)}, "does not take 'base'"),
         ({"score_range": (1.0, 2.0)}, "does not hold 0"),

@@ -12,7 +12,7 @@ from problems import Mlp, alone, dataset, difference, plan, problem, run
 from quick import long_but
 
 from lossreg import ops
-from lossreg.contract.activations import Link
+from lossreg.contract.activations import Activation
 from lossreg.contract.params import Float
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
@@ -102,7 +102,7 @@ def test_progress_is_told_alike():
     own = problem("regression", {"mse": "mean_squared_error"}, optimizer="sgd")
     spec = LossSpec(
         name="warming", function=warming, tasks=("regression",), summary="Grows.", reference="None.", target="real",
-        outputs="1", link="identity", needs=("progress",),
+        outputs="1", activation="identity", needs=("progress",),
     )  # fmt: skip
     own = dataclasses.replace(own, losses={"warming": spec})
     each = plan(own, "warming", 0.01, 3)
@@ -158,10 +158,11 @@ WIDE = {
     "multilabel": ("f1_macro", [registry.default().get(name) for name in ("multilabel_bce", "multilabel_ce")]),
     "segmentation": ("jaccard", [
         registry.default().get("binary_crossentropy"),
-        own_loss(overlap, "segmentation", target="dense", outputs="1", link="sigmoid", params=SMOOTH),
+        own_loss(overlap, "segmentation", target="dense", outputs="1", activation="sigmoid", params=SMOOTH),
     ]),
     "multiclass": ("cohen_kappa_quadratic", [
-        own_loss(questions, "multiclass", target="ordinal", outputs="k-1", link=Link("shares", shares, None),
+        own_loss(questions, "multiclass", target="ordinal", outputs="k-1",
+                 activation=Activation("shares", shares, None),
                  probabilistic=True),
     ]),
 }  # fmt: skip

@@ -175,7 +175,7 @@ def test_a_loss_of_whole_batches_is_that_of_a_batch_with_the_sample():
         return ops.ones_like(y_pred[:, 0]) * c * ops.mean(y_pred * (1.0 - 2.0 * y_true))
 
     spec = made(
-        function=spread, tasks=("binary",), target="binary", outputs="1", link="sigmoid", level="batch",
+        function=spread, tasks=("binary",), target="binary", outputs="1", activation="sigmoid", level="batch",
         params=(Float("c", 1.0, 1.0, 3.0),),
     )  # fmt: skip
     x, loss, gradient = drawn(spec)["c"]["3"]
@@ -187,7 +187,7 @@ def test_a_mask_is_swept_as_a_whole():
     def missed(y_true, y_pred):
         return ops.mean(ops.abs(y_true - ops.sigmoid(y_pred)), axis=(1, 2, 3))
 
-    spec = made(function=missed, tasks=("segmentation",), target="dense", outputs="1", link="sigmoid")
+    spec = made(function=missed, tasks=("segmentation",), target="dense", outputs="1", activation="sigmoid")
     x, loss, _ = drawn(spec)[""]["made"]
     np.testing.assert_allclose(loss, sigmoid(-x), rtol=1e-4, atol=1e-5)
 
@@ -197,7 +197,7 @@ def test_any_other_shape_has_one_score_swept():
         return ops.square(y_pred[:, 0] - 1.0) + ops.sum(y_pred[:, 1:], axis=-1)
 
     for fields in ({"target": "real", "outputs": "5"}, {"target": "onehot", "outputs": "4"}):
-        spec = made(function=first_of_many, tasks=("regression",), link="identity", **fields)
+        spec = made(function=first_of_many, tasks=("regression",), activation="identity", **fields)
         x, loss, gradient = drawn(spec)[""]["made"]
         np.testing.assert_allclose(loss, (x - 1.0) ** 2, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(gradient, 2.0 * (x - 1.0), rtol=1e-4, atol=1e-4)
@@ -207,7 +207,7 @@ def test_a_loss_that_fails_says_which_and_why():
     def broken(y_true, y_pred):
         raise ZeroDivisionError("by hand")
 
-    spec = made(function=broken, tasks=("regression",), target="real", outputs="1", link="identity")
+    spec = made(function=broken, tasks=("regression",), target="real", outputs="1", activation="identity")
     with pytest.raises(LossregError, match="loss 'made' cannot be drawn: ZeroDivisionError: by hand"):
         loss_plots.figure(spec)
 

@@ -98,16 +98,16 @@ def test_the_default_reduction_is_that_of_keras():
 
 
 def predictions(spec, z):
-    """What the link makes of raw scores, by formulas of the test's own; and the constants used."""
+    """What the activation makes of raw scores, by formulas of the test's own; and the constants used."""
     z = np.asarray(z, float)
-    if spec.link == "affine":
+    if spec.activation == "affine":
         return 3.0 + 2.0 * z, {"target_mean": 3.0, "target_scale": 2.0}
     forward = {"softmax": softmax, "sigmoid": sigmoid, "identity": lambda z: z}
     forward |= {"exp": lambda z: 3.0 * np.exp(z), "softplus": lambda z: 2.0 * np.log1p(np.exp(z))}
     forward["quantiles"] = lambda z: np.cumsum(np.hstack([z[:, :1], np.log1p(np.exp(z[:, 1:]))]), axis=1)
     constants = {"exp": {"target_mean": 3.0}, "softplus": {"target_scale": 2.0}}
-    link = activations.get(spec.link).name
-    return forward[link](z), constants.get(link, {})
+    activation = activations.get(spec.activation).name
+    return forward[activation](z), constants.get(activation, {})
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
@@ -119,7 +119,7 @@ def test_every_loss_of_scores_and_of_predictions(spec, from_logits):
     arguments = {**cases.draw(spec, random), **cases.constants(spec)}
     loss = lossreg.get(spec.name, from_logits=from_logits, reduction=None, **{**arguments, **constants})
     given = z if from_logits else prediction
-    if not from_logits and activations.get(spec.link).inverse is None:
+    if not from_logits and activations.get(spec.activation).inverse is None:
         with pytest.raises(InputError, match="cannot be turned into scores"):
             loss(float32(y), float32(given))
         return
@@ -134,7 +134,7 @@ def test_one_output_is_two_scores(spec, from_logits):
     bits, constants = np.arange(N) % 2, cases.constants(spec, 2)
     loss = lossreg.get(spec.name, from_logits=from_logits, reduction=None, **constants)
     # the logit of one probability is all there is to know, even for a loss of raw scores
-    given = float32(z if from_logits or spec.link == "identity" else sigmoid(z))
+    given = float32(z if from_logits or spec.activation == "identity" else sigmoid(z))
     wide = np.hstack([-z / 2, z / 2])
     wanted = reference.values(spec.name, np.eye(2)[bits], wide, {**spec.bind({}), **constants})
     for labels in (bits, bits[:, None], float32(bits), bits.astype(bool), float32(np.eye(2)[bits])):
@@ -321,7 +321,7 @@ def weighted_square(y, z, *, sample_weight):
 def test_a_loss_that_asks_for_weights_is_handed_them_and_not_multiplied(graph):
     spec = LossSpec(
         name="weighted_square", function=weighted_square, tasks=("regression",), summary="s", reference="r",
-        target="real", outputs="1", link="identity", level="batch", needs=("sample_weight",),
+        target="real", outputs="1", activation="identity", level="batch", needs=("sample_weight",),
     )  # fmt: skip
     y, z, weights = float32([[1], [2], [3]]), float32([[2], [2], [5]]), float32([1, 5, 2])
     loss = lossreg.get(spec)
@@ -523,7 +523,7 @@ def test_a_users_own_loss(source, params, wanted):
 
 
 @pytest.mark.parametrize(
-    ("link", "given", "target", "outputs", "tasks"),
+    ("activation", "given", "target", "outputs", "tasks"),
     [
         ("softmax", {}, "onehot", "k", ("binary", "multiclass")),
         ("sigmoid", {}, "binary", "1", ("binary", "segmentation")),
@@ -534,13 +534,13 @@ def test_a_users_own_loss(source, params, wanted):
         (None, {}, "real", "1", ("regression", "positive", "count")),
     ],
 )
-def test_what_is_given_decides_the_rest(link, given, target, outputs, tasks):
-    spec = lossreg.wrap(squares, link=link, **given)
+def test_what_is_given_decides_the_rest(activation, given, target, outputs, tasks):
+    spec = lossreg.wrap(squares, activation=activation, **given)
     assert (spec.target, spec.outputs, spec.tasks) == (target, outputs, tasks)
 
 
 def test_a_users_loss_sees_predictions_and_labels():
-    spec = lossreg.wrap(lambda y, p: -keras.ops.sum(y * keras.ops.log(p), axis=-1), link="softmax", name="own_ce")
+    spec = lossreg.wrap(lambda y, p: -keras.ops.sum(y * keras.ops.log(p), axis=-1), activation="softmax", name="own_ce")
     z = rng(14).normal(size=(N, 3))
     y = np.eye(3)[np.arange(N) % 3]
     wanted = reference.values("cross_entropy", y, z, {})
@@ -552,8 +552,8 @@ def test_a_users_loss_sees_predictions_and_labels():
     np.testing.assert_allclose(loss(BITS, float32(chances)), wanted, rtol=1e-4)
 
 
-def test_an_exp_link_gets_its_constant():
-    spec = lossreg.wrap(lambda y, rate: rate - y * keras.ops.log(rate), link="exp")
+def test_an_exp_activation_gets_its_constant():
+    spec = lossreg.wrap(lambda y, rate: rate - y * keras.ops.log(rate), activation="exp")
     got = spec.function(float32([[3.0]]), tf.constant([[0.5]]), target_mean=2.0)
     np.testing.assert_allclose(got, reference.values("poisson", [[3.0]], [[0.5]], {"target_mean": 2.0}), rtol=1e-6)
 
@@ -618,7 +618,7 @@ class Needy(keras.losses.Loss):
         (int, {}, "the class int is no keras.losses.Loss"),
         (3, {}, "3 is no loss"),
         (keras.losses.SparseCategoricalCrossentropy(), {}, "it takes class indices"),
-        (squares, {"link": "sofmax"}, "Did you mean softmax"),
+        (squares, {"activation": "sofmax"}, "Did you mean softmax"),
         (squares, {"target": "one_hot"}, "unknown target"),
         (squares, {"tasks": ["clustering"]}, "unknown task"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from keras import layers, ops
 from scipy import special
 
-from lossreg.contract.activations import Link
+from lossreg.contract.activations import Activation
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
 from lossreg.errors import InputError, UnknownError
@@ -253,35 +253,36 @@ def temperature(z: Any) -> Any:
     return ops.softmax(3 * z, axis=-1)
 
 
-HOT = Link("hot", temperature, None)
-SECOND = Link("second", lambda z, *, target_mean: target_mean * ops.exp(z), None, needs=("target_mean",), point=1)
-REAL = {"tasks": ("regression",), "outputs": "1", "link": "identity", "target": "real"}
+HOT = Activation("hot", temperature, None)
+SECOND = Activation("second", lambda z, *, target_mean: target_mean * ops.exp(z), None, needs=("target_mean",), point=1)
+REAL = {"tasks": ("regression",), "outputs": "1", "activation": "identity", "target": "real"}
 C = Constants(target_mean=7.0, target_center=5.0, target_scale=2.5)
 PREDICTIONS: list[tuple[dict[str, Any], int, str, Callable[[np.ndarray], np.ndarray]]] = [
     ({"probabilistic": True}, 3, "probability", lambda z: special.softmax(z, axis=1)),
     ({"probabilistic": False}, 3, "score", lambda z: z),
-    ({"probabilistic": True, "link": HOT}, 3, "probability", lambda z: special.softmax(3 * z, axis=1)),
+    ({"probabilistic": True, "activation": HOT}, 3, "probability", lambda z: special.softmax(3 * z, axis=1)),
     ({"probabilistic": True}, 2, "probability", special.expit),
-    ({"probabilistic": True, "link": HOT}, 2, "probability", lambda z: special.expit(3 * z)),
+    ({"probabilistic": True, "activation": HOT}, 2, "probability", lambda z: special.expit(3 * z)),
     ({"probabilistic": False}, 2, "score", lambda z: z),
     (
-        {"tasks": ("binary",), "outputs": "1", "link": "sigmoid", "target": "binary", "probabilistic": True},
+        {"tasks": ("binary",), "outputs": "1", "activation": "sigmoid", "target": "binary", "probabilistic": True},
         2, "probability", special.expit,
     ),
-    ({"tasks": ("binary",), "outputs": "1", "link": "identity", "target": "signed"}, 2, "score", lambda z: z),
+    ({"tasks": ("binary",), "outputs": "1", "activation": "identity", "target": "signed"}, 2, "score", lambda z: z),
     (REAL, 0, "prediction", lambda z: 5 + 2.5 * z),
     ({**REAL, "target": "raw"}, 0, "prediction", lambda z: z),
-    ({**REAL, "target": "raw", "link": "affine"}, 0, "prediction", lambda z: 7 + 2.5 * z),
-    ({**REAL, "target": "raw", "link": "softplus"}, 0, "prediction", lambda z: 2.5 * np.log1p(np.exp(z))),
-    ({**REAL, "target": "count", "link": "exp"}, 0, "prediction", lambda z: 7 * np.exp(z)),
+    ({**REAL, "target": "raw", "activation": "affine"}, 0, "prediction", lambda z: 7 + 2.5 * z),
+    ({**REAL, "target": "raw", "activation": "softplus"}, 0, "prediction", lambda z: 2.5 * np.log1p(np.exp(z))),
+    ({**REAL, "target": "count", "activation": "exp"}, 0, "prediction", lambda z: 7 * np.exp(z)),
     ({**REAL, "outputs": "2"}, 0, "prediction", lambda z: 5 + 2.5 * z[:, :1]),
-    ({**REAL, "target": "positive", "outputs": "2", "link": SECOND}, 0, "prediction", lambda z: 7 * np.exp(z[:, 1:])),
+    ({**REAL, "target": "positive", "outputs": "2", "activation": SECOND}, 0, "prediction",
+     lambda z: 7 * np.exp(z[:, 1:])),
 ]  # fmt: skip
 
 
-MULTIHOT = {"tasks": ("multilabel",), "target": "multihot", "link": "sigmoid", "probabilistic": True}
-ABOVE = Link("above", lambda z: shares(ops.sigmoid(z), ops), None)
-ORDERED = {"target": "ordinal", "outputs": "k-1", "link": ABOVE, "probabilistic": True}
+MULTIHOT = {"tasks": ("multilabel",), "target": "multihot", "activation": "sigmoid", "probabilistic": True}
+ABOVE = Activation("above", lambda z: shares(ops.sigmoid(z), ops), None)
+ORDERED = {"target": "ordinal", "outputs": "k-1", "activation": ABOVE, "probabilistic": True}
 
 
 def shares(above: Any, library: Any) -> Any:
@@ -292,7 +293,7 @@ def shares(above: Any, library: Any) -> Any:
 
 PREDICTIONS += [
     (MULTIHOT, 3, "probability", special.expit),
-    ({**MULTIHOT, "link": "identity", "probabilistic": False}, 3, "score", lambda z: z),
+    ({**MULTIHOT, "activation": "identity", "probabilistic": False}, 3, "score", lambda z: z),
     (ORDERED, 4, "probability", lambda z: shares(special.expit(z), np)),
     ({**ORDERED, "tasks": ("binary",)}, 2, "probability", special.expit),
 ]
@@ -326,7 +327,7 @@ def test_the_mlp_gives_one_score_a_place() -> None:
 
 
 def test_masks_are_predicted_place_by_place_by_a_model_that_loads_without_lossreg(tmp_path: Path) -> None:
-    loss = spec(tasks=("segmentation",), outputs="1", link="sigmoid", target="dense", probabilistic=True)
+    loss = spec(tasks=("segmentation",), outputs="1", activation="sigmoid", target="dense", probabilistic=True)
     model = models.resolve("mlp", space=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
     predictor = models.inference(model, loss, C, 2)
     predictor.save(tmp_path / "model.keras")

@@ -117,7 +117,7 @@ def far(y_true, y_pred):
 @pytest.mark.parametrize("name", ["rounded", "unconnected", "counted"])
 def test_a_loss_without_a_gradient_is_refused_before_anything_is_written(name):
     Path("flat.py").write_text(FLAT)
-    losses = {"mine": {"function": f"flat.py:{name}", "link": "softmax"}}
+    losses = {"mine": {"function": f"flat.py:{name}", "activation": "softmax"}}
     with pytest.raises(InputError, match=r"losses\.mine: has no gradient: its value does not change with the scores"):
         lossreg.tune(study(4, losses))
     assert not Path(".lossreg").exists()
@@ -130,7 +130,7 @@ def either(y_true, y_pred, *, mode):
 def test_a_setting_without_a_gradient_is_noted_and_a_plateau_is_none(monkeypatch):
     spec = LossSpec(
         name="either", function=either, tasks=("multiclass",), summary="s", reference="r", target="onehot",
-        link="identity", outputs="k", params=(Choice("mode", "soft", ("soft", "hard")),),
+        activation="identity", outputs="k", params=(Choice("mode", "soft", ("soft", "hard")),),
     )  # fmt: skip
     known = registry.default().add(spec)
     monkeypatch.setattr(registry, "default", lambda block=(): known)
@@ -138,7 +138,7 @@ def test_a_setting_without_a_gradient_is_noted_and_a_plateau_is_none(monkeypatch
     assert "either has no gradient with mode = hard: such trials learn nothing" in notes
     assert not [note for note in notes if "mode = soft" in note]
     Path("flat.py").write_text(FLAT)
-    far = {"function": "flat.py:far", "link": "identity", "target": "onehot"}
+    far = {"function": "flat.py:far", "activation": "identity", "target": "onehot"}
     assert not [note for note in run.plan(study(4, {"far": far})).notes if "no gradient" in note]
 
 

@@ -88,7 +88,10 @@ FAILURES = {
     "nothing": (HEAD + "@hookimpl\ndef lossreg_losses():\n    pass", "offers no losses: lossreg_losses yields none"),
     "no-text": (HALF.format("yield spec('x', formula=5)"), "loss 'x': formula must be text, not 5"),
     "no-name": (HALF.format("yield spec(None)"), "loss None: name must be text, not None"),
-    "no-link": (HALF.format("yield spec('x', link=abs)"), "loss 'x': link must be a name or a Link, not <built-in"),
+    "no-activation": (
+        HALF.format("yield spec('x', activation=abs)"),
+        "loss 'x': activation must be a name or an Activation, not <built-in",
+    ),
     "bad-spec": (HALF.format("yield spec('x', target='onhot')"), "loss 'x': unknown target 'onhot'"),
     "twice": (HALF.format("yield spec('other', aliases=('FIRST',))"), "two of its losses claim the name"),
 }

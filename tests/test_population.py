@@ -110,7 +110,7 @@ def _score(own, each, model):
         "identity": c.target_center + c.target_scale * z,
         "exp": c.target_mean * np.exp(z),
         "softplus": c.target_scale * np.logaddexp(0, z),
-    }[spec.link][:, 0]
+    }[spec.activation][:, 0]
     return -float(((value - data.validation.y) ** 2).mean())
 
 
@@ -375,7 +375,7 @@ def test_a_loss_that_asks_for_weights_is_given_them_and_not_multiplied_by_them()
         "reference": "r",
         "target": "real",
         "outputs": "1",
-        "link": "affine",
+        "activation": "affine",
     }
     spec = LossSpec(name="mine", function=batch_mean, level="batch", needs=("sample_weight",), **fields)
     own.losses["mine"] = spec

@@ -3,8 +3,8 @@
 A study of some losses of each task is run; then each loss's recipe trains a model of the same initial weights on the
 same batches of the study's rows, labels as they are in the data, and its weights must be those of the lane.
 
-`make test` does so for one loss of each kind of target, link, width and constants, of the registry and of the example
-plugins, and for three of them in a graph. `make test-all` adds every loss of both in every task, in a graph.
+`make test` does so for one loss of each kind of target, activation, width and constants, of the registry and of the
+example plugins, and for three of them in a graph. `make test-all` adds every loss of both in every task, in a graph.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def bias(y_true, y_pred, *, sample_weight):
 
 BIAS = LossSpec(
     name="weighted_bias", function=bias, tasks=("regression",), summary="s", reference="r", target="real",
-    outputs="1", link="affine", level="batch", needs=("sample_weight",),
+    outputs="1", activation="affine", level="batch", needs=("sample_weight",),
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ REGISTRY = extended()
 
 TASKS = ("multiclass", "binary", "multilabel", "segmentation", "regression", "positive", "count")
 EVERY = [(task, entry.spec.name) for task in TASKS for entry in REGISTRY.for_task(task)]
-# one of each kind of target, link, width and constants
+# one of each kind of target, activation, width and constants
 SOME = {
     "multiclass": ("focal", "class_balanced_ce", "ldam", "categorical_hinge", "bi_tempered", "coral", "weighted_kappa"),
     "binary": ("weighted_bce", "hinge", "weighted_ce", "coral"),
@@ -348,7 +348,7 @@ def rate_error(y_true, y_pred):
 
 def test_the_recipe_of_a_function_of_the_users_own_trains_what_was_trained(tmp_path):
     losses = {"powers": {"function": sum_of_powers, "power": {"low": 1.5, "high": 2.5}},
-              "rates": {"function": rate_error, "link": "exp"}}  # fmt: skip
+              "rates": {"function": rate_error, "activation": "exp"}}  # fmt: skip
     study = Ran(tmp_path, "regression", losses, search={"trials": 4})
     for label in losses:
         loss = study.printed(label, sum_of_powers=sum_of_powers, rate_error=rate_error)

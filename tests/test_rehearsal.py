@@ -75,7 +75,7 @@ def by_progress(y, z, *, progress):
 def tried(function, **more):
     own = problem("regression", {"l": "mean_squared_error"})
     fields = {"name": "mine", "tasks": ("regression",), "summary": "s", "reference": "r", "target": "real"}
-    own.losses["l"] = LossSpec(**{**fields, "function": function, "outputs": "1", "link": "affine", **more})
+    own.losses["l"] = LossSpec(**{**fields, "function": function, "outputs": "1", "activation": "affine", **more})
     return own, plan(own, "l", 0.01)
 
 

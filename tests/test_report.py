@@ -155,7 +155,7 @@ def test_constants_that_an_older_version_did_not_keep_are_no_numbers():
 def test_a_function_of_the_users_own_is_called_by_its_name():
     own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
     assert own.recipe == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
-    expression = 'lossreg.wrap(my_loss, target="count", link="exp", outputs="1")'
+    expression = 'lossreg.wrap(my_loss, target="count", activation="exp", outputs="1")'
     own = sample.trial(0, loss="own", settings={}, distribution="", expression=expression)
     assert own.recipe == f"lossreg.get({expression}, from_logits=True)"
 

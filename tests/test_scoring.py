@@ -11,7 +11,7 @@ from keras import ops
 from scipy import special
 from sklearn import metrics as sk
 
-from lossreg.contract.activations import Link
+from lossreg.contract.activations import Activation
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
 from lossreg.metrics import catalogue
@@ -34,12 +34,16 @@ def at_least(z: Any) -> Any:
     return ops.concatenate([one, above], -1) - ops.concatenate([above, none], -1)
 
 
-ORDERED = spec(target="ordinal", outputs="k-1", link=Link("at_least", at_least, None), probabilistic=True)
-FLIPPED = spec(link=Link("flipped", lambda z: ops.softmax(-z), None), probabilistic=True)
-ONE = spec(outputs="1", target="binary", link=Link("half", lambda z: ops.sigmoid(z - 1), None), probabilistic=True)
-MULTIHOT = spec(tasks=("multilabel",), target="multihot", link="sigmoid", probabilistic=True)
-SHIFTED = spec(tasks=("multilabel",), target="multihot", link=Link("shifted", lambda z: ops.sigmoid(z - 1), None))
-MASK = spec(tasks=("segmentation",), target="dense", outputs="1", link="sigmoid", probabilistic=True)
+ORDERED = spec(target="ordinal", outputs="k-1", activation=Activation("at_least", at_least, None), probabilistic=True)
+FLIPPED = spec(activation=Activation("flipped", lambda z: ops.softmax(-z), None), probabilistic=True)
+ONE = spec(
+    outputs="1", target="binary", activation=Activation("half", lambda z: ops.sigmoid(z - 1), None), probabilistic=True
+)
+MULTIHOT = spec(tasks=("multilabel",), target="multihot", activation="sigmoid", probabilistic=True)
+SHIFTED = spec(
+    tasks=("multilabel",), target="multihot", activation=Activation("shifted", lambda z: ops.sigmoid(z - 1), None)
+)
+MASK = spec(tasks=("segmentation",), target="dense", outputs="1", activation="sigmoid", probabilistic=True)
 PLAIN = Constants(n_classes=4)
 
 
@@ -47,7 +51,7 @@ def seen(loss: LossSpec, task: str, scores: np.ndarray, response: str) -> np.nda
     return predictions(loss, task, PLAIN, scores.astype(np.float32), response)
 
 
-def test_ordered_classes_are_the_most_probable_of_their_own_link() -> None:
+def test_ordered_classes_are_the_most_probable_of_their_own_activation() -> None:
     scores = 3 * RNG.normal(size=(LANES, 50, 3))
     above = -np.sort(-special.expit(scores), axis=-1)
     ends = np.ones((LANES, 50, 1)), np.zeros((LANES, 50, 1))
@@ -63,7 +67,7 @@ def test_one_score_of_two_ordered_classes_is_that_of_the_second() -> None:
     np.testing.assert_allclose(seen(ORDERED, "binary", scores, "score"), special.expit(scores[..., 0]), rtol=1e-6)
 
 
-def test_a_link_of_its_own_says_which_of_two_classes() -> None:
+def test_an_activation_of_its_own_says_which_of_two_classes() -> None:
     scores = RNG.normal(size=(LANES, 50, 1))
     np.testing.assert_array_equal(seen(FLIPPED, "binary", scores, "label"), scores[..., 0] < 0)
     np.testing.assert_array_equal(seen(ONE, "binary", scores, "label"), scores[..., 0] > 1)
@@ -75,7 +79,7 @@ def test_a_link_of_its_own_says_which_of_two_classes() -> None:
 @pytest.mark.parametrize(
     "name", ["cross_entropy", "binary_crossentropy", "hinge", "square_loss", "brier", "squentropy"]
 )
-def test_the_usual_links_decide_by_the_sign(name: str) -> None:
+def test_the_usual_activations_decide_by_the_sign(name: str) -> None:
     loss, scores = registry.default().get(name), 3 * RNG.normal(size=(LANES, 50, 1)).astype(np.float32)
     np.testing.assert_array_equal(seen(loss, "binary", scores, "label"), scores[..., 0] > 0)
     np.testing.assert_array_equal(seen(loss, "binary", scores, "score"), scores[..., 0])
@@ -147,13 +151,13 @@ def test_several_labels_are_scored_label_by_label() -> None:
 
 def test_losses_without_probabilities_are_refused_by_name() -> None:
     for task, metric in (("segmentation", "log_loss"), ("multiclass", "roc_auc_ovr")):
-        reason = refusal(catalogue.resolve(metric, task), spec(name="margins", link="identity"))
+        reason = refusal(catalogue.resolve(metric, task), spec(name="margins", activation="identity"))
         assert reason == f"margins yields no probabilities, and {metric} needs them"
     assert not refusal(catalogue.resolve("roc_auc", "multilabel"), registry.default().get("multilabel_ce"))
 
 
 def test_two_scores_of_a_binary_task_are_their_difference():
-    about = {"summary": "s", "reference": "r", "target": "binary", "link": "softmax"}
+    about = {"summary": "s", "reference": "r", "target": "binary", "activation": "softmax"}
     spec = LossSpec(name="two", function=len, tasks=("binary",), outputs="2", **about)
     scores = np.array([[2.0, 1.0], [0.0, 3.0]])
     constants = Constants(n_classes=2)

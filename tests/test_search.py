@@ -462,8 +462,8 @@ class Half(keras.losses.Loss):
 def test_the_user_s_own_function_and_class_are_searched_like_any_loss():
     Path("own.py").write_text(OWN)
     losses = {
-        "mine": {"function": "own.py:scaled", "link": "softmax", "power": {"low": 1.0, "high": 3.0}},
-        "half": {"function": "own.py:Half", "link": "softmax"},
+        "mine": {"function": "own.py:scaled", "activation": "softmax", "power": {"low": 1.0, "high": 3.0}},
+        "half": {"function": "own.py:Half", "activation": "softmax"},
     }
     result = lossreg.tune(untracked(losses=losses, trials=9, train={"learning_rate": 0.01}))
     assert result.counts["complete"] == 9
@@ -533,7 +533,7 @@ def numpy_loss(y_true, y_pred):
 @pytest.mark.parametrize("name", ["branching", "numpy_loss"])
 def test_a_loss_that_no_graph_can_hold_is_refused_by_label_before_anything_is_written(name):
     Path("bad.py").write_text(BAD)
-    losses = {"mine": {"function": f"bad.py:{name}", "link": "softmax"}}
+    losses = {"mine": {"function": f"bad.py:{name}", "activation": "softmax"}}
     with pytest.raises(InputError, match=r"losses\.mine: "):
         lossreg.tune(untracked(losses=losses, trials=3))
     assert not Path(".lossreg").exists()
@@ -549,8 +549,8 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
         "    return total\n"
     )
     losses = {
-        "mine": {"function": "own.py:powers", "link": "softmax", "scale": {"low": 0.5, "high": 2.0}, "times": 3},
-        "keras": {"function": "keras.losses:CategoricalFocalCrossentropy", "link": "softmax"},
+        "mine": {"function": "own.py:powers", "activation": "softmax", "scale": {"low": 0.5, "high": 2.0}, "times": 3},
+        "keras": {"function": "keras.losses:CategoricalFocalCrossentropy", "activation": "softmax"},
     }
     result = lossreg.tune(untracked(losses=losses, trials=6))
     assert result.counts["complete"] == 6

@@ -178,7 +178,7 @@ LOOSE = {
     "tasks": ("regression",),
     "target": "real",
     "outputs": "1",
-    "link": "identity",
+    "activation": "identity",
     "summary": "s",
     "reference": "r",
 }

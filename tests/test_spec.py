@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lossreg import Choice, Float, InputError, Int, LossSpec, PerClass
-from lossreg.contract.activations import LINKS
+from lossreg.contract.activations import ACTIVATIONS
 from lossreg.contract.spec import describe
 from lossreg.contract.targets import Constants
 from lossreg.errors import DataError, ParameterError, UnknownError
@@ -36,7 +36,7 @@ def spec(**more):
         ("target", "onhot", "unknown target 'onhot'; known: onehot, multihot, binary"),
         ("target_domain", "0 to 1", "target_domain '0 to 1' is not an interval"),
         ("outputs", "n", "outputs must be a number, 'k' or 'k-1', not 'n'"),
-        ("link", "soft", "unknown link 'soft'; known: identity, softmax"),
+        ("activation", "soft", "unknown activation 'soft'; known: identity, softmax"),
         ("needs", ("counts",), "unknown need 'counts'; known: n_classes"),
         ("needs", ("sample_weight",), "sample_weight is for losses of level='batch': drop it"),
         ("level", "row", "level must be 'sample' or 'batch', not 'row'"),
@@ -144,8 +144,8 @@ def test_a_function_that_is_not_there_is_told(name):
         one.resolve()
 
 
-def test_constants_are_those_of_the_loss_and_of_its_link():
-    one = spec(needs=("class_counts", "target_mean"), link=LINKS["affine"])
+def test_constants_are_those_of_the_loss_and_of_its_activation():
+    one = spec(needs=("class_counts", "target_mean"), activation=ACTIVATIONS["affine"])
     assert one.constants == ("class_counts", "target_mean", "target_scale")
 
 

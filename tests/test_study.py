@@ -58,7 +58,7 @@ loss = "generalized_cross_entropy"
 q = 0.3
 [losses.mine]
 function = "my_losses.py:my_loss"
-link = "softmax"
+activation = "softmax"
 
 [tracking]
 experiment = "churn"
@@ -142,13 +142,30 @@ def test_a_file_of_two_lines_has_every_default(write):
     }
 
 
+def test_the_former_name_of_an_activation_is_read(write):
+    former, now = (
+        study.load(write(f'[data]\nsource = "sklearn:iris"\n[losses.mine]\nfunction = "own.py:f"\n{key} = "softmax"\n'))
+        for key in ("link", "activation")
+    )
+    assert former.losses == now.losses
+    kept = {key.replace("activation", "link"): value for key, value in study.fingerprint(now).items()}
+    assert "losses.mine.link" in kept
+    assert study.changes(kept, study.fingerprint(now)) == []
+    assert study.changes({**kept, "losses.mine.link": "sigmoid"}, study.fingerprint(now)) == [
+        "losses.mine.activation: sigmoid -> softmax"
+    ]
+
+
 def test_the_file_of_the_design(write):
     spec = study.load(write(DESIGN))
     assert (spec.name, spec.data.target, spec.search.metric) == ("churn", "left", "f1_macro")
     assert spec.train.learning_rate == Range(1e-4, 1e-2, log=True)
     assert spec.losses["focal"].params == {"gamma": {"low": 0.0, "high": 5.0}, "alpha": "per_class"}
     assert spec.losses["gce_mild"].loss == "generalized_cross_entropy"
-    assert (spec.losses["mine"].function, spec.losses["mine"].own) == ("my_losses.py:my_loss", {"link": "softmax"})
+    assert (spec.losses["mine"].function, spec.losses["mine"].own) == (
+        "my_losses.py:my_loss",
+        {"activation": "softmax"},
+    )
 
 
 def test_a_study_knows_its_places(write):
@@ -479,8 +496,8 @@ MISTAKES = [
     ("[losses.a]\nfunction = 'f'", 'losses.a.function: "f" names no function. Write "file.py:function"'),
     ("[losses.a]\nfunction = 3", "losses.a.function: must be text, not 3"),
     ("[losses.a]\nloss = 'x'\nfunction = 'a.py:f'", "losses.a: loss and function exclude each other"),
-    ("[losses.focal]\nlink = 'softmax'", "losses.focal.link: belongs to a function of your own"),
-    ("[losses.a]\nfunction = 'a.py:f'\nlink = 'sofmax'", 'losses.a.link: unknown link "sofmax"',
+    ("[losses.focal]\nlink = 'softmax'", "losses.focal.activation: belongs to a function of your own"),
+    ("[losses.a]\nfunction = 'a.py:f'\nlink = 'sofmax'", 'losses.a.activation: unknown activation "sofmax"',
      "Did you mean softmax?"),
     ("[losses.a]\nfunction = 'a.py:f'\ntarget = 'one_hot'", 'losses.a.target: unknown target "one_hot"',
      "Did you mean onehot?"),
@@ -752,21 +769,21 @@ def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(lo
         ("", ("multiclass", 3), ("onehot", "softmax")),
         ("", ("binary", 2), ("binary", "sigmoid")),
         ("", ("regression", 0), ("real", "identity")),
-        ("link = 'softmax'", ("binary", 2), ("onehot", "softmax")),
-        ("link = 'identity'", ("multiclass", 3), ("onehot", "identity")),
+        ("activation = 'softmax'", ("binary", 2), ("onehot", "softmax")),
+        ("activation = 'identity'", ("multiclass", 3), ("onehot", "identity")),
         ("target = 'signed'", ("binary", 2), ("signed", "identity")),
         ("", ("multilabel", 3), ("multihot", "sigmoid")),
-        ("link = 'sigmoid'", ("multilabel", 3), ("multihot", "sigmoid")),
-        ("link = 'identity'", ("multilabel", 3), ("multihot", "identity")),
+        ("activation = 'sigmoid'", ("multilabel", 3), ("multihot", "sigmoid")),
+        ("activation = 'identity'", ("multilabel", 3), ("multihot", "identity")),
         ("", ("segmentation", 2), ("dense", "sigmoid")),
-        ("link = 'sigmoid'", ("segmentation", 2), ("binary", "sigmoid")),
+        ("activation = 'sigmoid'", ("segmentation", 2), ("binary", "sigmoid")),
         ("target = 'signed'", ("segmentation", 2), ("signed", "identity")),
-        ("link = 'exp'", ("count", 0), ("count", "exp")),
+        ("activation = 'exp'", ("count", 0), ("count", "exp")),
     ],
 )
 def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, own, said, task, form):
     found = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{said}", losses, *task, base=own)
-    assert (found[1].spec.target, found[1].spec.link) == form
+    assert (found[1].spec.target, found[1].spec.activation) == form
 
 
 @pytest.mark.parametrize("target", ["onehot", "multihot", "real"])

@@ -121,7 +121,9 @@ def test_the_second_of_two_studies_with_functions_of_one_name_does_not_get_the_r
     monkeypatch.chdir(tmp_path)
     common = {"data": {"source": "sklearn:iris"}, "train": {"epochs": 1}, "tracking": {"enabled": False}}
     common |= {"search": {"trials": 2, "lanes": 2}, "model": {"hidden": [2]}}
-    softened = [{**common, "losses": {"mine": {"function": crossed(scale), "link": "softmax"}}} for scale in (1.0, 3.0)]
+    softened = [
+        {**common, "losses": {"mine": {"function": crossed(scale), "activation": "softmax"}}} for scale in (1.0, 3.0)
+    ]
     first = lossreg.tune(softened[0])
     again = lossreg.tune(softened[0])
     assert [trial.started for trial in again.trials] == [trial.started for trial in first.trials]

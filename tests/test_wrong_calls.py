@@ -38,7 +38,7 @@ class_weight = { a = 1.0, b = 2.0 }
 learning_rate = { low = 0.1, high = 1.0 }
 [losses.mine]
 function = "a.py:f"
-link = "softmax"
+activation = "softmax"
 [plugins]
 block = ["x"]
 """

@@ -11,7 +11,7 @@ import tensorflow as tf
 from quick import ONE_PER_TARGET, long_but
 
 from lossreg import ops, zoo
-from lossreg.contract.activations import LINKS
+from lossreg.contract.activations import ACTIVATIONS
 from lossreg.contract.params import Choice, PerClass
 from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
@@ -393,9 +393,9 @@ def perfect(spec, y):
     if spec.target in ("onehot", "binary", "multihot"):
         return 200 * y - 100 * (spec.target != "onehot")
     if spec.target == "raw":
-        link = LINKS[spec.link]
+        activation = ACTIVATIONS[spec.activation]
         given = {"target_mean": 3.0, "target_scale": 2.0}
-        return link.inverse(tf.constant(y), **{name: given[name] for name in link.needs}).numpy()
+        return activation.inverse(tf.constant(y), **{name: given[name] for name in activation.needs}).numpy()
     return 100 * y if spec.target == "signed" else y
 
 

@@ -198,7 +198,7 @@ def test_several_quantiles_settle_at_theirs():
 
 
 def test_the_scored_quantile_is_the_median():
-    point = activations.get(SPECS["multi_quantile"].link).point
+    point = activations.get(SPECS["multi_quantile"].activation).point
     assert {levels[point] for levels in quantiles.LEVELS} == {0.5}
     assert all(low < high for levels in quantiles.LEVELS for low, high in pairwise(levels))
 
@@ -331,10 +331,10 @@ def test_the_percentage_error_has_a_floor_of_the_data():
 
 # ------------------------------------------------------------------ log rates
 
-LOG_RATES = [name for name, spec in SPECS.items() if spec.link == "exp"]
+LOG_RATES = [name for name, spec in SPECS.items() if spec.activation == "exp"]
 
 
-def test_log_rates_share_link_and_range():
+def test_log_rates_share_activation_and_range():
     assert set(LOG_RATES) == {"poisson", "gamma_nll", "tweedie", "negative_binomial"}
     assert all(SPECS[name].score_range == (-30.0, 30.0) for name in LOG_RATES)
     assert all(SPECS[name].needs == ("target_mean",) for name in LOG_RATES)

@@ -85,7 +85,7 @@ def sign_of_a_parameter(y, z, *, t):
     return ce(y, t * z)
 
 
-@WRONG.add("optimum", **pair(elicits="mean", kinks=True, outputs="3", link="quantiles"))
+@WRONG.add("optimum", **pair(elicits="mean", kinks=True, outputs="3", activation="quantiles"))
 def three_quantiles_called_mean(y, z):
     """The middle one is the median."""
     below = z[:, :1]

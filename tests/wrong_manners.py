@@ -362,7 +362,7 @@ def summed_by_scan(y, z):
     return ops.scan(lambda total, term: (total + term, total), ops.zeros_like(z[:, 0]), terms)[0]
 
 
-@WRONG.add("lanes", "gradient", **softmax(kinks=True, elicits="mode", probabilistic=False, link="identity"))
+@WRONG.add("lanes", "gradient", **softmax(kinks=True, elicits="mode", probabilistic=False, activation="identity"))
 def second_best_by_top_k(y, z):
     """top_k cannot be mapped over no lanes at all."""
     top = ops.top_k(z, 2)[0]

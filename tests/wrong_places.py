@@ -53,7 +53,7 @@ def binary_in_branches(y, z):
     "descent",
     "soft_labels",
     "binary_side",
-    **sigmoid(link="identity", probabilistic=False, symmetric=True, kinks=True, elicits="mode"),
+    **sigmoid(activation="identity", probabilistic=False, symmetric=True, kinks=True, elicits="mode"),
 )
 def hinge_on_zero_and_one(y, z):
     """The hinge of labels 0 and 1: class 0 has no gradient."""
@@ -66,7 +66,7 @@ def hinge_on_zero_and_one(y, z):
     "descent",
     "arguments",
     "binary_side",
-    **signed(link="sigmoid", probabilistic=True, symmetric=False, elicits="probability"),
+    **signed(activation="sigmoid", probabilistic=True, symmetric=False, elicits="probability"),
 )
 def crossentropy_of_signs(y, z):
     """Cross-entropy of labels -1 and 1."""

@@ -106,7 +106,7 @@ WORDS = [
     *replaced(ENABLED, '"yes"', "1", "[]"),
     *keyed("[losses.focal]\n", "function", '"x"', '"x.py"', '"x.py:"', '"x.py:1a"', '":f"', '""', "3", said=()),
     *keyed("[losses.focal]\n", "loss", '""', "3"),
-    *keyed("[losses.focal]\n", "link", '"softmx"', '"softmax"'),
+    *keyed("[losses.focal]\n", "activation", '"softmx"', '"softmax"'),
 ]  # fmt: skip
 
 SHAPES = [
@@ -215,7 +215,7 @@ COMMANDS = [
     (("tune", "folder"), ("folder", "is a folder")),
     (("tune", "pipe"), ("pipe", "not a file")),
     (("tune", "/dev/null"), ("/dev/null", "not a file")),
-    (("tune", "loop.toml"), ("loop.toml", "links")),
+    (("tune", "loop.toml"), ("loop.toml", "activations")),
     (("tune", "dangling.toml"), ("dangling.toml",)),
     (("tune", "big.toml"), ("big.toml", "too large")),
     (("tune", LONG), ("too long",)),

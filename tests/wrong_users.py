@@ -56,11 +56,11 @@ def offer(source, caught_by, *also, **options):
 
 
 offer(keras.losses.Huber(delta=0.2), "saving", name="huber_without_delta")
-offer(keras.losses.CosineSimilarity(axis=1), "saving", name="cosine_without_axis", link="softmax")
+offer(keras.losses.CosineSimilarity(axis=1), "saving", name="cosine_without_axis", activation="softmax")
 offer(Forgetful(delta=0.2), "saving", name="forgetful")
 offer(Fatherless(), "saving", "graph", name="fatherless")
 offer(OfTheWholeBatch(), "shape", *UNCALLABLE, name="of_the_whole_batch")
-offer(keras.losses.Dice(), "shape", *UNCALLABLE, name="dice_of_the_whole_batch", link="sigmoid")
+offer(keras.losses.Dice(), "shape", *UNCALLABLE, name="dice_of_the_whole_batch", activation="sigmoid")
 offer(unbounded, "minimum", "descent", "confidently_wrong", name="mean_error")
 offer(log_of_prediction, "finite", *UNCALLABLE, name="log_of_prediction")
 offer(lambda y_true, y_pred: ops.mean(ops.square(y_true - y_pred), axis=-1), "saving", name="unknown_to_keras")

@@ -42,7 +42,7 @@ def msle_floored(y, z):
 @WRONG.add(
     "finite",
     *UNCALLABLE,
-    **raw(link="softplus", needs=("target_scale",), elicits="exp(mean of log1p y) - 1"),
+    **raw(activation="softplus", needs=("target_scale",), elicits="exp(mean of log1p y) - 1"),
 )
 def msle_any_target(y, z, *, target_scale):
     """Nothing says that the target must not be below 0."""
@@ -176,7 +176,7 @@ def squares_over_scale(y, z, *, c):
     "constants",
     **raw(needs=("target_mean", "target_scale"), symmetric=True, elicits="mean"),
 )
-def link_forgotten(y, z, *, target_mean, target_scale):
+def activation_forgotten(y, z, *, target_mean, target_scale):
     """The score is compared with the label as if it were the prediction."""
     return row(ops.square(z - y) / ops.square(target_scale) + 0.0 * target_mean)
 
@@ -227,7 +227,7 @@ def squared_rate(y, z, *, target_mean):
 @WRONG.add(
     "finite",
     *UNCALLABLE,
-    **count(link="identity", needs=(), elicits="mean"),
+    **count(activation="identity", needs=(), elicits="mean"),
 )
 def poisson_of_any_value(y, z):
     """The logarithm of a prediction that may be negative."""

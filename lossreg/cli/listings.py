@@ -64,7 +64,7 @@ def show(
         bool, typer.Option("--all", help="Every loss: --plot names a folder for the pictures and their index.")
     ] = False,
 ) -> None:  # fmt: skip
-    """Show a loss: formula, ranges, limits, link, reference, use; or draw it."""
+    """Show a loss: formula, ranges, limits, activation, reference, use; or draw it."""
     found = _asked(names or (), every, plot)
     if plot is not None:
         _draw([entry.spec for entry in found], plot, every)

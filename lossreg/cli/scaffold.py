@@ -97,7 +97,7 @@ def lossreg_losses():
         params=(Float("c", 1.0, 0.1, 10.0, log=True, domain="(0, inf)"),),
         target="real",
         outputs="1",
-        link="identity",
+        activation="identity",
         symmetric=True,
     )
 '''
@@ -147,7 +147,7 @@ def lossreg_losses():
         params=(Float("weight", 1.0, 0.1, 10.0, log=True, domain="[0, inf)"),),
         target="onehot",
         outputs="k",
-        link="softmax",
+        activation="softmax",
         probabilistic=True,
         shift_invariant=True,
         elicits="probability",

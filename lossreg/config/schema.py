@@ -26,7 +26,7 @@ from pydantic import (
 from lossreg.config import optimization as settings
 from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
 from lossreg.config.search_space import Fixed, Options, Space, evenly, parse, shown, well_formed
-from lossreg.contract.activations import LINKS
+from lossreg.contract.activations import ACTIVATIONS
 from lossreg.contract.params import Float
 from lossreg.contract.spec import WIDTHS
 from lossreg.contract.targets import TARGETS
@@ -398,9 +398,16 @@ class Loss(Section):
 
     loss: Text | None = None
     function: Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)] = None
-    link: Annotated[str | None, _known("link", LINKS)] = None
+    activation: Annotated[str | None, _known("activation", ACTIVATIONS)] = None
     target: Annotated[str | None, _known("target", TARGETS)] = None
     outputs: Annotated[str | None, BeforeValidator(_outputs)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, raw: Any) -> Any:
+        # `link` was the name of `activation` up to 0.2.0
+        former = isinstance(raw, Mapping) and "link" in raw and "activation" not in raw
+        return {"activation" if key == "link" else key: value for key, value in raw.items()} if former else raw
 
     @property
     def params(self) -> dict[str, Any]:
@@ -409,8 +416,8 @@ class Loss(Section):
 
     @property
     def own(self) -> dict[str, str]:
-        """What the study says of its own function: link, target, outputs."""
-        said = {"link": self.link, "target": self.target, "outputs": self.outputs}
+        """What the study says of its own function: activation, target, outputs."""
+        said = {"activation": self.activation, "target": self.target, "outputs": self.outputs}
         return {name: value for name, value in said.items() if value is not None}
 
     @model_validator(mode="after")

@@ -236,7 +236,7 @@ def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry, task: s
 def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
     """The user's own function as a spec. Labels and predictions in their usual form follow from the task."""
     place = dotted(("losses", label, "function"))
-    of_task = loss.link in (None, "identity") or task == "multilabel"
+    of_task = loss.activation in (None, "identity") or task == "multilabel"
     usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
     try:
         function = user_code.locate(loss.function, base) if isinstance(loss.function, str) else loss.function
@@ -325,6 +325,8 @@ def fingerprint(study: StudySpec) -> dict[str, Any]:
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two fingerprints, one line a key: `train.epochs: 30 -> 50`."""
+    # `link` was the name of `activation` up to 0.2.0
+    old = {re.sub(r"^(losses\..*\.)link$", r"\1activation", key): value for key, value in old.items()}
     keys = dict.fromkeys((*new, *old))
     return [f"{k}: {_said(old.get(k))} -> {_said(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
 

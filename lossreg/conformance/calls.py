@@ -119,7 +119,7 @@ def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
 
 
 def applied(function: Function, z: Array, constants: Arguments, dtype: str = "float64") -> Array:
-    """A function of scores (a link) as an array."""
+    """A function of scores (an activation) as an array."""
     tf = tensorflow()
     given = {name: tf.constant(value, dtype) for name, value in constants.items()}
     with floats(dtype):

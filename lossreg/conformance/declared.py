@@ -64,15 +64,15 @@ def _contradictions(subject: Subject) -> Iterator[str]:
         yield f"the target {spec.target!r} does not serve {', '.join(wrong)}"
     if "multiclass" in spec.tasks and spec.outputs == "1":
         yield "one output does not serve multiclass"
-    if spec.probabilistic and subject.link.name == "identity":
-        yield "probabilistic, and the link is the identity"
+    if spec.probabilistic and subject.activation.name == "identity":
+        yield "probabilistic, and the activation is the identity"
     if spec.score_range and not spec.score_range[0] < 0 < spec.score_range[1]:
         yield f"the score_range {spec.score_range} does not hold 0"
     for name in filter(None, (spec.twin_of, *(limit.equals for limit in spec.limits))):
         if not _known(name):
             yield f"it refers to {name!r}, which is no registered loss"
     yield from _out_of_range(subject)
-    yield from _link_problems(subject)
+    yield from _activation_problems(subject)
 
 
 def _out_of_range(subject: Subject) -> Iterator[str]:
@@ -89,16 +89,16 @@ def _known(name: str) -> bool:
     return registry.default().look_up(name) is not None
 
 
-def _link_problems(subject: Subject) -> Iterator[str]:
+def _activation_problems(subject: Subject) -> Iterator[str]:
     try:
         found = subject.predictions(subject.scores(4), subject.setting())
     except Exception as error:
-        yield f"its link fails: {gist(error)}"
+        yield f"its activation fails: {gist(error)}"
         return
     if not np.isfinite(found).all():
-        yield "its link is not finite on ordinary scores"
-    if subject.link.point >= found.shape[-1]:
-        yield f"the link's point {subject.link.point} is beyond its {found.shape[-1]} predictions"
+        yield "its activation is not finite on ordinary scores"
+    if subject.activation.point >= found.shape[-1]:
+        yield f"the activation's point {subject.activation.point} is beyond its {found.shape[-1]} predictions"
 
 
 def names(subject: Subject) -> str:

@@ -89,7 +89,7 @@ def _exact_within(subject: Subject) -> str:
         return ""
     low, high = subject.spec.score_range
     y, z = crossed(
-        subject.every_label(), np.linspace(low, high, 61)[:, None] * np.eye(subject.width())[subject.link.point]
+        subject.every_label(), np.linspace(low, high, 61)[:, None] * np.eye(subject.width())[subject.activation.point]
     )
     setting = subject.setting()
     single, double = subject.values(y, z, setting, "float32"), subject.values(y, z, setting)
@@ -130,10 +130,10 @@ def _directions(subject: Subject, k: int, setting: Setting) -> Iterable[tuple[Ar
             right = (right > 0).astype(float)
         yield y, _alone(right) if subject.spec.target == "onehot" else right
         return
-    unit = np.eye(subject.width(k))[subject.link.point]
+    unit = np.eye(subject.width(k))[subject.activation.point]
     for sign in (1.0, -1.0):
-        wrong = subject.predictions(-50.0 * sign * unit[None], setting)[0, subject.link.point]
-        base = subject.predictions(0.0 * unit[None], setting)[0, subject.link.point]
+        wrong = subject.predictions(-50.0 * sign * unit[None], setting)[0, subject.activation.point]
+        base = subject.predictions(0.0 * unit[None], setting)[0, subject.activation.point]
         # only labels beyond what zero scores predict: of the others -50 may be the right side
         beyond = sign * (y[:, 0] - max(base, wrong) if sign > 0 else y[:, 0] - min(base, wrong)) > 1e-3
         if beyond.any():

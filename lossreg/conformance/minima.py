@@ -84,7 +84,7 @@ def _at_zero(subject: Subject, y: Array, setting: Setting) -> Array:
 def _random(subject: Subject, setting: Setting, size: float) -> Array:
     y, z = subject.labels(48, setting.k), subject.scores(48, setting.k, scale=size)
     if not subject.classes:
-        z *= np.eye(z.shape[-1])[subject.link.point]
+        z *= np.eye(z.shape[-1])[subject.activation.point]
     return subject.values(y, z, setting)
 
 
@@ -121,13 +121,13 @@ def _polished(subject: Subject, y: Array, setting: Setting, best: Array, scores:
 
 def _line_search(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
     """The least value of each label as the scored output moves and the others stay 0."""
-    unit = np.eye(subject.width(setting.k))[subject.link.point]
-    reach = 45.0 if subject.spec.link == "identity" else 30.0
+    unit = np.eye(subject.width(setting.k))[subject.activation.point]
+    reach = 45.0 if subject.spec.activation == "identity" else 30.0
     center, span = np.zeros(len(y)), np.full(len(y), reach)
     exact = _scores_of(subject, y, np.zeros((len(y), len(unit))), setting)
     if exact is not None:
         # a narrow well lies between the places of the grid
-        center = np.clip(exact[:, subject.link.point], -reach, reach)
+        center = np.clip(exact[:, subject.activation.point], -reach, reach)
     for _ in range(5):
         t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
         values = subject.each(y, t.T[..., None] * unit, setting).T
@@ -163,9 +163,9 @@ def _on_side(subject: Subject, y: Array, best: Array, scores: Array, setting: Se
 
 def _right_value(subject: Subject, y: Array, best: Array, scores: Array, setting: Setting) -> None:
     """The prediction at the least value is the label, or as good as it."""
-    if subject.width(setting.k) != 1 and subject.spec.link != "identity":
+    if subject.width(setting.k) != 1 and subject.spec.activation != "identity":
         return
-    point = subject.link.point
+    point = subject.activation.point
     found = subject.predictions(scores, setting)[:, point]
     exact = _scores_of(subject, y, scores, setting)
     as_good = best if exact is None else subject.values(y, exact, setting)
@@ -175,17 +175,19 @@ def _right_value(subject: Subject, y: Array, best: Array, scores: Array, setting
     if off.any():
         i = int(np.argmax(off))
         what = f"on label {shown(y[i, 0])} it is least where the prediction is {shown(found[i])} ({setting})"
-        raise Failure(what, "Look for a sign, swapped arguments, or a link that is not the function's own.")
+        raise Failure(what, "Look for a sign, swapped arguments, or an activation that is not the function's own.")
 
 
 def _scores_of(subject: Subject, y: Array, like: Array, setting: Setting) -> Array | None:
     """The scores that predict the labels."""
-    if subject.link.inverse is None:
+    if subject.activation.inverse is None:
         return None
     from lossreg.conformance import calls
 
     exact = np.zeros_like(like)
-    exact[:, subject.link.point] = calls.applied(subject.link.inverse, y, subject.link_constants(setting))[:, 0]
+    exact[:, subject.activation.point] = calls.applied(
+        subject.activation.inverse, y, subject.activation_constants(setting)
+    )[:, 0]
     return exact
 
 
@@ -208,7 +210,7 @@ def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
     shape = (len(y), *subject.space, subject.width(setting.k))
     units = list(np.eye(shape[-1]))
     if not subject.classes:
-        units = [units[subject.link.point]]
+        units = [units[subject.activation.point]]
     elif shape[-1] > 1:
         units.append(np.ones(shape[-1]))
     for unit in units:
@@ -252,7 +254,7 @@ def _class_optimum(subject: Subject, estimates: str) -> str:
         wanted, found = wanted.mean(keepdims=True), found.ravel()[:1]
     if np.abs(found.ravel() - wanted.ravel()).max() > 5e-3:
         what = f"for classes in shares {shown(wanted)} the best constant predicts {shown(found.ravel())} ({setting})"
-        raise Failure(what, "Mend the formula or the link, or declare what it elicits ('mode').")
+        raise Failure(what, "Mend the formula or the activation, or declare what it elicits ('mode').")
     return f"the best constant predicts the shares {shown(wanted)}"
 
 
@@ -358,14 +360,14 @@ def _functional(estimates: str, y: Array, tau: float) -> float:
 
 def _estimated(subject: Subject, y: Array, wanted: float, estimates: str, setting: Setting) -> bool:
     """Raise where the best constant is another; whether there is one."""
-    unit, center, span = np.eye(subject.width())[subject.link.point], 0.0, 30.0
+    unit, center, span = np.eye(subject.width())[subject.activation.point], 0.0, 30.0
     for _ in range(5):
         t = center + span * np.linspace(-1.0, 1.0, LINE)
         labels, scores = crossed(y, t[:, None] * unit)
         values = subject.values(labels, scores, setting).reshape(len(y), LINE).mean(axis=0)
         center, span = float(t[int(np.argmin(values))]), span * 4.0 / LINE
     room = 5e-3 * (abs(wanted) + float(y.std()))
-    found = float(subject.predictions(center * unit[None], setting)[0, subject.link.point])
+    found = float(subject.predictions(center * unit[None], setting)[0, subject.activation.point])
     if abs(found - wanted) > room and len(unit) > 1:
         found = _jointly(subject, y, center, setting)
     if abs(found - wanted) > room:
@@ -380,7 +382,7 @@ def _jointly(subject: Subject, y: Array, center: float, setting: Setting) -> flo
     """The prediction where the mean loss is least over all outputs together; NaN where it has no such place."""
     from scipy.optimize import minimize
 
-    point, width = subject.link.point, subject.width()
+    point, width = subject.activation.point, subject.width()
 
     def mean(z: Any) -> float:
         return float(subject.quick(y, np.tile(z, (len(y), 1)), setting, "float64")[0].mean())

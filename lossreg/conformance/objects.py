@@ -201,16 +201,18 @@ def units(subject: Subject) -> str:
     told = [_negative_scores(subject)]
     setting = subject.setting()
     y, z = subject.labels(10), subject.scores(10, scale=1.0)
-    if subject.link.name in ("softmax", "sigmoid"):
+    if subject.activation.name in ("softmax", "sigmoid"):
         _refused(subject, setting, y, z)
         told.append("raw scores in place of probabilities are refused")
-    if subject.link.inverse is None:
+    if subject.activation.inverse is None:
         return "; ".join([*told, "its scores cannot be recovered from predictions"])
     predictions = subject.predictions(z, setting)
-    recovered = calls.applied(subject.link.inverse, predictions, subject.link_constants(setting))
+    recovered = calls.applied(subject.activation.inverse, predictions, subject.activation_constants(setting))
     again = subject.predictions(recovered, setting)
     if differ(again, predictions, 1e-6) is not None:
-        raise Failure(f"the link of its inverse gives {shown(again[0])} for {shown(predictions[0])}", "Mend the link.")
+        raise Failure(
+            f"the activation of its inverse gives {shown(again[0])} for {shown(predictions[0])}", "Mend the activation."
+        )
     found = _of_samples(called(made(subject, setting, from_logits=False), y, predictions))
     # scores recovered up to a constant are the same for a loss that says so
     same = recovered if subject.spec.shift_invariant else z
@@ -220,7 +222,9 @@ def units(subject: Subject) -> str:
         what = (
             f"predictions {shown(predictions[i].ravel()[:6])} give {shown(found[i])}, their scores {shown(wanted[i])}"
         )
-        mend = "Give a link whose inverse recovers the scores, or the identity, or a Link without inverse."
+        mend = (
+            "Give an activation whose inverse recovers the scores, or the identity, or an Activation without inverse."
+        )
         raise Failure(what, mend)
     return "; ".join([*told, "predictions give what their scores give"])
 
@@ -245,4 +249,4 @@ def _refused(subject: Subject, setting: Setting, y: Array, z: Array) -> None:
         called(made(subject, setting, from_logits=False), y, 3.0 * z)
     except InputError:
         return
-    raise Failure("raw scores are taken for probabilities", "Declare the link whose predictions users have.")
+    raise Failure("raw scores are taken for probabilities", "Declare the activation whose predictions users have.")

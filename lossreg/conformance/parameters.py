@@ -96,7 +96,7 @@ def _both(subject: Subject, base: Setting, name: str, pair: tuple[Any, Any]) -> 
 
 
 def constants(subject: Subject) -> str:
-    """Every constant asked for is used, and may be extreme; predictions are the link's."""
+    """Every constant asked for is used, and may be extreme; predictions are the activation's."""
     asked = subject.spec.constants
     if not asked:
         return does_not_apply("it needs no constants of the data")
@@ -108,9 +108,11 @@ def constants(subject: Subject) -> str:
         _absent_class(subject)
     if "progress" in asked:
         _at_either_end(subject)
-    if subject.spec.target == "real" and subject.link.name == "identity" and "target_scale" in subject.spec.needs:
+    if subject.spec.target == "real" and subject.activation.name == "identity" and "target_scale" in subject.spec.needs:
         what = "changing target_scale changes a loss of targets that are standardised already"
-        raise Failure(what, "Drop target_scale, or choose target='raw' and a link that makes predictions of scores.")
+        raise Failure(
+            what, "Drop target_scale, or choose target='raw' and an activation that makes predictions of scores."
+        )
     if {"target_mean", "target_scale"} & set(subject.spec.needs):
         _rescaled(subject)
     return f"used, and sound where they are extreme: {', '.join(asked)}"
@@ -186,18 +188,18 @@ def _absent_class(subject: Subject) -> None:
 
 
 def _rescaled(subject: Subject) -> None:
-    """The loss is one of the link's predictions, or goes with the unit of the target."""
-    if subject.link.inverse is None or not subject.link.needs or subject.width() != 1:
+    """The loss is one of the activation's predictions, or goes with the unit of the target."""
+    if subject.activation.inverse is None or not subject.activation.needs or subject.width() != 1:
         return
     base = subject.setting()
     y, z = subject.labels(32, seed=14), 0.7 * subject.scores(32, seed=15, scale=1.0)
-    moved = _doubled(base, subject.link.needs)
-    if all(_follows_predictions(subject, y, z, base, _doubled(base, (need,))) for need in subject.link.needs):
+    moved = _doubled(base, subject.activation.needs)
+    if all(_follows_predictions(subject, y, z, base, _doubled(base, (need,))) for need in subject.activation.needs):
         return
     if apart(subject.slopes(2.0 * y, z, moved)[1], subject.slopes(y, z, base)[1]) < 1e-6:
         return
-    what = f"with {' and '.join(subject.link.needs)} doubled, equal predictions have other gradients"
-    raise Failure(what, "Compute the prediction as the link does, from the scores and all of its constants.")
+    what = f"with {' and '.join(subject.activation.needs)} doubled, equal predictions have other gradients"
+    raise Failure(what, "Compute the prediction as the activation does, from the scores and all of its constants.")
 
 
 def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
@@ -206,17 +208,17 @@ def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
 
 def _follows_predictions(subject: Subject, y: Array, z: Array, base: Setting, moved: Setting) -> bool:
     """Whether equal predictions, made with other constants, have gradients in the same proportion."""
-    assert subject.link.inverse is not None
+    assert subject.activation.inverse is not None
     predictions = subject.predictions(z, base)
     reachable = np.isfinite(predictions).all(axis=1)
-    again = calls.applied(subject.link.inverse, predictions, subject.link_constants(moved))
+    again = calls.applied(subject.activation.inverse, predictions, subject.activation_constants(moved))
     found, plain = _by_prediction(subject, y, again, moved), _by_prediction(subject, y, z, base)
     return apart(found[reachable], plain[reachable]) < 1e-5
 
 
 def _by_prediction(subject: Subject, y: Array, z: Array, setting: Setting) -> Array:
     """The gradient by the scored prediction."""
-    h, point = 1e-6, subject.link.point
+    h, point = 1e-6, subject.activation.point
     unit = np.eye(z.shape[-1])[point]
     rise = (subject.predictions(z + h * unit, setting) - subject.predictions(z - h * unit, setting))[:, point] / (2 * h)
     return np.asarray(subject.slopes(y, z, setting)[1][:, point] / rise)

@@ -96,9 +96,9 @@ class Subject:
         return self.spec.unweighted()
 
     @cached_property
-    def link(self) -> activations.Link:
+    def activation(self) -> activations.Activation:
         """From scores to predictions."""
-        return activations.get(self.spec.link)
+        return activations.get(self.spec.activation)
 
     def width(self, k: int | None = None) -> int:
         """How many scores the function receives a place; two of a loss of k classes for k = 2."""
@@ -216,7 +216,7 @@ class Subject:
         return SPACE if self.spec.target == "dense" else ()
 
     def towards(self, y: Array, k: int | None = None) -> Array | None:
-        """Scores that favour the labels `y`; None for a regression and where only the link could tell."""
+        """Scores that favour the labels `y`; None for a regression and where only the activation could tell."""
         target, width = self.spec.target, self.width(k)
         if target == "onehot":
             return np.asarray(y - (1 - y) / (y.shape[-1] - 1))
@@ -289,12 +289,12 @@ class Subject:
             return None
 
     def predictions(self, z: Array, setting: Setting) -> Array:
-        """What the link makes of the scores."""
-        return calls.applied(self.link.forward, z, self.link_constants(setting))
+        """What the activation makes of the scores."""
+        return calls.applied(self.activation.forward, z, self.activation_constants(setting))
 
-    def link_constants(self, setting: Setting) -> dict[str, Any]:
-        """The constants that the link asks for."""
-        return {need: getattr(setting.constants, need) for need in self.link.needs}
+    def activation_constants(self, setting: Setting) -> dict[str, Any]:
+        """The constants that the activation asks for."""
+        return {need: getattr(setting.constants, need) for need in self.activation.needs}
 
     def probe(self) -> tuple[str, str]:
         """The check that fails and a sentence, where the function cannot be called; else empty."""

@@ -23,7 +23,7 @@ def descent(subject: Subject) -> str:
             what = f"{STEPS} Adam steps on {ROWS} easy samples bring the error from {shown(begin)} to {shown(end)}"
             raise Failure(
                 f"{what} ({setting})",
-                "Look at the sign, the link, the labels, and where the gradient is 0.",
+                "Look at the sign, the activation, the labels, and where the gradient is 0.",
             )
         told.append(f"{shown(round(begin, 3))} to {shown(round(end, 3))}")
     return f"the error falls from {' and '.join(told)} in {STEPS} Adam steps"
@@ -50,10 +50,10 @@ def _data(subject: Subject, setting: Setting) -> tuple[Array, Array, Array]:
 
 
 def _numbers(subject: Subject, setting: Setting, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Labels that a linear model predicts through the loss's own link."""
+    """Labels that a linear model predicts through the loss's own activation."""
     x = np.concatenate([rng.normal(size=(ROWS, FEATURES - 1)), np.ones((ROWS, 1))], axis=1)
     z = (x @ np.array([0.8, -0.6, 0.4, 0.3]))[:, None] * _moving(subject, setting)
-    truth = subject.predictions(z, setting)[:, subject.link.point][:, None]
+    truth = subject.predictions(z, setting)[:, subject.activation.point][:, None]
     truth = np.round(truth) if subject.spec.target == "count" else truth
     return x, truth, truth
 
@@ -61,7 +61,7 @@ def _numbers(subject: Subject, setting: Setting, rng: np.random.Generator) -> tu
 def _moving(subject: Subject, setting: Setting) -> Array:
     """The output that moves the scored prediction most, as a unit vector."""
     units = np.eye(subject.width(setting.k))
-    up, down = (subject.predictions(2.0 * sign * units, setting)[:, subject.link.point] for sign in (1.0, -1.0))
+    up, down = (subject.predictions(2.0 * sign * units, setting)[:, subject.activation.point] for sign in (1.0, -1.0))
     return np.asarray(units[int(np.argmax(np.abs(up - down)))])
 
 
@@ -82,7 +82,7 @@ def _trained(subject: Subject, x: Array, y: Array, setting: Setting) -> Array:
 def _error(subject: Subject, z: Array, truth: Array, setting: Setting) -> float:
     target = subject.spec.target
     if not subject.classes:
-        return float(np.abs(subject.predictions(z, setting)[:, subject.link.point] - truth[:, 0]).mean())
+        return float(np.abs(subject.predictions(z, setting)[:, subject.activation.point] - truth[:, 0]).mean())
     if target == "onehot":
         return float((np.argmax(z, axis=1) != np.argmax(truth, axis=1)).mean())
     if target == "ordinal":

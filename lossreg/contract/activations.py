@@ -1,6 +1,6 @@
-"""Links: from raw scores to predictions in the task's own terms, and back.
+"""Activations: from raw scores to predictions in the task's own terms, and back.
 
-A link's functions take a tensor `(batch, *space, outputs)` and, as keywords, the constants
+An activation's functions take a tensor `(batch, *space, outputs)` and, as keywords, the constants
 named in its `needs`; they return a tensor of the same shape.
 """
 
@@ -17,7 +17,7 @@ TINY = 1e-37
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Activation:
     """A named pair of functions.
 
     `inverse` is None where scores cannot be recovered. `point` is the output whose
@@ -84,32 +84,35 @@ def _rising(z: Any) -> Any:
     return ops.concatenate([first, first + ops.cumsum(steps, axis=-1)], axis=-1)
 
 
-LINKS = {
-    link.name: link
-    for link in (
-        Link("identity", _identity, _identity),
-        Link("softmax", _softmax, _log),
-        Link("sigmoid", _sigmoid, _logit),
-        Link("exp", _exp, _exp_inverse, needs=("target_mean",)),
-        Link("softplus", _softplus, _softplus_inverse, needs=("target_scale",)),
-        Link("affine", _affine, _affine_inverse, needs=("target_mean", "target_scale")),
+ACTIVATIONS = {
+    activation.name: activation
+    for activation in (
+        Activation("identity", _identity, _identity),
+        Activation("softmax", _softmax, _log),
+        Activation("sigmoid", _sigmoid, _logit),
+        Activation("exp", _exp, _exp_inverse, needs=("target_mean",)),
+        Activation("softplus", _softplus, _softplus_inverse, needs=("target_scale",)),
+        Activation("affine", _affine, _affine_inverse, needs=("target_mean", "target_scale")),
         # no way back: of quantiles that tie or cross there are no scores
-        Link("quantiles", _rising, None, point=1),
+        Activation("quantiles", _rising, None, point=1),
     )
 }
 
 
-def is_usual(link: Link) -> bool:
-    """Whether a loss of classes with this link has raw scores whose largest, or whose sign, is the class."""
-    return link.forward in (_softmax, _sigmoid, _identity)
+def is_usual(activation: Activation) -> bool:
+    """Whether a loss of classes with this activation has raw scores whose largest, or whose sign, is the class."""
+    return activation.forward in (_softmax, _sigmoid, _identity)
 
 
-def get(link: str | Link) -> Link:
-    """The link of that name; a `Link` is returned as it is. Raises `UnknownError`."""
-    if isinstance(link, Link):
-        return link
-    if not isinstance(link, str):
-        raise UnknownError(f"a link is a name or a Link, not {represented(link)}")
-    if link not in LINKS:
-        raise UnknownError(f"unknown link {link!r}; known: {', '.join(LINKS)}", hint=did_you_mean(link, LINKS))
-    return LINKS[link]
+def get(activation: str | Activation) -> Activation:
+    """The activation of that name; an `Activation` is returned as it is. Raises `UnknownError`."""
+    if isinstance(activation, Activation):
+        return activation
+    if not isinstance(activation, str):
+        raise UnknownError(f"an activation is a name or an Activation, not {represented(activation)}")
+    if activation not in ACTIVATIONS:
+        raise UnknownError(
+            f"unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}",
+            hint=did_you_mean(activation, ACTIVATIONS),
+        )
+    return ACTIVATIONS[activation]

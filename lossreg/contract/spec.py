@@ -30,7 +30,8 @@ SMALL = 2e-3
 FLAGS = ("probabilistic", "shift_invariant", "symmetric", "kinks", "stop_gradient", "truncated")
 TEXTS = ("name", "summary", "reference", "formula", "target", "target_domain", "outputs", "level", "elicits", "twin_of")
 RESERVED = (
-    *NEEDS, *STANDARD, "y_true", "y_pred", "loss", "function", "link", "name", "reduction", "dtype", "from_logits",
+    *NEEDS, *STANDARD, "y_true", "y_pred", "loss", "function", "activation", "link", "name", "reduction", "dtype",
+    "from_logits",
 )  # fmt: skip
 
 
@@ -77,11 +78,11 @@ class LossSpec:
     tasks: among `lossreg.contract.targets.TASKS`; summary: one line; reference: paper or source;
     formula: plain text; target: a kind of `lossreg.contract.targets.TARGETS`, its domain narrowed by
     `target_domain`; outputs: the width of the raw scores ("1", "k", "k-1", "2", ...);
-    link: a name or a `Link`; needs: extra keyword arguments (`lossreg.contract.targets.NEEDS`).
+    activation: a name or an `Activation`; needs: extra keyword arguments (`lossreg.contract.targets.NEEDS`).
 
     Properties, which the conformance suite reads: `level` ("sample", or "batch" when a value
     depends on the other samples); `score_range`, raw scores between which the formula is
-    exact; `probabilistic`, the link yields probabilities worth scoring; `shift_invariant`;
+    exact; `probabilistic`, the activation yields probabilities worth scoring; `shift_invariant`;
     `symmetric` in its arguments; `kinks`; `stop_gradient`; `truncated`, zero gradient on some
     wrong samples; `minimum`, the value that it comes down to on a hard label, whatever its
     parameters (None: it depends on them or on the label); `elicits`, the functional that it estimates
@@ -104,7 +105,7 @@ class LossSpec:
     target: str = "onehot"
     target_domain: str = ""
     outputs: str = "k"
-    link: str | activations.Link = "softmax"
+    activation: str | activations.Activation = "softmax"
     needs: tuple[str, ...] = ()
     level: str = "sample"
     score_range: tuple[float, float] | None = None
@@ -169,8 +170,8 @@ class LossSpec:
 
     @property
     def constants(self) -> tuple[str, ...]:
-        """Every constant that the loss or its link asks for."""
-        return tuple(dict.fromkeys((*self.needs, *activations.get(self.link).needs)))
+        """Every constant that the loss or its activation asks for."""
+        return tuple(dict.fromkeys((*self.needs, *activations.get(self.activation).needs)))
 
     @property
     def row_constants(self) -> tuple[str, ...]:
@@ -231,9 +232,9 @@ def _malformed(spec: LossSpec) -> list[str]:
     ]
     flags = [name for name in FLAGS if not isinstance(getattr(spec, name), bool)]
     found += [f"{name} must be True or False, not {represented(getattr(spec, name))}" for name in flags]
-    link: Any = spec.link
-    if not isinstance(link, str | activations.Link):
-        found.append(f"link must be a name or a Link, not {represented(link)}")
+    activation: Any = spec.activation
+    if not isinstance(activation, str | activations.Activation):
+        found.append(f"activation must be a name or an Activation, not {represented(activation)}")
     if spec.minimum is not None and not is_real(spec.minimum):
         found.append(f"minimum must be a number or None, not {represented(spec.minimum)}")
     if spec.score_range is not None and not _is_range(spec.score_range):
@@ -287,8 +288,8 @@ def _problems(spec: LossSpec) -> list[str]:
     found += [problem for need in spec.needs if (problem := _need_problem(need))]
     if spec.target_domain and not _is_interval(spec.target_domain):
         found.append(f"target_domain {spec.target_domain!r} is not an interval")
-    if isinstance(spec.link, str) and spec.link not in activations.LINKS:
-        found.append(f"unknown link {spec.link!r}; known: {', '.join(activations.LINKS)}")
+    if isinstance(spec.activation, str) and spec.activation not in activations.ACTIVATIONS:
+        found.append(f"unknown activation {spec.activation!r}; known: {', '.join(activations.ACTIVATIONS)}")
     return found + [problem for param in spec.params if (problem := _range_problem(param))]
 
 

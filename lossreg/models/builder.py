@@ -20,7 +20,7 @@ from weakref import WeakSet
 import numpy as np
 
 from lossreg.config.search_space import Fixed, Space, nearest
-from lossreg.contract import activations as links
+from lossreg.contract import activations
 from lossreg.contract.params import Choice
 from lossreg.contract.targets import TARGETS, Constants
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, quoted
@@ -322,15 +322,15 @@ def inference(model: Any, spec: LossSpec, constants: Constants, n_classes: int) 
 def _probability(scores: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:
     from keras import layers, ops
 
-    link = links.get(spec.link)
+    activation = activations.get(spec.activation)
     apart = scores.shape[-1] == 1 or spec.target == "multihot"
-    if links.is_usual(link):
+    if activations.is_usual(activation):
         if n_classes == 2 and not apart:
             scores, apart = scores[..., 1:] - scores[..., :1], True
         return layers.Activation("sigmoid" if apart else "softmax", name="probability")(scores)
     # a multiclass loss sees a binary score z as [-z/2, z/2]
     z = ops.concatenate([-scores / 2, scores / 2], axis=-1) if spec.serves_binary_as_two(n_classes) else scores
-    probabilities = link.forward(z, **constants.select(link.needs))
+    probabilities = activation.forward(z, **constants.select(activation.needs))
     binary = n_classes == 2 and probabilities.shape[-1] == 2 and spec.target != "multihot"
     return layers.Activation("linear", name="probability")(probabilities[..., 1:] if binary else probabilities)
 
@@ -338,10 +338,10 @@ def _probability(scores: Any, spec: LossSpec, constants: Constants, n_classes: i
 def _value(scores: Any, spec: LossSpec, constants: Constants) -> Any:
     from keras import layers
 
-    link = links.get(spec.link)
-    value = link.forward(scores, **constants.select(link.needs))
+    activation = activations.get(spec.activation)
+    value = activation.forward(scores, **constants.select(activation.needs))
     if value.shape[-1] != 1:
-        value = value[:, link.point : link.point + 1]
+        value = value[:, activation.point : activation.point + 1]
     if not TARGETS[spec.target].standardised:
         return layers.Activation("linear", name="prediction")(value)
     return layers.Rescaling(constants.target_scale, offset=constants.target_center, name="prediction")(value)

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.contract import activations as links
+from lossreg.contract.activations import ACTIVATIONS, Activation
 from lossreg.errors import InputError, did_you_mean
 
 WIDTH_HINT = 'End the model with Dense(hp.get("outputs")).'
 OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Exp", "Relu", "Tanh")
 # what makes predictions of scores, and so hardly ever features
-LINKS = ("linear", "softmax", "logsoftmax", "sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exponential", "exp")
+OUTPUT_ACTIVATIONS = (
+    "linear", "softmax", "logsoftmax", "sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exponential", "exp",
+)  # fmt: skip
 SCALES = (1.0, 30.0, 1000.0)
 # What a model's class may replace of training.
 STEPS = ("train_step", "compute_loss")
@@ -224,7 +226,7 @@ def _stripped(inputs: Any, scores: Any, need: Need) -> tuple[Any, Any]:
 
 def _ends_in(activation: str, scores: Any, need: Need) -> bool:
     """Whether an activation at the end makes predictions, and no features for a head that is missing."""
-    return activation.lower().replace("_", "") in LINKS or scores.shape[-1] in need.widths
+    return activation.lower().replace("_", "") in OUTPUT_ACTIVATIONS or scores.shape[-1] in need.widths
 
 
 def _activation(layer: Any) -> str:
@@ -281,16 +283,18 @@ def _from_probabilities(model: Any, need: Need) -> Any:
     """Scores of a model whose end cannot be seen into: as they are, unless a sample of them are probabilities."""
     sample, *larger = _samples(model)
     probabilities = _outputs(model, sample, need)
-    link = _link_of(probabilities, need)
+    activation = _activation_of(probabilities, need)
     # features may happen to lie between 0 and 1, but not however large the inputs are
-    if link is None or any(_link_of(_outputs(model, rows, need), need) is not link for rows in larger):
+    if activation is None or any(
+        _activation_of(_outputs(model, rows, need), need) is not activation for rows in larger
+    ):
         return model.outputs[0]
-    if _strip_inside(model, sample, probabilities, link, need):
+    if _strip_inside(model, sample, probabilities, activation, need):
         return model.outputs[0]
-    assert link.inverse is not None
-    said = "logarithms" if link.name == "softmax" else "logits"
+    assert activation.inverse is not None
+    said = "logarithms" if activation.name == "softmax" else "logits"
     need.notes.append(f"the outputs are probabilities: their {said} are the scores")
-    return link.inverse(model.outputs[0])
+    return activation.inverse(model.outputs[0])
 
 
 def _samples(model: Any) -> list[Any]:
@@ -317,24 +321,24 @@ def _outputs(model: Any, sample: Any, need: Need) -> np.ndarray[Any, Any]:
     return outputs.reshape(-1, 1 if places else outputs.shape[-1])
 
 
-def _link_of(outputs: np.ndarray[Any, Any], need: Need) -> links.Link | None:
-    """The link that seems to have made these outputs `(n, width)`; None when they are no probabilities."""
+def _activation_of(outputs: np.ndarray[Any, Any], need: Need) -> Activation | None:
+    """The activation that seems to have made these outputs `(n, width)`; None when they are no probabilities."""
     if not (outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0):
         return None
     if outputs.shape[1] > 1 and np.allclose(outputs.sum(axis=1), 1, atol=1e-4):
-        return links.LINKS["softmax"]
-    return links.LINKS["sigmoid"] if outputs.shape[1] == 1 or need.multilabel else None
+        return ACTIVATIONS["softmax"]
+    return ACTIVATIONS["sigmoid"] if outputs.shape[1] == 1 or need.multilabel else None
 
 
-def _strip_inside(model: Any, sample: Any, before: np.ndarray[Any, Any], link: links.Link, need: Need) -> bool:
-    """Make a layer inside linear if the link of its output then is what the output was."""
+def _strip_inside(model: Any, sample: Any, before: np.ndarray[Any, Any], expected: Activation, need: Need) -> bool:
+    """Make a layer inside linear if the activation of its output then is what the output was."""
     from keras import activations
 
     for layer in reversed(_heads_inside(model)):
         activation = layer.activation
         if activation in (activations.softmax, activations.sigmoid):
             layer.activation = activations.linear
-            if np.allclose(np.asarray(link.forward(_outputs(model, sample, need))), before, atol=1e-5):
+            if np.allclose(np.asarray(expected.forward(_outputs(model, sample, need))), before, atol=1e-5):
                 need.notes.append(f"{_name(activation)} of {layer.name} is set aside: losses take raw scores")
                 return True
             layer.activation = activation

@@ -56,7 +56,7 @@ REGISTER = (
     "module before the model is loaded; of a model that is saved already, `compile=False` or custom_objects loads it."
 )
 REMOTE = "://"
-ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
+TF_OPS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 
 
 @keras.saving.register_keras_serializable(package="lossreg")
@@ -192,7 +192,7 @@ class RegistryLoss(keras.losses.Loss):
             k = max(y_pred.shape[-1] + (self.spec.outputs == "k-1"), 2)
             return keras_labels.class_labels(y, y_pred, k, self.dtype)
         if self.spec.target == "ordinal":
-            # the link makes k probabilities of k - 1 scores
+            # the activation makes k probabilities of k - 1 scores
             k = y_pred.shape[-1] + (self.spec.outputs == "k-1" and self.from_logits)
             return keras_labels.ordinal_labels(y, y_pred, max(k, 2), self.dtype)
         found = keras_labels.column_labels(y, y_pred, self._domain, self.dtype, single=self.spec.outputs != "1")
@@ -205,18 +205,18 @@ class RegistryLoss(keras.losses.Loss):
         return fixed or self.spec.target_domain or TARGETS[self.spec.target].domain
 
     def _scores(self, y_pred: Any) -> Any:
-        link = activations.get(self.spec.link)
-        if link.name == "softmax" and y_pred.shape[-1] == 1:
-            link = activations.get("sigmoid")
-        if self.from_logits or link.name == "identity":
-            self._check_raw(y_pred, link)
-            return y_pred if self.from_logits else self._standardised(y_pred, link.point)
-        if link.inverse is None:
+        activation = activations.get(self.spec.activation)
+        if activation.name == "softmax" and y_pred.shape[-1] == 1:
+            activation = activations.get("sigmoid")
+        if self.from_logits or activation.name == "identity":
+            self._check_raw(y_pred, activation)
+            return y_pred if self.from_logits else self._standardised(y_pred, activation.point)
+        if activation.inverse is None:
             raise InputError("predictions cannot be turned into scores", where=self.name, hint="Give from_logits=True.")
-        if y_pred.shape[-1] == 1 and "k" in self.spec.outputs and not activations.is_usual(link):
-            both = self._inverse(link, ops.concatenate([1.0 - y_pred, y_pred], axis=-1))
+        if y_pred.shape[-1] == 1 and "k" in self.spec.outputs and not activations.is_usual(activation):
+            both = self._inverse(activation, ops.concatenate([1.0 - y_pred, y_pred], axis=-1))
             return both if self.spec.outputs == "k-1" else both[..., 1:] - both[..., :1]
-        return self._inverse(link, self._standardised(y_pred, link.point))
+        return self._inverse(activation, self._standardised(y_pred, activation.point))
 
     def _standardised(self, values: Any, point: int | None = None) -> Any:
         """Labels or predictions in the user's units as a standardised target has them: (value - center) / scale.
@@ -233,23 +233,23 @@ class RegistryLoss(keras.losses.Loss):
         size = ops.convert_to_tensor([scale if i == point else 1.0 for i in columns], self.dtype)
         return (values - shift) / size
 
-    def _check_raw(self, y_pred: Any, link: activations.Link) -> None:
+    def _check_raw(self, y_pred: Any, activation: activations.Activation) -> None:
         """Raise `InputError` where a TensorFlow graph tells that "raw scores" are probabilities."""
-        if link.name in ACTIVATIONS and _before(y_pred, ACTIVATIONS[link.name]) is not None:
-            what = f"from_logits=True, and the predictions come from {link.name}"
+        if activation.name in TF_OPS and _before(y_pred, TF_OPS[activation.name]) is not None:
+            what = f"from_logits=True, and the predictions come from {activation.name}"
             raise InputError(what, where=self.name, hint="Leave from_logits out, or end the model without activation.")
 
-    def _inverse(self, link: activations.Link, y_pred: Any) -> Any:
-        assert link.inverse is not None
-        if link.name in ACTIVATIONS:
-            scores = _before(y_pred, ACTIVATIONS[link.name])
+    def _inverse(self, activation: activations.Activation, y_pred: Any) -> Any:
+        assert activation.inverse is not None
+        if activation.name in TF_OPS:
+            scores = _before(y_pred, TF_OPS[activation.name])
             if scores is not None:
                 return ops.cast(scores, self.dtype)
             y_pred = keras_labels.probabilities(y_pred, self.name)
-        if link.name in ("exp", "softplus"):
+        if activation.name in ("exp", "softplus"):
             y_pred = keras_labels.rates(y_pred, self.name)
-        constants = {name: ops.convert_to_tensor(self.needs[name], self.dtype) for name in link.needs}
-        return link.inverse(y_pred, **constants)
+        constants = {name: ops.convert_to_tensor(self.needs[name], self.dtype) for name in activation.needs}
+        return activation.inverse(y_pred, **constants)
 
     def _arguments(self, k: int) -> dict[str, Any]:
         values = {p.name: self._argument(p, self.params[p.name], k) for p in self.spec.params}
@@ -286,8 +286,8 @@ def get(
     """A `keras.losses.Loss` of a registered loss: `lossreg.get("focal", gamma=1.5)`.
 
     loss: a name, alias or class name, without regard to case; a `LossSpec`; or what `wrap` takes.
-    from_logits: whether predictions are raw scores; if not, they are what the loss's link makes
-    of them (probabilities, rates, values); losses with an identity link ignore it.
+    from_logits: whether predictions are raw scores; if not, they are what the loss's activation makes
+    of them (probabilities, rates, values); losses with an identity activation ignore it.
     reduction, name, dtype: as in Keras. dtype is that of the result: the computation is in
     float32 or better. arguments: the loss's parameters, and the constants that it needs:
     target_mean and target_scale (default: predictions in their own units), class_counts, one a class.
@@ -378,14 +378,14 @@ def _constant(spec: LossSpec, name: str, given: Mapping[str, Any]) -> Any:
     if name not in CONSTANTS:
         raise InputError(f"it needs {name}, which a Keras loss does not have")
     param = CONSTANTS[name]
-    default = 1.0 if name == "target_mean" and activations.get(spec.link).name == "exp" else param.default
+    default = 1.0 if name == "target_mean" and activations.get(spec.activation).name == "exp" else param.default
     value = param.check(given.get(name, default))
     if value is None or (name == "class_counts" and not sum(value) > 0):
         example = "class_counts=[900, 100], the training rows of each class"
         raise InputError(f"{spec.name} needs {name}", hint=f"Give {example}.")
     if name == "class_priors" and abs(sum(value) - 1) > PRIOR_SLACK and spec.target != "multihot":
         raise ParameterError(f"class_priors sum to {sum(value):g}, not to 1")
-    if name == "target_mean" and activations.get(spec.link).name == "exp" and value <= 0:
+    if name == "target_mean" and activations.get(spec.activation).name == "exp" and value <= 0:
         raise ParameterError(f"target_mean = {value:g} is outside its domain (0, inf)")
     return value
 
@@ -425,11 +425,11 @@ def _identifier(spec: LossSpec) -> dict[str, Any] | str:
     if not isinstance(spec.function, UserLoss):
         return {**where, "lost": "it is in no registry", "hint": "Offer it in a plugin to save it."}
     source = spec.function.source
-    if not isinstance(spec.link, str):
-        return {**where, "lost": "its link has no name", "hint": REGISTER}
+    if not isinstance(spec.activation, str):
+        return {**where, "lost": "its activation has no name", "hint": REGISTER}
     if gone := _lost_arguments(source):
         return {**where, "lost": gone, "hint": REGISTER}
-    options = {"name": spec.name, "link": spec.link, "target": spec.target, "outputs": spec.outputs}
+    options = {"name": spec.name, "activation": spec.activation, "target": spec.target, "outputs": spec.outputs}
     stored = {"options": {**options, "tasks": list(spec.tasks)}, "source": _stored(source)}
     return stored if _is_known(source) else {**stored, "defined": _defined(source)}
 
@@ -481,7 +481,9 @@ def _wrapped(identifier: Mapping[str, Any]) -> LossSpec:
     if "lost" in identifier:
         what = f"it cannot be saved: {identifier['lost']}"
         raise InputError(what, where=f"loss {identifier['name']!r}", hint=identifier["hint"])
-    return wrap(_restored(identifier), **identifier["options"])
+    # files of 0.2.0 and before name the activation `link`
+    options = {"activation" if name == "link" else name: value for name, value in identifier["options"].items()}
+    return wrap(_restored(identifier), **options)
 
 
 def _restored(identifier: Mapping[str, Any]) -> Any:

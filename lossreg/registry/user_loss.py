@@ -10,7 +10,7 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.contract import activations
-from lossreg.contract.activations import Link
+from lossreg.contract.activations import Activation
 from lossreg.contract.params import Float, is_real
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION, TARGETS
@@ -26,7 +26,7 @@ TASKS_OF = {
     "dense": ("segmentation",),
 }
 TARGET_OF = {"softmax": "onehot", "sigmoid": "binary", "exp": "count", "softplus": "raw", "affine": "raw"}
-LINK_OF = {
+ACTIVATION_OF = {
     "onehot": "softmax", "binary": "sigmoid", "multihot": "sigmoid", "dense": "sigmoid",
     "raw": "affine", "positive": "exp", "count": "exp",
 }  # fmt: skip
@@ -43,7 +43,7 @@ class UserLoss:
     """
 
     source: Any
-    link: Link
+    activation: Activation
     name: str
 
     def __call__(self, y_true: Any, y_pred: Any, **arguments: Any) -> Any:
@@ -52,8 +52,8 @@ class UserLoss:
 
     def values(self, y_true: Any, y_pred: Any, **arguments: Any) -> Any:
         """The same before the mean over space: what the user's loss returns, less a last axis of outputs."""
-        constants = {need: arguments.pop(need) for need in self.link.needs}
-        values = self._call(y_true, self.link.forward(y_pred, **constants), arguments)
+        constants = {need: arguments.pop(need) for need in self.activation.needs}
+        values = self._call(y_true, self.activation.forward(y_pred, **constants), arguments)
         self._check(values, y_pred)
         return ops.mean(values, axis=-1) if len(values.shape) >= len(y_pred.shape) else values
 
@@ -83,33 +83,35 @@ def wrap(
     source: Any,
     *,
     name: str | None = None,
-    link: str | Link | None = None,
+    activation: str | Activation | None = None,
     target: str | None = None,
     outputs: str | None = None,
     tasks: Iterable[str] | None = None,
     summary: str | None = None,
+    link: str | Activation | None = None,
 ) -> LossSpec:
     """A spec of `source`: a function `my_loss(y_true, y_pred)`, a closure, a Keras `Loss` or its class.
 
     It is called with labels in the form of `target` (of `lossreg.contract.targets.TARGETS`) and with the
-    predictions that `link` (of `lossreg.contract.activations.LINKS`) makes of raw scores, both
-    `(batch, *space, width)`; further axes of what it returns are averaged. Of link, target and
-    tasks those that are given decide the others: a link of softmax has one-hot labels and serves
+    predictions that `activation` (of `lossreg.contract.activations.ACTIVATIONS`) makes of raw scores, both
+    `(batch, *space, width)`; further axes of what it returns are averaged. Of activation, target and
+    tasks those that are given decide the others: an activation of softmax has one-hot labels and serves
     classification; nothing given at all is a regression loss of a standardised target.
 
     Arguments with a number as default, of a function after the first two or of a class's
     `__init__`, become parameters whose search range is that default alone: fixed until a study
-    gives a range. Raises `InputError`.
+    gives a range. `link` is the former name of `activation`. Raises `InputError`.
     """
+    activation = link if activation is None else activation
     _check_options(name=name, target=target, outputs=outputs, summary=summary)
     name = name or _snake_case(source)
     _check_source(source, name)
     _check_tasks(tasks, name)
     tasks = tuple(tasks or ())
-    target, link = _target_and_link(target, link, tasks)
+    target, activation = _target_and_activation(target, activation, tasks)
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}; known: {', '.join(TARGETS)}", where=f"loss {name!r}")
-    chosen = activations.get(link)
+    chosen = activations.get(activation)
     return LossSpec(
         name=name,
         function=UserLoss(source, chosen, name),
@@ -119,7 +121,7 @@ def wrap(
         params=_params(source, f"the function {_title(source)}" if _is_lambda(source) else f"loss {name!r}"),
         target=target,
         outputs=outputs or ("k" if target in ("onehot", "multihot", "ordinal") else "1"),
-        link=link,
+        activation=activation,
         needs=chosen.needs,
         probabilistic=chosen.name in ("softmax", "sigmoid"),
         minimum=None,
@@ -127,24 +129,26 @@ def wrap(
 
 
 def expression(spec: LossSpec) -> str:
-    """Source of what `wrap` made, `lossreg.wrap(my_loss, link="sigmoid", ...)`; empty for other specs."""
+    """Source of what `wrap` made, `lossreg.wrap(my_loss, activation="sigmoid", ...)`; empty for other specs."""
     if not isinstance(spec.function, UserLoss):
         return ""
     title = _title(spec.function.source)
     named = title.isidentifier() and not _is_instance(spec.function.source)
-    options = {"target": spec.target, "link": activations.get(spec.link).name, "outputs": spec.outputs}
+    options = {"target": spec.target, "activation": activations.get(spec.activation).name, "outputs": spec.outputs}
     shown = ", ".join(f'{name}="{value}"' for name, value in options.items())
     return f"lossreg.wrap({title if named else spec.name}, {shown})"
 
 
-def _target_and_link(target: str | None, link: str | Link | None, tasks: tuple[str, ...]) -> tuple[str, str | Link]:
+def _target_and_activation(
+    target: str | None, activation: str | Activation | None, tasks: tuple[str, ...]
+) -> tuple[str, str | Activation]:
     if target is None and tasks in (("multilabel",), ("segmentation",)):
         target = "multihot" if tasks == ("multilabel",) else "dense"
-    if target is None and link is not None:
-        target = TARGET_OF.get(activations.get(link).name)
+    if target is None and activation is not None:
+        target = TARGET_OF.get(activations.get(activation).name)
     if target is None:
         target = "onehot" if "multiclass" in tasks else "binary" if "binary" in tasks else "real"
-    return target, link if link is not None else LINK_OF.get(target, "identity")
+    return target, activation if activation is not None else ACTIVATION_OF.get(target, "identity")
 
 
 def _check_options(**options: Any) -> None:

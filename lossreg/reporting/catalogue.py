@@ -108,7 +108,7 @@ def _facts(spec: LossSpec) -> str:
         "Tasks": ", ".join(spec.tasks),
         "In the default search of": ", ".join(spec.recommended),
         "Labels": tables.target(spec),
-        "Link": activations.get(spec.link).name,
+        "Activation": activations.get(spec.activation).name,
         "Outputs": "" if spec.outputs in ("1", "k") else spec.outputs,
         "Needs": ", ".join(f"`{need}`" for need in spec.constants),
         "Estimates": _plain(spec.elicits),

@@ -257,7 +257,7 @@ def _argument(param: Param, value: Any, n_classes: int) -> Any:
 
 def _constants(spec: LossSpec, n_classes: int) -> dict[str, Any]:
     counts = np.asarray((COUNTS * n_classes)[: max(n_classes, 1)])
-    exponential = activations.get(spec.link).name == "exp"
+    exponential = activations.get(spec.activation).name == "exp"
     numbers = {
         "class_counts": counts,
         "class_priors": counts / counts.sum(),
@@ -289,7 +289,7 @@ def view(spec: LossSpec) -> View:
         ("positive", "1"): _rate,
         ("count", "1"): _rate,
     }
-    if spec.target == "real" and activations.get(spec.link).name == "quantiles":
+    if spec.target == "real" and activations.get(spec.activation).name == "quantiles":
         return _quantiles(spec)
     return makers.get((spec.target, spec.outputs), _one_score)(spec)
 
@@ -392,7 +392,7 @@ def _location_and_scale(spec: LossSpec) -> View:
 
 def _quantiles(spec: LossSpec) -> View:
     """Three quantiles one apart: log(e^1 - 1) is the score of a step of 1."""
-    width, point = int(spec.outputs), activations.get(spec.link).point
+    width, point = int(spec.outputs), activations.get(spec.activation).point
     base = [-float(point), *[math.log(math.expm1(1.0))] * (width - 1)]
     sweeps = (Sweep("", [0.0], base, [1.0, *[0.0] * (width - 1)], good=0.5),)
     axis = "residual e of the middle quantile (steps of 1)"
@@ -400,7 +400,7 @@ def _quantiles(spec: LossSpec) -> View:
 
 
 def _rate(spec: LossSpec) -> View:
-    if activations.get(spec.link).name != "exp":
+    if activations.get(spec.activation).name != "exp":
         return _one_score(spec)
     sweeps = tuple(Sweep(f"{y:g}", [y], [math.log(y)], [1.0], good=0.2) for y in (2.0, 1.0, 5.0))
     axis = "log(prediction / target)"
@@ -408,9 +408,9 @@ def _rate(spec: LossSpec) -> View:
 
 
 def _raw(spec: LossSpec) -> View:
-    targets, affine = (2.0, 1.0, 4.0), activations.get(spec.link).name == "affine"
+    targets, affine = (2.0, 1.0, 4.0), activations.get(spec.activation).name == "affine"
     sweeps = tuple(Sweep(f"{y:g}", [y], [y if affine else 0.0], [1.0], good=0.2) for y in targets)
-    name = activations.get(spec.link).name
+    name = activations.get(spec.activation).name
     axis = "residual e = prediction - target" if affine else f"raw score z (prediction = {name}(z))"
     return View(axis, "e" if affine else "z", sweeps, "target", note=TOWARDS_LARGER)
 
@@ -418,7 +418,7 @@ def _raw(spec: LossSpec) -> View:
 def _one_score(spec: LossSpec) -> View:
     """For any other shape: the score of the point that is predicted, the others 0."""
     k = 0 if spec.target in ("real", "raw", "positive", "count") else 3
-    width, point = spec.width(k), activations.get(spec.link).point
+    width, point = spec.width(k), activations.get(spec.activation).point
     direction = np.eye(width)[min(point, width - 1)]
     wide = spec.target in ("onehot", "multihot")
     y = np.eye(k)[min(point, k - 1)] if wide else np.asarray([0.0 if spec.target in ("real", "raw") else 1.0])

@@ -159,7 +159,7 @@ def _facts(entry: Entry) -> Table:
         "tasks": ", ".join(spec.tasks),
         "target": target(spec),
         "outputs": spec.outputs,
-        "link": f"{activations.get(spec.link).name} (raw score to prediction)",
+        "activation": f"{activations.get(spec.activation).name} (raw score to prediction)",
         "needs": ", ".join(spec.constants),
         "properties": ", ".join(properties(spec)),
         "searched by default for": ", ".join(spec.recommended),

@@ -246,7 +246,7 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
     if reason := scoring.refusal(metric, candidate.spec):
         raise InputError(reason, hint="Choose another metric or leave this loss out.")
     spec, k = candidate.spec, dataset.n_classes
-    if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.link)) and spec.width(k) != k:
+    if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
         raise InputError(f"{spec.name} has {spec.width(k)} scores for {k} classes", hint='Set outputs = "k".')
     parts = [part for fold in dataset.folds or (dataset,) for part in (fold.train, fold.validation)]
     for part in parts:

@@ -35,7 +35,7 @@ def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndar
     if task == "multilabel":
         return _several(spec, constants, scores, response)
     scores = of_one_logit(scores, spec, task)
-    own, binary = not activations.is_usual(activations.get(spec.link)), task != "multiclass"
+    own, binary = not activations.is_usual(activations.get(spec.activation)), task != "multiclass"
     if own or response == "probability" or (response == "score" and not binary):
         found = _probabilities(spec, constants, scores, binary=binary)
         return found if response == "probability" else _judged(found, response, binary=binary)
@@ -46,34 +46,38 @@ def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndar
 
 def of_one_logit(scores: Any, spec: LossSpec, task: str) -> Any:
     """Two scores of a binary task as their difference, the logit of class 1; others as they are."""
-    two = task == "binary" and scores.shape[-1] == 2 and activations.is_usual(activations.get(spec.link))
+    two = task == "binary" and scores.shape[-1] == 2 and activations.is_usual(activations.get(spec.activation))
     return scores[..., 1:] - scores[..., :1] if two else scores
 
 
 def _values(spec: LossSpec, constants: Constants, scores: np.ndarray) -> np.ndarray:
-    link = activations.get(spec.link)
-    value = _forward(link, constants, scores)[..., link.point]
+    activation = activations.get(spec.activation)
+    value = _forward(activation, constants, scores)[..., activation.point]
     return constants.target_center + constants.target_scale * value if TARGETS[spec.target].standardised else value
 
 
 def _several(spec: LossSpec, constants: Constants, scores: np.ndarray, response: str) -> np.ndarray:
-    """Of several labels a row: a label is there where its score is above 0, or its own link's probability 1/2."""
-    link = activations.get(spec.link)
-    usual = activations.is_usual(link)
-    seen = scores.astype(np.float64) if usual else _forward(link, constants, scores)
+    """Of several labels a row: a label is there where its score is above 0, or its own activation's probability 1/2."""
+    activation = activations.get(spec.activation)
+    usual = activations.is_usual(activation)
+    seen = scores.astype(np.float64) if usual else _forward(activation, constants, scores)
     if response == "label":
         return (seen > (0.0 if usual else 0.5)).astype(np.int64)
-    return _forward(activations.LINKS["sigmoid"], constants, seen) if usual and response == "probability" else seen
+    return (
+        _forward(activations.ACTIVATIONS["sigmoid"], constants, seen) if usual and response == "probability" else seen
+    )
 
 
 def _probabilities(spec: LossSpec, constants: Constants, scores: np.ndarray, *, binary: bool) -> np.ndarray:
-    """`(..., k)` of all classes; a link of one probability gives that of class 1."""
-    link = activations.get(spec.link)
+    """`(..., k)` of all classes; an activation of one probability gives that of class 1."""
+    activation = activations.get(spec.activation)
     # a multiclass loss sees a binary score z as [-z/2, z/2]; the softmax of these is sigmoid(z)
-    doubled = binary and (activations.is_usual(link) or spec.serves_binary_as_two(2))
+    doubled = binary and (activations.is_usual(activation) or spec.serves_binary_as_two(2))
     z = np.concatenate([-scores / 2, scores / 2], -1) if doubled else scores
     found = _forward(
-        activations.LINKS["softmax"] if activations.is_usual(link) else link, constants, z.astype(np.float64)
+        activations.ACTIVATIONS["softmax"] if activations.is_usual(activation) else activation,
+        constants,
+        z.astype(np.float64),
     )
     return np.concatenate([1 - found, found], -1) if found.shape[-1] == 1 else found
 
@@ -85,8 +89,8 @@ def _judged(probabilities: np.ndarray, response: str, *, binary: bool) -> np.nda
     return probabilities[..., 1] if binary else probabilities
 
 
-def _forward(link: activations.Link, constants: Constants, scores: np.ndarray) -> np.ndarray:
-    return np.asarray(link.forward(scores, **constants.select(link.needs)), np.float64)
+def _forward(activation: activations.Activation, constants: Constants, scores: np.ndarray) -> np.ndarray:
+    return np.asarray(activation.forward(scores, **constants.select(activation.needs)), np.float64)
 
 
 def score_lanes(

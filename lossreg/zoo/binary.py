@@ -15,7 +15,7 @@ sigmoid_loss = partial(
     tasks=("binary", "segmentation"),
     target="binary",
     outputs="1",
-    link="sigmoid",
+    activation="sigmoid",
     probabilistic=True,
 )
 margin_loss = partial(
@@ -23,7 +23,7 @@ margin_loss = partial(
     tasks=("binary",),
     target="signed",
     outputs="1",
-    link="identity",
+    activation="identity",
     params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),),
     symmetric=True,
     elicits="mode",

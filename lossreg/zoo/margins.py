@@ -14,7 +14,7 @@ from lossreg.zoo.numerics import expected, highest, sample_mean
 
 # probabilities do not tell the raw scores that they come from
 RAW_SOFTMAX = replace(activations.get("softmax"), inverse=None)
-score_loss = partial(LossSpec, tasks=("binary", "multiclass"), link="identity", elicits="mode")
+score_loss = partial(LossSpec, tasks=("binary", "multiclass"), activation="identity", elicits="mode")
 
 
 def _best_other(z: Any) -> Any:
@@ -104,7 +104,7 @@ SQUENTROPY = score_loss(
     summary="Cross-entropy plus the mean square of the wrong classes' raw scores: steadier and better calibrated.",
     reference="Hui, Belkin and Wright, Cut your losses with squentropy, 2023, arXiv:2302.03952",
     formula="LSE(z) - z_t + sum_{j != t} z_j^2/(K - 1)",
-    link=RAW_SOFTMAX,
+    activation=RAW_SOFTMAX,
     probabilistic=True,
     minimum=None,
 )

@@ -180,7 +180,7 @@ CATEGORICAL_HINGE = LossSpec(
     "multiclass kernel-based vector machines, 2001",
     formula="max(0, margin + max (1 - y) z - z_t)",
     params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),),
-    link="identity",
+    activation="identity",
     kinks=True,
     elicits="mode, where a class has more than half",
 )

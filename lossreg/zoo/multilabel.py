@@ -10,7 +10,7 @@ from lossreg.contract.params import Float
 from lossreg.contract.spec import Limit, LossSpec
 from lossreg.zoo.numerics import like, sample_mean
 
-multilabel_loss = partial(LossSpec, tasks=("multilabel",), target="multihot", link="sigmoid", probabilistic=True)
+multilabel_loss = partial(LossSpec, tasks=("multilabel",), target="multihot", activation="sigmoid", probabilistic=True)
 
 
 def multilabel_bce(y_true: Any, y_pred: Any) -> Any:
@@ -117,7 +117,7 @@ MULTILABEL_CE = multilabel_loss(
     summary="Ranks present labels above 0 and absent ones below, all at once: no balance to set.",
     reference="Su et al., ZLPR: a novel loss for multi-label classification, 2022, arXiv:2208.02955",
     formula="log(1 + sum_absent e^z) + log(1 + sum_present e^-z)",
-    link="identity",
+    activation="identity",
     probabilistic=False,
     elicits="which labels are present, at a threshold of 0",
     recommended=("multilabel",),

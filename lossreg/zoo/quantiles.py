@@ -102,7 +102,7 @@ MULTI_QUANTILE = residual_loss(
     formula="mean over levels q of max(-q e_q, (1 - q) e_q)",
     params=(Choice("levels", LEVELS[0], LEVELS, fixed=True),),
     outputs="3",
-    link="quantiles",
+    activation="quantiles",
     symmetric=False,
     kinks=True,
     minimum=None,

@@ -1,7 +1,7 @@
 """Losses of a real target: e is prediction - y.
 
 Of `real` targets labels and scores are both centred and scaled (e is in units of the target's
-robust scale); of `raw` ones labels keep the user's units and the link makes the prediction.
+robust scale); of `raw` ones labels keep the user's units and the activation makes the prediction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ residual_loss = partial(
     tasks=REGRESSION,
     target="real",
     outputs="1",
-    link="identity",
+    activation="identity",
     symmetric=True,
 )
 raw_loss = partial(residual_loss, target="raw", symmetric=False)
@@ -152,7 +152,7 @@ MEAN_ABSOLUTE_PERCENTAGE_ERROR = raw_loss(
     summary="The residual as a percentage of the target.",
     reference="de Myttenaere et al., Mean absolute percentage error, 2016, arXiv:1605.02541",
     formula="100 abs(e)/max(abs(y), target_scale/1000)",
-    link="affine",
+    activation="affine",
     needs=("target_mean", "target_scale"),
     kinks=True,
     elicits="median weighted by 1/abs(y)",
@@ -181,7 +181,7 @@ MEAN_SQUARED_LOGARITHMIC_ERROR = raw_loss(
     reference="Keras and scikit-learn; the metric of several Kaggle contests",
     formula="(log1p prediction - log1p y)^2",
     target_domain="[0, inf)",
-    link="softplus",
+    activation="softplus",
     needs=("target_scale",),
     elicits="exp(mean of log1p y) - 1",
 )

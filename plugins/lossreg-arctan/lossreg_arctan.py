@@ -12,7 +12,7 @@ def arctan(y_true, y_pred, *, c):
 def lossreg_losses():
     """The losses that this package offers."""
     yield LossSpec(
-        name="arctan", function=arctan, tasks=("regression",), target="real", outputs="1", link="identity",
+        name="arctan", function=arctan, tasks=("regression",), target="real", outputs="1", activation="identity",
         params=(Float("c", 2.385, 0.01, 10.0, log=True, domain="(0, inf)"),), formula="c^2/2 arctan((e/c)^2)",
         summary="quadratic near zero, bounded for outliers", reference="scipy.optimize.least_squares", symmetric=True,
     )  # fmt: skip

@@ -5,7 +5,7 @@ k - 1 questions "is the class above j?", the others one for each of the k classe
 """
 
 from lossreg import Float, LossSpec, hookimpl, ops
-from lossreg.contract.activations import Link
+from lossreg.contract.activations import Activation
 
 TINY = 1e-7
 
@@ -93,8 +93,8 @@ def _corn_inverse(p):
     return _logit_of(above, ops.concatenate([ops.ones_like(p[..., :1]), above[..., :-1]], axis=-1))
 
 
-CORAL_LINK = Link("coral", _coral_forward, _coral_inverse)
-CORN_LINK = Link("corn", _corn_forward, _corn_inverse)
+CORAL_ACTIVATION = Activation("coral", _coral_forward, _coral_inverse)
+CORN_ACTIVATION = Activation("corn", _corn_forward, _corn_inverse)
 
 
 # ------------------------------------------------------------------ k classes
@@ -153,20 +153,20 @@ def lossreg_losses():
         summary="Ordered classes as k - 1 binary questions, asked of every sample.",
         reference="Cao, Mirjalili & Raschka, 2019, arXiv:1901.07884",
         formula="sum_j softplus(-s_j z_j), s_j = +1 if y > j else -1",
-        target="ordinal", outputs="k-1", link=CORAL_LINK, probabilistic=True, elicits="probability",
+        target="ordinal", outputs="k-1", activation=CORAL_ACTIVATION, probabilistic=True, elicits="probability",
     )  # fmt: skip
     yield LossSpec(
         name="corn", function=corn, aliases=("corn_loss",), tasks=("binary", "multiclass"),
         summary="Ordered classes as k - 1 conditional questions, asked while the answers are yes.",
         reference="Shi, Cao & Raschka, 2021, arXiv:2111.08851",
         formula="sum_{j <= y} softplus(-s_j z_j), s_j = +1 if y > j else -1",
-        target="ordinal", outputs="k-1", link=CORN_LINK, probabilistic=True, elicits="probability",
+        target="ordinal", outputs="k-1", activation=CORN_ACTIVATION, probabilistic=True, elicits="probability",
     )  # fmt: skip
     yield LossSpec(
         name="squared_emd", function=squared_emd, aliases=("ranked_probability_score",), tasks=("multiclass",),
         summary="Squared distance of cumulated probabilities: being far off costs more.",
         reference="Hou, Yu & Samaras, 2016, arXiv:1611.05916", formula="sum_j (P(y <= j) - 1[y <= j])^2",
-        target="ordinal", outputs="k", link="softmax", probabilistic=True, shift_invariant=True,
+        target="ordinal", outputs="k", activation="softmax", probabilistic=True, shift_invariant=True,
         elicits="probability",
     )  # fmt: skip
     yield LossSpec(
@@ -175,6 +175,6 @@ def lossreg_losses():
         reference="de la Torre, Puig & Valls, 2018, Pattern Recognition Letters 105",
         formula="log(1 - kappa), weights abs(i - j)^power",
         params=(Float("power", 2.0, 0.5, 4.0, domain="(0, inf)"),),
-        target="ordinal", outputs="k", link="softmax", level="batch", shift_invariant=True, minimum=None,
+        target="ordinal", outputs="k", activation="softmax", level="batch", shift_invariant=True, minimum=None,
         elicits="agreement beyond chance",
     )  # fmt: skip

@@ -115,7 +115,7 @@ def bce_dice(y_true, y_pred, *, mix, smooth):
 def _of_masks(name, function, params, **facts):
     return LossSpec(
         name=name, function=function, aliases=(f"{name}_loss",), tasks=("segmentation",), params=params,
-        target="dense", outputs="1", link="sigmoid", **facts,
+        target="dense", outputs="1", activation="sigmoid", **facts,
     )  # fmt: skip
 
 

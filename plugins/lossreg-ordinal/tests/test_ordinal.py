@@ -132,44 +132,44 @@ def test_squared_emd_is_exact_in_both_tails():
     np.testing.assert_allclose(values(ordinal.squared_emd, indices(0, 2), scores), math.exp(-60), rtol=1e-3)
 
 
-# ------------------------------------------------------------------ links
+# ------------------------------------------------------------------ activations
 
 
-@pytest.mark.parametrize("link", [ordinal.CORAL_LINK, ordinal.CORN_LINK])
-def test_links_give_probabilities_of_k_classes(link):
+@pytest.mark.parametrize("activation", [ordinal.CORAL_ACTIVATION, ordinal.CORN_ACTIVATION])
+def test_activations_give_probabilities_of_k_classes(activation):
     z = np.random.default_rng(2).normal(size=(5, 6, 3)) * 5
-    p = np.asarray(link.forward(z))
+    p = np.asarray(activation.forward(z))
     assert p.shape == (5, 6, 4)
     assert (p >= 0).all()
     np.testing.assert_allclose(p.sum(axis=-1), 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("link", [ordinal.CORAL_LINK, ordinal.CORN_LINK])
-def test_links_of_one_score_are_the_sigmoid(link):
+@pytest.mark.parametrize("activation", [ordinal.CORAL_ACTIVATION, ordinal.CORN_ACTIVATION])
+def test_activations_of_one_score_are_the_sigmoid(activation):
     z = np.array([[-3.0], [0.0], [1.5]])
     np.testing.assert_allclose(
-        np.asarray(link.forward(z)), np.concatenate([sigmoid(-z), sigmoid(z)], axis=1), rtol=1e-6
+        np.asarray(activation.forward(z)), np.concatenate([sigmoid(-z), sigmoid(z)], axis=1), rtol=1e-6
     )
 
 
-def test_the_coral_link_floors_what_is_out_of_order():
+def test_the_coral_activation_floors_what_is_out_of_order():
     cumulated = np.array([[0.9, 0.6, 0.2], [0.5, 0.7, 0.2]])
-    p = np.asarray(ordinal.CORAL_LINK.forward(np.log(cumulated / (1 - cumulated))))
+    p = np.asarray(ordinal.CORAL_ACTIVATION.forward(np.log(cumulated / (1 - cumulated))))
     np.testing.assert_allclose(p[0], [0.1, 0.3, 0.4, 0.2], rtol=1e-6)
     np.testing.assert_allclose(p[1], np.array([0.5, 0.0, 0.5, 0.2]) / 1.2, rtol=1e-6)
 
 
-def test_the_corn_link_multiplies_conditional_probabilities():
+def test_the_corn_activation_multiplies_conditional_probabilities():
     conditional = np.array([[0.9, 0.5, 0.2]])
-    p = np.asarray(ordinal.CORN_LINK.forward(np.log(conditional / (1 - conditional))))
+    p = np.asarray(ordinal.CORN_ACTIVATION.forward(np.log(conditional / (1 - conditional))))
     np.testing.assert_allclose(p, [[0.1, 0.45, 0.36, 0.09]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("link", [ordinal.CORAL_LINK, ordinal.CORN_LINK])
-def test_inverses_bring_probabilities_back(link):
+@pytest.mark.parametrize("activation", [ordinal.CORAL_ACTIVATION, ordinal.CORN_ACTIVATION])
+def test_inverses_bring_probabilities_back(activation):
     p = softmax(np.random.default_rng(3).normal(size=(6, 4)))
-    np.testing.assert_allclose(np.asarray(link.forward(np.asarray(link.inverse(p)))), p, rtol=1e-5)
-    assert np.isfinite(np.asarray(link.inverse(np.eye(4)))).all()
+    np.testing.assert_allclose(np.asarray(activation.forward(np.asarray(activation.inverse(p)))), p, rtol=1e-5)
+    assert np.isfinite(np.asarray(activation.inverse(np.eye(4)))).all()
 
 
 # ------------------------------------------------------------------ as lossreg has them
@@ -178,7 +178,7 @@ def test_inverses_bring_probabilities_back(link):
 def test_in_a_keras_model_labels_are_class_indices():
     loss = lossreg.get("coral", from_logits=True)
     np.testing.assert_allclose(float(loss(np.array([2, 1, 4]), SCORES)), 0.6920, atol=6e-5)
-    given = np.asarray(ordinal.CORAL_LINK.forward(SCORES))
+    given = np.asarray(ordinal.CORAL_ACTIVATION.forward(SCORES))
     np.testing.assert_allclose(float(lossreg.get("corn")(np.array([0]), given[:1])), -np.log(given[0, 0]), rtol=1e-5)
 
 
