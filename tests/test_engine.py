@@ -21,7 +21,7 @@ SIDES = 2
 @pytest.fixture(autouse=True)
 def machine_of_two_cores(monkeypatch):
     monkeypatch.setattr(interface, "blocks", lambda: SIDES)
-    monkeypatch.setattr("lossreg.training.interface.cores", lambda: SIDES)
+    monkeypatch.setattr("lossreg.runtime.system.cores", lambda: SIDES)
     monkeypatch.setattr(memory, "available", lambda: 2000)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lossreg import data
 from lossreg.config import study
-from lossreg.data import room, tokens
+from lossreg.data import tokens
 from lossreg.errors import DataError, InputError
 from lossreg.runtime import system
 from lossreg.search import preparation
@@ -315,40 +314,13 @@ EACH = 2 * 120 * 6 * 4  # 120 rows of 6 float32 values, once as arrays and once 
 def test_folds_that_do_not_fit_in_memory_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, folds: int | None, says: str
 ) -> None:
-    monkeypatch.setattr(room, "available", lambda: free)
+    monkeypatch.setattr(system, "free_memory", lambda: free)
     if not says:
         assert data.load("mine.py:images", base=folder, folds=folds).folds == () or folds
         return
     with pytest.raises(DataError, match=says) as error:
         data.load("mine.py:images", base=folder, folds=folds)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(("line", "group", "names"), [
-    ("0::/", "", ("memory.max", "memory.current", "inactive_file")),
-    ("4:memory:/", "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
-], ids=["v2", "v1"])  # fmt: skip
-def test_the_memory_at_hand_is_that_of_the_container(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, group: str, names: tuple[str, str, str]
-) -> None:
-    limit, used, cached = names
-    folder = tmp_path / "sys/fs/cgroup" / group
-    for parent in (folder, tmp_path / "proc/self"):
-        parent.mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text(f"{line}\n")
-    (tmp_path / "proc/meminfo").write_text(Path("/proc/meminfo").read_text())
-    monkeypatch.setattr(system, "free", partial(system.free, root=tmp_path))
-    (folder / limit).write_text(f"{2**21}\n")
-    (folder / used).write_text(f"{2**20}\n")
-    assert room.available() == 2**20
-    (folder / "memory.stat").write_text(f"other 3\n{cached} 1000\n")
-    assert room.available() == 2**20 + 1000
-    (folder / limit).write_text("max\n")
-    assert room.available() > 2**26
-
-
-def test_the_memory_at_hand_is_some_of_this_machine() -> None:
-    assert 2**26 < room.available() < 2**45
 
 
 # --------------------------------------------------------------------- tokens

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lossreg.data import room
 from lossreg.errors import DataError, did_you_mean, refusal, shortened, text_of
+from lossreg.runtime import system
 
 PARQUET = (".parquet", ".pq")
 LONGEST = 4096
@@ -57,7 +58,7 @@ def reading(path: Path, where: str, what: str = "", hint: str = "") -> Iterator[
     except DataError:
         raise
     except MemoryError as error:
-        size, free = room.said(path.stat().st_size), room.said(room.available())
+        size, free = room.said(path.stat().st_size), room.said(system.free_memory())
         hint = "Use fewer rows or columns, or a machine with more memory."
         raise DataError(f"{part}: memory ran out (a file of {size}, {free} free)", where=where, hint=hint) from error
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,19 +14,10 @@ GIB = 2**30
 LARGEST = 10**9
 
 
-def available() -> int:
-    """Bytes of memory that can be had without swapping, in this machine and within this container."""
-    return system.free(_physical())
-
-
-def _physical() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def check(row: Any, rows: int, folds: int, where: str) -> None:
     """Raise `DataError` when `rows` rows like the single preprocessed one in `row`, once a fold, do not fit."""
     parts = row.values() if isinstance(row, Mapping) else [row]
-    each, free = COPIES * rows * sum(int(part.nbytes) for part in parts), available()
+    each, free = COPIES * rows * sum(int(part.nbytes) for part in parts), system.free_memory()
     if folds * each <= free:
         return
     shapes = ", ".join(str(part.shape[1:]) for part in parts)

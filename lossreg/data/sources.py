@@ -17,7 +17,7 @@ from lossreg.data import delimited, files, room
 from lossreg.data.origin import Origin, Target
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
-from lossreg.runtime import user_code
+from lossreg.runtime import system, user_code
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 GENERATORS = (
@@ -142,7 +142,7 @@ def _check_room(function: Callable[..., Any], arguments: Mapping[str, Any], wher
     asked = {**defaults, **arguments}
     rows = _size(asked.get("n_samples"))
     width = sum(max(1, _size(asked.get(name))) for name in WIDTHS)
-    needed, free = COPIES * 8 * rows * width, room.available()
+    needed, free = COPIES * 8 * rows * width, system.free_memory()
     if needed > free:
         what = f"{_number(rows)} rows of {_number(width)} numbers need {room.said(needed)} of memory"
         raise DataError(f"{what}, and {room.said(free)} are free", where=where, hint=SMALLER)

@@ -1,68 +1,107 @@
-"""Control groups of Linux, of either version: the limits that a process stands under, and what they leave."""
+"""The memory and the processor cores that this process may use: the machine's, within every control group of Linux.
+
+Control groups, of either version, are nested: the tightest limit from the process's own group up to the root counts.
+"""
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
 
 
-def folders(root: Path, kind: str) -> Iterator[tuple[Path, int]]:
-    """Folder and version, 1 or 2, of every group that the process is in and that has to do with `kind`."""
-    for line in text(root / "proc/self/cgroup").splitlines():
-        _, kinds, path = line.split(":", 2)
-        if kinds and kind not in kinds.split(","):
-            continue
-        mount = root / "sys/fs/cgroup" / (kind if kinds else "")
-        parts = [part for part in path.split("/") if part]
-        for depth in range(len(parts) + 1):
-            yield mount.joinpath(*parts[:depth]), 1 if kinds else 2
+def free_memory(root: Path = ROOT) -> int:
+    """Return the bytes of memory that this process may still take without swapping.
+
+    root: where the system's files are. Pages of files, which are freed at need, count as free.
+    """
+    return min([_of_machine(root), *_of_groups(root)])
 
 
-def processors(root: Path = ROOT) -> Iterator[float]:
-    """How many processors' time every group that has a quota may take: `quota / period`."""
-    for folder, version in folders(root, "cpu"):
+def cores(root: Path = ROOT) -> int:
+    """Return the number of processor cores that this process may use, at least 1; a part of a core counts as one.
+
+    `joblib.cpu_count` knows the machine, the affinity and `LOKY_MAX_CPU_COUNT`, but no nested control groups.
+    """
+    import joblib
+
+    return min([int(joblib.cpu_count()), *(math.ceil(share) for share in _quotas(root))])
+
+
+def _of_machine(root: Path) -> int:
+    """Return `MemAvailable` of /proc/meminfo; all memory where a system does not say what is available."""
+    lines = dict(line.split(":", 1) for line in _text(root / "proc/meminfo").splitlines() if ":" in line)
+    if "MemAvailable" in lines:
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """Yield the bytes that every group with a limit has left."""
+    for folder, version in _groups(root, "memory"):
+        limit, usage = ("limit_in_bytes", "usage_in_bytes") if version == 1 else ("max", "current")
+        most, used = (_text(folder / f"memory.{name}").strip() for name in (limit, usage))
+        if most.isdigit() and used.isdigit():
+            stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines() if len(line.split()) == 2)
+            files = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+            yield max(0, int(most) - int(used) + files)
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Yield the cores whose time every group with a quota may take: `quota / period`."""
+    for folder, version in _groups(root, "cpu"):
         if version == 1:
-            pair = [text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+            pair = [_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
         else:
-            pair = text(folder / "cpu.max").split()
+            pair = _text(folder / "cpu.max").split()
         if len(pair) == 2 and all(part.isdigit() and int(part) for part in pair):
             yield int(pair[0]) / int(pair[1])
 
 
-def free(unknown: int, root: Path = ROOT) -> int:
-    """Bytes that the process may still take: the least of what the system and every group have left.
+def _groups(root: Path, controller: str) -> Iterator[tuple[Path, int]]:
+    """Yield folder and version of the process's own group and of all above it, in every hierarchy of a controller."""
+    paths = dict(_memberships(root, controller))
+    for version, top, mount in _mounts(root, controller):
+        if version in paths:
+            path = PurePosixPath(paths[version])
+            own = mount / path.relative_to(top) if path.is_relative_to(top) else mount
+            yield from ((folder, version) for folder in (own, *own.parents) if folder.is_relative_to(mount))
 
-    unknown: what the system is taken to have where it does not say.
+
+def _memberships(root: Path, controller: str) -> Iterator[tuple[int, str]]:
+    """Yield version and path of the groups that the process is in."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            yield 2, path
+        elif controller in controllers.split(","):
+            yield 1, path
+
+
+def _mounts(root: Path, controller: str) -> list[tuple[int, str, Path]]:
+    """Return version, topmost group and folder of every hierarchy of a controller; in a container the top is its own.
+
+    Where the system does not list its mounts, they are taken to be in their usual places.
     """
-    return min([_machine(unknown, root), *_groups(root)])
+    usual = root / "sys/fs/cgroup"
+    mounts = list(_listed_mounts(root, controller))
+    return mounts or [(1, "/", usual / controller), (2, "/", usual)]
 
 
-def _machine(unknown: int, root: Path) -> int:
-    """`MemAvailable` of /proc/meminfo: free, or freed at need."""
-    lines = dict(line.split(":", 1) for line in text(root / "proc/meminfo").splitlines() if ":" in line)
-    return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else unknown
+def _listed_mounts(root: Path, controller: str) -> Iterator[tuple[int, str, Path]]:
+    for line in _text(root / "proc/self/mountinfo").splitlines():
+        mount, _, filesystem = line.partition(" - ")
+        top, folder = mount.split()[3:5]
+        kind, *_, options = filesystem.split()
+        if kind == "cgroup2" or (kind == "cgroup" and controller in options.split(",")):
+            yield 2 if kind == "cgroup2" else 1, top, root / folder.removeprefix("/")
 
 
-def _groups(root: Path) -> Iterator[int]:
-    """What the limit of every control group that the process is in leaves."""
-    for folder, version in folders(root, "memory"):
-        one = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-        yield from _left(folder, *(one if version == 1 else ("memory.max", "memory.current")))
-
-
-def _left(folder: Path, limit: str, usage: str) -> Iterator[int]:
-    """What is left below a limit; pages of files, which are freed at need, do not count as used."""
-    most, used = text(folder / limit).strip(), text(folder / usage).strip()
-    if most.isdigit() and used.isdigit():
-        stat = dict(line.split() for line in text(folder / "memory.stat").splitlines() if len(line.split()) == 2)
-        files = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
-        yield max(0, int(most) - int(used) + files)
-
-
-def text(path: Path) -> str:
-    """What a file says; nothing where there is none."""
+def _text(path: Path) -> str:
+    """Return what a file holds; nothing where there is none."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:

@@ -47,8 +47,8 @@ def whole(prepared: Prepared, wanted: int) -> int:
 
 
 def _usual(prepared: Prepared) -> int:
+    from lossreg.runtime.system import cores
     from lossreg.training.backends import interface
-    from lossreg.training.interface import cores
 
     own, sides = members(prepared), interface.blocks()
     usual, start = OF_CORE if sides == cores() else OF_DEVICE

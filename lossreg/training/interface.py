@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lossreg.runtime import system
 from lossreg.storage.records import Weights
 
 if TYPE_CHECKING:
@@ -157,12 +153,6 @@ class Trainer(Protocol):
     def shutdown(self) -> None:
         """End threads and the like; nothing is called afterwards."""
         ...
-
-
-def cores(root: Path = system.ROOT) -> int:
-    """Processor cores that this process may use: those it may run on, or the time that its control groups have."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min([own, *(max(1, math.ceil(share)) for share in system.processors(root))])
 
 
 def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:

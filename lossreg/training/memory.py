@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from lossreg.runtime import system
 from lossreg.training.interface import Problem, Shape
 
 HALF = 0.5  # the share of free memory that lanes may take: estimates err, and others live there too
-UNKNOWN = 4 * 2**30  # where no system says how much there is
 
 
-def available(root: Path = system.ROOT) -> int:
-    """Bytes that this process may still take: of the graphics processor if lanes run there, else of the machine.
-
-    The least of what the system has free and what control groups, of either version, leave. root is
-    where the system's files are.
-    """
+def available() -> int:
+    """Return the bytes that lanes may still take: of the graphics processor if they run there, else of the machine."""
     device = _device()
-    return device if device is not None else system.free(UNKNOWN, root)
+    return device if device is not None else system.free_memory()
 
 
 def _device() -> int | None:

@@ -16,7 +16,7 @@ from lossreg.registry.dense_gradients import squares_slices, tables
 from lossreg.storage.records import Weights
 from lossreg.training import optimizers
 from lossreg.training.backends import interface
-from lossreg.training.interface import EpochReport, Plan, Problem, Shape, batch_order, cores
+from lossreg.training.interface import EpochReport, Plan, Problem, Shape, batch_order
 from lossreg.training.lane_graph import WEIGHTS, Group, LaneGraph, Lot, Outcome, Rows, Start, State
 from lossreg.training.loss_arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.training.mappable_models import model_refusal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lossreg.contract.targets import Constants
     from lossreg.data import Dataset, Split
 
-__all__ = ["Population", "cores", "device_rows", "encoded", "group_of", "widths"]
+__all__ = ["Population", "device_rows", "encoded", "group_of", "widths"]
 
 # A lane goes to a block with as many more lanes than another, if its loss is there already.
 TOGETHER = 2

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
-from lossreg.training.interface import cores
+from lossreg.runtime.system import cores
 
 NAME = "JAX"
 

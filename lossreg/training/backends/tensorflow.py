@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.ops.parallel_for import pfor
 from tensorflow.python.ops.parallel_for.pfor import PFor, wrap
 
-from lossreg.training.interface import cores
+from lossreg.runtime.system import cores
 
 NAME = "TensorFlow"
 
