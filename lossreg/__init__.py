@@ -1,6 +1,7 @@
 """lossreg: which loss should I train with, and with which parameters?
 
-For the author of a loss: `LossSpec`, `Float`, `Int`, `Choice`, `PerClass`, `Limit`, `hookimpl`, `ops`.
+For the author of a loss: a decorator for its kind (`softmax_loss`, `sigmoid_loss`, `margin_loss`, `multilabel_loss`,
+`regression_loss`, `loss`) or `LossSpec`; `Float`, `Int`, `Choice`, `PerClass`, `Claims`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
 `load_trial` (the model that a trial trained), `repair` (of a damaged study), `dense_gradients` (an optimizer for
 embeddings as a study has it).
@@ -18,8 +19,17 @@ from lossreg.version import __version__
 
 if TYPE_CHECKING:
     from lossreg import ops
+    from lossreg.contract.claims import Claims, Limit
+    from lossreg.contract.declaration import (
+        loss,
+        margin_loss,
+        multilabel_loss,
+        regression_loss,
+        sigmoid_loss,
+        softmax_loss,
+    )
     from lossreg.contract.params import Choice, Float, Int, PerClass
-    from lossreg.contract.spec import Limit, LossSpec
+    from lossreg.contract.spec import LossSpec
     from lossreg.errors import InputError, LossregError
     from lossreg.hookspecs import hookimpl
     from lossreg.registry.dense_gradients import dense_gradients
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Choice",
+    "Claims",
     "Float",
     "InputError",
     "Int",
@@ -44,10 +55,16 @@ __all__ = [
     "hookimpl",
     "load_model",
     "load_trial",
+    "loss",
     "losses",
+    "margin_loss",
+    "multilabel_loss",
     "ops",
+    "regression_loss",
     "repair",
     "results",
+    "sigmoid_loss",
+    "softmax_loss",
     "tune",
     "wrap",
 ]
@@ -55,10 +72,11 @@ __all__ = [
 # the command answers Ctrl-C before any of them is imported
 _LAZY = {
     "Choice": "lossreg.contract.params",
+    "Claims": "lossreg.contract.claims",
     "Float": "lossreg.contract.params",
     "InputError": "lossreg.errors",
     "Int": "lossreg.contract.params",
-    "Limit": "lossreg.contract.spec",
+    "Limit": "lossreg.contract.claims",
     "LossSpec": "lossreg.contract.spec",
     "LossregError": "lossreg.errors",
     "PerClass": "lossreg.contract.params",
@@ -67,9 +85,15 @@ _LAZY = {
     "hookimpl": "lossreg.hookspecs",
     "load_model": "lossreg.registry.keras_loss",
     "load_trial": "lossreg.search.restore",
+    "loss": "lossreg.contract.declaration",
     "losses": "lossreg.registry.registry",
+    "margin_loss": "lossreg.contract.declaration",
+    "multilabel_loss": "lossreg.contract.declaration",
+    "regression_loss": "lossreg.contract.declaration",
     "repair": "lossreg.search.repairs",
     "results": "lossreg.search.run",
+    "sigmoid_loss": "lossreg.contract.declaration",
+    "softmax_loss": "lossreg.contract.declaration",
     "tune": "lossreg.search.run",
     "wrap": "lossreg.registry.keras_loss",
 }

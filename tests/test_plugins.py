@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lossreg import InputError, Limit, LossSpec, __version__, hookimpl
+from lossreg import InputError, Limit, LossSpec, __version__, hookimpl, loss
 from lossreg.registry import discovery, registry
 from lossreg.registry.discovery import Source, collect
 from lossreg.terminal import caller
@@ -95,6 +95,15 @@ FAILURES = {
     "bad-spec": (HALF.format("yield spec('x', target='onhot')"), "loss 'x': unknown target 'onhot'"),
     "twice": (HALF.format("yield spec('other', aliases=('FIRST',))"), "two of its losses claim the name"),
 }
+
+
+def test_a_plugin_may_offer_functions_that_are_declared():
+    @loss(tasks=("regression",), summary="s", reference="r")
+    def mine(y, z):
+        return z
+
+    entries, [report] = collect([source("one", mine, spec("other"))])
+    assert ([entry.spec for entry in entries], report.error) == ([mine.spec, spec("other")], "")
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -604,7 +604,7 @@ def test_without_losses_the_recommended_ones_are_searched_over_all_they_declare(
     assert [c.label for c in found] == [entry.spec.name for entry in losses.recommended(task)]
     assert baselines(found) == [baseline]
     assert all(list(c.space) == [param.name for param in c.spec.params] for c in found)
-    twins = {c.spec.twin_of for c in found if c.spec.twin_of}
+    twins = {c.spec.same_as for c in found if c.spec.same_as}
     assert not twins & {c.spec.name for c in found}
 
 

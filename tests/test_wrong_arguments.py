@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lossreg
-from lossreg import Choice, Float, InputError, Int, Limit, LossSpec, PerClass
+from lossreg import Choice, Claims, Float, InputError, Int, Limit, LossSpec, PerClass
 
 HALF = "\ud800"
 NOTHING = object()
@@ -160,7 +160,9 @@ CASES = [
     *of_spec("score_range", 3, [], (3,), (1.0, -1.0), ("a", "b"), (None, None), (0.0, math.nan),
              said="score_range must be two numbers"),
     *of_spec("probabilistic", None, 3, "yes", [], said="probabilistic must be True or False"),
-    *of_spec("kinks", None, 1, said="kinks must be True or False"),
+    *of_spec("non_differentiable_points", None, 1, said="non_differentiable_points must be True or False"),
+    *of_spec("claims", None, 3, {}, (), said="claims must be Claims"),
+    *of_spec("reccomended", (), said="unknown keyword 'reccomended'. Did you mean recommended?"),
     *of_spec("minimum", "0", [], math.nan, math.inf, True, said="minimum must be a number"),
     of_param(Float, "the default 7 is outside 0 to 5", default=7.0),
     of_param(Float, "the default -1 is outside", default=-1.0),
@@ -223,8 +225,9 @@ def test_there_are_enough_of_them():
 
 def test_every_field_of_a_spec_is_tried():
     tried = {name for case in CASES if case.values[0] is LossSpec for name in case.values[2]}
-    assert {field.name for field in dataclasses.fields(LossSpec) if field.init} - tried <= {
-        "reference", "shift_invariant", "symmetric", "stop_gradient", "truncated", "elicits", "twin_of",
+    fields = {field.name for kind in (LossSpec, Claims) for field in dataclasses.fields(kind)}
+    assert fields - tried <= {
+        "reference", "shift_invariant", "symmetric", "stop_gradient", "truncated", "elicits", "same_as",
     }  # fmt: skip
 
 

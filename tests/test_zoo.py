@@ -19,7 +19,7 @@ from lossreg.zoo import evolved, tempered
 
 SPECS = cases.SPECS
 CLASSES = [name for name, spec in SPECS.items() if spec.target == "onehot"]
-SMOOTH = {name: spec for name, spec in SPECS.items() if not spec.stop_gradient}
+SMOOTH = {name: spec for name, spec in SPECS.items() if not spec.claims.stop_gradient}
 DRAWS = 200
 every_loss = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 few_losses = pytest.mark.parametrize("spec", long_but(ONE_PER_TARGET, list(SPECS.values())))
@@ -117,7 +117,7 @@ def test_extreme_scores_give_finite_values_and_gradients_all_over_the_search_spa
 
 
 SIDES = {"binary": [[0], [1]], "signed": [[-1], [1]]}
-KEPT = {name: spec for name, spec in SPECS.items() if not spec.truncated}
+KEPT = {name: spec for name, spec in SPECS.items() if not spec.claims.truncated}
 
 
 @pytest.mark.parametrize("spec", KEPT.values(), ids=KEPT)
@@ -173,7 +173,7 @@ def test_kl_of_hard_labels_is_cross_entropy_to_the_last_bit(k):
         assert [part.numpy().tobytes() for part in kl] == [part.numpy().tobytes() for part in ce]
 
 
-LIMITS = [(name, limit) for name, spec in SPECS.items() for limit in spec.limits]
+LIMITS = [(name, limit) for name, spec in SPECS.items() for limit in spec.claims.limits]
 TIED = [
     ("focal", {"gamma": 0.0, "alpha": [1.0, 1.0, 1.0]}, "cross_entropy", {}, 1.0),
     ("balanced_softmax", {}, "logit_adjusted_ce", {"tau": 1.0}, 1.0),
@@ -365,7 +365,7 @@ def test_shift_invariance_is_as_declared(spec):
     rng = np.random.default_rng(9)
     y, z, arguments = cases.labels(spec, 12, rng), cases.scores(spec, 12, rng), arguments_of(spec, rng)
     at, moved = (compute(spec, y, z - shift, arguments, "float64")[0] for shift in (0.0, 5.0))
-    assert np.allclose(at, moved, rtol=1e-9) == spec.shift_invariant
+    assert np.allclose(at, moved, rtol=1e-9) == spec.claims.shift_invariant
 
 
 SQUARE = {name: spec for name, spec in SPECS.items() if spec.outputs in {"k", "1"}}
@@ -377,11 +377,11 @@ def test_symmetry_is_as_declared(spec):
     y, z, arguments = cases.labels(spec, 12, rng), np.abs(cases.scores(spec, 12, rng)) + 0.1, arguments_of(spec, rng)
     arguments |= {name: 0.7 for name in ("q", "tau") if name in arguments and spec.param(name).low == 0.5}
     there, back = compute(spec, y, z, arguments, "float64")[0], compute(spec, z, y, arguments, "float64")[0]
-    assert np.allclose(there, back, rtol=1e-9, equal_nan=True) == spec.symmetric
+    assert np.allclose(there, back, rtol=1e-9, equal_nan=True) == spec.claims.symmetric
 
 
 WITHOUT_MINIMUM = {"label_smoothing_ce", "confidence_penalty", "taylor_glo", "square_loss", "squentropy"}
-WITH_MINIMUM = {name: spec for name, spec in SPECS.items() if spec.minimum is not None}
+WITH_MINIMUM = {name: spec for name, spec in SPECS.items() if spec.claims.minimum is not None}
 
 
 def test_few_losses_of_classes_have_no_least_value():
@@ -403,9 +403,11 @@ def perfect(spec, y):
 def test_the_least_value_is_as_declared(spec):
     rng = np.random.default_rng(11)
     y, arguments = cases.labels(spec, 12, rng), defaults(spec)
-    np.testing.assert_allclose(compute(spec, y, perfect(spec, y), arguments, "float64")[0], spec.minimum, atol=1e-6)
+    np.testing.assert_allclose(
+        compute(spec, y, perfect(spec, y), arguments, "float64")[0], spec.claims.minimum, atol=1e-6
+    )
     anywhere, _ = compute(spec, y, cases.scores(spec, 12, rng), arguments, "float64")
-    assert (anywhere >= spec.minimum - 1e-9).all()
+    assert (anywhere >= spec.claims.minimum - 1e-9).all()
 
 
 def ends(param):
@@ -563,7 +565,7 @@ def test_a_spec_says_all_that_a_listing_shows(spec):
     assert spec.summary.endswith(".")
     assert spec.reference
     assert spec.formula
-    assert spec.elicits
+    assert spec.claims.elicits
     assert set(spec.recommended) <= set(spec.tasks)
     assert all(alias == alias.lower() for alias in spec.aliases)
     assert "returns `(batch,)`" in " ".join(spec.function.__doc__.split())

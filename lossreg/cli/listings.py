@@ -26,8 +26,9 @@ from lossreg.cli.shell import (
 from lossreg.errors import InputError, on_disk
 
 if TYPE_CHECKING:
+    from lossreg.contract.claims import Limit
     from lossreg.contract.params import Param
-    from lossreg.contract.spec import Limit, LossSpec
+    from lossreg.contract.spec import LossSpec
     from lossreg.registry.registry import Entry, PluginReport
 
 
@@ -158,7 +159,7 @@ def loss_document(entry: Entry) -> dict[str, Any]:
         "target": spec.target,
         "outputs": spec.outputs,
         "recommended": list(spec.recommended),
-        "limits": [limit_document(limit) for limit in spec.limits],
+        "limits": [limit_document(limit) for limit in spec.claims.limits],
     }
 
 

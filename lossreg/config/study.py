@@ -303,7 +303,7 @@ def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
 
 def _is_plain(candidate: Candidate, baseline: str) -> bool:
     """Whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
-    same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.twin_of))
+    same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.same_as))
     return same and all(candidate.space[p.name] == Fixed(p.default) for p in candidate.spec.params)
 
 

@@ -66,9 +66,9 @@ def _contradictions(subject: Subject) -> Iterator[str]:
         yield "one output does not serve multiclass"
     if spec.probabilistic and subject.activation.name == "identity":
         yield "probabilistic, and the activation is the identity"
-    if spec.score_range and not spec.score_range[0] < 0 < spec.score_range[1]:
-        yield f"the score_range {spec.score_range} does not hold 0"
-    for name in filter(None, (spec.twin_of, *(limit.equals for limit in spec.limits))):
+    if spec.claims.score_range and not spec.claims.score_range[0] < 0 < spec.claims.score_range[1]:
+        yield f"the score_range {spec.claims.score_range} does not hold 0"
+    for name in filter(None, (spec.same_as, *(limit.equals for limit in spec.claims.limits))):
         if not _known(name):
             yield f"it refers to {name!r}, which is no registered loss"
     yield from _out_of_range(subject)
@@ -77,7 +77,7 @@ def _contradictions(subject: Subject) -> Iterator[str]:
 
 def _out_of_range(subject: Subject) -> Iterator[str]:
     """Limits that any loss is near, labels that no task has."""
-    for limit in subject.spec.limits:
+    for limit in subject.spec.claims.limits:
         if limit.rtol > LOOSEST:
             yield f"the limit {limit} is declared to within {limit.rtol:g}, which says little (at most {LOOSEST:g})"
     given = subject.spec.target_domain

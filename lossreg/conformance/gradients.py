@@ -85,9 +85,9 @@ def _row(row: Array) -> str:
 
 def _exact_within(subject: Subject) -> str:
     """Within the declared score_range float32 and float64 agree."""
-    if subject.spec.score_range is None:
+    if subject.spec.claims.score_range is None:
         return ""
-    low, high = subject.spec.score_range
+    low, high = subject.spec.claims.score_range
     y, z = crossed(
         subject.every_label(), np.linspace(low, high, 61)[:, None] * np.eye(subject.width())[subject.activation.point]
     )
@@ -108,7 +108,7 @@ def _exact_within(subject: Subject) -> str:
 
 def confidently_wrong(subject: Subject) -> str:
     """At z = 50 on the wrong side, float64, there is a gradient, and a step along it makes the scores less wrong."""
-    if subject.spec.truncated:
+    if subject.spec.claims.truncated:
         return does_not_apply("it is declared truncated")
     number = 0
     for k in subject.ks:
@@ -196,7 +196,7 @@ def gradient(subject: Subject) -> str:
     """Central differences of the function in float64; kinks and stopped gradients only where declared."""
     settings = [subject.setting(), subject.plain(), *subject.draws(6)]
     gaps = [_gap(subject, setting) for setting in settings]
-    if subject.spec.stop_gradient:
+    if subject.spec.claims.stop_gradient:
         if max(gap for gap, _ in gaps) < 1e-6:
             raise Failure("its gradient is its derivative, and stop_gradient is declared", "Drop stop_gradient.")
         return "differs from the derivative, as declared (stop_gradient)"
@@ -265,13 +265,15 @@ def _central(subject: Subject, y: Array, z: Array, steps: Array, setting: Settin
 
 def _smooth(subject: Subject, setting: Setting) -> str:
     """Raise where the gradient jumps and no kinks are declared."""
-    if subject.spec.truncated:
+    if subject.spec.claims.truncated:
         return "truncation is declared"
     if not subject.may_kink:
-        _unbroken(subject, setting, "gradient", _turn, "Declare kinks=True, or smooth the loss there.")
+        _unbroken(
+            subject, setting, "gradient", _turn, "Declare non_differentiable_points=True, or smooth the loss there."
+        )
         _unbroken(subject, setting, "value", _step, "Mend the formula: its branches do not meet.")
         return "no kinks on lines through the scores"
-    if not subject.spec.kinks:
+    if not subject.spec.claims.non_differentiable_points:
         return "a wrapped loss may have kinks"
     if subject.spec.level != "batch":
         _unbroken(subject, setting, "value", _step, "A kink is no step: mend the formula, its branches do not meet.")
@@ -290,7 +292,7 @@ def _unbroken(subject: Subject, setting: Setting, what: str, measure: Measure, m
 
 def _dropped(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
     """Where a loss that declares kinks gives a sample up: beside the place its value is 0."""
-    if not subject.spec.kinks:
+    if not subject.spec.claims.non_differentiable_points:
         return np.zeros(len(t), bool)
     sides = [subject.values(lines.y, lines.at(t + step), setting) for step in (-1e-7, 1e-7)]
     return np.asarray((np.stack(sides) == 0).any(axis=0))
@@ -298,7 +300,7 @@ def _dropped(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Arra
 
 def _between(subject: Subject, setting: Setting) -> None:
     """At a declared kink, of which round scores have most, the gradient lies between those of both sides."""
-    if not subject.spec.kinks or subject.spec.level == "batch":
+    if not subject.spec.claims.non_differentiable_points or subject.spec.level == "batch":
         return
     y, z = subject.labels(12, setting.k), np.round(subject.scores(12, setting.k, scale=1.5))
     z[:4] = 0.0

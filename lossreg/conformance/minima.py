@@ -30,23 +30,23 @@ def minimum(subject: Subject) -> str:
         for other in subject.corners(k):
             _at_corner(subject, other)
     _settled(subject, subject.setting())
-    if subject.spec.minimum is None:
+    if subject.spec.claims.minimum is None:
         return "bounded below, least on the right side (no minimum is declared)"
-    return f"comes down to {subject.spec.minimum:g} and never below"
+    return f"comes down to {subject.spec.claims.minimum:g} and never below"
 
 
 def _at_corner(subject: Subject, setting: Setting) -> None:
     y = subject.every_label(setting.k)
     best, scores = _least(subject, y, setting)
-    if subject.spec.minimum is not None:
+    if subject.spec.claims.minimum is not None:
         _reached(subject, y, best, setting)
     # beyond its centre such a loss promises nothing
-    if not subject.spec.elicits.endswith("at its centre"):
+    if not subject.spec.claims.elicits.endswith("at its centre"):
         _on_side(subject, y, best, scores, setting)
 
 
 def _reached(subject: Subject, y: Array, best: Array, setting: Setting) -> None:
-    declared, origin = float(subject.spec.minimum or 0.0), _at_zero(subject, y, setting)
+    declared, origin = float(subject.spec.claims.minimum or 0.0), _at_zero(subject, y, setting)
     scale = np.abs(origin - declared).max() + abs(declared) + 1e-9
     i = int(np.argmax(best))
     if best[i] > declared + 1e-3 * scale:
@@ -103,7 +103,7 @@ def _least(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
 
 def _polished(subject: Subject, y: Array, setting: Setting, best: Array, scores: Array) -> tuple[Array, Array]:
     """Down from there, where the declared minimum is still above reach."""
-    declared = subject.spec.minimum
+    declared = subject.spec.claims.minimum
     if declared is None or best.max() <= declared + 1e-6:
         return best, scores
     from scipy.optimize import minimize
@@ -227,7 +227,7 @@ def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
 
 def optimum(subject: Subject) -> str:
     """The best constant prediction for a mixture of labels is the functional that `elicits` names."""
-    estimates = subject.spec.elicits
+    estimates = subject.spec.claims.elicits
     if subject.spec.level == "batch":
         return does_not_apply(WHOLE)
     if estimates in ("probability", *MODES):

@@ -215,7 +215,7 @@ def units(subject: Subject) -> str:
         )
     found = _of_samples(called(made(subject, setting, from_logits=False), y, predictions))
     # scores recovered up to a constant are the same for a loss that says so
-    same = recovered if subject.spec.shift_invariant else z
+    same = recovered if subject.spec.claims.shift_invariant else z
     wanted = subject.values(y, same, setting)
     i = differ(found, wanted, 1e-5)
     if i is not None and predictions.shape == z.shape:
@@ -231,7 +231,7 @@ def units(subject: Subject) -> str:
 
 def _negative_scores(subject: Subject) -> str:
     """On negative scores there is a gradient: the function does not take them for probabilities."""
-    if subject.spec.truncated or not subject.classes:
+    if subject.spec.claims.truncated or not subject.classes:
         return "raw scores may be of any sign" if subject.classes else "labels and predictions share a unit"
     setting = subject.setting()
     y = subject.every_label()

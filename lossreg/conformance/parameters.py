@@ -84,7 +84,7 @@ def _differ(subject: Subject, y: Array, z: Array, both: list[Setting]) -> bool:
     if apart(slopes, other_slopes) > SAME or not np.isfinite([slopes.sum(), other_slopes.sum()]).all():
         return True
     # where a kink moves by little it may pass none of these samples, and their values tell
-    return subject.spec.kinks and apart(values, others) > SAME
+    return subject.spec.claims.non_differentiable_points and apart(values, others) > SAME
 
 
 def _both(subject: Subject, base: Setting, name: str, pair: tuple[Any, Any]) -> list[Setting]:

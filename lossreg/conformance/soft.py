@@ -77,7 +77,7 @@ def _judged(subject: Subject, found: Found, setting: Setting) -> str:
     if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
         return _same_slopes(subject, found, expected, setting)
     dead = (_steepest(found.slopes) == 0) & (_steepest(expected) > 0)
-    if dead.any() and not (subject.spec.kinks or subject.spec.truncated):
+    if dead.any() and not (subject.spec.claims.non_differentiable_points or subject.spec.claims.truncated):
         i = int(np.argmax(dead))
         raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", MEND)
     if (values == 0).all():
@@ -93,7 +93,7 @@ def _judged(subject: Subject, found: Found, setting: Setting) -> str:
 
 
 def _same_slopes(subject: Subject, found: Found, expected: Array, setting: Setting) -> str:
-    if not subject.spec.stop_gradient and apart(found.slopes, expected) > 1e-6:
+    if not subject.spec.claims.stop_gradient and apart(found.slopes, expected) > 1e-6:
         case = f"label {shown(found.y[0])} gives {shown(found.slopes[0].ravel())} for {shown(expected[0].ravel())}"
         what = f"soft labels give the value of an expectation of hard ones, and another gradient: {case} ({setting})"
         raise Failure(what, "Look for rounded labels (argmax) in a custom gradient.")
@@ -151,7 +151,7 @@ def _within_bounds(subject: Subject, found: Found, hard: Array, setting: Setting
     """
     values, room = found.values, 1e-6 * (np.abs(hard).max() + 1.0)
     most = hard.max(axis=0) * (2 if subject.spec.target == "multihot" else 1)
-    least = subject.spec.minimum if subject.spec.minimum is not None else -np.inf
+    least = subject.spec.claims.minimum if subject.spec.claims.minimum is not None else -np.inf
     bad = (values > most + room) | (values < least - room)
     if bad.any():
         i = int(np.argmax(bad))

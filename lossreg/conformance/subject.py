@@ -83,7 +83,7 @@ class Subject:
     @property
     def may_kink(self) -> bool:
         """Whether kinks are declared, or cannot be: a wrapped loss declares nothing."""
-        return self.spec.kinks or isinstance(self.function, UserLoss)
+        return self.spec.claims.non_differentiable_points or isinstance(self.function, UserLoss)
 
     @property
     def classes(self) -> bool:

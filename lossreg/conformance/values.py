@@ -17,8 +17,9 @@ from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import EXACT, apiece, differ
 from lossreg.conformance.objects import mismatches
 from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import PerClass
-from lossreg.contract.spec import Limit, LossSpec
+from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.user_loss import UserLoss
 
@@ -133,13 +134,13 @@ def shift(subject: Subject) -> str:
     plain = subject.values(y, z, setting)
     moved = [subject.values(y, z + by, setting) for by in (-7.3, 11.0)]
     changes = [i for found in moved if (i := differ(found, plain)) is not None]
-    if subject.spec.shift_invariant and changes:
+    if subject.spec.claims.shift_invariant and changes:
         i = changes[0]
         what = (
             f"adding -7.3 or 11 to all scores changes {shown(plain[i])} to {shown(moved[0][i])} or {shown(moved[1][i])}"
         )
         raise Failure(f"{what}, and shift_invariant is declared", "Give it raw scores, or drop shift_invariant.")
-    if subject.spec.shift_invariant:
+    if subject.spec.claims.shift_invariant:
         return "a constant changes nothing, as declared"
     return (
         "a constant changes the value" if changes else "a constant changes nothing: shift_invariant could be declared"
@@ -226,9 +227,9 @@ def arguments(subject: Subject) -> str:
         if not same:
             break
     # a wrapped loss of Keras or of a user cannot declare it
-    if same and not subject.spec.symmetric and not isinstance(subject.function, UserLoss):
+    if same and not subject.spec.claims.symmetric and not isinstance(subject.function, UserLoss):
         raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
-    if not same and subject.spec.symmetric:
+    if not same and subject.spec.claims.symmetric:
         i = differ(swapped, plain) or 0
         change = f"{shown(plain[i])} to {shown(swapped[i])}{apiece(plain[i], swapped[i])}"
         what = f"swapping labels and scores changes {change} ({setting}), and symmetric is declared"
@@ -257,9 +258,9 @@ def limits(subject: Subject) -> str:
 
 
 def _declared(spec: LossSpec) -> Iterator[Limit]:
-    if spec.twin_of:
-        yield Limit({}, spec.twin_of, rtol=EXACT)
-    yield from spec.limits
+    if spec.same_as:
+        yield Limit({}, spec.same_as, rtol=EXACT)
+    yield from spec.claims.limits
 
 
 def _holds(subject: Subject, limit: Limit) -> None:

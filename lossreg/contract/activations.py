@@ -84,6 +84,8 @@ def _rising(z: Any) -> Any:
     return ops.concatenate([first, first + ops.cumsum(steps, axis=-1)], axis=-1)
 
 
+# the name of earlier versions, which plugins may import
+Link = Activation
 ACTIVATIONS = {
     activation.name: activation
     for activation in (

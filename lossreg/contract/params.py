@@ -7,12 +7,11 @@ Each has a default, a domain (the values for which the formula holds) and a sear
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
+from lossreg.contract.field_types import FLAG, NUMBER, TEXT, FieldTypes, is_real, is_whole, mismatches
 from lossreg.errors import ParameterError, is_text, represented
 
 _LEFT = {"[": True, "(": False}
@@ -51,6 +50,15 @@ class Interval:
         return f"{left}{self.low:g}, {self.high:g}{right}"
 
 
+def is_interval(text: str) -> bool:
+    """Return whether `Interval.parse` can read a text."""
+    try:
+        Interval.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _number(name: str, value: Any, domain: str) -> float:
     if not _may_be_number(value):
         raise ParameterError(f"{name} must be a number, not {represented(value)}")
@@ -64,7 +72,7 @@ def _number(name: str, value: Any, domain: str) -> float:
 
 
 def _may_be_number(value: Any) -> bool:
-    """Whether `float` makes no number of what is none: text, bytes, truth values, complex numbers, dates."""
+    """Return False for values that `float` would turn into a number though they are none: text, truth values, dates."""
     if isinstance(value, (bool, str, bytes, bytearray)):
         return False
     return getattr(getattr(value, "dtype", None), "kind", "f") not in "bcmMOSU" and not getattr(value, "shape", ())
@@ -188,56 +196,69 @@ def _is_equal(one: Any, other: Any) -> bool:
         return False
 
 
-def malformed(param: Param) -> str:
-    """What is wrong with the types of a parameter's fields, in words; empty when they are sound."""
+def problem(param: Param) -> str:
+    """Return why a parameter cannot be searched or is not well typed, in words; empty when it is sound."""
     if not is_text(param.name):
         return f"the name of a parameter must be text, not {represented(param.name)}"
-    problems = (problem for name, (fits, wanted) in _FIELDS.items() if (problem := _field(param, name, fits, wanted)))
-    return next(problems, "") or _wrong_default(param)
+    wrong = mismatches(param, _FIELD_TYPES) or _default_problems(param) or _range_problems(param)
+    return f"{param.name}: {wrong[0]}" if wrong else ""
 
 
-def _field(param: Param, name: str, fits: Any, wanted: str) -> str:
-    value = getattr(param, name, None)
-    wrong = name in param.__slots__ and not fits(value)
-    return f"{param.name}: {name} must be {wanted}, not {represented(value)}" if wrong else ""
-
-
-def _wrong_default(param: Param) -> str:
+def _default_problems(param: Param) -> list[str]:
     value = param.default
     if isinstance(param, Choice) or value is None:
-        return ""
+        return []
     if isinstance(param, PerClass):
         fits, wanted = isinstance(value, tuple) and all(map(is_real, value)), "a tuple of numbers"
     elif isinstance(param, Int):
-        fits, wanted = all(map(_is_whole, (value, param.low, param.high))), "a whole number, as must be its range"
+        fits, wanted = all(map(is_whole, (value, param.low, param.high))), "a whole number, as must be its range"
     else:
         fits, wanted = is_real(value), "a number"
-    return "" if fits else f"{param.name}: the default must be {wanted}, not {represented(value)}"
+    return [] if fits else [f"the default must be {wanted}, not {represented(value)}"]
 
 
-def is_real(value: Any) -> bool:
-    """Whether a value is a finite number, as the author of a loss writes one."""
-    return not isinstance(value, bool) and isinstance(value, Real) and _is_finite(value)
+def _range_problems(param: Param) -> list[str]:
+    if isinstance(param, Choice):
+        return _choice_problems(param)
+    if not is_interval(param.domain):
+        return [f"the domain {param.domain!r} is not an interval"]
+    domain, span = Interval.parse(param.domain), f"{param.low:g} to {param.high:g}"
+    checks = [
+        (not param.low <= param.high, f"search range upside down ({span})"),
+        (param.low not in domain or param.high not in domain, f"search range {span} leaves the domain {domain}"),
+        (param.log and param.low <= 0, "a log range must be positive"),
+        (param.default is None and not param.optional, "it has no default and is not optional"),
+    ]
+    defaults = param.default if isinstance(param, PerClass) else (param.default,)
+    given = [value for value in defaults or () if value is not None]
+    checks += [(value not in domain, f"the default {value:g} is outside the domain {domain}") for value in given]
+    checks += [(not param.low <= value <= param.high, f"the default {value:g} is outside {span}") for value in given]
+    if isinstance(param, PerClass):
+        tau = f"default_tau {param.default_tau:g} is outside {param.low_tau:g} to {param.high_tau:g}"
+        checks.append((not param.low_tau <= param.default_tau <= param.high_tau, tau))
+    return [message for wrong, message in checks if wrong]
 
 
-def _is_finite(number: Any) -> bool:
-    # also of whole numbers that are no float; false for NaN
-    return bool(abs(number) <= sys.float_info.max)
+def _choice_problems(param: Choice) -> list[str]:
+    # trainings share a graph by the choices that they have in common
+    loose = [choice for choice in param.choices if not _is_hashable(choice)]
+    if loose:
+        return [f"the choice {loose[0]!r} is not hashable; use text, a number or a tuple"]
+    return [] if param.default in param.choices else ["the default is none of the choices"]
 
 
-def _is_whole(value: Any) -> bool:
-    return is_real(value) and float(value).is_integer()
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_NUMBER, _FLAG = (is_real, "a finite number"), (_is_flag, "True or False")
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("low", "high", "default_tau", "low_tau", "high_tau"), _NUMBER),
-    **dict.fromkeys(("log", "optional", "static", "fixed"), _FLAG),
-    "domain": (is_text, "text"),
+_FIELD_TYPES: FieldTypes = {
+    **dict.fromkeys(("low", "high", "default_tau", "low_tau", "high_tau"), NUMBER),
+    **dict.fromkeys(("log", "optional", "static", "fixed"), FLAG),
+    "domain": TEXT,
     "choices": (lambda value: isinstance(value, tuple) and bool(value), "a tuple that is not empty"),
 }
 

@@ -22,6 +22,7 @@ from types import ModuleType
 import pluggy
 
 from lossreg import hookspecs
+from lossreg.contract.declaration import spec_of
 from lossreg.contract.spec import LossSpec
 from lossreg.errors import InputError, LossregError, contained, did_you_mean, gist, quoted, text_of
 from lossreg.terminal import caller, status_line, streams
@@ -264,9 +265,10 @@ def _specs(source: Source) -> Iterator[LossSpec]:
     plugin = source.load()
     claimed: set[str] = set()
     for offered in _call(plugin, source.name):
-        for spec in _iterate(offered):
-            if not isinstance(spec, LossSpec):
-                raise LossregError(f"{HOOK} must yield LossSpecs, not {_a(spec)}")
+        for declared in _iterate(offered):
+            spec = spec_of(declared)
+            if spec is None:
+                raise LossregError(f"{HOOK} must yield LossSpecs, not {_a(declared)}")
             keys = {key(name) for name in (spec.name, *spec.aliases)}
             if keys & claimed:
                 raise LossregError(f"two of its losses claim the name {spec.name} or one of its aliases")
@@ -347,8 +349,8 @@ def _with_lost_references(offers: list[Offer]) -> list[Offer]:
 
 def _lost(specs: Sequence[LossSpec], known: Mapping[str, str]) -> Iterator[str]:
     for spec in specs:
-        named = [("is declared a twin of", spec.twin_of)] if spec.twin_of else []
-        named += [("declares a limit that equals", limit.equals) for limit in spec.limits]
+        named = [("is declared a twin of", spec.same_as)] if spec.same_as else []
+        named += [("declares a limit that equals", limit.equals) for limit in spec.claims.limits]
         for said, name in dict.fromkeys(named):
             if key(name) not in known:
                 hint = did_you_mean(name, known.values())

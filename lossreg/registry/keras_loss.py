@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from lossreg.contract import activations
+from lossreg.contract.declaration import spec_of
 from lossreg.contract.params import Float, PerClass, is_plain
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import STANDARD, TARGETS, WEIGHTS
@@ -351,8 +352,8 @@ def load_model(path: Any, **options: Any) -> Any:
 
 
 def _spec(loss: Any) -> LossSpec:
-    if isinstance(loss, LossSpec):
-        return loss
+    if declared := spec_of(loss):
+        return declared
     if isinstance(loss, str):
         return registry.default().get(loss)
     if callable(loss):

@@ -73,7 +73,7 @@ class Registry:
 
     def _original(self, spec: LossSpec) -> str:
         """The name of the loss that `spec` is a twin of, or its own."""
-        return self._by_key[key(spec.twin_of)].spec.name if key(spec.twin_of) in self._by_key else spec.name
+        return self._by_key[key(spec.same_as)].spec.name if key(spec.same_as) in self._by_key else spec.name
 
     def _claim(self, entry: Entry) -> None:
         for name in (entry.spec.name, *entry.spec.aliases):

@@ -11,7 +11,10 @@ from typing import Any
 from lossreg import ops
 from lossreg.contract import activations
 from lossreg.contract.activations import Activation
-from lossreg.contract.params import Float, is_real
+from lossreg.contract.claims import Claims
+from lossreg.contract.declaration import spec_of
+from lossreg.contract.field_types import is_real
+from lossreg.contract.params import Float
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION, TARGETS
 from lossreg.errors import InputError, is_text, represented
@@ -124,7 +127,7 @@ def wrap(
         activation=activation,
         needs=chosen.needs,
         probabilistic=chosen.name in ("softmax", "sigmoid"),
-        minimum=None,
+        claims=Claims(minimum=None),
     )
 
 
@@ -166,8 +169,8 @@ def _check_source(source: Any, name: str) -> None:
     problem, hint = "", ""
     if inspect.isclass(source) and not _is_keras_loss(source):
         problem, hint = f"the class {source.__name__} is no keras.losses.Loss", "Subclass it, or give a function."
-    elif isinstance(source, LossSpec):
-        problem, hint = "it is a LossSpec already", "Use it as it is."
+    elif spec_of(source) is not None:
+        problem, hint = "it is a LossSpec already, or has one", "Use it as it is."
     elif not callable(source):
         problem, hint = (
             f"{represented(source)} is no loss",

@@ -111,9 +111,9 @@ def _facts(spec: LossSpec) -> str:
         "Activation": activations.get(spec.activation).name,
         "Outputs": "" if spec.outputs in ("1", "k") else spec.outputs,
         "Needs": ", ".join(f"`{need}`" for need in spec.constants),
-        "Estimates": _plain(spec.elicits),
-        "Equals": "; ".join(map(tables.limit, spec.limits)),
-        "On hard labels, at its defaults, the same as": spec.twin_of,
+        "Estimates": _plain(spec.claims.elicits),
+        "Equals": "; ".join(map(tables.limit, spec.claims.limits)),
+        "On hard labels, at its defaults, the same as": spec.same_as,
         "Reference": ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", _plain(spec.reference)),
     }
     return "\n".join(f"- {name}: {said}" for name, said in facts.items() if said) + "\n"

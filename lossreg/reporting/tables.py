@@ -14,14 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from lossreg.contract import activations, recipes
+from lossreg.contract.claims import reached
 from lossreg.contract.params import Choice, Float, Param, PerClass
-from lossreg.contract.spec import reached
 from lossreg.contract.targets import TARGETS, TASKS
 from lossreg.reporting import report
 from lossreg.terminal.plain_text import printable, spelled
 
 if TYPE_CHECKING:
-    from lossreg.contract.spec import Limit, LossSpec
+    from lossreg.contract.claims import Limit
+    from lossreg.contract.spec import LossSpec
     from lossreg.metrics.catalogue import Metric
     from lossreg.registry.registry import Entry, PluginReport
     from lossreg.search.run import Outline
@@ -163,8 +164,8 @@ def _facts(entry: Entry) -> Table:
         "needs": ", ".join(spec.constants),
         "properties": ", ".join(properties(spec)),
         "searched by default for": ", ".join(spec.recommended),
-        "equal at its defaults to": spec.twin_of,
-        "limits": "\n".join(map(limit, spec.limits)),
+        "equal at its defaults to": spec.same_as,
+        "limits": "\n".join(map(limit, spec.claims.limits)),
         "reference": spec.reference,
         "plugin": f"{entry.plugin} ({_origin(entry.distribution, entry.version) or 'not installed'})",
     }.items():
@@ -183,15 +184,15 @@ def properties(spec: LossSpec) -> list[str]:
     """What the spec declares, in words."""
     said = {
         "probabilistic": spec.probabilistic,
-        "shift-invariant": spec.shift_invariant,
-        "symmetric": spec.symmetric,
-        "kinks": spec.kinks,
-        "stops gradients": spec.stop_gradient,
-        "truncated": spec.truncated,
+        "shift-invariant": spec.claims.shift_invariant,
+        "symmetric": spec.claims.symmetric,
+        "non-differentiable points": spec.claims.non_differentiable_points,
+        "stops gradients": spec.claims.stop_gradient,
+        "truncated": spec.claims.truncated,
         "batch-level": spec.level == "batch",
-        f"minimum {spec.minimum}": spec.minimum is not None,
-        f"exact for scores in {spec.score_range}": spec.score_range is not None,
-        f"elicits {spec.elicits}": bool(spec.elicits),
+        f"minimum {spec.claims.minimum}": spec.claims.minimum is not None,
+        f"exact for scores in {spec.claims.score_range}": spec.claims.score_range is not None,
+        f"elicits {spec.claims.elicits}": bool(spec.claims.elicits),
     }
     return [name for name, holds in said.items() if holds]
 

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float
-from lossreg.contract.spec import Limit, LossSpec
+from lossreg.contract.spec import LossSpec
 from lossreg.zoo.numerics import like, per_row, sample_mean
 
 sigmoid_loss = partial(

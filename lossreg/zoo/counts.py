@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float
-from lossreg.contract.spec import Limit, LossSpec
+from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION
 from lossreg.zoo.numerics import exp_within, like, log_range, log_rate, sample_mean
 

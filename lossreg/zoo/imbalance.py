@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float
-from lossreg.contract.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
 from lossreg.zoo.numerics import expected, like, log_other, per_row
 

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float
-from lossreg.contract.spec import Limit, LossSpec
+from lossreg.contract.spec import LossSpec
 from lossreg.zoo.numerics import expected, highest, log_softmax, sample_mean
 
 softmax_loss = partial(LossSpec, tasks=("binary", "multiclass"), probabilistic=True, shift_invariant=True)

@@ -6,8 +6,8 @@ from math import log
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float
-from lossreg.contract.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
 from lossreg.zoo.numerics import expected, like, log_softmax, missed, sample_mean
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.contract import activations
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Choice, Float
-from lossreg.contract.spec import Limit
 from lossreg.zoo.numerics import like, sample_mean
 from lossreg.zoo.regression import residual_loss
 

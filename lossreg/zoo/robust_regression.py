@@ -11,8 +11,8 @@ from math import sqrt
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float
-from lossreg.contract.spec import Limit
 from lossreg.contract.targets import REGRESSION
 from lossreg.zoo.numerics import like, log1p_gap, sample_mean
 from lossreg.zoo.numerics import log_cosh as log_cosh_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lossreg import ops
+from lossreg.contract.claims import Limit
 from lossreg.contract.params import Float, Int
-from lossreg.contract.spec import Limit
 from lossreg.zoo.multiclass import softmax_loss
 from lossreg.zoo.numerics import expected, highest, like, missed, sample_mean
 

@@ -1,0 +1,94 @@
+"""Decorators that declare a loss once, one for each kind: the function stays as it is, its spec is in `.spec`.
+
+    @softmax_loss(params=(Float("eps", 0.1, 0.0, 0.3, domain="[0, 1)"),), reference="arXiv:1512.00567")
+    def label_smoothing_ce(y_true, y_pred, *, eps):
+        \"""Cross-entropy to labels mixed with the uniform distribution.
+
+            -(1 - eps) log p_t - eps/K sum log p
+        \"""
+
+The function's name is the name of the loss, the first paragraph of its docstring the summary, the second one,
+if it is indented, the formula. `name=`, `summary=` and `formula=` say otherwise; all other keywords are those of
+`LossSpec` and `Claims`, and stand before what the kind says of its losses.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any, TypeVar
+
+from lossreg.contract.spec import LossSpec
+from lossreg.contract.targets import REGRESSION
+from lossreg.errors import InputError, represented
+
+F = TypeVar("F", bound=Callable[..., Any])
+INDENT = "    "
+
+
+def loss(**facts: Any) -> Callable[[F], F]:
+    """Declare a loss of no particular kind; `facts` are the keywords of `LossSpec`.
+
+    The decorated function is called as before; its attribute `spec` is the `LossSpec`. Raises `InputError`.
+    """
+
+    def declare(function: F) -> F:
+        if not isinstance(function, FunctionType):
+            raise InputError(f"{represented(function)} is no function", hint="Write LossSpec(function=...) instead.")
+        spec = LossSpec(**{"name": function.__name__, "function": function, **_documented(function), **facts})
+        vars(function)["spec"] = spec
+        return function
+
+    return declare
+
+
+def softmax_loss(**facts: Any) -> Callable[[F], F]:
+    """Declare a loss of k raw scores for one-hot labels; predictions are softmax(raw scores)."""
+    return loss(**{"tasks": ("binary", "multiclass"), "probabilistic": True, "shift_invariant": True, **facts})
+
+
+def sigmoid_loss(**facts: Any) -> Callable[[F], F]:
+    """Declare a loss of one raw score for labels 0 and 1; predictions are sigmoid(raw score)."""
+    usual = {"tasks": ("binary", "segmentation"), "target": "binary", "outputs": "1", "activation": "sigmoid"}
+    return loss(**{**usual, "probabilistic": True, **facts})
+
+
+def margin_loss(**facts: Any) -> Callable[[F], F]:
+    """Declare a loss of one raw score for labels -1 and 1; the sign of the raw score is the prediction."""
+    usual = {"tasks": ("binary",), "target": "signed", "outputs": "1", "activation": "identity", "symmetric": True}
+    return loss(**{**usual, "elicits": "mode", **facts})
+
+
+def multilabel_loss(**facts: Any) -> Callable[[F], F]:
+    """Declare a loss of k raw scores for k labels that are each 0 or 1; predictions are sigmoid(raw scores)."""
+    usual = {"tasks": ("multilabel",), "target": "multihot", "activation": "sigmoid", "probabilistic": True}
+    return loss(**{**usual, **facts})
+
+
+def regression_loss(**facts: Any) -> Callable[[F], F]:
+    """Declare a loss of one prediction for a standardised target: both centred, in units of its robust scale."""
+    usual = {"tasks": REGRESSION, "target": "real", "outputs": "1", "activation": "identity", "symmetric": True}
+    return loss(**{**usual, **facts})
+
+
+def spec_of(declared: Any) -> LossSpec | None:
+    """Return the spec of a decorated function, or a spec as it is; None for anything else."""
+    spec = vars(declared).get("spec") if isinstance(declared, FunctionType) else declared
+    return spec if isinstance(spec, LossSpec) else None
+
+
+def declared_in(module: ModuleType) -> Iterator[LossSpec]:
+    """Yield the specs of the decorated functions that a module defines, in their order there."""
+    for value in vars(module).values():
+        if isinstance(value, FunctionType) and value.__module__ == module.__name__ and (spec := spec_of(value)):
+            yield spec
+
+
+def _documented(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the summary and the formula in a docstring."""
+    summary, _, rest = (inspect.getdoc(function) or "").partition("\n\n")
+    lines = rest.partition("\n\n")[0].splitlines()
+    formula = lines if all(line.startswith(INDENT) for line in lines) else []
+    found = {"summary": " ".join(summary.split()), "formula": " ".join("\n".join(formula).split())}
+    return {name: text for name, text in found.items() if text}

@@ -1,0 +1,128 @@
+"""Losses declared by a decorator, and the long form in which plugins of earlier versions are written."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import lossreg
+from lossreg import Claims, Float, InputError, Limit, LossSpec, ops, wrap
+from lossreg.contract.declaration import declared_in, spec_of
+
+SOURCE = {"reference": "nobody"}
+C = Float("c", 1.0, 0.1, 10.0, log=True, domain="(0, inf)")
+
+
+@lossreg.regression_loss(params=(C,), aliases=("fourth",), minimum=None, recommended=("count",), **SOURCE)
+def quartic(y_true, y_pred, *, c):
+    """A square with
+    steeper walls.
+
+        e^2
+        + (e/c)^4
+
+    Raw scores to values.
+    """
+    error = y_pred - y_true
+    return ops.mean(error**2 + (error / c) ** 4, axis=-1)
+
+
+LONG_FORM = LossSpec(
+    name="quartic", function=quartic, tasks=("regression", "positive", "count"), summary="A square with steeper walls.",
+    reference="nobody", formula="e^2 + (e/c)^4", aliases=("fourth",), params=(C,), target="real", outputs="1",
+    link="identity", symmetric=True, minimum=None, recommended=("count",),
+)  # fmt: skip
+
+
+def test_a_decorated_function_has_the_spec_of_the_long_form_and_is_called_as_before():
+    assert quartic.spec == LONG_FORM
+    assert quartic.spec.function is quartic
+    assert quartic(np.zeros((1, 1)), np.full((1, 1), 2.0), c=1.0)[0] == 20.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "outputs", "activation", "task"),
+    [
+        (lossreg.softmax_loss, "onehot", "k", "softmax", "multiclass"),
+        (lossreg.sigmoid_loss, "binary", "1", "sigmoid", "segmentation"),
+        (lossreg.margin_loss, "signed", "1", "identity", "binary"),
+        (lossreg.multilabel_loss, "multihot", "k", "sigmoid", "multilabel"),
+        (lossreg.regression_loss, "real", "1", "identity", "count"),
+    ],
+)
+def test_a_kind_says_what_labels_and_raw_scores_are_and_its_facts_can_be_changed(
+    kind, target, outputs, activation, task
+):
+    def mine(y, z):
+        """Mine."""
+
+    spec = kind(**SOURCE)(mine).spec
+    assert (spec.target, spec.outputs, spec.activation) == (target, outputs, activation)
+    assert task in spec.tasks
+    other = kind(**SOURCE, outputs="7", name="other", summary="Else.", formula="z")(mine).spec
+    assert other == replace(spec, outputs="7", name="other", summary="Else.", formula="z")
+
+
+def test_a_second_paragraph_that_is_not_indented_is_no_formula():
+    @lossreg.loss(tasks=("binary",), **SOURCE)
+    def mine(y, z):
+        """Mine.
+
+        y_true `(batch, k)`:
+            labels.
+        """
+
+    assert (mine.spec.summary, mine.spec.formula) == ("Mine.", "")
+
+
+def undocumented(y, z):
+    return z
+
+
+@pytest.mark.parametrize(
+    ("facts", "function", "message"),
+    [
+        (SOURCE, undocumented, "loss 'undocumented': summary is missing"),
+        ({"summary": "s"}, undocumented, "loss 'undocumented': reference is missing"),
+        ({**SOURCE, "summary": "s"}, lambda y, z: z, "loss '<lambda>': the name must be snake_case"),
+        ({**SOURCE, "summary": "s"}, len, "built-in function len> is no function"),
+        ({**SOURCE, "summary": "s", "kind": 1}, undocumented, "loss 'undocumented': unknown keyword 'kind'"),
+    ],
+)
+def test_a_declaration_that_cannot_be_used_is_refused_in_words(facts, function, message):
+    with pytest.raises(InputError, match=message):
+        lossreg.softmax_loss(**facts)(function)
+    assert spec_of(function) is None
+
+
+def test_the_losses_of_a_module_are_those_that_it_defines():
+    assert list(declared_in(sys.modules[__name__])) == [quartic.spec]
+
+
+SOUND = {"name": "mine", "function": abs, "tasks": ("multiclass",), "summary": "s", "reference": "r"}
+
+
+def test_claims_are_given_together_or_one_by_one():
+    claims = Claims(minimum=1.0, limits=(Limit({}, "cross_entropy"),), elicits="mode")
+    spec = LossSpec(**SOUND, claims=claims)
+    assert spec == LossSpec(**SOUND, minimum=1.0, limits=(Limit({}, "cross_entropy"),), elicits="mode")
+    assert replace(spec, minimum=2.0).claims == replace(claims, minimum=2.0)
+
+
+def test_names_of_earlier_versions_are_taken():
+    new = LossSpec(**SOUND, activation="sigmoid", same_as="focal", claims=Claims(non_differentiable_points=True))
+    assert LossSpec(**SOUND, link="sigmoid", twin_of="focal", kinks=True) == new
+
+
+@pytest.mark.parametrize(("old", "new"), [("link", "activation"), ("twin_of", "same_as")])
+def test_a_field_given_under_both_its_names_is_refused(old, new):
+    with pytest.raises(InputError, match=f"{old} is an earlier name of {new}, which is given too"):
+        LossSpec(**SOUND, **{old: "sigmoid", new: "sigmoid"})
+
+
+def test_a_declared_loss_is_taken_as_declared_and_not_as_a_function_of_predictions():
+    loss = lossreg.get(quartic, c=2.0, target_scale=2.0, from_logits=True)
+    assert loss.spec is quartic.spec
+    with pytest.raises(InputError, match="it is a LossSpec already, or has one"):
+        wrap(quartic)
