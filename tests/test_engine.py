@@ -52,7 +52,7 @@ class Timed(Fake):
         return super().advance()
 
 
-class Crowds:
+class Factory:
     first = ()
 
     def __init__(self, made, refused=""):
@@ -70,10 +70,10 @@ class Crowds:
 
 def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
     made = Timed(seconds, ill)
-    pool = Pool([], crowds=Crowds(made), most=sizing.lanes(own.spec, own))
+    pool = Pool([], populations=Factory(made), slots=sizing.lanes(own.spec, own))
     chosen = sizing.settle(own, pool, kept, lambda: made.time)
     assert pool.slots == chosen.lanes
-    assert pool.idle
+    assert pool.free == pool.slots
     return chosen, made
 
 
@@ -148,11 +148,11 @@ def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
     assert chosen.said.startswith("lanes: 32 (2 blocks of 16): 0.31 ms a trial-epoch;")
 
 
-@pytest.mark.parametrize("crowds", [None, Crowds(None, "no lane can be mapped")], ids=["none", "refused"])
+@pytest.mark.parametrize("populations", [None, Factory(None, "no lane can be mapped")], ids=["none", "refused"])
 @pytest.mark.parametrize(("lanes", "kept"), [("auto", 0), (64, 0), ("auto", 48)])
-def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(crowds, lanes, kept):
+def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(populations, lanes, kept):
     own = prepared(lanes=lanes, folds=3)
-    pool = Pool([Fake(curve, 3)], crowds=crowds, most=sizing.lanes(own.spec, own), step=3)
+    pool = Pool([Fake(curve, 3)], populations=populations, slots=sizing.lanes(own.spec, own), members=3)
     assert sizing.settle(own, pool, kept) == sizing.Choice(3)
     assert pool.slots == 3
 
@@ -177,11 +177,11 @@ def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
         problem=own, proposer=SimpleNamespace(variants=lambda: [each]), unmapped={}, trials=4,
         spec=SimpleNamespace(search=SimpleNamespace(trainer="auto", seeds=1)),
     )  # fmt: skip
-    pool = sizing.pool(study, 4)
-    assert sizing.refused(study, pool) == {}
-    made = pool.trainer(each)[0]
+    factory = sizing.Populations(study, 4)
+    assert factory.refuses(each) == ""
+    made = factory.make(each)
     made.prepare()
-    again = pool._crowds.make(each)
+    again = factory.make(each)
     assert again is not made
     assert again.refuses("ce") == ""
     assert (len(built), len(rehearsed)) == (1, 1)

@@ -28,7 +28,7 @@ from lossreg.storage.journal import Journal
 from lossreg.storage.trials import tell
 from lossreg.training.fake import Fake
 from lossreg.training.interface import EpochReport
-from lossreg.training.pool import Pool
+from lossreg.training.pool import Failure, Placed, Pool, Waits
 
 
 def run(trials=24, trainer=None, study=None, **options):
@@ -450,11 +450,8 @@ class Members:
     def __init__(self, trainers):
         self.trainers, self.slots, self.taken = trainers, len(trainers), set()
 
-    def trainer(self, plan):
-        return self.trainers[0], ""
-
-    def room(self, plan):
-        return [] if self.taken else list(range(self.slots))
+    def place(self, plan, number, avoids):
+        return Waits() if self.taken else Placed(tuple(range(number)), self.trainers[0].name)
 
     def open(self, slot, plan):
         self.taken.add(slot)
@@ -466,11 +463,8 @@ class Members:
             try:
                 reports[slot] = self.trainers[slot].advance()[0]
             except ValueError as error:
-                failures[slot] = error
+                failures[slot] = Failure(error)
         return reports, failures
-
-    def spares(self, slot):
-        return False
 
     def weights(self, slot):
         return self.trainers[slot].weights(0)
@@ -601,7 +595,8 @@ def test_a_full_disk_is_no_failing_pruner(monkeypatch):
 def test_nothing_is_asked_for_while_more_trials_are_under_way_than_there_are_slots():
     made = loop(optuna_study(), 24, Fake(curve, slots=8))
     made._seat()
-    made.pool.slots, made._is_ahead = 3, lambda: False
+    made.pool.resize(3)
+    made._is_ahead = lambda: False
     made._seat()
     assert (len(made.active), made.started) == (8, 8)
 
@@ -640,7 +635,7 @@ def test_the_weights_of_every_loss_s_best_are_kept_or_of_all():
 # ------------------------------------------------------------------- the search beside training
 
 
-class Waits(Fake):
+class Asked(Fake):
     """Ends its late epochs only when a trial was asked for meanwhile."""
 
     def __init__(self, *args, **kwargs):
@@ -655,7 +650,7 @@ class Waits(Fake):
 
 
 def test_trials_are_asked_for_while_the_epoch_before_is_trained(monkeypatch):
-    waits, own, suggest = Waits(curve, slots=3), proposer(), Proposer.suggest
+    waits, own, suggest = Asked(curve, slots=3), proposer(), Proposer.suggest
     monkeypatch.setattr(Proposer, "suggest", lambda self, trial: waits.asked.set() or suggest(self, trial))
     study = optuna_study(kind="random")
     made = Scheduler(begun(study, own), own, Pool([waits]), SearchPolicy(24, ACCURACY, "cross_entropy"), Heard())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, proposer
@@ -15,7 +16,7 @@ from lossreg.search.scheduler import Scheduler
 from lossreg.training import pool as pools
 from lossreg.training.fake import Fake
 from lossreg.training.interface import Plan, Shape
-from lossreg.training.pool import FAILURES, KEPT, Pool
+from lossreg.training.pool import MOST_FAILURES, MOST_POPULATIONS, Placed, Pool, Refused, Waits
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +27,17 @@ def collected(monkeypatch):
     return calls
 
 
-class Crowd(Fake):
+class Population(Fake):
     """A population of one shape, which raises what its factory's `ill` says."""
 
     name = "population"
 
-    def __init__(self, crowds, key, slots):
+    def __init__(self, factory, key, slots):
         super().__init__(curve, slots)
-        self.crowds, self.key, self.over = crowds, key, False
+        self.factory, self.key, self.over = factory, key, False
 
     def advance(self):
-        error = self.crowds.ill(self.key, list(self._open.values()))
+        error = self.factory.ill(self.key, list(self._open.values()))
         if error:
             raise error
         return super().advance()
@@ -59,7 +60,7 @@ class Factory:
         return "refused" if plan.label in self.refused else ""
 
     def make(self, plan):
-        self.made.append(Crowd(self, plan.shape, self.slots))
+        self.made.append(Population(self, plan.shape, self.slots))
         self.most_alive = max(self.most_alive, sum(not one.over for one in self.made))
         return self.made[-1]
 
@@ -75,17 +76,20 @@ def plan(size, label="focal", epochs=EPOCHS):
 
 
 def opened(pool, *plans):
-    """The slots that these plans get."""
-    slots = []
-    for each in plans:
-        slots.append(pool.room(each)[0])
-        pool.open(slots[-1], each)
-    return slots
+    """Return the slots that these plans get."""
+    return [begun_in(pool, each).slots[0] for each in plans]
+
+
+def begun_in(pool, each, avoids=frozenset()):
+    """Place a plan, and open it in its slot."""
+    placed = pool.place(each, avoids=avoids)
+    pool.open(placed.slots[0], each)
+    return placed
 
 
 def test_every_open_plan_is_advanced_in_every_epoch_whatever_its_shape():
     factory = Factory()
-    pool = Pool([solo()], crowds=factory, most=12)
+    pool = Pool([solo()], populations=factory, slots=12)
     slots = opened(pool, *[plan(1 + i % 5) for i in range(12)])
     for epoch in range(1, 4):
         reports, failures = pool.advance()
@@ -96,37 +100,39 @@ def test_every_open_plan_is_advanced_in_every_epoch_whatever_its_shape():
 
 
 def test_slots_are_shared_by_all_shapes_and_filled_lowest_first():
-    pool = Pool([], crowds=Factory(), most=4)
+    pool = Pool([], populations=Factory(), slots=4)
     assert opened(pool, plan(1), plan(2), plan(1), plan(3)) == [0, 1, 2, 3]
-    assert not pool.idle
-    assert pool.room(plan(1)) == []
+    assert pool.free == 0
+    assert pool.place(plan(1)) == Waits()
     pool.close(2)
     pool.close(0)
-    assert pool.room(plan(9)) == [0, 2]
+    assert pool.place(plan(9), 3) == Waits()
+    assert pool.place(plan(9), 2) == Placed((0, 2), "population")
+    pool.close(0)
     assert opened(pool, plan(9)) == [0]
 
 
 def test_few_populations_live_at_a_time_and_the_longest_idle_is_let_go():
     factory = Factory()
-    pool = Pool([], crowds=factory, most=4)
-    for size in [*range(1, KEPT + 1), 1, *range(KEPT + 1, 3 * KEPT), 1]:
+    pool = Pool([], populations=factory, slots=4)
+    for size in [*range(1, MOST_POPULATIONS + 1), 1, *range(MOST_POPULATIONS + 1, 3 * MOST_POPULATIONS), 1]:
         slot = opened(pool, plan(size))[0]
         pool.advance()
         pool.close(slot)
-    assert factory.most_alive == KEPT
+    assert factory.most_alive == MOST_POPULATIONS
     made = Counter(one.key.batch_size for one in factory.made)
     assert made.pop(1) == 2  # used again while it was there, made again when it was gone
     assert set(made.values()) == {1}
 
 
 def test_a_shape_waits_while_all_populations_are_busy_and_others_do_not():
-    pool = Pool([solo()], crowds=Factory(refused=("mixed",)), most=99)
-    slots = opened(pool, *[plan(size) for size in range(1, KEPT + 1)])
-    assert pool.room(plan(KEPT + 1)) == []
-    assert pool.room(plan(1)) != []
-    assert pool.room(plan(KEPT + 1, "mixed")) != []
+    pool = Pool([solo()], populations=Factory(refused=("mixed",)), slots=99)
+    slots = opened(pool, *[plan(size) for size in range(1, MOST_POPULATIONS + 1)])
+    assert pool.place(plan(MOST_POPULATIONS + 1)) == Waits()
+    assert pool.place(plan(1)).trainer == "population"
+    assert pool.place(plan(MOST_POPULATIONS + 1, "mixed")).trainer == "fit"
     pool.close(slots[3])
-    assert pool.room(plan(KEPT + 1)) != []
+    assert pool.place(plan(MOST_POPULATIONS + 1)).trainer == "population"
 
 
 def search(pool, trials=24, sizes=tuple(range(1, 21)), study=None):
@@ -151,21 +157,21 @@ class Model:
 
 def test_no_shape_starves_in_a_study_of_many():
     factory = Factory()
-    records = search(Pool([], crowds=factory, most=16), trials=60)
+    records = search(Pool([], populations=factory, slots=16), trials=60)
     assert len(records) == 60
     assert all(record.state == "complete" for record in records)
-    assert len({record.params["batch_size"] for record in records}) > KEPT
-    assert factory.most_alive <= KEPT
+    assert len({record.params["batch_size"] for record in records}) > MOST_POPULATIONS
+    assert factory.most_alive <= MOST_POPULATIONS
 
 
 def test_a_failure_inside_one_population_costs_no_other_a_report():
     factory = Factory(ill=lambda key, plans: ValueError("ill") if key == Shape(2) else None)
-    pool = Pool([], crowds=factory, most=6)
+    pool = Pool([], populations=factory, slots=6)
     slots = opened(pool, plan(1), plan(2), plan(3), plan(2))
     reports, failures = pool.advance()
     assert list(reports) == [slots[0], slots[2]]
     assert list(failures) == [slots[1], slots[3]]
-    assert not any(pool.spares(slot) for slot in failures)
+    assert not any(failure.retry for failure in failures.values())
     for slot in failures:
         pool.close(slot)
     assert list(pool.advance()[0]) == [slots[0], slots[2]]
@@ -174,23 +180,22 @@ def test_a_failure_inside_one_population_costs_no_other_a_report():
 def test_plans_of_a_failed_population_are_tried_alone_and_new_ones_in_a_population_again():
     errors = [ValueError("once")]
     factory = Factory(ill=lambda key, plans: errors.pop() if errors else None)
-    pool = Pool([solo()], crowds=factory, most=6)
+    pool = Pool([solo()], populations=factory, slots=6)
     first, second = plan(1), plan(1)
     slots = opened(pool, first, second)
     _, failures = pool.advance()
-    assert [pool.spares(slot) for slot in slots] == [True, True]
+    assert [failures[slot].retry for slot in slots] == [True, True]
     for slot in failures:
         pool.close(slot)
-    trainer, why = pool.trainer(first)
-    assert (trainer.name, why) == ("fit", "population failed: ValueError: once")
-    assert opened(pool, first) == [0]
-    assert pool.room(second) == []
-    assert pool.trainer(plan(1))[0].name == "population"
+    avoids = failures[slots[0]].avoids
+    assert begun_in(pool, first, avoids) == Placed((0,), "fit", "population failed: ValueError: once")
+    assert pool.place(second, avoids=avoids) == Waits()
+    assert pool.place(plan(1)).trainer == "population"
 
 
 def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_rest_go_on():
     factory = Factory(ill=lambda key, plans: RuntimeError("ill") if key == Shape(2) else None)
-    records = search(Pool([solo()], crowds=factory, most=4), trials=40, sizes=(1, 2, 3))
+    records = search(Pool([solo()], populations=factory, slots=4), trials=40, sizes=(1, 2, 3))
     assert len(records) == 40
     assert {record.state for record in records} == {"complete"}
     for record in records:
@@ -198,7 +203,7 @@ def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_res
         assert (record.trainer, record.refusal) == (
             ("fit", "population failed: RuntimeError: ill") if ill else ("population", "")
         )
-    assert sum(one.key == Shape(2) for one in factory.made) <= FAILURES + 1
+    assert sum(one.key == Shape(2) for one in factory.made) <= MOST_FAILURES + 1
 
 
 def test_a_plan_that_fails_alone_too_fails_with_the_reason():
@@ -207,7 +212,7 @@ def test_a_plan_that_fails_alone_too_fails_with_the_reason():
 
     alone = solo()
     alone._report = lambda each, epoch: 1 / 0 if each.label == "mixed" else Fake._report(alone, each, epoch)
-    records = search(Pool([alone], crowds=Factory(ill=ill), most=4), trials=20, sizes=(1,))
+    records = search(Pool([alone], populations=Factory(ill=ill), slots=4), trials=20, sizes=(1,))
     assert len(records) == 20
     assert {record.reason for record in records if record.label == "mixed"} == {
         "ZeroDivisionError: division by zero",
@@ -235,7 +240,7 @@ class Unbuildable(Factory):
 
 @pytest.mark.parametrize("where", ["refuses", "make"])
 def test_a_trial_whose_model_cannot_be_built_fails_and_the_rest_go_on(where):
-    records = search(Pool([solo()], crowds=Unbuildable(where), most=4), trials=40, sizes=(1, 2, 3))
+    records = search(Pool([solo()], populations=Unbuildable(where), slots=4), trials=40, sizes=(1, 2, 3))
     assert len(records) == 40
     for record in records:
         told = ("failed", "InputError: model.build: no model of 2") if record.params["batch_size"] == 2 else (
@@ -246,7 +251,7 @@ def test_a_trial_whose_model_cannot_be_built_fails_and_the_rest_go_on(where):
 
 def test_a_trial_that_is_trained_again_has_begun_once():
     errors = [ValueError("once")]
-    pool = Pool([solo()], crowds=Factory(ill=lambda key, plans: errors.pop() if errors else None), most=4)
+    pool = Pool([solo()], populations=Factory(ill=lambda key, plans: errors.pop() if errors else None), slots=4)
     made = shaped(pool, 24, (1,))
     made.run()
     assert (len(made.listener.records), made._seated) == (24, 24)
@@ -264,8 +269,9 @@ def test_closing_what_was_never_opened_does_nothing():
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("RESOURCE_EXHAUSTED: out of memory")])
 def test_what_does_not_fit_into_memory_goes_on_with_half_as_many_lanes(error):
     said = []
-    pool = Pool([solo()], crowds=Factory(ill=lambda key, plans: error if len(plans) > 5 else None), most=12, step=2)
-    pool.say = said.append
+    factory = Factory(ill=lambda key, plans: error if len(plans) > 5 else None)
+    pool = Pool([solo()], populations=factory, slots=12, members=2)
+    pool.warn = said.append
     records = search(pool, trials=24, sizes=(1,))
     assert {record.state for record in records} == {"complete"}
     assert {record.trainer for record in records} == {"population"}
@@ -274,20 +280,50 @@ def test_what_does_not_fit_into_memory_goes_on_with_half_as_many_lanes(error):
 
 
 def test_a_population_that_is_let_go_is_collected(collected):
-    pool = Pool([], crowds=Factory(), most=2)
-    for size in range(1, KEPT + 3):
+    pool = Pool([], populations=Factory(), slots=2)
+    for size in range(1, MOST_POPULATIONS + 3):
         pool.close(opened(pool, plan(size))[0])
     assert len(collected) == 2
 
 
 def test_a_plan_that_no_trainer_takes_is_said_with_every_reason():
-    pool = Pool([Fake(curve, refused=("focal",))], crowds=Factory(refused=("focal",)), most=2)
-    with pytest.raises(LookupError, match="refused; focal is refused"):
-        pool.room(plan(1))
+    pool = Pool([Fake(curve, refused=("focal",))], populations=Factory(refused=("focal",)), slots=2)
+    assert pool.place(plan(1)) == Refused("refused; focal is refused")
+    assert pool.free == 2
+
+
+def test_why_trainers_refuse_a_plan_is_told_of_those_before_the_one_that_takes_it():
+    pool = Pool([solo()], populations=Factory(refused=("mixed",)), slots=2)
+    assert (pool.refusal(plan(1, "mixed")), pool.refusal(plan(1))) == ("refused", "")
 
 
 def test_plans_that_share_the_first_population_are_told_from_others():
-    pool = Pool([], crowds=Factory(refused=("mixed",)), most=2)
+    pool = Pool([], populations=Factory(refused=("mixed",)), slots=2)
     plans = [plan(1, "mixed"), plan(2), plan(3), plan(2, "cross_entropy")]
-    assert pool.alike(plans) == [plans[1], plans[3]]
-    assert Pool([solo()]).alike(plans) == []
+    assert pool.of_one_population(plans) == [plans[1], plans[3]]
+    assert Pool([solo()]).of_one_population(plans) == []
+
+
+def test_a_pool_has_as_many_slots_as_before_after_another_number_was_tried():
+    pool = Pool([], populations=Factory(), slots=4)
+    with suppress(ValueError), pool.sized(9):
+        assert (pool.slots, pool.free) == (9, 9)
+        raise ValueError
+    assert pool.slots == 4
+
+
+def test_no_number_of_slots_that_did_not_fit_into_memory_is_had_again():
+    pool = Pool([], populations=Factory(ill=lambda key, plans: MemoryError() if len(plans) > 5 else None), slots=4)
+    with pool.sized(8):
+        pool.place(plan(1), 8)
+        for slot in range(8):
+            pool.open(slot, plan(1))
+        _, failures = pool.advance()
+        assert all(failure.retry and not failure.avoids for failure in failures.values())
+        for slot in failures:
+            pool.close(slot)
+        assert pool.slots == 4
+    pool.resize(100)
+    assert pool.slots == 4
+    pool.resize(2)
+    assert pool.slots == 2

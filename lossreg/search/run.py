@@ -243,7 +243,7 @@ class Run:
 
     def _settle_lanes(self, pool: Pool, kept: Mapping[str, Any], trainers: Sequence[Trainer] | None) -> None:
         """Settle how many lanes there are, and say it; other trainers have their own."""
-        pool.say = self.progress.warn
+        pool.warn = self.progress.warn
         if not trainers:
             chosen = sizing.settle(self.prepared, pool, kept.get("lanes", 0))
             self.lanes = chosen.lanes

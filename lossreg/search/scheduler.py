@@ -24,7 +24,7 @@ from lossreg.search.proposer import Proposer
 from lossreg.storage.records import TrialRecord, Weights, Worth, finite, worth
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.training.interface import EpochReport, Plan
-from lossreg.training.pool import Pool
+from lossreg.training.pool import NOTHING, Avoids, Failure, Pool, Refused, Waits
 
 MOST_WAITING = 8
 # how many ended trials the sampler should know for each one under way before it is asked ahead of their end
@@ -64,11 +64,12 @@ class Active:
     trial: optuna.Trial
     plans: Sequence[Plan]
     course: LearningCurve
-    slots: list[int] = field(default_factory=list)
+    slots: Sequence[int] = ()
     trainer: str = ""
     refusal: str = ""
     started: float = field(default_factory=time.time)
     weights: Weights | None = None
+    avoids: Avoids = NOTHING
 
     @property
     def plan(self) -> Plan:
@@ -248,24 +249,29 @@ class Scheduler:
     def _place(self, active: Active) -> bool:
         """Open all members of a trial, or none; whether it waits no longer."""
         try:
-            room = self.pool.room(active.plan)
-            if len(room) < len(active.plans):
-                return False
-            trainer, active.refusal = self.pool.trainer(active.plan)
-        except Exception as error:
-            # a bare LookupError says why every trainer refuses; anything else is a model that cannot be built
-            self._end(active, "failed", str(error) if type(error) is LookupError else gist(error))
+            placed = self.pool.place(active.plan, len(active.plans), active.avoids)
+        except Exception as error:  # of a model that cannot be built
+            placed = Refused(gist(error))
+        if isinstance(placed, Waits):
+            return False
+        if isinstance(placed, Refused):
+            self._end(active, "failed", placed.reason)
             return True
-        active.trainer, active.started = trainer.name, time.time()
+        active.slots, active.trainer, active.refusal = placed.slots, placed.trainer, placed.refusal
+        active.started = time.time()
         self.active.append(active)
         self._seated += 1
-        try:
-            for slot, plan in zip(room, active.plans, strict=False):
-                active.slots.append(slot)
-                self.pool.open(slot, plan)
-        except Exception as error:
-            self._end(active, "failed", gist(error) + self.rules.member(active.plans[len(active.slots) - 1]))
+        self._open(active)
         return True
+
+    def _open(self, active: Active) -> None:
+        """Begin to train all members of a trial; it fails if one of them cannot begin."""
+        for slot, plan in zip(active.slots, active.plans, strict=True):
+            try:
+                self.pool.open(slot, plan)
+            except Exception as error:
+                self._end(active, "failed", gist(error) + self.rules.member(plan))
+                return
 
     # ---------------------------------------------------------------- what an epoch brought
 
@@ -275,16 +281,18 @@ class Scheduler:
         except Exception as error:
             raise LossregError(f"training failed: {gist(error)}") from error
 
-    def _take(self, reports: Mapping[int, EpochReport], failures: Mapping[int, Exception]) -> None:
+    def _take(self, reports: Mapping[int, EpochReport], failures: Mapping[int, Failure]) -> None:
         for active in sorted(self.active, key=lambda active: active.slots[0]):
-            failed = [i for i, slot in enumerate(active.slots) if slot in failures]
+            failed = [(failures[slot], plan) for slot, plan in zip(active.slots, active.plans, strict=True)
+                      if slot in failures]  # fmt: skip
             if not failed:
                 self._advance(active, [reports[slot] for slot in active.slots])
-            elif all(self.pool.spares(active.slots[i]) for i in failed):
-                self._again(active)
+                continue
+            failure, plan = failed[0]
+            if all(other.retry for other, _ in failed):
+                self._again(active, failure.avoids)
             else:
-                error = failures[active.slots[failed[0]]]
-                self._end(active, "failed", gist(error) + self.rules.member(active.plans[failed[0]]))
+                self._end(active, "failed", gist(failure.error) + self.rules.member(plan))
 
     def _advance(self, active: Active, reports: Sequence[EpochReport]) -> None:
         active.course.add(reports)
@@ -330,12 +338,11 @@ class Scheduler:
             return False
         return self.rules.keep == "all" or self._is_better(active.plan.label, course.score, active.trial.number)
 
-    def _again(self, active: Active) -> None:
+    def _again(self, active: Active, avoids: Avoids) -> None:
         """Let a trial that failed among others wait for another trainer."""
         self._close(active)
         self._seated -= 1
-        again = replace(active, slots=[], course=self._course(), weights=None)
-        self.waiting.append(again)
+        self.waiting.append(replace(active, slots=(), course=self._course(), weights=None, avoids=avoids))
 
     def _close(self, active: Active) -> None:
         for slot in active.slots:

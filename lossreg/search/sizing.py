@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from lossreg.errors import InputError
 from lossreg.search.sampler import PER_LOSS
-from lossreg.training.pool import Pool
+from lossreg.training.pool import Placed, Pool
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
@@ -78,7 +79,7 @@ def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[]
     What would not fit into memory is reduced. Where no loss goes to a population, one trial is trained at a time.
     """
     fits, asked = fitting(prepared), kept or prepared.spec.search.lanes
-    if not trainers.alike(list(prepared.proposer.variants())):
+    if not trainers.of_one_population(list(prepared.proposer.variants())):
         chosen = Choice(members(prepared))
     elif isinstance(asked, int):
         chosen = Choice(min(whole(prepared, asked), fits))
@@ -86,7 +87,7 @@ def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[]
             chosen = Choice(fits, f"lanes: {fits} instead of {asked}, which would not fit into memory")
     else:
         chosen = _measured(prepared, trainers, min(whole(prepared, _usual(prepared)), fits), fits, clock)
-    trainers.slots = min(chosen.lanes, trainers.slots) if trainers.narrowed else chosen.lanes
+    trainers.resize(chosen.lanes)
     return chosen
 
 
@@ -122,7 +123,7 @@ class Stopwatch:
     def __init__(self, prepared: Prepared, trainers: Pool, clock: Callable[[], float]) -> None:
         self.trainers, self.clock, self.spent = trainers, clock, 0.0
         self.total = prepared.trials * members(prepared) * prepared.spec.train.epochs
-        self.plans = trainers.alike(list(prepared.proposer.variants()))
+        self.plans = trainers.of_one_population(list(prepared.proposer.variants()))
 
     def times(self, usual: int, most: int) -> dict[int, float]:
         """Seconds a lane's epoch, by lanes: usual, and twice as many while that is clearly cheaper and time allows."""
@@ -144,22 +145,25 @@ class Stopwatch:
 
     def _lap(self, number: int) -> float | None:
         """Seconds that an epoch of so many lanes takes; None if it fails."""
-        trainers, plans = self.trainers, self.plans
-        before, trainers.slots = trainers.slots, number
-        for slot in range(number):
-            trainers.open(slot, plans[slot % len(plans)])
-        begin = end = self.clock()
-        failures: Mapping[int, Exception] = {}
-        for _ in range(2):  # the lanes are set up in the first
-            if not failures:
-                begin = end
-                _, failures = trainers.advance()
-                end = self.clock()
-                self.spent += end - begin
-        for slot in range(number):
-            trainers.close(slot)
-        trainers.slots = trainers.slots if trainers.narrowed else before
-        return None if failures else end - begin
+        with self.trainers.sized(number):
+            placed = self.trainers.place(self.plans[0], number)
+            if not isinstance(placed, Placed):
+                return None
+            for slot, plan in zip(placed.slots, cycle(self.plans), strict=False):
+                self.trainers.open(slot, plan)
+            setting_up = self._epoch()
+            seconds = None if setting_up is None else self._epoch()
+            for slot in placed.slots:
+                self.trainers.close(slot)
+            return seconds
+
+    def _epoch(self) -> float | None:
+        """Seconds that an epoch takes; None if it fails."""
+        begin = self.clock()
+        _, failures = self.trainers.advance()
+        seconds = self.clock() - begin
+        self.spent += seconds
+        return None if failures else seconds
 
 
 class Populations:
@@ -207,12 +211,12 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     wanted, problem = prepared.spec.search.trainer, prepared.problem
     own = members(prepared)
     if wanted == "fit":
-        return Pool([Fit(problem, own)], step=own)
+        return Pool([Fit(problem, own)], members=own)
     made = Populations(prepared, prepared.trials * own)
     if wanted == "population":
         _insist(made)
-        return Pool([], crowds=made, most=slots, step=own)
-    return Pool([Fit(problem, own)], crowds=made, most=slots, step=own)
+        return Pool([], populations=made, slots=slots, members=own)
+    return Pool([Fit(problem, own)], populations=made, slots=slots, members=own)
 
 
 def _insist(made: Populations) -> None:
@@ -226,7 +230,7 @@ def _insist(made: Populations) -> None:
 def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
     """Why losses go to `model.fit`, by label."""
     plans = {plan.label: plan for plan in prepared.proposer.variants()}
-    return {label: reason for label, plan in plans.items() if (reason := trainers.trainer(plan)[1])}
+    return {label: reason for label, plan in plans.items() if (reason := trainers.refusal(plan))}
 
 
 def blocks(trainers: Pool) -> int:

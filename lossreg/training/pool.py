@@ -1,25 +1,29 @@
-"""`Pool`: several trainers behind the one interface; populations come and go with the shapes of the plans."""
+"""The slots that all trainers of a study share; populations come and go with the shapes of the plans."""
 
 from __future__ import annotations
 
 import gc
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Sized
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from typing import Protocol
 
 from lossreg.errors import contained, gist
 from lossreg.storage.records import Weights
 from lossreg.training.interface import EpochReport, Plan, Trainer
 
-KEPT = 8  # populations at a time, idle ones included
-FAILURES = 3  # of a population, after which its plans go elsewhere
+MOST_POPULATIONS = 8  # that live at a time, idle ones included
+MOST_FAILURES = 3  # of a population, after which its plans go elsewhere
+
+Avoids = frozenset[Hashable]
+NOTHING: Avoids = frozenset()
 
 
-class Crowds(Protocol):
-    """Makes a population for the plans that can be lanes of one."""
+class PopulationFactory(Protocol):
+    """Makes a population for plans that can be trained together."""
 
     @property
     def first(self) -> Sequence[Plan]:
@@ -27,258 +31,336 @@ class Crowds(Protocol):
         ...
 
     def key(self, plan: Plan) -> Hashable:
-        """Equal for plans of one population."""
+        """Return a value that is equal for plans of one population."""
         ...
 
     def refuses(self, plan: Plan) -> str:
-        """Why no population can train the plan; empty when one can."""
+        """Return why no population can train the plan; empty when one can."""
         ...
 
     def make(self, plan: Plan) -> Trainer:
-        """A new population for the plan and others like it."""
+        """Return a new population for the plan and others like it."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A trial that has its slots.
+
+    trainer: the name of the trainer; refusal: why trainers of another name, asked before it, refused.
+    """
+
+    slots: tuple[int, ...]
+    trainer: str
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A trial that waits until others have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A trial that no trainer takes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception of the trainer of a slot.
+
+    retry: whether the trial may be placed again; avoids: the trainers that it must then avoid.
+    """
+
+    error: Exception
+    retry: bool = False
+    avoids: Avoids = NOTHING
+
+
 @dataclass(slots=True, eq=False)
-class Home:
-    """A trainer, and by its own slots those of the pool that stand for them."""
+class TrainerSlots:
+    """A trainer and the slots of the pool that stand for its own; `taken` maps the trainer's to the pool's."""
 
     key: Hashable
     trainer: Trainer
     taken: dict[int, int] = field(default_factory=dict)
-    gone: bool = False
+    is_shut: bool = False
 
     @property
-    def left(self) -> int:
-        """How many of its own slots are free."""
+    def free(self) -> int:
+        """The number of free slots."""
         return self.trainer.slots - len(self.taken)
 
-    @property
-    def lowest(self) -> int:
-        """Its lowest free slot."""
-        return next(own for own in count() if own not in self.taken)
+    def take(self, slots: Sequence[int]) -> list[int]:
+        """Return the trainer's lowest free slots, which from now on stand for these slots of the pool."""
+        lowest = list(islice((slot for slot in count() if slot not in self.taken), len(slots)))
+        self.taken.update(zip(lowest, slots, strict=True))
+        return lowest
 
 
-@dataclass(slots=True, eq=False)
-class Seat:
-    """A slot that is taken."""
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The place of a taken slot of the pool: a trainer and its own slot; plan stands for all members of the trial."""
 
-    home: Home
-    own: int
+    home: TrainerSlots
+    slot: int
     plan: Plan
+    avoids: Avoids
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A trainer that might take a plan, and why it refuses; empty when it does not."""
+
+    key: Hashable
+    name: str
+    refusal: str
 
 
 class Pool:
-    """The slots that all trainers share, numbered through.
+    """Gives slots to trials, and trains all of them for an epoch at a time, so that none starves.
 
-    trainers are there from first to last; crowds, asked before them, makes populations as plans need
-    them, of which `KEPT` live at a time: the longest idle one is let go for a new one. most: how
-    many slots there are, by default those of the trainers; step: how many the members of a trial take.
-    Every open trainer is advanced an epoch at a time, so that none starves. `say` is told what a user should know.
+    trainers live as long as the pool; populations, asked before them, makes others as plans need them, of which
+    the longest idle is shut when there are too many. slots: of the pool, by default those of the trainers;
+    members: the slots that a trial takes. `warn` is called with what a user should know.
     """
 
-    name = "pool"
-
     def __init__(
-        self, trainers: Sequence[Trainer], *, crowds: Crowds | None = None, most: int = 0, step: int = 1
+        self,
+        trainers: Sequence[Trainer],
+        *,
+        populations: PopulationFactory | None = None,
+        slots: int = 0,
+        members: int = 1,
     ) -> None:
-        self.slots, self.step, self._crowds = most or sum(trainer.slots for trainer in trainers), step, crowds
-        self.say: Callable[[str], None] = lambda text: None
-        self.narrowed = False
-        self._fixed = [Home(f"trainer {i}", trainer) for i, trainer in enumerate(trainers)]
-        self._made: dict[Hashable, Home] = {}
-        self._seats: dict[int, Seat] = {}
+        self.members, self._factory = members, populations
+        self.warn: Callable[[str], None] = lambda text: None
+        self._slots = slots or sum(trainer.slots for trainer in trainers)
+        self._limit: float = math.inf  # of slots, once more did not fit into memory
+        keys = (f"trainer {i}" for i in count())
+        self._fixed: dict[Hashable, TrainerSlots] = {
+            key: TrainerSlots(key, trainer) for key, trainer in zip(keys, trainers, strict=False)
+        }
+        self._populations: dict[Hashable, TrainerSlots] = {}
+        self._placements: dict[int, Placement] = {}
         self._failed: Counter[Hashable] = Counter()
         self._reasons: dict[Hashable, str] = {}
-        self._avoids: list[tuple[Plan, Hashable]] = []
-        self._spared: set[int] = set()
         self._in_vain = 0
 
     @property
+    def slots(self) -> int:
+        """The number of slots."""
+        return int(min(self._slots, self._limit))
+
+    @property
+    def free(self) -> int:
+        """The number of free slots; negative while more are taken than there are by now."""
+        return self.slots - len(self._placements)
+
+    @property
     def trainers(self) -> list[Trainer]:
-        """Those that live now."""
+        """The trainers that live now."""
         return [home.trainer for home in self._homes]
 
     @property
-    def _homes(self) -> list[Home]:
-        return [*self._made.values(), *self._fixed]
+    def _homes(self) -> list[TrainerSlots]:
+        return [*self._populations.values(), *self._fixed.values()]
 
-    def trainer(self, plan: Plan) -> tuple[Trainer, str]:
-        """The trainer of a plan, and why those of another kind before it refused; raises `LookupError` if all do."""
-        home, why = self._choice(plan)
-        return home.trainer, why
+    def resize(self, slots: int) -> None:
+        """Have that many slots from now on, or as many as fit into memory."""
+        self._slots = slots
 
-    def room(self, plan: Plan) -> list[int]:
-        """The free slots that the plan could take now, lowest first; raises `LookupError` if no trainer takes it."""
-        if not self.idle or self._must_wait(plan):
-            return []
-        home, _ = self._choice(plan)
-        free = [slot for slot in range(self.slots) if slot not in self._seats]
-        return free[: min(home.left, self.slots - len(self._seats))]
-
-    @property
-    def idle(self) -> bool:
-        """Whether any slot is free."""
-        return len(self._seats) < self.slots
-
-    def alike(self, plans: Sequence[Plan]) -> list[Plan]:
-        """Of these plans, those that share the first population that takes one."""
-        crowds = self._crowds
-        taken = [plan for plan in plans if crowds and not crowds.refuses(plan)]
-        return [plan for plan in taken if crowds and crowds.key(plan) == crowds.key(taken[0])]
+    @contextmanager
+    def sized(self, slots: int) -> Iterator[None]:
+        """Have that many slots for a while."""
+        before = self._slots
+        self.resize(slots)
+        try:
+            yield
+        finally:
+            self.resize(before)
 
     def prepare(self) -> None:
         """Have every trainer build what it needs, and those populations that are wanted at once."""
-        for plan in self._crowds.first if self._crowds else ():
-            with suppress(LookupError):
-                self._choice(plan)
+        for plan in self._factory.first if self._factory else ():
+            chosen = self._choose(plan)
+            if not isinstance(chosen, Refused):
+                self._home(chosen.key, plan)
         for home in self._homes:
             with contained():
                 home.trainer.prepare()
 
+    def shutdown(self) -> None:
+        """Shut all trainers."""
+        for home in self._homes:
+            home.trainer.shutdown()
+
+    # -------------------------------------------------------------- who takes a trial
+
+    def place(self, plan: Plan, number: int = 1, avoids: Avoids = NOTHING) -> Placed | Waits | Refused:
+        """Take the lowest free slots for a trial of that many members like `plan`.
+
+        avoids: the trainers that failed to train it before. Raises what building a population raises.
+        """
+        if self.free < number:
+            return Waits()
+        chosen = self._choose(plan, avoids)
+        if isinstance(chosen, Refused):
+            return chosen
+        home = self._home(chosen.key, plan)
+        if home is None or home.free < number:
+            return Waits()
+        slots = list(islice((slot for slot in range(self.slots) if slot not in self._placements), number))
+        for slot, own in zip(slots, home.take(slots), strict=True):
+            self._placements[slot] = Placement(home, own, plan, avoids)
+        return Placed(tuple(slots), home.trainer.name, chosen.refusal)
+
+    def refusal(self, plan: Plan) -> str:
+        """Return why trainers refuse the plan that are asked before the one that takes it; empty if none takes it."""
+        chosen = self._choose(plan)
+        return "" if isinstance(chosen, Refused) else chosen.refusal
+
+    def of_one_population(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Return those of the plans that share the first population that takes one."""
+        factory = self._factory
+        if not factory:
+            return []
+        accepted = [plan for plan in plans if not factory.refuses(plan)]
+        return [plan for plan in accepted if factory.key(plan) == factory.key(accepted[0])]
+
+    def _choose(self, plan: Plan, avoids: Avoids = NOTHING) -> Option | Refused:
+        """Return the first trainer that takes the plan, with the reasons of those before it that bear another name.
+
+        One that failed often is taken only if no other takes the plan.
+        """
+        options = list(self._options(plan, avoids))
+        willing = [option for option in options if not option.refusal]
+        if not willing:
+            return Refused("; ".join(option.refusal for option in options))
+        chosen = next((option for option in willing if self._failed[option.key] < MOST_FAILURES), None)
+        if chosen is None:
+            return willing[0]
+        passed = [option for option in options[: options.index(chosen)] if option.name != chosen.name]
+        reasons = [option.refusal or self._reasons[option.key] for option in passed]
+        return Option(chosen.key, chosen.name, "; ".join(reasons))
+
+    def _options(self, plan: Plan, avoids: Avoids) -> Iterator[Option]:
+        """Yield every trainer that might take the plan, in the order in which they are asked."""
+        if self._factory:
+            key = self._factory.key(plan)
+            yield Option(key, "population", self._reasons[key] if key in avoids else self._factory.refuses(plan))
+        for key, home in self._fixed.items():
+            reason = self._reasons[key] if key in avoids else home.trainer.refuses(plan.label)
+            yield Option(key, home.trainer.name, reason)
+
+    def _home(self, key: Hashable, plan: Plan) -> TrainerSlots | None:
+        """Return the trainer of that key, made if it is a population; None while all that may live are busy."""
+        if key in self._fixed:
+            return self._fixed[key]
+        home = self._populations.pop(key, None) or self._new_population(key, plan)
+        if home:
+            self._populations[key] = home  # those used last stand last
+        return home
+
+    def _new_population(self, key: Hashable, plan: Plan) -> TrainerSlots | None:
+        assert self._factory
+        if len(self._populations) >= MOST_POPULATIONS:
+            idle = next((home for home in self._populations.values() if not home.taken), None)
+            if idle is None:
+                return None
+            self._shut(idle)
+        return TrainerSlots(key, self._factory.make(plan))
+
+    def _shut(self, home: TrainerSlots) -> None:
+        """Shut a population and free its memory: graphs are cycles that only the collector finds."""
+        home.is_shut = True
+        with suppress(Exception):
+            home.trainer.shutdown()
+        del self._populations[home.key]
+        gc.collect()
+
+    # -------------------------------------------------------------- what a taken slot does
+
     def open(self, slot: int, plan: Plan) -> None:
-        """Put a plan into a slot that `room` named."""
-        home, _ = self._choice(plan)
-        own = home.lowest
-        self._seats[slot] = Seat(home, own, plan)
-        home.taken[own] = slot
+        """Begin to train a plan in a slot that `place` took."""
+        placement = self._placements[slot]
         with contained():
-            home.trainer.open(own, plan)
+            placement.home.trainer.open(placement.slot, plan)
 
-    def advance(self) -> tuple[dict[int, EpochReport], dict[int, Exception]]:
-        """Train every open slot for one epoch: reports by slot, and what the trainer of a slot raised.
+    def advance(self) -> tuple[dict[int, EpochReport], dict[int, Failure]]:
+        """Train every taken slot for one epoch; return reports and failures by slot.
 
-        A trainer that raises costs the plans that it holds, and no others; `spares` says which of them
-        may be opened again. Raises what a population raises time and again with nothing left to go on.
+        A trainer that raises fails all plans that it holds, and no others. Raises what a population raises
+        time and again while nothing else is trained.
         """
         reports: dict[int, EpochReport] = {}
-        failures: dict[int, Exception] = {}
-        self._spared.clear()
+        failures: dict[int, Failure] = {}
         for home in [home for home in self._homes if home.taken]:
             try:
                 with contained():
                     advanced = home.trainer.advance()
-                reports |= {home.taken[own]: report for own, report in advanced.items()}
+                reports |= {home.taken[slot]: report for slot, report in advanced.items()}
             except Exception as error:
-                failures |= dict.fromkeys(home.taken.values(), error)
-                self._excuse(home, error)
+                failures |= self._failures(home, error)
         self._give_up(reports, failures)
         return dict(sorted(reports.items())), dict(sorted(failures.items()))
 
-    def spares(self, slot: int) -> bool:
-        """Whether the plan that failed in this slot may be opened again: elsewhere, or with fewer beside it."""
-        return slot in self._spared
-
     def weights(self, slot: int) -> Weights:
-        """The weights of an open slot."""
-        seat = self._seats[slot]
-        return seat.home.trainer.weights(seat.own)
+        """Return the weights of an open slot."""
+        placement = self._placements[slot]
+        return placement.home.trainer.weights(placement.slot)
 
     def close(self, slot: int) -> None:
         """Free a slot, if it is taken."""
-        seat = self._seats.pop(slot, None)
-        if seat is None:
+        placement = self._placements.pop(slot, None)
+        if placement is None:
             return
-        del seat.home.taken[seat.own]
-        if not seat.home.gone:
-            seat.home.trainer.close(seat.own)
-
-    def shutdown(self) -> None:
-        """End what the trainers hold."""
-        for home in self._homes:
-            home.trainer.shutdown()
-
-    # -------------------------------------------------------------- who takes a plan
-
-    def _choice(self, plan: Plan) -> tuple[Home, str]:
-        """Where a plan goes, and why not to a trainer of another kind: to one that failed often, only if need be."""
-        refused: list[tuple[str, str]] = []
-        tired: list[Hashable] = []
-        for key, name, reason in self._refusals(plan):
-            if not reason and self._failed[key] < FAILURES:
-                return self._home(key, plan), "; ".join(said for other, said in refused if other != name)
-            tired += [] if reason else [key]
-            refused.append((name, reason or self._reasons[key]))
-        if tired:
-            return self._home(tired[0], plan), ""
-        raise LookupError("; ".join(said for _, said in refused))
-
-    def _refusals(self, plan: Plan) -> Iterator[tuple[Hashable, str, str]]:
-        """Key, name and reason of every trainer that might take the plan, in order."""
-        avoided = [key for other, key in self._avoids if other is plan]
-        if self._crowds:
-            key = self._crowds.key(plan)
-            yield key, "population", self._reasons[key] if key in avoided else self._crowds.refuses(plan)
-        for home in self._fixed:
-            own = self._reasons[home.key] if home.key in avoided else home.trainer.refuses(plan.label)
-            yield home.key, home.trainer.name, own
-
-    def _home(self, key: Hashable, plan: Plan) -> Home:
-        """The trainer of that key; a population that is not there yet is made, one used again stands last."""
-        if fixed := [home for home in self._fixed if home.key == key]:
-            return fixed[0]
-        home = self._made.pop(key) if key in self._made else self._made_for(key, plan)
-        self._made[key] = home
-        return home
-
-    def _made_for(self, key: Hashable, plan: Plan) -> Home:
-        assert self._crowds
-        idle = [home for home in self._made.values() if not home.taken]
-        if len(self._made) >= KEPT and idle:
-            self._let_go(idle[0])
-        return Home(key, self._crowds.make(plan))
-
-    def _must_wait(self, plan: Plan) -> bool:
-        """Whether the plan's population has yet to be made, and all that there may be are busy."""
-        if not self._crowds or self._crowds.key(plan) in self._made:
-            return False
-        full = sum(bool(home.taken) for home in self._made.values()) >= KEPT
-        return full and not next(reason for _, _, reason in self._refusals(plan))
-
-    def _let_go(self, home: Home) -> None:
-        """End a population and free what it holds: graphs are cycles that only the collector finds."""
-        home.gone = True
-        with suppress(Exception):
-            home.trainer.shutdown()
-        del self._made[home.key]
-        gc.collect()
+        home = placement.home
+        del home.taken[placement.slot]
+        if not home.is_shut:
+            home.trainer.close(placement.slot)
 
     # -------------------------------------------------------------- what a failure costs
 
-    def _excuse(self, home: Home, error: Exception) -> None:
-        """Note a trainer's failure, and which of its plans may be opened again."""
-        if home.key in self._made:
-            self._let_go(home)
-        if _is_memory(error) and len(home.taken) > self.step:
-            self._narrow(len(home.taken))
-            self._spared.update(home.taken.values())
-            return
+    def _failures(self, home: TrainerSlots, error: Exception) -> dict[int, Failure]:
+        """Return the failures of all slots of a trainer; a population that failed is shut."""
+        if home.key in self._populations:
+            self._shut(home)
+        placements = {slot: self._placements[slot] for slot in home.taken.values()}
+        if _is_memory(error) and len(placements) > self.members:
+            self._limit_memory(len(placements))
+            return {slot: Failure(error, True, placement.avoids) for slot, placement in placements.items()}
         self._reasons[home.key] = f"{home.trainer.name} failed: {gist(error)}"
-        self._failed[home.key] += self._is_crowd(home)
-        for slot in home.taken.values() if home.gone or self._is_crowd(home) else ():
-            plan = self._seats[slot].plan
-            self._avoids.append((plan, home.key))
-            with suppress(LookupError):
-                self._choice(plan)
-                self._spared.add(slot)
+        self._failed[home.key] += self._is_shared(home)
+        return {slot: self._failure(placement, error) for slot, placement in placements.items()}
 
-    def _give_up(self, reports: Sized, failures: Mapping[int, Exception]) -> None:
+    def _failure(self, placement: Placement, error: Exception) -> Failure:
+        """Return a failure that may be tried again if others may have caused it and another trainer takes the plan."""
+        home, avoids = placement.home, placement.avoids | {placement.home.key}
+        if not (home.is_shut or self._is_shared(home)):
+            return Failure(error)
+        return Failure(error, not isinstance(self._choose(placement.plan, avoids), Refused), avoids)
+
+    def _give_up(self, reports: Sized, failures: Mapping[int, Failure]) -> None:
         """Raise a failure when populations fail one time after another and nothing else is trained."""
-        crowd = any(self._is_crowd(self._seats[slot].home) for slot in failures)
-        self._in_vain = self._in_vain + 1 if crowd and not reports and not self._spared else 0
-        if self._in_vain >= FAILURES:
-            raise next(iter(failures.values()))
+        shared = any(self._is_shared(self._placements[slot].home) for slot in failures)
+        retried = any(failure.retry for failure in failures.values())
+        self._in_vain = self._in_vain + 1 if shared and not reports and not retried else 0
+        if self._in_vain >= MOST_FAILURES:
+            raise next(iter(failures.values())).error
 
-    def _is_crowd(self, home: Home) -> bool:
-        """Whether plans of several trials share the trainer, so that none of them can be blamed."""
-        return home.trainer.slots > self.step
+    def _is_shared(self, home: TrainerSlots) -> bool:
+        """Return whether trials share the trainer, so that none of them can be blamed."""
+        return home.trainer.slots > self.members
 
-    def _narrow(self, lanes: int) -> None:
-        """Have half as many slots as did not fit into memory."""
-        self.slots, self.narrowed = max(self.step, lanes // 2 // self.step * self.step), True
-        self.say(f"{lanes} lanes did not fit into memory: {self.slots} from now on")
+    def _limit_memory(self, lanes: int) -> None:
+        """Have half as many slots as did not fit into memory, as whole trials."""
+        self._limit = max(self.members, lanes // 2 // self.members * self.members)
+        self.warn(f"{lanes} lanes did not fit into memory: {self.slots} from now on")
 
 
 def _is_memory(error: Exception) -> bool:
-    said = f"{type(error).__name__} {error}"
-    return isinstance(error, MemoryError) or "ResourceExhausted" in said or "RESOURCE_EXHAUSTED" in said
+    text = f"{type(error).__name__} {error}"
+    return isinstance(error, MemoryError) or "ResourceExhausted" in text or "RESOURCE_EXHAUSTED" in text
