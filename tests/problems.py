@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
+import lossreg
 from lossreg.contract.targets import Constants
 from lossreg.registry import registry
 from lossreg.training.interface import Plan, Problem, batch_order
+from lossreg.training.optimizers import ACCUMULATION, KNOWN
 
 ROWS, VALIDATION, FEATURES, BATCH = 215, 60, 7, 16
 
@@ -137,3 +139,19 @@ def own_inputs(data):
 def difference(one, other):
     """The largest difference of two lists of weights."""
     return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+
+
+def fitted(own, each, rate=None):
+    """The weights after plain `model.fit` with Keras's own optimizer; rate may be a Keras schedule."""
+    data, given = own.dataset, {**own.settings, **each.settings}
+    model = own.builder.build(data.input_shape, data.n_classes, data.n_classes, each.seed)
+    own_settings = {k: v for k, v in given.items() if (k, v) != (ACCUMULATION, 1)}
+    optimizer = KNOWN[own.optimizer](rate or each.learning_rate, **own_settings)
+    # in fit itself ScheduleFreeAdamW would forget where its weights start
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer, lossreg.get("cross_entropy", from_logits=True))
+    for epoch in range(each.epochs):
+        order = batch_order(each.seed, epoch, len(data.train.y))
+        batches = {"batch_size": own.batch_size, "shuffle": False, "verbose": 0}
+        model.fit(data.train.x[order], data.train.y[order], **batches)
+    return model.get_weights()

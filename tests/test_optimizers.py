@@ -7,15 +7,13 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from problems import Mlp, difference, plan, problem, run
+from problems import Mlp, difference, fitted, plan, problem, run
 
-import lossreg
 from lossreg.config import optimization
 from lossreg.errors import InputError
 from lossreg.training import optimizers
 from lossreg.training.backends import interface
 from lossreg.training.backends.interface import Leaf
-from lossreg.training.interface import batch_order
 from lossreg.training.optimizers import KNOWN, MAPPED, REFUSED, LaneOptimizer
 from lossreg.training.population import Population
 from lossreg.training.solo import Fit
@@ -58,22 +56,6 @@ def studied(optimizer, fixed=None, searched=None, **more):
 def planned(own, factor=1.0, **values):
     rate = RATES.get(own.optimizer, 0.003)
     return replace(plan(own, "cross_entropy", rate * factor), settings=values)
-
-
-def fitted(own, each, rate=None):
-    """The weights after plain `model.fit` with Keras's own optimizer; rate may be a Keras schedule."""
-    data, given = own.dataset, {**own.settings, **each.settings}
-    model = own.builder.build(data.input_shape, data.n_classes, data.n_classes, each.seed)
-    own_settings = {k: v for k, v in given.items() if (k, v) != (optimizers.ACCUMULATION, 1)}
-    optimizer = KNOWN[own.optimizer](rate or each.learning_rate, **own_settings)
-    # in fit itself ScheduleFreeAdamW would forget where its weights start
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer, lossreg.get("cross_entropy", from_logits=True))
-    for epoch in range(each.epochs):
-        order = batch_order(each.seed, epoch, len(data.train.y))
-        batches = {"batch_size": own.batch_size, "shuffle": False, "verbose": 0}
-        model.fit(data.train.x[order], data.train.y[order], **batches)
-    return model.get_weights()
 
 
 def lanes_equal_fit(own, plans, tolerance=TOLERANCE):

@@ -7,8 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from problems import difference, plan, problem, run
-from test_optimizers import fitted
+from problems import difference, fitted, plan, problem, run
 
 from lossreg.config import optimization
 from lossreg.errors import InputError
