@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).parent
 # Files that take longest come first, so that no worker is left alone with one at the end.
 SLOW = (
-    "test_conformance", "test_mutants", "test_population", "test_jax", "test_readme", "test_third_party", "test_sound",
-    "test_search", "test_architectures", "test_zoo", "test_tracking_process", "test_optimizers", "test_tracking",
+    "conformance/test_suite", "conformance/test_wrong", "training/test_population", "training/backends/test_jax",
+    "test_readme", "registry/test_third_party", "conformance/test_right", "search/test_run",
+    "training/test_mappable_models", "zoo/test_zoo", "tracking/test_process", "training/test_optimizers",
+    "tracking/test_tracker",
 )  # fmt: skip
 
 
+def place(item):
+    """Where the test's file stands in the order."""
+    name = item.path.with_suffix("").relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+    return SLOW.index(name) if name in SLOW else len(SLOW)
+
+
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from keras import ops
 
 from lossreg.errors import InputError, contained, gist, represented
 
-# Their steps are linear in the gradient until it meets a whole tensor (tests/test_embeddings.py measures all).
+# Their steps are linear in the gradient until it meets a whole tensor (tests/training/test_embeddings.py measures all).
 LINEAR = ("sgd", "lion")
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 ACCUMULATION = "gradient_accumulation_steps"

@@ -17,7 +17,7 @@ from lossreg.errors import gist
 from lossreg.models.raw_scores import own_steps
 from lossreg.training.backends import interface
 
-# Layers whose lanes are proven equal to solo training (tests/test_architectures.py).
+# Layers whose lanes are proven equal to solo training (tests/training/test_mappable_models.py).
 BY_RANK = (
     "Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "AdaptiveMaxPooling",
     "AdaptiveAveragePooling", "UpSampling", "ZeroPadding", "Cropping", "SpatialDropout",

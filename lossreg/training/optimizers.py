@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lossreg.config.optimization import Schedule
     from lossreg.training.interface import Plan, Problem
 
-# Those proven equal to solo training, lane by lane (tests/test_optimizers.py), each with all its settings.
+# Those proven equal to solo training, lane by lane (tests/training/test_optimizers.py), each with all its settings.
 MAPPED = (
     "sgd", "rmsprop", "adam", "adamw", "adadelta", "adagrad", "adamax", "adafactor", "nadam", "ftrl", "lion", "lamb",
     "muon",

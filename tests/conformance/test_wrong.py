@@ -1,11 +1,11 @@
 """The conformance suite against wrong losses: each is found by the check that is named, and others stay silent."""
 
-import mutants
 import pytest
+import wrong
 
 from lossreg.conformance import CHECKS, Suite
 
-MUTANTS = {mutant.name: mutant for mutant in mutants.MUTANTS}
+MUTANTS = {mutant.name: mutant for mutant in wrong.MUTANTS}
 
 
 def judge(mutant, checks):
@@ -30,4 +30,4 @@ def test_wrong_loss_is_found_by_the_named_check_and_by_no_other(name):
 def test_mutants_are_many_and_what_is_named_are_checks():
     named = {check for mutant in MUTANTS.values() for check in (mutant.caught_by, *mutant.also)}
     assert named <= set(CHECKS)
-    assert len(MUTANTS) == len(mutants.MUTANTS) >= 60
+    assert len(MUTANTS) == len(wrong.MUTANTS) >= 60

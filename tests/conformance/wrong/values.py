@@ -1,8 +1,7 @@
 """Wrong losses of one raw score or two: residuals, counts, densities."""
 
-from mutant import UNCALLABLE, Family, count, pair, raw, real
-
 from lossreg import Float, Int, ops
+from wrong.mutant import UNCALLABLE, Family, count, pair, raw, real
 
 WRONG = Family()
 C = Float("c", 1.0, 0.1, 10.0, log=True, domain="(0, inf)")

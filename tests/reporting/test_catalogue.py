@@ -10,7 +10,7 @@ import pytest
 from lossreg import Float, Limit, LossSpec, zoo
 from lossreg.reporting import catalogue, tables
 
-PAGE = Path(__file__).parents[1] / "docs" / "losses.md"
+PAGE = Path(__file__).parents[2] / "docs" / "losses.md"
 SPECS = {spec.name: spec for family in zoo.FAMILIES for spec in family.LOSSES}
 
 

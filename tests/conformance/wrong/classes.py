@@ -1,9 +1,8 @@
 """Wrong losses of k raw scores: formulas, parameters and declarations."""
 
-from mutant import CROSSED, GAMMA, Family, fading, proper, scored
-
 from lossreg import Choice, Float, Int, Limit, PerClass, ops
 from lossreg.zoo.numerics import log_other
+from wrong.mutant import CROSSED, GAMMA, Family, fading, proper, scored
 
 WRONG = Family()
 EPS = Float("eps", 0.1, 0.0, 0.3, domain="[0, 1)")

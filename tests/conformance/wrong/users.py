@@ -1,9 +1,9 @@
 """Wrong losses of users: instances, classes and functions, wrapped."""
 
 import keras
-from mutant import UNCALLABLE, Family
 
 from lossreg import ops, wrap
+from wrong.mutant import UNCALLABLE, Family
 
 WRONG = Family()
 

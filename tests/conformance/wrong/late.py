@@ -1,8 +1,7 @@
 """Wrong losses that passed every check until somebody went looking for such."""
 
-from mutant import Family, dense, fading, ordinal, pair, proper, real, sigmoid, signed
-
 from lossreg import Float, ops
+from wrong.mutant import Family, dense, fading, ordinal, pair, proper, real, sigmoid, signed
 
 WRONG = Family()
 

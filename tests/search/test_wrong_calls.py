@@ -18,7 +18,7 @@ from lossreg.errors import InputError, gist, quoted
 from lossreg.registry import registry
 from lossreg.search import run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ODD = """
 [data]
 source = "x.csv"

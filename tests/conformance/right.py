@@ -1,7 +1,7 @@
 """Right but unusual losses, on which no check may raise a false alarm."""
 
-import sound_users
-from mutant import (
+import right_users
+from wrong.mutant import (
     GAMMA,
     count,
     dense,
@@ -98,7 +98,7 @@ def unassuming(y, z):
     return ce(y, z)
 
 
-@sound(**proper(function="sound:by_name_of_its_module", name="by_name"))
+@sound(**proper(function="right:by_name_of_its_module", name="by_name"))
 def by_name_of_its_module(y, z):
     """Cross-entropy, imported on first use."""
     return ce(y, z)
@@ -472,4 +472,4 @@ def expected_distance(y, z):
     return row(ops.softmax(z, axis=-1) * ops.abs(y - ops.arange(z.shape[-1], dtype=z.dtype)))
 
 
-SOUND += sound_users.WRAPPED
+SOUND += right_users.WRAPPED

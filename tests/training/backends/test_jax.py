@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-SAME = ("test_population.py", "test_optimizers.py", "test_fit.py", "test_architectures.py")
+ROOT = FOLDER.parents[2]
+SAME = ("test_population.py", "test_optimizers.py", "test_solo.py", "test_mappable_models.py")
 # a step of Keras's own that is wrong on TensorFlow; a score after three epochs that initial weights, which JAX draws
 # in another way, decide (on TensorFlow two seeds of three miss it too); layers and models written with TensorFlow
 ONLY_THERE = (
@@ -26,7 +27,7 @@ def pytest_on_jax(*arguments):
     """The outcome of every test by name, and all that was printed."""
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_FLAGS": QUICK}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FOLDER.parent, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     outcomes = re.findall(r"^(PASSED|FAILED|ERROR) \S+::(test_.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
     return {name: outcome for outcome, name in outcomes}, done.stdout + done.stderr
 
@@ -39,7 +40,7 @@ def names():
 @pytest.fixture(scope="module")
 def on_jax(request):
     chosen = request.config.getoption("markexpr")
-    return pytest_on_jax("tests/lanes_on_jax.py", *(["-m", chosen] if chosen else []))
+    return pytest_on_jax("tests/training/backends/lanes_on_jax.py", *(["-m", chosen] if chosen else []))
 
 
 @pytest.mark.parametrize("name", names())
@@ -53,7 +54,7 @@ def test_on_jax(on_jax, name):
 @pytest.mark.long
 @pytest.mark.parametrize("file", SAME)
 def test_what_holds_on_tensorflow_holds_on_jax(file):
-    outcomes, said = pytest_on_jax(f"tests/{file}", "-m", "not long", "-k", ONLY_THERE)
+    outcomes, said = pytest_on_jax(f"tests/training/{file}", "-m", "not long", "-k", ONLY_THERE)
     assert outcomes, said[-4000:]
     assert set(outcomes.values()) == {"PASSED"}, said[-8000:]
 

@@ -1,4 +1,4 @@
-"""What `lossreg new-plugin` writes, and what it refuses. That it installs and passes is in test_third_party.py."""
+"""What `lossreg new-plugin` writes, and what it refuses; registry/test_third_party.py installs and tests it."""
 
 import ast
 import subprocess

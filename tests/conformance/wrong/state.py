@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-from mutant import GAMMA, UNCALLABLE, Family, fading, proper
 
 from lossreg import Float, PerClass, ops
 from lossreg.errors import ParameterError
 from lossreg.zoo.numerics import log_other
+from wrong.mutant import GAMMA, UNCALLABLE, Family, fading, proper
 
 WRONG = Family()
 COUNTS = {"needs": ("class_counts",), "elicits": "the mode of balanced classes"}

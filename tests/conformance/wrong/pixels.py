@@ -1,8 +1,7 @@
 """Wrong losses of one logit, of several labels, of masks and of classes in order."""
 
-from mutant import CROSSED, GAMMA, Family, dense, multihot, ordinal, sigmoid, signed
-
 from lossreg import Float, ops
+from wrong.mutant import CROSSED, GAMMA, Family, dense, multihot, ordinal, sigmoid, signed
 
 WRONG = Family()
 

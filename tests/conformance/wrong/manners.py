@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-from mutant import CROSSED, GAMMA, UNCALLABLE, Family, fading, ordinal, proper, real, softmax
 
 from lossreg import Float, PerClass, ops
 from lossreg.zoo.numerics import log_other
+from wrong.mutant import CROSSED, GAMMA, UNCALLABLE, Family, fading, ordinal, proper, real, softmax
 
 WRONG = Family()
 DELTA = Float("delta", 1.0, 0.1, 10.0, log=True, domain="(0, inf)")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def offered(name):
     """The losses of the example plugin of that name, by their names."""
-    path = Path(__file__).parents[1] / "plugins" / f"lossreg-{name}" / f"lossreg_{name}.py"
+    path = Path(__file__).parents[2] / "plugins" / f"lossreg-{name}" / f"lossreg_{name}.py"
     source = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(source)
     source.loader.exec_module(module)

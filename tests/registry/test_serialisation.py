@@ -19,7 +19,7 @@ from lossreg.errors import InputError, UnknownError
 from lossreg.registry.keras_loss import RegistryLoss
 
 SPECS = cases.SPECS
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def made(spec, seed=0):

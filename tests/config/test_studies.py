@@ -13,7 +13,7 @@ from lossreg.errors import DataError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 
-FOLDER = Path(__file__).parent.parent / "studies"
+FOLDER = Path(__file__).parents[2] / "studies"
 FILES = sorted(file.stem for file in FOLDER.glob("*.toml"))
 TUTORIALS = {"regression": 25, "regression_positive": 25, "circles": 50, "blobs": 50}
 LABELS = {
@@ -159,7 +159,7 @@ def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
     from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
-    own = study.load(Path(__file__).parents[1] / "studies" / "blobs.toml").document() | {"tracking": {"enabled": False}}
+    own = study.load(Path(__file__).parents[2] / "studies" / "blobs.toml").document() | {"tracking": {"enabled": False}}
     own["train"] |= {"epochs": 10}
     result = run.tune(own)
     first, *others = [trial.curves for trial in result.trials]

@@ -16,7 +16,7 @@ import lossreg
 from lossreg.cli import scaffold
 
 SOURCE = Path(lossreg.__file__).parents[1]
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[2] / "plugins"
 PLUGIN = PLUGINS / "lossreg-arctan"
 OFFERED = {
     "arctan": ["arctan"],

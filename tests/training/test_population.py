@@ -69,7 +69,7 @@ def mixed(task, optimizer):
 
 
 LONG = pytest.mark.long
-# tests/test_optimizers.py has the other optimizers
+# test_optimizers.py has the other optimizers
 CASES = [
     ("multiclass", "adam"), ("regression", "sgd"), ("segmentation", "sgd"),
     *(pytest.param(*case, marks=LONG) for case in [("multiclass", "sgd"), ("binary", "adam"), ("multilabel", "sgd")]),

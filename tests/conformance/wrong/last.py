@@ -1,9 +1,8 @@
 """Wrong losses that are right almost everywhere: a dead output, a class above 256, a step on the way."""
 
-from mutant import Family, dense, pair, proper, real, softmax
-
 from lossreg import Float, Int, Limit, ops
 from lossreg.zoo.numerics import log_other
+from wrong.mutant import Family, dense, pair, proper, real, softmax
 
 WRONG = Family()
 Q = Float("q", 0.5, 0.05, 0.95, domain="(0, 1)")

@@ -32,7 +32,7 @@ from lossreg.tracking import uri as store
 from lossreg.tracking.database import NewDatabase
 from lossreg.training.fake import Fake
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_the_process_of_a_killed_study_writes_what_it_was_told_and_ends(uri, tmp_path):
     command = [sys.executable, "-c", KILLED, uri, str(tmp_path)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(HERE)}, capture_output=True, text=True)  # noqa: PLW1510
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(SUPPORT)}, capture_output=True, text=True)  # noqa: PLW1510
     assert done.returncode == -signal.SIGKILL, done.stderr
     parent, number = done.stdout.split()
     assert has_ended(int(number))
