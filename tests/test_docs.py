@@ -54,7 +54,7 @@ def test_the_study_on_the_page_is_one():
 def test_the_model_on_the_page_has_these_hyperparameters():
     import keras
 
-    from lossreg.models.hyperparameters import Hyperparameters
+    from lossreg.models.keras_tuner import Hyperparameters
 
     [text] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     scope = {}

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from lossreg.contract import activations
 from lossreg.contract.params import Choice
 from lossreg.contract.targets import TARGETS, Constants
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, quoted
-from lossreg.models.hyperparameters import Answer, Declared, Hyperparameters, default, given
+from lossreg.models.hyperparameters import Answer, Declared, default, given
 from lossreg.models.raw_scores import Need, raw_scores
 from lossreg.runtime import user_code
 
@@ -155,7 +155,7 @@ def _maker(build: str | Callable[..., Any], base: Path, said: Mapping[str, Any],
     if said:
         raise InputError(f"{', '.join(said)}: of the built-in mlp only", where=str(build), hint="Leave them out.")
     if not isinstance(build, str):
-        return getattr(build, "__name__", "build_model"), _Users(build, Path(), "build_model", hp)
+        return getattr(build, "__name__", type(build).__name__), _Users(build, Path(), "build_model", hp)
     if ":" not in build:
         hint = did_you_mean(build, ("mlp",)) or user_code.FORMS
         raise UnknownError("is neither mlp nor a function of yours", where=build, hint=hint)
@@ -247,27 +247,23 @@ def _check_activation(name: str) -> None:
 # ------------------------------------------------------------------ the user's model
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class _Users:
-    """A user's `build_model(hp)` or `build_model()`; hp is what the study says of its hyperparameters."""
+    """A user's `build_model(hp)`, `build_model()` or `HyperModel`; hp is what the study says of its hyperparameters."""
 
-    function: Any
+    given: Any
     folder: Path
     name: str
     hp: str | Mapping[str, Any] | None = None
-    declared: dict[str, Declared] = field(default_factory=dict, compare=False)
-    seen: WeakSet[Any] = field(default_factory=WeakSet, compare=False)
+    declared: dict[str, Declared] = field(default_factory=dict)
+    seen: WeakSet[Any] = field(default_factory=WeakSet)
 
     def __call__(self, need: Need, answer: Answer) -> Any:
         import keras
 
-        if not callable(self.function):
-            raise InputError(f"is no function but {type(self.function).__name__}", where=self.name)
-        takes = inspect.signature(self.function).parameters
         wrong: list[InputError] = []
-        arguments = [Hyperparameters(need.facts(), partial(self._answered, answer, wrong))] if takes else []
         try:
-            model = user_code.call(self.function, self.name, self.folder, *arguments)
+            model = user_code.call(self.build, self.name, self.folder, *self._arguments(need, answer, wrong))
         except InputError as error:
             raise wrong[0] if wrong else error from error.__cause__
         if not isinstance(model, keras.Model):
@@ -275,8 +271,24 @@ class _Users:
         if model in self.seen:
             raise InputError("returned the same model twice", where=self.name, hint="Build a new one in every call.")
         self.seen.add(model)
-        self._note(model, need, keras)
+        self._note(model, need)
         return model
+
+    @cached_property
+    def build(self) -> Callable[..., Any]:
+        """The function that builds a model."""
+        from lossreg.models import keras_tuner
+
+        build = user_code.call(keras_tuner.build_function, self.name, self.folder, self.given)
+        if not callable(build):
+            raise InputError(f"is no function but {type(build).__name__}", where=self.name)
+        return build
+
+    def _arguments(self, need: Need, answer: Answer, wrong: list[InputError]) -> list[Any]:
+        from lossreg.models.keras_tuner import Hyperparameters
+
+        takes = inspect.signature(self.build).parameters
+        return [Hyperparameters(need.facts(), partial(self._answered, answer, wrong))] if takes else []
 
     def _answered(self, answer: Answer, wrong: list[InputError], declared: Declared) -> Any:
         """What the study fixes, or else what `answer` says; what the study says in vain is put down in `wrong`."""
@@ -290,9 +302,13 @@ class _Users:
             raise wrong[0] from error
         return wished.space.value if isinstance(wished.space, Fixed) else answer(wished)
 
-    def _note(self, model: Any, need: Need, keras: Any) -> None:
+    def _note(self, model: Any, need: Need) -> None:
+        from lossreg.models.keras_tuner import has_own_fit
+
         if model.compiled:
             need.notes.append("compile() is ignored: loss, optimizer and metric are the study's")
+        if has_own_fit(self.given):
+            need.notes.append("its own fit is ignored: the study trains the model")
 
 
 # ------------------------------------------------------------------ prediction

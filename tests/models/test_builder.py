@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 from keras import layers, ops
@@ -22,6 +23,7 @@ from lossreg.models import builder as models
 X = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
 CODE = """
 import keras
+import keras_tuner
 from keras import layers
 from widths_of_mine import WIDTH
 
@@ -82,6 +84,27 @@ def shared(hp):
     return SHARED
 
 number = 3
+
+class Mine(keras_tuner.HyperModel):
+    def __init__(self, width=12, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+
+    def build(self, hp):
+        units, depth = hp.Int("units", self.width, 64), hp.Int("depth", 1, 3, default=2)
+        hidden = [layers.Dense(units, "relu") for _ in range(depth)]
+        return keras.Sequential([*hidden, layers.Dense(3)])
+
+class Fitting(Mine):
+    def fit(self, hp, model, *args, **kwargs):
+        return 0.0
+
+class Wide(Mine):
+    def __init__(self, width):
+        super().__init__(width)
+
+mine = Mine(20)
+constant = Mine(tunable=False)
 """
 
 
@@ -199,6 +222,56 @@ def test_a_function_without_arguments_and_a_function_object_do(code: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "widths", "declared"),
+    [
+        ("Mine", [40, 40, 40, 3], ["depth", "units"]),
+        ("mine", [40, 40, 40, 3], ["depth", "units"]),
+        ("constant", [12, 12, 3], []),
+    ],
+)
+def test_a_hyper_model_is_taken_where_a_function_is(
+    code: Path, name: str, widths: list[int], declared: list[str]
+) -> None:
+    builder = models.resolve(f"my_models.py:{name}", base=code, hp={"units": 40, "depth": "search"})
+    model = builder.build((6,), 3, 3, seed=0, values={"depth": 3})
+    assert [layer.units for layer in model.layers if hasattr(layer, "units")] == widths
+    assert sorted(builder.declared) == declared
+    assert builder.notes == []
+
+
+class Tower(keras_tuner.HyperModel):
+    def build(self, hp: Any) -> Any:
+        kind = hp.Choice("kind", ["plain", "pooled"])
+        entry = keras.Input((6, 4))
+        with hp.conditional_scope("kind", ["pooled"]):
+            size = hp.Int("size", 2, 4, step=2, sampling="log", default=4)
+        x = layers.AveragePooling1D(size)(entry) if kind == "pooled" else entry
+        with hp.name_scope("head"):
+            units = hp.Choice("units", [8, 16, 32], default=16, ordered=True)
+        x = layers.Dropout(hp.Float("rate", 0.1, 0.5, step=0.1))(layers.Dense(units)(layers.Flatten()(x)))
+        return keras.Model(entry, layers.Dense(hp.Fixed("classes", 3), use_bias=hp.Boolean("bias", True))(x))
+
+
+@pytest.mark.parametrize("model", [Tower, Tower()])
+@pytest.mark.parametrize("values", [{}, {"kind": "pooled"}, {"kind": "pooled", "size": 2, "head/units": 8}])
+def test_a_hyper_model_of_python_builds_what_keras_tuner_builds(model: Any, values: dict[str, Any]) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    theirs = Tower().build(hp)
+    builder = models.resolve(model, hp="search")
+    ours = builder.build((6, 4), 3, 3, seed=0, values=values)
+    assert sorted(builder.declared) == sorted(hp.values)
+    assert [type(layer) for layer in ours.layers] == [type(layer) for layer in theirs.layers]
+    assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
+
+
+def test_a_fit_of_a_hyper_model_s_own_is_ignored_and_said(code: Path) -> None:
+    builder = models.resolve("my_models.py:Fitting", base=code)
+    builder.build((6,), 3, 3, seed=0)
+    assert builder.notes == ["my_models.py:Fitting: its own fit is ignored: the study trains the model."]
+
+
+@pytest.mark.parametrize(
     ("build", "options", "kind", "says"),
     [
         ("mlpp", {}, UnknownError, "neither mlp nor a function of yours. Did you mean mlp"),
@@ -206,6 +279,7 @@ def test_a_function_without_arguments_and_a_function_object_do(code: Path) -> No
         ("my_models.py:build_modle", {}, UnknownError, "has no build_modle. Did you mean build_model"),
         ("my_models.py:build_model", {"hidden": [3]}, InputError, "hidden: of the built-in mlp only"),
         ("my_models.py:number", {}, InputError, "is no function but int"),
+        ("my_models.py:Wide", {}, InputError, "TypeError: .*missing 1 required positional argument: 'width'"),
         ("my_models.py:nothing", {}, InputError, "returned NoneType, not a keras.Model"),
         ("my_models.py:raises", {}, InputError, r"raises: TypeError: unsupported .* \(my_models.py, line \d+\)"),
         ("my_models.py:wrong_layer", {}, InputError, r"ValueError: .*units.* \(my_models.py, line \d+\)"),

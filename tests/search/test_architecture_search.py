@@ -15,6 +15,7 @@ from lossreg.search.restore import load_trial
 
 OWN = """
 import keras
+import keras_tuner
 
 def build(hp):
     layers = [keras.Input((4,))]
@@ -24,6 +25,12 @@ def build(hp):
         depth = hp.Int("depth", 1, 2)
     layers += [keras.layers.Dense(4, "relu") for _ in range(depth or 0)]
     return keras.Sequential([*layers, keras.layers.Dense(3)])
+
+class Own(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build(hp)
+
+own = Own()
 """
 TRIALS = 10
 
@@ -87,8 +94,19 @@ def test_a_study_of_two_models_and_two_batch_sizes_is_the_same_after_a_stop_and_
         lossreg.tune(document("parted", units))
 
 
-def test_a_dry_run_shows_what_is_searched():
-    outline = run.plan(document(hp="search"))
+def test_a_study_of_a_hyper_model_is_trained_and_loaded():
+    own = document(hp="search", trials=2)
+    own["model"]["build"] = "own.py:Own"
+    best, trained = lossreg.tune(own).best, load_trial(own).model
+    widths = [layer.units for layer in trained.layers if isinstance(layer, keras.layers.Dense)]
+    assert widths == [best.params["model.units"], *[4] * best.params.get("model.depth", 0), 3]
+
+
+@pytest.mark.parametrize("name", ["build", "Own", "own"])
+def test_a_dry_run_shows_what_is_searched(name):
+    own = document(hp="search")
+    own["model"]["build"] = f"own.py:{name}"
+    outline = run.plan(own)
     assert outline.shapes == {
         "batch_size": "16 | 32",
         "model.kind": "plain | deep",

@@ -1,4 +1,4 @@
-"""What is searched of a model and of the batch size, without Keras."""
+"""What is searched of a model and of the batch size, without a model of Keras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
-from lossreg.models.hyperparameters import Hyperparameters
+from lossreg.models.keras_tuner import Hyperparameters
 from lossreg.search.architectures import Shapes
 from lossreg.search.proposer import _value
 from lossreg.training.interface import Shape
