@@ -68,7 +68,7 @@ def test_a_loss_in_model_compile(folder):
 def test_a_study_from_python(folder, capsys):
     space = {}
     exec(blocks("python", "lossreg.tune")[0], space)
-    assert space["result"].best.label in capsys.readouterr().out
+    assert space["result"].best.candidate in capsys.readouterr().out
 
 
 def test_the_study_and_the_commands_on_it(folder, monkeypatch):

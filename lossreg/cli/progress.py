@@ -117,7 +117,7 @@ def standing(result: StudyResult) -> str:
     """`highest accuracy 0.9731 (focal)`, and how many trials came to no end: `, 9 pruned`."""
     best, top = result.best, f"{result.extreme} {result.metric}"
     tied = f" and {len(result.ties) - 1} more" if result.ties else ""
-    said = f"{top} {report.number(best.score)} ({best.label}{tied})" if best else "no trial completed yet"
+    said = f"{top} {report.number(best.score)} ({best.candidate}{tied})" if best else "no trial completed yet"
     others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([said, *others])
 
@@ -169,12 +169,12 @@ class Lines(Watcher):
         """Something to worry about."""
         self._write(f"Warning: {text}")
 
-    def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
+    def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Say what is ahead."""
         self.training = True
         self._pace.begin(total, done)
         self._said = done
-        self._write(f"{total - done} trials of {total} to run over {len(labels)} losses, {together} at a time")
+        self._write(f"{total - done} trials of {total} to run over {len(candidates)} losses, {together} at a time")
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Count a trial."""
@@ -220,7 +220,7 @@ class Display(Watcher):
         """Something to worry about, above the display."""
         self._console.print(printable(f"Warning: {text}"), style="yellow", markup=False, highlight=False)
 
-    def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
+    def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Put the display up."""
         from rich.live import Live
 
@@ -289,7 +289,7 @@ class Display(Watcher):
         from lossreg.reporting import tables
 
         rows = result.leaderboard()
-        shown = [(row.label, report.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
+        shown = [(row.candidate, report.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
         more = [(f"and {len(rows) - MOST_ROWS} more", "", "")] if len(rows) > MOST_ROWS else []
         columns = {"loss": "left", f"{result.extreme} {result.metric}": "right", "trials": "right"}
         return tables.table("", columns, [*shown[:MOST_ROWS], *more])

@@ -248,7 +248,7 @@ def _show_recipes(result: StudyResult) -> None:
     """Print the recipe of every loss's top trial, one line per loss."""
     for row in result.leaderboard():
         if row.best:
-            say(f"{row.label}: {row.best.recipe}", whole=True)
+            say(f"{row.candidate}: {row.best.recipe}", whole=True)
     say("")
 
 

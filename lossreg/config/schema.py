@@ -388,7 +388,7 @@ def _reference(function: Any) -> Any:
 
 
 class Loss(Section):
-    """One label: a registered loss (`loss`, by default the label itself) or the user's own `function`.
+    """One candidate: a registered loss (`loss`, by default the one of its name) or the user's own `function`.
 
     Every other key is a parameter, kept as written until the registry is known.
     """
@@ -430,11 +430,11 @@ class Loss(Section):
         return self
 
 
-def _label(label: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_-]+", label) is None:
-        hint = f"Try {safe(label)}." if safe(label) else ""
-        raise InputError("a label has only letters, digits, _ and -", hint=hint)
-    return label
+def _candidate_name(candidate: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]+", candidate) is None:
+        hint = f"Try {safe(candidate)}." if safe(candidate) else ""
+        raise InputError("the name of a loss has only letters, digits, _ and -", hint=hint)
+    return candidate
 
 
 def _name(name: str) -> str:
@@ -450,5 +450,5 @@ def safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:100]
 
 
-Label = Annotated[str, AfterValidator(_label)]
+CandidateName = Annotated[str, AfterValidator(_candidate_name)]
 Name = Annotated[str, AfterValidator(_name)]

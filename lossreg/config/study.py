@@ -20,7 +20,19 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lossreg.config import document as documents
 from lossreg.config.document import Origin, dotted
-from lossreg.config.schema import Data, Label, Loss, Model, Name, Plugins, Search, Section, Tracking, Train, safe
+from lossreg.config.schema import (
+    CandidateName,
+    Data,
+    Loss,
+    Model,
+    Name,
+    Plugins,
+    Search,
+    Section,
+    Tracking,
+    Train,
+    safe,
+)
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
 from lossreg.contract.params import Float, Param
 from lossreg.contract.spec import LossSpec
@@ -51,7 +63,7 @@ class StudySpec(Section):
     model: Model = Model()
     train: Train = Train()
     search: Search = Search()
-    losses: dict[Label, Loss] = Field(default_factory=dict)
+    losses: dict[CandidateName, Loss] = Field(default_factory=dict)
     tracking: Tracking = Tracking()
     plugins: Plugins = Plugins()
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
@@ -87,7 +99,7 @@ class StudySpec(Section):
         document = self.model_dump(mode="json")
         document["tracking"] = masked_values(document["tracking"])
         losses = self.losses.items()
-        document["losses"] = {label: loss.model_dump(mode="json", exclude_none=True) for label, loss in losses}
+        document["losses"] = {candidate: loss.model_dump(mode="json", exclude_none=True) for candidate, loss in losses}
         return document
 
     @model_validator(mode="before")
@@ -157,21 +169,21 @@ def _named(study: StudySpec) -> StudySpec:
 def _functions(study: StudySpec) -> list[str]:
     """Return the digests of the user's own functions; raises `InputError` where one cannot be had."""
     marks = []
-    for label, loss in study.losses.items():
+    for candidate, loss in study.losses.items():
         try:
             marks += [digests.digest(loss.function)] if callable(loss.function) else []
         except InputError as error:
             what = f"{error.what}, so a study with it needs a name"
             hint = 'Give the study a name: {"name": "mine", ...}.'
-            raise InputError(what, where=dotted(("losses", label, "function")), hint=hint) from error
+            raise InputError(what, where=dotted(("losses", candidate, "function")), hint=hint) from error
     return marks
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A label of the study, its loss, and what is searched: a `Space` for every parameter."""
+    """A candidate of the study, its loss, and what is searched: a `Space` for every parameter."""
 
-    label: str
+    name: str
     spec: LossSpec
     entry: Entry
     space: Mapping[str, Space]
@@ -184,10 +196,10 @@ def candidates(
     """The losses that the study searches; exactly one of them is the baseline.
 
     `n_classes` is 0 for regression. Without [losses] they are the recommended ones of the
-    task. Where no label is the plain baseline, it is put first. Labels in `without` are left out. Raises
+    task. Where no candidate is the plain baseline, it is put first. Candidates in `without` are left out. Raises
     `InputError` that lists every mistake.
     """
-    written = {label: loss for label, loss in study.losses.items() if label not in without}
+    written = {candidate: loss for candidate, loss in study.losses.items() if candidate not in without}
     found = (
         _written(study, written, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
     )
@@ -206,36 +218,36 @@ def _written(
 ) -> list[Candidate]:
     found: list[Candidate] = []
     mistakes: list[InputError] = []
-    for label, loss in losses.items():
+    for candidate, loss in losses.items():
         try:
-            registry, entry = _entry(label, loss, study, registry, task)
-            _check_task(label, entry.spec, registry, task)
+            registry, entry = _entry(candidate, loss, study, registry, task)
+            _check_task(candidate, entry.spec, registry, task)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
-        space, wrong = _space(label, loss.params, entry.spec, n_classes)
+        space, wrong = _space(candidate, loss.params, entry.spec, n_classes)
         entry = _with_ranges(entry, space) if loss.function is not None else entry
-        found.append(Candidate(label, entry.spec, entry, space))
+        found.append(Candidate(candidate, entry.spec, entry, space))
         mistakes += wrong
     if mistakes:
         raise documents.gathered(mistakes, study._origin)
     return found
 
 
-def _entry(label: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
-    """The loss of a label; one of the user's own comes with a registry that has it too."""
+def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
+    """The loss of a candidate; one of the user's own comes with a registry that has it too."""
     if loss.function is not None:
-        registry = registry.add(_own(label, loss, study.base, _free_name(label, registry), task))
+        registry = registry.add(_own(candidate, loss, study.base, _free_name(candidate, registry), task))
         return registry, registry.specs()[-1]
     try:
-        return registry, registry.find(loss.loss or label)
+        return registry, registry.find(loss.loss or candidate)
     except InputError as unknown:
-        raise unknown.at(dotted(("losses", label, "loss") if loss.loss else ("losses", label))) from None
+        raise unknown.at(dotted(("losses", candidate, "loss") if loss.loss else ("losses", candidate))) from None
 
 
-def _own(label: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
+def _own(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
     """The user's own function as a spec. Labels and predictions in their usual form follow from the task."""
-    place = dotted(("losses", label, "function"))
+    place = dotted(("losses", candidate, "function"))
     of_task = loss.activation in (None, "identity") or task == "multilabel"
     usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
     try:
@@ -262,24 +274,24 @@ def _with_range(param: Param, space: Space) -> Param:
     return replace(param, low=min(ends), high=max(ends))
 
 
-def _free_name(label: str, registry: Registry) -> str:
-    """A name for the loss of a label, in snake_case, that no registered loss has."""
+def _free_name(candidate: str, registry: Registry) -> str:
+    """A name for the loss of a candidate, in snake_case, that no registered loss has."""
     taken = {key(name) for entry in registry.specs() for name in (entry.spec.name, *entry.spec.aliases)}
-    name = re.sub(r"\W+", "_", label).lower().lstrip("_0123456789") or "own"
+    name = re.sub(r"\W+", "_", candidate).lower().lstrip("_0123456789") or "own"
     while key(name) in taken:
         name += "_own"
     return name
 
 
-def _check_task(label: str, spec: LossSpec, registry: Registry, task: str) -> None:
+def _check_task(candidate: str, spec: LossSpec, registry: Registry, task: str) -> None:
     if task not in spec.tasks:
         fitting = ", ".join(entry.spec.name for entry in registry.for_task(task))
         said = f"{spec.name} is for {', '.join(spec.tasks)} tasks, and this task is {task}"
-        raise InputError(said, where=dotted(("losses", label)), hint=f"Losses that fit: {fitting}.")
+        raise InputError(said, where=dotted(("losses", candidate)), hint=f"Losses that fit: {fitting}.")
 
 
 def _space(
-    label: str, params: Mapping[str, Any], spec: LossSpec, n_classes: int
+    candidate: str, params: Mapping[str, Any], spec: LossSpec, n_classes: int
 ) -> tuple[dict[str, Space], list[InputError]]:
     """A space for every parameter of the loss, and the mistakes in what the study says of them."""
     space, mistakes = {param.name: declared(param, n_classes) for param in spec.params}, []
@@ -287,7 +299,7 @@ def _space(
         try:
             space[name] = parse(raw, spec.param(name), n_classes)
         except InputError as mistake:
-            mistakes.append(mistake.at(dotted(("losses", label, name))))
+            mistakes.append(mistake.at(dotted(("losses", candidate, name))))
     return space, mistakes
 
 
@@ -296,9 +308,9 @@ def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
     for i, candidate in enumerate(found):
         if _is_plain(candidate, entry.spec.name):
             return [*found[:i], replace(candidate, baseline=True), *found[i + 1 :]]
-    label = _free_label(entry.spec.name, {candidate.label for candidate in found})
+    name = _free_candidate(entry.spec.name, {candidate.name for candidate in found})
     space = {param.name: Fixed(param.default) for param in entry.spec.params}
-    return [Candidate(label, entry.spec, entry, space, baseline=True), *found]
+    return [Candidate(name, entry.spec, entry, space, baseline=True), *found]
 
 
 def _is_plain(candidate: Candidate, baseline: str) -> bool:
@@ -307,9 +319,9 @@ def _is_plain(candidate: Candidate, baseline: str) -> bool:
     return same and all(candidate.space[p.name] == Fixed(p.default) for p in candidate.spec.params)
 
 
-def _free_label(name: str, taken: set[str]) -> str:
+def _free_candidate(name: str, taken: set[str]) -> str:
     spare = (f"baseline_{i}" for i in range(2, len(taken) + 3))
-    return next(label for label in (name, "baseline", *spare) if label not in taken)
+    return next(candidate for candidate in (name, "baseline", *spare) if candidate not in taken)
 
 
 def fingerprint(study: StudySpec) -> dict[str, Any]:
@@ -317,9 +329,9 @@ def fingerprint(study: StudySpec) -> dict[str, Any]:
     document = study.document()
     marks = {f"{name}.{k}": value for name in FIXED_SECTIONS for k, value in document[name].items()}
     marks |= {f"search.{k}": document["search"][k] for k in FIXED_SEARCH}
-    for label, loss in document["losses"].items():
-        source = {} if "function" in loss else {"loss": label}
-        marks |= {f"losses.{label}.{k}": value for k, value in {**source, **loss}.items()}
+    for candidate, loss in document["losses"].items():
+        source = {} if "function" in loss else {"loss": candidate}
+        marks |= {f"losses.{candidate}.{k}": value for k, value in {**source, **loss}.items()}
     return marks if study.losses else {**marks, "losses": "recommended"}
 
 

@@ -87,7 +87,7 @@ def setting(trial: TrialRecord) -> str:
 
 def besides(trial: TrialRecord) -> list[str]:
     """`learning rate 0.0021`, `batch_size 32`, `optimizer.momentum 0.9`: a trial besides its loss's setting."""
-    own = {name: value for name, value in trial.params.items() if not name.startswith(f"{trial.label}.")}
+    own = {name: value for name, value in trial.params.items() if not name.startswith(f"{trial.candidate}.")}
     others = {name: value for name, value in own.items() if name not in ("learning_rate", "loss")}
     shown = {"learning rate": trial.learning_rate, **others}
     return [f"{name} {_short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
@@ -100,7 +100,7 @@ def _short(value: Any) -> str:
 
 
 def gain(result: StudyResult, row: Standing) -> str:
-    """How much better than the baseline's best a label's best is: `+0.0123`, positive when better; `tie` when equal.
+    """Return the gain of a candidate's best over the baseline's: `+0.0123`, positive when better; `tie` when equal.
 
     A difference that four decimals would show as zero has two significant digits instead.
     """
@@ -123,7 +123,7 @@ def ties(result: StudyResult, most: int = 8) -> str:
     tied = result.ties
     if not tied:
         return ""
-    names = [f"{label} (baseline)" if label == result.baseline else label for label in tied]
+    names = [f"{candidate} (baseline)" if candidate == result.baseline else candidate for candidate in tied]
     first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
     score = scored(result.best)
     return (
@@ -177,18 +177,19 @@ def failures(result: StudyResult, most: int = 3) -> list[str]:
     seen: dict[str, int] = {}
     for trial in result.trials:
         if trial.state in ("failed", "diverged"):
-            reason = f"{trial.label} {trial.state}: {trial.reason or 'no reason given'}"
+            reason = f"{trial.candidate} {trial.state}: {trial.reason or 'no reason given'}"
             seen[reason] = seen.get(reason, 0) + 1
     common = sorted(seen.items(), key=lambda item: -item[1])
     said = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
-    return said + [f"{label}: {PRUNED_AWAY}" for label in _pruned_away(result)] + _constant(result)
+    return said + [f"{candidate}: {PRUNED_AWAY}" for candidate in _pruned_away(result)] + _constant(result)
 
 
 def _constant(result: StudyResult) -> list[str]:
-    """A line for each label whose shown trial predicts one thing for every validation row."""
+    """A line for each candidate whose shown trial predicts one thing for every validation row."""
     trials = [row.best for row in result.leaderboard() if row.best and row.best.predicts_only is not None]
     return [
-        f"{t.label}: the model of trial {t.number} predicts {_one(result, t)} for every validation row" for t in trials
+        f"{t.candidate}: the model of trial {t.number} predicts {_one(result, t)} for every validation row"
+        for t in trials
     ]
 
 
@@ -202,7 +203,9 @@ def _one(result: StudyResult, trial: TrialRecord) -> str:
 def _pruned_away(result: StudyResult) -> list[str]:
     """Labels of which no trial was left to complete."""
     rows = [row for row in result.leaderboard() if row.best is None]
-    return [row.label for row in rows if any(t.state == "pruned" for t in result.trials if t.label == row.label)]
+    return [
+        row.candidate for row in rows if any(t.state == "pruned" for t in result.trials if t.candidate == row.candidate)
+    ]
 
 
 # ------------------------------------------------------------------------------- Markdown
@@ -239,7 +242,7 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.label)}**, trial {best.number}"
+    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.candidate)}**, trial {best.number}"
     return "\n\n".join(filter(None, [said, ties(result)]))
 
 
@@ -252,7 +255,7 @@ def _leaderboard_markdown(result: StudyResult) -> str:
 
 def _standings(result: StudyResult) -> list[list[str]]:
     return [
-        [number(row.rank), row.label, scored(row.best), gain(result, row),
+        [number(row.rank), row.candidate, scored(row.best), gain(result, row),
          str(row.best.number) if row.best else "-", str(row.trials)]
         for row in result.leaderboard()
     ]  # fmt: skip
@@ -275,7 +278,7 @@ def _recipe_markdown(trial: TrialRecord) -> str:
 
 def _commented(trial: TrialRecord) -> str:
     """A recipe with a comment of what it was trained with: behind it, or where that is long, above it."""
-    recipe, comment = one_line(trial.recipe), one_line(", ".join([trial.label, *besides(trial)]))
+    recipe, comment = one_line(trial.recipe), one_line(", ".join([trial.candidate, *besides(trial)]))
     line = f"{recipe}  # {comment}"
     if len(line) <= WIDTH:
         return line
@@ -341,11 +344,11 @@ def _bullets(title: str, lines: Sequence[str]) -> str:
 
 
 def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
-    """One flat row per label, best first; equal scores have equal ranks."""
+    """One flat row per candidate, best first; equal scores have equal ranks."""
     return [
         {
             "rank": row.rank,
-            "label": row.label,
+            "candidate": row.candidate,
             "loss": row.loss,
             "best_score": row.best.score if row.best else None,
             "spread": row.best.spread if row.best else None,
@@ -364,7 +367,7 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
     return [
         {
             "trial": trial.number,
-            "label": trial.label,
+            "candidate": trial.candidate,
             "state": trial.state,
             "score": trial.score,
             "spread": trial.spread,

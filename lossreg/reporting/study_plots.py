@@ -39,7 +39,7 @@ def figures(result: StudyResult) -> dict[str, Figure]:
 
 
 def curves(result: StudyResult, most: int = 4) -> Figure:
-    """Loss (above) and metric (below) by epoch, train and validation, of the trial of each label with the top score."""
+    """Loss (above) and metric (below) by epoch, train and validation, of the best trial of each candidate."""
     best = [row.best for row in result.leaderboard() if row.best]
     width = _columns(len(best), most)
     bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
@@ -59,12 +59,12 @@ def _curves_of(result: StudyResult, trial: TrialRecord, above: Axes, below: Axes
     for axes, kind in ((above, "loss"), (below, "score")):
         for part, colour, line in (("train", COLOURS[0], "--"), ("val", COLOURS[1], "-")):
             values = [math.nan if value is None else value for value in trial.curves.get(f"{part}_{kind}", [])]
-            label = "training" if part == "train" else "validation"
-            axes.plot(range(1, len(values) + 1), values, line, color=colour, label=label, marker=_dot(values))
+            curve = "training" if part == "train" else "validation"
+            axes.plot(range(1, len(values) + 1), values, line, color=colour, label=curve, marker=_dot(values))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.axvline(trial.epoch, color=GREY, linewidth=0.8, linestyle=":")
-    baseline = " (baseline)" if trial.label == result.baseline else ""
-    above.set_title(f"{trial.label}{baseline}\ntrial {trial.number}, {trial.score:.4g}", fontsize=10)
+    baseline = " (baseline)" if trial.candidate == result.baseline else ""
+    above.set_title(f"{trial.candidate}{baseline}\ntrial {trial.number}, {trial.score:.4g}", fontsize=10)
     below.set_xlabel("epoch")
 
 
@@ -72,10 +72,10 @@ def history(result: StudyResult) -> Figure:
     """Score against trial number, coloured by loss, with the best so far; diverged trials left out."""
     figure = _figure(8.5, 4.6)
     axes = _plain(figure.add_subplot())
-    for label, look in _looks(result).items():
-        done = _completed(result, label)
+    for candidate, look in _looks(result).items():
+        done = _completed(result, candidate)
         numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
-        axes.scatter(numbers, scores, label=_name(result, label), s=26, **look)
+        axes.scatter(numbers, scores, label=_name(result, candidate), s=26, **look)
     steps, so_far = best_so_far(result), f"{result.extreme} so far"
     axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label=so_far)
     _zoom(axes, result)
@@ -91,10 +91,10 @@ def by_loss(result: StudyResult) -> Figure:
     figure = _figure(8.5, 1.6 + 0.5 * max(len(board), 2))
     axes = _plain(figure.add_subplot())
     looks = _looks(result)
-    groups = [[score for _, score in _completed(result, row.label)] for row in board]
+    groups = [[score for _, score in _completed(result, row.candidate)] for row in board]
     for place, (row, scores) in enumerate(zip(board, groups, strict=True)):
         spread = [place + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
-        axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.label])
+        axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.candidate])
         if row.is_baseline and row.best:
             axes.axvline(
                 row.best.score or 0.0,
@@ -108,7 +108,7 @@ def by_loss(result: StudyResult) -> Figure:
                      medianprops={"color": "black"}, boxprops={"color": GREY}, whiskerprops={"color": GREY},
                      capprops={"color": GREY}, manage_ticks=False)  # fmt: skip
     _zoom(axes, result, axis="x")
-    names = [f"{_name(result, row.label)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
+    names = [f"{_name(result, row.candidate)}  n={len(group)}" for row, group in zip(board, groups, strict=True)]
     axes.set_yticks(range(len(board)), names)
     axes.set_ylim(len(board) - 0.5, -0.5)
     axes.set(xlabel=f"{result.metric} (validation)", title=f"{result.study}: scores by loss")
@@ -131,7 +131,7 @@ def slices(result: StudyResult, most: int = 4) -> Figure:
     for place, axes in enumerate(grid):
         axes.set_ylabel("" if place % width else result.metric)
         axes.tick_params(labelleft=place % width == 0)
-    handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
     figure.suptitle(f"{result.study}: score against each parameter")
     return figure
@@ -139,12 +139,12 @@ def slices(result: StudyResult, most: int = 4) -> Figure:
 
 def _slice(result: StudyResult, axes: Axes, name: str) -> None:
     looks = _looks(result)
-    for label in looks:
-        done = [(t.params[name], score) for t, score in _completed(result, label) if t.params.get(name) is not None]
+    for candidate in looks:
+        done = [(t.params[name], score) for t, score in _completed(result, candidate) if t.params.get(name) is not None]
         if not done:
             continue
         values, scores = [value for value, _ in done], [score for _, score in done]
-        axes.scatter(values, scores, s=20, label=_name(result, label), **looks[label])
+        axes.scatter(values, scores, s=20, label=_name(result, candidate), **looks[candidate])
         top = scores.index(max(scores) if result.direction == "maximize" else min(scores))
         axes.scatter(values[top], scores[top], s=90, facecolors="none", edgecolors="black", linewidths=1.0)
     if _spans_decades(trial.params.get(name) for trial in result.trials):
@@ -179,21 +179,21 @@ def _score(trial: TrialRecord) -> float | None:
     return trial.score if good else None
 
 
-def _completed(result: StudyResult, label: str) -> list[tuple[TrialRecord, float]]:
-    own = ((trial, _score(trial)) for trial in result.trials if trial.label == label)
+def _completed(result: StudyResult, candidate: str) -> list[tuple[TrialRecord, float]]:
+    own = ((trial, _score(trial)) for trial in result.trials if trial.candidate == candidate)
     return [(trial, score) for trial, score in own if score is not None]
 
 
 def _looks(result: StudyResult) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each label; the pair repeats only after 56 of them."""
+    """Colour and marker of each candidate; the pair repeats only after 56 of them."""
     return {
-        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        for i, label in enumerate(result.losses)
+        candidate: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, candidate in enumerate(result.losses)
     }
 
 
-def _name(result: StudyResult, label: str) -> str:
-    return f"{label} (baseline)" if label == result.baseline else label
+def _name(result: StudyResult, candidate: str) -> str:
+    return f"{candidate} (baseline)" if candidate == result.baseline else candidate
 
 
 def _dot(values: Sequence[float]) -> str:

@@ -69,7 +69,7 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 
 
 def leaderboard(result: StudyResult) -> Table:
-    """The labels of a study, best first, with the setting of the best trial of each; equal scores have equal ranks."""
+    """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
     columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
                "rate": "right", "setting": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
@@ -81,10 +81,10 @@ def leaderboard(result: StudyResult) -> Table:
 
 def _cells(result: StudyResult, row: Standing) -> list[str]:
     if row.best is None:
-        return ["-", row.label, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
+        return ["-", row.candidate, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
     best = row.best
     return [
-        report.number(row.rank), row.label, report.scored(best), report.gain(result, row), str(best.number),
+        report.number(row.rank), row.candidate, report.scored(best), report.gain(result, row), str(best.number),
         str(row.trials), f"{best.learning_rate:.3g}",
         ", ".join(filter(None, [report.setting(best), *report.besides(best)[1:]])) or "-",
     ]  # fmt: skip
@@ -244,7 +244,7 @@ def domain(param: Param) -> str:
 
 
 def example(spec: LossSpec) -> list[str]:
-    """Lines to paste: the Keras loss, and the label in a study file."""
+    """Lines to paste: the Keras loss, and the candidate in a study file."""
     shown = [p for p in spec.params if p.default is not None]
     constants = _example_constants(spec)
     given = [f"{p.name}={recipes.literal(p.default)}" for p in shown]
@@ -297,10 +297,10 @@ def plan(planned: Outline) -> Group:
     }.items():
         facts.add_row(name, cell(str(value)))
     rows = [
-        (label, loss, origin, "\n".join(f"{name}: {space}" for name, space in spaces.items()) or "-")
-        for label, loss, origin, spaces in planned.rows
+        (candidate, loss, origin, "\n".join(f"{name}: {space}" for name, space in spaces.items()) or "-")
+        for candidate, loss, origin, spaces in planned.rows
     ]
-    columns = {"label": "left", "loss": "left", "from": "left", "searched": "left"}
-    slow = [f"{label} goes to model.fit: {reason}" for label, reason in planned.refused.items()]
+    columns = {"candidate": "left", "loss": "left", "from": "left", "searched": "left"}
+    slow = [f"{candidate} goes to model.fit: {reason}" for candidate, reason in planned.refused.items()]
     notes = [cell(f"note: {note}", DIM) for note in [*planned.notes, *slow]]
     return Group(facts, table("", columns, rows), *notes, Text("Dry run: nothing was trained or written."))

@@ -51,7 +51,7 @@ class AskTell:
         trial, plan = self._next()
         self.started += 1
         self._open[trial.number] = trial
-        self._asked[plan.label] += 1
+        self._asked[plan.candidate] += 1
         return trial, plan
 
     def _next(self) -> tuple[optuna.Trial, Plan]:
@@ -64,10 +64,10 @@ class AskTell:
             except MissingLossError:
                 self.study.tell(trial, state=TrialState.FAIL)
             if not queued:
-                self._queue(min(self.proposer.labels, key=lambda label: self._asked[label]))
+                self._queue(min(self.proposer.names, key=lambda candidate: self._asked[candidate]))
 
-    def _queue(self, label: str) -> None:
-        self.study.enqueue_trial({"loss": label})
+    def _queue(self, candidate: str) -> None:
+        self.study.enqueue_trial({"loss": candidate})
         self.queued += 1
 
     def _baseline_is_due(self) -> bool:
@@ -75,7 +75,7 @@ class AskTell:
 
         A hurried study keeps the baseline abreast all along.
         """
-        others = (count for label, count in self._asked.items() if label != self._baseline)
+        others = (count for candidate, count in self._asked.items() if candidate != self._baseline)
         lag = max(others, default=0) - self._asked[self._baseline]
         # one more trial of the leader and one fewer left must still be made good
         return lag >= (1 if self._hurried else self.left - 1)
@@ -85,7 +85,7 @@ class AskTell:
         self._open.pop(record.number).set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
         tell(self.study, record.number, record.state, told)
         self.known += record.state != "failed"
-        self._asked[record.label] -= record.state == "failed"
+        self._asked[record.candidate] -= record.state == "failed"
 
     def give_back(self) -> None:
         """Queue again what was asked for and never trained."""

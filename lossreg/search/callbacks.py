@@ -19,7 +19,7 @@ class Progress:
     def phase(self, text: str) -> None:
         """What is done from now on, before training and after it."""
 
-    def begin(self, total: int, done: int, labels: Sequence[str], together: int) -> None:
+    def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Training starts: trials in all, those done before, losses, trials at a time."""
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:

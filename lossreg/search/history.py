@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.registry import registry
-from lossreg.storage.records import IN_OPTUNA, StudyResult, TrialRecord, finite
+from lossreg.storage.records import IN_OPTUNA, StudyResult, TrialRecord, current, finite
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.masking import masked, masked_values
 
@@ -31,9 +31,8 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     kept = trial.user_attrs.get(ATTRIBUTE)
     if kept is None or not trial.state.is_finished():
         return None
+    kept = current(kept)
     kept = kept if "constants" in kept else {**kept, "constants": _unknown(kept["loss"])}
-    # as it was called before
-    kept = {"predicts_only": kept["constant"], **kept} if "constant" in kept else kept
     known = {field.name for field in fields(TrialRecord)}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
     score = trial.value if kept["state"] == "complete" and trial.state == TrialState.COMPLETE else None

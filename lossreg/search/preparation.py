@@ -34,7 +34,7 @@ LARGE = 1_000_000
 class Prepared:
     """A study with everything resolved that training needs; nothing has been written.
 
-    unmapped says, by label, why a loss cannot be mapped over lanes; missing, where the losses come from that a
+    unmapped says, by candidate, why a loss cannot be mapped over lanes; missing, where the losses come from that a
     study was begun with and goes on without.
     """
 
@@ -48,9 +48,10 @@ class Prepared:
 
     @property
     def spaces(self) -> dict[str, dict[str, str]]:
-        """What is searched, by label and parameter, in words."""
+        """What is searched, by candidate and parameter, in words."""
         return {
-            label: {name: space.describe() for name, space in c.space.items()} for label, c in self.candidates.items()
+            candidate: {name: space.describe() for name, space in c.space.items()}
+            for candidate, c in self.candidates.items()
         }
 
     @property
@@ -63,7 +64,7 @@ class Prepared:
     def lane_bytes(self) -> int:
         """Memory that a lane takes, about, of the largest model that was tried."""
         shapes, problem = self.proposer.shapes, self.problem
-        widths = {problem.outputs(label) for label in problem.losses}
+        widths = {problem.outputs(candidate) for candidate in problem.losses}
         return max(memory.lane(problem, width, shapes.largest(width) if shapes else None) for width in widths)
 
     @property
@@ -73,13 +74,13 @@ class Prepared:
 
     @property
     def baseline(self) -> str:
-        """The label that the others are compared with."""
-        return next(label for label, candidate in self.candidates.items() if candidate.baseline)
+        """The candidate that the others are compared with."""
+        return next(name for name, candidate in self.candidates.items() if candidate.baseline)
 
     @property
     def provenance(self) -> dict[str, tuple[str, str]]:
-        """Distribution and version of every loss, by label."""
-        return {label: (c.entry.distribution, c.entry.version) for label, c in self.candidates.items()}
+        """Distribution and version of every loss, by candidate."""
+        return {candidate: (c.entry.distribution, c.entry.version) for candidate, c in self.candidates.items()}
 
     @property
     def trials(self) -> int:
@@ -89,7 +90,7 @@ class Prepared:
     @property
     def is_searched(self) -> bool:
         """Whether any parameter is free besides the choice of loss."""
-        return any(next(iter(self.proposer.published(label)[0]), "") for label in self.candidates)
+        return any(next(iter(self.proposer.published(candidate)[0]), "") for candidate in self.candidates)
 
 
 def prepare(
@@ -98,8 +99,8 @@ def prepare(
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
     kept is what the storage holds of a study that is resumed: a default set of losses is held to
-    its labels, and data and search ranges must be what they were. Where nothing is to be trained, the
-    losses need not be `rehearsed`, and only the loss with the label `wanted` has to be installed.
+    its candidates, and data and search ranges must be what they were. Where nothing is to be trained, the
+    losses need not be `rehearsed`, and only the loss with the candidate `wanted` has to be installed.
     """
     kept = kept or {}
     reg = registry.default(tuple(spec.plugins.block))
@@ -114,7 +115,7 @@ def prepare(
         _located(spec, "search.metric", metric.check, seen, dataset.n_classes)
     candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes, missing)
     if kept and not spec.losses:
-        candidates = [candidate for candidate in candidates if candidate.label in kept["losses"]]
+        candidates = [candidate for candidate in candidates if candidate.name in kept["losses"]]
     fit, notes = _suitable(spec, candidates, metric, dataset)
     problem = _problem(spec, dataset, metric, fit)
     shapes, embedded = _shapes(spec, problem)
@@ -126,7 +127,7 @@ def prepare(
     width = problem.outputs(next(iter(fit)))
     notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]
     notes += [*_embedded(spec, embedded), *_large(spec, embedded)]
-    notes += [f"{label} is left out: it came from {origin}" for label, origin in missing.items()]
+    notes += [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
     prepared = Prepared(spec, problem, fit, proposer, notes, missing=missing)
     _check_resumed(prepared, kept)
     if rehearsed:
@@ -137,10 +138,10 @@ def prepare(
 def _missing(reg: registry.Registry, kept: Mapping[str, Any]) -> dict[str, str]:
     """Labels that a study was begun with and whose loss nothing offers now, and where each came from, in words."""
     found = {}
-    for label, name in kept.get("losses", {}).items():
-        distribution, version = kept["provenance"].get(label) or ("", "")
+    for candidate, name in kept.get("losses", {}).items():
+        distribution, version = kept["provenance"].get(candidate) or ("", "")
         if distribution and reg.look_up(name) is None:
-            found[label] = f"{distribution} {version}, {_now(reg, distribution)}"
+            found[candidate] = f"{distribution} {version}, {_now(reg, distribution)}"
     return found
 
 
@@ -156,14 +157,14 @@ def _now(reg: registry.Registry, distribution: str) -> str:
 def _insist_installed(spec: StudySpec, missing: Mapping[str, str]) -> None:
     """Raise `InputError` for losses that are missing, unless the study is to go on without them."""
     if missing and not spec.plugins.skip_missing:
-        said = "; ".join(f"the loss {label} came from {origin}" for label, origin in missing.items())
+        said = "; ".join(f"the loss {candidate} came from {origin}" for candidate, origin in missing.items())
         way = words("--set plugins.skip_missing=true", '["plugins.skip_missing=true"] as overrides')
         raise UnknownError(said, where=spec.place(), hint=f"Install it, or go on without: {way}.")
 
 
 def _order(candidates: Mapping[str, Candidate], dataset: data.Dataset) -> list[str]:
     """A note on the order of the classes, where a loss makes use of it and labels are words."""
-    ordered = [label for label, candidate in candidates.items() if candidate.spec.target == "ordinal"]
+    ordered = [key for key, candidate in candidates.items() if candidate.spec.target == "ordinal"]
     if not ordered or all(_is_number(name) for name in dataset.classes):
         return []
     return [f"{', '.join(ordered)}: classes in this order: {', '.join(dataset.classes)}. Number them to change it."]
@@ -183,14 +184,14 @@ def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
         return
     before, now = kept["data"].get("digest"), prepared.problem.dataset.digest
     changed = [f"the data (digest {before} -> {now}), or how they are read"] if before != now else []
-    for label in {**kept["spaces"], **prepared.spaces}:
-        if label in prepared.missing:
+    for candidate in {**kept["spaces"], **prepared.spaces}:
+        if candidate in prepared.missing:
             continue
-        if label not in prepared.spaces:
-            origin = " ".join(kept["provenance"].get(label, ())) or "the study"
-            changed.append(f"the loss {label} is gone (it came from {origin})")
-        elif kept["spaces"].get(label) != prepared.spaces[label]:
-            changed.append(f"the ranges of {label}")
+        if candidate not in prepared.spaces:
+            origin = " ".join(kept["provenance"].get(candidate, ())) or "the study"
+            changed.append(f"the loss {candidate} is gone (it came from {origin})")
+        elif kept["spaces"].get(candidate) != prepared.spaces[candidate]:
+            changed.append(f"the ranges of {candidate}")
     if kept.get("shapes", prepared.shape_spaces) != prepared.shape_spaces:
         changed.append("what is searched of the model")
     if changed:
@@ -235,10 +236,10 @@ def _suitable(
             _check_fit(candidate, metric, dataset)
         except InputError as error:
             if spec.losses and not candidate.baseline:
-                raise error.at(spec.place(f"losses.{candidate.label}")) from error
-            notes.append(f"{candidate.label} is left out: {error}")
+                raise error.at(spec.place(f"losses.{candidate.name}")) from error
+            notes.append(f"{candidate.name} is left out: {error}")
             continue
-        fit[candidate.label] = candidate
+        fit[candidate.name] = candidate
     return fit, notes
 
 
@@ -272,7 +273,7 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
                "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
     options |= {"space": dataset.space, "multilabel": dataset.task == "multilabel"}
     builder = _located(spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, **options)
-    losses = {label: candidate.spec for label, candidate in candidates.items()}
+    losses = {name: candidate.spec for name, candidate in candidates.items()}
     batch_size = nearest(_space(train.batch_size), USUAL_BATCH)
     fixed, searched = dict(train.optimizer.settings), settings.branches(train.optimizer.searched)
     problem = Problem(
@@ -332,7 +333,7 @@ def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
         return model
 
     shapes = Shapes(_space(spec.train.batch_size), build)
-    for width in {problem.outputs(label) for label in problem.losses}:
+    for width in {problem.outputs(candidate) for candidate in problem.losses}:
         try:
             shapes.found(width)
         except InputError as error:
@@ -356,26 +357,26 @@ def _rehearsed(prepared: Prepared) -> dict[str, str]:
     for plan in plans:
         group_of(prepared.problem, plan)  # all are known before the first is traced, for the width of their arguments
     for plan in plans:
-        place = prepared.spec.place(f"losses.{plan.label}")
+        place = prepared.spec.place(f"losses.{plan.candidate}")
         try:
             with contained():
                 reason = rehearse(prepared.problem, plan)
         except NoGradientError as error:
-            flat.setdefault(plan.label, []).append(plan)
-            if len(flat[plan.label]) == sum(other.label == plan.label for other in plans):
+            flat.setdefault(plan.candidate, []).append(plan)
+            if len(flat[plan.candidate]) == sum(other.candidate == plan.candidate for other in plans):
                 raise error.at(place) from error
             continue
         except InputError as error:
             raise error.at(place) from error
         except Exception as error:
-            entry, name = prepared.candidates[plan.label].entry, prepared.problem.losses[plan.label].name
+            entry, name = prepared.candidates[plan.candidate].entry, prepared.problem.losses[plan.candidate].name
             said = f"the loss {name} ({entry.distribution or entry.plugin}) fails on a batch: {gist(error)}"
             raise InputError(said, where=place) from error
-        reasons |= {plan.label: reason} if reason else {}
+        reasons |= {plan.candidate: reason} if reason else {}
     prepared.notes.extend(_flat_note(plan) for found in flat.values() for plan in found)
     return reasons
 
 
 def _flat_note(plan: Any) -> str:
     given = ", ".join(f"{name} = {value}" for name, value in plan.params.items())
-    return f"{plan.label} has no gradient with {given}: such trials learn nothing"
+    return f"{plan.candidate} has no gradient with {given}: such trials learn nothing"

@@ -35,7 +35,7 @@ class Proposer:
     slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
     optimizer's name, searched what is searched of its settings (`optimizer.momentum`), shapes what is
     searched of batch size and model. constants are those of the first fold where there are folds: searched
-    weights follow from its class counts, and are the same for all members of a trial. every has the labels
+    weights follow from its class counts, and are the same for all members of a trial. every has the candidates
     that the study was begun with, where some of them are missing now: Optuna's choice stays what it was.
     """
 
@@ -52,48 +52,48 @@ class Proposer:
     weights: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def labels(self) -> list[str]:
-        """The labels in study order."""
+    def names(self) -> list[str]:
+        """The candidates in study order."""
         return list(self.candidates)
 
     def suggest(self, trial: optuna.Trial) -> Plan:
         """The plan of a trial; only the chosen loss's parameters are suggested. Raises `MissingLossError`."""
-        label = trial.suggest_categorical("loss", self.every or self.labels)
-        if label not in self.candidates:
-            raise MissingLossError(label)
-        spec = self.candidates[label].spec
-        params = {name: self._suggest(trial, label, name) for name in self.candidates[label].space}
+        candidate = trial.suggest_categorical("loss", self.every or self.names)
+        if candidate not in self.candidates:
+            raise MissingLossError(candidate)
+        spec = self.candidates[candidate].spec
+        params = {name: self._suggest(trial, candidate, name) for name in self.candidates[candidate].space}
         rate = _number(trial, RATE, self.rate)
         own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
-        shape = self.shapes.suggest(partial(_value, trial), self._outputs(label)) if self.shapes else None
+        shape = self.shapes.suggest(partial(_value, trial), self._outputs(candidate)) if self.shapes else None
         bound = spec.bind(params, self.constants.n_classes or None)
-        return Plan(label, bound, rate, self.epochs, self.seed, own, shape=shape)
+        return Plan(candidate, bound, rate, self.epochs, self.seed, own, shape=shape)
 
-    def _outputs(self, label: str) -> int:
-        return self.candidates[label].spec.width(self.constants.n_classes)
+    def _outputs(self, candidate: str) -> int:
+        return self.candidates[candidate].spec.width(self.constants.n_classes)
 
-    def row_constants(self, label: str) -> dict[str, Any]:
+    def row_constants(self, candidate: str) -> dict[str, Any]:
         """The constants of the training rows that a loss takes; progress at its end, 1."""
-        needs = self.candidates[label].spec.row_constants
+        needs = self.candidates[candidate].spec.row_constants
         return self.constants.select(needs) | ({"progress": 1.0} if "progress" in needs else {})
 
-    def published(self, label: str) -> tuple[dict[str, Any], list[str]]:
+    def published(self, key: str) -> tuple[dict[str, Any], list[str]]:
         """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
 
         The learning rate is the middle of its range; so is a setting of the optimizer that has no default. What is
         searched of the model is at its defaults.
         """
-        candidate, notes = self.candidates[label], []
+        candidate, notes = self.candidates[key], []
         values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
         for name, space in candidate.space.items():
             default, clipped = _clip(candidate.spec.param(name), space)
-            values |= {f"{label}.{name}{suffix}": value for suffix, value in self._spread(space, default)}
+            values |= {f"{key}.{name}{suffix}": value for suffix, value in self._spread(space, default)}
             if clipped:
                 notes.append(
-                    f"{label}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
+                    f"{key}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
                 )
         first = {f"{OPTIMIZER}.{name}": value for name, value in self._first_settings().items()}
-        first |= self.shapes.published(self._outputs(label)) if self.shapes else {}
+        first |= self.shapes.published(self._outputs(key)) if self.shapes else {}
         return values | {name: _token(value) for name, value in first.items()}, notes
 
     def _first_settings(self) -> dict[str, Any]:
@@ -104,17 +104,17 @@ class Proposer:
 
     def variants(self) -> Iterator[Plan]:
         """A plan for every combination of static parameters, with all else in the middle."""
-        for label, candidate in self.candidates.items():
+        for key, candidate in self.candidates.items():
             spec, k = candidate.spec, self.constants.n_classes or None
             options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
-            shape = self.shapes.usual(self._outputs(label)) if self.shapes else None
+            shape = self.shapes.usual(self._outputs(key)) if self.shapes else None
             for values in itertools.product(*options):
                 params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
                 rate, own = middle(self.rate), self._first_settings()
-                yield Plan(label, params, rate, self.epochs, self.seed, own, shape=shape)
+                yield Plan(key, params, rate, self.epochs, self.seed, own, shape=shape)
 
-    def _suggest(self, trial: optuna.Trial, label: str, parameter: str) -> Any:
-        space, name = self.candidates[label].space[parameter], f"{label}.{parameter}"
+    def _suggest(self, trial: optuna.Trial, candidate: str, parameter: str) -> Any:
+        space, name = self.candidates[candidate].space[parameter], f"{candidate}.{parameter}"
         if isinstance(space, PerClassRange):
             free = {k: trial.suggest_float(f"{name}.{slug}", space.low, space.high, log=space.log)
                     for k, slug in self._free_classes()}  # fmt: skip

@@ -23,7 +23,7 @@ from lossreg.errors import InputError, gist, on_disk
 from lossreg.storage import lines
 from lossreg.storage.creations import numbered
 from lossreg.storage.lines import Line
-from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, lacking
+from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
 from lossreg.storage.study_folder import FRESH, StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START
 from lossreg.terminal.caller import words
@@ -287,9 +287,9 @@ def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[in
     """By number, which finished trials lack something that their result rests on, in words."""
     recorded = [trial for trial in trials if ATTRIBUTE in trial.user_attrs]
     usual: dict[str, Counter[str]] = defaultdict(Counter)
-    count = Counter(trial.user_attrs[ATTRIBUTE]["label"] for trial in recorded)
+    count = Counter(current(trial.user_attrs[ATTRIBUTE])["candidate"] for trial in recorded)
     for trial in recorded:
-        usual[trial.user_attrs[ATTRIBUTE]["label"]].update(list(trial.params))
+        usual[current(trial.user_attrs[ATTRIBUTE])["candidate"]].update(list(trial.params))
     lacking = {}
     for trial in trials:
         record = trial.user_attrs.get(ATTRIBUTE)
@@ -297,9 +297,11 @@ def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[in
             lacking[trial.number] = "its record is lost"
         if record is None:
             continue
-        label = record["label"]
+        candidate = current(record)["candidate"]
         # what all others have; which parameters a model has may depend on others
-        needed = {"loss"} | {n for n, often in usual[label].items() if often >= count[label] - 1 and count[label] > 2}
+        needed = {"loss"} | {
+            n for n, often in usual[candidate].items() if often >= count[candidate] - 1 and count[candidate] > 2
+        }
         if missing := sorted(n for n in needed - set(trial.params) if not n.startswith("model.")):
             lacking[trial.number] = f"its parameter {missing[0]} is lost"
         elif wrong := _contradicted(trial, record, about):
@@ -309,13 +311,13 @@ def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[in
 
 def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     """The parameter that a trial's lines and its record have otherwise; empty where they agree."""
-    label, settings = record["label"], record["settings"]
-    if trial.params["loss"] != label:
+    candidate, settings = current(record)["candidate"], record["settings"]
+    if trial.params["loss"] != candidate:
         return "the loss"
-    if about and about["losses"].get(label, record["loss"]) != record["loss"]:
+    if about and about["losses"].get(candidate, record["loss"]) != record["loss"]:
         return "the loss"
     pairs: dict[str, Any] = {"learning_rate": record["learning_rate"]}
-    pairs |= {f"{label}.{name}": value for name, value in settings.items()} if isinstance(settings, dict) else {}
+    pairs |= {f"{candidate}.{name}": value for name, value in settings.items()} if isinstance(settings, dict) else {}
     name: str
     for name, value in trial.params.items():
         both = isinstance(value, float) and isinstance(pairs.get(name), float)

@@ -40,14 +40,14 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     """The model that a trial trained, and its preprocessor, without training anything.
 
     study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or
-    the best of the loss with that label, or the best of all; of a trial of several folds or seeds it is the
+    the best of the loss with that candidate, or the best of all; of a trial of several folds or seeds it is the
     first member. Raises `InputError` where there is no such trial, or its weights were not kept.
     """
     spec = studies.of(study)
     if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
         raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
     if loss is not None and not isinstance(loss, str):
-        raise InputError(f"must be the label of a loss, not {shown(loss)}", where="loss")
+        raise InputError(f"must be the candidate of a loss, not {shown(loss)}", where="loss")
     return restore(spec, look_up(spec, number, loss))
 
 
@@ -69,12 +69,12 @@ def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
 
     backend.check()
     begun = studies.as_begun(spec, kept.about["fingerprint"], kept.about["spec"])
-    prepared = preparation.prepare(begun, kept.about, rehearsed=False, wanted=kept.record.label)
+    prepared = preparation.prepare(begun, kept.about, rehearsed=False, wanted=kept.record.candidate)
     return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
-    """The completed trial of that number, else the best of that label, else the best; raises `InputError`."""
+    """The completed trial of that number, else the best of that candidate, else the best; raises `InputError`."""
     if number is not None and loss is not None:
         raise InputError(
             f"{words('--trial and --loss', 'number and loss')} exclude each other", hint="Give one of them."
@@ -89,7 +89,7 @@ def find(result: StudyResult, number: int | None = None, loss: str | None = None
             known = ", ".join(result.losses)
             hint = did_you_mean(loss, result.losses) or f"It has {known}."
             raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
-        found = next(row.best for row in result.leaderboard() if row.label == loss)
+        found = next(row.best for row in result.leaderboard() if row.candidate == loss)
     if found is None or found.state != "complete":
         what = f"trial {number} ended as {found.state}" if found else f"no trial {f'of {loss} ' * bool(loss)}completed"
         raise InputError(f"{what}, so there is no model of it")
@@ -104,7 +104,7 @@ def _numbers(result: StudyResult) -> str:
 def _not_kept(spec: studies.StudySpec, store: StudyFolder, record: TrialRecord) -> InputError:
     there = ", ".join(map(str, store.kept_weights())) or "none"
     return InputError(
-        f"the weights of trial {record.number} ({record.label}) were not kept; those of these trials were: {there}",
+        f"the weights of trial {record.number} ({record.candidate}) were not kept; those of these trials were: {there}",
         where=spec.place("search.keep"), hint='Set search.keep = "all" before the study is run.',
     )  # fmt: skip
 
@@ -115,17 +115,17 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
 
     problem, plan = prepared.problem, plan_of(prepared, record)
     data = data_of(prepared, record)
-    model = problem.build(problem.outputs(plan.label), 0, plan.shape)
+    model = problem.build(problem.outputs(plan.candidate), 0, plan.shape)
     if [tuple(variable.shape) for variable in model.weights] != [value.shape for value in weights]:
         raise InputError(f"the weights that were kept of trial {record.number} are not of its model")
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
-    return builder.inference(model, problem.losses[plan.label], data.constants, data.n_classes)
+    return builder.inference(model, problem.losses[plan.candidate], data.constants, data.n_classes)
 
 
 def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:
     """The first member's plan of a trial that has ended."""
-    asked = optuna.trial.FixedTrial({"loss": record.label, **record.params}, number=record.number)
+    asked = optuna.trial.FixedTrial({"loss": record.candidate, **record.params}, number=record.number)
     return prepared.proposer.suggest(asked)
 
 

@@ -45,8 +45,8 @@ StudyLike = StudySpec | str | Path | Mapping[str, Any]
 class Outline:
     """What a study would do: `tune --dry-run`.
 
-    rows has, by loss, label, registered name, distribution and `{parameter: space}`; shapes is what is
-    searched of batch size and model; asked is what else the study sets; refused maps a label to why it
+    rows has, by loss, candidate, registered name, distribution and `{parameter: space}`; shapes is what is
+    searched of batch size and model; asked is what else the study sets; refused maps a candidate to why it
     goes to `model.fit`.
     """
 
@@ -95,8 +95,8 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     outline = Outline(
         study=spec.name, task=prepared.problem.dataset.task, metric=prepared.metric.name,
         direction=prepared.metric.direction, data=prepared.problem.dataset.summary(),
-        rows=[(label, c.spec.name, _origin(c), {name: space.describe() for name, space in c.space.items()})
-              for label, c in prepared.candidates.items()],
+        rows=[(candidate, c.spec.name, _origin(c), {name: space.describe() for name, space in c.space.items()})
+              for candidate, c in prepared.candidates.items()],
         baseline=prepared.baseline, learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials,
         done=done, epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool),
         refused=sizing.refused(prepared, pool), notes=_notes(prepared), optimizer=spec.train.optimizer.describe(),
@@ -286,14 +286,14 @@ class Run:
             self.study.set_user_attr(ATTRIBUTE, _attributes(prepared, self.lanes))
         self._check_provenance()
         self.interrupted = requeue_interrupted(self.study)
-        labels = prepared.proposer.every or tuple(prepared.candidates)
-        start = {label: prepared.proposer.published(label)[0] for label in prepared.candidates}
-        enqueue_start(self.study, {label: start.get(label) for label in labels}, prepared.trials)
+        candidates = prepared.proposer.every or tuple(prepared.candidates)
+        start = {candidate: prepared.proposer.published(candidate)[0] for candidate in prepared.candidates}
+        enqueue_start(self.study, {candidate: start.get(candidate) for candidate in candidates}, prepared.trials)
         self.result = history.result(self.study, self.store.folder)
         # it depends on the budget, which may have grown
         self.result.notes = [note for note in self.result.notes if not note.startswith(FAIR_START)]
         for note in _notes(prepared) + [
-            f"{label} goes to model.fit: {why}" for label, why in sizing.refused(prepared, pool).items()
+            f"{candidate} goes to model.fit: {why}" for candidate, why in sizing.refused(prepared, pool).items()
         ]:
             if note not in self.result.notes:
                 self.result.notes.append(note)
@@ -301,10 +301,12 @@ class Run:
 
     def _check_provenance(self) -> None:
         before = self.study.user_attrs[ATTRIBUTE]["provenance"]
-        for label, now in self.prepared.provenance.items():
-            if label in before and tuple(before[label]) != now:
-                was = " ".join(before[label]) or "the study's own"
-                self.progress.warn(f"{label} came from {was} when the study began, and comes from {' '.join(now)} now")
+        for candidate, now in self.prepared.provenance.items():
+            if candidate in before and tuple(before[candidate]) != now:
+                was = " ".join(before[candidate]) or "the study's own"
+                self.progress.warn(
+                    f"{candidate} came from {was} when the study began, and comes from {' '.join(now)} now"
+                )
 
     def _loop(self, pool: Pool) -> None:
         from lossreg.search.learning_curve import Patience
@@ -330,9 +332,9 @@ class Run:
         """A trial is about to end whose weights are wanted."""
         self.store.save_weights(record.number, weights)
         if self.spec.search.keep != "all":
-            label = "" if self.spec.search.keep == "best" else record.label
-            self.outdone = self.kept.get(label)
-            self.kept[label] = record.number
+            candidate = "" if self.spec.search.keep == "best" else record.candidate
+            self.outdone = self.kept.get(candidate)
+            self.kept[candidate] = record.number
 
     def warn(self, text: str) -> None:
         """Something to worry about."""
@@ -409,9 +411,9 @@ class Run:
         from lossreg import tracking
 
         self.store.forget_weights(set(self.store.kept_weights()) - self._wanted())
-        if best.label in self.prepared.missing:
+        if best.candidate in self.prepared.missing:
             self.progress.warn(
-                f"the top trial ({best.number}) is of {best.label}, which is missing: no model is written"
+                f"the top trial ({best.number}) is of {best.candidate}, which is missing: no model is written"
             )
             return None
         weights = self.store.load_weights(best.number)
@@ -464,7 +466,7 @@ def _check_names(spec: StudySpec, kept: Mapping[str, Any]) -> None:
     except InputError as error:
         raise error.at(spec.place("search.metric")) from None
     known = registry.default(tuple(spec.plugins.block))
-    gone = [label for label, name in kept["losses"].items() if known.look_up(name) is None]
+    gone = [candidate for candidate, name in kept["losses"].items() if known.look_up(name) is None]
     studies.candidates(spec, known, task, len(data.get("classes") or ()), gone)
 
 
@@ -488,12 +490,12 @@ def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "metric": prepared.metric.name,
         "direction": prepared.metric.direction,
         "task": data.task,
-        "losses": {label: candidate.spec.name for label, candidate in prepared.candidates.items()},
+        "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},
         "baseline": prepared.baseline,
         "data": data.summary() | {"slugs": dict(zip(data.slugs, data.classes, strict=True))},
         "spec": spec.document(),
         "fingerprint": studies.fingerprint(spec),
-        "provenance": {label: list(origin) for label, origin in prepared.provenance.items()},
+        "provenance": {name: list(origin) for name, origin in prepared.provenance.items()},
         "spaces": prepared.spaces,
         "shapes": prepared.shape_spaces,
         "lanes": lanes,
@@ -505,9 +507,9 @@ def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:
 
 
 def _notes(prepared: Prepared) -> list[str]:
-    clipped = [note for label in prepared.candidates for note in prepared.proposer.published(label)[1]]
+    clipped = [note for candidate in prepared.candidates for note in prepared.proposer.published(candidate)[1]]
     capped = prepared.trials != prepared.spec.search.trials
-    published = {label: prepared.proposer.published(label)[0] for label in prepared.candidates}
+    published = {candidate: prepared.proposer.published(candidate)[0] for candidate in prepared.candidates}
     learns = prepared.is_searched and prepared.spec.search.sampler != "random"
     undirected = [undirected_note(published, prepared.trials)] if learns else []
     once = [f"no parameter is searched, so each loss is trained once: {prepared.trials} trials"] if capped else []

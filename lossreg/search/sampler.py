@@ -115,18 +115,18 @@ def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Froze
 def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any] | None], trials: int) -> None:
     """Queue the fair start: every loss as published, then random settings in turn, `PER_LOSS` each.
 
-    published maps each label to Optuna parameters; where there are none, nothing is searched
+    published maps each candidate to Optuna parameters; where there are none, nothing is searched
     and once is enough; None stands for a loss that is missing, of which nothing is queued. Entries
     already queued are left alone, failed ones queued again.
     """
     taken = study.get_trials(deepcopy=False)
     done = {trial.user_attrs.get(START) for trial in taken if trial.state != TrialState.FAIL}
-    labels = list(published)
-    for place in range(min(trials, PER_LOSS * len(labels))):
-        label, first = labels[place % len(labels)], place < len(labels)
-        settings = published[label]
+    candidates = list(published)
+    for place in range(min(trials, PER_LOSS * len(candidates))):
+        candidate, first = candidates[place % len(candidates)], place < len(candidates)
+        settings = published[candidate]
         if place not in done and settings is not None and (first or settings):
-            study.enqueue_trial({"loss": label, **(settings if first else {})}, user_attrs={START: place})
+            study.enqueue_trial({"loss": candidate, **(settings if first else {})}, user_attrs={START: place})
 
 
 def undirected(published: Mapping[str, Mapping[str, Any]]) -> int:

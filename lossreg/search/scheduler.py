@@ -100,8 +100,8 @@ class Scheduler:
         scored = [trial for trial in study.get_trials(deepcopy=False) if _is_scored(trial)]
         self._best: dict[str, Worth] = {}
         for trial in scored:
-            label = trial.params["loss"]
-            self._improve(label, self._worth(label, trial.value, trial.number))
+            candidate = trial.params["loss"]
+            self._improve(candidate, self._worth(candidate, trial.value, trial.number))
 
     @property
     def started(self) -> int:
@@ -226,12 +226,12 @@ class Scheduler:
 
     def _may_ask(self) -> bool:
         """Whether the budget allows one more trial; every loss gets its first, however late it is."""
-        late = time.monotonic() >= self.rules.deadline and self.started >= len(self.proposer.labels)
+        late = time.monotonic() >= self.rules.deadline and self.started >= len(self.proposer.names)
         return self.started < self.rules.trials and not late
 
     def _is_late(self) -> bool:
         """Whether the trials that wait must not start any more."""
-        return time.monotonic() >= self.rules.deadline and self._seated >= len(self.proposer.labels)
+        return time.monotonic() >= self.rules.deadline and self._seated >= len(self.proposer.names)
 
     @property
     def _width(self) -> int:
@@ -336,7 +336,7 @@ class Scheduler:
         course, best = active.course, self.rules.score_epoch == "best"
         if course.diverged is not None or not course.is_chosen or not (best or state == "complete"):
             return False
-        return self.rules.keep == "all" or self._is_better(active.plan.label, course.score, active.trial.number)
+        return self.rules.keep == "all" or self._is_better(active.plan.candidate, course.score, active.trial.number)
 
     def _again(self, active: Active, avoids: Avoids) -> None:
         """Let a trial that failed among others wait for another trainer."""
@@ -356,27 +356,27 @@ class Scheduler:
         record = self._record(active, state, reason)
         weights, told = None, self._worst() if state == "diverged" else record.score
         if record.score is not None and active.weights is not None:
-            if self.rules.keep == "all" or self._is_better(record.label, record.score, record.number):
+            if self.rules.keep == "all" or self._is_better(record.candidate, record.score, record.number):
                 weights = active.weights
-            self._improve(record.label, self._worth(record.label, record.score, record.number))
+            self._improve(record.candidate, self._worth(record.candidate, record.score, record.number))
         self.ended.append((record, told, weights))
 
     # ---------------------------------------------------------------- scores
 
-    def _key(self, label: str) -> str:
+    def _key(self, candidate: str) -> str:
         """Among which trials one must be the best for its weights to be kept."""
-        return "" if self.rules.keep == "best" else label
+        return "" if self.rules.keep == "best" else candidate
 
-    def _is_better(self, label: str, score: float, number: int) -> bool:
-        return self._worth(label, score, number) > self._best.get(self._key(label), (-math.inf, False, 0))
+    def _is_better(self, candidate: str, score: float, number: int) -> bool:
+        return self._worth(candidate, score, number) > self._best.get(self._key(candidate), (-math.inf, False, 0))
 
-    def _improve(self, label: str, reached: Worth) -> None:
-        key = self._key(label)
+    def _improve(self, candidate: str, reached: Worth) -> None:
+        key = self._key(candidate)
         self._best[key] = max(self._best.get(key, reached), reached)
 
-    def _worth(self, label: str, score: float, number: int) -> Worth:
+    def _worth(self, candidate: str, score: float, number: int) -> Worth:
         """The order of `StudyResult.best`, so that the weights that are kept are those of its trial."""
-        return worth(score, number, sign=self.rules.sign, baseline=label == self.rules.baseline)
+        return worth(score, number, sign=self.rules.sign, baseline=candidate == self.rules.baseline)
 
     def _worst(self) -> float:
         """What a diverged trial is told, so that the sampler learns: NaN would be ignored."""
@@ -385,14 +385,14 @@ class Scheduler:
 
     def _record(self, active: Active, state: str, reason: str) -> TrialRecord:
         plan, course, ended = active.plan, active.course, time.time()
-        distribution, version = self.rules.provenance.get(plan.label, ("", ""))
+        distribution, version = self.rules.provenance.get(plan.candidate, ("", ""))
         done = state == "complete"
         scores = course.scores if done and len(active.plans) > 1 else []
         return TrialRecord(
             number=active.trial.number,
             state=state,
-            label=plan.label,
-            loss=self.proposer.candidates[plan.label].spec.name,
+            candidate=plan.candidate,
+            loss=self.proposer.candidates[plan.candidate].spec.name,
             params={name: value for name, value in active.trial.params.items() if name != "loss"},
             settings=finite(plan.params),
             learning_rate=plan.learning_rate,
@@ -410,9 +410,9 @@ class Scheduler:
             scores=list(scores),
             spread=spread(scores),
             predicts_only=course.predicts_only if done else None,
-            constants=self.proposer.row_constants(plan.label),
+            constants=self.proposer.row_constants(plan.candidate),
             weights=dict(self.proposer.weights),
-            expression="" if distribution else user_loss.expression(self.proposer.candidates[plan.label].spec),
+            expression="" if distribution else user_loss.expression(self.proposer.candidates[plan.candidate].spec),
         )
 
 

@@ -179,16 +179,16 @@ class Populations:
 
     def key(self, plan: Plan) -> Hashable:
         """The plan's width of raw scores and its shape."""
-        return self.problem.outputs(plan.label), self.problem.shape(plan)
+        return self.problem.outputs(plan.candidate), self.problem.shape(plan)
 
     def refuses(self, plan: Plan) -> str:
         """Why no population takes the plan, from one that is made for the question; empty if one does."""
         key = self.key(plan)
         if key not in self._reasons:
             made = self.make(plan)
-            self._reasons[key] = {label: made.refuses(label) for label in self.problem.losses}
+            self._reasons[key] = {candidate: made.refuses(candidate) for candidate in self.problem.losses}
             self._asked = key, made
-        return self._reasons[key][plan.label]
+        return self._reasons[key][plan.candidate]
 
     def make(self, plan: Plan) -> Population:
         """A population for the plan's width and shape: the one that was asked last, or a new one."""
@@ -198,7 +198,7 @@ class Populations:
         if asked and asked[0] == key:
             return asked[1]
         return Population(
-            self.problem, self.slots, outputs=self.problem.outputs(plan.label), shape=plan.shape,
+            self.problem, self.slots, outputs=self.problem.outputs(plan.candidate), shape=plan.shape,
             variants=self.variants, unmapped=self.prepared.unmapped,
             reasons=self._reasons.get(key),
         )  # fmt: skip
@@ -224,13 +224,13 @@ def _insist(made: Populations) -> None:
     for plan in made.variants:
         if reason := made.refuses(plan):
             where = made.prepared.spec.place("search.trainer")
-            raise InputError(f"the population cannot train {plan.label}: {reason}", where=where)
+            raise InputError(f"the population cannot train {plan.candidate}: {reason}", where=where)
 
 
 def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
-    """Why losses go to `model.fit`, by label."""
-    plans = {plan.label: plan for plan in prepared.proposer.variants()}
-    return {label: reason for label, plan in plans.items() if (reason := trainers.refusal(plan))}
+    """Why losses go to `model.fit`, by candidate."""
+    plans = {plan.candidate: plan for plan in prepared.proposer.variants()}
+    return {candidate: reason for candidate, plan in plans.items() if (reason := trainers.refusal(plan))}
 
 
 def blocks(trainers: Pool) -> int:

@@ -50,7 +50,7 @@ class TrialRecord:
     """One ended trial.
 
     state: complete, pruned, failed (an exception) or diverged (went non-finite);
-    label: the study's name of the loss; loss: its registered name; params: what was
+    candidate: the study's name of the loss; loss: its registered name; params: what was
     suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
     argument of the loss, fixed ones included; constants: what the loss takes from the training rows (those of the
     first fold where there are folds), None where an older version did not keep it; expression: source of a
@@ -67,7 +67,7 @@ class TrialRecord:
 
     number: int
     state: str
-    label: str
+    candidate: str
     loss: str
     params: Mapping[str, Any]
     settings: Mapping[str, Any]
@@ -109,7 +109,7 @@ class TrialRecord:
         """The form used in `best` and `baseline` of the JSON documents."""
         return {
             "trial": self.number,
-            "loss": self.label,
+            "loss": self.candidate,
             "params": dict(self.params),
             "settings": dict(self.settings),
             "constants": dict(self.constants),
@@ -139,10 +139,19 @@ TRIAL_KEYS: dict[str, type] = {
         for column in fields(TrialRecord)
         if column.default is MISSING and column.default_factory is MISSING and column.name not in IN_OPTUNA
     },
-    **dict.fromkeys(("state", "label", "loss"), str),
+    **dict.fromkeys(("state", "candidate", "loss"), str),
     **dict.fromkeys(("settings", "curves"), Mapping),
     TOLD: object,
 }
+
+
+# field names of 0.2.0 and earlier
+FORMER = {"label": "candidate", "constant": "predicts_only"}
+
+
+def current(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's record as read from a journal of any version, its fields under their present names."""
+    return {FORMER.get(name, name): value for name, value in record.items()}
 
 
 def lacking(record: Any, keys: Mapping[str, type]) -> str:
@@ -150,19 +159,19 @@ def lacking(record: Any, keys: Mapping[str, type]) -> str:
 
     Of something that is no record at all it is the first key.
     """
-    record = record if isinstance(record, Mapping) else {}
+    record = current(record) if isinstance(record, Mapping) else {}
     return next((key for key, kind in keys.items() if key not in record or not isinstance(record[key], kind)), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One row of the leaderboard: a label and its best trial (None when none completed).
+    """One row of the leaderboard: a candidate and its best trial (None when none completed).
 
-    Equal scores have the same rank, and the next rank counts them all: 1, 1, 3. A label without a completed
+    Equal scores have the same rank, and the next rank counts them all: 1, 1, 3. A candidate without a completed
     trial has none.
     """
 
-    label: str
+    candidate: str
     loss: str
     trials: int
     best: TrialRecord | None
@@ -174,7 +183,7 @@ class Standing:
 class StudyResult:
     """A study as far as it has come.
 
-    losses maps label to registered name, in study order; data and spec are plain summaries;
+    losses maps candidate to registered name, in study order; data and spec are plain summaries;
     seconds has total, training, search (what training waited for), search_spent (that and what was done
     meanwhile), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user.
@@ -201,7 +210,9 @@ class StudyResult:
         return self._best(self.trials)
 
     def __repr__(self) -> str:
-        best = f"{self.extreme} {self.metric} {self.best.score:.5g} ({self.best.label})" if self.best else "no score"
+        best = (
+            f"{self.extreme} {self.metric} {self.best.score:.5g} ({self.best.candidate})" if self.best else "no score"
+        )
         return f"<study {self.study}: {len(self.trials)} trials over {len(self.losses)} losses, {best}>"
 
     @property
@@ -211,8 +222,8 @@ class StudyResult:
         return {state: seen[state] for state in STATES}
 
     def leaderboard(self) -> list[Standing]:
-        """One row per label, best first; of equals the baseline, then the earlier trial; those without a score last."""
-        rows = [self._standing(label, loss) for label, loss in self.losses.items()]
+        """Return a row per candidate, best first; of equals the baseline, then the earlier trial; no score last."""
+        rows = [self._standing(candidate, loss) for candidate, loss in self.losses.items()]
         rows.sort(key=lambda row: self._worth(row.best), reverse=True)
         scores = [self._worth(row.best)[0] for row in rows]
         return [replace(row, rank=scores.index(self._worth(row.best)[0]) + 1 if row.best else None) for row in rows]
@@ -224,8 +235,8 @@ class StudyResult:
 
     @property
     def ties(self) -> list[str]:
-        """The labels that share the best score; empty when one label alone has it."""
-        first = [row.label for row in self.leaderboard() if row.rank == 1]
+        """The candidates that share the best score; empty when one candidate alone has it."""
+        first = [row.candidate for row in self.leaderboard() if row.rank == 1]
         return first if len(first) > 1 else []
 
     def to_json(self) -> dict[str, Any]:
@@ -244,7 +255,7 @@ class StudyResult:
                 "baseline": baseline.summary() if baseline else None,
                 "losses": [
                     {
-                        "name": row.label,
+                        "name": row.candidate,
                         "loss": row.loss,
                         "rank": row.rank,
                         "best_score": row.best.score if row.best else None,
@@ -264,9 +275,9 @@ class StudyResult:
         )
         return document
 
-    def _standing(self, label: str, loss: str) -> Standing:
-        own = [trial for trial in self.trials if trial.label == label]
-        return Standing(label, loss, len(own), self._best(own), label == self.baseline)
+    def _standing(self, candidate: str, loss: str) -> Standing:
+        own = [trial for trial in self.trials if trial.candidate == candidate]
+        return Standing(candidate, loss, len(own), self._best(own), candidate == self.baseline)
 
     def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
         done = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
@@ -277,4 +288,4 @@ class StudyResult:
         if trial is None or trial.score is None:
             return (-math.inf, False, 0)
         sign = 1.0 if self.direction == "maximize" else -1.0
-        return worth(trial.score, trial.number, sign=sign, baseline=trial.label == self.baseline)
+        return worth(trial.score, trial.number, sign=sign, baseline=trial.candidate == self.baseline)

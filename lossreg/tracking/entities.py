@@ -88,14 +88,14 @@ def milliseconds(seconds: float) -> int:
 
 
 def trial_params(trial: TrialRecord) -> dict[str, str]:
-    """`loss` (the label), the loss's parameters and learning rate by Optuna name, fixed ones included."""
+    """`loss` (the candidate), the loss's parameters and learning rate by Optuna name, fixed ones included."""
     return _params(_trial_values(trial))
 
 
 def _trial_values(trial: TrialRecord) -> dict[str, Any]:
-    values: dict[str, Any] = {"loss": trial.label, "learning_rate": trial.learning_rate, **trial.params}
+    values: dict[str, Any] = {"loss": trial.candidate, "learning_rate": trial.learning_rate, **trial.params}
     for name, value in trial.settings.items():
-        full = f"{trial.label}.{name}"
+        full = f"{trial.candidate}.{name}"
         if value is not None and not any(known == full or known.startswith(f"{full}.") for known in values):
             values[full] = value
     return {name: value for name, value in values.items() if value is not None}
@@ -123,7 +123,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         TRIAL: str(trial.number),
         "lossreg.state": trial.state,
         "lossreg.loss": trial.loss,
-        "lossreg.label": trial.label,
+        "lossreg.candidate": trial.candidate,
         "lossreg.trainer": trial.trainer,
         "lossreg.get": recipe_tag(trial),
         "lossreg.distribution": trial.distribution,
@@ -187,7 +187,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
         NOTE: report.markdown(result, LONGEST_TAG, title=False),
     }
     if result.best:
-        tags |= {"lossreg.best_loss": result.best.label, "lossreg.best_get": recipe_tag(result.best)}
+        tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
     tags |= {f"lossreg.storage.trials.{state}": str(count) for state, count in result.counts.items()}
     return _tags(tags) | name_tags(_study_values(result))
 
@@ -236,4 +236,4 @@ def dataset(data: Mapping[str, Any]) -> dict[str, str]:
 
 def run_name(trial: TrialRecord) -> str:
     """`012 focal`."""
-    return printable(f"{trial.number:03d} {trial.label}")[:LONGEST_NAME]
+    return printable(f"{trial.number:03d} {trial.candidate}")[:LONGEST_NAME]

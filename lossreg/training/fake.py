@@ -25,9 +25,9 @@ class Fake:
         self.opened: list[tuple[int, Plan]] = []
         self._open: dict[int, tuple[Plan, int]] = {}
 
-    def refuses(self, label: str) -> str:
-        """A reason for the labels in `refused`."""
-        return f"{label} is refused" if label in self.refused else ""
+    def refuses(self, candidate: str) -> str:
+        """A reason for the candidates in `refused`."""
+        return f"{candidate} is refused" if candidate in self.refused else ""
 
     def prepare(self) -> None:
         """Nothing to build."""

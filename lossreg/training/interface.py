@@ -36,13 +36,13 @@ class Shape:
 class Plan:
     """The concrete training that a trial asks for, or one of several when the trial has folds or seeds.
 
-    label names the loss in the study; params are all its keyword arguments, checked;
+    candidate names the loss in the study; params are all its keyword arguments, checked;
     seed settles initial weights and batch order, so equal seeds are common random numbers;
     settings are those optimizer settings that a study searches; fold says which of the
     problem's folds it trains on; shape is None where the study searches none.
     """
 
-    label: str
+    candidate: str
     params: Mapping[str, Any]
     learning_rate: float
     epochs: int
@@ -58,7 +58,7 @@ class Problem:
 
     optimizer is a Keras optimizer's name, settings its other arguments (not the learning
     rate), schedule how the rate changes from step to step, searched those settings that plans bring
-    themselves: the choices of one that changes the graph, `()` for a number; losses maps each label
+    themselves: the choices of one that changes the graph, `()` for a number; losses maps each candidate
     to its spec; sliced: the gradients of embeddings come in slices, as Keras has them on TensorFlow.
     """
 
@@ -82,9 +82,9 @@ class Problem:
         """The data that plans train on, by `Plan.fold`."""
         return self.dataset.folds or (self.dataset,)
 
-    def outputs(self, label: str) -> int:
+    def outputs(self, candidate: str) -> int:
         """Width of the raw scores that the loss needs."""
-        return self.losses[label].width(self.dataset.n_classes)
+        return self.losses[candidate].width(self.dataset.n_classes)
 
     def shape(self, plan: Plan) -> Shape:
         """The plan's shape, by default the study's."""
@@ -126,8 +126,8 @@ class Trainer(Protocol):
     name: str
     slots: int
 
-    def refuses(self, label: str) -> str:
-        """Why this trainer cannot train the loss of that label; empty when it can."""
+    def refuses(self, candidate: str) -> str:
+        """Why this trainer cannot train the loss of that candidate; empty when it can."""
         ...
 
     def prepare(self) -> None:

@@ -41,5 +41,5 @@ def loss_arguments(spec: LossSpec, params: Mapping[str, Any], constants: Constan
 
 def static_key(problem: Problem, plan: Plan) -> Key:
     """Equal for plans that can share a graph."""
-    static = static_arguments(problem.losses[plan.label], plan.params, problem.dataset.n_classes)
-    return plan.label, tuple(sorted(static.items()))
+    static = static_arguments(problem.losses[plan.candidate], plan.params, problem.dataset.n_classes)
+    return plan.candidate, tuple(sorted(static.items()))

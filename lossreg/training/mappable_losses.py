@@ -102,11 +102,11 @@ def _insist_sloped(sample: Sample, batches: Sequence[tuple[Any, Any]], arguments
 
 
 def _sample(problem: Problem, plan: Plan) -> Sample:
-    spec, data = problem.losses[plan.label], problem.dataset
+    spec, data = problem.losses[plan.candidate], problem.dataset
     columns = encoded(problem, data.train.y[:ROWS], data.constants)
     y = columns[spec.target]
     columns |= {WEIGHTS: np.linspace(0.5, 1.5, len(y), dtype=np.float32)} if WEIGHTS in spec.needs else {}
-    shape = (LANES, len(y), *y.shape[1:-1], problem.outputs(plan.label))
+    shape = (LANES, len(y), *y.shape[1:-1], problem.outputs(plan.candidate))
     scores = np.random.default_rng(0).normal(size=shape)
     traced = loss_arguments(spec, plan.params, data.constants)
     traced |= {"progress": np.array(0.5, np.float32)} if "progress" in spec.needs else {}

@@ -252,7 +252,7 @@ class Pool:
             key = self._factory.key(plan)
             yield Option(key, "population", self._reasons[key] if key in avoids else self._factory.refuses(plan))
         for key, home in self._fixed.items():
-            reason = self._reasons[key] if key in avoids else home.trainer.refuses(plan.label)
+            reason = self._reasons[key] if key in avoids else home.trainer.refuses(plan.candidate)
             yield Option(key, home.trainer.name, reason)
 
     def _home(self, key: Hashable, plan: Plan) -> TrainerSlots | None:

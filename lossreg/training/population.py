@@ -34,7 +34,7 @@ TOGETHER = 2
 
 def widths(problem: Problem) -> list[int]:
     """Widths of raw scores that the losses need, the commonest first."""
-    counts = Counter(problem.outputs(label) for label in problem.losses)
+    counts = Counter(problem.outputs(candidate) for candidate in problem.losses)
     return [width for width, _ in counts.most_common()]
 
 
@@ -42,7 +42,7 @@ def group_of(problem: Problem, plan: Plan) -> Group:
     """What lanes that train with the plan's loss and static parameters share; one for the whole study."""
     key = static_key(problem, plan)
     if key not in problem.groups:
-        spec, data = problem.losses[plan.label], problem.dataset
+        spec, data = problem.losses[plan.candidate], problem.dataset
         shapes = {name: value.shape for name, value in loss_arguments(spec, plan.params, data.constants).items()}
         static = static_arguments(spec, plan.params, data.n_classes)
         problem.groups[key] = Group(spec, data.n_classes, static, shapes)
@@ -146,9 +146,9 @@ class Population:
 
     outputs is the width of its raw scores, by default that of most losses; shape is that of its plans,
     by default the study's; unmapped says why the
-    losses of some labels cannot be mapped over lanes; variants are samples of the plans that will
+    losses of some candidates cannot be mapped over lanes; variants are samples of the plans that will
     come, so that the graph is built once: a plan with other static parameters rebuilds it; reasons are
-    the answers of `refuses`, by label, that one like it gave.
+    the answers of `refuses`, by candidate, that one like it gave.
     """
 
     name = "population"
@@ -176,16 +176,16 @@ class Population:
         self._warm = False
         self._starts: dict[int, Start] = {}
         for plan in variants:
-            if not self.refuses(plan.label):
+            if not self.refuses(plan.candidate):
                 self._group(plan)
 
-    def refuses(self, label: str) -> str:
+    def refuses(self, candidate: str) -> str:
         """Why this population cannot train with the loss; empty when it can."""
-        if label in self._reasons:
-            return self._reasons[label]
-        if (need := self.problem.outputs(label)) != self.outputs:
-            return f"{label} needs {need} outputs, the population has {self.outputs}"
-        own = self.unmapped.get(label, "")
+        if candidate in self._reasons:
+            return self._reasons[candidate]
+        if (need := self.problem.outputs(candidate)) != self.outputs:
+            return f"{candidate} needs {need} outputs, the population has {self.outputs}"
+        own = self.unmapped.get(candidate, "")
         return own or optimizers.refusal(self.problem.optimizer, self.problem.settings) or self._model_refusal
 
     @cached_property
@@ -284,7 +284,7 @@ class Population:
 
     def _lane(self, slot: int, plan: Plan) -> Lane:
         constants = self.problem.folds[plan.fold].constants
-        arguments = loss_arguments(self.problem.losses[plan.label], plan.params, constants)
+        arguments = loss_arguments(self.problem.losses[plan.candidate], plan.params, constants)
         return Lane(slot, plan, self._group(plan), arguments)
 
     def _initial(self, seed: int) -> Start:
@@ -323,21 +323,21 @@ class Population:
         scores, one_class = np.empty((2, len(lanes))), np.empty(len(lanes), int)
         for fold in {lane.plan.fold for lane in lanes}:
             own = [i for i, lane in enumerate(lanes) if lane.plan.fold == fold]
-            labels, data = [lanes[i].plan.label for i in own], self.problem.folds[fold]
-            scores[0, own] = self._seen(fold, labels, train[own], order[own])
-            scores[1, own] = score_lanes(self.problem, labels, val[own], data.validation.y, fold)
-            one_class[own] = predicts_only(self.problem, labels, val[own], fold)
+            candidates, data = [lanes[i].plan.candidate for i in own], self.problem.folds[fold]
+            scores[0, own] = self._seen(fold, candidates, train[own], order[own])
+            scores[1, own] = score_lanes(self.problem, candidates, val[own], data.validation.y, fold)
+            one_class[own] = predicts_only(self.problem, candidates, val[own], fold)
         columns = zip(train_loss.tolist(), val_loss.tolist(), *scores.tolist(), one_class.tolist(), strict=True)
         return {lane.slot: EpochReport(lane.epoch + 1, *row) for lane, row in zip(lanes, columns, strict=True)}
 
-    def _seen(self, fold: int, labels: list[str], scores: np.ndarray, order: np.ndarray) -> np.ndarray:
+    def _seen(self, fold: int, candidates: list[str], scores: np.ndarray, order: np.ndarray) -> np.ndarray:
         """`(lanes,)` metric of the training scores that were kept, those of the last rows in order."""
         y, kept = self.problem.folds[fold].train.y, order[:, -scores.shape[1] :]
         if kept.shape == order.shape:
             ordered = np.empty_like(scores)
-            ordered[np.arange(len(labels))[:, None], order] = scores
-            return score_lanes(self.problem, labels, ordered, y, fold)
-        lanes = zip(labels, scores, kept, strict=True)
+            ordered[np.arange(len(candidates))[:, None], order] = scores
+            return score_lanes(self.problem, candidates, ordered, y, fold)
+        lanes = zip(candidates, scores, kept, strict=True)
         return np.concatenate(
-            [score_lanes(self.problem, [label], one[None], y[own], fold) for label, one, own in lanes]
+            [score_lanes(self.problem, [candidate], one[None], y[own], fold) for candidate, one, own in lanes]
         )

@@ -79,7 +79,7 @@ class Objective(keras.losses.Loss):
 
     def __init__(self, problem: Problem, plan: Plan, seen: Seen) -> None:
         super().__init__(name="loss")
-        self.spec, self.n_classes, self.seen = problem.losses[plan.label], problem.dataset.n_classes, seen
+        self.spec, self.n_classes, self.seen = problem.losses[plan.candidate], problem.dataset.n_classes, seen
         self.static = static_arguments(self.spec, plan.params, self.n_classes)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -107,7 +107,7 @@ class Solo:
         self.problem, rows = problem, len(problem.folds[plan.fold].train.y)
         self.batch = min(problem.shape(plan).batch_size, rows)
         self.steps = -(-rows // self.batch)
-        self.model = problem.build(problem.outputs(plan.label), plan.seed, plan.shape)
+        self.model = problem.build(problem.outputs(plan.candidate), plan.seed, plan.shape)
         self.variables = list(self.model.variables)
         self.seen = Seen(rows, self.batch, tuple(self.model.outputs[0].shape[1:]))
         self.objective = Objective(problem, plan, self.seen)
@@ -187,7 +187,7 @@ class Fit:
         self._rows: dict[Any, Any] = {}
         self._feeds: dict[Any, Any] = {}
 
-    def refuses(self, label: str) -> str:
+    def refuses(self, candidate: str) -> str:
         """Nothing is refused."""
         return ""
 
@@ -234,7 +234,7 @@ class Fit:
         y = solo.objective.spec.encode(data.validation.y, data.constants)
         val_loss = float(solo.objective.mean(y, val_scores, data.validation.weights, progress)) + penalty
         val_score = self._score(plan, val_scores, data.validation.y)
-        one_class = int(predicts_only(self.problem, [plan.label], val_scores[None], plan.fold)[0])
+        one_class = int(predicts_only(self.problem, [plan.candidate], val_scores[None], plan.fold)[0])
         return EpochReport(seat.epoch, train_loss, val_loss, self._train_score(seat, order), val_score, one_class)
 
     def _train_score(self, seat: Seat, order: np.ndarray) -> float:
@@ -245,7 +245,7 @@ class Fit:
         return self._score(seat.plan, seen, train.y[order[-len(seen) :]])
 
     def _score(self, plan: Plan, scores: np.ndarray, y: np.ndarray) -> float:
-        return float(score_lanes(self.problem, [plan.label], scores[None], y, plan.fold)[0])
+        return float(score_lanes(self.problem, [plan.candidate], scores[None], y, plan.fold)[0])
 
     # -------------------------------------------------------------- what is kept
 
@@ -263,7 +263,7 @@ class Fit:
 
     def _start(self, plan: Plan) -> list[np.ndarray]:
         """All variables of a model fresh from the builder, the states of its seed generators included."""
-        outputs = self.problem.outputs(plan.label)
+        outputs = self.problem.outputs(plan.candidate)
         key = (plan.seed, outputs, self.problem.shape(plan))
         if key not in self._starts:
             if len(self._starts) >= STARTS:

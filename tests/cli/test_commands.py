@@ -754,7 +754,7 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
     ):
         assert part in text
     for row in result.leaderboard():
-        assert row.label in text
+        assert row.candidate in text
         assert report.number(row.best.score) in text
 
 

@@ -323,7 +323,7 @@ def test_the_tables_of_a_report_can_be_written_and_hold_no_control_characters(na
         sample.study(1, trials=[sample.trial(0, name, "failed", reason=name)], losses={name: name})
     )
     text = report.to_csv(rows)
-    assert [row["label"] for row in csv.DictReader(io.StringIO(text))] == [printable(name)]
+    assert [row["candidate"] for row in csv.DictReader(io.StringIO(text))] == [printable(name)]
     assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
 
 

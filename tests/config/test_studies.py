@@ -66,7 +66,7 @@ def test_every_loss_takes_the_labels_and_one_is_the_baseline(name):
 
 @pytest.mark.parametrize("name", sorted(LABELS))
 def test_no_label_is_added_to_those_that_a_study_writes(name):
-    assert [candidate.label for candidate in opened(name)[2]] == LABELS[name]
+    assert [candidate.name for candidate in opened(name)[2]] == LABELS[name]
 
 
 @pytest.mark.parametrize(("name", "width"), TUTORIALS.items())
@@ -141,7 +141,7 @@ def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
     assert result.counts["complete"] == len(result.trials)
     assert result.trainer["fit"] == 0
     assert result.best.score > LEARNT[name]
-    assert {row.label for row in result.leaderboard() if row.best} == set(LABELS[name])
+    assert {row.candidate for row in result.leaderboard() if row.best} == set(LABELS[name])
 
 
 def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
     monkeypatch.chdir(tmp_path)
     result = run.tune(short("quantile", each=1, epochs=4))
     assert result.counts["complete"] == len(result.trials)
-    scores = {row.label: row.best.score for row in result.leaderboard()}
+    scores = {row.candidate: row.best.score for row in result.leaderboard()}
     # the mean absolute error of the median alone
     assert all(score < 1.75 for score in scores.values()), scores
 

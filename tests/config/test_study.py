@@ -148,7 +148,7 @@ def test_the_former_name_of_an_activation_is_read(write):
         for key in ("link", "activation")
     )
     assert former.losses == now.losses
-    kept = {key.replace("activation", "link"): value for key, value in study.fingerprint(now).items()}
+    kept = {key.replace("mine.activation", "mine.link"): value for key, value in study.fingerprint(now).items()}
     assert "losses.mine.link" in kept
     assert study.changes(kept, study.fingerprint(now)) == []
     assert study.changes({**kept, "losses.mine.link": "sigmoid"}, study.fingerprint(now)) == [
@@ -489,9 +489,9 @@ MISTAKES = [
     ("[tracking]\nurl = 'x'", "tracking.url: unknown key", "Did you mean uri?"),
     ("[plugins]\nblock = 'x'", 'plugins.block: must be a list, not "x". It is a list of plugin names.'),
     ("[losses]\nfocal = 2.0", "losses.focal: must be a table, not 2.0"),
-    ("[losses.'a b']", 'losses."a b": a label has only letters, digits, _ and -. Try a-b.'),
-    ("[losses.'a.b']", 'losses."a.b": a label has only letters, digits, _ and -. Try a-b.'),
-    ("[losses.'']", "a label has only letters"),
+    ("[losses.'a b']", 'losses."a b": the name of a loss has only letters, digits, _ and -. Try a-b.'),
+    ("[losses.'a.b']", 'losses."a.b": the name of a loss has only letters, digits, _ and -. Try a-b.'),
+    ("[losses.'']", "the name of a loss has only letters"),
     ("[losses.a]\nloss = 3", "losses.a.loss: must be text, not 3"),
     ("[losses.a]\nfunction = 'f'", 'losses.a.function: "f" names no function. Write "file.py:function"'),
     ("[losses.a]\nfunction = 3", "losses.a.function: must be text, not 3"),
@@ -586,7 +586,7 @@ def chosen(text, registry, task="multiclass", n_classes=3, base=Path()):
 
 
 def baselines(candidates):
-    return [candidate.label for candidate in candidates if candidate.baseline]
+    return [candidate.name for candidate in candidates if candidate.baseline]
 
 
 @pytest.mark.parametrize(
@@ -601,7 +601,7 @@ def baselines(candidates):
 )
 def test_without_losses_the_recommended_ones_are_searched_over_all_they_declare(losses, task, n_classes, baseline):
     found = chosen("", losses, task, n_classes)
-    assert [c.label for c in found] == [entry.spec.name for entry in losses.recommended(task)]
+    assert [c.name for c in found] == [entry.spec.name for entry in losses.recommended(task)]
     assert baselines(found) == [baseline]
     assert all(list(c.space) == [param.name for param in c.spec.params] for c in found)
     twins = {c.spec.same_as for c in found if c.spec.same_as}
@@ -621,7 +621,7 @@ def test_an_unmentioned_alpha_is_free_up_to_five_classes(losses, task, k, free):
 
 def test_labels_are_kept_in_order_and_one_loss_may_stand_twice(losses):
     found = chosen("[losses.gce]\n[losses.ce]\nloss = 'cross_entropy'\n[losses.mild]\nloss = 'gce'\nq = 0.3", losses)
-    assert [(c.label, c.spec.name) for c in found] == [
+    assert [(c.name, c.spec.name) for c in found] == [
         ("gce", "generalized_cross_entropy"),
         ("ce", "cross_entropy"),
         ("mild", "generalized_cross_entropy"),
@@ -649,7 +649,7 @@ def test_twins_that_a_study_writes_are_all_kept_and_one_is_the_baseline(losses):
 )
 def test_the_baseline_is_put_in_front_where_a_study_leaves_it_out(losses, text, task, k, label):
     found = chosen(text, losses, task, k)
-    assert baselines(found) == [found[0].label] == [label]
+    assert baselines(found) == [found[0].name] == [label]
     assert found[0].spec.name in ("cross_entropy", "mean_squared_error")
     assert found[0].space == {}
 
@@ -752,7 +752,7 @@ def own(tmp_path):
 def test_a_function_or_class_of_the_users_is_a_candidate_with_its_parameters(losses, own, function):
     text = f"[losses.mine]\nfunction = '{function}'\npower = {{ low = 1.0, high = 3.0 }}"
     mine = chosen(text, losses, "regression", 0, base=own)[1]
-    assert (mine.label, mine.spec.name, mine.entry.plugin) == ("mine", "mine", "study")
+    assert (mine.name, mine.spec.name, mine.entry.plugin) == ("mine", "mine", "study")
     assert mine.space == {"power": Range(1.0, 3.0)}
     y, z = np.array([[1.0], [2.0]], np.float32), np.array([[0.0], [4.0]], np.float32)
     np.testing.assert_allclose(mine.spec.resolve()(y, z, power=3.0), [1.0, 8.0], rtol=1e-6)
@@ -802,7 +802,7 @@ def test_every_task_has_a_baseline_of_its_own_among_the_recommended(losses, task
 def test_names_of_registered_losses_are_not_taken(losses, own):
     text = "\n".join(f"[losses.{label}]\nfunction = 'own.py:powered'" for label in ("mse", "my-loss", "my_loss", "3x"))
     found = chosen(text, losses, "regression", 0, base=own)
-    assert [c.label for c in found] == ["mean_squared_error", "mse", "my-loss", "my_loss", "3x"]
+    assert [c.name for c in found] == ["mean_squared_error", "mse", "my-loss", "my_loss", "3x"]
     names = [c.spec.name for c in found]
     assert len(set(names)) == len(names)
     assert names[1:] == ["mse_own", "my_loss", "my_loss_own", "x"]

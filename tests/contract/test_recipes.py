@@ -122,7 +122,7 @@ class Ran:
         self.store, prepared = StudyFolder(spec.folder, spec.name), preparation.prepare(spec, rehearsed=False)
         self.problem = prepared.problem
         # of each loss the last trial: its parameters are drawn, not the defaults
-        self.last = {trial.label: trial for trial in sorted(self.result.trials, key=lambda trial: trial.number)}
+        self.last = {trial.candidate: trial for trial in sorted(self.result.trials, key=lambda trial: trial.number)}
 
     def lane(self, label):
         return self.store.load_weights(self.last[label].number)

@@ -279,7 +279,7 @@ def test_a_mistake_is_located_in_the_study(train: dict[str, Any], section: dict[
 def test_a_loss_of_whole_batches_cannot_weigh_rows(named: bool) -> None:
     loaded = data.load("sklearn:iris", class_weight=[1, 2, 3])
     whole = replace(registry.default().get("categorical_crossentropy"), level="batch")
-    candidate: Any = SimpleNamespace(spec=whole, label="whole", baseline=False)
+    candidate: Any = SimpleNamespace(spec=whole, name="whole", baseline=False)
     metric = catalogue.resolve("accuracy", "multiclass")
     losses = {"losses": {"whole": {"loss": "focal"}}} if named else {}
     spec = study.from_dict({"data": {"source": "sklearn:iris"}, **losses})

@@ -53,7 +53,7 @@ def removed(tmp_path_factory):
         patch.syspath_prepend(folder)
         registry.forget()
         begun = lossreg.tune(STUDY)
-        assert {trial.label for trial in begun.trials} == set(LABELS)
+        assert {trial.candidate for trial in begun.trials} == set(LABELS)
         for file in info.iterdir():
             file.unlink()
         info.rmdir()
@@ -87,13 +87,13 @@ def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused
 def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypatch):
     monkeypatch.chdir(removed)
     before = run.results(STUDY)
-    own = sum(trial.label == "mine" for trial in before.trials)
+    own = sum(trial.candidate == "mine" for trial in before.trials)
     outline = run.plan(STUDY, [*SKIP, "search.trials=34"])
     assert [row[0] for row in outline.rows] == ["cross_entropy", "focal"]
     result = lossreg.tune(STUDY, [*SKIP, "search.trials=34"])
-    assert sum(trial.label == "mine" for trial in result.trials) == own
+    assert sum(trial.candidate == "mine" for trial in result.trials) == own
     assert result.counts["complete"] == 34
     assert len({trial.number for trial in result.trials}) == 34
     assert "mine is left out: it came from lossreg-scaled 1.3, which is not installed" in result.notes
-    assert {row.label for row in result.leaderboard()} == set(LABELS)
-    assert Path(".lossreg/small/best.keras").exists() or result.best.label == "mine"
+    assert {row.candidate for row in result.leaderboard()} == set(LABELS)
+    assert Path(".lossreg/small/best.keras").exists() or result.best.candidate == "mine"

@@ -43,7 +43,7 @@ def result():
 def test_the_page_has_leaderboard_settings_counts_data_and_caveat(result):
     page = report.markdown(result)
     rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
-    assert [row.split(" | ")[1] for row in rows] == [row.label for row in result.leaderboard()]
+    assert [row.split(" | ")[1] for row in rows] == [row.candidate for row in result.leaderboard()]
     for row in result.leaderboard():
         assert row.best.recipe in page
     for part in (report.OPTIMISM, "9 complete, 1 pruned, 1 failed, 1 diverged", "breast_cancer", "0a1b2c3d", "12.5 s"):
@@ -78,7 +78,7 @@ def test_a_study_with_nothing_completed_says_so():
 def test_gain_is_positive_when_better(direction):
     trials = [sample.trial(0, "cross_entropy", score=0.5), sample.trial(1, "focal", score=0.75)]
     gains = {
-        row.label: report.gain(sample.study(0, trials=trials, direction=direction), row)
+        row.candidate: report.gain(sample.study(0, trials=trials, direction=direction), row)
         for row in sample.study(0, trials=trials, direction=direction).leaderboard()
     }
     assert gains == {
@@ -128,7 +128,7 @@ def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(settings):
     assert [ast.dump(ast.parse(block)) for block in blocks] == [wanted] * len(blocks)
     lines = [line for block in blocks for line in block.splitlines()]
     assert all(len(line) <= 100 or "x" * 120 in line for line in lines)
-    assert f"# {trial.label}, learning rate" in blocks[-1]
+    assert f"# {trial.candidate}, learning rate" in blocks[-1]
 
 
 def test_constants_of_a_loss_are_numbers_in_its_recipe():
@@ -294,7 +294,7 @@ def test_tables_as_csv_keep_every_trial_and_no_infinity(result):
 
 def test_the_leaderboard_has_a_row_a_label_best_first(result):
     text = printed(tables.leaderboard(result))
-    places = [text.index(f" {row.label} ") for row in result.leaderboard()]
+    places = [text.index(f" {row.candidate} ") for row in result.leaderboard()]
     assert places == sorted(places)
     assert "higher is better" in text
     assert "gamma=" in text

@@ -51,8 +51,8 @@ def asked(labels, sign):
     )
     made.run()
     records = sorted(made.heard.records, key=lambda record: record.number)
-    published = {label: own.published(label)[0] for label in own.labels}
-    return [(record.label, *record.params.items()) for record in records], undirected(published)
+    published = {name: own.published(name)[0] for name in own.names}
+    return [(record.candidate, *record.params.items()) for record in records], undirected(published)
 
 
 @pytest.mark.parametrize("labels", [["cross_entropy", "focal", "mixed"], ["cross_entropy", "focal"]])
@@ -161,11 +161,11 @@ def test_a_model_that_predicts_one_class_is_said(trainer):
     result = lossreg.tune(asked)
     found = data.load("rows.csv", target="y", seed=0)
     for row in result.leaderboard():
-        model, _ = lossreg.load_trial(asked, loss=row.label)
+        model, _ = lossreg.load_trial(asked, loss=row.candidate)
         classes = {
             found.classes[c] for c in (model.predict(found.validation.x, verbose=0)[..., -1] > 0.5).ravel().astype(int)
         }
-        said = f"{row.label}: the model of trial {row.best.number} predicts class 'no' for every validation row"
+        said = f"{row.candidate}: the model of trial {row.best.number} predicts class 'no' for every validation row"
         assert (said in report.failures(result)) == (classes == {"no"})
         assert (said in report.markdown(result)) == (classes == {"no"})
     assert any("predicts class 'no'" in line for line in report.failures(result))

@@ -217,7 +217,7 @@ def test_a_trial_that_lost_its_record_is_run_again(journal, tmp_path):
         number: record for number, record in before.items() if number != 7
     }
     assert [record.params for number, record in again.items() if number >= TRIALS] == [before[7].params]
-    assert params["loss"] == before[7].label
+    assert params["loss"] == before[7].candidate
 
 
 # ------------------------------------------------------------------------ the command

@@ -99,7 +99,7 @@ def test_the_mlflow_store_has_a_parent_and_a_child_for_each_trial(finished):
     assert sorted(by_number) == list(range(12))
     for record in result.trials:
         run = by_number[record.number]
-        assert run.data.params["loss"] == record.label
+        assert run.data.params["loss"] == record.candidate
         assert set(record.params) <= set(run.data.params)
         assert run.data.metrics["score"] == pytest.approx(record.score)
         curve = client.get_metric_history(run.info.run_id, "val_loss")
@@ -128,7 +128,7 @@ def test_the_best_trial_of_every_loss_can_be_had_as_a_model(finished, loss, monk
     from lossreg import data
 
     rows = data.load("sklearn:iris", seed=0)
-    best = next(row.best for row in result.leaderboard() if loss in (None, row.label))
+    best = next(row.best for row in result.leaderboard() if loss in (None, row.candidate))
     assert (model.predict(rows.validation.x, verbose=0).argmax(1) == rows.validation.y).mean() == pytest.approx(
         best.score
     )
@@ -386,7 +386,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing():
 def test_where_nothing_is_searched_each_loss_is_trained_once():
     fixed = {"cross_entropy": {}, "gce_mild": LOSSES["gce_mild"]}
     result = lossreg.tune(untracked(losses=fixed, train={"epochs": 3, "learning_rate": 0.01}, trials=20))
-    assert sorted(t.label for t in result.trials) == ["cross_entropy", "gce_mild"]
+    assert sorted(t.candidate for t in result.trials) == ["cross_entropy", "gce_mild"]
 
 
 def test_model_fit_gives_the_scores_that_the_population_gives():
@@ -467,9 +467,9 @@ def test_the_user_s_own_function_and_class_are_searched_like_any_loss():
     }
     result = lossreg.tune(untracked(losses=losses, trials=9, train={"learning_rate": 0.01}))
     assert result.counts["complete"] == 9
-    assert {t.params["mine.power"] for t in result.trials if t.label == "mine"} >= {2.0}
+    assert {t.params["mine.power"] for t in result.trials if t.candidate == "mine"} >= {2.0}
     # with power 2 the function is twice the class: at a learning rate for Adam, which does not see scale, nearly one
-    scores = {t.label: t.score for t in result.trials if t.params.get("mine.power", 2.0) == 2.0}
+    scores = {t.candidate: t.score for t in result.trials if t.params.get("mine.power", 2.0) == 2.0}
     assert scores["mine"] == pytest.approx(scores["half"], abs=0.1)
 
 
@@ -555,7 +555,7 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
     result = lossreg.tune(untracked(losses=losses, trials=6))
     assert result.counts["complete"] == 6
     assert result.trainer["fit"] == 0
-    assert {trial.settings["times"] for trial in result.trials if trial.label == "mine"} == {3}
+    assert {trial.settings["times"] for trial in result.trials if trial.candidate == "mine"} == {3}
 
 
 QUANTILES = {"choices": [[0.1, 0.5, 0.9], [0.05, 0.5, 0.95]]}
@@ -577,7 +577,7 @@ def test_losses_of_several_widths_share_the_lanes_and_resume():
     assert first.counts["complete"] == first.trainer["population"] == 6
     again = lossreg.tune({**asked, "search": {"trials": 9, "lanes": 2}})
     assert again.counts["complete"] == 9
-    levels = {trial.params["multi_quantile.levels"] for trial in again.trials if trial.label == "multi_quantile"}
+    levels = {trial.params["multi_quantile.levels"] for trial in again.trials if trial.candidate == "multi_quantile"}
     assert levels <= {"[0.1, 0.5, 0.9]", "[0.05, 0.5, 0.95]"}
     assert levels
 
@@ -605,7 +605,7 @@ STUDY_KEYS = [
     "id", "metric", "direction", "task", "baseline", "losses", "data", "spec", "fingerprint", "provenance", "spaces",
     "seconds",
 ]  # fmt: skip
-TRIAL_KEYS = ["state", "label", "loss", "settings", "learning_rate", "epoch", "curves", "seconds", "told"]
+TRIAL_KEYS = ["state", "candidate", "loss", "settings", "learning_rate", "epoch", "curves", "seconds", "told"]
 
 
 def with_another_key(folder, tmp_path, of, key):

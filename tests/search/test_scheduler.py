@@ -48,7 +48,9 @@ def test_every_trial_is_trained_for_all_its_epochs_and_told_its_last_score():
 
 
 def test_a_freed_slot_is_refilled_at_the_next_epoch():
-    ragged = Fake(lambda plan, epoch: math.nan if plan.label == "mixed" and epoch == 2 else curve(plan, epoch), slots=3)
+    ragged = Fake(
+        lambda plan, epoch: math.nan if plan.candidate == "mixed" and epoch == 2 else curve(plan, epoch), slots=3
+    )
     made = run(12, ragged)
     busy = {slot for slot, _ in ragged.opened}
     assert busy == {0, 1, 2}
@@ -71,10 +73,10 @@ def test_two_runs_give_the_same_trials_and_scores():
 
 @pytest.mark.parametrize(("metric", "told"), [(ACCURACY, 0.0), (LOSS, math.inf)])
 def test_divergence_is_told_the_worst_score_and_the_slot_is_freed(metric, told):
-    fake = Fake(lambda plan, epoch: math.nan if plan.label == "focal" and epoch == 3 else curve(plan, epoch))
+    fake = Fake(lambda plan, epoch: math.nan if plan.candidate == "focal" and epoch == 3 else curve(plan, epoch))
     made = run(12, fake, metric=metric, study=optuna_study(metric=metric))
     diverged = [record for record in made.heard.records if record.state == "diverged"]
-    assert {record.label for record in diverged} == {"focal"}
+    assert {record.candidate for record in diverged} == {"focal"}
     for record in diverged:
         trial = made.study.trials[record.number]
         assert (trial.state, trial.value) == (TrialState.COMPLETE, told)
@@ -105,17 +107,17 @@ def test_weights_come_with_a_trial_exactly_when_it_is_the_best_so_far():
 def test_every_loss_starts_as_published_and_gets_its_share():
     made = run(24)
     first = sorted(made.heard.records, key=lambda record: record.number)[:3]
-    assert [record.label for record in first] == ["cross_entropy", "focal", "mixed"]
+    assert [record.candidate for record in first] == ["cross_entropy", "focal", "mixed"]
     assert first[1].params["focal.gamma"] == 2.0
     assert all(record.learning_rate == pytest.approx(1e-3) for record in first)
-    assert min(Counter(record.label for record in made.heard.records).values()) >= 4
+    assert min(Counter(record.candidate for record in made.heard.records).values()) >= 4
 
 
 @pytest.mark.parametrize("trials", [13, 24, 40])
 @pytest.mark.parametrize("slots", [1, 5])
 def test_the_baseline_ends_with_as_many_trials_as_any_other_loss(trials, slots):
     made = run(trials, Fake(curve, slots=slots))
-    counts = Counter(record.label for record in made.heard.records)
+    counts = Counter(record.candidate for record in made.heard.records)
     assert counts.total() == trials
     assert counts["cross_entropy"] >= max(counts["focal"], counts["mixed"])
 
@@ -123,11 +125,11 @@ def test_the_baseline_ends_with_as_many_trials_as_any_other_loss(trials, slots):
 def test_only_the_chosen_loss_s_parameters_are_suggested():
     for record in run(15).heard.records:
         own = {name.split(".")[0] for name in record.params if name != "learning_rate"}
-        assert own <= {record.label}
+        assert own <= {record.candidate}
 
 
 def test_suggested_class_weights_have_mean_one_over_the_training_rows():
-    focal = [record for record in run(15).heard.records if record.label == "focal"]
+    focal = [record for record in run(15).heard.records if record.candidate == "focal"]
     for record in focal:
         assert 0.6 * record.settings["alpha"][0] + 0.3 * record.settings["alpha"][1] + 0.1 * record.settings["alpha"][
             2
@@ -149,7 +151,7 @@ class Late(Fake):
 
 def test_no_trial_starts_after_the_deadline_and_those_begun_are_finished():
     made = run(24, Fake(curve, slots=4), deadline=time.monotonic() - 1)
-    assert [record.label for record in made.heard.records] == ["cross_entropy", "focal", "mixed"]
+    assert [record.candidate for record in made.heard.records] == ["cross_entropy", "focal", "mixed"]
     slow = loop(optuna_study(), 24, Late(curve, slots=4), deadline=1e9)
     slow.pool.trainers[0].loop = slow
     slow.run()
@@ -178,7 +180,7 @@ class Failing(Fake):
 
     def advance(self):
         self.calls += 1
-        if self.ill and any(plan.label in self.ill for plan, _ in self._open.values()):
+        if self.ill and any(plan.candidate in self.ill for plan, _ in self._open.values()):
             raise ValueError("cannot train this")
         if not self.ill and self.calls == 7:
             raise RuntimeError("out of memory")
@@ -197,13 +199,13 @@ def test_an_exception_among_many_fails_those_it_hit_and_the_next_run_has_as_many
 def test_what_would_end_the_program_fails_the_trials_that_it_hit(error):
     class Ends(Fake):
         def advance(self):
-            if any(plan.label == "mixed" and epoch == 2 for plan, epoch in self._open.values()):
+            if any(plan.candidate == "mixed" and epoch == 2 for plan, epoch in self._open.values()):
                 raise error
             return super().advance()
 
     made = run(12, Ends(curve, slots=1))
     failed = [record for record in made.heard.records if record.state == "failed"]
-    assert {record.label for record in failed} == {"mixed"}
+    assert {record.candidate for record in failed} == {"mixed"}
     assert {record.reason for record in failed} == {f"{type(error).__name__}: {error}"}
     assert Counter(record.state for record in made.heard.records) == {
         "complete": 12 - len(failed),
@@ -221,12 +223,12 @@ def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_
     records = [record for record in history.records(made.study) if record.state == "complete"]
     assert len(records) == 24
     for params in lost:
-        assert sum({"loss": r.label, **r.params} == params for r in records) == 1
+        assert sum({"loss": r.candidate, **r.params} == params for r in records) == 1
 
 
 def test_a_plan_that_fails_alone_fails_and_the_others_go_on():
     made = run(12, Failing(curve, slots=1, ill=("mixed",)))
-    states = {(record.label, record.state) for record in made.heard.records}
+    states = {(record.candidate, record.state) for record in made.heard.records}
     assert states == {("mixed", "failed"), ("cross_entropy", "complete"), ("focal", "complete")}
     assert {r.reason for r in made.heard.records if r.state == "failed"} == {"ValueError: cannot train this"}
     assert len(made.heard.records) == 12
@@ -236,15 +238,15 @@ def test_a_plan_that_fails_alone_fails_and_the_others_go_on():
 
 def test_predictions_outside_the_metric_s_domain_train_on_and_are_told_the_worst_only_at_the_end():
     def outside(plan, epoch):
-        return -math.inf if plan.label == "focal" or epoch < 3 else curve(plan, epoch)
+        return -math.inf if plan.candidate == "focal" or epoch < 3 else curve(plan, epoch)
 
     trainer = Fake(outside)
     trainer._report = lambda plan, epoch: EpochReport(epoch, 1.0, 1.0, 0.0, outside(plan, epoch))
     made = run(12, trainer)
     for record in made.heard.records:
         assert len(record.curves["val_score"]) == EPOCHS
-        assert record.state == ("diverged" if record.label == "focal" else "complete")
-        assert ("domain" in record.reason) == (record.label == "focal")
+        assert record.state == ("diverged" if record.candidate == "focal" else "complete")
+        assert ("domain" in record.reason) == (record.candidate == "focal")
 
 
 class Cut(BaseException):
@@ -317,7 +319,7 @@ def test_a_study_in_a_hurry_keeps_the_baseline_abreast():
     made = loop(optuna_study(), 200, Killed(curve, slots=4, after=8 * EPOCHS), deadline=time.monotonic() + 1e6)
     with pytest.raises(KeyboardInterrupt):
         made.run()
-    counts = Counter(record.label for record in made.heard.records)
+    counts = Counter(record.candidate for record in made.heard.records)
     assert counts["cross_entropy"] >= max(counts.values()) - made.pool.slots - 1
 
 
@@ -336,7 +338,7 @@ def test_an_interrupted_study_ends_with_every_trial_once(tmp_path, kind):
     made = run(32, Fake(curve, slots=4), study=study())
     records = history.records(made.study)
     assert len(records) == 32
-    params = [(record.label, tuple(sorted(record.params.items()))) for record in records]
+    params = [(record.candidate, tuple(sorted(record.params.items()))) for record in records]
     assert len(set(params)) == 32
     for lost in interrupted:
         key = (lost["loss"], tuple(sorted((k, v) for k, v in lost.items() if k != "loss")))
@@ -372,7 +374,7 @@ def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
     assert len(heard.records) == 24
     for record in heard.records:
         assert (record.trainer, record.refusal) == (
-            ("fit", "focal is refused") if record.label == "focal" else ("fake", "")
+            ("fit", "focal is refused") if record.candidate == "focal" else ("fake", "")
         )
 
 
@@ -421,13 +423,13 @@ def test_a_trial_of_folds_and_seeds_is_scored_by_the_mean_of_all_its_members(slo
 
 
 def vars_of(record):
-    return {"label": record.label, "params": record.settings, "learning_rate": record.learning_rate}
+    return {"candidate": record.candidate, "params": record.settings, "learning_rate": record.learning_rate}
 
 
 @pytest.mark.parametrize("state", ["diverged", "failed"])
 def test_a_trial_ends_as_a_whole_when_a_member_does_and_says_which(state):
     def ill(plan, epoch):
-        if plan.label == "mixed" and plan.fold == 1 and plan.seed == 7 and epoch == 2:
+        if plan.candidate == "mixed" and plan.fold == 1 and plan.seed == 7 and epoch == 2:
             if state == "failed":
                 raise ValueError("cannot train this")
             return math.nan
@@ -437,8 +439,8 @@ def test_a_trial_ends_as_a_whole_when_a_member_does_and_says_which(state):
     own, heard = proposer(seed=6), Heard()
     rules = SearchPolicy(12, ACCURACY, "cross_entropy", folds=2, seeds=2)
     Scheduler(begun(optuna_study(), own), own, Members(members), rules, heard).run()
-    assert Counter((r.label, r.state) for r in heard.records if r.state != "complete") == {("mixed", state): 4}
-    reasons = {record.reason for record in heard.records if record.label == "mixed"}
+    assert Counter((r.candidate, r.state) for r in heard.records if r.state != "complete") == {("mixed", state): 4}
+    reasons = {record.reason for record in heard.records if record.candidate == "mixed"}
     assert len(reasons) == 1
     assert reasons.pop().endswith(" (fold 2 of 2, seed 7)")
     assert not any(member._open for member in members)
@@ -506,7 +508,7 @@ def test_scores_outside_the_metric_s_domain_do_not_count_as_waiting():
 
 
 def hopeless(plan, epoch):
-    return curve(plan, epoch) - (0.4 if plan.label == "mixed" else 0.0)
+    return curve(plan, epoch) - (0.4 if plan.candidate == "mixed" else 0.0)
 
 
 @pytest.mark.parametrize("epochs", [1, 4, 9, 20])
@@ -521,7 +523,7 @@ def test_a_pruner_spares_the_first_third_and_ends_bad_trials_after_it(name, epoc
     ended = [record for record in made.heard.records if record.state == "pruned"]
     assert all(epochs / 3 < record.epochs < epochs for record in ended)
     assert all(made.study.trials[record.number].state == TrialState.PRUNED for record in ended)
-    assert Counter(record.label for record in ended)["mixed"] >= (epochs > 1)
+    assert Counter(record.candidate for record in ended)["mixed"] >= (epochs > 1)
     assert made.heard.records[-1].state in ("complete", "pruned")
     told = [[(r.number, r.params, r.score, r.state) for r in one.heard.records] for one in (made, again)]
     assert told[0] == told[1]
@@ -605,14 +607,14 @@ class Shut(Fake):
     """Opens no plan of one loss."""
 
     def open(self, slot, plan):
-        if plan.label == "mixed":
+        if plan.candidate == "mixed":
             raise ValueError("no memory")
         super().open(slot, plan)
 
 
 def test_a_plan_that_its_trainer_cannot_open_fails_and_the_others_go_on():
     made = run(12, Shut(curve, slots=3))
-    states = {(record.label, record.state, record.reason) for record in made.heard.records}
+    states = {(record.candidate, record.state, record.reason) for record in made.heard.records}
     assert states == {
         ("mixed", "failed", "ValueError: no memory"), ("cross_entropy", "complete", ""), ("focal", "complete", ""),
     }  # fmt: skip
@@ -625,8 +627,8 @@ def test_the_weights_of_every_loss_s_best_are_kept_or_of_all():
     made = run(24)
     best = {}
     for record in sorted(made.heard.records, key=lambda r: r.number):
-        if record.label not in best or record.score > best[record.label].score:
-            best[record.label] = record
+        if record.candidate not in best or record.score > best[record.candidate].score:
+            best[record.candidate] = record
     assert {record.number for record in best.values()} <= set(made.heard.weights)
     assert len(made.heard.weights) < 24
     assert len(run(24, keep="all").heard.weights) == 24

@@ -38,14 +38,14 @@ def tied():
 
 
 def test_equal_scores_share_a_rank_and_the_next_rank_counts_them(tied):
-    ranks = [(row.label, row.rank) for row in tied.leaderboard()]
+    ranks = [(row.candidate, row.rank) for row in tied.leaderboard()]
     assert ranks == [("cross_entropy", 1), ("focal", 1), ("gce", 1), ("poly1", 4), ("never_run", None)]
-    assert [(row["label"], row["rank"]) for row in report.leaderboard_rows(tied)] == ranks
+    assert [(row["candidate"], row["rank"]) for row in report.leaderboard_rows(tied)] == ranks
     assert [(row["name"], row["rank"]) for row in tied.to_json()["losses"]] == ranks
 
 
 def test_of_equals_the_best_trial_is_the_baselines_everywhere(tied):
-    assert tied.best.label == "cross_entropy"
+    assert tied.best.candidate == "cross_entropy"
     assert find(tied) is tied.best is tied.leaderboard()[0].best
     document = json.loads(json.dumps(tied.to_json()))
     assert document["best"]["loss"] == "cross_entropy"
@@ -54,7 +54,7 @@ def test_of_equals_the_best_trial_is_the_baselines_everywhere(tied):
 
 def test_of_equals_without_the_baseline_the_earliest_is_first():
     result = study({"gce": 0.97, "focal": 0.97, "cross_entropy": 0.9})
-    assert result.best.label == "gce"
+    assert result.best.candidate == "gce"
     assert "the earliest trial stands first" in report.ties(result)
     assert study({"gce": 0.97, "focal": 0.96}).ties == []
     assert report.ties(study({"gce": 0.97, "focal": 0.96})) == ""
@@ -105,7 +105,7 @@ def test_the_weights_that_are_kept_are_those_of_the_trial_called_best(direction)
     study = searches.optuna_study(metric=metric)
     made = searches.loop(study, 6, Fake(lambda plan, epoch: 0.9, slots=1), own=own, metric=metric, keep="best")
     made.run()
-    result = sample.study(0, trials=made.heard.records, direction=metric.direction, losses=dict.fromkeys(own.labels))
-    assert made.heard.records[0].label != "cross_entropy"
-    assert result.best.label == "cross_entropy"
+    result = sample.study(0, trials=made.heard.records, direction=metric.direction, losses=dict.fromkeys(own.names))
+    assert made.heard.records[0].candidate != "cross_entropy"
+    assert result.best.candidate == "cross_entropy"
     assert list(made.heard.weights)[-1] == result.best.number

@@ -11,10 +11,10 @@ START = 1_700_000_000.0
 LOSSES = {"cross_entropy": "cross_entropy", "focal": "focal", "gce_mild": "generalized_cross_entropy"}
 
 
-def trial(number: int, label: str = "focal", state: str = "complete", epochs: int = 6, **changes) -> TrialRecord:
+def trial(number: int, candidate: str = "focal", state: str = "complete", epochs: int = 6, **changes) -> TrialRecord:
     rng = random.Random(number)
     rate = 10 ** rng.uniform(-4, -2)
-    own = {"focal.gamma": rng.uniform(0, 5)} if label == "focal" else {}
+    own = {"focal.gamma": rng.uniform(0, 5)} if candidate == "focal" else {}
     score = 0.9 + rng.random() / 12
     curve = [score * (1 - 0.5 ** (epoch + 2)) for epoch in range(epochs)]
     curves = {
@@ -28,10 +28,14 @@ def trial(number: int, label: str = "focal", state: str = "complete", epochs: in
     values = {
         "number": number,
         "state": state,
-        "label": label,
-        "loss": LOSSES.get(label, label),
-        "params": {"loss": label, "learning_rate": rate, **own},
-        "settings": {"gamma": own["focal.gamma"], "alpha": None} if own else {"q": 0.3} if label == "gce_mild" else {},
+        "candidate": candidate,
+        "loss": LOSSES.get(candidate, candidate),
+        "params": {"loss": candidate, "learning_rate": rate, **own},
+        "settings": {"gamma": own["focal.gamma"], "alpha": None}
+        if own
+        else {"q": 0.3}
+        if candidate == "gce_mild"
+        else {},
         "learning_rate": rate,
         "score": curve[-1] if state == "complete" else None,
         "epoch": epochs,
@@ -47,9 +51,9 @@ def trial(number: int, label: str = "focal", state: str = "complete", epochs: in
 
 
 def study(count: int = 12, **changes) -> StudyResult:
-    labels = list(LOSSES)
+    candidates = list(LOSSES)
     states = {5: "diverged", 7: "failed", 8: "pruned"}
-    records = [trial(n, labels[n % 3], states.get(n, "complete")) for n in range(count)]
+    records = [trial(n, candidates[n % 3], states.get(n, "complete")) for n in range(count)]
     values = {
         "study": "toy",
         "metric": "accuracy",

@@ -45,14 +45,14 @@ def proposer(epochs=EPOCHS, seed=0):
     ]
     constants = Constants(3, (60.0, 30.0, 10.0), (0.6, 0.3, 0.1))
     return Proposer(
-        {c.label: c for c in candidates}, Range(1e-4, 1e-2, log=True), constants, ("a", "b", "c"), epochs, seed
+        {c.name: c for c in candidates}, Range(1e-4, 1e-2, log=True), constants, ("a", "b", "c"), epochs, seed
     )
 
 
 def curve(plan, epoch):
     """Better with more epochs, with a learning rate near 0.003, and with focal."""
     rate = -abs(math.log10(plan.learning_rate) - math.log10(0.003))
-    return 0.5 + 0.01 * epoch + 0.1 * rate + {"focal": 0.05 - 0.01 * plan.params.get("gamma", 0)}.get(plan.label, 0)
+    return 0.5 + 0.01 * epoch + 0.1 * rate + {"focal": 0.05 - 0.01 * plan.params.get("gamma", 0)}.get(plan.candidate, 0)
 
 
 class Heard:
@@ -88,7 +88,7 @@ def begun(study, own=None, trials=24):
     """Queue what a run queues before it starts."""
     own = own or proposer()
     requeue_interrupted(study)
-    enqueue_start(study, {label: own.published(label)[0] for label in own.labels}, trials)
+    enqueue_start(study, {name: own.published(name)[0] for name in own.names}, trials)
     return study
 
 

@@ -106,11 +106,11 @@ def test_children_carry_loss_parameters_and_rate(uri, written):
     _, found, _ = children(uri, tracker)
     for trial in result.trials:
         params = found[trial.number].data.params
-        assert params["loss"] == trial.label
+        assert params["loss"] == trial.candidate
         assert float(params["learning_rate"]) == pytest.approx(trial.learning_rate, rel=1e-8)
-        if trial.label == "focal":
+        if trial.candidate == "focal":
             assert float(params["focal.gamma"]) == pytest.approx(trial.params["focal.gamma"], rel=1e-8)
-        if trial.label == "gce_mild":
+        if trial.candidate == "gce_mild":
             assert params["gce_mild.q"] == "0.3", "a fixed parameter is shown under its label"
 
 
@@ -143,7 +143,7 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     assert parent.info.end_time == max(trial.ended for trial in result.trials) * 1000
     note = parent.data.tags["mlflow.note.content"]
     assert note == report.markdown(result, 8000, title=False)
-    assert all(f"| {row.label} |" in note for row in result.leaderboard())
+    assert all(f"| {row.candidate} |" in note for row in result.leaderboard())
     assert parent.data.params["train.epochs"] == "6"
     assert parent.data.tags["lossreg.best_get"] == result.best.recipe
     [given] = parent.inputs.dataset_inputs
@@ -173,8 +173,8 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
         "plots/history.png",
     } <= names
     table = json.loads(Path(client.download_artifacts(tracker.run_id, "leaderboard.json", str(tmp_path))).read_text())
-    column = table["columns"].index("label")
-    assert [row[column] for row in table["data"]] == [row.label for row in result.leaderboard()]
+    column = table["columns"].index("candidate")
+    assert [row[column] for row in table["data"]] == [row.candidate for row in result.leaderboard()]
 
 
 def test_artifacts_lie_beside_the_database(uri, written):
@@ -219,7 +219,7 @@ def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(ur
     if hands:
         monkeypatch.setattr(Rows, "are_known", False)
     params = {f"{LONG}.a": 1, f"{LONG}.b": 2, "p?": 3, "p!": 4, "p_": 5, "plain": 6}
-    odd = sample.trial(0, params=params, settings={}, label="focal")
+    odd = sample.trial(0, params=params, settings={}, candidate="focal")
     spec = {"model": {"args": {f"{LONG}1": 7, f"{LONG}2": 8}}}
     tracker = finished(uri, experiment, sample.study(0, trials=[odd], spec=spec))
     parent, found, _ = children(uri, tracker)
@@ -402,7 +402,7 @@ def test_a_half_written_child_is_completed(uri, experiment, cut):
         points = [
             mlflow.entities.Metric(p.name, p.value, p.at, p.step) for p in entities.trial_points(last, "accuracy")
         ]
-        client.log_batch(half, points[:7], [mlflow.entities.Param("loss", last.label)])
+        client.log_batch(half, points[:7], [mlflow.entities.Param("loss", last.candidate)])
     finished(uri, experiment, result, run_id=parent)
     _, found, count = children(uri, tracker)
     assert count == 6

@@ -272,8 +272,8 @@ def summing(kind):
 
 def alone(own, each, name="loss"):
     """Losses by epoch and final weights of plain `model.fit`."""
-    data, spec, (kind, _, own_settings) = own.dataset, own.losses[each.label], OPTIMIZERS[own.optimizer]
-    model = own.builder.build(data.input_shape, own.outputs(each.label), data.n_classes, each.seed)
+    data, spec, (kind, _, own_settings) = own.dataset, own.losses[each.candidate], OPTIMIZERS[own.optimizer]
+    model = own.builder.build(data.input_shape, own.outputs(each.candidate), data.n_classes, each.seed)
     kind = kind if own.optimizer == "sgd" else summing(kind)
     model.compile(kind(each.learning_rate, **own_settings), lossreg.get(spec, from_logits=True, **each.params))
     train, held_out, losses = data.train, data.validation, []
@@ -308,12 +308,12 @@ def check(own, only=None):
     """Every lane, or only some, against `model.fit`."""
     together = plans(own)
     population = Population(own, len(together), blocks=1, variants=together)
-    assert not [population.refuses(each.label) for each in together if population.refuses(each.label)]
+    assert not [population.refuses(each.candidate) for each in together if population.refuses(each.candidate)]
     reports, weights = train(population, together)
     population.shutdown()
     for slot, each in list(enumerate(together))[:only]:
         losses, solo = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[own.optimizer], each.label
+        assert difference(weights[slot], solo) < TOLERANCE[own.optimizer], each.candidate
         got = [(report.train_loss, report.val_loss) for report in reports[slot]]
         assert got == [pytest.approx(pair, rel=3e-4, abs=2e-6) for pair in losses]
 

@@ -57,7 +57,7 @@ class Factory:
         return plan.shape
 
     def refuses(self, plan):
-        return "refused" if plan.label in self.refused else ""
+        return "refused" if plan.candidate in self.refused else ""
 
     def make(self, plan):
         self.made.append(Population(self, plan.shape, self.slots))
@@ -71,8 +71,8 @@ def solo():
     return made
 
 
-def plan(size, label="focal", epochs=EPOCHS):
-    return Plan(label, {}, 1e-3, epochs, shape=Shape(size))
+def plan(size, candidate="focal", epochs=EPOCHS):
+    return Plan(candidate, {}, 1e-3, epochs, shape=Shape(size))
 
 
 def opened(pool, *plans):
@@ -208,16 +208,16 @@ def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_res
 
 def test_a_plan_that_fails_alone_too_fails_with_the_reason():
     def ill(key, plans):
-        return RuntimeError("in lanes") if any(each.label == "mixed" for each, _ in plans) else None
+        return RuntimeError("in lanes") if any(each.candidate == "mixed" for each, _ in plans) else None
 
     alone = solo()
-    alone._report = lambda each, epoch: 1 / 0 if each.label == "mixed" else Fake._report(alone, each, epoch)
+    alone._report = lambda each, epoch: 1 / 0 if each.candidate == "mixed" else Fake._report(alone, each, epoch)
     records = search(Pool([alone], populations=Factory(ill=ill), slots=4), trials=20, sizes=(1,))
     assert len(records) == 20
-    assert {record.reason for record in records if record.label == "mixed"} == {
+    assert {record.reason for record in records if record.candidate == "mixed"} == {
         "ZeroDivisionError: division by zero",
     }
-    assert {record.state for record in records if record.label != "mixed"} == {"complete"}
+    assert {record.state for record in records if record.candidate != "mixed"} == {"complete"}
 
 
 class Unbuildable(Factory):

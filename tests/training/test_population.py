@@ -90,7 +90,7 @@ def test_every_lane_of_a_mixed_population_equals_model_fit(task, optimizer):
     own, plans, reports, weights = trained(task, optimizer)
     for slot, each in enumerate(plans):
         losses, solo, model = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.label
+        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.candidate
         for report, (loss, val_loss) in zip(reports[slot], losses, strict=True):
             assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
             assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
@@ -99,7 +99,7 @@ def test_every_lane_of_a_mixed_population_equals_model_fit(task, optimizer):
 
 def _score(own, each, model):
     """The validation metric of a model trained alone, in the user's units."""
-    data, spec = own.dataset, own.losses[each.label]
+    data, spec = own.dataset, own.losses[each.candidate]
     z = model.predict(data.validation.x, verbose=0)
     if data.task in ("multilabel", "segmentation"):
         return float(((z > 0).reshape(data.validation.y.shape) == data.validation.y).mean())
@@ -121,7 +121,7 @@ def test_a_change_of_one_percent_is_seen(task, optimizer):
     for slot, each in enumerate(plans):
         changed.append(_changed(own, each, each.learning_rate * 1.01, {}))
         originals.append(slot)
-        for name, value in TASKS[task][each.label].items():
+        for name, value in TASKS[task][each.candidate].items():
             for altered in _one_percent(value):
                 changed.append(_changed(own, each, each.learning_rate, {name: altered}))
                 originals.append(slot)
@@ -137,7 +137,7 @@ def _one_percent(value):
 
 
 def _changed(own, each, rate, change):
-    return plan(own, each.label, rate, each.epochs, each.seed, **{**each.params, **change})
+    return plan(own, each.candidate, rate, each.epochs, each.seed, **{**each.params, **change})
 
 
 def test_a_lane_that_moves_into_a_used_slot_equals_model_fit():

@@ -59,9 +59,9 @@ def test_reports_and_weights_are_those_of_the_population(task):
     reports, weights = one_by_one(own, plans)
     lanes, lane_weights = run(Population(own, len(plans), blocks=1, variants=plans), plans)
     for slot, each in enumerate(plans):
-        assert difference(weights[slot], lane_weights[slot]) < 2e-5, each.label
+        assert difference(weights[slot], lane_weights[slot]) < 2e-5, each.candidate
         assert len(reports[slot]) == 3
-        assert all(map(same, reports[slot], lanes[slot])), each.label
+        assert all(map(same, reports[slot], lanes[slot])), each.candidate
 
 
 @pytest.mark.parametrize("where", ["activity_regularizer", "kernel_regularizer"])
@@ -182,10 +182,10 @@ def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes
     plans = [plan(own, each.name, 0.01, 3) for each in losses]
     reports, weights = one_by_one(own, plans)
     population = Population(own, len(plans), blocks=1, variants=plans)
-    assert not any(population.refuses(each.label) for each in plans)
+    assert not any(population.refuses(each.candidate) for each in plans)
     lanes, lane_weights = run(population, plans)
     for slot, each in enumerate(plans):
-        assert difference(weights[slot], lane_weights[slot]) < 2e-5, each.label
-        assert all(map(same, reports[slot], lanes[slot])), each.label
+        assert difference(weights[slot], lane_weights[slot]) < 2e-5, each.candidate
+        assert all(map(same, reports[slot], lanes[slot])), each.candidate
         assert reports[slot][-1].train_loss < reports[slot][0].train_loss
         assert reports[slot][-1].val_score > 0.1

@@ -75,7 +75,7 @@ def test_every_lane_equals_model_fit(optimizer):
     own, plans, _, reports, weights = trained(optimizer)
     for slot, each in enumerate(plans):
         losses, solo, model = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.label
+        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.candidate
         for report, (loss, val_loss) in zip(reports[slot], losses, strict=True):
             assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
             assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
@@ -86,7 +86,7 @@ def test_every_lane_equals_model_fit(optimizer):
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.long)])
 def test_a_change_of_one_percent_is_seen(optimizer):
     own, plans, population, _, weights = trained(optimizer)
-    changed = [plan(own, p.label, 1.01 * p.learning_rate, 3, **LOSSES[p.label]) for p in plans]
+    changed = [plan(own, p.candidate, 1.01 * p.learning_rate, 3, **LOSSES[p.candidate]) for p in plans]
     _, others = again(population, changed)
     for slot in range(len(plans)):
         assert difference(weights[slot], others[slot]) > 2 * TOLERANCE[optimizer]
