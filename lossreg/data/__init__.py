@@ -59,8 +59,8 @@ class Dataset:
     and MLflow; features: raw column names, empty for arrays of more than two dimensions, of several inputs
     as `input.column`;
     preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
-    training rows; digest: a hash of the raw data; notes: lines for the user; folds: where the
-    study cross-validates, one data set per fold, with the same test rows, the first of them this one's parts;
+    training rows; digest: a hash of the raw data; notes: lines for the user; further_folds: where the
+    study cross-validates, one data set per further fold, with the same test rows;
     weights: of the training rows, as `TrialRecord.weights` has them, empty where all count 1.
     """
 
@@ -77,8 +77,13 @@ class Dataset:
     constants: Constants
     digest: str
     notes: list[str] = field(default_factory=list)
-    folds: tuple[Dataset, ...] = ()
+    further_folds: tuple[Dataset, ...] = ()
     weights: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def folds(self) -> tuple[Dataset, ...]:
+        """The data sets that the members of a trial are trained on, one per fold: this one first, at least one."""
+        return (self, *self.further_folds)
 
     @property
     def n_classes(self) -> int:
@@ -111,7 +116,7 @@ class Dataset:
             "source": self.source,
             "task": self.task,
             "rows": {name: len(part) for name, part in parts.items()},
-            **({"folds": len(self.folds)} if self.folds else {}),
+            **({"folds": len(self.folds)} if self.further_folds else {}),
             "classes": dict(zip(self.classes, counts, strict=True)),
             **share,
             "features": inputs.width(self.preprocessor),
@@ -181,7 +186,7 @@ def load(
     notes += _coarse(parts[0])
     given = weights.given(raw.weights, weight, weights.of_classes(class_weight, found, cuts[0].train))
     told = {} if weighed is None else given
-    return replace(parts[0], notes=notes, folds=tuple(parts) if folds else (), weights=told)
+    return replace(parts[0], notes=notes, further_folds=tuple(parts[1:]), weights=told)
 
 
 def _coarse(dataset: Dataset) -> list[str]:

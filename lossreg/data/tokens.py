@@ -18,7 +18,7 @@ def check(model: Any, dataset: Dataset) -> None:
 
     It would round them, and take a negative one for a row from the end of its table.
     """
-    parts = [part for fold in dataset.folds or (dataset,) for part in (fold.train, fold.validation, fold.test)]
+    parts = [part for fold in dataset.folds for part in (fold.train, fold.validation, fold.test)]
     for layer, name in _fed(model):
         for part in parts:
             x = part.x.get(name) if isinstance(part.x, dict) else part.x

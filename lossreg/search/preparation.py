@@ -1,15 +1,14 @@
-"""Whatever can fail, fails here, before minutes are spent."""
+"""Preparation of a study: its data, metric, losses and model are resolved and tried before any training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from lossreg import data
-from lossreg.config import optimization as settings
 from lossreg.config import study as studies
+from lossreg.config.optimization import branches, ends
 from lossreg.config.search_space import Fixed, Space, nearest
 from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
@@ -20,56 +19,64 @@ from lossreg.metrics.catalogue import Metric
 from lossreg.models import builder as models
 from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
+from lossreg.search import _resumption as resumption
 from lossreg.search.architectures import USUAL_BATCH, Shapes
 from lossreg.search.proposer import Proposer
-from lossreg.terminal.caller import words
 from lossreg.training import memory, scoring
-from lossreg.training.interface import Problem
+from lossreg.training.interface import Plan, Problem
+
+Notes = list[str]
 
 # numbers of an embedding from which lanes may be slower than `model.fit`: between 80,000 and 3,200,000 as measured
 LARGE = 1_000_000
+
+
+class Rehearsal(NamedTuple):
+    """The outcome of trying every loss once.
+
+    unmapped: by candidate, why its loss cannot be mapped over lanes; lane_bytes: about the memory that a lane of
+    the largest model takes, 0 where nothing was tried.
+    """
+
+    unmapped: Mapping[str, str] = {}
+    lane_bytes: int = 0
+
+
+UNTRIED = Rehearsal()
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A study with everything resolved that training needs; nothing has been written.
 
-    unmapped says, by candidate, why a loss cannot be mapped over lanes; missing, where the losses come from that a
-    study was begun with and goes on without.
+    notes: lines for the user; missing: by candidate, where the losses came from that the study was begun with
+    and goes on without.
     """
 
     spec: StudySpec
     problem: Problem
-    candidates: dict[str, Candidate]
+    candidates: Mapping[str, Candidate]
     proposer: Proposer
-    notes: list[str] = field(default_factory=list)
-    unmapped: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    notes: Notes = field(default_factory=list)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    rehearsal: Rehearsal = UNTRIED
 
     @property
     def spaces(self) -> dict[str, dict[str, str]]:
-        """What is searched, by candidate and parameter, in words."""
+        """The search space of every loss in words, by candidate and parameter."""
         return {
-            candidate: {name: space.describe() for name, space in c.space.items()}
-            for candidate, c in self.candidates.items()
+            name: {parameter: space.describe() for parameter, space in c.space.items()} for name, c in self.candidates.items()
         }
 
     @property
     def shape_spaces(self) -> dict[str, str]:
-        """What is searched of batch size and model, by the names that users see, in words."""
+        """The search space of batch size and model in words, by the names that users see."""
         shapes, first = self.proposer.shapes, next(iter(self.problem.losses))
         return shapes.described(self.problem.outputs(first)) if shapes else {}
 
-    @cached_property
-    def lane_bytes(self) -> int:
-        """Memory that a lane takes, about, of the largest model that was tried."""
-        shapes, problem = self.proposer.shapes, self.problem
-        widths = {problem.outputs(candidate) for candidate in problem.losses}
-        return max(memory.lane(problem, width, shapes.largest(width) if shapes else None) for width in widths)
-
     @property
     def metric(self) -> Metric:
-        """What is optimised."""
+        """The metric that is optimised."""
         return self.problem.metric
 
     @property
@@ -80,17 +87,17 @@ class Prepared:
     @property
     def provenance(self) -> dict[str, tuple[str, str]]:
         """Distribution and version of every loss, by candidate."""
-        return {candidate: (c.entry.distribution, c.entry.version) for candidate, c in self.candidates.items()}
+        return {name: (c.entry.distribution, c.entry.version) for name, c in self.candidates.items()}
 
     @property
     def trials(self) -> int:
-        """The budget: where nothing is searched, each loss once."""
+        """The number of trials: where nothing is searched, one per loss."""
         return self.spec.search.trials if self.is_searched else len(self.candidates)
 
     @property
     def is_searched(self) -> bool:
-        """Whether any parameter is free besides the choice of loss."""
-        return any(next(iter(self.proposer.published(candidate)[0]), "") for candidate in self.candidates)
+        """Return whether any parameter is free besides the choice of loss."""
+        return any(next(iter(self.proposer.published(name)[0]), "") for name in self.candidates)
 
 
 def prepare(
@@ -98,73 +105,125 @@ def prepare(
 ) -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
-    kept is what the storage holds of a study that is resumed: a default set of losses is held to
-    its candidates, and data and search ranges must be what they were. Where nothing is to be trained, the
-    losses need not be `rehearsed`, and only the loss with the candidate `wanted` has to be installed.
+    kept: the attributes that the storage holds of a study that is resumed; a default set of losses is then limited
+    to the candidates it began with, and data and search spaces must be unchanged. Where nothing is to be trained,
+    the losses need not be `rehearsed`, and only the loss of the candidate `wanted` has to be installed.
     """
     kept = kept or {}
-    reg = registry.default(tuple(spec.plugins.block))
-    missing = _missing(reg, kept)
-    _insist_installed(spec, {wanted: missing[wanted]} if wanted in missing else {} if wanted else missing)
-    dataset = _load_data(spec)
-    metric = _located(
-        spec, "search.metric", catalogue.resolve, spec.search.metric or catalogue.default(dataset.task), dataset.task
-    )
-    for fold in dataset.folds or (dataset,):
-        seen = fold.validation.y.ravel() if dataset.space else fold.validation.y
-        _located(spec, "search.metric", metric.check, seen, dataset.n_classes)
-    candidates = studies.candidates(spec, reg, dataset.task, dataset.n_classes, missing)
+    installed = registry.default(tuple(spec.plugins.block))
+    missing = resumption.missing(installed, kept)
+    resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
+    dataset, data_notes = load_data(spec)
+    metric, metric_notes = choose_metric(spec, dataset)
+    candidates, loss_notes = choose_losses(spec, installed, dataset, metric, kept=kept, missing=missing)
+    (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, kept if missing else {})
+    notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
+    prepared = Prepared(spec, problem, candidates, proposer, notes, missing)
+    resumption.check(prepared, kept)
+    if not rehearsed:
+        return prepared
+    rehearsal, rehearsal_notes = rehearse(prepared)
+    return replace(prepared, rehearsal=rehearsal, notes=[*notes, *rehearsal_notes])
+
+
+# -------------------------------------------------------------------- the data
+
+
+def load_data(spec: StudySpec) -> tuple[data.Dataset, Notes]:
+    """Return the study's data set, split and preprocessed; raises `InputError` that names the key of the study."""
+    section = spec.data
+    try:
+        dataset = data.load(
+            section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
+            folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight,
+            preprocess=section.preprocess, drop=section.drop, base=spec.base, seed=spec.search.seed,
+        )  # fmt: skip
+    except InputError as error:
+        keys = {"class_weight": "train.class_weight", "folds": "data.folds", "preprocess": "data.preprocess"}
+        raise error.at(spec.place(keys.get(error.where, "data"))) from error
+    return dataset, dataset.notes
+
+
+# ------------------------------------------------------------------ the metric
+
+
+def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes]:
+    """Return the study's metric, by default the task's; raises `InputError` where a fold has no value of it."""
+    name = spec.search.metric or catalogue.default(dataset.task)
+    metric: Metric = _located(spec, "search.metric", catalogue.resolve, name, dataset.task)
+    for fold in dataset.folds:
+        validated = fold.validation.y.ravel() if dataset.space else fold.validation.y
+        _located(spec, "search.metric", metric.check, validated, dataset.n_classes)
+    return metric, []
+
+
+def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call `work`; raises its `InputError` with the key of the study file where the mistake is."""
+    try:
+        return work(*args, **kwargs)
+    except InputError as error:
+        raise error if error.where.startswith(spec.origin) and spec.origin else error.at(spec.place(key)) from error
+
+
+# ------------------------------------------------------------------ the losses
+
+
+def choose_losses(
+    spec: StudySpec,
+    installed: registry.Registry,
+    dataset: data.Dataset,
+    metric: Metric,
+    *,
+    kept: Mapping[str, Any],
+    missing: Mapping[str, str],
+) -> tuple[dict[str, Candidate], Notes]:
+    """Return the losses that are compared, by candidate; those that are `missing` are left out."""
+    candidates = studies.candidates(spec, installed, dataset.task, dataset.n_classes, missing)
     if kept and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.name in kept["losses"]]
-    fit, notes = _suitable(spec, candidates, metric, dataset)
-    problem = _problem(spec, dataset, metric, fit)
-    shapes, embedded = _shapes(spec, problem)
-    proposer = Proposer(
-        fit, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
-        spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
-        every=tuple(kept["losses"]) if missing else (), weights=dataset.weights,
-    )  # fmt: skip
-    width = problem.outputs(next(iter(fit)))
-    notes = [*reg.notes, *dataset.notes, *problem.builder.notes, *notes, *_order(fit, dataset), *shapes.notes(width)]
-    notes += [*_embedded(spec, embedded), *_large(spec, embedded)]
-    notes += [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
-    prepared = Prepared(spec, problem, fit, proposer, notes, missing=missing)
-    _check_resumed(prepared, kept)
-    if rehearsed:
-        prepared.unmapped.update(_rehearsed(prepared))
-    return prepared
+    fitting, notes = suitable(spec, candidates, metric, dataset)
+    gone = [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
+    return fitting, [*notes, *gone, *_class_order(fitting, dataset)]
 
 
-def _missing(reg: registry.Registry, kept: Mapping[str, Any]) -> dict[str, str]:
-    """Labels that a study was begun with and whose loss nothing offers now, and where each came from, in words."""
-    found = {}
-    for candidate, name in kept.get("losses", {}).items():
-        distribution, version = kept["provenance"].get(candidate) or ("", "")
-        if distribution and reg.look_up(name) is None:
-            found[candidate] = f"{distribution} {version}, {_now(reg, distribution)}"
-    return found
+def suitable(
+    spec: StudySpec, candidates: Iterable[Candidate], metric: Metric, dataset: data.Dataset
+) -> tuple[dict[str, Candidate], Notes]:
+    """Return the candidates that the metric can score and the labels allow.
+
+    One that the study names and that does not fit is an error; one of a default set is left out.
+    """
+    fitting, notes = {}, []
+    for candidate in candidates:
+        try:
+            _check_fit(candidate, metric, dataset)
+        except InputError as error:
+            if spec.losses and not candidate.baseline:
+                raise error.at(spec.place(f"losses.{candidate.name}")) from error
+            notes.append(f"{candidate.name} is left out: {error}")
+            continue
+        fitting[candidate.name] = candidate
+    return fitting, notes
 
 
-def _now(reg: registry.Registry, distribution: str) -> str:
-    """What has become of a distribution that offered a loss."""
-    reports = [report for report in reg.plugins if report.distribution == distribution]
-    refused = next((report.error for report in reports if report.error), "")
-    if refused:
-        return f"which is refused: {refused}"
-    return f"which is installed as {reports[0].version} and lacks it" if reports else "which is not installed"
+def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> None:
+    if reason := scoring.refusal(metric, candidate.spec):
+        raise InputError(reason, hint="Choose another metric or leave this loss out.")
+    spec, k = candidate.spec, dataset.n_classes
+    if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
+        raise InputError(f"{spec.name} has {spec.width(k)} scores for {k} classes", hint='Set outputs = "k".')
+    parts = [part for fold in dataset.folds for part in (fold.train, fold.validation)]
+    for part in parts:
+        spec.check_labels(part.y)
+    weighted = any(part.weights is not None for part in parts)
+    if weighted and spec.level == "batch" and "sample_weight" not in spec.needs:
+        what = f"{spec.name} is one value for a whole batch, so it cannot weigh rows"
+        raise InputError(what, hint="Leave out the weights or this loss.")
 
 
-def _insist_installed(spec: StudySpec, missing: Mapping[str, str]) -> None:
-    """Raise `InputError` for losses that are missing, unless the study is to go on without them."""
-    if missing and not spec.plugins.skip_missing:
-        said = "; ".join(f"the loss {candidate} came from {origin}" for candidate, origin in missing.items())
-        way = words("--set plugins.skip_missing=true", '["plugins.skip_missing=true"] as overrides')
-        raise UnknownError(said, where=spec.place(), hint=f"Install it, or go on without: {way}.")
-
-
-def _order(candidates: Mapping[str, Candidate], dataset: data.Dataset) -> list[str]:
-    """A note on the order of the classes, where a loss makes use of it and labels are words."""
-    ordered = [key for key, candidate in candidates.items() if candidate.spec.target == "ordinal"]
+def _class_order(candidates: Mapping[str, Candidate], dataset: data.Dataset) -> Notes:
+    """Return a note on the order of the classes, where a loss depends on it and class names are words."""
+    ordered = [name for name, candidate in candidates.items() if candidate.spec.target == "ordinal"]
     if not ordered or all(_is_number(name) for name in dataset.classes):
         return []
     return [f"{', '.join(ordered)}: classes in this order: {', '.join(dataset.classes)}. Number them to change it."]
@@ -178,123 +237,110 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _check_resumed(prepared: Prepared, kept: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless data, losses and ranges are those that the study began with."""
-    if not kept:
-        return
-    before, now = kept["data"].get("digest"), prepared.problem.dataset.digest
-    changed = [f"the data (digest {before} -> {now}), or how they are read"] if before != now else []
-    for candidate in {**kept["spaces"], **prepared.spaces}:
-        if candidate in prepared.missing:
-            continue
-        if candidate not in prepared.spaces:
-            origin = " ".join(kept["provenance"].get(candidate, ())) or "the study"
-            changed.append(f"the loss {candidate} is gone (it came from {origin})")
-        elif kept["spaces"].get(candidate) != prepared.spaces[candidate]:
-            changed.append(f"the ranges of {candidate}")
-    if kept.get("shapes", prepared.shape_spaces) != prepared.shape_spaces:
-        changed.append("what is searched of the model")
-    if changed:
-        raise InputError(
-            f"changed since the study began: {'; '.join(changed)}", where=prepared.spec.place(),
-            hint=studies.start_over(),
-        )  # fmt: skip
+# ------------------------------------------------- the problem, and its search
 
 
-def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call `work`, and say of a mistake where in the study file it stands."""
-    try:
-        return work(*args, **kwargs)
-    except InputError as error:
-        raise error if error.where.startswith(spec.origin) and spec.origin else error.at(spec.place(key)) from error
+def build_problem(
+    spec: StudySpec,
+    dataset: data.Dataset,
+    metric: Metric,
+    candidates: Mapping[str, Candidate],
+    begun: Mapping[str, Any],
+) -> tuple[tuple[Problem, Proposer], Notes]:
+    """Return the problem that trainers are given and the proposer of its trials.
 
-
-def _load_data(spec: StudySpec) -> data.Dataset:
-    section = spec.data
-    try:
-        return data.load(
-            section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
-            folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight,
-            preprocess=section.preprocess, drop=section.drop, base=spec.base, seed=spec.search.seed,
-        )  # fmt: skip
-    except InputError as error:
-        keys = {"class_weight": "train.class_weight", "folds": "data.folds", "preprocess": "data.preprocess"}
-        key = keys.get(error.where, "data")
-        raise error.at(spec.place(key)) from error
-
-
-def _suitable(
-    spec: StudySpec, candidates: Iterable[Candidate], metric: Metric, dataset: data.Dataset
-) -> tuple[dict[str, Candidate], list[str]]:
-    """The losses that the metric can score and the labels allow.
-
-    One that the study names and that does not fit is an error; one of a default set is left out.
+    begun: the attributes of a resumed study of which losses are missing; all its candidates stay choices.
     """
-    fit, notes = {}, []
-    for candidate in candidates:
-        try:
-            _check_fit(candidate, metric, dataset)
-        except InputError as error:
-            if spec.losses and not candidate.baseline:
-                raise error.at(spec.place(f"losses.{candidate.name}")) from error
-            notes.append(f"{candidate.name} is left out: {error}")
-            continue
-        fit[candidate.name] = candidate
-    return fit, notes
+    problem = _problem(spec, dataset, metric, candidates)
+    shapes, embeddings = _explored(spec, problem)
+    proposer = Proposer(
+        candidates, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
+        spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
+        every=tuple(begun.get("losses", ())), weights=dataset.weights,
+    )  # fmt: skip
+    wide = shapes.notes(problem.outputs(next(iter(candidates))))
+    notes = [*problem.builder.notes, *wide, *_embedding_gradients(spec, embeddings)]
+    notes += _large_embeddings(spec, embeddings)
+    return (problem, proposer), notes
 
 
-def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> None:
-    if reason := scoring.refusal(metric, candidate.spec):
-        raise InputError(reason, hint="Choose another metric or leave this loss out.")
-    spec, k = candidate.spec, dataset.n_classes
-    if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
-        raise InputError(f"{spec.name} has {spec.width(k)} scores for {k} classes", hint='Set outputs = "k".')
-    parts = [part for fold in dataset.folds or (dataset,) for part in (fold.train, fold.validation)]
-    for part in parts:
-        candidate.spec.check_labels(part.y)
-    weighted = any(part.weights is not None for part in parts)
-    if weighted and spec.level == "batch" and "sample_weight" not in spec.needs:
-        what = f"{spec.name} is one value for a whole batch, so it cannot weigh rows"
-        raise InputError(what, hint="Leave out the weights or this loss.")
-
-
-def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates: dict[str, Candidate]) -> Problem:
+def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates: Mapping[str, Candidate]) -> Problem:
     from lossreg.training import optimizers
     from lossreg.training.backends import interface
 
     if spec.search.trainer != "fit":
         interface.start()
-
-    section, train = spec.model, spec.train
+    train, searched = spec.train, spec.train.optimizer.searched
     if train.early_stopping and train.optimizer.settings.get("use_ema"):
-        said = "use_ema puts its averages in place after the last epoch, which early stopping may leave out"
-        raise InputError(said, where=spec.place("train.early_stopping"), hint="Leave out one of the two.")
-    options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
-               "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
-    options |= {"space": dataset.space, "multilabel": dataset.task == "multilabel"}
-    builder = _located(spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, **options)
+        what = "use_ema puts its averages in place after the last epoch, which early stopping may leave out"
+        raise InputError(what, where=spec.place("train.early_stopping"), hint="Leave out one of the two.")
     losses = {name: candidate.spec for name, candidate in candidates.items()}
     batch_size = nearest(_space(train.batch_size), USUAL_BATCH)
-    fixed, searched = dict(train.optimizer.settings), settings.branches(train.optimizer.searched)
     problem = Problem(
-        dataset, builder, metric, losses, train.optimizer.name, fixed, batch_size, train.schedule, searched,
-        train.embedding_gradients == "keras",
+        dataset, _builder(spec, dataset), metric, losses, train.optimizer.name, dict(train.optimizer.settings),
+        batch_size, train.schedule, branches(searched), train.embedding_gradients == "keras",
     )  # fmt: skip
-    steps = train.epochs * -(-len(problem.folds[0].train.y) // batch_size)
-    _located(spec, "train.optimizer", optimizers.check, problem, settings.ends(train.optimizer.searched), steps)
+    steps = train.epochs * -(-len(dataset.train) // batch_size)
+    _located(spec, "train.optimizer", optimizers.check, problem, ends(searched), steps)
     return problem
+
+
+def _builder(spec: StudySpec, dataset: data.Dataset) -> models.Builder:
+    section = spec.model
+    options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
+               "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
+    builder: models.Builder = _located(
+        spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, space=dataset.space,
+        multilabel=dataset.task == "multilabel", **options,
+    )  # fmt: skip
+    return builder
 
 
 def _space(value: Any) -> Space:
     return value if isinstance(value, Space) else Fixed(value)
 
 
-def _embedded(spec: StudySpec, tables: Iterable[str]) -> list[str]:
-    """A note on embeddings whose optimizer does not do what `model.fit` does on TensorFlow."""
+def _explored(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
+    """Return the search space of batch size and model, and the size of each embedding of its models.
+
+    A model is built for every width, at every end of its search space.
+    """
+    from lossreg.registry.dense_gradients import tables
+
+    dataset, builder = problem.dataset, problem.builder
+    embeddings: dict[str, int] = {}
+
+    def build(outputs: int, answer: Answer) -> Any:
+        model = builder.ask(dataset.input_shape, outputs, dataset.n_classes, spec.search.seed, answer)
+        tokens.check(model, dataset)
+        embeddings.update(tables(model, dataset.train.x))
+        return model
+
+    shapes = Shapes(_space(spec.train.batch_size), build)
+    for width in {problem.outputs(name) for name in problem.losses}:
+        try:
+            shapes.found(width)
+        except InputError as error:
+            place = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
+            raise error.at(spec.place(place)) from error
+    _check_hyperparameters(spec, builder.declared)
+    return shapes, embeddings
+
+
+def _check_hyperparameters(spec: StudySpec, declared: Collection[str]) -> None:
+    """Raise `InputError` for a hyperparameter of the study that no model declares."""
+    for name in spec.model.hp if isinstance(spec.model.hp, Mapping) else ():
+        if name not in declared:
+            hint = did_you_mean(name, declared) or f"It has {', '.join(declared) or 'none'}."
+            raise UnknownError("the model has no such hyperparameter", where=spec.place(f"model.hp.{name}"), hint=hint)
+
+
+def _embedding_gradients(spec: StudySpec, embeddings: Iterable[str]) -> Notes:
+    """Return a note on embeddings whose optimizer does not do what `model.fit` does on TensorFlow."""
     from lossreg.registry.dense_gradients import squares_slices
 
     optimizer = spec.train.optimizer
-    names, settings = ", ".join(tables), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
+    names, settings = ", ".join(embeddings), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
     if not names or spec.train.embedding_gradients == "keras" or not squares_slices(optimizer.name, settings):
         return []
     return [
@@ -304,79 +350,68 @@ def _embedded(spec: StudySpec, tables: Iterable[str]) -> list[str]:
     ]
 
 
-def _large(spec: StudySpec, tables: Mapping[str, int]) -> list[str]:
-    """A note on embeddings so large that lanes gain nothing (`studies/benchmarks/models.py --models large`)."""
-    large = {name: numbers for name, numbers in tables.items() if numbers >= LARGE}
+def _large_embeddings(spec: StudySpec, embeddings: Mapping[str, int]) -> Notes:
+    """Return a note on embeddings so large that lanes gain nothing (`studies/benchmarks/models.py --models large`)."""
+    large = [f"{name} has {numbers:,} numbers" for name, numbers in embeddings.items() if numbers >= LARGE]
     if not large or spec.search.trainer == "fit":
         return []
-    named = ", ".join(f"{name} has {numbers:,} numbers" for name, numbers in large.items())
     return [
-        f"{named}, which every lane updates in every step: lanes may be slower than model.fit here. "
+        f"{', '.join(large)}, which every lane updates in every step: lanes may be slower than model.fit here. "
         'search.trainer = "fit" trains one trial at a time.'
     ]
 
 
-def _shapes(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
-    """What is searched of batch size and model, and the variables that it looks rows up in, with their numbers.
-
-    A model is built for every width, at every end of what is searched.
-    """
-    from lossreg.registry.dense_gradients import tables
-
-    data, builder = problem.dataset, problem.builder
-    embedded: dict[str, int] = {}
-
-    def build(outputs: int, answer: Answer) -> Any:
-        model = builder.ask(data.input_shape, outputs, data.n_classes, spec.search.seed, answer)
-        tokens.check(model, data)
-        embedded.update(tables(model, problem.folds[0].train.x))
-        return model
-
-    shapes = Shapes(_space(spec.train.batch_size), build)
-    for width in {problem.outputs(candidate) for candidate in problem.losses}:
-        try:
-            shapes.found(width)
-        except InputError as error:
-            place = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
-            raise error.at(spec.place(place)) from error
-    for name in spec.model.hp if isinstance(spec.model.hp, Mapping) else ():
-        if name not in builder.declared:
-            hint = did_you_mean(name, builder.declared) or f"It has {', '.join(builder.declared) or 'none'}."
-            raise UnknownError("the model has no such hyperparameter", where=spec.place(f"model.hp.{name}"), hint=hint)
-    return shapes, embedded
+# --------------------------------------------------------------- the rehearsal
 
 
-def _rehearsed(prepared: Prepared) -> dict[str, str]:
-    """Try every loss, with every combination of static parameters; why some cannot be mapped over lanes."""
-    from lossreg.training.mappable_losses import NoGradientError, rehearse
+def rehearse(prepared: Prepared) -> tuple[Rehearsal, Notes]:
+    """Try every loss on a batch, with every combination of static parameters; raises `InputError` where one fails."""
+    from lossreg.training.mappable_losses import NoGradientError
     from lossreg.training.population import group_of
 
+    problem, plans = prepared.problem, list(prepared.proposer.variants())
+    for plan in plans:
+        group_of(problem, plan)  # all are known before the first is traced, for the width of their arguments
     reasons: dict[str, str] = {}
-    flat: dict[str, list[Any]] = {}
-    plans = list(prepared.proposer.variants())
+    without_gradient: dict[str, list[Plan]] = {}
     for plan in plans:
-        group_of(prepared.problem, plan)  # all are known before the first is traced, for the width of their arguments
-    for plan in plans:
-        place = prepared.spec.place(f"losses.{plan.candidate}")
         try:
-            with contained():
-                reason = rehearse(prepared.problem, plan)
+            reason = _tried(prepared, plan)
         except NoGradientError as error:
-            flat.setdefault(plan.candidate, []).append(plan)
-            if len(flat[plan.candidate]) == sum(other.candidate == plan.candidate for other in plans):
-                raise error.at(place) from error
-            continue
-        except InputError as error:
-            raise error.at(place) from error
-        except Exception as error:
-            entry, name = prepared.candidates[plan.candidate].entry, prepared.problem.losses[plan.candidate].name
-            said = f"the loss {name} ({entry.distribution or entry.plugin}) fails on a batch: {gist(error)}"
-            raise InputError(said, where=place) from error
-        reasons |= {plan.candidate: reason} if reason else {}
-    prepared.notes.extend(_flat_note(plan) for found in flat.values() for plan in found)
-    return reasons
+            without_gradient.setdefault(plan.candidate, []).append(plan)
+            if len(without_gradient[plan.candidate]) == sum(other.candidate == plan.candidate for other in plans):
+                raise error.at(prepared.spec.place(f"losses.{plan.candidate}")) from error
+        else:
+            reasons |= {plan.candidate: reason} if reason else {}
+    notes = [_no_gradient(plan) for tried in without_gradient.values() for plan in tried]
+    return Rehearsal(reasons, _lane_bytes(prepared)), notes
 
 
-def _flat_note(plan: Any) -> str:
+def _tried(prepared: Prepared, plan: Plan) -> str:
+    """Return why the loss of a plan cannot be mapped over lanes, empty where it can."""
+    from lossreg.training import mappable_losses
+
+    place = prepared.spec.place(f"losses.{plan.candidate}")
+    try:
+        with contained():
+            return mappable_losses.rehearse(prepared.problem, plan)
+    except mappable_losses.NoGradientError:
+        raise
+    except InputError as error:
+        raise error.at(place) from error
+    except Exception as error:
+        entry, loss = prepared.candidates[plan.candidate].entry, prepared.problem.losses[plan.candidate].name
+        what = f"the loss {loss} ({entry.distribution or entry.plugin}) fails on a batch: {gist(error)}"
+        raise InputError(what, where=place) from error
+
+
+def _no_gradient(plan: Plan) -> str:
     given = ", ".join(f"{name} = {value}" for name, value in plan.params.items())
     return f"{plan.candidate} has no gradient with {given}: such trials learn nothing"
+
+
+def _lane_bytes(prepared: Prepared) -> int:
+    """Return about how much memory a lane takes of the largest model that was tried."""
+    shapes, problem = prepared.proposer.shapes, prepared.problem
+    widths = {problem.outputs(name) for name in problem.losses}
+    return max(memory.lane(problem, width, shapes.largest(width) if shapes else None) for width in widths)

@@ -62,7 +62,7 @@ def fitting(prepared: Prepared) -> int:
     from lossreg.training import memory
 
     own = members(prepared)
-    return max(own, int(memory.HALF * memory.available()) // prepared.lane_bytes // own * own)
+    return max(own, int(memory.HALF * memory.available()) // prepared.rehearsal.lane_bytes // own * own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Populations:
             return asked[1]
         return Population(
             self.problem, self.slots, outputs=self.problem.outputs(plan.candidate), shape=plan.shape,
-            variants=self.variants, unmapped=self.prepared.unmapped,
+            variants=self.variants, unmapped=self.prepared.rehearsal.unmapped,
             reasons=self._reasons.get(key),
         )  # fmt: skip
 

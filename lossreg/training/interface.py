@@ -80,7 +80,7 @@ class Problem:
     @property
     def folds(self) -> tuple[Dataset, ...]:
         """The data that plans train on, by `Plan.fold`."""
-        return self.dataset.folds or (self.dataset,)
+        return self.dataset.folds
 
     def outputs(self, candidate: str) -> int:
         """Width of the raw scores that the loss needs."""

@@ -222,7 +222,7 @@ def test_inputs_that_cannot_be_are_one_message(folder: Path, source: str, kwargs
 def test_numbers_may_be_left_as_they_are(folder: Path, source: str, folds: int | None) -> None:
     loaded = data.load(source, base=folder, preprocess="none", folds=folds)
     given = TOKENS if "tokens" in source else IMAGES
-    for fold in loaded.folds or (loaded,):
+    for fold in loaded.folds:
         rows = np.concatenate([part.x for part in (fold.train, fold.validation, fold.test)])
         assert rows.dtype == np.float32
         assert sorted(map(bytes, rows)) == sorted(map(bytes, given.astype(np.float32)))
@@ -292,10 +292,10 @@ def test_only_whole_numbers_are_said_to_be_rounded(tmp_path: Path, values: Any, 
 def test_a_study_says_how_its_inputs_are_preprocessed(folder: Path) -> None:
     spec = study.from_dict({"data": {"source": "mine.py:pair", "preprocess": {"tokens": "none"}}}, base=folder)
     assert study.from_dict(spec.document(), base=folder).data == spec.data
-    assert preparation._load_data(spec).train.x["tokens"].max() > 40
+    assert preparation.load_data(spec)[0].train.x["tokens"].max() > 40
     wrong = study.from_dict({"data": {"source": "mine.py:pair", "preprocess": {"token": "none"}}}, base=folder)
     with pytest.raises(InputError, match=r"^data.preprocess: no input 'token'. Did you mean tokens"):
-        preparation._load_data(wrong)
+        preparation.load_data(wrong)
     assert "preprocess" not in study.from_dict({"data": {"source": "a.npz"}}).document()["data"]
 
 
@@ -316,7 +316,7 @@ def test_folds_that_do_not_fit_in_memory_are_refused(
 ) -> None:
     monkeypatch.setattr(system, "free_memory", lambda: free)
     if not says:
-        assert data.load("mine.py:images", base=folder, folds=folds).folds == () or folds
+        assert len(data.load("mine.py:images", base=folder, folds=folds).folds) == (folds or 1)
         return
     with pytest.raises(DataError, match=says) as error:
         data.load("mine.py:images", base=folder, folds=folds)

@@ -528,7 +528,7 @@ def test_preprocessed_rows_are_finite_and_of_ordinary_size(name: str, folds: int
     column = base().b.to_numpy(copy=True)
     change(column)
     loaded = of_value(with_column(column), target="y", folds=folds)
-    for fold in loaded.folds or (loaded,):
+    for fold in loaded.folds:
         assert all(np.abs(part).max() < 20 for part in parts(fold))
     words = said.split(" .* ")
     assert not said or any(all(word in note for word in words) for note in loaded.notes), loaded.notes

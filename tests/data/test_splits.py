@@ -135,15 +135,13 @@ def test_each_fold_has_its_own_statistics_and_constants() -> None:
             np.testing.assert_allclose(part.x, scaler.transform(x[index]), rtol=1e-5, atol=1e-5)
             np.testing.assert_array_equal(part.y, y[index])
         assert fold.constants.class_counts == tuple(np.bincount(y[rows.train]).astype(float))
-        assert fold.folds == ()
     assert len({fold.train.x.tobytes() for fold in loaded.folds}) == 5
 
 
 def test_the_data_set_itself_is_its_first_fold_and_its_digest_knows_no_folds() -> None:
     loaded, plain = data.load("sklearn:wine", folds=4), data.load("sklearn:wine")
-    assert loaded.train is loaded.folds[0].train
-    assert loaded.validation is loaded.folds[0].validation
-    assert loaded.constants is loaded.folds[0].constants
+    assert loaded.folds[0] is loaded
+    assert [len(data.folds) for data in (*loaded.folds, plain)] == [4, 1, 1, 1, 1]
     assert {fold.digest for fold in loaded.folds} == {loaded.digest, plain.digest}
     assert loaded.summary() == plain.summary() | {"folds": 4, "rows": {"train": 107, "validation": 35, "test": 36}}
     assert "folds" not in plain.summary()

@@ -188,7 +188,7 @@ def test_good_weights_are_float64(values: Any) -> None:
 @pytest.mark.parametrize("folds", [None, 4])
 def test_balanced_is_that_of_scikit_learn_in_each_fold_from_its_own_training_rows(folds: int | None) -> None:
     loaded = data.load(IMBALANCED, folds=folds, class_weight="balanced")
-    for fold in loaded.folds or (loaded,):
+    for fold in loaded.folds:
         y = fold.train.y
         expected = compute_class_weight("balanced", classes=np.arange(3), y=y)[y]
         np.testing.assert_array_equal(fold.train.weights, expected.astype(np.float32))
@@ -260,7 +260,7 @@ def test_a_study_keeps_its_class_weights(asked: Any) -> None:
     spec = spec_of({"class_weight": asked})
     assert spec.document()["train"]["class_weight"] == asked
     assert study.from_dict(spec.document()).train == spec.train
-    loaded = preparation._load_data(spec)
+    loaded, _ = preparation.load_data(spec)
     assert (loaded.train.weights is None) == (asked in (None, "balanced"))  # iris is balanced
 
 
@@ -272,7 +272,7 @@ def test_a_study_keeps_its_class_weights(asked: Any) -> None:
 ])  # fmt: skip
 def test_a_mistake_is_located_in_the_study(train: dict[str, Any], section: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=f"^{says}"):
-        preparation._load_data(spec_of(train, **section))
+        preparation.load_data(spec_of(train, **section))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -285,10 +285,10 @@ def test_a_loss_of_whole_batches_cannot_weigh_rows(named: bool) -> None:
     spec = study.from_dict({"data": {"source": "sklearn:iris"}, **losses})
     if named:
         with pytest.raises(InputError, match=r"losses.whole: .* one value for a whole batch, so it cannot weigh rows"):
-            preparation._suitable(spec, [candidate], metric, loaded)
+            preparation.suitable(spec, [candidate], metric, loaded)
     else:
-        fit, notes = preparation._suitable(spec, [candidate], metric, loaded)
+        fit, notes = preparation.suitable(spec, [candidate], metric, loaded)
         assert not fit
         assert notes[0].startswith("whole is left out: ")
     plain = data.load("sklearn:iris")
-    assert preparation._suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])
+    assert preparation.suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])

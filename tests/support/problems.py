@@ -41,15 +41,16 @@ def dataset(task, seed=0):
         y = np.round(y)
     parts = [SimpleNamespace(x=x[rows], y=y[rows], weights=None) for rows in (slice(ROWS), slice(ROWS, None))]
     constants = Constants.from_labels(parts[0].y, k, multihot=task == "multilabel")
-    return SimpleNamespace(
-        train=parts[0],
-        validation=parts[1],
-        task=task,
-        n_classes=k,
-        constants=constants,
-        input_shape=(FEATURES,),
-        folds=(),
+    return of_one_fold(
+        train=parts[0], validation=parts[1], task=task, n_classes=k, constants=constants, input_shape=(FEATURES,)
     )
+
+
+def of_one_fold(**facts):
+    """A data set that is its only fold."""
+    data = SimpleNamespace(**facts)
+    data.folds = (data,)
+    return data
 
 
 class Masks:

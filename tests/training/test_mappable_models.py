@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from problems import ACCURACY, difference
+from problems import ACCURACY, difference, of_one_fold
 from quick import long_but
 
 import lossreg
@@ -216,9 +216,9 @@ def dataset(kind, seed=0, *, weighted=False):
         for own in (slice(ROWS), slice(ROWS, None))
     ]
     k = 2 if masks else 3
-    return SimpleNamespace(
+    return of_one_fold(
         train=parts[0], validation=parts[1], task="segmentation" if masks else "multiclass", n_classes=k,
-        constants=Constants.from_labels(parts[0].y, k), input_shape=SHAPES[kind], folds=(),
+        constants=Constants.from_labels(parts[0].y, k), input_shape=SHAPES[kind],
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from problems import Mlp, alone, dataset, difference, plan, problem, run
+from problems import Mlp, alone, dataset, difference, of_one_fold, plan, problem, run
 from quick import long_but
 
 from lossreg import ops
@@ -129,7 +129,7 @@ def wide(task):
     parts = {name: SimpleNamespace(x=getattr(base, name).x, y=labels(getattr(base, name)), weights=None)
              for name in ("train", "validation")}  # fmt: skip
     constants = Constants.from_labels(parts["train"].y, k, multihot=task == "multilabel")
-    return SimpleNamespace(**parts, task=task, n_classes=k, constants=constants, input_shape=base.input_shape, folds=())
+    return of_one_fold(**parts, task=task, n_classes=k, constants=constants, input_shape=base.input_shape)
 
 
 def overlap(y_true, y_pred, *, smooth):

@@ -1,0 +1,69 @@
+"""Checks of a resumed study: its losses are still installed, and its data and search spaces are unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lossreg.config import study as studies
+from lossreg.config.study import StudySpec
+from lossreg.errors import InputError, UnknownError
+from lossreg.registry.registry import Registry
+from lossreg.terminal.caller import words
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+
+
+def missing(installed: Registry, kept: Mapping[str, Any]) -> dict[str, str]:
+    """Return the candidates of a study whose loss is no longer installed, and where each came from, in words."""
+    gone = {}
+    for candidate, loss in kept.get("losses", {}).items():
+        distribution, version = kept["provenance"].get(candidate) or ("", "")
+        if distribution and installed.look_up(loss) is None:
+            gone[candidate] = f"{distribution} {version}, {_state_of(installed, distribution)}"
+    return gone
+
+
+def _state_of(installed: Registry, distribution: str) -> str:
+    reports = [report for report in installed.plugins if report.distribution == distribution]
+    refused = next((report.error for report in reports if report.error), "")
+    if refused:
+        return f"which is refused: {refused}"
+    return f"which is installed as {reports[0].version} and lacks it" if reports else "which is not installed"
+
+
+def require_installed(spec: StudySpec, gone: Mapping[str, str]) -> None:
+    """Raise `InputError` for losses that are missing, unless the study is to go on without them."""
+    if gone and not spec.plugins.skip_missing:
+        what = "; ".join(f"the loss {candidate} came from {origin}" for candidate, origin in gone.items())
+        way = words("--set plugins.skip_missing=true", '["plugins.skip_missing=true"] as overrides')
+        raise UnknownError(what, where=spec.place(), hint=f"Install it, or go on without: {way}.")
+
+
+def check(prepared: Prepared, kept: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless data, losses and search spaces are those that the study began with."""
+    if not kept:
+        return
+    changes = [*_changes_of_data(prepared, kept), *_changes_of_losses(prepared, kept)]
+    if kept.get("shapes", prepared.shape_spaces) != prepared.shape_spaces:
+        changes.append("what is searched of the model")
+    if changes:
+        what, where = f"changed since the study began: {'; '.join(changes)}", prepared.spec.place()
+        raise InputError(what, where=where, hint=studies.start_over())
+
+
+def _changes_of_data(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
+    before, now = kept["data"].get("digest"), prepared.problem.dataset.digest
+    return [f"the data (digest {before} -> {now}), or how they are read"] if before != now else []
+
+
+def _changes_of_losses(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
+    changes = []
+    for candidate in [candidate for candidate in {**kept["spaces"], **prepared.spaces} if candidate not in prepared.missing]:
+        if candidate not in prepared.spaces:
+            origin = " ".join(kept["provenance"].get(candidate, ())) or "the study"
+            changes.append(f"the loss {candidate} is gone (it came from {origin})")
+        elif kept["spaces"].get(candidate) != prepared.spaces[candidate]:
+            changes.append(f"the ranges of {candidate}")
+    return changes
