@@ -87,9 +87,10 @@ def problem(model, number):
     x, y = rows(model, number)
     train, validation = Split(x[:-VALIDATION], y[:-VALIDATION]), Split(x[-VALIDATION:], y[-VALIDATION:])
     data = SimpleNamespace(
-        train=train, validation=validation, task="multiclass", n_classes=CLASSES, input_shape=x.shape[1:], folds=(),
+        train=train, validation=validation, task="multiclass", n_classes=CLASSES, input_shape=x.shape[1:],
         constants=Constants.from_labels(train.y, CLASSES),
     )  # fmt: skip
+    data.folds = (data,)
     losses = {name: registry.default().get(name) for name in LOSSES}
     return Problem(data, Builder(model), catalogue.resolve("accuracy", "multiclass"), losses, batch_size=BATCH[model])
 

@@ -91,9 +91,10 @@ def problem(kind):
     x, y = rows()
     train, validation = data.Split(x[:-HELD_OUT], y[:-HELD_OUT]), data.Split(x[-HELD_OUT:], y[-HELD_OUT:])
     dataset = SimpleNamespace(
-        train=train, validation=validation, task="multiclass", n_classes=CLASSES, input_shape=x.shape[1:], folds=(),
+        train=train, validation=validation, task="multiclass", n_classes=CLASSES, input_shape=x.shape[1:],
         constants=Constants.from_labels(train.y, CLASSES),
     )  # fmt: skip
+    dataset.folds = (dataset,)
     spec = registry.default().get("cross_entropy")
     return Problem(
         dataset, Builder(layers), catalogue.resolve("accuracy", "multiclass"), {"ce": spec}, batch_size=BATCH
