@@ -290,7 +290,7 @@ def plan(planned: Outline) -> Group:
         "baseline": planned.baseline,
         "optimizer": planned.optimizer,
         "learning rate": ", ".join(filter(None, [planned.learning_rate, planned.schedule])),
-        **planned.shapes,
+        **planned.architectures,
         **planned.asked,
         "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
         "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",

@@ -46,7 +46,7 @@ def check(prepared: Prepared, kept: Mapping[str, Any]) -> None:
     if not kept:
         return
     changes = [*_changes_of_data(prepared, kept), *_changes_of_losses(prepared, kept)]
-    if kept.get("shapes", prepared.shape_spaces) != prepared.shape_spaces:
+    if kept.get("shapes", prepared.architecture_spaces) != prepared.architecture_spaces:
         changes.append("what is searched of the model")
     if changes:
         what, where = f"changed since the study began: {'; '.join(changes)}", prepared.spec.place()
@@ -60,7 +60,9 @@ def _changes_of_data(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
 
 def _changes_of_losses(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
     changes = []
-    for candidate in [candidate for candidate in {**kept["spaces"], **prepared.spaces} if candidate not in prepared.missing]:
+    for candidate in [
+        candidate for candidate in {**kept["spaces"], **prepared.spaces} if candidate not in prepared.missing
+    ]:
         if candidate not in prepared.spaces:
             origin = " ".join(kept["provenance"].get(candidate, ())) or "the study"
             changes.append(f"the loss {candidate} is gone (it came from {origin})")

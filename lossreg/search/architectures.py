@@ -1,45 +1,44 @@
-"""What a study searches of a model and of the batch size: each value makes a graph of its own."""
+"""Search of batch size and model hyperparameters: each combination is an architecture with a graph of its own."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from lossreg.config.search_space import Fixed, Options, Range, Space, nearest
 from lossreg.errors import InputError
 from lossreg.models.hyperparameters import Answer, Declared, Tree, default
-from lossreg.training.interface import Shape
+from lossreg.training.interface import Architecture
 
 BATCH_SIZE, MODEL = "batch_size", "model."
 USUAL_BATCH = 32
-MOST_TRIED = 24  # models built to see what there is to search
+MOST_TRIED = 24  # models built to learn what there is to search
 MANY = 24  # values of a hyperparameter from which graphs are hardly ever shared
 
 
-@dataclass(frozen=True)
-class Shapes:
+class Architectures:
     """Suggests a batch size and a model's hyperparameters, under the names that users see.
 
-    batch_size: choices, or fixed; build: builds the model of raw scores of some width with an `Answer`.
+    batch_size: choices, or fixed; build: builds the model of raw scores of a width with an `Answer`. A model is
+    built once for equal hyperparameters.
     """
 
-    batch_size: Space
-    build: Callable[[int, Answer], Any]
-    _trees: dict[int, Tree] = field(default_factory=dict, compare=False, repr=False)
-    _names: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    _largest: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
+    def __init__(self, batch_size: Space, build: Callable[[int, Answer], Any]) -> None:
+        self.batch_size, self._build = batch_size, build
+        self._trees: dict[int, Tree] = {}
+        self._names: dict[str, str] = {}
+        self._largest: dict[int, tuple[int, dict[str, Any]]] = {}
 
-    def suggest(self, suggest: Callable[[str, Space], Any], outputs: int) -> Shape | None:
-        """The shape of a trial, each value by `suggest(name, space)`; None where nothing is searched.
+    def suggest(self, suggest: Callable[[str, Space], Any], outputs: int) -> Architecture | None:
+        """Return the architecture of a trial, each value by `suggest(name, search_space)`; None if nothing is searched.
 
-        Only active hyperparameters are suggested. Where the model cannot be built with the values, they are
-        kept as far as they were suggested: the trial will fail as it is opened.
+        Only active hyperparameters are suggested. Where the model cannot be built with the values, those
+        suggested so far are kept: the trial fails when it is opened.
         """
-        batch_size = self.usual_batch if isinstance(self.batch_size, Fixed) else suggest(BATCH_SIZE, self.batch_size)
+        batch_size = self.first_batch if isinstance(self.batch_size, Fixed) else suggest(BATCH_SIZE, self.batch_size)
         values: dict[str, Any] = {}
 
         def answer(declared: Declared) -> Any:
@@ -48,30 +47,29 @@ class Shapes:
 
         with suppress(InputError):
             self._tree(outputs).walk(answer)
-        return self._shape(batch_size, values)
+        return self._architecture(batch_size, values)
 
-    def usual(self, outputs: int) -> Shape | None:
-        """The shape that is tried first: every hyperparameter at its default."""
-        values = self._tree(outputs).walk(_nearest)
-        return self._shape(self.usual_batch, values)
+    def first(self, outputs: int) -> Architecture | None:
+        """Return the architecture that is tried first: every hyperparameter at its default."""
+        return self._architecture(self.first_batch, self._tree(outputs).walk(_default))
 
     def published(self, outputs: int) -> dict[str, Any]:
-        """The values of the shape that is tried first, by the names that users see."""
-        batch = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.usual_batch}
-        return batch | {self.name(key): value for key, value in self._tree(outputs).walk(_nearest).items()}
+        """Return the values of the architecture that is tried first, by the names that users see."""
+        batch = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.first_batch}
+        return batch | {self.name(key): value for key, value in self._tree(outputs).walk(_default).items()}
 
     @property
-    def usual_batch(self) -> int:
+    def first_batch(self) -> int:
         """The fixed batch size, or the one that is tried first."""
         return int(nearest(self.batch_size, USUAL_BATCH))
 
-    def largest(self, outputs: int) -> Shape | None:
-        """The shape with the most weights and rows a batch among those of models that were built."""
-        most = max(self.batch_size.choices) if isinstance(self.batch_size, Options) else self.usual_batch
-        return self._shape(most, self._largest.get(outputs, (0, {}))[1])
+    def largest(self, outputs: int) -> Architecture | None:
+        """Return the largest batch size and the hyperparameters with the most weights among models that were built."""
+        batch_size = max(self.batch_size.choices) if isinstance(self.batch_size, Options) else self.first_batch
+        return self._architecture(batch_size, self._largest.get(outputs, (0, {}))[1])
 
     def name(self, key: str) -> str:
-        """A hyperparameter's name in Optuna and MLflow: `model.units`, with nothing in it that these refuse."""
+        """Return a hyperparameter's name in Optuna and MLflow: `model.units`, of characters that these accept."""
         if key not in self._names:
             plain = MODEL + re.sub(r"[^\w./-]+", "-", key).strip("-")
             taken = set(self._names.values())
@@ -79,92 +77,96 @@ class Shapes:
             self._names[key] = plain if plain not in taken else next(name for name in spare if name not in taken)
         return self._names[key]
 
-    def found(self, outputs: int) -> dict[str, Declared]:
-        """What the model declares, by key: at the defaults, and with one value after another changed.
+    def declared(self, outputs: int) -> dict[str, Declared]:
+        """Return the hyperparameters that the model declares, by key.
 
-        Raises `InputError` when one of these models cannot be built.
+        They are collected from models at the defaults and with one value after another changed. Raises
+        `InputError` when one of these models cannot be built.
         """
-        found: dict[str, Declared] = {}
+        hyperparameters: dict[str, Declared] = {}
         queue: list[dict[str, Any]] = [{}]
         for tried in range(MOST_TRIED):
             if tried >= len(queue):
                 break
             changed = queue[tried]
-            for one in self._declared(outputs, changed):
-                if one.key not in found:
-                    found[one.key] = one
-                    queue += [{**changed, one.key: value} for value in _ends(one) if value != _nearest(one)]
-        return found
+            for one in self._declared_with(outputs, changed):
+                if one.key not in hyperparameters:
+                    hyperparameters[one.key] = one
+                    queue += [{**changed, one.key: value} for value in _ends(one) if value != _default(one)]
+        return hyperparameters
 
     def described(self, outputs: int) -> dict[str, str]:
-        """What is searched, by the names that users see, in words."""
+        """Return the search spaces in words, by the names that users see."""
         batch = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.batch_size.describe()}
-        return batch | {self.name(key): one.describe() for key, one in self.found(outputs).items()}
+        return batch | {self.name(key): one.describe() for key, one in self.declared(outputs).items()}
 
     def notes(self, outputs: int) -> list[str]:
-        """What a user should know of the ranges."""
-        wide = [self.name(key) for key, one in self.found(outputs).items() if _count(one.space) > MANY]
+        """Return a line for the user on each hyperparameter with so many values that graphs are hardly shared."""
+        wide = [self.name(key) for key, one in self.declared(outputs).items() if _count(one.space) > MANY]
         return [
             f"{name} may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
             for name in wide
         ]
 
-    def _shape(self, batch_size: int, values: Mapping[str, Any]) -> Shape | None:
+    def _architecture(self, batch_size: int, values: Mapping[str, Any]) -> Architecture | None:
         if isinstance(self.batch_size, Fixed) and not values:
             return None
-        return Shape(batch_size, tuple(sorted(values.items())))
+        return Architecture(batch_size, tuple(sorted(values.items())))
 
     def _tree(self, outputs: int) -> Tree:
         if outputs not in self._trees:
-            self._trees[outputs] = Tree(partial(self._built, outputs))
+            self._trees[outputs] = Tree(partial(self._measured, outputs))
         return self._trees[outputs]
 
-    def _built(self, outputs: int, answer: Answer) -> None:
+    def _measured(self, outputs: int, answer: Answer) -> None:
+        """Build a model, and remember its hyperparameters if it is the largest so far."""
         values: dict[str, Any] = {}
 
-        def noted(declared: Declared) -> Any:
+        def recorded(declared: Declared) -> Any:
             values[declared.key] = answer(declared)
             return values[declared.key]
 
-        size = self.build(outputs, noted).count_params()
+        size = self._build(outputs, recorded).count_params()
         if size > self._largest.get(outputs, (-1, {}))[0]:
             self._largest[outputs] = size, values
 
-    def _declared(self, outputs: int, changed: Mapping[str, Any]) -> list[Declared]:
-        seen: list[Declared] = []
+    def _declared_with(self, outputs: int, changed: Mapping[str, Any]) -> list[Declared]:
+        """Return the hyperparameters that are active where some are changed and the others at their defaults."""
+        active: list[Declared] = []
 
         def answer(declared: Declared) -> Any:
-            seen.append(declared)
-            return changed.get(declared.key, _nearest(declared))
+            active.append(declared)
+            return changed.get(declared.key, _default(declared))
 
         try:
             self._tree(outputs).walk(answer)
         except InputError as error:
-            said = ", ".join(f"{key} = {value}" for key, value in changed.items())
-            raise (_at_values(error, said) if said else error) from error.__cause__
-        return seen
+            values = ", ".join(f"{key} = {value}" for key, value in changed.items())
+            raise (_at_values(error, values) if values else error) from error.__cause__
+        return active
 
 
-def _at_values(error: InputError, said: str) -> InputError:
-    """The same mistake, with the values at which it shows."""
-    return type(error)(f"with {said}: {error.what}", where=error.where, hint=error.hint)
+def _at_values(error: InputError, values: str) -> InputError:
+    """Return the same mistake with the values at which it shows."""
+    return type(error)(f"with {values}: {error.what}", where=error.where, hint=error.hint)
 
 
-def _nearest(declared: Declared) -> Any:
+def _default(declared: Declared) -> Any:
     return nearest(declared.space, default(declared))
 
 
 def _ends(declared: Declared) -> Iterator[Any]:
-    """The values at which a model is tried."""
-    space = declared.space
-    if isinstance(space, Options):
-        yield from space.choices
-    elif isinstance(space, Range):
-        yield from (space.low, space.high)
+    """Yield the values at which a model is tried."""
+    search_space = declared.space
+    if isinstance(search_space, Options):
+        yield from search_space.choices
+    elif isinstance(search_space, Range):
+        yield from (search_space.low, search_space.high)
 
 
-def _count(space: Space) -> float:
-    if not isinstance(space, Range):
-        return len(getattr(space, "choices", "1"))
-    step = space.step or (1 if space.integer else 0)
-    return (space.high - space.low) / step + 1 if step else float("inf")
+def _count(search_space: Space) -> float:
+    """Return the number of values; infinite for a range without steps."""
+    if not isinstance(search_space, Range):
+        return len(search_space.choices) if isinstance(search_space, Options) else 1
+    step = search_space.step or (1 if search_space.integer else 0)
+    return (search_space.high - search_space.low) / step + 1 if step else float("inf")

@@ -20,7 +20,7 @@ from lossreg.models import builder as models
 from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
 from lossreg.search import _resumption as resumption
-from lossreg.search.architectures import USUAL_BATCH, Shapes
+from lossreg.search.architectures import USUAL_BATCH, Architectures
 from lossreg.search.proposer import Proposer
 from lossreg.training import memory, scoring
 from lossreg.training.interface import Plan, Problem
@@ -65,14 +65,15 @@ class Prepared:
     def spaces(self) -> dict[str, dict[str, str]]:
         """The search space of every loss in words, by candidate and parameter."""
         return {
-            name: {parameter: space.describe() for parameter, space in c.space.items()} for name, c in self.candidates.items()
+            name: {parameter: space.describe() for parameter, space in c.space.items()}
+            for name, c in self.candidates.items()
         }
 
     @property
-    def shape_spaces(self) -> dict[str, str]:
+    def architecture_spaces(self) -> dict[str, str]:
         """The search space of batch size and model in words, by the names that users see."""
-        shapes, first = self.proposer.shapes, next(iter(self.problem.losses))
-        return shapes.described(self.problem.outputs(first)) if shapes else {}
+        architectures, first = self.proposer.architectures, next(iter(self.problem.losses))
+        return architectures.described(self.problem.outputs(first)) if architectures else {}
 
     @property
     def metric(self) -> Metric:
@@ -252,13 +253,13 @@ def build_problem(
     begun: the attributes of a resumed study of which losses are missing; all its candidates stay choices.
     """
     problem = _problem(spec, dataset, metric, candidates)
-    shapes, embeddings = _explored(spec, problem)
+    architectures, embeddings = _explored(spec, problem)
     proposer = Proposer(
         candidates, spec.train.learning_rate, dataset.constants, dataset.slugs, spec.train.epochs, spec.search.seed,
-        spec.train.optimizer.name, spec.train.optimizer.searched, shapes,
+        spec.train.optimizer.name, spec.train.optimizer.searched, architectures,
         every=tuple(begun.get("losses", ())), weights=dataset.weights,
     )  # fmt: skip
-    wide = shapes.notes(problem.outputs(next(iter(candidates))))
+    wide = architectures.notes(problem.outputs(next(iter(candidates))))
     notes = [*problem.builder.notes, *wide, *_embedding_gradients(spec, embeddings)]
     notes += _large_embeddings(spec, embeddings)
     return (problem, proposer), notes
@@ -300,7 +301,7 @@ def _space(value: Any) -> Space:
     return value if isinstance(value, Space) else Fixed(value)
 
 
-def _explored(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]]:
+def _explored(spec: StudySpec, problem: Problem) -> tuple[Architectures, dict[str, int]]:
     """Return the search space of batch size and model, and the size of each embedding of its models.
 
     A model is built for every width, at every end of its search space.
@@ -316,15 +317,15 @@ def _explored(spec: StudySpec, problem: Problem) -> tuple[Shapes, dict[str, int]
         embeddings.update(tables(model, dataset.train.x))
         return model
 
-    shapes = Shapes(_space(spec.train.batch_size), build)
+    architectures = Architectures(_space(spec.train.batch_size), build)
     for width in {problem.outputs(name) for name in problem.losses}:
         try:
-            shapes.found(width)
+            architectures.declared(width)
         except InputError as error:
             place = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
             raise error.at(spec.place(place)) from error
     _check_hyperparameters(spec, builder.declared)
-    return shapes, embeddings
+    return architectures, embeddings
 
 
 def _check_hyperparameters(spec: StudySpec, declared: Collection[str]) -> None:
@@ -412,6 +413,6 @@ def _no_gradient(plan: Plan) -> str:
 
 def _lane_bytes(prepared: Prepared) -> int:
     """Return about how much memory a lane takes of the largest model that was tried."""
-    shapes, problem = prepared.proposer.shapes, prepared.problem
+    architectures, problem = prepared.proposer.architectures, prepared.problem
     widths = {problem.outputs(name) for name in problem.losses}
-    return max(memory.lane(problem, width, shapes.largest(width) if shapes else None) for width in widths)
+    return max(memory.lane(problem, width, architectures.largest(width) if architectures else None) for width in widths)

@@ -17,7 +17,7 @@ from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, 
 from lossreg.config.study import Candidate
 from lossreg.contract.params import Int, Param, PerClass
 from lossreg.contract.targets import Constants
-from lossreg.search.architectures import Shapes
+from lossreg.search.architectures import Architectures
 from lossreg.training.interface import Plan
 from lossreg.training.loss_arguments import is_static
 
@@ -33,7 +33,7 @@ class Proposer:
     """Suggests a loss, its parameters and a learning rate, under the names that users see.
 
     slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
-    optimizer's name, searched what is searched of its settings (`optimizer.momentum`), shapes what is
+    optimizer's name, searched what is searched of its settings (`optimizer.momentum`), architectures what is
     searched of batch size and model. constants are those of the first fold where there are folds: searched
     weights follow from its class counts, and are the same for all members of a trial. every has the candidates
     that the study was begun with, where some of them are missing now: Optuna's choice stays what it was.
@@ -47,7 +47,7 @@ class Proposer:
     seed: int
     optimizer: str = "adam"
     searched: Mapping[str, Space] = field(default_factory=dict)
-    shapes: Shapes | None = None
+    architectures: Architectures | None = None
     every: tuple[str, ...] = ()
     weights: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,9 +65,11 @@ class Proposer:
         params = {name: self._suggest(trial, candidate, name) for name in self.candidates[candidate].space}
         rate = _number(trial, RATE, self.rate)
         own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
-        shape = self.shapes.suggest(partial(_value, trial), self._outputs(candidate)) if self.shapes else None
+        architecture = (
+            self.architectures.suggest(partial(_value, trial), self._outputs(candidate)) if self.architectures else None
+        )
         bound = spec.bind(params, self.constants.n_classes or None)
-        return Plan(candidate, bound, rate, self.epochs, self.seed, own, shape=shape)
+        return Plan(candidate, bound, rate, self.epochs, self.seed, own, architecture=architecture)
 
     def _outputs(self, candidate: str) -> int:
         return self.candidates[candidate].spec.width(self.constants.n_classes)
@@ -93,7 +95,7 @@ class Proposer:
                     f"{key}.{name}: published {clipped[0]:g} lies outside the study's range; {default:g} first"
                 )
         first = {f"{OPTIMIZER}.{name}": value for name, value in self._first_settings().items()}
-        first |= self.shapes.published(self._outputs(key)) if self.shapes else {}
+        first |= self.architectures.published(self._outputs(key)) if self.architectures else {}
         return values | {name: _token(value) for name, value in first.items()}, notes
 
     def _first_settings(self) -> dict[str, Any]:
@@ -107,11 +109,11 @@ class Proposer:
         for key, candidate in self.candidates.items():
             spec, k = candidate.spec, self.constants.n_classes or None
             options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
-            shape = self.shapes.usual(self._outputs(key)) if self.shapes else None
+            architecture = self.architectures.first(self._outputs(key)) if self.architectures else None
             for values in itertools.product(*options):
                 params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
                 rate, own = middle(self.rate), self._first_settings()
-                yield Plan(key, params, rate, self.epochs, self.seed, own, shape=shape)
+                yield Plan(key, params, rate, self.epochs, self.seed, own, architecture=architecture)
 
     def _suggest(self, trial: optuna.Trial, candidate: str, parameter: str) -> Any:
         space, name = self.candidates[candidate].space[parameter], f"{candidate}.{parameter}"

@@ -115,7 +115,7 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
 
     problem, plan = prepared.problem, plan_of(prepared, record)
     data = data_of(prepared, record)
-    model = problem.build(problem.outputs(plan.candidate), 0, plan.shape)
+    model = problem.build(problem.outputs(plan.candidate), 0, plan.architecture)
     if [tuple(variable.shape) for variable in model.weights] != [value.shape for value in weights]:
         raise InputError(f"the weights that were kept of trial {record.number} are not of its model")
     for variable, value in zip(model.weights, weights, strict=True):

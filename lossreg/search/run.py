@@ -45,7 +45,7 @@ StudyLike = StudySpec | str | Path | Mapping[str, Any]
 class Outline:
     """What a study would do: `tune --dry-run`.
 
-    rows has, by loss, candidate, registered name, distribution and `{parameter: space}`; shapes is what is
+    rows has, by loss, candidate, registered name, distribution and `{parameter: space}`; architectures is what is
     searched of batch size and model; asked is what else the study sets; refused maps a candidate to why it
     goes to `model.fit`.
     """
@@ -67,7 +67,7 @@ class Outline:
     notes: list[str] = field(default_factory=list)
     optimizer: str = ""
     schedule: str = ""
-    shapes: dict[str, str] = field(default_factory=dict)
+    architectures: dict[str, str] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +101,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
         done=done, epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool),
         refused=sizing.refused(prepared, pool), notes=_notes(prepared), optimizer=spec.train.optimizer.describe(),
         schedule=spec.train.schedule.describe() if spec.train.schedule else "",
-        shapes=prepared.shape_spaces, asked=_asked(spec),
+        architectures=prepared.architecture_spaces, asked=_asked(spec),
     )  # fmt: skip
     pool.shutdown()
     return outline
@@ -497,7 +497,7 @@ def _attributes(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "fingerprint": studies.fingerprint(spec),
         "provenance": {name: list(origin) for name, origin in prepared.provenance.items()},
         "spaces": prepared.spaces,
-        "shapes": prepared.shape_spaces,
+        "shapes": prepared.architecture_spaces,
         "lanes": lanes,
         "seconds": {},
         "tracking": {},

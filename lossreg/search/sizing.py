@@ -179,7 +179,7 @@ class Populations:
 
     def key(self, plan: Plan) -> Hashable:
         """The plan's width of raw scores and its shape."""
-        return self.problem.outputs(plan.candidate), self.problem.shape(plan)
+        return self.problem.outputs(plan.candidate), self.problem.architecture(plan)
 
     def refuses(self, plan: Plan) -> str:
         """Why no population takes the plan, from one that is made for the question; empty if one does."""
@@ -198,7 +198,7 @@ class Populations:
         if asked and asked[0] == key:
             return asked[1]
         return Population(
-            self.problem, self.slots, outputs=self.problem.outputs(plan.candidate), shape=plan.shape,
+            self.problem, self.slots, outputs=self.problem.outputs(plan.candidate), architecture=plan.architecture,
             variants=self.variants, unmapped=self.prepared.rehearsal.unmapped,
             reasons=self._reasons.get(key),
         )  # fmt: skip

@@ -22,10 +22,10 @@ FEW = 2**15
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What decides the graph besides the loss, so that plans of one shape can be lanes of one population.
+class Architecture:
+    """Batch size and model hyperparameters; plans of one architecture can be lanes of one population.
 
-    batch_size: rows a step; model: the model's hyperparameters that a study searches, sorted by name.
+    batch_size: samples per step; model: the hyperparameters of the model that a study searches, sorted by name.
     """
 
     batch_size: int
@@ -39,7 +39,7 @@ class Plan:
     candidate names the loss in the study; params are all its keyword arguments, checked;
     seed settles initial weights and batch order, so equal seeds are common random numbers;
     settings are those optimizer settings that a study searches; fold says which of the
-    problem's folds it trains on; shape is None where the study searches none.
+    problem's folds it trains on; architecture is None where the study searches none.
     """
 
     candidate: str
@@ -49,7 +49,7 @@ class Plan:
     seed: int = 0
     settings: Mapping[str, float] = field(default_factory=dict)
     fold: int = 0
-    shape: Shape | None = None
+    architecture: Architecture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ class Problem:
         """Width of the raw scores that the loss needs."""
         return self.losses[candidate].width(self.dataset.n_classes)
 
-    def shape(self, plan: Plan) -> Shape:
-        """The plan's shape, by default the study's."""
-        return plan.shape or Shape(self.batch_size)
+    def architecture(self, plan: Plan) -> Architecture:
+        """Return the plan's architecture, by default the study's."""
+        return plan.architecture or Architecture(self.batch_size)
 
-    def build(self, outputs: int, seed: int, shape: Shape | None = None) -> Any:
+    def build(self, outputs: int, seed: int, architecture: Architecture | None = None) -> Any:
         """A fresh model of `outputs` raw scores; equal seeds give equal weights."""
-        data, values = self.dataset, dict(shape.model) if shape else {}
+        data, values = self.dataset, dict(architecture.model) if architecture else {}
         more = {"values": values} if values else {}
         return self.builder.build(data.input_shape, outputs, data.n_classes, seed, **more)
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from lossreg.runtime import system
-from lossreg.training.interface import Problem, Shape
+from lossreg.training.interface import Architecture, Problem
 
 HALF = 0.5  # the share of free memory that lanes may take: estimates err, and others live there too
 
@@ -43,7 +43,7 @@ def _of_tensorflow() -> int | None:
     return int(limits[0] - tf.config.experimental.get_memory_info("GPU:0")["current"])
 
 
-def lane(problem: Problem, outputs: int, shape: Shape | None = None) -> int:
+def lane(problem: Problem, outputs: int, architecture: Architecture | None = None) -> int:
     """Bytes that one lane takes at most, about.
 
     Its state before and after a step (weights and the optimizer's slots), gradients, what the layers
@@ -53,7 +53,7 @@ def lane(problem: Problem, outputs: int, shape: Shape | None = None) -> int:
     from lossreg.training.lane_graph import KEPT, TOGETHER
     from lossreg.training.optimizers import LaneOptimizer
 
-    model, own = problem.build(outputs, 0, shape), shape or Shape(problem.batch_size)
+    model, own = problem.build(outputs, 0, architecture), architecture or Architecture(problem.batch_size)
     data, batch = problem.folds[0], own.batch_size
     optimizer = LaneOptimizer(problem)
     optimizer.build(model.trainable_variables)

@@ -16,7 +16,7 @@ from lossreg.registry.dense_gradients import squares_slices, tables
 from lossreg.storage.records import Weights
 from lossreg.training import optimizers
 from lossreg.training.backends import interface
-from lossreg.training.interface import EpochReport, Plan, Problem, Shape, batch_order
+from lossreg.training.interface import Architecture, EpochReport, Plan, Problem, batch_order
 from lossreg.training.lane_graph import WEIGHTS, Group, LaneGraph, Lot, Outcome, Rows, Start, State
 from lossreg.training.loss_arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.training.mappable_models import model_refusal
@@ -160,14 +160,15 @@ class Population:
         *,
         blocks: int = 0,
         outputs: int = 0,
-        shape: Shape | None = None,
+        architecture: Architecture | None = None,
         variants: Iterable[Plan] = (),
         unmapped: Mapping[str, str] | None = None,
         reasons: Mapping[str, str] | None = None,
     ) -> None:
         self.problem, self.slots = problem, slots
         self.unmapped, self._reasons = unmapped or {}, reasons or {}
-        self.outputs, self.shape = outputs or widths(problem)[0], shape or Shape(problem.batch_size)
+        self.outputs = outputs or widths(problem)[0]
+        self.architecture = architecture or Architecture(problem.batch_size)
         self.blocks = [Block() for _ in range(min(blocks or interface.blocks(), slots))]
         self._pool = ThreadPoolExecutor(len(self.blocks), "lossreg-block")
         self._waiting: list[tuple[int, Plan]] = []
@@ -206,7 +207,7 @@ class Population:
         return self._build(0)
 
     def _build(self, seed: int) -> keras.Model:
-        return self.problem.build(self.outputs, seed, self.shape)
+        return self.problem.build(self.outputs, seed, self.architecture)
 
     def prepare(self) -> None:
         """Trace the graph of the variants that were named."""
@@ -297,8 +298,8 @@ class Population:
         optimizer = optimizers.LaneOptimizer(problem)
         return LaneGraph(
             self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
-            validation=device_rows(problem, "validation"), folds=len(problem.folds), batch_size=self.shape.batch_size,
-            width=max(group.width for group in problem.groups.values()),
+            validation=device_rows(problem, "validation"), folds=len(problem.folds),
+            batch_size=self.architecture.batch_size, width=max(group.width for group in problem.groups.values()),
         )  # fmt: skip
 
     def _advance(self, block: Block) -> dict[int, EpochReport]:

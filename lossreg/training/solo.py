@@ -105,9 +105,9 @@ class Solo:
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
         self.problem, rows = problem, len(problem.folds[plan.fold].train.y)
-        self.batch = min(problem.shape(plan).batch_size, rows)
+        self.batch = min(problem.architecture(plan).batch_size, rows)
         self.steps = -(-rows // self.batch)
-        self.model = problem.build(problem.outputs(plan.candidate), plan.seed, plan.shape)
+        self.model = problem.build(problem.outputs(plan.candidate), plan.seed, plan.architecture)
         self.variables = list(self.model.variables)
         self.seen = Seen(rows, self.batch, tuple(self.model.outputs[0].shape[1:]))
         self.objective = Objective(problem, plan, self.seen)
@@ -252,7 +252,7 @@ class Fit:
     def _solo(self, plan: Plan) -> Solo:
         """The compiled model that serves the plan; of those that are not in use only the latest are kept."""
         problem = self.problem
-        key = (static_key(problem, plan), problem.shape(plan), tuple(optimizers.branch(problem, plan).items()))
+        key = (static_key(problem, plan), problem.architecture(plan), tuple(optimizers.branch(problem, plan).items()))
         found = self._solos.pop(key, None) or Solo(problem, plan)
         idle = [other for other, solo in self._solos.items() if solo.holder is None]
         for other in idle[: max(0, len(self._solos) + 1 - SOLOS)]:
@@ -264,11 +264,11 @@ class Fit:
     def _start(self, plan: Plan) -> list[np.ndarray]:
         """All variables of a model fresh from the builder, the states of its seed generators included."""
         outputs = self.problem.outputs(plan.candidate)
-        key = (plan.seed, outputs, self.problem.shape(plan))
+        key = (plan.seed, outputs, self.problem.architecture(plan))
         if key not in self._starts:
             if len(self._starts) >= STARTS:
                 del self._starts[next(iter(self._starts))]
-            self._starts[key] = _values(self.problem.build(outputs, plan.seed, plan.shape).variables)
+            self._starts[key] = _values(self.problem.build(outputs, plan.seed, plan.architecture).variables)
         return self._starts[key]
 
     def _feed(self, seat: Seat) -> Any:

@@ -107,7 +107,7 @@ def test_a_dry_run_shows_what_is_searched(name):
     own = document(hp="search")
     own["model"]["build"] = f"own.py:{name}"
     outline = run.plan(own)
-    assert outline.shapes == {
+    assert outline.architectures == {
         "batch_size": "16 | 32",
         "model.kind": "plain | deep",
         "model.units": "4 | 8",
@@ -138,7 +138,7 @@ def test_the_built_in_model_s_options_are_searched_too():
         "dropout": {"low": 0.0, "high": 0.12},
         "activation": {"choices": ["relu", "tanh"]},
     }
-    assert run.plan(own).shapes == {
+    assert run.plan(own).architectures == {
         "batch_size": "16 | 32",
         "model.hidden": "8 | 4, 4",
         "model.activation": "relu | tanh",

@@ -10,9 +10,9 @@ import pytest
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
 from lossreg.models.keras_tuner import Hyperparameters
-from lossreg.search.architectures import Shapes
+from lossreg.search.architectures import Architectures
 from lossreg.search.proposer import _value
-from lossreg.training.interface import Shape
+from lossreg.training.interface import Architecture
 
 
 class Size:
@@ -50,61 +50,66 @@ def conditional(hp: Any) -> None:
         hp.Float("rate, of <drop>", 0.0, 0.5, step=0.25)
 
 
-def asked(shapes: Shapes, **params: Any) -> tuple[Shape | None, dict[str, Any]]:
+def asked(searched: Architectures, **params: Any) -> tuple[Architecture | None, dict[str, Any]]:
     trial = optuna.trial.FixedTrial(params)
-    return shapes.suggest(lambda name, space: _value(trial, name, space), 1), trial.params
+    return searched.suggest(lambda name, space: _value(trial, name, space), 1), trial.params
 
 
-def test_nothing_searched_is_no_shape() -> None:
-    shapes = Shapes(Fixed(32), Own(lambda hp: None))
-    assert (asked(shapes)[0], shapes.usual(1), shapes.published(1), shapes.described(1)) == (None, None, {}, {})
+def test_nothing_searched_is_no_architecture() -> None:
+    searched = Architectures(Fixed(32), Own(lambda hp: None))
+    assert (
+        asked(searched)[0],
+        searched.first(1),
+        searched.published(1),
+        searched.described(1),
+    ) == (None, None, {}, {})
 
 
 def test_only_active_hyperparameters_are_suggested_under_the_names_that_users_see() -> None:
-    shapes = Shapes(Options((16, 32, 64)), Own(network))
+    searched = Architectures(Options((16, 32, 64)), Own(network))
     deep = {"batch_size": 64, "model.units": 48, "model.kind": "deep", "model.depth": 2}
-    assert asked(shapes, **deep) == (Shape(64, (("depth", 2), ("kind", "deep"), ("units", 48))), deep)
+    assert asked(searched, **deep) == (Architecture(64, (("depth", 2), ("kind", "deep"), ("units", 48))), deep)
     plain = {"batch_size": 16, "model.units": 48, "model.kind": "plain"}
-    assert asked(shapes, **plain) == (Shape(16, (("kind", "plain"), ("units", 48))), plain)
+    assert asked(searched, **plain) == (Architecture(16, (("kind", "plain"), ("units", 48))), plain)
 
 
 def test_the_defaults_come_first() -> None:
-    shapes = Shapes(Options((16, 32, 64)), Own(network))
-    assert shapes.published(1) == {"batch_size": 32, "model.units": 32, "model.kind": "plain"}
-    assert shapes.usual(1) == Shape(32, (("kind", "plain"), ("units", 32)))
-    assert Shapes(Options((8, 16)), Own(network)).published(1)["batch_size"] == 8
+    searched = Architectures(Options((16, 32, 64)), Own(network))
+    assert searched.published(1) == {"batch_size": 32, "model.units": 32, "model.kind": "plain"}
+    assert searched.first(1) == Architecture(32, (("kind", "plain"), ("units", 32)))
+    assert Architectures(Options((8, 16)), Own(network)).published(1)["batch_size"] == 8
 
 
 def test_what_is_declared_under_a_condition_of_python_is_found_by_trying() -> None:
-    shapes = Shapes(Fixed(32), Own(network))
-    assert shapes.described(1) == {
+    searched = Architectures(Fixed(32), Own(network))
+    assert searched.described(1) == {
         "model.units": "16 to 64 by 16",
         "model.kind": "plain | deep",
         "model.depth": "1 to 3",
     }
-    assert shapes.largest(1) == Shape(32, (("kind", "plain"), ("units", 64)))
+    assert searched.largest(1) == Architecture(32, (("kind", "plain"), ("units", 64)))
 
 
 def test_one_name_under_two_conditions_is_two_hyperparameters_and_odd_names_are_made_safe() -> None:
-    shapes = Shapes(Fixed(32), Own(conditional))
-    assert shapes.described(1) == {
+    searched = Architectures(Fixed(32), Own(conditional))
+    assert searched.described(1) == {
         "model.kind": "mlp | cnn",
         "model.units": "4 to 8, where kind = mlp",
         "model.units.kind-cnn": "100 to 200, where kind = cnn",
         "model.rate-of-drop": "0 to 0.5 by 0.25, where kind = cnn",
     }
     cnn = {"model.kind": "cnn", "model.units.kind-cnn": 150, "model.rate-of-drop": 0.25}
-    shape, params = asked(shapes, **cnn)
+    architecture, params = asked(searched, **cnn)
     assert params == cnn
-    assert shape == Shape(32, (("kind", "cnn"), ("rate, of <drop>", 0.25), ("units.kind=cnn", 150)))
+    assert architecture == Architecture(32, (("kind", "cnn"), ("rate, of <drop>", 0.25), ("units.kind=cnn", 150)))
 
 
 def test_equal_values_call_the_model_s_function_once() -> None:
     own = Own(network)
-    shapes = Shapes(Options((16, 32)), own)
+    searched = Architectures(Options((16, 32)), own)
     for batch_size in (16, 32):
         for _ in range(3):
-            asked(shapes, **{"batch_size": batch_size, "model.units": 48, "model.kind": "deep", "model.depth": 2})
+            asked(searched, **{"batch_size": batch_size, "model.units": 48, "model.kind": "deep", "model.depth": 2})
     assert own.calls == 1
 
 
@@ -113,14 +118,14 @@ def test_a_model_that_cannot_be_built_is_said_with_the_values_before_the_search_
         if hp.Int("units", 1, 4) == 4:
             raise InputError("too wide", where="own.py:build")
 
-    shapes = Shapes(Fixed(32), Own(brittle))
+    searched = Architectures(Fixed(32), Own(brittle))
     with pytest.raises(InputError, match=r"own\.py:build: with units = 4: too wide"):
-        shapes.found(1)
-    assert asked(shapes, **{"model.units": 4})[0] == Shape(32, (("units", 4),))
+        searched.declared(1)
+    assert asked(searched, **{"model.units": 4})[0] == Architecture(32, (("units", 4),))
 
 
 def test_many_values_are_warned_of() -> None:
-    shapes = Shapes(Fixed(32), Own(lambda hp: [hp.Float("rate", 0.0, 0.5), hp.Int("units", 1, 8), None][-1]))
-    assert shapes.notes(1) == [
+    searched = Architectures(Fixed(32), Own(lambda hp: [hp.Float("rate", 0.0, 0.5), hp.Int("units", 1, 8), None][-1]))
+    assert searched.notes(1) == [
         "model.rate may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
     ]

@@ -105,7 +105,7 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
     import lossreg
 
     data, spec = own.folds[each.fold], own.losses[each.candidate]
-    model = own.build(own.outputs(each.candidate), each.seed, each.shape)
+    model = own.build(own.outputs(each.candidate), each.seed, each.architecture)
     kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
             "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}

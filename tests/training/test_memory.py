@@ -7,7 +7,7 @@ import keras
 from problems import Mlp, plan, problem
 
 from lossreg.training import interface, memory
-from lossreg.training.interface import Shape, batch_order
+from lossreg.training.interface import Architecture, batch_order
 from lossreg.training.population import Population
 
 
@@ -57,4 +57,4 @@ def test_a_lane_takes_about_what_is_estimated():
 
 def test_a_larger_shape_takes_more():
     own = problem("multiclass", {"ce": "cross_entropy"})
-    assert memory.lane(own, 4, Shape(64)) > memory.lane(own, 4, Shape(16)) == memory.lane(own, 4)
+    assert memory.lane(own, 4, Architecture(64)) > memory.lane(own, 4, Architecture(16)) == memory.lane(own, 4)

@@ -1,4 +1,4 @@
-"""Populations that come and go with the shapes of plans, with trainers that train nothing."""
+"""Populations that come and go with the architectures of plans, with trainers that train nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, propos
 
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
-from lossreg.search.architectures import Shapes
+from lossreg.search.architectures import Architectures
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.scheduler import Scheduler
 from lossreg.training import pool as pools
 from lossreg.training.fake import Fake
-from lossreg.training.interface import Plan, Shape
+from lossreg.training.interface import Architecture, Plan
 from lossreg.training.pool import MOST_FAILURES, MOST_POPULATIONS, Placed, Pool, Refused, Waits
 
 
@@ -54,13 +54,13 @@ class Factory:
         self.most_alive = 0
 
     def key(self, plan):
-        return plan.shape
+        return plan.architecture
 
     def refuses(self, plan):
         return "refused" if plan.candidate in self.refused else ""
 
     def make(self, plan):
-        self.made.append(Population(self, plan.shape, self.slots))
+        self.made.append(Population(self, plan.architecture, self.slots))
         self.most_alive = max(self.most_alive, sum(not one.over for one in self.made))
         return self.made[-1]
 
@@ -72,7 +72,7 @@ def solo():
 
 
 def plan(size, candidate="focal", epochs=EPOCHS):
-    return Plan(candidate, {}, 1e-3, epochs, shape=Shape(size))
+    return Plan(candidate, {}, 1e-3, epochs, architecture=Architecture(size))
 
 
 def opened(pool, *plans):
@@ -144,8 +144,10 @@ def search(pool, trials=24, sizes=tuple(range(1, 21)), study=None):
 
 def shaped(pool, trials, sizes, study=None):
     own = proposer()
-    shapes = Shapes(Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model())
-    own = type(own)(**{**vars(own), "shapes": shapes})
+    architectures = Architectures(
+        Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model()
+    )
+    own = type(own)(**{**vars(own), "architectures": architectures})
     study = study or optuna_study()
     return Scheduler(begun(study, own, trials), own, pool, SearchPolicy(trials, ACCURACY, "cross_entropy"), Heard())
 
@@ -165,7 +167,7 @@ def test_no_shape_starves_in_a_study_of_many():
 
 
 def test_a_failure_inside_one_population_costs_no_other_a_report():
-    factory = Factory(ill=lambda key, plans: ValueError("ill") if key == Shape(2) else None)
+    factory = Factory(ill=lambda key, plans: ValueError("ill") if key == Architecture(2) else None)
     pool = Pool([], populations=factory, slots=6)
     slots = opened(pool, plan(1), plan(2), plan(3), plan(2))
     reports, failures = pool.advance()
@@ -194,7 +196,7 @@ def test_plans_of_a_failed_population_are_tried_alone_and_new_ones_in_a_populati
 
 
 def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_rest_go_on():
-    factory = Factory(ill=lambda key, plans: RuntimeError("ill") if key == Shape(2) else None)
+    factory = Factory(ill=lambda key, plans: RuntimeError("ill") if key == Architecture(2) else None)
     records = search(Pool([solo()], populations=factory, slots=4), trials=40, sizes=(1, 2, 3))
     assert len(records) == 40
     assert {record.state for record in records} == {"complete"}
@@ -203,7 +205,7 @@ def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_res
         assert (record.trainer, record.refusal) == (
             ("fit", "population failed: RuntimeError: ill") if ill else ("population", "")
         )
-    assert sum(one.key == Shape(2) for one in factory.made) <= MOST_FAILURES + 1
+    assert sum(one.key == Architecture(2) for one in factory.made) <= MOST_FAILURES + 1
 
 
 def test_a_plan_that_fails_alone_too_fails_with_the_reason():
@@ -234,7 +236,7 @@ class Unbuildable(Factory):
         return self._built(plan, "make") or super().make(plan)
 
     def _built(self, plan, where):
-        if where == self.where and plan.shape == Shape(2):
+        if where == self.where and plan.architecture == Architecture(2):
             raise InputError("no model of 2", where="model.build")
 
 

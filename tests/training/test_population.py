@@ -13,7 +13,7 @@ from problems import ACCURACY, BATCH, ROWS, Mlp, alone, dataset, difference, pla
 from lossreg import LossSpec
 from lossreg.registry import registry
 from lossreg.training import lane_graph
-from lossreg.training.interface import Shape, batch_order
+from lossreg.training.interface import Architecture, batch_order
 from lossreg.training.lane_graph import State
 from lossreg.training.population import Population, device_rows
 
@@ -415,9 +415,9 @@ def test_a_model_of_several_inputs_equals_model_fit():
 
 def test_a_population_is_of_one_shape():
     own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
-    shape = Shape(50)
-    each = replace(plan(own, "ce", 0.1, epochs=2), shape=shape)
-    equal_to_fit(own, [each], Population(own, 1, shape=shape, variants=[each]))
+    architecture = Architecture(50)
+    each = replace(plan(own, "ce", 0.1, epochs=2), architecture=architecture)
+    equal_to_fit(own, [each], Population(own, 1, architecture=architecture, variants=[each]))
 
 
 @pytest.mark.long
