@@ -21,6 +21,10 @@ from lossreg.terminal import signals
 from lossreg.terminal.masking import masked
 
 SURROGATES = re.compile("[\ud800-\udfff]")
+# bold and colours of a terminal
+STYLES = re.compile(r"\x1b\[[\d;]*m")
+# lines in which TensorFlow says where in a graph it was
+PLACES = ("[[{{", "stack traces")
 
 
 class LossregError(Exception):
@@ -86,22 +90,19 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def quoted(error: BaseException, limit: int = 300) -> str:
-    """`Type: message` in one line, the message cut at `limit` characters."""
-    text = " ".join(text_of(error).split())
-    text = text if len(text) <= limit else f"{text[:limit]} ..."
-    return text if isinstance(error, ForeignError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+def one_line(error: BaseException, most: int = 300) -> str:
+    """Return `Type: message` in one line; of a message with more than `most` characters its first sentence alone.
 
-
-def gist(error: BaseException) -> str:
-    """`Type: what happened` in one line, without TensorFlow's account of where in the graph."""
-    text = text_of(error)
-    if isinstance(error, ForeignError):
-        return text
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "[[{{" not in line]
-    told = [line for line in lines if not line.endswith(":") and "stack traces" not in line.lower()] or lines
-    line = (told[-1] if "Graph execution error" in text else told[0]) if told else ""
-    return f"{type(error).__name__}: {line}".removesuffix(": ")
+    Arguments and places in a graph, which Keras and TensorFlow add, are left out.
+    """
+    text = STYLES.sub("", text_of(error)).partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not any(map(line.__contains__, PLACES))]
+    message = " ".join(" ".join(lines).split())
+    in_graph = "Graph execution error" in text
+    if in_graph or len(message) > most:
+        reasons = [line for line in lines if not line.endswith(":") and "encountered when calling" not in line] or lines
+        message = shortened(reasons[-1 if in_graph else 0], most) if reasons else ""
+    return message if isinstance(error, ForeignError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
 @contextmanager
@@ -119,7 +120,7 @@ def contained() -> Iterator[None]:
         except BaseException as error:
             if type(error) is KeyboardInterrupt and interrupted():
                 raise
-            raise ForeignError(quoted(error)) from error
+            raise ForeignError(one_line(error)) from error
 
 
 @contextmanager

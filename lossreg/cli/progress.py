@@ -18,7 +18,7 @@ from lossreg.reporting import report
 from lossreg.search.callbacks import Progress
 from lossreg.terminal import streams
 from lossreg.terminal.masking import masked
-from lossreg.terminal.plain_text import one_line, printable
+from lossreg.terminal.plain_text import printable, printable_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -53,7 +53,7 @@ def spinner(console: Console, text: str) -> Status:
     from rich.text import Text
 
     kind = "dots" if console.encoding.lower().startswith("utf") else "line"
-    return console.status(Text(one_line(text)), spinner=kind)
+    return console.status(Text(printable_line(text)), spinner=kind)
 
 
 class Watcher(Progress):

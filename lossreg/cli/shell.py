@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from lossreg import __version__
 from lossreg.cli import waiting
-from lossreg.errors import LossregError, brief, refusal, text_of
+from lossreg.errors import LossregError, brief, one_line, refusal
 from lossreg.storage.records import finite
 from lossreg.terminal import caller, signals, status_line, streams
 from lossreg.terminal.masking import masked, masked_values
@@ -62,8 +62,7 @@ def guarded(work: Work) -> Work:
             where = f"{brief(error.filename)}: " if error.filename else ""
             complain(f"Error: {where}{refusal(error)}", 1)
         except (Exception, SystemExit, GeneratorExit) as error:
-            said = f"{type(error).__name__}: {text_of(error)}"
-            complain(f"Error: {said} (unexpected; LOSSREG_DEBUG=1 shows where)", 1)
+            complain(f"Error: {one_line(error)} (unexpected; LOSSREG_DEBUG=1 shows where)", 1)
 
     return cast(Work, run)
 

@@ -12,7 +12,7 @@ from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.subject import Subject, shown
 from lossreg.contract.params import Choice, Float, Int, Interval, PerClass
 from lossreg.contract.targets import REGRESSION
-from lossreg.errors import InputError, gist
+from lossreg.errors import InputError, one_line
 from lossreg.registry import registry
 from lossreg.registry.discovery import key
 from lossreg.registry.user_loss import VARIADIC, UserLoss
@@ -93,7 +93,7 @@ def _activation_problems(subject: Subject) -> Iterator[str]:
     try:
         found = subject.predictions(subject.scores(4), subject.setting())
     except Exception as error:
-        yield f"its activation fails: {gist(error)}"
+        yield f"its activation fails: {one_line(error)}"
         return
     if not np.isfinite(found).all():
         yield "its activation is not finite on ordinary scores"

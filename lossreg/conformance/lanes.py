@@ -12,7 +12,7 @@ from lossreg.conformance.base import Failure
 from lossreg.conformance.calls import Array
 from lossreg.conformance.compare import differ
 from lossreg.conformance.subject import Setting, Subject, shown
-from lossreg.errors import gist
+from lossreg.errors import one_line
 from lossreg.registry.user_loss import UserLoss
 
 ROWS, LANES = 16, 3
@@ -81,7 +81,7 @@ def _mapped(
         losses, slopes = calls.run(graph, every)
         empty = np.asarray(calls.run(graph, nothing)[0]) if none else np.zeros(0)
     except Exception as error:
-        raise Failure(f"it cannot be mapped over lanes: {gist(error)[:200]}", SLOWER) from error
+        raise Failure(f"it cannot be mapped over lanes: {one_line(error, 200)}", SLOWER) from error
     if empty.shape != (0,):
         raise Failure("no lanes give a value", SLOWER)
     return losses, slopes

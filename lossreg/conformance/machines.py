@@ -22,7 +22,7 @@ from lossreg.conformance.objects import as_given, called, made
 from lossreg.conformance.subject import Setting, Subject, shown
 from lossreg.contract.params import Choice, Int, PerClass
 from lossreg.contract.spec import LossSpec
-from lossreg.errors import InputError, gist
+from lossreg.errors import InputError, one_line
 from lossreg.registry import registry
 from lossreg.registry.discovery import key
 from lossreg.registry.registry import Entry, Registry
@@ -160,7 +160,7 @@ def graph(subject: Subject) -> str:
     try:
         found = calls.in_graph(loss, y, z)
     except Exception as error:
-        what = f"it fails in a TensorFlow graph: {gist(error)[:200]}"
+        what = f"it fails in a TensorFlow graph: {one_line(error, 200)}"
         raise Failure(what, "Use lossreg.ops (keras.ops), no NumPy and no Python conditions on tensors.") from error
     _equal(found, wanted, "a graph", setting)
     half = z.astype("float16")
@@ -221,7 +221,7 @@ def _restored(subject: Subject, loss: Any, in_file: bool) -> Iterator[tuple[str,
             except InputError as error:
                 raise Failure(f"{name}: {error.what}", error.hint) from error
             except Exception as error:
-                raise Failure(f"{name}: {gist(error)[:200]}", "Values must be numbers, text or tuples.") from error
+                raise Failure(f"{name}: {one_line(error, 200)}", "Values must be numbers, text or tuples.") from error
 
 
 def _from_file(subject: Subject, loss: Any) -> Any:

@@ -17,7 +17,7 @@ from lossreg.contract import activations
 from lossreg.contract.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import WEIGHTS, Constants
-from lossreg.errors import gist
+from lossreg.errors import one_line
 from lossreg.registry.user_loss import UserLoss
 from lossreg.training.loss_arguments import is_static
 
@@ -267,7 +267,7 @@ class Subject:
         except Failure:
             raise
         except Exception as error:
-            what = f"it fails in {dtype} with {setting}: {gist(error)[:300]}"
+            what = f"it fails in {dtype} with {setting}: {one_line(error)}"
             raise Failure(what, "It is called as f(y_true, y_pred, *, parameters and needs).") from error
 
     def quick(self, y: Array, z: Array, setting: Setting, dtype: str = "float32") -> tuple[Array, Array]:
@@ -322,7 +322,7 @@ class Subject:
         except Exception as error:
             # NumPy's own advice (a.any()) would lead astray
             python = "truth value" in str(error) or "python bool" in str(error).lower()
-            return f"it cannot be called: {gist(error)}{f' {CONDITION}' if python else ''}"
+            return f"it cannot be called: {one_line(error)}{f' {CONDITION}' if python else ''}"
         return ""
 
 

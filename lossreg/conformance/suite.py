@@ -24,7 +24,7 @@ from lossreg.conformance import (
 from lossreg.conformance.base import Check, Failure, Result
 from lossreg.conformance.subject import Subject
 from lossreg.contract.spec import LossSpec
-from lossreg.errors import UnknownError, contained, did_you_mean, gist
+from lossreg.errors import UnknownError, contained, did_you_mean, one_line
 from lossreg.registry import registry
 from lossreg.runtime import backend
 
@@ -97,7 +97,7 @@ class Suite:
         except Failure as failure:
             return False, str(failure)
         except Exception as error:
-            return False, f"it fails: {gist(error)[:300]}"
+            return False, f"it fails: {one_line(error)}"
 
     @cached_property
     def _broken(self) -> tuple[str, str]:

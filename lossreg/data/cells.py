@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.errors import DataError, as_text, quoted, shortened
+from lossreg.errors import DataError, as_text, one_line, shortened
 
 LETTERS = 30
 COMPLEX = "Give the real and the imaginary part as two columns."
@@ -94,4 +94,4 @@ def of_rows(what: str = "the rows") -> Iterator[None]:
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        raise DataError(f"{what} cannot be read: {quoted(error, 200)}") from error
+        raise DataError(f"{what} cannot be read: {one_line(error, 200)}") from error

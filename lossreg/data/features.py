@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossreg.data.cells import COMPLEX, of_column, shown
 from lossreg.data.origin import Origin, listed
-from lossreg.errors import DataError
+from lossreg.errors import DataError, one_line
 
 Array = NDArray[Any]
 Part = pd.DataFrame | Array
@@ -76,7 +76,7 @@ def array(values: Any, what: str, origin: Origin) -> Array:
     except MemoryError as error:
         raise origin.error(f"{what} needs more memory than there is") from error
     except Exception as error:
-        raise origin.error(f"{what} is no array: {type(error).__name__}: {shown(error)[:200]}") from error
+        raise origin.error(f"{what} is no array: {one_line(error, 200)}") from error
     if found.ndim == 0:
         raise origin.error(f"{what} is no array but {type(values).__name__}")
     return found

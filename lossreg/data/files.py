@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lossreg.data import room
-from lossreg.errors import DataError, did_you_mean, refusal, shortened, text_of
+from lossreg.errors import DataError, did_you_mean, one_line, refusal
 from lossreg.runtime import system
 
 PARQUET = (".parquet", ".pq")
@@ -66,10 +66,10 @@ def reading(path: Path, where: str, what: str = "", hint: str = "") -> Iterator[
 
 
 def reason(error: BaseException) -> str:
-    """The message of an error in one line of at most 300 letters; of the operating system's only the reason."""
+    """Return the message of an error in one line, without its type; of the operating system's only the reason."""
     if isinstance(error, OSError) and error.strerror:
         return refusal(error)
-    return shortened(" ".join(text_of(error).split()), 300) or type(error).__name__
+    return one_line(error).removeprefix(f"{type(error).__name__}: ")
 
 
 def parquet(path: Path, where: str) -> pd.DataFrame:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from lossreg.contract.targets import CLASSIFICATION, TASKS
 from lossreg.data import dates, numerals, reading, wide
-from lossreg.data.cells import example, hashable, shown, text_of
+from lossreg.data.cells import example, hashable, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 from lossreg.data.reading import AsNumbers
-from lossreg.errors import DataError, InputError, did_you_mean
+from lossreg.errors import DataError, InputError, did_you_mean, one_line
 
 FEW = 20
 SKEWED = 0.5
@@ -88,7 +88,7 @@ def _objects_named(where: str) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:
-        what = f"the target cannot be read: {type(error).__name__}: {shown(error)[:200]}"
+        what = f"the target cannot be read: {one_line(error, 200)}"
         raise DataError(what, where=where, hint="Give labels as texts or numbers.") from error
 
 

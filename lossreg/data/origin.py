@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lossreg.errors import DataError, did_you_mean, shortened
-from lossreg.terminal.plain_text import one_line
+from lossreg.terminal.plain_text import printable_line
 
 LETTERS = 80
 Target = str | tuple[str, ...] | None
@@ -43,7 +43,7 @@ def near(name: str, columns: Iterable[str]) -> str:
 
 def listed(names: Iterable[str], limit: int = 30) -> str:
     """The names in one line, separated by commas, the first `limit` of them, and 80 letters of each at most."""
-    names = [_short(one_line(name)) for name in names]
+    names = [_short(printable_line(name)) for name in names]
     more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 

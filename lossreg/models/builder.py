@@ -23,7 +23,7 @@ from lossreg.config.search_space import Fixed, Space, nearest
 from lossreg.contract import activations
 from lossreg.contract.params import Choice
 from lossreg.contract.targets import TARGETS, Constants
-from lossreg.errors import InputError, UnknownError, contained, did_you_mean, quoted
+from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.models.hyperparameters import Answer, Declared, default, given
 from lossreg.models.raw_scores import Need, raw_scores
 from lossreg.runtime import user_code
@@ -93,7 +93,7 @@ class Builder:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"the model cannot be built: {quoted(error)}", where=self.name) from error
+            raise InputError(f"the model cannot be built: {one_line(error)}", where=self.name) from error
 
 
 def _shape(given: Any) -> Any:
@@ -111,7 +111,7 @@ def raw_scores_of(model: Any, need: Need, name: str) -> Any:
     except InputError as error:
         raise error.at(name) from error
     except Exception as error:
-        text = f"the model does not take rows of shape {need.input_shape}: {quoted(error)}"
+        text = f"the model does not take rows of shape {need.input_shape}: {one_line(error)}"
         raise InputError(text, where=name) from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from lossreg.errors import InputError, contained, gist, represented
+from lossreg.errors import InputError, contained, one_line, represented
 
 # Their steps are linear in the gradient until it meets a whole tensor (tests/training/test_embeddings.py measures all).
 LINEAR = ("sgd", "lion")
@@ -79,7 +79,7 @@ def dense_gradients(optimizer: Any) -> Any:
     try:
         return dense(type(given)).from_config(given.get_config())  # type: ignore[attr-defined]
     except Exception as error:
-        what = f"{type(given).__name__} cannot be made again from its config: {gist(error)}"
+        what = f"{type(given).__name__} cannot be made again from its config: {one_line(error)}"
         raise InputError(what, hint="Mend its get_config.") from error
 
 

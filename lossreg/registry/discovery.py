@@ -24,7 +24,7 @@ import pluggy
 from lossreg import hookspecs
 from lossreg.contract.declaration import spec_of
 from lossreg.contract.spec import LossSpec
-from lossreg.errors import InputError, LossregError, contained, did_you_mean, gist, quoted, text_of
+from lossreg.errors import InputError, LossregError, contained, did_you_mean, one_line, text_of
 from lossreg.terminal import caller, status_line, streams
 from lossreg.version import __version__
 
@@ -177,7 +177,7 @@ def load(source: Source) -> Offer:
         with contained(), nullcontext() if source.builtin else _apart(source):
             specs = tuple(_specs(source))
     except Exception as failure:
-        error = _one_line(failure)
+        error = _reason(failure)
     pulled = [name for name in SLOW if name in sys.modules and name not in before]
     return Offer(source, specs, error, _slow(pulled))
 
@@ -228,7 +228,7 @@ def _offered_by(distribution: Distribution) -> list[Source]:
     except Exception as error:
         text = distribution.read_text("entry_points.txt") or ""
         name, version = _provenance(distribution)
-        broken = Source(name, name, version, partial(_unreadable, gist(error)))
+        broken = Source(name, name, version, partial(_unreadable, one_line(error)))
         return [broken] if f"[{hookspecs.GROUP}]" in text else []
     return [_source(point) for point in points if point.value != BUILTIN]
 
@@ -363,10 +363,8 @@ def _slow(pulled: list[str]) -> tuple[str, ...]:
     return (f"loading it imports {' and '.join(pulled)}, which slows every command; import inside the loss instead",)
 
 
-def _one_line(failure: BaseException) -> str:
-    if isinstance(failure, LossregError):
-        return " ".join(text_of(failure).split())
-    return quoted(failure)
+def _reason(failure: BaseException) -> str:
+    return " ".join(text_of(failure).split()) if isinstance(failure, LossregError) else one_line(failure)
 
 
 def _label(name: str, distribution: str, version: str) -> str:

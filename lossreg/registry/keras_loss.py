@@ -27,8 +27,8 @@ from lossreg.errors import (
     ParameterError,
     UnknownError,
     did_you_mean,
-    gist,
     is_text,
+    one_line,
     represented,
 )
 from lossreg.registry import dense_gradients, keras_labels, registry  # noqa: F401
@@ -347,7 +347,7 @@ def load_model(path: Any, **options: Any) -> Any:
         raise
     except Exception as error:
         missing = REMOTE not in str(path) and not os.path.exists(path)  # noqa: PTH110, which is False for any text
-        what = "there is no such file" if missing else f"Keras cannot load it: {gist(error)}"
+        what = "there is no such file" if missing else f"Keras cannot load it: {one_line(error)}"
         raise InputError(what, where=str(path)) from error
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lossreg.contract.spec import LossSpec
-from lossreg.errors import InputError, LossregError, contained, gist
+from lossreg.errors import InputError, LossregError, contained, one_line
 from lossreg.reporting import loss_curves
 from lossreg.reporting.loss_curves import Panel, View
 from lossreg.reporting.study_plots import COLOURS, GREY
@@ -86,7 +86,7 @@ def _computed(spec: LossSpec) -> tuple[View, list[Panel]]:
     except InputError:
         raise
     except Exception as error:
-        raise LossregError(f"loss {spec.name!r} cannot be drawn: {gist(error)}") from error
+        raise LossregError(f"loss {spec.name!r} cannot be drawn: {one_line(error)}") from error
 
 
 def _figure(width: float, height: float) -> Figure:

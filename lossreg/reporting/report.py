@@ -10,7 +10,7 @@ from typing import Any
 
 from lossreg.contract.recipes import WIDTH, literal, wrapped
 from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact, finite
-from lossreg.terminal.plain_text import code, one_line, printable
+from lossreg.terminal.plain_text import code, printable_line, printable
 from lossreg.terminal.plain_text import markdown as escaped
 
 OPTIMISM = (
@@ -272,13 +272,13 @@ def _settings_markdown(result: StudyResult) -> str:
 
 def _recipe_markdown(trial: TrialRecord) -> str:
     """A recipe as a code span, or as a block of several lines where it is long."""
-    recipe = one_line(trial.recipe)
+    recipe = printable_line(trial.recipe)
     return code(recipe) if len(recipe) <= WIDTH else f"```python\n{wrapped(recipe)}\n```"
 
 
 def _commented(trial: TrialRecord) -> str:
     """A recipe with a comment of what it was trained with: behind it, or where that is long, above it."""
-    recipe, comment = one_line(trial.recipe), one_line(", ".join([trial.candidate, *besides(trial)]))
+    recipe, comment = printable_line(trial.recipe), printable_line(", ".join([trial.candidate, *besides(trial)]))
     line = f"{recipe}  # {comment}"
     if len(line) <= WIDTH:
         return line

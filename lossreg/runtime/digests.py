@@ -11,7 +11,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from lossreg.errors import InputError, gist, represented
+from lossreg.errors import InputError, one_line, represented
 
 SCALARS = (type(None), bool, int, float, complex, str, type(Ellipsis))
 INSTALLED = ("site-packages", "dist-packages")
@@ -27,7 +27,7 @@ def digest(value: Any) -> str:
     try:
         return _Digester().of(value)
     except (Exception, RecursionError) as error:
-        raise InputError(f"{represented(value)} cannot be told from others like it ({gist(error)})") from error
+        raise InputError(f"{represented(value)} cannot be told from others like it ({one_line(error)})") from error
 
 
 class _Digester:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, quoted
+from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, one_line
 
 FORMS = 'Write "file.py:function" or "package.module:function".'
 
@@ -107,7 +107,7 @@ def _quoting(where: str) -> Iterator[None]:
         with contained():
             yield
     except Exception as error:
-        raise InputError(f"{quoted(error)}{_line(error)}", where=where) from error
+        raise InputError(f"{one_line(error)}{_line(error)}", where=where) from error
 
 
 def _line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from lossreg.config.search_space import Fixed, Space, nearest
 from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
 from lossreg.data import tokens
-from lossreg.errors import InputError, UnknownError, contained, did_you_mean, gist
+from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.metrics import catalogue
 from lossreg.metrics.catalogue import Metric
 from lossreg.models import builder as models
@@ -402,7 +402,7 @@ def _tried(prepared: Prepared, plan: Plan) -> str:
         raise error.at(place) from error
     except Exception as error:
         entry, loss = prepared.candidates[plan.candidate].entry, prepared.problem.losses[plan.candidate].name
-        what = f"the loss {loss} ({entry.distribution or entry.plugin}) fails on a batch: {gist(error)}"
+        what = f"the loss {loss} ({entry.distribution or entry.plugin}) fails on a batch: {one_line(error)}"
         raise InputError(what, where=place) from error
 
 

@@ -19,7 +19,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
-from lossreg.errors import InputError, gist, on_disk
+from lossreg.errors import InputError, on_disk, one_line
 from lossreg.storage import lines
 from lossreg.storage.creations import numbered
 from lossreg.storage.lines import Line
@@ -389,4 +389,4 @@ def _replayed(kept: Sequence[Line], name: str) -> optuna.Study:
         try:
             return optuna.load_study(study_name=name, storage=JournalStorage(logs))
         except Exception as error:
-            logs.reading.fault = f"Optuna fails at it ({gist(error)})"
+            logs.reading.fault = f"Optuna fails at it ({one_line(error)})"

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import TrialState
 
-from lossreg.errors import LossregError, gist
+from lossreg.errors import LossregError, one_line
 from lossreg.registry import user_loss
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.learning_curve import LearningCurve, spread
@@ -251,7 +251,7 @@ class Scheduler:
         try:
             placed = self.pool.place(active.plan, len(active.plans), active.avoids)
         except Exception as error:  # of a model that cannot be built
-            placed = Refused(gist(error))
+            placed = Refused(one_line(error))
         if isinstance(placed, Waits):
             return False
         if isinstance(placed, Refused):
@@ -270,7 +270,7 @@ class Scheduler:
             try:
                 self.pool.open(slot, plan)
             except Exception as error:
-                self._end(active, "failed", gist(error) + self.rules.member(plan))
+                self._end(active, "failed", one_line(error) + self.rules.member(plan))
                 return
 
     # ---------------------------------------------------------------- what an epoch brought
@@ -279,7 +279,7 @@ class Scheduler:
         try:
             return epoch.result()
         except Exception as error:
-            raise LossregError(f"training failed: {gist(error)}") from error
+            raise LossregError(f"training failed: {one_line(error)}") from error
 
     def _take(self, reports: Mapping[int, EpochReport], failures: Mapping[int, Failure]) -> None:
         for active in sorted(self.active, key=lambda active: active.slots[0]):
@@ -292,7 +292,7 @@ class Scheduler:
             if all(other.retry for other, _ in failed):
                 self._again(active, failure.avoids)
             else:
-                self._end(active, "failed", gist(failure.error) + self.rules.member(plan))
+                self._end(active, "failed", one_line(failure.error) + self.rules.member(plan))
 
     def _advance(self, active: Active, reports: Sequence[EpochReport]) -> None:
         active.course.add(reports)
@@ -321,7 +321,7 @@ class Scheduler:
             raise  # the journal cannot be written
         except Exception as error:
             self._prunes = False
-            self.listener.warn(f"the pruner failed, and nothing more is pruned: {gist(error)}")
+            self.listener.warn(f"the pruner failed, and nothing more is pruned: {one_line(error)}")
             return False
 
     def _reason(self, active: Active) -> str:

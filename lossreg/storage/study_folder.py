@@ -21,7 +21,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
-from lossreg.errors import InputError, LossregError, brief, gist, on_disk
+from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
 from lossreg.storage.journal import Journal
 from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
 from lossreg.storage.trials import ATTRIBUTE
@@ -201,7 +201,7 @@ class StudyFolder:
         except (LossregError, OSError):
             raise
         except Exception as error:
-            raise self._damaged(gist(error)) from error
+            raise self._damaged(one_line(error)) from error
 
     def _damaged(self, reason: str) -> InputError:
         ways = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
@@ -247,7 +247,8 @@ class StudyFolder:
             raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
         except Exception as error:
             hint = f"`{words(*REPAIR)}` moves it aside."
-            raise InputError(f"this file of weights is damaged ({gist(error)})", where=str(file), hint=hint) from error
+            what = f"this file of weights is damaged ({one_line(error)})"
+            raise InputError(what, where=str(file), hint=hint) from error
 
     def damaged(self) -> dict[Path, int]:
         """Files of weights and of the model that cannot be read or are another trial's.

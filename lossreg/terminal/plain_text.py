@@ -2,7 +2,7 @@
 
 All of them leave secrets out, but for words that may be names (see `lossreg.terminal.masking`,
 which masks these too where the text of others comes in).
-`printable` is for terminals, logs and files, `one_line` for a name inside a line, `markdown` and `code` for
+`printable` is for terminals, logs and files, `printable_line` for a name inside a line, `markdown` and `code` for
 names inside a Markdown page.
 """
 
@@ -47,14 +47,14 @@ def _spelling(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def one_line(text: str) -> str:
+def printable_line(text: str) -> str:
     """Return `text` printable and on one line: runs of line feeds and tabs become one blank."""
     return BREAKS.sub(" ", printable(text))
 
 
 def markdown(text: str) -> str:
     """Return `text` on one line for a Markdown page: shown letter by letter, never a link, image, cell or markup."""
-    return SPECIAL.sub(lambda match: "".join(map(_escaped, match[0])), one_line(text).strip())
+    return SPECIAL.sub(lambda match: "".join(map(_escaped, match[0])), printable_line(text).strip())
 
 
 def _escaped(letter: str) -> str:
@@ -63,7 +63,7 @@ def _escaped(letter: str) -> str:
 
 def code(text: str) -> str:
     """Return `text` on one line as a Markdown code span, whatever backticks it holds; not for the cell of a table."""
-    line = one_line(text)
+    line = printable_line(text)
     fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"

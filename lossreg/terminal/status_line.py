@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TextIO
 
-from lossreg.terminal.plain_text import one_line
+from lossreg.terminal.plain_text import printable_line
 
 WIPE = "\r\x1b[2K"
 # of a terminal that does not tell
@@ -25,7 +25,7 @@ def announce(text: str) -> None:
     """Show a line until the next thing is said, cut to the terminal; nothing where a line cannot be taken back."""
     global _standing  # noqa: PLW0603
     if is_live():
-        sys.stderr.write(f"{WIPE if _standing else ''}{_cut(one_line(text), width(sys.stderr) - 1)}")
+        sys.stderr.write(f"{WIPE if _standing else ''}{_cut(printable_line(text), width(sys.stderr) - 1)}")
         sys.stderr.flush()
         _standing = True
 
@@ -34,7 +34,7 @@ def step(text: str) -> None:
     """Show a line of progress: on a terminal until the next thing is said, else for good."""
     announce(text)
     if not is_live():
-        sys.stderr.write(f"{one_line(text)}\n")
+        sys.stderr.write(f"{printable_line(text)}\n")
         sys.stderr.flush()
 
 
@@ -51,7 +51,7 @@ def warn(text: str) -> None:
     """Show a warning on a line of its own, amid whatever is shown. May be called by any thread."""
     global _standing  # noqa: PLW0603
     _standing = False
-    sys.stderr.write(f"{WIPE if is_live() else ''}Warning: {one_line(text)}\n")
+    sys.stderr.write(f"{WIPE if is_live() else ''}Warning: {printable_line(text)}\n")
     sys.stderr.flush()
 
 

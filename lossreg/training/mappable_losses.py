@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lossreg.errors import InputError, gist
+from lossreg.errors import InputError, one_line
 from lossreg.training.backends import interface
 from lossreg.training.interface import Plan, Problem
 from lossreg.training.lane_graph import WEIGHTS, Batch, Group, Own
@@ -165,4 +165,4 @@ def _equal(found: np.ndarray, wanted: np.ndarray, least: float) -> bool:
 
 def _sentence(error: BaseException) -> str:
     # TensorFlow goes on with advice that does not apply here
-    return gist(error).split(". ")[0]
+    return one_line(error).split(". ")[0]

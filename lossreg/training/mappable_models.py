@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lossreg.errors import gist
+from lossreg.errors import one_line
 from lossreg.models.raw_scores import own_steps
 from lossreg.training.backends import interface
 
@@ -118,7 +118,7 @@ def rehearse(model: keras.Model, x: Any = None) -> str:
             alone = [_trained(model, lambda function, own: function(own), _tensors(lane)) for lane in lanes]
             foreign = _changed(model, lanes[0])
     except Exception as error:
-        return f"over lanes it fails with {gist(error).split('. ')[0]}"
+        return f"over lanes it fails with {one_line(error).split('. ')[0]}"
     wanted = [np.stack(values) for values in zip(*map(_numbers, alone), strict=True)]
     same = (np.array_equal(*pair, equal_nan=True) for pair in zip(_numbers(found), _numbers(again), strict=True))
     if foreign == "trained":

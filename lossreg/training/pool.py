@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Protocol
 
-from lossreg.errors import contained, gist
+from lossreg.errors import contained, one_line
 from lossreg.storage.records import Weights
 from lossreg.training.interface import EpochReport, Plan, Trainer
 
@@ -332,7 +332,7 @@ class Pool:
         if _is_memory(error) and len(placements) > self.members:
             self._limit_memory(len(placements))
             return {slot: Failure(error, True, placement.avoids) for slot, placement in placements.items()}
-        self._reasons[home.key] = f"{home.trainer.name} failed: {gist(error)}"
+        self._reasons[home.key] = f"{home.trainer.name} failed: {one_line(error)}"
         self._failed[home.key] += self._is_shared(home)
         return {slot: self._failure(placement, error) for slot, placement in placements.items()}
 

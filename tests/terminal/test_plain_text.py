@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from markdown_it import MarkdownIt
 
-from lossreg.terminal.plain_text import code, markdown, one_line, printable
+from lossreg.terminal.plain_text import code, markdown, printable, printable_line
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = [
@@ -49,12 +49,12 @@ def test_code_holds_any_backticks(text):
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_plain_text_is_left_alone(text):
-    assert printable(text) == one_line(text) == text
+    assert printable(text) == printable_line(text) == text
 
 
 def test_lines_stay_lines_unless_one_is_wanted():
     assert printable("a\n\tb") == "a\n\tb"
-    assert one_line("a\n\tb") == "a b"
+    assert printable_line("a\n\tb") == "a b"
     assert markdown("a\n\n# b") == "a # b"
 
 
