@@ -52,7 +52,7 @@ def test_the_name_of_a_built_in_loss_is_refused(given):
         scaffold.names(given)
 
 
-@pytest.mark.parametrize("task", scaffold.KINDS)
+@pytest.mark.parametrize("task", scaffold.PARAMETERS)
 def test_the_module_offers_one_loss_of_that_name(task):
     named = scaffold.names("tilted-twice")
     files = scaffold.files(named, task)
@@ -65,7 +65,7 @@ def test_the_module_offers_one_loss_of_that_name(task):
     assert all((entry.spec.params, entry.spec.summary, entry.spec.formula, entry.spec.reference))
 
 
-@pytest.mark.parametrize("task", scaffold.KINDS)
+@pytest.mark.parametrize("task", scaffold.PARAMETERS)
 def test_what_is_written_parses_and_has_no_blanks_left(task):
     named = scaffold.names("tilted")
     for path, text in scaffold.files(named, task).items():
