@@ -69,7 +69,7 @@ __all__ = [
     "wrap",
 ]
 
-# the command answers Ctrl-C before any of them is imported
+# imported when first used: the command answers Ctrl-C before any of them is there
 _LAZY = {
     "Choice": "lossreg.contract.params",
     "Claims": "lossreg.contract.claims",

@@ -1,9 +1,9 @@
-"""What can go wrong, as one small tree.
+"""The errors, in a tree.
 
 LossregError            the work failed                        exit code 1
 ├── InputError          the user's input is wrong              exit code 2
 │   ├── ParameterError  a parameter value outside its domain
-│   ├── UnknownError    a name that nothing answers to
+│   ├── UnknownError    a name that nothing has
 │   └── DataError       the data cannot be used as asked
 └── RefusedError        a trainer cannot carry this plan out
 """
@@ -37,7 +37,7 @@ class LossregError(Exception):
 
 
 class InputError(LossregError, ValueError):
-    """The user's input is wrong: says where, what, and what would work."""
+    """The user's input is wrong: the message says where, what, and what would work."""
 
     exit_code = 2
 
@@ -50,7 +50,7 @@ class InputError(LossregError, ValueError):
         return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
 
     def at(self, where: str) -> InputError:
-        """The same error, said of the place `where` (a file and dotted key)."""
+        """Return the same error with another place, such as a file and a dotted key."""
         return type(self)(self.what, where=where, hint=self.hint)
 
 
@@ -59,7 +59,7 @@ class ParameterError(InputError):
 
 
 class UnknownError(InputError):
-    """A name that nothing answers to."""
+    """A name that nothing has."""
 
 
 class DataError(InputError):
@@ -67,16 +67,19 @@ class DataError(InputError):
 
 
 class ForeignError(Exception):
-    """Code that is not ours raised what would have ended the program."""
+    """Code from outside lossreg raised an exception that would have ended the program."""
 
 
 def text_of(thing: object, otherwise: str = "its message cannot be read") -> str:
-    """The text of an exception or a value, whatever its class does: it may raise, or return what no file can hold."""
+    """Return the text of an exception or a value without secrets, in characters that every file can hold.
+
+    otherwise: the text where the class of `thing` raises.
+    """
     return masked(as_text(thing, otherwise).encode("utf-8", "backslashreplace").decode())
 
 
 def as_text(thing: object, otherwise: str) -> str:
-    """`str(thing)` as it is, for names; `otherwise` where its class raises."""
+    """Return `str(thing)`, or `otherwise` where its class raises."""
     try:
         return str(thing)
     except KeyboardInterrupt:
@@ -91,26 +94,23 @@ def shortened(text: str, most: int) -> str:
 
 
 def one_line(error: BaseException, most: int = 300) -> str:
-    """Return `Type: message` in one line; of a message with more than `most` characters its first sentence alone.
+    """Return `Type: message` in one line, the message cut at `most` characters.
 
     Arguments and places in a graph, which Keras and TensorFlow add, are left out.
     """
     text = STYLES.sub("", text_of(error)).partition("Arguments received by")[0]
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not any(map(line.__contains__, PLACES))]
-    message = " ".join(" ".join(lines).split())
-    in_graph = "Graph execution error" in text
-    if in_graph or len(message) > most:
-        reasons = [line for line in lines if not line.endswith(":") and "encountered when calling" not in line] or lines
-        message = shortened(reasons[-1 if in_graph else 0], most) if reasons else ""
+    lines = [line for line in text.splitlines() if line.strip() and not any(map(line.__contains__, PLACES))]
+    reason = lines[-1:] if "Graph execution error" in text else lines
+    message = shortened(" ".join(" ".join(reason).split()), most)
     return message if isinstance(error, ForeignError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Code that is not ours may fail and may be interrupted, and may not end the program.
+    """Let code from outside lossreg fail or be interrupted, but not end the program.
 
-    Raises `ForeignError` for `SystemExit`, `GeneratorExit` and own subclasses of `BaseException`. A
-    `KeyboardInterrupt` after a signal is the user's and passes; one that the code raised by itself does not.
+    Raises `ForeignError` for `SystemExit`, `GeneratorExit` and other subclasses of `BaseException`. A
+    `KeyboardInterrupt` passes if a signal came, and is a `ForeignError` if the code raised it by itself.
     """
     with signals.noticed() as interrupted:
         try:
@@ -125,7 +125,7 @@ def contained() -> Iterator[None]:
 
 @contextmanager
 def on_disk(where: object, *, hint: str = "") -> Iterator[None]:
-    """Say of what the operating system refuses where it was: raises `InputError`."""
+    """Raise `InputError` with the place `where` for what the operating system refuses."""
     try:
         yield
     except InputError:
@@ -133,30 +133,31 @@ def on_disk(where: object, *, hint: str = "") -> Iterator[None]:
     except OSError as error:
         raise InputError(refusal(error), where=brief(where), hint=hint) from error
     except RuntimeError as error:
-        # of `Path.resolve`
+        # raised by `Path.resolve`
         if "Symlink loop" not in text_of(error):
             raise
         raise InputError("its symlinks lead in a circle", where=brief(where)) from error
     except ValueError as error:
         if not isinstance(error, UnicodeEncodeError) and "embedded null" not in text_of(error):
             raise
-        raise InputError("no such file: no path has such characters (NUL, half of one)", where=brief(where)) from error
+        what = "no such file: no path has such characters (NUL, lone surrogates)"
+        raise InputError(what, where=brief(where)) from error
 
 
 def refusal(error: OSError) -> str:
-    """The operating system's reason in a few words: `permission denied`."""
+    """Return the operating system's reason in a few words: `permission denied`."""
     reason = error.strerror or (os.strerror(error.errno) if error.errno else text_of(error))
     return f"{reason[:1].lower()}{reason[1:]}"
 
 
 def brief(text: object, limit: int = 200) -> str:
-    """A path or a name with its middle left out where it is long."""
+    """Return a path or a name, its middle left out where it is longer than `limit`."""
     whole = text_of(text)
     return whole if len(whole) <= limit else f"{whole[: limit // 2]}...{whole[-limit // 2 :]}"
 
 
 def represented(value: object, most: int = 80) -> str:
-    """A value for a message: its `repr` in one short line, its type where it has none."""
+    """Return the `repr` of a value in one short line for a message; its type where it has none."""
     try:
         text = " ".join(repr(value).split())
     except Exception:
@@ -165,12 +166,12 @@ def represented(value: object, most: int = 80) -> str:
 
 
 def is_text(value: object) -> bool:
-    """Whether a value is text that can be written: no lone surrogates."""
+    """Tell whether a value is text that can be written: no lone surrogates."""
     return isinstance(value, str) and not SURROGATES.search(value)
 
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
-    """`Did you mean delta?` for the nearest of `choices`, else the empty string, as for what is no text."""
+    """Return `Did you mean delta?` for the nearest of `choices`; nothing where none is near or `word` is no text."""
     if not isinstance(word, str):
         return ""
     by_lower = {choice.lower(): choice for choice in choices}

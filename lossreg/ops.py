@@ -1,7 +1,6 @@
-"""A lazy door to `keras.ops`: `from lossreg import ops` imports no backend.
+"""`keras.ops`, imported when it is first used: `from lossreg import ops` imports no backend.
 
-Every attribute is the attribute of `keras.ops` of that name, looked up when it is used, so
-that a module of losses can be imported, listed and inspected in milliseconds.
+So a module of losses can be imported, listed and inspected in milliseconds.
 """
 
 from __future__ import annotations

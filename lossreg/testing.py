@@ -1,4 +1,4 @@
-"""For the tests of a plugin: `test_losses = lossreg.testing.conformance("my_loss")`."""
+"""Tests for plugins: `test_losses = lossreg.testing.conformance("my_loss")`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ __all__ = ["check", "conformance"]
 
 
 def conformance(*losses: str | LossSpec) -> Callable[..., None]:
-    """A pytest test of these losses, parametrised over losses and checks.
+    """Return a pytest test of these losses, parametrised over losses and checks.
 
-    losses: registered names or specs. A check that fails says in one sentence what it found.
+    losses: registered names or specs. The message of a check that fails is one sentence. Raises `ValueError`
+    without any loss.
     """
     import pytest
 

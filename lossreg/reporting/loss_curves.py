@@ -208,11 +208,11 @@ def trace(
         rows = _rows(sweep, x)
         return _beside(spec, seen, rows, arguments) if batch else spec.resolve()(*rows, **arguments)
 
-    loss, slope = backend.slopes(losses, grid.astype(np.float32))
+    loss, gradient = backend.value_and_gradient(losses, grid.astype(np.float32))
     found = np.asarray(loss, np.float64)
     least = np.nanmin(found) if seen.from_least else 0.0
     return Curve(
-        label, grid, found - least, np.zeros(len(grid)) if slope is None else np.asarray(slope, float), default
+        label, grid, found - least, np.zeros(len(grid)) if gradient is None else np.asarray(gradient, float), default
     )
 
 

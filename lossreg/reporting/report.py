@@ -10,7 +10,7 @@ from typing import Any
 
 from lossreg.contract.recipes import WIDTH, literal, wrapped
 from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact, finite
-from lossreg.terminal.plain_text import code, printable_line, printable
+from lossreg.terminal.plain_text import code, printable, printable_line
 from lossreg.terminal.plain_text import markdown as escaped
 
 OPTIMISM = (

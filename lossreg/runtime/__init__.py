@@ -1,1 +1,1 @@
-"""What lossreg runs on: the backend of Keras, the code of its user, the limits of the machine."""
+"""The surroundings of lossreg: the backend of Keras, the user's code, the limits of the machine."""

@@ -1,4 +1,4 @@
-"""Keras's backends: the one that is set, and a gradient on either of those that lossreg knows."""
+"""The backend of Keras: which one is set, whether it can run here, and a gradient on either that lossreg knows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VARIABLE = "KERAS_BACKEND"
 
 
 def name() -> str:
-    """The backend that Keras has or, not imported yet, will take: of the environment, of its settings, TensorFlow."""
+    """Return the backend that Keras uses or will use: from the environment, else its settings, else TensorFlow."""
     backend = getattr(sys.modules.get("keras"), "backend", None)
     if backend is not None:
         return str(backend.backend())
@@ -34,21 +34,24 @@ def _of_settings() -> str:
 
 
 def check() -> None:
-    """Raise `InputError` unless lossreg trains on the backend, it is installed and can run here. Imports nothing."""
+    """Raise `InputError` unless the backend is one that lossreg trains on, is installed and can run here.
+
+    Nothing is imported.
+    """
     if _forked_while_running:
         hint = 'Start the process with multiprocessing\'s "spawn", or fork before Keras is used.'
         raise InputError("this process was forked after Keras was used, and Keras would hang in it", hint=hint)
-    own = name()
-    if own not in KNOWN:
+    backend = name()
+    if backend not in KNOWN:
         hint = f"Set {VARIABLE}={KNOWN[0]} or {VARIABLE}={KNOWN[1]}."
-        raise InputError(f"lossreg trains on {' or '.join(KNOWN)}, and Keras is set to {own}", hint=hint)
-    if find_spec(own) is None:
-        wanted = "lossreg[jax]" if own == "jax" else "lossreg"
-        raise InputError(f"Keras is set to {own}, which is not installed", hint=f'Run `pip install "{wanted}"`.')
+        raise InputError(f"lossreg trains on {' or '.join(KNOWN)}, and Keras is set to {backend}", hint=hint)
+    if find_spec(backend) is None:
+        package = "lossreg[jax]" if backend == "jax" else "lossreg"
+        raise InputError(f"Keras is set to {backend}, which is not installed", hint=f'Run `pip install "{package}"`.')
 
 
 def _is_running() -> bool:
-    """Whether the backend has started its threads, none of which a fork takes along."""
+    """Tell whether the backend has started threads, which a forked process does not have."""
     context = getattr(sys.modules.get("tensorflow.python.eager.context"), "context_safe", lambda: None)()
     jax = getattr(sys.modules.get("jax._src.xla_bridge"), "backends_are_initialized", lambda: False)()
     return getattr(context, "_context_handle", None) is not None or bool(jax)
@@ -64,13 +67,16 @@ os.register_at_fork(after_in_child=_note_fork)
 
 
 def need_tensorflow(what: str) -> None:
-    """Raise `InputError` on another backend: what, said in the plural, is written for TensorFlow."""
-    if (own := name()) != "tensorflow":
-        raise InputError(f"{what} run on tensorflow, and Keras is set to {own}", hint=f"Set {VARIABLE}=tensorflow.")
+    """Raise `InputError` unless the backend is TensorFlow. `what` needs it, and is a noun in the plural."""
+    if (backend := name()) != "tensorflow":
+        raise InputError(f"{what} run on tensorflow, and Keras is set to {backend}", hint=f"Set {VARIABLE}=tensorflow.")
 
 
-def slopes(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-    """Values `(n,)` of a function at `x` `(n,)`, and the gradient of their sum; None or zeros where there is none."""
+def value_and_gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+    """Return the values `(n,)` of a function at `x` `(n,)` and the gradient `(n,)` of their sum.
+
+    The gradient is None or 0 where there is none.
+    """
     if name() == "jax":
         import jax
 

@@ -1,4 +1,4 @@
-"""Digests of objects: two callables that compute something else have another, in every process."""
+"""Digests of objects, the same in every process: two callables that differ in what they compute have different ones."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ STANDARD = Path(sysconfig.get_paths()["stdlib"])
 def digest(value: Any) -> str:
     """Return the SHA-256 of all that `value` computes with: code, constants, closures, arguments, state, globals used.
 
-    Modules, and functions and classes of installed packages, count by name. Raises `InputError` for an object
-    whose state cannot be read, such as an open file.
+    Of modules, and of functions and classes of installed packages, only the name counts. Raises `InputError` for an
+    object whose state cannot be read, such as an open file.
     """
     try:
         return _Digester().of(value)
     except (Exception, RecursionError) as error:
-        raise InputError(f"{represented(value)} cannot be told from others like it ({one_line(error)})") from error
+        raise InputError(f"{represented(value)} cannot be told from similar objects ({one_line(error)})") from error
 
 
 class _Digester:
-    """The digests of one traversal; an object inside itself counts by its depth."""
+    """The digests of one traversal; an object that contains itself is told by its depth."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, str]] = {}
@@ -48,11 +48,11 @@ class _Digester:
         if id(value) in self._open:
             return _joined("cycle", str(len(self._open) - self._open[id(value)]))
         self._open[id(value)] = len(self._open)
-        kept = _joined(*self._parts(value))
+        digest = _joined(*self._parts(value))
         del self._open[id(value)]
-        # the value is held, so that no other gets its id
-        self._known[id(value)] = (value, kept)
-        return kept
+        # the value is kept, so that no other gets its id
+        self._known[id(value)] = (value, digest)
+        return digest
 
     def _parts(self, value: Any) -> Iterator[str]:
         yield type(value).__qualname__
@@ -94,7 +94,7 @@ def _joined(*parts: str) -> str:
 
 
 def _is_installed(value: Any) -> bool:
-    """Tell whether a function or class is a package's or Python's own, found there by its name."""
+    """Tell whether a function or class belongs to an installed package or to Python, where its name leads to it."""
     module = sys.modules.get(value.__module__ or "builtins")
     named: Any = module
     for name in value.__qualname__.split("."):
@@ -108,7 +108,7 @@ def _is_installed(value: Any) -> bool:
 
 
 def _globals(function: FunctionType) -> dict[str, Any]:
-    """The globals that a function's code, and functions inside it, read."""
+    """Return the globals that the code of a function, and of functions inside it, reads."""
     return {name: function.__globals__[name] for name in _read(function.__code__) if name in function.__globals__}
 
 
@@ -125,7 +125,7 @@ def _content(cell: CellType) -> Any:
 
 
 def _members(cls: type) -> dict[str, Any]:
-    """The attributes of a class that its objects compute with."""
+    """Return the attributes of a class that its objects compute with."""
     kinds = (FunctionType, staticmethod, classmethod, property)
     return {
         name: member
@@ -135,9 +135,9 @@ def _members(cls: type) -> dict[str, Any]:
 
 
 def _state(value: Any) -> Iterator[Any]:
-    """The class of an object and what it holds: a Keras object's configuration, a wrapper's function, else its pickle.
+    """Yield the class of an object and its state: a wrapper's function, a Keras object's configuration, or its pickle.
 
-    The name of a Keras loss is left out: Keras counts the objects of a class in it.
+    The name of a Keras object is left out, because Keras numbers the objects of a class in it.
     """
     yield type(value)
     if callable(wrapped := getattr(value, "__wrapped__", None)):
@@ -154,5 +154,5 @@ def _unnamed(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _listed(part: Any) -> Any:
-    """A part of a pickle; those that come one by one as a list."""
+    """Return a part of a pickle, an iterator as a list."""
     return list(part) if isinstance(part, Iterator) else part

@@ -1,4 +1,4 @@
-"""The user's own functions, named `file.py:function` or `package.module:function`: found, called, quoted on failure."""
+"""The user's own functions, named `file.py:function` or `package.module:function`: import and call them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from typing import Any
 
 from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, one_line
 
+LOSSREG = Path(__file__).parents[1]
+STANDARD = Path(traceback.__file__).parent
 FORMS = 'Write "file.py:function" or "package.module:function".'
 
 
 def locate(reference: str, base: Path = Path()) -> Any:
-    """The object that `reference` names; files and modules are looked for in `base` first.
+    """Return the object that `reference` names; files and modules are looked for in `base` first.
 
-    Raises `InputError` for a missing file or module, one that fails to import (the error is
-    quoted), and `UnknownError` for a name that is not in it.
+    Raises `InputError` for a file or module that is missing or fails on import, with the error in its message, and
+    `UnknownError` for a name that is not in it.
     """
     place, _, attribute = reference.rpartition(":")
     if not place or not attribute.isidentifier():
@@ -36,13 +38,13 @@ def locate(reference: str, base: Path = Path()) -> Any:
 
 
 def folder(reference: str, base: Path = Path()) -> Path:
-    """The folder whose modules the code that `reference` names may import: that of its file, else `base`."""
+    """Return the folder from which the code that `reference` names may import: that of its file, else `base`."""
     place = reference.rpartition(":")[0]
     return (base / place).parent if place.endswith(".py") else base
 
 
 def call(function: Callable[..., Any], where: str, folder: Path, /, *args: Any, **kwargs: Any) -> Any:
-    """`function(*args, **kwargs)` with `folder` importable; its exception becomes an `InputError` that quotes it."""
+    """Return `function(*args, **kwargs)`, with `folder` on the path; raises `InputError` with the exception's text."""
     with _importable(folder), _quoting(where):
         return function(*args, **kwargs)
 
@@ -53,9 +55,9 @@ def _near(attribute: str, module: ModuleType) -> str:
 
 
 def _from_file(path: Path, reference: str) -> ModuleType:
-    """The module of a file, executed once for each path and modification."""
+    """Return the module of a file, which is run once per path and modification."""
     with on_disk(reference):
-        path = Path(os.path.expanduser(path)).resolve()  # noqa: PTH111, which raises for a user that there is not
+        path = Path(os.path.expanduser(path)).resolve()  # noqa: PTH111, which raises for an unknown user
         if not path.is_file():
             hint = "Relative paths start at the study file."
             raise InputError(f"no such file: {brief(path)}", where=brief(reference), hint=hint)
@@ -95,7 +97,7 @@ def _importable(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # the user's code may have taken it out, or put another list in its place
+        # the user's code may have removed it, or replaced the list
         with suppress(ValueError):
             sys.path.remove(entry)
 
@@ -111,7 +113,7 @@ def _quoting(where: str) -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    """` (model.py, line 12)`: the deepest line outside installed packages, this one and the interpreter's own."""
+    """Return ` (model.py, line 12)`: the deepest line outside installed packages, lossreg and the interpreter."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({Path(error.filename).name}, line {error.lineno})"
@@ -119,9 +121,7 @@ def _line(error: BaseException) -> str:
 
 
 def _is_users(filename: str) -> bool:
-    own, installed = Path(__file__).parent, ("site-packages", "dist-packages")
-    path = Path(filename)
-    library = Path(traceback.__file__).parent
-    if filename.startswith("<") or own in path.parents or any(part in path.parts for part in installed):
+    path, installed = Path(filename), ("site-packages", "dist-packages")
+    if filename.startswith("<") or any(part in path.parts for part in installed):
         return False
-    return library not in path.parents
+    return not {LOSSREG, STANDARD} & set(path.parents)
