@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.targets import CLASSIFICATION, TASKS
-from lossreg.data import dates, numerals, reading, wide
+from lossreg.data import dates, label_arrays, numerals, reading
 from lossreg.data.cells import example, hashable, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
@@ -43,11 +43,11 @@ def read(raw: Raw, task: str, where: str) -> Labels:
     _check_task(task)
     if not isinstance(raw.y, np.ndarray):
         return _one_each(raw.y, task, raw, where)
-    chosen, reason = wide.infer(raw.y, where) if task == "auto" else (task, "")
-    if chosen in wide.WIDE_TASKS:
-        labels = wide.read(raw.y, chosen, raw.names, where)
+    chosen, reason = label_arrays.infer(raw.y, where) if task == "auto" else (task, "")
+    if chosen in label_arrays.WIDE_TASKS:
+        labels = label_arrays.read(raw.y, chosen, raw.names, where)
         return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
-    found = _one_each(wide.as_classes(raw.y, task, where), task, raw, where)
+    found = _one_each(label_arrays.as_classes(raw.y, task, where), task, raw, where)
     return _noted(found, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
 
 

@@ -12,7 +12,7 @@ from lossreg.config.optimization import branches, ends
 from lossreg.config.search_space import Fixed, Space, nearest
 from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
-from lossreg.data import tokens
+from lossreg.data.embeddings import check as check_embeddings
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.metrics import catalogue
 from lossreg.metrics.catalogue import Metric
@@ -313,7 +313,7 @@ def _explored(spec: StudySpec, problem: Problem) -> tuple[Architectures, dict[st
 
     def build(outputs: int, answer: Answer) -> Any:
         model = builder.ask(dataset.input_shape, outputs, dataset.n_classes, spec.search.seed, answer)
-        tokens.check(model, dataset)
+        check_embeddings(model, dataset)
         embeddings.update(tables(model, dataset.train.x))
         return model
 

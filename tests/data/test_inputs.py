@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lossreg import data
 from lossreg.config import study
-from lossreg.data import tokens
+from lossreg.data import embeddings
 from lossreg.errors import DataError, InputError
 from lossreg.runtime import system
 from lossreg.search import preparation
@@ -342,7 +342,7 @@ def test_an_embedding_takes_tokens_only(folder: Path, source: str, preprocess: A
     model = keras.Model(list(used.values()), keras.layers.Concatenate()(flat))
     loaded = data.load(source, base=folder, preprocess=preprocess, folds=3)
     if not says:
-        tokens.check(model, loaded)
+        embeddings.check(model, loaded)
         return
     with pytest.raises(InputError, match=says):
-        tokens.check(model, loaded)
+        embeddings.check(model, loaded)

@@ -12,7 +12,7 @@ import pytest
 from sklearn import datasets
 
 from lossreg import data
-from lossreg.data import classes, wide
+from lossreg.data import classes, label_arrays
 from lossreg.errors import DataError, InputError
 from lossreg.registry.registry import default
 
@@ -335,7 +335,7 @@ def test_given_test_labels_must_have_the_shape_of_the_others(tmp_path: Path) -> 
 
 
 def test_what_is_one_hot() -> None:
-    assert wide.is_onehot(np.eye(3))
-    assert not wide.is_onehot(TAGS)
-    assert not wide.is_onehot(2 * np.eye(3))
-    assert not wide.is_onehot(np.eye(3)[:, None])
+    assert label_arrays.is_onehot(np.eye(3))
+    assert not label_arrays.is_onehot(TAGS)
+    assert not label_arrays.is_onehot(2 * np.eye(3))
+    assert not label_arrays.is_onehot(np.eye(3)[:, None])
