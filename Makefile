@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/quickstart.toml
+LOSS ?= focal
 DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all lint bench catalogue system clean
+.PHONY: help tune ui test test-all loss lint bench catalogue system clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +35,9 @@ test: $(DONE_DEV) ## the tests
 
 test-all: $(DONE_DEV) system ## all tests, the long ones too
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+loss: $(DONE_DEV) ## everything about one loss (LOSS=focal)
+	$(BIN)/python -m pytest tests/conformance/test_suite.py tests/zoo tests/registry tests/reporting --loss $(LOSS)
 
 lint: $(DONE_DEV) ## style, types, layers
 	$(BIN)/ruff check .

@@ -24,8 +24,23 @@ def place(item):
     return SLOW.index(name) if name in SLOW else len(SLOW)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--loss", help="run only the tests that have this loss, or a spec of this name, as a parameter")
+
+
+def pytest_collection_modifyitems(config, items):
     items.sort(key=place)
+    if loss := config.getoption("loss"):
+        chosen = [item for item in items if has_parameter(item, loss)]
+        if not chosen:
+            raise pytest.UsageError(f"no test has the loss {loss!r} as a parameter")
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+def has_parameter(item, loss):
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any(isinstance(name := getattr(value, "name", value), str) and name == loss for value in values)
 
 
 @pytest.fixture(scope="session", autouse=True)
