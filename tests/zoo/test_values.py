@@ -80,45 +80,6 @@ def test_python_numbers_keep_the_type_of_the_scores(name, dtype):
 # ------------------------------------------------------------------ what the best constant is
 
 
-@pytest.mark.parametrize("name", ["mean_squared_error", "expectile"])
-def test_the_best_constant_is_the_mean(name):
-    assert best_constant(name, SKEWED) == pytest.approx(SKEWED.mean(), rel=1e-6)
-
-
-@pytest.mark.parametrize("name", ["mean_absolute_error", "quantile"])
-def test_the_best_constant_is_the_median(name):
-    assert best_constant(name, SKEWED) == pytest.approx(np.median(SKEWED), rel=1e-6)
-
-
-@pytest.mark.parametrize("q", [0.05, 0.3, 0.5, 0.9])
-def test_the_best_constant_is_the_quantile(q):
-    # 401 values: the quantiles at these levels are single values, not intervals
-    best = best_constant("quantile", SKEWED, q=q)
-    below = np.mean(best + 1e-6 > SKEWED)
-    assert below == pytest.approx(q, abs=1 / 401)
-
-
-@pytest.mark.parametrize("tau", [0.05, 0.3, 0.5, 0.9])
-def test_the_best_constant_is_the_expectile(tau):
-    assert best_constant("expectile", SKEWED, tau=tau) == pytest.approx(stats.expectile(SKEWED, tau), rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("poisson", {}),
-        ("gamma_nll", {}),
-        *(("tweedie", {"p": p}) for p in (1.05, 1.5, 1.95)),
-        *(("negative_binomial", {"r": r}) for r in (0.1, 1.0, 100.0)),
-    ],
-)
-@pytest.mark.parametrize("target_mean", [0.5, 40.0])
-def test_the_best_constant_rate_is_the_mean(name, arguments, target_mean):
-    y = SKEWED if name == "gamma_nll" else COUNTS
-    z = best_constant(name, y, target_mean=target_mean, **arguments)
-    assert target_mean * np.exp(z) == pytest.approx(y.mean(), rel=1e-5)
-
-
 def test_the_best_constant_of_the_percentage_error_is_a_weighted_median():
     z = best_constant("mean_absolute_percentage_error", SKEWED, target_mean=2.0, target_scale=1.5)
     order = np.sort(SKEWED)
