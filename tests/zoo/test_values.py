@@ -264,7 +264,7 @@ def test_tukey_leaves_out_what_is_beyond_c(c):
 
 def test_only_losses_that_say_so_leave_an_outlier_out():
     silent = {name for name in CENTRED if (at_residuals(name, [-50.0, 50.0], "float32")[1] == 0).any()}
-    assert silent == {name for name in CENTRED if SPECS[name].truncated} == {"welsch", "tukey_biweight"}
+    assert silent == {name for name in CENTRED if SPECS[name].claims.truncated} == {"welsch", "tukey_biweight"}
 
 
 STEEPEST = {"huber": "delta", "pseudo_huber": "delta", "log_cosh": "c", "fair": "c"}
@@ -297,7 +297,7 @@ LOG_RATES = [name for name, spec in SPECS.items() if spec.activation == "exp"]
 
 def test_log_rates_share_activation_and_range():
     assert set(LOG_RATES) == {"poisson", "gamma_nll", "tweedie", "negative_binomial"}
-    assert all(SPECS[name].score_range == (-30.0, 30.0) for name in LOG_RATES)
+    assert all(SPECS[name].claims.score_range == (-30.0, 30.0) for name in LOG_RATES)
     assert all(SPECS[name].needs == ("target_mean",) for name in LOG_RATES)
 
 
