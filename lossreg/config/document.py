@@ -50,7 +50,7 @@ PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a document came from: a file as the user gave it (or ""), and the keys that `--set` replaced."""
+    """The origin of a document: a file as the user gave it (or ""), and the keys that `--set` replaced."""
 
     file: str = ""
     overridden: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Origin:
 
 
 def gathered(mistakes: Sequence[InputError], origin: Origin) -> InputError:
-    """One error for all of them, each located by `origin`, one a line."""
+    """Return one error for all mistakes, each located by `origin`, one per line."""
     located = [mistake.at(origin.of(mistake.where)) for mistake in mistakes]
     if len(located) == 1:
         return located[0]
@@ -71,7 +71,7 @@ def gathered(mistakes: Sequence[InputError], origin: Origin) -> InputError:
 
 
 def read(path: str | Path) -> Document:
-    """The document of a TOML file; raises `InputError` when it is missing, unreadable or not TOML."""
+    """Return the document of a TOML file; raises `InputError` when it is missing, unreadable or not TOML."""
     file, where = Path(path), brief(path)
     with on_disk(where):
         _check_file(file, where)
@@ -103,7 +103,7 @@ def _check_file(file: Path, where: str) -> None:
 
 
 def _parsed(text: str) -> Document:
-    """The table of a TOML text; raises `InputError` that quotes the line."""
+    """Return the table of a TOML text; raises `InputError` that quotes the line."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -115,7 +115,7 @@ def _parsed(text: str) -> Document:
 
 
 def _richest(text: str, pattern: str) -> str:
-    """The line that has most of a kind of characters."""
+    """Return the line that has most of a kind of characters."""
     return max(text.splitlines(), key=lambda line: len(re.findall(pattern, line)), default="")
 
 
@@ -145,7 +145,7 @@ def _line(text: str, message: str) -> str:
 
 
 def checked(document: Mapping[str, Any], origin: Origin) -> Document:
-    """A copy of a document without what no number, no path and no database could hold; raises `InputError`."""
+    """Return a copy of a document without what no number, no path and no database could hold; raises `InputError`."""
     if not isinstance(document, Mapping):
         raise InputError(f"a study is a file or a table of its sections, not {shown(document)}")
     try:
@@ -156,7 +156,7 @@ def checked(document: Mapping[str, Any], origin: Origin) -> Document:
 
 
 def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Document, tuple[str, ...]]:
-    """A copy of `document` with each `key=value` put in, and the dotted keys that are new by it.
+    """Return a copy of `document` with each `key=value` put in, and the dotted keys that are new by it.
 
     The value is TOML, or else text. Raises `InputError`.
     """
@@ -165,7 +165,7 @@ def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Doc
 
 
 def _listed(overrides: Any) -> list[str]:
-    """Overrides as a list of texts; raises `InputError` for what a Python caller mistook for one."""
+    """Return overrides as a list of texts; raises `InputError` for what a Python caller mistook for one."""
     if isinstance(overrides, (str, bytes, Mapping)) or not isinstance(overrides, Iterable):
         said = f"must be a list of texts, not {shown(overrides)}"
         raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
@@ -192,7 +192,7 @@ def _assign(document: Document, assignment: str) -> str:
 
 
 def _copy(value: Any, path: tuple[Any, ...] = ()) -> Any:
-    """Tables and lists anew; raises `InputError` where `checked` does."""
+    """Return a copy of tables and lists; raises `InputError` where `checked` does."""
     if len(path) > MOST_DEEP:
         raise InputError(TOO_DEEP, where=brief(dotted(path[:4])))
     if isinstance(value, Mapping):
@@ -206,13 +206,13 @@ def _copy(value: Any, path: tuple[Any, ...] = ()) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
-    """A number or truth value of NumPy as Python's own, anything else as it is."""
+    """Return a number or truth value of NumPy as Python's own, anything else as it is."""
     numpy = sys.modules.get("numpy")
     return value.item() if numpy and isinstance(value, (numpy.bool_, numpy.integer, numpy.floating)) else value
 
 
 def _text(value: Any, path: tuple[Any, ...]) -> Any:
-    """A key or a value as it is; raises `InputError` for a text that cannot be written anywhere."""
+    """Return a key or a value as it is; raises `InputError` for a text that cannot be written anywhere."""
     if isinstance(value, str) and "\0" in value:
         raise InputError("has a NUL character", where=dotted(path))
     if isinstance(value, str) and not value.isascii() and re.search("[\ud800-\udfff]", value):
@@ -245,7 +245,7 @@ def _put(document: Document, path: list[str], value: Any) -> list[str]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[InputError]:
-    """Every mistake that pydantic found in a document of `model`, in our own words."""
+    """Return every mistake that pydantic found in a document of `model`, in our own words."""
     return [_explained(details, model) for details in error.errors(include_url=False)]
 
 
@@ -286,7 +286,7 @@ def _not_among(details: ErrorDetails, loc: Sequence[int | str]) -> InputError:
 
 
 def _section(loc: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel] | None:
-    """The model that stands at `loc`, if all of `loc` are its sections."""
+    """Return the model that stands at `loc`, if all of `loc` are its sections."""
     for part in loc:
         field = model.model_fields.get(str(part))
         kinds = (field.annotation, *get_args(field.annotation)) if field else ()
@@ -315,7 +315,7 @@ def _unknown_key(loc: Sequence[int | str], model: type[BaseModel]) -> InputError
 
 
 def _belongs(key: str, model: type[BaseModel]) -> str:
-    """Where a key stands that was written into the wrong section."""
+    """Return a hint on the section that has this key; empty where none has."""
     for name in model.model_fields:
         section = _section([name], model)
         if section is not None and key in section.model_fields:

@@ -1,4 +1,4 @@
-"""What a study may say of optimizers and learning-rate schedules: their names, their settings and the values of these.
+"""Optimizers and learning-rate schedules of a study: their names, parameters and values.
 
 Pure Python, so that a study is read without Keras; `lossreg.training.optimizers` and
 `lossreg.training.schedules` carry it out.
@@ -89,7 +89,7 @@ NOT_SEARCHED = {
 
 
 def param(optimizer: str, name: str) -> Param:
-    """A setting as a parameter: its default in Keras, its domain, and where one would search."""
+    """Return a setting as a parameter: its default in Keras, its domain, and where one would search."""
     if name in SWITCHES:
         return Choice(name, _OWN.get((optimizer, name), False), (False, True), fixed=True)
     if name in WHOLE:
@@ -101,7 +101,7 @@ def param(optimizer: str, name: str) -> Param:
 
 
 def read(optimizer: str, name: str, raw: Any) -> Space:
-    """What a study asks of an optimizer's setting; raises `InputError`.
+    """Return the value or search space that a study gives a parameter of an optimizer; raises `InputError`.
 
     `raw` is a value, `{low, high[, log]}`, `{choices}`, "default" or "search"; a switch, and what else
     changes the graph, is searched by choices only.
@@ -154,7 +154,7 @@ def _check_searched(name: str, space: Space, raw: Any) -> None:
 
 
 def branches(searched: Mapping[str, Space]) -> dict[str, tuple[Any, ...]]:
-    """The choices of the searched settings that change the graph; `()` for numbers that flow through it."""
+    """Return the choices of the searched settings that change the graph; `()` for numbers that flow through it."""
     return {
         name: space.choices if name in BRANCHES and isinstance(space, Options) else ()
         for name, space in searched.items()
@@ -162,7 +162,7 @@ def branches(searched: Mapping[str, Space]) -> dict[str, tuple[Any, ...]]:
 
 
 def ends(searched: Mapping[str, Space]) -> list[dict[str, Any]]:
-    """The least and the greatest values of searched numbers, each at once; of choices the first and the last."""
+    """Return the least and the greatest values of searched numbers, each at once; of choices the first and the last."""
     pairs = {
         name: (space.choices[0], space.choices[-1]) if isinstance(space, Options) else (space.low, space.high)
         for name, space in searched.items()
@@ -173,7 +173,7 @@ def ends(searched: Mapping[str, Space]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How the learning rate changes: a name of `SCHEDULES` and all its settings, shares of the training among them."""
+    """A learning-rate schedule: a name of `SCHEDULES` and all its parameters, shares of the training among them."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -207,7 +207,7 @@ class _Numbers:
     domain: str
 
     def check(self, value: Any) -> tuple[float, ...]:
-        """The numbers; raises `InputError` where one is outside the domain."""
+        """Return the numbers; raises `InputError` where one is outside the domain."""
         if not isinstance(value, (list, tuple)) or not value:
             raise InputError(f"{self.name} must be a list of numbers, not {shown(value)}")
         return tuple(_checked(_float(self.name, 0.0, self.domain), each) for each in value)
@@ -241,7 +241,7 @@ SCHEDULES = {name: tuple(settings) for name, settings in _SCHEDULES.items()}
 
 
 def named(raw: Any, kind: str, known: Collection[str], hint: str) -> tuple[str, Mapping[Any, Any]]:
-    """The name of an optimizer or a schedule, and the table that has it; raises `InputError` for what is unknown.
+    """Return the name of an optimizer or a schedule, and its table; raises `InputError` for an unknown name.
 
     raw: a name or a table with a name; kind: what it names; hint: what would work where it is neither.
     """
@@ -256,7 +256,7 @@ def named(raw: Any, kind: str, known: Collection[str], hint: str) -> tuple[str, 
 
 
 def schedule(raw: Any) -> Schedule | None:
-    """The schedule that a study asks for by a name or a table with a name; raises `InputError`."""
+    """Return the schedule that a study asks for by a name or a table with a name; raises `InputError`."""
     if raw is None or isinstance(raw, Schedule):
         return raw
     name, table = named(raw, "schedule", SCHEDULES, 'Write "cosine" or { name = "cosine", warmup = 0.1 }.')

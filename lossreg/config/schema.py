@@ -64,7 +64,7 @@ Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False), Field(
 
 
 def _target(value: Any) -> Any:
-    """The name of a column, or the names of several."""
+    """Return the name of a column, or the names of several."""
     if value is None:
         return None
     hint = 'It is the name of the column to predict, or the list of the columns of several labels: ["a", "b"].'
@@ -79,7 +79,7 @@ def _target(value: Any) -> Any:
 
 
 def _ways(value: Any) -> Any:
-    """How features are preprocessed: all of them, or by input."""
+    """Preprocessing of features: of all of them, or by input."""
     hint = 'It is "standard" or "none", or for several inputs a table such as { tokens = "none" }.'
     ways = list(value.values()) if isinstance(value, Mapping) else [value]
     for way in ways:
@@ -93,7 +93,7 @@ Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), Plain
 
 
 class Data(Section):
-    """What is trained on. `test` is a share of all rows, `validation` of those that remain."""
+    """The data. `test` is a share of all rows, `validation` of those that remain."""
 
     source: Text = Field(
         description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
@@ -140,7 +140,7 @@ class Data(Section):
 
 
 def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> Any:
-    """A value, or where a table stands there the `Space` of a search; of a range, steps."""
+    """Return a value, or where a table stands there the `Space` of a search; of a range, steps."""
     if not isinstance(raw, Mapping):
         return raw if isinstance(raw, Space) else check(raw)
     well_formed(raw)
@@ -178,7 +178,7 @@ def _hp(raw: Any) -> Any:
 
 
 class Model(Section):
-    """What is trained: the built-in `mlp`, or the user's `file.py:function`, which settles its own layers.
+    """The model: the built-in `mlp`, or the user's `file.py:function`, which defines its own layers.
 
     `hp` says which hyperparameters of a user's function are searched, the options of `mlp` may be searched each.
     """
@@ -250,7 +250,7 @@ class EarlyStopping(Section):
 
 
 def _early_stopping(raw: Any) -> Any:
-    """A number of epochs is a patience."""
+    """Return a number of epochs is a patience."""
     whole = isinstance(raw, int) and not isinstance(raw, bool)
     if raw is None or whole or isinstance(raw, (Mapping, EarlyStopping)):
         return {"patience": raw} if whole else raw
@@ -277,7 +277,7 @@ def _listed(weights: Any) -> Any:
 
 
 class Train(Section):
-    """How one trial is trained. The learning rate is searched with the loss unless it is fixed."""
+    """The training of one trial. The learning rate is searched with the loss unless it is fixed."""
 
     epochs: Count = 30
     batch_size: Annotated[Count, *SEARCHED] = 32
@@ -302,7 +302,7 @@ class Train(Section):
 
 
 class Search(Section):
-    """What is asked: how many trials, scored how, within what time."""
+    """The search: its budget, metric and time limit."""
 
     trials: Count = 64
     metric: Text | None = Field(default=None, description="`lossreg metrics` lists the names.")
@@ -326,7 +326,7 @@ def _with_secrets_noted(uri: str) -> str:
 
 
 class Tracking(Section):
-    """Where MLflow keeps the study; by default in MLflow's own default store, under the study's name."""
+    """The MLflow store of the study; by default MLflow's own default store, under the study's name."""
 
     experiment: Annotated[str, Field(max_length=500)] = ""
     uri: Annotated[Text, AfterValidator(_with_secrets_noted)] | None = Field(
@@ -340,7 +340,7 @@ class Tracking(Section):
 
 
 class Plugins(Section):
-    """Which plugins are left out, by entry point or distribution."""
+    """The plugins that are left out, by entry point or distribution."""
 
     block: Texts = Field(default=(), description="It is a list of plugin names.")
     skip_missing: bool = Field(
@@ -416,7 +416,7 @@ class Loss(Section):
 
     @property
     def own(self) -> dict[str, str]:
-        """What the study says of its own function: activation, target, outputs."""
+        """Return the facts that the study states about its own function: activation, target, outputs."""
         said = {"activation": self.activation, "target": self.target, "outputs": self.outputs}
         return {name: value for name, value in said.items() if value is not None}
 

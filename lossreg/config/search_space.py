@@ -1,4 +1,4 @@
-"""What a study may do with a parameter: keep it fixed, or search over it.
+"""Values of a parameter: fixed, or searched.
 
 `well_formed` and `parse` read the values of a study file's loss tables: a number or boolean
 is fixed; an array is a fixed `PerClass`, in class order; `{low, high[, log]}` is searched;
@@ -28,7 +28,7 @@ FORMS = "a value, { low = ..., high = ... }, { choices = [...] }"
 
 
 def shown(value: Any) -> str:
-    """A value as a study file would write it, at most 60 characters: `"adam"`, `true`, `[64, 64]`."""
+    """Return a value as a study file would write it, at most 60 characters: `"adam"`, `true`, `[64, 64]`."""
     text = masked(_shown(value), words=False)
     return shortened(text, 60)
 
@@ -46,7 +46,7 @@ def _shown(value: Any) -> str:
 
 
 def _plainly(value: Any) -> str:
-    """A value for a table: as `shown`, without quotes or brackets, numbers to six digits."""
+    """Return a value for a table: as `shown`, without quotes or brackets, numbers to six digits."""
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_plainly, value))
     if isinstance(value, float):
@@ -65,7 +65,7 @@ class Fixed:
         return f"{_plainly(self.value)} (fixed)"
 
     def plain(self) -> Any:
-        """The value as a study file would give it."""
+        """Return the value as a study file would give it."""
         return list(self.value) if isinstance(self.value, tuple) else self.value
 
 
@@ -87,7 +87,7 @@ class Range:
         return f"{self.low:g} to {self.high:g}{' log' if self.log else ''}{f' by {self.step:g}' if self.step else ''}"
 
     def plain(self) -> Any:
-        """The table `{low, high, log}`."""
+        """Return the table `{low, high, log}`."""
         return {"low": self.low, "high": self.high, "log": self.log}
 
 
@@ -102,7 +102,7 @@ class Options:
         return " | ".join(map(_plainly, self.choices))
 
     def plain(self) -> Any:
-        """The table `{choices}`."""
+        """Return the table `{choices}`."""
         return {"choices": [list(c) if isinstance(c, tuple) else c for c in self.choices]}
 
 
@@ -115,11 +115,11 @@ class PerClassRange:
     log: bool
 
     def describe(self) -> str:
-        """`one a class, 0.1 to 10 log`."""
-        return f"one a class, {self.low:g} to {self.high:g}{' log' if self.log else ''}"
+        """`one per class, 0.1 to 10 log`."""
+        return f"one per class, {self.low:g} to {self.high:g}{' log' if self.log else ''}"
 
     def plain(self) -> Any:
-        """The table `{low, high, log}`."""
+        """Return the table `{low, high, log}`."""
         return {"low": self.low, "high": self.high, "log": self.log}
 
 
@@ -135,7 +135,7 @@ class ByCount:
         return f"by count, tau {self.low:g} to {self.high:g}"
 
     def plain(self) -> Any:
-        """The word that asks for it."""
+        """Return the word that asks for it."""
         return "by_count"
 
 
@@ -143,7 +143,7 @@ Space = Fixed | Range | Options | PerClassRange | ByCount
 
 
 def stepped(low: float, high: float, step: float, *, integer: bool = False) -> Space:
-    """The numbers from `low` to `high` in steps: fixed where there is one, two values where there are two."""
+    """Return the numbers from `low` to `high` in steps: fixed where there is one, two values where there are two."""
     count = int((high - low) / step + 1e-8)
     last = low + count * step if integer else round(low + count * step, DIGITS)
     if count > 1:
@@ -152,7 +152,7 @@ def stepped(low: float, high: float, step: float, *, integer: bool = False) -> S
 
 
 def evenly(low: float, high: float, most: float) -> Space:
-    """Numbers from `low` to `high`, both included, in equal steps of `most` or less; fixed where the two are one."""
+    """Return numbers from `low` to `high`, included, in equal steps of at most `most`; fixed where both are equal."""
     width = Decimal(str(high)) - Decimal(str(low))
     least = math.ceil(width / Decimal(str(most)))
     for count in range(max(least, 1), 2 * least + 1):
@@ -164,7 +164,7 @@ def evenly(low: float, high: float, most: float) -> Space:
 
 
 def nearest(space: Space, value: Any) -> Any:
-    """The value of a range or of options that is nearest to `value`; the first option where it is none of them."""
+    """Return the value of a search space that is nearest to `value`; the first option where it is none of them."""
     if isinstance(space, Fixed):
         return space.value
     if isinstance(space, Options):
@@ -247,7 +247,7 @@ def _check_number(name: str, value: Any) -> None:
 
 
 def declared(param: Param, n_classes: int = 0) -> Space:
-    """The declared search range of a parameter."""
+    """Return the declared search range of a parameter."""
     if isinstance(param, Choice):
         searched = len(param.choices) > 1 and not param.fixed
         return Options(param.choices) if searched else Fixed(param.default)
@@ -262,7 +262,7 @@ def _range(low: float, high: float, log: bool, integer: bool) -> Space:
 
 
 def parse(raw: Any, param: Param, n_classes: int = 0) -> Space:
-    """What a study file's `raw` value asks of `param`; raises `InputError`.
+    """Return the search space that a study file's `raw` value gives `param`; raises `InputError`.
 
     `n_classes` settles the length of a fixed `PerClass` array and how one is searched.
     """
@@ -297,7 +297,7 @@ def _word(word: str, param: Param, n_classes: int) -> Space:
 def _forms(param: Param) -> str:
     if isinstance(param, Choice):
         return "{ choices = [...] }"
-    value = "an array of one number a class" if isinstance(param, PerClass) else "a number"
+    value = "an array of one number per class" if isinstance(param, PerClass) else "a number"
     ends = "{ low = ..., high = ... }"
     return f"{value}, {ends}" if isinstance(param, PerClass) else f"{value}, {ends}, {{ choices = [...] }}"
 
@@ -344,7 +344,7 @@ def _checked(value: Any, param: Param, n_classes: int) -> Any:
     if isinstance(param, PerClass):
         if not isinstance(value, tuple):
             raise InputError(
-                f"{param.name} takes one number a class, not {shown(value)}, which would rescale the learning rate",
+                f"{param.name} takes one number per class, not {shown(value)}, which would rescale the learning rate",
                 hint=f"Give {n_classes or 'k'} numbers in class order: [1.0, 2.0, ...].",
             )
         return param.check(value, n_classes or None)

@@ -82,7 +82,7 @@ class StudySpec(Section):
 
     @property
     def folder(self) -> Path:
-        """Where the study is kept: `.lossreg/<name>` beside its file."""
+        """The folder of the study: `.lossreg/<name>` beside its file."""
         return self._base / ".lossreg" / self.name
 
     @property
@@ -95,7 +95,7 @@ class StudySpec(Section):
         return self._origin.of(dotted_key)
 
     def document(self) -> dict[str, Any]:
-        """The study as plain JSON values, defaults filled in; the address of its store without password."""
+        """Return the study as plain JSON values, defaults filled in; the address of its store without password."""
         document = self.model_dump(mode="json")
         document["tracking"] = masked_values(document["tracking"])
         losses = self.losses.items()
@@ -105,7 +105,7 @@ class StudySpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _filled_in(cls, document: Any) -> Any:
-        """Defaults that follow from other sections: the experiment's name, and the epoch that is scored."""
+        """Fill in defaults that follow from other sections: the experiment's name, and the epoch that is scored."""
         name, tracking = document.get("name", "study"), document.get("tracking", {})
         if isinstance(name, str) and isinstance(tracking, Mapping):
             document = {**document, "tracking": {**tracking, "experiment": tracking.get("experiment") or name}}
@@ -116,7 +116,7 @@ class StudySpec(Section):
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:
-    """The study of a TOML file, with `key=value` overrides put in.
+    """Return the study of a TOML file, with `key=value` overrides put in.
 
     A study without a name has its file's. Raises `InputError` that lists every mistake.
     """
@@ -126,12 +126,12 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:
 
 
 def from_dict(document: Mapping[str, Any], overrides: Iterable[str] = (), *, base: Path = Path()) -> StudySpec:
-    """The study of a document such as `load` reads; relative paths start at `base`. Raises `InputError`."""
+    """Return the study of a document such as `load` reads; relative paths start at `base`. Raises `InputError`."""
     return _checked(document, overrides, file="", base=base)
 
 
 def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[str] = ()) -> StudySpec:
-    """The study of a path, a document, or a study, which is returned as it is without overrides.
+    """Return the study of a path, a document, or a study, which is returned as it is without overrides.
 
     Raises `InputError` for anything else, and for mistakes in it.
     """
@@ -193,7 +193,7 @@ class Candidate:
 def candidates(
     study: StudySpec, registry: Registry, task: str, n_classes: int, without: Collection[str] = ()
 ) -> list[Candidate]:
-    """The losses that the study searches; exactly one of them is the baseline.
+    """Return the losses that the study searches; exactly one of them is the baseline.
 
     `n_classes` is 0 for regression. Without [losses] they are the recommended ones of the
     task. Where no candidate is the plain baseline, it is put first. Candidates in `without` are left out. Raises
@@ -235,7 +235,7 @@ def _written(
 
 
 def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
-    """The loss of a candidate; one of the user's own comes with a registry that has it too."""
+    """Return the loss of a candidate; one of the user's own comes with a registry that has it too."""
     if loss.function is not None:
         registry = registry.add(_own(candidate, loss, study.base, _free_name(candidate, registry), task))
         return registry, registry.specs()[-1]
@@ -246,7 +246,7 @@ def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, tas
 
 
 def _own(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
-    """The user's own function as a spec. Labels and predictions in their usual form follow from the task."""
+    """Return the user's own function as a spec. Labels and predictions in their usual form follow from the task."""
     place = dotted(("losses", candidate, "function"))
     of_task = loss.activation in (None, "identity") or task == "multilabel"
     usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
@@ -261,13 +261,13 @@ def _own(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSp
 
 
 def _with_ranges(entry: Entry, space: Mapping[str, Space]) -> Entry:
-    """The user's own loss with the ranges that the study gives its parameters, where it gives some."""
+    """Return the user's own loss with the ranges that the study gives its parameters, where it gives some."""
     params = tuple(_with_range(param, space[param.name]) for param in entry.spec.params)
     return replace(entry, spec=replace(entry.spec, params=params))
 
 
 def _with_range(param: Param, space: Space) -> Param:
-    """A parameter whose range holds the study's, and its default."""
+    """Return a parameter whose range holds the study's, and its default."""
     if not isinstance(param, Float) or not isinstance(space, Range):
         return param
     ends = [space.low, space.high, *([] if param.default is None else [param.default])]
@@ -275,7 +275,7 @@ def _with_range(param: Param, space: Space) -> Param:
 
 
 def _free_name(candidate: str, registry: Registry) -> str:
-    """A name for the loss of a candidate, in snake_case, that no registered loss has."""
+    """Return a name for the loss of a candidate, in snake_case, that no registered loss has."""
     taken = {key(name) for entry in registry.specs() for name in (entry.spec.name, *entry.spec.aliases)}
     name = re.sub(r"\W+", "_", candidate).lower().lstrip("_0123456789") or "own"
     while key(name) in taken:
@@ -293,7 +293,7 @@ def _check_task(candidate: str, spec: LossSpec, registry: Registry, task: str) -
 def _space(
     candidate: str, params: Mapping[str, Any], spec: LossSpec, n_classes: int
 ) -> tuple[dict[str, Space], list[InputError]]:
-    """A space for every parameter of the loss, and the mistakes in what the study says of them."""
+    """Return a space for every parameter of the loss, and the mistakes in what the study says of them."""
     space, mistakes = {param.name: declared(param, n_classes) for param in spec.params}, []
     for name, raw in params.items():
         try:
@@ -304,7 +304,7 @@ def _space(
 
 
 def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
-    """The same, with the first plain baseline marked, or one put in front."""
+    """Return the same, with the first plain baseline marked, or one put in front."""
     for i, candidate in enumerate(found):
         if _is_plain(candidate, entry.spec.name):
             return [*found[:i], replace(candidate, baseline=True), *found[i + 1 :]]
@@ -314,7 +314,7 @@ def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
 
 
 def _is_plain(candidate: Candidate, baseline: str) -> bool:
-    """Whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
+    """Return whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
     same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.same_as))
     return same and all(candidate.space[p.name] == Fixed(p.default) for p in candidate.spec.params)
 
@@ -325,7 +325,7 @@ def _free_candidate(name: str, taken: set[str]) -> str:
 
 
 def fingerprint(study: StudySpec) -> dict[str, Any]:
-    """What must not change when a study is resumed: dotted keys and plain JSON values."""
+    """Return the keys and values that must not change when a study is resumed: dotted keys and plain JSON values."""
     document = study.document()
     marks = {f"{name}.{k}": value for name in FIXED_SECTIONS for k, value in document[name].items()}
     marks |= {f"search.{k}": document["search"][k] for k in FIXED_SEARCH}
@@ -336,7 +336,7 @@ def fingerprint(study: StudySpec) -> dict[str, Any]:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two fingerprints, one line a key: `train.epochs: 30 -> 50`."""
+    """Return the differences between two fingerprints, one line per key: `train.epochs: 30 -> 50`."""
     # `link` was the name of `activation` up to 0.2.0
     old = {re.sub(r"^(losses\..*\.)link$", r"\1activation", key): value for key, value in old.items()}
     keys = dict.fromkeys((*new, *old))
@@ -353,13 +353,13 @@ def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
 
 
 def start_over() -> str:
-    """What can be done about a study that was begun with other settings."""
+    """Return a hint for a study that has been run with other values."""
     way = words("--fresh", "fresh=True")
     return f"Take the change back, give the study another name, or start over with {way}."
 
 
 def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
-    """The study as it was when it began, whose fingerprint and document were kept; paths start where they do now."""
+    """Return the study as it was when it began, by its kept fingerprint and document; relative paths start as now."""
     unchanged = not changes(fingerprinted, fingerprint(study))
     tracking = study.tracking.model_dump()
     return study if unchanged else from_dict({**document, "tracking": tracking}, base=study.base)

@@ -340,7 +340,7 @@ def _median_class(subject: Subject) -> str:
     z = _best_constant(subject, subject.every_label(), share, setting, polish=True)
     found = subject.predictions(z[None], setting)[0]
     if found.shape != share.shape:
-        return does_not_apply("its predictions are not one a class")
+        return does_not_apply("its predictions are not one per class")
     medians = int(np.argmax(found)), int(np.argmax(np.cumsum(found) >= 0.5 * found.sum()))
     if 1 not in medians:
         what = f"for classes in shares {shown(share)} the best constant predicts {shown(found)} ({setting})"

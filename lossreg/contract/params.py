@@ -178,9 +178,9 @@ class PerClass:
             return None
         values = value.tolist() if hasattr(value, "tolist") else value
         if isinstance(values, (str, bytes, bytearray, memoryview)) or not isinstance(values, Sequence):
-            raise ParameterError(f"{self.name} takes one number a class, not {represented(value)}")
+            raise ParameterError(f"{self.name} takes one number per class, not {represented(value)}")
         if not values:
-            raise ParameterError(f"{self.name} is empty, and takes one number a class")
+            raise ParameterError(f"{self.name} is empty, and takes one number per class")
         if n_classes is not None and len(values) != n_classes:
             raise ParameterError(f"{self.name} has {len(values)} numbers for {n_classes} classes")
         return tuple(_number(f"{self.name}[{i}]", v, self.domain) for i, v in enumerate(values))

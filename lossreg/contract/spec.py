@@ -179,7 +179,7 @@ def describe(param: Param) -> str:
     """`delta (0.01 to 10, log)`: a parameter and its search range, for messages."""
     if isinstance(param, Choice):
         return f"{param.name} ({', '.join(map(str, param.choices))})"
-    shape = "one a class, " if isinstance(param, PerClass) else ""
+    shape = "one per class, " if isinstance(param, PerClass) else ""
     return f"{param.name} ({shape}{param.low:g} to {param.high:g}{', log' if param.log else ''})"
 
 

@@ -46,7 +46,7 @@ class Categories:
 
     @classmethod
     def of(cls, column: pd.Series[Any]) -> Categories:
-        """The categories of a column of training rows."""
+        """Return the categories of a column of training rows."""
         names = frozenset(texts(column))
         numbers: dict[Decimal, list[str]] = defaultdict(list)
         by_truth: dict[bool, list[str]] = defaultdict(list)
@@ -58,7 +58,7 @@ class Categories:
         return cls(names, dict(numbers), dict(by_truth))
 
     def match(self, column: pd.Series[Any], lost: Lost) -> pd.Series[Any]:
-        """The column with the category of the training rows that each value is; others stay as they are.
+        """Return the column with the category of the training rows that each value is; others stay as they are.
 
         A value is the category of its text. A number is the category of its value, so that 1234 is `01234`; true and
         false are `True`, `true` or 1, and `False`, `false` or 0. Values that are no category, or may be several, and
@@ -74,11 +74,11 @@ class Categories:
         return pd.Series(pd.Categorical(np.array(known, object)[distinct.codes]), column.index, name=column.name)
 
     def ranked(self, column: pd.Series[Any]) -> pd.Series[Any]:
-        """The column as `match` gives it, with its gaps and without counts."""
+        """Return the column as `match` gives it, with its gaps and without counts."""
         return self.match(column, Lost()).where(texts(column) != MISSING)
 
     def _of_text(self, text: str) -> str:
-        """The category that a text or a boolean is, empty for none."""
+        """Return the category that a text or a boolean is, empty for none."""
         if text in self.names:
             return text
         truth, number = truths.of_text(text), _number(text)
@@ -87,7 +87,7 @@ class Categories:
         return self._of_flag(number)
 
     def _of_number(self, text: str) -> str:
-        """The category that a number is, written as this text; `UNKNOWN` where it may be several, empty for none."""
+        """Return the category that a number, written as this text, is; `UNKNOWN` for several, empty for none."""
         number = _number(text)
         if number is None:
             return text if text in self.names else ""
@@ -95,11 +95,11 @@ class Categories:
         return UNKNOWN if len(same) > 1 else _only(same) or self._of_flag(number)
 
     def _of_truth(self, truth: bool) -> str:
-        """The category 1 or 0 of a truth value, where no category is another number."""
+        """Return the category 1 or 0 of a truth value, where no category is another number."""
         return _only(self.numbers.get(Decimal(truth), ())) if self.numbers.keys() <= {0, 1} else ""
 
     def _of_flag(self, number: Decimal | None) -> str:
-        """The category true or false that 1 or 0 stands for."""
+        """Return the category true or false that 1 or 0 stands for."""
         return _only(self.truths.get(number == 1, ())) if number in (0, 1) else ""
 
 
@@ -116,7 +116,7 @@ class Distinct:
 
     @classmethod
     def of(cls, column: pd.Series[Any]) -> Distinct:
-        """The different values of a column of any type; in objects the text 1 and the number 1 are different."""
+        """Return the different values of a column of any type; in objects the text 1 and the number 1 are different."""
         if column.dtype == object and not any(issubclass(held, Number) for held in set(map(type, column))):
             codes, names = pd.factorize(texts(column))
             return cls(codes, list(names), [False] * len(names))
@@ -152,7 +152,7 @@ class Distinct:
 
 
 def _only(names: Iterable[str]) -> str:
-    """The name where there is one alone, else empty."""
+    """Return the name where there is one alone, else empty."""
     listed = list(names)
     return listed[0] if len(listed) == 1 else ""
 

@@ -19,7 +19,7 @@ PLAIN_MARKS = dict.fromkeys(DASHES, "-") | ARABIC
 
 
 def text_of(value: Any) -> str:
-    """A value as text: bytes decoded, spaces at both ends taken off; raises `DataError` where it has none."""
+    """Return a value as text: bytes decoded, spaces at both ends taken off; raises `DataError` where it has none."""
     if isinstance(value, bytes):
         try:
             return value.decode().strip()
@@ -33,7 +33,7 @@ def text_of(value: Any) -> str:
 
 
 def in_ascii(text: str) -> str:
-    """A text without spaces around it and invisible marks, its digits, spaces, dashes and wide signs those of ASCII."""
+    """Return a text with digits, spaces, dashes and wide signs in ASCII, without invisible marks and outer spaces."""
     stripped = text.strip()
     if stripped.isascii():
         return stripped
@@ -52,7 +52,7 @@ def _ascii(letter: str) -> str:
 
 
 def example(value: Any) -> str:
-    """A value as a message shows it, at most 30 letters."""
+    """Return a value as a message shows it, at most 30 letters."""
     if isinstance(value, (str, bytes)):
         text = repr(value)
     else:
@@ -61,7 +61,7 @@ def example(value: Any) -> str:
 
 
 def hashable(value: Any) -> bool:
-    """Whether a value can be told from others by its hash; a list cannot, nor a tuple of lists."""
+    """Return whether a value can be told from others by its hash; a list cannot, nor a tuple of lists."""
     try:
         hash(value)
     except Exception:

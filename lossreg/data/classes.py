@@ -1,4 +1,4 @@
-"""What labels are once the task is known: numbers, with the names of their classes."""
+"""Labels of a known task as numbers, with the names of their classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 class Labels:
     """A task and its labels, with names and slugs of the classes, of the labels of a row, or of a mask's two values.
 
-    y: class indices `(n,)` (int64); values `(n,)` (float64); several labels a row, `(n, k)` of 0 and 1
+    y: class indices `(n,)` (int64); values `(n,)` (float64); several labels per row, `(n, k)` of 0 and 1
     (int64); masks `(n, *space)` of 0 and 1 (int8). marks: what tells a reading from the usual one of such labels.
     """
 
@@ -29,7 +29,7 @@ class Labels:
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """A number a row, whose shares the splits keep; None for values.
+        """A number per row, whose proportions the splits keep; None for values.
 
         Of several labels it is the rarest that the row has, of a mask whether it is empty.
         """
@@ -43,7 +43,7 @@ class Labels:
         return self.y if self.y.ndim == 1 else np.asarray(self.y.reshape(len(self.y), -1).max(axis=1))
 
     def absent(self, rows: NDArray[np.int64]) -> list[str]:
-        """The classes that none of these rows has."""
+        """Return the classes that none of these rows has."""
         y = self.y[rows]
         if self.task == "multilabel":
             return [name for name, rows_with in zip(self.classes, y.sum(axis=0), strict=True) if not rows_with]
@@ -52,12 +52,12 @@ class Labels:
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, or names with their index where two are the same (the text "1" beside the number 1)."""
+    """Return the names, or names with their index where two are the same (the text "1" beside the number 1)."""
     return tuple(names) if len(set(names)) == len(names) else tuple(f"{name}#{i}" for i, name in enumerate(names))
 
 
 def slugs(names: Sequence[str]) -> tuple[str, ...]:
-    """Unique names of lower-case ASCII letters, digits and underscores, for Optuna and MLflow; -1 is `minus_1`."""
+    """Return unique names for Optuna and MLflow, of lower-case ASCII letters, digits and `_`; -1 is `minus_1`."""
     taken: list[str] = []
     for index, name in enumerate(names):
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

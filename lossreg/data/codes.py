@@ -15,7 +15,7 @@ PADDED = re.compile(r"0\d+")
 
 
 def are_codes(texts: Mapping[str, int]) -> bool:
-    """Tell whether numbers in text, with their counts, are codes by their leading zeros.
+    """Return whether numbers in text, with their counts, are codes by their leading zeros.
 
     They are when at least half of them have leading zeros; or when at least one in twenty has, and nine in ten are
     as wide as these.
@@ -31,12 +31,12 @@ def are_codes(texts: Mapping[str, int]) -> bool:
 
 
 def first(texts: Iterable[str]) -> str:
-    """The first number with leading zeros, as a message shows it; empty where there is none."""
+    """Return the first number with leading zeros, as a message shows it; empty where there is none."""
     return next((example(text.strip()) for text in _padded(texts)), "")
 
 
 def zeros(texts: Mapping[str, int]) -> str:
-    """A note on numbers in text, with their counts, of which some have leading zeros; empty where none has."""
+    """Return a note on numbers in text, with their counts, of which some have leading zeros; empty where none has."""
     rows = sum(texts[text] for text in _padded(texts))
     verb = "has" if rows == 1 else "have"
     return f"{rows} of {sum(texts.values())} values {verb} leading zeros ({first(texts)})" if rows else ""

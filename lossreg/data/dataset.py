@@ -87,7 +87,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes, or of labels a row; 0 for regression."""
+        """Number of classes, or of labels per row; 0 for regression."""
         return len(self.classes)
 
     @property
@@ -190,14 +190,14 @@ def load(
 
 
 def _coarse(dataset: Dataset) -> list[str]:
-    """A note on a target of numbers that float32 holds too coarsely."""
+    """Return a note on a target of numbers that float32 holds too coarsely."""
     if dataset.classes:
         return []
     return coarse(dataset.constants.target_center, dataset.constants.target_scale, dataset.task)
 
 
 def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Weighed]:
-    """What the rows of the three parts of each cut count; the classes count in training only."""
+    """Return the weights of the samples in the three parts of each cut; class weights apply to training only."""
     training = [
         weights.of_rows(raw.weights, weights.of_classes(class_weight, found, rows.train), found, rows.train)
         for rows in cuts
@@ -211,7 +211,7 @@ def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, wh
 def _fitted(
     raw: Raw, cuts: Sequence[Rows3], way: Mapping[str, str], readings: Mapping[str, Readings], where: str
 ) -> list[Preprocessor]:
-    """A preprocessor per cut, fitted on its training rows; what the columns are is settled once for all folds."""
+    """Return a preprocessor per cut, fitted on its training samples; all folds share the decisions about columns."""
     pool = np.union1d(cuts[0].train, cuts[0].validation) if len(cuts) > 1 else cuts[0].train
     settled = inputs.settle(features.take(raw.x, pool), readings)
     fitted = [inputs.fit(features.take(raw.x, rows.train), way, settled) for rows in cuts]
@@ -220,12 +220,12 @@ def _fitted(
 
 
 def _transformed(raw: Raw, preprocessor: Preprocessor, rows: Rows3) -> list[Counted]:
-    """Training, validation and test rows of a cut, preprocessed."""
+    """Return the training, validation and test samples of a cut, preprocessed."""
     return [preprocessor.counted(features.take(raw.x, index)) for index in (rows.train, rows.validation, rows.test)]
 
 
 def _lost(cuts: Sequence[Sequence[Counted]]) -> list[str]:
-    """Notes on what preprocessing lost, over the parts of the cut that lost most of it."""
+    """Return notes on the values that preprocessing lost, from the cut that lost most of each."""
     totals = [reduce(Lost.plus, (part.lost for part in parts)) for parts in cuts]
     return reduce(Lost.worst, totals).lines()
 

@@ -46,7 +46,7 @@ class Order(NamedTuple):
     example: str
 
     def description(self) -> str:
-        """The order, and the evidence where it is not plain."""
+        """Return the order, and the evidence where it is not plain."""
         if self.lost:
             need = f"{self.order}, which {self.rows} dates need"
             return f"{need}, while {self.lost} need {self.other} ('{self.example}') and are taken as missing"
@@ -56,7 +56,7 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """How the dates of a column of texts are written.
+    """The forms in which the dates of a column of texts are written.
 
     orders: the order of day, month and year around each separator, none where the year comes first or the month has
     a name, and then only a date that has one order alone is read; forms: an example of each form with its number of
@@ -69,7 +69,7 @@ class Dates:
     short: bool = False
 
     def description(self) -> str:
-        """A note on such a column."""
+        """Return a note on such a column."""
         text = "dates, read as days since 1970"
         if self.plain:
             return text
@@ -83,7 +83,7 @@ class Dates:
         return distinct if len(distinct) < 2 else [f"{where} {text}" for where, text in lines.items()]
 
     def days(self, texts: Sequence[str]) -> Days:
-        """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
+        """Return days since 1970 `(n,)` of texts, NaN where they are no dates."""
         found = np.full(len(texts), np.nan)
         for group in alike(texts):
             if self.short or not group.short:
@@ -97,7 +97,7 @@ class Dates:
         return _unambiguous(group) if order is None else group.days(order)
 
     def _order(self, separator: str, short: bool) -> str | None:
-        """The order around a separator; of one that no date has, that of the others, where dots mean day first."""
+        """Return the order around a separator; for an unknown separator that of the others, for a dot day first."""
         orders = [order for order in self.orders if short or order.order != YEAR_FIRST]
         nearest = min(orders, key=lambda order: (order.separator != separator, order.short != short), default=None)
         if nearest is not None and separator == "." != nearest.separator:
@@ -106,7 +106,7 @@ class Dates:
 
 
 def _unambiguous(group: Alike) -> Days:
-    """Days of the dates that have one in one order alone, or the same in two."""
+    """Return the days of dates that are valid in one order only, or mean the same day in two; NaN for others."""
     one, other = group.days(MONTH_FIRST), group.days(DAY_FIRST)
     found = np.where(np.isnan(one), other, one)
     return np.where(np.isnan(other) | (found == other), found, np.nan)
@@ -122,7 +122,7 @@ class Candidates(NamedTuple):
 
 
 def settle(counted: pd.Series[Any]) -> Dates | None:
-    """How texts, counted as by `value_counts`, write dates; None unless nine in ten of those that are no gap do."""
+    """Return how texts, counted as by `value_counts`, write dates; None unless nine in ten of them do, gaps aside."""
     if not likely(counted.index, _has_form):
         return None
     there = present(counted)
@@ -137,7 +137,7 @@ def settle(counted: pd.Series[Any]) -> Dates | None:
 
 
 def why_text(counted: pd.Series[Any]) -> str:
-    """A note on texts, counted as by `value_counts`, most of which are written as dates, of a day or not; else empty.
+    """Return a note on texts, counted as by `value_counts`, of which most look like dates; empty for other texts.
 
     Those with years of two digits count where they have a day, since many other texts look like them.
     """
@@ -156,7 +156,7 @@ def why_text(counted: pd.Series[Any]) -> str:
 
 
 def _is_lone(has_day: Flags, rows: Numbers, counted: pd.Series[Any]) -> bool:
-    """Tell whether there is a single date, in less than half of the rows: a flag, such as when something was done."""
+    """Return whether there is a single date, in less than half of the rows: a flag, such as when something was done."""
     return int(has_day.sum()) == 1 and bool(rows[has_day].sum() < MOST * counted.sum())
 
 
@@ -165,7 +165,7 @@ def _has_form(text: str) -> bool:
 
 
 def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:
-    """The texts that have the form of a date, and which of all have a day, in whatever order."""
+    """Return the texts that have the form of a date, and which of all have a day, in whatever order."""
     groups, has_day = list(alike(texts)), np.zeros(len(texts), bool)
     for group in groups:
         has_day[group.places] = np.any([~np.isnan(group.days(order)) for order in group.orders], axis=0)
@@ -175,7 +175,7 @@ def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:
 def _forms(
     groups: Iterable[Alike], has_day: Flags, there: Mapping[str, int]
 ) -> dict[tuple[str, bool], tuple[str, int]]:
-    """An example of each form, the first one, and its number of rows."""
+    """Return an example of each form, the first one, and its number of rows."""
     places: dict[tuple[str, bool], list[Numbers]] = {}
     for group in groups:
         places.setdefault((group.form, group.short), []).append(group.places[has_day[group.places]])
@@ -185,7 +185,7 @@ def _forms(
 
 
 def _orders(groups: Iterable[Alike], there: Mapping[str, int]) -> list[Order]:
-    """The order around each separator: the one that most dates have a day in.
+    """Return the order around each separator: the one that most dates have a day in.
 
     Where several have, dots mean day first, and other separators follow those that are settled, else month first.
     """
@@ -217,13 +217,13 @@ def _candidates(groups: Iterable[Alike]) -> list[Candidates]:
 
 
 def _best(candidates: Candidates, rows: Numbers) -> list[str]:
-    """The orders that most rows have a day in."""
+    """Return the orders that most rows have a day in."""
     counts = {order: int(rows[candidates.places[flags]].sum()) for order, flags in candidates.readable.items()}
     return [order for order, count in counts.items() if count == max(counts.values())]
 
 
 def _order(candidates: Candidates, order: str, texts: Sequence[str], rows: Numbers) -> Order:
-    """An order with what speaks against it."""
+    """Return an order with what speaks against it."""
     counts, readable = rows[candidates.places], candidates.readable
     lost = np.any(list(readable.values()), axis=0) & ~readable[order]
     others = {other: flags for other, flags in readable.items() if other != order}
@@ -237,20 +237,20 @@ def _order(candidates: Candidates, order: str, texts: Sequence[str], rows: Numbe
 
 
 def of_texts(texts: pd.Series[Any], dates: Dates) -> Days:
-    """Days since 1970 `(n,)` of texts, NaN where they are no dates."""
+    """Return days since 1970 `(n,)` of texts, NaN where they are no dates."""
     codes, distinct = pd.factorize(texts)
     found: Days = np.append(dates.days([str(text) for text in distinct]), np.nan)[codes]
     return found
 
 
 def are_as_in_pandas(texts: Sequence[str], dates: Dates) -> bool:
-    """Tell whether texts have the days that pandas reads in ISO form, which is how version 0.1.0 read all dates."""
+    """Return whether texts have the days that pandas reads in ISO form, which is how version 0.1.0 read all dates."""
     stamps = pd.to_datetime(pd.Series(texts), errors="coerce", utc=True, format="ISO8601")
     return np.array_equal(of_stamps(stamps), dates.days(texts), equal_nan=True)
 
 
 def of_stamps(column: pd.Series[Any]) -> Days:
-    """Days since 1970 `(n,)` of a column of time stamps, with or without a time zone, NaN where there is none."""
+    """Return days since 1970 `(n,)` of time stamps, with or without a time zone; NaN where one is missing."""
     stamps = column.dt.tz_convert(None) if column.dt.tz is not None else column
     days = stamps.dt.as_unit("us").astype("int64").to_numpy(np.float64) / MICROSECONDS
     return np.where(stamps.isna(), np.nan, days)

@@ -73,7 +73,7 @@ class Alike:
         return (MONTH_FIRST, DAY_FIRST, YEAR_FIRST) if self.short else (MONTH_FIRST, DAY_FIRST)
 
     def days(self, order: str) -> NDArray[np.float64]:
-        """Days since 1970 `(n,)` in one of `orders`, NaN where no such day or time is."""
+        """Return days since 1970 `(n,)` in one of `orders`, NaN where there is no such day or time."""
         start, is_day = self._starts(order)
         time, is_time = self._microseconds()
         found: NDArray[np.float64] = (start * int(MICROSECONDS) + time) / MICROSECONDS
@@ -81,7 +81,7 @@ class Alike:
         return found
 
     def _starts(self, order: str) -> tuple[Numbers, Flags]:
-        """Whole days since 1970, and which of them are in the calendar."""
+        """Return whole days since 1970, and a mask of those that the calendar has."""
         year, month, day = (self._number(name) for name in FIELDS.get(order, ("year", "month", "day")))
         if self.short:
             year = year + np.where(year >= PIVOT, 1900, 2000)
@@ -96,7 +96,7 @@ class Alike:
         return np.full(len(self.places), MONTHS.get(self.letters.get(name, "").lower(), 0), np.int64)
 
     def _microseconds(self) -> tuple[Numbers, Flags]:
-        """The time of day in universal time, and which of them are on a clock."""
+        """Return the time of day in universal time, and which of them are on a clock."""
         hour, minute, second = (self._number(name) for name in ("hour", "minute", "second"))
         valid = (minute < 60) & (second <= 60) & ((hour < 24) | ((hour == 24) & (minute + second == 0)))
         if half := self.letters.get("half", "").lower():
@@ -114,12 +114,12 @@ def _seconds(hours: Numbers, minutes: Numbers, seconds: Numbers) -> Numbers:
 
 
 def matched(text: str) -> tuple[str, re.Match[str]] | None:
-    """The form of a text and its match, None where it has the form of no date."""
+    """Return the form of a text and its match, None where it has the form of no date."""
     return next(((name, match) for name, form in PATTERNS.items() if (match := form.fullmatch(text))), None)
 
 
 def alike(texts: Sequence[str]) -> Iterator[Alike]:
-    """The texts that have the form of a date, in groups."""
+    """Return the texts that have the form of a date, in groups."""
     plain_texts = np.array([in_ascii(text) for text in texts], object)
     codes, shapes = pd.factorize(np.array([text.translate(ZEROS) for text in plain_texts], object))
     groups = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(shapes)))[:-1])
@@ -129,7 +129,7 @@ def alike(texts: Sequence[str]) -> Iterator[Alike]:
 
 
 def _of_shape(places: Numbers, texts: NDArray[np.object_], form: str, match: re.Match[str]) -> Alike:
-    """A group of texts: digits stand in the same places in all of them, for a pattern takes any digit alike."""
+    """Return a group of texts: digits stand in the same places in all of them, for a pattern takes any digit alike."""
     characters = texts.astype(f"S{match.end()}").view(np.uint8).reshape(len(texts), -1)
     written = {name: text for name, text in match.groupdict().items() if text}
     numbers = {
@@ -142,7 +142,7 @@ def _of_shape(places: Numbers, texts: NDArray[np.object_], form: str, match: re.
 
 
 def _values(characters: NDArray[np.uint8], places: int | None) -> Numbers:
-    """Numbers of the digits `(n, k)`; behind a decimal mark so many places count."""
+    """Return the numbers `(n,)` that digits `(n, k)` make; behind a decimal mark, `places` digits count."""
     digits = characters[:, :places].astype(np.int64) - ord("0")
     width = digits.shape[1] if places is None else places
     powers = 10 ** np.arange(width)[::-1]

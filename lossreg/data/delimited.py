@@ -65,17 +65,17 @@ class Delimited:
     on_lines: list[str] = field(default_factory=list)
 
     def open(self) -> IO[str]:
-        """The file as text, unpacked."""
+        """Return the file as text, unpacked."""
         return io.TextIOWrapper(self.bytes(), self.encoding, newline="")
 
     def bytes(self) -> IO[bytes]:
-        """The file as bytes, unpacked."""
+        """Return the file as bytes, unpacked."""
         if self.path.name.lower().endswith(".gz"):
             return cast(IO[bytes], gzip.open(self.path, "rb"))
         return self.path.open("rb")
 
     def records(self) -> Iterator[Record]:
-        """The lines that are not blank, as fields; a quoted field may span several lines."""
+        """Return the lines that are not blank, as fields; a quoted field may span several lines."""
         csv.field_size_limit(sys.maxsize)
         with files.reading(self.path, self.where), self.open() as file:
             reader, line = csv.reader(file, delimiter=self.separator, skipinitialspace=self.skips_spaces), 1
@@ -85,7 +85,7 @@ class Delimited:
                 line = reader.line_num + 1
 
     def error(self, what: str, hint: str = "") -> DataError:
-        """A `DataError` about this file."""
+        """Return a `DataError` about this file."""
         return DataError(what, where=self.where, hint=hint)
 
 
@@ -104,7 +104,7 @@ def read(
     coded: Collection[str] | None = None,
     known: Collection[str] = (),
 ) -> Table:
-    """The table of a file; raises `DataError`, which names the line where it can.
+    """Return the table of a file; raises `DataError`, which names the line where it can.
 
     as_text: columns that are text whatever they hold; coded: the columns whose whole numbers may be read as codes, such
     as postcodes, None for all; known: columns that are data, also where they look like names or numbers of rows.
@@ -124,7 +124,7 @@ def read(
 
 
 def _long(table: pd.DataFrame) -> list[str]:
-    """A note on values that span several lines, as behind a quote that was not meant to open one."""
+    """Return a note on values that span several lines, as behind a quote that was not meant to open one."""
     counts = {
         name: table[name].str.count("\n").max() for name in table if isinstance(table[name].dtype, pd.StringDtype)
     }
@@ -135,7 +135,7 @@ def _long(table: pd.DataFrame) -> list[str]:
 
 
 def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """The table with names of columns that have no spaces around them."""
+    """Return the table with names of columns that have no spaces around them."""
     padded = [name.strip() for name in map(str, table.columns) if name != name.strip()]
     if not padded:
         return table
@@ -144,7 +144,7 @@ def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
 
 def _encoding(file: Delimited) -> str:
-    """UTF-8, by its mark UTF-16, else the usual encoding of western Windows; what is not UTF-8 is said.
+    """Return the encoding: UTF-16 by its mark, else UTF-8, else western Windows; one other than UTF-8 is noted.
 
     Raises `DataError` for NUL characters.
     """
@@ -160,7 +160,7 @@ def _encoding(file: Delimited) -> str:
 
 
 def _decodes(file: Delimited, encoding: str) -> bool:
-    """Whether the whole file is text in an encoding; raises `DataError` for NUL characters, with their line."""
+    """Return whether the whole file is text in an encoding; raises `DataError` for NUL characters, with their line."""
     decoder, line = codecs.getincrementaldecoder(encoding)(), 1
     with files.reading(file.path, file.where), file.bytes() as raw:
         while chunk := raw.read(CHUNK):
@@ -176,7 +176,7 @@ def _decodes(file: Delimited, encoding: str) -> bool:
 
 
 def _start(file: Delimited) -> tuple[list[str], Record | None]:
-    """The header and the first line after it; settles the separator, where the header has another than expected."""
+    """Return the header and the first line after it; sets the separator that the header uses."""
     header = next(file.records(), None)
     if header is not None and (named := SEPARATOR_LINE.fullmatch(file.separator.join(header.fields))):
         file.separator, file.left_out = named[1], [header.line - 1]
@@ -194,7 +194,7 @@ def _start(file: Delimited) -> tuple[list[str], Record | None]:
 
 
 def _settle_spaces(file: Delimited) -> None:
-    """Settle that spaces before a quote belong to no field, else the quote opens none and each comma in it is one."""
+    """Skip spaces before a quote, if there are any; otherwise that quote opens no field, and commas in it separate."""
     if not _holds(file, rf'{re.escape(file.separator)} +"'):
         return
     if any(
@@ -205,7 +205,7 @@ def _settle_spaces(file: Delimited) -> None:
 
 
 def _holds(file: Delimited, pattern: str) -> bool:
-    """Whether the text of the file has a match of a few letters."""
+    """Return whether the text of the file has a match of a few letters."""
     sought, rest = re.compile(pattern), ""
     with files.reading(file.path, file.where), file.open() as text:
         while chunk := text.read(CHUNK):
@@ -239,12 +239,12 @@ def _check_repeated(file: Delimited, header: list[str], table: pd.DataFrame) -> 
 
 
 def are_numbers(header: Iterable[str]) -> bool:
-    """Whether all names of a header are numbers, so that it may be a row."""
+    """Return whether all names of a header are numbers, so that it may be a row."""
     return bool(np.isfinite(numerals.values(pd.Series(list(header), dtype=object), numerals.Numerals())).all())
 
 
 def _table(file: Delimited, header: list[str], first: Record | None) -> pd.DataFrame:
-    """The rows under a header."""
+    """Return the rows under a header."""
     width = len(header)
     fields = 0 if first is None else len(first.fields)
     if first is not None and fields > width + 1:
@@ -258,7 +258,7 @@ def _table(file: Delimited, header: list[str], first: Record | None) -> pd.DataF
 
 
 def _without_trailing(file: Delimited, header: list[str], table: pd.DataFrame) -> pd.DataFrame:
-    """The table without the empty columns that separators at the end of the header and of the lines make."""
+    """Return the table without the empty columns that separators at the end of the header and of the lines make."""
     empty = 0
     for name, column in zip(reversed(header[1:]), reversed(list(table.columns)), strict=False):
         if name.strip() or not len(table) or not table[column].isna().all():
@@ -272,7 +272,7 @@ def _without_trailing(file: Delimited, header: list[str], table: pd.DataFrame) -
 
 
 def _without_blank_end(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
-    """The table without the last lines where they hold separators alone, as spreadsheets write them."""
+    """Return the table without the last lines where they hold separators alone, as spreadsheets write them."""
     if len(table.columns) < 2 or not len(table) or not table.iloc[-1].isna().all():
         return table
     blank = 0
@@ -293,7 +293,7 @@ def _fields_hint(file: Delimited, width: int) -> str:
 
 
 def _one_more(file: Delimited, width: int) -> pd.DataFrame:
-    """Rows of one field more than the header: a separator ends them, or names of rows begin them, as R writes."""
+    """Return rows with one field more than the header: a separator ends them, or row names begin them, as in R."""
     if all(len(record.fields) <= width or not record.fields[width].strip() for record in _rows(file)):
         file.notes.append("Lines end with a separator: the empty last column is left out.")
         file.index_col = False
@@ -357,7 +357,7 @@ def _note_short(file: Delimited, table: pd.DataFrame) -> None:
 
 
 def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `1.234` as text, where other columns have decimal commas: pandas reads it as a little over 1."""
+    """Return the table with `1.234` as text where other columns have decimal commas: it may mean 1234."""
     texts = [table[name] for name in table if pd.api.types.infer_dtype(table[name], skipna=True) == "string"]
     reals = [name for name in table if table[name].dtype.kind == "f"]
     if not reals or numerals.decimal_mark(column.dropna() for column in texts) != ",":
@@ -371,7 +371,7 @@ def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_codes(file: Delimited, table: pd.DataFrame, columns: Collection[str] | None) -> pd.DataFrame:
-    """The table with codes as text, for pandas takes their leading zeros off; those of other numbers are counted."""
+    """Return the table with codes as text, since pandas drops leading zeros; those of other numbers are noted."""
     whole = [name for name in table if _is_whole(table[name])]
     if not whole or not _has_leading_zeros(file):
         return table
@@ -387,19 +387,19 @@ def _with_codes(file: Delimited, table: pd.DataFrame, columns: Collection[str] |
 
 
 def _is_whole(column: pd.Series[Any]) -> bool:
-    """Whether a column holds whole numbers, also with gaps, for which pandas makes them floats."""
+    """Return whether a column holds whole numbers, also with gaps, for which pandas makes them floats."""
     if column.dtype.kind in "iu":
         return True
     return column.dtype.kind == "f" and bool((column.dropna() % 1 == 0).all()) and bool(column.notna().any())
 
 
 def _has_leading_zeros(file: Delimited) -> bool:
-    """Whether a field of the file may begin with a zero and another digit."""
+    """Return whether a field of the file may begin with a zero and another digit."""
     return _holds(file, rf'0(?<=[\s"{re.escape(file.separator)}]0)\d')
 
 
 def _without_units(file: Delimited, table: pd.DataFrame, header: list[str], first: Record | None) -> pd.DataFrame:
-    """The table without a line of units under the header: words above two or more columns of numbers."""
+    """Return the table without a line of units under the header: words above two or more columns of numbers."""
     if first is None or len(table) < 2 or any(map(numerals.is_number, first.fields)):
         return table
     units = {name: str(unit) for name in table if (unit := _unit(table[name])) is not None}
@@ -413,7 +413,7 @@ def _without_units(file: Delimited, table: pd.DataFrame, header: list[str], firs
 
 
 def _unit(column: pd.Series[Any]) -> Any:
-    """The first value, where it is a word above numbers alone; else None."""
+    """Return the first value, where it is a word above numbers alone; else None."""
     first = column.iloc[0]
     if not isinstance(first, str) or numerals.is_marker(first):
         return None
@@ -423,13 +423,13 @@ def _unit(column: pd.Series[Any]) -> Any:
 
 
 def _comes_again(column: pd.Series[Any]) -> bool:
-    """Tell whether the first value is a word that other rows have, as a category or a class."""
+    """Return whether the first value is a word that other rows have, as a category or a class."""
     first = column.iloc[0]
     return isinstance(first, str) and not numerals.is_marker(first) and bool(column.iloc[1:].eq(first).any())
 
 
 def _without_index(table: pd.DataFrame, notes: list[str], known: Collection[str]) -> pd.DataFrame:
-    """Without unnamed first columns that number or name the rows, as R and pandas save them, but for known ones."""
+    """Return the table without unnamed first columns that number or name the rows, as R and pandas save them."""
     while len(table.columns) > 1 and table.columns[0] not in known and (what := _names_of_rows(table.iloc[:, 0])):
         notes.append(f"{table.columns[0]}: {what}, left out.")
         table = table.iloc[:, 1:]
@@ -437,7 +437,7 @@ def _without_index(table: pd.DataFrame, notes: list[str], known: Collection[str]
 
 
 def _names_of_rows(column: pd.Series[Any]) -> str:
-    """The kind of names that an unnamed column gives to the rows; empty where it gives none."""
+    """Return the kind of names that an unnamed column gives to the rows; empty where it gives none."""
     if not str(column.name).startswith("Unnamed:") or column.isna().any() or column.duplicated().any():
         return ""
     if column.dtype.kind in "iu":

@@ -16,7 +16,7 @@ NAN = float("nan")
 
 
 def days(text: str) -> float:
-    """The days of a duration or since midnight, NaN where a text is neither."""
+    """Return the days of a duration or since midnight, NaN where a text is neither."""
     written = in_ascii(text)
     matched = ELAPSED.fullmatch(written)
     if matched is None:
@@ -28,13 +28,13 @@ def days(text: str) -> float:
 
 
 def has_form(text: str) -> bool:
-    """Tell whether a text is written as a duration or a time of day."""
+    """Return whether a text is written as a duration or a time of day."""
     written = in_ascii(text).removeprefix("-")
     return any(form.fullmatch(written) for form in (ELAPSED, TIME, LONG, MINUTES))
 
 
 def description(texts: Mapping[str, int]) -> str:
-    """A note on texts that are durations or times of day."""
+    """Return a note on texts that are durations or times of day."""
     first = next(iter(texts))
     if all(TIME.fullmatch(in_ascii(text)) and days(text) <= 1 for text in texts):
         return f"times of day ('{first}'), read as a share of a day"
@@ -42,7 +42,7 @@ def description(texts: Mapping[str, int]) -> str:
 
 
 def _hours(text: str) -> float:
-    """Hours of a time of day, of hours, minutes and seconds, or of minutes and seconds with a fraction."""
+    """Return the hours of a time of day, of hours, minutes and seconds, or of minutes and seconds with a fraction."""
     if matched := MINUTES.fullmatch(text):
         seconds = float(f"{matched['second']}.{matched['fraction']}")
         return (int(matched["minute"]) * 60 + seconds) / 3600 if seconds < 60 else NAN
@@ -59,5 +59,5 @@ def _hours(text: str) -> float:
 
 
 def _is_long(parts: Mapping[str, str], half: str) -> bool:
-    """Tell whether there are seconds, so that the first number is hours, or it is the end of the day."""
+    """Return whether there are seconds, so that the first number is hours, or it is the end of the day."""
     return not half and (bool(parts["second"]) or (parts["hour"] == "24" and parts["minute"] == "00"))

@@ -1,4 +1,4 @@
-"""Whether rows are what the Embedding layers of a model take: whole numbers within their tables."""
+"""Check of samples against Embedding layers, which take whole numbers within their tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(model: Any, dataset: Dataset) -> None:
 
 
 def _fed(model: Any) -> Iterator[tuple[Any, str]]:
-    """Embedding layers right behind an input, and the input's name."""
+    """Yield each Embedding layer right behind an input, and the input's name."""
     inputs = {id(tensor): tensor.name for tensor in model.inputs}
     for layer in model.layers:
         if type(layer).__name__ == "Embedding":

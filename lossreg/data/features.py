@@ -19,7 +19,7 @@ Features = Part | dict[str, Part]
 
 
 def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
-    """Features from any array, table, or mapping of them by input; raises `DataError` for what is none.
+    """Return features from an array, a table, or a mapping of them by input; raises `DataError` for anything else.
 
     columns: names for those of a plain array of two dimensions.
     """
@@ -58,7 +58,7 @@ def _one(x: Any, name: str, columns: Sequence[str], origin: Origin) -> Part:
 
 
 def _records(values: Array, name: str, origin: Origin) -> pd.DataFrame:
-    """The fields of a structured array as columns; raises `DataError` for fields that are arrays."""
+    """Return the fields of a structured array as columns; raises `DataError` for fields that are arrays."""
     fields: Mapping[str, Any] = values.dtype.fields or {}
     nested = next((field for field, (dtype, *_) in fields.items() if dtype.shape or dtype.names), None)
     if values.ndim != 1 or nested is not None:
@@ -68,7 +68,7 @@ def _records(values: Array, name: str, origin: Origin) -> pd.DataFrame:
 
 
 def array(values: Any, what: str, origin: Origin) -> Array:
-    """An array of at least one dimension; raises `DataError`."""
+    """Return an array of at least one dimension; raises `DataError`."""
     try:
         found = np.asarray(_unmasked(values, what, origin) if isinstance(values, np.ma.MaskedArray) else values)
     except DataError:
@@ -83,7 +83,7 @@ def array(values: Any, what: str, origin: Origin) -> Array:
 
 
 def _unmasked(values: Any, what: str, origin: Origin) -> Array:
-    """A masked array of features with NaN or None where it is masked; raises `DataError` for masked labels."""
+    """Return a masked array of features with NaN or None where it is masked; raises `DataError` for masked labels."""
     masked = int(np.ma.getmaskarray(values).sum())
     if not masked:
         return np.asarray(values)
@@ -98,7 +98,7 @@ def _unmasked(values: Any, what: str, origin: Origin) -> Array:
 
 
 def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
-    """The table with string column names, a plain index, and object columns as what they hold."""
+    """Return the table with string column names, a plain index, and object columns as what they hold."""
     frame = frame.reset_index(drop=True)
     frame.columns = pd.Index([shown(column) for column in frame.columns])
     twice = list(frame.columns[frame.columns.duplicated()])
@@ -112,7 +112,7 @@ def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
 
 
 def inferred(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
-    """The table with columns of objects as what they hold; raises `DataError`, which names the column."""
+    """Return the table with columns of objects as what they hold; raises `DataError`, which names the column."""
     try:
         return frame.infer_objects()
     except Exception:
@@ -126,19 +126,19 @@ def inferred(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
 
 
 def count(x: Features) -> int:
-    """The number of rows."""
+    """Return the number of rows."""
     return len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
 
 
 def take(x: Features, rows: NDArray[np.int64]) -> Any:
-    """The rows of these numbers, in the form of `x`."""
+    """Return the rows of these numbers, in the form of `x`."""
     if isinstance(x, dict):
         return {name: take(part, rows) for name, part in x.items()}
     return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
 
 
 def joined(train: Features, test: Features, origin: Origin) -> Features:
-    """Training rows followed by test rows; raises `DataError` when their columns, shapes or inputs differ."""
+    """Return training rows followed by test rows; raises `DataError` when their columns, shapes or inputs differ."""
     if isinstance(train, dict) and isinstance(test, dict):
         if train.keys() != test.keys():
             said = f"training rows have the inputs {listed(train)}, test rows {listed(test)}"
@@ -169,7 +169,7 @@ def check_order(train: pd.Series[Any], test: pd.Series[Any], what: str, origin: 
 
 
 def marks(x: Features) -> Iterator[bytes]:
-    """What tells these features from others: names and values, the same on every machine."""
+    """Yield bytes that identify these features by names and values, the same on every machine."""
     if isinstance(x, dict):
         for name in sorted(x):
             yield f"input {name}".encode()
@@ -189,7 +189,7 @@ def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def mark(values: pd.Series[Any] | Array) -> bytes:
-    """The same bytes for the same values of a column or an array."""
+    """Return the same bytes for the same values of a column or an array."""
     if isinstance(values, np.ndarray):
         return f"{values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes()
     try:

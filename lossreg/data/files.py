@@ -29,7 +29,7 @@ def check_name(source: str) -> None:
 
 
 def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
-    """The file of a source, relative to `base`; raises `DataError` where there is none to be read.
+    """Return the file of a source, relative to `base`; raises `DataError` where there is none to be read.
 
     relative: a hint on where relative paths start.
     """
@@ -73,6 +73,6 @@ def reason(error: BaseException) -> str:
 
 
 def parquet(path: Path, where: str) -> pd.DataFrame:
-    """The table of a Parquet file; raises `DataError`."""
+    """Return the table of a Parquet file; raises `DataError`."""
     with reading(path, where):
         return pd.read_parquet(path)

@@ -1,4 +1,4 @@
-"""Which preprocessing features get: by their form and by what the study asks, each of several inputs its own."""
+"""Preprocessing of one or several inputs, chosen by their form and by the study."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InputsPreprocessor:
         self.notes = [f"{name}: {note}" for name, part in self.parts.items() for note in part.notes]
 
     def transform(self, rows: Any) -> dict[str, Float32]:
-        """Float32 arrays `(n, *shape)` by input of a mapping of raw rows, every number finite.
+        """Return float32 arrays `(n, *shape)` by input, every number finite, of a mapping of raw rows by input.
 
         Warns of values that are taken as missing, counted by input and column. Raises `DataError`.
         """
@@ -41,7 +41,7 @@ class InputsPreprocessor:
         return arrays
 
     def counted(self, rows: Any) -> Counted:
-        """The same arrays, and what was lost in place of a warning."""
+        """Return the same arrays, and what was lost in place of a warning."""
         missing = [name for name in self.parts if name not in rows] if isinstance(rows, Mapping) else list(self.parts)
         if missing:
             hint = f"Rows are a table or an array for each of {listed(self.parts)}."
@@ -72,7 +72,7 @@ def _within(name: str) -> Iterator[None]:
 
 
 def ways(x: Features, asked: Any) -> dict[str, str]:
-    """Which way each input goes, by its name; "" names a single one.
+    """Return the preprocessing of each input ("standard" or "none"), by its name; "" names a single one.
 
     asked: "standard" or "none" for all, or a mapping by input, where those left out are standardised. Raises
     `InputError`.
@@ -92,7 +92,7 @@ def ways(x: Features, asked: Any) -> dict[str, str]:
 
 
 def read(x: Features, way: Mapping[str, str]) -> dict[str, Readings]:
-    """How the columns of each table that is standardised are read, by its input; raises `DataError`."""
+    """Return how the columns of each standardised table are read, by input; raises `DataError`."""
     found = {}
     for name, part in (x if isinstance(x, dict) else {"": x}).items():
         if isinstance(part, pd.DataFrame) and way[name] == STANDARD:
@@ -102,18 +102,18 @@ def read(x: Features, way: Mapping[str, str]) -> dict[str, Readings]:
 
 
 def marks(readings: Mapping[str, Readings]) -> Iterator[bytes]:
-    """What tells readings from the usual ones of the same values."""
+    """Yield bytes that tell readings from the usual ones of the same values."""
     for name, table in sorted(readings.items()):
         yield from (f"{name} ".encode() + mark for mark in table.marks())
 
 
 def notes(readings: Mapping[str, Readings]) -> list[str]:
-    """What is said of columns whose reading does not go without saying."""
+    """Return notes on columns whose reading is not obvious."""
     return [f"{name}: {note}" if name else note for name, table in readings.items() for note in table.notes()]
 
 
 def missing(x: Features, readings: Mapping[str, Readings]) -> list[str]:
-    """A line on the values that are not there, by input and column; none where all are."""
+    """Return a line on the values that are not there, by input and column; none where all are."""
     counts = {
         f"{name}.{column}" if name else column: (count, len(part))
         for name, part in (x if isinstance(x, dict) else {"": x}).items()
@@ -124,7 +124,7 @@ def missing(x: Features, readings: Mapping[str, Readings]) -> list[str]:
 
 
 def settle(x: Features, readings: Mapping[str, Readings]) -> Settled:
-    """What is decided about columns once, before folds take their statistics, by input.
+    """Return the decisions about columns that all folds share, by input.
 
     Raises `DataError` for a table without a usable column.
     """
@@ -137,7 +137,7 @@ def settle(x: Features, readings: Mapping[str, Readings]) -> Settled:
 
 
 def fit(x: Features, way: Mapping[str, str], settled: Settled) -> Preprocessor:
-    """A preprocessor fitted on these training rows, with the columns as `settle` found them; raises `DataError`."""
+    """Return a preprocessor fitted on these training rows, with the columns that `decide` gave; raises `DataError`."""
     if not isinstance(x, dict):
         return _fit(x, way[""], settled.get(""))
     parts = {}
@@ -154,7 +154,7 @@ def _fit(x: Part, way: str, settled: Columns | None) -> Single:
 
 
 def names(preprocessor: Preprocessor) -> Sequence[str]:
-    """The raw columns that a preprocessor expects, none for arrays of more than two dimensions.
+    """Return the raw columns that a preprocessor expects, none for arrays of more than two dimensions.
 
     Of several inputs they stand as `input.column`.
     """
@@ -164,7 +164,7 @@ def names(preprocessor: Preprocessor) -> Sequence[str]:
 
 
 def width(preprocessor: Preprocessor) -> int:
-    """How many raw values a row has: columns of a table, places of an array."""
+    """Return the number of raw values per sample: columns of a table, elements of an array."""
     if isinstance(preprocessor, InputsPreprocessor):
         return sum(width(part) for part in preprocessor.parts.values())
     return len(names(preprocessor)) or int(np.prod(getattr(preprocessor, "shape_", ())))

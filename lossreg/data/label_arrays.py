@@ -1,4 +1,4 @@
-"""Labels of several numbers a row: one-hot rows, several labels a row, masks."""
+"""Labels of several numbers per row: one-hot rows, several labels per row, masks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASK = ("background", "foreground")
 
 
 def infer(y: Array, where: str) -> tuple[str, str]:
-    """The task that labels `(n, k)` or `(n, *space)` suggest, and why; "" for one-hot rows, which are classes.
+    """Return the task that labels `(n, k)` or `(n, *space)` suggest, and why; "" for one-hot rows, which are classes.
 
     Raises `DataError` for numbers other than 0 and 1.
     """
@@ -30,27 +30,27 @@ def infer(y: Array, where: str) -> tuple[str, str]:
         return "", ""
     if not _is_zero_one(y):
         hint = "Pick one of them; only labels of 0 and 1 may be several."
-        raise DataError(f"y has {y.shape[1]} outputs a row, and one is needed", where=where, hint=hint)
-    return "multilabel", f"{y.shape[1]} labels a row, each 0 or 1"
+        raise DataError(f"y has {y.shape[1]} outputs per row, and one is needed", where=where, hint=hint)
+    return "multilabel", f"{y.shape[1]} labels per row, each 0 or 1"
 
 
 def is_onehot(y: Array) -> bool:
-    """Whether every row of `(n, k)` labels has exactly one 1."""
+    """Return whether every row of `(n, k)` labels has exactly one 1."""
     return y.ndim == 2 and _is_zero_one(y) and bool((y.sum(axis=1) == 1).all())
 
 
 def as_classes(y: Array, task: str, where: str) -> pd.Series[Any]:
-    """The class numbers of one-hot rows; raises `DataError` for other labels of several numbers a row."""
+    """Return the class numbers of one-hot rows; raises `DataError` for other labels of several numbers per row."""
     _check_numbers(y, where)
     if is_onehot(y):
         return pd.Series(y.argmax(axis=1))
     named = WIDE_TASKS[y.ndim > 2]
     hint = f'Set task = "{named}".' if _is_zero_one(y) else "Pick one of them."
-    raise DataError(f"task {task} needs one label a row, and y has shape {y.shape}", where=where, hint=hint)
+    raise DataError(f"task {task} needs one label per row, and y has shape {y.shape}", where=where, hint=hint)
 
 
 def read(y: Array, task: str, names: Sequence[str], where: str) -> Labels:
-    """Labels `(n, k)` of a multilabel task, masks `(n, *space)` or `(n, *space, 1)` of a segmentation.
+    """Return the labels `(n, k)` of a multilabel task, or the masks `(n, *spatial_shape)` of a segmentation.
 
     Raises `DataError` for other shapes and for numbers other than 0 and 1.
     """
@@ -62,7 +62,7 @@ def _multilabel(y: Array, names: Sequence[str], where: str) -> Labels:
     if y.ndim != 2:
         hint = 'Masks are for task = "segmentation".'
         raise DataError(f"task multilabel needs labels (n, k), and y has shape {y.shape}", where=where, hint=hint)
-    _check_zero_one(y, "several labels a row", where)
+    _check_zero_one(y, "several labels per row", where)
     k = y.shape[1]
     classes = unique_names(names if len(names) == k else [f"label_{i}" for i in range(k)])
     everywhere = [name for name, rows in zip(classes, y.sum(axis=0), strict=True) if rows == len(y)]
@@ -81,7 +81,7 @@ def _masks(y: Array, names: Sequence[str], where: str) -> Labels:
 
 
 def _places(y: Array) -> Array:
-    """Masks without a last axis of length 1."""
+    """Return masks without a last axis of length 1."""
     return y[..., 0] if y.ndim > 2 and y.shape[-1] == 1 else y
 
 
@@ -91,7 +91,7 @@ def _is_zero_one(y: Array) -> bool:
 
 def _check_numbers(y: Array, where: str) -> None:
     if y.dtype.kind not in "buif":
-        hint = "Several labels a row are 0 or 1 each."
+        hint = "Several labels per row are 0 or 1 each."
         raise DataError(f"y of shape {y.shape} holds {y.dtype}, not numbers", where=where, hint=hint)
     if not y.size:
         raise DataError(f"y has shape {y.shape}: no labels", where=where)

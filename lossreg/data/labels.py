@@ -35,7 +35,7 @@ NA_HINT = "Remove or mend these rows; in text files NA, None, null and empty fie
 
 
 def read(raw: Raw, task: str, where: str) -> Labels:
-    """The labels of `raw` for `task`, or for the task that they suggest when it is "auto".
+    """Return the labels of `raw` for `task`, or for the task that they suggest when it is "auto".
 
     Raises `DataError` for missing or infinite labels, one class or one value only, a class of
     a single row, and labels that do not fit the task.
@@ -52,7 +52,7 @@ def read(raw: Raw, task: str, where: str) -> Labels:
 
 
 def _decimal(raw: Raw) -> str:
-    """The decimal mark of the texts in the table that the labels come from, empty where it is open."""
+    """Return the decimal mark of the texts in the table that the labels come from, empty where it is open."""
     return reading.decimal_mark(raw.x) if isinstance(raw.x, pd.DataFrame) else ""
 
 
@@ -62,7 +62,7 @@ def _noted(labels: Labels, note: str) -> Labels:
 
 
 def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
-    """Labels of one class or number a row."""
+    """Return labels of one class or number per sample."""
     with _objects_named(where):
         _check_plain(y, task, where)
         y, notes = _tidied(reading.plain(y))
@@ -93,7 +93,7 @@ def _objects_named(where: str) -> Iterator[None]:
 
 
 def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
-    """Texts without spaces around them, blank ones missing; and a note where there were any."""
+    """Return texts without surrounding spaces, blank ones as missing, and a note if there were any."""
     if y.dtype != object and not isinstance(y.dtype, pd.StringDtype):
         return y, []
     padded = y.map(lambda value: isinstance(value, str) and (value != value.strip() or not value))
@@ -130,10 +130,10 @@ def _check_plain(y: pd.Series[Any], task: str, where: str) -> None:
         what = "lists" if lists else f"objects of type {type(odd).__name__} that have no hash"
         raise DataError(f"the target holds {what}", where=where, hint=columns)
     if task == "multilabel":
-        raise DataError("task multilabel needs several labels a row, and there is one", where=where, hint=columns)
+        raise DataError("task multilabel needs several labels per row, and there is one", where=where, hint=columns)
     if task == "segmentation":
         hint = "Give masks as arrays (n, height, width) of 0 and 1, in an .npz file or by a function."
-        raise DataError("task segmentation needs a mask a row, and there is one label", where=where, hint=hint)
+        raise DataError("task segmentation needs a mask per row, and there is one label", where=where, hint=hint)
 
 
 def _inference(labels: Labels, y: pd.Series[Any], reason: str) -> str:
@@ -141,7 +141,7 @@ def _inference(labels: Labels, y: pd.Series[Any], reason: str) -> str:
 
 
 def _other(labels: Labels, y: pd.Series[Any]) -> str:
-    """Another task that numbers may be meant for: many small counts and few large ones, or the same of sizes."""
+    """Return another task that the labels may be meant for: skewed counts and sizes are not classes or real numbers."""
     usual = "regression" if labels.classes else "multiclass"
     if not _is_number(y) or len(labels.classes) == 2:
         return usual
@@ -160,7 +160,7 @@ def _is_number(y: pd.Series[Any]) -> bool:
 
 
 def _numbers_if_possible(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
-    """Labels held as objects or texts that are numbers as such, everything else as it is; and a note on texts."""
+    """Return labels held as objects or texts as numbers where they are numbers, and a note on texts."""
     if y.dtype == object and pd.api.types.infer_dtype(y, skipna=True) in ("decimal", "mixed-integer-float", "integer"):
         try:
             return pd.to_numeric(y), []
@@ -200,7 +200,7 @@ def _check_present(y: pd.Series[Any], where: str) -> None:
 
 
 def _infer(y: pd.Series[Any]) -> tuple[str, str]:
-    """A task, and what about the labels suggests it."""
+    """Return a task, and what about the labels suggests it."""
     distinct = int(y.nunique())
     by_classes = "binary" if distinct == 2 else "multiclass"
     if not _is_number(y):
@@ -238,7 +238,7 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> 
 
 
 def _in_order(y: pd.Series[Any]) -> list[Any]:
-    """The classes that there are: ordered categories in their order, others sorted."""
+    """Return the classes that there are: ordered categories in their order, others sorted."""
     there = set(y.unique())
     if isinstance(y.dtype, pd.CategoricalDtype) and y.dtype.ordered:
         return [category for category in y.dtype.categories if category in there]

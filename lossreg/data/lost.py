@@ -18,7 +18,7 @@ EXAMPLES = 3
 
 
 class Reason(NamedTuple):
-    """Why a value is not taken as it is, of one value and of several; how it is taken instead; what would help."""
+    """The reason why a value is replaced: worded for one value and for several, with the outcome and a hint."""
 
     one: str
     several: str
@@ -37,7 +37,7 @@ FAR = Reason("is out of all proportion to the training rows", "are out of all pr
 
 @dataclass(slots=True)
 class Count:
-    """How many values of a column were lost for a reason, and the first different ones of them."""
+    """The number of values of a column that were lost for a reason, and the first distinct ones."""
 
     rows: int = 0
     examples: list[str] = field(default_factory=list)
@@ -71,14 +71,14 @@ class Lost:
             self.counts.setdefault(("", column, reason), Count()).add(rows, examples)
 
     def within(self, name: str) -> Lost:
-        """The same counts as those of one of several inputs."""
+        """Return the same counts as those of one of several inputs."""
         moved = Lost()
         moved.values, moved.notes = {name: self.values[""]}, [f"{name}: {note}" for note in self.notes]
         moved.counts = {(name, column, reason): count for (_, column, reason), count in self.counts.items()}
         return moved
 
     def plus(self, other: Lost) -> Lost:
-        """Counts of these rows and of further ones, or of further inputs."""
+        """Return the counts of these rows plus those of further rows or further inputs."""
         total = Lost()
         total.notes = list(dict.fromkeys([*self.notes, *other.notes]))
         names = {**self.values, **other.values}
@@ -89,7 +89,7 @@ class Lost:
         return total
 
     def worst(self, other: Lost) -> Lost:
-        """The larger count of two, for preprocessors that have read the same rows."""
+        """Return the larger count of two, for preprocessors that have read the same rows."""
         total = Lost()
         total.values, total.notes = self.values, self.notes
         for key in {**self.counts, **other.counts}:
@@ -98,7 +98,7 @@ class Lost:
         return total
 
     def lines(self) -> list[str]:
-        """The notes and a line for each column and reason, the most frequent first; the last one sums up the rest."""
+        """Return the notes and a line per column and reason, the most frequent first; the last sums up the rest."""
         ranked = sorted(self.counts.items(), key=lambda item: -item[1].rows)
         lines = [*self.notes, *(self._line(*key, count) for key, count in ranked[:LINES])]
         if rest := ranked[LINES:]:
@@ -117,7 +117,7 @@ class Lost:
 
 
 def missing_line(counts: Mapping[str, tuple[int, int]]) -> list[str]:
-    """One line on the columns that lack values, as 15 of 600; columns beyond the first ten are only counted."""
+    """Return one line on the columns that have missing values; columns beyond the first ten are only counted."""
     if not counts:
         return []
     parts = [
@@ -133,7 +133,7 @@ def _name(place: str, column: str) -> str:
 
 
 def grouped(described: Mapping[str, str]) -> list[str]:
-    """A line for each description with the columns that it is of; columns beyond the first lines are counted."""
+    """Return a line for each description with the columns that it is of; columns beyond the first lines are counted."""
     columns: dict[str, list[str]] = {}
     for name, text in described.items():
         if text:

@@ -21,7 +21,7 @@ HERE = "Relative paths start at the current folder."
 
 
 def table(rows: Any, columns: Sequence[str], lost: Lost, as_text: Collection[str] = ()) -> pd.DataFrame:
-    """The columns of a table or a file (by name) or an array (by position); raises `DataError`.
+    """Return the columns of a table or a file (by name) or an array (by position); raises `DataError`.
 
     lost: gets notes on lines of a file that are not read in full; as_text: the columns that are read as text from a
     file of separated fields.
@@ -40,14 +40,14 @@ def table(rows: Any, columns: Sequence[str], lost: Lost, as_text: Collection[str
 
 
 def array(rows: Any) -> NDArray[Any]:
-    """The rows as an array, NaN where it is masked; raises `DataError`."""
+    """Return the rows as an array, NaN where it is masked; raises `DataError`."""
     if isinstance(rows, (str, os.PathLike)):
         raise DataError("rows of this data are arrays, not files", hint="Give an array (n, *shape).")
     return features.array(rows, "x", Origin("", ""))
 
 
 def _file(source: str, columns: Sequence[str], lost: Lost, as_text: Collection[str]) -> pd.DataFrame:
-    """The table of a file, read as training reads it."""
+    """Return the table of a file, read as training reads it."""
     files.check_name(source)
     path = files.existing(source, Path(), HERE)
     if path.name.lower().endswith(files.PARQUET):
@@ -71,7 +71,7 @@ def _by_name(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _names(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """The names of columns, without spaces around them where only so they are those of the training rows."""
+    """Return the names of columns, without spaces around them where only so they are those of the training rows."""
     names = [shown(column) for column in rows.columns]
     lacking = {name for name in columns if name not in names}
     return [name.strip() if name.strip() in lacking else name for name in names]

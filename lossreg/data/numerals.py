@@ -63,7 +63,7 @@ EITHER = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
-    """How the numbers of a column are written.
+    """The form in which the numbers of a column are written.
 
     decimal: the decimal mark, "." or ","; unit: a currency or percent sign, empty for none; doubt: a value that may
     be read in two ways, empty where there is none; grouped: whether thousands are set apart by commas, or by points
@@ -85,14 +85,14 @@ class Numerals:
         return (self.unit,) if self.signed else ("", self.unit)
 
     def number(self, text: str) -> float:
-        """The number that a text is, NaN where it is none."""
+        """Return the number that a text is, NaN where it is none."""
         sign, unit, body = _parts(text)
         if unit not in self.units or PATTERNS[self.decimal].fullmatch(body) is None:
             return float("nan")
         return sign * float(_pythonic(body, self.decimal))
 
     def description(self) -> str:
-        """What a note says of such a column."""
+        """Return the note on such a column."""
         written = ["a decimal comma"] if self.decimal == "," and not (self.plain or self.grouped) else []
         written += [f"{'points' if self.decimal == ',' else 'commas'} between thousands"] if self.grouped else []
         written += [repr(self.unit)] if self.unit else []
@@ -108,7 +108,7 @@ class Numerals:
 
 
 def _parts(text: str) -> tuple[float, str, str]:
-    """Sign, unit and the rest of a text."""
+    """Return the sign, the unit and the rest of a text."""
     if text.isascii() and text[:1].isdigit() and text[-1:].isdigit():
         return 1.0, "", text
     body, sign = in_ascii(text), 1.0
@@ -124,7 +124,7 @@ def _parts(text: str) -> tuple[float, str, str]:
 
 
 def _unit(body: str) -> str:
-    """The unit before a number, behind it, or between its sign and its digits; empty for none."""
+    """Return the unit before a number, behind it, or between its sign and its digits; empty for none."""
     if body[:1].isdigit() and body[-1:].isdigit():
         return ""
     if before := BEFORE.match(body):
@@ -138,12 +138,12 @@ def _pythonic(body: str, decimal: str) -> str:
 
 
 def is_marker(text: str) -> bool:
-    """Whether a text stands for a value that is not there, such as `?`, `n/a` or `unknown`."""
+    """Return whether a text stands for a value that is not there, such as `?`, `n/a` or `unknown`."""
     return text.strip().lower() in MARKERS
 
 
 def present(counts: pd.Series[Any]) -> dict[str, int]:
-    """The texts that are no marker of a gap, with their counts as by `value_counts`."""
+    """Return the texts that are no marker of a gap, with their counts as by `value_counts`."""
     return {str(text): int(count) for text, count in counts.items() if not is_marker(str(text))}
 
 
@@ -156,7 +156,7 @@ class Written(NamedTuple):
     body: str
 
     def reads(self, decimal: str) -> bool:
-        """Tell whether it is a number with this decimal mark, in any unit."""
+        """Return whether it is a number with this decimal mark, in any unit."""
         return len(self.text) < LONGEST and PATTERNS[decimal].fullmatch(self.body) is not None
 
 
@@ -173,7 +173,7 @@ def _counts(written: Iterable[Written]) -> dict[str, int]:
 
 
 def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
-    """How texts, counted as by `value_counts`, write numbers; None where they are something else.
+    """Return how texts, counted as by `value_counts`, write numbers; None where they are something else.
 
     They are numbers when at least nine in ten of the values that are no marker of a gap are, in one unit or without.
     decimal: the mark that the rest of the table uses, which decides where this column leaves it open.
@@ -194,7 +194,7 @@ def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
 
 
 def why_text(counts: pd.Series[Any]) -> str:
-    """A note on texts, counted as by `value_counts`, that look like numbers but are none; empty for others."""
+    """Return a note on texts, counted as by `value_counts`, that look like numbers but are none; empty for others."""
     if not likely(counts.index, is_number):
         return ""
     there = _written(present(counts))
@@ -207,14 +207,14 @@ def why_text(counts: pd.Series[Any]) -> str:
 
 
 def mostly(kind: str, read: Mapping[str, int], there: Mapping[str, int]) -> str:
-    """A note on texts, with their counts, of which too few are of a kind."""
+    """Return a note on texts, with their counts, of which too few are of a kind."""
     odd = next(text for text in there if text not in read)
     rows, total = sum(read.values()), sum(there.values())
     return f"{rows} of {total} values are {kind}; read as text, because others are not ({example(odd)})"
 
 
 def _why_not(read: list[Written], rows: int) -> str:
-    """The reason why texts that are numbers one by one stay text."""
+    """Return the reason why texts that are numbers one by one stay text."""
     if codes.are_codes(_counts(read)):
         return f"whole numbers with leading zeros ({codes.first(_counts(read))}) are codes, read as text"
     if _are_labels(read):
@@ -230,14 +230,14 @@ def _why_not(read: list[Written], rows: int) -> str:
 
 
 def likely(distinct: pd.Index[Any], reads: Callable[[str], Any]) -> bool:
-    """Tell whether a sample of distinct texts suggests a kind; to look at all of a long column takes too long."""
+    """Return whether a sample of distinct texts suggests a kind; to look at all of a long column takes too long."""
     sample = [str(value) for value in distinct[:: max(1, len(distinct) // SAMPLE)]]
     sample = [text for text in sample if not is_marker(text)]
     return bool(sample) and (len(distinct) <= SAMPLE or sum(bool(reads(text)) for text in sample) >= MOST * len(sample))
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a number with either decimal mark."""
+    """Return whether a text is a number with either decimal mark."""
     return any(map(_written({text: 1})[0].reads, PATTERNS))
 
 
@@ -248,7 +248,7 @@ def _mark(rows: dict[str, int], decimal: str) -> str:
 
 
 def _units(written: Iterable[Written]) -> dict[str, int]:
-    """The number of values with each unit, "" for none, the most frequent first."""
+    """Return the number of values with each unit, "" for none, the most frequent first."""
     units: Counter[str] = Counter()
     for value in written:
         units[value.unit] += value.rows
@@ -256,7 +256,7 @@ def _units(written: Iterable[Written]) -> dict[str, int]:
 
 
 def _with_unit(readable: list[Written], decimal: str) -> Numerals:
-    """The numerals of most texts; percents and fractions without a sign, which may mean either, are not mixed."""
+    """Return the form of most texts; percents and bare fractions, which may mean either, are not mixed."""
     units = _units(readable)
     unit = next((unit for unit in units if unit), "")
     if unit in PARTS and _fraction(readable, decimal):
@@ -265,13 +265,13 @@ def _with_unit(readable: list[Written], decimal: str) -> Numerals:
 
 
 def _fraction(readable: list[Written], decimal: str) -> str:
-    """A number between 0 and 1 without a unit; empty where there is none."""
+    """Return a number between 0 and 1 without a unit; empty where there is none."""
     plain, texts = Numerals(decimal), (value.text for value in readable if not value.unit)
     return next((text for text in texts if 0 < abs(plain.number(text)) < 1), "")
 
 
 def _are_labels(written: list[Written]) -> bool:
-    """Tell whether texts are `(1)` to `(k)`, or from `(0)`, as in a numbered list; others in brackets are negative."""
+    """Return whether texts are `(1)` to `(k)`, or from `(0)`, as in a numbered list; other brackets mean negative."""
     if not written or not all(value.text.lstrip().startswith("(") for value in written):
         return False
     sizes = sorted({-Numerals().number(value.text) for value in written})
@@ -289,7 +289,7 @@ def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Nu
 
 
 def _on_units(numerals: Numerals, readable: list[Written], total: int) -> Iterator[str]:
-    """Remarks on numbers without the unit that others have, and on those of another unit."""
+    """Yield remarks on numbers without the unit that others have, and on those of another unit."""
     units, sign = _units(readable), repr(numerals.unit)
     if numerals.unit and (rows := units.pop("", 0)):
         fraction = f"{_fraction(readable, numerals.decimal)!r} may be a share of 1 or already in {sign}"
@@ -304,19 +304,19 @@ def _have(rows: int, total: int) -> str:
 
 
 def _on_negatives(numerals: Numerals, read: list[Written]) -> str:
-    """A remark on negative numbers in brackets or with the sign behind; empty where there is none."""
+    """Return a remark on negative numbers in brackets or with the sign behind; empty where there is none."""
     text = next((value.text for value in read if _is_negative(value)), "")
     return f"{example(text)} is read as {numerals.number(text):g}" if text else ""
 
 
 def _is_negative(value: Written) -> bool:
-    """Tell whether a number is negative without a sign before it."""
+    """Return whether a number is negative without a sign before it."""
     text = value.text.strip()
     return text.startswith("(") or (text.endswith("-") and not NO_CENTS.search(text))
 
 
 def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
-    """The decimal mark that columns of texts use beyond doubt, empty where they leave it open or disagree."""
+    """Return the decimal mark that columns of texts use beyond doubt, empty where they leave it open or disagree."""
     marks = set()
     for column in columns:
         if not column.str.contains(",", regex=False).any():
@@ -328,12 +328,12 @@ def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
 
 
 def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
-    """Tell whether all texts, counted as by `value_counts`, are numbers but for the markers of gaps."""
+    """Return whether all texts, counted as by `value_counts`, are numbers but for the markers of gaps."""
     return not any(np.isnan(numerals.number(text)) for text in present(counts))
 
 
 def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
-    """The numbers `(n,)` that texts are, NaN where they are none."""
+    """Return the numbers `(n,)` that texts are, NaN where they are none."""
     places, distinct = pd.factorize(texts)
     numbers = np.array([numerals.number(str(text)) for text in distinct] + [np.nan])
     return numbers[places]

@@ -14,9 +14,9 @@ Target = str | tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where rows come from: the data set's name, the source as the user wrote it, the columns asked for.
+    """The source of rows: the data set's name, the source as the user wrote it, the columns asked for.
 
-    Several target columns are several labels a row; weight is the column of what each row counts; as_given: whether
+    Several target columns are several labels per row; weight is the column of what each row counts; as_given: whether
     features are taken as the numbers that they are.
     """
 
@@ -32,17 +32,17 @@ class Origin:
         return (self.target,) if isinstance(self.target, str) else self.target or ()
 
     def error(self, what: str, hint: str = "") -> DataError:
-        """A `DataError` about this source."""
+        """Return a `DataError` about this source."""
         return DataError(what, where=self.where, hint=hint)
 
 
 def near(name: str, columns: Iterable[str]) -> str:
-    """A hint: the column that was meant, or those that there are."""
+    """Return a hint: the column that was meant, or those that there are."""
     return did_you_mean(name, columns) or f"Columns: {listed(columns)}."
 
 
 def listed(names: Iterable[str], limit: int = 30) -> str:
-    """The names in one line, separated by commas, the first `limit` of them, and 80 letters of each at most."""
+    """Return the names in one line, separated by commas, the first `limit` of them, and 80 letters of each at most."""
     names = [_short(printable_line(name)) for name in names]
     more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more

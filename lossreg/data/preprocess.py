@@ -44,7 +44,7 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """What is decided about a table's columns before any statistic is taken, once for all folds.
+    """Decisions about a table's columns before any statistic is taken, shared by all folds.
 
     readings: how each is read; groups: the names of each kind; categories: those of each column of categories,
     sorted, which fix how many columns it becomes; notes: lines for the user.
@@ -57,7 +57,7 @@ class Columns:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, readings: Readings | None = None) -> Columns:
-        """What these rows suggest, read as `readings` say; raises `DataError` when no column is usable."""
+        """Decide about the columns of these rows, read as `readings` say; raises `DataError` when none is usable."""
         readings = Readings.of(rows) if readings is None else readings
         table, _ = readings.apply(rows)
         kinds = {name: _kind(table[name], reading.kind) for name, reading in readings.items()}
@@ -68,7 +68,7 @@ class Columns:
         return cls(readings, groups, categories, tuple(_notes(table, groups)))
 
     def steps(self) -> list[tuple[str, Any, list[str]]]:
-        """The steps of a `ColumnTransformer`, to be fitted on training rows."""
+        """Return the steps of a `ColumnTransformer`, to be fitted on training rows."""
         return [(kind, STEPS[kind](self.categories), names) for kind, names in self.groups.items() if kind in STEPS]
 
 
@@ -97,7 +97,7 @@ class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: igno
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """The same columns, the unseen ones 0."""
+        """Return the same columns, the unseen ones 0."""
         kept: Float32 = rows * self.seen_
         return kept
 
@@ -130,7 +130,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """Float32 `(n, width)` of new rows, every number finite.
+        """Return new rows as float32 `(n, width)`, every number finite.
 
         rows: a DataFrame (by column name), an array (by position), or the path of a .csv, .tsv or .parquet file, which
         is read as the training rows were. Warns of values that are taken as missing, of categories that no training row
@@ -140,7 +140,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return array
 
     def counted(self, rows: Any) -> Counted:
-        """The same array, and what was lost in place of a warning."""
+        """Return the same array, and what was lost in place of a warning."""
         lost = Lost()
         table = new_rows.table(rows, self.features_, lost, self._as_text())
         lost.values = {"": len(table)}
@@ -153,21 +153,21 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
 
     def _as_text(self) -> list[str]:
-        """The columns that are read as text from a file: all but those that training read as numbers by themselves."""
+        """Return the columns that are read as text from a file: those that training did not read as plain numbers."""
         readings = getattr(self, "readings_", None)
         if readings is None:  # saved by 0.1.0
             return [name for kind, names in self.groups_.items() if kind != "number" for name in names]
         return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
 
     def _read(self, table: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, Lost]:
-        """The new rows in the terms of the training rows, and what was lost or guessed, with these notes."""
+        """Return the new rows in the terms of the training rows, and what was lost or guessed, with these notes."""
         table = self.terms_.before(table)
         read, lost = self.readings_.apply(table)
         lost.notes = notes
         return self.terms_.after(table, self._limited(read, lost), lost), lost
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
-        """The table with numbers that are out of all proportion missing, which are counted."""
+        """Return the table with numbers that are out of all proportion missing, which are counted."""
         low, high = np.array(list(self.limits_.values()), np.float64).reshape(-1, 2).T
         far = Limits(low, high).outside(table[list(self.limits_)].to_numpy(np.float64))
         for place in np.flatnonzero(far.any(axis=0)):
@@ -177,20 +177,20 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return table
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Names of the columns of the array."""
+        """Return the names of the columns of the array."""
         names: NDArray[Any] = self.transformer_.get_feature_names_out()
         return names
 
 
 def warned(counted: Counted) -> Any:
-    """The array; what was lost is a warning at the line that called lossreg, also through scikit-learn."""
+    """Return the array; what was lost is a warning at the line that called lossreg, also through scikit-learn."""
     if lines := counted.lost.lines():
         warnings.warn("\n".join(lines), stacklevel=_outside())
     return counted.array
 
 
 def _outside() -> int:
-    """The stack level, for a warning of the function that calls this one, of the caller's code."""
+    """Return the stack level, for a warning of the function that calls this one, of the caller's code."""
     frame, level = inspect.currentframe(), 0
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
         frame, level = frame.f_back, level + 1
@@ -198,7 +198,7 @@ def _outside() -> int:
 
 
 def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Float32:
-    """The array with 0 for what is not finite, which is counted by column."""
+    """Return the array with 0 for what is not finite, which is counted by column."""
     odd = ~np.isfinite(array)
     for place in np.flatnonzero(odd.any(axis=0)):
         lost.add(str(names()[place]), FAR, array[:, place], odd[:, place])
@@ -230,7 +230,7 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, rows: Any) -> Float32:
-        """Float32 `(n, *shape)`, every number finite; warns of values taken as the mean.
+        """Return float32 `(n, *shape)`, every number finite; warns of values replaced by the mean.
 
         Raises `DataError` for another shape.
         """
@@ -238,7 +238,7 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return array
 
     def counted(self, rows: Any) -> Counted:
-        """The same array, and what was lost in place of a warning."""
+        """Return the same array, and what was lost in place of a warning."""
         array = new_rows.array(rows)
         lost = Lost(array.size)
         if array.shape[1:] != self.shape_:
@@ -257,7 +257,7 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return Counted(scaled, lost)
 
     def _usable(self, array: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """Which values are finite and in proportion; None where every value is, as bytes are."""
+        """Return a mask of the values that are finite and in proportion; None where every value is, as bytes are."""
         if array.dtype.kind == "b" or (array.dtype.kind in "ui" and array.itemsize < 4) or not hasattr(self, "limits_"):
             return None
         usable: NDArray[np.bool_] = np.isfinite(array) & ~self.limits_.outside(array)
@@ -275,7 +275,7 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _sample(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Up to about a million values of an array, evenly spread."""
+    """Return up to about a million values of an array, evenly spread."""
     flat = rows.reshape(-1)
     return flat[:: max(1, flat.size // 1_000_000)].astype(np.float64)
 
@@ -296,14 +296,14 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def counted(self, rows: Any) -> Counted:
-        """The same values as float32, and in place of a warning what is said of lines of a file; no value is lost."""
+        """Return the same values as float32, with notes on lines of a file; no value is lost."""
         lost = Lost()
         given = self._given(self._numbers(rows, lost))
         lost.values = {"": len(given)}
         return Counted(given, lost)
 
     def transform(self, rows: Any) -> Float32:
-        """The same values as float32 of a DataFrame, an array, or a table's path; warns of lines that are left out.
+        """Return a DataFrame, an array or the table of a path as float32; warns of lines that are left out.
 
         Raises `DataError` for other columns or shapes, gaps, what is no number and what float32 does not reach.
         """
@@ -334,21 +334,21 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return array
 
     def _first(self, values: NDArray[Any]) -> str:
-        """Which column has the first of them."""
+        """Return text that names the first column with a value that is not finite; empty for arrays."""
         if not self.features_:
             return ""
         return f", the first in column {self.features_[int(np.argwhere(~np.isfinite(values))[0, 1])]}"
 
 
 def _has_large_whole(values: NDArray[Any]) -> bool:
-    """Whether a column of a table, or of an array `(n, *shape)` a place, holds whole numbers alone, and one large."""
+    """Return whether a column of rows `(n, *shape)` holds whole numbers alone, at least one above `EXACT`."""
     rows = values.reshape(len(values), -1)
     large = np.abs(rows).max(axis=0, initial=0) > EXACT
     return bool((rows[:, large] == np.trunc(rows[:, large])).all(axis=0).any())
 
 
 def _kind(column: pd.Series[Any], kind: str) -> str:
-    """number, date, category, empty, nested or id: how a column of training rows is treated."""
+    """Return how a column of training rows is treated: number, date, category, empty, nested or id."""
     values = column.dropna()
     if values.empty:
         return "empty"
@@ -360,7 +360,7 @@ def _kind(column: pd.Series[Any], kind: str) -> str:
 
 
 def _numbers(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Numbers of a table, as the preprocessors that 0.1.0 saved read them."""
+    """Return the numbers of a table, as the preprocessors that 0.1.0 saved read them."""
     if not all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
         table = table.apply(pd.to_numeric, errors="coerce")
     values = table.to_numpy(np.float64, na_value=np.nan)
@@ -368,12 +368,12 @@ def _numbers(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _days(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Dates of a table as days, for the preprocessors that 0.1.0 saved."""
+    """Return the dates of a table as days, for the preprocessors that 0.1.0 saved."""
     return np.column_stack([AsDays()(table[name]) for name in table.columns])
 
 
 def _texts(table: pd.DataFrame) -> NDArray[Any]:
-    """Texts of a table with the spaces around them, for the preprocessors that 0.1.0 saved."""
+    """Return the texts of a table with their surrounding spaces, for the preprocessors that 0.1.0 saved."""
     values = table.astype(object).to_numpy()
     return np.where(table.isna(), MISSING, np.vectorize(str, otypes=[object])(values))
 
@@ -387,7 +387,7 @@ def _scaled(categories: Any) -> Pipeline:
 
 
 def _onehot(categories: Any) -> Pipeline:
-    """Which categories are frequent follows from the rows that it is fitted on, the number of columns does not."""
+    """Return a one-hot encoder; the rows it is fitted on decide which categories are frequent, not its width."""
     reader = FunctionTransformer(_categories, feature_names_out="one-to-one")
     encoder = OneHotEncoder(
         categories=categories, handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES,

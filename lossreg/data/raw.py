@@ -27,7 +27,7 @@ WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
 class Raw:
     """Raw rows: `x` a table `(n, columns)`, an array of more than two dimensions or several by name, `y` their labels.
 
-    y: a column `(n,)` of any type, or an array of several numbers a row, `(n, k)` or `(n, *space)`;
+    y: a column `(n,)` of any type, or an array of several numbers per row, `(n, k)` or `(n, *space)`;
     names: names of the classes 0, 1, ... or of the k labels when the source gives them; given_test: how many of
     the last rows are a test set that came with the source; weights: `(n,)`, what each row counts, None where
     the source does not say; notes: lines for the user.
@@ -42,7 +42,7 @@ class Raw:
     notes: list[str] = field(default_factory=list)
 
     def digest(self, marks: Iterable[bytes] = ()) -> str:
-        """A hash of features, labels and weights, the same for the same values on every machine.
+        """Return a hash of features, labels and weights, the same for the same values on every machine.
 
         marks: what else tells this data from other data, such as a reading of it that is not the usual one.
         """
@@ -56,7 +56,7 @@ class Raw:
         return sha.hexdigest()[:16]
 
     def without(self, drop: Sequence[str], where: str) -> Raw:
-        """The same rows without the columns in `drop`; raises `DataError` for one that is not there."""
+        """Return the same rows without the columns in `drop`; raises `DataError` for one that is not there."""
         if not drop:
             return self
         if not isinstance(self.x, pd.DataFrame):
@@ -93,7 +93,7 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
 
 
 def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
-    """The table without the column of weights, the weights, and notes on how they are read."""
+    """Return the table without the column of weights, the weights, and notes on how they are read."""
     if origin.weight is None:
         return table, None, []
     if origin.weight not in table.columns:
@@ -108,7 +108,7 @@ def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray
 
 
 def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
-    """Columns of numbers or booleans as an array `(n, k)`, and their names."""
+    """Return columns of numbers or booleans as an array `(n, k)`, and their names."""
     for name in columns:
         if not pd.api.types.is_numeric_dtype(columns[name]):
             odd = example(columns[name].iloc[0]) if len(columns) else "nothing"
@@ -120,7 +120,7 @@ def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, .
 def from_arrays(
     x: Any, y: Any, weights: Any, origin: Origin, *, columns: Sequence[str] = (), names: Iterable[Any] = ()
 ) -> Raw:
-    """Raw rows from features, labels and weights (or None) of any array type; raises `DataError` for bad shapes."""
+    """Return raw rows of features, labels and weights (or None) as any arrays; raises `DataError` for bad shapes."""
     if origin.target is not None:
         raise origin.error(f"target = {origin.target!r} names a column of a table, and here the labels come apart")
     if origin.weight is not None:
@@ -148,7 +148,7 @@ def _check_index(x: Any, y: Any, origin: Origin) -> None:
 
 
 def _labels(y: Any, origin: Origin) -> tuple[pd.Series[Any] | Array, tuple[str, ...]]:
-    """One label a row as a column, several as an array; and their names, where `y` is a table."""
+    """Return one label per row as a column, several as an array; and their names, where `y` is a table."""
     if isinstance(y, pd.DataFrame) and len(y.columns) == 1:
         y = y.iloc[:, 0]
     if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
@@ -170,7 +170,7 @@ def _inferred(y: pd.Series[Any], origin: Origin) -> pd.Series[Any]:
 
 
 def joined(train: Raw, test: Raw, origin: Origin) -> Raw:
-    """Training rows followed by a given test set; raises `DataError` when their shapes differ."""
+    """Return training rows followed by a given test set; raises `DataError` when their shapes differ."""
     x = features.joined(train.x, test.x, origin)
     notes = [*train.notes, "Test rows: the given test set."]
     y, weights = _joined_labels(train.y, test.y, origin), _joined_weights(train, test)
@@ -193,7 +193,7 @@ def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, 
 
 
 def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
-    """Raw rows from named arrays: `x, y`, or `x_train, y_train, x_test, y_test`, or a scikit-learn Bunch.
+    """Return raw rows of named arrays: `x, y`, or `x_train, y_train, x_test, y_test`, or a scikit-learn Bunch.
 
     A dictionary that has the target among its names is a table. Raises `DataError` for others.
     """
@@ -219,7 +219,7 @@ def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
 
 
 def _parts(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any, Any] | None:
-    """Features, labels, and weights or None; None where features or labels lack."""
+    """Return features, labels, and weights or None; None without features or labels."""
     x, y, weights = (
         next((arrays[key + suffix] for key in keys if key + suffix in arrays), None)
         for keys in (FEATURE_KEYS, LABEL_KEYS, WEIGHT_KEYS)
@@ -229,7 +229,7 @@ def _parts(arrays: Mapping[str, Any], suffix: str) -> tuple[Any, Any, Any] | Non
 
 
 def _inputs(arrays: Mapping[str, Any], suffix: str) -> dict[str, Any] | None:
-    """Several inputs under the keys `x.a`, `x.b`; with a suffix `x_train.a`."""
+    """Return several inputs under the keys `x.a`, `x.b`; with a suffix `x_train.a`."""
     for key in FEATURE_KEYS:
         start = f"{key}{suffix}."
         if found := {name.removeprefix(start): part for name, part in arrays.items() if str(name).startswith(start)}:
@@ -238,7 +238,7 @@ def _inputs(arrays: Mapping[str, Any], suffix: str) -> dict[str, Any] | None:
 
 
 def from_object(value: Any, origin: Origin) -> Raw:
-    """Raw rows from what a user's function returned; raises `DataError` for anything else.
+    """Return raw rows of what a user's function returned; raises `DataError` for anything else.
 
     Taken are `(x, y)`, `((x_train, y_train), (x_test, y_test))`, where weights may stand third, a dictionary of
     arrays, a scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a

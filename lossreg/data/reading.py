@@ -1,4 +1,4 @@
-"""How each column of a table is read: as numbers, dates, durations, ranks or categories, whatever it is held in.
+"""Readings of the columns of a table: as numbers, dates, durations, ranks or categories, whatever their type.
 
 It is settled once, over all rows, and kept for new rows; no statistic is taken here.
 """
@@ -33,7 +33,7 @@ USUAL_NUMBERS, USUAL_DATES = Numerals(), Dates()
 
 
 class Reading(NamedTuple):
-    """How a column is read.
+    """The way in which a column is read.
 
     kind: number, date, category, empty or nested; read: from a column to `(n,)` float64, NaN where nothing can be
     read, None for kinds that are no numbers; reason: what a value that is lost is not; note: what is said of the
@@ -54,7 +54,7 @@ class AsNumbers:
     numerals: Numerals = USUAL_NUMBERS
 
     def __call__(self, column: pd.Series[Any]) -> Values:
-        """The numbers of a column, NaN for what is none."""
+        """Return the numbers of a column, NaN for what is none."""
         if is_number(column.dtype):
             return column.to_numpy(np.float64, na_value=np.nan)
         if isinstance(column.dtype, pd.StringDtype):
@@ -69,7 +69,7 @@ class AsDays:
     dates: Dates = USUAL_DATES
 
     def __call__(self, column: pd.Series[Any]) -> Values:
-        """Days since 1970, NaN for what is no date."""
+        """Return days since 1970, NaN for what is no date."""
         if column.dtype.kind == "M":
             return dates.of_stamps(column)
         starts = column.map(_start, na_action="ignore") if column.dtype == object else column
@@ -81,7 +81,7 @@ class AsDurations:
     """Durations, times of day, or texts such as `2 days 03:00:00` and `8:30 pm`."""
 
     def __call__(self, column: pd.Series[Any]) -> Values:
-        """Days, NaN for what is no duration."""
+        """Return days, NaN for what is no duration."""
         if column.dtype.kind == "m":
             days: Values = column.dt.total_seconds().to_numpy(np.float64, na_value=np.nan) / SECONDS
             return days
@@ -97,7 +97,7 @@ class AsRanks:
     categories: tuple[str, ...]
 
     def __call__(self, column: pd.Series[Any]) -> Values:
-        """Places, NaN for other values."""
+        """Return ranks, NaN for other values."""
         ranks = {text: float(place) for place, text in enumerate(self.categories)}
         return np.array([ranks.get(text, np.nan) for text in texts(column)], np.float64)
 
@@ -107,14 +107,14 @@ class AsMiddles:
     """Intervals by their middle."""
 
     def __call__(self, column: pd.Series[Any]) -> Values:
-        """Middles, NaN for what is no interval."""
+        """Return midpoints, NaN for what is no interval."""
         return _each(column, pd.Interval, _middle, _nothing)
 
 
 def _each(
     column: pd.Series[Any], kind: type, number: Callable[[Any], float], of_texts: Callable[[pd.Series[Any]], Values]
 ) -> Values:
-    """Numbers of a column of objects: of those of a kind by `number`, of the others, as texts, by `of_texts`."""
+    """Return the numbers of a column of objects: those of a type by `number`, the others, as texts, by `of_texts`."""
     found = np.full(len(column), np.nan)
     values = column.to_numpy(object)
     there = ~column.isna().to_numpy(bool)
@@ -150,12 +150,12 @@ def _start(value: Any) -> Any:
 
 
 def is_number(dtype: Any) -> bool:
-    """Tell whether a type of columns is one of numbers, which booleans are not."""
+    """Return whether a type of columns is one of numbers, which booleans are not."""
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
 
 def plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The same values without storage of their own: sparse and Arrow columns, bytes and texts with spaces around."""
+    """Return the same values in plain storage: no sparse or Arrow columns, periods, intervals or bytes."""
     if isinstance(column.dtype, pd.SparseDtype):
         return pd.Series(np.asarray(column), column.index, name=column.name)
     if isinstance(column.dtype, pd.ArrowDtype) and not is_number(column.dtype):
@@ -168,7 +168,7 @@ def plain(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The values that are there as texts, without spaces around them; None for the others, under the same index."""
+    """Return present values as texts without surrounding spaces, None for missing ones, under the same index."""
     if isinstance(column.dtype, pd.StringDtype):
         written = [text.strip() if isinstance(text, str) else None for text in column.to_numpy(object)]
         return pd.Series(written, column.index, dtype=object)
@@ -177,7 +177,7 @@ def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def texts(column: pd.Series[Any]) -> NDArray[Any]:
-    """Values as texts `(n,)`; what is missing or blank is `(missing)`."""
+    """Return values as texts `(n,)`; what is missing or blank is `(missing)`."""
     if isinstance(column.dtype, (pd.StringDtype, pd.CategoricalDtype)):
         codes, distinct = pd.factorize(column)
         names = np.array([*(text_of(value) or MISSING for value in distinct), MISSING], object)
@@ -187,7 +187,7 @@ def texts(column: pd.Series[Any]) -> NDArray[Any]:
 
 
 def settle(column: pd.Series[Any], decimal: str = "") -> Reading:
-    """How a column is read; decimal is the decimal mark of the table's other texts. Raises `DataError`."""
+    """Return the reading of a column; decimal: the decimal mark of the table's other texts. Raises `DataError`."""
     column = plain(column)
     values = column.dropna()
     if values.empty:
@@ -203,7 +203,7 @@ def settle(column: pd.Series[Any], decimal: str = "") -> Reading:
 
 
 def _by_type(dtype: Any, values: pd.Series[Any]) -> Reading | None:
-    """The reading that a column's type suggests, None for objects and texts."""
+    """Return the reading that a column's type suggests, None for objects and texts."""
     if getattr(dtype, "kind", "") == "c":
         raise DataError("holds complex numbers", hint=COMPLEX)
     if isinstance(dtype, pd.CategoricalDtype):
@@ -231,7 +231,7 @@ def _duration(note: str = "durations, read as days", mark: str = "duration") -> 
 
 
 def _rounded(values: pd.Series[Any]) -> str:
-    """A note on whole numbers that a float cannot hold."""
+    """Return a note on whole numbers that a float cannot hold."""
     whole = values.dtype == object or values.dtype.kind in "iu"
     large = whole and any(abs(int(v)) > EXACT for v in (values.min(), values.max()) if isinstance(v, (int, np.integer)))
     return f"whole numbers above {EXACT:,} are rounded" if large else ""
@@ -270,7 +270,7 @@ def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
 
 
 def _counted(values: pd.Series[Any]) -> tuple[list[Any], list[int]]:
-    """Distinct texts and their rows; objects stay apart, since some are equal that are not written alike."""
+    """Return distinct texts and their counts; objects stay apart, since equal ones may be written differently."""
     if not isinstance(values.dtype, pd.StringDtype):
         return values.tolist(), [1] * len(values)
     codes, distinct = pd.factorize(values)
@@ -278,7 +278,7 @@ def _counted(values: pd.Series[Any]) -> tuple[list[Any], list[int]]:
 
 
 def _added_up(texts: list[str], rows: list[int]) -> pd.Series[Any]:
-    """The rows of each text, the most frequent first, as `value_counts` has them."""
+    """Return the rows of each text, the most frequent first, as `value_counts` has them."""
     counts: dict[str, int] = {}
     for text, count in zip(texts, rows, strict=True):
         counts[text] = counts.get(text, 0) + count
@@ -287,7 +287,7 @@ def _added_up(texts: list[str], rows: list[int]) -> pd.Series[Any]:
 
 
 def _padded(padded: int, read: Reading) -> Reading:
-    """The reading of categories; it says how many have spaces around them or are blank."""
+    """Return the reading of categories; it says how many have spaces around them or are blank."""
     if not padded:
         return read
     spaces = f"{padded} texts are blank or have spaces around them, taken off"
@@ -295,12 +295,12 @@ def _padded(padded: int, read: Reading) -> Reading:
 
 
 def is_real(value: Any) -> bool:
-    """Tell whether a value is a real number, which booleans are not."""
+    """Return whether a value is a real number, which booleans are not."""
     return (isinstance(value, Real) or type(value).__name__ == "Decimal") and not isinstance(value, (bool, np.bool_))
 
 
 def _by_text(counts: pd.Series[Any], first: list[str], decimal: str) -> Reading:
-    """The reading of texts, counted as by `value_counts`, of which the first rows are given too."""
+    """Return the reading of texts, counted as by `value_counts`, of which the first rows are given too."""
     if (found := numerals.settle(counts, decimal)) is not None:
         return Reading("number", AsNumbers(found), NO_NUMBER, found.description(), f"{found}")
     if (days := dates.settle(counts)) is not None:
@@ -310,17 +310,17 @@ def _by_text(counts: pd.Series[Any], first: list[str], decimal: str) -> Reading:
 
 
 def _text(first: list[str], note: str) -> Reading:
-    """The reading of texts that are categories, with a mark where version 0.1.0 took them for dates."""
+    """Return the reading of texts that are categories, with a mark where version 0.1.0 took them for dates."""
     return Reading("category", note=note, mark="text" if _are_dates(first) else "")
 
 
 def _are_dates(first: list[str]) -> bool:
-    """Tell whether the first texts are dates as version 0.1.0 knew them, which decided by these alone."""
+    """Return whether the first texts are dates as version 0.1.0 knew them, which decided by these alone."""
     return all(map(ISO_DATE.fullmatch, first))
 
 
 def _by_days(counts: pd.Series[Any]) -> Reading | None:
-    """The reading of texts of which most count days, None for others; they are durations where nine in ten are."""
+    """Return the reading of texts that are mostly durations, None for others; nine in ten must be durations."""
     if not numerals.likely(counts.index, durations.has_form):
         return None
     there = numerals.present(counts)
@@ -334,11 +334,11 @@ def _by_days(counts: pd.Series[Any]) -> Reading | None:
 
 
 class Readings(dict[str, Reading]):
-    """How the columns of a table are read, by name."""
+    """The readings of the columns of a table, by name."""
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Readings:
-        """What these rows suggest; raises `DataError` for a column that cannot be read."""
+        """Return the readings that these rows suggest; raises `DataError` for a column that cannot be read."""
         decimal, found = decimal_mark(rows), cls()
         for name in rows.columns:
             with of_column(str(name)):
@@ -346,22 +346,22 @@ class Readings(dict[str, Reading]):
         return found
 
     def notes(self) -> list[str]:
-        """What is said of columns whose reading does not go without saying."""
+        """Return notes on columns whose reading is not obvious."""
         return grouped({name: reading.note for name, reading in self.items()})
 
     def missing(self, rows: pd.DataFrame) -> dict[str, int]:
-        """How many values of each column are not there, blank texts among numbers and dates included."""
+        """Return the number of missing values per column, blank texts among numbers and dates included."""
         counts = {name: _gaps(rows[name], reading) for name, reading in self.items() if reading.kind != "empty"}
         return {name: count for name, count in counts.items() if count}
 
     def marks(self) -> Iterator[bytes]:
-        """What tells these readings from the usual ones of the same values; nothing where they are usual."""
+        """Yield bytes that tell these readings from the usual ones of the same values; none where they are usual."""
         for name, reading in self.items():
             if reading.mark:
                 yield f"{name} read as {reading.kind}: {reading.mark}".encode()
 
     def apply(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, Lost]:
-        """The rows with numbers and dates as float64, NaN where nothing is read, and what was lost.
+        """Return the rows with numbers and dates as float64, NaN where nothing is read, and what was lost.
 
         Raises `DataError`.
         """
@@ -384,7 +384,7 @@ def _gaps(column: pd.Series[Any], reading: Reading) -> int:
 
 
 def _at_once(reading: Reading, dtype: Any) -> bool:
-    """Whether a column is numbers already, so that it may be read together with others."""
+    """Return whether a column is numbers already, so that it may be read together with others."""
     return isinstance(reading.read, AsNumbers) and isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
@@ -397,12 +397,12 @@ def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
 
 
 def decimal_mark(rows: pd.DataFrame) -> str:
-    """The decimal mark of the texts in a table, empty where they leave it open."""
+    """Return the decimal mark of the texts in a table, empty where they leave it open."""
     return numerals.decimal_mark(_of_text(rows))
 
 
 def _of_text(rows: pd.DataFrame) -> Iterator[pd.Series[Any]]:
-    """The values of the columns of text."""
+    """Return the values of the columns of text."""
     for name in rows.columns:
         with of_column(str(name)):
             column = plain(rows[name])

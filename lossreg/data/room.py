@@ -1,4 +1,4 @@
-"""Whether the preprocessed rows of all folds fit in memory, asked before they are made."""
+"""Check that the preprocessed samples of all folds fit in memory, before they are made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST = 10**9
 
 
 def check(row: Any, rows: int, folds: int, where: str) -> None:
-    """Raise `DataError` when `rows` rows like the single preprocessed one in `row`, once a fold, do not fit."""
+    """Raise `DataError` when `rows` rows like the single preprocessed one in `row`, once per fold, do not fit."""
     parts = row.values() if isinstance(row, Mapping) else [row]
     each, free = COPIES * rows * sum(int(part.nbytes) for part in parts), system.free_memory()
     if folds * each <= free:
@@ -33,5 +33,5 @@ def _hint(most: int, folds: int, each: str) -> str:
 
 
 def said(size: int) -> str:
-    """A number of bytes in GiB."""
+    """Return a number of bytes in GiB."""
     return f"{size / GIB:.3g} GiB" if size < LARGEST * GIB else f"over {LARGEST:,} GiB"

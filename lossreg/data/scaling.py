@@ -27,7 +27,7 @@ class Limits(NamedTuple):
 
     @classmethod
     def of(cls, values: Values) -> Limits:
-        """The limits that training values `(n,)` set: a billion times their usual distance from the median.
+        """Return the limits that training values `(n,)` set: a billion times their usual distance from the median.
 
         The usual distance is the median of those that are not 0, and 1 where all values are the same.
         """
@@ -43,7 +43,7 @@ class Limits(NamedTuple):
             return cls(middle - reach, middle + reach)
 
     def outside(self, values: Any) -> NDArray[np.bool_]:
-        """Which values lie outside; those that are missing do not."""
+        """Return a mask of the values outside the limits; missing values are not."""
         with np.errstate(invalid="ignore"):
             outside: NDArray[np.bool_] = (values < self.low) | (values > self.high)
         return outside
@@ -60,7 +60,7 @@ class Units(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
         return self
 
     def transform(self, X: Any) -> Values:
-        """The same columns in these units."""
+        """Return the same columns in these units."""
         values: Values = np.asarray(X, np.float64) / self.unit_
         return values
 
@@ -87,7 +87,7 @@ class Scaler(StandardScaler):  # type: ignore[misc]
 
 
 def coarse(center: float, scale: float, task: str) -> list[str]:
-    """A note on a target whose neighbours float32 does not tell apart: it lies far from 0 for how little it varies."""
+    """Return a note on a target that is so far from 0 for its spread that float32 merges neighbouring values."""
     step = float(np.spacing(np.float32(abs(center))))
     if step <= COARSE * scale:
         return []
@@ -100,12 +100,12 @@ def coarse(center: float, scale: float, task: str) -> list[str]:
 
 
 def unit(values: NDArray[Any]) -> float:
-    """A power of two for values of any shape whose squares a float could not hold, 1 for others."""
+    """Return a power of two for values of any shape whose squares a float could not hold, 1 for others."""
     size = max(abs(float(values.min())), abs(float(values.max()))) if values.size else 0.0
     return float(_units(np.array([size]))[0])
 
 
 def _units(sizes: Values) -> Values:
-    """A power of two for each column whose squares a float could not hold, 1 for the others."""
+    """Return a power of two for each column whose squares a float could not hold, 1 for the others."""
     odd = (sizes > SAFE) | ((sizes < 1 / SAFE) & (sizes > 0))
     return np.where(odd, np.exp2(np.floor(np.log2(np.where(odd, sizes, 1.0)))), 1.0)

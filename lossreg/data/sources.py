@@ -1,4 +1,4 @@
-"""Where rows come from: scikit-learn's sets and generators, tables, NPZ files, functions of the user's."""
+"""Sources of rows: scikit-learn's sets and generators, tables, NPZ files, functions of the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GENERATORS = (
     "make_gaussian_quantiles", "make_hastie_10_2", "make_moons", "make_multilabel_classification", "make_regression",
     "make_s_curve", "make_sparse_uncorrelated", "make_swiss_roll",
 )  # fmt: skip
-REFUSED = {"linnerud": "has three targets a row, and one is needed"}
+REFUSED = {"linnerud": "has three targets per row, and one is needed"}
 SEEDS = ("random_state", "seed")
 WIDTHS = ("n_features", "n_targets", "n_classes")
 SMALLER = "Ask for fewer rows or features, such as n_samples=10000."
@@ -45,7 +45,7 @@ def read(
     base: Path,
     seed: int,
 ) -> Raw:
-    """The raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
+    """Return the raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
 
     as_given: whether whole numbers with leading zeros, as postcodes have them, are features that stay numbers.
     """
@@ -149,7 +149,7 @@ def _check_room(function: Callable[..., Any], arguments: Mapping[str, Any], wher
 
 
 def _size(value: Any) -> int:
-    """How many an argument asks for: a number, or one for each class; 0 for anything else."""
+    """Return the count that an argument asks for: a number, or one per class; 0 for anything else."""
     numbers = value if isinstance(value, (list, tuple)) else [value]
     return sum(max(0, int(n)) for n in numbers if isinstance(n, int) or (isinstance(n, float) and math.isfinite(n)))
 
@@ -174,7 +174,7 @@ def _check_known(name: str, source: str) -> None:
 
 
 def _arguments(function: Callable[..., Any], query: str, seed: int, where: str) -> tuple[dict[str, Any], list[str]]:
-    """Keyword arguments of `function` from `a=1&b=[2,3]`; a seed that was not given is the study's."""
+    """Return keyword arguments of `function` from `a=1&b=[2,3]`; a seed that is not given is the study's."""
     takes = inspect.signature(function).parameters
     given = dict(_parsed(part, where) for part in query.split("&") if part)
     anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())

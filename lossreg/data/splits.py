@@ -40,7 +40,7 @@ def cut(
     the others; without, there is one "fold". Folds have equally many training rows and equally many validation
     rows: where the rows do not divide, the row that a fold has too many stays with its training rows.
     Classes keep their shares where they have at least two rows left to share out; a single row
-    stays with the training rows. Of several labels a row the rarest counts as its class. Raises
+    stays with the training rows. Of several labels per row the rarest counts as its class. Raises
     `DataError` when a part would have fewer than two rows or a class no training row.
     """
     _check_share("test", test)
@@ -67,7 +67,7 @@ def _check_share(name: str, share: Any) -> None:
 
 
 def _singles(rows: Rows, groups: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Which of the rows are the only ones of their class."""
+    """Return a mask of the rows that are the only one of their class."""
     return np.zeros(len(rows), bool) if groups is None else np.bincount(groups[rows])[groups[rows]] < 2
 
 
@@ -103,7 +103,7 @@ def _check_folds(folds: Any, rows: int) -> None:
 
 
 def _parts(pool: Rows, groups: NDArray[Any] | None, folds: int, seed: int) -> list[Rows]:
-    """The validation rows of each fold; their numbers differ by one at most."""
+    """Return the validation rows of each fold; their numbers differ by one at most."""
     strata = None if groups is None else groups[pool]
     if strata is None or int(np.bincount(strata).max()) < folds:
         return [pool[part] for _, part in KFold(folds, shuffle=True, random_state=seed).split(pool)]
@@ -129,7 +129,7 @@ def _check_sizes(parts: dict[str, Rows], where: str) -> None:
 
 
 def _check_classes(labels: Labels, rows: Rows3, fold: str, where: str) -> list[str]:
-    """Notes on classes without validation or test rows; raises `DataError` on one without training rows."""
+    """Return notes on classes without validation or test rows; raises `DataError` on one without training rows."""
     absent = {
         f"training row{fold}": labels.absent(rows.train),
         f"validation row{fold}": labels.absent(rows.validation),

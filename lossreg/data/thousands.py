@@ -41,7 +41,7 @@ class Thousands:
 
     @classmethod
     def of(cls, column: pd.Series[Any], decimal: str) -> Thousands:
-        """The marks and decimals of a column of training rows, where `decimal` is the decimal mark."""
+        """Return the marks and decimals of a column of training rows, where `decimal` is the decimal mark."""
         written, mark = list(_texts(column)), "." if decimal == "," else ","
         decimals = re.compile(rf"{re.escape(decimal)}(\d+)")
         behind = (len(found[1]) for text in written if (found := decimals.search(text)))
@@ -76,6 +76,6 @@ class Thousands:
 
 
 def _texts(column: pd.Series[Any]) -> Iterator[str]:
-    """The different values of a column that are texts."""
+    """Return the different values of a column that are texts."""
     if not pd.api.types.is_numeric_dtype(column.dtype):
         yield from (text_of(value) for value in column.dropna().unique() if isinstance(value, (str, bytes)))

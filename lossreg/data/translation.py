@@ -32,7 +32,7 @@ class Translation:
     def of(
         cls, rows: pd.DataFrame, read: pd.DataFrame, readings: Mapping[str, Reading], categories: Iterable[str]
     ) -> Translation:
-        """The terms of training rows, as they are held and as `readings` read them."""
+        """Return the terms of training rows, as they are held and as `readings` read them."""
         ways = {name: reading.read for name, reading in readings.items()}
         numbers = {name: way for name, way in ways.items() if isinstance(way, AsNumbers)}
         return cls(
@@ -43,13 +43,13 @@ class Translation:
         )
 
     def before(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The new rows, with truth values and ordered categories as reading knows them."""
+        """Return the new rows, with truth values and ordered categories as reading knows them."""
         ranks = {name: categories.ranked(plain(rows[name])) for name, categories in self.ranks.items()}
         flags = {name: truths.as_numbers(rows[name]) for name in self.flags if not is_number(rows[name].dtype)}
         return rows.assign(**ranks, **flags) if ranks or flags else rows
 
     def after(self, rows: pd.DataFrame, read: pd.DataFrame, lost: Lost) -> pd.DataFrame:
-        """The new rows as they were read, with the categories of the training rows; guesses are counted."""
+        """Return the new rows as they were read, with the categories of the training rows; guesses are counted."""
         for name, thousands in self.thousands.items():
             thousands.count(rows[name], name, lost)
         known = {name: categories.match(read[name], lost) for name, categories in self.categories.items()}

@@ -13,7 +13,7 @@ WORDS = {"true": True, "false": False}
 
 
 def of_text(text: str) -> bool | None:
-    """The truth value that a text names in any case, None for other texts."""
+    """Return the truth value that a text names in any case, None for other texts."""
     return WORDS.get(text.lower())
 
 
@@ -24,7 +24,7 @@ def are_flags(values: Any) -> bool:
 
 
 def as_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The column with 1 and 0 for truth values; other values stay as they are."""
+    """Return the column with 1 and 0 for truth values; other values stay as they are."""
     return column.astype(object).map(_number, na_action="ignore")
 
 

@@ -1,4 +1,4 @@
-"""What rows count in the loss: sample weights that come with the rows, class weights that the study gives."""
+"""Weights of samples in the loss: sample weights of the data, and class weights of the study."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
-    """Sample weights `(rows,)` as given; raises `DataError` for another shape, and names the row of a bad one.
+    """Return sample weights `(rows,)`; raises `DataError` for another shape, and names the row of an invalid weight.
 
     decimal: the decimal mark of the table's other texts, which decides where weights in text leave it open.
     """
@@ -32,7 +32,7 @@ def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
         raise DataError(f"{masked} of {rows} weights are masked", where=where, hint="Leave these rows out.")
     array = np.asarray(values)
     if array.size != rows or array.ndim > 2 or len(array) != rows:
-        raise DataError(f"weights have shape {array.shape}, and one a row is needed ({rows})", where=where)
+        raise DataError(f"weights have shape {array.shape}, and one per row is needed ({rows})", where=where)
     if array.dtype.kind == "c":
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
@@ -54,26 +54,26 @@ def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
 
 
 def are_texts(values: Any) -> bool:
-    """Tell whether some weights are texts."""
+    """Return whether some weights are texts."""
     array = np.asarray(values)
     return array.dtype.kind in "OUST" and any(isinstance(value, (str, bytes)) for value in array.flat)
 
 
 def written(values: Any, name: str, decimal: str = "") -> list[str]:
-    """A note on weights that are numbers written as text, under a name for them; none for others."""
+    """Return a note on weights that are numbers written as text, under a name for them; none for others."""
     in_text = _in_text(pd.Series(np.asarray(values).reshape(-1)), decimal)
     return [] if in_text is None else [f"{name}: {in_text.description()}."]
 
 
 def _in_text(column: pd.Series[Any], decimal: str) -> Numerals | None:
-    """The way in which weights in text write numbers, None where no weight is text."""
+    """Return the way in which weights in text write numbers, None where no weight is text."""
     if not are_texts(column):
         return None
     return numerals.settle(column.dropna().map(text_of).value_counts(), decimal)
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:
-    """The weight of each class `(k,)`, None where none is asked for.
+    """Return the weight of each class `(k,)`, None where none is asked for.
 
     asked: "balanced" for n / (k * rows of the class), counted in the training rows `rows`, so that
     their mean over these rows is 1; a list in class order; or a mapping by class name, where the
@@ -82,7 +82,7 @@ def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights |
     if asked is None:
         return None
     if labels.task not in CLASSIFICATION:
-        what = f"classes are weighted in a task of one class a row, and this is {labels.task}"
+        what = f"classes are weighted in a task of one class per row, and this is {labels.task}"
         raise InputError(what, where="class_weight", hint="Rows are weighted by data.weight in every task.")
     if isinstance(asked, str):
         return _balanced(asked, labels.y[rows], len(labels.classes))
@@ -117,13 +117,13 @@ def _by_name(asked: Mapping[Any, float], classes: Sequence[str]) -> Weights:
 
 
 def of_rows(sample: Weights | None, classes: Weights | None, labels: Labels, rows: NDArray[np.int64]) -> Weights:
-    """What these rows count: sample weight times the weight of their class; 1 where there is neither."""
+    """Return the weights of these rows: sample weight times class weight; 1 where there is neither."""
     weights = np.ones(len(rows)) if sample is None else sample[rows]
     return weights if classes is None else weights * classes[labels.y[rows]]
 
 
 def given(sample: Weights | None, column: str | None, classes: Weights | None) -> dict[str, Any]:
-    """The weights of the training rows as `TrialRecord.weights` holds them."""
+    """Return the weights of the training rows as `TrialRecord.weights` holds them."""
     rows = {} if sample is None else {"rows": column or ""}
     return rows if classes is None else {**rows, "classes": classes.tolist()}
 
@@ -140,14 +140,14 @@ def check(training: Sequence[Weights], where: str) -> None:
 
 
 def plain(folds: Sequence[Weights]) -> list[NDArray[np.float32] | None]:
-    """The same weights as float32, None for all folds where every row of every fold counts 1."""
+    """Return the same weights as float32, None for all folds where every row of every fold counts 1."""
     if all((weights == 1).all() for weights in folds):
         return [None] * len(folds)
     return [weights.astype(np.float32) for weights in folds]
 
 
 def notes(training: NDArray[np.float32]) -> list[str]:
-    """A note when the weights of the training rows act as a factor of the learning rate."""
+    """Return a note when the weights of the training rows act as a factor of the learning rate."""
     mean = float(training.mean(dtype=np.float64))
     if 1 / FAR <= mean <= FAR:
         return []

@@ -66,7 +66,7 @@ def column_labels(
 
 def ordinal_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
     """Indices of `k` classes in order, `(batch, *space[, 1])`, as `(batch, *space, 1)`; raises `InputError`."""
-    expected = f"Labels are class indices, the lowest class 0 and the highest {k - 1}, one a row and not one-hot."
+    expected = f"Labels are class indices, the lowest class 0 and the highest {k - 1}, one per row and not one-hot."
     indices = column_labels(y, predictions, f"[0, {k - 1}]", dtype, single=True, expected=expected)
     part = indices - ops.floor(indices + SLACK)
     return indices + 0.0 * _held(part, (0.0, 0.0), "labels are no class indices", expected)

@@ -291,7 +291,7 @@ def get(
     of them (probabilities, rates, values); losses with an identity activation ignore it.
     reduction, name, dtype: as in Keras. dtype is that of the result: the computation is in
     float32 or better. arguments: the loss's parameters, and the constants that it needs:
-    target_mean and target_scale (default: predictions in their own units), class_counts, one a class.
+    target_mean and target_scale (default: predictions in their own units), class_counts, one per class.
 
     A loss of a standardised target (`real`) is computed on (value - target_center) / target_scale, by default
     on the values as they are. A study trains it so, with median and 1.4826 MAD of the training rows. Labels are

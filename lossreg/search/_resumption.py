@@ -60,12 +60,16 @@ def _changes_of_data(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
 
 def _changes_of_losses(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
     changes = []
-    for candidate in [
-        candidate for candidate in {**kept["spaces"], **prepared.spaces} if candidate not in prepared.missing
-    ]:
+    begun = {candidate: _renamed(spaces) for candidate, spaces in kept["spaces"].items()}
+    for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in prepared.missing]:
         if candidate not in prepared.spaces:
             origin = " ".join(kept["provenance"].get(candidate, ())) or "the study"
             changes.append(f"the loss {candidate} is gone (it came from {origin})")
-        elif kept["spaces"].get(candidate) != prepared.spaces[candidate]:
+        elif begun.get(candidate) != prepared.spaces[candidate]:
             changes.append(f"the ranges of {candidate}")
     return changes
+
+
+def _renamed(spaces: Mapping[str, str]) -> dict[str, str]:
+    """Return search spaces in the words of this version; those of 0.1.0 were `one a class`."""
+    return {name: text.replace("one a class", "one per class") for name, text in spaces.items()}

@@ -57,7 +57,7 @@ class Proposer:
         return list(self.candidates)
 
     def suggest(self, trial: optuna.Trial) -> Plan:
-        """The plan of a trial; only the chosen loss's parameters are suggested. Raises `MissingLossError`."""
+        """Return the plan of a trial; only the chosen loss's parameters are suggested. Raises `MissingLossError`."""
         candidate = trial.suggest_categorical("loss", self.every or self.names)
         if candidate not in self.candidates:
             raise MissingLossError(candidate)
@@ -75,12 +75,12 @@ class Proposer:
         return self.candidates[candidate].spec.width(self.constants.n_classes)
 
     def row_constants(self, candidate: str) -> dict[str, Any]:
-        """The constants of the training rows that a loss takes; progress at its end, 1."""
+        """Return the constants of the training rows that a loss takes; progress at its end, 1."""
         needs = self.candidates[candidate].spec.row_constants
         return self.constants.select(needs) | ({"progress": 1.0} if "progress" in needs else {})
 
     def published(self, key: str) -> tuple[dict[str, Any], list[str]]:
-        """A loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
+        """Return a loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
 
         The learning rate is the middle of its range; so is a setting of the optimizer that has no default. What is
         searched of the model is at its defaults.
@@ -99,13 +99,13 @@ class Proposer:
         return values | {name: _token(value) for name, value in first.items()}, notes
 
     def _first_settings(self) -> dict[str, Any]:
-        """Keras's defaults of the optimizer's searched settings, clipped to their ranges, or the middles."""
+        """Return Keras's defaults of the optimizer's searched parameters, clipped to their ranges, or the middles."""
         return {
             name: _clip(optimization.param(self.optimizer, name), space)[0] for name, space in self.searched.items()
         }
 
     def variants(self) -> Iterator[Plan]:
-        """A plan for every combination of static parameters, with all else in the middle."""
+        """Return a plan for every combination of static parameters, with all else in the middle."""
         for key, candidate in self.candidates.items():
             spec, k = candidate.spec, self.constants.n_classes or None
             options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
@@ -127,12 +127,12 @@ class Proposer:
         return _value(trial, name, space)
 
     def _free_classes(self) -> list[tuple[int, str]]:
-        """All classes but the most frequent, whose weight is 1: k weights have k - 1 degrees of freedom."""
+        """Return all classes but the most frequent, whose weight is 1: k weights have k - 1 degrees of freedom."""
         fixed = int(np.argmax(self.constants.class_counts))
         return [(k, slug) for k, slug in enumerate(self.slugs) if k != fixed]
 
     def _weights(self, weights: np.ndarray) -> tuple[float, ...]:
-        """Weights of mean 1 over the training rows, so that they are ratios and no hidden learning rate."""
+        """Return weights of mean 1 over the training samples, so that they are ratios and no hidden learning rate."""
         return tuple((weights / np.dot(self.constants.class_priors, weights)).tolist())
 
     def _spread(self, space: Space, default: Any) -> list[tuple[str, Any]]:
@@ -144,7 +144,7 @@ class Proposer:
 
 
 def _token(choice: Any) -> Any:
-    """A choice as the storage keeps it: a tuple, which it would give back as a list, as text."""
+    """Return a choice as the storage keeps it: a tuple, which it would give back as a list, as text."""
     return str(list(choice)) if isinstance(choice, tuple) else choice
 
 
@@ -171,7 +171,7 @@ def _number(trial: optuna.Trial, name: str, space: Space) -> Any:
 
 
 def middle(space: Space) -> Any:
-    """The middle of a range, geometric on a log scale; of choices, the one half-way."""
+    """Return the middle of a range, geometric on a log scale; of choices, the one half-way."""
     if isinstance(space, Fixed):
         return space.value
     if isinstance(space, Options):
@@ -182,7 +182,7 @@ def middle(space: Space) -> Any:
 
 
 def _clip(param: Param, space: Space) -> tuple[Any, tuple[float, ...]]:
-    """The default of a parameter inside the space, and, where it was moved, what was published."""
+    """Return the default of a parameter inside the space, and, where it was moved, what was published."""
     default: Any = param.default
     if isinstance(space, Options):
         return (default if default in space.choices else middle(space)), ()
@@ -196,7 +196,7 @@ def _clip(param: Param, space: Space) -> tuple[Any, tuple[float, ...]]:
 
 
 def _static_options(param: Param, space: Space, n_classes: int | None) -> list[Any]:
-    """Every value on which the graph depends; where it depends on none, one value."""
+    """Return every value on which the graph depends; one value where it depends on none."""
     if isinstance(param, PerClass):
         return [space.value if isinstance(space, Fixed) else None]
     if isinstance(space, Options) and any(is_static(param, choice) for choice in space.choices):

@@ -1,4 +1,4 @@
-"""Who ends a bad trial early: Optuna's pruners, none of them in the first third of the epochs."""
+"""Optuna's pruners, which end a bad trial early, but never in the first third of its epochs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ HALVING = 2
 
 
 def first_epoch(epochs: int) -> int:
-    """The first epoch after which a trial of `epochs` epochs may be pruned."""
+    """Return the first epoch after which a trial of `epochs` epochs may be pruned."""
     return epochs // 3 + 1
 
 
 def build(name: str, epochs: int) -> BasePruner:
-    """The pruner called "none", "median", "asha" or "hyperband" for trials of `epochs` epochs, counted from 1."""
+    """Return the pruner "none", "median", "asha" or "hyperband" for trials of `epochs` epochs, counted from 1."""
     first = first_epoch(epochs)
     if name == "median":
         return MedianPruner(n_warmup_steps=first - 1)

@@ -1,4 +1,4 @@
-"""What is tried next: the fair start and the sampler behind it."""
+"""Proposal of the next trial: the fair start, and the sampler after it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class View(optuna.Study):
         self._seen = trials
 
     def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        """Those trials, in one of the states."""
+        """Return those trials that are in one of the states."""
         return [trial for trial in self._seen if states is None or trial.state in states]
 
     def _get_trials(
@@ -60,7 +60,7 @@ class SeededSampler(BaseSampler):
 
     @property
     def learns(self) -> bool:
-        """Whether what is drawn depends on the trials before."""
+        """Return whether what is drawn depends on the trials before."""
         return self._kind != "random"
 
     def _for(self, study: optuna.Study, trial: FrozenTrial) -> BaseSampler:
@@ -130,13 +130,13 @@ def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any]
 
 
 def undirected(published: Mapping[str, Mapping[str, Any]]) -> int:
-    """How many trials come before the first that follows from scores: the fair start, or what TPE needs to learn."""
+    """Return the number of trials before the first that depends on scores: the fair start, or what TPE needs."""
     start = sum(PER_LOSS if searched else 1 for searched in published.values())
     return max(start, LEARNS_FROM)
 
 
 def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> str:
-    """A line for a study whose sampler chooses less than a quarter of the trials; empty for others."""
+    """Return a line for a study whose sampler chooses less than a quarter of the trials; empty for others."""
     before = undirected(published)
     left = max(0, trials - before)
     if 4 * left >= trials:

@@ -1,4 +1,4 @@
-"""Which trainers carry a study out, and how many trials at a time."""
+"""Trainers of a study, and the number of lanes that they train at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # lanes of a block: usually, and at most while the fair start is under way
 OF_CORE, OF_DEVICE = (16, 48), (64, 1024)
 ROUNDS = 4
-CLEARLY = 0.85  # of the usual time a lane, below which another number of lanes is taken
+CLEARLY = 0.85  # of the usual time per lane, below which another number of lanes is taken
 SHARE, SHORT = 0.05, 0.5  # what measuring may take: of the study's expected time, or seconds
 
 
@@ -30,19 +30,19 @@ def lanes(spec: StudySpec, prepared: Prepared) -> int:
     """As many lanes as the study says, or enough for every block and for the sampler to learn a few times.
 
     Whole trials, and what fits into memory. The fair start learns nothing, so all of it may be
-    under way at once: a step of many lanes is cheaper a lane.
+    under way at once: a step of many lanes is cheaper per lane.
     """
     wanted = spec.search.lanes if isinstance(spec.search.lanes, int) else _usual(prepared)
     return min(whole(prepared, wanted), fitting(prepared))
 
 
 def members(prepared: Prepared) -> int:
-    """How many lanes a trial takes: folds times seeds."""
+    """Return the number of lanes per trial: folds times seeds."""
     return len(prepared.problem.folds) * prepared.spec.search.seeds
 
 
 def whole(prepared: Prepared, wanted: int) -> int:
-    """So many lanes, as whole trials, no more than there are."""
+    """Return a number of lanes rounded down to whole trials, no more than the study has."""
     own = members(prepared)
     return max(1, min(wanted // own, prepared.trials)) * own
 
@@ -58,7 +58,7 @@ def _usual(prepared: Prepared) -> int:
 
 
 def fitting(prepared: Prepared) -> int:
-    """How many lanes fit into memory, as whole trials: one trial at least."""
+    """Return the number of lanes that fit into memory, as whole trials: one trial at least."""
     from lossreg.training import memory
 
     own = members(prepared)
@@ -74,7 +74,7 @@ class Choice:
 
 
 def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
-    """Settle how many lanes there are, with trainers that are prepared: what the study began with, says, or measures.
+    """Return the number of lanes, with trainers that are prepared: as the study began, as it says, or measured.
 
     What would not fit into memory is reduced. Where no loss goes to a population, one trial is trained at a time.
     """
@@ -92,7 +92,7 @@ def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[]
 
 
 def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: Callable[[], float]) -> Choice:
-    """The usual number of lanes, or twice as many, and so on, where that makes a lane clearly cheaper."""
+    """Return the usual number of lanes, or twice as many, and so on, where that makes a lane clearly cheaper."""
     most = min(fits, whole(prepared, max(usual, math.ceil(prepared.trials / ROUNDS) * members(prepared))))
     stopwatch = Stopwatch(prepared, trainers, clock)
     times = stopwatch.times(usual, most) if 2 * usual <= most else {}
@@ -103,7 +103,7 @@ def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: 
 
 
 def _said(chosen: int, times: Mapping[int, float], fits: int, own: int) -> str:
-    """`lanes: 64 (2 blocks of 32): 1.3 ms a trial-epoch, 1.9 at 16; memory allows 900`; own: lanes of a trial."""
+    """`lanes: 64 (2 blocks of 32): 1.3 ms per trial-epoch, 1.9 at 16; memory allows 900`; own: lanes of a trial."""
     from lossreg.training.backends import interface
 
     sides = min(interface.blocks(), chosen)
@@ -113,7 +113,7 @@ def _said(chosen: int, times: Mapping[int, float], fits: int, own: int) -> str:
         said += ": the usual number, in a study too short to measure others"
     else:
         others = "".join(f", {1000 * t:.2g} at {number}" for number, t in times.items() if number != chosen)
-        said += f": {1000 * times[chosen]:.2g} ms a trial-epoch{others}"
+        said += f": {1000 * times[chosen]:.2g} ms per trial-epoch{others}"
     return f"{said}; memory allows {fits}"
 
 
@@ -126,7 +126,7 @@ class Stopwatch:
         self.plans = trainers.of_one_population(list(prepared.proposer.variants()))
 
     def times(self, usual: int, most: int) -> dict[int, float]:
-        """Seconds a lane's epoch, by lanes: usual, and twice as many while that is clearly cheaper and time allows."""
+        """Return seconds per lane and epoch, by lanes: the usual number, doubled while cheaper and in time."""
         if not self.plans or self._lap(usual) is None:
             return {}
         found: dict[int, float] = {}
@@ -144,7 +144,7 @@ class Stopwatch:
         return found
 
     def _lap(self, number: int) -> float | None:
-        """Seconds that an epoch of so many lanes takes; None if it fails."""
+        """Return the seconds that an epoch of so many lanes takes; None if it fails."""
         with self.trainers.sized(number):
             placed = self.trainers.place(self.plans[0], number)
             if not isinstance(placed, Placed):
@@ -158,7 +158,7 @@ class Stopwatch:
             return seconds
 
     def _epoch(self) -> float | None:
-        """Seconds that an epoch takes; None if it fails."""
+        """Return the seconds that an epoch takes; None if it fails."""
         begin = self.clock()
         _, failures = self.trainers.advance()
         seconds = self.clock() - begin
@@ -178,11 +178,11 @@ class Populations:
         self._asked: tuple[Hashable, Population] | None = None
 
     def key(self, plan: Plan) -> Hashable:
-        """The plan's width of raw scores and its shape."""
+        """Return the plan's width of raw scores and its shape."""
         return self.problem.outputs(plan.candidate), self.problem.architecture(plan)
 
     def refuses(self, plan: Plan) -> str:
-        """Why no population takes the plan, from one that is made for the question; empty if one does."""
+        """Return why no population takes the plan, asked of one that is made for it; empty if one does."""
         key = self.key(plan)
         if key not in self._reasons:
             made = self.make(plan)
@@ -191,7 +191,7 @@ class Populations:
         return self._reasons[key][plan.candidate]
 
     def make(self, plan: Plan) -> Population:
-        """A population for the plan's width and shape: the one that was asked last, or a new one."""
+        """Return a population for the plan's width and shape: the one that was asked last, or a new one."""
         from lossreg.training.population import Population
 
         key, asked, self._asked = self.key(plan), self._asked, None
@@ -205,7 +205,7 @@ class Populations:
 
 
 def pool(prepared: Prepared, slots: int) -> Pool:
-    """The trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
+    """Return the trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
     from lossreg.training.solo import Fit
 
     wanted, problem = prepared.spec.search.trainer, prepared.problem
@@ -228,13 +228,13 @@ def _insist(made: Populations) -> None:
 
 
 def refused(prepared: Prepared, trainers: Pool) -> dict[str, str]:
-    """Why losses go to `model.fit`, by candidate."""
+    """Return the reasons why losses go to `model.fit`, by candidate."""
     plans = {plan.candidate: plan for plan in prepared.proposer.variants()}
     return {candidate: reason for candidate, plan in plans.items() if (reason := trainers.refusal(plan))}
 
 
 def blocks(trainers: Pool) -> int:
-    """How many sets of lanes advance side by side."""
+    """Return the number of blocks of lanes that advance in parallel."""
     from lossreg.training.backends import interface
 
     return min(interface.blocks(), trainers.slots)

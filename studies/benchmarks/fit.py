@@ -65,7 +65,7 @@ def main() -> None:
     own = problem()
     pairs = [(plain(own, epochs), fit(own, epochs)) for _ in range(3)]
     usual, ours = (min(column) for column in zip(*pairs, strict=True))
-    print(f"model.fit {usual:.1f} ms a trial-epoch, Fit {ours:.1f}: {usual / ours:.2f} times as fast")
+    print(f"model.fit {usual:.1f} ms per trial-epoch, Fit {ours:.1f}: {usual / ours:.2f} times as fast")
 
 
 if __name__ == "__main__":

@@ -683,7 +683,7 @@ def test_a_twin_at_its_defaults_is_the_baseline(losses, text, task, k, label):
         ("[losses.focal]\ngamma = -1", "multiclass", 3, ["losses.focal.gamma: gamma = -1 is outside its domain"]),
         ("[losses.focal]\ngamma = 'serach'", "multiclass", 3, ["losses.focal.gamma:", "Did you mean search?"]),
         ("[losses.focal]\nalpha = [1, 2]", "multiclass", 3, ["losses.focal.alpha: alpha has 2 numbers for 3 classes"]),
-        ("[losses.focal]\nalpha = 0.25", "binary", 2, ["losses.focal.alpha: alpha takes one number a class, not 0.25",
+        ("[losses.focal]\nalpha = 0.25", "binary", 2, ["losses.focal.alpha: alpha takes one number per class, not 0.25",
                                                       "Give 2 numbers in class order"]),
         ("[losses.gce]\nq = { low = 0, high = 1 }", "binary", 2, ["losses.gce.q: the range ends at 0, outside"]),
         ("[losses.a]\nfunction = 'no.py:f'", "binary", 2, ["losses.a.function: no.py:f: no such file"]),

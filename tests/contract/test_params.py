@@ -130,10 +130,10 @@ def test_per_class_may_be_absent_and_of_unknown_length():
         ([1.0, math.nan, 2.0], r"alpha\[1\] = nan"),
         ([1.0, "2", 2.0], r"alpha\[1\] must be a number"),
         (np.ones((3, 2)), r"alpha\[0\] must be a number"),
-        (0.25, "alpha takes one number a class, not 0.25"),
-        (np.float64(0.25), "alpha takes one number a class"),
-        ("1, 2, 3", "alpha takes one number a class"),
-        ({"a": 1}, "alpha takes one number a class"),
+        (0.25, "alpha takes one number per class, not 0.25"),
+        (np.float64(0.25), "alpha takes one number per class"),
+        ("1, 2, 3", "alpha takes one number per class"),
+        ({"a": 1}, "alpha takes one number per class"),
     ],
 )
 def test_per_class_refuses_the_rest(value, message):

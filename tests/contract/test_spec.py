@@ -81,7 +81,7 @@ def test_an_unknown_parameter_is_named_with_what_there_is():
     with pytest.raises(UnknownError) as caught:
         one.param("detla")
     assert str(caught.value) == (
-        "unknown parameter 'detla'; mine has delta (0.01 to 10, log), alpha (one a class, 0.1 to 10, log), "
+        "unknown parameter 'detla'; mine has delta (0.01 to 10, log), alpha (one per class, 0.1 to 10, log), "
         "kind (a, b). Did you mean delta?"
     )
     assert str(caught.value.at("s.toml: losses.mine.detla")).startswith("s.toml: losses.mine.detla: unknown parameter")

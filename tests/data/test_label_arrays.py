@@ -1,4 +1,4 @@
-"""Several labels a row, and masks: from every source to three parts."""
+"""Several labels per row, and masks: from every source to three parts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_several_labels_come_from_every_source(folder: Path, source: str, target
     assert loaded.train.y.dtype == np.int64
     assert rows(everything(loaded)) == rows(TAGS)
     assert loaded.space == ()
-    assert loaded.notes[0].startswith(("Task multilabel, inferred from 5 labels a row", "random_state"))
+    assert loaded.notes[0].startswith(("Task multilabel, inferred from 5 labels per row", "random_state"))
 
 
 def test_labels_that_are_booleans_and_a_task_that_is_said(folder: Path) -> None:
@@ -256,25 +256,29 @@ def npz(y: Any, x: Any = None) -> Callable[[Path], None]:
 
 
 BAD = [
-    (npz(TAGS * 2), {"task": "multilabel"}, "several labels a row are 0 and 1, and the data has 2. Divide by 2."),
-    (npz(TAGS * 2), {}, "y has 5 outputs a row, and one is needed. Pick one of them; only labels of 0 and 1"),
+    (npz(TAGS * 2), {"task": "multilabel"}, "several labels per row are 0 and 1, and the data has 2. Divide by 2."),
+    (npz(TAGS * 2), {}, "y has 5 outputs per row, and one is needed. Pick one of them; only labels of 0 and 1"),
     (npz(TAGS - 1), {"task": "multilabel"}, "the data has -1. Recode them as 0 and 1"),
     (
         npz(TAGS),
         {"task": "binary"},
-        r'task binary needs one label a row, and y has shape \(300, 5\). Set task = "multi',
+        r'task binary needs one label per row, and y has shape \(300, 5\). Set task = "multi',
     ),
-    (npz(RNG.normal(size=(9, 2))), {"task": "regression"}, "task regression needs one label a row.*Pick one"),
+    (npz(RNG.normal(size=(9, 2))), {"task": "regression"}, "task regression needs one label per row.*Pick one"),
     (npz(TAGS.astype(str)), {}, r"y of shape \(300, 5\) holds <U\d+, not numbers"),
     (npz(np.where(TAGS, 1, np.nan)), {}, r"labels are missing \(NaN\) or infinite"),
     (npz(np.zeros((9, 0))), {}, r"y has shape \(9, 0\): no labels"),
     (npz(np.zeros((60, 3))), {}, "no training row with label label_0, label_1, label_2. Drop rare labels"),
-    (npz(TAGS[:, 0]), {"task": "multilabel"}, r'needs several labels a row, and there is one. .*target = \["a", "b"\]'),
-    (npz(TAGS[:, 0]), {"task": "segmentation"}, "needs a mask a row, and there is one label. Give masks as arrays"),
+    (
+        npz(TAGS[:, 0]),
+        {"task": "multilabel"},
+        r'needs several labels per row, and there is one. .*target = \["a", "b"\]',
+    ),
+    (npz(TAGS[:, 0]), {"task": "segmentation"}, "needs a mask per row, and there is one label. Give masks as arrays"),
     (npz(MASKS * 255), {}, r"masks of shape \(4, 3\) are 0 and 1, and the data has 255. Divide by 255"),
     (npz(MASKS + 0.5), {"task": "segmentation"}, "are 0 and 1, and the data has .*Recode"),
     (npz(MASKS), {"task": "multilabel"}, 'task multilabel needs labels .*Masks are for task = "segmentation"'),
-    (npz(MASKS), {"task": "multiclass"}, 'task multiclass needs one label a row.*Set task = "segmentation"'),
+    (npz(MASKS), {"task": "multiclass"}, 'task multiclass needs one label per row.*Set task = "segmentation"'),
     (npz(np.eye(3)[MASKS]), {}, r"are one-hot over 3 classes, and one class is needed. .*y\[..., 1\]"),
     (npz(0 * MASKS), {}, "no training row with any foreground. A mask has 1 where the object is"),
     (npz(MASKS[:3]), {}, "not enough rows for the splits"),
@@ -302,10 +306,10 @@ TABLE = pd.DataFrame({"a": range(40), "b": [0, 1] * 20, "c": ["yes", "no"] * 20,
         ({"target": ["b", "e"]}, "no column 'e'; it has a, b, c, d"),
         ({"target": ["b", "c"]}, "target column 'c' holds 'yes', and several targets are labels of 0 and 1. Recode"),
         ({"target": ["b", "d"]}, r"10 of 80 labels are missing \(NaN\)"),
-        ({"target": ["a", "b"]}, "2 outputs a row"),
+        ({"target": ["a", "b"]}, "2 outputs per row"),
         ({"target": list("abcd")}, "no columns beside the target 'a', 'b', 'c', 'd'"),
         ({"target": "b", "drop": ["a", "c", "d"]}, "drop leaves no column. Keep at least one"),
-        ({"target": "b", "task": "multilabel"}, "task multilabel needs several labels a row"),
+        ({"target": "b", "task": "multilabel"}, "task multilabel needs several labels per row"),
     ],
 )
 def test_wrong_target_columns_are_one_message(tmp_path: Path, options: dict[str, Any], says: str) -> None:

@@ -151,8 +151,8 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
     ("t.csv", {"target": "kind", "weight": "v"}, "no column 'v' to weigh by. Columns: a, b, c, d, kind, w"),
     ("t.csv", {"target": "kind", "weight": "W"}, "Did you mean w"),
     ("a.npz", {"weight": "w"}, "weight = 'w' names a column of a table.*sample_weight"),
-    ("mine.py:short", {}, r"weights have shape \(149,\), and one a row is needed \(150\)"),
-    ("mine.py:masks", {}, r"weights have shape \(40, 3, 3\), and one a row is needed"),
+    ("mine.py:short", {}, r"weights have shape \(149,\), and one per row is needed \(150\)"),
+    ("mine.py:masks", {}, r"weights have shape \(40, 3, 3\), and one per row is needed"),
     ("mine.py:zero_training", {"folds": 5}, "every weight of the training rows in fold . is 0|and there is"),
 ]
 
@@ -233,7 +233,7 @@ def labels(task: str, k: int = 2) -> Labels:
 
 
 @pytest.mark.parametrize(("task", "asked", "says"), [
-    ("regression", "balanced", "one class a row, and this is regression. Rows are weighted by data.weight"),
+    ("regression", "balanced", "one class per row, and this is regression. Rows are weighted by data.weight"),
     ("multilabel", [1, 2], "this is multilabel"), ("segmentation", [1, 2], "this is segmentation"),
     ("binary", "balance", "unknown class weight 'balance'. Did you mean balanced"),
     ("binary", [1, 2, 3], "has 3 weights, and there are 2 classes. In this order: a, b"),

@@ -81,7 +81,7 @@ def test_one_hot_labels_of_an_ordinal_loss_are_named_with_both_shapes(name, colu
     loss = lossreg.get(ORDINAL[name], from_logits=True)
     said = (
         rf"labels of shape \(12, 4\) do not fit predictions of shape \(12, {columns}\)\. Labels are class indices, "
-        "the lowest class 0 and the highest 3, one a row and not one-hot"
+        "the lowest class 0 and the highest 3, one per row and not one-hot"
     )
     with pytest.raises(InputError, match=said):
         loss(np.eye(4)[np.arange(N) % 4], np.zeros((N, columns), np.float32))

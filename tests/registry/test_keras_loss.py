@@ -413,7 +413,7 @@ def first_sure(units):
         ("huber", {"delta": 0.0}, ParameterError, r"delta = 0 is outside its domain \(0, inf\)"),
         ("huber", {"delta": float("nan")}, ParameterError, "delta"),
         ("huber", {"delta": "one"}, ParameterError, "delta must be a number"),
-        ("focal", {"alpha": 0.5}, ParameterError, "alpha takes one number a class"),
+        ("focal", {"alpha": 0.5}, ParameterError, "alpha takes one number per class"),
         ("class_balanced_ce", {}, InputError, "needs class_counts. Give class_counts="),
         ("class_balanced_ce", {"class_counts": [0, 0]}, InputError, "needs class_counts"),
         ("class_balanced_ce", {"class_counts": [-1, 2]}, ParameterError, "class_counts"),

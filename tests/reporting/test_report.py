@@ -369,7 +369,7 @@ def test_a_refused_plugin_is_shown_with_the_reason():
 def test_the_plan_shows_data_spaces_and_lanes():
     outline = Outline(
         study="x", task="binary", metric="accuracy", direction="maximize", data=sample.study().data,
-        rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5", "alpha": "one a class"}),
+        rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5", "alpha": "one per class"}),
               ("ce", "cross_entropy", "", {})],
         baseline="ce", learning_rate="0.0001 to 0.01 log", trials=64, done=3, epochs=30, lanes=32, blocks=2,
         refused={"ce": "too wide"}, notes=["a note"], asked={"early stopping": "after 5 epochs"},

@@ -103,14 +103,14 @@ def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(option
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
     chosen, made = settle(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
     assert chosen.lanes == 32
-    assert chosen.said == "lanes: 32 (2 blocks of 16): 1 ms a trial-epoch, 0.9 at 64; memory allows 1000"
+    assert chosen.said == "lanes: 32 (2 blocks of 16): 1 ms per trial-epoch, 0.9 at 64; memory allows 1000"
     assert set(made.widths) == {32, 64}
 
 
 def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
     chosen, made = settle(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
     assert chosen.lanes == 128
-    assert "0.18 ms a trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.said
+    assert "0.18 ms per trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.said
     assert max(made.widths) <= 250  # a quarter of the trials
 
 
@@ -146,7 +146,7 @@ def test_lanes_beyond_memory_are_reduced_and_it_is_said(kept, asked):
 def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
     chosen, _ = settle(prepared(), lambda lanes: 0.01, ill=40)
     assert chosen.lanes == 32
-    assert chosen.said.startswith("lanes: 32 (2 blocks of 16): 0.31 ms a trial-epoch;")
+    assert chosen.said.startswith("lanes: 32 (2 blocks of 16): 0.31 ms per trial-epoch;")
 
 
 @pytest.mark.parametrize("populations", [None, Factory(None, "no lane can be mapped")], ids=["none", "refused"])

@@ -1,4 +1,4 @@
-"""Several labels a row and masks, from the data file to the metric, the page and the saved model."""
+"""Several labels per row and masks, from the data file to the metric, the page and the saved model."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_convolution_of_the_users_that_ends_in_sigmoid_segments(folder: Path) 
     [
         ({"source": "strokes.npz"}, {"build": "own.py:pooled"}, r"model.build: the model's output .*one score a place"),
         ({"source": "strokes.npz", "task": "multilabel"}, {}, "data: task multilabel needs labels"),
-        ({"source": "topics.csv", "target": ["news", "x0"]}, {}, "data: y has 2 outputs a row"),
+        ({"source": "topics.csv", "target": ["news", "x0"]}, {}, "data: y has 2 outputs per row"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_trained(
