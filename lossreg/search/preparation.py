@@ -341,8 +341,8 @@ def _embedding_gradients(spec: StudySpec, embeddings: Iterable[str]) -> Notes:
     from lossreg.registry.dense_gradients import squares_slices
 
     optimizer = spec.train.optimizer
-    names, settings = ", ".join(embeddings), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
-    if not names or spec.train.embedding_gradients == "keras" or not squares_slices(optimizer.name, settings):
+    names, chosen = ", ".join(embeddings), {**optimizer.settings, **dict.fromkeys(optimizer.searched, 1.0)}
+    if not names or spec.train.embedding_gradients == "keras" or not squares_slices(optimizer.name, chosen):
         return []
     return [
         f"{names}: {optimizer.name} is given the sum of a token's gradients in a batch, as on JAX; Keras's own "

@@ -38,7 +38,7 @@ class Plan:
 
     candidate names the loss in the study; params are all its keyword arguments, checked;
     seed settles initial weights and batch order, so equal seeds are common random numbers;
-    settings are those optimizer settings that a study searches; fold says which of the
+    optimizer_settings are those that a study searches; fold says which of the
     problem's folds it trains on; architecture is None where the study searches none.
     """
 
@@ -47,7 +47,7 @@ class Plan:
     learning_rate: float
     epochs: int
     seed: int = 0
-    settings: Mapping[str, float] = field(default_factory=dict)
+    optimizer_settings: Mapping[str, float] = field(default_factory=dict)
     fold: int = 0
     architecture: Architecture | None = None
 
@@ -56,8 +56,8 @@ class Plan:
 class Problem:
     """What is common to all plans of a study.
 
-    optimizer is a Keras optimizer's name, settings its other arguments (not the learning
-    rate), schedule how the rate changes from step to step, searched those settings that plans bring
+    optimizer is a Keras optimizer's name, optimizer_settings its other arguments (not the
+    learning rate), schedule how the rate changes from step to step, searched those settings that plans bring
     themselves: the choices of one that changes the graph, `()` for a number; losses maps each candidate
     to its spec; sliced: the gradients of embeddings come in slices, as Keras has them on TensorFlow.
     """
@@ -67,7 +67,7 @@ class Problem:
     metric: Metric
     losses: Mapping[str, LossSpec]
     optimizer: str = "adam"
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 32
     schedule: Schedule | None = None
     searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

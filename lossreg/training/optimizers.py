@@ -92,7 +92,7 @@ def check(problem: Problem, tried: Sequence[Mapping[str, Any]], steps: int = 0) 
     steps: of a whole training, which a schedule must not take to a rate that the optimizer cannot have.
     """
     for values in tried:
-        build(problem.optimizer, 1e-3, {**problem.settings, **values})
+        build(problem.optimizer, 1e-3, {**problem.optimizer_settings, **values})
     if problem.optimizer.lower() == "ftrl" and problem.schedule and _reaches_zero(problem.schedule, steps):
         said = "ftrl divides by the learning rate, which this schedule takes to 0"
         raise InputError(said, hint="Keep the rate above 0 throughout, or take another optimizer.")
@@ -139,7 +139,7 @@ def branches(problem: Problem) -> list[dict[str, Any]]:
 
 def branch(problem: Problem, plan: Plan) -> dict[str, Any]:
     """The plan's own combination."""
-    return {name: plan.settings[name] for name, choices in problem.searched.items() if choices}
+    return {name: plan.optimizer_settings[name] for name, choices in problem.searched.items() if choices}
 
 
 def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> keras.optimizers.Optimizer:
@@ -153,7 +153,7 @@ def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> k
 def solo(problem: Problem, plan: Plan) -> keras.optimizers.Optimizer:
     """An optimizer for `model.fit` that serves all plans of the same `branch`; `start` sets it to one."""
     rate: Any = schedules.Rate(problem.schedule) if problem.schedule else plan.learning_rate
-    optimizer = build(problem.optimizer, rate, {**problem.settings, **branch(problem, plan)}, sliced=problem.sliced)
+    optimizer = build(problem.optimizer, rate, {**problem.optimizer_settings, **branch(problem, plan)}, sliced=problem.sliced)
     if problem.schedule:
         # JAX's graph knows only those variables that are the optimizer's own
         optimizer.base_rate, optimizer.total_steps = rate.base, rate.steps
@@ -170,7 +170,7 @@ def start(optimizer: keras.optimizers.Optimizer, plan: Plan, steps: int) -> None
         rate.start(plan.learning_rate, steps)
     else:
         optimizer.learning_rate = plan.learning_rate
-    for name, value in plan.settings.items():
+    for name, value in plan.optimizer_settings.items():
         if isinstance(own := getattr(optimizer, name), Setting):
             own.assign(value)
     if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
@@ -182,7 +182,7 @@ class Rule:
     """An optimizer's step for one lane, whose variables (slots) are handed in and out."""
 
     def __init__(self, problem: Problem, own: Mapping[str, Any]) -> None:
-        settings = {**problem.settings, **own}
+        settings = {**problem.optimizer_settings, **own}
         # batches are gathered around the step, without a condition that lanes could not share
         self.every = int(settings.pop(ACCUMULATION, None) or 1)
         # in float32 it changes nothing
@@ -204,7 +204,7 @@ class Rule:
     def initial(self, plan: Plan) -> list[np.ndarray]:
         """The slots of a lane that starts with this plan."""
         values = {self.rate: plan.learning_rate}
-        values |= {self._position(getattr(self.optimizer, name)): plan.settings[name] for name in self.settings}
+        values |= {self._position(getattr(self.optimizer, name)): plan.optimizer_settings[name] for name in self.settings}
         return [np.asarray(values.get(i, value), value.dtype) for i, value in enumerate(self.fresh)]
 
     def step(self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any) -> tuple[list[Any], list[Any]]:

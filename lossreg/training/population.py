@@ -187,7 +187,7 @@ class Population:
         if (need := self.problem.outputs(candidate)) != self.outputs:
             return f"{candidate} needs {need} outputs, the population has {self.outputs}"
         own = self.unmapped.get(candidate, "")
-        return own or optimizers.refusal(self.problem.optimizer, self.problem.settings) or self._model_refusal
+        return own or optimizers.refusal(self.problem.optimizer, self.problem.optimizer_settings) or self._model_refusal
 
     @cached_property
     def _model_refusal(self) -> str:
@@ -197,7 +197,7 @@ class Population:
     def _slices(self) -> str:
         """Why the gradients of embeddings that the study asks for are not those of lanes; empty where they are."""
         problem = self.problem
-        if not problem.sliced or not squares_slices(problem.optimizer, problem.settings):
+        if not problem.sliced or not squares_slices(problem.optimizer, problem.optimizer_settings):
             return ""
         names = ", ".join(tables(self._model, problem.folds[0].train.x))
         return f"train.embedding_gradients is keras, and only model.fit gives {names} those" if names else ""

@@ -110,7 +110,7 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
             "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
     model.compile(
-        prepared(kind(each.learning_rate, **own.settings)),
+        prepared(kind(each.learning_rate, **own.optimizer_settings)),
         lossreg.get(spec, from_logits=True, **each.params, **constants),
     )
     y, y_val = data.train.y, data.validation.y
@@ -144,7 +144,7 @@ def difference(one, other):
 
 def fitted(own, each, rate=None):
     """The weights after plain `model.fit` with Keras's own optimizer; rate may be a Keras schedule."""
-    data, given = own.dataset, {**own.settings, **each.settings}
+    data, given = own.dataset, {**own.optimizer_settings, **each.optimizer_settings}
     model = own.builder.build(data.input_shape, data.n_classes, data.n_classes, each.seed)
     own_settings = {k: v for k, v in given.items() if (k, v) != (ACCUMULATION, 1)}
     optimizer = KNOWN[own.optimizer](rate or each.learning_rate, **own_settings)

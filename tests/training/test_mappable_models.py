@@ -512,10 +512,10 @@ def folded(kind):
 def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
     own = problem("several", several, losses=["cross_entropy", "focal"])
     own = replace(
-        own, dataset=folded("several"), schedule=optimization.schedule("cosine"), settings={}, searched={"momentum": ()}
+        own, dataset=folded("several"), schedule=optimization.schedule("cosine"), optimizer_settings={}, searched={"momentum": ()}
     )
     members = [
-        replace(one, fold=fold, seed=one.seed + seed, settings={"momentum": 0.5 + 0.2 * one.seed})
+        replace(one, fold=fold, seed=one.seed + seed, optimizer_settings={"momentum": 0.5 + 0.2 * one.seed})
         for one in plans(own) for fold in (0, 1) for seed in (0, 1)
     ]  # fmt: skip
     reports, weights = train(Fit(own, slots=len(members)), members)

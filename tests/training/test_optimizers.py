@@ -55,7 +55,7 @@ def studied(optimizer, fixed=None, searched=None, **more):
 
 def planned(own, factor=1.0, **values):
     rate = RATES.get(own.optimizer, 0.003)
-    return replace(plan(own, "cross_entropy", rate * factor), settings=values)
+    return replace(plan(own, "cross_entropy", rate * factor), optimizer_settings=values)
 
 
 def lanes_equal_fit(own, plans, tolerance=TOLERANCE):
@@ -205,7 +205,7 @@ def test_a_searched_switch_is_each_lanes_own(name, searched, values):
     plans = [planned(own, **dict(zip(searched, each, strict=True))) for each in values]
     found = by_lanes(own, plans)
     for lane, each in enumerate(plans):
-        given = {k: v for k, v in each.settings.items() if (k, v) != (optimizers.ACCUMULATION, 1)}
+        given = {k: v for k, v in each.optimizer_settings.items() if (k, v) != (optimizers.ACCUMULATION, 1)}
         solo = by_keras(KNOWN[name](each.learning_rate, **given), lane, [1.0] * LANES)
         assert difference(found[lane], solo) < 2e-6
 
