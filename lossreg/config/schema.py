@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,80 +14,43 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     SerializerFunctionWrapHandler,
-    Strict,
     ValidationInfo,
-    WrapValidator,
     model_serializer,
     model_validator,
 )
 
-from lossreg.config import optimization as settings
+from lossreg.config import optimization
+from lossreg.config.fields import (
+    SEARCHED,
+    ActivationName,
+    ClassWeight,
+    Columns,
+    Count,
+    Function,
+    Hyperparameters,
+    Lanes,
+    Outputs,
+    Parameter,
+    Preprocessing,
+    Seeds,
+    Share,
+    TargetName,
+    Text,
+    Texts,
+    TrackingUri,
+    Widths,
+)
 from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
-from lossreg.config.search_space import Fixed, Options, Space, evenly, parse, shown, well_formed
-from lossreg.contract.activations import ACTIVATIONS
+from lossreg.config.search_space import Fixed, Space, parse, shown
 from lossreg.contract.params import Float
-from lossreg.contract.spec import WIDTHS
-from lossreg.contract.targets import TARGETS
-from lossreg.errors import InputError, did_you_mean
-from lossreg.runtime.user_code import FORMS
+from lossreg.errors import InputError
 from lossreg.terminal import masking
-
-# each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
-DROPOUT_STEP = 0.05
-# more would fill any memory before the first epoch
-MOST_SEEDS, MOST_LANES = 1000, 100_000
 
 
 class Section(BaseModel):
     """A table of a study file: no key that it does not know, no value converted silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-def _lanes(value: Any) -> Any:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        if value != "auto" and value > MOST_LANES:
-            raise InputError(f"must be at most {MOST_LANES:,}, not {shown(value)}")
-        return value
-    hint = did_you_mean(value, ("auto",)) if isinstance(value, str) else ""
-    raise InputError(f'must be "auto" or a whole number from 1, not {shown(value)}', hint=hint)
-
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[tuple[Text, ...], Strict(False)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Seeds = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
-Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False), Field(max_length=1000)]
-
-
-def _target(value: Any) -> Any:
-    """Return the name of a column, or the names of several."""
-    if value is None:
-        return None
-    hint = 'It is the name of the column to predict, or the list of the columns of several labels: ["a", "b"].'
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"must be text or a list of texts, not {shown(value)}", hint=hint)
-    if not names or "" in names:
-        raise InputError("must not be empty", hint=hint)
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{shown(twice[0])} stands there twice")
-    return names[0] if len(names) == 1 else tuple(names)
-
-
-def _ways(value: Any) -> Any:
-    """Preprocessing of features: of all of them, or by input."""
-    hint = 'It is "standard" or "none", or for several inputs a table such as { tokens = "none" }.'
-    ways = list(value.values()) if isinstance(value, Mapping) else [value]
-    for way in ways:
-        if way not in ("standard", "none"):
-            near = did_you_mean(way, ("standard", "none")) if isinstance(way, str) else ""
-            raise InputError(f'must be "standard" or "none", not {shown(way)}', hint=near or hint)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), PlainSerializer(lambda names: names)]
 
 
 class Data(Section):
@@ -111,7 +72,7 @@ class Data(Section):
         default=None, ge=2, le=10_000, description="It is into how many folds the other rows are cut, from 2."
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
-    preprocess: Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)] = "standard"
+    preprocess: Preprocessing = "standard"
 
     @model_validator(mode="after")
     def _one_way(self) -> Data:
@@ -139,44 +100,6 @@ class Data(Section):
         return self
 
 
-def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> Any:
-    """Return a value, or where a table stands there the `Space` of a search; of a range, steps."""
-    if not isinstance(raw, Mapping):
-        return raw if isinstance(raw, Space) else check(raw)
-    well_formed(raw)
-    if "choices" in raw:
-        values = tuple(check(choice) for choice in raw["choices"])
-        return Options(values) if len(values) > 1 else values[0]
-    if info.field_name != "dropout" or raw.get("log"):
-        raise InputError("is searched over choices", hint="Write { choices = [...] }.")
-    found = evenly(check(float(raw["low"])), check(float(raw["high"])), DROPOUT_STEP)
-    return found.value if isinstance(found, Fixed) else found
-
-
-def _plain(value: Any) -> Any:
-    return value.plain() if isinstance(value, Space) else list(value) if isinstance(value, tuple) else value
-
-
-# the value is a `Space` where a study searches it
-SEARCHED = (WrapValidator(_searched), PlainSerializer(_plain))
-
-
-def _hp(raw: Any) -> Any:
-    """`"search"`, or what is said of hyperparameters by name; None for the defaults."""
-    if raw in (None, "default", "search"):
-        return None if raw == "default" else raw
-    if not isinstance(raw, Mapping):
-        near = did_you_mean(raw, ("search", "default")) if isinstance(raw, str) else ""
-        hint = near or 'Write "search" or { units = { choices = [32, 64] }, rate = 0.2 }.'
-        raise InputError(f"must be a table of hyperparameters, not {shown(raw)}", hint=hint)
-    for name, value in raw.items():
-        try:
-            well_formed(value)
-        except InputError as error:
-            raise error.at(name) from error
-    return dict(raw)
-
-
 class Model(Section):
     """The model: the built-in `mlp`, or the user's `file.py:function`, which defines its own layers.
 
@@ -190,7 +113,7 @@ class Model(Section):
     activation: Annotated[Text, *SEARCHED] = "relu"
     dropout: Annotated[Annotated[float, Field(ge=0, lt=1)], *SEARCHED] = 0.0
     batch_norm: Annotated[bool, *SEARCHED] = False
-    hp: Annotated[Any, PlainValidator(_hp)] = None
+    hp: Hyperparameters = None
 
     @model_validator(mode="after")
     def _settles_its_own(self) -> Model:
@@ -228,8 +151,8 @@ def _optimizer(raw: Any) -> Optimizer:
     if isinstance(raw, Optimizer):
         return raw
     hint = 'Write "adam" or { name = "sgd", momentum = 0.9 }.'
-    name, table = settings.named(raw, "optimizer", OPTIMIZERS, hint)
-    spaces = {key: settings.read(name, key, value) for key, value in table.items() if key != "name"}
+    name, table = optimization.named(raw, "optimizer", OPTIMIZERS, hint)
+    spaces = {key: optimization.read(name, key, value) for key, value in table.items() if key != "name"}
     spaces = {key: space for key, space in spaces.items() if table[key] != "default"}
     fixed = {key: space.value for key, space in spaces.items() if isinstance(space, Fixed)}
     searched = {key: space for key, space in spaces.items() if not isinstance(space, Fixed)}
@@ -258,24 +181,6 @@ def _early_stopping(raw: Any) -> Any:
     raise InputError(f"must be a number of epochs or a table with a patience, not {shown(raw)}", hint=hint)
 
 
-def _class_weight(value: Any) -> Any:
-    hint = 'It is "balanced", a list of weights in class order, or a table by class: { yes = 5.0 }.'
-    if value is None or value == "balanced":
-        return value
-    if isinstance(value, str):
-        raise InputError(f"unknown class weight {shown(value)}", hint=did_you_mean(value, ("balanced",)) or hint)
-    weights = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
-    if not weights or any(isinstance(w, bool) or not isinstance(w, (int, float)) for w in weights):
-        raise InputError(f"must be weights of classes, not {shown(value)}", hint=hint)
-    if not all(math.isfinite(w) and w >= 0 for w in weights):
-        raise InputError(f"must be finite numbers of 0 or more, not {shown(value)}")
-    return {str(name): w for name, w in value.items()} if isinstance(value, Mapping) else tuple(value)
-
-
-def _listed(weights: Any) -> Any:
-    return list(weights) if isinstance(weights, tuple) else weights
-
-
 class Train(Section):
     """The training of one trial. The learning rate is searched with the loss unless it is fixed."""
 
@@ -286,11 +191,11 @@ class Train(Section):
         Field(default="search", validate_default=True)
     )
     schedule: Annotated[
-        settings.Schedule | None,
-        PlainValidator(settings.schedule), PlainSerializer(lambda own: own.plain() if own else None),
+        optimization.Schedule | None,
+        PlainValidator(optimization.schedule), PlainSerializer(lambda schedule: schedule.plain() if schedule else None),
     ] = None  # fmt: skip
     early_stopping: Annotated[EarlyStopping | None, BeforeValidator(_early_stopping)] = None
-    class_weight: Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)] = None
+    class_weight: ClassWeight = None
     embedding_gradients: Literal["summed", "keras"] = "summed"
 
     @model_serializer(mode="wrap")
@@ -311,7 +216,7 @@ class Search(Section):
     minutes: float | None = Field(default=None, gt=0, description="It is the time after which no trial is started.")
     score_epoch: Literal["last", "best"] = "last"
     pruner: Literal["none", "median", "asha", "hyperband"] = "none"
-    lanes: Annotated[Literal["auto"] | int, BeforeValidator(_lanes)] = "auto"
+    lanes: Lanes = "auto"
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Literal["tpe", "random"] = "tpe"
     keep: Literal["best", "losses", "all"] = Field(
@@ -320,16 +225,11 @@ class Search(Section):
     )
 
 
-def _with_secrets_noted(uri: str) -> str:
-    masking.learn(uri)
-    return uri
-
-
 class Tracking(Section):
     """The MLflow store of the study; by default MLflow's own default store, under the study's name."""
 
     experiment: Annotated[str, Field(max_length=500)] = ""
-    uri: Annotated[Text, AfterValidator(_with_secrets_noted)] | None = Field(
+    uri: TrackingUri | None = Field(
         default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
     )
     enabled: bool = True
@@ -348,45 +248,6 @@ class Plugins(Section):
     )
 
 
-def _function(value: Any) -> Any:
-    if callable(value) or value is None:
-        return value
-    if not isinstance(value, str):
-        raise InputError(f"must be text, not {shown(value)}", hint=FORMS)
-    place, _, name = value.rpartition(":")
-    if not place or not name.isidentifier():
-        raise InputError(f"{shown(value)} names no function", hint=FORMS)
-    return value
-
-
-def _known(what: str, known: Mapping[str, Any]) -> AfterValidator:
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in known:
-            said = f"unknown {what} {shown(value)}; known: {', '.join(known)}"
-            raise InputError(said, hint=did_you_mean(value, known))
-        return value
-
-    return AfterValidator(check)
-
-
-def _outputs(value: Any) -> Any:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if text is not None and not (isinstance(text, str) and WIDTHS.fullmatch(text) and text != "0"):
-        raise InputError(f'must be a number, "k" or "k-1", not {shown(value)}')
-    return text
-
-
-def _absent(raw: Any) -> Any:
-    return "none" if raw is None else raw
-
-
-def _reference(function: Any) -> Any:
-    if function is None or isinstance(function, str):
-        return function
-    kind = function if hasattr(function, "__qualname__") else type(function)
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
 class Loss(Section):
     """One candidate: a registered loss (`loss`, by default the one of its name) or the user's own `function`.
 
@@ -394,13 +255,13 @@ class Loss(Section):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(well_formed), AfterValidator(_absent)]]
+    __pydantic_extra__: dict[str, Parameter]
 
     loss: Text | None = None
-    function: Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)] = None
-    activation: Annotated[str | None, _known("activation", ACTIVATIONS)] = None
-    target: Annotated[str | None, _known("target", TARGETS)] = None
-    outputs: Annotated[str | None, BeforeValidator(_outputs)] = None
+    function: Function = None
+    activation: ActivationName = None
+    target: TargetName = None
+    outputs: Outputs = None
 
     @model_validator(mode="before")
     @classmethod
@@ -428,27 +289,3 @@ class Loss(Section):
             said = "belongs to a function of your own; a registered loss has its own"
             raise InputError(said, where=next(iter(self.own)))
         return self
-
-
-def _candidate_name(candidate: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_-]+", candidate) is None:
-        hint = f"Try {safe(candidate)}." if safe(candidate) else ""
-        raise InputError("the name of a loss has only letters, digits, _ and -", hint=hint)
-    return candidate
-
-
-def _name(name: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) is None:
-        hint = f'Try "{safe(name)}".' if safe(name) else ""
-        said = f"{shown(name)} names a folder and an experiment, so it has up to 100 letters, digits, _, - and ."
-        raise InputError(said, hint=hint)
-    return name
-
-
-def safe(text: str) -> str:
-    """`text` with every run of other characters than letters, digits and _ made one hyphen."""
-    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:100]
-
-
-CandidateName = Annotated[str, AfterValidator(_candidate_name)]
-Name = Annotated[str, AfterValidator(_name)]

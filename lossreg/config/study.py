@@ -20,19 +20,8 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lossreg.config import document as documents
 from lossreg.config.document import Origin, dotted
-from lossreg.config.schema import (
-    CandidateName,
-    Data,
-    Loss,
-    Model,
-    Name,
-    Plugins,
-    Search,
-    Section,
-    Tracking,
-    Train,
-    safe,
-)
+from lossreg.config.fields import CandidateName, Name, safe
+from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Tracking, Train
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
 from lossreg.contract.params import Float, Param
 from lossreg.contract.spec import LossSpec

@@ -153,7 +153,9 @@ def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> k
 def solo(problem: Problem, plan: Plan) -> keras.optimizers.Optimizer:
     """An optimizer for `model.fit` that serves all plans of the same `branch`; `start` sets it to one."""
     rate: Any = schedules.Rate(problem.schedule) if problem.schedule else plan.learning_rate
-    optimizer = build(problem.optimizer, rate, {**problem.optimizer_settings, **branch(problem, plan)}, sliced=problem.sliced)
+    optimizer = build(
+        problem.optimizer, rate, {**problem.optimizer_settings, **branch(problem, plan)}, sliced=problem.sliced
+    )
     if problem.schedule:
         # JAX's graph knows only those variables that are the optimizer's own
         optimizer.base_rate, optimizer.total_steps = rate.base, rate.steps
@@ -204,7 +206,9 @@ class Rule:
     def initial(self, plan: Plan) -> list[np.ndarray]:
         """The slots of a lane that starts with this plan."""
         values = {self.rate: plan.learning_rate}
-        values |= {self._position(getattr(self.optimizer, name)): plan.optimizer_settings[name] for name in self.settings}
+        values |= {
+            self._position(getattr(self.optimizer, name)): plan.optimizer_settings[name] for name in self.settings
+        }
         return [np.asarray(values.get(i, value), value.dtype) for i, value in enumerate(self.fresh)]
 
     def step(self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any) -> tuple[list[Any], list[Any]]:

@@ -512,7 +512,11 @@ def folded(kind):
 def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
     own = problem("several", several, losses=["cross_entropy", "focal"])
     own = replace(
-        own, dataset=folded("several"), schedule=optimization.schedule("cosine"), optimizer_settings={}, searched={"momentum": ()}
+        own,
+        dataset=folded("several"),
+        schedule=optimization.schedule("cosine"),
+        optimizer_settings={},
+        searched={"momentum": ()},
     )
     members = [
         replace(one, fold=fold, seed=one.seed + seed, optimizer_settings={"momentum": 0.5 + 0.2 * one.seed})
