@@ -57,7 +57,7 @@ class Origin:
 
     def of(self, key: str) -> str:
         """`studies/x.toml: train.epochs`, or `--set train.epochs` where that is its source."""
-        if any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in self.overridden):
+        if any(key == changed or key.startswith((f"{changed}.", f"{changed}[")) for changed in self.overridden):
             return f"{words('--set', 'overrides')} {key}"
         return f"{self.file}: {key}" if self.file and key else self.file or key
 
@@ -137,8 +137,8 @@ def _near_file(file: Path) -> str:
 
 
 def _line(text: str, message: str) -> str:
-    found = re.search(r"line (\d+)", message)
-    number = int(found[1]) if found else 0
+    match = re.search(r"line (\d+)", message)
+    number = int(match[1]) if match else 0
     lines = text.splitlines()[number - 1 : number] if number else []
     quotes = ' Text needs quotes, as in metric = "accuracy".' if "value" in message else ""
     return "".join(f"{_quoted(line)}{quotes}" for line in lines)
@@ -167,13 +167,13 @@ def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Doc
 def _listed(overrides: Any) -> list[str]:
     """Return overrides as a list of texts; raises `InputError` for what a Python caller mistook for one."""
     if isinstance(overrides, (str, bytes, Mapping)) or not isinstance(overrides, Iterable):
-        said = f"must be a list of texts, not {shown(overrides)}"
-        raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
+        what = f"must be a list of texts, not {shown(overrides)}"
+        raise InputError(what, where="overrides", hint='Write ["search.trials=16"].')
     texts = list(overrides)
     for text in texts:
         if not isinstance(text, str):
-            said = f"must be key=value as text, not {shown(text)}"
-            raise InputError(said, where="overrides", hint='Write ["search.trials=16"].')
+            what = f"must be key=value as text, not {shown(text)}"
+            raise InputError(what, where="overrides", hint='Write ["search.trials=16"].')
     return texts
 
 
@@ -238,8 +238,8 @@ def _put(document: Document, path: list[str], value: Any) -> list[str]:
         depth = min(depth, i + 1) if part not in table else depth
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            said = f"{'.'.join(path[: i + 1])} is {shown(table)}, not a table"
-            raise InputError(said)
+            what = f"{'.'.join(path[: i + 1])} is {shown(table)}, not a table"
+            raise InputError(what)
     table[path[-1]] = value
     return path[:depth]
 
@@ -251,9 +251,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[InputError]:
 
 def _explained(details: ErrorDetails, model: type[BaseModel]) -> InputError:
     loc, kind, value = [part for part in details["loc"] if part != "[key]"], details["type"], details["input"]
-    own = details.get("ctx", {}).get("error")
-    if isinstance(own, InputError):
-        return own.at(dotted([*loc, own.where] if own.where else loc))
+    cause = details.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause.at(dotted([*loc, cause.where] if cause.where else loc))
     if kind == "extra_forbidden":
         return _unknown_key(loc, model)
     about = _description(loc, model)

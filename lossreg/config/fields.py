@@ -88,8 +88,8 @@ def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> An
         return Options(values) if len(values) > 1 else values[0]
     if info.field_name != "dropout" or raw.get("log"):
         raise InputError("is searched over choices", hint="Write { choices = [...] }.")
-    found = evenly(check(float(raw["low"])), check(float(raw["high"])), DROPOUT_STEP)
-    return found.value if isinstance(found, Fixed) else found
+    steps = evenly(check(float(raw["low"])), check(float(raw["high"])), DROPOUT_STEP)
+    return steps.value if isinstance(steps, Fixed) else steps
 
 
 def _plain(value: Any) -> Any:
@@ -153,8 +153,8 @@ def _function(value: Any) -> Any:
 def _known(what: str, known: Mapping[str, Any]) -> AfterValidator:
     def check(value: str | None) -> str | None:
         if value is not None and value not in known:
-            said = f"unknown {what} {shown(value)}; known: {', '.join(known)}"
-            raise InputError(said, hint=did_you_mean(value, known))
+            unknown = f"unknown {what} {shown(value)}; known: {', '.join(known)}"
+            raise InputError(unknown, hint=did_you_mean(value, known))
         return value
 
     return AfterValidator(check)
@@ -188,8 +188,8 @@ def _candidate_name(candidate: str) -> str:
 def _name(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) is None:
         hint = f'Try "{safe(name)}".' if safe(name) else ""
-        said = f"{shown(name)} names a folder and an experiment, so it has up to 100 letters, digits, _, - and ."
-        raise InputError(said, hint=hint)
+        what = f"{shown(name)} names a folder and an experiment, so it has up to 100 letters, digits, _, - and ."
+        raise InputError(what, hint=hint)
     return name
 
 

@@ -110,33 +110,33 @@ def read(optimizer: str, name: str, raw: Any) -> Space:
     if name == "learning_rate":
         raise InputError("the learning rate stands beside the optimizer", where=name, hint="Set train.learning_rate.")
     if name not in known:
-        said = f"unknown setting; {optimizer} has {', '.join(known)}"
-        raise InputError(said, where=str(name), hint=did_you_mean(name, known))
-    own = param(optimizer, name)
+        what = f"unknown setting; {optimizer} has {', '.join(known)}"
+        raise InputError(what, where=str(name), hint=did_you_mean(name, known))
+    parameter = param(optimizer, name)
     try:
-        _check_form(own, raw)
-        space = parse(raw, own)
+        _check_form(parameter, raw)
+        space = parse(raw, parameter)
         _check_searched(name, space, raw)
     except InputError as error:
         raise error.at(name) from None
     return space
 
 
-def _check_form(own: Param, raw: Any) -> None:
+def _check_form(parameter: Param, raw: Any) -> None:
     if isinstance(raw, Mapping):
-        if isinstance(own, Choice) and "choices" not in raw:
+        if isinstance(parameter, Choice) and "choices" not in raw:
             raise InputError(
-                f"{own.name} is true or false, and has no range", hint="Write { choices = [true, false] }."
+                f"{parameter.name} is true or false, and has no range", hint="Write { choices = [true, false] }."
             )
         return
-    switch = isinstance(own, Choice)
-    words = ("default", "search", *(("none",) if own.optional else ()))
+    switch = isinstance(parameter, Choice)
+    words = ("default", "search", *(("none",) if parameter.optional else ()))
     number = isinstance(raw, (int, float)) and math.isfinite(raw) and isinstance(raw, bool) == switch
     if not number and raw not in words:
         raise InputError(f"must be {'true or false' if switch else 'a number'}, not {shown(raw)}")
-    if raw == "search" and not (isinstance(own, Float) and own.low < own.high):
-        ask = "{ choices = [...] }" if own.name in BRANCHES else "{ low = ..., high = ... }"
-        raise InputError(f"{own.name} has no range of its own to search", hint=f"Write {ask}.")
+    if raw == "search" and not (isinstance(parameter, Float) and parameter.low < parameter.high):
+        ask = "{ choices = [...] }" if parameter.name in BRANCHES else "{ low = ..., high = ... }"
+        raise InputError(f"{parameter.name} has no range of its own to search", hint=f"Write {ask}.")
 
 
 def _check_searched(name: str, space: Space, raw: Any) -> None:
@@ -145,8 +145,8 @@ def _check_searched(name: str, space: Space, raw: Any) -> None:
     if name in NOT_SEARCHED:
         raise InputError(f"{name} cannot be searched: {NOT_SEARCHED[name]}", hint="Give one value.")
     if name in BRANCHES and not isinstance(space, Options):
-        said = f"{name} changes the graph, so it has no range"
-        raise InputError(said, hint="Write { choices = [...] }.")
+        what = f"{name} changes the graph, so it has no range"
+        raise InputError(what, hint="Write { choices = [...] }.")
     if name not in BRANCHES and isinstance(space, Options) and None in space.choices:
         raise InputError(
             f"{name} cannot be there in some trials and absent in others", hint="Leave out the absent one."
@@ -180,18 +180,18 @@ class Schedule:
 
     def plain(self) -> Any:
         """As a study file would write it."""
-        own = {
+        changed = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self.settings.items()
             if value != _SCHEDULES[self.name][name].default
         }
-        return {"name": self.name, **own} if own else self.name
+        return {"name": self.name, **changed} if changed else self.name
 
     def describe(self) -> str:
         """`cosine, warmup 0.1`."""
         plain = self.plain()
-        own = {} if isinstance(plain, str) else {k: v for k, v in plain.items() if k != "name"}
-        return ", ".join((self.name, *(f"{name} {shown(value)}" for name, value in own.items())))
+        changed = {} if isinstance(plain, str) else {k: v for k, v in plain.items() if k != "name"}
+        return ", ".join((self.name, *(f"{name} {shown(value)}" for name, value in changed.items())))
 
 
 def _float(name: str, default: float, domain: str) -> Float:
@@ -213,18 +213,18 @@ class _Numbers:
         return tuple(_checked(_float(self.name, 0.0, self.domain), each) for each in value)
 
 
-def _checked(own: Float | Choice | _Numbers, value: Any) -> Any:
-    if isinstance(own, Float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+def _checked(parameter: Float | Choice | _Numbers, value: Any) -> Any:
+    if isinstance(parameter, Float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise InputError(f"must be a number, not {shown(value)}")
-    if isinstance(own, Choice) and not isinstance(value, bool):
+    if isinstance(parameter, Choice) and not isinstance(value, bool):
         raise InputError(f"must be true or false, not {shown(value)}")
-    return own.check(value)
+    return parameter.check(value)
 
 
 _ALPHA, _LENGTH = _float("alpha", 0.0, "[0, 1]"), _float("decay", 1.0, "(0, inf)")
 _T_MUL, _M_MUL = _float("t_mul", 1.0, "[1, inf)"), _float("m_mul", 1.0, "(0, inf)")
 _STAIRCASE, _END = Choice("staircase", False, (False, True)), _float("end", 0.0, "[0, inf)")
-_SHAPES: dict[str, tuple[Float | Choice | _Numbers, ...]] = {
+_PARAMETERS: dict[str, tuple[Float | Choice | _Numbers, ...]] = {
     "constant": (),
     "cosine": (_ALPHA, _LENGTH),
     "cosine_restarts": (_float("first_decay", 0.25, "(0, inf)"), _T_MUL, _M_MUL, _ALPHA),
@@ -235,7 +235,8 @@ _SHAPES: dict[str, tuple[Float | Choice | _Numbers, ...]] = {
     "piecewise": (_Numbers("boundaries", (0.5, 0.75), "(0, 1)"), _Numbers("values", (1.0, 0.1, 0.01), "[0, inf)")),
 }  # fmt: skip
 _SCHEDULES = {
-    name: {own.name: own for own in (*settings, _float("warmup", 0.0, "[0, 1)"))} for name, settings in _SHAPES.items()
+    name: {parameter.name: parameter for parameter in (*parameters, _float("warmup", 0.0, "[0, 1)"))}
+    for name, parameters in _PARAMETERS.items()
 }
 SCHEDULES = {name: tuple(settings) for name, settings in _SCHEDULES.items()}
 
@@ -261,27 +262,27 @@ def schedule(raw: Any) -> Schedule | None:
         return raw
     name, table = named(raw, "schedule", SCHEDULES, 'Write "cosine" or { name = "cosine", warmup = 0.1 }.')
     given = {key: _scheduled(name, key, value) for key, value in table.items() if key != "name"}
-    found = Schedule(name, {key: own.default for key, own in _SCHEDULES[name].items()} | given)
-    _check_pieces(found)
-    return found
+    chosen = Schedule(name, {key: parameter.default for key, parameter in _SCHEDULES[name].items()} | given)
+    _check_pieces(chosen)
+    return chosen
 
 
 def _scheduled(name: str, key: str, value: Any) -> Any:
     if key not in SCHEDULES[name]:
-        said = f"unknown setting; {name} has {', '.join(SCHEDULES[name])}"
-        raise InputError(said, where=str(key), hint=did_you_mean(key, SCHEDULES[name]))
+        what = f"unknown setting; {name} has {', '.join(SCHEDULES[name])}"
+        raise InputError(what, where=str(key), hint=did_you_mean(key, SCHEDULES[name]))
     try:
         return _checked(_SCHEDULES[name][key], value)
     except InputError as error:
         raise error.at(key) from None
 
 
-def _check_pieces(found: Schedule) -> None:
-    if found.name != "piecewise":
+def _check_pieces(schedule: Schedule) -> None:
+    if schedule.name != "piecewise":
         return
-    ends, values = found.settings["boundaries"], found.settings["values"]
+    ends, values = schedule.settings["boundaries"], schedule.settings["values"]
     if list(ends) != sorted(set(ends)):
         raise InputError(f"boundaries must rise, not {shown(ends)}", where="boundaries")
     if len(values) != len(ends) + 1:
-        said = f"{len(ends)} boundaries part the training into {len(ends) + 1}, and there are {len(values)} values"
-        raise InputError(said, where="values")
+        what = f"{len(ends)} boundaries part the training into {len(ends) + 1}, and there are {len(values)} values"
+        raise InputError(what, where="values")

@@ -138,13 +138,13 @@ class Optimizer(Section):
 
     def describe(self) -> str:
         """`sgd, momentum 0 to 0.99, nesterov true`."""
-        own = [f"{name} {shown(value)}" for name, value in self.settings.items()]
-        return ", ".join([self.name, *own, *(f"{name} {space.describe()}" for name, space in self.searched.items())])
+        fixed = [f"{name} {shown(value)}" for name, value in self.settings.items()]
+        return ", ".join([self.name, *fixed, *(f"{name} {space.describe()}" for name, space in self.searched.items())])
 
     @model_serializer
     def _plain(self) -> str | dict[str, Any]:
-        own = {**self.settings, **{name: space.plain() for name, space in self.searched.items()}}
-        return {"name": self.name, **own} if own else self.name
+        settings = {**self.settings, **{name: space.plain() for name, space in self.searched.items()}}
+        return {"name": self.name, **settings} if settings else self.name
 
 
 def _optimizer(raw: Any) -> Optimizer:
@@ -276,16 +276,16 @@ class Loss(Section):
         return dict(self.model_extra or {})
 
     @property
-    def own(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
         """Return the facts that the study states about its own function: activation, target, outputs."""
-        said = {"activation": self.activation, "target": self.target, "outputs": self.outputs}
-        return {name: value for name, value in said.items() if value is not None}
+        facts = {"activation": self.activation, "target": self.target, "outputs": self.outputs}
+        return {name: value for name, value in facts.items() if value is not None}
 
     @model_validator(mode="after")
     def _one_source(self) -> Loss:
         if self.function is not None and self.loss is not None:
             raise InputError("loss and function exclude each other", hint="Keep the one that is meant.")
-        if self.function is None and self.own:
-            said = "belongs to a function of your own; a registered loss has its own"
-            raise InputError(said, where=next(iter(self.own)))
+        if self.function is None and self.facts:
+            what = "belongs to a function of your own; a registered loss has its own"
+            raise InputError(what, where=next(iter(self.facts)))
         return self

@@ -168,8 +168,8 @@ def nearest(space: Space, value: Any) -> Any:
     if isinstance(space, Fixed):
         return space.value
     if isinstance(space, Options):
-        own = [c for c in space.choices if c == value and isinstance(c, bool) == isinstance(value, bool)]
-        return own[0] if own else space.choices[0]
+        equal = [c for c in space.choices if c == value and isinstance(c, bool) == isinstance(value, bool)]
+        return equal[0] if equal else space.choices[0]
     assert isinstance(space, Range)
     inside = min(max(value, space.low), space.high)
     if not space.step:

@@ -189,10 +189,10 @@ def candidates(
     `InputError` that lists every mistake.
     """
     written = {candidate: loss for candidate, loss in study.losses.items() if candidate not in without}
-    found = (
+    chosen = (
         _written(study, written, registry, task, n_classes) if study.losses else _recommended(registry, task, n_classes)
     )
-    return _with_baseline(found, registry.find(BASELINES[task]))
+    return _with_baseline(chosen, registry.find(BASELINES[task]))
 
 
 def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidate]:
@@ -205,7 +205,7 @@ def _recommended(registry: Registry, task: str, n_classes: int) -> list[Candidat
 def _written(
     study: StudySpec, losses: Mapping[str, Loss], registry: Registry, task: str, n_classes: int
 ) -> list[Candidate]:
-    found: list[Candidate] = []
+    chosen: list[Candidate] = []
     mistakes: list[InputError] = []
     for candidate, loss in losses.items():
         try:
@@ -216,17 +216,17 @@ def _written(
             continue
         space, wrong = _space(candidate, loss.params, entry.spec, n_classes)
         entry = _with_ranges(entry, space) if loss.function is not None else entry
-        found.append(Candidate(candidate, entry.spec, entry, space))
+        chosen.append(Candidate(candidate, entry.spec, entry, space))
         mistakes += wrong
     if mistakes:
         raise documents.gathered(mistakes, study._origin)
-    return found
+    return chosen
 
 
 def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
     """Return the loss of a candidate; one of the user's own comes with a registry that has it too."""
     if loss.function is not None:
-        registry = registry.add(_own(candidate, loss, study.base, _free_name(candidate, registry), task))
+        registry = registry.add(_user_loss(candidate, loss, study.base, _free_name(candidate, registry), task))
         return registry, registry.specs()[-1]
     try:
         return registry, registry.find(loss.loss or candidate)
@@ -234,7 +234,7 @@ def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, tas
         raise unknown.at(dotted(("losses", candidate, "loss") if loss.loss else ("losses", candidate))) from None
 
 
-def _own(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
+def _user_loss(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
     """Return the user's own function as a spec. Labels and predictions in their usual form follow from the task."""
     place = dotted(("losses", candidate, "function"))
     of_task = loss.activation in (None, "identity") or task == "multilabel"
@@ -244,7 +244,7 @@ def _own(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSp
     except InputError as mistake:
         raise type(mistake)(f"{mistake.where}: {mistake.what}", where=place, hint=mistake.hint) from mistake
     try:
-        return wrap(function, name=name, **loss.own, **usual)
+        return wrap(function, name=name, **loss.facts, **usual)
     except InputError as mistake:
         raise mistake.at(place) from mistake
 
@@ -275,8 +275,8 @@ def _free_name(candidate: str, registry: Registry) -> str:
 def _check_task(candidate: str, spec: LossSpec, registry: Registry, task: str) -> None:
     if task not in spec.tasks:
         fitting = ", ".join(entry.spec.name for entry in registry.for_task(task))
-        said = f"{spec.name} is for {', '.join(spec.tasks)} tasks, and this task is {task}"
-        raise InputError(said, where=dotted(("losses", candidate)), hint=f"Losses that fit: {fitting}.")
+        what = f"{spec.name} is for {', '.join(spec.tasks)} tasks, and this task is {task}"
+        raise InputError(what, where=dotted(("losses", candidate)), hint=f"Losses that fit: {fitting}.")
 
 
 def _space(
@@ -292,14 +292,14 @@ def _space(
     return space, mistakes
 
 
-def _with_baseline(found: list[Candidate], entry: Entry) -> list[Candidate]:
+def _with_baseline(chosen: list[Candidate], entry: Entry) -> list[Candidate]:
     """Return the same, with the first plain baseline marked, or one put in front."""
-    for i, candidate in enumerate(found):
+    for i, candidate in enumerate(chosen):
         if _is_plain(candidate, entry.spec.name):
-            return [*found[:i], replace(candidate, baseline=True), *found[i + 1 :]]
-    name = _free_candidate(entry.spec.name, {candidate.name for candidate in found})
+            return [*chosen[:i], replace(candidate, baseline=True), *chosen[i + 1 :]]
+    name = _free_candidate(entry.spec.name, {candidate.name for candidate in chosen})
     space = {param.name: Fixed(param.default) for param in entry.spec.params}
-    return [Candidate(name, entry.spec, entry, space, baseline=True), *found]
+    return [Candidate(name, entry.spec, entry, space, baseline=True), *chosen]
 
 
 def _is_plain(candidate: Candidate, baseline: str) -> bool:
@@ -329,10 +329,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     # `link` was the name of `activation` up to 0.2.0
     old = {re.sub(r"^(losses\..*\.)link$", r"\1activation", key): value for key, value in old.items()}
     keys = dict.fromkeys((*new, *old))
-    return [f"{k}: {_said(old.get(k))} -> {_said(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
+    return [f"{k}: {_shown(old.get(k))} -> {_shown(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
 
 
-def insist_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
+def require_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
     """Raise `InputError` where the study differs from the one whose fingerprint was kept when it began."""
     if changed := changes(kept, fingerprint(study)):
         raise InputError(
@@ -354,5 +354,5 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
     return study if unchanged else from_dict({**document, "tracking": tracking}, base=study.base)
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "not set" if value is None else value if isinstance(value, str) else shown(value)

@@ -452,7 +452,7 @@ def _kept(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     kept: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
     if studies.changes(kept["fingerprint"], studies.fingerprint(spec)):
         _check_names(spec, kept)
-    studies.insist_unchanged(spec, kept["fingerprint"])
+    studies.require_unchanged(spec, kept["fingerprint"])
     return kept
 
 

@@ -162,7 +162,7 @@ def test_the_file_of_the_design(write):
     assert spec.train.learning_rate == Range(1e-4, 1e-2, log=True)
     assert spec.losses["focal"].params == {"gamma": {"low": 0.0, "high": 5.0}, "alpha": "per_class"}
     assert spec.losses["gce_mild"].loss == "generalized_cross_entropy"
-    assert (spec.losses["mine"].function, spec.losses["mine"].own) == (
+    assert (spec.losses["mine"].function, spec.losses["mine"].facts) == (
         "my_losses.py:my_loss",
         {"activation": "softmax"},
     )
@@ -370,7 +370,7 @@ def test_a_message_names_what_its_reader_can_type(tmp_path):
     spec = study.from_dict({"data": {"source": "a.csv"}}, base=tmp_path)
 
     def changed():
-        study.insist_unchanged(spec, {})
+        study.require_unchanged(spec, {})
 
     def never_run():
         run.results(spec)
