@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from lossreg.registry.dense_gradients import dense_gradients
     from lossreg.registry.keras_loss import get, load_model, wrap
     from lossreg.registry.registry import losses
+    from lossreg.search.history import results
     from lossreg.search.repairs import repair
     from lossreg.search.restore import load_trial
-    from lossreg.search.run import results, tune
+    from lossreg.search.run import tune
 
 __all__ = [
     "Choice",
@@ -91,7 +92,7 @@ _LAZY = {
     "multilabel_loss": "lossreg.contract.declaration",
     "regression_loss": "lossreg.contract.declaration",
     "repair": "lossreg.search.repairs",
-    "results": "lossreg.search.run",
+    "results": "lossreg.search.history",
     "sigmoid_loss": "lossreg.contract.declaration",
     "softmax_loss": "lossreg.contract.declaration",
     "tune": "lossreg.search.run",

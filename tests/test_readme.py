@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import lossreg
 from lossreg import cli, conformance, tracking
 from lossreg.config import study as studies
 from lossreg.registry import registry
@@ -84,9 +85,8 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch):
         done = CliRunner().invoke(cli.app, args + (fast if args[0] == "tune" else []))
         assert done.exit_code == 0, (command, done.output)
     assert len(served) == 1
-    from lossreg.search import run
 
-    assert run.results("churn.toml").counts["complete"] == 128
+    assert lossreg.results("churn.toml").counts["complete"] == 128
 
 
 def test_the_one_line_of_a_plugin_s_tests_is_a_test_of_every_check():

@@ -1,6 +1,6 @@
 """What a running study shows: a live display on a terminal, plain lines elsewhere.
 
-Both have the methods of `lossreg.search.callbacks.Progress` and write to standard error.
+Both have the methods of `lossreg.storage.observer.Observer` and write to standard error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lossreg.reporting import report
-from lossreg.search.callbacks import Progress
+from lossreg.storage.observer import Observer
 from lossreg.terminal import streams
 from lossreg.terminal.masking import masked
 from lossreg.terminal.plain_text import printable, printable_line
@@ -56,7 +56,7 @@ def spinner(console: Console, text: str) -> Status:
     return console.status(Text(printable_line(text)), spinner=kind)
 
 
-class Watcher(Progress):
+class Watcher(Observer):
     """What both kinds of progress have: they can be asked to stop, and hand on the result when training ends.
 
     told: the messages so far; is_concluded: whether somebody else says how the study ended.

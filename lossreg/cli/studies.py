@@ -31,7 +31,7 @@ from lossreg.terminal import caller
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
     from lossreg.config.study import StudySpec
-    from lossreg.search.callbacks import Progress
+    from lossreg.storage.observer import Observer
     from lossreg.storage.records import StudyResult
     from lossreg.storage.study_folder import StudyFolder
 
@@ -82,9 +82,9 @@ def results(study: Study, as_json: Json = False) -> None:
     with only_json(as_json) as out:
         waiting.announce(f"reading {study}")
         spec = _load(study)
-        from lossreg.search import run as search
+        from lossreg.search import history
 
-        result = search.results(spec)
+        result = history.results(spec)
         if not as_json:
             _show_leaderboard(result)
             _show_recipes(result)
@@ -221,21 +221,21 @@ def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, prog
             progress.close()
 
 
-def _tune(spec: StudySpec, fresh: bool, progress: Progress, require_tracking: bool) -> StudyResult:
+def _tune(spec: StudySpec, fresh: bool, progress: Observer, require_tracking: bool) -> StudyResult:
     from lossreg.storage.study_folder import StudyFolder
 
     # before Keras, whose import takes most of the wait
     store = StudyFolder(spec.folder, spec.name)
-    store.insist_free()
-    store.insist_writable()
+    store.require_free()
+    store.require_writable()
     if not fresh:
-        store.insist_readable()
-    from lossreg.search import run as search
+        store.require_readable()
+    from lossreg.search import run
 
-    if not fresh and (result := search.finished(spec, progress)):
+    if not fresh and (result := run.finished(spec, progress)):
         return result
     _import_keras(spec)
-    return search.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
+    return run.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
 
 
 def _show_leaderboard(result: StudyResult) -> None:
@@ -255,11 +255,11 @@ def _show_recipes(result: StudyResult) -> None:
 def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
-    from lossreg.search import run as search
+    from lossreg.search.outline import plan
 
     _import_keras(spec)
     with waiting.busy("reading data and losses"):
-        outline = search.plan(spec)
+        outline = plan(spec)
     if as_json:
         print_json(asdict(outline), out)
         return
@@ -270,9 +270,9 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
 
 def _import_keras(spec: StudySpec) -> None:
     """Import Keras, unless the study's tracking address is wrong, which is told at once."""
-    from lossreg.search import run as search
+    from lossreg.search import tracked
 
-    search.tracking_uri(spec)
+    tracked.uri(spec)
     import_keras()
 
 
@@ -304,7 +304,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     """Write a study into MLflow, and note in its storage where that is."""
     from lossreg import tracking
     from lossreg.cli import progress as terminal
-    from lossreg.search import run as search
+    from lossreg.search import history
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 
@@ -312,10 +312,10 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     said: list[str] = []
     store = StudyFolder(spec.folder, spec.name)
-    store.insist_begun()
+    store.require_begun()
     with store.lock():
-        store.mend()
-        result, kept = search.results(spec), store.read()
+        store.drop_unfinished_line()
+        result, kept = history.results(spec), store.read()
         about = kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
@@ -381,14 +381,14 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     if study is None:
         return {}
     from lossreg import tracking
-    from lossreg.search import run as search
+    from lossreg.search import history
     from lossreg.storage.study_folder import StudyFolder
 
     spec = _load(study, overrides)
     if not StudyFolder(spec.folder, spec.name).exists:
         warn(f"study {spec.name} has not been run yet, so the store has no runs of it")
         return {"uri": spec.tracking.uri}
-    result = search.results(spec)
+    result = history.results(spec)
     kept = _kept_uri(result)
     is_looked_at = kept is not None and kept.startswith(("sqlite:", "http:", "https:"))
     # a file or a page on a server is looked at; into a database a journal logs nobody in

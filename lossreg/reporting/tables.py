@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lossreg.contract.spec import LossSpec
     from lossreg.metrics.catalogue import Metric
     from lossreg.registry.registry import Entry, PluginReport
-    from lossreg.search.run import Outline
+    from lossreg.search.outline import Outline
     from lossreg.storage.records import Standing, StudyResult
 
 BEST = "bold green"

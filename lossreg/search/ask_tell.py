@@ -1,4 +1,4 @@
-"""The `AskTell`: where Optuna is asked for trials, and told what became of them."""
+"""`AskTell`: where Optuna is asked for trials and told how they ended."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from optuna.trial import TrialState
 
 from lossreg.search.history import to_attribute
 from lossreg.search.proposer import MissingLossError, Proposer
-from lossreg.storage.records import TOLD, TrialRecord
+from lossreg.storage.records import TOLD, Outcome, TrialRecord
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
 
 
 class AskTell:
-    """Asks in turn the queue, the baseline's due and the sampler, and keeps count of the answers.
+    """Asks the queue first, then for the baseline where it lags behind, then the sampler, and counts the answers.
 
-    trials: how many there may be; hurried: whether the study may end before. `started` counts the trials
+    trials: their number at most; hurried: whether the study may end before that. `started` counts the trials
     that use up the budget, `known` those of them whose end the sampler has been told, `queued` those that
     wait in Optuna's own queue.
     """
@@ -36,7 +36,7 @@ class AskTell:
 
     @property
     def left(self) -> int:
-        """How many more trials the budget allows."""
+        """The number of trials that the budget still allows."""
         return self._trials - self.started
 
     @property
@@ -45,7 +45,7 @@ class AskTell:
         return not self.queued and getattr(self.study.sampler, "learns", True)
 
     def ask(self) -> tuple[optuna.Trial, Plan]:
-        """The next trial, and the training that it asks for."""
+        """Return the next trial, and the training that it asks for."""
         if not self.queued and self._baseline_is_due():
             self._queue(self._baseline)
         trial, plan = self._next()
@@ -55,7 +55,10 @@ class AskTell:
         return trial, plan
 
     def _next(self) -> tuple[optuna.Trial, Plan]:
-        """The next trial of a loss that is there; of a missing one it ends unrun, and the least tried loss is next."""
+        """Return the next trial of a loss that is installed.
+
+        A trial of a missing one ends untrained, and the least tried loss is next.
+        """
         while True:
             queued, trial = self.queued > 0, self.study.ask()
             self.queued = max(0, self.queued - 1)
@@ -71,9 +74,9 @@ class AskTell:
         self.queued += 1
 
     def _baseline_is_due(self) -> bool:
-        """Whether only one more trial of the baseline now lets it end with as many as any other loss.
+        """Return whether the baseline, to end with as many trials as any other loss, must be tried now.
 
-        A hurried study keeps the baseline abreast all along.
+        In a hurried study the baseline never lags behind.
         """
         others = (count for candidate, count in self._asked.items() if candidate != self._baseline)
         lag = max(others, default=0) - self._asked[self._baseline]
@@ -81,11 +84,12 @@ class AskTell:
         return lag >= (1 if self._hurried else self.left - 1)
 
     def tell(self, record: TrialRecord, told: float | None) -> None:
-        """Write a trial's end; first all that there is to know, from which a resumed study tells what was not told."""
+        """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it."""
         self._open.pop(record.number).set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
         tell(self.study, record.number, record.state, told)
-        self.known += record.state != "failed"
-        self._asked[record.candidate] -= record.state == "failed"
+        has_failed = record.state == Outcome.FAILED
+        self.known += not has_failed
+        self._asked[record.candidate] -= has_failed
 
     def give_back(self) -> None:
         """Queue again what was asked for and never trained."""

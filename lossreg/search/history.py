@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,22 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.config import study as studies
+from lossreg.config.study import StudySpec
 from lossreg.registry import registry
 from lossreg.storage.records import IN_OPTUNA, StudyResult, TrialRecord, current, finite
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.masking import masked, masked_values
 
+StudyLike = StudySpec | str | Path | Mapping[str, Any]
 _STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")
+
+
+def results(study: StudyLike) -> StudyResult:
+    """Return the result of a study as far as it has come; raises `InputError` if it was never run."""
+    spec = studies.of(study)
+    return result(StudyFolder(spec.folder, spec.name).read(), spec.folder)
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:

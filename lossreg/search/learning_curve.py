@@ -1,9 +1,8 @@
-"""`LearningCurve`: what a trial's training has come to, its members' epochs gathered into one."""
+"""`LearningCurve`: the epochs that a trial was trained for, those of its members gathered into one."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,10 +19,11 @@ class Patience:
 
 
 class LearningCurve:
-    """The curves of a trial of one or more members, and which of its epochs is scored.
+    """The curves of a trial of one or more members, and the epoch that is scored.
 
     sign is 1.0 where a higher score is better, else -1.0; `best` scores the best epoch, the
-    first of equals, otherwise the last.
+    first of equals, otherwise the last. chosen is the epoch that is scored, from 1 (0 before the first);
+    diverged the first member that went non-finite.
     """
 
     def __init__(self, sign: float, *, best: bool = False, patience: Patience | None = None) -> None:
@@ -33,10 +33,11 @@ class LearningCurve:
         self._predicts_only: list[int] = []
         self.chosen = 0
         self.diverged: int | None = None
-        self._height, self._bar, self._waited = -math.inf, -math.inf, 0
+        # of scores times sign: that of the chosen epoch, and the one that early stopping wants surpassed
+        self._chosen_score, self._to_surpass, self._epochs_waited = -math.inf, -math.inf, 0
 
     def add(self, reports: Sequence[EpochReport]) -> None:
-        """One more epoch, a report a member; curves and score are the members' means."""
+        """Add an epoch, one report per member; curves and score are the members' means."""
         for name in CURVES:
             self.curves[name].append(float(sum(getattr(report, name) for report in reports) / len(reports)))
         self.member_scores.append([float(report.val_score) for report in reports])
@@ -44,19 +45,20 @@ class LearningCurve:
         self._predicts_only.append(reports[0].predicts_only)
         self.diverged = next((i for i, report in enumerate(reports) if report.diverged), None)
         if self.diverged is None:
-            self._weigh(self._sign * self.curves["val_score"][-1])
+            self._compare(self._sign * self.curves["val_score"][-1])
 
-    def _weigh(self, worth: float) -> None:
-        if not self._best or worth > self._height or not self.chosen:
-            self._height, self.chosen = worth, self.epoch
-        better = worth > self._bar + (self._patience.min_delta if self._patience else 0.0)
+    def _compare(self, score: float) -> None:
+        """Choose the epoch just trained if it is to be scored; score is larger where it is better."""
+        if not self._best or score > self._chosen_score or not self.chosen:
+            self._chosen_score, self.chosen = score, self.epoch
+        is_better = score > self._to_surpass + (self._patience.min_delta if self._patience else 0.0)
         # outside the metric's domain there is no score yet that could get better
-        self._waited = 0 if better or self._bar == -math.inf else self._waited + 1
-        self._bar = worth if better else self._bar
+        self._epochs_waited = 0 if is_better or self._to_surpass == -math.inf else self._epochs_waited + 1
+        self._to_surpass = score if is_better else self._to_surpass
 
     @property
     def epoch(self) -> int:
-        """How many epochs were trained."""
+        """The number of epochs trained."""
         return len(self.member_scores)
 
     @property
@@ -66,13 +68,13 @@ class LearningCurve:
 
     @property
     def scores(self) -> list[float]:
-        """The members' scores at the chosen epoch."""
-        return self.member_scores[self.chosen - 1]
+        """The members' scores at the chosen epoch; none before there is one."""
+        return self.member_scores[self.chosen - 1] if self.chosen else []
 
     @property
     def predicts_only(self) -> int | None:
-        """The class that the first member predicted for every validation row at the chosen epoch, None for several."""
-        predicted = self._predicts_only[self.chosen - 1]
+        """The class that the first member predicts for all validation samples at the chosen epoch, None for several."""
+        predicted = self._predicts_only[self.chosen - 1] if self.chosen else -1
         return None if predicted < 0 else predicted
 
     @property
@@ -82,10 +84,5 @@ class LearningCurve:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether early stopping ends it here."""
-        return self._patience is not None and self._waited >= self._patience.epochs
-
-
-def spread(scores: Sequence[float]) -> float | None:
-    """The standard deviation of the members' scores (n - 1 in the denominator), None of fewer than two."""
-    return statistics.stdev(scores) if len(scores) > 1 and all(map(math.isfinite, scores)) else None
+        """Whether early stopping ends the trial here."""
+        return self._patience is not None and self._epochs_waited >= self._patience.epochs

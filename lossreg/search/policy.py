@@ -1,26 +1,25 @@
-"""`SearchPolicy`: how long a study is searched, what a trial is made of, and what counts."""
+"""`SearchPolicy`: how long a study is searched, the members of a trial, and how a trial is scored."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
-from lossreg.search.learning_curve import Patience
+from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.training.interface import Plan
 
 if TYPE_CHECKING:
     from lossreg.metrics.catalogue import Metric
+    from lossreg.search.preparation import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPolicy:
-    """How long to search and what counts: see the study's `search` section.
+    """The size of a search and what counts in it: see the study's `search` section.
 
     deadline is a `time.monotonic` after which no trial is started; folds and seeds make the members of a
-    trial, `folds * seeds` of them; keep says whose weights are kept: the best trial's, those of the best of
-    each loss, or all.
+    trial, `folds * seeds` of them; keep says whose weights are kept, see `KeepPolicy`.
     """
 
     trials: int
@@ -29,30 +28,46 @@ class SearchPolicy:
     score_epoch: str = "last"
     prune: bool = False
     deadline: float = math.inf
-    provenance: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     folds: int = 1
     seeds: int = 1
     patience: Patience | None = None
     keep: str = "losses"
 
+    @classmethod
+    def of(cls, prepared: Prepared, deadline: float) -> Self:
+        """Return the policy of a prepared study."""
+        search, stopping = prepared.spec.search, prepared.spec.train.early_stopping
+        return cls(
+            prepared.trials, prepared.metric, prepared.baseline, search.score_epoch, search.pruner != "none", deadline,
+            folds=len(prepared.problem.folds), seeds=search.seeds, keep=search.keep,
+            patience=Patience(stopping.patience, stopping.min_delta) if stopping else None,
+        )  # fmt: skip
+
     @property
-    def sign(self) -> float:
-        """1.0 where a higher score is better, else -1.0."""
-        return 1.0 if self.metric.direction == "maximize" else -1.0
+    def worst(self) -> float:
+        """The score that Optuna is told of a diverged trial, so that the sampler learns: NaN would be ignored."""
+        if self.metric.worst is not None:
+            return self.metric.worst
+        return -math.inf if self.metric.direction == "maximize" else math.inf
 
     @property
     def members(self) -> int:
-        """How many plans a trial has."""
+        """The number of members of a trial."""
         return self.folds * self.seeds
 
     def plans(self, plan: Plan) -> list[Plan]:
-        """The members of a trial, every seed of a fold after the other; all with the parameters of `plan`."""
+        """Return the members of a trial, every seed of a fold after the other; all with the parameters of `plan`."""
         return [
             replace(plan, fold=fold, seed=plan.seed + seed) for fold in range(self.folds) for seed in range(self.seeds)
         ] if self.members > 1 else [plan]  # fmt: skip
 
     def member(self, plan: Plan) -> str:
-        """` (fold 2 of 5, seed 1)`: which member of a trial a plan is, empty where there is but one."""
+        """Name a member of a trial, ` (fold 2 of 5, seed 1)`; empty where there is but one."""
         parts = [f"fold {plan.fold + 1} of {self.folds}"] if self.folds > 1 else []
         parts += [f"seed {plan.seed}"] if self.seeds > 1 else []
         return f" ({', '.join(parts)})" if parts else ""
+
+    def curve(self) -> LearningCurve:
+        """Return the learning curve of a trial that begins."""
+        sign = 1.0 if self.metric.direction == "maximize" else -1.0
+        return LearningCurve(sign, best=self.score_epoch == "best", patience=self.patience)

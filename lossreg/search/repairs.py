@@ -71,7 +71,7 @@ def repair(study: Any) -> Report:
     """
     spec = studies.of(study)
     store = StudyFolder(spec.folder, spec.name)
-    store.insist_begun()
+    store.require_begun()
     with store.lock():
         with on_disk(store.journal):
             text = store.journal.read_bytes()

@@ -10,60 +10,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import optuna
-from optuna.trial import TrialState
 
 from lossreg.errors import LossregError, one_line
 from lossreg.registry import user_loss
+from lossreg.search import demand
 from lossreg.search.ask_tell import AskTell
-from lossreg.search.learning_curve import LearningCurve, spread
+from lossreg.search.checkpoints import KeepPolicy
+from lossreg.search.learning_curve import LearningCurve
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
-from lossreg.storage.records import TrialRecord, Weights, Worth, finite, worth
-from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.observer import Observer
+from lossreg.storage.records import Outcome, StudyResult, TrialRecord, Weights
 from lossreg.training.interface import EpochReport, Plan
 from lossreg.training.pool import NOTHING, Avoids, Failure, Pool, Refused, Waits
 
-MOST_WAITING = 8
-# how many ended trials the sampler should know for each one under way before it is asked ahead of their end
-KNOWN_ENOUGH = 2
 NON_FINITE = "training went non-finite"
 OUTSIDE = "the predictions lie outside the metric's domain"
 
 
-class Listener(Protocol):
-    """Who is told how the search goes, mostly while the next epoch is trained."""
-
-    def keep(self, record: TrialRecord, weights: Weights) -> None:
-        """A trial whose weights are wanted is about to end with these, of its first member at the scored epoch."""
-        ...
-
-    def trial(self, record: TrialRecord) -> None:
-        """A trial ended."""
-        ...
-
-    def epoch(self, active: int) -> None:
-        """All active trials were trained for one more epoch."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """Something to worry about."""
-        ...
-
-    def stopping(self) -> bool:
-        """Asked after every epoch; true ends the loop as Ctrl-C does."""
-        ...
-
-
 @dataclass(slots=True, eq=False)
 class Active:
-    """A trial, its members' plans and the slots that they have."""
+    """A trial, its members' plans and the slots that they have; avoids: trainers that failed to train it."""
 
     trial: optuna.Trial
     plans: Sequence[Plan]
-    course: LearningCurve
+    curve: LearningCurve
     slots: Sequence[int] = ()
     trainer: str = ""
     refusal: str = ""
@@ -79,91 +53,105 @@ class Active:
     @property
     def left(self) -> int:
         """Epochs to its end."""
-        return self.plan.epochs - self.course.epoch
+        return self.plan.epochs - self.curve.epoch
+
+
+class Ended(NamedTuple):
+    """A trial whose end is still to be written, the score that Optuna is told, and weights that are to be kept."""
+
+    record: TrialRecord
+    told: float | None
+    weights: Weights | None
 
 
 class Scheduler:
-    """Runs a study's trials to the end of its budget."""
+    """Runs a study's trials to the end of its budget.
+
+    result takes in every record before the observers are told of it. seconds has training, search (what training
+    waited for) and search_spent (all of the search); epochs counts those in which all active trials were trained,
+    placed the trials that have begun.
+    """
 
     def __init__(
-        self, study: optuna.Study, proposer: Proposer, pool: Pool, rules: SearchPolicy, listener: Listener
-    ) -> None:
-        self.study, self.proposer, self.pool, self.rules, self.listener = study, proposer, pool, rules, listener
-        hurried = math.isfinite(rules.deadline)
-        self.desk = AskTell(study, proposer, rules.trials, rules.baseline, hurried=hurried)
+        self, study: optuna.Study, proposer: Proposer, pool: Pool, policy: SearchPolicy, *, result: StudyResult,
+        observers: Sequence[Observer],
+    ) -> None:  # fmt: skip
+        self.study, self.proposer, self.pool, self.policy = study, proposer, pool, policy
+        self.result, self.observers = result, observers
+        hurried = math.isfinite(policy.deadline)
+        self.ask_tell = AskTell(study, proposer, policy.trials, policy.baseline, hurried=hurried)
         self.active: list[Active] = []
         self.waiting: deque[Active] = deque()
-        self.ended: deque[tuple[TrialRecord, float | None, Weights | None]] = deque()
+        self.ended: deque[Ended] = deque()
+        self.epochs = 0
         self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
-        self._beside = 0.0
-        self._seated, self._stuck, self._prunes = self.desk.started, 0, rules.prune
-        scored = [trial for trial in study.get_trials(deepcopy=False) if _is_scored(trial)]
-        self._best: dict[str, Worth] = {}
-        for trial in scored:
-            candidate = trial.params["loss"]
-            self._improve(candidate, self._worth(candidate, trial.value, trial.number))
+        self._beside = 0.0  # seconds of the search while an epoch was trained
+        self.placed, self._stuck, self._prunes = self.ask_tell.started, 0, policy.prune
+        self._keep = KeepPolicy(policy.keep, result)
 
     @property
     def started(self) -> int:
         """The trials that use up the budget."""
-        return self.desk.started
+        return self.ask_tell.started
 
     def run(self) -> None:
         """Ask, train and tell until the budget is spent and every slot is empty.
 
         A trial whose trainer failed is trained once more elsewhere, or fails. Raises `LossregError` when
         trials that were trained together failed and nothing can go on; they are run again when the study
-        is resumed. Raises `KeyboardInterrupt` when the listener is stopping.
+        is resumed. Raises `KeyboardInterrupt` when an observer is stopping.
         """
-        if self.pool.slots < self.rules.members and self.desk.left > 0:
+        if self.pool.slots < self.policy.members and self.ask_tell.left > 0:
             raise self._too_narrow()
         begin = time.perf_counter()
-        with _sharing(), ThreadPoolExecutor(1, "lossreg-training") as worker:
+        with _short_switch_interval(), ThreadPoolExecutor(1, "lossreg-training") as worker:
             try:
-                self._seat()
+                self._fill()
                 while self.active:
                     self._epoch(worker)
-                    self._seat()
+                    self._fill()
             except BaseException:
                 self._tell_ended()
                 raise
             finally:
                 self._count(begin)
-        self._settle()
+        self._tell_last()
         self._count(begin)
 
     def _count(self, begin: float) -> None:
-        """Training waited whenever no epoch was trained; the rest of the search went on beside it."""
+        """Count what was no training as search, and the search beside training too."""
         self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
         self.seconds["search_spent"] = self.seconds["search"] + self._beside
 
     def _epoch(self, worker: Executor) -> None:
-        """Train one epoch of all active trials beside the search, and see what it brought."""
+        """Train one epoch of all active trials beside the search, and take in its reports."""
         epoch = worker.submit(_timed, self.pool.advance)
         begin = time.perf_counter()
         try:
-            self._meanwhile()
+            self._search_meanwhile()
         finally:
             spent = time.perf_counter() - begin
-            (reports, failures), seconds = self._outcome(epoch)
+            (reports, failures), seconds = _result_of(epoch)
         self.seconds["training"] += seconds
         self._beside += min(spent, seconds)
         self._take(reports, failures)
-        self.listener.epoch(len(self.active))
-        if self.listener.stopping():
+        self.epochs += 1
+        for observer in self.observers:
+            observer.epoch(len(self.active), self.epochs)
+        if any(observer.stopping() for observer in self.observers):
             raise KeyboardInterrupt
 
-    def _settle(self) -> None:
-        """Tell what ended last; what was asked for and came too late is queued again."""
+    def _tell_last(self) -> None:
+        """Tell the ends of the last epoch; queue again what was asked for and came too late."""
         self._tell_ended()
         if self.waiting:
             self.waiting.clear()
-            self.desk.give_back()
+            self.ask_tell.give_back()
 
     # ---------------------------------------------------------------- while an epoch is trained
 
-    def _meanwhile(self) -> None:
-        """Tell what ended in the epoch before, then ask for what this one will leave room for."""
+    def _search_meanwhile(self) -> None:
+        """Tell the ends of the epoch before, then ask for what this one will leave room for."""
         self._tell_ended()
         for _ in range(self._wanted()):
             if not (self._may_ask() and self._is_ahead()):
@@ -171,83 +159,76 @@ class Scheduler:
             self.waiting.append(self._ask())
 
     def _wanted(self) -> int:
-        """How many trials to ask for now, as late as may be with not many in any one epoch.
-
-        With `rate` asks an epoch, the i-th trial to end, in `left` epochs, has its successor in time if
-        i + 1 - rate (left - 1) are ready by the end of this one.
-        """
-        if self._stuck >= MOST_WAITING:
+        """Return the number of trials to ask for in this epoch."""
+        if self._stuck >= demand.MOST_WAITING:
             return 0
-        free, rate = self._free(), -(-self._width // max(active.left + active.course.epoch for active in self.active))
-        lefts = sorted(active.left for active in self.active)
-        ready = max(free + i + 1 - rate * (left - 1) for i, left in enumerate(lefts))
-        return max(ready, free) - (len(self.waiting) - self._stuck)
+        left, longest = [active.left for active in self.active], max(active.plan.epochs for active in self.active)
+        return demand.ahead_of_time(left, longest, self._width, len(self.waiting) - self._stuck)
 
     def _is_ahead(self) -> bool:
-        """Whether little is lost by asking before the trials under way have ended."""
-        known = len(self.active) > 1 and self.desk.known >= KNOWN_ENOUGH * len(self.active)
-        return known or not self.desk.learns
+        """Return whether little is lost by asking before the active trials have ended."""
+        is_known = len(self.active) > 1 and self.ask_tell.known >= demand.KNOWN_ENOUGH * len(self.active)
+        return is_known or not self.ask_tell.learns
 
     def _tell_ended(self) -> None:
         """Write the ends of trials, in an order in which a kill loses nothing: weights without a trial are ignored."""
         while self.ended:
             record, told, weights = self.ended.popleft()
             if weights is not None:
-                self.listener.keep(record, weights)
-            self.desk.tell(record, told)
-            self.listener.trial(record)
+                for observer in self.observers:
+                    observer.checkpoint(record, weights)
+            self.ask_tell.tell(record, told)
+            self.result.add(record)
+            for observer in self.observers:
+                observer.trial(record, self.result)
 
     # ---------------------------------------------------------------- between two epochs
 
-    def _seat(self) -> None:
+    def _fill(self) -> None:
         """Put waiting trials into free slots, then newly asked ones where many slots, or all, would be idle."""
         self._place_waiting()
-        now = self._cannot_wait()
-        while now and self._free() > 0 and len(self.waiting) < MOST_WAITING and self._may_ask():
-            self._tell_ended()
-            self.waiting.append(self._ask())
-            self._place_waiting()
+        if demand.is_due(len(self.active), self._width, is_ahead=self._is_ahead()):
+            while self._free > 0 and len(self.waiting) < demand.MOST_WAITING and self._may_ask():
+                self._tell_ended()
+                self.waiting.append(self._ask())
+                self._place_waiting()
         if self.waiting and not self.active and not self._is_late():
             raise self._too_narrow()
 
     def _too_narrow(self) -> LossregError:
-        return LossregError(f"no trainer has {self.rules.members} slots, which a trial of this study takes at once")
-
-    def _cannot_wait(self) -> bool:
-        """Whether free slots should not stay empty for an epoch: too many, or nothing is gained by it."""
-        return not self.active or not self._is_ahead() or 4 * self._free() > self._width
+        return LossregError(f"no trainer has {self.policy.members} slots, which a trial of this study takes at once")
 
     def _ask(self) -> Active:
-        trial, plan = self.desk.ask()
-        return Active(trial, self.rules.plans(plan), self._course())
-
-    def _course(self) -> LearningCurve:
-        return LearningCurve(self.rules.sign, best=self.rules.score_epoch == "best", patience=self.rules.patience)
+        trial, plan = self.ask_tell.ask()
+        return Active(trial, self.policy.plans(plan), self.policy.curve())
 
     def _may_ask(self) -> bool:
-        """Whether the budget allows one more trial; every loss gets its first, however late it is."""
-        late = time.monotonic() >= self.rules.deadline and self.started >= len(self.proposer.names)
-        return self.started < self.rules.trials and not late
+        """Return whether the budget allows one more trial; every loss gets its first, however late it is."""
+        return self.started < self.policy.trials and not self._is_over(self.started)
 
     def _is_late(self) -> bool:
-        """Whether the trials that wait must not start any more."""
-        return time.monotonic() >= self.rules.deadline and self._seated >= len(self.proposer.names)
+        """Return whether the trials that wait must not start any more."""
+        return self._is_over(self.placed)
+
+    def _is_over(self, trials: int) -> bool:
+        return time.monotonic() >= self.policy.deadline and trials >= len(self.proposer.names)
 
     @property
     def _width(self) -> int:
-        """How many trials may be under way at a time."""
-        return max(1, self.pool.slots // self.rules.members)
+        """The number of trials that fit into the slots."""
+        return max(1, self.pool.slots // self.policy.members)
 
+    @property
     def _free(self) -> int:
-        return self.pool.slots // self.rules.members - len(self.active)
+        return self._width - len(self.active)
 
     def _place_waiting(self) -> None:
         """Put waiting trials into free slots, lowest first; those that want others than are free are `_stuck`."""
         self.waiting = deque(active for active in self.waiting if self._is_late() or not self._place(active))
-        self._stuck = len(self.waiting) if self._free() > 0 else 0
+        self._stuck = len(self.waiting) if self._free > 0 else 0
 
     def _place(self, active: Active) -> bool:
-        """Open all members of a trial, or none; whether it waits no longer."""
+        """Open all members of a trial, or none; return whether it waits no longer."""
         try:
             placed = self.pool.place(active.plan, len(active.plans), active.avoids)
         except Exception as error:  # of a model that cannot be built
@@ -255,12 +236,12 @@ class Scheduler:
         if isinstance(placed, Waits):
             return False
         if isinstance(placed, Refused):
-            self._end(active, "failed", placed.reason)
+            self._end(active, Outcome.FAILED, placed.reason)
             return True
         active.slots, active.trainer, active.refusal = placed.slots, placed.trainer, placed.refusal
         active.started = time.time()
         self.active.append(active)
-        self._seated += 1
+        self.placed += 1
         self._open(active)
         return True
 
@@ -270,16 +251,10 @@ class Scheduler:
             try:
                 self.pool.open(slot, plan)
             except Exception as error:
-                self._end(active, "failed", one_line(error) + self.rules.member(plan))
+                self._end(active, Outcome.FAILED, one_line(error) + self.policy.member(plan))
                 return
 
-    # ---------------------------------------------------------------- what an epoch brought
-
-    def _outcome(self, epoch: Future[Any]) -> Any:
-        try:
-            return epoch.result()
-        except Exception as error:
-            raise LossregError(f"training failed: {one_line(error)}") from error
+    # ---------------------------------------------------------------- after an epoch
 
     def _take(self, reports: Mapping[int, EpochReport], failures: Mapping[int, Failure]) -> None:
         for active in sorted(self.active, key=lambda active: active.slots[0]):
@@ -290,59 +265,60 @@ class Scheduler:
                 continue
             failure, plan = failed[0]
             if all(other.retry for other, _ in failed):
-                self._again(active, failure.avoids)
+                self._retry(active, failure.avoids)
             else:
-                self._end(active, "failed", one_line(failure.error) + self.rules.member(plan))
+                self._end(active, Outcome.FAILED, one_line(failure.error) + self.policy.member(plan))
 
     def _advance(self, active: Active, reports: Sequence[EpochReport]) -> None:
-        active.course.add(reports)
-        state = self._state(active)
-        if self._is_kept(active, state):
+        active.curve.add(reports)
+        outcome = self._outcome(active)
+        if self._is_kept(active, outcome):
             active.weights = self.pool.weights(active.slots[0])
-        if state:
-            self._end(active, state, self._reason(active) if state == "diverged" else "")
+        if outcome:
+            self._end(active, outcome, self._reason(active) if outcome == Outcome.DIVERGED else "")
 
-    def _state(self, active: Active) -> str:
-        """How the trial ended, empty while it goes on."""
-        course = active.course
-        if course.diverged is not None:
-            return "diverged"
-        if not active.left or course.is_exhausted:
-            return "complete" if math.isfinite(course.score) else "diverged"
-        return "pruned" if self._prunes and self._is_pruned(active) else ""
+    def _outcome(self, active: Active) -> Outcome | None:
+        """Return how the trial ended, None while it goes on."""
+        curve = active.curve
+        if curve.diverged is not None:
+            return Outcome.DIVERGED
+        if not active.left or curve.is_exhausted:
+            return Outcome.COMPLETE if math.isfinite(curve.score) else Outcome.DIVERGED
+        return Outcome.PRUNED if self._prunes and self._is_pruned(active) else None
 
     def _is_pruned(self, active: Active) -> bool:
-        """What the pruner says; one that fails is asked no more."""
-        course = active.course
+        """Ask the pruner; one that fails is asked no more."""
+        curve = active.curve
         try:
-            active.trial.report(course.curves["val_score"][-1], course.epoch)
-            return course.epoch > active.plan.epochs / 3 and active.trial.should_prune()
+            active.trial.report(curve.curves["val_score"][-1], curve.epoch)
+            return curve.epoch > active.plan.epochs / 3 and active.trial.should_prune()
         except OSError:
             raise  # the journal cannot be written
         except Exception as error:
             self._prunes = False
-            self.listener.warn(f"the pruner failed, and nothing more is pruned: {one_line(error)}")
+            for observer in self.observers:
+                observer.warn(f"the pruner failed, and nothing more is pruned: {one_line(error)}")
             return False
 
     def _reason(self, active: Active) -> str:
-        course = active.course
-        if course.diverged is not None:
-            return NON_FINITE + self.rules.member(active.plans[course.diverged])
-        worst = next((i for i, score in enumerate(course.scores) if not math.isfinite(score)), 0)
-        return OUTSIDE + self.rules.member(active.plans[worst])
+        curve = active.curve
+        if curve.diverged is not None:
+            return NON_FINITE + self.policy.member(active.plans[curve.diverged])
+        outside = next((i for i, score in enumerate(curve.scores) if not math.isfinite(score)), 0)
+        return OUTSIDE + self.policy.member(active.plans[outside])
 
-    def _is_kept(self, active: Active, state: str) -> bool:
-        """Whether the weights of the epoch just trained may turn out wanted."""
-        course, best = active.course, self.rules.score_epoch == "best"
-        if course.diverged is not None or not course.is_chosen or not (best or state == "complete"):
+    def _is_kept(self, active: Active, outcome: Outcome | None) -> bool:
+        """Return whether the weights of the epoch just trained may turn out to be those that are kept."""
+        curve, is_scored = active.curve, self.policy.score_epoch == "best" or outcome == Outcome.COMPLETE
+        if curve.diverged is not None or not curve.is_chosen or not is_scored:
             return False
-        return self.rules.keep == "all" or self._is_better(active.plan.candidate, course.score, active.trial.number)
+        return self._keep.wants(active.plan.candidate, curve.score, active.trial.number)
 
-    def _again(self, active: Active, avoids: Avoids) -> None:
+    def _retry(self, active: Active, avoids: Avoids) -> None:
         """Let a trial that failed among others wait for another trainer."""
         self._close(active)
-        self._seated -= 1
-        self.waiting.append(replace(active, slots=(), course=self._course(), weights=None, avoids=avoids))
+        self.placed -= 1
+        self.waiting.append(replace(active, slots=(), curve=self.policy.curve(), weights=None, avoids=avoids))
 
     def _close(self, active: Active) -> None:
         for slot in active.slots:
@@ -350,74 +326,44 @@ class Scheduler:
         if active in self.active:
             self.active.remove(active)
 
-    def _end(self, active: Active, state: str, reason: str = "") -> None:
+    def _end(self, active: Active, outcome: Outcome, reason: str = "") -> None:
         """Free the slots, and note what is to be told."""
         self._close(active)
-        record = self._record(active, state, reason)
-        weights, told = None, self._worst() if state == "diverged" else record.score
-        if record.score is not None and active.weights is not None:
-            if self.rules.keep == "all" or self._is_better(record.candidate, record.score, record.number):
-                weights = active.weights
-            self._improve(record.candidate, self._worth(record.candidate, record.score, record.number))
-        self.ended.append((record, told, weights))
+        record = self._record(active, outcome, reason)
+        is_kept = record.score is not None and self._keep.wants(record.candidate, record.score, record.number)
+        self._keep.add(record)
+        told = self.policy.worst if outcome == Outcome.DIVERGED else record.score
+        self.ended.append(Ended(record, told, active.weights if is_kept else None))
 
-    # ---------------------------------------------------------------- scores
-
-    def _key(self, candidate: str) -> str:
-        """Among which trials one must be the best for its weights to be kept."""
-        return "" if self.rules.keep == "best" else candidate
-
-    def _is_better(self, candidate: str, score: float, number: int) -> bool:
-        return self._worth(candidate, score, number) > self._best.get(self._key(candidate), (-math.inf, False, 0))
-
-    def _improve(self, candidate: str, reached: Worth) -> None:
-        key = self._key(candidate)
-        self._best[key] = max(self._best.get(key, reached), reached)
-
-    def _worth(self, candidate: str, score: float, number: int) -> Worth:
-        """The order of `StudyResult.best`, so that the weights that are kept are those of its trial."""
-        return worth(score, number, sign=self.rules.sign, baseline=candidate == self.rules.baseline)
-
-    def _worst(self) -> float:
-        """What a diverged trial is told, so that the sampler learns: NaN would be ignored."""
-        worst = self.rules.metric.worst
-        return worst if worst is not None else -self.rules.sign * math.inf
-
-    def _record(self, active: Active, state: str, reason: str) -> TrialRecord:
-        plan, course, ended = active.plan, active.course, time.time()
-        distribution, version = self.rules.provenance.get(plan.candidate, ("", ""))
-        done = state == "complete"
-        scores = course.scores if done and len(active.plans) > 1 else []
-        return TrialRecord(
+    def _record(self, active: Active, outcome: Outcome, reason: str) -> TrialRecord:
+        plan, curve, proposer = active.plan, active.curve, self.proposer
+        spec, origin = proposer.candidates[plan.candidate].spec, proposer.candidates[plan.candidate].entry
+        return TrialRecord.of_training(
+            outcome,
             number=active.trial.number,
-            state=state,
             candidate=plan.candidate,
-            loss=self.proposer.candidates[plan.candidate].spec.name,
-            params={name: value for name, value in active.trial.params.items() if name != "loss"},
-            settings=finite(plan.params),
+            loss=spec.name,
+            params=active.trial.params,
+            settings=plan.params,
             learning_rate=plan.learning_rate,
-            score=course.score if done else None,
-            epoch=course.chosen if done else 0 if state == "failed" else course.epoch,
-            curves={name: finite(curve) for name, curve in course.curves.items()},
-            seconds=ended - active.started,
+            curves=curve.curves,
+            chosen=curve.chosen,
+            scores=curve.scores,
+            predicts_only=curve.predicts_only,
+            started=active.started,
             trainer=active.trainer,
             reason=reason,
             refusal=active.refusal,
-            distribution=distribution,
-            version=version,
-            started=active.started,
-            ended=ended,
-            scores=list(scores),
-            spread=spread(scores),
-            predicts_only=course.predicts_only if done else None,
-            constants=self.proposer.row_constants(plan.candidate),
-            weights=dict(self.proposer.weights),
-            expression="" if distribution else user_loss.expression(self.proposer.candidates[plan.candidate].spec),
+            distribution=origin.distribution,
+            version=origin.version,
+            constants=proposer.row_constants(plan.candidate),
+            weights=dict(proposer.weights),
+            expression="" if origin.distribution else user_loss.expression(spec),
         )
 
 
 @contextmanager
-def _sharing() -> Iterator[None]:
+def _short_switch_interval() -> Iterator[None]:
     """Let the thread that trains have the interpreter within half a millisecond, a step's time, instead of five."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(min(usual, 0.0005))
@@ -428,11 +374,14 @@ def _sharing() -> Iterator[None]:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What `work` returns, and the seconds that it took."""
+    """Return what `work` returns, and the seconds that it took."""
     begin = time.perf_counter()
     result = work()
     return result, time.perf_counter() - begin
 
 
-def _is_scored(trial: Any) -> bool:
-    return bool(trial.state == TrialState.COMPLETE and trial.user_attrs.get(ATTRIBUTE, {}).get("state") == "complete")
+def _result_of(epoch: Future[Any]) -> Any:
+    try:
+        return epoch.result()
+    except Exception as error:
+        raise LossregError(f"training failed: {one_line(error)}") from error

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import bisect
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.contract import recipes
 
 if TYPE_CHECKING:
     import numpy as np
 
-STATES = ("complete", "pruned", "failed", "diverged")
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
 # The mean of the same fold scores in another order differs in its last digits.
 DIGITS = 12
 Worth = tuple[float, bool, int]
 Weights = list["np.ndarray"]
+
+
+class Outcome(StrEnum):
+    """How a trial ended: with a score, early by the pruner, in an exception, or non-finite."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    DIVERGED = "diverged"
 
 
 def finite(value: Any) -> Any:
@@ -43,6 +54,13 @@ def worth(score: float, number: int, *, sign: float, baseline: bool) -> Worth:
     sign is 1 where a higher score is better, else -1.
     """
     return (sign * exact(score), baseline, -number)
+
+
+def spread(scores: Sequence[float]) -> float | None:
+    """Return the standard deviation of the members' scores (n - 1 in the denominator), None of fewer than two."""
+    import statistics
+
+    return statistics.stdev(scores) if len(scores) > 1 and all(map(math.isfinite, scores)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,36 @@ class TrialRecord:
     constants: Mapping[str, Any] = field(default_factory=dict)
     expression: str = ""
     weights: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_training(
+        cls, outcome: Outcome, *, params: Mapping[str, Any], settings: Mapping[str, Any],
+        curves: Mapping[str, list[float]], chosen: int, scores: Sequence[float], predicts_only: int | None,
+        started: float, **others: Any,
+    ) -> Self:  # fmt: skip
+        """Return the record of a trial that ends now; one that is not complete has no score.
+
+        params: as Optuna has them, the choice of loss included; chosen: the epoch that is scored, from 1;
+        scores, predicts_only: the members' scores and the prediction there.
+        """
+        now, is_complete = time.time(), outcome == Outcome.COMPLETE
+        last = 0 if outcome == Outcome.FAILED else len(curves["val_score"])
+        members = list(scores) if is_complete and len(scores) > 1 else []
+        return cls(
+            state=outcome.value,
+            params={name: value for name, value in params.items() if name != "loss"},
+            settings=finite(settings),
+            curves={name: finite(curve) for name, curve in curves.items()},
+            score=curves["val_score"][chosen - 1] if is_complete else None,
+            epoch=chosen if is_complete else last,
+            scores=members,
+            spread=spread(members),
+            predicts_only=predicts_only if is_complete else None,
+            started=started,
+            ended=now,
+            seconds=now - started,
+            **others,
+        )
 
     @property
     def recipe(self) -> str:
@@ -219,7 +267,11 @@ class StudyResult:
     def counts(self) -> dict[str, int]:
         """Number of trials in each state; disjoint."""
         seen = Counter(trial.state for trial in self.trials)
-        return {state: seen[state] for state in STATES}
+        return {outcome.value: seen[outcome] for outcome in Outcome}
+
+    def add(self, record: TrialRecord) -> None:
+        """Insert a record, in order of number."""
+        bisect.insort(self.trials, record, key=lambda trial: trial.number)
 
     def leaderboard(self) -> list[Standing]:
         """Return a row per candidate, best first; of equals the baseline, then the earlier trial; no score last."""

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -51,7 +51,6 @@ class StudyFolder:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
         self.journal = folder / "journal.log"
-        self._journal: Journal | None = None
 
     @property
     def exists(self) -> bool:
@@ -83,13 +82,13 @@ class StudyFolder:
                 ) from None
             yield
 
-    def insist_free(self) -> None:
+    def require_free(self) -> None:
         """Raise `InputError` while another process runs the study; nothing is written."""
         if (self.folder / "lock").exists():
             with self.lock():
                 pass
 
-    def insist_writable(self) -> None:
+    def require_writable(self) -> None:
         """Raise `InputError` unless the study's folder can be made and has room; nothing is left behind."""
         missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         above = missing[-1].parent if missing else self.folder
@@ -107,7 +106,7 @@ class StudyFolder:
                     with suppress(OSError):
                         folder.rmdir()
 
-    def insist_readable(self) -> None:
+    def require_readable(self) -> None:
         """Raise `InputError` for a journal with a line that is no entry, in a fraction of the time of `read`."""
         if not self.exists:
             return
@@ -117,7 +116,7 @@ class StudyFolder:
                 if line.endswith(b"\n") and not isinstance(json.loads(line).get("op_code"), int):
                     raise ValueError(f"a line without an op_code: {line[:40]!r}")
 
-    def insist_begun(self) -> None:
+    def require_begun(self) -> None:
         """Raise `InputError` if the study was never run."""
         if not self.exists:
             raise self._never_run()
@@ -133,20 +132,20 @@ class StudyFolder:
             self.folder.rename(aside)
         return aside
 
-    def open(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> optuna.Study:
-        """The Optuna study, created if need be; only while the lock is held."""
-        self.mend()
-        self._journal = Journal(self.journal)
-        with self._legible():
-            return optuna.create_study(
-                study_name=self.name, storage=JournalStorage(self._journal), sampler=sampler, pruner=pruner,
-                direction=direction, load_if_exists=True,
-            )  # fmt: skip
+    @contextmanager
+    def opened(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> Iterator[optuna.Study]:
+        """Have the Optuna study open, created if need be, and all of it on the disk in the end.
 
-    def close(self) -> None:
-        """Have everything on the disk that the open study wrote."""
-        if self._journal is not None:
-            self._journal.close()
+        Only while the lock is held.
+        """
+        self.drop_unfinished_line()
+        with closing(Journal(self.journal)) as journal:
+            with self._legible():
+                study = optuna.create_study(
+                    study_name=self.name, storage=JournalStorage(journal), sampler=sampler, pruner=pruner,
+                    direction=direction, load_if_exists=True,
+                )  # fmt: skip
+            yield study
 
     def read(self) -> optuna.Study:
         """The Optuna study as it stands, for looking at; raises `InputError` when it was never run or is damaged."""
@@ -169,13 +168,13 @@ class StudyFolder:
             storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
             names = optuna.get_all_study_names(storage)
         if self.name not in names:
-            self._insist_own(not names, f"it is of the study {', '.join(map(repr, names))}")
+            self._require_own(not names, f"it is of the study {', '.join(map(repr, names))}")
             return None
         study = optuna.load_study(study_name=self.name, storage=storage)
         about, trials = study.user_attrs.get(ATTRIBUTE), study.get_trials(deepcopy=False)
         begun = about is not None or not trials or any(ATTRIBUTE in trial.user_attrs for trial in trials)
-        self._insist_own(begun, "it is of another program's study")
-        self._insist_own(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
+        self._require_own(begun, "it is of another program's study")
+        self._require_own(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
         self._check_whole(about, trials)
         return study if about is not None else None
 
@@ -187,7 +186,7 @@ class StudyFolder:
             if ATTRIBUTE in trial.user_attrs and (key := lacking(trial.user_attrs[ATTRIBUTE], TRIAL_KEYS)):
                 raise self._damaged(f"what it tells of trial {trial.number} has no {key}")
 
-    def _insist_own(self, is_own: bool, otherwise: str) -> None:
+    def _require_own(self, is_own: bool, otherwise: str) -> None:
         """Raise `InputError` for a journal that this study cannot have."""
         if not is_own:
             hint = f"Give the study another name; `{words(*FRESH)}` moves the journal aside."
@@ -207,7 +206,7 @@ class StudyFolder:
         ways = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
         return InputError(f"this journal is damaged ({reason})", where=str(self.journal), hint=ways)
 
-    def mend(self) -> None:
+    def drop_unfinished_line(self) -> None:
         """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""
         if not self.exists:
             return
@@ -241,7 +240,7 @@ class StudyFolder:
             if not is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
             with np.load(file) as kept:
-                _insist_of(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
+                _require_of(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
                 return [kept[name] for name in sorted(kept.files) if name != TRIAL]
         except _AnothersError as error:
             raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
@@ -336,7 +335,7 @@ class _AnothersError(Exception):
     """A file holds the weights of another trial than it is named after."""
 
 
-def _insist_of(number: int, kept: int) -> None:
+def _require_of(number: int, kept: int) -> None:
     if kept != number:
         raise _AnothersError(f"this file holds the weights of trial {kept}, not of trial {number}")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from typing import IO, Any, Protocol
 
 from lossreg.errors import LossregError
+from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal import masking
 from lossreg.tracking import model_package, wire
@@ -34,7 +35,7 @@ class Link(Protocol):
         ...
 
 
-class Tracker:
+class Tracker(Observer):
     """Writes a study into MLflow through a process of its own, which imports neither Keras nor TensorFlow.
 
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
@@ -103,10 +104,10 @@ class Tracker:
             self._wait(self._is_opened)
             self._insist()
 
-    def trial(self, trial: TrialRecord) -> None:
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Queue the child run of an ended trial; returns at once."""
         if not self.error:
-            self._tell("trial", trial=wire.entry(trial))
+            self._tell("trial", trial=wire.entry(record))
 
     def where(self) -> dict[str, Any]:
         """The result's `tracking`; waits for the parent run, and has None for what there is not."""
@@ -126,7 +127,7 @@ class Tracker:
         """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
         self._ask("flush")
 
-    def draw(self, result: StudyResult) -> None:
+    def trained(self, result: StudyResult) -> None:
         """Queue the plots of a study that has ended; returns at once. `finish` follows, and draws them otherwise."""
         self._drawn = True
         self._tell("draw", result=wire.header(result))
@@ -138,7 +139,7 @@ class Tracker:
         """
         status = "FINISHED" if result.best is not None else "FAILED"
         if not self._drawn:
-            self.draw(result)
+            self.trained(result)
         about, folder = model_package.of(model) if model is not None and not self.error else (None, None)
         self._ask("finish", result=wire.header(result), status=status, model=about)
         self.close()
@@ -236,7 +237,7 @@ class Tracker:
             )
 
 
-class Untracked:
+class Untracked(Observer):
     """Stands in for the tracker of a study that is not tracked, or has nothing left to be written."""
 
     error = ""
@@ -251,18 +252,12 @@ class Untracked:
     def start(self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = ()) -> None:
         """Nothing."""
 
-    def trial(self, trial: TrialRecord) -> None:
-        """Nothing."""
-
     def flush(self) -> None:
         """Nothing is waiting."""
 
     def where(self) -> dict[str, Any]:
         """Nowhere."""
         return {}
-
-    def draw(self, result: StudyResult) -> None:
-        """Nothing."""
 
     def finish(self, result: StudyResult, model: Any = None) -> None:
         """Nothing is tracked."""

@@ -85,12 +85,12 @@ def peak():
 def watched(args):
     """Resident memory on the way through the trials on iris."""
     import lossreg
-    from lossreg.search.callbacks import Progress
+    from lossreg.storage.observer import Observer
 
     marks = {max(round(args.iris_trials * share), 1) for share in MARKS}
     seen = []
 
-    class Watch(Progress):
+    class Watch(Observer):
         def trial(self, record, result):
             if len(result.trials) in marks:
                 seen.append((len(result.trials), resident(os.getpid()), sum(map(resident, children())), took()))

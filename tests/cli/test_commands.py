@@ -26,8 +26,7 @@ from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import report
-from lossreg.search import history, restore
-from lossreg.search import run as search
+from lossreg.search import history, outline, restore, run
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 
 STUDY = """
@@ -85,8 +84,8 @@ def finished(monkeypatch):
         progress.end(calls.result)
         return calls.result
 
-    monkeypatch.setattr(search, "tune", tune)
-    monkeypatch.setattr(search, "results", lambda spec: calls.result)
+    monkeypatch.setattr(run, "tune", tune)
+    monkeypatch.setattr(history, "results", lambda spec: calls.result)
     return calls
 
 
@@ -340,7 +339,7 @@ ENDS = {
 @pytest.mark.parametrize("code", ENDS)
 def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
     error, said = ENDS[code]
-    monkeypatch.setattr(search, "tune", lambda *args, **kwargs: throw(error))
+    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(error))
     for option in ([], ["--json"]):
         assert lossreg("tune", study, *option) == (code, "", f"{said}\n")
 
@@ -357,14 +356,14 @@ def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_don
             assert not is_training
         raise LossregError("no room left")
 
-    monkeypatch.setattr(search, "tune", tune)
+    monkeypatch.setattr(run, "tune", tune)
     ended, out, err = lossreg("tune", study)
     assert (ended, out) == (code, "")
     assert err.splitlines()[-1] == {1: "Error: no room left", 130: ENDS[130][1]}[code]
 
 
 def test_what_nobody_expected_is_one_line_too(lossreg, study, monkeypatch):
-    monkeypatch.setattr(search, "tune", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
+    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
     said = "Error: ZeroDivisionError: oops (unexpected; LOSSREG_DEBUG=1 shows where)\n"
     assert lossreg("tune", study) == (1, "", said)
 
@@ -417,13 +416,13 @@ def test_json_is_one_document_and_nothing_else(lossreg, study, finished, command
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch, as_json):
-    outline = search.Outline(
+    planned = outline.Outline(
         study="toy", task="binary", metric="accuracy", direction="maximize", data=sample.study().data,
         rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5"})], baseline="cross_entropy", learning_rate="log",
         trials=64, done=0, epochs=30, lanes=32, blocks=2,
     )  # fmt: skip
-    monkeypatch.setattr(search, "plan", lambda spec: outline)
-    monkeypatch.setattr(search, "tune", lambda *args, **kwargs: pytest.fail("trained"))
+    monkeypatch.setattr(outline, "plan", lambda spec: planned)
+    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: pytest.fail("trained"))
     code, out, _ = lossreg("tune", study, "--dry-run", *["--json"] * as_json)
     assert code == 0
     if as_json:
@@ -571,8 +570,8 @@ def test_sync_drops_a_line_that_a_kill_left_unfinished(lossreg, study, finished,
         file.write('{"op_code": 4, "wor')
     assert lossreg("sync", study)[0] == 0
     assert store.read().user_attrs[ATTRIBUTE]["tracking"]["uri"] == "sqlite:///y.db"
-    with store.lock():
-        assert store.open("maximize", None, None).user_attrs[ATTRIBUTE]["id"] == "the-key"
+    with store.lock(), store.opened("maximize", None, None) as opened:
+        assert opened.user_attrs[ATTRIBUTE]["id"] == "the-key"
 
 
 @pytest.mark.parametrize("command", ["results", "sync"])
@@ -606,8 +605,8 @@ def never_run(store):
     texts = {"id": "the-key", "metric": "accuracy", "direction": "maximize", "task": "binary", "baseline": "focal"}
     tables = ("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds", "tracking")
     kept = {**texts, **{name: {} for name in tables}}
-    with store.lock():
-        store.open("maximize", None, None).set_user_attr(ATTRIBUTE, kept)
+    with store.lock(), store.opened("maximize", None, None) as opened:
+        opened.set_user_attr(ATTRIBUTE, kept)
     return kept
 
 

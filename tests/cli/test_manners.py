@@ -25,7 +25,7 @@ from rich.console import Console
 import lossreg
 from lossreg.cli import progress as terminal
 from lossreg.reporting import report, tables
-from lossreg.search.callbacks import Progress
+from lossreg.storage.observer import Observer
 from lossreg.terminal.plain_text import printable
 from lossreg.terminal.streams import Outlet
 
@@ -330,7 +330,7 @@ def test_the_tables_of_a_report_can_be_written_and_hold_no_control_characters(na
 # -------------------------------------------------------------------------- the end of it
 
 
-class Told(Progress):
+class Told(Observer):
     """Notes what comes in which order, and stops after `epochs`."""
 
     def __init__(self, epochs=10**6):

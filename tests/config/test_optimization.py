@@ -13,7 +13,7 @@ from lossreg.config import optimization, study
 from lossreg.config.search_space import Fixed, Options, Range
 from lossreg.contract.params import Choice
 from lossreg.errors import InputError
-from lossreg.search import run
+from lossreg.search.outline import plan
 from lossreg.search.proposer import Proposer
 from lossreg.training.optimizers import KNOWN
 
@@ -167,7 +167,7 @@ def test_the_fair_start_has_the_default_inside_the_range_or_the_middle(raw, firs
 def test_settings_are_suggested_after_the_learning_rate_and_shown_everywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tables = written(SGD, schedule={"name": "cosine", "warmup": 0.25})
-    outline = run.plan(tables)
+    outline = plan(tables)
     assert outline.optimizer.startswith("sgd, clipnorm 1.0, momentum 0.2 to 0.99")
     assert outline.schedule == "cosine, warmup 0.25"
     result = lossreg.tune(tables)
@@ -181,17 +181,17 @@ def test_settings_are_suggested_after_the_learning_rate_and_shown_everywhere(tmp
 def test_what_one_optimizer_cannot_have_is_found_before_anything_is_trained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"train\.optimizer: .*clip"):
-        run.plan(written({"name": "adam", "clipnorm": {"low": 0.1, "high": 1.0}, "clipvalue": 0.1}))
+        plan(written({"name": "adam", "clipnorm": {"low": 0.1, "high": 1.0}, "clipvalue": 0.1}))
     with pytest.raises(InputError, match=r"ftrl divides by the learning rate"):
-        run.plan(written("ftrl", schedule={"name": "cosine", "warmup": 0.1}))
+        plan(written("ftrl", schedule={"name": "cosine", "warmup": 0.1}))
 
 
 def test_averages_of_weights_and_early_stopping_exclude_one_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     averaged = {"name": "adam", "use_ema": True}
     with pytest.raises(InputError, match=r"train\.early_stopping: use_ema"):
-        run.plan(written(averaged, early_stopping=3))
-    run.plan(written(averaged))
+        plan(written(averaged, early_stopping=3))
+    plan(written(averaged))
 
 
 def test_the_optimizers_of_keras_that_no_name_can_make_are_the_wrappers():

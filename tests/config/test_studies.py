@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from quick import long_but
 
+import lossreg
 from lossreg import data
 from lossreg.config import study
 from lossreg.errors import DataError
@@ -134,10 +135,9 @@ LEARNT = {"multilabel": 0.25, "counts": 0.2, "positive": 0.1, "folds": 0.5}
 
 @pytest.mark.parametrize("name", long_but({"counts", "folds"}, list(LEARNT)))
 def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
-    from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
-    result = run.tune(short(name))
+    result = lossreg.tune(short(name))
     assert result.counts["complete"] == len(result.trials)
     assert result.trainer["fit"] == 0
     assert result.best.score > LEARNT[name]
@@ -145,10 +145,9 @@ def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
 
 
 def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_path, monkeypatch):
-    from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
-    result = run.tune(short("quantile", each=1, epochs=4))
+    result = lossreg.tune(short("quantile", each=1, epochs=4))
     assert result.counts["complete"] == len(result.trials)
     scores = {row.candidate: row.best.score for row in result.leaderboard()}
     # the mean absolute error of the median alone
@@ -156,12 +155,11 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
 
 
 def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
-    from lossreg.search import run
 
     monkeypatch.chdir(tmp_path)
     own = study.load(Path(__file__).parents[2] / "studies" / "blobs.toml").document() | {"tracking": {"enabled": False}}
     own["train"] |= {"epochs": 10}
-    result = run.tune(own)
+    result = lossreg.tune(own)
     first, *others = [trial.curves for trial in result.trials]
     assert len(others) == 2
     assert all(curves == first for curves in others)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+import lossreg
 from lossreg.config import study
 from lossreg.config.optimization import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES
 from lossreg.config.schema import Data
@@ -21,7 +22,6 @@ from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import TASKS
 from lossreg.errors import InputError, UnknownError
 from lossreg.registry import registry
-from lossreg.search import run
 from lossreg.terminal import caller
 
 MINIMAL = '[data]\nsource = "sklearn:iris"\n'
@@ -373,7 +373,7 @@ def test_a_message_names_what_its_reader_can_type(tmp_path):
         study.require_unchanged(spec, {})
 
     def never_run():
-        run.results(spec)
+        lossreg.results(spec)
 
     for work, shell, python in (
         (changed, "start over with --fresh.", "start over with fresh=True."),

@@ -16,7 +16,6 @@ import tensorflow as tf
 import lossreg
 from lossreg import InputError
 from lossreg.config import study as studies
-from lossreg.search import run
 
 
 def named(function):
@@ -128,7 +127,7 @@ def test_the_second_of_two_studies_with_functions_of_one_name_does_not_get_the_r
     again = lossreg.tune(softened[0])
     assert [trial.started for trial in again.trials] == [trial.started for trial in first.trials]
     with pytest.raises(InputError, match="has not been run"):
-        run.results(softened[1])
+        lossreg.results(softened[1])
 
 
 def crossed(scale):

@@ -27,7 +27,6 @@ from lossreg.models import builder
 from lossreg.registry import registry
 from lossreg.reporting import report
 from lossreg.search import preparation
-from lossreg.search import run as search
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.training.interface import batch_order
 
@@ -234,7 +233,7 @@ def test_the_numbers_of_a_recipe_are_those_of_the_training_rows(ran):
 
 def test_a_finished_study_prints_the_same_wherever_it_is_shown(ran):
     study = ran("regression")
-    again = search.results(study.spec)
+    again = lossreg.results(study.spec)
     assert [trial.recipe for trial in again.trials] == [trial.recipe for trial in study.result.trials]
     best, page = again.best, report.markdown(again)
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)

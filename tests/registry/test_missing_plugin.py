@@ -10,7 +10,7 @@ import pytest
 import lossreg
 from lossreg import InputError
 from lossreg.registry import registry
-from lossreg.search import run
+from lossreg.search.outline import plan
 from lossreg.terminal import caller
 
 PLUGIN = """
@@ -65,7 +65,7 @@ def removed(tmp_path_factory):
 
 def test_a_missing_plugin_is_named_with_its_distribution_and_version(removed, monkeypatch):
     monkeypatch.chdir(removed)
-    for work in (lossreg.tune, run.plan):
+    for work in (lossreg.tune, plan):
         with pytest.raises(
             InputError, match=r"the loss mine came from lossreg-scaled 1\.3, which is not installed"
         ) as caught:
@@ -73,7 +73,7 @@ def test_a_missing_plugin_is_named_with_its_distribution_and_version(removed, mo
         assert caught.value.exit_code == 2
         assert "as overrides" in str(caught.value)
     with caller.shell(), pytest.raises(InputError, match=r"--set plugins\.skip_missing=true"):
-        run.plan(STUDY)
+        plan(STUDY)
 
 
 def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused(removed, monkeypatch):
@@ -86,9 +86,9 @@ def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused
 
 def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypatch):
     monkeypatch.chdir(removed)
-    before = run.results(STUDY)
+    before = lossreg.results(STUDY)
     own = sum(trial.candidate == "mine" for trial in before.trials)
-    outline = run.plan(STUDY, [*SKIP, "search.trials=34"])
+    outline = plan(STUDY, [*SKIP, "search.trials=34"])
     assert [row[0] for row in outline.rows] == ["cross_entropy", "focal"]
     result = lossreg.tune(STUDY, [*SKIP, "search.trials=34"])
     assert sum(trial.candidate == "mine" for trial in result.trials) == own

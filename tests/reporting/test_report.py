@@ -22,7 +22,7 @@ from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import report, tables
-from lossreg.search.run import Outline
+from lossreg.search.outline import Outline
 from lossreg.tracking import entities
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import lossreg
 from lossreg.errors import InputError
-from lossreg.search import run
-from lossreg.search.callbacks import Progress
+from lossreg.search.outline import plan
 from lossreg.search.restore import load_trial
+from lossreg.storage.observer import Observer
 
 OWN = """
 import keras
@@ -54,7 +54,7 @@ def document(name="shapes", hp="default", trials=TRIALS, **options):
     }
 
 
-class Stopped(Progress):
+class Stopped(Observer):
     """Interrupts a study after some trials."""
 
     def __init__(self, after):
@@ -106,7 +106,7 @@ def test_a_study_of_a_hyper_model_is_trained_and_loaded():
 def test_a_dry_run_shows_what_is_searched(name):
     own = document(hp="search")
     own["model"]["build"] = f"own.py:{name}"
-    outline = run.plan(own)
+    outline = plan(own)
     assert outline.architectures == {
         "batch_size": "16 | 32",
         "model.kind": "plain | deep",
@@ -127,7 +127,7 @@ def test_a_dry_run_shows_what_is_searched(name):
 )
 def test_what_cannot_be_searched_is_said_before_the_search(hp, said):
     with pytest.raises(InputError) as caught:
-        run.plan(document(hp=hp))
+        plan(document(hp=hp))
     assert said in str(caught.value)
 
 
@@ -138,7 +138,7 @@ def test_the_built_in_model_s_options_are_searched_too():
         "dropout": {"low": 0.0, "high": 0.12},
         "activation": {"choices": ["relu", "tanh"]},
     }
-    assert run.plan(own).architectures == {
+    assert plan(own).architectures == {
         "batch_size": "16 | 32",
         "model.hidden": "8 | 4, 4",
         "model.activation": "relu | tanh",

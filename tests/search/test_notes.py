@@ -14,7 +14,7 @@ import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops
 from lossreg.registry import registry
 from lossreg.reporting import report
-from lossreg.search import run
+from lossreg.search.outline import plan
 from lossreg.search.sampler import FAIR_START, undirected, undirected_note
 from lossreg.training import scoring
 from lossreg.training.fake import Fake
@@ -85,14 +85,14 @@ def test_the_note_names_the_number_of_trials_that_would_do(losses, trials, said)
 @pytest.mark.long
 def test_few_trials_per_loss_are_said_before_during_and_after_and_no_longer_once_there_are_more():
     few = study(8, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}})
-    said = [note for note in run.plan(few).notes if note.startswith(FAIR_START)]
+    said = [note for note in plan(few).notes if note.startswith(FAIR_START)]
     assert "With 3 losses it chooses from trial 13 on: none of 8 trials" in said[0]
     result = lossreg.tune(few)
     assert said[0] in result.notes
     assert said[0] in report.markdown(result)
     assert not [note for note in lossreg.tune(few, ["search.trials=24"]).notes if note.startswith(FAIR_START)]
     at_random = study(8, few["losses"], "at_random", search={"sampler": "random"})
-    assert not [note for note in run.plan(at_random).notes if note.startswith(FAIR_START)]
+    assert not [note for note in plan(at_random).notes if note.startswith(FAIR_START)]
 
 
 # ---------------------------------------------------------------------- losses without a gradient
@@ -134,12 +134,12 @@ def test_a_setting_without_a_gradient_is_noted_and_a_plateau_is_none(monkeypatch
     )  # fmt: skip
     known = registry.default().add(spec)
     monkeypatch.setattr(registry, "default", lambda block=(): known)
-    notes = run.plan(study(4, {"either": {"mode": "search"}})).notes
+    notes = plan(study(4, {"either": {"mode": "search"}})).notes
     assert "either has no gradient with mode = hard: such trials learn nothing" in notes
     assert not [note for note in notes if "mode = soft" in note]
     Path("flat.py").write_text(FLAT)
     far = {"function": "flat.py:far", "activation": "identity", "target": "onehot"}
-    assert not [note for note in run.plan(study(4, {"far": far})).notes if "no gradient" in note]
+    assert not [note for note in plan(study(4, {"far": far})).notes if "no gradient" in note]
 
 
 # ---------------------------------------------------------------------- models of one prediction
@@ -169,7 +169,7 @@ def test_a_model_that_predicts_one_class_is_said(trainer):
         assert (said in report.failures(result)) == (classes == {"no"})
         assert (said in report.markdown(result)) == (classes == {"no"})
     assert any("predicts class 'no'" in line for line in report.failures(result))
-    assert run.results(asked).best == result.best
+    assert lossreg.results(asked).best == result.best
 
 
 SCORES = np.array([[[2.0, 0.0, 1.0]] * 4, [[0.0, 3.0, 1.0]] * 4, [[0.0, 3.0, 1.0]] * 3 + [[3.0, 0.0, 0.0]]])

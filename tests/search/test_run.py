@@ -17,11 +17,12 @@ import pytest
 import lossreg
 from lossreg.config import study
 from lossreg.errors import InputError
-from lossreg.search import run as search
-from lossreg.search.callbacks import Progress
 from lossreg.search.learning_curve import LearningCurve, Patience
+from lossreg.search.outline import plan
 from lossreg.search.repairs import repair
+from lossreg.search.run import RunState
 from lossreg.search.scheduler import Scheduler
+from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.training.fake import Fake
 from lossreg.training.interface import EpochReport
@@ -42,7 +43,7 @@ def document(name="small", losses=LOSSES, trials=12, **sections):
             for key, value in {**base, **{k: base.get(k, {}) for k in sections}}.items()}  # fmt: skip
 
 
-class Heard(Progress):
+class Heard(Observer):
     def __init__(self):
         self.messages, self.warnings, self.records = [], [], []
 
@@ -184,7 +185,7 @@ def test_folds_and_seeds_make_every_trial_a_mean_and_its_model_that_of_the_first
     model, _ = lossreg.load_trial(asked, record.number)
     rows = folds[0].validation
     assert (model.predict(rows.x, verbose=0).argmax(1) == rows.y).mean() == pytest.approx(record.scores[0])
-    assert search.results(asked).to_json()["best"] == result.to_json()["best"]
+    assert lossreg.results(asked).to_json()["best"] == result.to_json()["best"]
     with pytest.raises(InputError, match=r"search\.seeds: 2 -> 3"):
         lossreg.tune({**asked, "search": {**asked["search"], "seeds": 3}})
 
@@ -212,7 +213,7 @@ def test_the_storage_alone_tells_the_whole_study(finished):
     folder, result = finished
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        read = search.results(document())
+        read = lossreg.results(document())
     assert sorted(read.trials, key=lambda t: t.number) == sorted(result.trials, key=lambda t: t.number)
     assert read.to_json()["best"] == result.to_json()["best"]
     assert read.tracking == result.tracking
@@ -311,7 +312,7 @@ def test_trials_are_in_order_of_number_however_they_ended():
     ended = [record.number for record in heard.records]
     assert ended != sorted(ended)
     assert [trial.number for trial in result.trials] == sorted(ended)
-    assert [trial.number for trial in search.results(asked).trials] == sorted(ended)
+    assert [trial.number for trial in lossreg.results(asked).trials] == sorted(ended)
 
 
 def test_a_changed_study_is_not_resumed_unless_fresh():
@@ -346,7 +347,7 @@ def test_a_study_is_run_by_one_process_at_a_time():
     with StudyFolder(Path(".lossreg/small"), "small").lock(), pytest.raises(InputError, match="another process"):
         lossreg.tune(untracked(trials=6), progress=heard)
     assert not heard.messages, "it is said before the data are loaded"
-    assert len(search.results(untracked()).trials) == 3
+    assert len(lossreg.results(untracked()).trials) == 3
 
 
 class Held(Fake):
@@ -359,14 +360,14 @@ class Held(Fake):
 
 
 ENDS = {
-    "the lock": (StudyFolder, "lock"), "the study": (search.Run, "_begin_study"), "the loop": (Scheduler, "__init__"),
-    "the epoch": (Scheduler, "_epoch"),
+    "the lock": (StudyFolder, "lock"), "the study": (RunState, "begin"), "the loop": (Scheduler, "__init__"),
+    "the epoch": (Observer, "epoch"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("place", ENDS)
 def test_whatever_ends_a_run_is_raised_and_the_trainers_are_shut_down(place, monkeypatch):
-    def end(*args):
+    def end(*args, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(*ENDS[place], end)
@@ -377,7 +378,7 @@ def test_whatever_ends_a_run_is_raised_and_the_trainers_are_shut_down(place, mon
 
 
 def test_a_plan_says_what_would_be_done_and_writes_nothing():
-    outline = search.plan(document())
+    outline = plan(document())
     assert (outline.trials, outline.lanes, outline.epochs, outline.baseline) == (12, 4, 3, "cross_entropy")
     assert {row[0]: row[3] for row in outline.rows}["gce_mild"]["q"] == "0.3 (fixed)"
     assert list(Path().iterdir()) == []
@@ -487,7 +488,7 @@ def test_a_server_that_must_answer_and_does_not_is_an_error_before_anything_is_t
     with pytest.raises(lossreg.LossregError, match=r"MLflow at http://127\.0\.0\.1:9: no answer"):
         lossreg.tune(dead, fresh=True, require_tracking=True)
     assert [path.name for path in Path(".lossreg").iterdir()] == ["small"]
-    assert len(search.results(untracked()).trials) == 3
+    assert len(lossreg.results(untracked()).trials) == 3
 
 
 def test_changed_data_are_not_mixed_into_a_resumed_study():
@@ -514,7 +515,7 @@ def test_a_store_that_a_kill_left_without_anything_is_one_that_was_never_run(tor
     folder.mkdir(parents=True)
     (folder / "journal.log").write_text(torn)
     with pytest.raises(InputError, match="has not been run yet"):
-        search.results(untracked())
+        lossreg.results(untracked())
     assert lossreg.tune(untracked(trials=3)).counts["complete"] == 3
 
 
@@ -627,7 +628,7 @@ def with_another_key(folder, tmp_path, of, key):
 )
 def test_a_journal_whose_record_lacks_a_key_is_damaged_and_repair_is_named(finished, tmp_path, of, key):
     assert with_another_key(finished[0], tmp_path, of, key)
-    for work in (lossreg.tune, search.results, search.plan, lossreg.load_trial):
+    for work in (lossreg.tune, lossreg.results, plan, lossreg.load_trial):
         with pytest.raises(InputError, match=rf"journal\.log: this journal is damaged \(.* has no {key}\)") as caught:
             work(document())
         assert "`lossreg.repair(study)`" in str(caught.value)
@@ -643,7 +644,7 @@ def test_the_keys_are_all_but_those_that_older_versions_did_not_write(finished, 
         assert set(needed) <= set(records[-1])
         for key in others:
             with_another_key(finished[0], tmp_path / of / key, of, key)
-            assert len(search.results(study.from_dict(document(), base=tmp_path / of / key)).trials) == 12
+            assert len(lossreg.results(study.from_dict(document(), base=tmp_path / of / key)).trials) == 12
 
 
 def test_the_one_class_that_a_trial_predicts_is_read_under_its_former_name(finished, tmp_path):
@@ -651,4 +652,4 @@ def test_the_one_class_that_a_trial_predicts_is_read_under_its_former_name(finis
     journal = tmp_path / ".lossreg/small/journal.log"
     journal.write_text(journal.read_text().replace('"predicts_only":null', '"constant":2').replace(
         '"predicts_only": null', '"constant": 2'))  # fmt: skip
-    assert {trial.predicts_only for trial in search.results(document()).trials} == {2}
+    assert {trial.predicts_only for trial in lossreg.results(document()).trials} == {2}

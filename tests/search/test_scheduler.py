@@ -15,15 +15,13 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
-from searches import ACCURACY, EPOCHS, LOSS, Heard, begun, curve, loop, optuna_study, proposer
+from searches import ACCURACY, EPOCHS, LOSS, curve, loop, optuna_study, proposer, scheduler
 
 from lossreg.errors import LossregError
 from lossreg.search import history, pruners
 from lossreg.search.learning_curve import Patience
-from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
-from lossreg.search.scheduler import Scheduler
 from lossreg.storage.journal import Journal
 from lossreg.storage.trials import tell
 from lossreg.training.fake import Fake
@@ -145,7 +143,7 @@ class Late(Fake):
     def advance(self):
         reports = super().advance()
         if next(iter(reports.values())).epoch == EPOCHS - 1:
-            self.loop.rules = dataclasses.replace(self.loop.rules, deadline=time.monotonic() - 1)
+            self.loop.policy = dataclasses.replace(self.loop.policy, deadline=time.monotonic() - 1)
         return reports
 
 
@@ -282,11 +280,10 @@ def test_among_equals_the_best_is_the_first_by_number_and_its_weights_are_kept()
         Fake(lambda plan, epoch: 0.5, slots=2, refused=("cross_entropy",)),
         Fake(lambda plan, epoch: 0.5, slots=1),
     ]
-    own, heard, study = proposer(), Heard(), optuna_study()
-    made = Scheduler(begun(study), own, Pool(trainers), SearchPolicy(12, ACCURACY, "cross_entropy", keep="best"), heard)
+    made = scheduler(optuna_study(), 12, Pool(trainers), keep="best")
     made.run()
-    assert min(record.number for record in heard.records) == 0
-    assert list(heard.weights)[-1] == 0
+    assert min(record.number for record in made.heard.records) == 0
+    assert list(made.heard.weights)[-1] == 0
 
 
 def test_a_full_trainer_does_not_keep_another_one_idle():
@@ -294,10 +291,7 @@ def test_a_full_trainer_does_not_keep_another_one_idle():
     busy = []
     advance = wide.advance
     wide.advance = lambda: busy.append(len(wide._open)) or advance()
-    made = Scheduler(
-        begun(optuna_study(), trials=60), proposer(), Pool([wide, narrow]), SearchPolicy(60, ACCURACY, "focal"), Heard()
-    )
-    made.run()
+    scheduler(optuna_study(), 60, Pool([wide, narrow]), baseline="focal").run()
     assert sum(busy) / len(busy) > 4
 
 
@@ -366,13 +360,10 @@ def test_a_resumed_random_search_asks_what_an_unbroken_one_asks(tmp_path):
 def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
     first, second = Fake(curve, slots=3, refused=("focal",)), Fake(curve, slots=1)
     second.name = "fit"
-    heard = Heard()
-    made = Scheduler(
-        begun(optuna_study()), proposer(), Pool([first, second]), SearchPolicy(24, ACCURACY, "cross_entropy"), heard
-    )
+    made = scheduler(optuna_study(), 24, Pool([first, second]))
     made.run()
-    assert len(heard.records) == 24
-    for record in heard.records:
+    assert len(made.heard.records) == 24
+    for record in made.heard.records:
         assert (record.trainer, record.refusal) == (
             ("fit", "focal is refused") if record.candidate == "focal" else ("fake", "")
         )
@@ -436,11 +427,11 @@ def test_a_trial_ends_as_a_whole_when_a_member_does_and_says_which(state):
         return curve(plan, epoch)
 
     members = [Fake(ill, slots=1) for _ in range(4)]
-    own, heard = proposer(seed=6), Heard()
-    rules = SearchPolicy(12, ACCURACY, "cross_entropy", folds=2, seeds=2)
-    Scheduler(begun(optuna_study(), own), own, Members(members), rules, heard).run()
-    assert Counter((r.candidate, r.state) for r in heard.records if r.state != "complete") == {("mixed", state): 4}
-    reasons = {record.reason for record in heard.records if record.candidate == "mixed"}
+    made = scheduler(optuna_study(), 12, Members(members), own=proposer(seed=6), folds=2, seeds=2)
+    made.run()
+    records = made.heard.records
+    assert Counter((r.candidate, r.state) for r in records if r.state != "complete") == {("mixed", state): 4}
+    reasons = {record.reason for record in records if record.candidate == "mixed"}
     assert len(reasons) == 1
     assert reasons.pop().endswith(" (fold 2 of 2, seed 7)")
     assert not any(member._open for member in members)
@@ -572,12 +563,12 @@ def test_a_pruner_that_fails_is_left_out_and_said_once():
 def test_trials_that_ended_in_the_epoch_before_an_error_are_told(error):
     made = loop(optuna_study(), 24, Fake(curve, slots=4))
 
-    def epoch(active):
+    def epoch(active, epochs_done):
         made.heard.epochs += 1
         if made.heard.epochs == EPOCHS:
             raise error
 
-    made.listener.epoch = epoch
+    made.heard.epoch = epoch
     with pytest.raises(type(error)):
         made.run()
     assert Counter(record.state for record in history.records(made.study)) == {"complete": 4}
@@ -592,15 +583,6 @@ def test_a_full_disk_is_no_failing_pruner(monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         made.run()
     assert made.heard.warnings == []
-
-
-def test_nothing_is_asked_for_while_more_trials_are_under_way_than_there_are_slots():
-    made = loop(optuna_study(), 24, Fake(curve, slots=8))
-    made._seat()
-    made.pool.resize(3)
-    made._is_ahead = lambda: False
-    made._seat()
-    assert (len(made.active), made.started) == (8, 8)
 
 
 class Shut(Fake):
@@ -654,8 +636,7 @@ class Asked(Fake):
 def test_trials_are_asked_for_while_the_epoch_before_is_trained(monkeypatch):
     waits, own, suggest = Asked(curve, slots=3), proposer(), Proposer.suggest
     monkeypatch.setattr(Proposer, "suggest", lambda self, trial: waits.asked.set() or suggest(self, trial))
-    study = optuna_study(kind="random")
-    made = Scheduler(begun(study, own), own, Pool([waits]), SearchPolicy(24, ACCURACY, "cross_entropy"), Heard())
+    made = scheduler(optuna_study(kind="random"), 24, Pool([waits]), own=own)
     waits.asked.clear()
     made.run()
     # three successors in the last three epochs of each of seven rounds

@@ -13,11 +13,11 @@ import pytest
 from sklearn import metrics as sk
 from sklearn.datasets import load_digits, make_multilabel_classification
 
+import lossreg
 from lossreg import data
 from lossreg.config import study
 from lossreg.errors import InputError
 from lossreg.reporting import report
-from lossreg.search import run
 
 OWN = """
 import keras
@@ -59,7 +59,7 @@ def tune(source: dict[str, Any], losses: dict[str, Any], model: dict[str, Any] |
         "data": source, "model": model or {"hidden": [32]}, "losses": losses, "tracking": {"enabled": False},
         "train": {"epochs": 4, "learning_rate": 0.01, **train}, "search": {"trials": 2 * (len(losses) or 2)},
     }  # fmt: skip
-    return study.from_dict(document), run.tune(document)
+    return study.from_dict(document), lossreg.tune(document)
 
 
 def predicted(folder: Path, spec: study.StudySpec) -> tuple[data.Dataset, np.ndarray, np.ndarray]:
@@ -86,7 +86,7 @@ def test_columns_of_several_labels_are_tuned_scored_and_predicted(folder: Path) 
     page = report.markdown(result)
     assert "- Labels: news " in page
     assert "Task: multilabel" in page
-    assert run.results(spec).best == result.best
+    assert lossreg.results(spec).best == result.best
 
 
 def test_masks_are_tuned_scored_and_predicted(folder: Path) -> None:

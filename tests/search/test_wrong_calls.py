@@ -16,7 +16,7 @@ import lossreg
 from lossreg.config import study
 from lossreg.errors import ForeignError, InputError, one_line
 from lossreg.registry import registry
-from lossreg.search import run
+from lossreg.search.outline import plan
 
 ROOT = Path(__file__).parents[2]
 ODD = """
@@ -133,7 +133,7 @@ STUDIES = [
 
 
 @pytest.mark.parametrize("number", range(len(STUDIES)))
-@pytest.mark.parametrize("call", [lossreg.tune, lossreg.load_trial, run.plan, run.results])
+@pytest.mark.parametrize("call", [lossreg.tune, lossreg.load_trial, plan, lossreg.results])
 def test_a_wrong_study_is_an_input_error(call, number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wrong, said = STUDIES[number]
@@ -152,7 +152,7 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize("overrides", OVERRIDES, ids=lambda value: type(value).__name__)
-@pytest.mark.parametrize("call", [lossreg.tune, run.plan])
+@pytest.mark.parametrize("call", [lossreg.tune, plan])
 def test_wrong_overrides_are_an_input_error(call, overrides, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:

@@ -118,8 +118,8 @@ def test_weights_without_room_leave_nothing_half_written(full):
 
 def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
     kept = StudyFolder(Path("deep/down/.lossreg/s"), "s")
-    kept.insist_writable()
+    kept.require_writable()
     assert not Path("deep").exists()
     with kept.lock():
-        kept.insist_writable()
+        kept.require_writable()
         assert [path.name for path in kept.folder.iterdir()] == ["lock"]

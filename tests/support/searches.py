@@ -12,10 +12,13 @@ from lossreg.config.search_space import PerClassRange, Range
 from lossreg.config.study import Candidate
 from lossreg.contract.targets import Constants
 from lossreg.registry.discovery import Entry
+from lossreg.search import history
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import SeededSampler, enqueue_start
 from lossreg.search.scheduler import Scheduler
+from lossreg.storage.observer import Observer
+from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import requeue_interrupted
 from lossreg.training.fake import Fake
 from lossreg.training.pool import Pool
@@ -55,22 +58,19 @@ def curve(plan, epoch):
     return 0.5 + 0.01 * epoch + 0.1 * rate + {"focal": 0.05 - 0.01 * plan.params.get("gamma", 0)}.get(plan.candidate, 0)
 
 
-class Heard:
-    """A listener that remembers."""
+class Heard(Observer):
+    """Remembers what it is told."""
 
     def __init__(self):
         self.records, self.weights, self.epochs, self.warnings = [], {}, 0, []
 
-    def keep(self, record, weights):
+    def checkpoint(self, record, weights):
         self.weights[record.number] = weights
 
-    def trial(self, record):
+    def trial(self, record, result):
         self.records.append(record)
 
-    def stopping(self):
-        return False
-
-    def epoch(self, active):
+    def epoch(self, active, epochs_done):
         self.epochs += 1
 
     def warn(self, text):
@@ -92,15 +92,18 @@ def begun(study, own=None, trials=24):
     return study
 
 
-def loop(study, trials=24, trainer=None, metric=ACCURACY, own=None, **rules):
-    own = own or proposer()
-    heard = Heard()
-    made = Scheduler(
-        begun(study, own, trials),
-        own,
-        Pool([trainer or Fake(curve)]),
-        SearchPolicy(trials, metric, "cross_entropy", **rules),
-        heard,
-    )
+def scheduler(study, trials, pool, *, metric=ACCURACY, own=None, baseline="cross_entropy", **policy):
+    """A scheduler that is about to run, and as `heard` what it tells."""
+    own, heard = own or proposer(), Heard()
+    begun(study, own, trials)
+    policy = SearchPolicy(trials, metric, baseline, **policy)
+    losses = {name: candidate.spec.name for name, candidate in own.candidates.items()}
+    result = StudyResult("s", metric.name, metric.direction, "multiclass", losses, baseline, history.records(study))
+    made = Scheduler(study, own, pool, policy, result=result, observers=[heard])
     made.heard = heard
     return made
+
+
+def loop(study, trials=24, trainer=None, **options):
+    """A scheduler with one trainer."""
+    return scheduler(study, trials, Pool([trainer or Fake(curve)]), **options)

@@ -60,7 +60,7 @@ def run_through(uri, result, **options):
     made = Tracker(uri, "x", key="key", warn=said.append, **options)
     made.start(dataclasses.replace(result, trials=[]))
     for trial in result.trials:
-        made.trial(trial)
+        made.trial(trial, result)
     made.finish(result)
     return said, made.run_id
 

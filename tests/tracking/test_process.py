@@ -25,8 +25,7 @@ from searches import curve
 import lossreg
 from lossreg import tracking
 from lossreg.errors import InputError
-from lossreg.search import run as search
-from lossreg.search.callbacks import Progress
+from lossreg.storage.observer import Observer
 from lossreg.tracking import Tracker, child, process, tracker, wire
 from lossreg.tracking import uri as store
 from lossreg.tracking.database import NewDatabase
@@ -112,7 +111,7 @@ made = Tracker(uri, "x", key="key", launch=lambda: link)
 made.start(dataclasses.replace(result, trials=[]))
 print(made.where()["run_id"], link.number, flush=True)
 for trial in result.trials:
-    made.trial(trial)
+    made.trial(trial, result)
 for _ in ("prepare", "open", *result.trials):
     link.lines.told.acquire()
 os.kill(os.getpid(), signal.SIGKILL)
@@ -135,12 +134,12 @@ def test_the_process_of_a_killed_study_writes_what_it_was_told_and_ends(uri, tmp
 def test_a_killed_process_costs_one_warning_and_sync_brings_the_rest(uri, launched):
     result = sample.study(6)
     made, said = begun(uri, result)
-    made.trial(result.trials[0])
+    made.trial(result.trials[0], result)
     made.flush()
     launched[0].kill()
     assert has_ended(launched[0].number)
     for trial in result.trials[1:]:
-        made.trial(trial)
+        made.trial(trial, result)
     made.finish(result)
     assert len(said) == 1
     assert "its process ended with exit code -9" in said[0]
@@ -159,7 +158,7 @@ def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
     made.start(result)
     for _ in range(100):
         for trial in result.trials:
-            made.trial(trial)  # far more than a pipe holds
+            made.trial(trial, result)  # far more than a pipe holds
     made.finish(result)
     assert [re.search(r"nothing written for \d+ s", text) is not None for text in said] == [True]
     assert has_ended(launched[0].number)
@@ -240,7 +239,7 @@ def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monk
 
 
 def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched, tmp_path, uri, monkeypatch):
-    class Interrupt(Progress):
+    class Interrupt(Observer):
         def trial(self, record, result):
             if len(result.trials) == 3:
                 raise KeyboardInterrupt
@@ -251,7 +250,7 @@ def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(study, progress=Interrupt(), trainers=[Fake(curve)])
     assert has_ended(launched[0].number)
-    kept = search.results(study)
+    kept = lossreg.results(study)
     assert len(kept.trials) >= 3
     assert children(uri, kept.tracking["run_id"]) == (sorted(trial.number for trial in kept.trials), "KILLED")
 

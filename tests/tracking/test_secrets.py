@@ -23,7 +23,6 @@ from lossreg import cli
 from lossreg.cli import progress
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError
-from lossreg.search import run as search
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, tracker
@@ -238,7 +237,7 @@ def test_a_study_at_a_failing_server_runs_resumes_and_leaves_no_secret(folder, c
             document["search"] = {**STUDY["search"], "trials": trials}
             result = lossreg.tune(document, trainers=[Fake(curve)], progress=progress.Lines())
             assert len(result.trials) == trials
-            said += [repr(result), json.dumps(result.to_json()), str(result.tracking), repr(search.results(document))]
+            said += [repr(result), json.dumps(result.to_json()), str(result.tracking), repr(lossreg.results(document))]
         with pytest.raises(LossregError) as refused:
             lossreg.tune(document, trainers=[Fake(curve)], require_tracking=True)
         said += [str(refused.value), repr(refused.value)]

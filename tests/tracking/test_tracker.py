@@ -79,7 +79,7 @@ def written(uri):
     tracker = Tracker(uri, "live", key="key-of-live", warn=fail)
     tracker.start(dataclasses.replace(result, trials=[]))
     for trial in sorted(result.trials, key=lambda trial: (trial.number % 4, trial.number)):
-        tracker.trial(trial)
+        tracker.trial(trial, result)
     tracker.flush()
     tracker.finish(result)
     assert not tracker.error
@@ -510,7 +510,7 @@ def test_a_curve_goes_on_past_the_gap_that_an_interruption_left(uri, experiment)
     tracker = Tracker(uri, experiment, launch=Inline)
     tracker.start(dataclasses.replace(gap, trials=gap.trials[:2]), lost=[2])
     for trial in gap.trials[2:]:
-        tracker.trial(trial)
+        tracker.trial(trial, result)
     tracker.flush()
     steps = [metric.step for metric in MlflowClient(uri).get_metric_history(tracker.run_id, "best_score")]
     assert steps == [0, 1, 3, 4]
@@ -578,7 +578,7 @@ def run_through(tracker, result):
     """A study's worth of calls."""
     tracker.start(dataclasses.replace(result, trials=[]))
     for trial in result.trials:
-        tracker.trial(trial)
+        tracker.trial(trial, result)
     tracker.flush()
     tracker.finish(result)
 
@@ -640,7 +640,7 @@ def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monke
     tracker.where()
     monkeypatch.setattr(Rows, "write", lambda *args, **kwargs: fail("disk full"))
     for trial in result.trials:
-        tracker.trial(trial)
+        tracker.trial(trial, result)
     tracker.finish(result)
     assert len(said) == 1
     assert "disk full" in said[0]

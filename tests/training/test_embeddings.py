@@ -19,7 +19,7 @@ from problems import Mlp, alone, difference, plan, problem, run
 import lossreg
 from lossreg import InputError
 from lossreg.registry.dense_gradients import squares_slices, tables
-from lossreg.search import run as search
+from lossreg.search import outline
 from lossreg.training.optimizers import KNOWN
 from lossreg.training.population import Population
 from lossreg.training.solo import Fit
@@ -266,9 +266,9 @@ def test_a_study_says_that_lanes_gain_nothing_from_a_large_embedding(tmp_path, m
         "data": {"source": "large.py:rows", "preprocess": "none"}, "model": {"build": "large.py:build"},
         "losses": {"cross_entropy": {}}, "tracking": {"enabled": False}, "search": {"lanes": 1},
     }  # fmt: skip
-    said = [note for note in search.plan(asked).notes if "every lane updates" in note]
+    said = [note for note in outline.plan(asked).notes if "every lane updates" in note]
     assert said[0].startswith("words/embeddings has 1,000,000 numbers, which every lane updates in every step")
-    assert not [note for note in search.plan(asked, ["search.trainer=fit"]).notes if "every lane updates" in note]
+    assert not [note for note in outline.plan(asked, ["search.trainer=fit"]).notes if "every lane updates" in note]
 
 
 def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_path, monkeypatch):
@@ -280,7 +280,7 @@ def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_pa
     }  # fmt: skip
 
     def outline(**train):
-        return search.plan({**study, "train": train})
+        return outline.plan({**study, "train": train})
 
     said = [note for note in outline().notes if "sum of a token's gradients" in note]
     assert said[0].startswith("words/embeddings: adam is given the sum")
@@ -300,8 +300,8 @@ def test_a_study_says_it_of_a_layer_of_the_users_own_that_looks_up_rows(tmp_path
         "data": {"source": "gathers.py:rows", "preprocess": "none"}, "model": {"build": "gathers.py:build"},
         "losses": {"cross_entropy": {}}, "tracking": {"enabled": False},
     }  # fmt: skip
-    assert [note for note in search.plan(study).notes if note.startswith("mine/table: adam is given the sum")]
-    asked = search.plan({**study, "train": {"embedding_gradients": "keras"}})
+    assert [note for note in outline.plan(study).notes if note.startswith("mine/table: adam is given the sum")]
+    asked = outline.plan({**study, "train": {"embedding_gradients": "keras"}})
     assert asked.refused == {
         "cross_entropy": "train.embedding_gradients is keras, and only model.fit gives mine/table those"
     }

@@ -6,13 +6,11 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from searches import ACCURACY, EPOCHS, Heard, begun, curve, optuna_study, proposer
+from searches import EPOCHS, curve, optuna_study, proposer, scheduler
 
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
 from lossreg.search.architectures import Architectures
-from lossreg.search.policy import SearchPolicy
-from lossreg.search.scheduler import Scheduler
 from lossreg.training import pool as pools
 from lossreg.training.fake import Fake
 from lossreg.training.interface import Architecture, Plan
@@ -139,7 +137,7 @@ def search(pool, trials=24, sizes=tuple(range(1, 21)), study=None):
     """The records of a study over that many batch sizes."""
     made = shaped(pool, trials, sizes, study)
     made.run()
-    return made.listener.records
+    return made.heard.records
 
 
 def shaped(pool, trials, sizes, study=None):
@@ -148,8 +146,7 @@ def shaped(pool, trials, sizes, study=None):
         Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model()
     )
     own = type(own)(**{**vars(own), "architectures": architectures})
-    study = study or optuna_study()
-    return Scheduler(begun(study, own, trials), own, pool, SearchPolicy(trials, ACCURACY, "cross_entropy"), Heard())
+    return scheduler(study or optuna_study(), trials, pool, own=own)
 
 
 class Model:
@@ -256,7 +253,7 @@ def test_a_trial_that_is_trained_again_has_begun_once():
     pool = Pool([solo()], populations=Factory(ill=lambda key, plans: errors.pop() if errors else None), slots=4)
     made = shaped(pool, 24, (1,))
     made.run()
-    assert (len(made.listener.records), made._seated) == (24, 24)
+    assert (len(made.heard.records), made.placed) == (24, 24)
 
 
 def test_closing_what_was_never_opened_does_nothing():

@@ -1,35 +1,38 @@
-"""`Progress`: who watches a study run. This one looks away; a terminal's shows what it sees."""
+"""`Observer`: what is told of a study while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.records import StudyResult, TrialRecord, Weights
 
 
-class Progress:
-    """Is told how a study goes; every method may be left as it is."""
+class Observer:
+    """Is told how a study goes; every method does nothing, and subclasses override those that they need."""
 
     def message(self, text: str) -> None:
-        """Something to know."""
+        """Take something to know."""
 
     def warn(self, text: str) -> None:
-        """Something to worry about; may come from another thread."""
+        """Take something to worry about; may be called from another thread."""
 
     def phase(self, text: str) -> None:
-        """What is done from now on, before training and after it."""
+        """Take what is done from now on, before training and after it."""
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
         """Training starts: trials in all, those done before, losses, trials at a time."""
+
+    def checkpoint(self, record: TrialRecord, weights: Weights) -> None:
+        """A trial is about to end, and the weights of its first member at the scored epoch are to be kept."""
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """A trial ended; result includes it."""
 
     def epoch(self, active: int, epochs_done: int) -> None:
-        """One more epoch of the active trials."""
+        """The active trials were trained for one more epoch."""
 
     def stopping(self) -> bool:
-        """Asked after every epoch; true ends the study there, and a later `tune` goes on with it."""
+        """Return whether the study shall end here, asked after every epoch; a later `tune` goes on with it."""
         return False
 
     def trained(self, result: StudyResult) -> None:

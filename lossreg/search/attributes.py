@@ -1,0 +1,88 @@
+"""The attributes of a study in Optuna's storage: what it began with, and a summary of its runs."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from lossreg.config import study as studies
+from lossreg.config.study import StudySpec
+from lossreg.errors import InputError
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.storage.records import StudyResult
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.terminal.masking import masked_values
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+
+
+def stored(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
+    """Return the attributes of a study that was begun, none of a new one.
+
+    Raises `InputError` when the study file has changed since then.
+    """
+    if begun is None:
+        return {}
+    attributes: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
+    if studies.changes(attributes["fingerprint"], studies.fingerprint(spec)):
+        _check_names(spec, attributes)
+    studies.insist_unchanged(spec, attributes["fingerprint"])
+    return attributes
+
+
+def _check_names(spec: StudySpec, attributes: Mapping[str, Any]) -> None:
+    """Raise `InputError` for an unknown metric, loss or parameter: rather a slip than other settings."""
+    task, data = attributes["task"], attributes["data"]
+    if spec.data.task not in ("auto", task):
+        return
+    try:
+        catalogue.resolve(spec.search.metric or attributes["metric"], task)
+    except InputError as error:
+        raise error.at(spec.place("search.metric")) from None
+    known = registry.default(tuple(spec.plugins.block))
+    missing = [candidate for candidate, name in attributes["losses"].items() if known.look_up(name) is None]
+    studies.candidates(spec, known, task, len(data.get("classes") or ()), missing)
+
+
+def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
+    """Return the attributes of a study that begins."""
+    spec, data = prepared.spec, prepared.problem.dataset
+    return {
+        "id": uuid.uuid4().hex,
+        "metric": prepared.metric.name,
+        "direction": prepared.metric.direction,
+        "task": data.task,
+        "losses": {name: candidate.spec.name for name, candidate in prepared.candidates.items()},
+        "baseline": prepared.baseline,
+        "data": data.summary() | {"slugs": dict(zip(data.slugs, data.classes, strict=True))},
+        "spec": spec.document(),
+        "fingerprint": studies.fingerprint(spec),
+        "provenance": {name: list(origin) for name, origin in prepared.provenance.items()},
+        "spaces": prepared.spaces,
+        "shapes": prepared.architecture_spaces,
+        "lanes": lanes,
+        "seconds": {},
+        "tracking": {},
+        "trainer": {},
+        "notes": [],
+    }
+
+
+def write_summary(study: optuna.Study, result: StudyResult, ending: Mapping[str, Any]) -> None:
+    """Write what the runs of a study came to; ending has what is noted of a study of which nothing is left to do."""
+    names = ("seconds", "trainer", "tracking", "notes")
+    summary = masked_values({name: getattr(result, name) for name in names} | dict(ending))
+    study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], **summary})
+
+
+def trainers(result: StudyResult) -> dict[str, Any]:
+    """Return the numbers of trials by trainer, and why some were not trained in a population."""
+    count = Counter(trial.trainer for trial in result.trials)
+    reasons = sorted({trial.refusal for trial in result.trials if trial.refusal})
+    return {"population": count["population"], "fit": count["fit"], "reasons": reasons}

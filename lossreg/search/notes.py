@@ -1,0 +1,52 @@
+"""Lines that tell the user of a run how it goes about the study."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lossreg.search import sizing
+from lossreg.search.sampler import undirected_note
+from lossreg.storage.records import StudyResult
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+    from lossreg.training.pool import Pool
+
+
+def of_study(prepared: Prepared) -> list[str]:
+    """Return the notes of preparation, and those on trials and models that the user may not expect."""
+    published = {candidate: prepared.proposer.published(candidate) for candidate in prepared.candidates}
+    clipped = [note for _, notes in published.values() for note in notes]
+    learns = prepared.is_searched and prepared.spec.search.sampler != "random"
+    start = {candidate: params for candidate, (params, _) in published.items()}
+    undirected = undirected_note(start, prepared.trials) if learns else ""
+    is_capped = prepared.trials != prepared.spec.search.trials
+    once = f"no parameter is searched, so each loss is trained once: {prepared.trials} trials" if is_capped else ""
+    return [*prepared.notes, *clipped, *filter(None, [once, undirected, _members(prepared)])]
+
+
+def _members(prepared: Prepared) -> str:
+    """Say which of the models of a trial is kept, where it has several."""
+    folds, seeds = len(prepared.problem.folds), prepared.spec.search.seeds
+    first = " and ".join(["the first fold"] * (folds > 1) + ["the first seed"] * (seeds > 1))
+    return f"a trial is trained {folds * seeds} times; its model is that of {first}" if first else ""
+
+
+def of_trainers(prepared: Prepared, pool: Pool) -> list[str]:
+    """Say which losses are not trained in a population, and why."""
+    return [f"{candidate} goes to model.fit: {reason}" for candidate, reason in sizing.refused(prepared, pool).items()]
+
+
+def resumed(done: int, total: int, interrupted: int) -> str:
+    """Return `resuming: 64 of 96 trials are done; 20 that were interrupted run again`."""
+    again = min(interrupted, total - done)
+    return f"resuming: {done} of {total} trials are done" + (
+        f"; {again} that {'was' if again == 1 else 'were'} interrupted run{'s' * (again == 1)} again" if again else ""
+    )
+
+
+def why_no_score(result: StudyResult) -> str:
+    """Return the most frequent ways in which trials ended without a score."""
+    reasons = Counter(f"{trial.state} ({trial.reason})" if trial.reason else trial.state for trial in result.trials)
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))

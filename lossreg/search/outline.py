@@ -1,0 +1,106 @@
+"""The `Outline` of a study: what `tune` would do, shown beforehand by `lossreg tune --dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lossreg.config import study as studies
+from lossreg.config.search_space import shown
+from lossreg.config.study import StudySpec
+from lossreg.reporting import report
+from lossreg.runtime import backend
+from lossreg.search import attributes, history, notes, sizing, tracked
+from lossreg.search.history import StudyLike
+from lossreg.storage.study_folder import StudyFolder
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a study would do: `tune --dry-run`.
+
+    rows has, by loss, candidate, registered name, distribution and `{parameter: space}`; architectures is what is
+    searched of batch size and model; asked is what else the study sets; refused maps a candidate to why it
+    goes to `model.fit`.
+    """
+
+    study: str
+    task: str
+    metric: str
+    direction: str
+    data: dict[str, Any]
+    rows: list[tuple[str, str, str, dict[str, str]]]
+    baseline: str
+    learning_rate: str
+    trials: int
+    done: int
+    epochs: int
+    lanes: int
+    blocks: int
+    refused: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    optimizer: str = ""
+    schedule: str = ""
+    architectures: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+
+
+def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
+    """Return what `tune` would do; nothing is written. Raises `InputError` as `tune` would."""
+    from lossreg.search import preparation
+
+    spec = studies.of(study, overrides)
+    backend.check()
+    tracked.uri(spec)
+    begun = StudyFolder(spec.folder, spec.name).peek()
+    stored = attributes.stored(spec, begun)
+    prepared = preparation.prepare(spec, stored)
+    done = len(history.records(begun)) if begun else 0
+    return _outlined(prepared, done, stored.get("lanes") or sizing.lanes(spec, prepared))
+
+
+def _outlined(prepared: Prepared, done: int, lanes: int) -> Outline:
+    spec, dataset = prepared.spec, prepared.problem.dataset
+    pool = sizing.pool(prepared, lanes)
+    try:
+        return Outline(
+            study=spec.name, task=dataset.task, metric=prepared.metric.name, direction=prepared.metric.direction,
+            data=dataset.summary(), rows=_rows(prepared), baseline=prepared.baseline,
+            learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials, done=done,
+            epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool), refused=sizing.refused(prepared, pool),
+            notes=notes.of_study(prepared), optimizer=spec.train.optimizer.describe(),
+            schedule=spec.train.schedule.describe() if spec.train.schedule else "",
+            architectures=prepared.architecture_spaces, asked=_further_keys(spec),
+        )  # fmt: skip
+    finally:
+        pool.shutdown()
+
+
+def _rows(prepared: Prepared) -> list[tuple[str, str, str, dict[str, str]]]:
+    return [
+        (name, candidate.spec.name, _origin(candidate), prepared.spaces[name])
+        for name, candidate in prepared.candidates.items()
+    ]
+
+
+def _origin(candidate: studies.Candidate) -> str:
+    entry = candidate.entry
+    return " ".join(filter(None, (entry.distribution, entry.version))) or entry.plugin
+
+
+def _further_keys(spec: StudySpec) -> dict[str, str]:
+    """Return what a study sets besides data, metric, losses and ranges, in words, and nothing of its defaults."""
+    data, train, search, stop = spec.data, spec.train, spec.search, spec.train.early_stopping
+    values = {
+        "model": spec.model.build if ":" in spec.model.build else "",
+        "a trial": report.members(spec.document()),
+        "row weights": data.weight or "",
+        "class weights": shown(train.class_weight) if train.class_weight else "",
+        "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
+        "pruner": search.pruner if search.pruner != "none" else "",
+    }
+    return {name: value for name, value in values.items() if value}

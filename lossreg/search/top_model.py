@@ -1,0 +1,53 @@
+"""The model of a study's top trial, written into the study's folder when the last trial has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossreg.errors import InputError
+from lossreg.search import restore
+from lossreg.storage.observer import Observer
+from lossreg.storage.records import TrialRecord
+from lossreg.storage.study_folder import StudyFolder
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+
+
+def save(
+    prepared: Prepared, best: TrialRecord, folder: StudyFolder, progress: Observer
+) -> Path | dict[str, Any] | None:
+    """Write the model of a trial, from preprocessed samples to predictions, and its preprocessing.
+
+    Return what MLflow is told of it: the model's file where both were there already. Where there can be no model,
+    `progress` is warned.
+    """
+    try:
+        return _saved(prepared, best, folder, progress)
+    except (InputError, OSError) as error:
+        progress.warn(f"there is no model of the top trial ({best.number}): {error}")
+        return None
+
+
+def _saved(
+    prepared: Prepared, best: TrialRecord, folder: StudyFolder, progress: Observer
+) -> Path | dict[str, Any] | None:
+    if best.candidate in prepared.missing:
+        progress.warn(f"the top trial ({best.number}) is of {best.candidate}, which is missing: no model is written")
+        return None
+    weights = folder.load_weights(best.number)
+    if weights is None:
+        progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
+        return None
+    if folder.has_best(best.number):
+        return folder.model_of(best.number)
+    import joblib
+
+    from lossreg import tracking
+
+    progress.phase(f"study {prepared.spec.name}: writing the model of trial {best.number}")
+    model = restore.build(prepared, best, weights)
+    path = folder.save_model(model, best.number)
+    joblib.dump(restore.data_of(prepared, best).preprocessor, folder.preprocessor)
+    return tracking.describe(model, path)
