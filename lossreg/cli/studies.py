@@ -148,7 +148,7 @@ def repair(study: Study) -> None:
     waiting.announce(f"reading {study}")
     from lossreg.search import repairs
 
-    for line in repairs.told(repairs.repair(_load(study)), str(study)):
+    for line in repairs.lines_of(repairs.repair(_load(study)), str(study)):
         say(line)
 
 

@@ -1,4 +1,4 @@
-"""The `Ending` of a study: what it left behind when nothing was left to do, so that nothing is done twice."""
+"""The ending of a study, noted when nothing was left to do, so that nothing is done twice."""
 
 from __future__ import annotations
 
@@ -19,35 +19,34 @@ FIXED = "sklearn:"
 
 
 def of(spec: StudySpec, result: StudyResult, uri: str) -> dict[str, Any]:
-    """What the storage keeps of a study that has ended; `uri` is empty unless every run is in that MLflow store."""
-    source = _source(spec)
-    return {"document": spec.document(), "trials": len(result.trials), "uri": shown(uri), "source": source}
+    """Return the note of a study that has ended; `uri` is empty unless every run is in that MLflow store."""
+    return {"document": spec.document(), "trials": len(result.trials), "uri": shown(uri), "source": _source(spec)}
 
 
-def is_tracked(kept: Mapping[str, Any], spec: StudySpec, result: StudyResult, uri: str) -> bool:
-    """Whether the study as it stands has ended, and is in this MLflow store, where it is tracked at all."""
-    ending = kept.get(KEY) or {}
+def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, uri: str) -> bool:
+    """Return whether the study as it stands has ended, and is in this MLflow store, where it is tracked at all."""
+    ending = stored.get(KEY) or {}
     is_same = ending.get("document") == spec.document() and ending.get("trials") == len(result.trials)
     return is_same and ending.get("uri") == shown(uri) and _is_there(uri)
 
 
-def reached(spec: StudySpec, store: StudyFolder, uri: str) -> StudyResult | None:
-    """The result of a study of which nothing is left to do, found without Keras; None where something may be.
+def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
+    """Return the result of a study of which nothing is left to do, without Keras; None where something may be left.
 
-    Functions of the user's, and a file that has changed since, may give something else.
+    With functions of the user's, or a file that has changed since, the outcome may be another now.
     """
-    begun = store.peek()
+    begun = folder.peek()
     if begun is None:
         return None
-    kept, result = begun.user_attrs[ATTRIBUTE], history.result(begun, store.folder)
+    stored, result = begun.user_attrs[ATTRIBUTE], history.result(begun, folder.folder)
     source = _source(spec)
-    is_known = source is not None and (kept.get(KEY) or {}).get("source") == source
-    has_model = result.best is not None and store.has_best(result.best.number)
-    return result if is_known and has_model and is_tracked(kept, spec, result, uri) else None
+    is_known = source is not None and (stored.get(KEY) or {}).get("source") == source
+    has_model = result.best is not None and folder.has_best(result.best.number)
+    return result if is_known and has_model and is_tracked(stored, spec, result, uri) else None
 
 
 def _source(spec: StudySpec) -> list[Any] | None:
-    """The data's name, and of a file its time and size; None where data, model or a loss is a function."""
+    """Return the data's name, and of a file its time and size; None where data, model or a loss is a function."""
     source = spec.data.source
     if ":" in spec.model.build or any(loss.function is not None for loss in spec.losses.values()):
         return None
@@ -60,6 +59,6 @@ def _source(spec: StudySpec) -> list[Any] | None:
 
 
 def _is_there(uri: str) -> bool:
-    """Whether the file of a store is still there; a server is not asked."""
+    """Return whether the file of a store still exists; a server is not asked."""
     file = sqlite_path(uri)
     return file is None or file.exists()

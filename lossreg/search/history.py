@@ -1,4 +1,4 @@
-"""What Optuna's storage holds of a study, as records: the truth from which everything else can be rebuilt."""
+"""The records of a study in Optuna's storage: the truth from which everything else can be rebuilt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
-from lossreg.storage.records import IN_OPTUNA, StudyResult, TrialRecord, current, finite
+from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.masking import masked, masked_values
@@ -29,7 +29,7 @@ def results(study: StudyLike) -> StudyResult:
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:
-    """What Optuna itself does not keep of a trial, as JSON values."""
+    """Return what Optuna itself does not keep of a trial, as JSON values."""
     names = [field.name for field in fields(record) if field.name not in IN_OPTUNA and field.name != "curves"]
     kept: dict[str, Any] = finite({name: getattr(record, name) for name in names})
     kept |= {name: masked(kept[name]) for name in ("reason", "refusal")}
@@ -38,7 +38,7 @@ def to_attribute(record: TrialRecord) -> dict[str, Any]:
 
 
 def from_trial(trial: FrozenTrial) -> TrialRecord | None:
-    """The record of an ended trial; None while it runs, and for one that was cut off."""
+    """Return the record of an ended trial; None while it runs, and of one that was cut off."""
     kept = trial.user_attrs.get(ATTRIBUTE)
     if kept is None or not trial.state.is_finished():
         return None
@@ -46,29 +46,29 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     kept = kept if "constants" in kept else {**kept, "constants": _unknown(kept["loss"])}
     known = {field.name for field in fields(TrialRecord)}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
-    score = trial.value if kept["state"] == "complete" and trial.state == TrialState.COMPLETE else None
+    score = trial.value if kept["state"] == Outcome.COMPLETE and trial.state == TrialState.COMPLETE else None
     return TrialRecord(number=trial.number, params=params, score=score, **{k: v for k, v in kept.items() if k in known})
 
 
 def _unknown(loss: str) -> dict[str, None]:
-    """The constants of a trial of lossreg 0.1.0, which did not keep them."""
+    """Return the names of the constants of a loss in a trial of lossreg 0.1.0, which did not keep them."""
     entry = registry.default().look_up(loss)
     return dict.fromkeys(entry.spec.row_constants) if entry else {}
 
 
 def records(study: optuna.Study) -> list[TrialRecord]:
-    """The ended trials, by number."""
+    """Return the records of the ended trials, by number."""
     return [record for trial in study.get_trials(deepcopy=False) if (record := from_trial(trial))]
 
 
 def lost(study: optuna.Study) -> list[int]:
-    """Numbers of the trials that were cut off for good, and of which there is no record."""
+    """Return the numbers of the trials that were cut off for good, and of which there is no record."""
     ended = (trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
     return [trial.number for trial in ended if trial.user_attrs.get(ATTRIBUTE) is None]
 
 
 def result(study: optuna.Study, folder: Path) -> StudyResult:
-    """The study as far as its storage tells it."""
+    """Return the result of a study as far as it has come."""
     kept = study.user_attrs.get(ATTRIBUTE, {})
     return StudyResult(
         study=study.study_name, trials=records(study), notes=list(kept.get("notes", [])), folder=str(folder),
@@ -77,7 +77,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
 
 
 def _shown(name: str, kept: Any) -> Any:
-    """A field of the study; journals of lossreg 0.1.0 hold the store's address with its password."""
+    """Return a field of the study without passwords: journals of lossreg 0.1.0 have the store's in its address."""
     if name == "tracking":
         return masked_values(kept)
     return {**kept, "tracking": masked_values(kept.get("tracking"))} if name == "spec" else kept

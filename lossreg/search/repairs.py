@@ -1,7 +1,7 @@
-"""A damaged journal made good: what is not whole is left out, and trials keep their numbers.
+"""Repair of a damaged journal: lines that are not whole are left out, and trials keep their numbers.
 
-`lossreg.storage.creations` finds the creations of trials that are missing. A finished trial that lost a line which its
-result rests on is marked as failed.
+`lossreg.storage.creations` replaces missing creations of trials. A finished trial that lost a line on which its
+result rests is marked as failed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.config import study as studies
 from lossreg.errors import InputError, on_disk, one_line
+from lossreg.search.history import StudyLike
 from lossreg.storage import lines
 from lossreg.storage.creations import numbered
 from lossreg.storage.lines import Line
@@ -28,14 +29,14 @@ from lossreg.storage.study_folder import FRESH, StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START
 from lossreg.terminal.caller import words
 
-MOST_STRAY = 5  # lines of another session amid those of one
+MOST_STRAY = 5  # lines of another session among those of one
 MOST_TOLD = 20
-TWICE, STRAY, UNTOLD = "it stands there twice", "it is of another study", "no record bears it out"
+TWICE, STRAY, UNCONFIRMED = "it is there twice", "it is of another study", "no record confirms it"
 
 
 @dataclass(slots=True)
 class Repaired:
-    """A journal that Optuna can read: its text, what was left out of the damaged one, which trials that touched."""
+    """A journal that Optuna can read: its text, lines of the damaged one that were left out, and affected trials."""
 
     text: bytes
     left_out: list[Line] = field(default_factory=list)
@@ -50,7 +51,7 @@ class Repaired:
 
 @dataclass(slots=True)
 class Report:
-    """What was done to a study: its journal, files moved aside and the trials that they are of, and where to."""
+    """The repair of a study: its journal, the files moved aside with their trials, and the folder where they are."""
 
     study: str
     journal: Repaired
@@ -63,54 +64,58 @@ class Report:
         return self.journal.is_whole and not self.files
 
 
-def repair(study: Any) -> Report:
-    """Make a study's journal one that Optuna reads, and move what cannot be read aside; nothing of a whole study.
+def repair(study: StudyLike) -> Report:
+    """Make a study's journal readable for Optuna, and move files that cannot be read aside; leave a whole study alone.
 
-    study is a file, a table of its sections or a `StudySpec`. The damaged journal is kept beside. Raises
+    study is a file, a table of its sections or a `StudySpec`. The damaged journal is kept. Raises
     `InputError` for a study that was never run, that another process runs, or of whose journal nothing is left.
     """
     spec = studies.of(study)
-    store = StudyFolder(spec.folder, spec.name)
-    store.require_begun()
-    with store.lock():
-        with on_disk(store.journal):
-            text = store.journal.read_bytes()
+    folder = StudyFolder(spec.folder, spec.name)
+    folder.require_begun()
+    with folder.lock():
+        with on_disk(folder.journal):
+            text = folder.journal.read_bytes()
         try:
-            report = Report(store.name, repaired(text, store.name), store.damaged())
+            report = Report(folder.name, repaired(text, folder.name), folder.damaged())
         except InputError as error:
-            raise error.at(str(store.journal)) from error
+            raise error.at(str(folder.journal)) from error
         if report.journal.text != text or report.files:
-            with on_disk(store.folder):
+            with on_disk(folder.folder):
                 changed = report.journal.text if report.journal.text != text else b""
-                report.aside = store.set_aside(report.files, changed)
+                report.aside = folder.set_aside(report.files, changed)
         return report
 
 
-def told(report: Report, study: str) -> list[str]:
-    """What was found and done, in lines; study: as the user calls it."""
+def lines_of(report: Report, study: str) -> list[str]:
+    """Return what was found and done, in lines; study: its file."""
     journal = report.journal
     if report.is_whole:
         return [f"study {report.study} is whole: nothing was written"]
-    said = [f"line {line.number} of the journal is left out: {line.fault}" for line in journal.left_out[:MOST_TOLD]]
+    sentences = [
+        f"line {line.number} of the journal is left out: {line.fault}" for line in journal.left_out[:MOST_TOLD]
+    ]
     if (more := len(journal.left_out) - MOST_TOLD) > 0:
-        said.append(f"{more} more lines are left out")
-    said += [f"trial {number}: {what}" for number, what in sorted(journal.touched.items())]
-    said += [f"{file.name} is damaged and was moved aside{of(number)}" for file, number in report.files.items()]
+        sentences.append(f"{more} more lines are left out")
+    sentences += [f"trial {number}: {what}" for number, what in sorted(journal.touched.items())]
+    sentences += [
+        f"{file.name} is damaged and was moved aside{_lost_model(number)}" for file, number in report.files.items()
+    ]
     if journal.lost_start:
         tune = words("lossreg tune", "lossreg.tune")
-        said.append(f"what the study began with is lost: `{tune}` takes the study and its data as they are now")
+        sentences.append(f"what the study began with is lost: `{tune}` takes the study and its data as they are now")
     if report.aside:
-        said.append(f"what was damaged is kept in {report.aside}")
-    return [*said, f"Go on with: lossreg tune {study}"]
+        sentences.append(f"what was damaged is kept in {report.aside}")
+    return [*sentences, f"Go on with: lossreg tune {study}"]
 
 
-def of(number: int) -> str:
-    """The trial that a file is of, where it is known."""
+def _lost_model(number: int) -> str:
+    """Return the consequence for the trial of a file, where that is known."""
     return f", so trial {number} has no model" if number >= 0 else ""
 
 
 def repaired(text: bytes, name: str) -> Repaired:
-    """What can be had of the journal of the study of that name; raises `InputError` where it tells of none."""
+    """Return all that can be saved of the journal of the study of that name; raises `InputError` if that is nothing."""
     given = lines.read(text)
     _drop_doubles(given)
     _drop_strays(given, name)
@@ -119,11 +124,11 @@ def repaired(text: bytes, name: str) -> Repaired:
     kept = numbered(_begun(before, name))
     done = Repaired(b"")
     _drop_late(kept)
-    kept, recorded = _settled([line for line in kept if not line.fault], name, done)
+    kept, recorded = _completed([line for line in kept if not line.fault], name, done)
     new = {id(line) for line in kept} - {id(line) for line in given}
     done.left_out = sorted((line for line in given if line.fault), key=lambda line: line.number)
     for line in done.left_out:
-        if line.fault == UNTOLD and line.log["trial_id"] not in recorded:
+        if line.fault == UNCONFIRMED and line.log["trial_id"] not in recorded:
             done.touched[line.log["trial_id"]] = "its record is lost, so it is run again"
     for line in done.left_out:
         if line.trial is not None and line.fault not in (TWICE, STRAY):
@@ -137,7 +142,7 @@ def repaired(text: bytes, name: str) -> Repaired:
 
 
 def _name_unended(trials: Sequence[FrozenTrial], done: Repaired) -> None:
-    """Note the trials that are run again, of a damaged journal: their ends may be among what is lost."""
+    """Note the trials of a damaged journal that are run again: the lines that ended them may be lost."""
     for trial in trials:
         if trial.state == TrialState.RUNNING:
             done.touched.setdefault(trial.number, "it had not ended, or its end is lost, so it is run again")
@@ -147,60 +152,57 @@ def _name_unended(trials: Sequence[FrozenTrial], done: Repaired) -> None:
 
 
 def _drop_doubles(given: Sequence[Line]) -> None:
-    """Mark creations of trials that stand there twice. Trials that were queued may be alike."""
+    """Mark creations of trials that are there twice; those of queued trials may be equal."""
     seen: set[bytes] = set()
     last = b""
     for line in given:
         if line.op == lines.CREATE_TRIAL:
-            about = line.log.get("user_attrs", {})
-            unlike = START in about or RETRY_OF in about or line.log["datetime_start"]
-            line.fault = TWICE if line.raw == last or (unlike and line.raw in seen) else line.fault
+            attributes = line.log.get("user_attrs", {})
+            is_unique = START in attributes or RETRY_OF in attributes or line.log["datetime_start"]
+            line.fault = TWICE if line.raw == last or (is_unique and line.raw in seen) else line.fault
             seen.add(line.raw)
         last = line.raw
 
 
 def _drop_strays(given: Sequence[Line], name: str) -> None:
-    """Mark lines of other studies. Who writes holds the study's lock, so the lines of a session stand together."""
-    places: dict[str, list[Line]] = defaultdict(list)
+    """Mark lines of other studies: a writer holds the study's lock, so lines of a session are next to each other."""
+    sessions: dict[str, list[Line]] = defaultdict(list)
     for line in given:
         if line.fault:
             continue
         if line.log.get("study_id", 0) != 0 or line.log.get("study_name", name) != name:
             line.fault = STRAY
         elif line.writer != lines.REPAIRER:
-            places[line.writer].append(line)
-    sessions = [(session[0].number, session[-1].number) for session in places.values()]
-    for session in places.values():
-        first, last = session[0].number, session[-1].number
-        inside = any(other[0] < first and last < other[1] for other in sessions)
-        if inside and len(session) <= MOST_STRAY:
+            sessions[line.writer].append(line)
+    spans = [(session[0].number, session[-1].number) for session in sessions.values()]
+    for session, (first, last) in zip(sessions.values(), spans, strict=True):
+        is_inside = any(other_first < first and last < other_last for other_first, other_last in spans)
+        if is_inside and len(session) <= MOST_STRAY:
             for line in session:
                 line.fault = STRAY
 
 
 def _drop_odd_parameters(given: Sequence[Line]) -> None:
-    """Mark parameters whose kind or choices are not those of most lines of that name: Optuna goes by the first."""
+    """Mark parameters whose kind or choices are not those of most lines of that name: Optuna trusts the first."""
     kinds: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    found = [(line, lines.kind_of(line.log)) for line in given if not line.fault and line.op == lines.PARAM]
-    for line, kind in found:
+    parameters = [(line, lines.kind_of(line.log)) for line in given if not line.fault and line.op == lines.PARAM]
+    for line, kind in parameters:
         kinds[line.log["param_name"]].append(kind)
-    usual = {parameter: Counter(own).most_common(1)[0][0] for parameter, own in kinds.items()}
-    for line, kind in found:
+    usual = {name: Counter(all_kinds).most_common(1)[0][0] for name, all_kinds in kinds.items()}
+    for line, kind in parameters:
         if kind != usual[line.log["param_name"]]:
             line.fault = "its distribution is not that of the other lines"
 
 
 def _begun(kept: Sequence[Line], name: str) -> list[Line]:
-    """The lines with one in front that creates the study as its attributes have it."""
+    """Return the lines with one in front that creates the study with the direction that its attributes have."""
     for line in kept:
-        if line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]:
-            about = line.log["user_attr"][ATTRIBUTE]
-            if lacking(about, STUDY_KEYS):
-                line.fault = "what it tells of the study is not whole"
+        if _has_attributes(line) and lacking(line.log["user_attr"][ATTRIBUTE], STUDY_KEYS):
+            line.fault = "what it tells of the study is not whole"
     kept = [line for line in kept if not line.fault]
-    told = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in kept if _tells(line)]
-    asked = [line.log["directions"][0] for line in kept if line.op == lines.CREATE_STUDY]
-    direction = {"minimize": 1, "maximize": 2}.get(told[0] if told else "", asked[0] if asked else 0)
+    named = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in kept if _has_attributes(line)]
+    coded = [line.log["directions"][0] for line in kept if line.op == lines.CREATE_STUDY]
+    direction = {"minimize": 1, "maximize": 2}.get(named[0] if named else "", coded[0] if coded else 0)
     if not direction:
         raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
     if kept[0].op == lines.CREATE_STUDY and kept[0].log["directions"] == [direction]:
@@ -209,7 +211,7 @@ def _begun(kept: Sequence[Line], name: str) -> list[Line]:
     return [lines.written(0, log), *kept]
 
 
-def _tells(line: Line) -> bool:
+def _has_attributes(line: Line) -> bool:
     return line.op == lines.STUDY_ATTRIBUTE and ATTRIBUTE in line.log["user_attr"]
 
 
@@ -217,7 +219,7 @@ def _tells(line: Line) -> bool:
 
 
 def _drop_late(kept: Sequence[Line]) -> None:
-    """Mark what comes before its trial, twice, or as an end that its record does not bear out."""
+    """Mark lines before the creation of their trial, lines that are there twice, and ends that no record confirms."""
     created, ended = -1, set()
     given: dict[int, set[str]] = defaultdict(set)
     told: dict[int, list[Line]] = defaultdict(list)
@@ -240,7 +242,7 @@ def _drop_late(kept: Sequence[Line]) -> None:
             line.fault = "" if _is_record(line.log["user_attr"][ATTRIBUTE]) else "its record is not whole"
             told[number] += [] if line.fault else [line]
         elif line.op == lines.STATE and line.log["state"] in (TrialState.COMPLETE, TrialState.PRUNED):
-            line.fault = "" if any(_bears_out(one, line) for one in told[number]) else UNTOLD
+            line.fault = "" if any(_confirms(one, line) for one in told[number]) else UNCONFIRMED
         if line.op == lines.STATE and not line.fault and TrialState(line.log["state"]).is_finished():
             ended.add(number)
 
@@ -249,30 +251,33 @@ def _is_record(record: Any) -> bool:
     return not lacking(record, TRIAL_KEYS)
 
 
-def _bears_out(record: Line, end: Line) -> bool:
-    """Whether a record tells of the same end as a line that ends the trial."""
+def _confirms(record: Line, end: Line) -> bool:
+    """Return whether a record has the same end as a line that ends its trial."""
     about, values = record.log["user_attr"][ATTRIBUTE], end.log["values"]
     if end.log["state"] == TrialState.PRUNED:
         return bool(about["state"] == "pruned")
     return values is not None and about[TOLD] == values[0] and about["state"] in ("complete", "diverged")
 
 
-def _settled(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
-    """The lines without those that Optuna fails at, with trials failed that lack something; who has a record."""
+def _completed(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
+    """Return the lines without those that Optuna fails at, and the trials that have a record.
+
+    Trials that lack something are marked as failed, and lost ends are restored from records.
+    """
     study = _replayed(kept, name)
     kept = [line for line in kept if not line.fault]
     trials = study.get_trials(deepcopy=False)
     done.lost_start = ATTRIBUTE not in study.user_attrs and any(ATTRIBUTE in trial.user_attrs for trial in trials)
     lacking = _lacking(trials, study.user_attrs.get(ATTRIBUTE, {}))
-    stand_ins = [line for line in kept if line.op == lines.CREATE_TRIAL]
+    creations = [line for line in kept if line.op == lines.CREATE_TRIAL]
     for trial in trials:
-        if stand_ins[trial.number].number == 0 and trial.state != TrialState.FAIL:
-            whole = "; its result is whole" if ATTRIBUTE in trial.user_attrs else ", and it had not ended"
-            done.touched[trial.number] = f"the line that created it is lost{whole}"
+        if creations[trial.number].number == 0 and trial.state != TrialState.FAIL:
+            consequence = "; its result is whole" if ATTRIBUTE in trial.user_attrs else ", and it had not ended"
+            done.touched[trial.number] = f"the line that created it is lost{consequence}"
         if reason := lacking.get(trial.number, ""):
             done.touched[trial.number] = f"{reason}, so it is marked as failed"
             _fail(kept, trial.number)
-        elif trial.state == TrialState.FAIL and stand_ins[trial.number].number == 0:
+        elif trial.state == TrialState.FAIL and creations[trial.number].number == 0:
             done.touched[trial.number] = "all of it is lost, so it is marked as failed"
     kept = [line for line in kept if not line.fault]
     trials = _replayed(kept, name).get_trials(deepcopy=False)
@@ -284,7 +289,7 @@ def _settled(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], s
 
 
 def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[int, str]:
-    """By number, which finished trials lack something that their result rests on, in words."""
+    """Return, by number, what finished trials lack on which their results rest."""
     recorded = [trial for trial in trials if ATTRIBUTE in trial.user_attrs]
     usual: dict[str, Counter[str]] = defaultdict(Counter)
     count = Counter(current(trial.user_attrs[ATTRIBUTE])["candidate"] for trial in recorded)
@@ -310,7 +315,7 @@ def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[in
 
 
 def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    """The parameter that a trial's lines and its record have otherwise; empty where they agree."""
+    """Return the parameter on which a trial's lines and its record do not agree; empty where they agree."""
     candidate, settings = current(record)["candidate"], record["settings"]
     if trial.params["loss"] != candidate:
         return "the loss"
@@ -327,7 +332,7 @@ def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[
 
 
 def _end_of(trial: FrozenTrial, date: str) -> Line:
-    """The line that ends a trial as its record has it; as for Optuna, a pruned one has its last intermediate value."""
+    """Return the line that ends a trial as its record has it; for Optuna a pruned one has its last reported score."""
     record = trial.user_attrs[ATTRIBUTE]
     if record["state"] == "failed":
         return _ended(trial.number, TrialState.FAIL, None, date)
@@ -345,13 +350,13 @@ def _ended(number: int, state: TrialState, value: float | None, date: str) -> Li
 
 
 def _last_date(kept: Sequence[Line]) -> str:
-    """The date of the last trial that ended; the earliest that there is where none has."""
+    """Return the date of the last trial that ended, the earliest possible one where none has."""
     dates = [line.log["datetime_complete"] for line in kept if line.log.get("datetime_complete")]
     return dates[-1] if dates else "1970-01-01T00:00:00.000000+00:00"
 
 
 def _fail(kept: list[Line], number: int) -> None:
-    """Take a trial's record away and end it as failed."""
+    """Drop a trial's record and end it as failed."""
     date = _last_date(kept)
     for line in kept:
         if line.log.get("trial_id") != number:
@@ -367,23 +372,23 @@ def _fail(kept: list[Line], number: int) -> None:
 
 
 class _Logs(BaseJournalBackend):  # type: ignore[misc]
-    """Lines as a journal of Optuna's, which remembers how far it was read."""
+    """Lines as a backend of Optuna's journal; `reading` is the line read last."""
 
     def __init__(self, kept: Sequence[Line]) -> None:
         self.kept, self.reading = kept, kept[0]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The logs from that number on."""
+        """Yield the logs from that number on."""
         for line in self.kept[log_number_from:]:
             self.reading = line
             yield line.log
 
 
 def _replayed(kept: Sequence[Line], name: str) -> optuna.Study:
-    """The study as Optuna reads it; marks the lines that it fails at."""
+    """Return the study as Optuna reads it; mark the lines that it fails at."""
     while True:
         logs = _Logs([line for line in kept if not line.fault])
         try:

@@ -1,4 +1,4 @@
-"""What a trial trained, as an ordinary Keras model: its weights put back into the model that they were trained in."""
+"""Keras models of trials that have ended: the weights that were kept, put back into the model they were trained in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from lossreg.config import study as studies
 from lossreg.config.search_space import shown
 from lossreg.errors import InputError, did_you_mean
 from lossreg.search import history
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.search.history import StudyLike
+from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
 
 
 class Trained(NamedTuple):
-    """A Keras model from preprocessed rows to predictions, and what preprocesses raw rows for it."""
+    """A Keras model from preprocessed samples to predictions, and the preprocessor of raw rows for it."""
 
     model: Any
     preprocessor: Any
 
 
-class Kept(NamedTuple):
-    """What the storage has of a trial whose model is wanted; about is what it has of the study."""
+class KeptTrial(NamedTuple):
+    """A trial whose weights were kept, with the attributes of its study."""
 
-    about: dict[str, Any]
+    attributes: dict[str, Any]
     record: TrialRecord
     weights: Weights
 
 
-def load_trial(study: Any, number: int | None = None, loss: str | None = None) -> Trained:
-    """The model that a trial trained, and its preprocessor, without training anything.
+def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None) -> Trained:
+    """Return the model that a trial trained, and its preprocessor, without training anything.
 
     study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or
     the best of the loss with that candidate, or the best of all; of a trial of several folds or seeds it is the
@@ -51,49 +52,50 @@ def load_trial(study: Any, number: int | None = None, loss: str | None = None) -
     return restore(spec, look_up(spec, number, loss))
 
 
-def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> Kept:
-    """The trial that `load_trial` restores, found without Keras; raises `InputError`."""
-    store = StudyFolder(spec.folder, spec.name)
-    study = store.read()
-    record = find(history.result(study, store.folder), number, loss)
-    weights = store.load_weights(record.number)
+def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> KeptTrial:
+    """Return the trial that `load_trial` restores, without importing Keras; raises `InputError`."""
+    folder = StudyFolder(spec.folder, spec.name)
+    study = folder.read()
+    record = find(history.result(study, folder.folder), number, loss)
+    weights = folder.load_weights(record.number)
     if weights is None:
-        raise _not_kept(spec, store, record)
-    return Kept(study.user_attrs[ATTRIBUTE], record, weights)
+        raise _not_kept(spec, folder, record)
+    return KeptTrial(study.user_attrs[ATTRIBUTE], record, weights)
 
 
-def restore(spec: studies.StudySpec, kept: Kept) -> Trained:
-    """The model and preprocessor of a trial that was looked up, as the study was when it began; imports Keras."""
+def restore(spec: studies.StudySpec, kept: KeptTrial) -> Trained:
+    """Return model and preprocessor of a trial that was looked up, of the study as it began; imports Keras."""
     from lossreg.runtime import backend
     from lossreg.search import preparation
 
     backend.check()
-    begun = studies.as_begun(spec, kept.about["fingerprint"], kept.about["spec"])
-    prepared = preparation.prepare(begun, kept.about, rehearsed=False, wanted=kept.record.candidate)
+    begun = studies.as_begun(spec, kept.attributes["fingerprint"], kept.attributes["spec"])
+    prepared = preparation.prepare(begun, kept.attributes, rehearsed=False, wanted=kept.record.candidate)
     return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
-    """The completed trial of that number, else the best of that candidate, else the best; raises `InputError`."""
+    """Return the completed trial of that number, else the best of that loss, else the best; raises `InputError`."""
     if number is not None and loss is not None:
         raise InputError(
             f"{words('--trial and --loss', 'number and loss')} exclude each other", hint="Give one of them."
         )
-    found = result.best
+    record = result.best
     if number is not None:
-        found = next((trial for trial in result.trials if trial.number == number), None)
-        if found is None:
+        record = next((trial for trial in result.trials if trial.number == number), None)
+        if record is None:
             raise InputError(f"study {result.study!r} has no trial {number}", hint=_numbers(result))
     elif loss is not None:
         if loss not in result.losses:
             known = ", ".join(result.losses)
             hint = did_you_mean(loss, result.losses) or f"It has {known}."
             raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
-        found = next(row.best for row in result.leaderboard() if row.candidate == loss)
-    if found is None or found.state != "complete":
-        what = f"trial {number} ended as {found.state}" if found else f"no trial {f'of {loss} ' * bool(loss)}completed"
-        raise InputError(f"{what}, so there is no model of it")
-    return found
+        record = next(row.best for row in result.leaderboard() if row.candidate == loss)
+    if record is None or record.state != Outcome.COMPLETE:
+        of = f"of {loss} " if loss else ""
+        reason = f"trial {number} ended as {record.state}" if record else f"no trial {of}completed"
+        raise InputError(f"{reason}, so there is no model of it")
+    return record
 
 
 def _numbers(result: StudyResult) -> str:
@@ -101,8 +103,8 @@ def _numbers(result: StudyResult) -> str:
     return "It has none yet." if last is None else f"Its trials go from 0 to {last}."
 
 
-def _not_kept(spec: studies.StudySpec, store: StudyFolder, record: TrialRecord) -> InputError:
-    there = ", ".join(map(str, store.kept_weights())) or "none"
+def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord) -> InputError:
+    there = ", ".join(map(str, folder.kept_weights())) or "none"
     return InputError(
         f"the weights of trial {record.number} ({record.candidate}) were not kept; those of these trials were: {there}",
         where=spec.place("search.keep"), hint='Set search.keep = "all" before the study is run.',
@@ -110,7 +112,7 @@ def _not_kept(spec: studies.StudySpec, store: StudyFolder, record: TrialRecord) 
 
 
 def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
-    """The Keras model of a trial, from preprocessed rows to predictions, with these weights."""
+    """Return the Keras model of a trial, from preprocessed samples to predictions, with these weights."""
     from lossreg.models import builder
 
     problem, plan = prepared.problem, plan_of(prepared, record)
@@ -124,11 +126,11 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
 
 
 def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:
-    """The first member's plan of a trial that has ended."""
-    asked = optuna.trial.FixedTrial({"loss": record.candidate, **record.params}, number=record.number)
-    return prepared.proposer.suggest(asked)
+    """Return the first member's plan of a trial that has ended."""
+    trial = optuna.trial.FixedTrial({"loss": record.candidate, **record.params}, number=record.number)
+    return prepared.proposer.suggest(trial)
 
 
 def data_of(prepared: Prepared, record: TrialRecord) -> Any:
-    """What the first member of a trial was trained on."""
+    """Return the data that the first member of a trial was trained on."""
     return prepared.problem.folds[plan_of(prepared, record).fold]

@@ -16,10 +16,10 @@ SYNC_EVERY = 1.0
 
 
 class Journal(BaseJournalBackend):  # type: ignore[misc]
-    """The lines of Optuna's own `JournalFileBackend`, for whoever holds the study's lock.
+    """Writes the lines of Optuna's own `JournalFileBackend`; only for the holder of the study's lock.
 
     What is appended is with the operating system at once, so that a killed process loses nothing, and on
-    the disk within `SYNC_EVERY` seconds of writing. What was written is handed back from memory.
+    the disk within `SYNC_EVERY` seconds. What was written is read from memory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             self.sync()
 
     def _write(self, lines: bytes) -> None:
-        """All of it or nothing: a line that was cut off would swallow the next one."""
+        """Write all of it or nothing: a line that was cut off would swallow the next one."""
         size, left = os.fstat(self._file.fileno()).st_size, memoryview(lines)
         try:
             while left:
@@ -45,7 +45,7 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The logs that were not read yet, at first those of the file."""
+        """Yield the logs that were not read yet, at first those of the file."""
         if not self._read:
             self._read = True
             self._unread.clear()
@@ -55,12 +55,12 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             yield self._unread.popleft()
 
     def sync(self) -> None:
-        """Have everything on the disk."""
+        """Force everything onto the disk."""
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Have everything on the disk, and write no more."""
+        """Force everything onto the disk, and write no more."""
         if not self._file.closed:
             self.sync()
             self._file.close()

@@ -1,4 +1,4 @@
-"""The lines of a study's journal: what Optuna writes into one, and what is wrong with it."""
+"""The lines of a study's journal, checked against the forms that Optuna writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OF_TRIALS = (PARAM, STATE, INTERMEDIATE, ATTRIBUTE_OF_TRIAL, SYSTEM_OF_TRIAL)
 
 @dataclass(slots=True)
 class Line:
-    """A line by its number, from 1, and what it says; a fault says why it is left out."""
+    """A line by its number, from 1, with its entry; a fault says why it is left out."""
 
     number: int
     raw: bytes
@@ -30,17 +30,17 @@ class Line:
 
     @property
     def op(self) -> int:
-        """Optuna's code of what is done, -1 of a line that cannot be read."""
+        """Optuna's code of the operation, -1 of a line that cannot be read."""
         code: int = self.log.get("op_code", -1)
         return code
 
     @property
     def trial(self) -> int | None:
-        """The trial that it is about, as far as that can be told."""
+        """The number of its trial, None where it has none or it cannot be read."""
         if "trial_id" in self.log:
             return int(self.log["trial_id"])
-        written = re.search(rb'"trial_id":(\d{1,9})\b', self.raw)
-        return int(written[1]) if written and not self.log else None
+        match = re.search(rb'"trial_id":(\d{1,9})\b', self.raw)
+        return int(match[1]) if match and not self.log else None
 
     @property
     def writer(self) -> str:
@@ -49,12 +49,12 @@ class Line:
 
 
 def repairer(number: int) -> str:
-    """The worker of a line that a repair writes about a trial: no two lines are alike, as they would be damage."""
+    """Return the worker id of a line that a repair writes about a trial: two equal lines would count as damage."""
     return f"{REPAIRER}-{number}"
 
 
 def read(text: bytes) -> list[Line]:
-    """The lines of a journal; of one that is not whole the fault is given."""
+    """Return the lines of a journal, those that are not whole with their fault."""
     lines = [_line(number, raw) for number, raw in enumerate(text.split(b"\n"), start=1)]
     if not lines[-1].raw:
         return lines[:-1]
@@ -63,7 +63,7 @@ def read(text: bytes) -> list[Line]:
 
 
 def written(number: int, log: Mapping[str, Any]) -> Line:
-    """A new line."""
+    """Return a new line."""
     return Line(number, json.dumps(log, separators=(",", ":")).encode(), dict(log))
 
 
@@ -79,7 +79,7 @@ def _line(number: int, raw: bytes) -> Line:
 
 
 def _fault(log: Mapping[str, Any]) -> str:
-    """Why Optuna cannot have written this; empty where it can."""
+    """Return why Optuna cannot have written this; empty where it can."""
     form = FORMS.get(log.get("op_code")) if type(log.get("op_code")) is int else None  # type: ignore[arg-type]
     if form is None:
         return "it is of no kind that is known"
@@ -94,7 +94,7 @@ def _fault(log: Mapping[str, Any]) -> str:
 
 
 def _beyond(log: Mapping[str, Any]) -> str:
-    """What the single entries do not tell."""
+    """Return the fault in values that only fit or contradict each other; empty if there is none."""
     if log["op_code"] == PARAM and (distribution := distribution_of(log)) is not None:
         inside = distribution._contains(log["param_value_internal"])
         return "" if inside else "its value lies outside its range"
@@ -107,7 +107,7 @@ def _beyond(log: Mapping[str, Any]) -> str:
 
 
 def distribution_of(log: Mapping[str, Any]) -> BaseDistribution | None:
-    """The distribution of a parameter's line; None where there is none."""
+    """Return the distribution of a parameter's line, None where there is none."""
     text = log["distribution"]
     return _distribution(text) if isinstance(text, str) else None
 

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 
 def finite(value: Any) -> Any:
-    """`value` with every number that is not finite replaced by None, at any depth."""
+    """Return `value` with every number that is not finite replaced by None, at any depth."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -44,12 +44,12 @@ def finite(value: Any) -> Any:
 
 
 def exact(score: float) -> float:
-    """The score to `DIGITS` significant digits: scores that agree to them are equal."""
+    """Return the score to `DIGITS` significant digits: scores that agree to them are equal."""
     return float(f"{score:.{DIGITS}g}")
 
 
 def worth(score: float, number: int, *, sign: float, baseline: bool) -> Worth:
-    """The sort key of a scored trial, larger is better: its score, among equals the baseline's, then the earliest.
+    """Return the sort key of a scored trial, larger is better: its score, among equals the baseline, then the earliest.
 
     sign is 1 where a higher score is better, else -1.
     """
@@ -70,17 +70,17 @@ class TrialRecord:
     state: complete, pruned, failed (an exception) or diverged (went non-finite);
     candidate: the study's name of the loss; loss: its registered name; params: what was
     suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
-    argument of the loss, fixed ones included; constants: what the loss takes from the training rows (those of the
-    first fold where there are folds), None where an older version did not keep it; expression: source of a
+    argument of the loss, fixed ones included; constants: what the loss takes from the training samples (those of
+    the first fold where there are folds), None where an older version did not keep it; expression: source of a
     loss that no registry has, `lossreg.wrap(my_loss, ...)`; score: the study's metric on validation data at
     `epoch` (1-based), None unless complete; scores: those of the members at that epoch, empty unless
     folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
-    curves: by name of `CURVES`, one value an epoch, the members' mean; seconds: wall time from the first
-    to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why the
-    population would not have it; started, ended: POSIX seconds; predicts_only: the class that the model
-    predicts for every validation row (0 in tasks without classes), None where its predictions vary; weights: of the
-    training rows, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty where
-    all count 1.
+    curves: by name of `CURVES`, one value per epoch, the members' mean; seconds: wall time from the first
+    to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why no
+    population could train it; started, ended: POSIX seconds; predicts_only: the class that the model
+    predicts for every validation sample (0 in tasks without classes), None where its predictions vary; weights: of
+    the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty
+    where all count 1.
     """
 
     number: int
@@ -140,21 +140,21 @@ class TrialRecord:
 
     @property
     def recipe(self) -> str:
-        """`lossreg.get("focal", gamma=2.0, from_logits=True)`: the loss that was trained, ready to paste.
+        """The loss that was trained, ready to paste: `lossreg.get("focal", gamma=2.0, from_logits=True)`.
 
-        Constants of the training rows stand in it as numbers. A function of the user's own, which the registry does
-        not know, is called by its name.
+        Constants of the training samples stand in it as numbers. A function of the user's own, which the registry
+        does not know, is called by its name.
         """
-        own = "" if self.distribution else self.loss
-        return recipes.recipe(self.expression or own or f'"{self.loss}"', self.settings, self.constants)
+        function = "" if self.distribution else self.loss
+        return recipes.recipe(self.expression or function or f'"{self.loss}"', self.settings, self.constants)
 
     @property
     def epochs(self) -> int:
-        """How many epochs were trained."""
+        """The number of epochs trained."""
         return len(self.curves.get("val_score", ()))
 
     def summary(self) -> dict[str, Any]:
-        """The form used in `best` and `baseline` of the JSON documents."""
+        """Return the form used in `best` and `baseline` of the JSON documents."""
         return {
             "trial": self.number,
             "loss": self.candidate,
@@ -172,11 +172,11 @@ class TrialRecord:
         }
 
 
-# key of what Optuna is told of a trial, beside its record
+# key of the score that Optuna is told of a trial, beside its record
 TOLD = "told"
 # fields of a trial's record that Optuna keeps by itself
 IN_OPTUNA = ("number", "params", "score")
-# what a journal must tell of a study, and of a trial that has ended, by kind
+# keys, with the kinds of their values, that a journal must have of a study, and of a trial that has ended
 STUDY_KEYS: dict[str, type] = {
     **dict.fromkeys(("id", "metric", "direction", "task", "baseline"), str),
     **dict.fromkeys(("losses", "data", "spec", "fingerprint", "provenance", "spaces", "seconds"), Mapping),
@@ -203,9 +203,9 @@ def current(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lacking(record: Any, keys: Mapping[str, type]) -> str:
-    """Return the first of `keys` that a record read from a journal has not, or of another kind; empty when it is whole.
+    """Return the first of `keys` that a record read from a journal lacks or has of another kind; empty if none.
 
-    Of something that is no record at all it is the first key.
+    Something that is no record at all lacks the first key.
     """
     record = current(record) if isinstance(record, Mapping) else {}
     return next((key for key, kind in keys.items() if key not in record or not isinstance(record[key], kind)), "")
@@ -292,7 +292,7 @@ class StudyResult:
         return first if len(first) > 1 else []
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `tune --json` and `results --json` print."""
+        """Return the document that `tune --json` and `results --json` print."""
         board = self.leaderboard()
         baseline = next((row.best for row in board if row.is_baseline), None)
         document: dict[str, Any] = finite(
@@ -328,15 +328,15 @@ class StudyResult:
         return document
 
     def _standing(self, candidate: str, loss: str) -> Standing:
-        own = [trial for trial in self.trials if trial.candidate == candidate]
-        return Standing(candidate, loss, len(own), self._best(own), candidate == self.baseline)
+        trials = [trial for trial in self.trials if trial.candidate == candidate]
+        return Standing(candidate, loss, len(trials), self._best(trials), candidate == self.baseline)
 
     def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
-        done = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
+        done = [trial for trial in trials if trial.state == Outcome.COMPLETE and trial.score is not None]
         return max(done, key=self._worth, default=None)
 
     def _worth(self, trial: TrialRecord | None) -> Worth:
-        """The sort key of a trial, larger is better; the smallest of all where there is no score."""
+        """Return the sort key of a trial, larger is better; the smallest of all where there is no score."""
         if trial is None or trial.score is None:
             return (-math.inf, False, 0)
         sign = 1.0 if self.direction == "maximize" else -1.0

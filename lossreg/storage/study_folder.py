@@ -27,16 +27,16 @@ from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
 
-# what a study takes at least; a disk with less is full
+# bytes that a study takes at least; a disk with less is full
 ROOM = 1 << 20
-# the entry of an archive of weights that tells whose they are
+# entry of an archive of weights with the number of their trial
 TRIAL = "trial"
 REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
 FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 
 
-class _StudyLockHeld(JournalFileOpenLock):
-    """No lock of the journal's own: the study's lock is held, and outlives no killed process."""
+class _NoLock(JournalFileOpenLock):
+    """Locks nothing: the study's lock is held, which ends with its process, killed or not."""
 
     def acquire(self) -> bool:
         return True
@@ -46,7 +46,7 @@ class _StudyLockHeld(JournalFileOpenLock):
 
 
 class StudyFolder:
-    """What a study keeps on disk, in `folder`."""
+    """The files of a study: journal, weights, the model of the best trial, and a lock."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
@@ -60,8 +60,7 @@ class StudyFolder:
                 return False
         if not self.journal.is_file():
             kind = "a folder" if self.journal.is_dir() else "a device or a pipe"
-            afresh = words("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
-            hint = f"`{afresh}` moves it aside and starts over."
+            hint = f"`{words(*FRESH)}` moves it aside and starts over."
             raise InputError(f"is {kind}, and the study's journal belongs there", where=brief(self.journal), hint=hint)
         return self.journal.stat().st_size > 0
 
@@ -89,7 +88,7 @@ class StudyFolder:
                 pass
 
     def require_writable(self) -> None:
-        """Raise `InputError` unless the study's folder can be made and has room; nothing is left behind."""
+        """Raise `InputError` unless the study's folder can be created and has room; nothing is left behind."""
         missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         above = missing[-1].parent if missing else self.folder
         if not above.is_dir():
@@ -107,10 +106,10 @@ class StudyFolder:
                         folder.rmdir()
 
     def require_readable(self) -> None:
-        """Raise `InputError` for a journal with a line that is no entry, in a fraction of the time of `read`."""
+        """Raise `InputError` for a journal with a line that is no entry, much faster than `read`."""
         if not self.exists:
             return
-        with self._legible(), self.journal.open("rb") as file:
+        with self._readable(), self.journal.open("rb") as file:
             for line in file:
                 # a line without its end is what a kill leaves, and is dropped
                 if line.endswith(b"\n") and not isinstance(json.loads(line).get("op_code"), int):
@@ -122,12 +121,10 @@ class StudyFolder:
             raise self._never_run()
 
     def archive(self) -> Path | None:
-        """Move a former run aside, for a fresh start; where it went. Raises `InputError` while it is being run."""
+        """Move a former run aside and return its new folder; raises `InputError` while another process runs it."""
         if not self.journal.is_dir() and not self.exists:
             return None
-        stamp = f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"
-        names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
-        aside = next(path for name in names if not (path := self.folder.with_name(name)).exists())
+        aside = _new_path(self.folder.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
         with self.lock():
             self.folder.rename(aside)
         return aside
@@ -140,7 +137,7 @@ class StudyFolder:
         """
         self.drop_unfinished_line()
         with closing(Journal(self.journal)) as journal:
-            with self._legible():
+            with self._readable():
                 study = optuna.create_study(
                     study_name=self.name, storage=JournalStorage(journal), sampler=sampler, pruner=pruner,
                     direction=direction, load_if_exists=True,
@@ -148,7 +145,7 @@ class StudyFolder:
             yield study
 
     def read(self) -> optuna.Study:
-        """The Optuna study as it stands, for looking at; raises `InputError` when it was never run or is damaged."""
+        """Return the Optuna study, for reading; raises `InputError` when it was never run or is damaged."""
         if (study := self.peek()) is None:
             raise self._never_run()
         return study
@@ -161,40 +158,40 @@ class StudyFolder:
         )
 
     def peek(self) -> optuna.Study | None:
-        """The same, None when it was never run or a kill came before anything was kept."""
+        """Return the Optuna study, for reading; None when it was never run, or killed before anything was written."""
         if not self.exists:
             return None
-        with self._legible():
-            storage = JournalStorage(JournalFileBackend(str(self.journal), _StudyLockHeld(str(self.journal))))
+        with self._readable():
+            storage = JournalStorage(JournalFileBackend(str(self.journal), _NoLock(str(self.journal))))
             names = optuna.get_all_study_names(storage)
         if self.name not in names:
-            self._require_own(not names, f"it is of the study {', '.join(map(repr, names))}")
+            self._require_belonging(not names, f"it is of the study {', '.join(map(repr, names))}")
             return None
         study = optuna.load_study(study_name=self.name, storage=storage)
         about, trials = study.user_attrs.get(ATTRIBUTE), study.get_trials(deepcopy=False)
         begun = about is not None or not trials or any(ATTRIBUTE in trial.user_attrs for trial in trials)
-        self._require_own(begun, "it is of another program's study")
-        self._require_own(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
+        self._require_belonging(begun, "it is of another program's study")
+        self._require_belonging(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
         self._check_whole(about, trials)
         return study if about is not None else None
 
     def _check_whole(self, about: Any, trials: Iterable[FrozenTrial]) -> None:
-        """Raise `InputError` where the record of the study or of a trial lacks a key that every version writes."""
+        """Raise `InputError` if the record of the study or of a trial lacks a key that every version writes."""
         if about is not None and (key := lacking(about, STUDY_KEYS)):
             raise self._damaged(f"what it tells of the study has no {key}")
         for trial in trials:
             if ATTRIBUTE in trial.user_attrs and (key := lacking(trial.user_attrs[ATTRIBUTE], TRIAL_KEYS)):
                 raise self._damaged(f"what it tells of trial {trial.number} has no {key}")
 
-    def _require_own(self, is_own: bool, otherwise: str) -> None:
-        """Raise `InputError` for a journal that this study cannot have."""
-        if not is_own:
+    def _require_belonging(self, belongs: bool, otherwise: str) -> None:
+        """Raise `InputError` for a journal that this study cannot have written."""
+        if not belongs:
             hint = f"Give the study another name; `{words(*FRESH)}` moves the journal aside."
             raise InputError(f"this journal is not this study's: {otherwise}", where=str(self.journal), hint=hint)
 
     @contextmanager
-    def _legible(self) -> Iterator[None]:
-        """Raise `InputError` for a journal that is not whole: a line cannot be parsed, or Optuna fails at it."""
+    def _readable(self) -> Iterator[None]:
+        """Raise `InputError` for a damaged journal: a line cannot be parsed, or Optuna fails at it."""
         try:
             yield
         except (LossregError, OSError):
@@ -203,8 +200,8 @@ class StudyFolder:
             raise self._damaged(one_line(error)) from error
 
     def _damaged(self, reason: str) -> InputError:
-        ways = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
-        return InputError(f"this journal is damaged ({reason})", where=str(self.journal), hint=ways)
+        hint = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
+        return InputError(f"this journal is damaged ({reason})", where=str(self.journal), hint=hint)
 
     def drop_unfinished_line(self) -> None:
         """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""
@@ -216,7 +213,7 @@ class StudyFolder:
                 file.truncate(text.rfind(b"\n") + 1)
 
     def save_weights(self, number: int, weights: Weights) -> None:
-        """Keep the weights of a trial that is about to end, all or nothing; its number is kept with them."""
+        """Write the weights of a trial that is about to end, with its number; all or nothing."""
         part, arrays = self.folder / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
         try:
             with part.open("wb") as file:
@@ -229,9 +226,9 @@ class StudyFolder:
             raise OSError(error.errno, error.strerror, str(part)) from error
 
     def load_weights(self, number: int) -> Weights | None:
-        """The weights of that trial, None when they were not kept.
+        """Return the weights of that trial, None when they were not kept.
 
-        Raises `InputError` where they are damaged or another trial's; older files do not tell whose they are.
+        Raises `InputError` where they are damaged or another trial's; older files have no number of a trial.
         """
         file = self._weights(number)
         if not file.exists():
@@ -240,9 +237,9 @@ class StudyFolder:
             if not is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
             with np.load(file) as kept:
-                _require_of(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
+                _require_trial(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
                 return [kept[name] for name in sorted(kept.files) if name != TRIAL]
-        except _AnothersError as error:
+        except _OtherTrialError as error:
             raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
         except Exception as error:
             hint = f"`{words(*REPAIR)}` moves it aside."
@@ -250,20 +247,20 @@ class StudyFolder:
             raise InputError(what, where=str(file), hint=hint) from error
 
     def damaged(self) -> dict[Path, int]:
-        """Files of weights and of the model that cannot be read or are another trial's.
+        """Return the files of weights and of the model that cannot be read or are another trial's.
 
-        With each comes the trial that it is named after, -1 for none.
+        Each with the trial that it is named after, -1 for none.
         """
-        found = {}
+        files = {}
         for number in self.kept_weights():
             with suppress(InputError):
                 self.load_weights(number)
                 continue
-            found[self._weights(number)] = number
+            files[self._weights(number)] = number
         model, owner = self._model
         if model.exists() and not is_archive(model):
-            found[model] = self._owner(owner)
-        return found
+            files[model] = self._owner(owner)
+        return files
 
     def kept_weights(self) -> list[int]:
         """The trials whose weights are kept."""
@@ -276,10 +273,8 @@ class StudyFolder:
             self._weights(number).unlink(missing_ok=True)
 
     def set_aside(self, files: Iterable[Path], journal: bytes = b"") -> Path:
-        """Move files into a new folder of the study; of another journal's text, keep the former one there too."""
-        stamp = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-        names = (f"{stamp}-{n}" if n else stamp for n in itertools.count())
-        aside = next(path for name in names if not (path := self.folder / name).exists())
+        """Move files into a new folder of the study and return it; a new journal leaves the former one there too."""
+        aside = _new_path(self.folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}")
         aside.mkdir()
         for file in files:
             file.replace(aside / file.name)
@@ -294,7 +289,7 @@ class StudyFolder:
         return aside
 
     def save_model(self, model: Any, number: int) -> Path:
-        """Keep the Keras model of that trial, the best; where it is. A kill meanwhile leaves it nobody's."""
+        """Write the Keras model of the best trial and return its file; a kill meanwhile leaves it without a trial."""
         path, owner = self._model
         owner.unlink(missing_ok=True)
         model.save(path)
@@ -302,12 +297,12 @@ class StudyFolder:
         return path
 
     def model_of(self, number: int) -> Path | None:
-        """The file of the best trial's model, None unless it is that trial's."""
+        """Return the file of the best trial's model, None unless it is the model of that trial."""
         path, owner = self._model
         return path if path.exists() and self._owner(owner) == number else None
 
     def has_best(self, number: int) -> bool:
-        """Whether the best trial's model and its preprocessing are there to be loaded."""
+        """Return whether the best trial's model and its preprocessing can be loaded."""
         path = self.model_of(number)
         return path is not None and is_archive(path) and self.preprocessor.exists()
 
@@ -318,30 +313,36 @@ class StudyFolder:
 
     @staticmethod
     def _owner(note: Path) -> int:
-        """The trial that a note names, -1 where there is none."""
+        """Return the trial that a note names, -1 where there is none."""
         text = note.read_bytes().strip() if note.is_file() else b""
         return int(text) if text.isdigit() else -1
 
     @property
     def _model(self) -> tuple[Path, Path]:
-        """The best model, and the note of the trial that trained it."""
+        """The files of the best model, and of the number of the trial that trained it."""
         return self.folder / "best.keras", self.folder / "best.trial"
 
     def _weights(self, number: int) -> Path:
         return self.folder / f"weights-{number:06d}.npz"
 
 
-class _AnothersError(Exception):
+class _OtherTrialError(Exception):
     """A file holds the weights of another trial than it is named after."""
 
 
-def _require_of(number: int, kept: int) -> None:
-    if kept != number:
-        raise _AnothersError(f"this file holds the weights of trial {kept}, not of trial {number}")
+def _require_trial(number: int, stored: int) -> None:
+    if stored != number:
+        raise _OtherTrialError(f"this file holds the weights of trial {stored}, not of trial {number}")
+
+
+def _new_path(path: Path) -> Path:
+    """Return the path, with the first number behind it that makes it new where it exists."""
+    numbered = (path.with_name(f"{path.name}-{n}") if n else path for n in itertools.count())
+    return next(candidate for candidate in numbered if not candidate.exists())
 
 
 def is_archive(file: Path) -> bool:
-    """Whether a zip archive, such as a Keras model, can be read to its end."""
+    """Return whether a zip archive, such as a Keras model, can be read to its end."""
     try:
         with ZipFile(file) as archive:
             return archive.testzip() is None

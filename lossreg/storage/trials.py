@@ -1,4 +1,4 @@
-"""What Optuna keeps of a trial beside its own: how it ended, where it belongs, and whether it was cut off."""
+"""Trials in Optuna's storage: how they end, which of them count, and those that were cut off."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from lossreg.storage.records import TOLD
+from lossreg.storage.records import TOLD, Outcome
 
 ATTRIBUTE = "lossreg"
 START = "lossreg:start"
@@ -15,22 +15,23 @@ RETRY_OF = "lossreg:retry_of"
 
 
 def counts_as_trial(trial: FrozenTrial) -> bool:
-    """Whether a trial uses up the budget: interrupted and failed ones do not, a resumed study runs them again."""
+    """Return whether a trial uses up the budget; interrupted and failed ones do not, and are run again on resuming."""
     return trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def tell(study: optuna.Study, number: int, state: str, value: float | None) -> None:
-    """End a trial in Optuna as what it was."""
-    if state in ("failed", "pruned"):
-        study.tell(number, state=TrialState.FAIL if state == "failed" else TrialState.PRUNED)
+    """End a trial in Optuna; one that diverged is complete there, with the worst value."""
+    ends = {Outcome.FAILED: TrialState.FAIL, Outcome.PRUNED: TrialState.PRUNED}
+    if state in ends:
+        study.tell(number, state=ends[Outcome(state)])
     else:
         study.tell(number, value)
 
 
 def requeue_interrupted(study: optuna.Study) -> int:
-    """Queue again, with the same parameters, every trial that was cut off; the number of them.
+    """Queue again, with the same parameters, every trial that was cut off, and return their number.
 
-    One that had ended, and was cut off before Optuna was told, is told. A copy is queued
+    Optuna is told of one that had ended before it was told. A copy is queued
     before its original is ended, and recognised afterwards, so that a kill in between repeats
     nothing.
     """

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from lossreg import cli
 from lossreg.errors import InputError
 from lossreg.search import history
-from lossreg.search.repairs import repair, repaired, told
+from lossreg.search.repairs import lines_of, repair, repaired
 from lossreg.storage.journal import Journal
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -322,7 +322,7 @@ def test_what_the_study_began_with_may_be_lost(store, journal):
     store.journal.write_bytes(b"\n".join(line for line in journal[0] if line not in about) + b"\n")
     report = repair("s.toml")
     assert report.journal.lost_start
-    assert any("what the study began with is lost" in line for line in told(report, "s.toml"))
+    assert any("what the study began with is lost" in line for line in lines_of(report, "s.toml"))
 
 
 # ------------------------------------------------------------------------ journals of another shape
