@@ -32,7 +32,7 @@ def stored(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
     attributes: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
     if studies.changes(attributes["fingerprint"], studies.fingerprint(spec)):
         _check_names(spec, attributes)
-    studies.insist_unchanged(spec, attributes["fingerprint"])
+    studies.require_unchanged(spec, attributes["fingerprint"])
     return attributes
 
 
