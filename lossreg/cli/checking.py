@@ -1,4 +1,4 @@
-"""The command that tells whether a loss is sound."""
+"""The command that checks losses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Checked = tuple[Entry, list[Result]]
 
-# of a loss that cannot be called
+# how messages of checks begin that were not run, because the loss cannot be called, or do not apply
 NOT_RUN = "not run: "
 NOT_APPLICABLE = "does not apply: "
 
@@ -52,7 +52,7 @@ def check(names: Names = None, only: Only = None, as_json: Json = False) -> None
 
 
 def _check_names(only: Iterable[str]) -> None:
-    """Raise `UnknownError` before anything heavy is imported."""
+    """Raise `UnknownError` for an unknown check before anything heavy is imported."""
     from lossreg.conformance import suite
 
     suite.known(only)
@@ -62,18 +62,18 @@ def _checked(entries: Sequence[Entry], only: Sequence[str]) -> list[Checked]:
     from lossreg import conformance
 
     import_keras()
-    found: list[Checked] = []
+    checked: list[Checked] = []
     for number, entry in enumerate(entries, start=1):
         waiting.announce(f"checking {entry.spec.name}, {number} of {len(entries)}")
         results = conformance.check(entry.spec, only)
         if len(entries) > 1:
             waiting.step(f"{number}/{len(entries)} {entry.spec.name} {_passed(results)}")
-        found.append((entry, results))
-    return found
+        checked.append((entry, results))
+    return checked
 
 
 def document(entry: Entry, results: Sequence[Result]) -> dict[str, Any]:
-    """One loss in `check --json`."""
+    """Return one loss of `check --json`."""
     fields = ("name", "ok", "message", "seconds")
     return {
         "loss": entry.spec.name,
@@ -120,14 +120,14 @@ def _passed(results: Sequence[Result]) -> str:
 
 
 def _failing(results: Sequence[Result]) -> str:
-    """The checks that fail by name, and how many were not run for it."""
+    """Return the names of the checks that fail, and how many were not run because of it."""
     bad = [result for result in results if not result.ok]
-    named = [result.name for result in bad if not result.message.startswith(NOT_RUN)]
-    rest = len(bad) - len(named)
-    return ", ".join(named) + (f"; {rest} not run" if rest else "")
+    names = [result.name for result in bad if not result.message.startswith(NOT_RUN)]
+    rest = len(bad) - len(names)
+    return ", ".join(names) + (f"; {rest} not run" if rest else "")
 
 
 def _verdict(results: Sequence[Result]) -> str:
-    bad, idle = _failing(results), sum(result.message.startswith(NOT_APPLICABLE) for result in results)
+    failing, idle = _failing(results), sum(result.message.startswith(NOT_APPLICABLE) for result in results)
     passed = f"{sum(result.ok for result in results) - idle} of {len(results) - idle} checks pass"
-    return passed + (f", {idle} do not apply" if idle else "") + (f"; fails: {bad}" if bad else "")
+    return passed + (f", {idle} do not apply" if idle else "") + (f"; fails: {failing}" if failing else "")

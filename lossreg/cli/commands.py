@@ -1,4 +1,4 @@
-"""Every command, in the order in which `lossreg --help` lists them."""
+"""All commands, in the order of `lossreg --help`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a terminal that hangs up while a study runs: the first ends it tidily, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP while a study runs: the first signal ends it after the epoch, the second at once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Interrupts:
-    """Handlers of `SIGNALS` for the time of a block; those that this process was told to ignore stay ignored.
+    """Handlers of `SIGNALS` during a block; signals that this process ignores stay ignored.
 
-    While trials are trained the first signal asks the study to end with the epoch; before and after it raises
-    `KeyboardInterrupt`. The second ends the process: the study's journal is whole at every moment. `code` is
-    what to exit with, 128 and the number of the signal, as shells have it; `cut_off` says that `KeyboardInterrupt` was
-    raised, amid any work; `resume` is the command that goes on.
+    While trials are trained the first signal asks the study to end after the epoch; before and after training it
+    raises `KeyboardInterrupt`. The second signal ends the process: the study's journal is complete at any moment.
+    code: the exit code, 128 and the number of the signal, as in shells; 0 without a signal. cut_off: whether
+    `KeyboardInterrupt` was raised, in the middle of any work. resume: the command that continues the study.
     """
 
     def __init__(self, watcher: Watcher, resume: str) -> None:
@@ -32,7 +32,7 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._hear)
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -41,7 +41,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.code:
             self._leave(128 + number)
         self.code = 128 + number
@@ -54,8 +54,8 @@ class Interrupts:
 
     def _leave(self, code: int) -> NoReturn:
         cursor = SHOW_CURSOR if sys.stderr.isatty() else b""
-        said = f"\nEnded at once. Finished trials are kept; go on with: {self._resume}\n"
+        message = f"\nEnded at once. Finished trials are kept; go on with: {self._resume}\n"
         try:
-            os.write(2, cursor + said.encode(errors="backslashreplace"))
+            os.write(2, cursor + message.encode(errors="backslashreplace"))
         finally:
             os._exit(code)

@@ -1,4 +1,4 @@
-"""Commands that list what there is: losses, plugins, metrics; and draw it."""
+"""Commands that list losses, plugins and metrics, and show or draw losses."""
 
 from __future__ import annotations
 
@@ -66,22 +66,22 @@ def show(
     ] = False,
 ) -> None:  # fmt: skip
     """Show a loss: formula, ranges, limits, activation, reference, use; or draw it."""
-    found = _asked(names or (), every, plot)
+    entries = _selected(names or (), every, plot)
     if plot is not None:
-        _draw([entry.spec for entry in found], plot, every)
+        _draw([entry.spec for entry in entries], plot, every)
         return
     from lossreg.reporting import tables
 
-    for entry in found:
+    for entry in entries:
         display(tables.page(entry))
 
 
-def _asked(names: Sequence[str], every: bool, plot: Path | None) -> list[Entry]:
-    """The losses that `show` is about."""
+def _selected(names: Sequence[str], every: bool, plot: Path | None) -> list[Entry]:
+    """Return the losses that `show` is asked for; raises `InputError` for options that do not fit together."""
     if every == bool(names):
-        said = "--all shows every loss" if every else "no loss is named"
+        what = "--all shows every loss" if every else "no loss is named"
         hint = "Leave NAME out." if every else "Give a NAME of `lossreg losses`, or --all with --plot."
-        raise InputError(said, hint=hint)
+        raise InputError(what, hint=hint)
     if every and plot is None:
         raise InputError(
             "--all draws pictures", hint="Say where with --plot FOLDER; `lossreg losses` lists the losses."
@@ -93,7 +93,7 @@ def _asked(names: Sequence[str], every: bool, plot: Path | None) -> list[Entry]:
 
 
 def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
-    """One picture, a sheet of several, or a folder of all; raises `InputError` before anything slow."""
+    """Draw one picture, a sheet of several losses, or a folder of all; raises `InputError` before anything slow."""
     from lossreg.reporting import loss_plots
 
     with on_disk(path):
@@ -115,13 +115,13 @@ def plugins(as_json: Json = False) -> None:
 
     A plugin is code: every command that looks losses up runs it.
     """
-    found = loaded_registry().plugins
+    reports = loaded_registry().plugins
     if as_json:
-        print_json([plugin_document(one) for one in found])
+        print_json(list(map(plugin_document, reports)))
         return
     from lossreg.reporting import tables
 
-    display(tables.plugins(found))
+    display(tables.plugins(reports))
     say("Write one of your own: lossreg new-plugin NAME")
 
 
@@ -129,21 +129,21 @@ def plugins(as_json: Json = False) -> None:
 @guarded
 def metrics(task: Task = "", as_json: Json = False) -> None:
     """List the metrics that a study can optimise, with direction."""
-    from lossreg.metrics import catalogue as known
+    from lossreg.metrics.catalogue import available
 
     check_task(task)
-    found = known.available(task or None)
+    selected = available(task or None)
     if as_json:
         fields = ("name", "direction", "tasks", "response", "summary")
-        print_json([{field: getattr(metric, field) for field in fields} for metric in found])
+        print_json([{field: getattr(metric, field) for field in fields} for metric in selected])
         return
     from lossreg.reporting import tables
 
-    display(tables.metrics(found))
+    display(tables.metrics(selected))
 
 
 def loss_document(entry: Entry) -> dict[str, Any]:
-    """One loss in `losses --json`."""
+    """Return one loss of `losses --json`."""
     spec = entry.spec
     return {
         "name": spec.name,
@@ -164,12 +164,12 @@ def loss_document(entry: Entry) -> dict[str, Any]:
 
 
 def limit_document(limit: Limit) -> dict[str, Any]:
-    """One setting at which a loss equals another, in `losses --json`."""
+    """Return one limit at which a loss equals another, of `losses --json`."""
     return {"at": dict(limit.at), "equals": limit.equals, "of": dict(limit.of), "factor": limit.factor}
 
 
 def param_document(param: Param) -> dict[str, Any]:
-    """One parameter of a loss in `losses --json`."""
+    """Return one parameter of a loss of `losses --json`."""
     choices = getattr(param, "choices", None)
     return {
         "name": param.name,
@@ -184,13 +184,13 @@ def param_document(param: Param) -> dict[str, Any]:
     }
 
 
-def plugin_document(one: PluginReport) -> dict[str, Any]:
-    """One plugin in `plugins --json`."""
+def plugin_document(plugin: PluginReport) -> dict[str, Any]:
+    """Return one plugin of `plugins --json`."""
     return {
-        "name": one.name,
-        "distribution": one.distribution,
-        "version": one.version,
-        "losses": list(one.losses),
-        "error": one.error or None,
-        "warnings": list(one.warnings),
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "losses": list(plugin.losses),
+        "error": plugin.error or None,
+        "warnings": list(plugin.warnings),
     }

@@ -18,7 +18,7 @@ from lossreg.version import __version__
 
 PREFIX = "lossreg-"
 WORDS = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-# what the written module itself needs
+# names that the written module itself uses
 IMPORTED = ("ops", "hookimpl", "lossreg_losses")
 TEMPLATES = Path(__file__).with_name("templates")
 # the parameter of the example loss for each task
@@ -27,7 +27,7 @@ PARAMETERS = {"regression": "c", "multiclass": "weight"}
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a new plugin is called: its loss, its module and its distribution."""
+    """The names of a new plugin: its loss, its module and its distribution."""
 
     loss: str
 
@@ -43,7 +43,7 @@ class Names:
 
 
 def names(given: str) -> Names:
-    """The names that follow from `tilted` or `lossreg-tilted`; raises `InputError` for bad and taken ones."""
+    """Return the names that follow from `tilted` or `lossreg-tilted`; raises `InputError` for bad and taken ones."""
     loss = given.replace("-", "_").removeprefix(PREFIX.replace("-", "_"))
     if not WORDS.fullmatch(loss) or iskeyword(loss) or loss in (*IMPORTED, "lossreg"):
         hint = "Write lower-case words with hyphens between, such as lossreg-tilted: the loss is then called tilted."
@@ -53,7 +53,7 @@ def names(given: str) -> Names:
 
 
 def write(named: Names, folder: Path = Path(), task: str = "regression") -> list[Path]:
-    """Write the package of a new plugin into a new folder of its own in `folder`: the files, in order.
+    """Write the package of a new plugin into a new folder in `folder`, and return its files in order.
 
     task: of the example loss, one of `PARAMETERS`. Raises `InputError`, having written nothing, for
     another task, and for a folder that exists or cannot be made.
@@ -63,7 +63,7 @@ def write(named: Names, folder: Path = Path(), task: str = "regression") -> list
                            hint=did_you_mean(task, PARAMETERS))  # fmt: skip
     target = folder / named.distribution
     texts = files(named, task)
-    with _made(target) as partial:
+    with _new_folder(target) as partial:
         for name, text in texts.items():
             path = partial / name
             path.parent.mkdir(exist_ok=True)
@@ -103,8 +103,8 @@ def _check_free(loss: str) -> None:
 
 
 @contextmanager
-def _made(target: Path) -> Iterator[Path]:
-    """A folder that becomes `target` when all is written, and is gone if anything fails."""
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder that becomes `target` at the end of the block, and is removed if anything fails."""
     with on_disk(target):
         if target.exists():
             raise InputError("is there already", where=brief(target), hint="Choose another name or --folder.")

@@ -1,4 +1,4 @@
-"""What every command shares: the application, errors as one line, output, options."""
+"""The parts that all commands share: the application, errors as one line, output, options."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Work = TypeVar("Work", bound=Callable[..., None])
 
 
 def guarded(work: Work) -> Work:
-    """`work` with errors as one line: exit 1 when it failed, 2 for wrong input, 130 when interrupted."""
+    """Return `work` with errors as one line and exit codes: 1 for a failure, 2 for wrong input, 130 on Ctrl-C."""
 
     @wraps(work)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -68,7 +68,7 @@ def guarded(work: Work) -> Work:
 
 
 def complain(message: str, code: int) -> NoReturn:
-    """Say what is wrong and exit."""
+    """Print what is wrong on standard error and exit; with the traceback if `LOSSREG_DEBUG` is set."""
     if os.environ.get("LOSSREG_DEBUG", "0") not in ("", "0"):
         tell(masked(traceback.format_exc()))
     tell(message)
@@ -76,21 +76,21 @@ def complain(message: str, code: int) -> NoReturn:
 
 
 class Commands(TyperGroup):
-    """The commands; what the parser of their arguments complains of, which repeats them, has no secrets either."""
+    """The commands, with secrets masked in the parser's errors, which repeat the arguments."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """The context of the arguments that come before a command."""
-        with _masked_complaints():
+        """Parse the arguments before a command."""
+        with _masked_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command, whose own arguments are parsed here."""
-        with _masked_complaints():
+        """Parse the arguments of a command and run it."""
+        with _masked_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _masked_complaints() -> Iterator[None]:
+def _masked_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -107,20 +107,20 @@ app = typer.Typer(
 def main() -> None:
     """Run the command that the arguments name."""
     streams.guard()
-    # the collector would walk through all of TensorFlow once more, which takes a second or two
+    # at exit the garbage collector would go through all of TensorFlow once more, which takes a second or two
     atexit.register(gc.freeze)
     try:
         app(prog_name="lossreg")
     finally:
         waiting.wipe()
-        _insist_on_output()
+        _check_output()
 
 
-def _insist_on_output() -> None:
-    """Exit with 1 when standard output could not be written; a reader that left early is none of it."""
+def _check_output() -> None:
+    """Exit with 1 if standard output could not be written; a reader that left early is no failure."""
     sys.stdout.flush()
-    if said := streams.lost():
-        tell(f"Error: {said}")
+    if reason := streams.lost():
+        tell(f"Error: {reason}")
         sys.exit(1)
 
 
@@ -143,20 +143,17 @@ def lossreg(
 
 
 def loaded_registry() -> Registry:
-    """Every loss that is installed; what is wrong with plugins goes to standard error."""
+    """Return the registry of all installed losses; warn of what is wrong with plugins."""
     from lossreg.registry import registry
 
     loaded = registry.default()
-    for note in loaded.notes:
-        warn(note)
-    for one in loaded.plugins:
-        for line in one.lines:
-            warn(line)
+    for line in [*loaded.notes, *(line for plugin in loaded.plugins for line in plugin.lines)]:
+        warn(line)
     return loaded
 
 
 def check_task(task: str) -> None:
-    """Raise `UnknownError` for a task that there is not."""
+    """Raise `UnknownError` for an unknown task."""
     from lossreg.contract.targets import TASKS
     from lossreg.errors import UnknownError, did_you_mean
 
@@ -165,8 +162,7 @@ def check_task(task: str) -> None:
 
 
 def import_keras() -> None:
-    """Import Keras without its backend's start-up notes, which no setting silences, and show that it takes time."""
-    from lossreg.cli import progress
+    """Import Keras without the start-up notes of its backend, which no option silences, and show that it takes time."""
     from lossreg.runtime import backend
 
     waiting.wipe()
@@ -175,15 +171,14 @@ def import_keras() -> None:
         return
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    shown = backend.SHOWN[backend.name()]
-    saying = waiting.busy(f"importing {shown}, which takes some seconds", line=True)
-    with saying, progress.hushed(), _uncollected():
+    message = f"importing {backend.SHOWN[backend.name()]}, which takes some seconds"
+    with waiting.busy(message, line=True), streams.silenced(), _uncollected():
         import keras  # noqa: F401
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep what the block creates out of every garbage collection: a fourth of the time of a large import."""
+    """Keep the objects that the block creates out of garbage collection, a fourth of the time of a large import."""
     gc.disable()
     try:
         yield
@@ -193,17 +188,17 @@ def _uncollected() -> Iterator[None]:
 
 
 def say(text: str, *, whole: bool = False) -> None:
-    """Print text on standard output; on a terminal its lines end between words, unless it is to be pasted `whole`."""
+    """Print text on standard output; on a terminal long lines are broken between words, unless `whole` is set."""
     _write(sys.stdout, text, whole)
 
 
 def tell(text: str) -> None:
-    """Print text on standard error in the same way."""
+    """Print text on standard error; on a terminal long lines are broken between words."""
     _write(sys.stderr, text, whole=False)
 
 
 def _write(stream: TextIO, text: str, whole: bool) -> None:
-    # not typer's echo, which writes UTF-8 to a terminal that is set to ASCII
+    # typer's echo would write UTF-8 to a terminal that is set to ASCII
     waiting.wipe()
     clean = printable(text)
     stream.write(f"{clean if whole or not stream.isatty() else _broken(clean, status_line.width(stream))}\n")
@@ -211,7 +206,7 @@ def _write(stream: TextIO, text: str, whole: bool) -> None:
 
 
 def _broken(text: str, width: int) -> str:
-    """`text` in lines of at most `width` characters; paths and other long words stay as they are."""
+    """Break `text` into lines of at most `width` characters; paths and other long words stay as they are."""
     return "\n".join(line for long in text.split("\n") for line in _lines(long, width))
 
 
@@ -226,24 +221,24 @@ def warn(text: str) -> None:
     tell(f"Warning: {text}")
 
 
-def display(what: RenderableType) -> None:
-    """Print a table or a page."""
+def display(page: RenderableType) -> None:
+    """Print a table or a page on standard output."""
     from lossreg.reporting.tables import Printable
 
     waiting.wipe()
-    console().print(Printable(what))
+    console().print(Printable(page))
 
 
 def console() -> Console:
-    """Standard output, wider than 80 columns where nobody has said how wide it is."""
+    """Return standard output as a console, wider than 80 columns where its width is unknown."""
     from rich.console import Console
 
-    known = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console(width=None if known else WIDTH_OF_A_PIPE, highlight=False)
+    is_known = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console(width=None if is_known else WIDTH_OF_A_PIPE, highlight=False)
 
 
 def print_json(document: Any, out: Any = None) -> None:
-    """Print a document; what is not finite is null."""
+    """Print a document as JSON, numbers that are not finite as null."""
     waiting.wipe()
     text = json.dumps(masked_values(finite(document)), indent=2, allow_nan=False, default=str)
     (out or sys.stdout).write(f"{text}\n")
@@ -251,7 +246,7 @@ def print_json(document: Any, out: Any = None) -> None:
 
 @contextmanager
 def only_json(wanted: bool) -> Iterator[Any]:
-    """Standard output for the document alone: what others print meanwhile goes to standard error."""
+    """Yield standard output; if `wanted`, all other output of the block goes to standard error."""
     out = sys.stdout
     with redirect_stdout(sys.stderr) if wanted else nullcontext():
         yield out

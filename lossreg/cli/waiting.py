@@ -1,4 +1,4 @@
-"""Show something while it takes time: at once, on standard error, and gone when the next thing is said."""
+"""Messages on standard error while something takes time; the next message replaces them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["announce", "busy", "step", "wipe"]
 
 @contextmanager
 def busy(text: str, *, line: bool = False) -> Iterator[None]:
-    """Show what the block does, with a spinner that leaves nothing behind, even if the block hushes standard error.
+    """Show a spinner and `text` during the block, even if the block redirects standard error.
 
-    Where no line can be taken back, that is said once if `line` is set.
+    line: print `text` once where a line cannot be taken back.
     """
     if not is_live():
         if line:
@@ -29,7 +29,7 @@ def busy(text: str, *, line: bool = False) -> Iterator[None]:
 
     wipe()
     with (
-        os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as kept,
-        progress.spinner(Console(file=kept), text),
+        os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as stream,
+        progress.spinner(Console(file=stream), text),
     ):
         yield

@@ -1,1 +1,1 @@
-"""What goes between a command and the person who runs it: text without secrets or escapes, streams, signals."""
+"""Input and output of commands: text without secrets and control characters, streams, signals."""

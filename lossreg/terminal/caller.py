@@ -1,4 +1,4 @@
-"""Who asks: the command line or Python, so that a message names what the reader can type."""
+"""The caller of lossreg, a shell or Python: messages name what the reader can type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _study: list[str] = [""]
 
 @contextmanager
 def shell() -> Iterator[None]:
-    """Messages made in this block, by whatever thread, are for somebody at the command line."""
+    """Word messages for the command line during this block, in all threads."""
     before = _at_the_shell[0]
     _at_the_shell[0] = True
     try:
@@ -23,18 +23,18 @@ def shell() -> Iterator[None]:
 
 
 def name_study(file: str) -> None:
-    """Commands in messages are on the study of that file, until the block of `shell` ends."""
+    """Name the study file in the commands of messages, until the block of `shell` ends."""
     _study[0] = shlex.quote(file)
 
 
 def is_shell() -> bool:
-    """Whether this is the process of a command."""
+    """Tell whether messages are for the command line."""
     return _at_the_shell[0]
 
 
 def words(shell: str, python: str) -> str:
-    """The first for a reader at the command line, the second for a caller from Python.
+    """Return `shell` for a reader at the command line, `python` for a caller from Python.
 
-    STUDY in the first gives way to the file of the study that the command is on.
+    STUDY in the first is replaced by the study file of the command.
     """
     return (shell.replace("STUDY", _study[0]) if _study[0] else shell) if _at_the_shell[0] else python

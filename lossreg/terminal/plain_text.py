@@ -1,9 +1,7 @@
 """Text from outside (file names, column names, messages of other software) made harmless where it is shown.
 
-All of them leave secrets out, but for words that may be names (see `lossreg.terminal.masking`,
-which masks these too where the text of others comes in).
 `printable` is for terminals, logs and files, `printable_line` for a name inside a line, `markdown` and `code` for
-names inside a Markdown page.
+names inside a Markdown page. All mask secrets, except for words that may be names (see `lossreg.terminal.masking`).
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 BREAKS = re.compile(r"[\t\n]+")
-# what means something to Markdown: CommonMark, GitHub's tables, strikethrough and bare links, the mentions and emoji of
-# MLflow's Showdown; an underscore inside a word means nothing, and stays
+# characters that mean something in Markdown: CommonMark, GitHub's tables, strikethrough and bare links, the mentions and
+# emoji of MLflow's Showdown; an underscore inside a word means nothing, and stays
 SPECIAL = re.compile(
     r"[\\`*\[\]|~@&<>]|(?<![^\W_])_+|_+(?![^\W_])|:(?=//|[\w+-]+:)|(?<=www)\.|^\s*[-+#=:]|^\d+[.)](?=\s|$)",
     re.IGNORECASE,
@@ -30,7 +28,7 @@ ENTITIES = {":": "&#58;", "@": "&#64;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def printable(text: str) -> str:
-    r"""Return `text` without secrets, and with every control, bidirectional or invisible character spelled: `\x1b`.
+    r"""Return `text` without secrets, every control, bidirectional or invisible character written as `\x1b`.
 
     Line feeds, tabs and letters of any script stay.
     """
@@ -38,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def spelled(text: str) -> str:
-    """Return `text` with such characters spelled, and nothing left out: for what `printable` was asked about before."""
+    """Return `text` with such characters written out, for text whose secrets are masked already."""
     return UNPRINTABLE.sub(_spelling, text)
 
 
@@ -53,7 +51,7 @@ def printable_line(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Return `text` on one line for a Markdown page: shown letter by letter, never a link, image, cell or markup."""
+    """Return `text` on one line for a Markdown page, escaped: it is never a link, image, cell or markup."""
     return SPECIAL.sub(lambda match: "".join(map(_escaped, match[0])), printable_line(text).strip())
 
 

@@ -1,4 +1,4 @@
-"""Signals that interrupt: the command is left at once while it starts, and an interrupt is told from an imitation."""
+"""Signals that interrupt: ending a command at once while it starts, and noticing signals while foreign code runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """End the process with one line on Ctrl-C in this block, where nothing has been begun that must be tidied up."""
+    """End the process with one line on Ctrl-C in this block, in which nothing has begun that needs cleaning up."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _is_main_thread():
         yield
         return
@@ -28,7 +28,7 @@ def leaving() -> Iterator[None]:
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Have Ctrl-C raise `KeyboardInterrupt` in this block, also within one of `leaving`."""
+    """Let Ctrl-C raise `KeyboardInterrupt` in this block, also inside a block of `leaving`."""
     if signal.getsignal(signal.SIGINT) is not _leave:
         yield
         return
@@ -41,10 +41,10 @@ def raising() -> Iterator[None]:
 
 @contextmanager
 def noticed() -> Iterator[Callable[[], bool]]:
-    """Tell whether a signal with a handler of Python's has come since the block began; the handlers run as before.
+    """Yield a function that tells whether a signal with a Python handler has come since the block began.
 
-    Handlers that the block installs are taken out at its end. Outside the main thread, which alone handles signals,
-    the answer is always yes.
+    The handlers run as before; those that the block installs are removed at its end. Outside the main thread, which
+    alone handles signals, the function always returns True.
     """
     if not _is_main_thread():
         yield lambda: True

@@ -1,4 +1,4 @@
-"""The line at the bottom of a terminal that says what is being done, and is gone when the next thing is said."""
+"""The line at the bottom of a terminal that says what is being done, until the next message replaces it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TextIO
 from lossreg.terminal.plain_text import printable_line
 
 WIPE = "\r\x1b[2K"
-# of a terminal that does not tell
+# of a terminal that does not say how wide it is
 UNKNOWN_WIDTH = 80
 
 _standing = False
 
 
 def is_live() -> bool:
-    """Tell whether standard error is a terminal on which a line can be taken back."""
+    """Tell whether standard error is a terminal on which a line can be removed."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def announce(text: str) -> None:
-    """Show a line until the next thing is said, cut to the terminal; nothing where a line cannot be taken back."""
+    """Show a line until the next message, cut to the terminal; nothing where a line cannot be removed."""
     global _standing  # noqa: PLW0603
     if is_live():
         sys.stderr.write(f"{WIPE if _standing else ''}{_cut(printable_line(text), width(sys.stderr) - 1)}")
@@ -31,7 +31,7 @@ def announce(text: str) -> None:
 
 
 def step(text: str) -> None:
-    """Show a line of progress: on a terminal until the next thing is said, else for good."""
+    """Show a line of progress: on a terminal until the next message, elsewhere for good."""
     announce(text)
     if not is_live():
         sys.stderr.write(f"{printable_line(text)}\n")
@@ -39,7 +39,7 @@ def step(text: str) -> None:
 
 
 def wipe() -> None:
-    """Take the line back that is standing, if there is one."""
+    """Remove the line, if there is one."""
     global _standing  # noqa: PLW0603
     if _standing:
         _standing = False
@@ -48,7 +48,7 @@ def wipe() -> None:
 
 
 def warn(text: str) -> None:
-    """Show a warning on a line of its own, amid whatever is shown. May be called by any thread."""
+    """Show a warning on a line of its own. May be called by any thread."""
     global _standing  # noqa: PLW0603
     _standing = False
     sys.stderr.write(f"{WIPE if is_live() else ''}Warning: {printable_line(text)}\n")
@@ -62,7 +62,7 @@ def width(terminal: TextIO) -> int:
 
 
 def _cut(text: str, columns: int) -> str:
-    """As much of `text` as fits, letters that take two columns counted so."""
+    """Cut `text` to a number of columns; wide letters take two."""
     if text.isascii():
         return text[:columns]
     from rich.cells import set_cell_size

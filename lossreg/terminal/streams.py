@@ -1,4 +1,4 @@
-"""The standard streams of a command: the work goes on when their readers are gone or their disk is full."""
+"""The standard streams of a command, which works on when their reader has left or the disk is full."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import io
 import os
 import select
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, TextIO, cast
 
-# a reader that has seen enough, and a terminal that was closed, are no failures
+from lossreg.terminal.masking import masked
+
+# of a reader that left and of a closed terminal: no failures
 GONE = (errno.EPIPE, errno.EIO)
 
 
 class Outlet(io.FileIO):
-    """A file descriptor that takes everything; `failure` is the error after which nothing more was passed on."""
+    """A file descriptor that accepts all writes; after the first error, `failure`, it drops them."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Pass all of `data` on while that is possible; returns its length either way."""
+        """Write all of `data` if possible; return its length in any case."""
         rest = memoryview(data).cast("B")
         size = rest.nbytes
         try:
@@ -34,20 +37,20 @@ class Outlet(io.FileIO):
         return size
 
     def close(self) -> None:
-        """Stay open: the streams last as long as the process, whoever closes them."""
+        """Do nothing: the streams stay open as long as the process, whoever closes them."""
 
     def _pass_on(self, data: memoryview) -> int:
-        # None is the answer of a full pipe that another process made non-blocking
+        # `write` returns None for a full pipe that another process made non-blocking
         while (written := cast("int | None", super().write(data))) is None:
             select.select([], [self], [])
         return written
 
 
 def guard() -> None:
-    """Make standard output and error last as long as the process; characters that they cannot encode are spelled out.
+    """Keep standard output and error usable as long as the process; characters that they cannot encode are escaped.
 
-    A descriptor that is closed from the start leads nowhere, so that no other file takes its number. Streams that
-    somebody has replaced are left alone.
+    A descriptor that is closed from the start is opened on the null device, so that no other file gets its number.
+    Replaced streams stay as they are.
     """
     _fill()
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -58,21 +61,36 @@ def guard() -> None:
 
 @contextmanager
 def pointed(descriptor: int, target: int) -> Iterator[int]:
-    """Have all that is written to `descriptor`, by whatever code, reach `target`; yields a copy of the original."""
-    kept = os.dup(descriptor)
+    """Redirect `descriptor` to `target` for any code; yields a copy of the original."""
+    original = os.dup(descriptor)
     try:
         os.dup2(target, descriptor)
-        yield kept
+        yield original
     finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
+        os.dup2(original, descriptor)
+        os.close(original)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what the block writes to standard error, C++ code included; if the block fails, write it after all."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as output, pointed(2, output.fileno()) as original:
+        try:
+            yield
+        except Exception:
+            output.seek(0)
+            os.write(original, masked(output.read().decode(errors="replace")).encode())
+            raise
+        finally:
+            sys.stderr.flush()
 
 
 @contextmanager
 def aside() -> Iterator[None]:
-    """Send to standard error what any code, also of C and of other processes, writes to standard output.
+    """Redirect standard output to standard error, for C code and child processes too.
 
-    Either descriptor is as before in the end, if it is closed meanwhile too.
+    Both descriptors are restored at the end, even if the block closes them.
     """
     sys.stdout.flush()
     with pointed(2, 2), pointed(1, 2):
@@ -83,13 +101,13 @@ def aside() -> Iterator[None]:
 
 
 def _flush_c() -> None:
-    """Write out what C code has printed and still holds back; without ctypes there is hardly such code."""
+    """Flush the buffers of C code, which is hardly there if ctypes has not been imported."""
     if ctypes := sys.modules.get("ctypes"):
         ctypes.CDLL(None).fflush(None)
 
 
 class Lent:
-    """A stream that does all but close."""
+    """A stream that cannot be closed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -98,20 +116,20 @@ class Lent:
         return getattr(self._stream, name)
 
     def close(self) -> None:
-        """Stay open: the stream is used by others."""
+        """Do nothing: others use the stream."""
 
     def detach(self) -> Any:
-        """The buffer; this stream goes on using it."""
+        """Return the buffer; this stream goes on using it."""
         return self._stream.buffer
 
 
 def lent(stream: TextIO | None) -> Any:
-    """The stream for code that may write to it and may not close it; None is no stream, and stays None."""
+    """Return a stream that code may write to but not close; None stays None."""
     return Lent(stream) if stream is not None else None
 
 
 def lost() -> str:
-    """Say why standard output is incomplete, empty where it is not or where its reader simply left."""
+    """Return why standard output is incomplete; nothing if it is complete or its reader left."""
     outlet = _outlet(sys.stdout)
     if isinstance(outlet, Outlet) and outlet.failure and outlet.failure.errno not in GONE:
         return f"standard output cannot be written: {outlet.failure.strerror}"
@@ -123,14 +141,14 @@ def _fill() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # the lowest free number is taken, which is this one
+            # `open` takes the lowest free number, which is this one
             os.open(os.devnull, os.O_RDWR)
 
 
 def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
     encoding = stream.encoding if stream else "utf-8"
     lines = descriptor == 2 or os.isatty(descriptor)
-    # no buffer between, which would write again what a signal's handler interrupted after it was written
+    # unbuffered: a buffer would write again what a signal's handler interrupted after it was written
     outlet = cast("BinaryIO", Outlet(descriptor))
     return io.TextIOWrapper(outlet, encoding, errors="backslashreplace", line_buffering=lines)
 

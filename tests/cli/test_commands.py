@@ -28,6 +28,7 @@ from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import report
 from lossreg.search import history, outline, restore, run
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
+from lossreg.terminal import streams
 
 STUDY = """
 [data]
@@ -670,13 +671,13 @@ def test_ui_of_a_server_only_names_it(lossreg, study, served):
 # ------------------------------------------------------------------------------- progress
 
 
-def test_what_is_hushed_is_heard_after_all_when_it_fails(capfd):
-    with terminal.hushed():
+def test_silenced_output_is_written_after_all_when_the_block_fails(capfd):
+    with streams.silenced():
         os.write(2, b"a note of C++ code")
     assert capfd.readouterr().err == ""
 
     def fails():
-        with terminal.hushed():
+        with streams.silenced():
             os.write(2, b"no such library")
             raise ImportError
 
@@ -723,7 +724,7 @@ def test_slow_trials_have_a_line_each():
     said, clock = [], Clock()
     watch(terminal.Lines(said.append, clock), sample.study(20), clock, seconds=30.0)
     assert len(said) == 21
-    assert "30.0 s a trial, 9:30 left" in said[1]
+    assert "30.0 s per trial, 9:30 left" in said[1]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import lossreg
 from lossreg import InputError
-from lossreg.cli import progress
+from lossreg.cli import outline, progress
 from lossreg.contract import recipes
 from lossreg.contract.params import Choice, Int
 from lossreg.contract.spec import LossSpec
@@ -367,14 +367,14 @@ def test_a_refused_plugin_is_shown_with_the_reason():
 
 
 def test_the_plan_shows_data_spaces_and_lanes():
-    outline = Outline(
+    planned = Outline(
         study="x", task="binary", metric="accuracy", direction="maximize", data=sample.study().data,
         rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5", "alpha": "one per class"}),
               ("ce", "cross_entropy", "", {})],
         baseline="ce", learning_rate="0.0001 to 0.01 log", trials=64, done=3, epochs=30, lanes=32, blocks=2,
         refused={"ce": "too wide"}, notes=["a note"], asked={"early stopping": "after 5 epochs"},
     )  # fmt: skip
-    text = printed(tables.plan(outline))
+    text = printed(outline.page(planned))
     for part in ("breast_cancer", "gamma: 0 to 5", "0.0001 to 0.01 log", "64 of 30 epochs, 3 done", "32 in 2 blocks",
                  "early stopping  after 5 epochs", "a note",
                  "ce goes to model.fit: too wide", "nothing was trained or written"):  # fmt: skip

@@ -1,0 +1,52 @@
+"""The page of `lossreg tune --dry-run`: the study's data, losses and search, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from lossreg.reporting import report
+from lossreg.reporting.tables import DIM, cell, table
+
+if TYPE_CHECKING:
+    from lossreg.search.run import Outline
+
+
+def page(outline: Outline) -> Group:
+    """Return the data, the size of the search, and each candidate with its search space."""
+    notes = [*outline.notes, *(f"{name} goes to model.fit: {reason}" for name, reason in outline.refused.items())]
+    dim = [cell(f"note: {note}", DIM) for note in notes]
+    return Group(_facts(outline), _candidates(outline), *dim, Text("Dry run: nothing was trained or written."))
+
+
+def _facts(outline: Outline) -> Table:
+    done = f", {outline.done} done" if outline.done else ""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=DIM, no_wrap=True)
+    grid.add_column()
+    for name, value in {
+        "data": ", ".join(filter(None, [str(outline.data.get("name", "")), report.rows_of(outline.data)])),
+        "task": outline.task,
+        "metric": f"{outline.metric}, {report.arrow(outline.direction)}",
+        "baseline": outline.baseline,
+        "optimizer": outline.optimizer,
+        "learning rate": ", ".join(filter(None, [outline.learning_rate, outline.schedule])),
+        **outline.architectures,
+        **outline.asked,
+        "trials": f"{outline.trials} of {outline.epochs} epochs{done}",
+        "lanes": f"{outline.lanes} in {outline.blocks} block{'s' * (outline.blocks != 1)}",
+    }.items():
+        grid.add_row(name, cell(str(value)))
+    return grid
+
+
+def _candidates(outline: Outline) -> Table:
+    columns = dict.fromkeys(("candidate", "loss", "from", "searched"), "left")
+    rows = [
+        (candidate, loss, origin, "\n".join(f"{name}: {values}" for name, values in search_space.items()) or "-")
+        for candidate, loss, origin, search_space in outline.rows
+    ]
+    return table("", columns, rows)
