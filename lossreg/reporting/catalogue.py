@@ -1,4 +1,4 @@
-"""The catalogue page: every built-in loss in Markdown, by `python -m lossreg.reporting.catalogue > docs/losses.md`."""
+"""The catalogue of built-in losses in Markdown: `python -m lossreg.reporting.catalogue > docs/losses.md`."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ give it: `lossreg.get("weighted_ce", class_counts=[900, 100])`.
 
 
 def page(families: Sequence[ModuleType] = zoo.FAMILIES) -> str:
-    """The whole page; families are modules with `LOSSES`."""
-    families = sorted(families, key=_place)
-    notation = "\n".join(f"- `{name}`: {said}." for name, said in SYMBOLS.items())
+    """Return the page; families are modules with `LOSSES`."""
+    families = sorted(families, key=_rank)
+    notation = "\n".join(f"- `{name}`: {meaning}." for name, meaning in SYMBOLS.items())
     parts = [INTRODUCTION, f"In formulas:\n\n{notation}\n", _contents(families)]
     for family in families:
         parts += [f"## {_title(family)}\n", f"{_plain(_about(family))}\n", *map(_loss, family.LOSSES)]
@@ -64,8 +64,8 @@ def _name(family: ModuleType) -> str:
     return family.__name__.rpartition(".")[2]
 
 
-def _place(family: ModuleType) -> int:
-    """In the order of `TITLES`, what is not there last."""
+def _rank(family: ModuleType) -> int:
+    """Return the place of a family in `TITLES`; those without a title come last."""
     return [*TITLES, _name(family)].index(_name(family))
 
 
@@ -74,7 +74,7 @@ def _title(family: ModuleType) -> str:
 
 
 def _about(family: ModuleType) -> str:
-    """What a family's docstring says first."""
+    """Return the first paragraph of a family's docstring."""
     return " ".join((family.__doc__ or "").partition("\n\n")[0].split())
 
 
@@ -116,11 +116,11 @@ def _facts(spec: LossSpec) -> str:
         "On hard labels, at its defaults, the same as": spec.same_as,
         "Reference": ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", _plain(spec.reference)),
     }
-    return "\n".join(f"- {name}: {said}" for name, said in facts.items() if said) + "\n"
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value) + "\n"
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is."""
+    """Return text in which Markdown sees no markup."""
     return re.sub(r"([*<])", r"\\\1", text)
 
 

@@ -1,8 +1,7 @@
-"""A loss and its gradient as curves, over a line through its raw scores on which one number says how right it is.
+"""A loss and its gradient as curves, along a line through the raw scores on which one number says how right they are.
 
-Which line depends on the target: the margin of the true class, the residual of a real target, the
-log ratio of a rate to a count, the predicted place among ordered classes. Keras and its backend are
-imported when the first curve is computed.
+The line depends on the target: the margin of the true class, the residual of a real target, the log ratio of a rate to
+a count, the predicted position among ordered classes. Keras and its backend are imported with the first curve.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from lossreg.contract.params import Choice, Float, Int, Interval, Param, PerClas
 from lossreg.contract.spec import LossSpec
 from lossreg.runtime import backend
 
-# even, so that no point falls on the tie of a kink at 0; a loss of whole batches is computed point by point
+# even, so that no point is at a non-differentiable 0; a batch-level loss is computed point by point
 POINTS, POINTS_OF_A_BATCH = 600, 60
 MOST_VALUES, MOST_PANELS = 6, 4
 COUNTS = (900.0, 100.0, 500.0, 300.0)
@@ -30,8 +29,8 @@ BY_CLASS = ("class_counts", "class_priors")
 class Sweep:
     """One sample whose raw scores are `base + x direction`.
 
-    y `(*space, t)`; base and direction `(*space, outputs)`; `good` is an x at which the sample
-    is about right, used where other samples have to stand beside the one that is swept.
+    y `(*spatial_shape, t)`; base and direction `(*spatial_shape, outputs)`. good: an x at which the prediction is about
+    right, used for the other samples of a batch.
     """
 
     label: str
@@ -42,7 +41,7 @@ class Sweep:
 
     @property
     def rank(self) -> tuple[float, str]:
-        """Where it stands in a legend: numbers in order."""
+        """Return the place in a legend: numbers in order."""
         try:
             return float(self.label), ""
         except ValueError:
@@ -51,12 +50,11 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How losses of one kind are looked at.
+    """The view of losses of one kind.
 
-    axis, symbol: what is swept, in words and as a letter; low, high: its range; sweeps: the
-    samples, of which the first is the one whose parameters are varied; `by` says what they differ in;
-    reference: another loss over x, with its name; `from_least`: values count from the least of each curve;
-    note: what the sign of the gradient means.
+    axis, symbol: the swept number, in words and as a letter; low, high: its range; sweeps: the samples, parameters are
+    varied on the first; by: the difference between the samples; reference: name, values and gradient of another loss;
+    from_minimum: whether the minimum of each curve is subtracted; note: the meaning of the gradient's sign.
     """
 
     axis: str
@@ -67,13 +65,13 @@ class View:
     high: float = 6.0
     n_classes: int = 0
     reference: tuple[str, Callable[[Any], Any], Callable[[Any], Any]] | None = None
-    from_least: bool = False
+    from_minimum: bool = False
     note: str = "Where the gradient is below 0, descent raises the margin."
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One curve: x, loss and gradient `(n,)` float64; `default` marks the published setting."""
+    """One curve: x, loss and gradient `(n,)` float64. default: whether the parameters are the published ones."""
 
     label: str
     x: Any
@@ -91,12 +89,12 @@ class Panel:
 
 
 def panels(spec: LossSpec, seen: View | None = None) -> list[Panel]:
-    """At most `MOST_PANELS` panels: samples that differ, then a parameter each; at least one."""
+    """Return 1 to `MOST_PANELS` panels: samples, if they differ, then one panel per parameter."""
     seen = seen or view(spec)
     samples = _samples(spec, seen)
-    made = [samples] if _differ(samples) else []
-    made += [_varied(spec, seen, param, bool(made)) for param in spec.params[: MOST_PANELS - len(made)]]
-    return made or [Panel("", (replace(samples.curves[0], label=spec.name, default=True),))]
+    first = [samples] if _differ(samples) else []
+    varied = [_varied(spec, seen, param, bool(first)) for param in spec.params[: MOST_PANELS - len(first)]]
+    return first + varied or [Panel("", (replace(samples.curves[0], label=spec.name, default=True),))]
 
 
 def _samples(spec: LossSpec, seen: View) -> Panel:
@@ -105,13 +103,13 @@ def _samples(spec: LossSpec, seen: View) -> Panel:
 
 
 def _differ(samples: Panel) -> bool:
-    """Whether the samples of a view have curves of their own."""
+    """Tell whether the samples of a view have different curves."""
     first, *others = (curve.loss for curve in samples.curves)
     return any(not np.allclose(first, other, rtol=1e-3, atol=1e-4, equal_nan=True) for other in others)
 
 
 def _varied(spec: LossSpec, seen: View, param: Param, named: bool) -> Panel:
-    """The curves of a parameter on the first sample that shows half its effect; `named` where samples differ."""
+    """Return the curves of a parameter, on the first sample that shows half its effect if samples are `named`."""
     candidates = [
         (sweep, tuple(_of(spec, seen, sweep, param, value) for value in values(param)))
         for sweep in (seen.sweeps if named and spec.level == "sample" else seen.sweeps[:1])
@@ -125,7 +123,7 @@ def _varied(spec: LossSpec, seen: View, param: Param, named: bool) -> Panel:
 
 
 def _effect(drawn: Sequence[Curve]) -> float:
-    """How far apart the gradients of curves are, of the largest there is."""
+    """Return the difference between the gradients of curves, relative to the largest."""
     gradients = np.stack([curve.gradient for curve in drawn])
     return float(np.nanmax(np.ptp(gradients, axis=0)) / max(np.nanmax(np.abs(gradients)), 1e-9))
 
@@ -134,26 +132,26 @@ def _of(spec: LossSpec, seen: View, sweep: Sweep, param: Param, value: Any) -> C
     default = value == _default(param)
     mark = " (default)" if default else ""
     given = {param.name: _class_weights(value, seen, sweep) if isinstance(param, PerClass) else value}
-    return trace(spec, seen, sweep, given, f"{_said(value)}{mark}", default=default)
+    return trace(spec, seen, sweep, given, f"{_shown(value)}{mark}", default=default)
 
 
 def _class_weights(value: float, seen: View, sweep: Sweep) -> tuple[float, ...]:
-    """`value` for the class of the sample, 1 for the others."""
+    """Return `value` for the class of the sample, 1 for the others."""
     y = np.asarray(sweep.y)
-    place = int(np.argmax(y)) if y.size == seen.n_classes else int(y.flat[0] > 0)
-    return tuple(value if k == place else 1.0 for k in range(seen.n_classes))
+    true = int(np.argmax(y)) if y.size == seen.n_classes else int(y.flat[0] > 0)
+    return tuple(value if k == true else 1.0 for k in range(seen.n_classes))
 
 
 def _default(param: Param) -> Any:
     return 1.0 if isinstance(param, PerClass) else param.default
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "absent" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def values(param: Param) -> list[Any]:
-    """The values that are drawn: the default and some across the search range, in order."""
+    """Return the values that are drawn: the default and some across the search range, in order."""
     if isinstance(param, Choice):
         others = [choice for choice in param.choices if choice != param.default]
         return [param.default, *others[: MOST_VALUES - 1]]
@@ -167,7 +165,7 @@ def values(param: Param) -> list[Any]:
 
 
 def _grid(param: Float | Int) -> list[Any]:
-    """Four values across the search range, those within rounded; the ends as they are."""
+    """Return four values across the search range: its ends, and two rounded ones between."""
     if param.low == param.high:
         return _beyond(param)
     low, high = (math.log(param.low), math.log(param.high)) if param.log else (param.low, param.high)
@@ -178,14 +176,14 @@ def _grid(param: Float | Int) -> list[Any]:
 
 
 def _beyond(param: Float | Int) -> list[Any]:
-    """Values of a parameter that is not searched: 10 and 90% of the way through a domain that has ends."""
+    """Return values of a parameter that is not searched: at 10 and 90% of a bounded domain."""
     domain = Interval.parse(param.domain)
     whole = isinstance(param, Int) or not math.isfinite(domain.high - domain.low)
     return [] if whole else [domain.low + share * (domain.high - domain.low) for share in (0.1, 0.9)]
 
 
 def _near(param: Float | Int, value: float, default: float) -> bool:
-    """Whether two values are within an eighth of the search range, as it is searched."""
+    """Tell whether two values are within an eighth of the search range, on its scale."""
     if isinstance(param, Int) or param.low == param.high:
         return value == default
     if param.log:
@@ -199,25 +197,25 @@ def _near(param: Float | Int, value: float, default: float) -> bool:
 def trace(
     spec: LossSpec, seen: View, sweep: Sweep, params: Mapping[str, Any], label: str = "", *, default: bool = False
 ) -> Curve:
-    """Loss and gradient of `spec` over a view, by automatic differentiation in float32."""
+    """Return loss and gradient of `spec` along a sweep, by automatic differentiation in float32."""
     batch = spec.level == "batch"
     grid = np.linspace(seen.low, seen.high, POINTS_OF_A_BATCH if batch else POINTS)
     arguments = _arguments(spec, seen, params)
 
     def losses(x: Any) -> Any:
-        rows = _rows(sweep, x)
-        return _beside(spec, seen, rows, arguments) if batch else spec.resolve()(*rows, **arguments)
+        samples = _points(sweep, x)
+        return _in_batches(spec, seen, samples, arguments) if batch else spec.resolve()(*samples, **arguments)
 
     loss, gradient = backend.value_and_gradient(losses, grid.astype(np.float32))
-    found = np.asarray(loss, np.float64)
-    least = np.nanmin(found) if seen.from_least else 0.0
+    height = np.asarray(loss, np.float64)
+    minimum = np.nanmin(height) if seen.from_minimum else 0.0
     return Curve(
-        label, grid, found - least, np.zeros(len(grid)) if gradient is None else np.asarray(gradient, float), default
+        label, grid, height - minimum, np.zeros(len(grid)) if gradient is None else np.asarray(gradient, float), default
     )
 
 
-def _rows(sweep: Sweep, x: Any) -> tuple[Any, Any]:
-    """Labels `(n, *space, t)` and raw scores `(n, *space, outputs)` of a sweep at `x` `(n,)`."""
+def _points(sweep: Sweep, x: Any) -> tuple[Any, Any]:
+    """Return labels `(n, *spatial_shape, t)` and raw scores `(n, *spatial_shape, outputs)` at `x` `(n,)`."""
     from keras import ops
 
     y, base, direction = (ops.convert_to_tensor(one, "float32") for one in (sweep.y, sweep.base, sweep.direction))
@@ -225,24 +223,24 @@ def _rows(sweep: Sweep, x: Any) -> tuple[Any, Any]:
     return ops.repeat(y[None], x.shape[0], axis=0), base + along * direction
 
 
-def _beside(spec: LossSpec, seen: View, rows: tuple[Any, Any], arguments: Mapping[str, Any]) -> Any:
-    """Values `(n,)` of a loss of whole batches: each row in a batch of samples that are right."""
+def _in_batches(spec: LossSpec, seen: View, samples: tuple[Any, Any], arguments: Mapping[str, Any]) -> Any:
+    """Return the values `(n,)` of a batch-level loss: each sample in a batch of samples that are right."""
     from keras import ops
 
-    good = [_rows(sweep, ops.convert_to_tensor([sweep.good], "float32")) for sweep in seen.sweeps]
-    function, found = spec.unweighted(), []
-    for place in range(rows[0].shape[0]):
-        y, z = (ops.concatenate([*(one[i] for one in good), rows[i][place : place + 1]]) for i in (0, 1))
-        found.append(ops.mean(function(y, z, **arguments)))
-    return ops.stack(found)
+    good = [_points(sweep, ops.convert_to_tensor([sweep.good], "float32")) for sweep in seen.sweeps]
+    function, means = spec.unweighted(), []
+    for at in range(samples[0].shape[0]):
+        y, z = (ops.concatenate([*(one[i] for one in good), samples[i][at : at + 1]]) for i in (0, 1))
+        means.append(ops.mean(function(y, z, **arguments)))
+    return ops.stack(means)
 
 
 def _arguments(spec: LossSpec, seen: View, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Every keyword argument of the loss: parameters, and constants of a training set made up for the picture."""
+    """Return all keyword arguments of the loss: parameters, and constants of an invented training set."""
     bound = spec.bind(params, seen.n_classes)
-    made = {param.name: _argument(param, bound[param.name], seen.n_classes) for param in spec.params}
+    arguments = {param.name: _argument(param, bound[param.name], seen.n_classes) for param in spec.params}
     constants = _constants(spec, seen.n_classes)
-    return {**made, **{name: constants[name] for name in spec.needs if name in constants}}
+    return {**arguments, **{name: constants[name] for name in spec.needs if name in constants}}
 
 
 def _argument(param: Param, value: Any, n_classes: int) -> Any:
@@ -274,7 +272,7 @@ def _constants(spec: LossSpec, n_classes: int) -> dict[str, Any]:
 
 
 def view(spec: LossSpec) -> View:
-    """How the losses of this spec's target and outputs are looked at."""
+    """Return the view of losses with this target and these outputs."""
     makers: dict[tuple[str, str], Callable[[LossSpec], View]] = {
         ("onehot", "k"): _two_classes,
         ("binary", "1"): _one_logit,
@@ -291,18 +289,18 @@ def view(spec: LossSpec) -> View:
     }
     if spec.target == "real" and activations.get(spec.activation).name == "quantiles":
         return _quantiles(spec)
-    return makers.get((spec.target, spec.outputs), _one_score)(spec)
+    return makers.get((spec.target, spec.outputs), _one_raw_score)(spec)
 
 
 def _cross_entropy(x: Any) -> Any:
     return np.logaddexp(0.0, -x)
 
 
-def _cross_entropy_slope(x: Any) -> Any:
+def _cross_entropy_gradient(x: Any) -> Any:
     return -1.0 / (1.0 + np.exp(x))
 
 
-CROSS_ENTROPY = ("cross-entropy", _cross_entropy, _cross_entropy_slope)
+CROSS_ENTROPY = ("cross-entropy", _cross_entropy, _cross_entropy_gradient)
 SQUARED_ERROR = ("squared error", np.square, lambda x: 2.0 * x)
 
 
@@ -317,7 +315,7 @@ def _two_classes(spec: LossSpec) -> View:
         Sweep(one, [0.0, 1.0], [0.0, 0.0], [-0.5, 0.5]),
         Sweep(zero, [1.0, 0.0], [0.0, 0.0], [0.5, -0.5]),
     )
-    axis = "margin m of the true class (scores m/2, -m/2)"
+    axis = "margin m of the true class (raw scores m/2, -m/2)"
     return View(axis, "m", sweeps, "true class", n_classes=2, reference=CROSS_ENTROPY)
 
 
@@ -342,23 +340,23 @@ def _labels(spec: LossSpec) -> View:
     reference = (
         "mean cross-entropy",
         lambda x: (_cross_entropy(x) + 2.0 * math.log(2.0)) / 3.0,
-        lambda x: _cross_entropy_slope(x) / 3.0,
+        lambda x: _cross_entropy_gradient(x) / 3.0,
     )
     axis = "margin s of one label, the two others at 0"
     return View(axis, "s", sweeps, "the label is", n_classes=3, reference=reference)
 
 
 def _ordered(spec: LossSpec, k: int = 4) -> View:
-    """Scores that put the prediction at a place u between the classes 0 to k - 1.
+    """Return raw scores that put the prediction at a position u among the classes 0 to k - 1.
 
-    k outputs: softmax of -(j - u)^2, which 2 j u - j^2 is but for a common shift; k - 1 outputs:
-    3 (u - j - 1/2), logits of being above class j.
+    k outputs: softmax of -(j - u)^2, which is 2 j u - j^2 up to a common shift; k - 1 outputs: 3 (u - j - 1/2), logits
+    of being above class j.
     """
     steps = np.arange(k if spec.outputs == "k" else k - 1, dtype=float)
     base, direction = (-(steps**2), 2.0 * steps) if spec.outputs == "k" else (-3.0 * (steps + 0.5), 3.0 + 0.0 * steps)
     order = (1, 0, *range(2, k))
     sweeps = tuple(Sweep(str(true), [float(true)], base, direction, good=float(true)) for true in order)
-    axis = f"predicted place u among the classes 0 to {k - 1}"
+    axis = f"predicted position u among the classes 0 to {k - 1}"
     note = "Where the gradient is below 0, descent moves the prediction to higher classes."
     return View(axis, "u", sweeps, "true class", low=-1.5, high=k + 0.5, n_classes=k, note=note)
 
@@ -369,9 +367,9 @@ def _mask(spec: LossSpec) -> View:
         y[:side, :side] = 1.0
         return y
 
-    masks = [(f"{side * side} of 64 places", object_of(side)) for side in (4, 1, 7)]
+    masks = [(f"{side * side} of 64 pixels", object_of(side)) for side in (4, 1, 7)]
     sweeps = tuple(Sweep(label, y, 0.0 * y, 2.0 * y - 1.0) for label, y in masks)
-    axis = "margin s of every place of an 8 x 8 mask"
+    axis = "margin s of every pixel of an 8 x 8 mask"
     return View(axis, "s", sweeps, "object", n_classes=2, reference=CROSS_ENTROPY)
 
 
@@ -391,7 +389,7 @@ def _location_and_scale(spec: LossSpec) -> View:
 
 
 def _quantiles(spec: LossSpec) -> View:
-    """Three quantiles one apart: log(e^1 - 1) is the score of a step of 1."""
+    """Return the view of quantiles one apart: log(e^1 - 1) is the raw score of a step of 1."""
     width, point = int(spec.outputs), activations.get(spec.activation).point
     base = [-float(point), *[math.log(math.expm1(1.0))] * (width - 1)]
     sweeps = (Sweep("", [0.0], base, [1.0, *[0.0] * (width - 1)], good=0.5),)
@@ -401,10 +399,10 @@ def _quantiles(spec: LossSpec) -> View:
 
 def _rate(spec: LossSpec) -> View:
     if activations.get(spec.activation).name != "exp":
-        return _one_score(spec)
+        return _one_raw_score(spec)
     sweeps = tuple(Sweep(f"{y:g}", [y], [math.log(y)], [1.0], good=0.2) for y in (2.0, 1.0, 5.0))
     axis = "log(prediction / target)"
-    return View(axis, "log prediction", sweeps, "target", -2.0, 2.0, from_least=True, note=TOWARDS_LARGER)
+    return View(axis, "log prediction", sweeps, "target", -2.0, 2.0, from_minimum=True, note=TOWARDS_LARGER)
 
 
 def _raw(spec: LossSpec) -> View:
@@ -415,8 +413,8 @@ def _raw(spec: LossSpec) -> View:
     return View(axis, "e" if affine else "z", sweeps, "target", note=TOWARDS_LARGER)
 
 
-def _one_score(spec: LossSpec) -> View:
-    """For any other shape: the score of the point that is predicted, the others 0."""
+def _one_raw_score(spec: LossSpec) -> View:
+    """Return the view for all other outputs: the raw score of the point prediction, the others 0."""
     k = 0 if spec.target in ("real", "raw", "positive", "count") else 3
     width, point = spec.width(k), activations.get(spec.activation).point
     direction = np.eye(width)[min(point, width - 1)]
@@ -424,4 +422,4 @@ def _one_score(spec: LossSpec) -> View:
     y = np.eye(k)[min(point, k - 1)] if wide else np.asarray([0.0 if spec.target in ("real", "raw") else 1.0])
     sweeps = (Sweep("", y, np.zeros(width), direction, good=1.0),)
     axis = f"raw score z of output {point}, the others 0"
-    return View(axis, "z", sweeps, n_classes=k, note="Where the gradient is below 0, descent raises the score.")
+    return View(axis, "z", sweeps, n_classes=k, note="Where the gradient is below 0, descent raises the raw score.")

@@ -1,7 +1,7 @@
 """Pictures of losses: loss and gradient for several values of each parameter, and sheets of many losses.
 
 `figure` draws one loss, `sheet` several as small pictures, `write` a folder of them with an index.
-Figures know of no window and no global state.
+Figures have no window and no global state.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 INDEX = "index.md"
 HEADING = "# Losses, drawn"
-# an axis ends so many spans of the default's curve beyond it; what is beyond leaves the picture
+# an axis ends this many ranges of the default's curve beyond that curve; the rest is not shown
 REACH, REACH_OF_REFERENCE = 1.5, 0.5
 DPI = 110
-# seen on a curve that the reference equals
+# visible on a curve that equals the reference
 DARK, DASHES = "#444444", (0, (3, 3))
 
 
 def figure(spec: LossSpec) -> Figure:
-    """Loss (above) and gradient (below), a column for each parameter; raises `LossregError`."""
+    """Draw loss (above) and gradient (below), one column per parameter; raises `LossregError` if the loss fails."""
     seen, panels = _computed(spec)
     shown = [_shown(panel, seen) for panel in panels]
     drawn = _figure(max(3.7 * len(panels), 5.5), 6.6)
@@ -48,7 +48,7 @@ def figure(spec: LossSpec) -> Figure:
         _draw(above, panel, seen, "loss")
         _draw(below, panel, seen, "gradient")
         above.set_title(panel.title, fontsize=10, weight="bold", parse_math=False)
-        above.set_ylabel("loss, less its least value" if lowered else "loss" if column == 0 else "")
+        above.set_ylabel("loss, minus its minimum" if lowered else "loss" if column == 0 else "")
         below.set_xlabel(seen.axis, fontsize=9, parse_math=False)
         _legend(above, columns=2, size=8)
     grid[1][0].set_ylabel(f"gradient by {seen.symbol}")
@@ -58,7 +58,7 @@ def figure(spec: LossSpec) -> Figure:
 
 
 def sheet(specs: Sequence[LossSpec]) -> Figure:
-    """A small picture a loss: its values for the first of its parameters; raises `LossregError`."""
+    """Draw a small picture per loss, with values of its first parameter; raises `LossregError` if a loss fails."""
     rows = math.ceil(len(specs) / 4)
     width = math.ceil(len(specs) / rows)
     drawn = _figure(2.6 * width, 2.8 * rows)
@@ -108,7 +108,7 @@ def _note(spec: LossSpec, seen: View, panels: Sequence[Panel]) -> str:
 
 
 def _draw(axes: Axes, panel: Panel, seen: View, kind: str) -> None:
-    """The curves of a panel: `kind` is loss or gradient."""
+    """Draw the curves of a panel; `kind` is loss or gradient."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
@@ -127,7 +127,7 @@ def _draw(axes: Axes, panel: Panel, seen: View, kind: str) -> None:
 
 
 def _reference(panel: Panel, seen: View, kind: str) -> Any:
-    """The reference curve, None where there is none or the loss is just that."""
+    """Return the reference curve, None where there is none or the loss equals it."""
     if seen.reference is None:
         return None
     _, loss, gradient = seen.reference
@@ -137,17 +137,17 @@ def _reference(panel: Panel, seen: View, kind: str) -> Any:
 
 
 def _shown(panel: Panel, seen: View) -> tuple[Panel, bool]:
-    """A panel with values less the least of each curve, where this is asked or a curve would be out of sight."""
+    """Return a panel and whether each curve's minimum was subtracted, as for curves that would not be visible."""
     low, high = _limits(panel, "loss")
     spans = [_span(curve.loss) for curve in panel.curves]
-    if not seen.from_least and all(least < high and most > low for least, most in spans):
+    if not seen.from_minimum and all(least < high and most > low for least, most in spans):
         return panel, False
     lowered = (replace(curve, loss=curve.loss - _span(curve.loss)[0]) for curve in panel.curves)
     return Panel(panel.title, tuple(lowered)), True
 
 
 def _limits(panel: Panel, kind: str, reference: Any = None) -> tuple[float, float]:
-    """The range of all curves, but at most `REACH` spans of the default's beyond that one's."""
+    """Return the range of all curves, at most `REACH` ranges of the default's curve beyond it."""
     every = [_span(getattr(curve, kind)) for curve in panel.curves]
     main = _hull([_span(getattr(curve, kind)) for curve in panel.curves if curve.default] or every)
     low, high = _clipped(_hull(every), main, REACH)
@@ -183,7 +183,7 @@ def _legend(axes: Axes, columns: int, size: float, below: float = -0.02) -> None
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path without an ending, or of a folder that is there, is meant."""
+    """Tell whether a path means a folder: it is one, or has no suffix."""
     return path.is_dir() or not path.suffix
 
 
@@ -192,37 +192,37 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError("is a folder", where=str(path), hint="Give a file, such as loss.png.")
     if path.suffix.lower() not in SUFFIXES:
-        what = f"unknown picture format {path.suffix!r}" if path.suffix else "a picture's name needs an ending"
+        what = f"unknown picture format {path.suffix!r}" if path.suffix else "the name of a picture needs a suffix"
         raise InputError(what, where=str(path), hint="Known are .png, .svg and .pdf.")
     if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}", where=str(path), hint="Make it first.")
+        raise InputError(f"there is no folder {path.parent}", where=str(path), hint="Create it first.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError("cannot be written (permission denied)", where=str(path))
 
 
 def save(drawn: Figure, path: Path) -> None:
-    """Write a figure whole or not at all; raises `InputError` where that cannot be."""
+    """Write a figure in one piece; raises `InputError` where it cannot be written."""
     check_file(path)
     kind = path.suffix.lower().removeprefix(".")
     stamp = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    held = io.BytesIO()
-    drawn.savefig(held, format=kind, metadata=stamp[kind])
+    picture = io.BytesIO()
+    drawn.savefig(picture, format=kind, metadata=stamp[kind])
     try:
-        path.write_bytes(held.getvalue())
+        path.write_bytes(picture.getvalue())
     except OSError as error:
         raise _unwritable(path, error) from error
 
 
 def write(specs: Sequence[LossSpec], folder: Path, say: Callable[[str], Any], warn: Callable[[str], Any]) -> None:
-    """A PNG a loss and an `index.md` that shows them; one that cannot be drawn is a warning.
+    """Write a PNG per loss and an `index.md` that shows them; a loss that cannot be drawn is a warning.
 
-    `say` hears of each picture before it is drawn. Raises `InputError` where nothing can be written.
+    say: called before each picture. Raises `InputError` where nothing can be written.
     """
     make_folder(folder)
     _check_index(folder / INDEX)
     drawn = []
-    for place, spec in enumerate(specs, start=1):
-        say(f"{place}/{len(specs)} {spec.name}")
+    for number, spec in enumerate(specs, start=1):
+        say(f"{number}/{len(specs)} {spec.name}")
         try:
             save(figure(spec), folder / f"{spec.name}.png")
         except InputError:
@@ -235,13 +235,13 @@ def write(specs: Sequence[LossSpec], folder: Path, say: Callable[[str], Any], wa
 
 
 def _check_index(path: Path) -> None:
-    """Raise `InputError` where a page of somebody else's would be overwritten."""
+    """Raise `InputError` where another page would be overwritten."""
     if path.exists() and not (path.is_file() and path.read_text(encoding="utf-8").startswith(HEADING)):
         raise InputError("is not a page of this gallery", where=str(path), hint="Choose another folder.")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, unless it is there; raises `InputError` where that cannot be."""
+    """Create a folder unless it exists; raises `InputError` where that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -253,10 +253,10 @@ def _unwritable(path: Path, error: OSError) -> InputError:
 
 
 def index(specs: Sequence[LossSpec]) -> str:
-    """The gallery's page in Markdown, by tasks."""
+    """Return the gallery's page in Markdown, by tasks."""
     parts = [f"{HEADING}\n"]
     for tasks in dict.fromkeys(spec.tasks for spec in specs):
         parts.append(f"## {', '.join(tasks)}\n")
-        own = [spec for spec in specs if spec.tasks == tasks]
-        parts += [f"### {spec.name}\n\n{spec.summary}\n\n![{spec.name}]({spec.name}.png)\n" for spec in own]
+        group = [spec for spec in specs if spec.tasks == tasks]
+        parts += [f"### {spec.name}\n\n{spec.summary}\n\n![{spec.name}]({spec.name}.png)\n" for spec in group]
     return "\n".join(parts)

@@ -10,8 +10,8 @@ from typing import Any
 
 from lossreg.contract.recipes import WIDTH, literal, wrapped
 from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact, finite
+from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import code, printable, printable_line
-from lossreg.terminal.plain_text import markdown as escaped
 
 OPTIMISM = (
     "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
@@ -28,33 +28,33 @@ PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned 
 
 
 def number(value: Any) -> str:
-    """A value for people: floats to five significant digits, `-` for what is absent or not finite."""
+    """Return a value as text: floats to five significant digits, `-` for what is absent or not finite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "-" if value is None else str(value)
     return "-" if finite(float(value)) is None else f"{value:.5g}"
 
 
 def scored(trial: TrialRecord | None) -> str:
-    """The score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
+    """Return the score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
     if trial is None or trial.spread is None:
         return number(trial.score if trial else None)
     return f"{number(trial.score)} +- {trial.spread:.2g}"
 
 
 def usage(trial: TrialRecord) -> list[str]:
-    """Sentences that a recipe needs beside it: for which model it is, and of which rows its numbers are."""
-    said = [RAW, ROWS] if trial.constants else [RAW]
+    """Return the notes to a recipe: the model that it is for, and the rows that its numbers come from."""
+    sentences = [RAW, ROWS] if trial.constants else [RAW]
     if trial.weights:
-        said.append(_weighted(trial.weights))
+        sentences.append(_weighted(trial.weights))
     if "progress" in trial.constants:
-        said.append(PROGRESS)
+        sentences.append(PROGRESS)
     if any(value is None for value in trial.constants.values()):
-        said.append(NOT_KEPT)
-    return said
+        sentences.append(NOT_KEPT)
+    return sentences
 
 
 def labels(result: StudyResult, most: int = 12) -> str:
-    """`Labels are class indices: no = 0, yes = 1.`: the labels that a recipe expects, in a sentence."""
+    """Return a sentence on the labels that a recipe expects: `Labels are class indices: no = 0, yes = 1.`"""
     names = list(result.data.get("classes") or ())
     if result.task == "segmentation":
         return "Labels are masks of 0 and 1."
@@ -68,7 +68,7 @@ def labels(result: StudyResult, most: int = 12) -> str:
 
 
 def _weighted(weights: Mapping[str, Any]) -> str:
-    """A sentence on the weights that `model.fit` needs for the loss to be that of the trial."""
+    """Return a sentence on the weights that `model.fit` needs for the same training."""
     column = f"the column `{weights['rows']}`" if weights.get("rows") else "the weights of your rows"
     if "classes" not in weights:
         return f"Training rows were weighted: give `model.fit` {column} as `sample_weight`."
@@ -81,14 +81,16 @@ def _weighted(weights: Mapping[str, Any]) -> str:
 
 
 def setting(trial: TrialRecord) -> str:
-    """`gamma=2.1, alpha=0.25`: the parameters of a trial's loss, for a table cell."""
+    """Return the loss parameters of a trial for a table's cell: `gamma=2.1, alpha=0.25`."""
     return ", ".join(f"{name}={_short(value)}" for name, value in trial.settings.items() if value is not None)
 
 
 def besides(trial: TrialRecord) -> list[str]:
-    """`learning rate 0.0021`, `batch_size 32`, `optimizer.momentum 0.9`: a trial besides its loss's setting."""
-    own = {name: value for name, value in trial.params.items() if not name.startswith(f"{trial.candidate}.")}
-    others = {name: value for name, value in own.items() if name not in ("learning_rate", "loss")}
+    """Return a trial's parameters without those of its loss: `learning rate 0.0021`, `optimizer.momentum 0.9`."""
+    others = {
+        name: value for name, value in trial.params.items()
+        if name not in ("learning_rate", "loss") and not name.startswith(f"{trial.candidate}.")
+    }  # fmt: skip
     shown = {"learning rate": trial.learning_rate, **others}
     return [f"{name} {_short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
 
@@ -114,12 +116,12 @@ def gain(result: StudyResult, row: Standing) -> str:
 
 
 def heading(result: StudyResult) -> str:
-    """`Highest validation score (accuracy)`: the title of the trial at the top, which no test rows have confirmed."""
+    """Return the title of the trial at the top, which no test rows have confirmed: `Highest validation score (f1)`."""
     return f"{result.extreme.capitalize()} validation score ({result.metric})"
 
 
 def ties(result: StudyResult, most: int = 8) -> str:
-    """A line on the candidates that share the top score; empty when one alone has it."""
+    """Return a line on the candidates that share the top score; nothing if only one has it."""
     tied = result.ties
     if not tied:
         return ""
@@ -132,14 +134,14 @@ def ties(result: StudyResult, most: int = 8) -> str:
 
 
 def counts(result: StudyResult) -> str:
-    """`62 trials: 60 complete, 2 diverged`."""
+    """Return the number of trials by state: `62 trials: 60 complete, 2 diverged`."""
     parts = [f"{count} {state}" for state, count in result.counts.items() if count]
     total = len(result.trials)
     return f"{total} trial{'s' * (total != 1)}: {', '.join(parts)}" if parts else "no trials"
 
 
 def took(result: StudyResult) -> str:
-    """`28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)`."""
+    """Return the time of a study: `28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)`."""
     seconds, total = result.seconds, result.seconds.get("total")
     spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
              "MLflow": seconds.get("tracking") or None}  # fmt: skip
@@ -152,14 +154,14 @@ def took(result: StudyResult) -> str:
 
 
 def epochs(result: StudyResult) -> str:
-    """`412 of 640 epochs trained`: what early stopping and pruning saved; empty where every trial had all of them."""
+    """Return `412 of 640 epochs trained`; nothing if early stopping and pruning saved none."""
     planned = int(result.spec.get("train", {}).get("epochs", 0)) * len(result.trials)
     trained = sum(trial.epochs for trial in result.trials)
     return f"{trained} of {planned} epochs trained" if trained < planned else ""
 
 
 def members(spec: Mapping[str, Any]) -> str:
-    """`5 folds x 3 seeds`: what a score is the mean of; empty for one training a trial."""
+    """Return the trainings that a score is the mean of: `5 folds x 3 seeds`; nothing for one training per trial."""
     folds, seeds = spec.get("data", {}).get("folds"), spec.get("search", {}).get("seeds", 1)
     parts = [f"{folds} folds"] if folds else []
     parts += [f"{seeds} seeds"] if seeds > 1 else []
@@ -167,25 +169,27 @@ def members(spec: Mapping[str, Any]) -> str:
 
 
 def arrow(direction: str) -> str:
-    """`higher is better` or `lower is better`."""
+    """Return `higher is better` or `lower is better`."""
     return "higher is better" if direction == "maximize" else "lower is better"
 
 
 def failures(result: StudyResult, most: int = 3) -> list[str]:
-    """The commonest reasons of failed and diverged trials, `focal: not finite (3 trials)`; losses pruned away;
-    models of one prediction."""
+    """Return the commonest reasons of failed and diverged trials, such as `focal: not finite (3 trials)`.
+
+    Further lines name candidates without a completed trial, and models that predict the same for every row.
+    """
     seen: dict[str, int] = {}
     for trial in result.trials:
         if trial.state in ("failed", "diverged"):
             reason = f"{trial.candidate} {trial.state}: {trial.reason or 'no reason given'}"
             seen[reason] = seen.get(reason, 0) + 1
     common = sorted(seen.items(), key=lambda item: -item[1])
-    said = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
-    return said + [f"{candidate}: {PRUNED_AWAY}" for candidate in _pruned_away(result)] + _constant(result)
+    reasons = [f"{reason} ({count} trial{'s' * (count > 1)})" for reason, count in common[:most]]
+    return reasons + [f"{candidate}: {PRUNED_AWAY}" for candidate in _pruned_away(result)] + _constant(result)
 
 
 def _constant(result: StudyResult) -> list[str]:
-    """A line for each candidate whose shown trial predicts one thing for every validation row."""
+    """Return a line per candidate whose best trial predicts the same for every validation row."""
     trials = [row.best for row in result.leaderboard() if row.best and row.best.predicts_only is not None]
     return [
         f"{t.candidate}: the model of trial {t.number} predicts {_one(result, t)} for every validation row"
@@ -201,7 +205,7 @@ def _one(result: StudyResult, trial: TrialRecord) -> str:
 
 
 def _pruned_away(result: StudyResult) -> list[str]:
-    """Labels of which no trial was left to complete."""
+    """Return the candidates without a completed trial of which trials were pruned."""
     rows = [row for row in result.leaderboard() if row.best is None]
     return [
         row.candidate for row in rows if any(t.state == "pruned" for t in result.trials if t.candidate == row.candidate)
@@ -212,9 +216,9 @@ def _pruned_away(result: StudyResult) -> list[str]:
 
 
 def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) -> str:
-    """The study as a Markdown page of at most `limit` characters; what does not fit is left out."""
+    """Return the study as a Markdown page of at most `limit` characters; parts that do not fit are left out."""
     parts = [
-        f"# {escaped(result.study)}" if title else "",
+        f"# {plain_text.markdown(result.study)}" if title else "",
         _headline(result),
         _recipe_markdown(result.best) if result.best else "",
         _leaderboard_markdown(result),
@@ -242,14 +246,14 @@ def _headline(result: StudyResult) -> str:
     if result.best is None:
         return f"No trial has completed yet ({counts(result)})."
     best = result.best
-    said = f"{heading(result)} **{scored(best)}**: **{escaped(best.candidate)}**, trial {best.number}"
-    return "\n\n".join(filter(None, [said, ties(result)]))
+    top = f"{heading(result)} **{scored(best)}**: **{plain_text.markdown(best.candidate)}**, trial {best.number}"
+    return "\n\n".join(filter(None, [top, ties(result)]))
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:
     head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "its trial", "trials"]
     lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
-    lines += ["| " + " | ".join(map(escaped, row)) + " |" for row in _standings(result)]
+    lines += ["| " + " | ".join(map(plain_text.markdown, row)) + " |" for row in _standings(result)]
     return "\n".join(lines)
 
 
@@ -265,19 +269,19 @@ def _settings_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
     lines = list(map(_commented, rows))
     lines_beside = dict.fromkeys(line for trial in rows for line in usage(trial))
-    said = " ".join([*lines_beside, escaped(labels(result))])
+    notes = " ".join([*lines_beside, plain_text.markdown(labels(result))])
     title = f"## Setting of each loss's {result.extreme} score"
-    return "\n".join([title, "", "```python", *lines, "```", "", said]) if rows else ""
+    return "\n".join([title, "", "```python", *lines, "```", "", notes]) if rows else ""
 
 
 def _recipe_markdown(trial: TrialRecord) -> str:
-    """A recipe as a code span, or as a block of several lines where it is long."""
+    """Return a recipe as a code span, or as a block of several lines where it is long."""
     recipe = printable_line(trial.recipe)
     return code(recipe) if len(recipe) <= WIDTH else f"```python\n{wrapped(recipe)}\n```"
 
 
 def _commented(trial: TrialRecord) -> str:
-    """A recipe with a comment of what it was trained with: behind it, or where that is long, above it."""
+    """Return a recipe with a comment on its training: behind it, or above it where the line would be long."""
     recipe, comment = printable_line(trial.recipe), printable_line(", ".join([trial.candidate, *besides(trial)]))
     line = f"{recipe}  # {comment}"
     if len(line) <= WIDTH:
@@ -301,11 +305,13 @@ def _facts(result: StudyResult) -> str:
         "Time": took(result) if result.seconds else "",
         "Trainer": _trainer(result),
     }
-    return "\n".join(["## Facts", "", *(f"- {name}: {escaped(value)}" for name, value in pairs.items() if value)])
+    return "\n".join(
+        ["## Facts", "", *(f"- {name}: {plain_text.markdown(value)}" for name, value in pairs.items() if value)]
+    )
 
 
 def rows_of(data: Mapping[str, Any]) -> str:
-    """`364 train, 91 validation, 114 test rows`."""
+    """Return the number of rows by split: `364 train, 91 validation, 114 test rows`."""
     rows = data.get("rows")
     return f"{', '.join(f'{count} {part}' for part, count in rows.items())} rows" if isinstance(rows, Mapping) else ""
 
@@ -316,9 +322,9 @@ def _features(data: Mapping[str, Any]) -> str:
 
 
 def _classes(data: Mapping[str, Any]) -> str:
-    """Every class or label with its rows; of masks, the share of the foreground."""
+    """Return every class or label with its rows; of masks, the share of the foreground."""
     share = data.get("foreground")
-    return f"{number(100 * share)}% of the places are foreground" if share is not None else _listed(data.get("classes"))
+    return f"{number(100 * share)}% of the pixels are foreground" if share is not None else _listed(data.get("classes"))
 
 
 def _listed(values: Any, most: int = 12) -> str:
@@ -337,14 +343,14 @@ def _trainer(result: StudyResult) -> str:
 
 
 def _bullets(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"## {title}", "", *(f"- {escaped(line)}" for line in lines)]) if lines else ""
+    return "\n".join([f"## {title}", "", *(f"- {plain_text.markdown(line)}" for line in lines)]) if lines else ""
 
 
 # --------------------------------------------------------------------------------- tables
 
 
 def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
-    """One flat row per candidate, best first; equal scores have equal ranks."""
+    """Return one flat row per candidate, best first; equal scores have equal ranks."""
     return [
         {
             "rank": row.rank,
@@ -363,7 +369,7 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
 
 
 def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
-    """One flat row a trial, in order of number."""
+    """Return one flat row per trial, in order of number."""
     return [
         {
             "trial": trial.number,
@@ -388,9 +394,9 @@ def _cell(value: Any) -> Any:
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Flat rows with the same keys as CSV with a header; empty cells for what is absent or not finite.
+    """Return flat rows with the same keys as CSV with a header; cells are empty for what is absent or not finite.
 
-    Control characters of texts are spelled out.
+    Control characters in texts are written out.
     """
     rows = [{name: _cell(value) for name, value in finite(row).items()} for row in rows]
     text = io.StringIO()

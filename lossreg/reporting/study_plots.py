@@ -1,7 +1,7 @@
 """Pictures of a study, as matplotlib figures: curves, history, scores by loss, parameter slices.
 
-Every function takes a `StudyResult` and returns a `Figure` that no window and no global state
-knows of, so that it can be drawn in any thread and is freed with its last reference.
+Every function takes a `StudyResult` and returns a `Figure` without a window or global state, so that it can be drawn
+in any thread and is freed with its last reference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lossreg.storage.records import StudyResult, TrialRecord
 
-# Okabe and Ito's palette, told apart by colour-blind readers; its yellow is too light on white
+# Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#888888"
@@ -26,7 +26,7 @@ MOST_SLICES = 24
 
 
 def figures(result: StudyResult) -> dict[str, Figure]:
-    """Every picture that this study can fill, by file stem; empty without a completed trial."""
+    """Return all figures of a study by file stem; none without a completed trial."""
     drawers: dict[str, Callable[[StudyResult], Figure]] = {
         "curves": curves,
         "history": history,
@@ -39,7 +39,7 @@ def figures(result: StudyResult) -> dict[str, Figure]:
 
 
 def curves(result: StudyResult, most: int = 4) -> Figure:
-    """Loss (above) and metric (below) by epoch, train and validation, of the best trial of each candidate."""
+    """Draw loss (above) and metric (below) by epoch, for training and validation, of each candidate's best trial."""
     best = [row.best for row in result.leaderboard() if row.best]
     width = _columns(len(best), most)
     bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
@@ -69,7 +69,7 @@ def _curves_of(result: StudyResult, trial: TrialRecord, above: Axes, below: Axes
 
 
 def history(result: StudyResult) -> Figure:
-    """Score against trial number, coloured by loss, with the best so far; diverged trials left out."""
+    """Draw score against trial number, coloured by candidate, with the best so far, without diverged trials."""
     figure = _figure(8.5, 4.6)
     axes = _plain(figure.add_subplot())
     for candidate, look in _looks(result).items():
@@ -86,14 +86,14 @@ def history(result: StudyResult) -> Figure:
 
 
 def by_loss(result: StudyResult) -> Figure:
-    """The scores of each loss as dots over a box, best loss on top; the baseline's best as a line."""
+    """Draw the scores of each candidate as dots over a box, the best on top, and the baseline's best as a line."""
     board = [row for row in result.leaderboard() if row.best]
     figure = _figure(8.5, 1.6 + 0.5 * max(len(board), 2))
     axes = _plain(figure.add_subplot())
     looks = _looks(result)
     groups = [[score for _, score in _completed(result, row.candidate)] for row in board]
-    for place, (row, scores) in enumerate(zip(board, groups, strict=True)):
-        spread = [place + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
+    for line, (row, scores) in enumerate(zip(board, groups, strict=True)):
+        spread = [line + 0.22 * ((7 * i) % 11 / 5 - 1) for i in range(len(scores))]
         axes.scatter(scores, spread, s=22, alpha=0.85, zorder=3, **looks[row.candidate])
         if row.is_baseline and row.best:
             axes.axvline(
@@ -118,19 +118,19 @@ def by_loss(result: StudyResult) -> Figure:
 
 
 def slices(result: StudyResult, most: int = 4) -> Figure:
-    """Score against each searched parameter, coloured by loss; the best trial of each is ringed."""
+    """Draw score against each searched parameter, coloured by candidate, with a ring around each one's best trial."""
     names = searched(result)[:MOST_SLICES]
     width = _columns(len(names), most)
     rows = max(1, math.ceil(len(names) / width))
     figure = _figure(2.9 * width + 1.6, 2.7 * rows + 0.8)
     grid = [axes for line in _grid(figure, rows, width) for axes in line]
-    for place, (axes, name) in enumerate(zip(grid, names, strict=False)):
+    for index, (axes, name) in enumerate(zip(grid, names, strict=False)):
         _slice(result, axes, name)
-        _zoom(axes, result, note=place == 0)
+        _zoom(axes, result, note=index == 0)
     _blank(*grid[len(names) :])
-    for place, axes in enumerate(grid):
-        axes.set_ylabel("" if place % width else result.metric)
-        axes.tick_params(labelleft=place % width == 0)
+    for index, axes in enumerate(grid):
+        axes.set_ylabel("" if index % width else result.metric)
+        axes.tick_params(labelleft=index % width == 0)
     handles = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
     figure.suptitle(f"{result.study}: score against each parameter")
@@ -155,7 +155,7 @@ def _slice(result: StudyResult, axes: Axes, name: str) -> None:
 
 
 def searched(result: StudyResult) -> list[str]:
-    """Names of the parameters that took at least two values, `loss` left out, learning rate first."""
+    """Return the parameters with at least two values except `loss`, the learning rate first."""
     seen: dict[str, set[Any]] = {}
     for trial in result.trials:
         for name, value in trial.params.items():
@@ -165,7 +165,7 @@ def searched(result: StudyResult) -> list[str]:
 
 
 def best_so_far(result: StudyResult) -> list[tuple[int, float]]:
-    """`(trial number, best score up to it)`, one pair a completed trial, in order of number."""
+    """Return `(trial number, best score up to it)` per completed trial, in order of number."""
     better = max if result.direction == "maximize" else min
     pairs: list[tuple[int, float]] = []
     for trial in sorted(result.trials, key=lambda trial: trial.number):
@@ -180,12 +180,12 @@ def _score(trial: TrialRecord) -> float | None:
 
 
 def _completed(result: StudyResult, candidate: str) -> list[tuple[TrialRecord, float]]:
-    own = ((trial, _score(trial)) for trial in result.trials if trial.candidate == candidate)
-    return [(trial, score) for trial, score in own if score is not None]
+    scores = ((trial, _score(trial)) for trial in result.trials if trial.candidate == candidate)
+    return [(trial, score) for trial, score in scores if score is not None]
 
 
 def _looks(result: StudyResult) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each candidate; the pair repeats only after 56 of them."""
+    """Return colour and marker of each candidate; pairs repeat after 56 candidates."""
     return {
         candidate: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
         for i, candidate in enumerate(result.losses)
@@ -201,7 +201,7 @@ def _dot(values: Sequence[float]) -> str:
 
 
 def _spans_decades(values: Iterable[Any]) -> bool:
-    """Whether positive numbers crowd at their low end, as those drawn on a log scale do."""
+    """Tell whether positive numbers are dense at their low end, as those drawn on a log scale are."""
     numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
     if not numbers or numbers[0] <= 0 or numbers[-1] / numbers[0] < 20:
         return False
@@ -210,12 +210,12 @@ def _spans_decades(values: Iterable[Any]) -> bool:
 
 
 def _columns(count: int, most: int) -> int:
-    """So many columns, at most `most`, that the rows come out evenly filled."""
+    """Return the number of columns, at most `most`, with which the rows are evenly filled."""
     return math.ceil(count / math.ceil(count / most)) if count else 1
 
 
 def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True) -> None:
-    """Keep a few bad scores from flattening the rest: leave out what is 3 spreads worse than the quartiles."""
+    """Limit an axis so that a few bad scores do not flatten the rest: 3 interquartile ranges below the quartile."""
     ordered = sorted(score for trial in result.trials if (score := _score(trial)) is not None)
     low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
     reach = 3 * (high - low) or abs(high) or 1.0
@@ -224,8 +224,8 @@ def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True
     margin = 0.06 * (shown[-1] - shown[0]) or 0.01
     (axes.set_ylim if axis == "y" else axes.set_xlim)(shown[0] - margin, shown[-1] + margin)
     if note and len(shown) < len(ordered):
-        text, place = f"{len(ordered) - len(shown)} outside", (0.01, 0.02 if up or axis == "x" else 0.95)
-        axes.annotate(text, place, xycoords="axes fraction", fontsize=8, color=GREY)
+        text, position = f"{len(ordered) - len(shown)} outside", (0.01, 0.02 if up or axis == "x" else 0.95)
+        axes.annotate(text, position, xycoords="axes fraction", fontsize=8, color=GREY)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 BEST = "bold green"
 DIM = "dim"
-# columns of a terminal from which a listing says what each loss is for
+# columns of a terminal from which a listing has the summary of each loss
 WIDE = 120
 MOST_PARAMS = 4
 
 
 class Printable:
-    """A renderable with every control character spelled out that its text still has; its styles stay."""
+    """A renderable with the control characters of its text written out; its styles stay."""
 
     def __init__(self, what: RenderableType) -> None:
         self.what = what
@@ -47,25 +47,25 @@ class Printable:
 
 
 def cell(text: str, style: str = "") -> Text:
-    """Text for a table's cell: no markup, and as wide as what is shown of it."""
+    """Return text for a table's cell, without markup and as wide as it is shown."""
     return Text(printable(text), style)
 
 
 def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]], whole: Sequence[str] = ()) -> Table:
-    """A plain table; cells are not markup.
+    """Return a plain table; cells are not markup.
 
-    `columns` maps each heading to `left` or `right`; those in `whole` are never broken.
+    columns: `left` or `right` by heading; whole: headings of columns that are never broken.
     """
-    made = Table(
+    grid = Table(
         title=cell(title, "bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
         padding=(0, 1, 0, 0),
     )  # fmt: skip
     for heading, side in columns.items():
         right, unbroken = side == "right", heading in whole
-        made.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
+        grid.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right or unbroken)
     for row in rows:
-        made.add_row(*map(cell, row))
-    return made
+        grid.add_row(*map(cell, row))
+    return grid
 
 
 def leaderboard(result: StudyResult) -> Table:
@@ -73,10 +73,10 @@ def leaderboard(result: StudyResult) -> Table:
     columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
                "rate": "right", "setting": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
-    made = table(title, columns, (), whole=("loss",))
+    grid = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():
-        made.add_row(*map(cell, _cells(result, row)), style=BEST if row.rank == 1 else None)
-    return made
+        grid.add_row(*map(cell, _cells(result, row)), style=BEST if row.rank == 1 else None)
+    return grid
 
 
 def _cells(result: StudyResult, row: Standing) -> list[str]:
@@ -91,21 +91,21 @@ def _cells(result: StudyResult, row: Standing) -> list[str]:
 
 
 def losses(entries: Sequence[Entry], width: int) -> Table:
-    """The registered losses under the tasks that they serve; what they are for, where `width` columns allow it."""
+    """Return the losses grouped by tasks; with their summaries where the terminal has at least `WIDE` columns."""
     wide = width >= WIDE
     columns = ("loss", "for", "parameters", "plugin") if wide else ("loss", "parameters", "plugin")
-    made = table("", dict.fromkeys(columns, "left"), (), whole=("loss",))
-    for tasks, own in by_tasks(entries).items():
-        made.add_section()
-        made.add_row(", ".join(tasks), style="bold")
-        for entry in own:
+    grid = table("", dict.fromkeys(columns, "left"), (), whole=("loss",))
+    for tasks, group in by_tasks(entries).items():
+        grid.add_section()
+        grid.add_row(", ".join(tasks), style="bold")
+        for entry in group:
             cells = [entry.spec.name, entry.spec.summary, _params(entry.spec), _origin(entry.plugin, entry.version)]
-            made.add_row(*map(cell, cells if wide else (cells[0], *cells[2:])))
-    return made
+            grid.add_row(*map(cell, cells if wide else (cells[0], *cells[2:])))
+    return grid
 
 
 def by_tasks(entries: Sequence[Entry]) -> dict[tuple[str, ...], list[Entry]]:
-    """Losses that serve the same tasks together, in the order of `lossreg.contract.targets.TASKS`."""
+    """Return the losses grouped by their tasks, in the order of `lossreg.contract.targets.TASKS`."""
     order = sorted({entry.spec.tasks for entry in entries}, key=lambda tasks: [*map(TASKS.index, tasks)])
     return {tasks: [entry for entry in entries if entry.spec.tasks == tasks] for tasks in order}
 
@@ -122,23 +122,24 @@ def _origin(name: str, version: str) -> str:
 
 
 def plugins(reports: Sequence[PluginReport]) -> Table:
-    """Every entry point, with its losses or why it failed."""
-    made = table("", {"plugin": "left", "distribution": "left", "losses": "left"}, ())
-    for one in reports:
-        found = cell(f"refused: {one.error}" if one.error else ", ".join(one.losses), "red" if one.error else "")
-        made.add_row(cell(one.name), cell(_origin(one.distribution, one.version)), found)
-    return made
+    """Return all plugins, each with its losses or the reason why it is refused."""
+    grid = table("", {"plugin": "left", "distribution": "left", "losses": "left"}, ())
+    for plugin in reports:
+        error, offered = plugin.error, ", ".join(plugin.losses)
+        result = cell(f"refused: {error}", "red") if error else cell(offered)
+        grid.add_row(cell(plugin.name), cell(_origin(plugin.distribution, plugin.version)), result)
+    return grid
 
 
-def metrics(found: Sequence[Metric]) -> Table:
-    """The metrics that a study can optimise."""
-    rows = [(m.name, m.direction, ", ".join(m.tasks), m.summary) for m in found]
+def metrics(known: Sequence[Metric]) -> Table:
+    """Return the metrics that a study can optimise."""
+    rows = [(m.name, m.direction, ", ".join(m.tasks), m.summary) for m in known]
     columns = {"metric": "left", "direction": "left", "tasks": "left", "": "left"}
     return table("", columns, rows, whole=("metric", "direction"))
 
 
 def page(entry: Entry) -> Group:
-    """Everything about one loss."""
+    """Return the page of one loss: formula, facts, parameters, example."""
     spec = entry.spec
     parts: list[RenderableType] = [cell(spec.name, "bold"), cell(spec.summary), Text()]
     if spec.formula:
@@ -175,14 +176,14 @@ def _facts(entry: Entry) -> Table:
 
 
 def target(spec: LossSpec) -> str:
-    """`positive, in (0, inf)`: the kind of labels, and what they must lie in."""
+    """Return the kind of labels and their domain: `positive, in (0, inf)`."""
     interval = spec.target_domain or TARGETS[spec.target].domain
     return spec.target if interval == "(-inf, inf)" else f"{spec.target}, in {interval}"
 
 
 def properties(spec: LossSpec) -> list[str]:
-    """What the spec declares, in words."""
-    said = {
+    """Return the properties that a loss declares, in words."""
+    declared = {
         "probabilistic": spec.probabilistic,
         "shift-invariant": spec.claims.shift_invariant,
         "symmetric": spec.claims.symmetric,
@@ -194,11 +195,11 @@ def properties(spec: LossSpec) -> list[str]:
         f"exact for scores in {spec.claims.score_range}": spec.claims.score_range is not None,
         f"elicits {spec.claims.elicits}": bool(spec.claims.elicits),
     }
-    return [name for name, holds in said.items() if holds]
+    return [name for name, holds in declared.items() if holds]
 
 
 def limit(one: Limit) -> str:
-    """`gamma = 0 is cross_entropy`, `q -> 0 is cross_entropy`."""
+    """Return a limit as `gamma = 0 is cross_entropy`, or `q -> 0 is cross_entropy`."""
     factor = "" if one.factor == 1 else f"{one.factor:g} x "
     of = f" with {_settings(one.of)}" if one.of else ""
     at = ", ".join(f"{name} {reached(value)}" for name, value in one.at.items())
@@ -206,8 +207,8 @@ def limit(one: Limit) -> str:
 
 
 def _settings(values: Mapping[str, Any]) -> str:
-    said = {name: "absent" if value is None else report.number(value) for name, value in values.items()}
-    return ", ".join(f"{name} = {value}" for name, value in said.items())
+    shown = {name: "absent" if value is None else report.number(value) for name, value in values.items()}
+    return ", ".join(f"{name} = {value}" for name, value in shown.items())
 
 
 def _param_table(params: Sequence[Param]) -> Table:
@@ -217,12 +218,12 @@ def _param_table(params: Sequence[Param]) -> Table:
 
 
 def default(param: Param) -> str:
-    """The published value, `absent` where that is none at all."""
+    """Return the published value of a parameter, or `absent`."""
     return "absent" if param.default is None else report.number(param.default)
 
 
 def search_range(param: Param) -> str:
-    """`0.05 to 5, log`; `not searched` where there is but one value."""
+    """Return `0.05 to 5, log`; `not searched` where there is only one value."""
     if _unsearched(param):
         return "not searched"
     if isinstance(param, Choice):
@@ -237,14 +238,14 @@ def _unsearched(param: Param) -> bool:
 
 
 def domain(param: Param) -> str:
-    """`(0, inf)`, or `may be absent` beside it."""
+    """Return the domain of a parameter: `(0, inf)`, or `(0, inf), may be absent`."""
     if isinstance(param, Choice):
         return ""
     return f"{param.domain}, may be absent" if isinstance(param, (Float, PerClass)) and param.optional else param.domain
 
 
 def example(spec: LossSpec) -> list[str]:
-    """Lines to paste: the Keras loss, and the candidate in a study file."""
+    """Return lines to paste: the Keras loss, and the candidate in a study file."""
     shown = [p for p in spec.params if p.default is not None]
     constants = _example_constants(spec)
     given = [f"{p.name}={recipes.literal(p.default)}" for p in shown]
@@ -260,7 +261,7 @@ def example(spec: LossSpec) -> list[str]:
 
 
 def _example_constants(spec: LossSpec) -> dict[str, Any]:
-    """Numbers for the constants that a loss cannot do without; class_priors follow from class_counts."""
+    """Return example values of the constants that a loss needs; class_priors follow from class_counts."""
     counts = [900, 100] if spec.target == "binary" else [600, 300, 100]
     known = {"class_counts": counts, "target_mean": 12.5, "target_scale": 4.0}
     return {name: value for name, value in known.items() if name in spec.constants}

@@ -1,15 +1,15 @@
-"""Passwords and tokens are kept out of every text that leaves the program.
+"""Masking of passwords and tokens in every text that leaves the program.
 
-`masked` is the one function that does it. It knows a secret by the text around it (the address of a server or a
-database, `password=`, an ODBC connection string, a header), and by its letters, however another library spells them:
-those of each address that was given to `learn`, and those of the variables in `ENVIRONMENT`.
+`masked` recognises a secret by the text around it (the address of a server or a database, `password=`, an ODBC
+connection string, a header), and by its letters, in every encoding that libraries use: the secrets of each address that
+was given to `learn`, and of the variables in `ENVIRONMENT`.
 
-A password may be an ordinary word: `postgres`, `adam`, `accuracy`. Inside a longer word (`postgresql`) its letters are
-no secret, so it is masked as a whole word only. In a name that lossreg itself writes (of a loss, a parameter, a column)
-the word stands by coincidence; `***` in place of a name that everybody can look up would tell the password, and breaks
-what goes by that name. So names and lossreg's own sentences are masked with `words=False`, and text that others wrote,
-such as the message of an exception or a line of a server's log, is masked in full where it comes in. What stands around
-a secret counts everywhere, and so do the letters of every password that is no word.
+A password may be an ordinary word: `postgres`, `adam`, `accuracy`. Such a password is masked only as a whole word, not
+inside a longer one (`postgresql`). In a name that lossreg writes (of a loss, a parameter, a column) the word is a
+coincidence: `***` in place of a name that everybody can look up would tell the password, and break what uses the name.
+So names and lossreg's own sentences are masked with `words=False`, and text of others, such as the message of an
+exception or a line of a server's log, is masked in full where it comes in. The text around a secret counts in both, and
+so do the letters of every password that is no word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "***"
-# what MLflow, its stores for artifacts, and drivers of databases read
+# secrets that MLflow, its artifact stores and database drivers read
 ENVIRONMENT = (
     "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY",
     "MLFLOW_CRYPTO_KEK_PASSPHRASE", "DATABRICKS_TOKEN", "DATABRICKS_PASSWORD", "DATABRICKS_CLIENT_SECRET",
@@ -37,28 +37,28 @@ ADDRESSES = (
     "http_proxy", "https_proxy", "all_proxy",
 )  # fmt: skip
 VARIABLES = frozenset((*ENVIRONMENT, *ADDRESSES))
-# a shorter secret is masked where it stands in an address, and nowhere else
+# a shorter secret is masked only in an address
 SHORTEST = 4
-# from this length on a secret is masked inside words as well, unless it is a word itself
+# a secret of this length or longer is masked inside words too, unless it is a word itself
 LONG = 8
-# a word of this length or longer stands nowhere by coincidence
+# a word of this length or longer is nowhere by coincidence
 LONGER_THAN_WORDS = 16
-# behind an escape or an encoded character a word begins, although a letter or a digit stands before it
+# a word begins after an escape or an encoded character too, although a letter or a digit is before it
 BORDER = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
 MOST_CUTS = 8
-# what stands for "no password" beside a token
+# passwords that mean "none" beside a token
 FILLERS = ("", "x-oauth-basic")
-# where a user without a password is a user, and no token
+# here a user without a password is a user, and no token
 DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite")
 SERVERS = "|".join(DATABASES[:-1])
 NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|account|private)[_-]?key)"
 BRACED = r"\{(?:[^}]|\}\})*\}"
 VALUE = rf"""(?:{BRACED}|"[^"]*"|'[^']*'|[^\s;&"',)\]]+)"""
-# a word without a dot or a port may as well be a token
+# a word without a dot or a port may be a token
 HOST = re.compile(r"|localhost|[^@:]*\.[^@:]*|[^@:]*:\d{1,5}")
 WITHOUT_HOST = re.compile(r"[^:/?#@\[]*:(?!\d{1,5}(?:[/?#,]|$))([^/?#@]+)(?!.*@)")
 USER = r"[^\s:/?#@\"'<>]*"
-# what a user's name may be in front of a password, as in Azure: user@server:password@host
+# a user's name before a password, as in Azure: user@server:password@host
 LONG_USER = r"[^\s:/?#\"'<>]*"
 Replacement = str | Callable[[re.Match[str]], str]
 
@@ -67,18 +67,18 @@ def _compiled(*forms: tuple[str, str]) -> list[tuple[re.Pattern[str], Replacemen
     return [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in forms]
 
 
-# what may hold addresses: all between two blanks or quotes, which is looked at once from its start
+# what may hold addresses: all between two blanks or quotes, matched once from its start
 BETWEEN_BLANKS = re.compile(r"(?<![^\s\"'<>])[^\s\"'<>]*://[^\s\"'<>]*")
-# up to the last @ of it
+# for the part up to its last @
 ACCOUNTS = _compiled(
-    # postgresql://user:password@host, whatever the password holds, also where it begins like a port
+    # postgresql://user:password@host, with any characters in the password, and where it begins like a port
     (rf"((?:{SERVERS})[\w+]{{0,30}}://{USER}):.*@", rf"\1:{MASK}@"),
     # https://token@host, https://token:@host; a database's user without a password is no secret
     (r"(https?://)[^:/?#]+(?:@|:(?:x-oauth-basic)?@(?![^/?#]*@))", rf"\1{MASK}@"),
-    # http://user:password@host, whatever the password holds; not http://host:5000/a@b
+    # http://user:password@host, with any characters in the password; not http://host:5000/a@b
     (rf"(://{LONG_USER}):(?!\d{{1,5}}[/?#]).*@", rf"\1:{MASK}@"),
 )
-# behind it: postgresql://user:password, the host forgotten
+# for the part after it: postgresql://user:password, without a host
 NO_HOST = _compiled((rf"(://(?!\[){USER}):(?!\d{{1,5}}\b)[^/?#]+", rf"\1:{MASK}"))
 
 
@@ -109,7 +109,7 @@ FORMS = [
         (r"(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:basic|bearer|token)\s+)?[\w+/=.~*-]+", rf"\1{MASK}"),
     ),
 ]
-# a form takes one of these for the end of a secret
+# characters that a form takes for the end of a secret
 ENDS = re.compile(r"[\s\"'<>{}()\[\],;&]|%3B", re.IGNORECASE)
 ADDRESS = r"[\w+.-]+://"
 IN_TEXT = [
@@ -121,12 +121,12 @@ IN_TEXT = [
         rf"=\s*({ADDRESS}.*[@?].*)$",
     )
 ]
-# without any of these no form applies, which is quicker to see
+# no form applies to text without any of these, which is quicker to test
 MARKS = ("=", "@", "://", "%3", "':", '":', "uthorization", "UTHORIZATION")
 
 
 class Secrets:
-    """The secrets that were learned, as patterns of all their spellings: those that are words, and all others."""
+    """The secrets that were learned, as patterns of all their spellings: one of words, one of all others."""
 
     def __init__(self) -> None:
         self._spellings: set[str] = set()
@@ -140,11 +140,11 @@ class Secrets:
         self._add(_secrets(address))
 
     def masked(self, text: str, *, words: bool = True) -> str:
-        """Return `text` with `***` for every secret in it; with `words=False` those stay that are words."""
-        self._look_around()
-        # a form would leave the end of such a secret, and what is left would no longer be known
+        """Return `text` with `***` for every secret in it; with `words=False` secrets that are words stay."""
+        self._learn_environment()
+        # a form would leave the end of such a secret, which would no longer be recognised
         text = _without(self._before_forms, text)
-        # all others after the forms: a secret that is a word, such as "secret", may stand in what a form is known by
+        # all others after the forms: a secret that is a word, such as "secret", may be what a form is recognised by
         if any(mark in text for mark in MARKS):
             text = _replaced(FORMS, text)
         text = _without(self._others, text)
@@ -159,8 +159,8 @@ class Secrets:
         self._words, self._others = _any_of(words), _any_of(self._spellings - words)
         self._before_forms = _any_of(filter(ENDS.search, self._spellings))
 
-    def _look_around(self) -> None:
-        """Learn the secrets of the environment, where it has changed."""
+    def _learn_environment(self) -> None:
+        """Learn the secrets of the environment if it has changed."""
         environment = {name: os.environ.get(name, "") for name in VARIABLES.intersection(os.environ)}
         if environment == self._environment:
             return
@@ -175,7 +175,7 @@ _known = Secrets()
 
 @contextmanager
 def fresh() -> Iterator[Secrets]:
-    """Let the whole process know only what is learned in the block; afterwards it knows what it knew before."""
+    """Forget all secrets during the block; afterwards those from before are known again, and no others."""
     global _known  # noqa: PLW0603
     before, _known = _known, Secrets()
     try:
@@ -195,23 +195,23 @@ def learn_all(text: str) -> None:
     An address ends at a quote, at the quote that it began with, or, as the whole of a value, with the line.
     """
     for pattern in IN_TEXT:
-        for found in pattern.finditer(text):
-            learn(found[1])
+        for match in pattern.finditer(text):
+            learn(match[1])
 
 
 def masked(text: str, *, words: bool = True) -> str:
-    """Return `text` with `***` for every secret in it; applied again it changes nothing.
+    """Return `text` with `***` for every secret in it; a second call changes nothing.
 
-    `words=False` is for names and for sentences of lossreg's own: passwords that are ordinary words stay there.
+    words: whether passwords that are ordinary words are masked; not in names and in lossreg's own sentences.
     """
     return _known.masked(text, words=words)
 
 
 def scheme_and_host(address: str) -> str:
-    """Return an address that cannot be used with nothing in it that could be a password: `postgresql://***@host/***`.
+    """Return an unusable address without anything that could be a password: `postgresql://***@host/***`.
 
-    Only the scheme and the host are kept, and the host only where the address goes on behind it: at the end it may be
-    the end of a password that holds an `@`. An address without any sign of an account or a parameter is kept whole.
+    Only scheme and host are kept, and the host only where something follows it: at the end it may be the end of a
+    password with an `@`. An address without any sign of an account or a parameter is kept in full.
     """
     scheme, separator, rest = address.partition("://")
     if not re.fullmatch(r"[A-Za-z][\w+.-]*", scheme) or not separator:
@@ -225,7 +225,7 @@ def scheme_and_host(address: str) -> str:
 
 
 def masked_values(value: Any) -> Any:
-    """Return a document of plain values with every text in it masked as a name is, keys included."""
+    """Return a document of plain values with all its texts masked as names are, keys included."""
     if isinstance(value, str):
         return masked(value, words=False)
     if isinstance(value, Mapping):
@@ -240,7 +240,7 @@ def _without(secrets: re.Pattern[str] | None, text: str) -> str:
 
 
 def _any_of(spellings: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of all spellings, the longest first; None where there are none."""
+    """Return a pattern of all spellings, the longest first; None if there are none."""
     longest_first = sorted(spellings, key=len, reverse=True)
     # most characters begin none of them
     first = "".join({re.escape(spelling[0]) for spelling in longest_first})
@@ -254,7 +254,7 @@ def _pattern(spelling: str) -> str:
 
 
 def _is_word(secret: str) -> bool:
-    """Tell whether a secret may stand in a text by coincidence: few letters and digits, or like words or a number.
+    """Tell whether a secret may be in a text by coincidence: few letters and digits, or like words or a number.
 
     Examples are `x7f3`, `postgres`, `Password1` and `cross_entropy`.
     """
@@ -264,14 +264,14 @@ def _is_word(secret: str) -> bool:
 
 
 def _is_plain(part: str) -> bool:
-    """Tell if it is letters before digits, either of which may be missing, all small, all capital, or the first."""
+    """Tell whether it is letters, then digits: in lower case, upper case, or capitalised; either may be missing."""
     letters = part.rstrip("0123456789")
     is_written_plainly = letters in (letters.lower(), letters.upper(), letters.capitalize())
     return part.isalnum() and is_written_plainly and not re.search(r"\d", letters)
 
 
 def _spellings(secret: str) -> set[str]:
-    """The letters of a secret as they are, in URLs, in JSON, in Python source, in HTML."""
+    """Return the spellings of a secret: as it is, in URLs, in JSON, in Python source, in HTML."""
     plain = {secret, unquote(secret), unquote_plus(secret)}
     spellings = set(plain)
     for text in plain:
@@ -283,10 +283,10 @@ def _spellings(secret: str) -> set[str]:
 
 
 def _secrets(address: str) -> Iterator[str]:
-    """The secrets of one address: password, or token in place of the user; parameters; an ODBC connection string.
+    """Yield the secrets of an address: password, or token in place of the user; parameters; an ODBC connection string.
 
-    Where a password holds characters that should have been encoded, libraries cut it there: its pieces count too.
-    A secret that stands in the open beside it, as in postgresql://mlflow:mlflow@host/mlflow, is none.
+    Libraries cut a password at characters that should have been encoded, so its pieces count too. A password that is
+    visible elsewhere in the address, as in postgresql://mlflow:mlflow@host/mlflow, is no secret.
     """
     scheme, _, rest = address.partition("://") if "://" in address else ("", "", address)
     account, host = _account(scheme, rest)
@@ -301,7 +301,7 @@ def _secrets(address: str) -> Iterator[str]:
         behind_cuts = (password[cut.end() :] for cut in re.finditer("@", password))
         yield from (f"{piece}@{re.split('[:/?#]', host)[0]}" for piece in behind_cuts if piece)
         yield base64.b64encode(unquote(account).encode(errors="replace")).decode()
-        # the last @ may be in a parameter, whose other half is in what stands for the host
+        # the last @ may be in a parameter, whose other half is in the place of the host
         yield from [f"{password}@{host}"] if "?" in password else []
     # `;` ends a parameter for some drivers, and is part of its value for others
     pairs = re.findall(r"[?&;]([^=&;]+)=([^&;]*)", rest) + re.findall(r"[?&]([^=&;]+)=([^&]*)", rest)
@@ -310,9 +310,10 @@ def _secrets(address: str) -> Iterator[str]:
 
 
 def _account(scheme: str, rest: str) -> tuple[str, str]:
-    """`user:password` and what follows it, of an address without its scheme.
+    """Return `user:password` and the rest of an address without its scheme.
 
-    Of a database all before the last `@` is the account; elsewhere the `@` may be in a path: `host:5000/a@b`.
+    In the address of a database all before the last `@` is the account; elsewhere the `@` may be in a path, as in
+    `host:5000/a@b`.
     """
     authority, path = re.split(r"[/?#]", rest, maxsplit=1)[0], re.split(r"[?#]", rest, maxsplit=1)[0]
     is_database = bool(authority) and scheme.lower().startswith(DATABASES)
@@ -323,8 +324,8 @@ def _account(scheme: str, rest: str) -> tuple[str, str]:
 
 
 def _pieces(secret: str, visible: Iterable[str]) -> Iterator[str]:
-    """A secret and all that lies between two places of it where a library may cut it."""
-    cuts = [found.span() for found in re.finditer(r"[/?#@:]", secret)][:MOST_CUTS]
+    """Yield a secret and all its pieces between characters at which a library may cut it."""
+    cuts = [match.span() for match in re.finditer(r"[/?#@:]", secret)][:MOST_CUTS]
     starts, ends = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(secret)]
     pieces = {secret[start:end] for start in starts for end in ends if end > start}
     yield from pieces.difference(visible)
@@ -333,9 +334,9 @@ def _pieces(secret: str, visible: Iterable[str]) -> Iterator[str]:
 def _parameter(name: str, value: str) -> Iterator[str]:
     if name.lower() == "odbc_connect":
         yield value
-        for found in re.finditer(rf"{NAME}\s*=\s*({BRACED}|[^;]*)", unquote_plus(value), re.IGNORECASE):
-            secret = found[1].strip("{ ").removesuffix("}")
+        for match in re.finditer(rf"{NAME}\s*=\s*({BRACED}|[^;]*)", unquote_plus(value), re.IGNORECASE):
+            secret = match[1].strip("{ ").removesuffix("}")
             yield from (secret, secret.replace("}}", "}"))
     elif re.search(rf"{NAME}$|^sig$", name, re.IGNORECASE):
-        # a library may take an @ in it for the end of the account
+        # a library may take an @ in the value for the end of the account
         yield from (value, *value.split("@"))

@@ -17,8 +17,8 @@ UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 BREAKS = re.compile(r"[\t\n]+")
-# characters that mean something in Markdown: CommonMark, GitHub's tables, strikethrough and bare links, the mentions and
-# emoji of MLflow's Showdown; an underscore inside a word means nothing, and stays
+# what is markup in Markdown: CommonMark, GitHub's tables, strikethrough and bare links, the mentions and emoji of
+# MLflow's Showdown; an underscore inside a word is none, and stays
 SPECIAL = re.compile(
     r"[\\`*\[\]|~@&<>]|(?<![^\W_])_+|_+(?![^\W_])|:(?=//|[\w+-]+:)|(?<=www)\.|^\s*[-+#=:]|^\d+[.)](?=\s|$)",
     re.IGNORECASE,

@@ -192,7 +192,7 @@ def test_a_mask_is_swept_as_a_whole():
     np.testing.assert_allclose(loss, sigmoid(-x), rtol=1e-4, atol=1e-5)
 
 
-def test_any_other_shape_has_one_score_swept():
+def test_any_other_shape_has_one_raw_score_swept():
     def first_of_many(y_true, y_pred):
         return ops.square(y_pred[:, 0] - 1.0) + ops.sum(y_pred[:, 1:], axis=-1)
 

@@ -98,7 +98,7 @@ def test_masks_are_tuned_scored_and_predicted(folder: Path) -> None:
     _, probabilities, y = predicted(folder, spec)
     assert probabilities.shape == (*y.shape, 1)
     assert sk.jaccard_score(y.ravel(), probabilities.ravel() > 0.5) == pytest.approx(result.best.score, abs=1e-3)
-    assert "% of the places are foreground" in report.markdown(result)
+    assert "% of the pixels are foreground" in report.markdown(result)
     assert result.best.score > 0.5
 
 
