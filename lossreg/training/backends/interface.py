@@ -160,6 +160,11 @@ def feed(rows: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
     return getattr(_machine, "feed", _feed)(rows, size)
 
 
+def note() -> str:
+    """Return what the user should know of the installed backend; empty where it is as fast as it can be."""
+    return str(getattr(_machine, "note", str)())
+
+
 def compilation(steps: int) -> dict[str, Any]:
     """What `model.compile` is told for epochs of that many steps."""
     return getattr(_machine, "compilation", lambda steps: {})(steps)

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops.parallel_for import pfor
-from tensorflow.python.ops.parallel_for.pfor import PFor, wrap
 
 from lossreg.runtime.system import cores
+from lossreg.training.backends import _pfor
 
 NAME = "TensorFlow"
 
 Tensor = Any
 Tree = Any
 each = tf.nest.map_structure
+map_lanes, note = _pfor.map_lanes, _pfor.note
 # Leaves a function out of the graph optimiser, which gains nothing in these and takes .4 s for each
 # (33 losses: first epoch 15 s with it, 3 s without).
 AS_IT_IS = {"_tf_data_function": True}
@@ -67,40 +67,6 @@ def gather(tree: Tree, rows: Tensor) -> Tree:
     return each(lambda tensor: tf.gather(tensor, rows), tree)
 
 
-def _squeezed(given: Any) -> Any:
-    """A lane's `tf.squeeze` over lanes. TensorFlow's own takes the axis of lanes away too when there is one lane.
-
-    Keras squeezes the bias of a convolution so.
-    """
-    stacked, sizes = given.stacked_input(0), given.op.inputs[0].shape.as_list()
-    axes = given.get_attr("squeeze_dims") or [axis for axis, size in enumerate(sizes) if size == 1]
-    moved = [axis + 1 if axis >= 0 else axis for axis in axes]
-    return wrap(tf.squeeze(stacked, moved) if moved else stacked, True)
-
-
-pfor._pfor_converter_registry["Squeeze"] = _squeezed
-
-
-def map_lanes(function: Callable[[Tree], Tree], lanes: Tree) -> Tree:
-    """The function of all lanes at once, within a graph: `tf.vectorized_map` without its copy of all that is mapped.
-
-    For an open number of lanes that gathers every tensor by `range(lanes)`, of the weights in every step, and makes
-    sparse slopes of theirs. Here the converter is told that a lane of a tensor, converted, is the tensor.
-    """
-    tensors = [tf.convert_to_tensor(tensor) for tensor in tf.nest.flatten(lanes)]
-    graph = tf.compat.v1.get_default_graph()
-    before = set(graph.get_operations())
-    with tf.name_scope("lane"):
-        lane = tf.compat.v1.placeholder_with_default(0, [])
-        own = [tf.gather(tensor, lane) for tensor in tensors]
-        outputs = each(tf.convert_to_tensor, function(tf.nest.pack_sequence_as(lanes, own)))
-    inside = set(graph.get_operations()) - before
-    converter = PFor(lane, tf.shape(tensors[0])[0], inside, fallback_to_while_loop=True)
-    for one, stacked in zip(own, tensors, strict=True):
-        converter._add_conversion(one, wrap(stacked, True))
-    return each(converter.convert, outputs)
-
-
 def value_and_slope(function: Callable[[Tensor], Tensor], point: Tensor) -> tuple[Tensor, Tensor]:
     """A scalar function and its gradient."""
     # the tape stands inside the map: outside it, a loss's custom gradient would come out wrong
@@ -120,7 +86,7 @@ def pull_back(
 
     def back(slopes: Tree) -> list[Tensor]:
         found = tape.gradient(tf.nest.flatten(outputs), weights, tf.nest.flatten(slopes))
-        return [tf.zeros_like(w) if s is None else s for s, w in zip(found, weights, strict=True)]
+        return [tf.zeros_like(w) if s is None else tf.convert_to_tensor(s) for s, w in zip(found, weights, strict=True)]
 
     return outputs, rest, back
 
