@@ -367,6 +367,7 @@ def _large_embeddings(spec: StudySpec, embeddings: Mapping[str, int]) -> Notes:
 
 def rehearse(prepared: Prepared) -> tuple[Rehearsal, Notes]:
     """Try every loss on a batch, with every combination of static parameters; raises `InputError` where one fails."""
+    from lossreg.training.backends import interface
     from lossreg.training.mappable_losses import NoGradientError
     from lossreg.training.population import group_of
 
@@ -385,6 +386,8 @@ def rehearse(prepared: Prepared) -> tuple[Rehearsal, Notes]:
         else:
             reasons |= {plan.candidate: reason} if reason else {}
     notes = [_no_gradient(plan) for tried in without_gradient.values() for plan in tried]
+    if prepared.spec.search.trainer != "fit":
+        notes += filter(None, [interface.note()])
     return Rehearsal(reasons, _lane_bytes(prepared)), notes
 
 

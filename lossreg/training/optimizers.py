@@ -13,7 +13,7 @@ from lossreg import ops
 from lossreg.errors import InputError, UnknownError, did_you_mean, text_of
 from lossreg.registry.dense_gradients import ACCUMULATION, dense
 from lossreg.training import schedules
-from lossreg.training.backends import interface
+from lossreg.training.backends import _keras_optimizer, interface
 
 if TYPE_CHECKING:
     from lossreg.config.optimization import Schedule
@@ -62,19 +62,17 @@ class Setting(keras.Variable):
     __hash__ = object.__hash__
 
 
-def build(
-    name: str, learning_rate: Any, settings: Mapping[str, Any], *, sliced: bool = True
-) -> keras.optimizers.Optimizer:
-    """A fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings.
+def build(name: str, learning_rate: float, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    """Return a fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings."""
+    return _made(_known(name), learning_rate, settings)
 
-    The learning rate is a number or a Keras schedule; sliced: its steps take slices of gradients as they come.
-    """
+
+def _known(name: str) -> Any:
     if name.lower() not in KNOWN:
         known = f"Known: {', '.join(sorted(KNOWN))}."
         said = f"{name} {UNNAMED[name.lower()]}" if name.lower() in UNNAMED else f"unknown optimizer {name!r}"
         raise UnknownError(said, hint=did_you_mean(name, KNOWN) or known)
-    kind = KNOWN[name.lower()]
-    return _made(kind if sliced else dense(kind), learning_rate, settings)
+    return KNOWN[name.lower()]
 
 
 def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
@@ -110,25 +108,10 @@ def refusal(name: str, settings: Mapping[str, Any]) -> str:
     if name.lower() not in MAPPED:
         reason = REFUSED.get(name.lower(), f"not among those proven equal to solo training ({', '.join(MAPPED)})")
         return f"optimizer {name}: {reason}"
-    return (
-        "use_ema: Keras puts the averages in place when fit ends, not in its graph" if settings.get("use_ema") else ""
-    )
-
-
-def functional(kind: Any) -> Any:
-    """The same kind of optimizer able to `stateless_apply` on every backend.
-
-    Keras's TensorFlow mix-in talks to `tf.Variable`s for the sake of `tf.distribute`; the methods of the
-    backend-neutral base class work inside a stateless scope. They take the place of the mix-in's, behind
-    those of the optimizer itself.
-    """
-    mixin = next((c for c in kind.__mro__ if c.__name__ == "TFOptimizer"), None)
-    if mixin is None:
-        return kind
-    base = next(c for c in kind.__mro__ if c.__name__ == "BaseOptimizer")
-    names = (name for name in vars(mixin) if hasattr(base, name) and not name.startswith("__"))
-    plain = type("Neutral", (mixin,), {name: getattr(base, name) for name in names})
-    return type(f"Functional{kind.__name__}", (kind, plain), {})
+    if settings.get("use_ema"):
+        return "use_ema: Keras puts the averages in place when fit ends, not in its graph"
+    reason = _keras_optimizer.refusal()
+    return f"optimizer {name}: {reason}" if reason else ""
 
 
 def branches(problem: Problem) -> list[dict[str, Any]]:
@@ -150,34 +133,45 @@ def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> k
     return optimizer
 
 
-def solo(problem: Problem, plan: Plan) -> keras.optimizers.Optimizer:
-    """An optimizer for `model.fit` that serves all plans of the same `branch`; `start` sets it to one."""
-    rate: Any = schedules.Rate(problem.schedule) if problem.schedule else plan.learning_rate
-    optimizer = build(
-        problem.optimizer, rate, {**problem.optimizer_settings, **branch(problem, plan)}, sliced=problem.sliced
-    )
-    if problem.schedule:
+class Reused:
+    """Mixed into an optimizer's class: one that serves all plans of the same `branch`, an epoch of `fit` at a time."""
+
+    ends = True  # whether the next epoch is a training's last
+    rate: schedules.Rate | None = None
+    learning_rate: Any
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Put averaged weights in place when training ends, which is not when `fit` returns."""
+        if self.ends:
+            super().finalize_variable_values(var_list)  # type: ignore[misc]
+
+    def start(self, plan: Plan, steps: int) -> None:
+        """Begin the plan's training, which has that many steps in all; the optimizer's variables are fresh."""
+        if self.rate:
+            self.rate.start(plan.learning_rate, steps)
+        else:
+            self.learning_rate = plan.learning_rate
+        for name, value in plan.optimizer_settings.items():
+            if isinstance(variable := getattr(self, name), Setting):
+                variable.assign(value)
+
+
+def solo(problem: Problem, plan: Plan) -> Any:
+    """Return an optimizer for `model.fit`, with the methods of `Reused`."""
+    rate = schedules.Rate(problem.schedule) if problem.schedule else None
+    kind = _known(problem.optimizer)
+    kind = type(f"Reused{kind.__name__}", (Reused, kind if problem.sliced else dense(kind)), {})
+    settings = {**problem.optimizer_settings, **branch(problem, plan)}
+    optimizer: Any = _made(kind, rate or plan.learning_rate, settings)
+    if rate:
         # JAX's graph knows only those variables that are the optimizer's own
-        optimizer.base_rate, optimizer.total_steps = rate.base, rate.steps
+        optimizer.rate, optimizer.base_rate, optimizer.total_steps = rate, rate.base, rate.steps
     return _with_settings(optimizer, problem)
 
 
-def start(optimizer: keras.optimizers.Optimizer, plan: Plan, steps: int) -> None:
-    """Set a fresh `solo` optimizer to this plan, whose training has that many steps in all.
-
-    The model it was built with has the plan's initial weights already.
-    """
-    rate = optimizer._learning_rate
-    if isinstance(rate, schedules.Rate):
-        rate.start(plan.learning_rate, steps)
-    else:
-        optimizer.learning_rate = plan.learning_rate
-    for name, value in plan.optimizer_settings.items():
-        if isinstance(own := getattr(optimizer, name), Setting):
-            own.assign(value)
-    if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
-        for momentum, weight in zip(optimizer._momentums, optimizer._trainable_variables, strict=True):
-            momentum.assign(ops.copy(weight))
+def keeps_weights(problem: Problem) -> bool:
+    """Return whether the optimizer's variables begin as a copy of the model's weights."""
+    return _known(problem.optimizer) is keras.optimizers.ScheduleFreeAdamW
 
 
 class Rule:
@@ -189,7 +183,7 @@ class Rule:
         self.every = int(settings.pop(ACCUMULATION, None) or 1)
         # in float32 it changes nothing
         settings.pop("loss_scale_factor", None)
-        kind = functional(KNOWN[problem.optimizer.lower()])
+        kind = _keras_optimizer.functional(KNOWN[problem.optimizer.lower()])
         self.optimizer = _with_settings(_made(kind, 1e-3, settings), problem)
         self.settings = [name for name, choices in problem.searched.items() if not choices]
         self.fresh: list[np.ndarray] = []
@@ -201,7 +195,7 @@ class Rule:
         self.own, self.constraints = len(self.fresh), [v.constraint for v in variables]
         if self.every > 1:
             self.fresh += [np.zeros(v.shape, np.float32) for v in variables] + [np.zeros((), np.int32)]
-        self.rate = self._position(self.optimizer._learning_rate)
+        self.rate = self._position(self.optimizer.learning_rate)
 
     def initial(self, plan: Plan) -> list[np.ndarray]:
         """The slots of a lane that starts with this plan."""

@@ -1,12 +1,13 @@
-"""Learning-rate schedules as a factor on a trial's own rate, from the share of the training that is done."""
+"""Keras's learning-rate schedules as a factor on a trial's own rate, from the share of the training that is done."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras.optimizers import schedules as keras_schedules
+from keras.optimizers.schedules import LearningRateSchedule
 
 from lossreg import ops
 
@@ -15,83 +16,46 @@ if TYPE_CHECKING:
 
 # A share of the training is a float32: a step that falls on an edge may lie this far beside it.
 EDGE = 1e-6
+_KERAS: dict[str, Callable[..., LearningRateSchedule]] = {
+    "cosine": lambda alpha, decay: keras_schedules.CosineDecay(1.0, decay, alpha),
+    "cosine_restarts": lambda first_decay, **others: keras_schedules.CosineDecayRestarts(1.0, first_decay, **others),
+    "exponential": lambda decay, **others: keras_schedules.ExponentialDecay(1.0, decay, **others),
+    "inverse_time": lambda decay, **others: keras_schedules.InverseTimeDecay(1.0, decay, **others),
+    "linear": lambda decay, end: keras_schedules.PolynomialDecay(1.0, decay, end),
+    "polynomial": lambda decay, end, power, cycle: keras_schedules.PolynomialDecay(1.0, decay, end, power, cycle),
+    "piecewise": keras_schedules.PiecewiseConstantDecay,
+}
 
 
 def factor(schedule: Schedule, progress: Any) -> Any:
-    """What the base rate is multiplied by, `(...)`, at the share `(...)` of the training done before a step.
+    """Return what the base rate is multiplied by, `(...)`, at the share `(...)` of the training done before a step.
 
-    During `warmup` it rises from 0 to 1 in a line; the schedule itself takes the rest of the training as its
-    whole. The formulas are those of `keras.optimizers.schedules`, which count steps.
+    During `warmup` it rises from 0 to 1 in a line; the schedule of Keras takes the rest of the training as its
+    whole, with shares of it for steps.
     """
-    own = dict(schedule.settings)
-    warmup = own.pop("warmup")
+    settings = dict(schedule.settings)
+    warmup = settings.pop("warmup")
     done = ops.maximum(progress - warmup, 0.0) / (1 - warmup)
-    found = _FACTORS[schedule.name](done, **own)
-    return ops.where(progress < warmup, progress / warmup, found) if warmup else found
-
-
-def _constant(done: Any) -> Any:
-    return ops.ones_like(done)
-
-
-def _cosine(done: Any, alpha: float, decay: float) -> Any:
-    return alpha + (1 - alpha) * _wave(ops.minimum(done / decay, 1.0))
-
-
-def _wave(share: Any) -> Any:
-    """From 1 at 0 to 0 at 1."""
-    return (1 + ops.cos(math.pi * share)) / 2
-
-
-def _cosine_restarts(done: Any, first_decay: float, t_mul: float, m_mul: float, alpha: float) -> Any:
-    periods = done / first_decay
-    if t_mul == 1:
-        restart = ops.floor(periods + EDGE)
-        share = periods - restart
+    if schedule.name == "constant":
+        after = ops.ones_like(done)
     else:
-        # sum of t^i for i < n is (t^n - 1) / (t - 1)
-        restart = ops.floor(ops.log(1 + periods * (t_mul - 1)) / math.log(t_mul) + EDGE)
-        length = ops.power(t_mul, restart)
-        share = (periods - (length - 1) / (t_mul - 1)) / length
-    return alpha + (1 - alpha) * ops.power(m_mul, restart) * _wave(share)
+        after = _KERAS[schedule.name](**settings)(_across_edges(schedule, done))
+    return ops.where(progress < warmup, progress / warmup, after) if warmup else after
 
 
-def _exponential(done: Any, decay_rate: float, decay: float, staircase: bool) -> Any:
-    return ops.power(decay_rate, _stairs(done / decay) if staircase else done / decay)
+def _across_edges(schedule: Schedule, done: Any) -> Any:
+    """Return shares of which those about an edge are on the side on which Keras has a step that falls on it."""
+    settings = schedule.settings
+    if settings.get("staircase"):
+        return done + EDGE * settings["decay"]
+    if settings.get("cycle"):
+        return ops.maximum(done - EDGE * settings["decay"], 0.0)
+    if schedule.name == "cosine_restarts":
+        return done + EDGE * (settings["first_decay"] + done)
+    return done - EDGE if schedule.name == "piecewise" else done
 
 
-def _inverse_time(done: Any, decay_rate: float, decay: float, staircase: bool) -> Any:
-    return 1 / (1 + decay_rate * (_stairs(done / decay) if staircase else done / decay))
-
-
-def _stairs(share: Any) -> Any:
-    return ops.floor(share + EDGE)
-
-
-def _linear(done: Any, end: float, decay: float) -> Any:
-    return _polynomial(done, end, 1.0, decay, cycle=False)
-
-
-def _polynomial(done: Any, end: float, power: float, decay: float, cycle: bool) -> Any:
-    share = done / decay
-    share = share / ops.maximum(ops.ceil(share - EDGE), 1.0) if cycle else share
-    return end + (1 - end) * ops.power(1 - ops.minimum(share, 1.0), power)
-
-
-def _piecewise(done: Any, boundaries: tuple[float, ...], values: tuple[float, ...]) -> Any:
-    found = ops.full_like(done, values[-1])
-    for end, value in reversed(list(zip(boundaries, values[:-1], strict=True))):
-        found = ops.where(done <= end + EDGE, value, found)
-    return found
-
-
-_FACTORS: dict[str, Callable[..., Any]] = {
-    "constant": _constant, "cosine": _cosine, "cosine_restarts": _cosine_restarts, "exponential": _exponential,
-    "inverse_time": _inverse_time, "linear": _linear, "polynomial": _polynomial, "piecewise": _piecewise,
-}  # fmt: skip
-
-
-class Rate(keras.optimizers.schedules.LearningRateSchedule):
+class Rate(LearningRateSchedule):
     """A schedule for `model.fit` whose base rate and number of steps are variables, so that plans share a graph."""
 
     def __init__(self, schedule: Schedule) -> None:
@@ -105,9 +69,9 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         self.steps.assign(steps)
 
     def __call__(self, step: Any) -> Any:
-        """The rate at a step, counted from 0."""
+        """Return the rate at a step, counted from 0."""
         return self.base * factor(self.schedule, ops.cast(step, "float32") / self.steps)
 
     def get_config(self) -> dict[str, Any]:
-        """What it was made from."""
+        """Return what the schedule was made from."""
         return {"schedule": self.schedule}

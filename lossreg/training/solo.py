@@ -113,12 +113,11 @@ class Solo:
         self.objective = Objective(problem, plan, self.seen)
         # a step of the user's own may not tell metrics anything, which `fit` takes for a mistake
         told = None if "train_step" in own_steps(type(self.model)) else [self.seen]
-        optimizer = optimizers.solo(problem, plan)
-        self.model.compile(optimizer, self.objective, metrics=told, **interface.compilation(self.steps))
+        self.reused = optimizers.solo(problem, plan)
+        self.model.compile(self.reused, self.objective, metrics=told, **interface.compilation(self.steps))
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self.fresh = _values(self.optimizer.variables)
-        self.finish = self.optimizer.finalize_variable_values
         self.holder: Seat | None = None
         self._penalised = True
 
@@ -132,15 +131,14 @@ class Solo:
         _assign(self.variables, weights)
         _assign(self.optimizer.variables, slots or self.fresh)
         if not slots:
-            optimizers.start(self.optimizer, plan, self.steps * plan.epochs)
+            self.reused.start(plan, self.steps * plan.epochs)
         data = self.problem.folds[plan.fold]
         self.seen.hold(loss_arguments(self.objective.spec, plan.params, data.constants), self.steps * plan.epochs)
 
     def train(self, batches: Mapping[str, Any], epoch: int, *, last: bool) -> float:
         """An epoch, counted from 0, of these arguments of `fit`; its mean loss."""
         self.seen.step.assign(epoch * self.steps)
-        # averaged weights take the place of the others when training ends, not when `fit` returns
-        self.optimizer.finalize_variable_values = self.finish if last else _nothing
+        self.reused.ends = last
         logs = self.model.fit(**batches, verbose=0).history
         return float(logs.get("loss", next(iter(logs.values())))[-1])
 
@@ -252,7 +250,8 @@ class Fit:
     def _solo(self, plan: Plan) -> Solo:
         """The compiled model that serves the plan; of those that are not in use only the latest are kept."""
         problem = self.problem
-        key = (static_key(problem, plan), problem.architecture(plan), tuple(optimizers.branch(problem, plan).items()))
+        key = (static_key(problem, plan), problem.architecture(plan), tuple(optimizers.branch(problem, plan).items()),
+               plan.seed if optimizers.keeps_weights(problem) else None)  # fmt: skip
         found = self._solos.pop(key, None) or Solo(problem, plan)
         idle = [other for other, solo in self._solos.items() if solo.holder is None]
         for other in idle[: max(0, len(self._solos) + 1 - SOLOS)]:
@@ -302,7 +301,3 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
 
 def _cut(x: Any, rows: slice) -> Any:
     return keras.tree.map_structure(lambda values: values[rows], x)
-
-
-def _nothing(variables: Any) -> None:
-    """In place of the end of a training."""

@@ -124,7 +124,7 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
         order = batch_order(each.seed, epoch, len(y))
         x = {name: part[order] for name, part in data.train.x.items()} if own_inputs(data) else data.train.x[order]
         history = model.fit(
-            x, y[order], batch_size=own.shape(each).batch_size, shuffle=False, verbose=0,
+            x, y[order], batch_size=own.architecture(each).batch_size, shuffle=False, verbose=0,
             sample_weight=None if weights is None else weights[order],
             validation_data=validation, validation_batch_size=len(y_val),
         )  # fmt: skip

@@ -12,7 +12,7 @@ from problems import Mlp, difference, fitted, plan, problem, run
 from lossreg.config import optimization
 from lossreg.errors import InputError
 from lossreg.training import optimizers
-from lossreg.training.backends import interface
+from lossreg.training.backends import _keras_optimizer, interface
 from lossreg.training.backends.interface import Leaf
 from lossreg.training.optimizers import KNOWN, MAPPED, REFUSED, LaneOptimizer
 from lossreg.training.population import Population
@@ -236,6 +236,23 @@ def test_lanes_equal_model_fit_with_every_setting(name, fixed):
 
 
 # ---- what is refused ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=["MIXIN", "BASE"])
+def another_keras(request, monkeypatch):
+    """A Keras whose private classes have other names."""
+    monkeypatch.setattr(_keras_optimizer, request.param, "Renamed")
+    _keras_optimizer.refusal.cache_clear()
+    yield
+    _keras_optimizer.refusal.cache_clear()
+
+
+@pytest.mark.usefixtures("another_keras")
+def test_no_lane_has_an_optimizer_whose_private_classes_have_changed():
+    own = studied("sgd")
+    refused = Population(own, 1).refuses("cross_entropy")
+    assert refused.startswith(f"optimizer sgd: the optimizers of Keras {keras.__version__} are made in another way")
+    assert Fit(own).refuses("cross_entropy") == ""
 
 
 def test_every_optimizer_is_mapped_or_refused_by_name():

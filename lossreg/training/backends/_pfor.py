@@ -1,4 +1,4 @@
-"""The map over lanes on TensorFlow: by its private converter of loops, or where that has changed by `tf.vectorized_map`.
+"""The map over lanes on TensorFlow: by its private converter of loops, or by `tf.vectorized_map` where that changed.
 
 For an open number of lanes `tf.vectorized_map` gathers every tensor by `range(lanes)`, of the weights in every step,
 and makes sparse gradients of theirs. The converter is told instead that a lane of a tensor, converted, is the tensor.
