@@ -12,7 +12,7 @@ from lossreg.reporting import report
 from lossreg.reporting.tables import DIM, cell, table
 
 if TYPE_CHECKING:
-    from lossreg.search.run import Outline
+    from lossreg.search.outline import Outline
 
 
 def page(outline: Outline) -> Group:

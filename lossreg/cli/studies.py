@@ -26,7 +26,7 @@ from lossreg.cli.shell import (
     warn,
 )
 from lossreg.errors import InputError, brief, on_disk
-from lossreg.terminal import caller
+from lossreg.terminal import caller, streams
 
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
@@ -67,12 +67,12 @@ def tune(
         if dry_run:
             _dry_run(spec, as_json, out)
             return
-        from lossreg.cli import progress as terminal
+        from lossreg.cli.progress import is_one_stream, progress
 
-        progress = terminal.progress()
-        progress.is_concluded = not as_json
-        result = _run(spec, study, fresh, require_tracking, progress)
-        _conclude(result, study, as_json, out, shown=progress.told if terminal.is_one_stream() else ())
+        watcher = progress()
+        watcher.is_concluded = not as_json
+        result = _run(spec, study, fresh, require_tracking, watcher)
+        _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
 
 
 @app.command()
@@ -101,7 +101,7 @@ def model(
         typer.Option("--trial", metavar="N", min=0, help="The trial; by default the one with the top score."),
     ] = None,
     loss: Annotated[
-        str | None, typer.Option("--loss", metavar="LABEL", help="The trial of this loss with the top score.")
+        str | None, typer.Option("--loss", metavar="CANDIDATE", help="The trial of this candidate with the top score.")
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")
@@ -115,18 +115,18 @@ def model(
         _check_output(output)
     waiting.announce(f"reading {study}")
     spec = _load(study)
-    from lossreg.search import restore as trained
+    from lossreg.search import restore
 
-    kept = trained.look_up(spec, trial, loss)
+    kept = restore.look_up(spec, trial, loss)
     import_keras()
     import joblib
 
     with waiting.busy("building the model and its preprocessing"):
-        found = trained.restore(spec, kept)
+        restored = restore.restore(spec, kept)
     beside = output.with_suffix(".preprocessor.joblib")
     output.parent.mkdir(parents=True, exist_ok=True)
-    found.model.save(output)
-    joblib.dump(found.preprocessor, beside)
+    restored.model.save(output)
+    joblib.dump(restored.preprocessor, beside)
     say(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
 
 
@@ -183,10 +183,10 @@ def ui(
 
 
 def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    from lossreg.config import study as studies
+    from lossreg.config.study import load
 
     caller.name_study(str(study))
-    return studies.load(study, tuple(overrides))
+    return load(study, tuple(overrides))
 
 
 def _check_output(file: Path) -> None:
@@ -201,24 +201,24 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, progress: Watcher) -> StudyResult:
-    """Run a study; its leaderboard is shown as soon as the last trial ends, if the end is told in words."""
+def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, watcher: Watcher) -> StudyResult:
+    """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
     from lossreg.cli.interrupts import Interrupts
 
     resume = f"lossreg tune {shlex.quote(str(study))}"
-    if progress.is_concluded:
-        progress.on_trained = lambda result: _show_leaderboard(result) if result.best else None
-    with Interrupts(progress, resume) as interrupts:
+    if watcher.is_concluded:
+        watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
+    with Interrupts(watcher, resume) as interrupts:
         try:
-            return _tune(spec, fresh, progress, require_tracking)
+            return _tune(spec, fresh, watcher, require_tracking)
         except (KeyboardInterrupt, Exception) as error:
             # an import that was cut off may raise anything
             if not interrupts.cut_off and not isinstance(error, KeyboardInterrupt):
                 raise
-            progress.close()
+            watcher.close()
             complain(f"Interrupted. Finished trials are kept; go on with: {resume}", interrupts.code or 130)
         finally:
-            progress.close()
+            watcher.close()
 
 
 def _tune(spec: StudySpec, fresh: bool, progress: Observer, require_tracking: bool) -> StudyResult:
@@ -259,17 +259,17 @@ def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
 
     _import_keras(spec)
     with waiting.busy("reading data and losses"):
-        outline = plan(spec)
+        planned = plan(spec)
     if as_json:
-        print_json(asdict(outline), out)
+        print_json(asdict(planned), out)
         return
-    from lossreg.reporting import tables
+    from lossreg.cli import outline
 
-    display(tables.plan(outline))
+    display(outline.page(planned))
 
 
 def _import_keras(spec: StudySpec) -> None:
-    """Import Keras, unless the study's tracking address is wrong, which is told at once."""
+    """Import Keras; raises `InputError` before that if the study's tracking address is wrong."""
     from lossreg.search import tracked
 
     tracked.uri(spec)
@@ -277,14 +277,14 @@ def _import_keras(spec: StudySpec) -> None:
 
 
 def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = ()) -> None:
-    """Print how a study ended; notes that were `shown` while it ran are not repeated."""
+    """Print how a study ended, without the notes that were `shown` while it ran."""
     if as_json:
         print_json(result.to_json(), out)
         return
     from lossreg.reporting import report
 
-    trained = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
-    say(f"{trained} in {report.took(result)}")
+    trials = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
+    say(f"{trials} in {report.took(result)}")
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
     for line in [*(f"note: {note}" for note in result.notes if note not in shown), *report.failures(result)]:
@@ -293,24 +293,23 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
         say(f"\n{report.OPTIMISM}\n")
         for line in filter(None, [report.ties(result)]):
             say(line)
-        said = f"{result.best.recipe}  ({', '.join(report.besides(result.best))})"
-        say(f"{report.heading(result)}: {said}", whole=True)
+        top = f"{result.best.recipe}  ({', '.join(report.besides(result.best))})"
+        say(f"{report.heading(result)}: {top}", whole=True)
         say(" ".join([*report.usage(result.best), report.labels(result)]))
     if result.tracking.get("run_id"):
         say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
-    """Write a study into MLflow, and note in its storage where that is."""
+    """Write a study into MLflow, and note the place in its journal."""
     from lossreg import tracking
-    from lossreg.cli import progress as terminal
     from lossreg.search import history
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
-    said: list[str] = []
+    warnings: list[str] = []
     store = StudyFolder(spec.folder, spec.name)
     store.require_begun()
     with store.lock():
@@ -318,20 +317,20 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         result, kept = history.results(spec), store.read()
         about = kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
-        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=said.append, required=True)
-        model = _best_model(store, result, said) if spec.tracking.model else None
-        with waiting.busy(f"writing into MLflow at {tracking.shown(uri)}", line=True), terminal.hushed():
+        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
+        model = _best_model(store, result, warnings) if spec.tracking.model else None
+        with waiting.busy(f"writing into MLflow at {tracking.shown(uri)}", line=True), streams.silenced():
             where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
-    for text in said:
+    for text in warnings:
         warn(text)
     return result, where
 
 
 def _named_store(spec: StudySpec, result: StudyResult) -> str:
-    """The store that the study, the environment or MLflow's default names; the journal may come from anywhere.
+    """Return the store that the study, the environment or MLflow's default names.
 
-    Raises `InputError` where only the journal names the store that the study was tracked in.
+    Raises `InputError` where only the journal, which may come from anywhere, names the store of the study.
     """
     from lossreg import tracking
 
@@ -346,7 +345,7 @@ def _named_store(spec: StudySpec, result: StudyResult) -> str:
 
 
 def _absolute(uri: str) -> str:
-    """An address as `tracking.check` returns it; as it is where that refuses it."""
+    """Return an address as `tracking.check` does; unchanged where that refuses it."""
     from lossreg import tracking
 
     try:
@@ -355,26 +354,26 @@ def _absolute(uri: str) -> str:
         return uri
 
 
-def _best_model(store: StudyFolder, result: StudyResult, said: list[str]) -> Path | None:
-    """Return the file of the top-scoring trial's model; say where an unfinished study has none, or an older one's."""
+def _best_model(store: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
+    """Return the file of the top-scoring trial's model; add a warning where an unfinished study does not have it."""
     if result.best is None:
         return None
     model = store.model_of(result.best.number)
     if model is None:
-        said.append(
+        warnings.append(
             f"the model of the top-scoring trial ({result.best.number}) is not there; finish the study to have it"
         )
     return model
 
 
 def _kept_uri(result: StudyResult) -> str | None:
-    """The store where a study was tracked, unless its password was left out of the note."""
+    """Return the store where a study was tracked, None if its noted address lacks the password."""
     uri = result.tracking.get("uri")
     return None if uri is None or "***" in uri else str(uri)
 
 
 def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """The `tracking` of a study that was run; of another one, the store that it names."""
+    """Return the `tracking` of a study that was run; of another study the store that it names."""
     if study is None and overrides:
         hint = "Give the study too, or name the store in MLFLOW_TRACKING_URI."
         raise InputError("it changes a study, and none is given", where="--set", hint=hint)
@@ -391,7 +390,7 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     result = history.results(spec)
     kept = _kept_uri(result)
     is_looked_at = kept is not None and kept.startswith(("sqlite:", "http:", "https:"))
-    # a file or a page on a server is looked at; into a database a journal logs nobody in
+    # a journal may name a file or a server to look at, but no database to log in to
     uri = kept if is_looked_at and not overrides else _named_store(spec, result)
-    run = result.tracking if tracking.shown(str(uri)) == result.tracking.get("uri") else {}
-    return {**run, "uri": uri}
+    tracked = result.tracking if tracking.shown(str(uri)) == result.tracking.get("uri") else {}
+    return {**tracked, "uri": uri}

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lossreg.contract.spec import LossSpec
     from lossreg.metrics.catalogue import Metric
     from lossreg.registry.registry import Entry, PluginReport
-    from lossreg.search.outline import Outline
     from lossreg.storage.records import Standing, StudyResult
 
 BEST = "bold green"
@@ -276,32 +275,3 @@ def _toml(param: Param) -> str:
         return f"{{ choices = {json.dumps(list(param.choices))} }}"
     log = ", log = true" if param.log else ""
     return f"{{ low = {param.low:g}, high = {param.high:g}{log} }}"
-
-
-def plan(planned: Outline) -> Group:
-    """What a dry run shows, of an `Outline`: data, losses with their spaces, the size of the search."""
-    data = ", ".join(filter(None, [str(planned.data.get("name", "")), report.rows_of(planned.data)]))
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style=DIM, no_wrap=True)
-    facts.add_column()
-    for name, value in {
-        "data": data,
-        "task": planned.task,
-        "metric": f"{planned.metric}, {report.arrow(planned.direction)}",
-        "baseline": planned.baseline,
-        "optimizer": planned.optimizer,
-        "learning rate": ", ".join(filter(None, [planned.learning_rate, planned.schedule])),
-        **planned.architectures,
-        **planned.asked,
-        "trials": f"{planned.trials} of {planned.epochs} epochs{f', {planned.done} done' if planned.done else ''}",
-        "lanes": f"{planned.lanes} in {planned.blocks} block{'s' * (planned.blocks != 1)}",
-    }.items():
-        facts.add_row(name, cell(str(value)))
-    rows = [
-        (candidate, loss, origin, "\n".join(f"{name}: {space}" for name, space in spaces.items()) or "-")
-        for candidate, loss, origin, spaces in planned.rows
-    ]
-    columns = {"candidate": "left", "loss": "left", "from": "left", "searched": "left"}
-    slow = [f"{candidate} goes to model.fit: {reason}" for candidate, reason in planned.refused.items()]
-    notes = [cell(f"note: {note}", DIM) for note in [*planned.notes, *slow]]
-    return Group(facts, table("", columns, rows), *notes, Text("Dry run: nothing was trained or written."))
