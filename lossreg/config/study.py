@@ -175,7 +175,7 @@ class Candidate:
     name: str
     spec: LossSpec
     entry: Entry
-    space: Mapping[str, Space]
+    search_space: Mapping[str, Space]
     baseline: bool = False
 
 
@@ -305,7 +305,7 @@ def _with_baseline(chosen: list[Candidate], entry: Entry) -> list[Candidate]:
 def _is_plain(candidate: Candidate, baseline: str) -> bool:
     """Return whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
     same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.same_as))
-    return same and all(candidate.space[p.name] == Fixed(p.default) for p in candidate.spec.params)
+    return same and all(candidate.search_space[p.name] == Fixed(p.default) for p in candidate.spec.params)
 
 
 def _free_candidate(name: str, taken: set[str]) -> str:

@@ -38,7 +38,7 @@ class Split:
     """Rows ready for a model: `x` float32 `(n, *shape)`, or several such inputs by name, and their labels `y`.
 
     y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
-    `(n, *space)` int8, of 0 and 1; weights: `(n,)` float32, what each row counts in the loss, None
+    `(n, *spatial_shape)` int8, of 0 and 1; weights: `(n,)` float32, what each row counts in the loss, None
     where all count 1.
     """
 
@@ -91,7 +91,7 @@ class Dataset:
         return len(self.classes)
 
     @property
-    def space(self) -> tuple[int, ...]:
+    def spatial_shape(self) -> tuple[int, ...]:
         """Shape of one mask; empty for every task but segmentation."""
         return self.train.y.shape[1:] if self.task == "segmentation" else ()
 
@@ -109,7 +109,7 @@ class Dataset:
         """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         counts = self._counts(np.concatenate([part.y for part in parts.values()]))
-        share = {"foreground": round(counts[1] / sum(counts), 4)} if self.space else {}
+        share = {"foreground": round(counts[1] / sum(counts), 4)} if self.spatial_shape else {}
         shape = self.input_shape
         return {
             "name": self.name,

@@ -18,7 +18,7 @@ MASK = ("background", "foreground")
 
 
 def infer(y: Array, where: str) -> tuple[str, str]:
-    """Return the task that labels `(n, k)` or `(n, *space)` suggest, and why; "" for one-hot rows, which are classes.
+    """Return the task that labels `(n, k)` or `(n, *spatial_shape)` suggest, and why; "" for one-hot rows, which are classes.
 
     Raises `DataError` for numbers other than 0 and 1.
     """

@@ -27,7 +27,7 @@ WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
 class Raw:
     """Raw rows: `x` a table `(n, columns)`, an array of more than two dimensions or several by name, `y` their labels.
 
-    y: a column `(n,)` of any type, or an array of several numbers per row, `(n, k)` or `(n, *space)`;
+    y: a column `(n,)` of any type, or an array of several numbers per row, `(n, k)` or `(n, *spatial_shape)`;
     names: names of the classes 0, 1, ... or of the k labels when the source gives them; given_test: how many of
     the last rows are a test set that came with the source; weights: `(n,)`, what each row counts, None where
     the source does not say; notes: lines for the user.

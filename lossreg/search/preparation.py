@@ -65,7 +65,7 @@ class Prepared:
     def spaces(self) -> dict[str, dict[str, str]]:
         """The search space of every loss in words, by candidate and parameter."""
         return {
-            name: {parameter: space.describe() for parameter, space in c.space.items()}
+            name: {parameter: space.describe() for parameter, space in c.search_space.items()}
             for name, c in self.candidates.items()
         }
 
@@ -153,7 +153,7 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     name = spec.search.metric or catalogue.default(dataset.task)
     metric: Metric = _located(spec, "search.metric", catalogue.resolve, name, dataset.task)
     for fold in dataset.folds:
-        validated = fold.validation.y.ravel() if dataset.space else fold.validation.y
+        validated = fold.validation.y.ravel() if dataset.spatial_shape else fold.validation.y
         _located(spec, "search.metric", metric.check, validated, dataset.n_classes)
     return metric, []
 
@@ -291,7 +291,7 @@ def _builder(spec: StudySpec, dataset: data.Dataset) -> models.Builder:
     options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
                "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
     builder: models.Builder = _located(
-        spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, space=dataset.space,
+        spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, space=dataset.spatial_shape,
         multilabel=dataset.task == "multilabel", **options,
     )  # fmt: skip
     return builder

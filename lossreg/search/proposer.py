@@ -62,7 +62,7 @@ class Proposer:
         if candidate not in self.candidates:
             raise MissingLossError(candidate)
         spec = self.candidates[candidate].spec
-        params = {name: self._suggest(trial, candidate, name) for name in self.candidates[candidate].space}
+        params = {name: self._suggest(trial, candidate, name) for name in self.candidates[candidate].search_space}
         rate = _number(trial, RATE, self.rate)
         own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
         architecture = (
@@ -87,7 +87,7 @@ class Proposer:
         """
         candidate, notes = self.candidates[key], []
         values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
-        for name, space in candidate.space.items():
+        for name, space in candidate.search_space.items():
             default, clipped = _clip(candidate.spec.param(name), space)
             values |= {f"{key}.{name}{suffix}": value for suffix, value in self._spread(space, default)}
             if clipped:
@@ -108,15 +108,15 @@ class Proposer:
         """Return a plan for every combination of static parameters, with all else in the middle."""
         for key, candidate in self.candidates.items():
             spec, k = candidate.spec, self.constants.n_classes or None
-            options = [_static_options(spec.param(name), space, k) for name, space in candidate.space.items()]
+            options = [_static_options(spec.param(name), space, k) for name, space in candidate.search_space.items()]
             architecture = self.architectures.first(self._outputs(key)) if self.architectures else None
             for values in itertools.product(*options):
-                params = spec.bind(dict(zip(candidate.space, values, strict=True)), k)
+                params = spec.bind(dict(zip(candidate.search_space, values, strict=True)), k)
                 rate, own = middle(self.rate), self._first_settings()
                 yield Plan(key, params, rate, self.epochs, self.seed, own, architecture=architecture)
 
     def _suggest(self, trial: optuna.Trial, candidate: str, parameter: str) -> Any:
-        space, name = self.candidates[candidate].space[parameter], f"{candidate}.{parameter}"
+        space, name = self.candidates[candidate].search_space[parameter], f"{candidate}.{parameter}"
         if isinstance(space, PerClassRange):
             free = {k: trial.suggest_float(f"{name}.{slug}", space.low, space.high, log=space.log)
                     for k, slug in self._free_classes()}  # fmt: skip

@@ -79,7 +79,7 @@ def test_the_tutorials_are_as_they_were(name, width):
     )  # fmt: skip
     assert spec.train.learning_rate == study.Fixed(0.01)
     assert spec.train.epochs == (200 if name == "circles" else 100)
-    assert all(isinstance(space, study.Fixed) for candidate in candidates for space in candidate.space.values())
+    assert all(isinstance(space, study.Fixed) for candidate in candidates for space in candidate.search_space.values())
 
 
 @pytest.mark.parametrize(

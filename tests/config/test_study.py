@@ -603,20 +603,20 @@ def test_without_losses_the_recommended_ones_are_searched_over_all_they_declare(
     found = chosen("", losses, task, n_classes)
     assert [c.name for c in found] == [entry.spec.name for entry in losses.recommended(task)]
     assert baselines(found) == [baseline]
-    assert all(list(c.space) == [param.name for param in c.spec.params] for c in found)
+    assert all(list(c.search_space) == [param.name for param in c.spec.params] for c in found)
     twins = {c.spec.same_as for c in found if c.spec.same_as}
     assert not twins & {c.spec.name for c in found}
 
 
 def test_a_parameter_that_is_not_mentioned_is_searched(losses):
     (focal,) = [c for c in chosen("[losses.focal]\ngamma = 2.0", losses) if not c.baseline]
-    assert focal.space == {"gamma": Fixed(2.0), "alpha": PerClassRange(0.1, 10.0, log=True)}
+    assert focal.search_space == {"gamma": Fixed(2.0), "alpha": PerClassRange(0.1, 10.0, log=True)}
 
 
 @pytest.mark.parametrize(("task", "k", "free"), [("binary", 2, 1), ("multiclass", 5, 1), ("multiclass", 6, 0)])
 def test_an_unmentioned_alpha_is_free_up_to_five_classes(losses, task, k, free):
     focal = chosen("[losses.focal]", losses, task, k)[1]
-    assert isinstance(focal.space["alpha"], PerClassRange if free else ByCount)
+    assert isinstance(focal.search_space["alpha"], PerClassRange if free else ByCount)
 
 
 def test_labels_are_kept_in_order_and_one_loss_may_stand_twice(losses):
@@ -651,7 +651,7 @@ def test_the_baseline_is_put_in_front_where_a_study_leaves_it_out(losses, text, 
     found = chosen(text, losses, task, k)
     assert baselines(found) == [found[0].name] == [label]
     assert found[0].spec.name in ("cross_entropy", "mean_squared_error")
-    assert found[0].space == {}
+    assert found[0].search_space == {}
 
 
 @pytest.mark.parametrize(
@@ -714,7 +714,7 @@ def test_parameters_of_any_kind(losses):
         params=(Choice("mode", "a", ("a", "b")), Float("c", None, 0.0, 1.0, optional=True), PerClass("w")),
     )  # fmt: skip
     found = chosen("[losses.odd]\nmode = 'b'\nc = 'none'\nw = [1, 2, 3]", losses.add(spec))
-    assert found[1].space == {"mode": Fixed("b"), "c": Fixed(None), "w": Fixed((1.0, 2.0, 3.0))}
+    assert found[1].search_space == {"mode": Fixed("b"), "c": Fixed(None), "w": Fixed((1.0, 2.0, 3.0))}
     assert found[1].entry.plugin == "study"
 
 
@@ -753,14 +753,14 @@ def test_a_function_or_class_of_the_users_is_a_candidate_with_its_parameters(los
     text = f"[losses.mine]\nfunction = '{function}'\npower = {{ low = 1.0, high = 3.0 }}"
     mine = chosen(text, losses, "regression", 0, base=own)[1]
     assert (mine.name, mine.spec.name, mine.entry.plugin) == ("mine", "mine", "study")
-    assert mine.space == {"power": Range(1.0, 3.0)}
+    assert mine.search_space == {"power": Range(1.0, 3.0)}
     y, z = np.array([[1.0], [2.0]], np.float32), np.array([[0.0], [4.0]], np.float32)
     np.testing.assert_allclose(mine.spec.resolve()(y, z, power=3.0), [1.0, 8.0], rtol=1e-6)
 
 
 def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(losses, own):
     mine = chosen("[losses.mine]\nfunction = 'own.py:powered'", losses, "regression", 0, base=own)[1]
-    assert mine.space == {"power": Fixed(2.0)}
+    assert mine.search_space == {"power": Fixed(2.0)}
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_several_labels_come_from_every_source(folder: Path, source: str, target
     assert (loaded.task, loaded.classes, loaded.n_classes, loaded.input_shape) == ("multilabel", tuple(names), 5, (20,))
     assert loaded.train.y.dtype == np.int64
     assert rows(everything(loaded)) == rows(TAGS)
-    assert loaded.space == ()
+    assert loaded.spatial_shape == ()
     assert loaded.notes[0].startswith(("Task multilabel, inferred from 5 labels per row", "random_state"))
 
 
@@ -133,7 +133,7 @@ def test_masks(tmp_path: Path, task: str, kind: Any, last: bool) -> None:
     y = MASKS.astype(kind)
     np.savez(tmp_path / "m.npz", x=IMAGES, y=y[..., None] if last else y)
     loaded = data.load("m.npz", base=tmp_path, task=task)
-    assert (loaded.task, loaded.space, loaded.input_shape) == ("segmentation", (4, 3), (4, 3, 2))
+    assert (loaded.task, loaded.spatial_shape, loaded.input_shape) == ("segmentation", (4, 3), (4, 3, 2))
     assert loaded.classes == ("background", "foreground")
     assert loaded.train.y.dtype == np.int8
     assert rows(everything(loaded)) == rows(MASKS)
@@ -144,7 +144,7 @@ def test_masks_of_one_dimension_have_to_be_asked_for(tmp_path: Path) -> None:
     np.savez(tmp_path / "m.npz", x=IMAGES[:, :, 0], y=MASKS[:, :, 0])
     assert data.load("m.npz", base=tmp_path).task == "multilabel"
     loaded = data.load("m.npz", base=tmp_path, task="segmentation")
-    assert (loaded.space, loaded.n_classes) == ((4,), 2)
+    assert (loaded.spatial_shape, loaded.n_classes) == ((4,), 2)
 
 
 # ------------------------------------------------------------------ what follows from the labels
