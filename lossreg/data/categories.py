@@ -66,11 +66,11 @@ class Categories:
         """
         distinct = Distinct.of(column)
         values = zip(distinct.texts, distinct.numeric, strict=True)
-        found = [self._of_number(text) if number else self._of_text(text) for text, number in values]
-        if found == distinct.texts:
+        matched = [self._of_number(text) if number else self._of_text(text) for text, number in values]
+        if matched == distinct.texts:
             return column
-        distinct.count(column, found, lost)
-        known = [text or written for text, written in zip(found, distinct.texts, strict=True)]
+        distinct.count(column, matched, lost)
+        known = [text or written for text, written in zip(matched, distinct.texts, strict=True)]
         return pd.Series(pd.Categorical(np.array(known, object)[distinct.codes]), column.index, name=column.name)
 
     def ranked(self, column: pd.Series[Any]) -> pd.Series[Any]:
@@ -135,15 +135,15 @@ class Distinct:
             [*map(is_real, values), *(False for _ in gap)],
         )
 
-    def count(self, column: pd.Series[Any], found: list[str], lost: Lost) -> None:
+    def count(self, column: pd.Series[Any], matched: list[str], lost: Lost) -> None:
         """Count the rows of values that are no category, or may be several, or are codes, where `found` are these."""
         name, gaps = str(column.name), [text == MISSING for text in self.texts]
-        lost.count(name, GAP, int(self._rows(not text and gap for text, gap in zip(found, gaps, strict=True)).sum()))
-        lost.add(name, NEW, column, self._rows(not (text or gap) for text, gap in zip(found, gaps, strict=True)))
-        lost.add(name, SEVERAL, column, self._rows(text == UNKNOWN for text in found))
-        coded = (number and bool(LEADING_ZERO.match(text)) for text, number in zip(found, self.numeric, strict=True))
+        lost.count(name, GAP, int(self._rows(not text and gap for text, gap in zip(matched, gaps, strict=True)).sum()))
+        lost.add(name, NEW, column, self._rows(not (text or gap) for text, gap in zip(matched, gaps, strict=True)))
+        lost.add(name, SEVERAL, column, self._rows(text == UNKNOWN for text in matched))
+        coded = (number and bool(LEADING_ZERO.match(text)) for text, number in zip(matched, self.numeric, strict=True))
         places = np.flatnonzero(self._rows(coded))
-        pairs = (f"{example(column.iloc[place])} as {found[self.codes[place]]!r}" for place in places[:100])
+        pairs = (f"{example(column.iloc[place])} as {matched[self.codes[place]]!r}" for place in places[:100])
         lost.count(name, BY_VALUE, len(places), pairs)
 
     def _rows(self, values: Iterable[bool]) -> NDArray[np.bool_]:

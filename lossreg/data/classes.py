@@ -17,7 +17,8 @@ class Labels:
     """A task and its labels, with names and slugs of the classes, of the labels of a row, or of a mask's two values.
 
     y: class indices `(n,)` (int64); values `(n,)` (float64); several labels per row, `(n, k)` of 0 and 1
-    (int64); masks `(n, *spatial_shape)` of 0 and 1 (int8). marks: what tells a reading from the usual one of such labels.
+    (int64); masks `(n, *spatial_shape)` of 0 and 1 (int8). marks tell a reading
+    from the usual one of such labels.
     """
 
     task: str

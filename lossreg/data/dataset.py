@@ -151,42 +151,46 @@ def load(
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
     (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
-    test: share of all rows; validation: share of the rows that are not test rows; folds: instead, into
-    how many folds these rows are cut; weight: the column of a table that says what each row counts;
-    class_weight: what the training rows of each class count besides, as in `weights.of_classes`; preprocess:
-    "standard", "none" to leave numbers as they are, or which of these for each of several inputs; drop: columns
-    to leave out. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
+    test: share of all rows; validation: share of the rows outside the test; folds: the number of folds
+    into which these rows are cut instead; weight: the column of a table with sample weights; class_weight:
+    weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
+    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out. Everything
+    random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
-    text = str(source)
+    where = str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
-    numbers = preprocess == inputs.NONE
-    raw = sources.read(text, target=columns, weight=weight, as_given=numbers, drop=drop, base=base, seed=seed)
-    found = labels.read(raw, task, text)
+    as_given = preprocess == inputs.NONE
+    raw = sources.read(where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed)
+    labelled = labels.read(raw, task, where)
     cuts = splits.cut(
-        found, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=text
+        labelled, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=where
     )
-    counted = _weigh(raw, found, cuts, class_weight, text)
-    way = inputs.ways(raw.x, preprocess)
-    common = {"name": raw.name, "source": text, "task": found.task, "classes": found.classes, "slugs": found.slugs}
+    sample_weights = _weigh(raw, labelled, cuts, class_weight, where)
+    choices = inputs.preprocessing_of(raw.x, preprocess)
     try:
-        readings = inputs.read(raw.x, way)
-        common["digest"] = raw.digest([*inputs.marks(readings), *found.marks])
-        fitted = _fitted(raw, cuts, way, readings, text)
+        readings = inputs.read(raw.x, choices)
+        digest = raw.digest([*inputs.marks(readings), *labelled.marks])
+        fitted = _fitted(raw, cuts, choices, readings, where)
         transformed = [_transformed(raw, preprocessor, rows) for preprocessor, rows in zip(fitted, cuts, strict=True)]
     except DataError as error:
-        raise error.at(text) from None
-    parts = [
-        _dataset(preprocessor, _splits(found, arrays, rows, count), common)
-        for preprocessor, arrays, rows, count in zip(fitted, transformed, cuts, counted, strict=True)
+        raise error.at(where) from None
+    common = {
+        "name": raw.name, "source": where, "task": labelled.task, "classes": labelled.classes,
+        "slugs": labelled.slugs, "digest": digest,
+    }  # fmt: skip
+    first, *further = [
+        _dataset(preprocessor, _splits(labelled, arrays, rows, weighed), common)
+        for preprocessor, arrays, rows, weighed in zip(fitted, transformed, cuts, sample_weights, strict=True)
     ]
-    said = dict.fromkeys(note for rows in cuts for note in rows.notes)
-    read = [*inputs.notes(readings), *inputs.missing(raw.x, readings), *fitted[0].notes, *_lost(transformed)]
-    weighed = counted[0][0]
-    notes = [*raw.notes, *found.notes, *said, *read, *([] if weighed is None else weights.notes(weighed))]
-    notes += _coarse(parts[0])
-    given = weights.given(raw.weights, weight, weights.of_classes(class_weight, found, cuts[0].train))
-    told = {} if weighed is None else given
-    return replace(parts[0], notes=notes, further_folds=tuple(parts[1:]), weights=told)
+    notes = [
+        *raw.notes, *labelled.notes, *dict.fromkeys(note for rows in cuts for note in rows.notes),
+        *inputs.notes(readings), *inputs.missing(raw.x, readings), *fitted[0].notes, *_lost(transformed),
+    ]  # fmt: skip
+    given: dict[str, Any] = {}
+    if first.train.weights is not None:
+        notes += weights.notes(first.train.weights)
+        given = weights.given(raw.weights, weight, weights.of_classes(class_weight, labelled, cuts[0].train))
+    return replace(first, notes=notes + _coarse(first), further_folds=tuple(further), weights=given)
 
 
 def _coarse(dataset: Dataset) -> list[str]:
@@ -196,25 +200,25 @@ def _coarse(dataset: Dataset) -> list[str]:
     return coarse(dataset.constants.target_center, dataset.constants.target_scale, dataset.task)
 
 
-def _weigh(raw: Raw, found: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Weighed]:
+def _weigh(raw: Raw, labelled: Labels, cuts: Sequence[Rows3], class_weight: Any, where: str) -> list[Weighed]:
     """Return the weights of the samples in the three parts of each cut; class weights apply to training only."""
     training = [
-        weights.of_rows(raw.weights, weights.of_classes(class_weight, found, rows.train), found, rows.train)
+        weights.of_rows(raw.weights, weights.of_classes(class_weight, labelled, rows.train), labelled, rows.train)
         for rows in cuts
     ]
     weights.check(training, where)
-    validation = [weights.of_rows(raw.weights, None, found, rows.validation) for rows in cuts]
-    test = [weights.of_rows(raw.weights, None, found, rows.test) for rows in cuts]
+    validation = [weights.of_rows(raw.weights, None, labelled, rows.validation) for rows in cuts]
+    test = [weights.of_rows(raw.weights, None, labelled, rows.test) for rows in cuts]
     return list(zip(*map(weights.plain, (training, validation, test)), strict=True))
 
 
 def _fitted(
-    raw: Raw, cuts: Sequence[Rows3], way: Mapping[str, str], readings: Mapping[str, Readings], where: str
+    raw: Raw, cuts: Sequence[Rows3], choices: Mapping[str, str], readings: Mapping[str, Readings], where: str
 ) -> list[Preprocessor]:
     """Return a preprocessor per cut, fitted on its training samples; all folds share the decisions about columns."""
-    pool = np.union1d(cuts[0].train, cuts[0].validation) if len(cuts) > 1 else cuts[0].train
-    settled = inputs.settle(features.take(raw.x, pool), readings)
-    fitted = [inputs.fit(features.take(raw.x, rows.train), way, settled) for rows in cuts]
+    shared = np.union1d(cuts[0].train, cuts[0].validation) if len(cuts) > 1 else cuts[0].train
+    decisions = inputs.decide(features.take(raw.x, shared), readings)
+    fitted = [inputs.fit(features.take(raw.x, rows.train), choices, decisions) for rows in cuts]
     room.check(fitted[0].counted(features.take(raw.x, cuts[0].train[:1])).array, len(raw.y), len(cuts), where)
     return fitted
 
@@ -230,10 +234,11 @@ def _lost(cuts: Sequence[Sequence[Counted]]) -> list[str]:
     return reduce(Lost.worst, totals).lines()
 
 
-def _splits(found: Labels, arrays: Sequence[Counted], rows: Rows3, weighed: Weighed) -> list[Split]:
+def _splits(labelled: Labels, arrays: Sequence[Counted], rows: Rows3, weighed: Weighed) -> list[Split]:
     indices = (rows.train, rows.validation, rows.test)
     return [
-        Split(part.array, found.y[index], weight) for part, index, weight in zip(arrays, indices, weighed, strict=True)
+        Split(part.array, labelled.y[index], weight)
+        for part, index, weight in zip(arrays, indices, weighed, strict=True)
     ]
 
 

@@ -84,11 +84,11 @@ class Dates:
 
     def days(self, texts: Sequence[str]) -> Days:
         """Return days since 1970 `(n,)` of texts, NaN where they are no dates."""
-        found = np.full(len(texts), np.nan)
+        days = np.full(len(texts), np.nan)
         for group in alike(texts):
             if self.short or not group.short:
-                found[group.places] = self._days(group)
-        return found
+                days[group.places] = self._days(group)
+        return days
 
     def _days(self, group: Alike) -> Days:
         if group.form != ANY_ORDER:
@@ -108,8 +108,8 @@ class Dates:
 def _unambiguous(group: Alike) -> Days:
     """Return the days of dates that are valid in one order only, or mean the same day in two; NaN for others."""
     one, other = group.days(MONTH_FIRST), group.days(DAY_FIRST)
-    found = np.where(np.isnan(one), other, one)
-    return np.where(np.isnan(other) | (found == other), found, np.nan)
+    days = np.where(np.isnan(one), other, one)
+    return np.where(np.isnan(other) | (days == other), days, np.nan)
 
 
 class Candidates(NamedTuple):
@@ -121,7 +121,7 @@ class Candidates(NamedTuple):
     readable: dict[str, Flags]
 
 
-def settle(counted: pd.Series[Any]) -> Dates | None:
+def infer(counted: pd.Series[Any]) -> Dates | None:
     """Return how texts, counted as by `value_counts`, write dates; None unless nine in ten of them do, gaps aside."""
     if not likely(counted.index, _has_form):
         return None
@@ -192,14 +192,14 @@ def _orders(groups: Iterable[Alike], there: Mapping[str, int]) -> list[Order]:
     texts, rows = list(there), np.array(list(there.values()))
     candidates = [each for each in _candidates(groups) if np.any(list(each.readable.values()))]
     best = {each[:2]: _best(each, rows) for each in candidates}
-    settled = {key: orders[0] for key, orders in best.items() if len(orders) == 1}
-    found = []
+    certain = {key: orders[0] for key, orders in best.items() if len(orders) == 1}
+    chosen = []
     for each in candidates:
-        near = sorted(settled, key=lambda key: (key[0] != each.separator, key[1] != each.short))
-        usual = [DAY_FIRST] * (each.separator == ".") + [settled[key] for key in near]
+        near = sorted(certain, key=lambda key: (key[0] != each.separator, key[1] != each.short))
+        usual = [DAY_FIRST] * (each.separator == ".") + [certain[key] for key in near]
         order = next(order for order in [*usual, MONTH_FIRST, DAY_FIRST, YEAR_FIRST] if order in best[each[:2]])
-        found.append(_order(each, order, texts, rows))
-    return found
+        chosen.append(_order(each, order, texts, rows))
+    return chosen
 
 
 def _candidates(groups: Iterable[Alike]) -> list[Candidates]:
@@ -239,8 +239,8 @@ def _order(candidates: Candidates, order: str, texts: Sequence[str], rows: Numbe
 def of_texts(texts: pd.Series[Any], dates: Dates) -> Days:
     """Return days since 1970 `(n,)` of texts, NaN where they are no dates."""
     codes, distinct = pd.factorize(texts)
-    found: Days = np.append(dates.days([str(text) for text in distinct]), np.nan)[codes]
-    return found
+    days: Days = np.append(dates.days([str(text) for text in distinct]), np.nan)[codes]
+    return days
 
 
 def are_as_in_pandas(texts: Sequence[str], dates: Dates) -> bool:

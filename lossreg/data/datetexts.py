@@ -76,9 +76,9 @@ class Alike:
         """Return days since 1970 `(n,)` in one of `orders`, NaN where there is no such day or time."""
         start, is_day = self._starts(order)
         time, is_time = self._microseconds()
-        found: NDArray[np.float64] = (start * int(MICROSECONDS) + time) / MICROSECONDS
-        found[~(is_day & is_time)] = np.nan
-        return found
+        days: NDArray[np.float64] = (start * int(MICROSECONDS) + time) / MICROSECONDS
+        days[~(is_day & is_time)] = np.nan
+        return days
 
     def _starts(self, order: str) -> tuple[Numbers, Flags]:
         """Return whole days since 1970, and a mask of those that the calendar has."""
@@ -124,8 +124,8 @@ def alike(texts: Sequence[str]) -> Iterator[Alike]:
     codes, shapes = pd.factorize(np.array([text.translate(ZEROS) for text in plain_texts], object))
     groups = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(shapes)))[:-1])
     for places, shape in zip(groups, shapes, strict=False):
-        if (found := matched(shape)) is not None:
-            yield _of_shape(places, plain_texts[places], *found)
+        if (form := matched(shape)) is not None:
+            yield _of_shape(places, plain_texts[places], *form)
 
 
 def _of_shape(places: Numbers, texts: NDArray[np.object_], form: str, match: re.Match[str]) -> Alike:
@@ -146,5 +146,5 @@ def _values(characters: NDArray[np.uint8], places: int | None) -> Numbers:
     digits = characters[:, :places].astype(np.int64) - ord("0")
     width = digits.shape[1] if places is None else places
     powers = 10 ** np.arange(width)[::-1]
-    found: Numbers = digits @ powers[: digits.shape[1]]
-    return found
+    numbers: Numbers = digits @ powers[: digits.shape[1]]
+    return numbers

@@ -188,12 +188,12 @@ def _start(file: Delimited) -> tuple[list[str], Record | None]:
     if other:
         file.separator = other
         file.notes.append(f"The columns are separated by {other!r}.")
-    _settle_spaces(file)
+    _set_spaces(file)
     records = file.records()
     return next(records).fields, next(records, None)
 
 
-def _settle_spaces(file: Delimited) -> None:
+def _set_spaces(file: Delimited) -> None:
     """Skip spaces before a quote, if there are any; otherwise that quote opens no field, and commas in it separate."""
     if not _holds(file, rf'{re.escape(file.separator)} +"'):
         return
@@ -337,12 +337,12 @@ def _pandas(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -
 
 
 def _parser_error(file: Delimited, text: str) -> DataError:
-    if said := FIELDS_SAID.search(text):
-        expected, line, saw = said.groups()
+    if match := FIELDS_SAID.search(text):
+        expected, line, saw = match.groups()
         hint = _fields_hint(file, int(expected))
         return file.error(f"cannot be read: line {line} has {saw} fields, and the header has {expected}", hint)
-    if said := QUOTED.search(text):
-        return file.error(f"cannot be read: a quote that opens in line {int(said[1]) + 1} is never closed")
+    if match := QUOTED.search(text):
+        return file.error(f"cannot be read: a quote that opens in line {int(match[1]) + 1} is never closed")
     return file.error(f"cannot be read: {' '.join(text.split())[:300]}")
 
 
@@ -418,7 +418,7 @@ def _unit(column: pd.Series[Any]) -> Any:
     if not isinstance(first, str) or numerals.is_marker(first):
         return None
     counts = column.iloc[1:].value_counts()
-    written = numerals.settle(counts)
+    written = numerals.infer(counts)
     return first if written is not None and numerals.reads_all(written, counts) else None
 
 

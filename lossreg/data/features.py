@@ -32,8 +32,8 @@ def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
     parts = {name: _one(part, f"x.{name}", (), origin) for name, part in x.items()}
     rows = {name: len(part) for name, part in parts.items()}
     if len(set(rows.values())) > 1:
-        said = ", ".join(f"{name} has {count}" for name, count in rows.items())
-        raise origin.error(f"the inputs have different numbers of rows: {said}")
+        counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        raise origin.error(f"the inputs have different numbers of rows: {counts}")
     return parts
 
 
@@ -53,8 +53,8 @@ def _one(x: Any, name: str, columns: Sequence[str], origin: Origin) -> Part:
         return values
     values = values.reshape(len(values), -1 if values.size else max(values.shape[1:], default=1))
     width = values.shape[1]
-    own = list(columns) if len(columns) == width else [f"x{i}" for i in range(width)]
-    return table(pd.DataFrame(values, columns=pd.Index(own)), origin)
+    names = list(columns) if len(columns) == width else [f"x{i}" for i in range(width)]
+    return table(pd.DataFrame(values, columns=pd.Index(names)), origin)
 
 
 def _records(values: Array, name: str, origin: Origin) -> pd.DataFrame:
@@ -70,16 +70,16 @@ def _records(values: Array, name: str, origin: Origin) -> pd.DataFrame:
 def array(values: Any, what: str, origin: Origin) -> Array:
     """Return an array of at least one dimension; raises `DataError`."""
     try:
-        found = np.asarray(_unmasked(values, what, origin) if isinstance(values, np.ma.MaskedArray) else values)
+        converted = np.asarray(_unmasked(values, what, origin) if isinstance(values, np.ma.MaskedArray) else values)
     except DataError:
         raise
     except MemoryError as error:
         raise origin.error(f"{what} needs more memory than there is") from error
     except Exception as error:
         raise origin.error(f"{what} is no array: {one_line(error, 200)}") from error
-    if found.ndim == 0:
+    if converted.ndim == 0:
         raise origin.error(f"{what} is no array but {type(values).__name__}")
-    return found
+    return converted
 
 
 def _unmasked(values: Any, what: str, origin: Origin) -> Array:
@@ -141,8 +141,8 @@ def joined(train: Features, test: Features, origin: Origin) -> Features:
     """Return training rows followed by test rows; raises `DataError` when their columns, shapes or inputs differ."""
     if isinstance(train, dict) and isinstance(test, dict):
         if train.keys() != test.keys():
-            said = f"training rows have the inputs {listed(train)}, test rows {listed(test)}"
-            raise origin.error(said)
+            what = f"training rows have the inputs {listed(train)}, test rows {listed(test)}"
+            raise origin.error(what)
         return {name: _joined(part, test[name], origin) for name, part in train.items()}
     if isinstance(train, dict) or isinstance(test, dict):
         raise origin.error("of training and test rows only one has several inputs")

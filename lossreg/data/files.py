@@ -58,7 +58,7 @@ def reading(path: Path, where: str, what: str = "", hint: str = "") -> Iterator[
     except DataError:
         raise
     except MemoryError as error:
-        size, free = room.said(path.stat().st_size), room.said(system.free_memory())
+        size, free = room.in_gib(path.stat().st_size), room.in_gib(system.free_memory())
         hint = "Use fewer rows or columns, or a machine with more memory."
         raise DataError(f"{part}: memory ran out (a file of {size}, {free} free)", where=where, hint=hint) from error
     except Exception as error:

@@ -17,9 +17,9 @@ from lossreg.data.reading import Readings
 from lossreg.errors import DataError, InputError, did_you_mean
 
 STANDARD, NONE = "standard", "none"
-WAYS = (STANDARD, NONE)
+CHOICES = (STANDARD, NONE)
 Single = TablePreprocessor | ImagePreprocessor | AsGiven
-Settled = Mapping[str, Columns]
+Decisions = Mapping[str, Columns]
 
 
 class InputsPreprocessor:
@@ -46,15 +46,15 @@ class InputsPreprocessor:
         if missing:
             hint = f"Rows are a table or an array for each of {listed(self.parts)}."
             raise DataError(f"inputs are missing: {listed(missing)}", hint=hint)
-        found, lost = {}, Lost()
+        arrays, lost = {}, Lost()
         for name, part in self.parts.items():
             with _within(name):
-                found[name], lost_here = part.counted(rows[name])
+                arrays[name], lost_here = part.counted(rows[name])
             lost = lost.plus(lost_here.within(name))
-        if len(set(map(len, found.values()))) > 1:
-            said = ", ".join(f"{name} has {len(values)}" for name, values in found.items())
-            raise DataError(f"the inputs have different numbers of rows: {said}")
-        return Counted(found, lost)
+        if len(set(map(len, arrays.values()))) > 1:
+            counts = ", ".join(f"{name} has {len(values)}" for name, values in arrays.items())
+            raise DataError(f"the inputs have different numbers of rows: {counts}")
+        return Counted(arrays, lost)
 
 
 Preprocessor = Single | InputsPreprocessor
@@ -71,7 +71,7 @@ def _within(name: str) -> Iterator[None]:
         raise DataError(f"input {name}: {error.what}", hint=error.hint) from None
 
 
-def ways(x: Features, asked: Any) -> dict[str, str]:
+def preprocessing_of(x: Features, asked: Any) -> dict[str, str]:
     """Return the preprocessing of each input ("standard" or "none"), by its name; "" names a single one.
 
     asked: "standard" or "none" for all, or a mapping by input, where those left out are standardised. Raises
@@ -81,24 +81,24 @@ def ways(x: Features, asked: Any) -> dict[str, str]:
     table = dict(asked) if isinstance(asked, Mapping) else dict.fromkeys(names, asked)
     if isinstance(asked, Mapping) and not isinstance(x, dict):
         raise InputError("is a table by input, and this data has one input", where="preprocess", hint='Use "none".')
-    for name, way in table.items():
+    for name, choice in table.items():
         if name not in names:
             hint = did_you_mean(name, names) or f"Inputs: {listed(names)}."
             raise InputError(f"no input {name!r}", where="preprocess", hint=hint)
-        if way not in WAYS:
-            hint = did_you_mean(str(way), WAYS)
-            raise InputError(f'must be "standard" or "none", not {way!r}', where="preprocess", hint=hint)
+        if choice not in CHOICES:
+            hint = did_you_mean(str(choice), CHOICES)
+            raise InputError(f'must be "standard" or "none", not {choice!r}', where="preprocess", hint=hint)
     return dict.fromkeys(names, STANDARD) | table
 
 
-def read(x: Features, way: Mapping[str, str]) -> dict[str, Readings]:
+def read(x: Features, preprocess: Mapping[str, str]) -> dict[str, Readings]:
     """Return how the columns of each standardised table are read, by input; raises `DataError`."""
-    found = {}
+    readings = {}
     for name, part in (x if isinstance(x, dict) else {"": x}).items():
-        if isinstance(part, pd.DataFrame) and way[name] == STANDARD:
+        if isinstance(part, pd.DataFrame) and preprocess[name] == STANDARD:
             with _within(name):
-                found[name] = Readings.of(part)
-    return found
+                readings[name] = Readings.of(part)
+    return readings
 
 
 def marks(readings: Mapping[str, Readings]) -> Iterator[bytes]:
@@ -123,34 +123,34 @@ def missing(x: Features, readings: Mapping[str, Readings]) -> list[str]:
     return missing_line(counts)
 
 
-def settle(x: Features, readings: Mapping[str, Readings]) -> Settled:
+def decide(x: Features, readings: Mapping[str, Readings]) -> Decisions:
     """Return the decisions about columns that all folds share, by input.
 
     Raises `DataError` for a table without a usable column.
     """
-    found = {}
+    decisions = {}
     for name, part in (x if isinstance(x, dict) else {"": x}).items():
         if isinstance(part, pd.DataFrame) and name in readings:
             with _within(name):
-                found[name] = Columns.of(part, readings[name])
-    return found
+                decisions[name] = Columns.of(part, readings[name])
+    return decisions
 
 
-def fit(x: Features, way: Mapping[str, str], settled: Settled) -> Preprocessor:
+def fit(x: Features, preprocess: Mapping[str, str], decisions: Decisions) -> Preprocessor:
     """Return a preprocessor fitted on these training rows, with the columns that `decide` gave; raises `DataError`."""
     if not isinstance(x, dict):
-        return _fit(x, way[""], settled.get(""))
+        return _fit(x, preprocess[""], decisions.get(""))
     parts = {}
     for name, part in x.items():
         with _within(name):
-            parts[name] = _fit(part, way[name], settled.get(name))
+            parts[name] = _fit(part, preprocess[name], decisions.get(name))
     return InputsPreprocessor(parts)
 
 
-def _fit(x: Part, way: str, settled: Columns | None) -> Single:
-    if way == NONE:
+def _fit(x: Part, choice: str, decisions: Columns | None) -> Single:
+    if choice == NONE:
         return AsGiven().fit(x)
-    return TablePreprocessor().fit(x, columns=settled) if isinstance(x, pd.DataFrame) else ImagePreprocessor().fit(x)
+    return TablePreprocessor().fit(x, columns=decisions) if isinstance(x, pd.DataFrame) else ImagePreprocessor().fit(x)
 
 
 def names(preprocessor: Preprocessor) -> Sequence[str]:

@@ -18,9 +18,9 @@ MASK = ("background", "foreground")
 
 
 def infer(y: Array, where: str) -> tuple[str, str]:
-    """Return the task that labels `(n, k)` or `(n, *spatial_shape)` suggest, and why; "" for one-hot rows, which are classes.
+    """Return the task that labels `(n, k)` or `(n, *spatial_shape)` suggest, and why.
 
-    Raises `DataError` for numbers other than 0 and 1.
+    The task is "" for one-hot rows, which are classes. Raises `DataError` for numbers other than 0 and 1.
     """
     _check_numbers(y, where)
     if y.ndim > 2:

@@ -47,8 +47,8 @@ def read(raw: Raw, task: str, where: str) -> Labels:
     if chosen in label_arrays.WIDE_TASKS:
         labels = label_arrays.read(raw.y, chosen, raw.names, where)
         return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
-    found = _one_each(label_arrays.as_classes(raw.y, task, where), task, raw, where)
-    return _noted(found, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
+    labels = _one_each(label_arrays.as_classes(raw.y, task, where), task, raw, where)
+    return _noted(labels, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
 
 
 def _decimal(raw: Raw) -> str:
@@ -67,13 +67,13 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
         _check_plain(y, task, where)
         y, notes = _tidied(reading.plain(y))
         _check_kind(y, where)
-        y, written = _numbers_if_possible(y, task, raw, where)
+        y, text_notes = _numbers_if_possible(y, task, raw, where)
         _check_present(y, where)
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
         labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
-    labels.marks.extend(note.encode() for note in (*notes, *(written if _is_number(y) else [])))
-    for note in (*written, *notes):
+    labels.marks.extend(note.encode() for note in (*notes, *(text_notes if _is_number(y) else [])))
+    for note in (*text_notes, *notes):
         _noted(labels, note)
     return _noted(labels, _inference(labels, y, reason)) if task == "auto" else labels
 
@@ -106,7 +106,7 @@ def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
 def _check_kind(y: pd.Series[Any], where: str) -> None:
     """Raise `DataError` for a target of dates, durations or complex numbers."""
     inferred = y.dtype.kind if y.dtype.kind in "mMc" else pd.api.types.infer_dtype(y, skipna=True)
-    if inferred == "string" and dates.settle(y.dropna().value_counts()) is not None:
+    if inferred == "string" and dates.infer(y.dropna().value_counts()) is not None:
         inferred = "date"
     if y.dtype == object and any(isinstance(value, (complex, np.complexfloating)) for value in y):
         inferred = "complex"
@@ -173,22 +173,22 @@ def _numbers_if_possible(y: pd.Series[Any], task: str, raw: Raw, where: str) -> 
 
 def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
     texts = y.dropna().map(text_of)
-    written = numerals.settle(texts.value_counts(), _decimal(raw))
+    form = numerals.infer(texts.value_counts(), _decimal(raw))
     distinct = list(texts.unique())
     gaps = any(numerals.is_marker(text) for text in distinct)
-    if written is None:
+    if form is None:
         why = numerals.why_text(texts.value_counts())
         return y, [f"The labels: {why}."] if why else []
-    if task == "auto" and written.plain and not gaps and len(distinct) <= FEW:
+    if task == "auto" and form.plain and not gaps and len(distinct) <= FEW:
         return y, []
-    values = pd.Series(AsNumbers(written)(y))
+    values = pd.Series(AsNumbers(form)(y))
     odd = y[values.isna() & y.notna()]
     if len(odd):
         shown_odd = ", ".join(dict.fromkeys(map(example, odd.head(100))))
         hint = 'Remove or mend these rows, or set task = "multiclass" if the labels are classes.'
         what = f"{len(odd)} of {len(y)} labels {'are not numbers' if len(odd) > 1 else 'is not a number'} ({shown_odd})"
         raise DataError(what, where=where, hint=hint)
-    return values, [f"The labels are {written.description()}."]
+    return values, [f"The labels are {form.description()}."]
 
 
 def _check_present(y: pd.Series[Any], where: str) -> None:
@@ -239,9 +239,9 @@ def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> 
 
 def _in_order(y: pd.Series[Any]) -> list[Any]:
     """Return the classes that there are: ordered categories in their order, others sorted."""
-    there = set(y.unique())
+    present = set(y.unique())
     if isinstance(y.dtype, pd.CategoricalDtype) and y.dtype.ordered:
-        return [category for category in y.dtype.categories if category in there]
+        return [category for category in y.dtype.categories if category in present]
     return _sorted([value.item() if isinstance(value, np.generic) else value for value in y.unique()])
 
 

@@ -55,9 +55,9 @@ def _file(source: str, columns: Sequence[str], lost: Lost, as_text: Collection[s
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
         known = ", ".join((*delimited.SEPARATORS, ".parquet"))
         raise DataError("is no table that is known", where=source, hint=f"Known: {known}.")
-    found = delimited.read(path, source, as_text, coded=(), known=columns)
-    lost.notes.extend(found.on_lines)
-    return found.rows
+    table = delimited.read(path, source, as_text, coded=(), known=columns)
+    lost.notes.extend(table.on_lines)
+    return table.rows
 
 
 def _by_name(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -172,7 +172,7 @@ def _counts(written: Iterable[Written]) -> dict[str, int]:
     return {value.text: value.rows for value in written}
 
 
-def settle(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
+def infer(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     """Return how texts, counted as by `value_counts`, write numbers; None where they are something else.
 
     They are numbers when at least nine in ten of the values that are no marker of a gap are, in one unit or without.
@@ -321,9 +321,9 @@ def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
     for column in columns:
         if not column.str.contains(",", regex=False).any():
             continue
-        found = settle(column.value_counts())
-        if found is not None and not found.doubt:
-            marks.add(found.decimal)
+        form = infer(column.value_counts())
+        if form is not None and not form.doubt:
+            marks.add(form.decimal)
     return marks.pop() if len(marks) == 1 else ""
 
 

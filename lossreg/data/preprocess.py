@@ -73,12 +73,12 @@ class Columns:
 
 
 def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:
-    said = {
+    reasons = {
         "empty": "left out, because no training row has a value",
         "nested": "left out, because the values are lists",
         "id": "left out, because the text differs in every training row",
     }
-    yield from (f"{listed(groups[kind])}: {text}." for kind, text in said.items() if kind in groups)
+    yield from (f"{listed(groups[kind])}: {text}." for kind, text in reasons.items() if kind in groups)
     counts = {name: table[name].nunique() for name in groups.get("category", ())}
     many = {name: f"{count} categories" for name, count in counts.items() if count > MAX_CATEGORIES}
     yield from (f"{line[:-1]}, the rarest put together." for line in grouped(many))

@@ -83,13 +83,13 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
         if name not in columns:
             hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
             raise origin.error(f"no column {name!r}; it has {listed(columns)}", hint)
-    table, weights, said = _weighed(table, origin)
+    table, weights, weight_notes = _weighed(table, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else [])]
         raise origin.error(f"no columns beside the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
-    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=[*notes, *said])
+    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=[*notes, *weight_notes])
 
 
 def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
@@ -127,16 +127,18 @@ def from_arrays(
         what = f"weight = {origin.weight!r} names a column of a table, and here the labels come apart"
         raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
     _check_index(x, y, origin)
-    found = features.read(x, columns, origin)
-    labels, own = _labels(y, origin)
-    rows = features.count(found)
+    parts = features.read(x, columns, origin)
+    labels, label_names = _labels(y, origin)
+    rows = features.count(parts)
     if rows != len(labels):
         raise origin.error(f"x has {rows} rows and y has {len(labels)}")
     notes: list[str] = []
     if weights is not None and rows:
         given, weights = weights, row_weights.read(weights, rows, origin.where)
         notes = row_weights.written(given, "The weights")
-    return Raw(origin.name, found, labels, own or tuple(str(name) for name in names), weights=weights, notes=notes)
+    return Raw(
+        origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, notes=notes
+    )
 
 
 def _check_index(x: Any, y: Any, origin: Origin) -> None:
@@ -232,8 +234,8 @@ def _inputs(arrays: Mapping[str, Any], suffix: str) -> dict[str, Any] | None:
     """Return several inputs under the keys `x.a`, `x.b`; with a suffix `x_train.a`."""
     for key in FEATURE_KEYS:
         start = f"{key}{suffix}."
-        if found := {name.removeprefix(start): part for name, part in arrays.items() if str(name).startswith(start)}:
-            return found
+        if inputs := {name.removeprefix(start): part for name, part in arrays.items() if str(name).startswith(start)}:
+            return inputs
     return None
 
 

@@ -83,11 +83,11 @@ class AsDurations:
     def __call__(self, column: pd.Series[Any]) -> Values:
         """Return days, NaN for what is no duration."""
         if column.dtype.kind == "m":
-            days: Values = column.dt.total_seconds().to_numpy(np.float64, na_value=np.nan) / SECONDS
-            return days
+            seconds: Values = column.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
+            return seconds / SECONDS
         codes, distinct = pd.factorize(_texts(column))
-        found: Values = np.array([durations.days(text) for text in distinct] + [np.nan])[codes]
-        return found
+        days: Values = np.array([durations.days(text) for text in distinct] + [np.nan])[codes]
+        return days
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +115,17 @@ def _each(
     column: pd.Series[Any], kind: type, number: Callable[[Any], float], of_texts: Callable[[pd.Series[Any]], Values]
 ) -> Values:
     """Return the numbers of a column of objects: those of a type by `number`, the others, as texts, by `of_texts`."""
-    found = np.full(len(column), np.nan)
+    numbers = np.full(len(column), np.nan)
     values = column.to_numpy(object)
-    there = ~column.isna().to_numpy(bool)
+    present = ~column.isna().to_numpy(bool)
     of_kind = np.array([isinstance(value, kind) and not isinstance(value, bool) for value in values], bool)
     if kind is Real:
         of_kind |= np.array([type(value).__name__ == "Decimal" for value in values], bool)
-    found[there & of_kind] = [number(value) for value in values[there & of_kind]]
-    rest = there & ~of_kind
+    numbers[present & of_kind] = [number(value) for value in values[present & of_kind]]
+    rest = present & ~of_kind
     if rest.any():
-        found[rest] = of_texts(pd.Series([text_of(value) for value in values[rest]], dtype=object))
-    return found
+        numbers[rest] = of_texts(pd.Series([text_of(value) for value in values[rest]], dtype=object))
+    return numbers
 
 
 def _middle(interval: Any) -> float:
@@ -181,12 +181,12 @@ def texts(column: pd.Series[Any]) -> NDArray[Any]:
     if isinstance(column.dtype, (pd.StringDtype, pd.CategoricalDtype)):
         codes, distinct = pd.factorize(column)
         names = np.array([*(text_of(value) or MISSING for value in distinct), MISSING], object)
-        found: NDArray[Any] = names[codes]
-        return found
+        written: NDArray[Any] = names[codes]
+        return written
     return np.array([text or MISSING for text in _texts(column)], object)
 
 
-def settle(column: pd.Series[Any], decimal: str = "") -> Reading:
+def infer(column: pd.Series[Any], decimal: str = "") -> Reading:
     """Return the reading of a column; decimal: the decimal mark of the table's other texts. Raises `DataError`."""
     column = plain(column)
     values = column.dropna()
@@ -301,9 +301,9 @@ def is_real(value: Any) -> bool:
 
 def _by_text(counts: pd.Series[Any], first: list[str], decimal: str) -> Reading:
     """Return the reading of texts, counted as by `value_counts`, of which the first rows are given too."""
-    if (found := numerals.settle(counts, decimal)) is not None:
-        return Reading("number", AsNumbers(found), NO_NUMBER, found.description(), f"{found}")
-    if (days := dates.settle(counts)) is not None:
+    if (numbers := numerals.infer(counts, decimal)) is not None:
+        return Reading("number", AsNumbers(numbers), NO_NUMBER, numbers.description(), f"{numbers}")
+    if (days := dates.infer(counts)) is not None:
         usual = days.plain and _are_dates(first) and dates.are_as_in_pandas(list(counts.index), days)
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
     return _by_days(counts) or _text(first, numerals.why_text(counts) or dates.why_text(counts))
@@ -339,11 +339,11 @@ class Readings(dict[str, Reading]):
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Readings:
         """Return the readings that these rows suggest; raises `DataError` for a column that cannot be read."""
-        decimal, found = decimal_mark(rows), cls()
+        decimal, readings = decimal_mark(rows), cls()
         for name in rows.columns:
             with of_column(str(name)):
-                found[str(name)] = settle(rows[name], decimal)
-        return found
+                readings[str(name)] = infer(rows[name], decimal)
+        return readings
 
     def notes(self) -> list[str]:
         """Return notes on columns whose reading is not obvious."""

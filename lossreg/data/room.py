@@ -17,21 +17,25 @@ LARGEST = 10**9
 def check(row: Any, rows: int, folds: int, where: str) -> None:
     """Raise `DataError` when `rows` rows like the single preprocessed one in `row`, once per fold, do not fit."""
     parts = row.values() if isinstance(row, Mapping) else [row]
-    each, free = COPIES * rows * sum(int(part.nbytes) for part in parts), system.free_memory()
-    if folds * each <= free:
+    per_fold, free = COPIES * rows * sum(int(part.nbytes) for part in parts), system.free_memory()
+    if folds * per_fold <= free:
         return
     shapes = ", ".join(str(part.shape[1:]) for part in parts)
     copies = f"{folds} folds of " if folds > 1 else ""
-    what = f"{copies}{rows} rows of shape {shapes} need {said(folds * each)} of memory, and {said(free)} are free"
-    raise DataError(what, where=where, hint=_hint(int(free // each), folds, said(each)))
+    what = (
+        f"{copies}{rows} rows of shape {shapes} need {in_gib(folds * per_fold)} of memory, and {in_gib(free)} are free"
+    )
+    raise DataError(what, where=where, hint=_hint(int(free // per_fold), folds, in_gib(per_fold)))
 
 
-def _hint(most: int, folds: int, each: str) -> str:
+def _hint(most: int, folds: int, per_fold: str) -> str:
     if folds > 1 and most:
-        return f"Use at most {most} folds." if most > 1 else f"Set validation in place of folds, which needs {each}."
+        return (
+            f"Use at most {most} folds." if most > 1 else f"Set validation in place of folds, which needs {per_fold}."
+        )
     return "Use fewer or smaller rows."
 
 
-def said(size: int) -> str:
+def in_gib(size: int) -> str:
     """Return a number of bytes in GiB."""
     return f"{size / GIB:.3g} GiB" if size < LARGEST * GIB else f"over {LARGEST:,} GiB"

@@ -144,8 +144,8 @@ def _check_room(function: Callable[..., Any], arguments: Mapping[str, Any], wher
     width = sum(max(1, _size(asked.get(name))) for name in WIDTHS)
     needed, free = COPIES * 8 * rows * width, system.free_memory()
     if needed > free:
-        what = f"{_number(rows)} rows of {_number(width)} numbers need {room.said(needed)} of memory"
-        raise DataError(f"{what}, and {room.said(free)} are free", where=where, hint=SMALLER)
+        what = f"{_number(rows)} rows of {_number(width)} numbers need {room.in_gib(needed)} of memory"
+        raise DataError(f"{what}, and {room.in_gib(free)} are free", where=where, hint=SMALLER)
 
 
 def _size(value: Any) -> int:

@@ -44,7 +44,7 @@ class Thousands:
         """Return the marks and decimals of a column of training rows, where `decimal` is the decimal mark."""
         written, mark = list(_texts(column)), "." if decimal == "," else ","
         decimals = re.compile(rf"{re.escape(decimal)}(\d+)")
-        behind = (len(found[1]) for text in written if (found := decimals.search(text)))
+        behind = (len(match[1]) for text in written if (match := decimals.search(text)))
         return cls(mark, any(mark in text for text in written), max(behind, default=0))
 
     def count(self, column: pd.Series[Any], name: str, lost: Lost) -> None:

@@ -36,11 +36,11 @@ def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
     if array.dtype.kind == "c":
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
-    in_text = _in_text(column, decimal)
-    if in_text is None:
+    form = _in_text(column, decimal)
+    if form is None:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     else:
-        numbers = AsNumbers(in_text)(column)
+        numbers = AsNumbers(form)(column)
     odd = np.flatnonzero(~((numbers >= 0) & (numbers <= LARGEST)))
     if odd.size:
         more = f" ({odd.size} such rows)" if odd.size > 1 else ""
@@ -61,15 +61,15 @@ def are_texts(values: Any) -> bool:
 
 def written(values: Any, name: str, decimal: str = "") -> list[str]:
     """Return a note on weights that are numbers written as text, under a name for them; none for others."""
-    in_text = _in_text(pd.Series(np.asarray(values).reshape(-1)), decimal)
-    return [] if in_text is None else [f"{name}: {in_text.description()}."]
+    form = _in_text(pd.Series(np.asarray(values).reshape(-1)), decimal)
+    return [] if form is None else [f"{name}: {form.description()}."]
 
 
 def _in_text(column: pd.Series[Any], decimal: str) -> Numerals | None:
     """Return the way in which weights in text write numbers, None where no weight is text."""
     if not are_texts(column):
         return None
-    return numerals.settle(column.dropna().map(text_of).value_counts(), decimal)
+    return numerals.infer(column.dropna().map(text_of).value_counts(), decimal)
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:
