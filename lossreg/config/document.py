@@ -1,7 +1,7 @@
-"""A TOML document on its way to a checked model: read, overridden, and its mistakes explained.
+"""TOML documents: read, overridden, and their mistakes explained.
 
-An explained mistake is an `InputError` whose `where` is the dotted key inside the document;
-`Origin` says where the document came from, and `gathered` makes one error of many.
+An explained mistake is an `InputError` whose `where` is the dotted key inside the document; `Origin` is the file or
+override that the document came from, and `gathered` makes one error of many.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def read(path: str | Path) -> Document:
 
 
 def _check_file(file: Path, where: str) -> None:
-    """Raise `InputError` for what is no file of a reasonable size; a pipe would be waited for."""
+    """Raise `InputError` unless this is a regular file of a reasonable size; reading a pipe would block."""
     try:
         status = file.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -145,7 +145,7 @@ def _line(text: str, message: str) -> str:
 
 
 def checked(document: Mapping[str, Any], origin: Origin) -> Document:
-    """Return a copy of a document without what no number, no path and no database could hold; raises `InputError`."""
+    """Return a copy of a document; raises `InputError` for values that no number, path or database can hold."""
     if not isinstance(document, Mapping):
         raise InputError(f"a study is a file or a table of its sections, not {shown(document)}")
     try:
@@ -156,7 +156,7 @@ def checked(document: Mapping[str, Any], origin: Origin) -> Document:
 
 
 def override(document: Mapping[str, Any], overrides: Iterable[str]) -> tuple[Document, tuple[str, ...]]:
-    """Return a copy of `document` with each `key=value` put in, and the dotted keys that are new by it.
+    """Return a copy of `document` with each `key=value` applied, and the dotted keys that this added.
 
     The value is TOML, or else text. Raises `InputError`.
     """
@@ -286,7 +286,7 @@ def _not_among(details: ErrorDetails, loc: Sequence[int | str]) -> InputError:
 
 
 def _section(loc: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel] | None:
-    """Return the model that stands at `loc`, if all of `loc` are its sections."""
+    """Return the section at `loc`, if all of `loc` are sections."""
     for part in loc:
         field = model.model_fields.get(str(part))
         kinds = (field.annotation, *get_args(field.annotation)) if field else ()

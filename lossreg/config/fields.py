@@ -1,4 +1,4 @@
-"""Types of the values in a study file: each checks what stands there, and says what would be right."""
+"""Types of the values in a study file: each checks a value, and its errors say what would work."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), Plain
 
 
 def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> Any:
-    """Return a value, or where a table stands there the `Space` of a search; of a range, steps."""
+    """Return a value, or the search space that a table gives; a range becomes steps."""
     if not isinstance(raw, Mapping):
         return raw if isinstance(raw, Space) else check(raw)
     well_formed(raw)
@@ -101,7 +101,7 @@ SEARCHED = (WrapValidator(_searched), PlainSerializer(_plain))
 
 
 def _hp(raw: Any) -> Any:
-    """`"search"`, or what is said of hyperparameters by name; None for the defaults."""
+    """Return `"search"`, or values and search spaces of hyperparameters by name; None for the defaults."""
     if raw in (None, "default", "search"):
         return None if raw == "default" else raw
     if not isinstance(raw, Mapping):

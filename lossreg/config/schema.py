@@ -1,4 +1,4 @@
-"""The sections of a study file, one class each: what may stand there, and what stands there if nothing does."""
+"""The sections of a study file, one class each, with their keys and defaults."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Data(Section):
 class Model(Section):
     """The model: the built-in `mlp`, or the user's `file.py:function`, which defines its own layers.
 
-    `hp` says which hyperparameters of a user's function are searched, the options of `mlp` may be searched each.
+    `hp` has the values and search spaces of a user's hyperparameters; each option of `mlp` may be searched.
     """
 
     build: Text = Field(default="mlp", description='It is "mlp", "file.py:function" or "package.module:function".')

@@ -71,9 +71,9 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Every number from `low` to `high`, both included; evenly in the logarithm when `log`.
+    """All numbers from `low` to `high`, both included; sampled evenly on a log scale if `log`.
 
-    With a `step`, which excludes `log`, every one from `low` in such steps, of which `high` is the last.
+    With a `step`, which excludes `log`: `low`, `low + step` and so on to `high`.
     """
 
     low: float
@@ -264,7 +264,7 @@ def _range(low: float, high: float, log: bool, integer: bool) -> Space:
 def parse(raw: Any, param: Param, n_classes: int = 0) -> Space:
     """Return the search space that a study file's `raw` value gives `param`; raises `InputError`.
 
-    `n_classes` settles the length of a fixed `PerClass` array and how one is searched.
+    `n_classes` is the length of a fixed `PerClass` array and the number of searched weights.
     """
     well_formed(raw)
     value = "none" if raw is None else tuple(raw) if isinstance(raw, list) else raw

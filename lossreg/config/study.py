@@ -1,9 +1,8 @@
-"""The study file: what is trained on what, how it is searched, and where it is tracked.
+"""The study file: data, model, training, search, losses and tracking.
 
-`load` reads and checks a file in milliseconds, without Keras; every mistake is reported with
-file, dotted key, what is wrong and what would work. `candidates` says, with the registry at
-hand, which losses are searched, and over what. `fingerprint` and `changes` tell a resumed
-study from a different one.
+`load` reads and checks a file in milliseconds, without Keras; every mistake is reported with file, dotted key, the
+fault and what would work. `candidates` looks the losses up in a registry and gives their search spaces.
+`fingerprint` and `changes` tell a resumed study from a different one.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ class StudySpec(Section):
 def load(path: str | Path, overrides: Iterable[str] = ()) -> StudySpec:
     """Return the study of a TOML file, with `key=value` overrides put in.
 
-    A study without a name has its file's. Raises `InputError` that lists every mistake.
+    A study without a name is named after its file. Raises `InputError` that lists every mistake.
     """
     document = documents.read(path)
     document.setdefault("name", safe(Path(path).stem) or "study")
@@ -156,7 +155,7 @@ def _named(study: StudySpec) -> StudySpec:
 
 
 def _functions(study: StudySpec) -> list[str]:
-    """Return the digests of the user's own functions; raises `InputError` where one cannot be had."""
+    """Return the digests of the user's own functions; raises `InputError` where one cannot be computed."""
     marks = []
     for candidate, loss in study.losses.items():
         try:
@@ -170,7 +169,7 @@ def _functions(study: StudySpec) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A candidate of the study, its loss, and what is searched: a `Space` for every parameter."""
+    """A candidate of the study: its loss, and a search space for every parameter."""
 
     name: str
     spec: LossSpec
@@ -184,8 +183,8 @@ def candidates(
 ) -> list[Candidate]:
     """Return the losses that the study searches; exactly one of them is the baseline.
 
-    `n_classes` is 0 for regression. Without [losses] they are the recommended ones of the
-    task. Where no candidate is the plain baseline, it is put first. Candidates in `without` are left out. Raises
+    `n_classes` is 0 for regression. Without [losses] they are the recommended losses of the
+    task. If no candidate is the plain baseline, it is added as the first. Candidates in `without` are left out. Raises
     `InputError` that lists every mistake.
     """
     written = {candidate: loss for candidate, loss in study.losses.items() if candidate not in without}
@@ -282,7 +281,7 @@ def _check_task(candidate: str, spec: LossSpec, registry: Registry, task: str) -
 def _space(
     candidate: str, params: Mapping[str, Any], spec: LossSpec, n_classes: int
 ) -> tuple[dict[str, Space], list[InputError]]:
-    """Return a space for every parameter of the loss, and the mistakes in what the study says of them."""
+    """Return a search space for every parameter of the loss, and the mistakes of the study in them."""
     space, mistakes = {param.name: declared(param, n_classes) for param in spec.params}, []
     for name, raw in params.items():
         try:

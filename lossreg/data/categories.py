@@ -35,9 +35,9 @@ BY_VALUE = Reason(
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """The texts that a column has in the training rows.
+    """The categories of a column in the training rows.
 
-    numbers: the texts that are numbers, by their value; truths: those that are true or false, by their value.
+    names: all of them; numbers: those that are numbers, by value; truths: those that mean true or false, by value.
     """
 
     names: frozenset[str]
@@ -58,11 +58,11 @@ class Categories:
         return cls(names, dict(numbers), dict(by_truth))
 
     def match(self, column: pd.Series[Any], lost: Lost) -> pd.Series[Any]:
-        """Return the column with the category of the training rows that each value is; others stay as they are.
+        """Return the column with each value replaced by its category in the training rows; unknown values stay.
 
-        A value is the category of its text. A number is the category of its value, so that 1234 is `01234`; true and
-        false are `True`, `true` or 1, and `False`, `false` or 0. Values that are no category, or may be several, and
-        codes matched by value are counted in `lost`.
+        A text matches the category of the same text, a number that of the same value, so that 1234 matches `01234`;
+        true and false match `True`, `true` or 1, and `False`, `false` or 0. `lost` counts unknown and ambiguous
+        values, and codes that were matched by value.
         """
         distinct = Distinct.of(column)
         values = zip(distinct.texts, distinct.numeric, strict=True)
@@ -99,15 +99,15 @@ class Categories:
         return _only(self.numbers.get(Decimal(truth), ())) if self.numbers.keys() <= {0, 1} else ""
 
     def _of_flag(self, number: Decimal | None) -> str:
-        """Return the category true or false that 1 or 0 stands for."""
+        """Return the category true or false that 1 or 0 means; empty for none."""
         return _only(self.truths.get(number == 1, ())) if number in (0, 1) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """The different values of a column.
+    """The distinct values of a column.
 
-    codes: the place of each row's value, `(n,)`; texts: the values as texts; numeric: which are held as numbers.
+    codes: the index of each row's value, `(n,)`; texts: the values as texts; numeric: which of them are numbers.
     """
 
     codes: NDArray[np.intp]

@@ -1,4 +1,4 @@
-"""Single values of a table or of labels, which may be objects of any kind: as texts, and what goes wrong with them."""
+"""Single values of a table or of labels, which may be objects of any type: their texts, and errors that they raise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN_MARKS = dict.fromkeys(DASHES, "-") | ARABIC
 
 
 def text_of(value: Any) -> str:
-    """Return a value as text: bytes decoded, spaces at both ends taken off; raises `DataError` where it has none."""
+    """Return a value as text, bytes decoded and outer spaces removed; raises `DataError` where it has none."""
     if isinstance(value, bytes):
         try:
             return value.decode().strip()
@@ -70,13 +70,13 @@ def hashable(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """`str(value)`, or the type of what cannot be shown."""
+    """Return `str(value)`, or the type of a value that cannot be shown."""
     return as_text(value, f"an object of type {type(value).__name__}")
 
 
 @contextmanager
 def of_column(name: str) -> Iterator[None]:
-    """Say of a mistake which column it is in; also of what the objects in it raise."""
+    """Name the column in errors, also in those that objects in it raise."""
     try:
         with of_rows(f"column {name}"):
             yield
@@ -88,7 +88,7 @@ def of_column(name: str) -> Iterator[None]:
 
 @contextmanager
 def of_rows(what: str = "the rows") -> Iterator[None]:
-    """Turn what objects in rows raise, such as when they are compared, into a `DataError`."""
+    """Turn errors that objects in rows raise, for example when compared, into a `DataError`."""
     try:
         yield
     except (DataError, MemoryError):

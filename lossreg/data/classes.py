@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """A task and its labels, with names and slugs of the classes, of the labels of a row, or of a mask's two values.
+    """A task and its labels, with names and slugs of the classes, of multilabel columns, or of a mask's two values.
 
     y: class indices `(n,)` (int64); values `(n,)` (float64); several labels per row, `(n, k)` of 0 and 1
     (int64); masks `(n, *spatial_shape)` of 0 and 1 (int8). marks tell a reading
@@ -32,7 +32,7 @@ class Labels:
     def groups(self) -> NDArray[Any] | None:
         """A number per row, whose proportions the splits keep; None for values.
 
-        Of several labels it is the rarest that the row has, of a mask whether it is empty.
+        For a multilabel row it is the rarest of its labels, for a mask whether it has any 1.
         """
         if not self.classes:
             return None

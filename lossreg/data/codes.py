@@ -15,10 +15,10 @@ PADDED = re.compile(r"0\d+")
 
 
 def are_codes(texts: Mapping[str, int]) -> bool:
-    """Return whether numbers in text, with their counts, are codes by their leading zeros.
+    """Return whether numbers in text, with their counts, are codes, judged by leading zeros.
 
-    They are when at least half of them have leading zeros; or when at least one in twenty has, and nine in ten are
-    as wide as these.
+    They are codes if at least half of them have leading zeros, or if at least one in twenty has and nine in ten
+    have the same number of digits as these.
     """
     padded = Counter[int]()
     for text in _padded(texts):

@@ -35,11 +35,11 @@ Weighed = tuple[NDArray[np.float32] | None, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Rows ready for a model: `x` float32 `(n, *shape)`, or several such inputs by name, and their labels `y`.
+    """Samples ready for a model: `x` float32 `(n, *shape)`, or several such inputs by name, and their labels `y`.
 
     y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
-    `(n, *spatial_shape)` int8, of 0 and 1; weights: `(n,)` float32, what each row counts in the loss, None
-    where all count 1.
+    `(n, *spatial_shape)` int8, of 0 and 1; weights: `(n,)` float32 sample weights, None
+    where all are 1.
     """
 
     x: Any
@@ -52,16 +52,14 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Dataset:
-    """A task with its three parts.
+    """A task with its training, validation and test samples.
 
-    classes: class names in index order, the names of the labels of a row, or of a mask's 0 and 1;
-    empty for regression; slugs: the same, safe for Optuna
-    and MLflow; features: raw column names, empty for arrays of more than two dimensions, of several inputs
-    as `input.column`;
-    preprocessor: fitted on the training rows, from raw rows to float32; constants: of the
-    training rows; digest: a hash of the raw data; notes: lines for the user; further_folds: where the
-    study cross-validates, one data set per further fold, with the same test rows;
-    weights: of the training rows, as `TrialRecord.weights` has them, empty where all count 1.
+    classes: class names in index order, the names of multilabel columns, or of a mask's 0 and 1; empty for
+    regression; slugs: the same, safe for Optuna and MLflow; features: raw column names, `input.column` of several
+    inputs, empty for arrays of more than two dimensions; preprocessor: fitted on the training rows, turns raw
+    rows into float32; constants: of the training labels; digest: a hash of the raw data; notes: lines for the
+    user; further_folds: in cross-validation, one data set per fold after the first, with the same test samples;
+    weights: of the training samples, as in `TrialRecord.weights`, empty where all are 1.
     """
 
     name: str
@@ -102,10 +100,10 @@ class Dataset:
         return {name: tuple(part.shape[1:]) for name, part in x.items()} if isinstance(x, dict) else tuple(x.shape[1:])
 
     def summary(self) -> dict[str, Any]:
-        """Name, task, rows of each part, classes with their rows, raw features, input shape, digest.
+        """Return name, task, samples per part, samples per class, raw features, input shape and digest.
 
-        Of a multilabel task the rows that have each label; of a segmentation the places of each class,
-        and `foreground`, their share.
+        For a multilabel task, samples per label; for a segmentation, pixels per class, and `foreground`, the share
+        of 1.
         """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         counts = self._counts(np.concatenate([part.y for part in parts.values()]))

@@ -32,9 +32,9 @@ Days = NDArray[np.float64]
 class Order(NamedTuple):
     """The order of day, month and year around a separator.
 
-    short: whether years have two digits; other: the order that speaks most against it; rows: how many dates have a
-    day in this order and not in the other; lost: how many have one in others only; example: of those that are
-    lost, or else of the dates that have a day in both.
+    short: years have two digits; other: the most likely other order; rows: the number of dates that are valid in
+    this order and not in the other; lost: the number that are valid in other orders only; example: one of the
+    lost dates, or else one that is valid in both orders.
     """
 
     separator: str
@@ -58,9 +58,9 @@ class Order(NamedTuple):
 class Dates:
     """The forms in which the dates of a column of texts are written.
 
-    orders: the order of day, month and year around each separator, none where the year comes first or the month has
-    a name, and then only a date that has one order alone is read; forms: an example of each form with its number of
-    rows; plain: whether all dates have the year of four digits first; short: whether years may have two digits.
+    orders: the order of day, month and year around each separator; without any, as where the year comes first or
+    the month is a word, only dates that are valid in a single order are read; forms: an example of each form with
+    its number of rows; plain: all dates begin with a year of four digits; short: years may have two digits.
     """
 
     orders: tuple[Order, ...] = ()
@@ -139,7 +139,7 @@ def infer(counted: pd.Series[Any]) -> Dates | None:
 def why_text(counted: pd.Series[Any]) -> str:
     """Return a note on texts, counted as by `value_counts`, of which most look like dates; empty for other texts.
 
-    Those with years of two digits count where they have a day, since many other texts look like them.
+    Texts with years of two digits count only where they are valid dates, since many other texts look like them.
     """
     if not likely(counted.index, _has_form):
         return ""
@@ -165,7 +165,7 @@ def _has_form(text: str) -> bool:
 
 
 def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:
-    """Return the texts that have the form of a date, and which of all have a day, in whatever order."""
+    """Return the texts in the form of a date, in groups, and a mask of the texts that are valid dates in any order."""
     groups, has_day = list(alike(texts)), np.zeros(len(texts), bool)
     for group in groups:
         has_day[group.places] = np.any([~np.isnan(group.days(order)) for order in group.orders], axis=0)
@@ -185,9 +185,9 @@ def _forms(
 
 
 def _orders(groups: Iterable[Alike], there: Mapping[str, int]) -> list[Order]:
-    """Return the order around each separator: the one that most dates have a day in.
+    """Return the order around each separator: the one in which most dates are valid.
 
-    Where several have, dots mean day first, and other separators follow those that are settled, else month first.
+    In a tie, dots mean day first, and other separators follow those without a tie, else month first.
     """
     texts, rows = list(there), np.array(list(there.values()))
     candidates = [each for each in _candidates(groups) if np.any(list(each.readable.values()))]
@@ -223,7 +223,7 @@ def _best(candidates: Candidates, rows: Numbers) -> list[str]:
 
 
 def _order(candidates: Candidates, order: str, texts: Sequence[str], rows: Numbers) -> Order:
-    """Return an order with what speaks against it."""
+    """Return an order with the evidence against it."""
     counts, readable = rows[candidates.places], candidates.readable
     lost = np.any(list(readable.values()), axis=0) & ~readable[order]
     others = {other: flags for other, flags in readable.items() if other != order}

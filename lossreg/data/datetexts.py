@@ -47,11 +47,10 @@ ZEROS = str.maketrans("123456789", "0" * 9)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alike:
-    """Texts that differ in their digits alone and have the form of a date.
+    """Texts in the form of a date that differ in their digits only.
 
-    places: where they are among all `(n,)`; form: the name of their form; letters: what is written between the
-    digits, by the names in the pattern of the form; numbers: the numbers `(n,)`, by these names; short: whether their
-    years have two digits.
+    places: their indices among all texts `(n,)`; form: the name of their form; letters: the parts that are not
+    digits, by group of the form's pattern; numbers: the numbers `(n,)`, by group; short: years have two digits.
     """
 
     places: Numbers
@@ -129,7 +128,7 @@ def alike(texts: Sequence[str]) -> Iterator[Alike]:
 
 
 def _of_shape(places: Numbers, texts: NDArray[np.object_], form: str, match: re.Match[str]) -> Alike:
-    """Return a group of texts: digits stand in the same places in all of them, for a pattern takes any digit alike."""
+    """Return a group of texts, which all have their digits at the same positions."""
     characters = texts.astype(f"S{match.end()}").view(np.uint8).reshape(len(texts), -1)
     written = {name: text for name, text in match.groupdict().items() if text}
     numbers = {

@@ -44,12 +44,11 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class Delimited:
-    """A file that is about to be read: its encoding and separator, and notes on what is unusual about it.
+    """A text file of fields: its encoding, its separator, and notes on anything unusual about it.
 
-    index_col: as for `pandas.read_csv`; False where the separator at the end of a line begins no field;
-    skips_spaces: whether spaces behind a separator belong to no field; as_text: the columns that are read as text;
-    left_out: lines that pandas skips, from 0; rows: how many are read, None for all; on_lines: those notes that are
-    about lines that are not read in full.
+    index_col: as for `pandas.read_csv`, False where lines end with a separator; skips_spaces: spaces after a
+    separator are skipped; as_text: the columns that are read as text; left_out: lines that pandas skips, from 0;
+    rows: the number of rows that are read, None for all; on_lines: notes on lines that are not read in full.
     """
 
     path: Path
@@ -106,8 +105,8 @@ def read(
 ) -> Table:
     """Return the table of a file; raises `DataError`, which names the line where it can.
 
-    as_text: columns that are text whatever they hold; coded: the columns whose whole numbers may be read as codes, such
-    as postcodes, None for all; known: columns that are data, also where they look like names or numbers of rows.
+    as_text: columns that are always text; coded: the columns whose whole numbers may be read as codes, such as
+    postcodes, None for all; known: columns that are data even if they look like names or numbers of rows.
     """
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
     file = Delimited(path, where, separator)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def check(model: Any, dataset: Dataset) -> None:
-    """Raise `InputError` when an Embedding layer that a Keras model feeds with raw inputs is given other numbers.
+    """Raise `InputError` when an Embedding layer directly behind an input is given numbers outside its table.
 
-    It would round them, and take a negative one for a row from the end of its table.
+    The layer would round fractions, and count a negative number from the end of its table.
     """
     parts = [part for fold in dataset.folds for part in (fold.train, fold.validation, fold.test)]
     for layer, name in _fed(model):

@@ -21,7 +21,7 @@ Features = Part | dict[str, Part]
 def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
     """Return features from an array, a table, or a mapping of them by input; raises `DataError` for anything else.
 
-    columns: names for those of a plain array of two dimensions.
+    columns: column names for a plain array of two dimensions.
     """
     if not isinstance(x, Mapping):
         return _one(x, "x", columns, origin)
@@ -98,7 +98,7 @@ def _unmasked(values: Any, what: str, origin: Origin) -> Array:
 
 
 def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
-    """Return the table with string column names, a plain index, and object columns as what they hold."""
+    """Return the table with string column names, a plain index, and object columns converted to their values' type."""
     frame = frame.reset_index(drop=True)
     frame.columns = pd.Index([shown(column) for column in frame.columns])
     twice = list(frame.columns[frame.columns.duplicated()])
@@ -112,7 +112,7 @@ def table(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
 
 
 def inferred(frame: pd.DataFrame, origin: Origin) -> pd.DataFrame:
-    """Return the table with columns of objects as what they hold; raises `DataError`, which names the column."""
+    """Return the table with object columns converted to their values' type; raises `DataError` with the column."""
     try:
         return frame.infer_objects()
     except Exception:

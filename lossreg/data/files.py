@@ -1,4 +1,4 @@
-"""Files of the user's: found, opened by a library, and what the library raises said in words."""
+"""Files of the user: located, opened by a library, with the library's errors in plain words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_name(source: str) -> None:
 
 
 def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
-    """Return the file of a source, relative to `base`; raises `DataError` where there is none to be read.
+    """Return the file of a source, relative to `base`; raises `DataError` where no readable file is.
 
     relative: a hint on where relative paths start.
     """
@@ -48,7 +48,7 @@ def existing(source: str, base: Path, relative: str = RELATIVE) -> Path:
 
 @contextmanager
 def reading(path: Path, where: str, what: str = "", hint: str = "") -> Iterator[None]:
-    """Turn whatever a library raises while it reads a file into one `DataError`.
+    """Turn any error of a library that reads a file into a `DataError`.
 
     what: the part that is read, such as `array x`; hint: what would work.
     """

@@ -23,9 +23,9 @@ Decisions = Mapping[str, Columns]
 
 
 class InputsPreprocessor:
-    """Several raw inputs by name to float32 arrays by name, each by a preprocessor of its own.
+    """Turns several raw inputs by name into float32 arrays by name, each with its own preprocessor.
 
-    parts: the preprocessors, fitted, by input.
+    parts: the fitted preprocessors, by input.
     """
 
     def __init__(self, parts: Mapping[str, Single]) -> None:
@@ -41,7 +41,7 @@ class InputsPreprocessor:
         return arrays
 
     def counted(self, rows: Any) -> Counted:
-        """Return the same arrays, and what was lost in place of a warning."""
+        """Return the same arrays, and the lost values in place of a warning."""
         missing = [name for name in self.parts if name not in rows] if isinstance(rows, Mapping) else list(self.parts)
         if missing:
             hint = f"Rows are a table or an array for each of {listed(self.parts)}."
@@ -62,7 +62,7 @@ Preprocessor = Single | InputsPreprocessor
 
 @contextmanager
 def _within(name: str) -> Iterator[None]:
-    """Say of a mistake which of several inputs it is in."""
+    """Name the input in errors."""
     try:
         yield
     except DataError as error:

@@ -80,7 +80,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
 
 @contextmanager
 def _objects_named(where: str) -> Iterator[None]:
-    """Say that what the objects in a target raise comes from the target."""
+    """Name the target in errors that its objects raise."""
     try:
         yield
     except InputError as error:
@@ -200,7 +200,7 @@ def _check_present(y: pd.Series[Any], where: str) -> None:
 
 
 def _infer(y: pd.Series[Any]) -> tuple[str, str]:
-    """Return a task, and what about the labels suggests it."""
+    """Return the task that labels suggest, and the reason."""
     distinct = int(y.nunique())
     by_classes = "binary" if distinct == 2 else "multiclass"
     if not _is_number(y):

@@ -1,4 +1,4 @@
-"""Values that reading and scaling could not keep, or had to guess, counted by column and said in few lines."""
+"""Values that reading and scaling could not keep, or had to guess: counted by column, reported in few lines."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Count:
 
 
 class Lost:
-    """Counts by input, column and reason, out of so many values of each input; "" names a single input.
+    """Lost values, counted by input, column and reason; "" names a single input.
 
-    notes: what is said of the rows as a whole.
+    values: the number of values per input; notes: notes on the rows as a whole.
     """
 
     def __init__(self, values: int = 0) -> None:
@@ -61,12 +61,12 @@ class Lost:
         self.notes: list[str] = []
 
     def add(self, column: str, reason: Reason, values: Any, where: NDArray[np.bool_]) -> None:
-        """Count the values of a column that are lost, `where` they are; "" is the column of an array."""
+        """Count the values of a column where the mask `where` is set; "" is the column of an array."""
         if where.any():
             self.count(column, reason, int(where.sum()), map(example, np.asarray(values, object)[where][:100]))
 
     def count(self, column: str, reason: Reason, rows: int, examples: Iterable[str] = ()) -> None:
-        """Count so many values of a column, with texts that show some of them."""
+        """Count a number of values of a column, with texts that show some of them."""
         if rows:
             self.counts.setdefault(("", column, reason), Count()).add(rows, examples)
 

@@ -66,9 +66,9 @@ class Numerals:
     """The form in which the numbers of a column are written.
 
     decimal: the decimal mark, "." or ","; unit: a currency or percent sign, empty for none; doubt: a value that may
-    be read in two ways, empty where there is none; grouped: whether thousands are set apart by commas, or by points
-    and no number has a decimal comma; plain: whether every number is written as Python would; signed: whether a text
-    without the unit is no number; remarks: what else a note says.
+    be read in two ways, empty where there is none; grouped: thousands are separated by commas, or by points where no
+    number has a decimal comma; plain: every number is written as in Python; signed: a text without the unit is no
+    number; remarks: further text of the note.
     """
 
     decimal: str = "."
@@ -138,7 +138,7 @@ def _pythonic(body: str, decimal: str) -> str:
 
 
 def is_marker(text: str) -> bool:
-    """Return whether a text stands for a value that is not there, such as `?`, `n/a` or `unknown`."""
+    """Return whether a text marks a missing value, such as `?`, `n/a` or `unknown`."""
     return text.strip().lower() in MARKERS
 
 
@@ -148,7 +148,7 @@ def present(counts: pd.Series[Any]) -> dict[str, int]:
 
 
 class Written(NamedTuple):
-    """A text and how often it stands there, with the unit and the digits of the number that it may be."""
+    """A text with its count, and the unit and digits of the number that it may be."""
 
     text: str
     rows: int
@@ -175,8 +175,8 @@ def _counts(written: Iterable[Written]) -> dict[str, int]:
 def infer(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     """Return how texts, counted as by `value_counts`, write numbers; None where they are something else.
 
-    They are numbers when at least nine in ten of the values that are no marker of a gap are, in one unit or without.
-    decimal: the mark that the rest of the table uses, which decides where this column leaves it open.
+    Texts are numbers if nine in ten of them are, in one unit or none; markers of missing values do not count.
+    decimal: the decimal mark of the rest of the table, used where this column is ambiguous.
     """
     if not likely(counts.index, is_number):
         return None

@@ -1,4 +1,4 @@
-"""`Origin`: where rows come from and what was asked of them, for messages."""
+"""The origin of rows, for messages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Target = str | tuple[str, ...] | None
 class Origin:
     """The source of rows: the data set's name, the source as the user wrote it, the columns asked for.
 
-    Several target columns are several labels per row; weight is the column of what each row counts; as_given: whether
-    features are taken as the numbers that they are.
+    Several target columns are several labels per row; weight is the column of sample weights; as_given: numeric
+    features are used unchanged.
     """
 
     name: str

@@ -46,8 +46,8 @@ class Counted(NamedTuple):
 class Columns:
     """Decisions about a table's columns before any statistic is taken, shared by all folds.
 
-    readings: how each is read; groups: the names of each kind; categories: those of each column of categories,
-    sorted, which fix how many columns it becomes; notes: lines for the user.
+    readings: how each is read; groups: the names of each kind; categories: sorted, one array per categorical
+    column, which fix its one-hot width; notes: lines for the user.
     """
 
     readings: Readings
@@ -103,17 +103,17 @@ class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: igno
 
 
 class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Raw rows of a table `(n, columns)` to a float32 array `(n, width)`.
+    """Turns raw rows of a table `(n, columns)` into a float32 array `(n, width)`.
 
-    Numbers: missing and infinite values and those out of all proportion become the median, then standardised. Dates,
-    of the years 1 to 9999: days since 1970, then as numbers; so are durations and ordered categories. Text that is
-    numbers or dates is read as such. Other text, categories and booleans: one-hot, at most 32 columns each, the
-    rarest together; missing is a category. Columns without a value or of lists, and text that differs in every
-    row, are left out. `notes` says what was done beyond that.
+    Numbers are standardised; missing, infinite and far too large values become the median first. Dates (years 1 to
+    9999) become days since 1970, then numbers; so do durations and ordered categories. Text that holds numbers or
+    dates is read as such. Other text, categories and booleans become one-hot columns, at most 32 each, with the
+    rarest categories merged; missing is a category. Columns without a value or of lists, and text that differs in
+    every row, are left out. `notes` has a line on anything beyond that.
     """
 
     def fit(self, rows: Any, y: Any = None, *, columns: Columns | None = None) -> Self:
-        """Learn statistics from a DataFrame of training rows, and columns too where they are not settled yet.
+        """Learn statistics from a DataFrame of training rows, and decide about its columns if `columns` is not given.
 
         Raises `DataError` if no column is usable.
         """
@@ -133,14 +133,14 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return new rows as float32 `(n, width)`, every number finite.
 
         rows: a DataFrame (by column name), an array (by position), or the path of a .csv, .tsv or .parquet file, which
-        is read as the training rows were. Warns of values that are taken as missing, of categories that no training row
-        has, and of what is guessed, counted by column. Raises `DataError`.
+        is read as the training rows were. Warns of values taken as missing, of unknown categories and of guesses,
+        counted by column. Raises `DataError`.
         """
         array: Float32 = warned(self.counted(rows))
         return array
 
     def counted(self, rows: Any) -> Counted:
-        """Return the same array, and what was lost in place of a warning."""
+        """Return the same array, and the lost values in place of a warning."""
         lost = Lost()
         table = new_rows.table(rows, self.features_, lost, self._as_text())
         lost.values = {"": len(table)}
@@ -160,14 +160,14 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
 
     def _read(self, table: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, Lost]:
-        """Return the new rows in the terms of the training rows, and what was lost or guessed, with these notes."""
+        """Return the new rows in the terms of the training rows, and the lost or guessed values, with these notes."""
         table = self.terms_.before(table)
         read, lost = self.readings_.apply(table)
         lost.notes = notes
         return self.terms_.after(table, self._limited(read, lost), lost), lost
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
-        """Return the table with numbers that are out of all proportion missing, which are counted."""
+        """Return the table with far too large numbers as missing, which are counted."""
         low, high = np.array(list(self.limits_.values()), np.float64).reshape(-1, 2).T
         far = Limits(low, high).outside(table[list(self.limits_)].to_numpy(np.float64))
         for place in np.flatnonzero(far.any(axis=0)):
@@ -183,7 +183,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def warned(counted: Counted) -> Any:
-    """Return the array; what was lost is a warning at the line that called lossreg, also through scikit-learn."""
+    """Return the array; warns of lost values at the line that called lossreg, also through scikit-learn."""
     if lines := counted.lost.lines():
         warnings.warn("\n".join(lines), stacklevel=_outside())
     return counted.array
@@ -198,7 +198,7 @@ def _outside() -> int:
 
 
 def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Float32:
-    """Return the array with 0 for what is not finite, which is counted by column."""
+    """Return the array with 0 in place of values that are not finite, which are counted by column."""
     odd = ~np.isfinite(array)
     for place in np.flatnonzero(odd.any(axis=0)):
         lost.add(str(names()[place]), FAR, array[:, place], odd[:, place])
@@ -207,9 +207,9 @@ def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Fl
 
 
 class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Raw arrays `(n, *shape)` to float32, with one mean and one deviation over all training values.
+    """Turns raw arrays `(n, *shape)` into float32, standardised with one mean and deviation of all training values.
 
-    Values that are not finite, or out of all proportion to the training values, become 0, the mean.
+    Values that are not finite, or far too large for the training values, become 0, the mean.
     """
 
     def fit(self, rows: NDArray[Any], y: Any = None) -> Self:
@@ -238,7 +238,7 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return array
 
     def counted(self, rows: Any) -> Counted:
-        """Return the same array, and what was lost in place of a warning."""
+        """Return the same array, and the lost values in place of a warning."""
         array = new_rows.array(rows)
         lost = Lost(array.size)
         if array.shape[1:] != self.shape_:
@@ -281,13 +281,13 @@ def _sample(rows: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Raw rows to float32 and nothing else: tables of numbers without gaps `(n, columns)`, arrays `(n, *shape)`.
+    """Converts raw rows to float32 only: complete tables of numbers `(n, columns)`, arrays `(n, *shape)`.
 
-    features_: the columns of a table, empty for an array; shape_: the shape of a row.
+    features_: the columns of a table, empty for an array; shape_: the shape of one sample.
     """
 
     def fit(self, rows: Any, y: Any = None) -> Self:
-        """Learn columns or shape; raises `DataError` for what is no number."""
+        """Learn columns or shape; raises `DataError` for values that are not numbers."""
         self.features_ = [str(column) for column in rows.columns] if isinstance(rows, pd.DataFrame) else []
         self.shape_, self.notes = tuple(rows.shape[1:]), list[str]()
         values = self._numbers(rows, Lost())
@@ -305,7 +305,7 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, rows: Any) -> Float32:
         """Return a DataFrame, an array or the table of a path as float32; warns of lines that are left out.
 
-        Raises `DataError` for other columns or shapes, gaps, what is no number and what float32 does not reach.
+        Raises `DataError` for other columns or shapes, missing values, other types, and numbers beyond float32.
         """
         array: Float32 = warned(self.counted(rows))
         return array

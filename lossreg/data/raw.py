@@ -1,4 +1,4 @@
-"""`Raw`: what a source yields before anything is decided about it, and its making from arrays and tables."""
+"""Raw rows, as a source yields them, made from arrays and tables."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Raw:
     """Raw rows: `x` a table `(n, columns)`, an array of more than two dimensions or several by name, `y` their labels.
 
     y: a column `(n,)` of any type, or an array of several numbers per row, `(n, k)` or `(n, *spatial_shape)`;
-    names: names of the classes 0, 1, ... or of the k labels when the source gives them; given_test: how many of
-    the last rows are a test set that came with the source; weights: `(n,)`, what each row counts, None where
-    the source does not say; notes: lines for the user.
+    names: names of the classes 0, 1, ... or of the k labels if the source has them; given_test: the number of last
+    rows that are a test set of the source; weights: sample weights `(n,)`, None if the source has none; notes:
+    lines for the user.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Raw:
     def digest(self, marks: Iterable[bytes] = ()) -> str:
         """Return a hash of features, labels and weights, the same for the same values on every machine.
 
-        marks: what else tells this data from other data, such as a reading of it that is not the usual one.
+        marks: bytes that are hashed too, such as for an unusual reading of the data.
         """
         sha = hashlib.sha256()
         for part in features.marks(self.x):
@@ -242,8 +242,8 @@ def _inputs(arrays: Mapping[str, Any], suffix: str) -> dict[str, Any] | None:
 def from_object(value: Any, origin: Origin) -> Raw:
     """Return raw rows of what a user's function returned; raises `DataError` for anything else.
 
-    Taken are `(x, y)`, `((x_train, y_train), (x_test, y_test))`, where weights may stand third, a dictionary of
-    arrays, a scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a
+    Accepts `(x, y)`, `((x_train, y_train), (x_test, y_test))`, each with weights as an optional third, a dictionary
+    of arrays, a scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a
     dictionary of arrays by name, or keys `x.a`, `x.b`.
     """
     match value:

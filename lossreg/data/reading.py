@@ -1,6 +1,6 @@
 """Readings of the columns of a table: as numbers, dates, durations, ranks or categories, whatever their type.
 
-It is settled once, over all rows, and kept for new rows; no statistic is taken here.
+They are inferred once, from all rows, and kept for new rows; no statistic is computed here.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ USUAL_NUMBERS, USUAL_DATES = Numerals(), Dates()
 class Reading(NamedTuple):
     """The way in which a column is read.
 
-    kind: number, date, category, empty or nested; read: from a column to `(n,)` float64, NaN where nothing can be
-    read, None for kinds that are no numbers; reason: what a value that is lost is not; note: what is said of the
-    column, empty for what goes without saying; mark: tells a reading from the usual one of such values, empty there.
+    kind: number, date, category, empty or nested; read: turns a column into `(n,)` float64, NaN where a value cannot
+    be read, None for other kinds; reason: why a value is lost; note: a note on the column, empty where the reading
+    is obvious; mark: identifies an unusual reading of such values, empty for the usual one.
     """
 
     kind: str
@@ -361,7 +361,7 @@ class Readings(dict[str, Reading]):
                 yield f"{name} read as {reading.kind}: {reading.mark}".encode()
 
     def apply(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, Lost]:
-        """Return the rows with numbers and dates as float64, NaN where nothing is read, and what was lost.
+        """Return the rows with numbers and dates as float64, NaN where a value cannot be read, and the lost values.
 
         Raises `DataError`.
         """
@@ -384,7 +384,7 @@ def _gaps(column: pd.Series[Any], reading: Reading) -> int:
 
 
 def _at_once(reading: Reading, dtype: Any) -> bool:
-    """Return whether a column is numbers already, so that it may be read together with others."""
+    """Return whether a column has a numeric type, so that it can be read together with others."""
     return isinstance(reading.read, AsNumbers) and isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 

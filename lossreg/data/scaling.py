@@ -1,4 +1,4 @@
-"""Numbers of any size brought to mean 0 and deviation 1, and the values that are out of all proportion to the rest."""
+"""Standardisation of numbers of any size to mean 0 and deviation 1, and limits for values that are far too large."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ COARSE = 0.01  # steps of a hundredth of the spread change a loss by 0.03%, of a
 
 
 class Limits(NamedTuple):
-    """Between which values the numbers of a column are in proportion to its training rows, or those of each column."""
+    """The range of plausible numbers of a column, or of each column, given its training rows."""
 
     low: Any
     high: Any
 
     @classmethod
     def of(cls, values: Values) -> Limits:
-        """Return the limits that training values `(n,)` set: a billion times their usual distance from the median.
+        """Return the limits for training values `(n,)`: the median plus and minus a billion times the usual distance.
 
-        The usual distance is the median of those that are not 0, and 1 where all values are the same.
+        The usual distance is the median of the distances from the median that are not 0, and 1 if all are 0.
         """
         finite = values[np.isfinite(values)]
         if not finite.size:
@@ -50,7 +50,7 @@ class Limits(NamedTuple):
 
 
 class Units(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Columns over a power of two where squares of their numbers would be too large or too small, else as they are."""
+    """Divides columns by a power of two where the squares of their numbers would overflow or underflow."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the size of columns `(n, width)`, which may have gaps."""
@@ -66,10 +66,7 @@ class Units(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ign
 
 
 class Scaler(StandardScaler):  # type: ignore[misc]
-    """Columns minus mean over deviation, as by `StandardScaler`, and exact for constants.
-
-    A column with one value becomes 0, however large the value is.
-    """
+    """`StandardScaler` that is exact for constants: a column with one value becomes 0, however large the value is."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn mean and deviation of columns `(n, width)` without gaps."""

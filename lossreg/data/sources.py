@@ -47,7 +47,7 @@ def read(
 ) -> Raw:
     """Return the raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
 
-    as_given: whether whole numbers with leading zeros, as postcodes have them, are features that stay numbers.
+    as_given: features that are whole numbers with leading zeros, such as postcodes, stay numbers.
     """
     files.check_name(source)
     raw = _read(source, Origin("", source, target, weight, as_given), base, seed).without(drop, source)
@@ -137,7 +137,7 @@ def _sklearn(source: str, origin: Origin, seed: int) -> Raw:
 
 
 def _check_room(function: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> None:
-    """Raise `DataError` when what a generator is asked for does not fit in memory, before it takes any."""
+    """Raise `DataError` if the rows that a generator is asked for would not fit in memory."""
     defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
     asked = {**defaults, **arguments}
     rows = _size(asked.get("n_samples"))
@@ -190,7 +190,7 @@ def _arguments(function: Callable[..., Any], query: str, seed: int, where: str) 
 
 
 def _parsed(part: str, where: str) -> tuple[str, Any]:
-    """`n_samples=1000` as a name and a Python literal; what is no literal stays text."""
+    """Return `n_samples=1000` as a name and a Python literal; other values stay text."""
     name, equals, text = part.partition("=")
     if not equals:
         raise InputError(f"{part!r} is not name=value", where=where)

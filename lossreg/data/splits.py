@@ -36,12 +36,11 @@ def cut(
 ) -> tuple[Rows3, ...]:
     """Cut the rows; `test` is a share of all rows, `validation` of the rows that are not test rows.
 
-    With `folds` each row that is no test row is a validation row of one fold and a training row of
-    the others; without, there is one "fold". Folds have equally many training rows and equally many validation
-    rows: where the rows do not divide, the row that a fold has too many stays with its training rows.
-    Classes keep their shares where they have at least two rows left to share out; a single row
-    stays with the training rows. Of several labels per row the rarest counts as its class. Raises
-    `DataError` when a part would have fewer than two rows or a class no training row.
+    With `folds`, each row outside the test is a validation row of one fold and a training row of the others;
+    without, there is one fold. All folds have the same number of training rows and of validation rows: a
+    surplus validation row becomes a training row. Splits are stratified by class where a class has at least two
+    rows; a single row is a training row. For a multilabel row the rarest of its labels counts as its class.
+    Raises `DataError` if a part would have fewer than two rows, or a class no training row.
     """
     _check_share("test", test)
     _check_share("validation", validation)

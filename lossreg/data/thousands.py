@@ -31,8 +31,8 @@ DOUBTFUL = Reason(
 class Thousands:
     """The marks and decimals in the numbers of a column of training rows.
 
-    mark: what may stand between thousands, "." beside a decimal comma, else ","; used: whether it does; decimals: the
-    most digits behind the decimal mark.
+    mark: the mark that may separate thousands, "." beside a decimal comma, else ","; used: the column uses it;
+    decimals: the largest number of digits after the decimal mark.
     """
 
     mark: str

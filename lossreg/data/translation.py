@@ -1,4 +1,4 @@
-"""Values of new rows in the terms of the training rows, where they are held or written in another way."""
+"""Translation of new rows into the terms of the training rows, where their types or spelling differ."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lossreg.data.thousands import Thousands
 class Translation:
     """The terms of the training rows, by column.
 
-    categories: those of each column of categories; ranks: those of ordered ones; flags: columns of numbers that are 0
-    and 1 alone; thousands: how numbers are written.
+    categories: of each categorical column; ranks: of each column of ordered categories; flags: numeric columns of 0
+    and 1 only; thousands: how numbers are written.
     """
 
     categories: Mapping[str, Categories]

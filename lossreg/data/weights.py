@@ -26,7 +26,7 @@ LARGEST = float(np.finfo(np.float32).max)
 def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
     """Return sample weights `(rows,)`; raises `DataError` for another shape, and names the row of an invalid weight.
 
-    decimal: the decimal mark of the table's other texts, which decides where weights in text leave it open.
+    decimal: the decimal mark of the table's other texts, used where weights in text are ambiguous.
     """
     if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
         raise DataError(f"{masked} of {rows} weights are masked", where=where, hint="Leave these rows out.")
@@ -73,7 +73,7 @@ def _in_text(column: pd.Series[Any], decimal: str) -> Numerals | None:
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:
-    """Return the weight of each class `(k,)`, None where none is asked for.
+    """Return the weight of each class `(k,)`, None if none is given.
 
     asked: "balanced" for n / (k * rows of the class), counted in the training rows `rows`, so that
     their mean over these rows is 1; a list in class order; or a mapping by class name, where the
