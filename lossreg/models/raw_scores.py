@@ -12,6 +12,7 @@ import numpy as np
 
 from lossreg.contract.activations import ACTIVATIONS, Activation
 from lossreg.errors import InputError, did_you_mean
+from lossreg.models.keras_graph import producer, sublayers
 
 WIDTH_HINT = 'End the model with Dense(hp.get("outputs")).'
 OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Exp", "Relu", "Tanh")
@@ -73,9 +74,9 @@ def raw_scores(model: Any, need: Need) -> Any:
 
     inputs, scores = _traced(model, need)
     inputs, scores = _stripped(inputs, scores, need)
-    if need.n_classes and not _is_linear(scores):
+    if need.n_classes and not _is_linear(producer(inputs, scores)[0]):
         scores = _from_probabilities(keras.Model(inputs, scores), need)
-    fitted = _closed(keras.Model(inputs, _fitted(_placed(scores, need), need)), need)
+    fitted = _closed(keras.Model(inputs, _fitted(inputs, _placed(scores, need), need)), need)
     return _with_own_steps(model, fitted, need)
 
 
@@ -200,19 +201,13 @@ def _renamed(model: Any, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
 # ------------------------------------------------------------------ activations
 
 
-def _last(tensor: Any) -> tuple[Any, Any]:
-    """The layer or operation that made a tensor, and what it was given (None for an input)."""
-    made = tensor._keras_history
-    return made.operation, next(iter(made.operation._inbound_nodes[made.node_index].input_tensors), None)
-
-
 def _stripped(inputs: Any, scores: Any, need: Need) -> tuple[Any, Any]:
     """Without activation layers at the end, and with the last Dense or convolutional layer linear.
 
     What makes features, such as a ReLU at another width than the task's, stays.
     """
     while scores is not inputs:
-        layer, given = _last(scores)
+        layer, given = producer(inputs, scores)
         name = _activation(layer)
         if not name:
             _make_linear(layer, scores, need)
@@ -236,7 +231,7 @@ def _activation(layer: Any) -> str:
     if isinstance(layer, layers.Activation):
         return _name(layer.activation)
     kinds = (layers.Softmax, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU)
-    is_op = type(layer).__module__.startswith("keras.src.ops") and type(layer).__name__ in OPS
+    is_op = type(layer).__module__.startswith("keras.") and type(layer).__name__ in OPS
     return type(layer).__name__ if is_op or isinstance(layer, kinds) else ""
 
 
@@ -269,10 +264,9 @@ def _name(activation: Any) -> str:
     return str(getattr(activation, "__name__", type(activation).__name__))
 
 
-def _is_linear(scores: Any) -> bool:
+def _is_linear(layer: Any) -> bool:
     from keras import activations
 
-    layer = _last(scores)[0]
     return bool(_size(layer)) and layer.activation is activations.linear
 
 
@@ -302,7 +296,7 @@ def _samples(model: Any) -> list[Any]:
     import keras
 
     rng = np.random.default_rng(0)
-    ends = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+    ends = [layer.input_dim for layer in sublayers(model) if isinstance(layer, keras.layers.Embedding)]
 
     def drawn(scale: float, entry: Any) -> Any:
         shape = (16, *(size or 4 for size in entry.shape[1:]))
@@ -379,7 +373,7 @@ def _check_space(shape: tuple[int | None, ...], need: Need) -> None:
     raise InputError(f"the model's output has shape {(None, *shape)}, and {wanted} is needed", hint=hint)
 
 
-def _fitted(scores: Any, need: Need) -> Any:
+def _fitted(inputs: Any, scores: Any, need: Need) -> Any:
     """Scores of the width that is needed."""
     width = scores.shape[-1]
     if width == need.outputs:
@@ -388,8 +382,8 @@ def _fitted(scores: Any, need: Need) -> Any:
         need.notes.append("two outputs for a binary task: their difference is the score")
         every = (slice(None),) * (len(scores.shape) - 1)
         return scores[(*every, slice(1, None))] - scores[(*every, slice(None, 1))]
-    layer, given = _last(scores)
-    if _is_linear(scores):
+    layer, given = producer(inputs, scores)
+    if _is_linear(layer):
         need.notes.append(f"the last layer ({layer.name}) is rebuilt with {need.outputs} outputs in place of {width}")
         return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs})(given)
     raise InputError(f"the model has {width} outputs, and {need.outputs} are needed", hint=WIDTH_HINT)

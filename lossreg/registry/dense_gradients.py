@@ -5,20 +5,18 @@ There is one slice for each row that a batch looks up, several where a batch has
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from lossreg.errors import InputError, contained, one_line, represented
+from lossreg.errors import InputError, one_line, represented
 
 # Their steps are linear in the gradient until it meets a whole tensor (tests/training/test_embeddings.py measures all).
 LINEAR = ("sgd", "lion")
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 ACCUMULATION = "gradient_accumulation_steps"
-ROWS = 2
 _DENSE: dict[type, type] = {}
 
 
@@ -33,8 +31,8 @@ class Dense:
         return super().apply(whole, trainable_variables)  # type: ignore[misc]
 
     def __reduce__(self) -> Any:
-        parts: Any = super().__reduce__()
-        return _restored, (self.kind, *parts[1])
+        maker, arguments, *_ = super().__reduce__()  # type: ignore[misc]
+        return _restored, (self.kind, maker.__name__, *arguments)
 
 
 def dense(kind: type) -> type:
@@ -48,8 +46,8 @@ def dense(kind: type) -> type:
     return _DENSE[kind]
 
 
-def _restored(kind: type, saved: Any) -> Any:
-    return dense(kind)._unpickle_model(saved)  # type: ignore[attr-defined]
+def _restored(kind: type, maker: str, *arguments: Any) -> Any:
+    return getattr(dense(kind), maker)(*arguments)
 
 
 def register() -> None:
@@ -89,39 +87,6 @@ def squares_slices(optimizer: str, settings: Mapping[str, Any]) -> bool:
         return False
     clips = any(settings.get(name) not in (None, False) for name in CLIPS)
     return clips or optimizer.lower() not in LINEAR
-
-
-def tables(model: keras.Model, x: Any) -> dict[str, int]:
-    """Return the variables whose gradient TensorFlow gives in slices, as `layer/variable`, and the size of each.
-
-    x: rows `(n, ...)` of the model's input, or a dictionary of such; the first are led through the model once, whose
-    state stays as it is. Elsewhere than on TensorFlow, and where that fails, these are the tables of Embedding layers.
-    """
-    try:
-        with contained():
-            sliced = _sliced(model, x) if keras.backend.backend() == "tensorflow" else _embeddings(model)
-    except Exception:  # what fails here fails in training, where it is named
-        sliced = _embeddings(model)
-    return {"/".join(variable.path.split("/")[-2:]): math.prod(variable.shape) for variable in sliced}
-
-
-def _embeddings(model: keras.Model) -> list[Any]:
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
-    return [variable for layer in layers for variable in layer.trainable_variables]
-
-
-def _sliced(model: keras.Model, x: Any) -> list[Any]:
-    import tensorflow as tf
-
-    rows = keras.tree.map_structure(lambda values: ops.convert_to_tensor(values[:ROWS]), x)
-    variables, state = model.trainable_variables, [v.value for v in model.non_trainable_variables]
-    weights = [tf.convert_to_tensor(v.value) for v in variables]
-    with tf.GradientTape() as tape:
-        tape.watch(weights)
-        outputs, _, penalties = model.stateless_call(weights, state, rows, training=True, return_losses=True)
-        total = sum((ops.sum(output) for output in keras.tree.flatten(outputs)), start=sum(penalties))
-    slopes = tape.gradient(total, weights)
-    return [v for v, slope in zip(variables, slopes, strict=True) if isinstance(slope, tf.IndexedSlices)]
 
 
 # at the end: keras, imported above, imports the losses, which import this module

@@ -466,9 +466,9 @@ def _lost_arguments(source: Any) -> str:
     """The arguments of a loss of Keras that a saved model would lose, in words; empty if none."""
     if not _is_of_keras(source) or _definition(source) is source:
         return ""
-    again = vars(keras.losses.deserialize(keras.losses.serialize(source)))
-    gone = [name for name in ("fn", "_fn_kwargs") if again.get(name) != vars(source).get(name)]
-    return f"Keras {keras.__version__} does not save the arguments of {type(source).__name__}" if gone else ""
+    again = keras.losses.deserialize(keras.losses.serialize(source))
+    is_same = vars(again) == vars(source)
+    return "" if is_same else f"Keras {keras.__version__} does not save the arguments of {type(source).__name__}"
 
 
 def _stored(source: Any) -> Any:

@@ -306,7 +306,7 @@ def _explored(spec: StudySpec, problem: Problem) -> tuple[Architectures, dict[st
 
     A model is built for every width, at every end of its search space.
     """
-    from lossreg.registry.dense_gradients import tables
+    from lossreg.models.embeddings import tables
 
     dataset, builder = problem.dataset, problem.builder
     embeddings: dict[str, int] = {}

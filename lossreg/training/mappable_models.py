@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from lossreg.errors import one_line
+from lossreg.models.keras_graph import sublayers
 from lossreg.models.raw_scores import own_steps
 from lossreg.training.backends import interface
 
@@ -62,7 +63,7 @@ def model_refusal(model: keras.Model, x: Any = None) -> str:
         return f"the model has its own {own[0]}, which model.fit runs"
     if any(getattr(entry, "sparse", False) for entry in model.inputs):
         return "an input of the model is sparse"
-    layers = list(model._flatten_layers())
+    layers = sublayers(model)
     unfit = next(filter(None, map(_unfit, layers)), "")
     unproven = next((said for layer in layers for said in _unproven(layer)), "")
     if unfit or not unproven:

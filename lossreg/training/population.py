@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from lossreg.registry.dense_gradients import squares_slices, tables
+from lossreg.models.embeddings import tables
+from lossreg.registry.dense_gradients import squares_slices
 from lossreg.storage.records import Weights
 from lossreg.training import optimizers
 from lossreg.training.backends import interface

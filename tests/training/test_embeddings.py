@@ -18,7 +18,8 @@ from problems import Mlp, alone, difference, plan, problem, run
 
 import lossreg
 from lossreg import InputError
-from lossreg.registry.dense_gradients import squares_slices, tables
+from lossreg.models.embeddings import tables
+from lossreg.registry.dense_gradients import squares_slices
 from lossreg.search import outline
 from lossreg.training.optimizers import KNOWN
 from lossreg.training.population import Population
