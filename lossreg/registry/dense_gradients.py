@@ -31,7 +31,8 @@ class Dense:
         return super().apply(whole, trainable_variables)  # type: ignore[misc]
 
     def __reduce__(self) -> Any:
-        maker, arguments, *_ = super().__reduce__()  # type: ignore[misc]
+        reduced: Any = super().__reduce__()
+        maker, arguments, *_ = reduced
         return _restored, (self.kind, maker.__name__, *arguments)
 
 
