@@ -76,7 +76,7 @@ def history(result: StudyResult) -> Figure:
         done = _completed(result, candidate)
         numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
         axes.scatter(numbers, scores, label=_name(result, candidate), s=26, **look)
-    steps, so_far = best_so_far(result), f"{result.extreme} so far"
+    steps, so_far = [(trial.number, best) for trial, best in result.best_so_far()], f"{result.extreme} so far"
     axes.step(*zip(*steps, strict=True) if steps else ((), ()), where="post", color=GREY, zorder=1, label=so_far)
     _zoom(axes, result)
     axes.set(xlabel="trial", ylabel=f"{result.metric} (validation)", title=f"{result.study}: every trial")
@@ -164,23 +164,8 @@ def searched(result: StudyResult) -> list[str]:
     return sorted(names, key=lambda name: (name != "learning_rate", name))
 
 
-def best_so_far(result: StudyResult) -> list[tuple[int, float]]:
-    """Return `(trial number, best score up to it)` per completed trial, in order of number."""
-    better = max if result.direction == "maximize" else min
-    pairs: list[tuple[int, float]] = []
-    for trial in sorted(result.trials, key=lambda trial: trial.number):
-        if (score := _score(trial)) is not None:
-            pairs.append((trial.number, better(score, pairs[-1][1]) if pairs else score))
-    return pairs
-
-
-def _score(trial: TrialRecord) -> float | None:
-    good = trial.state == "complete" and trial.score is not None and math.isfinite(trial.score)
-    return trial.score if good else None
-
-
 def _completed(result: StudyResult, candidate: str) -> list[tuple[TrialRecord, float]]:
-    scores = ((trial, _score(trial)) for trial in result.trials if trial.candidate == candidate)
+    scores = ((trial, trial.finite_score) for trial in result.trials if trial.candidate == candidate)
     return [(trial, score) for trial, score in scores if score is not None]
 
 
@@ -216,7 +201,7 @@ def _columns(count: int, most: int) -> int:
 
 def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True) -> None:
     """Limit an axis so that a few bad scores do not flatten the rest: 3 interquartile ranges below the quartile."""
-    ordered = sorted(score for trial in result.trials if (score := _score(trial)) is not None)
+    ordered = sorted(score for trial in result.trials if (score := trial.finite_score) is not None)
     low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
     reach = 3 * (high - low) or abs(high) or 1.0
     up = result.direction == "maximize"

@@ -41,7 +41,7 @@ class AskTell:
 
     @property
     def learns(self) -> bool:
-        """Whether the next answer depends on what is known."""
+        """True if the next answer depends on what is known."""
         return not self.queued and getattr(self.study.sampler, "learns", True)
 
     def ask(self) -> tuple[optuna.Trial, Plan]:

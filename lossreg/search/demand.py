@@ -1,4 +1,4 @@
-"""How many trials to ask Optuna for, and when: late, so that its sampler knows much, yet in time for free slots."""
+"""The number of trials to ask Optuna for: late, so that its sampler knows much, yet in time for free slots."""
 
 from __future__ import annotations
 

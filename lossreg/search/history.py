@@ -31,23 +31,25 @@ def results(study: StudyLike) -> StudyResult:
 def to_attribute(record: TrialRecord) -> dict[str, Any]:
     """Return what Optuna itself does not keep of a trial, as JSON values."""
     names = [field.name for field in fields(record) if field.name not in IN_OPTUNA and field.name != "curves"]
-    kept: dict[str, Any] = finite({name: getattr(record, name) for name in names})
-    kept |= {name: masked(kept[name]) for name in ("reason", "refusal")}
+    values: dict[str, Any] = finite({name: getattr(record, name) for name in names})
+    values |= {name: masked(values[name]) for name in ("reason", "refusal")}
     # the curves, which are finite already, are shared: Optuna's memory of the trial holds no second copy
-    return {**kept, "curves": record.curves}
+    return {**values, "curves": record.curves}
 
 
 def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     """Return the record of an ended trial; None while it runs, and of one that was cut off."""
-    kept = trial.user_attrs.get(ATTRIBUTE)
-    if kept is None or not trial.state.is_finished():
+    values = trial.user_attrs.get(ATTRIBUTE)
+    if values is None or not trial.state.is_finished():
         return None
-    kept = current(kept)
-    kept = kept if "constants" in kept else {**kept, "constants": _unknown(kept["loss"])}
+    values = current(values)
+    values = values if "constants" in values else {**values, "constants": _unknown(values["loss"])}
     known = {field.name for field in fields(TrialRecord)}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
-    score = trial.value if kept["state"] == Outcome.COMPLETE and trial.state == TrialState.COMPLETE else None
-    return TrialRecord(number=trial.number, params=params, score=score, **{k: v for k, v in kept.items() if k in known})
+    score = trial.value if values["state"] == Outcome.COMPLETE and trial.state == TrialState.COMPLETE else None
+    return TrialRecord(
+        number=trial.number, params=params, score=score, **{k: v for k, v in values.items() if k in known}
+    )
 
 
 def _unknown(loss: str) -> dict[str, None]:
@@ -69,15 +71,15 @@ def lost(study: optuna.Study) -> list[int]:
 
 def result(study: optuna.Study, folder: Path) -> StudyResult:
     """Return the result of a study as far as it has come."""
-    kept = study.user_attrs.get(ATTRIBUTE, {})
+    attributes = study.user_attrs.get(ATTRIBUTE, {})
     return StudyResult(
-        study=study.study_name, trials=records(study), notes=list(kept.get("notes", [])), folder=str(folder),
-        **{name: _shown(name, kept[name]) for name in _STUDY_FIELDS if name in kept},
+        study=study.study_name, trials=records(study), notes=list(attributes.get("notes", [])), folder=str(folder),
+        **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 
 
-def _shown(name: str, kept: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
     """Return a field of the study without passwords: journals of lossreg 0.1.0 have the store's in its address."""
     if name == "tracking":
-        return masked_values(kept)
-    return {**kept, "tracking": masked_values(kept.get("tracking"))} if name == "spec" else kept
+        return masked_values(value)
+    return {**value, "tracking": masked_values(value.get("tracking"))} if name == "spec" else value

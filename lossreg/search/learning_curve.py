@@ -79,10 +79,10 @@ class LearningCurve:
 
     @property
     def is_chosen(self) -> bool:
-        """Whether the epoch just trained is the one that is scored, as far as is known."""
+        """True if the epoch just trained is the one that is scored, as far as is known."""
         return self.chosen == self.epoch
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether early stopping ends the trial here."""
+        """True if early stopping ends the trial here."""
         return self._patience is not None and self._epochs_waited >= self._patience.epochs

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a study would do: `tune --dry-run`.
+    """A study before it is run.
 
     rows has, by loss, candidate, registered name, distribution and `{parameter: space}`; architectures is what is
     searched of batch size and model; asked is what else the study sets; refused maps a candidate to why it

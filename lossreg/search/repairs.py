@@ -45,7 +45,7 @@ class Repaired:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing had to be done."""
+        """True if nothing had to be done."""
         return not self.left_out and not self.touched and not self.lost_start
 
 
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing had to be done."""
+        """True if nothing had to be done."""
         return self.journal.is_whole and not self.files
 
 
@@ -121,11 +121,11 @@ def repaired(text: bytes, name: str) -> Repaired:
     _drop_strays(given, name)
     _drop_odd_parameters(given)
     before = [line for line in given if not line.fault]
-    kept = numbered(_begun(before, name))
+    remaining = numbered(_begun(before, name))
     done = Repaired(b"")
-    _drop_late(kept)
-    kept, recorded = _completed([line for line in kept if not line.fault], name, done)
-    new = {id(line) for line in kept} - {id(line) for line in given}
+    _drop_late(remaining)
+    remaining, recorded = _completed([line for line in remaining if not line.fault], name, done)
+    new = {id(line) for line in remaining} - {id(line) for line in given}
     done.left_out = sorted((line for line in given if line.fault), key=lambda line: line.number)
     for line in done.left_out:
         if line.fault == UNCONFIRMED and line.log["trial_id"] not in recorded:
@@ -134,8 +134,8 @@ def repaired(text: bytes, name: str) -> Repaired:
         if line.trial is not None and line.fault not in (TWICE, STRAY):
             done.touched.setdefault(line.trial, "a line about it is lost, on which no result rests")
     if new or done.left_out:
-        _name_unended(_replayed(kept, name).get_trials(deepcopy=False), done)
-        done.text = b"".join(line.raw + b"\n" for line in kept)
+        _name_unended(_replayed(remaining, name).get_trials(deepcopy=False), done)
+        done.text = b"".join(line.raw + b"\n" for line in remaining)
     else:
         done.text = text
     return done
@@ -194,21 +194,21 @@ def _drop_odd_parameters(given: Sequence[Line]) -> None:
             line.fault = "its distribution is not that of the other lines"
 
 
-def _begun(kept: Sequence[Line], name: str) -> list[Line]:
+def _begun(remaining: Sequence[Line], name: str) -> list[Line]:
     """Return the lines with one in front that creates the study with the direction that its attributes have."""
-    for line in kept:
+    for line in remaining:
         if _has_attributes(line) and lacking(line.log["user_attr"][ATTRIBUTE], STUDY_KEYS):
             line.fault = "what it tells of the study is not whole"
-    kept = [line for line in kept if not line.fault]
-    named = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in kept if _has_attributes(line)]
-    coded = [line.log["directions"][0] for line in kept if line.op == lines.CREATE_STUDY]
+    remaining = [line for line in remaining if not line.fault]
+    named = [line.log["user_attr"][ATTRIBUTE]["direction"] for line in remaining if _has_attributes(line)]
+    coded = [line.log["directions"][0] for line in remaining if line.op == lines.CREATE_STUDY]
     direction = {"minimize": 1, "maximize": 2}.get(named[0] if named else "", coded[0] if coded else 0)
     if not direction:
         raise InputError("nothing in it tells of the study", hint=f"`{words(*FRESH)}` starts over.")
-    if kept[0].op == lines.CREATE_STUDY and kept[0].log["directions"] == [direction]:
-        return kept
+    if remaining[0].op == lines.CREATE_STUDY and remaining[0].log["directions"] == [direction]:
+        return remaining
     log = {"op_code": lines.CREATE_STUDY, "worker_id": lines.repairer(0), "study_name": name, "directions": [direction]}
-    return [lines.written(0, log), *kept]
+    return [lines.written(0, log), *remaining]
 
 
 def _has_attributes(line: Line) -> bool:
@@ -218,12 +218,12 @@ def _has_attributes(line: Line) -> bool:
 # ------------------------------------------------------------------------ what a trial must tell
 
 
-def _drop_late(kept: Sequence[Line]) -> None:
+def _drop_late(remaining: Sequence[Line]) -> None:
     """Mark lines before the creation of their trial, lines that are there twice, and ends that no record confirms."""
     created, ended = -1, set()
     given: dict[int, set[str]] = defaultdict(set)
     told: dict[int, list[Line]] = defaultdict(list)
-    for line in kept:
+    for line in remaining:
         if line.op == lines.CREATE_TRIAL:
             created += 1
             continue
@@ -259,33 +259,33 @@ def _confirms(record: Line, end: Line) -> bool:
     return values is not None and about[TOLD] == values[0] and about["state"] in ("complete", "diverged")
 
 
-def _completed(kept: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
+def _completed(remaining: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
     """Return the lines without those that Optuna fails at, and the trials that have a record.
 
     Trials that lack something are marked as failed, and lost ends are restored from records.
     """
-    study = _replayed(kept, name)
-    kept = [line for line in kept if not line.fault]
+    study = _replayed(remaining, name)
+    remaining = [line for line in remaining if not line.fault]
     trials = study.get_trials(deepcopy=False)
     done.lost_start = ATTRIBUTE not in study.user_attrs and any(ATTRIBUTE in trial.user_attrs for trial in trials)
     lacking = _lacking(trials, study.user_attrs.get(ATTRIBUTE, {}))
-    creations = [line for line in kept if line.op == lines.CREATE_TRIAL]
+    creations = [line for line in remaining if line.op == lines.CREATE_TRIAL]
     for trial in trials:
         if creations[trial.number].number == 0 and trial.state != TrialState.FAIL:
             consequence = "; its result is whole" if ATTRIBUTE in trial.user_attrs else ", and it had not ended"
             done.touched[trial.number] = f"the line that created it is lost{consequence}"
         if reason := lacking.get(trial.number, ""):
             done.touched[trial.number] = f"{reason}, so it is marked as failed"
-            _fail(kept, trial.number)
+            _fail(remaining, trial.number)
         elif trial.state == TrialState.FAIL and creations[trial.number].number == 0:
             done.touched[trial.number] = "all of it is lost, so it is marked as failed"
-    kept = [line for line in kept if not line.fault]
-    trials = _replayed(kept, name).get_trials(deepcopy=False)
+    remaining = [line for line in remaining if not line.fault]
+    trials = _replayed(remaining, name).get_trials(deepcopy=False)
     for trial in trials:
         if ATTRIBUTE in trial.user_attrs and not trial.state.is_finished():
-            kept.append(_end_of(trial, _last_date(kept)))
+            remaining.append(_end_of(trial, _last_date(remaining)))
             done.touched[trial.number] = "the line that ended it is lost; its end is restored from its record"
-    return kept, {trial.number for trial in trials if ATTRIBUTE in trial.user_attrs}
+    return remaining, {trial.number for trial in trials if ATTRIBUTE in trial.user_attrs}
 
 
 def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[int, str]:
@@ -349,23 +349,23 @@ def _ended(number: int, state: TrialState, value: float | None, date: str) -> Li
     return lines.written(0, log)
 
 
-def _last_date(kept: Sequence[Line]) -> str:
+def _last_date(remaining: Sequence[Line]) -> str:
     """Return the date of the last trial that ended, the earliest possible one where none has."""
-    dates = [line.log["datetime_complete"] for line in kept if line.log.get("datetime_complete")]
+    dates = [line.log["datetime_complete"] for line in remaining if line.log.get("datetime_complete")]
     return dates[-1] if dates else "1970-01-01T00:00:00.000000+00:00"
 
 
-def _fail(kept: list[Line], number: int) -> None:
+def _fail(remaining: list[Line], number: int) -> None:
     """Drop a trial's record and end it as failed."""
-    date = _last_date(kept)
-    for line in kept:
+    date = _last_date(remaining)
+    for line in remaining:
         if line.log.get("trial_id") != number:
             continue
         if line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
             line.fault = "its trial lost another line"
         if line.op == lines.STATE and TrialState(line.log["state"]).is_finished():
             line.fault = "its trial lost another line"
-    kept.append(_ended(number, TrialState.FAIL, None, date))
+    remaining.append(_ended(number, TrialState.FAIL, None, date))
 
 
 # ------------------------------------------------------------------------ Optuna
@@ -374,23 +374,23 @@ def _fail(kept: list[Line], number: int) -> None:
 class _Logs(BaseJournalBackend):  # type: ignore[misc]
     """Lines as a backend of Optuna's journal; `reading` is the line read last."""
 
-    def __init__(self, kept: Sequence[Line]) -> None:
-        self.kept, self.reading = kept, kept[0]
+    def __init__(self, remaining: Sequence[Line]) -> None:
+        self.remaining, self.reading = remaining, remaining[0]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write nothing."""
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the logs from that number on."""
-        for line in self.kept[log_number_from:]:
+        for line in self.remaining[log_number_from:]:
             self.reading = line
             yield line.log
 
 
-def _replayed(kept: Sequence[Line], name: str) -> optuna.Study:
+def _replayed(remaining: Sequence[Line], name: str) -> optuna.Study:
     """Return the study as Optuna reads it; mark the lines that it fails at."""
     while True:
-        logs = _Logs([line for line in kept if not line.fault])
+        logs = _Logs([line for line in remaining if not line.fault])
         try:
             return optuna.load_study(study_name=name, storage=JournalStorage(logs))
         except Exception as error:

@@ -1,1 +1,1 @@
-"""What is kept of a study on disk: its folder, its journal, the records of its trials."""
+"""A study on disk: its folder, its journal, the records of its trials."""

@@ -20,12 +20,12 @@ from lossreg.storage.lines import Line
 LOST, DOUBLE, MISFIT = 2.0, 3.0, 50.0  # costs of a creation that was lost, is there twice, or does not fit its trial
 
 
-def numbered(kept: Sequence[Line]) -> list[Line]:
+def numbered(remaining: Sequence[Line]) -> list[Line]:
     """Return the lines with a creation for every trial that they are about, in order; mark lines about no trial."""
-    places = {id(line): place for place, line in enumerate(kept)}
-    created = [line for line in kept if line.op == lines.CREATE_TRIAL]
+    places = {id(line): place for place, line in enumerate(remaining)}
+    created = [line for line in remaining if line.op == lines.CREATE_TRIAL]
     about: dict[int, list[Line]] = defaultdict(list)
-    for line in kept:
+    for line in remaining:
         if line.op in lines.OF_TRIALS:
             about[line.log["trial_id"]].append(line)
     known = [number for number, its_lines in about.items() if number < len(created) or len(its_lines) > 1]
@@ -37,7 +37,7 @@ def numbered(kept: Sequence[Line]) -> list[Line]:
     for place, line in enumerate(created):
         if numbers[place] is None:
             line.fault = "it creates a trial that there is not"
-    return _filled([line for line in kept if not line.fault], created, numbers, count, about)
+    return _filled([line for line in remaining if not line.fault], created, numbers, count, about)
 
 
 class _Costs:
@@ -48,7 +48,7 @@ class _Costs:
 
     @property
     def fit_as_they_are(self) -> bool:
-        """Whether each creation in turn fits, and no trial is left over."""
+        """True if each creation in turn fits, and no trial is left over."""
         left = [number for number in self.about if number >= len(self.created)]
         return not left and all(self.of(i, i) < LOST for i in range(len(self.created)))
 
@@ -125,18 +125,22 @@ def _walked(best: Sequence[dict[int, tuple[float, int, str]]], trials: int) -> l
 
 
 def _filled(
-    kept: Sequence[Line], created: Sequence[Line], numbers: Sequence[int | None], count: int, about: Mapping[int, Any]
+    remaining: Sequence[Line],
+    created: Sequence[Line],
+    numbers: Sequence[int | None],
+    count: int,
+    about: Mapping[int, Any],
 ) -> list[Line]:
     """Return the lines with replacements for missing creations, each behind the creation before it."""
     number_of = {id(line): number for line, number in zip(created, numbers, strict=True) if number is not None}
     filled: list[Line] = []
     following = 0
     there = set(number_of.values())
-    ahead = [line for line in kept if id(line) in number_of]
+    ahead = [line for line in remaining if id(line) in number_of]
     starts = {id(one): number_of[id(one)] for one in ahead}
     of_study = (lines.CREATE_STUDY, lines.STUDY_ATTRIBUTE, lines.STUDY_SYSTEM)
-    first = next((place for place, line in enumerate(kept) if line.op not in of_study), len(kept))
-    for place, line in enumerate(kept):
+    first = next((place for place, line in enumerate(remaining) if line.op not in of_study), len(remaining))
+    for place, line in enumerate(remaining):
         if place == first:
             following = _replace_missing(filled, following, there, count, about)
         filled.append(line)

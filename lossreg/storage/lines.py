@@ -121,7 +121,7 @@ def _distribution(text: str) -> BaseDistribution | None:
 
 
 def kind_of(log: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the lines of one parameter must have in common."""
+    """Return what all lines of one parameter must have in common."""
     distribution = distribution_of(log)
     choices = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
     return (type(distribution).__name__, *map(repr, choices))

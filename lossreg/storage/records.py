@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ Weights = list["np.ndarray"]
 
 
 class Outcome(StrEnum):
-    """How a trial ended: with a score, early by the pruner, in an exception, or non-finite."""
+    """The end of a trial: with a score, early by the pruner, in an exception, or non-finite."""
 
     COMPLETE = "complete"
     PRUNED = "pruned"
@@ -147,6 +148,12 @@ class TrialRecord:
         """
         function = "" if self.distribution else self.loss
         return recipes.recipe(self.expression or function or f'"{self.loss}"', self.settings, self.constants)
+
+    @property
+    def finite_score(self) -> float | None:
+        """The score of a completed trial, None where it is not finite."""
+        is_finite = self.state == Outcome.COMPLETE and self.score is not None and math.isfinite(self.score)
+        return self.score if is_finite else None
 
     @property
     def epochs(self) -> int:
@@ -272,6 +279,14 @@ class StudyResult:
     def add(self, record: TrialRecord) -> None:
         """Insert a record, in order of number."""
         bisect.insort(self.trials, record, key=lambda trial: trial.number)
+
+    def best_so_far(self) -> list[tuple[TrialRecord, float]]:
+        """Return the completed trials by number, each with the best score up to it; scores must be finite."""
+        better = max if self.direction == "maximize" else min
+        done = [(trial, score) for trial in self.trials if (score := trial.finite_score) is not None]
+        done.sort(key=lambda pair: pair[0].number)
+        best = itertools.accumulate((score for _, score in done), better)
+        return [(trial, score) for (trial, _), score in zip(done, best, strict=True)]
 
     def leaderboard(self) -> list[Standing]:
         """Return a row per candidate, best first; of equals the baseline, then the earlier trial; no score last."""

@@ -54,7 +54,7 @@ class StudyFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether the study has ever been run; raises `InputError` where its journal is no file."""
+        """True if the study has ever been run; raises `InputError` where its journal is no file."""
         with on_disk(self.journal):
             if not self.journal.exists():
                 return False
@@ -236,9 +236,9 @@ class StudyFolder:
         try:
             if not is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
-            with np.load(file) as kept:
-                _require_trial(number, int(kept[TRIAL]) if TRIAL in kept.files else number)
-                return [kept[name] for name in sorted(kept.files) if name != TRIAL]
+            with np.load(file) as arrays:
+                _require_trial(number, int(arrays[TRIAL]) if TRIAL in arrays.files else number)
+                return [arrays[name] for name in sorted(arrays.files) if name != TRIAL]
         except _OtherTrialError as error:
             raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
         except Exception as error:

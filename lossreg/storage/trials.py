@@ -40,9 +40,9 @@ def requeue_interrupted(study: optuna.Study) -> int:
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     again = 0
     for trial in running:
-        kept = trial.user_attrs.get(ATTRIBUTE)
-        if kept is not None:
-            tell(study, trial.number, kept["state"], kept[TOLD])
+        record = trial.user_attrs.get(ATTRIBUTE)
+        if record is not None:
+            tell(study, trial.number, record["state"], record[TOLD])
             continue
         again += 1
         if trial.number not in copied:

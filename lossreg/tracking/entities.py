@@ -7,6 +7,7 @@ writes the same thing.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -206,18 +207,16 @@ def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: boo
     While a study runs, only trials with no unfinished one before them are settled; `lost` are the numbers
     of those that were cut off and will never end. `settled` takes every trial that there is.
     """
-    better = max if result.direction == "maximize" else min
-    points: list[Point] = []
-    at = due = 0
-    for trial in sorted(result.trials, key=lambda trial: trial.number):
-        if not settled and not set(lost).issuperset(range(due, trial.number)):
-            break
-        due = trial.number + 1
-        at = max(at, milliseconds(trial.ended))
-        if trial.state == "complete" and _is_number(trial.score):
-            best = better(trial.score, points[-1].value) if points else trial.score
-            points.append(Point("best_score", best, at, trial.number))
-    return points
+    trials = sorted(result.trials, key=lambda trial: trial.number)
+    numbers = [trial.number for trial in trials]
+    ended = {*lost, *numbers}
+    first_unended = math.inf if settled else next(number for number in itertools.count() if number not in ended)
+    latest = dict(zip(numbers, itertools.accumulate((milliseconds(trial.ended) for trial in trials), max), strict=True))
+    return [
+        Point("best_score", best, latest[trial.number], trial.number)
+        for trial, best in result.best_so_far()
+        if trial.number < first_unended
+    ]
 
 
 def dataset(data: Mapping[str, Any]) -> dict[str, str]:
