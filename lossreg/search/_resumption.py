@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 
-def missing(installed: Registry, kept: Mapping[str, Any]) -> dict[str, str]:
+def missing(installed: Registry, stored: Mapping[str, Any]) -> dict[str, str]:
     """Return the candidates of a study whose loss is no longer installed, and where each came from, in words."""
     gone = {}
-    for candidate, loss in kept.get("losses", {}).items():
-        distribution, version = kept["provenance"].get(candidate) or ("", "")
+    for candidate, loss in stored.get("losses", {}).items():
+        distribution, version = stored["provenance"].get(candidate) or ("", "")
         if distribution and installed.look_up(loss) is None:
             gone[candidate] = f"{distribution} {version}, {_state_of(installed, distribution)}"
     return gone
@@ -41,29 +41,29 @@ def require_installed(spec: StudySpec, gone: Mapping[str, str]) -> None:
         raise UnknownError(what, where=spec.place(), hint=f"Install it, or go on without: {way}.")
 
 
-def check(prepared: Prepared, kept: Mapping[str, Any]) -> None:
+def check(prepared: Prepared, stored: Mapping[str, Any]) -> None:
     """Raise `InputError` unless data, losses and search spaces are those that the study began with."""
-    if not kept:
+    if not stored:
         return
-    changes = [*_changes_of_data(prepared, kept), *_changes_of_losses(prepared, kept)]
-    if kept.get("shapes", prepared.architecture_spaces) != prepared.architecture_spaces:
+    changes = [*_changes_of_data(prepared, stored), *_changes_of_losses(prepared, stored)]
+    if stored.get("shapes", prepared.architecture_spaces) != prepared.architecture_spaces:
         changes.append("what is searched of the model")
     if changes:
         what, where = f"changed since the study began: {'; '.join(changes)}", prepared.spec.place()
         raise InputError(what, where=where, hint=studies.start_over())
 
 
-def _changes_of_data(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
-    before, now = kept["data"].get("digest"), prepared.problem.dataset.digest
+def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:
+    before, now = stored["data"].get("digest"), prepared.problem.dataset.digest
     return [f"the data (digest {before} -> {now}), or how they are read"] if before != now else []
 
 
-def _changes_of_losses(prepared: Prepared, kept: Mapping[str, Any]) -> list[str]:
+def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:
     changes = []
-    begun = {candidate: _renamed(spaces) for candidate, spaces in kept["spaces"].items()}
+    begun = {candidate: _renamed(spaces) for candidate, spaces in stored["spaces"].items()}
     for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in prepared.missing]:
         if candidate not in prepared.spaces:
-            origin = " ".join(kept["provenance"].get(candidate, ())) or "the study"
+            origin = " ".join(stored["provenance"].get(candidate, ())) or "the study"
             changes.append(f"the loss {candidate} is gone (it came from {origin})")
         elif begun.get(candidate) != prepared.spaces[candidate]:
             changes.append(f"the ranges of {candidate}")

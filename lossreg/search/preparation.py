@@ -102,25 +102,25 @@ class Prepared:
 
 
 def prepare(
-    spec: StudySpec, kept: Mapping[str, Any] | None = None, *, rehearsed: bool = True, wanted: str = ""
+    spec: StudySpec, stored: Mapping[str, Any] | None = None, *, rehearsed: bool = True, wanted: str = ""
 ) -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
-    kept: the attributes that the storage holds of a study that is resumed; a default set of losses is then limited
+    stored: the attributes that the storage holds of a study that is resumed; a default set of losses is then limited
     to the candidates it began with, and data and search spaces must be unchanged. Where nothing is to be trained,
     the losses need not be `rehearsed`, and only the loss of the candidate `wanted` has to be installed.
     """
-    kept = kept or {}
+    stored = stored or {}
     installed = registry.default(tuple(spec.plugins.block))
-    missing = resumption.missing(installed, kept)
+    missing = resumption.missing(installed, stored)
     resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
     dataset, data_notes = load_data(spec)
     metric, metric_notes = choose_metric(spec, dataset)
-    candidates, loss_notes = choose_losses(spec, installed, dataset, metric, kept=kept, missing=missing)
-    (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, kept if missing else {})
+    candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
+    (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
     notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
     prepared = Prepared(spec, problem, candidates, proposer, notes, missing)
-    resumption.check(prepared, kept)
+    resumption.check(prepared, stored)
     if not rehearsed:
         return prepared
     rehearsal, rehearsal_notes = rehearse(prepared)
@@ -175,13 +175,13 @@ def choose_losses(
     dataset: data.Dataset,
     metric: Metric,
     *,
-    kept: Mapping[str, Any],
+    stored: Mapping[str, Any],
     missing: Mapping[str, str],
 ) -> tuple[dict[str, Candidate], Notes]:
     """Return the losses that are compared, by candidate; those that are `missing` are left out."""
     candidates = studies.candidates(spec, installed, dataset.task, dataset.n_classes, missing)
-    if kept and not spec.losses:
-        candidates = [candidate for candidate in candidates if candidate.name in kept["losses"]]
+    if stored and not spec.losses:
+        candidates = [candidate for candidate in candidates if candidate.name in stored["losses"]]
     fitting, notes = suitable(spec, candidates, metric, dataset)
     gone = [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
     return fitting, [*notes, *gone, *_class_order(fitting, dataset)]

@@ -1,4 +1,4 @@
-"""From an Optuna trial to the training that it asks for."""
+"""Proposal of trainings: what an Optuna trial suggests becomes a plan."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ RATE, OPTIMIZER = "learning_rate", "optimizer"
 
 
 class MissingLossError(Exception):
-    """The sampler chose a loss that the study was begun with and whose plugin is gone."""
+    """The sampler chose a candidate whose plugin was removed since the study began."""
 
 
 @dataclass(frozen=True)
 class Proposer:
     """Suggests a loss, its parameters and a learning rate, under the names that users see.
 
-    slugs are the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer is an
-    optimizer's name, searched what is searched of its settings (`optimizer.momentum`), architectures what is
-    searched of batch size and model. constants are those of the first fold where there are folds: searched
-    weights follow from its class counts, and are the same for all members of a trial. every has the candidates
-    that the study was begun with, where some of them are missing now: Optuna's choice stays what it was.
+    slugs: the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer: the optimizer's
+    name, searched the search spaces of its settings (`optimizer.momentum`), architectures that of batch size and
+    model; constants: those of the first fold, whose class counts decide searched weights, the same for all members
+    of a trial; every: all candidates that the study began with, if some are missing now, so that Optuna's choice
+    stays the same.
     """
 
     candidates: Mapping[str, Candidate]
@@ -64,26 +64,28 @@ class Proposer:
         spec = self.candidates[candidate].spec
         params = {name: self._suggest(trial, candidate, name) for name in self.candidates[candidate].search_space}
         rate = _number(trial, RATE, self.rate)
-        own = {name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()}
+        optimizer_settings = {
+            name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()
+        }
         architecture = (
             self.architectures.suggest(partial(_value, trial), self._outputs(candidate)) if self.architectures else None
         )
-        bound = spec.bind(params, self.constants.n_classes or None)
-        return Plan(candidate, bound, rate, self.epochs, self.seed, own, architecture=architecture)
+        loss_params = spec.bind(params, self.constants.n_classes or None)
+        return Plan(candidate, loss_params, rate, self.epochs, self.seed, optimizer_settings, architecture=architecture)
 
     def _outputs(self, candidate: str) -> int:
         return self.candidates[candidate].spec.width(self.constants.n_classes)
 
     def row_constants(self, candidate: str) -> dict[str, Any]:
-        """Return the constants of the training rows that a loss takes; progress at its end, 1."""
+        """Return the constants of the training data that a loss takes; progress is 1, as at the end."""
         needs = self.candidates[candidate].spec.row_constants
         return self.constants.select(needs) | ({"progress": 1.0} if "progress" in needs else {})
 
     def published(self, key: str) -> tuple[dict[str, Any], list[str]]:
-        """Return a loss as published, as Optuna parameters: its defaults, clipped to the study's ranges and said so.
+        """Return a loss as published, as Optuna parameters: its defaults, clipped to the study's ranges; and notes.
 
-        The learning rate is the middle of its range; so is a setting of the optimizer that has no default. What is
-        searched of the model is at its defaults.
+        A note names each clipped default. The learning rate is the middle of its range, and so is an optimizer
+        setting without a default. Hyperparameters of the model are at their defaults.
         """
         candidate, notes = self.candidates[key], []
         values: dict[str, Any] = {RATE: middle(self.rate)} if not isinstance(self.rate, Fixed) else {}
@@ -105,15 +107,17 @@ class Proposer:
         }
 
     def variants(self) -> Iterator[Plan]:
-        """Return a plan for every combination of static parameters, with all else in the middle."""
+        """Yield a plan for every combination of static parameters, with all others in the middle of their range."""
         for key, candidate in self.candidates.items():
             spec, k = candidate.spec, self.constants.n_classes or None
             options = [_static_options(spec.param(name), space, k) for name, space in candidate.search_space.items()]
             architecture = self.architectures.first(self._outputs(key)) if self.architectures else None
             for values in itertools.product(*options):
-                params = spec.bind(dict(zip(candidate.search_space, values, strict=True)), k)
-                rate, own = middle(self.rate), self._first_settings()
-                yield Plan(key, params, rate, self.epochs, self.seed, own, architecture=architecture)
+                loss_params = spec.bind(dict(zip(candidate.search_space, values, strict=True)), k)
+                rate, optimizer_settings = middle(self.rate), self._first_settings()
+                yield Plan(
+                    key, loss_params, rate, self.epochs, self.seed, optimizer_settings, architecture=architecture
+                )
 
     def _suggest(self, trial: optuna.Trial, candidate: str, parameter: str) -> Any:
         space, name = self.candidates[candidate].search_space[parameter], f"{candidate}.{parameter}"
@@ -144,7 +148,7 @@ class Proposer:
 
 
 def _token(choice: Any) -> Any:
-    """Return a choice as the storage keeps it: a tuple, which it would give back as a list, as text."""
+    """Return a choice as the storage keeps it: a tuple becomes text, since storage would return it as a list."""
     return str(list(choice)) if isinstance(choice, tuple) else choice
 
 

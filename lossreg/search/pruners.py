@@ -27,7 +27,7 @@ def build(name: str, epochs: int) -> BasePruner:
     return NopPruner()
 
 
-def settle(study: optuna.Study) -> None:
-    """Have Hyperband lay out its brackets before the sampler asks for them, resumed or not."""
+def begin(study: optuna.Study) -> None:
+    """Make Hyperband define its brackets before the sampler asks for them, also in a resumed study."""
     if isinstance(study.pruner, HyperbandPruner):
         study.pruner.prune(study, create_trial(value=0.0))

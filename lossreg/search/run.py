@@ -142,9 +142,9 @@ class Run:
         pool.prepare()
         if self.trainers:
             return None
-        chosen = sizing.settle(prepared, pool, stored.get("lanes", 0))
-        if chosen.said:
-            self.progress.message(chosen.said)
+        chosen = sizing.choose(prepared, pool, stored.get("lanes", 0))
+        if chosen.message:
+            self.progress.message(chosen.message)
         return chosen.lanes
 
     def _make_way(self) -> None:
@@ -162,7 +162,7 @@ class Run:
         sampler = SeededSampler(self.spec.search.seed, self.spec.search.sampler)
         pruner = pruners.build(self.spec.search.pruner, self.spec.train.epochs)
         with self.folder.opened(prepared.metric.direction, sampler, pruner) as study:
-            pruners.settle(study)
+            pruners.begin(study)
             if ATTRIBUTE not in study.user_attrs:
                 study.set_user_attr(ATTRIBUTE, attributes.initial(prepared, lanes))
             yield study

@@ -27,7 +27,7 @@ SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class View(optuna.Study):
-    """A study of which the sampler sees some trials."""
+    """A study with those trials that the sampler sees."""
 
     def __init__(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
         super().__init__(study.study_name, study._storage)
@@ -45,11 +45,11 @@ class View(optuna.Study):
 
 
 class SeededSampler(BaseSampler):
-    """TPE (or random), seeded anew for every trial from (seed, trial number).
+    """TPE (or random), seeded for each trial from (seed, trial number).
 
-    A sampler seeded once would repeat its first trials when a study is resumed. Trials of
-    the fair start are drawn at random, whatever the kind. Of more than `MOST_SEEN` ended trials TPE sees
-    the best and the newest, so that a suggestion takes no longer late in a study.
+    A sampler seeded once would repeat its first trials when a study is resumed. Trials of the fair start are always
+    drawn at random. Of more than `MOST_SEEN` ended trials TPE sees the best and the newest, so that a suggestion
+    takes no longer late in a study.
     """
 
     def __init__(self, seed: int, kind: str = "tpe") -> None:
@@ -75,7 +75,7 @@ class SeededSampler(BaseSampler):
         return self._delegate
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the delegate does; what all trials have in common is kept from one to the next."""
+        """Return the search space that all trials share, computed incrementally."""
         delegate = self._for(study, trial)
         if isinstance(delegate, RandomSampler):
             return delegate.infer_relative_search_space(study, trial)
@@ -113,20 +113,19 @@ def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Froze
 
 
 def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any] | None], trials: int) -> None:
-    """Queue the fair start: every loss as published, then random settings in turn, `PER_LOSS` each.
+    """Queue the fair start: every loss as published, then with random parameters in turn, `PER_LOSS` trials each.
 
-    published maps each candidate to Optuna parameters; where there are none, nothing is searched
-    and once is enough; None stands for a loss that is missing, of which nothing is queued. Entries
-    already queued are left alone, failed ones queued again.
+    published maps each candidate to Optuna parameters. One without parameters is trained once; None stands for a
+    missing loss, of which nothing is queued. Queued entries are left alone, failed ones are queued again.
     """
-    taken = study.get_trials(deepcopy=False)
-    done = {trial.user_attrs.get(START) for trial in taken if trial.state != TrialState.FAIL}
+    trials_so_far = study.get_trials(deepcopy=False)
+    done = {trial.user_attrs.get(START) for trial in trials_so_far if trial.state != TrialState.FAIL}
     candidates = list(published)
-    for place in range(min(trials, PER_LOSS * len(candidates))):
-        candidate, first = candidates[place % len(candidates)], place < len(candidates)
-        settings = published[candidate]
-        if place not in done and settings is not None and (first or settings):
-            study.enqueue_trial({"loss": candidate, **(settings if first else {})}, user_attrs={START: place})
+    for number in range(min(trials, PER_LOSS * len(candidates))):
+        candidate, first = candidates[number % len(candidates)], number < len(candidates)
+        params = published[candidate]
+        if number not in done and params is not None and (first or params):
+            study.enqueue_trial({"loss": candidate, **(params if first else {})}, user_attrs={START: number})
 
 
 def undirected(published: Mapping[str, Mapping[str, Any]]) -> int:

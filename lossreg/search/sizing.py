@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 OF_CORE, OF_DEVICE = (16, 48), (64, 1024)
 ROUNDS = 4
 CLEARLY = 0.85  # of the usual time per lane, below which another number of lanes is taken
-SHARE, SHORT = 0.05, 0.5  # what measuring may take: of the study's expected time, or seconds
+SHARE, SHORT = 0.05, 0.5  # what measuring may take: a share of the study's expected time, or seconds
 
 
 def lanes(spec: StudySpec, prepared: Prepared) -> int:
-    """As many lanes as the study says, or enough for every block and for the sampler to learn a few times.
+    """Return the lanes that the study asks for, or enough for every block and for the sampler to learn a few times.
 
-    Whole trials, and what fits into memory. The fair start learns nothing, so all of it may be
-    under way at once: a step of many lanes is cheaper per lane.
+    They are whole trials that fit into memory. The sampler learns nothing from the fair start, so all of it may run
+    at once: a step of many lanes is cheaper per lane.
     """
     wanted = spec.search.lanes if isinstance(spec.search.lanes, int) else _usual(prepared)
     return min(whole(prepared, wanted), fitting(prepared))
@@ -43,40 +43,46 @@ def members(prepared: Prepared) -> int:
 
 def whole(prepared: Prepared, wanted: int) -> int:
     """Return a number of lanes rounded down to whole trials, no more than the study has."""
-    own = members(prepared)
-    return max(1, min(wanted // own, prepared.trials)) * own
+    per_trial = members(prepared)
+    return max(1, min(wanted // per_trial, prepared.trials)) * per_trial
 
 
 def _usual(prepared: Prepared) -> int:
     from lossreg.runtime.system import cores
     from lossreg.training.backends import interface
 
-    own, sides = members(prepared), interface.blocks()
-    usual, start = OF_CORE if sides == cores() else OF_DEVICE
-    learning = max(usual, math.ceil(prepared.trials / ROUNDS) * own)
-    return max(min(usual * sides, learning), min(start * sides, PER_LOSS * len(prepared.candidates) * own))
+    per_trial, blocks_of_lanes = members(prepared), interface.blocks()
+    usual, at_start = OF_CORE if blocks_of_lanes == cores() else OF_DEVICE
+    learning = max(usual, math.ceil(prepared.trials / ROUNDS) * per_trial)
+    return max(
+        min(usual * blocks_of_lanes, learning),
+        min(at_start * blocks_of_lanes, PER_LOSS * len(prepared.candidates) * per_trial),
+    )
 
 
 def fitting(prepared: Prepared) -> int:
     """Return the number of lanes that fit into memory, as whole trials: one trial at least."""
     from lossreg.training import memory
 
-    own = members(prepared)
-    return max(own, int(memory.HALF * memory.available()) // prepared.rehearsal.lane_bytes // own * own)
+    per_trial = members(prepared)
+    return max(
+        per_trial, int(memory.HALF * memory.available()) // prepared.rehearsal.lane_bytes // per_trial * per_trial
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A number of lanes, and what to say of it."""
+    """A number of lanes, and a message for the user."""
 
     lanes: int
-    said: str = ""
+    message: str = ""
 
 
-def settle(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
-    """Return the number of lanes, with trainers that are prepared: as the study began, as it says, or measured.
+def choose(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
+    """Return the number of lanes, with trainers that are prepared: as the study began, as its file says, or measured.
 
-    What would not fit into memory is reduced. Where no loss goes to a population, one trial is trained at a time.
+    A number that would not fit into memory is reduced. Where no loss goes to a population, trials are trained one at
+    a time.
     """
     fits, asked = fitting(prepared), kept or prepared.spec.search.lanes
     if not trainers.of_one_population(list(prepared.proposer.variants())):
@@ -99,26 +105,26 @@ def _measured(prepared: Prepared, trainers: Pool, usual: int, fits: int, clock: 
     best = usual
     for number, seconds in times.items():
         best = number if seconds < CLEARLY * times[best] else best
-    return Choice(best, _said(best, times, fits, members(prepared)))
+    return Choice(best, _described(best, times, fits, members(prepared)))
 
 
-def _said(chosen: int, times: Mapping[int, float], fits: int, own: int) -> str:
-    """`lanes: 64 (2 blocks of 32): 1.3 ms per trial-epoch, 1.9 at 16; memory allows 900`; own: lanes of a trial."""
+def _described(chosen: int, times: Mapping[int, float], fits: int, per_trial: int) -> str:
+    """Return `lanes: 64 (2 blocks of 32): 1.3 ms per trial-epoch, 1.9 at 16; memory allows 900`."""
     from lossreg.training.backends import interface
 
-    sides = min(interface.blocks(), chosen)
-    said = f"lanes: {chosen} ({sides} block{'s' * (sides > 1)} of {-(-chosen // sides)})"
-    said += f", {chosen // own} trials of {own}" if own > 1 else ""
+    used = min(interface.blocks(), chosen)
+    text = f"lanes: {chosen} ({used} block{'s' * (used > 1)} of {-(-chosen // used)})"
+    text += f", {chosen // per_trial} trials of {per_trial}" if per_trial > 1 else ""
     if not times:
-        said += ": the usual number, in a study too short to measure others"
+        text += ": the usual number, in a study too short to measure others"
     else:
         others = "".join(f", {1000 * t:.2g} at {number}" for number, t in times.items() if number != chosen)
-        said += f": {1000 * times[chosen]:.2g} ms per trial-epoch{others}"
-    return f"{said}; memory allows {fits}"
+        text += f": {1000 * times[chosen]:.2g} ms per trial-epoch{others}"
+    return f"{text}; memory allows {fits}"
 
 
 class Stopwatch:
-    """Times epochs of different numbers of lanes, on the plans that come first."""
+    """Times epochs of different numbers of lanes, with the first plans."""
 
     def __init__(self, prepared: Prepared, trainers: Pool, clock: Callable[[], float]) -> None:
         self.trainers, self.clock, self.spent = trainers, clock, 0.0
@@ -129,19 +135,19 @@ class Stopwatch:
         """Return seconds per lane and epoch, by lanes: the usual number, doubled while cheaper and in time."""
         if not self.plans or self._lap(usual) is None:
             return {}
-        found: dict[int, float] = {}
+        times: dict[int, float] = {}
         number, self.spent = usual, 0.0
         while number <= most:
             seconds = self._lap(number)
             if seconds is None:
                 break
-            found[number] = seconds / number
-            if len(found) > 1 and found[number] >= CLEARLY * found[number // 2]:
+            times[number] = seconds / number
+            if len(times) > 1 and times[number] >= CLEARLY * times[number // 2]:
                 break
-            if self.spent + 4 * seconds > max(SHORT, SHARE * self.total * found[usual]):
+            if self.spent + 4 * seconds > max(SHORT, SHARE * self.total * times[usual]):
                 break
             number *= 2
-        return found
+        return times
 
     def _lap(self, number: int) -> float | None:
         """Return the seconds that an epoch of so many lanes takes; None if it fails."""
@@ -167,7 +173,7 @@ class Stopwatch:
 
 
 class Populations:
-    """Makes the populations of a study: one for each width of raw scores and each shape that plans have."""
+    """Makes the populations of a study: one for each width of raw scores and each architecture."""
 
     def __init__(self, prepared: Prepared, slots: int) -> None:
         self.prepared, self.slots, self.problem = prepared, slots, prepared.problem
@@ -178,20 +184,20 @@ class Populations:
         self._asked: tuple[Hashable, Population] | None = None
 
     def key(self, plan: Plan) -> Hashable:
-        """Return the plan's width of raw scores and its shape."""
+        """Return the plan's width of raw scores and its architecture."""
         return self.problem.outputs(plan.candidate), self.problem.architecture(plan)
 
     def refuses(self, plan: Plan) -> str:
         """Return why no population takes the plan, asked of one that is made for it; empty if one does."""
         key = self.key(plan)
         if key not in self._reasons:
-            made = self.make(plan)
-            self._reasons[key] = {candidate: made.refuses(candidate) for candidate in self.problem.losses}
-            self._asked = key, made
+            population = self.make(plan)
+            self._reasons[key] = {candidate: population.refuses(candidate) for candidate in self.problem.losses}
+            self._asked = key, population
         return self._reasons[key][plan.candidate]
 
     def make(self, plan: Plan) -> Population:
-        """Return a population for the plan's width and shape: the one that was asked last, or a new one."""
+        """Return a population for the plan's width and architecture: the one that `refuses` made last, or a new one."""
         from lossreg.training.population import Population
 
         key, asked, self._asked = self.key(plan), self._asked, None
@@ -208,22 +214,22 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     """Return the trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
     from lossreg.training.solo import Fit
 
-    wanted, problem = prepared.spec.search.trainer, prepared.problem
-    own = members(prepared)
-    if wanted == "fit":
-        return Pool([Fit(problem, own)], members=own)
-    made = Populations(prepared, prepared.trials * own)
-    if wanted == "population":
-        _insist(made)
-        return Pool([], populations=made, slots=slots, members=own)
-    return Pool([Fit(problem, own)], populations=made, slots=slots, members=own)
+    trainer, problem = prepared.spec.search.trainer, prepared.problem
+    per_trial = members(prepared)
+    if trainer == "fit":
+        return Pool([Fit(problem, per_trial)], members=per_trial)
+    populations = Populations(prepared, prepared.trials * per_trial)
+    if trainer == "population":
+        _require_populations(populations)
+        return Pool([], populations=populations, slots=slots, members=per_trial)
+    return Pool([Fit(problem, per_trial)], populations=populations, slots=slots, members=per_trial)
 
 
-def _insist(made: Populations) -> None:
+def _require_populations(populations: Populations) -> None:
     """Raise `InputError` if a loss cannot be trained in a population."""
-    for plan in made.variants:
-        if reason := made.refuses(plan):
-            where = made.prepared.spec.place("search.trainer")
+    for plan in populations.variants:
+        if reason := populations.refuses(plan):
+            where = populations.prepared.spec.place("search.trainer")
             raise InputError(f"the population cannot train {plan.candidate}: {reason}", where=where)
 
 

@@ -507,7 +507,7 @@ def hopeless(plan, epoch):
 def test_a_pruner_spares_the_first_third_and_ends_bad_trials_after_it(name, epochs):
     def pruned():
         study = optuna_study(pruner=pruners.build(name, epochs))
-        pruners.settle(study)
+        pruners.begin(study)
         return run(40, Fake(hopeless, slots=4), study=study, own=proposer(epochs=epochs), prune=True)
 
     made, again = pruned(), pruned()
@@ -525,7 +525,7 @@ def test_a_pruned_study_is_resumed(tmp_path, name):
     def study():
         storage = JournalStorage(Journal(tmp_path / "journal.log"))
         made = optuna_study(storage, pruner=pruners.build(name, EPOCHS))
-        pruners.settle(made)
+        pruners.begin(made)
         return made
 
     for after in (9, 14):
@@ -540,7 +540,7 @@ def test_a_pruned_study_is_resumed(tmp_path, name):
 
 def test_hyperband_s_brackets_are_those_of_the_study_from_the_first_question_on():
     study = optuna_study(pruner=pruners.build("hyperband", 30))
-    pruners.settle(study)
+    pruners.begin(study)
     brackets = {study.pruner._get_bracket_id(study, SimpleNamespace(number=number)) for number in range(40)}
     assert brackets == {0, 1}
     assert not study.trials

@@ -72,7 +72,7 @@ class Factory:
 def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
     made = Timed(seconds, ill)
     pool = Pool([], populations=Factory(made), slots=sizing.lanes(own.spec, own))
-    chosen = sizing.settle(own, pool, kept, lambda: made.time)
+    chosen = sizing.choose(own, pool, kept, lambda: made.time)
     assert pool.slots == chosen.lanes
     assert pool.free == pool.slots
     return chosen, made
@@ -103,14 +103,14 @@ def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(option
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
     chosen, made = settle(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
     assert chosen.lanes == 32
-    assert chosen.said == "lanes: 32 (2 blocks of 16): 1 ms per trial-epoch, 0.9 at 64; memory allows 1000"
+    assert chosen.message == "lanes: 32 (2 blocks of 16): 1 ms per trial-epoch, 0.9 at 64; memory allows 1000"
     assert set(made.widths) == {32, 64}
 
 
 def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
     chosen, made = settle(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
     assert chosen.lanes == 128
-    assert "0.18 ms per trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.said
+    assert "0.18 ms per trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.message
     assert max(made.widths) <= 250  # a quarter of the trials
 
 
@@ -118,7 +118,7 @@ def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
 def test_nothing_is_measured_where_nothing_can_be_chosen(trials):
     chosen, made = settle(prepared(trials=trials))
     assert not made.widths
-    assert chosen.said.endswith("; memory allows 1000")
+    assert chosen.message.endswith("; memory allows 1000")
 
 
 def test_measuring_takes_a_small_share_of_the_study():
@@ -133,20 +133,20 @@ def test_measuring_takes_a_small_share_of_the_study():
 
 def test_what_the_study_began_with_is_kept_and_never_measured():
     chosen, made = settle(prepared(), kept=48)
-    assert (chosen.lanes, chosen.said, made.widths) == (48, "", [])
+    assert (chosen.lanes, chosen.message, made.widths) == (48, "", [])
 
 
 @pytest.mark.parametrize(("kept", "asked"), [(0, 5000), (4000, "auto")])
 def test_lanes_beyond_memory_are_reduced_and_it_is_said(kept, asked):
     chosen, _ = settle(prepared(lanes=asked, trials=10_000, lane_bytes=10), kept=kept)
     assert chosen.lanes == 100
-    assert chosen.said == f"lanes: 100 instead of {kept or asked}, which would not fit into memory"
+    assert chosen.message == f"lanes: 100 instead of {kept or asked}, which would not fit into memory"
 
 
 def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
     chosen, _ = settle(prepared(), lambda lanes: 0.01, ill=40)
     assert chosen.lanes == 32
-    assert chosen.said.startswith("lanes: 32 (2 blocks of 16): 0.31 ms per trial-epoch;")
+    assert chosen.message.startswith("lanes: 32 (2 blocks of 16): 0.31 ms per trial-epoch;")
 
 
 @pytest.mark.parametrize("populations", [None, Factory(None, "no lane can be mapped")], ids=["none", "refused"])
@@ -154,7 +154,7 @@ def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
 def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(populations, lanes, kept):
     own = prepared(lanes=lanes, folds=3)
     pool = Pool([Fake(curve, 3)], populations=populations, slots=sizing.lanes(own.spec, own), members=3)
-    assert sizing.settle(own, pool, kept) == sizing.Choice(3)
+    assert sizing.choose(own, pool, kept) == sizing.Choice(3)
     assert pool.slots == 3
 
 
