@@ -48,7 +48,7 @@ def load_trial(study: StudyLike, number: int | None = None, loss: str | None = N
     if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
         raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
     if loss is not None and not isinstance(loss, str):
-        raise InputError(f"must be the candidate of a loss, not {shown(loss)}", where="loss")
+        raise InputError(f"must be the name of a candidate, not {shown(loss)}", where="loss")
     return restore(spec, look_up(spec, number, loss))
 
 
