@@ -230,7 +230,7 @@ def test_an_error_of_lossreg_names_what_is_somebody_s_password(password):
     error = InputError(f"is no {password}x", where=password, hint=f"Did you mean {password!r}?")
     assert str(error) == f"{password}: is no {password}x. Did you mean {password!r}?"
     assert str(LossregError(f"no {password}, see http://x:{password}@h")) == f"no {password}, see http://x:***@h"
-    assert printable_line(ValueError(f"no {password}")) == "ValueError: no ***"
+    assert one_line(ValueError(f"no {password}")) == "ValueError: no ***"
 
 
 def test_a_password_that_ends_like_an_address_hides_no_host():
@@ -265,7 +265,7 @@ def test_every_way_out_goes_through_it():
     learn("http://me:w4y-out@host")
     error = InputError("refused w4y-out", where="at w4y-out", hint="Not w4y-out.")
     shown = [str(error), repr(error), error.what, error.where, error.hint, str(error.at("w4y-out"))]
-    shown += [repr(LossregError("w4y-out")), printable_line(ValueError("w4y-out")), printable("w4y-out"), markdown("w4y-out")]
+    shown += [repr(LossregError("w4y-out")), one_line(ValueError("w4y-out")), printable("w4y-out"), markdown("w4y-out")]
     assert not [text for text in shown if "w4y-out" in text or "***" not in text.replace("\\", "")]
 
 
