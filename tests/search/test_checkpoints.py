@@ -1,0 +1,46 @@
+"""Whose weights are kept, in a run and after an interruption."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sample_study as sample
+
+from lossreg.search.checkpoints import Checkpoints, KeepPolicy
+from lossreg.storage.study_folder import StudyFolder
+
+# trials in the order of their ends: number, loss, score
+ENDS = [(1, "focal", 0.5), (0, "ce", 0.5), (3, "focal", 0.7), (2, "mae", None), (5, "focal", 0.6), (4, "ce", 0.5)]
+KEPT = {"best": [{1}, {0}, {3}, {3}, {3}, {3}], "losses": [{1}, {0, 1}, {0, 3}, {0, 3}, {0, 3}, {0, 3}]}
+KEPT["all"] = [{1}, {0, 1}, {0, 1, 3}, {0, 1, 3}, {0, 1, 3, 5}, {0, 1, 3, 4, 5}]
+
+
+def records():
+    for number, loss, score in ENDS:
+        yield sample.trial(number, loss, "complete" if score else "diverged", score=score)
+
+
+def study(trials=()):
+    return sample.study(0, losses=dict.fromkeys(("ce", "focal", "mae"), "x"), baseline="ce", trials=list(trials))
+
+
+@pytest.mark.parametrize("keep", KEPT)
+def test_the_weights_in_the_folder_are_those_of_the_best_trials_whenever_a_trial_has_ended(tmp_path, keep):
+    folder = StudyFolder(tmp_path, "s")
+    checkpoints, policy, result = Checkpoints(folder, keep, study()), KeepPolicy(keep, study()), study()
+    for record, kept in zip(records(), KEPT[keep], strict=True):
+        if record.score and policy.wants(record.candidate, record.score, record.number):
+            checkpoints.checkpoint(record, [np.zeros(1)])
+        policy.add(record)
+        result.add(record)
+        checkpoints.trial(record, result)
+        assert set(folder.kept_weights()) == kept == policy.numbers
+
+
+@pytest.mark.parametrize("keep", KEPT)
+def test_a_resumed_study_knows_whose_weights_are_kept_and_removes_those_that_a_kill_left(tmp_path, keep):
+    folder, result = StudyFolder(tmp_path, "s"), study(records())
+    for number in (*KEPT[keep][-1], 9):
+        folder.save_weights(number, [np.zeros(1)])
+    Checkpoints(folder, keep, result).trained(result)
+    assert set(folder.kept_weights()) == KEPT[keep][-1]
