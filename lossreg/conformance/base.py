@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lossreg.conformance.subject import Subject
+    from lossreg.conformance.case import Case
 
 
 class Failure(Exception):  # noqa: N818
@@ -27,7 +27,7 @@ class Check:
 
     name: str
     summary: str
-    function: Callable[[Subject], str]
+    function: Callable[[Case], str]
     standalone: bool = False
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.conformance.calls import Array
-from lossreg.conformance.subject import shown
+from lossreg.conformance.case import shown
+from lossreg.conformance.tensorflow import Array
 
 # of the same sum of float64 numbers in another order
 EXACT = 1e-9

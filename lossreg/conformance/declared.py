@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
-from lossreg.conformance.subject import Subject, shown
+from lossreg.conformance.case import Case, shown
 from lossreg.contract.params import Choice, Float, Int, Interval, PerClass
 from lossreg.contract.targets import REGRESSION
 from lossreg.errors import InputError, one_line
@@ -24,16 +24,16 @@ SPECIAL = (0.0, 1.0, -1.0, 2.0)
 TEXTS = ("summary", "reference", "formula")
 
 
-def metadata(subject: Subject) -> str:
+def metadata(case: Case) -> str:
     """Texts are there, the signature fits, what is declared does not contradict itself."""
-    found = [*_texts(subject), *_signature(subject), *_contradictions(subject)]
+    found = [*_texts(case), *_signature(case), *_contradictions(case)]
     if found:
         raise Failure("; ".join(found), "Complete or correct the LossSpec.")
-    return f"complete: {_counted(subject)}, tasks {', '.join(subject.spec.tasks)}"
+    return f"complete: {_counted(case)}, tasks {', '.join(case.spec.tasks)}"
 
 
-def _texts(subject: Subject) -> Iterator[str]:
-    spec = subject.spec
+def _texts(case: Case) -> Iterator[str]:
+    spec = case.spec
     for name in TEXTS:
         text = getattr(spec, name)
         if not text.strip() and not (name == "formula" and isinstance(spec.function, UserLoss)):
@@ -42,12 +42,12 @@ def _texts(subject: Subject) -> Iterator[str]:
             yield f"{name} has more than one line"
 
 
-def _signature(subject: Subject) -> Iterator[str]:
-    function = subject.spec.resolve()
+def _signature(case: Case) -> Iterator[str]:
+    function = case.spec.resolve()
     if isinstance(function, UserLoss):
         return
     taken = inspect.signature(function).parameters
-    given = [*(p.name for p in subject.spec.params), *subject.spec.needs]
+    given = [*(p.name for p in case.spec.params), *case.spec.needs]
     if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         yield from (f"the function does not take {name!r}" for name in given if name not in taken)
     for name, parameter in list(taken.items())[2:]:
@@ -55,33 +55,33 @@ def _signature(subject: Subject) -> Iterator[str]:
             yield f"the function asks for {name!r}, which is neither a parameter nor in needs"
 
 
-def _contradictions(subject: Subject) -> Iterator[str]:
-    spec = subject.spec
+def _contradictions(case: Case) -> Iterator[str]:
+    spec = case.spec
     stray = [task for task in spec.recommended if task not in spec.tasks]
     if stray:
         yield f"recommended for {', '.join(stray)}, which is not among its tasks"
-    if wrong := [task for task in spec.tasks if (task in REGRESSION) == subject.classes]:
+    if wrong := [task for task in spec.tasks if (task in REGRESSION) == case.classes]:
         yield f"the target {spec.target!r} does not serve {', '.join(wrong)}"
     if "multiclass" in spec.tasks and spec.outputs == "1":
         yield "one output does not serve multiclass"
-    if spec.probabilistic and subject.activation.name == "identity":
+    if spec.probabilistic and case.activation.name == "identity":
         yield "probabilistic, and the activation is the identity"
     if spec.claims.score_range and not spec.claims.score_range[0] < 0 < spec.claims.score_range[1]:
         yield f"the score_range {spec.claims.score_range} does not hold 0"
     for name in filter(None, (spec.same_as, *(limit.equals for limit in spec.claims.limits))):
         if not _known(name):
             yield f"it refers to {name!r}, which is no registered loss"
-    yield from _out_of_range(subject)
-    yield from _activation_problems(subject)
+    yield from _out_of_range(case)
+    yield from _activation_problems(case)
 
 
-def _out_of_range(subject: Subject) -> Iterator[str]:
+def _out_of_range(case: Case) -> Iterator[str]:
     """Limits that any loss is near, labels that no task has."""
-    for limit in subject.spec.claims.limits:
+    for limit in case.spec.claims.limits:
         if limit.rtol > LOOSEST:
             yield f"the limit {limit} is declared to within {limit.rtol:g}, which says little (at most {LOOSEST:g})"
-    given = subject.spec.target_domain
-    if subject.spec.target == "real" and given and Interval.parse(given) != Interval.parse("(-inf, inf)"):
+    given = case.spec.target_domain
+    if case.spec.target == "real" and given and Interval.parse(given) != Interval.parse("(-inf, inf)"):
         yield f"target_domain {given} of a target that is standardised ('real'): choose target='raw'"
 
 
@@ -89,21 +89,21 @@ def _known(name: str) -> bool:
     return registry.default().look_up(name) is not None
 
 
-def _activation_problems(subject: Subject) -> Iterator[str]:
+def _activation_problems(case: Case) -> Iterator[str]:
     try:
-        found = subject.predictions(subject.scores(4), subject.setting())
+        found = case.predictions(case.scores(4), case.setting())
     except Exception as error:
         yield f"its activation fails: {one_line(error)}"
         return
     if not np.isfinite(found).all():
         yield "its activation is not finite on ordinary scores"
-    if subject.activation.point >= found.shape[-1]:
-        yield f"the activation's point {subject.activation.point} is beyond its {found.shape[-1]} predictions"
+    if case.activation.point >= found.shape[-1]:
+        yield f"the activation's point {case.activation.point} is beyond its {found.shape[-1]} predictions"
 
 
-def names(subject: Subject) -> str:
+def names(case: Case) -> str:
     """Every name leads to this loss, or is free."""
-    spec = subject.spec
+    spec = case.spec
     for name in (spec.name, *spec.aliases):
         owner = registry.default().look_up(name)
         if owner is not None and owner.spec != spec:
@@ -115,21 +115,21 @@ def names(subject: Subject) -> str:
     return f"{len(own)} name{'s' * (len(own) > 1)}, all its own"
 
 
-def _counted(subject: Subject) -> str:
-    count = len(subject.spec.params)
+def _counted(case: Case) -> str:
+    count = len(case.spec.params)
     return f"{count} parameter{'s' * (count != 1)}"
 
 
-def domain(subject: Subject) -> str:
+def domain(case: Case) -> str:
     """Values outside the domain are refused, those at its ends work."""
-    if not subject.spec.params:
+    if not case.spec.params:
         return does_not_apply("it has no parameters")
-    for param in subject.spec.params:
-        for bad in _bad_values(param, subject.k):
-            _refused(subject, param.name, bad)
+    for param in case.spec.params:
+        for bad in _bad_values(param, case.k):
+            _refused(case, param.name, bad)
         if isinstance(param, (Float, Int)) and param.low != param.high:
-            _holds_within(subject, param)
-    return f"what is outside is refused, the ends work: {', '.join(p.name for p in subject.spec.params)}"
+            _holds_within(case, param)
+    return f"what is outside is refused, the ends work: {', '.join(p.name for p in case.spec.params)}"
 
 
 def _bad_values(param: Any, k: int) -> list[Any]:
@@ -151,20 +151,20 @@ def _outside(domain: Interval) -> list[float]:
     return found + [end for end, closed, _ in ends if np.isinf(end) and not closed]
 
 
-def _refused(subject: Subject, name: str, bad: Any) -> None:
+def _refused(case: Case, name: str, bad: Any) -> None:
     try:
-        subject.spec.bind({name: bad}, subject.k or None)
+        case.spec.bind({name: bad}, case.k or None)
     except InputError:
         return
     raise Failure(f"{name} = {bad!r} is taken", f"Narrow the domain of {name}.")
 
 
-def _holds_within(subject: Subject, param: Float | Int) -> None:
+def _holds_within(case: Case, param: Float | Int) -> None:
     """The loss is finite, float64, at the ends of the domain, far into its open part and at 0, 1, -1, 2."""
-    y, z = subject.labels(12), subject.scores(12)
+    y, z = case.labels(12), case.scores(12)
     for value in _reaches(param):
-        setting = subject.setting({param.name: value})
-        found, slope = subject.slopes(y, z, setting)
+        setting = case.setting({param.name: value})
+        found, slope = case.slopes(y, z, setting)
         if not (np.isfinite(found).all() and np.isfinite(slope).all()):
             what = f"at {param.name} = {shown(float(value))}, in its domain {param.domain}, the loss is not finite"
             raise Failure(what, f"Narrow the domain of {param.name} to where the formula holds.")

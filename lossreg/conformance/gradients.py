@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
-from lossreg.conformance.calls import Array
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.case import Case, Setting, shown
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Float
 
 EXTREMES = (0.0, 1e-8, 1.0, 20.0, 100.0, 1e4)
@@ -19,39 +19,39 @@ STEP = 1e-5
 Measure = Callable[[Array, Array, Array], Array]
 
 
-def finite(subject: Subject) -> str:
+def finite(case: Case) -> str:
     """Float32 values and gradients on extreme scores, at the corners of the search box, for all labels."""
     number = 0
-    for k in subject.ks:
-        y, z = extremes(subject, k)
-        for setting in (*subject.corners(k), *_special(subject, k)):
-            _finite(subject, y, z, setting)
+    for k in case.ks:
+        y, z = extremes(case, k)
+        for setting in (*case.corners(k), *_special(case, k)):
+            _finite(case, y, z, setting)
             number += len(y)
-    exact = _exact_within(subject)
+    exact = _exact_within(case)
     return f"finite on {number} cases, scores up to 1e4{exact}"
 
 
-def _special(subject: Subject, k: int) -> Iterable[Setting]:
+def _special(case: Case, k: int) -> Iterable[Setting]:
     """Settings within the search ranges at which formulas divide 0 by 0."""
-    for param in subject.spec.params:
+    for param in case.spec.params:
         for value in (0.0, 1.0, 2.0):
             if isinstance(param, Float) and param.low < value < param.high:
-                yield subject.setting({param.name: value}, k)
+                yield case.setting({param.name: value}, k)
 
 
-def fuzz(subject: Subject) -> str:
+def fuzz(case: Case) -> str:
     """Two hundred draws from the search space."""
-    if not subject.spec.params:
+    if not case.spec.params:
         return does_not_apply("it has no parameters")
-    y, z = extremes(subject, subject.k)
-    for setting in subject.draws(200):
-        _finite(subject, y, z, setting)
+    y, z = extremes(case, case.k)
+    for setting in case.draws(200):
+        _finite(case, y, z, setting)
     return f"200 settings, {200 * len(y)} cases, all finite"
 
 
-def extremes(subject: Subject, k: int) -> tuple[Array, Array]:
+def extremes(case: Case, k: int) -> tuple[Array, Array]:
     """Every label with every pattern of extreme scores."""
-    return crossed(subject.every_label(k), _patterns(subject, k))
+    return crossed(case.every_label(k), _patterns(case, k))
 
 
 def crossed(y: Array, z: Array) -> tuple[Array, Array]:
@@ -59,40 +59,40 @@ def crossed(y: Array, z: Array) -> tuple[Array, Array]:
     return np.repeat(y, len(z), axis=0), np.tile(z, (len(y), *[1] * (z.ndim - 1)))
 
 
-def _patterns(subject: Subject, k: int) -> Array:
-    width = subject.width(k)
-    if subject.space:
-        shapes = [np.ones(subject.space), np.indices(subject.space).sum(axis=0) % 2 * 2.0 - 1]
+def _patterns(case: Case, k: int) -> Array:
+    width = case.width(k)
+    if case.space:
+        shapes = [np.ones(case.space), np.indices(case.space).sum(axis=0) % 2 * 2.0 - 1]
     else:
         shapes = [*np.eye(width), np.ones(width), np.where(np.arange(width) % 2, -1.0, 1.0)]
-    units = np.stack(shapes).reshape(-1, *subject.space, width)
+    units = np.stack(shapes).reshape(-1, *case.space, width)
     return np.concatenate([sign * size * units for size in EXTREMES for sign in (1.0, -1.0)])
 
 
-def _finite(subject: Subject, y: Array, z: Array, setting: Setting) -> None:
-    values, slopes = subject.quick(y, z, setting)
+def _finite(case: Case, y: Array, z: Array, setting: Setting) -> None:
+    values, slopes = case.quick(y, z, setting)
     for what, found in (("value", values), ("gradient", slopes.reshape(len(z), -1).sum(axis=1))):
         bad = np.flatnonzero(~np.isfinite(found))
         if len(bad):
             i = bad[0]
-            case = f"scores {_row(z[i])}, label {_row(y[i])}, {setting}"
-            raise Failure(f"the {what} is {found[i]} at {case} ({len(bad)} of {len(z)} cases, float32)", LOG_SPACE)
+            where = f"scores {_row(z[i])}, label {_row(y[i])}, {setting}"
+            raise Failure(f"the {what} is {found[i]} at {where} ({len(bad)} of {len(z)} cases, float32)", LOG_SPACE)
 
 
 def _row(row: Array) -> str:
     return shown(row.ravel()[:6])
 
 
-def _exact_within(subject: Subject) -> str:
+def _exact_within(case: Case) -> str:
     """Within the declared score_range float32 and float64 agree."""
-    if subject.spec.claims.score_range is None:
+    if case.spec.claims.score_range is None:
         return ""
-    low, high = subject.spec.claims.score_range
+    low, high = case.spec.claims.score_range
     y, z = crossed(
-        subject.every_label(), np.linspace(low, high, 61)[:, None] * np.eye(subject.width())[subject.activation.point]
+        case.every_label(), np.linspace(low, high, 61)[:, None] * np.eye(case.width())[case.activation.point]
     )
-    setting = subject.setting()
-    single, double = subject.values(y, z, setting, "float32"), subject.values(y, z, setting)
+    setting = case.setting()
+    single, double = case.values(y, z, setting, "float32"), case.values(y, z, setting)
     bad = np.abs(single - double) > 1e-3 * (np.abs(double) + 1.0)
     if bad.any():
         i = int(np.argmax(bad))
@@ -106,34 +106,34 @@ def _exact_within(subject: Subject) -> str:
 # ------------------------------------------------------------------ very wrong scores
 
 
-def confidently_wrong(subject: Subject) -> str:
+def confidently_wrong(case: Case) -> str:
     """At z = 50 on the wrong side, float64, there is a gradient, and a step along it makes the scores less wrong."""
-    if subject.spec.claims.truncated:
+    if case.spec.claims.truncated:
         return does_not_apply("it is declared truncated")
     number = 0
-    for k in subject.ks:
-        setting = subject.setting(k=k)
-        for y, right in _directions(subject, k, setting):
-            _pulled(subject, y, right, setting)
-            _dying(subject, y, right, setting)
+    for k in case.ks:
+        setting = case.setting(k=k)
+        for y, right in _directions(case, k, setting):
+            _pulled(case, y, right, setting)
+            _dying(case, y, right, setting)
             number += len(y)
     return f"{number} wrong answers with scores of 50: each gradient points back"
 
 
-def _directions(subject: Subject, k: int, setting: Setting) -> Iterable[tuple[Array, Array]]:
+def _directions(case: Case, k: int, setting: Setting) -> Iterable[tuple[Array, Array]]:
     """Labels, and the direction in which each one's scores become right."""
-    y = subject.every_label(k)
-    right = subject.towards(y, k)
+    y = case.every_label(k)
+    right = case.towards(y, k)
     if right is not None:
-        if subject.spec.target == "ordinal" and subject.spec.outputs == "k":
+        if case.spec.target == "ordinal" and case.spec.outputs == "k":
             # of classes in order the next one may be better than those beyond it: only the true one's score is wrong
             right = (right > 0).astype(float)
-        yield y, _alone(right) if subject.spec.target == "onehot" else right
+        yield y, _alone(right) if case.spec.target == "onehot" else right
         return
-    unit = np.eye(subject.width(k))[subject.activation.point]
+    unit = np.eye(case.width(k))[case.activation.point]
     for sign in (1.0, -1.0):
-        wrong = subject.predictions(-50.0 * sign * unit[None], setting)[0, subject.activation.point]
-        base = subject.predictions(0.0 * unit[None], setting)[0, subject.activation.point]
+        wrong = case.predictions(-50.0 * sign * unit[None], setting)[0, case.activation.point]
+        base = case.predictions(0.0 * unit[None], setting)[0, case.activation.point]
         # only labels beyond what zero scores predict: of the others -50 may be the right side
         beyond = sign * (y[:, 0] - max(base, wrong) if sign > 0 else y[:, 0] - min(base, wrong)) > 1e-3
         if beyond.any():
@@ -145,28 +145,28 @@ def _alone(right: Array) -> Array:
     return -np.roll(right > 0, 1, axis=-1).astype(float)
 
 
-def _pulled(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
+def _pulled(case: Case, y: Array, right: Array, setting: Setting) -> None:
     """Raise where the loss has no slope along `right`, or one that leads away, at scores `-50 right`."""
-    steep = _along(subject, y, right, 50.0, setting)
+    steep = _along(case, y, right, 50.0, setting)
     # what is left of terms that cancel is no slope
-    steep = np.where(np.abs(steep) <= 1e-15 * np.abs(_along(subject, y, right, 1.0, setting)), 0.0, steep)
+    steep = np.where(np.abs(steep) <= 1e-15 * np.abs(_along(case, y, right, 1.0, setting)), 0.0, steep)
     for i in np.flatnonzero(~(steep < 0)):
-        seen = slice(None) if subject.spec.level == "batch" else slice(i, i + 1)
-        if steep[i] == 0 and _faded(subject, y[seen], right[seen], setting):
+        seen = slice(None) if case.spec.level == "batch" else slice(i, i + 1)
+        if steep[i] == 0 and _faded(case, y[seen], right[seen], setting):
             continue
-        case = f"label {_row(y[i])}, scores {_row(-50 * right[i])}, {setting}"
+        where = f"label {_row(y[i])}, scores {_row(-50 * right[i])}, {setting}"
         if steep[i] == 0:
             mend = "Do not clip probabilities or cut residuals; or declare truncated=True if that is meant."
-            raise Failure(f"no gradient on a confidently wrong sample: {case}", mend)
-        what = f"the gradient points the wrong way ({shown(steep[i])} towards the right answer) at {case}"
+            raise Failure(f"no gradient on a confidently wrong sample: {where}", mend)
+        what = f"the gradient points the wrong way ({shown(steep[i])} towards the right answer) at {where}"
         raise Failure(what, "Look for a sign, swapped arguments or labels of another form.")
 
 
-def _dying(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
+def _dying(case: Case, y: Array, right: Array, setting: Setting) -> None:
     """Raise where the loss of classes is still a straight line at one size of scores, and flat soon after."""
-    if not subject.classes or subject.spec.level == "batch":
+    if not case.classes or case.spec.level == "batch":
         return
-    pull = {size: -_along(subject, y, right, size, setting) for size in (5.0, 10.0, 20.0, 50.0)}
+    pull = {size: -_along(case, y, right, size, setting) for size in (5.0, 10.0, 20.0, 50.0)}
     straight = (pull[10.0] > 0.5 * pull[5.0]) & (pull[50.0] < 1e-3 * pull[5.0]) & (pull[5.0] > 0)
     later = (pull[20.0] > 0.5 * pull[10.0]) & (pull[50.0] < 1e-3 * pull[10.0]) & (pull[10.0] > 0)
     if (straight | later).any():
@@ -176,48 +176,48 @@ def _dying(subject: Subject, y: Array, right: Array, setting: Setting) -> None:
         raise Failure(what, "An epsilon or a clip in the logarithm? Use log_softmax or softplus.")
 
 
-def _along(subject: Subject, y: Array, right: Array, size: float, setting: Setting) -> Array:
-    slopes = subject.slopes(y, -size * right, setting)[1]
+def _along(case: Case, y: Array, right: Array, size: float, setting: Setting) -> Array:
+    slopes = case.slopes(y, -size * right, setting)[1]
     steep: Array = (slopes * right).reshape(len(y), -1).sum(axis=1)
     # of a value that all samples share only the step of all together must lead back
-    return np.full(len(y), steep.sum()) if subject.spec.level == "batch" else steep
+    return np.full(len(y), steep.sum()) if case.spec.level == "batch" else steep
 
 
-def _faded(subject: Subject, y: Array, right: Array, setting: Setting) -> bool:
+def _faded(case: Case, y: Array, right: Array, setting: Setting) -> bool:
     """Whether the gradient of a bounded loss has died out smoothly: right and tiny well before it rounds to 0."""
-    path = np.array([_along(subject, y, right, size, setting)[0] for size in (1.0, 10.0, 20.0, 30.0)])
+    path = np.array([_along(case, y, right, size, setting)[0] for size in (1.0, 10.0, 20.0, 30.0)])
     return bool((path < 0).all() and (np.diff(path) > 0).all() and abs(path[-1]) < 1e-6 * abs(path[0]))
 
 
 # ------------------------------------------------------------------ central differences
 
 
-def gradient(subject: Subject) -> str:
+def gradient(case: Case) -> str:
     """Central differences of the function in float64; kinks and stopped gradients only where declared."""
-    settings = [subject.setting(), subject.plain(), *subject.draws(6)]
-    gaps = [_gap(subject, setting) for setting in settings]
-    if subject.spec.claims.stop_gradient:
+    settings = [case.setting(), case.plain(), *case.draws(6)]
+    gaps = [_gap(case, setting) for setting in settings]
+    if case.spec.claims.stop_gradient:
         if max(gap for gap, _ in gaps) < 1e-6:
             raise Failure("its gradient is its derivative, and stop_gradient is declared", "Drop stop_gradient.")
         return "differs from the derivative, as declared (stop_gradient)"
-    for (gap, case), setting in zip(gaps, settings, strict=True):
+    for (gap, where), setting in zip(gaps, settings, strict=True):
         if gap > 1e-5:
             mend = "If a factor is held constant on purpose, declare stop_gradient=True; look for rounding and casts."
-            raise Failure(f"the gradient differs from central differences by {shown(gap)}, {case}, {setting}", mend)
-    _between(subject, settings[0])
-    smooth = _smooth(subject, settings[0])
+            raise Failure(f"the gradient differs from central differences by {shown(gap)}, {where}, {setting}", mend)
+    _between(case, settings[0])
+    smooth = _smooth(case, settings[0])
     worst = max(gap for gap, _ in gaps)
     return f"agrees with central differences{f' to {shown(worst)}' if worst else ''}; {smooth}"
 
 
-def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
+def _gap(case: Case, setting: Setting) -> tuple[float, str]:
     """The largest relative difference of the gradient from central differences, and where."""
-    rows = 3 if subject.spec.level == "batch" else 12
-    y, z = subject.labels(rows, setting.k), subject.scores(rows, setting.k, scale=1.5)
-    if not subject.may_kink:
+    rows = 3 if case.spec.level == "batch" else 12
+    y, z = case.labels(rows, setting.k), case.scores(rows, setting.k, scale=1.5)
+    if not case.may_kink:
         y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
-    slopes = subject.slopes(y, z, setting)[1]
-    numeric, noise = _differences(subject, y, z, setting)
+    slopes = case.slopes(y, z, setting)[1]
+    numeric, noise = _differences(case, y, z, setting)
     scale = np.abs(numeric) + 1e-3 * np.abs(numeric).max() + 1e-12
     relative = np.maximum(np.abs(slopes - numeric) - noise, 0.0) / scale
     i = np.unravel_index(int(np.argmax(relative)), relative.shape)
@@ -225,12 +225,12 @@ def _gap(subject: Subject, setting: Setting) -> tuple[float, str]:
     return float(relative[i]), where
 
 
-def _differences(subject: Subject, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
+def _differences(case: Case, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
     """Central differences by each score, and how far they can be trusted; on masks by some places only."""
-    numeric, noise = np.array(subject.slopes(y, z, setting)[1]), np.zeros_like(z)
-    places = [place for place in np.ndindex(z.shape[1:]) if not (subject.space and sum(place) % 4)]
+    numeric, noise = np.array(case.slopes(y, z, setting)[1]), np.zeros_like(z)
+    places = [place for place in np.ndindex(z.shape[1:]) if not (case.space and sum(place) % 4)]
     steps = np.stack([STEP * _one_at(place, z.shape[1:]) for place in places])
-    coarse, fine = (_central(subject, y, z, by * steps, setting) for by in (1.0, 0.25))
+    coarse, fine = (_central(case, y, z, by * steps, setting) for by in (1.0, 0.25))
     for place, first, second, rounding in zip(places, coarse[0], fine[0], fine[1], strict=True):
         numeric[(slice(None), *place)] = second
         # the error of the coarse one is 16 times that of the fine one; at a kink they differ by much
@@ -244,18 +244,18 @@ def _one_at(place: tuple[int, ...], shape: tuple[int, ...]) -> Array:
     return unit
 
 
-def _central(subject: Subject, y: Array, z: Array, steps: Array, setting: Setting) -> tuple[Array, Array]:
+def _central(case: Case, y: Array, z: Array, steps: Array, setting: Setting) -> tuple[Array, Array]:
     """`(steps, n)` differences by each step of each sample's scores, and their rounding errors."""
     size = float(np.abs(steps).max())
-    if subject.spec.level == "batch":
+    if case.spec.level == "batch":
         # a step of one sample's score moves every value: the sum of all is what the gradient is of
         alone = np.eye(len(z)).reshape(len(z), len(z), *[1] * (z.ndim - 1))
         up, down = (
-            np.array([[subject.values(y, z + sign * step * one, setting).sum() for one in alone] for step in steps])
+            np.array([[case.values(y, z + sign * step * one, setting).sum() for one in alone] for step in steps])
             for sign in (1, -1)
         )
     else:
-        up, down = (subject.each(y, z + sign * steps[:, None], setting) for sign in (1, -1))
+        up, down = (case.each(y, z + sign * steps[:, None], setting) for sign in (1, -1))
     # some roundings of sums whose terms may be larger than their total
     return (up - down) / (2 * size), 1e-14 * (np.abs(up) + np.median(np.abs(up)) + 1.0) / size
 
@@ -263,51 +263,49 @@ def _central(subject: Subject, y: Array, z: Array, steps: Array, setting: Settin
 # ------------------------------------------------------------------ kinks
 
 
-def _smooth(subject: Subject, setting: Setting) -> str:
+def _smooth(case: Case, setting: Setting) -> str:
     """Raise where the gradient jumps and no kinks are declared."""
-    if subject.spec.claims.truncated:
+    if case.spec.claims.truncated:
         return "truncation is declared"
-    if not subject.may_kink:
-        _unbroken(
-            subject, setting, "gradient", _turn, "Declare non_differentiable_points=True, or smooth the loss there."
-        )
-        _unbroken(subject, setting, "value", _step, "Mend the formula: its branches do not meet.")
+    if not case.may_kink:
+        _unbroken(case, setting, "gradient", _turn, "Declare non_differentiable_points=True, or smooth the loss there.")
+        _unbroken(case, setting, "value", _step, "Mend the formula: its branches do not meet.")
         return "no kinks on lines through the scores"
-    if not subject.spec.claims.non_differentiable_points:
+    if not case.spec.claims.non_differentiable_points:
         return "a wrapped loss may have kinks"
-    if subject.spec.level != "batch":
-        _unbroken(subject, setting, "value", _step, "A kink is no step: mend the formula, its branches do not meet.")
+    if case.spec.level != "batch":
+        _unbroken(case, setting, "value", _step, "A kink is no step: mend the formula, its branches do not meet.")
     return "kinks are declared"
 
 
-def _unbroken(subject: Subject, setting: Setting, what: str, measure: Measure, mend: str) -> None:
-    lines = _lines(subject, setting)
-    t, jump, size = _narrowed(subject, lines, setting, measure)
-    relative = np.where(_dropped(subject, lines, setting, t), 0.0, jump / (size + 1e-6))
+def _unbroken(case: Case, setting: Setting, what: str, measure: Measure, mend: str) -> None:
+    lines = _lines(case, setting)
+    t, jump, size = _narrowed(case, lines, setting, measure)
+    relative = np.where(_dropped(case, lines, setting, t), 0.0, jump / (size + 1e-6))
     if (relative > 1e-3).any():
         i = int(np.argmax(relative))
         at, label = _row(lines.at(t)[i]), _row(lines.y[i])
         raise Failure(f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}", mend)
 
 
-def _dropped(subject: Subject, lines: Lines, setting: Setting, t: Array) -> Array:
+def _dropped(case: Case, lines: Lines, setting: Setting, t: Array) -> Array:
     """Where a loss that declares kinks gives a sample up: beside the place its value is 0."""
-    if not subject.spec.claims.non_differentiable_points:
+    if not case.spec.claims.non_differentiable_points:
         return np.zeros(len(t), bool)
-    sides = [subject.values(lines.y, lines.at(t + step), setting) for step in (-1e-7, 1e-7)]
+    sides = [case.values(lines.y, lines.at(t + step), setting) for step in (-1e-7, 1e-7)]
     return np.asarray((np.stack(sides) == 0).any(axis=0))
 
 
-def _between(subject: Subject, setting: Setting) -> None:
+def _between(case: Case, setting: Setting) -> None:
     """At a declared kink, of which round scores have most, the gradient lies between those of both sides."""
-    if not subject.spec.claims.non_differentiable_points or subject.spec.level == "batch":
+    if not case.spec.claims.non_differentiable_points or case.spec.level == "batch":
         return
-    y, z = subject.labels(12, setting.k), np.round(subject.scores(12, setting.k, scale=1.5))
+    y, z = case.labels(12, setting.k), np.round(case.scores(12, setting.k, scale=1.5))
     z[:4] = 0.0
-    values, slopes = subject.slopes(y, z, setting)
+    values, slopes = case.slopes(y, z, setting)
     places = list(np.ndindex(z.shape[1:]))
     steps = np.stack([1e-6 * _one_at(place, z.shape[1:]) for place in places])
-    up, down = (sign * (subject.each(y, z + sign * steps[:, None], setting) - values) / 1e-6 for sign in (1, -1))
+    up, down = (sign * (case.each(y, z + sign * steps[:, None], setting) - values) / 1e-6 for sign in (1, -1))
     found = np.stack([slopes[(slice(None), *place)] for place in places])
     room = 1e-4 * (1.0 + np.abs(up) + np.abs(down))
     bad = (found < np.minimum(up, down) - room) | (found > np.maximum(up, down) + room)
@@ -345,18 +343,18 @@ class Lines(NamedTuple):
         return Lines(*(np.repeat(array, number, axis=0) for array in self))
 
 
-def _lines(subject: Subject, setting: Setting) -> Lines:
+def _lines(case: Case, setting: Setting) -> Lines:
     """Lines through zero and through small scores, along one score each."""
-    y = subject.every_label(setting.k)
-    number, width = len(y), subject.width(setting.k)
-    unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(subject.space), width)
-    way = np.broadcast_to(unit, (number, *subject.space, width)).copy()
-    mixed = subject.scores(number, setting.k, scale=0.5)
+    y = case.every_label(setting.k)
+    number, width = len(y), case.width(setting.k)
+    unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(case.space), width)
+    way = np.broadcast_to(unit, (number, *case.space, width)).copy()
+    mixed = case.scores(number, setting.k, scale=0.5)
     start = np.concatenate([np.zeros_like(mixed), mixed])
     return Lines(np.concatenate([y, y]), start, np.concatenate([way, way[::-1]]))
 
 
-def _narrowed(subject: Subject, lines: Lines, setting: Setting, measure: Measure) -> tuple[Array, Array, Array]:
+def _narrowed(case: Case, lines: Lines, setting: Setting, measure: Measure) -> tuple[Array, Array, Array]:
     """On each line the place where `measure` is largest over next to nothing, how large, and the steepest slope."""
     every = np.arange(len(lines.y))
     # the grid stands off round numbers, at which kinks lie
@@ -364,22 +362,22 @@ def _narrowed(subject: Subject, lines: Lines, setting: Setting, measure: Measure
     steep = np.zeros(len(every))
     for _ in range(9):
         t = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, number)
-        values, slopes = _on_lines(subject, lines, setting, t)
+        values, slopes = _on_lines(case, lines, setting, t)
         change, steep = measure(t, values, slopes), np.maximum(steep, np.abs(slopes).max(axis=1))
         at = np.argmax(change, axis=1)
         low, high, number = t[every, at], t[every, at + 1], 9
     return low, change[every, at], steep
 
 
-def _on_lines(subject: Subject, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
+def _on_lines(case: Case, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
     """`(lines, m)` values, and slopes along each line, at its places `t`."""
-    if subject.spec.level == "batch":
-        found = [_along_lines(subject, lines, setting, column) for column in t.T]
+    if case.spec.level == "batch":
+        found = [_along_lines(case, lines, setting, column) for column in t.T]
         return np.stack([f[0] for f in found], axis=1), np.stack([f[1] for f in found], axis=1)
-    values, slopes = _along_lines(subject, lines.times(t.shape[1]), setting, t.ravel())
+    values, slopes = _along_lines(case, lines.times(t.shape[1]), setting, t.ravel())
     return values.reshape(t.shape), slopes.reshape(t.shape)
 
 
-def _along_lines(subject: Subject, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
-    values, slopes = subject.quick(lines.y, lines.at(t), setting, "float64")
+def _along_lines(case: Case, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
+    values, slopes = case.quick(lines.y, lines.at(t), setting, "float64")
     return values, (slopes * lines.way).reshape(len(t), -1).sum(axis=1)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.conformance import calls
+from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import differ
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.tensorflow import Array
 from lossreg.errors import one_line
 from lossreg.registry.user_loss import UserLoss
 
@@ -19,67 +19,67 @@ ROWS, LANES = 16, 3
 SLOWER = "Without it the loss trains one at a time, slower. Use lossreg.ops, no Python conditions on tensors, no NumPy."
 
 
-def lanes(subject: Subject) -> str:
+def lanes(case: Case) -> str:
     """Lanes of different parameters, mapped, are each lane alone; no lanes at all work too."""
     tried = []
-    for n_classes in _tasks(subject):
-        tried.append(_agree(subject, n_classes))
+    for n_classes in _tasks(case):
+        tried.append(_agree(case, n_classes))
     return f"{LANES} lanes of different parameters agree with one at a time, {' and '.join(tried)}"
 
 
-def _tasks(subject: Subject) -> tuple[int, ...]:
+def _tasks(case: Case) -> tuple[int, ...]:
     """The main number of classes, and one logit where a loss of k classes serves binary tasks."""
-    return (subject.k, 2) if subject.spec.serves_binary_as_two(2) and "binary" in subject.spec.tasks else (subject.k,)
+    return (case.k, 2) if case.spec.serves_binary_as_two(2) and "binary" in case.spec.tasks else (case.k,)
 
 
-def _agree(subject: Subject, n_classes: int) -> str:
-    settings = _alike(subject, n_classes)
-    y = subject.labels(ROWS, n_classes)
-    width = subject.spec.width(n_classes)
+def _agree(case: Case, n_classes: int) -> str:
+    settings = _alike(case, n_classes)
+    y = case.labels(ROWS, n_classes)
+    width = case.spec.width(n_classes)
     rng = np.random.default_rng(21)
-    z = rng.normal(size=(LANES, ROWS, *subject.space, width))
-    function = partial(_of_task, subject, n_classes)
-    arguments = [subject.arguments(setting) for setting in settings]
+    z = rng.normal(size=(LANES, ROWS, *case.space, width))
+    function = partial(_of_task, case, n_classes)
+    arguments = [case.arguments(setting) for setting in settings]
     static = {name: value for name, value in arguments[0].items() if not isinstance(value, np.ndarray)}
     stacked = {name: np.stack([a[name] for a in arguments]) for name in arguments[0] if name not in static}
     labels = np.stack([y] * LANES)
     # what is not of this library may fail on no rows at all, and is never called so
-    wrapped = isinstance(subject.function, UserLoss)
+    wrapped = isinstance(case.function, UserLoss)
     losses, slopes = _mapped(function, (labels, z, stacked), static, none=not wrapped)
     for i, setting in enumerate(settings):
-        values, alone = calls.slopes(function, y, z[i], arguments[i], "float32")
+        values, alone = tensorflow.slopes(function, y, z[i], arguments[i], "float32")
         _same(np.asarray(losses)[i : i + 1], np.mean(values, keepdims=True), "value", setting)
         _same(np.asarray(slopes)[i].ravel(), np.asarray(alone).ravel() / ROWS, "gradient", setting)
     return f"{width} score{'s' * (width > 1)}"
 
 
-def _of_task(subject: Subject, k: int, /, y: object, z: object, **arguments: object) -> object:
-    return subject.spec.values(y, z, k, arguments)
+def _of_task(case: Case, k: int, /, y: object, z: object, **arguments: object) -> object:
+    return case.spec.values(y, z, k, arguments)
 
 
-def _alike(subject: Subject, k: int) -> list[Setting]:
+def _alike(case: Case, k: int) -> list[Setting]:
     """Settings that may share a graph: static values as in the first."""
-    base = subject.setting(k=k)
-    fixed = {n: v for n, v in base.params.items() if not isinstance(subject.arguments(base)[n], np.ndarray)}
+    base = case.setting(k=k)
+    fixed = {n: v for n, v in base.params.items() if not isinstance(case.arguments(base)[n], np.ndarray)}
     found = [base]
-    for setting in subject.draws(40, k, seed=22):
+    for setting in case.draws(40, k, seed=22):
         params = {n: base.params[n] if v is None else v for n, v in setting.params.items()}
-        found.append(subject.setting({**params, **fixed}, k, rare=0.3))
+        found.append(case.setting({**params, **fixed}, k, rare=0.3))
         if len(found) == LANES:
             break
     return found
 
 
 def _mapped(
-    function: calls.Function, every: tuple[Array, Array, dict[str, Any]], static: calls.Arguments, none: bool
+    function: tensorflow.Function, every: tuple[Array, Array, dict[str, Any]], static: tensorflow.Arguments, none: bool
 ) -> tuple[Array, Array]:
     """Losses and slopes of all lanes; with `none` no lanes are tried, too."""
     y, z, arguments = every
     nothing = (y[:0], z[:0], {name: value[:0] for name, value in arguments.items()})
     try:
-        graph = calls.mapped(function, every, static)
-        losses, slopes = calls.run(graph, every)
-        empty = np.asarray(calls.run(graph, nothing)[0]) if none else np.zeros(0)
+        graph = tensorflow.mapped(function, every, static)
+        losses, slopes = tensorflow.run(graph, every)
+        empty = np.asarray(tensorflow.run(graph, nothing)[0]) if none else np.zeros(0)
     except Exception as error:
         raise Failure(f"it cannot be mapped over lanes: {one_line(error, 200)}", SLOWER) from error
     if empty.shape != (0,):

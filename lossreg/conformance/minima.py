@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.gradients import crossed
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Interval
 
 SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 1e4)
@@ -21,52 +21,52 @@ WHOLE = "it is declared a loss of whole batches (level='batch')"
 UNBOUNDED = "Bound it: a loss of one sample needs a least value, or training runs off to infinity."
 
 
-def minimum(subject: Subject) -> str:
+def minimum(case: Case) -> str:
     """The least value is the declared one, it is on the right side, and nothing is below it."""
-    for k in subject.ks:
-        setting = subject.setting(k=k)
-        _bounded(subject, setting)
-        _right_side(subject, setting)
-        for other in subject.corners(k):
-            _at_corner(subject, other)
-    _settled(subject, subject.setting())
-    if subject.spec.claims.minimum is None:
+    for k in case.ks:
+        setting = case.setting(k=k)
+        _bounded(case, setting)
+        _right_side(case, setting)
+        for other in case.corners(k):
+            _at_corner(case, other)
+    _settled(case, case.setting())
+    if case.spec.claims.minimum is None:
         return "bounded below, least on the right side (no minimum is declared)"
-    return f"comes down to {subject.spec.claims.minimum:g} and never below"
+    return f"comes down to {case.spec.claims.minimum:g} and never below"
 
 
-def _at_corner(subject: Subject, setting: Setting) -> None:
-    y = subject.every_label(setting.k)
-    best, scores = _least(subject, y, setting)
-    if subject.spec.claims.minimum is not None:
-        _reached(subject, y, best, setting)
+def _at_corner(case: Case, setting: Setting) -> None:
+    y = case.every_label(setting.k)
+    best, scores = _least(case, y, setting)
+    if case.spec.claims.minimum is not None:
+        _reached(case, y, best, setting)
     # beyond its centre such a loss promises nothing
-    if not subject.spec.claims.elicits.endswith("at its centre"):
-        _on_side(subject, y, best, scores, setting)
+    if not case.spec.claims.elicits.endswith("at its centre"):
+        _on_side(case, y, best, scores, setting)
 
 
-def _reached(subject: Subject, y: Array, best: Array, setting: Setting) -> None:
-    declared, origin = float(subject.spec.claims.minimum or 0.0), _at_zero(subject, y, setting)
+def _reached(case: Case, y: Array, best: Array, setting: Setting) -> None:
+    declared, origin = float(case.spec.claims.minimum or 0.0), _at_zero(case, y, setting)
     scale = np.abs(origin - declared).max() + abs(declared) + 1e-9
     i = int(np.argmax(best))
     if best[i] > declared + 1e-3 * scale:
         what = f"on label {shown(y[i].ravel())} it comes down to {shown(best[i])}, not to the declared {declared:g}"
         mend = "Declare minimum (None where parameters or label decide); or does it take scores for probabilities?"
         raise Failure(f"{what} ({setting})", mend)
-    tried = np.concatenate([best, *(_random(subject, setting, size) for size in (1.0, 10.0, 100.0))])
+    tried = np.concatenate([best, *(_random(case, setting, size) for size in (1.0, 10.0, 100.0))])
     if tried.min() < declared - 1e-7 * scale:
         what = f"it goes down to {shown(tried.min())}, below the declared minimum {declared:g} ({setting})"
         raise Failure(what, "Mend the formula or the declared minimum; look for swapped arguments.")
 
 
-def _settled(subject: Subject, setting: Setting) -> None:
+def _settled(case: Case, setting: Setting) -> None:
     """Over labels that differ, each of several outputs of a regression has a best value, others at 0."""
-    if subject.classes or subject.width() < 2:
+    if case.classes or case.width() < 2:
         return
-    y = subject.labels(41, seed=8)
-    for i, unit in enumerate(np.eye(subject.width())):
+    y = case.labels(41, seed=8)
+    for i, unit in enumerate(np.eye(case.width())):
         near, far = (
-            subject.each(y, np.broadcast_to(t[:, None, None] * unit, (len(t), len(y), len(unit))), setting)
+            case.each(y, np.broadcast_to(t[:, None, None] * unit, (len(t), len(y), len(unit))), setting)
             for t in (np.linspace(-15.0, 15.0, 61), np.array([-1e3, 1e3]))
         )
         least, beyond = near.mean(axis=1).min(), far.mean(axis=1).min()
@@ -77,60 +77,60 @@ def _settled(subject: Subject, setting: Setting) -> None:
             raise Failure(f"{what} ({setting})", "Is a term missing, or its sign wrong, that holds this output back?")
 
 
-def _at_zero(subject: Subject, y: Array, setting: Setting) -> Array:
-    return subject.values(y, np.zeros((len(y), *subject.space, subject.width(setting.k))), setting)
+def _at_zero(case: Case, y: Array, setting: Setting) -> Array:
+    return case.values(y, np.zeros((len(y), *case.space, case.width(setting.k))), setting)
 
 
-def _random(subject: Subject, setting: Setting, size: float) -> Array:
-    y, z = subject.labels(48, setting.k), subject.scores(48, setting.k, scale=size)
-    if not subject.classes:
-        z *= np.eye(z.shape[-1])[subject.activation.point]
-    return subject.values(y, z, setting)
+def _random(case: Case, setting: Setting, size: float) -> Array:
+    y, z = case.labels(48, setting.k), case.scores(48, setting.k, scale=size)
+    if not case.classes:
+        z *= np.eye(z.shape[-1])[case.activation.point]
+    return case.values(y, z, setting)
 
 
-def _least(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
+def _least(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
     """The least value for each label, and the scores that have it."""
-    right = subject.towards(y, setting.k)
+    right = case.towards(y, setting.k)
     if right is None:
-        return _line_search(subject, y, setting)
+        return _line_search(case, y, setting)
     rays = [size * way for size in SIZES for way in (right, np.maximum(right, 0.0), np.minimum(right, 0.0))]
-    found = subject.each(y, np.stack(rays), setting)
+    found = case.each(y, np.stack(rays), setting)
     place = np.argmin(found, axis=0)
     best = found[place, np.arange(len(y))]
     scores = np.stack(rays)[place, np.arange(len(y))]
-    return _polished(subject, y, setting, best, scores)
+    return _polished(case, y, setting, best, scores)
 
 
-def _polished(subject: Subject, y: Array, setting: Setting, best: Array, scores: Array) -> tuple[Array, Array]:
+def _polished(case: Case, y: Array, setting: Setting, best: Array, scores: Array) -> tuple[Array, Array]:
     """Down from there, where the declared minimum is still above reach."""
-    declared = subject.spec.claims.minimum
+    declared = case.spec.claims.minimum
     if declared is None or best.max() <= declared + 1e-6:
         return best, scores
     from scipy.optimize import minimize
 
     def total(flat: Array) -> tuple[float, Array]:
-        values, slopes = subject.quick(y, flat.reshape(scores.shape), setting, "float64")
+        values, slopes = case.quick(y, flat.reshape(scores.shape), setting, "float64")
         return float(values.sum()), slopes.ravel()
 
     found = minimize(total, scores.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(
         scores.shape
     )
-    values = subject.values(y, found, setting)
+    values = case.values(y, found, setting)
     return np.minimum(values, best), np.where((values < best).reshape(-1, *[1] * (scores.ndim - 1)), found, scores)
 
 
-def _line_search(subject: Subject, y: Array, setting: Setting) -> tuple[Array, Array]:
+def _line_search(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
     """The least value of each label as the scored output moves and the others stay 0."""
-    unit = np.eye(subject.width(setting.k))[subject.activation.point]
-    reach = 45.0 if subject.spec.activation == "identity" else 30.0
+    unit = np.eye(case.width(setting.k))[case.activation.point]
+    reach = 45.0 if case.spec.activation == "identity" else 30.0
     center, span = np.zeros(len(y)), np.full(len(y), reach)
-    exact = _scores_of(subject, y, np.zeros((len(y), len(unit))), setting)
+    exact = _scores_of(case, y, np.zeros((len(y), len(unit))), setting)
     if exact is not None:
         # a narrow well lies between the places of the grid
-        center = np.clip(exact[:, subject.activation.point], -reach, reach)
+        center = np.clip(exact[:, case.activation.point], -reach, reach)
     for _ in range(5):
         t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
-        values = subject.each(y, t.T[..., None] * unit, setting).T
+        values = case.each(y, t.T[..., None] * unit, setting).T
         place = np.argmin(values, axis=1)
         center, span = t[np.arange(len(y)), place], span * 4.0 / LINE
     return values[np.arange(len(y)), place], center[:, None] * unit
@@ -139,18 +139,18 @@ def _line_search(subject: Subject, y: Array, setting: Setting) -> tuple[Array, A
 # ------------------------------------------------------------------ sides and bounds
 
 
-def _right_side(subject: Subject, setting: Setting) -> None:
-    y = subject.every_label(setting.k)
-    _on_side(subject, y, *_least(subject, y, setting), setting)
+def _right_side(case: Case, setting: Setting) -> None:
+    y = case.every_label(setting.k)
+    _on_side(case, y, *_least(case, y, setting), setting)
 
 
-def _on_side(subject: Subject, y: Array, best: Array, scores: Array, setting: Setting) -> None:
-    right = subject.towards(y, setting.k)
+def _on_side(case: Case, y: Array, best: Array, scores: Array, setting: Setting) -> None:
+    right = case.towards(y, setting.k)
     if right is None:
-        _right_value(subject, y, best, scores, setting)
+        _right_value(case, y, best, scores, setting)
         return
-    origin = _at_zero(subject, y, setting)
-    wrong = subject.each(y, np.stack([-size * right for size in SIZES]), setting).min(axis=0)
+    origin = _at_zero(case, y, setting)
+    wrong = case.each(y, np.stack([-size * right for size in SIZES]), setting).min(axis=0)
     margin = 1e-6 * (np.abs(origin) + np.abs(best))
     bad = np.flatnonzero(best >= np.minimum(wrong, origin) - margin)
     if len(bad):
@@ -161,15 +161,15 @@ def _on_side(subject: Subject, y: Array, best: Array, scores: Array, setting: Se
         raise Failure(f"{what}, {shown(origin[i])} at zero scores ({setting})", "Look for a sign or swapped arguments.")
 
 
-def _right_value(subject: Subject, y: Array, best: Array, scores: Array, setting: Setting) -> None:
+def _right_value(case: Case, y: Array, best: Array, scores: Array, setting: Setting) -> None:
     """The prediction at the least value is the label, or as good as it."""
-    if subject.width(setting.k) != 1 and subject.spec.activation != "identity":
+    if case.width(setting.k) != 1 and case.spec.activation != "identity":
         return
-    point = subject.activation.point
-    found = subject.predictions(scores, setting)[:, point]
-    exact = _scores_of(subject, y, scores, setting)
-    as_good = best if exact is None else subject.values(y, exact, setting)
-    scale = np.abs(_at_zero(subject, y, setting)) + np.abs(best) + 1e-9
+    point = case.activation.point
+    found = case.predictions(scores, setting)[:, point]
+    exact = _scores_of(case, y, scores, setting)
+    as_good = best if exact is None else case.values(y, exact, setting)
+    scale = np.abs(_at_zero(case, y, setting)) + np.abs(best) + 1e-9
     far = np.abs(found - y[:, 0]) > 1e-2 * (np.abs(y[:, 0]) + 0.1)
     off = far & np.isfinite(best) & ~(as_good <= best + 1e-6 * scale)
     if off.any():
@@ -178,23 +178,23 @@ def _right_value(subject: Subject, y: Array, best: Array, scores: Array, setting
         raise Failure(what, "Look for a sign, swapped arguments, or an activation that is not the function's own.")
 
 
-def _scores_of(subject: Subject, y: Array, like: Array, setting: Setting) -> Array | None:
+def _scores_of(case: Case, y: Array, like: Array, setting: Setting) -> Array | None:
     """The scores that predict the labels."""
-    if subject.activation.inverse is None:
+    if case.activation.inverse is None:
         return None
-    from lossreg.conformance import calls
+    from lossreg.conformance import tensorflow
 
     exact = np.zeros_like(like)
-    exact[:, subject.activation.point] = calls.applied(
-        subject.activation.inverse, y, subject.activation_constants(setting)
+    exact[:, case.activation.point] = tensorflow.applied(
+        case.activation.inverse, y, case.activation_constants(setting)
     )[:, 0]
     return exact
 
 
-def _bounded(subject: Subject, setting: Setting) -> None:
-    y = subject.every_label(setting.k)
-    for way in _ways(subject, y, setting):
-        path = subject.each(y, np.stack([size * way for size in FAR]), setting)
+def _bounded(case: Case, setting: Setting) -> None:
+    y = case.every_label(setting.k)
+    for way in _ways(case, y, setting):
+        path = case.each(y, np.stack([size * way for size in FAR]), setting)
         if not np.isfinite(path).all():
             raise Failure(f"not finite on scores of 1e2 to 1e4, float64 ({setting})", UNBOUNDED)
         first, second = path[0] - path[1], path[1] - path[2]
@@ -206,17 +206,17 @@ def _bounded(subject: Subject, setting: Setting) -> None:
             raise Failure(f"unbounded below: {what}, label {shown(y[i].ravel())} ({setting})", UNBOUNDED)
 
 
-def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
-    shape = (len(y), *subject.space, subject.width(setting.k))
+def _ways(case: Case, y: Array, setting: Setting) -> Iterator[Array]:
+    shape = (len(y), *case.space, case.width(setting.k))
     units = list(np.eye(shape[-1]))
-    if not subject.classes:
-        units = [units[subject.activation.point]]
+    if not case.classes:
+        units = [units[case.activation.point]]
     elif shape[-1] > 1:
         units.append(np.ones(shape[-1]))
     for unit in units:
         yield np.broadcast_to(unit, shape)
         yield -np.broadcast_to(unit, shape)
-    right = subject.towards(y, setting.k)
+    right = case.towards(y, setting.k)
     if right is not None:
         yield right
         yield -right
@@ -225,31 +225,31 @@ def _ways(subject: Subject, y: Array, setting: Setting) -> Iterator[Array]:
 # ------------------------------------------------------------------ a mixture of labels
 
 
-def optimum(subject: Subject) -> str:
+def optimum(case: Case) -> str:
     """The best constant prediction for a mixture of labels is the functional that `elicits` names."""
-    estimates = subject.spec.claims.elicits
-    if subject.spec.level == "batch":
+    estimates = case.spec.claims.elicits
+    if case.spec.level == "batch":
         return does_not_apply(WHOLE)
     if estimates in ("probability", *MODES):
-        if not subject.classes:
+        if not case.classes:
             raise Failure(f"elicits is {estimates!r}, and labels are numbers", "Declare another functional.")
-        return _class_optimum(subject, estimates)
+        return _class_optimum(case, estimates)
     if estimates in ("mean", "median", "quantile", "expectile"):
-        return _value_optimum(subject, estimates)
+        return _value_optimum(case, estimates)
     return does_not_apply(f"it estimates: {estimates}" if estimates else "elicits is not declared")
 
 
-def _class_optimum(subject: Subject, estimates: str) -> str:
-    setting = subject.plain()
-    y, share = _mixture(subject)
+def _class_optimum(case: Case, estimates: str) -> str:
+    setting = case.plain()
+    y, share = _mixture(case)
     wanted = (share[:, None] * y.reshape(len(y), -1)).sum(axis=0)
-    z = _best_constant(subject, y, share, setting, polish=estimates == "probability")
-    found = subject.predictions(z[None], setting)[0]
-    if subject.spec.target == "ordinal":
+    z = _best_constant(case, y, share, setting, polish=estimates == "probability")
+    found = case.predictions(z[None], setting)[0]
+    if case.spec.target == "ordinal":
         wanted = share
     if estimates in MODES:
-        return _mode(subject, wanted, found, z, setting)
-    if subject.space:
+        return _mode(case, wanted, found, z, setting)
+    if case.space:
         # one constant for all places
         wanted, found = wanted.mean(keepdims=True), found.ravel()[:1]
     if np.abs(found.ravel() - wanted.ravel()).max() > 5e-3:
@@ -258,38 +258,38 @@ def _class_optimum(subject: Subject, estimates: str) -> str:
     return f"the best constant predicts the shares {shown(wanted)}"
 
 
-def _mixture(subject: Subject) -> tuple[Array, Array]:
+def _mixture(case: Case) -> tuple[Array, Array]:
     """Labels and how often each occurs."""
-    k, target = subject.k, subject.spec.target
+    k, target = case.k, case.spec.target
     if target in ("binary", "signed"):
-        return subject.every_label(), np.array([0.3, 0.7])
+        return case.every_label(), np.array([0.3, 0.7])
     if target in ("onehot", "ordinal"):
-        return subject.every_label(), np.array([0.2, 0.7, 0.1, 0.05])[:k] / np.array([0.2, 0.7, 0.1, 0.05])[:k].sum()
-    rows = np.random.default_rng(6).random((40, *subject.space, k if target == "multihot" else 1))
+        return case.every_label(), np.array([0.2, 0.7, 0.1, 0.05])[:k] / np.array([0.2, 0.7, 0.1, 0.05])[:k].sum()
+    rows = np.random.default_rng(6).random((40, *case.space, k if target == "multihot" else 1))
     rare = np.linspace(0.25, 0.75, rows.shape[-1]) if target == "multihot" else 0.7
     return (rows < rare).astype(float), np.full(40, 1 / 40)
 
 
-def _best_constant(subject: Subject, y: Array, share: Array, setting: Setting, polish: bool) -> Array:
+def _best_constant(case: Case, y: Array, share: Array, setting: Setting, polish: bool) -> Array:
     """The scores `(*space, outputs)` of least mean loss."""
-    rng, shape = np.random.default_rng(7), (*subject.space, subject.width())
+    rng, shape = np.random.default_rng(7), (*case.space, case.width())
     flat = int(np.prod(shape[-1:]))
     tried = np.concatenate([size * rng.normal(size=(150, flat)) for size in (0.5, 1.0, 2.0, 4.0)])
-    tried = np.broadcast_to(tried.reshape(-1, *[1] * len(subject.space), flat), (len(tried), *shape))
+    tried = np.broadcast_to(tried.reshape(-1, *[1] * len(case.space), flat), (len(tried), *shape))
     rows, scores = (a for a in crossed(tried, y))
-    values = subject.values(scores, rows, setting).reshape(len(tried), len(y)) @ share
+    values = case.values(scores, rows, setting).reshape(len(tried), len(y)) @ share
     best = tried[int(np.argmin(values))]
-    return _descended(subject, y, share, setting, best) if polish else np.asarray(best)
+    return _descended(case, y, share, setting, best) if polish else np.asarray(best)
 
 
-def _descended(subject: Subject, y: Array, share: Array, setting: Setting, start: Array) -> Array:
+def _descended(case: Case, y: Array, share: Array, setting: Setting, start: Array) -> Array:
     from scipy.optimize import minimize
 
     shape = (start.shape[-1],)
 
     def mean(flat: Array) -> tuple[float, Array]:
         z = np.broadcast_to(flat, start.shape)
-        values, slopes = subject.quick(y, np.broadcast_to(z, (len(y), *z.shape)), setting, "float64")
+        values, slopes = case.quick(y, np.broadcast_to(z, (len(y), *z.shape)), setting, "float64")
         slope = np.tensordot(share, slopes, axes=1).reshape(-1, *shape).sum(axis=0)
         return float(values @ share), slope
 
@@ -298,10 +298,10 @@ def _descended(subject: Subject, y: Array, share: Array, setting: Setting, start
     return np.array(np.broadcast_to(found, start.shape))
 
 
-def _mode(subject: Subject, wanted: Array, found: Array, z: Array, setting: Setting) -> str:
-    if subject.spec.target in ("onehot", "ordinal"):
+def _mode(case: Case, wanted: Array, found: Array, z: Array, setting: Setting) -> str:
+    if case.spec.target in ("onehot", "ordinal"):
         right = int(np.argmax(found)) == int(np.argmax(wanted))
-    elif subject.spec.target == "multihot":
+    elif case.spec.target == "multihot":
         clear = np.abs(wanted - 0.5) > 0.1
         right = bool(((z > 0) == (wanted > 0.5))[clear].all())
     else:
@@ -314,31 +314,31 @@ def _mode(subject: Subject, wanted: Array, found: Array, z: Array, setting: Sett
     return f"the best constant is for the most frequent class of shares {shown(wanted[:6])}"
 
 
-def _value_optimum(subject: Subject, estimates: str) -> str:
-    if subject.spec.target == "ordinal" and estimates == "median":
-        return _median_class(subject)
-    if subject.classes:
+def _value_optimum(case: Case, estimates: str) -> str:
+    if case.spec.target == "ordinal" and estimates == "median":
+        return _median_class(case)
+    if case.classes:
         raise Failure(f"elicits is {estimates!r}, and labels are classes", "Declare 'probability' or 'mode'.")
-    y = np.sort(subject.labels(41, seed=8), axis=0)
+    y = np.sort(case.labels(41, seed=8), axis=0)
     levels: list[dict[str, Any]] = [{}]
     name = {"quantile": "q", "expectile": "tau"}.get(estimates, "")
-    if any(p.name == name for p in subject.spec.params):
-        domain = Interval.parse(getattr(subject.spec.param(name), "domain", "(-inf, inf)"))
+    if any(p.name == name for p in case.spec.params):
+        domain = Interval.parse(getattr(case.spec.param(name), "domain", "(-inf, inf)"))
         levels += [{name: level} for level in (0.23, 0.71) if level in domain]
     for level in levels:
-        setting = subject.setting(level)
+        setting = case.setting(level)
         tau = float(setting.params[name]) if name in setting.params else 0.5
         wanted = _functional(estimates, y[:, 0], tau)
-        if not _estimated(subject, y, wanted, estimates, setting):
+        if not _estimated(case, y, wanted, estimates, setting):
             return does_not_apply("it has no least value over all outputs together")
     return f"the best constant is the {estimates} of the labels"
 
 
-def _median_class(subject: Subject) -> str:
+def _median_class(case: Case) -> str:
     """The best constant scores are for the median class, or their prediction has its median there."""
-    setting, share = subject.plain(), np.array([0.4, 0.2, 0.2, 0.2])
-    z = _best_constant(subject, subject.every_label(), share, setting, polish=True)
-    found = subject.predictions(z[None], setting)[0]
+    setting, share = case.plain(), np.array([0.4, 0.2, 0.2, 0.2])
+    z = _best_constant(case, case.every_label(), share, setting, polish=True)
+    found = case.predictions(z[None], setting)[0]
     if found.shape != share.shape:
         return does_not_apply("its predictions are not one per class")
     medians = int(np.argmax(found)), int(np.argmax(np.cumsum(found) >= 0.5 * found.sum()))
@@ -358,18 +358,18 @@ def _functional(estimates: str, y: Array, tau: float) -> float:
     return float(expectile(y, tau))
 
 
-def _estimated(subject: Subject, y: Array, wanted: float, estimates: str, setting: Setting) -> bool:
+def _estimated(case: Case, y: Array, wanted: float, estimates: str, setting: Setting) -> bool:
     """Raise where the best constant is another; whether there is one."""
-    unit, center, span = np.eye(subject.width())[subject.activation.point], 0.0, 30.0
+    unit, center, span = np.eye(case.width())[case.activation.point], 0.0, 30.0
     for _ in range(5):
         t = center + span * np.linspace(-1.0, 1.0, LINE)
         labels, scores = crossed(y, t[:, None] * unit)
-        values = subject.values(labels, scores, setting).reshape(len(y), LINE).mean(axis=0)
+        values = case.values(labels, scores, setting).reshape(len(y), LINE).mean(axis=0)
         center, span = float(t[int(np.argmin(values))]), span * 4.0 / LINE
     room = 5e-3 * (abs(wanted) + float(y.std()))
-    found = float(subject.predictions(center * unit[None], setting)[0, subject.activation.point])
+    found = float(case.predictions(center * unit[None], setting)[0, case.activation.point])
     if abs(found - wanted) > room and len(unit) > 1:
-        found = _jointly(subject, y, center, setting)
+        found = _jointly(case, y, center, setting)
     if abs(found - wanted) > room:
         what = (
             f"the best constant for 41 labels is {shown(found)}, and their {estimates} is {shown(wanted)} ({setting})"
@@ -378,14 +378,14 @@ def _estimated(subject: Subject, y: Array, wanted: float, estimates: str, settin
     return bool(np.isfinite(found))
 
 
-def _jointly(subject: Subject, y: Array, center: float, setting: Setting) -> float:
+def _jointly(case: Case, y: Array, center: float, setting: Setting) -> float:
     """The prediction where the mean loss is least over all outputs together; NaN where it has no such place."""
     from scipy.optimize import minimize
 
-    point, width = subject.activation.point, subject.width()
+    point, width = case.activation.point, case.width()
 
     def mean(z: Any) -> float:
-        return float(subject.quick(y, np.tile(z, (len(y), 1)), setting, "float64")[0].mean())
+        return float(case.quick(y, np.tile(z, (len(y), 1)), setting, "float64")[0].mean())
 
     starts = [first * np.eye(width)[point] for first in (center, -1.0, 0.0, 1.0)]
     ends = [
@@ -395,20 +395,20 @@ def _jointly(subject: Subject, y: Array, center: float, setting: Setting) -> flo
     best = np.asarray(min(ends, key=mean))
     if np.abs(best).max() > 1e3:
         return float("nan")
-    return float(subject.predictions(best[None], setting)[0, point])
+    return float(case.predictions(best[None], setting)[0, point])
 
 
-def binary_side(subject: Subject) -> str:
+def binary_side(case: Case) -> str:
     """On one logit, for class 1 with probability .3 and .7, the loss is least on the likelier side."""
-    if "binary" not in subject.spec.tasks:
+    if "binary" not in case.spec.tasks:
         return does_not_apply("it does not serve binary tasks")
-    if subject.spec.level == "batch":
+    if case.spec.level == "batch":
         return does_not_apply(WHOLE)
-    setting, t = subject.plain(2), np.linspace(-20.03, 20.01, 2001)[:, None]
-    y = subject.every_label(2)
-    scores = np.concatenate([-t / 2, t / 2], axis=1) if subject.width(2) == 2 else t
+    setting, t = case.plain(2), np.linspace(-20.03, 20.01, 2001)[:, None]
+    y = case.every_label(2)
+    scores = np.concatenate([-t / 2, t / 2], axis=1) if case.width(2) == 2 else t
     labels, z = crossed(y, scores)
-    absent, present = subject.values(labels, z, setting).reshape(2, len(t))
+    absent, present = case.values(labels, z, setting).reshape(2, len(t))
     for share in (0.3, 0.7):
         mean = (1 - share) * absent + share * present
         side = float(t[int(np.argmin(mean)), 0])

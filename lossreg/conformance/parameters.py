@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.conformance import calls
+from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure, does_not_apply
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import apart, apiece, differ
 from lossreg.conformance.gradients import extremes
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Choice, Float, Int, Param, PerClass
 from lossreg.contract.targets import WEIGHTS
 
@@ -30,26 +30,26 @@ RANGES = {
 }
 
 
-def alive(subject: Subject) -> str:
+def alive(case: Case) -> str:
     """Every parameter changes the gradients of samples relative to each other, not only their scale."""
-    searched = [p for p in subject.spec.params if _pairs(p, 2)]
+    searched = [p for p in case.spec.params if _pairs(p, 2)]
     if not searched:
         return does_not_apply("it has no searched parameters")
-    y, z = _mixed(subject)
+    y, z = _mixed(case)
     for param in searched:
-        for pair in _pairs(param, subject.k):
-            if not any(_differ(subject, y, z, _both(subject, s, param.name, pair)) for s in _backgrounds(subject)):
+        for pair in _pairs(param, case.k):
+            if not any(_differ(case, y, z, _both(case, s, param.name, pair)) for s in _backgrounds(case)):
                 what = f"{param.name} = {shown(pair[0])} and {shown(pair[1])} differ only by a common factor, if at all"
                 mend = "Use it so that samples change relative to each other: a common factor is the learning rate's."
                 raise Failure(what, mend)
     return f"alive: {', '.join(p.name for p in searched)}"
 
 
-def _mixed(subject: Subject) -> tuple[Array, Array]:
+def _mixed(case: Case) -> tuple[Array, Array]:
     """Samples with small and large scores."""
-    y = subject.labels(96, seed=11)
+    y = case.labels(96, seed=11)
     sizes = np.resize([0.05, 0.5, 1.5, 4.0], 96).reshape(-1, *[1] * (y.ndim - 1))
-    return y, sizes * subject.scores(96, seed=12, scale=1.0)
+    return y, sizes * case.scores(96, seed=12, scale=1.0)
 
 
 def _pairs(param: Param, k: int) -> list[tuple[Any, Any]]:
@@ -73,132 +73,132 @@ def _steps(param: Float | Int) -> list[Any]:
     return [float(v) for v in (np.geomspace if param.log else np.linspace)(param.low, param.high, 5)]
 
 
-def _backgrounds(subject: Subject) -> Iterator[Setting]:
+def _backgrounds(case: Case) -> Iterator[Setting]:
     """What the other parameters may be: the defaults first."""
-    yield subject.setting()
-    yield from subject.draws(3, seed=13)
+    yield case.setting()
+    yield from case.draws(3, seed=13)
 
 
-def _differ(subject: Subject, y: Array, z: Array, both: list[Setting]) -> bool:
-    (values, slopes), (others, other_slopes) = (subject.quick(y, z, setting, "float64") for setting in both)
+def _differ(case: Case, y: Array, z: Array, both: list[Setting]) -> bool:
+    (values, slopes), (others, other_slopes) = (case.quick(y, z, setting, "float64") for setting in both)
     if apart(slopes, other_slopes) > SAME or not np.isfinite([slopes.sum(), other_slopes.sum()]).all():
         return True
     # where a kink moves by little it may pass none of these samples, and their values tell
-    return subject.spec.claims.non_differentiable_points and apart(values, others) > SAME
+    return case.spec.claims.non_differentiable_points and apart(values, others) > SAME
 
 
-def _both(subject: Subject, base: Setting, name: str, pair: tuple[Any, Any]) -> list[Setting]:
+def _both(case: Case, base: Setting, name: str, pair: tuple[Any, Any]) -> list[Setting]:
     """The setting with either value of one parameter."""
-    return [replace(base, params=subject.spec.bind({**base.params, name: v}, base.k or None)) for v in pair]
+    return [replace(base, params=case.spec.bind({**base.params, name: v}, base.k or None)) for v in pair]
 
 
 # ------------------------------------------------------------------ constants
 
 
-def constants(subject: Subject) -> str:
+def constants(case: Case) -> str:
     """Every constant asked for is used, and may be extreme; predictions are the activation's."""
-    asked = subject.spec.constants
+    asked = case.spec.constants
     if not asked:
         return does_not_apply("it needs no constants of the data")
-    for need in subject.spec.needs:
-        if not _used(subject, need):
+    for need in case.spec.needs:
+        if not _used(case, need):
             what = f"{need} is in needs, and changing it ({RANGES.get(need, 'doubled')}) changes nothing"
             raise Failure(what, f"Use {need}, or drop it from needs.")
     if "class_counts" in asked or "class_priors" in asked:
-        _absent_class(subject)
+        _absent_class(case)
     if "progress" in asked:
-        _at_either_end(subject)
-    if subject.spec.target == "real" and subject.activation.name == "identity" and "target_scale" in subject.spec.needs:
+        _at_either_end(case)
+    if case.spec.target == "real" and case.activation.name == "identity" and "target_scale" in case.spec.needs:
         what = "changing target_scale changes a loss of targets that are standardised already"
         raise Failure(
             what, "Drop target_scale, or choose target='raw' and an activation that makes predictions of scores."
         )
-    if {"target_mean", "target_scale"} & set(subject.spec.needs):
-        _rescaled(subject)
+    if {"target_mean", "target_scale"} & set(case.spec.needs):
+        _rescaled(case)
     return f"used, and sound where they are extreme: {', '.join(asked)}"
 
 
-def _at_either_end(subject: Subject) -> None:
+def _at_either_end(case: Case) -> None:
     """At the start and at the end of training there is something to learn."""
-    y, z = subject.labels(12), subject.scores(12)
+    y, z = case.labels(12), case.scores(12)
     for progress in (0.0, 1.0):
-        found, slopes = subject.slopes(y, z, replace(subject.setting(), progress=progress))
+        found, slopes = case.slopes(y, z, replace(case.setting(), progress=progress))
         if not (np.isfinite(found).all() and np.isfinite(slopes).all() and slopes.any()):
             what = f"at progress {progress:g} there is no gradient, or something is not finite"
             raise Failure(what, "progress runs from 0 to 1, both included.")
 
 
-def _counted(subject: Subject) -> bool:
+def _counted(case: Case) -> bool:
     """Whether another number of classes, with the same scores, gives other values or is refused."""
-    y, z = _mixed(subject)
-    for base in _backgrounds(subject):
-        given = subject.arguments(base)
+    y, z = _mixed(case)
+    for base in _backgrounds(case):
+        given = case.arguments(base)
         try:
-            found = calls.values(subject.function, y, z, {**given, "n_classes": given["n_classes"] + 2}, "float64")
+            found = tensorflow.values(case.function, y, z, {**given, "n_classes": given["n_classes"] + 2}, "float64")
         except Exception:
             return True
-        if differ(np.asarray(found), subject.values(y, z, base)) is not None:
+        if differ(np.asarray(found), case.values(y, z, base)) is not None:
             return True
     return False
 
 
-def _used(subject: Subject, need: str) -> bool:
+def _used(case: Case, need: str) -> bool:
     if need == "n_classes":
-        return _counted(subject)
+        return _counted(case)
     if need == WEIGHTS:
-        return _weighed(subject)
-    y, z = _mixed(subject)
-    earlier = [replace(s, progress=0.0) for s in _backgrounds(subject) if need == "progress"]
-    for base in (*_backgrounds(subject), *earlier):
-        found = [subject.slopes(y, z, setting)[1] for setting in (base, _changed(subject, base, need))]
+        return _weighed(case)
+    y, z = _mixed(case)
+    earlier = [replace(s, progress=0.0) for s in _backgrounds(case) if need == "progress"]
+    for base in (*_backgrounds(case), *earlier):
+        found = [case.slopes(y, z, setting)[1] for setting in (base, _changed(case, base, need))]
         if differ(found[0], found[1]) is not None:
             return True
     return False
 
 
-def _weighed(subject: Subject) -> bool:
+def _weighed(case: Case) -> bool:
     """Whether other weights of the same samples give other values."""
-    y, z = _mixed(subject)
-    weights, base = np.where(np.arange(len(z)) % 2, 3.0, 1.0), subject.setting()
-    found = calls.values(subject.function, y, z, {**subject.arguments(base), WEIGHTS: weights}, "float64")
-    return differ(np.asarray(found), subject.values(y, z, base)) is not None
+    y, z = _mixed(case)
+    weights, base = np.where(np.arange(len(z)) % 2, 3.0, 1.0), case.setting()
+    found = tensorflow.values(case.function, y, z, {**case.arguments(base), WEIGHTS: weights}, "float64")
+    return differ(np.asarray(found), case.values(y, z, base)) is not None
 
 
-def _changed(subject: Subject, base: Setting, need: str) -> Setting:
+def _changed(case: Case, base: Setting, need: str) -> Setting:
     if need == "progress":
         return replace(base, progress=1.0)
     if need in ("class_counts", "class_priors"):
-        equal = getattr(subject.setting(k=base.k, rare=1.0).constants, need)
+        equal = getattr(case.setting(k=base.k, rare=1.0).constants, need)
         return base.having(**{need: equal})
     return base.having(**{need: 2.0 * getattr(base.constants, need)})
 
 
-def _absent_class(subject: Subject) -> None:
+def _absent_class(case: Case) -> None:
     """A class without rows leaves every value and gradient finite, its own too."""
-    k = subject.k
+    k = case.k
     counts = (90.0, 10.0, *[0.0] * (k - 2)) if k > 2 else (100.0, 0.0)
     priors = tuple(count / 100.0 for count in counts)
-    y, z = extremes(subject, k)
-    for corner in subject.corners(k):
+    y, z = extremes(case, k)
+    for corner in case.corners(k):
         setting = corner.having(class_counts=counts, class_priors=priors)
-        values, slopes = subject.quick(y, z, setting)
+        values, slopes = case.quick(y, z, setting)
         if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
             what = f"with class counts {shown(counts)} it is not finite ({setting})"
             raise Failure(what, "Take a class without rows for one of a single row: maximum(class_counts, 1).")
 
 
-def _rescaled(subject: Subject) -> None:
+def _rescaled(case: Case) -> None:
     """The loss is one of the activation's predictions, or goes with the unit of the target."""
-    if subject.activation.inverse is None or not subject.activation.needs or subject.width() != 1:
+    if case.activation.inverse is None or not case.activation.needs or case.width() != 1:
         return
-    base = subject.setting()
-    y, z = subject.labels(32, seed=14), 0.7 * subject.scores(32, seed=15, scale=1.0)
-    moved = _doubled(base, subject.activation.needs)
-    if all(_follows_predictions(subject, y, z, base, _doubled(base, (need,))) for need in subject.activation.needs):
+    base = case.setting()
+    y, z = case.labels(32, seed=14), 0.7 * case.scores(32, seed=15, scale=1.0)
+    moved = _doubled(base, case.activation.needs)
+    if all(_follows_predictions(case, y, z, base, _doubled(base, (need,))) for need in case.activation.needs):
         return
-    if apart(subject.slopes(2.0 * y, z, moved)[1], subject.slopes(y, z, base)[1]) < 1e-6:
+    if apart(case.slopes(2.0 * y, z, moved)[1], case.slopes(y, z, base)[1]) < 1e-6:
         return
-    what = f"with {' and '.join(subject.activation.needs)} doubled, equal predictions have other gradients"
+    what = f"with {' and '.join(case.activation.needs)} doubled, equal predictions have other gradients"
     raise Failure(what, "Compute the prediction as the activation does, from the scores and all of its constants.")
 
 
@@ -206,56 +206,56 @@ def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
     return base.having(**{n: 2.0 * getattr(base.constants, n) for n in needs})
 
 
-def _follows_predictions(subject: Subject, y: Array, z: Array, base: Setting, moved: Setting) -> bool:
+def _follows_predictions(case: Case, y: Array, z: Array, base: Setting, moved: Setting) -> bool:
     """Whether equal predictions, made with other constants, have gradients in the same proportion."""
-    assert subject.activation.inverse is not None
-    predictions = subject.predictions(z, base)
+    assert case.activation.inverse is not None
+    predictions = case.predictions(z, base)
     reachable = np.isfinite(predictions).all(axis=1)
-    again = calls.applied(subject.activation.inverse, predictions, subject.activation_constants(moved))
-    found, plain = _by_prediction(subject, y, again, moved), _by_prediction(subject, y, z, base)
+    again = tensorflow.applied(case.activation.inverse, predictions, case.activation_constants(moved))
+    found, plain = _by_prediction(case, y, again, moved), _by_prediction(case, y, z, base)
     return apart(found[reachable], plain[reachable]) < 1e-5
 
 
-def _by_prediction(subject: Subject, y: Array, z: Array, setting: Setting) -> Array:
+def _by_prediction(case: Case, y: Array, z: Array, setting: Setting) -> Array:
     """The gradient by the scored prediction."""
-    h, point = 1e-6, subject.activation.point
+    h, point = 1e-6, case.activation.point
     unit = np.eye(z.shape[-1])[point]
-    rise = (subject.predictions(z + h * unit, setting) - subject.predictions(z - h * unit, setting))[:, point] / (2 * h)
-    return np.asarray(subject.slopes(y, z, setting)[1][:, point] / rise)
+    rise = (case.predictions(z + h * unit, setting) - case.predictions(z - h * unit, setting))[:, point] / (2 * h)
+    return np.asarray(case.slopes(y, z, setting)[1][:, point] / rise)
 
 
 # ------------------------------------------------------------------ purity
 
 
-def purity(subject: Subject) -> str:
+def purity(case: Case) -> str:
     """The same call gives the same, whatever was called between; what is handed in stays as it was."""
-    y, z = subject.labels(8), subject.scores(8)
-    first, *others = [subject.setting(), *subject.draws(2, seed=16)]
-    plain, slopes = subject.slopes(y, z, first)
-    again = subject.values(y, z, first)
-    for found, wanted in ((again, plain), (subject.values(*subject.samples, first), subject.first)):
+    y, z = case.labels(8), case.scores(8)
+    first, *others = [case.setting(), *case.draws(2, seed=16)]
+    plain, slopes = case.slopes(y, z, first)
+    again = case.values(y, z, first)
+    for found, wanted in ((again, plain), (case.values(*case.samples, first), case.first)):
         if differ(found, wanted) is not None:
             what = f"two equal calls give {shown(wanted[:3])} and {shown(found[:3])}{apiece(found[:3], wanted[:3])}"
             raise Failure(what, "No random numbers, no state.")
     for other in others:
-        subject.slopes(subject.labels(5, seed=17), subject.scores(5, seed=17), other)
-    later, later_slopes = subject.slopes(y, z, first)
+        case.slopes(case.labels(5, seed=17), case.scores(5, seed=17), other)
+    later, later_slopes = case.slopes(y, z, first)
     if differ(later, plain) is not None or differ(later_slopes, slopes) is not None:
         change = f"{shown(later[:3])}, not {shown(plain[:3])}{apiece(later[:3], plain[:3])}"
         what = f"after other calls the same call gives {change}"
         raise Failure(what, "Keep nothing between calls: no globals, no caches, no attributes.")
-    _untouched(subject, y, z, first)
+    _untouched(case, y, z, first)
     return "equal calls give equal values; labels and scores are left alone"
 
 
-def _untouched(subject: Subject, y: Array, z: Array, setting: Setting) -> None:
-    tf = calls.tensorflow()
+def _untouched(case: Case, y: Array, z: Array, setting: Setting) -> None:
+    tf = tensorflow.load()
     for kind in (np.array, partial(tf.Variable, dtype="float64")):
         given = [kind(y), kind(z)]
-        arguments = calls.tensors(subject.arguments(setting), "float64")
+        arguments = tensorflow.tensors(case.arguments(setting), "float64")
         try:
-            with calls.floats("float64"):
-                subject.function(*given, **arguments)
+            with tensorflow.floats("float64"):
+                case.function(*given, **arguments)
         except Exception:
             continue
         for name, before, after in zip(("labels", "scores"), (y, z), given, strict=True):

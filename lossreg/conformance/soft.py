@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import apart
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.tensorflow import Array
 from lossreg.errors import InputError
 
 MEND = "Weigh the classes by their labels, sum(y * loss_of_class), or raise an InputError for soft labels."
@@ -29,55 +29,55 @@ class Found(NamedTuple):
         return f"{shown(self.y[0])} gives {shown(self.values[0])}"
 
 
-def soft_labels(subject: Subject) -> str:
+def soft_labels(case: Case) -> str:
     """Soft labels are an expectation of hard ones, or at least sane, or refused."""
-    if subject.spec.target not in ("onehot", "binary", "multihot"):
-        return _unrounded(subject)
-    if subject.spec.level == "batch":
+    if case.spec.target not in ("onehot", "binary", "multihot"):
+        return _unrounded(case)
+    if case.spec.level == "batch":
         return does_not_apply("the value of a batch is no expectation of its labels")
     told = ""
-    for k in subject.ks[:2]:
-        for setting in (subject.setting(k=k), *subject.draws(2, k, seed=18)):
-            y = _soft(subject, k)
-            z = subject.scores(len(y), k, seed=19)
+    for k in case.ks[:2]:
+        for setting in (case.setting(k=k), *case.draws(2, k, seed=18)):
+            y = _soft(case, k)
+            z = case.scores(len(y), k, seed=19)
             try:
-                values, slopes = subject.slopes(y, z, setting)
+                values, slopes = case.slopes(y, z, setting)
             except Failure as failure:
                 if isinstance(failure.__cause__, InputError):
                     return "soft labels are refused"
                 raise
-            told = _judged(subject, Found(y, z, values, slopes), setting)
-            _labels_count(subject, Found(y, z, values, slopes), setting)
+            told = _judged(case, Found(y, z, values, slopes), setting)
+            _labels_count(case, Found(y, z, values, slopes), setting)
     return told
 
 
-def _soft(subject: Subject, k: int) -> Array:
+def _soft(case: Case, k: int) -> Array:
     rng = np.random.default_rng(20)
-    if subject.spec.target == "onehot":
+    if case.spec.target == "onehot":
         return rng.dirichlet(np.ones(k), size=40)
-    return rng.uniform(0.02, 0.98, size=(40, k if subject.spec.target == "multihot" else 1))
+    return rng.uniform(0.02, 0.98, size=(40, k if case.spec.target == "multihot" else 1))
 
 
-def _hard(subject: Subject, y: Array) -> tuple[list[Array], Array]:
+def _hard(case: Case, y: Array) -> tuple[list[Array], Array]:
     """Hard labels that `y` is a mixture of, each as an array like `y`, and the weights `(hard, rows)`."""
-    if subject.spec.target == "onehot":
+    if case.spec.target == "onehot":
         return [np.broadcast_to(row, y.shape) for row in np.eye(y.shape[1])], y.T
     choices = np.indices([2] * y.shape[1]).reshape(y.shape[1], -1).T.astype(float)
     weights = np.stack([np.prod(np.where(row > 0, y, 1 - y), axis=1) for row in choices])
     return [np.broadcast_to(row, y.shape) for row in choices], weights
 
 
-def _judged(subject: Subject, found: Found, setting: Setting) -> str:
+def _judged(case: Case, found: Found, setting: Setting) -> str:
     y, values = found.y, found.values
     if not (np.isfinite(values).all() and np.isfinite(found.slopes).all()):
         raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", MEND)
-    rows, weights = _hard(subject, y)
-    hard, slopes = map(np.stack, zip(*(subject.slopes(row, found.z, setting) for row in rows), strict=True))
+    rows, weights = _hard(case, y)
+    hard, slopes = map(np.stack, zip(*(case.slopes(row, found.z, setting) for row in rows), strict=True))
     expected = np.einsum("hn,hn...->n...", weights, slopes)
     if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
-        return _same_slopes(subject, found, expected, setting)
+        return _same_slopes(case, found, expected, setting)
     dead = (_steepest(found.slopes) == 0) & (_steepest(expected) > 0)
-    if dead.any() and not (subject.spec.claims.non_differentiable_points or subject.spec.claims.truncated):
+    if dead.any() and not (case.spec.claims.non_differentiable_points or case.spec.claims.truncated):
         i = int(np.argmax(dead))
         raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", MEND)
     if (values == 0).all():
@@ -88,36 +88,36 @@ def _judged(subject: Subject, found: Found, setting: Setting) -> str:
     if max(apart(*pair) for pair in pairs) < 1e-6:
         return "soft labels give the gradient of the expectation of hard ones"
     _not_squared(found, (weights**2 * hard).sum(axis=0), setting)
-    _softness_counts(subject, found, setting)
-    return _within_bounds(subject, found, hard, setting)
+    _softness_counts(case, found, setting)
+    return _within_bounds(case, found, hard, setting)
 
 
-def _same_slopes(subject: Subject, found: Found, expected: Array, setting: Setting) -> str:
-    if not subject.spec.claims.stop_gradient and apart(found.slopes, expected) > 1e-6:
-        case = f"label {shown(found.y[0])} gives {shown(found.slopes[0].ravel())} for {shown(expected[0].ravel())}"
-        what = f"soft labels give the value of an expectation of hard ones, and another gradient: {case} ({setting})"
+def _same_slopes(case: Case, found: Found, expected: Array, setting: Setting) -> str:
+    if not case.spec.claims.stop_gradient and apart(found.slopes, expected) > 1e-6:
+        where = f"label {shown(found.y[0])} gives {shown(found.slopes[0].ravel())} for {shown(expected[0].ravel())}"
+        what = f"soft labels give the value of an expectation of hard ones, and another gradient: {where} ({setting})"
         raise Failure(what, "Look for rounded labels (argmax) in a custom gradient.")
     return "soft labels give the expectation of hard ones"
 
 
-def _unrounded(subject: Subject) -> str:
+def _unrounded(case: Case) -> str:
     """Of labels that are never soft: where they are numbers, a little less of them is another value."""
-    target, setting = subject.spec.target, subject.setting()
+    target, setting = case.spec.target, case.setting()
     if target in ("dense", "real", "raw", "positive"):
-        hard = subject.labels(24)
+        hard = case.labels(24)
         y = np.asarray(np.random.default_rng(23).uniform(0.1, 0.9, hard.shape)) if target == "dense" else hard
-        z = subject.scores(len(y), scale=1.0)
+        z = case.scores(len(y), scale=1.0)
         try:
-            _labels_count(subject, Found(y, z, *subject.slopes(y, z, setting)), setting)
+            _labels_count(case, Found(y, z, *case.slopes(y, z, setting)), setting)
         except Failure as failure:
             if not isinstance(failure.__cause__, InputError):
                 raise
     return does_not_apply(f"labels of kind {target!r} are never soft")
 
 
-def _labels_count(subject: Subject, found: Found, setting: Setting) -> None:
+def _labels_count(case: Case, found: Found, setting: Setting) -> None:
     """Labels are not rounded: a hundred thousandth less of them gives other values or slopes."""
-    values, slopes = subject.slopes(found.y * (1 - 1e-5), found.z, setting)
+    values, slopes = case.slopes(found.y * (1 - 1e-5), found.z, setting)
     same = (values == found.values) & (_steepest(slopes - found.slopes) == 0)
     # where the loss is flat nothing moves it, its label neither
     moving = _steepest(found.slopes) > 0
@@ -137,21 +137,21 @@ def _not_squared(found: Found, squared: Array, setting: Setting) -> None:
         raise Failure(what, f"Multiply by the labels once. {MEND}")
 
 
-def _softness_counts(subject: Subject, found: Found, setting: Setting) -> None:
+def _softness_counts(case: Case, found: Found, setting: Setting) -> None:
     """The value moves with the labels: they are not rounded, nor are all but 1 taken for 0."""
     nearer = 0.999 * found.y + 0.001 * np.roll(found.y, 1, axis=0)
-    if (subject.values(nearer, found.z, setting) == found.values).mean() > 0.5:
+    if (case.values(nearer, found.z, setting) == found.values).mean() > 0.5:
         raise Failure(f"soft labels are rounded: {found.first}, and so do labels near it ({setting})", MEND)
 
 
-def _within_bounds(subject: Subject, found: Found, hard: Array, setting: Setting) -> str:
+def _within_bounds(case: Case, found: Found, hard: Array, setting: Setting) -> str:
     """Not above the worst hard label, not below the declared minimum.
 
     A label of several may be partly present and partly absent: what both cost may add up.
     """
     values, room = found.values, 1e-6 * (np.abs(hard).max() + 1.0)
-    most = hard.max(axis=0) * (2 if subject.spec.target == "multihot" else 1)
-    least = subject.spec.claims.minimum if subject.spec.claims.minimum is not None else -np.inf
+    most = hard.max(axis=0) * (2 if case.spec.target == "multihot" else 1)
+    least = case.spec.claims.minimum if case.spec.claims.minimum is not None else -np.inf
     bad = (values > most + room) | (values < least - room)
     if bad.any():
         i = int(np.argmax(bad))

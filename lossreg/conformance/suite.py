@@ -12,17 +12,17 @@ from typing import Any
 from lossreg.conformance import (
     declared,
     gradients,
+    keras_object,
     lanes,
-    machines,
     minima,
-    objects,
+    numerics,
     parameters,
     soft,
     training,
     values,
 )
 from lossreg.conformance.base import Check, Failure, Result
-from lossreg.conformance.subject import Subject
+from lossreg.conformance.case import Case
 from lossreg.contract.spec import LossSpec
 from lossreg.errors import UnknownError, contained, did_you_mean, one_line
 from lossreg.registry import registry
@@ -36,7 +36,7 @@ _TABLE = (
     Check("names", "name and aliases belong to this loss alone", declared.names, standalone=True),
     Check("golden", "values that were computed independently", values.golden),
     Check("shape", "one value a sample, and nothing is broadcast", values.shape),
-    Check("labels", "class indices and one-hot rows are the same", objects.labels),
+    Check("labels", "class indices and one-hot rows are the same", keras_object.labels),
     Check("finite", "value and gradient are finite on extreme scores", gradients.finite),
     Check(
         "confidently_wrong",
@@ -44,13 +44,13 @@ _TABLE = (
         gradients.confidently_wrong,
     ),
     Check("gradient", "the gradient is the derivative", gradients.gradient),
-    Check("precision", "half, single and double precision agree", machines.precision),
+    Check("precision", "half, single and double precision agree", numerics.precision),
     Check("shift", "a constant added to all scores", values.shift),
     Check("permutation", "the order of samples and classes does not matter", values.permutation),
     Check("batch", "a batch is its samples one by one", values.batch),
-    Check("reduction", "none, sum and mean agree", objects.reduction),
-    Check("weights", "sample weights drop and repeat samples", objects.weights),
-    Check("empty", "an empty batch and a masked one give 0", objects.empty),
+    Check("reduction", "none, sum and mean agree", keras_object.reduction),
+    Check("weights", "sample weights drop and repeat samples", keras_object.weights),
+    Check("empty", "an empty batch and a masked one give 0", keras_object.empty),
     Check("minimum", "the minimum is what and where it is declared", minima.minimum),
     Check("arguments", "labels and predictions are not swapped", values.arguments),
     Check("descent", "fifty Adam steps improve the metric", training.descent),
@@ -59,12 +59,12 @@ _TABLE = (
     Check("alive", "every parameter changes more than the scale", parameters.alive),
     Check("domain", "parameters outside their domain are refused", declared.domain),
     Check("soft_labels", "soft labels are right or refused", soft.soft_labels),
-    Check("saving", "config, pickle and file keep every parameter", machines.saving),
-    Check("graph", "eager, graph and mixed precision agree", machines.graph),
+    Check("saving", "config, pickle and file keep every parameter", numerics.saving),
+    Check("graph", "eager, graph and mixed precision agree", numerics.graph),
     Check("purity", "no hidden state, inputs untouched", parameters.purity),
     Check("constants", "constants of the training rows are used and may be extreme", parameters.constants),
     Check("fuzz", "two hundred draws from the search space are finite", gradients.fuzz),
-    Check("units", "probabilities and raw scores are told apart", objects.units),
+    Check("units", "probabilities and raw scores are told apart", keras_object.units),
     Check("lanes", "mapped over lanes as one at a time", lanes.lanes),
     Check("binary_side", "on a binary task the minimum is on the likelier side", minima.binary_side),
 )
@@ -77,7 +77,7 @@ class Suite:
     def __init__(self, loss: str | LossSpec, golden: Golden | None = None) -> None:
         backend.need_tensorflow("the checks of losses")
         spec = loss if isinstance(loss, LossSpec) else registry.default().get(loss)
-        self.subject = Subject(spec, golden)
+        self.case = Case(spec, golden)
 
     def run(self, name: str) -> Result:
         """One check; whatever it raises is its result."""
@@ -93,7 +93,7 @@ class Suite:
                 failing, why = self._broken
                 if failing and not check.standalone:
                     return False, why if check.name == failing else f"not run: {why}"
-                return True, check.function(self.subject)
+                return True, check.function(self.case)
         except Failure as failure:
             return False, str(failure)
         except Exception as error:
@@ -102,7 +102,7 @@ class Suite:
     @cached_property
     def _broken(self) -> tuple[str, str]:
         """The check that a loss fails which cannot be called at all, and why."""
-        return self.subject.probe()
+        return self.case.probe()
 
 
 def check(loss: str | LossSpec, only: Iterable[str] = (), golden: Golden | None = None) -> list[Result]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from lossreg.conformance.base import Failure
-from lossreg.conformance.calls import Array
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.case import Case, Setting, shown
+from lossreg.conformance.tensorflow import Array
 
 ROWS, FEATURES, STEPS, RATE = 72, 4, 50, 0.1
 
 
-def descent(subject: Subject) -> str:
+def descent(case: Case) -> str:
     """The metric of the task improves clearly: accuracy of classes, or the mean absolute error."""
     told = []
-    for k in subject.ks[:2]:
-        setting = subject.setting(k=k, rare=1.0)
-        x, y, truth = _data(subject, setting)
-        begin = _error(subject, np.zeros((len(x), *subject.space, subject.width(k))), truth, setting)
-        end = _error(subject, _trained(subject, x, y, setting), truth, setting)
+    for k in case.ks[:2]:
+        setting = case.setting(k=k, rare=1.0)
+        x, y, truth = _data(case, setting)
+        begin = _error(case, np.zeros((len(x), *case.space, case.width(k))), truth, setting)
+        end = _error(case, _trained(case, x, y, setting), truth, setting)
         if not end < 0.5 * begin:
             what = f"{STEPS} Adam steps on {ROWS} easy samples bring the error from {shown(begin)} to {shown(end)}"
             raise Failure(
@@ -29,15 +29,15 @@ def descent(subject: Subject) -> str:
     return f"the error falls from {' and '.join(told)} in {STEPS} Adam steps"
 
 
-def _data(subject: Subject, setting: Setting) -> tuple[Array, Array, Array]:
+def _data(case: Case, setting: Setting) -> tuple[Array, Array, Array]:
     """Features `(n, *space, d)`, labels as the function receives them, and what should be predicted."""
     rng, k = np.random.default_rng(9), setting.k
     if not k:
-        return _numbers(subject, setting, rng)
-    y = subject.labels(ROWS, k, seed=9)
-    columns = np.eye(k)[y[..., 0].astype(int)] if subject.spec.target == "ordinal" else y
+        return _numbers(case, setting, rng)
+    y = case.labels(ROWS, k, seed=9)
+    columns = np.eye(k)[y[..., 0].astype(int)] if case.spec.target == "ordinal" else y
     centers = 2.0 * rng.normal(size=(columns.shape[-1], FEATURES - 1))
-    if subject.spec.target == "ordinal":
+    if case.spec.target == "ordinal":
         # classes in a row, as their order says
         centers = (np.arange(k)[:, None] - (k - 1) / 2) * np.ones((1, FEATURES - 1))
     else:
@@ -49,42 +49,42 @@ def _data(subject: Subject, setting: Setting) -> tuple[Array, Array, Array]:
     return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1), y, y
 
 
-def _numbers(subject: Subject, setting: Setting, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+def _numbers(case: Case, setting: Setting, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Labels that a linear model predicts through the loss's own activation."""
     x = np.concatenate([rng.normal(size=(ROWS, FEATURES - 1)), np.ones((ROWS, 1))], axis=1)
-    z = (x @ np.array([0.8, -0.6, 0.4, 0.3]))[:, None] * _moving(subject, setting)
-    truth = subject.predictions(z, setting)[:, subject.activation.point][:, None]
-    truth = np.round(truth) if subject.spec.target == "count" else truth
+    z = (x @ np.array([0.8, -0.6, 0.4, 0.3]))[:, None] * _moving(case, setting)
+    truth = case.predictions(z, setting)[:, case.activation.point][:, None]
+    truth = np.round(truth) if case.spec.target == "count" else truth
     return x, truth, truth
 
 
-def _moving(subject: Subject, setting: Setting) -> Array:
+def _moving(case: Case, setting: Setting) -> Array:
     """The output that moves the scored prediction most, as a unit vector."""
-    units = np.eye(subject.width(setting.k))
-    up, down = (subject.predictions(2.0 * sign * units, setting)[:, subject.activation.point] for sign in (1.0, -1.0))
+    units = np.eye(case.width(setting.k))
+    up, down = (case.predictions(2.0 * sign * units, setting)[:, case.activation.point] for sign in (1.0, -1.0))
     return np.asarray(units[int(np.argmax(np.abs(up - down)))])
 
 
-def _trained(subject: Subject, x: Array, y: Array, setting: Setting) -> Array:
+def _trained(case: Case, x: Array, y: Array, setting: Setting) -> Array:
     """Scores after training from zero weights."""
-    weights = np.zeros((FEATURES, subject.width(setting.k)))
-    if subject.classes and subject.spec.target not in ("multihot", "onehot", "ordinal"):
+    weights = np.zeros((FEATURES, case.width(setting.k)))
+    if case.classes and case.spec.target not in ("multihot", "onehot", "ordinal"):
         weights = np.zeros((FEATURES, 1))
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     for step in range(1, STEPS + 1):
-        slopes = subject.quick(y, x @ weights, setting, "float64")[1] / len(x)
+        slopes = case.quick(y, x @ weights, setting, "float64")[1] / len(x)
         slope = x.reshape(-1, FEATURES).T @ slopes.reshape(-1, weights.shape[1])
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         weights = weights - RATE * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
     return np.asarray(x @ weights)
 
 
-def _error(subject: Subject, z: Array, truth: Array, setting: Setting) -> float:
-    target = subject.spec.target
-    if not subject.classes:
-        return float(np.abs(subject.predictions(z, setting)[:, subject.activation.point] - truth[:, 0]).mean())
+def _error(case: Case, z: Array, truth: Array, setting: Setting) -> float:
+    target = case.spec.target
+    if not case.classes:
+        return float(np.abs(case.predictions(z, setting)[:, case.activation.point] - truth[:, 0]).mean())
     if target == "onehot":
         return float((np.argmax(z, axis=1) != np.argmax(truth, axis=1)).mean())
     if target == "ordinal":
-        return float(np.abs(np.argmax(subject.predictions(z, setting), axis=1) - truth[:, 0]).mean())
+        return float(np.abs(np.argmax(case.predictions(z, setting), axis=1) - truth[:, 0]).mean())
     return float(((z > 0) != (truth > 0)).mean())

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import EXACT, apiece, differ
-from lossreg.conformance.objects import mismatches
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.keras_object import mismatches
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract.claims import Limit
 from lossreg.contract.params import PerClass
 from lossreg.contract.spec import LossSpec
@@ -40,18 +40,18 @@ def _stored() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def golden(subject: Subject) -> str:
+def golden(case: Case) -> str:
     """Values computed independently, in float64."""
-    entries = subject.golden
+    entries = case.golden
     if entries is None:
-        builtin = _is_builtin(subject.spec)
-        entries = _stored().get(subject.spec.name) if builtin else None
+        builtin = _is_builtin(case.spec)
+        entries = _stored().get(case.spec.name) if builtin else None
         if not entries:
             if builtin:
                 raise Failure("no golden values are stored for this built-in loss", f"Add them to one of {GOLDEN}.")
             return does_not_apply("golden values are kept for built-in losses; give yours as golden=[...]")
     for entry in entries:
-        _compare(subject, entry)
+        _compare(case, entry)
     return f"{sum(len(entry['values']) for entry in entries)} values of {len(entries)} settings agree"
 
 
@@ -60,14 +60,14 @@ def _is_builtin(spec: LossSpec) -> bool:
     return entry is not None and entry.plugin == "builtin" and entry.spec == spec
 
 
-def _compare(subject: Subject, entry: dict[str, Any]) -> None:
+def _compare(case: Case, entry: dict[str, Any]) -> None:
     y, z = np.asarray(entry["y"], float), np.asarray(entry["z"], float)
-    k = z.shape[-1] if subject.spec.outputs == "k" else subject.k
+    k = z.shape[-1] if case.spec.outputs == "k" else case.k
     needs: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.get("needs", {}).items()}
-    setting = subject.setting(entry.get("params", {}), k)
+    setting = case.setting(entry.get("params", {}), k)
     setting = replace(setting, progress=float(needs.pop("progress", setting.progress)))
     setting = setting.having(**needs)
-    found, wanted = subject.values(y, z, setting), np.asarray(entry["values"], float)
+    found, wanted = case.values(y, z, setting), np.asarray(entry["values"], float)
     i = differ(found, wanted, 1e-6)
     if i is not None:
         what = f"{shown(found[i])} where {entry.get('source', 'the golden file')} has {shown(wanted[i])}"
@@ -78,36 +78,36 @@ def _compare(subject: Subject, entry: dict[str, Any]) -> None:
 # ------------------------------------------------------------------ shape
 
 
-def shape(subject: Subject) -> str:
+def shape(case: Case) -> str:
     """`(N,)` for several N and k, N = k among them, and a dtype that follows the scores."""
-    for k in subject.ks:
+    for k in case.ks:
         for n in sorted({1, 2, 3, 5, max(k, 1)}):
-            setting = subject.setting(k=k)
-            found = subject.values(subject.labels(n, k), subject.scores(n, k), setting)
+            setting = case.setting(k=k)
+            found = case.values(case.labels(n, k), case.scores(n, k), setting)
             if not np.isfinite(found).all():
                 raise Failure(f"not finite on {n} ordinary samples ({setting})", "")
-    if "segmentation" in subject.spec.tasks and not subject.space:
-        _spacious(subject)
-    _apart(subject)
-    mismatches(subject)
+    if "segmentation" in case.spec.tasks and not case.space:
+        _spacious(case)
+    _apart(case)
+    mismatches(case)
     return "one value a sample for 1, 2, 3 and 5 samples, each of its own scores"
 
 
-def _spacious(subject: Subject) -> None:
+def _spacious(case: Case) -> None:
     """A loss of places that serves segmentation takes masks, too: their mean."""
-    setting, (n, places) = subject.setting(), (3, 4)
-    y, z = subject.labels(n * places), subject.scores(n * places)
-    single = subject.values(y, z, setting).reshape(n, places).mean(axis=1)
-    whole = subject.values(y.reshape(n, 2, 2, -1), z.reshape(n, 2, 2, -1), setting)
+    setting, (n, places) = case.setting(), (3, 4)
+    y, z = case.labels(n * places), case.scores(n * places)
+    single = case.values(y, z, setting).reshape(n, places).mean(axis=1)
+    whole = case.values(y.reshape(n, 2, 2, -1), z.reshape(n, 2, 2, -1), setting)
     if differ(whole, single) is not None:
         raise Failure(f"a mask of 2 x 2 gives {shown(whole)}, the mean of its places is {shown(single)}",
                       "Take the mean over every axis but the first.")  # fmt: skip
 
 
-def _apart(subject: Subject) -> None:
+def _apart(case: Case) -> None:
     """Each value depends on its own scores, and every score matters."""
-    setting = subject.setting()
-    total = sum(_steepness(subject, seed, scale, setting) for seed, scale in ORDINARY)
+    setting = case.setting()
+    total = sum(_steepness(case, seed, scale, setting) for seed, scale in ORDINARY)
     if not np.any(total):
         raise Failure(f"no value depends on the scores ({setting})", "Compute the loss of y_pred.")
     if not np.all(total):
@@ -116,64 +116,62 @@ def _apart(subject: Subject) -> None:
         raise Failure(what, "Use every output and every place, or declare fewer outputs.")
 
 
-def _steepness(subject: Subject, seed: int, scale: float, setting: Setting) -> Array:
+def _steepness(case: Case, seed: int, scale: float, setting: Setting) -> Array:
     """What each entry of a sample's scores changes, over a batch."""
-    y, z = subject.labels(12, seed=seed), subject.scores(12, seed=seed + 1, scale=scale)
-    return np.asarray(np.abs(subject.slopes(y, z, setting)[1]).sum(axis=0))
+    y, z = case.labels(12, seed=seed), case.scores(12, seed=seed + 1, scale=scale)
+    return np.asarray(np.abs(case.slopes(y, z, setting)[1]).sum(axis=0))
 
 
 # ------------------------------------------------------------------ order
 
 
-def shift(subject: Subject) -> str:
+def shift(case: Case) -> str:
     """A constant added to all scores changes nothing, where that is declared."""
-    if subject.width() < 2:
+    if case.width() < 2:
         return does_not_apply("one score")
-    setting = subject.setting()
-    y, z = subject.labels(24), subject.scores(24)
-    plain = subject.values(y, z, setting)
-    moved = [subject.values(y, z + by, setting) for by in (-7.3, 11.0)]
+    setting = case.setting()
+    y, z = case.labels(24), case.scores(24)
+    plain = case.values(y, z, setting)
+    moved = [case.values(y, z + by, setting) for by in (-7.3, 11.0)]
     changes = [i for found in moved if (i := differ(found, plain)) is not None]
-    if subject.spec.claims.shift_invariant and changes:
+    if case.spec.claims.shift_invariant and changes:
         i = changes[0]
         what = (
             f"adding -7.3 or 11 to all scores changes {shown(plain[i])} to {shown(moved[0][i])} or {shown(moved[1][i])}"
         )
         raise Failure(f"{what}, and shift_invariant is declared", "Give it raw scores, or drop shift_invariant.")
-    if subject.spec.claims.shift_invariant:
+    if case.spec.claims.shift_invariant:
         return "a constant changes nothing, as declared"
     return (
         "a constant changes the value" if changes else "a constant changes nothing: shift_invariant could be declared"
     )
 
 
-def permutation(subject: Subject) -> str:
+def permutation(case: Case) -> str:
     """Samples in another order give the values in that order; classes in another order the same values."""
     rng = np.random.default_rng(5)
-    y, z, setting = subject.labels(12), subject.scores(12), subject.setting()
-    plain, order = subject.values(y, z, setting), rng.permutation(12)
-    found = subject.values(y[order], z[order], setting)
+    y, z, setting = case.labels(12), case.scores(12), case.setting()
+    plain, order = case.values(y, z, setting), rng.permutation(12)
+    found = case.values(y[order], z[order], setting)
     pair = (
-        (found, plain[order])
-        if subject.spec.level == "sample"
-        else (found.mean(keepdims=True), plain.mean(keepdims=True))
+        (found, plain[order]) if case.spec.level == "sample" else (found.mean(keepdims=True), plain.mean(keepdims=True))
     )
     if differ(*pair) is not None:
         raise Failure("samples in another order have other values", "Do not use positions in the batch.")
-    if subject.spec.target not in ("onehot", "multihot"):
+    if case.spec.target not in ("onehot", "multihot"):
         return "samples may come in any order"
-    _classes_permuted(subject)
+    _classes_permuted(case)
     return "samples and classes may come in any order"
 
 
-def _classes_permuted(subject: Subject) -> None:
-    for k in subject.ks:
+def _classes_permuted(case: Case) -> None:
+    for k in case.ks:
         # of k > 2 a rotation, which a loss of neighbours survives, and an exchange, which it does not
         orders = (np.roll(np.arange(k), 1), np.array([1, 0, *range(2, k)]))
-        for order, setting in product(orders, (subject.setting(k=k), *subject.draws(2, k))):
-            y, z = subject.labels(12, k), subject.scores(12, k)
-            plain, slopes = subject.slopes(y, z, setting)
-            found, moved = subject.slopes(y[:, order], z[:, order], _permuted(subject, setting, order))
+        for order, setting in product(orders, (case.setting(k=k), *case.draws(2, k))):
+            y, z = case.labels(12, k), case.scores(12, k)
+            plain, slopes = case.slopes(y, z, setting)
+            found, moved = case.slopes(y[:, order], z[:, order], _permuted(case, setting, order))
             _same_in_order("values", found, plain, setting)
             _same_in_order("gradients", moved, slopes[:, order], setting)
 
@@ -186,23 +184,23 @@ def _same_in_order(said: str, found: Array, wanted: Array, setting: Setting) -> 
         raise Failure(f"{what} ({setting})", "Use only the axis of classes, and constants in the order of classes.")
 
 
-def _permuted(subject: Subject, setting: Setting, order: Array) -> Setting:
+def _permuted(case: Case, setting: Setting, order: Array) -> Setting:
     params = dict(setting.params)
-    for param in subject.spec.params:
+    for param in case.spec.params:
         if isinstance(param, PerClass) and params[param.name] is not None:
             params[param.name] = [params[param.name][i] for i in order]
     rows = {n: tuple(getattr(setting.constants, n)[i] for i in order) for n in ("class_counts", "class_priors")}
     return replace(setting, params=params).having(**rows)
 
 
-def batch(subject: Subject) -> str:
+def batch(case: Case) -> str:
     """A batch is its samples one by one, before and after; a batch-level loss is none."""
-    n, setting = 7, subject.setting()
-    y, z = subject.labels(n), subject.scores(n)
-    whole = subject.values(y, z, setting)
-    single = np.concatenate([subject.values(y[i : i + 1], z[i : i + 1], setting) for i in range(n)])
+    n, setting = 7, case.setting()
+    y, z = case.labels(n), case.scores(n)
+    whole = case.values(y, z, setting)
+    single = np.concatenate([case.values(y[i : i + 1], z[i : i + 1], setting) for i in range(n)])
     i = differ(whole, single)
-    if subject.spec.level == "batch":
+    if case.spec.level == "batch":
         if i is None:
             raise Failure("its values do not depend on the rest of the batch", "Declare level='sample'.")
         return does_not_apply("it is declared a loss of whole batches (level='batch')")
@@ -216,20 +214,20 @@ def batch(subject: Subject) -> str:
 # ------------------------------------------------------------------ arguments
 
 
-def arguments(subject: Subject) -> str:
+def arguments(case: Case) -> str:
     """Swapped arguments change the value, if and only if no symmetry is declared; the slope is by the scores."""
-    y, z = subject.labels(12), subject.scores(12)
+    y, z = case.labels(12), case.scores(12)
     if y.shape != z.shape:
         return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
-    for setting in (subject.setting(), *subject.fixed_elsewhere(), *subject.draws(4)):
-        plain, swapped = subject.values(y, z, setting), _swapped(subject, y, z, setting)
+    for setting in (case.setting(), *case.fixed_elsewhere(), *case.draws(4)):
+        plain, swapped = case.values(y, z, setting), _swapped(case, y, z, setting)
         same = differ(swapped, plain) is None
         if not same:
             break
     # a wrapped loss of Keras or of a user cannot declare it
-    if same and not subject.spec.claims.symmetric and not isinstance(subject.function, UserLoss):
+    if same and not case.spec.claims.symmetric and not isinstance(case.function, UserLoss):
         raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
-    if not same and subject.spec.claims.symmetric:
+    if not same and case.spec.claims.symmetric:
         i = differ(swapped, plain) or 0
         change = f"{shown(plain[i])} to {shown(swapped[i])}{apiece(plain[i], swapped[i])}"
         what = f"swapping labels and scores changes {change} ({setting}), and symmetric is declared"
@@ -237,9 +235,9 @@ def arguments(subject: Subject) -> str:
     return "labels and scores may be swapped" if same else "labels and scores cannot be swapped"
 
 
-def _swapped(subject: Subject, y: Array, z: Array, setting: Setting) -> Array:
+def _swapped(case: Case, y: Array, z: Array, setting: Setting) -> Array:
     try:
-        return subject.values(z, y, setting)
+        return case.values(z, y, setting)
     except Failure:
         return np.full(len(y), np.nan)
 
@@ -247,13 +245,13 @@ def _swapped(subject: Subject, y: Array, z: Array, setting: Setting) -> Array:
 # ------------------------------------------------------------------ limits
 
 
-def limits(subject: Subject) -> str:
+def limits(case: Case) -> str:
     """Declared limits and twins hold, on hard labels, in float64."""
-    declared = list(_declared(subject.spec))
+    declared = list(_declared(case.spec))
     if not declared:
         return does_not_apply("no limits are declared")
     for limit in declared:
-        _holds(subject, limit)
+        _holds(case, limit)
     return f"holds: {'; '.join(map(str, declared))}"
 
 
@@ -263,13 +261,13 @@ def _declared(spec: LossSpec) -> Iterator[Limit]:
     yield from spec.claims.limits
 
 
-def _holds(subject: Subject, limit: Limit) -> None:
-    other = Subject(registry.default().get(limit.equals))
-    for k in subject.ks:
-        y, z = subject.labels(24, k), subject.scores(24, k)
-        setting = subject.setting(limit.at, k)
-        found = subject.values(y, z, setting)
-        wanted = limit.factor * other.values(*_rows_of(subject, other, y, z), other.setting(limit.of, k))
+def _holds(case: Case, limit: Limit) -> None:
+    other = Case(registry.default().get(limit.equals))
+    for k in case.ks:
+        y, z = case.labels(24, k), case.scores(24, k)
+        setting = case.setting(limit.at, k)
+        found = case.values(y, z, setting)
+        wanted = limit.factor * other.values(*_rows_of(case, other, y, z), other.setting(limit.of, k))
         i = differ(found, wanted, limit.rtol)
         if i is not None:
             twin = f"{limit.factor:g} x {limit.equals}" if limit.factor != 1 else limit.equals
@@ -277,12 +275,12 @@ def _holds(subject: Subject, limit: Limit) -> None:
             raise Failure(what + apiece(found[i], wanted[i]), "Mend the formula, the limit or its rtol.")
 
 
-def _rows_of(subject: Subject, other: Subject, y: Array, z: Array) -> tuple[Array, Array]:
+def _rows_of(case: Case, other: Case, y: Array, z: Array) -> tuple[Array, Array]:
     """The rows for another loss; a binary label and its logit as two classes and two scores."""
-    kinds = (subject.spec.target, other.spec.target)
+    kinds = (case.spec.target, other.spec.target)
     if kinds == ("binary", "onehot"):
         return np.concatenate([1 - y, y], axis=-1), np.concatenate([-z / 2, z / 2], axis=-1)
-    if kinds[0] != kinds[1] or subject.spec.outputs != other.spec.outputs:
+    if kinds[0] != kinds[1] or case.spec.outputs != other.spec.outputs:
         what = f"{other.spec.name} takes targets {kinds[1]!r}, this loss {kinds[0]!r}"
         raise Failure(what, "Name a loss of the same target and outputs.")
     return y, z

@@ -6,43 +6,41 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.conformance import calls
+from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import differ
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract.targets import WEIGHTS, Constants
 from lossreg.errors import InputError
 
 MACHINERY = "Return one value a sample, of its own labels and scores."
 
 
-def made(subject: Subject, setting: Setting, **options: Any) -> Any:
+def made(case: Case, setting: Setting, **options: Any) -> Any:
     """The Keras loss of that setting; unreduced, float64 and on raw scores unless `options` say otherwise."""
     from lossreg.registry.keras_loss import get
 
-    needs = {
-        name: getattr(setting.constants, name) for name in subject.spec.constants if hasattr(setting.constants, name)
-    }
+    needs = {name: getattr(setting.constants, name) for name in case.spec.constants if hasattr(setting.constants, name)}
     needs.pop("n_classes", None)
-    if "progress" in subject.spec.needs:
+    if "progress" in case.spec.needs:
         needs["progress"] = setting.progress
     given = {"from_logits": True, "reduction": None, "dtype": "float64", **options}
-    return get(subject.spec, **given, **setting.params, **needs)
+    return get(case.spec, **given, **setting.params, **needs)
 
 
 def called(loss: Any, y: Array, z: Array, weight: Array | None = None) -> Array:
     """The Keras loss of arrays as an array."""
-    tf = calls.tensorflow()
+    tf = tensorflow.load()
     dtype = getattr(loss, "dtype", None) or "float64"
     scores = tf.constant(z, z.dtype if z.dtype == np.float16 else dtype)
-    with calls.floats(dtype):
+    with tensorflow.floats(dtype):
         return np.asarray(loss(y, scores, weight))
 
 
-def as_given(subject: Subject, y: Array) -> list[tuple[str, Array]]:
+def as_given(case: Case, y: Array) -> list[tuple[str, Array]]:
     """The labels `(n, *space, t)` in the forms that users have them in."""
-    target = subject.spec.target
+    target = case.spec.target
     if target == "onehot":
         index = np.argmax(y, axis=-1)
         return [("class indices", index), ("a column of indices", index[:, None]), ("one-hot rows", y)]
@@ -53,21 +51,21 @@ def as_given(subject: Subject, y: Array) -> list[tuple[str, Array]]:
     return [("one value a prediction", y[..., 0]), ("a column", y)]
 
 
-def labels(subject: Subject) -> str:
+def labels(case: Case) -> str:
     """Labels in every form that users have them in give the values of the function."""
     told = []
-    for k in subject.ks:
-        setting = subject.setting(k=k)
-        y, z = subject.labels(10, k), subject.scores(10, k)
-        wanted = subject.values(y, z, setting)
-        for name, given in as_given(subject, y):
-            found = _of_samples(called(made(subject, setting), given, z))
+    for k in case.ks:
+        setting = case.setting(k=k)
+        y, z = case.labels(10, k), case.scores(10, k)
+        wanted = case.values(y, z, setting)
+        for name, given in as_given(case, y):
+            found = _of_samples(called(made(case, setting), given, z))
             if found.shape != wanted.shape or differ(found, wanted) is not None:
                 what = f"{name} give {shown(found[:3])}, the function gives {shown(wanted[:3])} ({setting})"
                 raise Failure(what, MACHINERY)
             told.append(name)
-    _one_logit(subject)
-    _encoded(subject)
+    _one_logit(case)
+    _encoded(case)
     return f"the same for {', '.join(dict.fromkeys(told))}"
 
 
@@ -76,40 +74,40 @@ def _of_samples(values: Array) -> Array:
     return values.reshape(len(values), -1).mean(axis=1) if values.ndim else values
 
 
-def _one_logit(subject: Subject) -> None:
-    if not subject.spec.serves_binary_as_two(2):
+def _one_logit(case: Case) -> None:
+    if not case.spec.serves_binary_as_two(2):
         return
-    setting, z = subject.setting(k=2), subject.scores(8, 2)[:, :1]
-    y = subject.labels(8, 2)
-    wanted = subject.values(y, np.concatenate([-z / 2, z / 2], axis=1), setting)
-    found = called(made(subject, setting), y[:, 1], z)
+    setting, z = case.setting(k=2), case.scores(8, 2)[:, :1]
+    y = case.labels(8, 2)
+    wanted = case.values(y, np.concatenate([-z / 2, z / 2], axis=1), setting)
+    found = called(made(case, setting), y[:, 1], z)
     if differ(found, wanted) is not None:
         raise Failure(f"one logit gives {shown(found[:3])}, the scores [-z/2, z/2] {shown(wanted[:3])}", MACHINERY)
 
 
-def _encoded(subject: Subject) -> None:
+def _encoded(case: Case) -> None:
     """Task labels reach the function as the rows with which it was checked."""
-    target = subject.spec.target
+    target = case.spec.target
     if target in ("real", "raw", "positive", "count"):
         return
-    y = subject.labels(6)
+    y = case.labels(6)
     given = {"onehot": np.argmax(y, axis=-1), "multihot": y, "signed": (y[..., 0] > 0).astype(int)}.get(
         target, y[..., 0]
     )
-    found = subject.spec.encode(given.astype(int), Constants(subject.k))
+    found = case.spec.encode(given.astype(int), Constants(case.k))
     if not np.array_equal(found, y):
         raise Failure(f"labels {shown(given[0])} reach the function as {shown(found[0])}", "Mend the target kind.")
 
 
-def mismatches(subject: Subject) -> None:
+def mismatches(case: Case) -> None:
     """Labels that do not fit the predictions are refused, never broadcast."""
-    setting = subject.setting()
-    y, z = subject.labels(6), subject.scores(6)
-    given = as_given(subject, y)[0][1]
+    setting = case.setting()
+    y, z = case.labels(6), case.scores(6)
+    given = as_given(case, y)[0][1]
     cases = [("5 labels for 6 predictions", given[:5], z), ("labels of another rank", y[..., None, None], z)]
     for what, labels_, scores in cases:
         try:
-            called(made(subject, setting), labels_, scores)
+            called(made(case, setting), labels_, scores)
         except InputError:
             continue
         except Exception as error:
@@ -120,20 +118,18 @@ def mismatches(subject: Subject) -> None:
 # ------------------------------------------------------------------ reductions
 
 
-def reduction(subject: Subject) -> str:
+def reduction(case: Case) -> str:
     """None, sum and mean agree, and a batch twice as long has the same mean."""
-    setting = subject.setting()
-    y, z = subject.labels(9), subject.scores(9)
-    values, total, mean = (
-        called(made(subject, setting, reduction=r), y, z) for r in (None, "sum", "sum_over_batch_size")
-    )
+    setting = case.setting()
+    y, z = case.labels(9), case.scores(9)
+    values, total, mean = (called(made(case, setting, reduction=r), y, z) for r in (None, "sum", "sum_over_batch_size"))
     for name, found, wanted in (("sum", total, values.sum()), ("mean", mean, values.mean())):
         if abs(found - wanted) > 1e-9 * (np.abs(values).sum() + 1e-12):
             raise Failure(f"the {name} is {shown(float(found))}, that of the values {shown(float(wanted))}", MACHINERY)
     twice = np.concatenate([y, y]), np.concatenate([z, z])
     for name, doubled in (
-        ("Keras loss", called(made(subject, setting), *twice)),
-        ("function", subject.values(*twice, setting)),
+        ("Keras loss", called(made(case, setting), *twice)),
+        ("function", case.values(*twice, setting)),
     ):
         if abs(doubled.mean() - values.mean()) > 1e-9 * (np.abs(values).mean() + 1e-12):
             what = f"a batch repeated has the mean {shown(doubled.mean())}, once {shown(values.mean())} (the {name})"
@@ -141,33 +137,33 @@ def reduction(subject: Subject) -> str:
     return "none, sum and mean agree; a batch repeated keeps its mean"
 
 
-def weights(subject: Subject) -> str:
+def weights(case: Case) -> str:
     """On the sum, weight 0 removes a sample and weight 2 repeats it."""
-    setting = subject.setting()
-    y, z = subject.labels(8), subject.scores(8)
-    if WEIGHTS in subject.spec.needs:
-        return _handed(subject, y, z)
+    setting = case.setting()
+    y, z = case.labels(8), case.scores(8)
+    if WEIGHTS in case.spec.needs:
+        return _handed(case, y, z)
     weight = np.array([0.0, 1.0, 2.0, 3.0, 1.0, 0.0, 2.0, 1.0])
-    loss = made(subject, setting, reduction="sum")
+    loss = made(case, setting, reduction="sum")
     weighted = float(called(loss, y, z, weight))
-    if subject.spec.level == "batch":
-        plain = called(made(subject, setting), y, z)
+    if case.spec.level == "batch":
+        plain = called(made(case, setting), y, z)
         if abs(weighted - float(weight @ plain)) > 1e-9 * (np.abs(plain).sum() + 1e-12):
             raise Failure("the weighted sum is not that of the values", MACHINERY)
         return "weights multiply the values of a whole batch"
     copies = np.repeat(np.arange(8), weight.astype(int))
     repeated = float(called(loss, y[copies], z[copies]))
     if abs(weighted - repeated) > 1e-9 * (
-        abs(repeated) + float(np.abs(called(made(subject, setting), y, z)).sum()) + 1e-12
+        abs(repeated) + float(np.abs(called(made(case, setting), y, z)).sum()) + 1e-12
     ):
         raise Failure(f"the weighted sum is {shown(weighted)}, that of repeated samples {shown(repeated)}", MACHINERY)
     return "weight 0 removes a sample, whole weights repeat it"
 
 
-def _handed(subject: Subject, y: Array, z: Array) -> str:
+def _handed(case: Case, y: Array, z: Array) -> str:
     """Weights with a mean of 1, which a loss is handed, are repetitions too."""
     weight = np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0, 1.0, 1.0])
-    loss = made(subject, subject.setting(), reduction="sum_over_batch_size")
+    loss = made(case, case.setting(), reduction="sum_over_batch_size")
     copies = np.repeat(np.arange(8), weight.astype(int))
     weighted, repeated = float(called(loss, y, z, weight)), float(called(loss, y[copies], z[copies]))
     if abs(weighted - repeated) > 1e-9 * (abs(repeated) + 1e-12):
@@ -175,15 +171,15 @@ def _handed(subject: Subject, y: Array, z: Array) -> str:
     return "weight 0 removes a sample, whole weights repeat it"
 
 
-def empty(subject: Subject) -> str:
+def empty(case: Case) -> str:
     """No samples, and samples of weight 0, give 0."""
-    setting = subject.setting()
-    y, z = subject.labels(6), subject.scores(6)
-    none = subject.values(y[:0], z[:0], setting)
+    setting = case.setting()
+    y, z = case.labels(6), case.scores(6)
+    none = case.values(y[:0], z[:0], setting)
     if none.shape != (0,):
         raise Failure(f"an empty batch gives shape {none.shape}", MACHINERY)
     for how in ("sum", "sum_over_batch_size"):
-        loss = made(subject, setting, reduction=how)
+        loss = made(case, setting, reduction=how)
         for name, found in (
             ("an empty batch", called(loss, y[:0], z[:0])),
             ("weights of 0", called(loss, y, z, np.zeros(6))),
@@ -196,27 +192,27 @@ def empty(subject: Subject) -> str:
 # ------------------------------------------------------------------ units
 
 
-def units(subject: Subject) -> str:
+def units(case: Case) -> str:
     """Predictions and raw scores are told apart, and each gives the value of the function."""
-    told = [_negative_scores(subject)]
-    setting = subject.setting()
-    y, z = subject.labels(10), subject.scores(10, scale=1.0)
-    if subject.activation.name in ("softmax", "sigmoid"):
-        _refused(subject, setting, y, z)
+    told = [_negative_scores(case)]
+    setting = case.setting()
+    y, z = case.labels(10), case.scores(10, scale=1.0)
+    if case.activation.name in ("softmax", "sigmoid"):
+        _refused(case, setting, y, z)
         told.append("raw scores in place of probabilities are refused")
-    if subject.activation.inverse is None:
+    if case.activation.inverse is None:
         return "; ".join([*told, "its scores cannot be recovered from predictions"])
-    predictions = subject.predictions(z, setting)
-    recovered = calls.applied(subject.activation.inverse, predictions, subject.activation_constants(setting))
-    again = subject.predictions(recovered, setting)
+    predictions = case.predictions(z, setting)
+    recovered = tensorflow.applied(case.activation.inverse, predictions, case.activation_constants(setting))
+    again = case.predictions(recovered, setting)
     if differ(again, predictions, 1e-6) is not None:
         raise Failure(
             f"the activation of its inverse gives {shown(again[0])} for {shown(predictions[0])}", "Mend the activation."
         )
-    found = _of_samples(called(made(subject, setting, from_logits=False), y, predictions))
+    found = _of_samples(called(made(case, setting, from_logits=False), y, predictions))
     # scores recovered up to a constant are the same for a loss that says so
-    same = recovered if subject.spec.claims.shift_invariant else z
-    wanted = subject.values(y, same, setting)
+    same = recovered if case.spec.claims.shift_invariant else z
+    wanted = case.values(y, same, setting)
     i = differ(found, wanted, 1e-5)
     if i is not None and predictions.shape == z.shape:
         what = (
@@ -229,14 +225,14 @@ def units(subject: Subject) -> str:
     return "; ".join([*told, "predictions give what their scores give"])
 
 
-def _negative_scores(subject: Subject) -> str:
+def _negative_scores(case: Case) -> str:
     """On negative scores there is a gradient: the function does not take them for probabilities."""
-    if subject.spec.claims.truncated or not subject.classes:
-        return "raw scores may be of any sign" if subject.classes else "labels and predictions share a unit"
-    setting = subject.setting()
-    y = subject.every_label()
-    z = -2.0 + 0.3 * subject.scores(len(y), scale=1.0)
-    values, slopes = subject.slopes(y, z, setting)
+    if case.spec.claims.truncated or not case.classes:
+        return "raw scores may be of any sign" if case.classes else "labels and predictions share a unit"
+    setting = case.setting()
+    y = case.every_label()
+    z = -2.0 + 0.3 * case.scores(len(y), scale=1.0)
+    values, slopes = case.slopes(y, z, setting)
     dead = np.abs(slopes).reshape(len(y), -1).max(axis=1) == 0
     if not np.isfinite(values).all() or dead.all():
         what = f"on negative scores {shown(z[0].ravel()[:6])} it gives {shown(values[0])} and no gradient ({setting})"
@@ -244,9 +240,9 @@ def _negative_scores(subject: Subject) -> str:
     return "raw scores may be of any sign"
 
 
-def _refused(subject: Subject, setting: Setting, y: Array, z: Array) -> None:
+def _refused(case: Case, setting: Setting, y: Array, z: Array) -> None:
     try:
-        called(made(subject, setting, from_logits=False), y, 3.0 * z)
+        called(made(case, setting, from_logits=False), y, 3.0 * z)
     except InputError:
         return
     raise Failure("raw scores are taken for probabilities", "Declare the activation whose predictions users have.")

@@ -14,7 +14,7 @@ Arguments = Mapping[str, Any]
 Function = Callable[..., Any]
 
 
-def tensorflow() -> Any:
+def load() -> Any:
     """The module, imported without its start-up notes, which speaks of errors only."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -38,20 +38,20 @@ def floats(dtype: str) -> Iterator[None]:
 
 def tensors(arguments: Arguments, dtype: str) -> dict[str, Any]:
     """Arrays as tensors of `dtype`; what else there is (static values) as it is."""
-    tf = tensorflow()
+    tf = load()
     return {k: tf.constant(v, dtype) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
 
 
 def values(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Any:
     """What the function returns, as it returns it."""
-    tf = tensorflow()
+    tf = load()
     with floats(dtype):
         return function(tf.constant(y, dtype), tf.constant(z, dtype), **tensors(arguments, dtype))
 
 
 def slopes(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> tuple[Any, Any]:
     """What the function returns, and the gradient of its sum by the scores (0 where there is none)."""
-    tf = tensorflow()
+    tf = load()
     with floats(dtype):
         return _slopes(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
 
@@ -69,7 +69,7 @@ def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: 
 
     Static values are those of `arguments`; arrays are inputs of the graph.
     """
-    tf = tensorflow()
+    tf = load()
     static = {k: v for k, v in arguments.items() if not isinstance(v, np.ndarray)}
     flowing = {k: tf.TensorSpec(v.shape, dtype) for k, v in arguments.items() if isinstance(v, np.ndarray)}
     graph = tf.function(lambda y, z, own: _slopes(tf, function, y, z, {**static, **own}), autograph=False)
@@ -89,7 +89,7 @@ def mapped(function: Function, lanes: tuple[Array, Array, Arguments], static: Ar
 
     The tape stands inside the map, as it does in training.
     """
-    tf = tensorflow()
+    tf = load()
 
     def lane(one: tuple[Any, Any, dict[str, Any]]) -> Any:
         y, z, own = one
@@ -105,13 +105,13 @@ def mapped(function: Function, lanes: tuple[Array, Array, Arguments], static: Ar
 
 def run(graph: Function, arrays: Any) -> Any:
     """A graph of float32 tensors called with nested arrays."""
-    tf = tensorflow()
+    tf = load()
     return graph(*tf.nest.map_structure(lambda array: tf.constant(array, "float32"), arrays))
 
 
 def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
     """A Keras loss of labels and scores from a graph, of open batch size unless it is compiled."""
-    tf = tensorflow()
+    tf = load()
     made = tf.function(loss, autograph=False, jit_compile=jit or None)
     shapes = [array.shape if jit else (None, *array.shape[1:]) for array in (y, z)]
     graph = made.get_concrete_function(*(tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, (y, z), strict=True)))
@@ -120,7 +120,7 @@ def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
 
 def applied(function: Function, z: Array, constants: Arguments, dtype: str = "float64") -> Array:
     """A function of scores (an activation) as an array."""
-    tf = tensorflow()
+    tf = load()
     given = {name: tf.constant(value, dtype) for name, value in constants.items()}
     with floats(dtype):
         return np.asarray(function(tf.constant(z, dtype), **given))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.conformance import calls
+from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
-from lossreg.conformance.calls import Array
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract import activations
 from lossreg.contract.params import Choice, Float, Int, Interval, Param, PerClass
 from lossreg.contract.spec import LossSpec
@@ -63,7 +63,7 @@ def shown(value: Any) -> str:
 
 
 @dataclass
-class Subject:
+class Case:
     """A loss under test. `k` is the number of classes in most checks, `ks` all that are tried."""
 
     spec: LossSpec
@@ -246,7 +246,7 @@ class Subject:
 
     def values(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> Array:
         """`(n,)` losses; raises `Failure` where the function raises, or returns another shape."""
-        found = self._called(calls.values, y, z, setting, dtype)
+        found = self._called(tensorflow.values, y, z, setting, dtype)
         return _vector(found, len(z), setting)
 
     def each(self, y: Array, many: Array, setting: Setting) -> Array:
@@ -258,7 +258,7 @@ class Subject:
 
     def slopes(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> tuple[Array, Array]:
         """`(n,)` losses and the gradient of their sum by the scores; raises as `values`."""
-        found, slope = self._called(calls.slopes, y, z, setting, dtype)
+        found, slope = self._called(tensorflow.slopes, y, z, setting, dtype)
         return _vector(found, len(z), setting), np.asarray(slope)
 
     def _called(self, how: Any, y: Array, z: Array, setting: Setting, dtype: str) -> Any:
@@ -284,13 +284,13 @@ class Subject:
 
     def _graph(self, y: Array, z: Array, arguments: Mapping[str, Any], dtype: str) -> Any:
         try:
-            return calls.traced(self.function, y, z, arguments, dtype)
+            return tensorflow.traced(self.function, y, z, arguments, dtype)
         except Exception:
             return None
 
     def predictions(self, z: Array, setting: Setting) -> Array:
         """What the activation makes of the scores."""
-        return calls.applied(self.activation.forward, z, self.activation_constants(setting))
+        return tensorflow.applied(self.activation.forward, z, self.activation_constants(setting))
 
     def activation_constants(self, setting: Setting) -> dict[str, Any]:
         """The constants that the activation asks for."""

@@ -14,12 +14,12 @@ from unittest import mock
 
 import numpy as np
 
-from lossreg.conformance import calls
+from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
-from lossreg.conformance.calls import Array
+from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import apiece, differ
-from lossreg.conformance.objects import as_given, called, made
-from lossreg.conformance.subject import Setting, Subject, shown
+from lossreg.conformance.keras_object import as_given, called, made
+from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Choice, Int, PerClass
 from lossreg.contract.spec import LossSpec
 from lossreg.errors import InputError, one_line
@@ -35,46 +35,46 @@ CANCEL = "Numbers cancel: use log1p, expm1, logsumexp, or a series near that par
 LOST = "Every parameter must be declared, or be in the config of your class."
 
 
-def precision(subject: Subject) -> str:
+def precision(case: Case) -> str:
     """Half precision through Keras, float32 near float64, and float64 really that."""
-    _dtypes(subject)
-    _double(subject)
-    _single(subject)
+    _dtypes(case)
+    _double(case)
+    _single(case)
     for name, slack in HALVES.items():
-        _half(subject, name, slack)
-    wide = _many_classes(subject)
+        _half(case, name, slack)
+    wide = _many_classes(case)
     return f"float16, bfloat16 and float32 agree with float64{wide}"
 
 
-def _dtypes(subject: Subject) -> None:
-    y, z, setting = subject.labels(4), subject.scores(4), subject.setting()
+def _dtypes(case: Case) -> None:
+    y, z, setting = case.labels(4), case.scores(4), case.setting()
     for dtype in ("float32", "float64"):
-        found = subject.values(y, z, setting, dtype).dtype
+        found = case.values(y, z, setting, dtype).dtype
         if found != dtype:
             raise Failure(f"{dtype} scores give {found} values", "Keep the dtype of y_pred; cast constants to it.")
 
 
-def _double(subject: Subject) -> None:
+def _double(case: Case) -> None:
     """Float64 values are no float32 numbers, and go smoothly: nothing was rounded to float32 on the way."""
-    setting = subject.setting()
-    y, z = subject.labels(64), subject.scores(64)
-    values = subject.values(y, z, setting)
+    setting = case.setting()
+    y, z = case.labels(64), case.scores(64)
+    values = case.values(y, z, setting)
     moving = values[values != np.round(values, 3)]
     if len(moving) > 8 and (moving == moving.astype("float32")).mean() > 0.5:
         raise Failure("float64 scores give values of float32 precision", "Cast nothing to float32.")
-    step = 1e-3 * np.ones_like(z) * np.sign(subject.scores(64, seed=23))
-    path = np.stack([subject.values(y, z + i * step, setting) for i in range(-2, 3)])
+    step = 1e-3 * np.ones_like(z) * np.sign(case.scores(64, seed=23))
+    path = np.stack([case.values(y, z + i * step, setting) for i in range(-2, 3)])
     rough = np.median(np.abs(np.array([1, -4, 6, -4, 1]) @ path.reshape(5, -1)))
     # the fourth difference of a smooth function is of the order of 1e-12, of rounded values 1e-7
     if rough > 2e-9 * (np.median(np.abs(values)) + np.std(values)):
         raise Failure(f"float64 values are rough by {shown(float(rough))}", "Something inside is cast to float32.")
 
 
-def _single(subject: Subject) -> None:
+def _single(case: Case) -> None:
     """Float32 keeps four digits, near special values of parameters too."""
-    y, z = subject.labels(16), subject.scores(16)
-    for setting in [*subject.corners()[:8], *_near_special(subject)]:
-        single, double = subject.quick(y, z, setting)[0], subject.quick(y, z, setting, "float64")[0]
+    y, z = case.labels(16), case.scores(16)
+    for setting in [*case.corners()[:8], *_near_special(case)]:
+        single, double = case.quick(y, z, setting)[0], case.quick(y, z, setting, "float64")[0]
         known = np.isfinite(double)
         i = differ(np.where(known, single, 0.0), np.where(known, double, 0.0), 1e-3)
         if i is not None:
@@ -83,27 +83,27 @@ def _single(subject: Subject) -> None:
             raise Failure(f"{what}, {where}", CANCEL)
 
 
-def _near_special(subject: Subject) -> Iterator[Setting]:
+def _near_special(case: Case) -> Iterator[Setting]:
     """Settings beside the values at which formulas divide by zero."""
-    for param in subject.spec.params:
+    for param in case.spec.params:
         if isinstance(param, (Choice, PerClass, Int)) or param.low == param.high:
             continue
         for special in sorted({0.0, 1.0, 2.0, float(param.low), float(param.high)}):
             for by in (0.0, *NEAR, *(-n for n in NEAR)):
                 if param.low <= special + by <= param.high:
-                    yield subject.setting({param.name: special + by})
+                    yield case.setting({param.name: special + by})
 
 
-def _half(subject: Subject, dtype: str, slack: float) -> None:
+def _half(case: Case, dtype: str, slack: float) -> None:
     """Predictions in half precision: computed in float32, given back in half."""
-    tf, setting = calls.tensorflow(), subject.setting()
-    y, z = subject.labels(12), subject.scores(12)
+    tf, setting = tensorflow.load(), case.setting()
+    y, z = case.labels(12), case.scores(12)
     scores = tf.cast(tf.constant(z), dtype)
-    loss = made(subject, setting, dtype=dtype)
-    found = loss(as_given(subject, y)[0][1], scores)
+    loss = made(case, setting, dtype=dtype)
+    found = loss(as_given(case, y)[0][1], scores)
     if found.dtype != dtype:
         raise Failure(f"a loss of dtype {dtype} gives {found.dtype.name}", "Keep the dtype of y_pred.")
-    wanted = subject.values(y, np.asarray(tf.cast(scores, "float64")), setting)
+    wanted = case.values(y, np.asarray(tf.cast(scores, "float64")), setting)
     found = np.asarray(tf.cast(found, "float64")).reshape(12, -1).mean(axis=1)
     i = differ(found, wanted, slack)
     if i is not None:
@@ -112,24 +112,24 @@ def _half(subject: Subject, dtype: str, slack: float) -> None:
         )
 
 
-def _many_classes(subject: Subject) -> str:
+def _many_classes(case: Case) -> str:
     """Class ids above 256, which half precision cannot hold."""
-    if subject.spec.target not in ("onehot", "ordinal"):
+    if case.spec.target not in ("onehot", "ordinal"):
         return ""
-    setting = subject.setting(k=300)
-    _neighbours_differ(subject, setting)
-    if subject.spec.target == "onehot":
-        _ids_kept(subject, setting)
+    setting = case.setting(k=300)
+    _neighbours_differ(case, setting)
+    if case.spec.target == "onehot":
+        _ids_kept(case, setting)
     return "; class 299 of 300 is itself"
 
 
-def _neighbours_differ(subject: Subject, setting: Setting) -> None:
+def _neighbours_differ(case: Case, setting: Setting) -> None:
     """On equal scores each of classes 256 to 299 has a value of its own: none is taken for the next."""
     index = np.arange(256, setting.k)
-    y = np.eye(setting.k)[index] if subject.spec.target == "onehot" else index[:, None].astype(float)
-    z = np.repeat(subject.scores(1, setting.k), len(index), axis=0)
-    values, slopes = subject.slopes(y, z, setting)
-    if subject.spec.outputs == "k" and not slopes.any():
+    y = np.eye(setting.k)[index] if case.spec.target == "onehot" else index[:, None].astype(float)
+    z = np.repeat(case.scores(1, setting.k), len(index), axis=0)
+    values, slopes = case.slopes(y, z, setting)
+    if case.spec.outputs == "k" and not slopes.any():
         raise Failure("of 300 classes those from 256 on have no gradient", "Treat all classes alike.")
     # of a loss that is constant for very wrong samples those are left out
     inner = values[values < values.max()]
@@ -138,11 +138,11 @@ def _neighbours_differ(subject: Subject, setting: Setting) -> None:
         raise Failure(what, "Cast class indices to int32, never to half precision.")
 
 
-def _ids_kept(subject: Subject, setting: Setting) -> None:
-    tf, k = calls.tensorflow(), setting.k
-    index, z = np.array([257, 299, 3]), np.round(subject.scores(3, k), 1)
-    wanted = subject.values(np.eye(k)[index], np.asarray(tf.cast(tf.cast(z, "bfloat16"), "float64")), setting)
-    found = made(subject, setting, dtype="bfloat16")(index, tf.cast(z, "bfloat16"))
+def _ids_kept(case: Case, setting: Setting) -> None:
+    tf, k = tensorflow.load(), setting.k
+    index, z = np.array([257, 299, 3]), np.round(case.scores(3, k), 1)
+    wanted = case.values(np.eye(k)[index], np.asarray(tf.cast(tf.cast(z, "bfloat16"), "float64")), setting)
+    found = made(case, setting, dtype="bfloat16")(index, tf.cast(z, "bfloat16"))
     i = differ(np.asarray(tf.cast(found, "float64")), wanted, HALVES["bfloat16"])
     if i is not None:
         raise Failure(f"class {index[i]} of 300 in bfloat16 gives {shown(float(found[i]))}, not {shown(wanted[i])}", "")
@@ -151,20 +151,20 @@ def _ids_kept(subject: Subject, setting: Setting) -> None:
 # ------------------------------------------------------------------ graphs
 
 
-def graph(subject: Subject) -> str:
+def graph(case: Case) -> str:
     """Eager, in a graph of open batch size, with half-precision predictions and compiled: the same."""
-    setting = subject.setting()
-    y, z = subject.labels(12).astype("float32"), subject.scores(12).astype("float32")
-    loss = made(subject, setting, dtype=None)
+    setting = case.setting()
+    y, z = case.labels(12).astype("float32"), case.scores(12).astype("float32")
+    loss = made(case, setting, dtype=None)
     wanted = called(loss, y, z)
     try:
-        found = calls.in_graph(loss, y, z)
+        found = tensorflow.in_graph(loss, y, z)
     except Exception as error:
         what = f"it fails in a TensorFlow graph: {one_line(error, 200)}"
         raise Failure(what, "Use lossreg.ops (keras.ops), no NumPy and no Python conditions on tensors.") from error
     _equal(found, wanted, "a graph", setting)
     half = z.astype("float16")
-    _equal(calls.in_graph(loss, y, half), called(loss, y, half.astype("float32")), "mixed precision", setting)
+    _equal(tensorflow.in_graph(loss, y, half), called(loss, y, half.astype("float32")), "mixed precision", setting)
     compiled = _compiled(loss, y, z)
     if compiled is None:
         return "eager, graph and mixed precision agree; it cannot be compiled (jit_compile)"
@@ -174,8 +174,8 @@ def graph(subject: Subject) -> str:
 
 def _compiled(loss: Any, y: Array, z: Array) -> Array | None:
     try:
-        with calls.unheard():
-            return calls.in_graph(loss, y, z, jit=True)
+        with tensorflow.unheard():
+            return tensorflow.in_graph(loss, y, z, jit=True)
     except Exception:
         return None
 
@@ -191,28 +191,28 @@ def _equal(found: Array, wanted: Array, where: str, setting: Setting) -> None:
 # ------------------------------------------------------------------ saving
 
 
-def saving(subject: Subject) -> str:
+def saving(case: Case) -> str:
     """Config, copy, pickle and a `.keras` file keep every parameter by value."""
-    settings = [subject.setting(), *subject.draws(1, seed=24)]
-    with _offered(subject.spec):
+    settings = [case.setting(), *case.draws(1, seed=24)]
+    with _offered(case.spec):
         for setting in settings:
-            loss = made(subject, setting, dtype=None, reduction="sum")
-            y, z = subject.labels(6), subject.scores(6)
+            loss = made(case, setting, dtype=None, reduction="sum")
+            y, z = case.labels(6), case.scores(6)
             wanted = called(loss, y, z)
-            for name, restored in _restored(subject, loss, in_file=setting is settings[-1]):
+            for name, restored in _restored(case, loss, in_file=setting is settings[-1]):
                 found = called(restored, y, z)
                 if not np.array_equal(found, wanted):
                     what = f"restored from {name} it gives {shown(float(found))}, before {shown(float(wanted))}"
                     raise Failure(f"{what}{apiece(found, wanted)} ({setting})", LOST)
-    return f"config, copy, pickle and file keep {', '.join(p.name for p in subject.spec.params) or 'the loss'}"
+    return f"config, copy, pickle and file keep {', '.join(p.name for p in case.spec.params) or 'the loss'}"
 
 
-def _restored(subject: Subject, loss: Any, in_file: bool) -> Iterator[tuple[str, Any]]:
+def _restored(case: Case, loss: Any, in_file: bool) -> Iterator[tuple[str, Any]]:
     steps: dict[str, Callable[[], Any]] = {
         "its config": lambda: type(loss).from_config(json.loads(json.dumps(loss.get_config()))),
         "a deep copy": lambda: copy.deepcopy(loss),
         "a pickle": lambda: pickle.loads(pickle.dumps(loss)),
-        "a .keras file": lambda: _from_file(subject, loss),
+        "a .keras file": lambda: _from_file(case, loss),
     }
     for name, step in steps.items():
         if name != "a .keras file" or in_file:
@@ -224,12 +224,12 @@ def _restored(subject: Subject, loss: Any, in_file: bool) -> Iterator[tuple[str,
                 raise Failure(f"{name}: {one_line(error, 200)}", "Values must be numbers, text or tuples.") from error
 
 
-def _from_file(subject: Subject, loss: Any) -> Any:
+def _from_file(case: Case, loss: Any) -> Any:
     import keras
 
     from lossreg.registry.keras_loss import load_model
 
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(subject.width())])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(case.width())])
     model.compile(optimizer="sgd", loss=loss)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
