@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Failure(Exception):  # noqa: N818
     """A check found something wrong: `what` it found, and what would `mend` it."""
 
-    def __init__(self, what: str, mend: str = "") -> None:
-        self.what, self.mend = what, mend
-        super().__init__(f"{what.rstrip('.')}. {mend}" if mend else what)
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self.what, self.remedy = what, remedy
+        super().__init__(f"{what.rstrip('.')}. {remedy}" if remedy else what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ CLASSES = {
     "signed": (2,),
     "dense": (2,),
 }
-SPACE = (4, 3)
+SPATIAL_SHAPE = (4, 3)
 CONDITION = "A Python condition cannot be asked of a tensor: use lossreg.ops.where."
 MOST_CORNERS = 64
 Params = Mapping[str, Any]
@@ -81,7 +81,7 @@ class Case:
         return self.ks[0]
 
     @property
-    def may_kink(self) -> bool:
+    def may_be_non_differentiable(self) -> bool:
         """Whether kinks are declared, or cannot be: a wrapped loss declares nothing."""
         return self.spec.claims.non_differentiable_points or isinstance(self.function, UserLoss)
 
@@ -160,7 +160,7 @@ class Case:
         if self.spec.target == "multihot":
             return rng.integers(0, 2, size=(n, k)).astype(float)
         if self.spec.target == "dense":
-            return rng.integers(0, 2, size=(n, *SPACE, 1)).astype(float)
+            return rng.integers(0, 2, size=(n, *SPATIAL_SHAPE, 1)).astype(float)
         return self._numbers(n, rng)[:, None]
 
     def _of_classes(self, index: Array, k: int) -> Array:
@@ -195,25 +195,27 @@ class Case:
         if self.spec.target == "multihot":
             return np.array([[0.0] * k, [1.0] * k, [1.0] + [0.0] * (k - 1), [0.0] + [1.0] * (k - 1)])
         if self.spec.target == "dense":
-            masks = np.stack([np.zeros(SPACE), np.ones(SPACE), np.indices(SPACE).sum(axis=0) % 2])
+            masks = np.stack(
+                [np.zeros(SPATIAL_SHAPE), np.ones(SPATIAL_SHAPE), np.indices(SPATIAL_SHAPE).sum(axis=0) % 2]
+            )
             return masks[..., None]
         return self._some_numbers()[:, None]
 
     def _some_numbers(self) -> Array:
         domain = Interval.parse(self.domain)
-        wanted = {"count": (0, 1, 3, 40), "positive": (0.01, 0.5, 3, 40), "real": (-1.5, 0, 0.3, 4)}
-        found = [v for v in wanted.get(self.spec.target, (-2.0, 0.0, 0.5, 3.0, 40.0)) if v in domain]
-        return np.array(found if len(found) > 1 else self._numbers(4, np.random.default_rng(3)), float)
+        preferred = {"count": (0, 1, 3, 40), "positive": (0.01, 0.5, 3, 40), "real": (-1.5, 0, 0.3, 4)}
+        numbers = [v for v in preferred.get(self.spec.target, (-2.0, 0.0, 0.5, 3.0, 40.0)) if v in domain]
+        return np.array(numbers if len(numbers) > 1 else self._numbers(4, np.random.default_rng(3)), float)
 
-    def scores(self, n: int, k: int | None = None, seed: int = 4, scale: float = 2.0) -> Array:
+    def raw_scores(self, n: int, k: int | None = None, seed: int = 4, scale: float = 2.0) -> Array:
         """`(n, *space, outputs)` normal scores."""
         rng = np.random.default_rng(seed)
-        return scale * rng.normal(size=(n, *self.space, self.width(k)))
+        return scale * rng.normal(size=(n, *self.spatial_shape, self.width(k)))
 
     @property
-    def space(self) -> tuple[int, ...]:
+    def spatial_shape(self) -> tuple[int, ...]:
         """The axes between samples and outputs."""
-        return SPACE if self.spec.target == "dense" else ()
+        return SPATIAL_SHAPE if self.spec.target == "dense" else ()
 
     def towards(self, y: Array, k: int | None = None) -> Array | None:
         """Scores that favour the labels `y`; None for a regression and where only the activation could tell."""
@@ -246,8 +248,8 @@ class Case:
 
     def values(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> Array:
         """`(n,)` losses; raises `Failure` where the function raises, or returns another shape."""
-        found = self._called(tensorflow.values, y, z, setting, dtype)
-        return _vector(found, len(z), setting)
+        returned = self._call(tensorflow.values, y, z, setting, dtype)
+        return _vector(returned, len(z), setting)
 
     def each(self, y: Array, many: Array, setting: Setting) -> Array:
         """`(m, n)` float64 losses of `many` scores `(m, n, *space, outputs)` for the same labels."""
@@ -256,12 +258,12 @@ class Case:
         labels = np.tile(y, (len(many), *[1] * (y.ndim - 1)))
         return self.values(labels, many.reshape(-1, *many.shape[2:]), setting).reshape(many.shape[:2])
 
-    def slopes(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> tuple[Array, Array]:
+    def gradients(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> tuple[Array, Array]:
         """`(n,)` losses and the gradient of their sum by the scores; raises as `values`."""
-        found, slope = self._called(tensorflow.slopes, y, z, setting, dtype)
-        return _vector(found, len(z), setting), np.asarray(slope)
+        returned, gradient = self._call(tensorflow.gradients, y, z, setting, dtype)
+        return _vector(returned, len(z), setting), np.asarray(gradient)
 
-    def _called(self, how: Any, y: Array, z: Array, setting: Setting, dtype: str) -> Any:
+    def _call(self, how: Any, y: Array, z: Array, setting: Setting, dtype: str) -> Any:
         try:
             return how(self.function, y, z, self.arguments(setting), dtype)
         except Failure:
@@ -270,7 +272,7 @@ class Case:
             what = f"it fails in {dtype} with {setting}: {one_line(error)}"
             raise Failure(what, "It is called as f(y_true, y_pred, *, parameters and needs).") from error
 
-    def quick(self, y: Array, z: Array, setting: Setting, dtype: str = "float32") -> tuple[Array, Array]:
+    def traced_gradients(self, y: Array, z: Array, setting: Setting, dtype: str = "float32") -> tuple[Array, Array]:
         """As `slopes`, through a graph that is kept where the loss can be traced."""
         arguments = self.arguments(setting)
         static = tuple((n, str(v)) for n, v in arguments.items() if not isinstance(v, np.ndarray))
@@ -278,9 +280,9 @@ class Case:
         if key not in self.cache:
             self.cache[key] = self._graph(y, z, arguments, dtype)
         if self.cache[key] is None:
-            return self.slopes(y, z, setting, dtype)
-        found, slope = self.cache[key](y, z, arguments)
-        return _vector(found, len(z), setting), np.asarray(slope)
+            return self.gradients(y, z, setting, dtype)
+        returned, gradient = self.cache[key](y, z, arguments)
+        return _vector(returned, len(z), setting), np.asarray(gradient)
 
     def _graph(self, y: Array, z: Array, arguments: Mapping[str, Any], dtype: str) -> Any:
         try:
@@ -298,16 +300,16 @@ class Case:
 
     def probe(self) -> tuple[str, str]:
         """The check that fails and a sentence, where the function cannot be called; else empty."""
-        said = [self._tried(dtype) for dtype in ("float64", "float32")]
-        if said[0] and not said[1]:
-            mend = "Let constants follow the dtype of y_pred: plain numbers, or ops.cast(c, y_pred.dtype)."
-            return "precision", f"{said[0]} In float32 it can be called. {mend}"
-        return ("shape", said[0]) if said[0] else ("", "")
+        messages = [self._tried(dtype) for dtype in ("float64", "float32")]
+        if messages[0] and not messages[1]:
+            remedy = "Let constants follow the dtype of y_pred: plain numbers, or ops.cast(c, y_pred.dtype)."
+            return "precision", f"{messages[0]} In float32 it can be called. {remedy}"
+        return ("shape", messages[0]) if messages[0] else ("", "")
 
     @cached_property
     def samples(self) -> tuple[Array, Array]:
         """Labels and scores of the first call."""
-        return self.labels(5), self.scores(5)
+        return self.labels(5), self.raw_scores(5)
 
     @cached_property
     def first(self) -> Array:
@@ -326,12 +328,12 @@ class Case:
         return ""
 
 
-def _vector(found: Any, n: int, setting: Setting) -> Array:
-    array = np.asarray(found)
+def _vector(returned: Any, n: int, setting: Setting) -> Array:
+    array = np.asarray(returned)
     if array.shape != (n,):
         what = f"it returns shape {array.shape} for {n} samples ({setting})"
-        mend = "Return one value a sample, shape (batch,): reduce over every axis but the first."
-        raise Failure(what, mend)
+        remedy = "Return one value a sample, shape (batch,): reduce over every axis but the first."
+        raise Failure(what, remedy)
     return array
 
 

@@ -13,23 +13,23 @@ from lossreg.conformance.tensorflow import Array
 EXACT = 1e-9
 
 
-def differ(found: Array, wanted: Array, rtol: float = EXACT) -> int | None:
+def first_difference(actual: Array, expected: Array, rtol: float = EXACT) -> int | None:
     """The first place where two arrays differ by more than rtol of their size, None if nowhere; NaN differs."""
-    scale = np.abs(wanted) + np.median(np.abs(wanted)) + 1e-12
+    scale = np.abs(expected) + np.median(np.abs(expected)) + 1e-12
     with np.errstate(invalid="ignore"):
-        bad = ~(np.abs(found - wanted) <= rtol * scale)
+        bad = ~(np.abs(actual - expected) <= rtol * scale)
     return int(np.argmax(bad.ravel())) if bad.any() else None
 
 
-def apiece(found: Any, wanted: Any) -> str:
+def gap_note(actual: Any, expected: Any) -> str:
     """How far two numbers or rows lie apart, where they look the same as shown; else empty."""
-    if shown(found) != shown(wanted):
+    if shown(actual) != shown(expected):
         return ""
-    gap = np.max(np.abs(np.asarray(found, float) - np.asarray(wanted, float)))
+    gap = np.max(np.abs(np.asarray(actual, float) - np.asarray(expected, float)))
     return f" (apart by {gap:.2g})"
 
 
-def apart(one: Array, other: Array) -> float:
+def relative_distance(one: Array, other: Array) -> float:
     """How far `one` is from the nearest multiple of `other`, relative to its size."""
     a, b = one.ravel(), other.ravel()
     size = float(np.linalg.norm(a))

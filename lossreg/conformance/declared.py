@@ -26,9 +26,9 @@ TEXTS = ("summary", "reference", "formula")
 
 def metadata(case: Case) -> str:
     """Texts are there, the signature fits, what is declared does not contradict itself."""
-    found = [*_texts(case), *_signature(case), *_contradictions(case)]
-    if found:
-        raise Failure("; ".join(found), "Complete or correct the LossSpec.")
+    problems = [*_texts(case), *_signature(case), *_contradictions(case)]
+    if problems:
+        raise Failure("; ".join(problems), "Complete or correct the LossSpec.")
     return f"complete: {_counted(case)}, tasks {', '.join(case.spec.tasks)}"
 
 
@@ -91,14 +91,14 @@ def _known(name: str) -> bool:
 
 def _activation_problems(case: Case) -> Iterator[str]:
     try:
-        found = case.predictions(case.scores(4), case.setting())
+        predictions = case.predictions(case.raw_scores(4), case.setting())
     except Exception as error:
         yield f"its activation fails: {one_line(error)}"
         return
-    if not np.isfinite(found).all():
+    if not np.isfinite(predictions).all():
         yield "its activation is not finite on ordinary scores"
-    if case.activation.point >= found.shape[-1]:
-        yield f"the activation's point {case.activation.point} is beyond its {found.shape[-1]} predictions"
+    if case.activation.point >= predictions.shape[-1]:
+        yield f"the activation's point {case.activation.point} is beyond its {predictions.shape[-1]} predictions"
 
 
 def names(case: Case) -> str:
@@ -111,8 +111,8 @@ def names(case: Case) -> str:
             raise Failure(what, "Choose another name; case, underscores and hyphens do not count.")
     if len({spec.name, *spec.aliases}) <= len(spec.aliases):
         raise Failure(f"a name stands twice among {', '.join((spec.name, *spec.aliases))}", "Drop one.")
-    own = {key(name) for name in (spec.name, *spec.aliases)}
-    return f"{len(own)} name{'s' * (len(own) > 1)}, all its own"
+    distinct = {key(name) for name in (spec.name, *spec.aliases)}
+    return f"{len(distinct)} name{'s' * (len(distinct) > 1)}, all its distinct"
 
 
 def _counted(case: Case) -> str:
@@ -147,8 +147,8 @@ def _bad_values(param: Any, k: int) -> list[Any]:
 
 def _outside(domain: Interval) -> list[float]:
     ends = ((domain.low, domain.closed_low, -1.0), (domain.high, domain.closed_high, 1.0))
-    found = [end + away * (0.5 if closed else 0.0) for end, closed, away in ends if np.isfinite(end)]
-    return found + [end for end, closed, _ in ends if np.isinf(end) and not closed]
+    outside = [end + away * (0.5 if closed else 0.0) for end, closed, away in ends if np.isfinite(end)]
+    return outside + [end for end, closed, _ in ends if np.isinf(end) and not closed]
 
 
 def _refused(case: Case, name: str, bad: Any) -> None:
@@ -161,11 +161,11 @@ def _refused(case: Case, name: str, bad: Any) -> None:
 
 def _holds_within(case: Case, param: Float | Int) -> None:
     """The loss is finite, float64, at the ends of the domain, far into its open part and at 0, 1, -1, 2."""
-    y, z = case.labels(12), case.scores(12)
+    y, z = case.labels(12), case.raw_scores(12)
     for value in _reaches(param):
         setting = case.setting({param.name: value})
-        found, slope = case.slopes(y, z, setting)
-        if not (np.isfinite(found).all() and np.isfinite(slope).all()):
+        values, gradient = case.gradients(y, z, setting)
+        if not (np.isfinite(values).all() and np.isfinite(gradient).all()):
             what = f"at {param.name} = {shown(float(value))}, in its domain {param.domain}, the loss is not finite"
             raise Failure(what, f"Narrow the domain of {param.name} to where the formula holds.")
 
@@ -176,7 +176,7 @@ def _reaches(param: Float | Int) -> list[Any]:
     far = 10.0 * max(abs(param.low), abs(param.high), 1.0)
     low = -far if np.isinf(domain.low) else domain.low + (0.0 if domain.closed_low else 1e-3 * span)
     high = far if np.isinf(domain.high) else domain.high - (0.0 if domain.closed_high else 1e-3 * span)
-    found = [low, param.low, param.high, high]
+    values = [low, param.low, param.high, high]
     if isinstance(param, Int):
-        return [round(v) for v in found if round(v) in domain]
-    return found + [v for v in SPECIAL if v in domain]
+        return [round(v) for v in values if round(v) in domain]
+    return values + [v for v in SPECIAL if v in domain]

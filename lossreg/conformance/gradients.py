@@ -61,22 +61,22 @@ def crossed(y: Array, z: Array) -> tuple[Array, Array]:
 
 def _patterns(case: Case, k: int) -> Array:
     width = case.width(k)
-    if case.space:
-        shapes = [np.ones(case.space), np.indices(case.space).sum(axis=0) % 2 * 2.0 - 1]
+    if case.spatial_shape:
+        shapes = [np.ones(case.spatial_shape), np.indices(case.spatial_shape).sum(axis=0) % 2 * 2.0 - 1]
     else:
         shapes = [*np.eye(width), np.ones(width), np.where(np.arange(width) % 2, -1.0, 1.0)]
-    units = np.stack(shapes).reshape(-1, *case.space, width)
+    units = np.stack(shapes).reshape(-1, *case.spatial_shape, width)
     return np.concatenate([sign * size * units for size in EXTREMES for sign in (1.0, -1.0)])
 
 
 def _finite(case: Case, y: Array, z: Array, setting: Setting) -> None:
-    values, slopes = case.quick(y, z, setting)
-    for what, found in (("value", values), ("gradient", slopes.reshape(len(z), -1).sum(axis=1))):
-        bad = np.flatnonzero(~np.isfinite(found))
+    values, gradients = case.traced_gradients(y, z, setting)
+    for what, array in (("value", values), ("gradient", gradients.reshape(len(z), -1).sum(axis=1))):
+        bad = np.flatnonzero(~np.isfinite(array))
         if len(bad):
             i = bad[0]
             where = f"scores {_row(z[i])}, label {_row(y[i])}, {setting}"
-            raise Failure(f"the {what} is {found[i]} at {where} ({len(bad)} of {len(z)} cases, float32)", LOG_SPACE)
+            raise Failure(f"the {what} is {array[i]} at {where} ({len(bad)} of {len(z)} cases, float32)", LOG_SPACE)
 
 
 def _row(row: Array) -> str:
@@ -156,8 +156,8 @@ def _pulled(case: Case, y: Array, right: Array, setting: Setting) -> None:
             continue
         where = f"label {_row(y[i])}, scores {_row(-50 * right[i])}, {setting}"
         if steep[i] == 0:
-            mend = "Do not clip probabilities or cut residuals; or declare truncated=True if that is meant."
-            raise Failure(f"no gradient on a confidently wrong sample: {where}", mend)
+            remedy = "Do not clip probabilities or cut residuals; or declare truncated=True if that is meant."
+            raise Failure(f"no gradient on a confidently wrong sample: {where}", remedy)
         what = f"the gradient points the wrong way ({shown(steep[i])} towards the right answer) at {where}"
         raise Failure(what, "Look for a sign, swapped arguments or labels of another form.")
 
@@ -177,8 +177,8 @@ def _dying(case: Case, y: Array, right: Array, setting: Setting) -> None:
 
 
 def _along(case: Case, y: Array, right: Array, size: float, setting: Setting) -> Array:
-    slopes = case.slopes(y, -size * right, setting)[1]
-    steep: Array = (slopes * right).reshape(len(y), -1).sum(axis=1)
+    gradients = case.gradients(y, -size * right, setting)[1]
+    steep: Array = (gradients * right).reshape(len(y), -1).sum(axis=1)
     # of a value that all samples share only the step of all together must lead back
     return np.full(len(y), steep.sum()) if case.spec.level == "batch" else steep
 
@@ -202,8 +202,8 @@ def gradient(case: Case) -> str:
         return "differs from the derivative, as declared (stop_gradient)"
     for (gap, where), setting in zip(gaps, settings, strict=True):
         if gap > 1e-5:
-            mend = "If a factor is held constant on purpose, declare stop_gradient=True; look for rounding and casts."
-            raise Failure(f"the gradient differs from central differences by {shown(gap)}, {where}, {setting}", mend)
+            remedy = "If a factor is held constant on purpose, declare stop_gradient=True; look for rounding and casts."
+            raise Failure(f"the gradient differs from central differences by {shown(gap)}, {where}, {setting}", remedy)
     _between(case, settings[0])
     smooth = _smooth(case, settings[0])
     worst = max(gap for gap, _ in gaps)
@@ -213,22 +213,22 @@ def gradient(case: Case) -> str:
 def _gap(case: Case, setting: Setting) -> tuple[float, str]:
     """The largest relative difference of the gradient from central differences, and where."""
     rows = 3 if case.spec.level == "batch" else 12
-    y, z = case.labels(rows, setting.k), case.scores(rows, setting.k, scale=1.5)
-    if not case.may_kink:
+    y, z = case.labels(rows, setting.k), case.raw_scores(rows, setting.k, scale=1.5)
+    if not case.may_be_non_differentiable:
         y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
-    slopes = case.slopes(y, z, setting)[1]
+    gradients = case.gradients(y, z, setting)[1]
     numeric, noise = _differences(case, y, z, setting)
     scale = np.abs(numeric) + 1e-3 * np.abs(numeric).max() + 1e-12
-    relative = np.maximum(np.abs(slopes - numeric) - noise, 0.0) / scale
+    relative = np.maximum(np.abs(gradients - numeric) - noise, 0.0) / scale
     i = np.unravel_index(int(np.argmax(relative)), relative.shape)
-    where = f"{shown(slopes[i])} for {shown(numeric[i])} at scores {_row(z[i[0]])}, label {_row(y[i[0]])}"
+    where = f"{shown(gradients[i])} for {shown(numeric[i])} at scores {_row(z[i[0]])}, label {_row(y[i[0]])}"
     return float(relative[i]), where
 
 
 def _differences(case: Case, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
     """Central differences by each score, and how far they can be trusted; on masks by some places only."""
-    numeric, noise = np.array(case.slopes(y, z, setting)[1]), np.zeros_like(z)
-    places = [place for place in np.ndindex(z.shape[1:]) if not (case.space and sum(place) % 4)]
+    numeric, noise = np.array(case.gradients(y, z, setting)[1]), np.zeros_like(z)
+    places = [place for place in np.ndindex(z.shape[1:]) if not (case.spatial_shape and sum(place) % 4)]
     steps = np.stack([STEP * _one_at(place, z.shape[1:]) for place in places])
     coarse, fine = (_central(case, y, z, by * steps, setting) for by in (1.0, 0.25))
     for place, first, second, rounding in zip(places, coarse[0], fine[0], fine[1], strict=True):
@@ -267,7 +267,7 @@ def _smooth(case: Case, setting: Setting) -> str:
     """Raise where the gradient jumps and no kinks are declared."""
     if case.spec.claims.truncated:
         return "truncation is declared"
-    if not case.may_kink:
+    if not case.may_be_non_differentiable:
         _unbroken(case, setting, "gradient", _turn, "Declare non_differentiable_points=True, or smooth the loss there.")
         _unbroken(case, setting, "value", _step, "Mend the formula: its branches do not meet.")
         return "no kinks on lines through the scores"
@@ -278,14 +278,14 @@ def _smooth(case: Case, setting: Setting) -> str:
     return "kinks are declared"
 
 
-def _unbroken(case: Case, setting: Setting, what: str, measure: Measure, mend: str) -> None:
+def _unbroken(case: Case, setting: Setting, what: str, measure: Measure, remedy: str) -> None:
     lines = _lines(case, setting)
     t, jump, size = _narrowed(case, lines, setting, measure)
     relative = np.where(_dropped(case, lines, setting, t), 0.0, jump / (size + 1e-6))
     if (relative > 1e-3).any():
         i = int(np.argmax(relative))
         at, label = _row(lines.at(t)[i]), _row(lines.y[i])
-        raise Failure(f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}", mend)
+        raise Failure(f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}", remedy)
 
 
 def _dropped(case: Case, lines: Lines, setting: Setting, t: Array) -> Array:
@@ -300,30 +300,30 @@ def _between(case: Case, setting: Setting) -> None:
     """At a declared kink, of which round scores have most, the gradient lies between those of both sides."""
     if not case.spec.claims.non_differentiable_points or case.spec.level == "batch":
         return
-    y, z = case.labels(12, setting.k), np.round(case.scores(12, setting.k, scale=1.5))
+    y, z = case.labels(12, setting.k), np.round(case.raw_scores(12, setting.k, scale=1.5))
     z[:4] = 0.0
-    values, slopes = case.slopes(y, z, setting)
+    values, gradients = case.gradients(y, z, setting)
     places = list(np.ndindex(z.shape[1:]))
     steps = np.stack([1e-6 * _one_at(place, z.shape[1:]) for place in places])
     up, down = (sign * (case.each(y, z + sign * steps[:, None], setting) - values) / 1e-6 for sign in (1, -1))
-    found = np.stack([slopes[(slice(None), *place)] for place in places])
-    room = 1e-4 * (1.0 + np.abs(up) + np.abs(down))
-    bad = (found < np.minimum(up, down) - room) | (found > np.maximum(up, down) + room)
+    actual = np.stack([gradients[(slice(None), *place)] for place in places])
+    tolerance = 1e-4 * (1.0 + np.abs(up) + np.abs(down))
+    bad = (actual < np.minimum(up, down) - tolerance) | (actual > np.maximum(up, down) + tolerance)
     if bad.any():
         i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
         sides = f"left and right it is {shown(down[i, j])} and {shown(up[i, j])}"
-        what = f"the gradient is {shown(found[i, j])} at scores {_row(z[j])}, label {_row(y[j])}: {sides} ({setting})"
+        what = f"the gradient is {shown(actual[i, j])} at scores {_row(z[j])}, label {_row(y[j])}: {sides} ({setting})"
         raise Failure(what, "At a kink any slope between both will do; is it made of parts whose kinks cancel?")
 
 
-def _turn(t: Array, values: Array, slopes: Array) -> Array:
+def _turn(t: Array, values: Array, gradients: Array) -> Array:
     """How much the slope changes over each interval."""
-    return np.abs(np.diff(slopes, axis=1))
+    return np.abs(np.diff(gradients, axis=1))
 
 
-def _step(t: Array, values: Array, slopes: Array) -> Array:
+def _step(t: Array, values: Array, gradients: Array) -> Array:
     """How much more the value changes over each interval than its slopes say."""
-    expected = 0.5 * (slopes[:, 1:] + slopes[:, :-1]) * np.diff(t, axis=1)
+    expected = 0.5 * (gradients[:, 1:] + gradients[:, :-1]) * np.diff(t, axis=1)
     return np.abs(np.diff(values, axis=1) - expected)
 
 
@@ -347,9 +347,9 @@ def _lines(case: Case, setting: Setting) -> Lines:
     """Lines through zero and through small scores, along one score each."""
     y = case.every_label(setting.k)
     number, width = len(y), case.width(setting.k)
-    unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(case.space), width)
-    way = np.broadcast_to(unit, (number, *case.space, width)).copy()
-    mixed = case.scores(number, setting.k, scale=0.5)
+    unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(case.spatial_shape), width)
+    way = np.broadcast_to(unit, (number, *case.spatial_shape, width)).copy()
+    mixed = case.raw_scores(number, setting.k, scale=0.5)
     start = np.concatenate([np.zeros_like(mixed), mixed])
     return Lines(np.concatenate([y, y]), start, np.concatenate([way, way[::-1]]))
 
@@ -362,8 +362,8 @@ def _narrowed(case: Case, lines: Lines, setting: Setting, measure: Measure) -> t
     steep = np.zeros(len(every))
     for _ in range(9):
         t = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, number)
-        values, slopes = _on_lines(case, lines, setting, t)
-        change, steep = measure(t, values, slopes), np.maximum(steep, np.abs(slopes).max(axis=1))
+        values, gradients = _on_lines(case, lines, setting, t)
+        change, steep = measure(t, values, gradients), np.maximum(steep, np.abs(gradients).max(axis=1))
         at = np.argmax(change, axis=1)
         low, high, number = t[every, at], t[every, at + 1], 9
     return low, change[every, at], steep
@@ -372,12 +372,12 @@ def _narrowed(case: Case, lines: Lines, setting: Setting, measure: Measure) -> t
 def _on_lines(case: Case, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
     """`(lines, m)` values, and slopes along each line, at its places `t`."""
     if case.spec.level == "batch":
-        found = [_along_lines(case, lines, setting, column) for column in t.T]
-        return np.stack([f[0] for f in found], axis=1), np.stack([f[1] for f in found], axis=1)
-    values, slopes = _along_lines(case, lines.times(t.shape[1]), setting, t.ravel())
-    return values.reshape(t.shape), slopes.reshape(t.shape)
+        pairs = [_along_lines(case, lines, setting, column) for column in t.T]
+        return np.stack([f[0] for f in pairs], axis=1), np.stack([f[1] for f in pairs], axis=1)
+    values, gradients = _along_lines(case, lines.times(t.shape[1]), setting, t.ravel())
+    return values.reshape(t.shape), gradients.reshape(t.shape)
 
 
 def _along_lines(case: Case, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
-    values, slopes = case.quick(lines.y, lines.at(t), setting, "float64")
-    return values, (slopes * lines.way).reshape(len(t), -1).sum(axis=1)
+    values, gradients = case.traced_gradients(lines.y, lines.at(t), setting, "float64")
+    return values, (gradients * lines.way).reshape(len(t), -1).sum(axis=1)

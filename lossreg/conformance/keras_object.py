@@ -9,7 +9,7 @@ import numpy as np
 from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
 from lossreg.conformance.case import Case, Setting, shown
-from lossreg.conformance.compare import differ
+from lossreg.conformance.compare import first_difference
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.targets import WEIGHTS, Constants
 from lossreg.errors import InputError
@@ -17,7 +17,7 @@ from lossreg.errors import InputError
 MACHINERY = "Return one value a sample, of its own labels and scores."
 
 
-def made(case: Case, setting: Setting, **options: Any) -> Any:
+def build(case: Case, setting: Setting, **options: Any) -> Any:
     """The Keras loss of that setting; unreduced, float64 and on raw scores unless `options` say otherwise."""
     from lossreg.registry.keras_loss import get
 
@@ -29,16 +29,16 @@ def made(case: Case, setting: Setting, **options: Any) -> Any:
     return get(case.spec, **given, **setting.params, **needs)
 
 
-def called(loss: Any, y: Array, z: Array, weight: Array | None = None) -> Array:
+def evaluate(loss: Any, y: Array, z: Array, weight: Array | None = None) -> Array:
     """The Keras loss of arrays as an array."""
     tf = tensorflow.load()
     dtype = getattr(loss, "dtype", None) or "float64"
-    scores = tf.constant(z, z.dtype if z.dtype == np.float16 else dtype)
+    raw_scores = tf.constant(z, z.dtype if z.dtype == np.float16 else dtype)
     with tensorflow.floats(dtype):
-        return np.asarray(loss(y, scores, weight))
+        return np.asarray(loss(y, raw_scores, weight))
 
 
-def as_given(case: Case, y: Array) -> list[tuple[str, Array]]:
+def label_forms(case: Case, y: Array) -> list[tuple[str, Array]]:
     """The labels `(n, *space, t)` in the forms that users have them in."""
     target = case.spec.target
     if target == "onehot":
@@ -53,23 +53,23 @@ def as_given(case: Case, y: Array) -> list[tuple[str, Array]]:
 
 def labels(case: Case) -> str:
     """Labels in every form that users have them in give the values of the function."""
-    told = []
+    forms = []
     for k in case.ks:
         setting = case.setting(k=k)
-        y, z = case.labels(10, k), case.scores(10, k)
-        wanted = case.values(y, z, setting)
-        for name, given in as_given(case, y):
-            found = _of_samples(called(made(case, setting), given, z))
-            if found.shape != wanted.shape or differ(found, wanted) is not None:
-                what = f"{name} give {shown(found[:3])}, the function gives {shown(wanted[:3])} ({setting})"
+        y, z = case.labels(10, k), case.raw_scores(10, k)
+        expected = case.values(y, z, setting)
+        for name, given in label_forms(case, y):
+            actual = _per_sample(evaluate(build(case, setting), given, z))
+            if actual.shape != expected.shape or first_difference(actual, expected) is not None:
+                what = f"{name} give {shown(actual[:3])}, the function gives {shown(expected[:3])} ({setting})"
                 raise Failure(what, MACHINERY)
-            told.append(name)
+            forms.append(name)
     _one_logit(case)
     _encoded(case)
-    return f"the same for {', '.join(dict.fromkeys(told))}"
+    return f"the same for {', '.join(dict.fromkeys(forms))}"
 
 
-def _of_samples(values: Array) -> Array:
+def _per_sample(values: Array) -> Array:
     """`(n, *space)` values as `(n,)`."""
     return values.reshape(len(values), -1).mean(axis=1) if values.ndim else values
 
@@ -77,12 +77,12 @@ def _of_samples(values: Array) -> Array:
 def _one_logit(case: Case) -> None:
     if not case.spec.serves_binary_as_two(2):
         return
-    setting, z = case.setting(k=2), case.scores(8, 2)[:, :1]
+    setting, z = case.setting(k=2), case.raw_scores(8, 2)[:, :1]
     y = case.labels(8, 2)
-    wanted = case.values(y, np.concatenate([-z / 2, z / 2], axis=1), setting)
-    found = called(made(case, setting), y[:, 1], z)
-    if differ(found, wanted) is not None:
-        raise Failure(f"one logit gives {shown(found[:3])}, the scores [-z/2, z/2] {shown(wanted[:3])}", MACHINERY)
+    expected = case.values(y, np.concatenate([-z / 2, z / 2], axis=1), setting)
+    actual = evaluate(build(case, setting), y[:, 1], z)
+    if first_difference(actual, expected) is not None:
+        raise Failure(f"one logit gives {shown(actual[:3])}, the scores [-z/2, z/2] {shown(expected[:3])}", MACHINERY)
 
 
 def _encoded(case: Case) -> None:
@@ -94,20 +94,20 @@ def _encoded(case: Case) -> None:
     given = {"onehot": np.argmax(y, axis=-1), "multihot": y, "signed": (y[..., 0] > 0).astype(int)}.get(
         target, y[..., 0]
     )
-    found = case.spec.encode(given.astype(int), Constants(case.k))
-    if not np.array_equal(found, y):
-        raise Failure(f"labels {shown(given[0])} reach the function as {shown(found[0])}", "Mend the target kind.")
+    actual = case.spec.encode(given.astype(int), Constants(case.k))
+    if not np.array_equal(actual, y):
+        raise Failure(f"labels {shown(given[0])} reach the function as {shown(actual[0])}", "Mend the target kind.")
 
 
 def mismatches(case: Case) -> None:
     """Labels that do not fit the predictions are refused, never broadcast."""
     setting = case.setting()
-    y, z = case.labels(6), case.scores(6)
-    given = as_given(case, y)[0][1]
+    y, z = case.labels(6), case.raw_scores(6)
+    given = label_forms(case, y)[0][1]
     cases = [("5 labels for 6 predictions", given[:5], z), ("labels of another rank", y[..., None, None], z)]
-    for what, labels_, scores in cases:
+    for what, labels_, raw_scores in cases:
         try:
-            called(made(case, setting), labels_, scores)
+            evaluate(build(case, setting), labels_, raw_scores)
         except InputError:
             continue
         except Exception as error:
@@ -121,14 +121,18 @@ def mismatches(case: Case) -> None:
 def reduction(case: Case) -> str:
     """None, sum and mean agree, and a batch twice as long has the same mean."""
     setting = case.setting()
-    y, z = case.labels(9), case.scores(9)
-    values, total, mean = (called(made(case, setting, reduction=r), y, z) for r in (None, "sum", "sum_over_batch_size"))
-    for name, found, wanted in (("sum", total, values.sum()), ("mean", mean, values.mean())):
-        if abs(found - wanted) > 1e-9 * (np.abs(values).sum() + 1e-12):
-            raise Failure(f"the {name} is {shown(float(found))}, that of the values {shown(float(wanted))}", MACHINERY)
+    y, z = case.labels(9), case.raw_scores(9)
+    values, total, mean = (
+        evaluate(build(case, setting, reduction=r), y, z) for r in (None, "sum", "sum_over_batch_size")
+    )
+    for name, actual, expected in (("sum", total, values.sum()), ("mean", mean, values.mean())):
+        if abs(actual - expected) > 1e-9 * (np.abs(values).sum() + 1e-12):
+            raise Failure(
+                f"the {name} is {shown(float(actual))}, that of the values {shown(float(expected))}", MACHINERY
+            )
     twice = np.concatenate([y, y]), np.concatenate([z, z])
     for name, doubled in (
-        ("Keras loss", called(made(case, setting), *twice)),
+        ("Keras loss", evaluate(build(case, setting), *twice)),
         ("function", case.values(*twice, setting)),
     ):
         if abs(doubled.mean() - values.mean()) > 1e-9 * (np.abs(values).mean() + 1e-12):
@@ -140,21 +144,21 @@ def reduction(case: Case) -> str:
 def weights(case: Case) -> str:
     """On the sum, weight 0 removes a sample and weight 2 repeats it."""
     setting = case.setting()
-    y, z = case.labels(8), case.scores(8)
+    y, z = case.labels(8), case.raw_scores(8)
     if WEIGHTS in case.spec.needs:
         return _handed(case, y, z)
     weight = np.array([0.0, 1.0, 2.0, 3.0, 1.0, 0.0, 2.0, 1.0])
-    loss = made(case, setting, reduction="sum")
-    weighted = float(called(loss, y, z, weight))
+    loss = build(case, setting, reduction="sum")
+    weighted = float(evaluate(loss, y, z, weight))
     if case.spec.level == "batch":
-        plain = called(made(case, setting), y, z)
+        plain = evaluate(build(case, setting), y, z)
         if abs(weighted - float(weight @ plain)) > 1e-9 * (np.abs(plain).sum() + 1e-12):
             raise Failure("the weighted sum is not that of the values", MACHINERY)
         return "weights multiply the values of a whole batch"
     copies = np.repeat(np.arange(8), weight.astype(int))
-    repeated = float(called(loss, y[copies], z[copies]))
+    repeated = float(evaluate(loss, y[copies], z[copies]))
     if abs(weighted - repeated) > 1e-9 * (
-        abs(repeated) + float(np.abs(called(made(case, setting), y, z)).sum()) + 1e-12
+        abs(repeated) + float(np.abs(evaluate(build(case, setting), y, z)).sum()) + 1e-12
     ):
         raise Failure(f"the weighted sum is {shown(weighted)}, that of repeated samples {shown(repeated)}", MACHINERY)
     return "weight 0 removes a sample, whole weights repeat it"
@@ -163,9 +167,9 @@ def weights(case: Case) -> str:
 def _handed(case: Case, y: Array, z: Array) -> str:
     """Weights with a mean of 1, which a loss is handed, are repetitions too."""
     weight = np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0, 1.0, 1.0])
-    loss = made(case, case.setting(), reduction="sum_over_batch_size")
+    loss = build(case, case.setting(), reduction="sum_over_batch_size")
     copies = np.repeat(np.arange(8), weight.astype(int))
-    weighted, repeated = float(called(loss, y, z, weight)), float(called(loss, y[copies], z[copies]))
+    weighted, repeated = float(evaluate(loss, y, z, weight)), float(evaluate(loss, y[copies], z[copies]))
     if abs(weighted - repeated) > 1e-9 * (abs(repeated) + 1e-12):
         raise Failure(f"with weights it is {shown(weighted)}, of repeated samples {shown(repeated)}", MACHINERY)
     return "weight 0 removes a sample, whole weights repeat it"
@@ -174,18 +178,18 @@ def _handed(case: Case, y: Array, z: Array) -> str:
 def empty(case: Case) -> str:
     """No samples, and samples of weight 0, give 0."""
     setting = case.setting()
-    y, z = case.labels(6), case.scores(6)
+    y, z = case.labels(6), case.raw_scores(6)
     none = case.values(y[:0], z[:0], setting)
     if none.shape != (0,):
         raise Failure(f"an empty batch gives shape {none.shape}", MACHINERY)
     for how in ("sum", "sum_over_batch_size"):
-        loss = made(case, setting, reduction=how)
-        for name, found in (
-            ("an empty batch", called(loss, y[:0], z[:0])),
-            ("weights of 0", called(loss, y, z, np.zeros(6))),
+        loss = build(case, setting, reduction=how)
+        for name, actual in (
+            ("an empty batch", evaluate(loss, y[:0], z[:0])),
+            ("weights of 0", evaluate(loss, y, z, np.zeros(6))),
         ):
-            if not float(found) == 0.0:
-                raise Failure(f"{name} give {float(found)} ({how})", "Do not divide by the number of samples.")
+            if not float(actual) == 0.0:
+                raise Failure(f"{name} give {float(actual)} ({how})", "Do not divide by the number of samples.")
     return "an empty batch and one of weights 0 give 0"
 
 
@@ -194,35 +198,33 @@ def empty(case: Case) -> str:
 
 def units(case: Case) -> str:
     """Predictions and raw scores are told apart, and each gives the value of the function."""
-    told = [_negative_scores(case)]
+    notes = [_negative_scores(case)]
     setting = case.setting()
-    y, z = case.labels(10), case.scores(10, scale=1.0)
+    y, z = case.labels(10), case.raw_scores(10, scale=1.0)
     if case.activation.name in ("softmax", "sigmoid"):
         _refused(case, setting, y, z)
-        told.append("raw scores in place of probabilities are refused")
+        notes.append("raw scores in place of probabilities are refused")
     if case.activation.inverse is None:
-        return "; ".join([*told, "its scores cannot be recovered from predictions"])
+        return "; ".join([*notes, "its scores cannot be recovered from predictions"])
     predictions = case.predictions(z, setting)
     recovered = tensorflow.applied(case.activation.inverse, predictions, case.activation_constants(setting))
     again = case.predictions(recovered, setting)
-    if differ(again, predictions, 1e-6) is not None:
+    if first_difference(again, predictions, 1e-6) is not None:
         raise Failure(
             f"the activation of its inverse gives {shown(again[0])} for {shown(predictions[0])}", "Mend the activation."
         )
-    found = _of_samples(called(made(case, setting, from_logits=False), y, predictions))
+    actual = _per_sample(evaluate(build(case, setting, from_logits=False), y, predictions))
     # scores recovered up to a constant are the same for a loss that says so
     same = recovered if case.spec.claims.shift_invariant else z
-    wanted = case.values(y, same, setting)
-    i = differ(found, wanted, 1e-5)
+    expected = case.values(y, same, setting)
+    i = first_difference(actual, expected, 1e-5)
     if i is not None and predictions.shape == z.shape:
-        what = (
-            f"predictions {shown(predictions[i].ravel()[:6])} give {shown(found[i])}, their scores {shown(wanted[i])}"
-        )
-        mend = (
+        what = f"predictions {shown(predictions[i].ravel()[:6])} give {shown(actual[i])}, their scores {shown(expected[i])}"
+        remedy = (
             "Give an activation whose inverse recovers the scores, or the identity, or an Activation without inverse."
         )
-        raise Failure(what, mend)
-    return "; ".join([*told, "predictions give what their scores give"])
+        raise Failure(what, remedy)
+    return "; ".join([*notes, "predictions give what their scores give"])
 
 
 def _negative_scores(case: Case) -> str:
@@ -231,9 +233,9 @@ def _negative_scores(case: Case) -> str:
         return "raw scores may be of any sign" if case.classes else "labels and predictions share a unit"
     setting = case.setting()
     y = case.every_label()
-    z = -2.0 + 0.3 * case.scores(len(y), scale=1.0)
-    values, slopes = case.slopes(y, z, setting)
-    dead = np.abs(slopes).reshape(len(y), -1).max(axis=1) == 0
+    z = -2.0 + 0.3 * case.raw_scores(len(y), scale=1.0)
+    values, gradients = case.gradients(y, z, setting)
+    dead = np.abs(gradients).reshape(len(y), -1).max(axis=1) == 0
     if not np.isfinite(values).all() or dead.all():
         what = f"on negative scores {shown(z[0].ravel()[:6])} it gives {shown(values[0])} and no gradient ({setting})"
         raise Failure(what, "It seems to take scores for probabilities: apply softmax or sigmoid inside, once.")
@@ -242,7 +244,7 @@ def _negative_scores(case: Case) -> str:
 
 def _refused(case: Case, setting: Setting, y: Array, z: Array) -> None:
     try:
-        called(made(case, setting, from_logits=False), y, 3.0 * z)
+        evaluate(build(case, setting, from_logits=False), y, 3.0 * z)
     except InputError:
         return
     raise Failure("raw scores are taken for probabilities", "Declare the activation whose predictions users have.")

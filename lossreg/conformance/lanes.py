@@ -10,7 +10,7 @@ import numpy as np
 from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
 from lossreg.conformance.case import Case, Setting, shown
-from lossreg.conformance.compare import differ
+from lossreg.conformance.compare import first_difference
 from lossreg.conformance.tensorflow import Array
 from lossreg.errors import one_line
 from lossreg.registry.user_loss import UserLoss
@@ -37,7 +37,7 @@ def _agree(case: Case, n_classes: int) -> str:
     y = case.labels(ROWS, n_classes)
     width = case.spec.width(n_classes)
     rng = np.random.default_rng(21)
-    z = rng.normal(size=(LANES, ROWS, *case.space, width))
+    z = rng.normal(size=(LANES, ROWS, *case.spatial_shape, width))
     function = partial(_of_task, case, n_classes)
     arguments = [case.arguments(setting) for setting in settings]
     static = {name: value for name, value in arguments[0].items() if not isinstance(value, np.ndarray)}
@@ -45,11 +45,11 @@ def _agree(case: Case, n_classes: int) -> str:
     labels = np.stack([y] * LANES)
     # what is not of this library may fail on no rows at all, and is never called so
     wrapped = isinstance(case.function, UserLoss)
-    losses, slopes = _mapped(function, (labels, z, stacked), static, none=not wrapped)
+    losses, gradients = _mapped(function, (labels, z, stacked), static, none=not wrapped)
     for i, setting in enumerate(settings):
-        values, alone = tensorflow.slopes(function, y, z[i], arguments[i], "float32")
+        values, alone = tensorflow.gradients(function, y, z[i], arguments[i], "float32")
         _same(np.asarray(losses)[i : i + 1], np.mean(values, keepdims=True), "value", setting)
-        _same(np.asarray(slopes)[i].ravel(), np.asarray(alone).ravel() / ROWS, "gradient", setting)
+        _same(np.asarray(gradients)[i].ravel(), np.asarray(alone).ravel() / ROWS, "gradient", setting)
     return f"{width} score{'s' * (width > 1)}"
 
 
@@ -61,13 +61,13 @@ def _alike(case: Case, k: int) -> list[Setting]:
     """Settings that may share a graph: static values as in the first."""
     base = case.setting(k=k)
     fixed = {n: v for n, v in base.params.items() if not isinstance(case.arguments(base)[n], np.ndarray)}
-    found = [base]
+    settings = [base]
     for setting in case.draws(40, k, seed=22):
         params = {n: base.params[n] if v is None else v for n, v in setting.params.items()}
-        found.append(case.setting({**params, **fixed}, k, rare=0.3))
-        if len(found) == LANES:
+        settings.append(case.setting({**params, **fixed}, k, rare=0.3))
+        if len(settings) == LANES:
             break
-    return found
+    return settings
 
 
 def _mapped(
@@ -78,17 +78,17 @@ def _mapped(
     nothing = (y[:0], z[:0], {name: value[:0] for name, value in arguments.items()})
     try:
         graph = tensorflow.mapped(function, every, static)
-        losses, slopes = tensorflow.run(graph, every)
+        losses, gradients = tensorflow.run(graph, every)
         empty = np.asarray(tensorflow.run(graph, nothing)[0]) if none else np.zeros(0)
     except Exception as error:
         raise Failure(f"it cannot be mapped over lanes: {one_line(error, 200)}", SLOWER) from error
     if empty.shape != (0,):
         raise Failure("no lanes give a value", SLOWER)
-    return losses, slopes
+    return losses, gradients
 
 
-def _same(found: Array, wanted: Array, what: str, setting: Setting) -> None:
-    i = differ(found, wanted, 1e-4)
+def _same(actual: Array, expected: Array, what: str, setting: Setting) -> None:
+    i = first_difference(actual, expected, 1e-4)
     if i is not None:
-        said = f"a lane's {what} is {shown(found[i])} mapped, {shown(wanted[i])} alone ({setting})"
-        raise Failure(said, SLOWER)
+        message = f"a lane's {what} is {shown(actual[i])} mapped, {shown(expected[i])} alone ({setting})"
+        raise Failure(message, SLOWER)

@@ -37,12 +37,12 @@ def minimum(case: Case) -> str:
 
 def _at_corner(case: Case, setting: Setting) -> None:
     y = case.every_label(setting.k)
-    best, scores = _least(case, y, setting)
+    best, raw_scores = _least(case, y, setting)
     if case.spec.claims.minimum is not None:
         _reached(case, y, best, setting)
     # beyond its centre such a loss promises nothing
     if not case.spec.claims.elicits.endswith("at its centre"):
-        _on_side(case, y, best, scores, setting)
+        _on_side(case, y, best, raw_scores, setting)
 
 
 def _reached(case: Case, y: Array, best: Array, setting: Setting) -> None:
@@ -51,8 +51,8 @@ def _reached(case: Case, y: Array, best: Array, setting: Setting) -> None:
     i = int(np.argmax(best))
     if best[i] > declared + 1e-3 * scale:
         what = f"on label {shown(y[i].ravel())} it comes down to {shown(best[i])}, not to the declared {declared:g}"
-        mend = "Declare minimum (None where parameters or label decide); or does it take scores for probabilities?"
-        raise Failure(f"{what} ({setting})", mend)
+        remedy = "Declare minimum (None where parameters or label decide); or does it take scores for probabilities?"
+        raise Failure(f"{what} ({setting})", remedy)
     tried = np.concatenate([best, *(_random(case, setting, size) for size in (1.0, 10.0, 100.0))])
     if tried.min() < declared - 1e-7 * scale:
         what = f"it goes down to {shown(tried.min())}, below the declared minimum {declared:g} ({setting})"
@@ -78,11 +78,11 @@ def _settled(case: Case, setting: Setting) -> None:
 
 
 def _at_zero(case: Case, y: Array, setting: Setting) -> Array:
-    return case.values(y, np.zeros((len(y), *case.space, case.width(setting.k))), setting)
+    return case.values(y, np.zeros((len(y), *case.spatial_shape, case.width(setting.k))), setting)
 
 
 def _random(case: Case, setting: Setting, size: float) -> Array:
-    y, z = case.labels(48, setting.k), case.scores(48, setting.k, scale=size)
+    y, z = case.labels(48, setting.k), case.raw_scores(48, setting.k, scale=size)
     if not case.classes:
         z *= np.eye(z.shape[-1])[case.activation.point]
     return case.values(y, z, setting)
@@ -94,29 +94,31 @@ def _least(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
     if right is None:
         return _line_search(case, y, setting)
     rays = [size * way for size in SIZES for way in (right, np.maximum(right, 0.0), np.minimum(right, 0.0))]
-    found = case.each(y, np.stack(rays), setting)
-    place = np.argmin(found, axis=0)
-    best = found[place, np.arange(len(y))]
-    scores = np.stack(rays)[place, np.arange(len(y))]
-    return _polished(case, y, setting, best, scores)
+    losses = case.each(y, np.stack(rays), setting)
+    place = np.argmin(losses, axis=0)
+    best = losses[place, np.arange(len(y))]
+    raw_scores = np.stack(rays)[place, np.arange(len(y))]
+    return _polished(case, y, setting, best, raw_scores)
 
 
-def _polished(case: Case, y: Array, setting: Setting, best: Array, scores: Array) -> tuple[Array, Array]:
+def _polished(case: Case, y: Array, setting: Setting, best: Array, raw_scores: Array) -> tuple[Array, Array]:
     """Down from there, where the declared minimum is still above reach."""
     declared = case.spec.claims.minimum
     if declared is None or best.max() <= declared + 1e-6:
-        return best, scores
+        return best, raw_scores
     from scipy.optimize import minimize
 
     def total(flat: Array) -> tuple[float, Array]:
-        values, slopes = case.quick(y, flat.reshape(scores.shape), setting, "float64")
-        return float(values.sum()), slopes.ravel()
+        values, gradients = case.traced_gradients(y, flat.reshape(raw_scores.shape), setting, "float64")
+        return float(values.sum()), gradients.ravel()
 
-    found = minimize(total, scores.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(
-        scores.shape
+    descended = minimize(total, raw_scores.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(
+        raw_scores.shape
     )
-    values = case.values(y, found, setting)
-    return np.minimum(values, best), np.where((values < best).reshape(-1, *[1] * (scores.ndim - 1)), found, scores)
+    values = case.values(y, descended, setting)
+    return np.minimum(values, best), np.where(
+        (values < best).reshape(-1, *[1] * (raw_scores.ndim - 1)), descended, raw_scores
+    )
 
 
 def _line_search(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
@@ -124,7 +126,7 @@ def _line_search(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
     unit = np.eye(case.width(setting.k))[case.activation.point]
     reach = 45.0 if case.spec.activation == "identity" else 30.0
     center, span = np.zeros(len(y)), np.full(len(y), reach)
-    exact = _scores_of(case, y, np.zeros((len(y), len(unit))), setting)
+    exact = _raw_scores_of(case, y, np.zeros((len(y), len(unit))), setting)
     if exact is not None:
         # a narrow well lies between the places of the grid
         center = np.clip(exact[:, case.activation.point], -reach, reach)
@@ -144,10 +146,10 @@ def _right_side(case: Case, setting: Setting) -> None:
     _on_side(case, y, *_least(case, y, setting), setting)
 
 
-def _on_side(case: Case, y: Array, best: Array, scores: Array, setting: Setting) -> None:
+def _on_side(case: Case, y: Array, best: Array, raw_scores: Array, setting: Setting) -> None:
     right = case.towards(y, setting.k)
     if right is None:
-        _right_value(case, y, best, scores, setting)
+        _right_value(case, y, best, raw_scores, setting)
         return
     origin = _at_zero(case, y, setting)
     wrong = case.each(y, np.stack([-size * right for size in SIZES]), setting).min(axis=0)
@@ -161,24 +163,24 @@ def _on_side(case: Case, y: Array, best: Array, scores: Array, setting: Setting)
         raise Failure(f"{what}, {shown(origin[i])} at zero scores ({setting})", "Look for a sign or swapped arguments.")
 
 
-def _right_value(case: Case, y: Array, best: Array, scores: Array, setting: Setting) -> None:
+def _right_value(case: Case, y: Array, best: Array, raw_scores: Array, setting: Setting) -> None:
     """The prediction at the least value is the label, or as good as it."""
     if case.width(setting.k) != 1 and case.spec.activation != "identity":
         return
     point = case.activation.point
-    found = case.predictions(scores, setting)[:, point]
-    exact = _scores_of(case, y, scores, setting)
+    predicted = case.predictions(raw_scores, setting)[:, point]
+    exact = _raw_scores_of(case, y, raw_scores, setting)
     as_good = best if exact is None else case.values(y, exact, setting)
     scale = np.abs(_at_zero(case, y, setting)) + np.abs(best) + 1e-9
-    far = np.abs(found - y[:, 0]) > 1e-2 * (np.abs(y[:, 0]) + 0.1)
+    far = np.abs(predicted - y[:, 0]) > 1e-2 * (np.abs(y[:, 0]) + 0.1)
     off = far & np.isfinite(best) & ~(as_good <= best + 1e-6 * scale)
     if off.any():
         i = int(np.argmax(off))
-        what = f"on label {shown(y[i, 0])} it is least where the prediction is {shown(found[i])} ({setting})"
+        what = f"on label {shown(y[i, 0])} it is least where the prediction is {shown(predicted[i])} ({setting})"
         raise Failure(what, "Look for a sign, swapped arguments, or an activation that is not the function's own.")
 
 
-def _scores_of(case: Case, y: Array, like: Array, setting: Setting) -> Array | None:
+def _raw_scores_of(case: Case, y: Array, like: Array, setting: Setting) -> Array | None:
     """The scores that predict the labels."""
     if case.activation.inverse is None:
         return None
@@ -207,7 +209,7 @@ def _bounded(case: Case, setting: Setting) -> None:
 
 
 def _ways(case: Case, y: Array, setting: Setting) -> Iterator[Array]:
-    shape = (len(y), *case.space, case.width(setting.k))
+    shape = (len(y), *case.spatial_shape, case.width(setting.k))
     units = list(np.eye(shape[-1]))
     if not case.classes:
         units = [units[case.activation.point]]
@@ -242,20 +244,22 @@ def optimum(case: Case) -> str:
 def _class_optimum(case: Case, estimates: str) -> str:
     setting = case.plain()
     y, share = _mixture(case)
-    wanted = (share[:, None] * y.reshape(len(y), -1)).sum(axis=0)
+    expected = (share[:, None] * y.reshape(len(y), -1)).sum(axis=0)
     z = _best_constant(case, y, share, setting, polish=estimates == "probability")
-    found = case.predictions(z[None], setting)[0]
+    predicted = case.predictions(z[None], setting)[0]
     if case.spec.target == "ordinal":
-        wanted = share
+        expected = share
     if estimates in MODES:
-        return _mode(case, wanted, found, z, setting)
-    if case.space:
+        return _mode(case, expected, predicted, z, setting)
+    if case.spatial_shape:
         # one constant for all places
-        wanted, found = wanted.mean(keepdims=True), found.ravel()[:1]
-    if np.abs(found.ravel() - wanted.ravel()).max() > 5e-3:
-        what = f"for classes in shares {shown(wanted)} the best constant predicts {shown(found.ravel())} ({setting})"
+        expected, predicted = expected.mean(keepdims=True), predicted.ravel()[:1]
+    if np.abs(predicted.ravel() - expected.ravel()).max() > 5e-3:
+        what = (
+            f"for classes in shares {shown(expected)} the best constant predicts {shown(predicted.ravel())} ({setting})"
+        )
         raise Failure(what, "Mend the formula or the activation, or declare what it elicits ('mode').")
-    return f"the best constant predicts the shares {shown(wanted)}"
+    return f"the best constant predicts the shares {shown(expected)}"
 
 
 def _mixture(case: Case) -> tuple[Array, Array]:
@@ -265,19 +269,19 @@ def _mixture(case: Case) -> tuple[Array, Array]:
         return case.every_label(), np.array([0.3, 0.7])
     if target in ("onehot", "ordinal"):
         return case.every_label(), np.array([0.2, 0.7, 0.1, 0.05])[:k] / np.array([0.2, 0.7, 0.1, 0.05])[:k].sum()
-    rows = np.random.default_rng(6).random((40, *case.space, k if target == "multihot" else 1))
+    rows = np.random.default_rng(6).random((40, *case.spatial_shape, k if target == "multihot" else 1))
     rare = np.linspace(0.25, 0.75, rows.shape[-1]) if target == "multihot" else 0.7
     return (rows < rare).astype(float), np.full(40, 1 / 40)
 
 
 def _best_constant(case: Case, y: Array, share: Array, setting: Setting, polish: bool) -> Array:
     """The scores `(*space, outputs)` of least mean loss."""
-    rng, shape = np.random.default_rng(7), (*case.space, case.width())
+    rng, shape = np.random.default_rng(7), (*case.spatial_shape, case.width())
     flat = int(np.prod(shape[-1:]))
     tried = np.concatenate([size * rng.normal(size=(150, flat)) for size in (0.5, 1.0, 2.0, 4.0)])
-    tried = np.broadcast_to(tried.reshape(-1, *[1] * len(case.space), flat), (len(tried), *shape))
-    rows, scores = (a for a in crossed(tried, y))
-    values = case.values(scores, rows, setting).reshape(len(tried), len(y)) @ share
+    tried = np.broadcast_to(tried.reshape(-1, *[1] * len(case.spatial_shape), flat), (len(tried), *shape))
+    rows, raw_scores = (a for a in crossed(tried, y))
+    values = case.values(raw_scores, rows, setting).reshape(len(tried), len(y)) @ share
     best = tried[int(np.argmin(values))]
     return _descended(case, y, share, setting, best) if polish else np.asarray(best)
 
@@ -289,29 +293,29 @@ def _descended(case: Case, y: Array, share: Array, setting: Setting, start: Arra
 
     def mean(flat: Array) -> tuple[float, Array]:
         z = np.broadcast_to(flat, start.shape)
-        values, slopes = case.quick(y, np.broadcast_to(z, (len(y), *z.shape)), setting, "float64")
-        slope = np.tensordot(share, slopes, axes=1).reshape(-1, *shape).sum(axis=0)
-        return float(values @ share), slope
+        values, gradients = case.traced_gradients(y, np.broadcast_to(z, (len(y), *z.shape)), setting, "float64")
+        gradient = np.tensordot(share, gradients, axes=1).reshape(-1, *shape).sum(axis=0)
+        return float(values @ share), gradient
 
     begin = start.reshape(-1, *shape)[0]
-    found = minimize(mean, begin, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9}).x
-    return np.array(np.broadcast_to(found, start.shape))
+    predicted = minimize(
+        mean, begin, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9}
+    ).x
+    return np.array(np.broadcast_to(predicted, start.shape))
 
 
-def _mode(case: Case, wanted: Array, found: Array, z: Array, setting: Setting) -> str:
+def _mode(case: Case, expected: Array, predicted: Array, z: Array, setting: Setting) -> str:
     if case.spec.target in ("onehot", "ordinal"):
-        right = int(np.argmax(found)) == int(np.argmax(wanted))
+        right = int(np.argmax(predicted)) == int(np.argmax(expected))
     elif case.spec.target == "multihot":
-        clear = np.abs(wanted - 0.5) > 0.1
-        right = bool(((z > 0) == (wanted > 0.5))[clear].all())
+        clear = np.abs(expected - 0.5) > 0.1
+        right = bool(((z > 0) == (expected > 0.5))[clear].all())
     else:
         right = bool(np.all(z > 0))
     if not right:
-        what = (
-            f"for classes in shares {shown(wanted[:6])} the best constant scores are {shown(z.ravel()[:6])} ({setting})"
-        )
+        what = f"for classes in shares {shown(expected[:6])} the best constant scores are {shown(z.ravel()[:6])} ({setting})"
         raise Failure(what, "Mend the formula, or declare what it elicits.")
-    return f"the best constant is for the most frequent class of shares {shown(wanted[:6])}"
+    return f"the best constant is for the most frequent class of shares {shown(expected[:6])}"
 
 
 def _value_optimum(case: Case, estimates: str) -> str:
@@ -328,8 +332,8 @@ def _value_optimum(case: Case, estimates: str) -> str:
     for level in levels:
         setting = case.setting(level)
         tau = float(setting.params[name]) if name in setting.params else 0.5
-        wanted = _functional(estimates, y[:, 0], tau)
-        if not _estimated(case, y, wanted, estimates, setting):
+        expected = _functional(estimates, y[:, 0], tau)
+        if not _estimated(case, y, expected, estimates, setting):
             return does_not_apply("it has no least value over all outputs together")
     return f"the best constant is the {estimates} of the labels"
 
@@ -338,12 +342,12 @@ def _median_class(case: Case) -> str:
     """The best constant scores are for the median class, or their prediction has its median there."""
     setting, share = case.plain(), np.array([0.4, 0.2, 0.2, 0.2])
     z = _best_constant(case, case.every_label(), share, setting, polish=True)
-    found = case.predictions(z[None], setting)[0]
-    if found.shape != share.shape:
-        return does_not_apply("its predictions are not one per class")
-    medians = int(np.argmax(found)), int(np.argmax(np.cumsum(found) >= 0.5 * found.sum()))
+    predicted = case.predictions(z[None], setting)[0]
+    if predicted.shape != share.shape:
+        return does_not_apply("its predictions are not one a class")
+    medians = int(np.argmax(predicted)), int(np.argmax(np.cumsum(predicted) >= 0.5 * predicted.sum()))
     if 1 not in medians:
-        what = f"for classes in shares {shown(share)} the best constant predicts {shown(found)} ({setting})"
+        what = f"for classes in shares {shown(share)} the best constant predicts {shown(predicted)} ({setting})"
         raise Failure(what, "The median class is the second: mend the formula, or declare what it elicits.")
     return f"the best constant is for the median class of shares {shown(share)}"
 
@@ -358,24 +362,22 @@ def _functional(estimates: str, y: Array, tau: float) -> float:
     return float(expectile(y, tau))
 
 
-def _estimated(case: Case, y: Array, wanted: float, estimates: str, setting: Setting) -> bool:
+def _estimated(case: Case, y: Array, expected: float, estimates: str, setting: Setting) -> bool:
     """Raise where the best constant is another; whether there is one."""
     unit, center, span = np.eye(case.width())[case.activation.point], 0.0, 30.0
     for _ in range(5):
         t = center + span * np.linspace(-1.0, 1.0, LINE)
-        labels, scores = crossed(y, t[:, None] * unit)
-        values = case.values(labels, scores, setting).reshape(len(y), LINE).mean(axis=0)
+        labels, raw_scores = crossed(y, t[:, None] * unit)
+        values = case.values(labels, raw_scores, setting).reshape(len(y), LINE).mean(axis=0)
         center, span = float(t[int(np.argmin(values))]), span * 4.0 / LINE
-    room = 5e-3 * (abs(wanted) + float(y.std()))
-    found = float(case.predictions(center * unit[None], setting)[0, case.activation.point])
-    if abs(found - wanted) > room and len(unit) > 1:
-        found = _jointly(case, y, center, setting)
-    if abs(found - wanted) > room:
-        what = (
-            f"the best constant for 41 labels is {shown(found)}, and their {estimates} is {shown(wanted)} ({setting})"
-        )
+    tolerance = 5e-3 * (abs(expected) + float(y.std()))
+    predicted = float(case.predictions(center * unit[None], setting)[0, case.activation.point])
+    if abs(predicted - expected) > tolerance and len(unit) > 1:
+        predicted = _jointly(case, y, center, setting)
+    if abs(predicted - expected) > tolerance:
+        what = f"the best constant for 41 labels is {shown(predicted)}, and their {estimates} is {shown(expected)} ({setting})"
         raise Failure(what, "Mend the formula (is it swapped?), or declare what it elicits.")
-    return bool(np.isfinite(found))
+    return bool(np.isfinite(predicted))
 
 
 def _jointly(case: Case, y: Array, center: float, setting: Setting) -> float:
@@ -385,7 +387,7 @@ def _jointly(case: Case, y: Array, center: float, setting: Setting) -> float:
     point, width = case.activation.point, case.width()
 
     def mean(z: Any) -> float:
-        return float(case.quick(y, np.tile(z, (len(y), 1)), setting, "float64")[0].mean())
+        return float(case.traced_gradients(y, np.tile(z, (len(y), 1)), setting, "float64")[0].mean())
 
     starts = [first * np.eye(width)[point] for first in (center, -1.0, 0.0, 1.0)]
     ends = [
@@ -406,8 +408,8 @@ def binary_side(case: Case) -> str:
         return does_not_apply(WHOLE)
     setting, t = case.plain(2), np.linspace(-20.03, 20.01, 2001)[:, None]
     y = case.every_label(2)
-    scores = np.concatenate([-t / 2, t / 2], axis=1) if case.width(2) == 2 else t
-    labels, z = crossed(y, scores)
+    raw_scores = np.concatenate([-t / 2, t / 2], axis=1) if case.width(2) == 2 else t
+    labels, z = crossed(y, raw_scores)
     absent, present = case.values(labels, z, setting).reshape(2, len(t))
     for share in (0.3, 0.7):
         mean = (1 - share) * absent + share * present

@@ -17,8 +17,8 @@ import numpy as np
 from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
 from lossreg.conformance.case import Case, Setting, shown
-from lossreg.conformance.compare import apiece, differ
-from lossreg.conformance.keras_object import as_given, called, made
+from lossreg.conformance.compare import first_difference, gap_note
+from lossreg.conformance.keras_object import build, evaluate, label_forms
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Choice, Int, PerClass
 from lossreg.contract.spec import LossSpec
@@ -47,22 +47,22 @@ def precision(case: Case) -> str:
 
 
 def _dtypes(case: Case) -> None:
-    y, z, setting = case.labels(4), case.scores(4), case.setting()
+    y, z, setting = case.labels(4), case.raw_scores(4), case.setting()
     for dtype in ("float32", "float64"):
-        found = case.values(y, z, setting, dtype).dtype
-        if found != dtype:
-            raise Failure(f"{dtype} scores give {found} values", "Keep the dtype of y_pred; cast constants to it.")
+        actual = case.values(y, z, setting, dtype).dtype
+        if actual != dtype:
+            raise Failure(f"{dtype} scores give {actual} values", "Keep the dtype of y_pred; cast constants to it.")
 
 
 def _double(case: Case) -> None:
     """Float64 values are no float32 numbers, and go smoothly: nothing was rounded to float32 on the way."""
     setting = case.setting()
-    y, z = case.labels(64), case.scores(64)
+    y, z = case.labels(64), case.raw_scores(64)
     values = case.values(y, z, setting)
     moving = values[values != np.round(values, 3)]
     if len(moving) > 8 and (moving == moving.astype("float32")).mean() > 0.5:
         raise Failure("float64 scores give values of float32 precision", "Cast nothing to float32.")
-    step = 1e-3 * np.ones_like(z) * np.sign(case.scores(64, seed=23))
+    step = 1e-3 * np.ones_like(z) * np.sign(case.raw_scores(64, seed=23))
     path = np.stack([case.values(y, z + i * step, setting) for i in range(-2, 3)])
     rough = np.median(np.abs(np.array([1, -4, 6, -4, 1]) @ path.reshape(5, -1)))
     # the fourth difference of a smooth function is of the order of 1e-12, of rounded values 1e-7
@@ -72,13 +72,13 @@ def _double(case: Case) -> None:
 
 def _single(case: Case) -> None:
     """Float32 keeps four digits, near special values of parameters too."""
-    y, z = case.labels(16), case.scores(16)
+    y, z = case.labels(16), case.raw_scores(16)
     for setting in [*case.corners()[:8], *_near_special(case)]:
-        single, double = case.quick(y, z, setting)[0], case.quick(y, z, setting, "float64")[0]
+        single, double = case.traced_gradients(y, z, setting)[0], case.traced_gradients(y, z, setting, "float64")[0]
         known = np.isfinite(double)
-        i = differ(np.where(known, single, 0.0), np.where(known, double, 0.0), 1e-3)
+        i = first_difference(np.where(known, single, 0.0), np.where(known, double, 0.0), 1e-3)
         if i is not None:
-            what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}{apiece(single[i], double[i])}"
+            what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}{gap_note(single[i], double[i])}"
             where = f"at scores {shown(z[i].ravel()[:6])}, {setting}"
             raise Failure(f"{what}, {where}", CANCEL)
 
@@ -97,18 +97,18 @@ def _near_special(case: Case) -> Iterator[Setting]:
 def _half(case: Case, dtype: str, slack: float) -> None:
     """Predictions in half precision: computed in float32, given back in half."""
     tf, setting = tensorflow.load(), case.setting()
-    y, z = case.labels(12), case.scores(12)
-    scores = tf.cast(tf.constant(z), dtype)
-    loss = made(case, setting, dtype=dtype)
-    found = loss(as_given(case, y)[0][1], scores)
-    if found.dtype != dtype:
-        raise Failure(f"a loss of dtype {dtype} gives {found.dtype.name}", "Keep the dtype of y_pred.")
-    wanted = case.values(y, np.asarray(tf.cast(scores, "float64")), setting)
-    found = np.asarray(tf.cast(found, "float64")).reshape(12, -1).mean(axis=1)
-    i = differ(found, wanted, slack)
+    y, z = case.labels(12), case.raw_scores(12)
+    raw_scores = tf.cast(tf.constant(z), dtype)
+    loss = build(case, setting, dtype=dtype)
+    actual = loss(label_forms(case, y)[0][1], raw_scores)
+    if actual.dtype != dtype:
+        raise Failure(f"a loss of dtype {dtype} gives {actual.dtype.name}", "Keep the dtype of y_pred.")
+    expected = case.values(y, np.asarray(tf.cast(raw_scores, "float64")), setting)
+    actual = np.asarray(tf.cast(actual, "float64")).reshape(12, -1).mean(axis=1)
+    i = first_difference(actual, expected, slack)
     if i is not None:
         raise Failure(
-            f"{dtype} gives {shown(found[i])}, float64 {shown(wanted[i])} ({setting})", "Cast nothing to half."
+            f"{dtype} gives {shown(actual[i])}, float64 {shown(expected[i])} ({setting})", "Cast nothing to half."
         )
 
 
@@ -127,9 +127,9 @@ def _neighbours_differ(case: Case, setting: Setting) -> None:
     """On equal scores each of classes 256 to 299 has a value of its own: none is taken for the next."""
     index = np.arange(256, setting.k)
     y = np.eye(setting.k)[index] if case.spec.target == "onehot" else index[:, None].astype(float)
-    z = np.repeat(case.scores(1, setting.k), len(index), axis=0)
-    values, slopes = case.slopes(y, z, setting)
-    if case.spec.outputs == "k" and not slopes.any():
+    z = np.repeat(case.raw_scores(1, setting.k), len(index), axis=0)
+    values, gradients = case.gradients(y, z, setting)
+    if case.spec.outputs == "k" and not gradients.any():
         raise Failure("of 300 classes those from 256 on have no gradient", "Treat all classes alike.")
     # of a loss that is constant for very wrong samples those are left out
     inner = values[values < values.max()]
@@ -140,12 +140,14 @@ def _neighbours_differ(case: Case, setting: Setting) -> None:
 
 def _ids_kept(case: Case, setting: Setting) -> None:
     tf, k = tensorflow.load(), setting.k
-    index, z = np.array([257, 299, 3]), np.round(case.scores(3, k), 1)
-    wanted = case.values(np.eye(k)[index], np.asarray(tf.cast(tf.cast(z, "bfloat16"), "float64")), setting)
-    found = made(case, setting, dtype="bfloat16")(index, tf.cast(z, "bfloat16"))
-    i = differ(np.asarray(tf.cast(found, "float64")), wanted, HALVES["bfloat16"])
+    index, z = np.array([257, 299, 3]), np.round(case.raw_scores(3, k), 1)
+    expected = case.values(np.eye(k)[index], np.asarray(tf.cast(tf.cast(z, "bfloat16"), "float64")), setting)
+    actual = build(case, setting, dtype="bfloat16")(index, tf.cast(z, "bfloat16"))
+    i = first_difference(np.asarray(tf.cast(actual, "float64")), expected, HALVES["bfloat16"])
     if i is not None:
-        raise Failure(f"class {index[i]} of 300 in bfloat16 gives {shown(float(found[i]))}, not {shown(wanted[i])}", "")
+        raise Failure(
+            f"class {index[i]} of 300 in bfloat16 gives {shown(float(actual[i]))}, not {shown(expected[i])}", ""
+        )
 
 
 # ------------------------------------------------------------------ graphs
@@ -154,37 +156,37 @@ def _ids_kept(case: Case, setting: Setting) -> None:
 def graph(case: Case) -> str:
     """Eager, in a graph of open batch size, with half-precision predictions and compiled: the same."""
     setting = case.setting()
-    y, z = case.labels(12).astype("float32"), case.scores(12).astype("float32")
-    loss = made(case, setting, dtype=None)
-    wanted = called(loss, y, z)
+    y, z = case.labels(12).astype("float32"), case.raw_scores(12).astype("float32")
+    loss = build(case, setting, dtype=None)
+    expected = evaluate(loss, y, z)
     try:
-        found = tensorflow.in_graph(loss, y, z)
+        actual = tensorflow.in_graph(loss, y, z)
     except Exception as error:
         what = f"it fails in a TensorFlow graph: {one_line(error, 200)}"
         raise Failure(what, "Use lossreg.ops (keras.ops), no NumPy and no Python conditions on tensors.") from error
-    _equal(found, wanted, "a graph", setting)
+    _equal(actual, expected, "a graph", setting)
     half = z.astype("float16")
-    _equal(tensorflow.in_graph(loss, y, half), called(loss, y, half.astype("float32")), "mixed precision", setting)
+    _equal(tensorflow.in_graph(loss, y, half), evaluate(loss, y, half.astype("float32")), "mixed precision", setting)
     compiled = _compiled(loss, y, z)
     if compiled is None:
         return "eager, graph and mixed precision agree; it cannot be compiled (jit_compile)"
-    _equal(compiled, wanted, "a compiled graph", setting)
+    _equal(compiled, expected, "a compiled graph", setting)
     return "eager, graph, mixed precision and jit_compile agree"
 
 
 def _compiled(loss: Any, y: Array, z: Array) -> Array | None:
     try:
-        with tensorflow.unheard():
+        with tensorflow.stderr_silenced():
             return tensorflow.in_graph(loss, y, z, jit=True)
     except Exception:
         return None
 
 
-def _equal(found: Array, wanted: Array, where: str, setting: Setting) -> None:
-    i = differ(found, wanted, 1e-4)
+def _equal(actual: Array, expected: Array, where: str, setting: Setting) -> None:
+    i = first_difference(actual, expected, 1e-4)
     if i is not None:
-        pair = found.ravel()[i], wanted.ravel()[i]
-        what = f"{where} gives {shown(pair[0])}, eager execution {shown(pair[1])}{apiece(*pair)} ({setting})"
+        pair = actual.ravel()[i], expected.ravel()[i]
+        what = f"{where} gives {shown(pair[0])}, eager execution {shown(pair[1])}{gap_note(*pair)} ({setting})"
         raise Failure(what, "No Python conditions, no randomness, no state: only tensors in, tensors out.")
 
 
@@ -196,14 +198,14 @@ def saving(case: Case) -> str:
     settings = [case.setting(), *case.draws(1, seed=24)]
     with _offered(case.spec):
         for setting in settings:
-            loss = made(case, setting, dtype=None, reduction="sum")
-            y, z = case.labels(6), case.scores(6)
-            wanted = called(loss, y, z)
+            loss = build(case, setting, dtype=None, reduction="sum")
+            y, z = case.labels(6), case.raw_scores(6)
+            expected = evaluate(loss, y, z)
             for name, restored in _restored(case, loss, in_file=setting is settings[-1]):
-                found = called(restored, y, z)
-                if not np.array_equal(found, wanted):
-                    what = f"restored from {name} it gives {shown(float(found))}, before {shown(float(wanted))}"
-                    raise Failure(f"{what}{apiece(found, wanted)} ({setting})", LOST)
+                actual = evaluate(restored, y, z)
+                if not np.array_equal(actual, expected):
+                    what = f"restored from {name} it gives {shown(float(actual))}, before {shown(float(expected))}"
+                    raise Failure(f"{what}{gap_note(actual, expected)} ({setting})", LOST)
     return f"config, copy, pickle and file keep {', '.join(p.name for p in case.spec.params) or 'the loss'}"
 
 
@@ -243,9 +245,9 @@ def _offered(spec: LossSpec) -> Iterator[None]:
     if isinstance(spec.function, UserLoss):
         yield
         return
-    own = {key(name) for name in (spec.name, *spec.aliases)}
+    names = {key(name) for name in (spec.name, *spec.aliases)}
     known = registry.default()
-    others = [e for e in known.specs() if not own & {key(name) for name in (e.spec.name, *e.spec.aliases)}]
+    others = [e for e in known.specs() if not names & {key(name) for name in (e.spec.name, *e.spec.aliases)}]
     offering = Registry([*others, Entry(spec, "conformance")], known.plugins)
     with mock.patch.object(registry, "default", return_value=offering):
         yield

@@ -13,7 +13,7 @@ import numpy as np
 from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.case import Case, Setting, shown
-from lossreg.conformance.compare import apart, apiece, differ
+from lossreg.conformance.compare import first_difference, gap_note, relative_distance
 from lossreg.conformance.gradients import extremes
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Choice, Float, Int, Param, PerClass
@@ -40,8 +40,8 @@ def alive(case: Case) -> str:
         for pair in _pairs(param, case.k):
             if not any(_differ(case, y, z, _both(case, s, param.name, pair)) for s in _backgrounds(case)):
                 what = f"{param.name} = {shown(pair[0])} and {shown(pair[1])} differ only by a common factor, if at all"
-                mend = "Use it so that samples change relative to each other: a common factor is the learning rate's."
-                raise Failure(what, mend)
+                remedy = "Use it so that samples change relative to each other: a common factor is the learning rate's."
+                raise Failure(what, remedy)
     return f"alive: {', '.join(p.name for p in searched)}"
 
 
@@ -49,7 +49,7 @@ def _mixed(case: Case) -> tuple[Array, Array]:
     """Samples with small and large scores."""
     y = case.labels(96, seed=11)
     sizes = np.resize([0.05, 0.5, 1.5, 4.0], 96).reshape(-1, *[1] * (y.ndim - 1))
-    return y, sizes * case.scores(96, seed=12, scale=1.0)
+    return y, sizes * case.raw_scores(96, seed=12, scale=1.0)
 
 
 def _pairs(param: Param, k: int) -> list[tuple[Any, Any]]:
@@ -80,11 +80,16 @@ def _backgrounds(case: Case) -> Iterator[Setting]:
 
 
 def _differ(case: Case, y: Array, z: Array, both: list[Setting]) -> bool:
-    (values, slopes), (others, other_slopes) = (case.quick(y, z, setting, "float64") for setting in both)
-    if apart(slopes, other_slopes) > SAME or not np.isfinite([slopes.sum(), other_slopes.sum()]).all():
+    (values, gradients), (others, other_gradients) = (
+        case.traced_gradients(y, z, setting, "float64") for setting in both
+    )
+    if (
+        relative_distance(gradients, other_gradients) > SAME
+        or not np.isfinite([gradients.sum(), other_gradients.sum()]).all()
+    ):
         return True
     # where a kink moves by little it may pass none of these samples, and their values tell
-    return case.spec.claims.non_differentiable_points and apart(values, others) > SAME
+    return case.spec.claims.non_differentiable_points and relative_distance(values, others) > SAME
 
 
 def _both(case: Case, base: Setting, name: str, pair: tuple[Any, Any]) -> list[Setting]:
@@ -120,10 +125,10 @@ def constants(case: Case) -> str:
 
 def _at_either_end(case: Case) -> None:
     """At the start and at the end of training there is something to learn."""
-    y, z = case.labels(12), case.scores(12)
+    y, z = case.labels(12), case.raw_scores(12)
     for progress in (0.0, 1.0):
-        found, slopes = case.slopes(y, z, replace(case.setting(), progress=progress))
-        if not (np.isfinite(found).all() and np.isfinite(slopes).all() and slopes.any()):
+        values, gradients = case.gradients(y, z, replace(case.setting(), progress=progress))
+        if not (np.isfinite(values).all() and np.isfinite(gradients).all() and gradients.any()):
             what = f"at progress {progress:g} there is no gradient, or something is not finite"
             raise Failure(what, "progress runs from 0 to 1, both included.")
 
@@ -134,10 +139,10 @@ def _counted(case: Case) -> bool:
     for base in _backgrounds(case):
         given = case.arguments(base)
         try:
-            found = tensorflow.values(case.function, y, z, {**given, "n_classes": given["n_classes"] + 2}, "float64")
+            actual = tensorflow.values(case.function, y, z, {**given, "n_classes": given["n_classes"] + 2}, "float64")
         except Exception:
             return True
-        if differ(np.asarray(found), case.values(y, z, base)) is not None:
+        if first_difference(np.asarray(actual), case.values(y, z, base)) is not None:
             return True
     return False
 
@@ -150,8 +155,8 @@ def _used(case: Case, need: str) -> bool:
     y, z = _mixed(case)
     earlier = [replace(s, progress=0.0) for s in _backgrounds(case) if need == "progress"]
     for base in (*_backgrounds(case), *earlier):
-        found = [case.slopes(y, z, setting)[1] for setting in (base, _changed(case, base, need))]
-        if differ(found[0], found[1]) is not None:
+        pair = [case.gradients(y, z, setting)[1] for setting in (base, _changed(case, base, need))]
+        if first_difference(pair[0], pair[1]) is not None:
             return True
     return False
 
@@ -160,8 +165,8 @@ def _weighed(case: Case) -> bool:
     """Whether other weights of the same samples give other values."""
     y, z = _mixed(case)
     weights, base = np.where(np.arange(len(z)) % 2, 3.0, 1.0), case.setting()
-    found = tensorflow.values(case.function, y, z, {**case.arguments(base), WEIGHTS: weights}, "float64")
-    return differ(np.asarray(found), case.values(y, z, base)) is not None
+    actual = tensorflow.values(case.function, y, z, {**case.arguments(base), WEIGHTS: weights}, "float64")
+    return first_difference(np.asarray(actual), case.values(y, z, base)) is not None
 
 
 def _changed(case: Case, base: Setting, need: str) -> Setting:
@@ -181,8 +186,8 @@ def _absent_class(case: Case) -> None:
     y, z = extremes(case, k)
     for corner in case.corners(k):
         setting = corner.having(class_counts=counts, class_priors=priors)
-        values, slopes = case.quick(y, z, setting)
-        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+        values, gradients = case.traced_gradients(y, z, setting)
+        if not (np.isfinite(values).all() and np.isfinite(gradients).all()):
             what = f"with class counts {shown(counts)} it is not finite ({setting})"
             raise Failure(what, "Take a class without rows for one of a single row: maximum(class_counts, 1).")
 
@@ -192,11 +197,11 @@ def _rescaled(case: Case) -> None:
     if case.activation.inverse is None or not case.activation.needs or case.width() != 1:
         return
     base = case.setting()
-    y, z = case.labels(32, seed=14), 0.7 * case.scores(32, seed=15, scale=1.0)
+    y, z = case.labels(32, seed=14), 0.7 * case.raw_scores(32, seed=15, scale=1.0)
     moved = _doubled(base, case.activation.needs)
     if all(_follows_predictions(case, y, z, base, _doubled(base, (need,))) for need in case.activation.needs):
         return
-    if apart(case.slopes(2.0 * y, z, moved)[1], case.slopes(y, z, base)[1]) < 1e-6:
+    if relative_distance(case.gradients(2.0 * y, z, moved)[1], case.gradients(y, z, base)[1]) < 1e-6:
         return
     what = f"with {' and '.join(case.activation.needs)} doubled, equal predictions have other gradients"
     raise Failure(what, "Compute the prediction as the activation does, from the scores and all of its constants.")
@@ -212,8 +217,8 @@ def _follows_predictions(case: Case, y: Array, z: Array, base: Setting, moved: S
     predictions = case.predictions(z, base)
     reachable = np.isfinite(predictions).all(axis=1)
     again = tensorflow.applied(case.activation.inverse, predictions, case.activation_constants(moved))
-    found, plain = _by_prediction(case, y, again, moved), _by_prediction(case, y, z, base)
-    return apart(found[reachable], plain[reachable]) < 1e-5
+    actual, plain = _by_prediction(case, y, again, moved), _by_prediction(case, y, z, base)
+    return relative_distance(actual[reachable], plain[reachable]) < 1e-5
 
 
 def _by_prediction(case: Case, y: Array, z: Array, setting: Setting) -> Array:
@@ -221,7 +226,7 @@ def _by_prediction(case: Case, y: Array, z: Array, setting: Setting) -> Array:
     h, point = 1e-6, case.activation.point
     unit = np.eye(z.shape[-1])[point]
     rise = (case.predictions(z + h * unit, setting) - case.predictions(z - h * unit, setting))[:, point] / (2 * h)
-    return np.asarray(case.slopes(y, z, setting)[1][:, point] / rise)
+    return np.asarray(case.gradients(y, z, setting)[1][:, point] / rise)
 
 
 # ------------------------------------------------------------------ purity
@@ -229,19 +234,19 @@ def _by_prediction(case: Case, y: Array, z: Array, setting: Setting) -> Array:
 
 def purity(case: Case) -> str:
     """The same call gives the same, whatever was called between; what is handed in stays as it was."""
-    y, z = case.labels(8), case.scores(8)
+    y, z = case.labels(8), case.raw_scores(8)
     first, *others = [case.setting(), *case.draws(2, seed=16)]
-    plain, slopes = case.slopes(y, z, first)
+    plain, gradients = case.gradients(y, z, first)
     again = case.values(y, z, first)
-    for found, wanted in ((again, plain), (case.values(*case.samples, first), case.first)):
-        if differ(found, wanted) is not None:
-            what = f"two equal calls give {shown(wanted[:3])} and {shown(found[:3])}{apiece(found[:3], wanted[:3])}"
+    for actual, expected in ((again, plain), (case.values(*case.samples, first), case.first)):
+        if first_difference(actual, expected) is not None:
+            what = f"two equal calls give {shown(expected[:3])} and {shown(actual[:3])}{gap_note(actual[:3], expected[:3])}"
             raise Failure(what, "No random numbers, no state.")
     for other in others:
-        case.slopes(case.labels(5, seed=17), case.scores(5, seed=17), other)
-    later, later_slopes = case.slopes(y, z, first)
-    if differ(later, plain) is not None or differ(later_slopes, slopes) is not None:
-        change = f"{shown(later[:3])}, not {shown(plain[:3])}{apiece(later[:3], plain[:3])}"
+        case.gradients(case.labels(5, seed=17), case.raw_scores(5, seed=17), other)
+    later, later_gradients = case.gradients(y, z, first)
+    if first_difference(later, plain) is not None or first_difference(later_gradients, gradients) is not None:
+        change = f"{shown(later[:3])}, not {shown(plain[:3])}{gap_note(later[:3], plain[:3])}"
         what = f"after other calls the same call gives {change}"
         raise Failure(what, "Keep nothing between calls: no globals, no caches, no attributes.")
     _untouched(case, y, z, first)

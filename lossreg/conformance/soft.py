@@ -8,20 +8,20 @@ import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.case import Case, Setting, shown
-from lossreg.conformance.compare import apart
+from lossreg.conformance.compare import relative_distance
 from lossreg.conformance.tensorflow import Array
 from lossreg.errors import InputError
 
-MEND = "Weigh the classes by their labels, sum(y * loss_of_class), or raise an InputError for soft labels."
+REMEDY = "Weigh the classes by their labels, sum(y * loss_of_class), or raise an InputError for soft labels."
 
 
-class Found(NamedTuple):
+class Outcome(NamedTuple):
     """Soft labels, scores, and the values and slopes that they gave."""
 
     y: Array
     z: Array
     values: Array
-    slopes: Array
+    gradients: Array
 
     @property
     def first(self) -> str:
@@ -35,20 +35,20 @@ def soft_labels(case: Case) -> str:
         return _unrounded(case)
     if case.spec.level == "batch":
         return does_not_apply("the value of a batch is no expectation of its labels")
-    told = ""
+    note = ""
     for k in case.ks[:2]:
         for setting in (case.setting(k=k), *case.draws(2, k, seed=18)):
             y = _soft(case, k)
-            z = case.scores(len(y), k, seed=19)
+            z = case.raw_scores(len(y), k, seed=19)
             try:
-                values, slopes = case.slopes(y, z, setting)
+                values, gradients = case.gradients(y, z, setting)
             except Failure as failure:
                 if isinstance(failure.__cause__, InputError):
                     return "soft labels are refused"
                 raise
-            told = _judged(case, Found(y, z, values, slopes), setting)
-            _labels_count(case, Found(y, z, values, slopes), setting)
-    return told
+            note = _judged(case, Outcome(y, z, values, gradients), setting)
+            _labels_count(case, Outcome(y, z, values, gradients), setting)
+    return note
 
 
 def _soft(case: Case, k: int) -> Array:
@@ -67,34 +67,36 @@ def _hard(case: Case, y: Array) -> tuple[list[Array], Array]:
     return [np.broadcast_to(row, y.shape) for row in choices], weights
 
 
-def _judged(case: Case, found: Found, setting: Setting) -> str:
-    y, values = found.y, found.values
-    if not (np.isfinite(values).all() and np.isfinite(found.slopes).all()):
-        raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", MEND)
+def _judged(case: Case, outcome: Outcome, setting: Setting) -> str:
+    y, values = outcome.y, outcome.values
+    if not (np.isfinite(values).all() and np.isfinite(outcome.gradients).all()):
+        raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", REMEDY)
     rows, weights = _hard(case, y)
-    hard, slopes = map(np.stack, zip(*(case.slopes(row, found.z, setting) for row in rows), strict=True))
-    expected = np.einsum("hn,hn...->n...", weights, slopes)
+    hard, gradients = map(np.stack, zip(*(case.gradients(row, outcome.z, setting) for row in rows), strict=True))
+    expected = np.einsum("hn,hn...->n...", weights, gradients)
     if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
-        return _same_slopes(case, found, expected, setting)
-    dead = (_steepest(found.slopes) == 0) & (_steepest(expected) > 0)
+        return _same_gradients(case, outcome, expected, setting)
+    dead = (_steepest(outcome.gradients) == 0) & (_steepest(expected) > 0)
     if dead.any() and not (case.spec.claims.non_differentiable_points or case.spec.claims.truncated):
         i = int(np.argmax(dead))
-        raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", MEND)
+        raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", REMEDY)
     if (values == 0).all():
-        raise Failure(f"soft labels give 0 ({setting})", MEND)
+        raise Failure(f"soft labels give 0 ({setting})", REMEDY)
     # one score is a multiple of any other: of these the rows are compared together
-    alone = found.z.shape[-1] > 1
-    pairs = zip(found.slopes, expected, strict=True) if alone else [(found.slopes, expected)]
-    if max(apart(*pair) for pair in pairs) < 1e-6:
+    alone = outcome.z.shape[-1] > 1
+    pairs = zip(outcome.gradients, expected, strict=True) if alone else [(outcome.gradients, expected)]
+    if max(relative_distance(*pair) for pair in pairs) < 1e-6:
         return "soft labels give the gradient of the expectation of hard ones"
-    _not_squared(found, (weights**2 * hard).sum(axis=0), setting)
-    _softness_counts(case, found, setting)
-    return _within_bounds(case, found, hard, setting)
+    _not_squared(outcome, (weights**2 * hard).sum(axis=0), setting)
+    _softness_counts(case, outcome, setting)
+    return _within_bounds(case, outcome, hard, setting)
 
 
-def _same_slopes(case: Case, found: Found, expected: Array, setting: Setting) -> str:
-    if not case.spec.claims.stop_gradient and apart(found.slopes, expected) > 1e-6:
-        where = f"label {shown(found.y[0])} gives {shown(found.slopes[0].ravel())} for {shown(expected[0].ravel())}"
+def _same_gradients(case: Case, outcome: Outcome, expected: Array, setting: Setting) -> str:
+    if not case.spec.claims.stop_gradient and relative_distance(outcome.gradients, expected) > 1e-6:
+        where = (
+            f"label {shown(outcome.y[0])} gives {shown(outcome.gradients[0].ravel())} for {shown(expected[0].ravel())}"
+        )
         what = f"soft labels give the value of an expectation of hard ones, and another gradient: {where} ({setting})"
         raise Failure(what, "Look for rounded labels (argmax) in a custom gradient.")
     return "soft labels give the expectation of hard ones"
@@ -106,55 +108,55 @@ def _unrounded(case: Case) -> str:
     if target in ("dense", "real", "raw", "positive"):
         hard = case.labels(24)
         y = np.asarray(np.random.default_rng(23).uniform(0.1, 0.9, hard.shape)) if target == "dense" else hard
-        z = case.scores(len(y), scale=1.0)
+        z = case.raw_scores(len(y), scale=1.0)
         try:
-            _labels_count(case, Found(y, z, *case.slopes(y, z, setting)), setting)
+            _labels_count(case, Outcome(y, z, *case.gradients(y, z, setting)), setting)
         except Failure as failure:
             if not isinstance(failure.__cause__, InputError):
                 raise
     return does_not_apply(f"labels of kind {target!r} are never soft")
 
 
-def _labels_count(case: Case, found: Found, setting: Setting) -> None:
+def _labels_count(case: Case, outcome: Outcome, setting: Setting) -> None:
     """Labels are not rounded: a hundred thousandth less of them gives other values or slopes."""
-    values, slopes = case.slopes(found.y * (1 - 1e-5), found.z, setting)
-    same = (values == found.values) & (_steepest(slopes - found.slopes) == 0)
+    values, gradients = case.gradients(outcome.y * (1 - 1e-5), outcome.z, setting)
+    same = (values == outcome.values) & (_steepest(gradients - outcome.gradients) == 0)
     # where the loss is flat nothing moves it, its label neither
-    moving = _steepest(found.slopes) > 0
+    moving = _steepest(outcome.gradients) > 0
     if (same & moving).sum() > 0.5 * moving.sum():
-        what = f"labels are rounded: {found.first}, and so does a label that is 1e-5 of itself less ({setting})"
+        what = f"labels are rounded: {outcome.first}, and so does a label that is 1e-5 of itself less ({setting})"
         raise Failure(what, "Look for a cast of the labels to whole numbers or to half precision.")
 
 
-def _steepest(slopes: Array) -> Array:
-    steepest: Array = np.abs(slopes).reshape(len(slopes), -1).max(axis=1)
+def _steepest(gradients: Array) -> Array:
+    steepest: Array = np.abs(gradients).reshape(len(gradients), -1).max(axis=1)
     return steepest
 
 
-def _not_squared(found: Found, squared: Array, setting: Setting) -> None:
-    if np.allclose(found.values, squared, rtol=1e-6, atol=1e-9):
-        what = f"soft labels are squared: {found.first}, the sum of y^2 times each class's loss ({setting})"
-        raise Failure(what, f"Multiply by the labels once. {MEND}")
+def _not_squared(outcome: Outcome, squared: Array, setting: Setting) -> None:
+    if np.allclose(outcome.values, squared, rtol=1e-6, atol=1e-9):
+        what = f"soft labels are squared: {outcome.first}, the sum of y^2 times each class's loss ({setting})"
+        raise Failure(what, f"Multiply by the labels once. {REMEDY}")
 
 
-def _softness_counts(case: Case, found: Found, setting: Setting) -> None:
+def _softness_counts(case: Case, outcome: Outcome, setting: Setting) -> None:
     """The value moves with the labels: they are not rounded, nor are all but 1 taken for 0."""
-    nearer = 0.999 * found.y + 0.001 * np.roll(found.y, 1, axis=0)
-    if (case.values(nearer, found.z, setting) == found.values).mean() > 0.5:
-        raise Failure(f"soft labels are rounded: {found.first}, and so do labels near it ({setting})", MEND)
+    nearer = 0.999 * outcome.y + 0.001 * np.roll(outcome.y, 1, axis=0)
+    if (case.values(nearer, outcome.z, setting) == outcome.values).mean() > 0.5:
+        raise Failure(f"soft labels are rounded: {outcome.first}, and so do labels near it ({setting})", REMEDY)
 
 
-def _within_bounds(case: Case, found: Found, hard: Array, setting: Setting) -> str:
+def _within_bounds(case: Case, outcome: Outcome, hard: Array, setting: Setting) -> str:
     """Not above the worst hard label, not below the declared minimum.
 
     A label of several may be partly present and partly absent: what both cost may add up.
     """
-    values, room = found.values, 1e-6 * (np.abs(hard).max() + 1.0)
+    values, tolerance = outcome.values, 1e-6 * (np.abs(hard).max() + 1.0)
     most = hard.max(axis=0) * (2 if case.spec.target == "multihot" else 1)
     least = case.spec.claims.minimum if case.spec.claims.minimum is not None else -np.inf
-    bad = (values > most + room) | (values < least - room)
+    bad = (values > most + tolerance) | (values < least - tolerance)
     if bad.any():
         i = int(np.argmax(bad))
         ends = f"hard ones between {shown(hard[:, i].min())} and {shown(hard[:, i].max())}"
-        raise Failure(f"soft label {shown(found.y[i])} gives {shown(values[i])}, {ends} ({setting})", MEND)
+        raise Failure(f"soft label {shown(outcome.y[i])} gives {shown(values[i])}, {ends} ({setting})", REMEDY)
     return "soft labels give values between those of hard ones and the minimum"

@@ -111,15 +111,15 @@ def check(loss: str | LossSpec, only: Iterable[str] = (), golden: Golden | None 
     loss: a registered name or a spec; golden: values to compare with, as in the files beside this module.
     Raises `UnknownError` for a loss or a check that there is not.
     """
-    wanted = known(only)
+    chosen = known(only)
     suite = Suite(loss, golden)
-    return [suite.run(name) for name in CHECKS if not wanted or name in wanted]
+    return [suite.run(name) for name in CHECKS if not chosen or name in chosen]
 
 
 def known(only: Iterable[str]) -> tuple[str, ...]:
     """The names of checks, all of which there are; raises `UnknownError`."""
-    wanted = tuple(only)
-    for name in wanted:
+    chosen = tuple(only)
+    for name in chosen:
         if name not in CHECKS:
             raise UnknownError(f"unknown check {name!r}", hint=did_you_mean(name, CHECKS))
-    return wanted
+    return chosen

@@ -49,19 +49,19 @@ def values(function: Function, y: Array, z: Array, arguments: Arguments, dtype: 
         return function(tf.constant(y, dtype), tf.constant(z, dtype), **tensors(arguments, dtype))
 
 
-def slopes(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> tuple[Any, Any]:
+def gradients(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> tuple[Any, Any]:
     """What the function returns, and the gradient of its sum by the scores (0 where there is none)."""
     tf = load()
     with floats(dtype):
-        return _slopes(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
+        return _gradients(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
 
 
-def _slopes(tf: Any, function: Function, y: Any, z: Any, arguments: Arguments) -> tuple[Any, Any]:
+def _gradients(tf: Any, function: Function, y: Any, z: Any, arguments: Arguments) -> tuple[Any, Any]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(z)
-        found = function(y, z, **arguments)
-        total = tf.reduce_sum(found)
-    return found, tape.gradient(total, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        losses = function(y, z, **arguments)
+        total = tf.reduce_sum(losses)
+    return losses, tape.gradient(total, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Function:
@@ -72,14 +72,14 @@ def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: 
     tf = load()
     static = {k: v for k, v in arguments.items() if not isinstance(v, np.ndarray)}
     flowing = {k: tf.TensorSpec(v.shape, dtype) for k, v in arguments.items() if isinstance(v, np.ndarray)}
-    graph = tf.function(lambda y, z, own: _slopes(tf, function, y, z, {**static, **own}), autograph=False)
+    graph = tf.function(lambda y, z, inputs: _gradients(tf, function, y, z, {**static, **inputs}), autograph=False)
     rows = [tf.TensorSpec([None, *array.shape[1:]], dtype) for array in (y, z)]
     with floats(dtype):
         concrete = graph.get_concrete_function(*rows, flowing)
 
     def run(y: Array, z: Array, arguments: Arguments) -> Any:
-        own = {k: tf.constant(v, dtype) for k, v in arguments.items() if k in flowing}
-        return concrete(tf.constant(y, dtype), tf.constant(z, dtype), own)
+        inputs = {k: tf.constant(v, dtype) for k, v in arguments.items() if k in flowing}
+        return concrete(tf.constant(y, dtype), tf.constant(z, dtype), inputs)
 
     return run
 
@@ -92,10 +92,10 @@ def mapped(function: Function, lanes: tuple[Array, Array, Arguments], static: Ar
     tf = load()
 
     def lane(one: tuple[Any, Any, dict[str, Any]]) -> Any:
-        y, z, own = one
+        y, z, inputs = one
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
-            loss = tf.reduce_mean(function(y, z, **static, **own))
+            loss = tf.reduce_mean(function(y, z, **static, **inputs))
         return loss, tape.gradient(loss, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     signature = tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], "float32"), lanes)
@@ -112,9 +112,9 @@ def run(graph: Function, arrays: Any) -> Any:
 def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
     """A Keras loss of labels and scores from a graph, of open batch size unless it is compiled."""
     tf = load()
-    made = tf.function(loss, autograph=False, jit_compile=jit or None)
+    traced_loss = tf.function(loss, autograph=False, jit_compile=jit or None)
     shapes = [array.shape if jit else (None, *array.shape[1:]) for array in (y, z)]
-    graph = made.get_concrete_function(*(tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, (y, z), strict=True)))
+    graph = traced_loss.get_concrete_function(*(tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, (y, z), strict=True)))
     return np.asarray(graph(tf.constant(y), tf.constant(z)))
 
 
@@ -127,7 +127,7 @@ def applied(function: Function, z: Array, constants: Arguments, dtype: str = "fl
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
+def stderr_silenced() -> Iterator[None]:
     """What TensorFlow's C++ code writes to standard error is dropped: refusals to compile, above all."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -13,11 +13,11 @@ ROWS, FEATURES, STEPS, RATE = 72, 4, 50, 0.1
 
 def descent(case: Case) -> str:
     """The metric of the task improves clearly: accuracy of classes, or the mean absolute error."""
-    told = []
+    changes = []
     for k in case.ks[:2]:
         setting = case.setting(k=k, rare=1.0)
         x, y, truth = _data(case, setting)
-        begin = _error(case, np.zeros((len(x), *case.space, case.width(k))), truth, setting)
+        begin = _error(case, np.zeros((len(x), *case.spatial_shape, case.width(k))), truth, setting)
         end = _error(case, _trained(case, x, y, setting), truth, setting)
         if not end < 0.5 * begin:
             what = f"{STEPS} Adam steps on {ROWS} easy samples bring the error from {shown(begin)} to {shown(end)}"
@@ -25,8 +25,8 @@ def descent(case: Case) -> str:
                 f"{what} ({setting})",
                 "Look at the sign, the activation, the labels, and where the gradient is 0.",
             )
-        told.append(f"{shown(round(begin, 3))} to {shown(round(end, 3))}")
-    return f"the error falls from {' and '.join(told)} in {STEPS} Adam steps"
+        changes.append(f"{shown(round(begin, 3))} to {shown(round(end, 3))}")
+    return f"the error falls from {' and '.join(changes)} in {STEPS} Adam steps"
 
 
 def _data(case: Case, setting: Setting) -> tuple[Array, Array, Array]:
@@ -72,9 +72,9 @@ def _trained(case: Case, x: Array, y: Array, setting: Setting) -> Array:
         weights = np.zeros((FEATURES, 1))
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     for step in range(1, STEPS + 1):
-        slopes = case.quick(y, x @ weights, setting, "float64")[1] / len(x)
-        slope = x.reshape(-1, FEATURES).T @ slopes.reshape(-1, weights.shape[1])
-        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        gradients = case.traced_gradients(y, x @ weights, setting, "float64")[1] / len(x)
+        gradient = x.reshape(-1, FEATURES).T @ gradients.reshape(-1, weights.shape[1])
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         weights = weights - RATE * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
     return np.asarray(x @ weights)
 

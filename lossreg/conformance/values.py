@@ -14,7 +14,7 @@ import numpy as np
 
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.case import Case, Setting, shown
-from lossreg.conformance.compare import EXACT, apiece, differ
+from lossreg.conformance.compare import EXACT, first_difference, gap_note
 from lossreg.conformance.keras_object import mismatches
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.claims import Limit
@@ -33,11 +33,11 @@ GOLDEN = ("golden_classes.json", "golden_values.json")
 
 @cache
 def _stored() -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+    entries: dict[str, list[dict[str, Any]]] = {}
     for name in GOLDEN:
         file = files("lossreg.conformance").joinpath(name)
-        found |= json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    return found
+        entries |= json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return entries
 
 
 def golden(case: Case) -> str:
@@ -67,11 +67,11 @@ def _compare(case: Case, entry: dict[str, Any]) -> None:
     setting = case.setting(entry.get("params", {}), k)
     setting = replace(setting, progress=float(needs.pop("progress", setting.progress)))
     setting = setting.having(**needs)
-    found, wanted = case.values(y, z, setting), np.asarray(entry["values"], float)
-    i = differ(found, wanted, 1e-6)
+    actual, expected = case.values(y, z, setting), np.asarray(entry["values"], float)
+    i = first_difference(actual, expected, 1e-6)
     if i is not None:
-        what = f"{shown(found[i])} where {entry.get('source', 'the golden file')} has {shown(wanted[i])}"
-        what += apiece(found[i], wanted[i])
+        what = f"{shown(actual[i])} where {entry.get('source', 'the golden file')} has {shown(expected[i])}"
+        what += gap_note(actual[i], expected[i])
         raise Failure(f"{what}, at scores {shown(z[i].ravel())}, label {shown(y[i].ravel())}, {setting}", "")
 
 
@@ -83,10 +83,10 @@ def shape(case: Case) -> str:
     for k in case.ks:
         for n in sorted({1, 2, 3, 5, max(k, 1)}):
             setting = case.setting(k=k)
-            found = case.values(case.labels(n, k), case.scores(n, k), setting)
-            if not np.isfinite(found).all():
+            actual = case.values(case.labels(n, k), case.raw_scores(n, k), setting)
+            if not np.isfinite(actual).all():
                 raise Failure(f"not finite on {n} ordinary samples ({setting})", "")
-    if "segmentation" in case.spec.tasks and not case.space:
+    if "segmentation" in case.spec.tasks and not case.spatial_shape:
         _spacious(case)
     _apart(case)
     mismatches(case)
@@ -96,10 +96,10 @@ def shape(case: Case) -> str:
 def _spacious(case: Case) -> None:
     """A loss of places that serves segmentation takes masks, too: their mean."""
     setting, (n, places) = case.setting(), (3, 4)
-    y, z = case.labels(n * places), case.scores(n * places)
+    y, z = case.labels(n * places), case.raw_scores(n * places)
     single = case.values(y, z, setting).reshape(n, places).mean(axis=1)
     whole = case.values(y.reshape(n, 2, 2, -1), z.reshape(n, 2, 2, -1), setting)
-    if differ(whole, single) is not None:
+    if first_difference(whole, single) is not None:
         raise Failure(f"a mask of 2 x 2 gives {shown(whole)}, the mean of its places is {shown(single)}",
                       "Take the mean over every axis but the first.")  # fmt: skip
 
@@ -118,8 +118,8 @@ def _apart(case: Case) -> None:
 
 def _steepness(case: Case, seed: int, scale: float, setting: Setting) -> Array:
     """What each entry of a sample's scores changes, over a batch."""
-    y, z = case.labels(12, seed=seed), case.scores(12, seed=seed + 1, scale=scale)
-    return np.asarray(np.abs(case.slopes(y, z, setting)[1]).sum(axis=0))
+    y, z = case.labels(12, seed=seed), case.raw_scores(12, seed=seed + 1, scale=scale)
+    return np.asarray(np.abs(case.gradients(y, z, setting)[1]).sum(axis=0))
 
 
 # ------------------------------------------------------------------ order
@@ -130,10 +130,10 @@ def shift(case: Case) -> str:
     if case.width() < 2:
         return does_not_apply("one score")
     setting = case.setting()
-    y, z = case.labels(24), case.scores(24)
+    y, z = case.labels(24), case.raw_scores(24)
     plain = case.values(y, z, setting)
     moved = [case.values(y, z + by, setting) for by in (-7.3, 11.0)]
-    changes = [i for found in moved if (i := differ(found, plain)) is not None]
+    changes = [i for actual in moved if (i := first_difference(actual, plain)) is not None]
     if case.spec.claims.shift_invariant and changes:
         i = changes[0]
         what = (
@@ -150,13 +150,15 @@ def shift(case: Case) -> str:
 def permutation(case: Case) -> str:
     """Samples in another order give the values in that order; classes in another order the same values."""
     rng = np.random.default_rng(5)
-    y, z, setting = case.labels(12), case.scores(12), case.setting()
+    y, z, setting = case.labels(12), case.raw_scores(12), case.setting()
     plain, order = case.values(y, z, setting), rng.permutation(12)
-    found = case.values(y[order], z[order], setting)
+    actual = case.values(y[order], z[order], setting)
     pair = (
-        (found, plain[order]) if case.spec.level == "sample" else (found.mean(keepdims=True), plain.mean(keepdims=True))
+        (actual, plain[order])
+        if case.spec.level == "sample"
+        else (actual.mean(keepdims=True), plain.mean(keepdims=True))
     )
-    if differ(*pair) is not None:
+    if first_difference(*pair) is not None:
         raise Failure("samples in another order have other values", "Do not use positions in the batch.")
     if case.spec.target not in ("onehot", "multihot"):
         return "samples may come in any order"
@@ -169,18 +171,18 @@ def _classes_permuted(case: Case) -> None:
         # of k > 2 a rotation, which a loss of neighbours survives, and an exchange, which it does not
         orders = (np.roll(np.arange(k), 1), np.array([1, 0, *range(2, k)]))
         for order, setting in product(orders, (case.setting(k=k), *case.draws(2, k))):
-            y, z = case.labels(12, k), case.scores(12, k)
-            plain, slopes = case.slopes(y, z, setting)
-            found, moved = case.slopes(y[:, order], z[:, order], _permuted(case, setting, order))
-            _same_in_order("values", found, plain, setting)
-            _same_in_order("gradients", moved, slopes[:, order], setting)
+            y, z = case.labels(12, k), case.raw_scores(12, k)
+            plain, gradients = case.gradients(y, z, setting)
+            actual, moved = case.gradients(y[:, order], z[:, order], _permuted(case, setting, order))
+            _same_in_order("values", actual, plain, setting)
+            _same_in_order("gradients", moved, gradients[:, order], setting)
 
 
-def _same_in_order(said: str, found: Array, wanted: Array, setting: Setting) -> None:
-    i = differ(found, wanted, EXACT if said == "values" else 1e-6)
+def _same_in_order(quantity: str, actual: Array, expected: Array, setting: Setting) -> None:
+    i = first_difference(actual, expected, EXACT if quantity == "values" else 1e-6)
     if i is not None:
-        pair = wanted.ravel()[i], found.ravel()[i]
-        what = f"classes in another order have other {said}: {shown(pair[0])} becomes {shown(pair[1])}{apiece(*pair)}"
+        pair = expected.ravel()[i], actual.ravel()[i]
+        what = f"classes in another order have other {quantity}: {shown(pair[0])} becomes {shown(pair[1])}{gap_note(*pair)}"
         raise Failure(f"{what} ({setting})", "Use only the axis of classes, and constants in the order of classes.")
 
 
@@ -196,17 +198,17 @@ def _permuted(case: Case, setting: Setting, order: Array) -> Setting:
 def batch(case: Case) -> str:
     """A batch is its samples one by one, before and after; a batch-level loss is none."""
     n, setting = 7, case.setting()
-    y, z = case.labels(n), case.scores(n)
+    y, z = case.labels(n), case.raw_scores(n)
     whole = case.values(y, z, setting)
     single = np.concatenate([case.values(y[i : i + 1], z[i : i + 1], setting) for i in range(n)])
-    i = differ(whole, single)
+    i = first_difference(whole, single)
     if case.spec.level == "batch":
         if i is None:
             raise Failure("its values do not depend on the rest of the batch", "Declare level='sample'.")
         return does_not_apply("it is declared a loss of whole batches (level='batch')")
     if i is not None:
         pair = whole[i], single[i]
-        what = f"in a batch of {n} a sample has {shown(pair[0])}, alone {shown(pair[1])}{apiece(*pair)} ({setting})"
+        what = f"in a batch of {n} a sample has {shown(pair[0])}, alone {shown(pair[1])}{gap_note(*pair)} ({setting})"
         raise Failure(what, "Reduce over every axis but the first; constants of the data come through needs.")
     return "a batch of 7 is its samples one by one"
 
@@ -216,20 +218,20 @@ def batch(case: Case) -> str:
 
 def arguments(case: Case) -> str:
     """Swapped arguments change the value, if and only if no symmetry is declared; the slope is by the scores."""
-    y, z = case.labels(12), case.scores(12)
+    y, z = case.labels(12), case.raw_scores(12)
     if y.shape != z.shape:
         return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
     for setting in (case.setting(), *case.fixed_elsewhere(), *case.draws(4)):
         plain, swapped = case.values(y, z, setting), _swapped(case, y, z, setting)
-        same = differ(swapped, plain) is None
+        same = first_difference(swapped, plain) is None
         if not same:
             break
     # a wrapped loss of Keras or of a user cannot declare it
     if same and not case.spec.claims.symmetric and not isinstance(case.function, UserLoss):
         raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
     if not same and case.spec.claims.symmetric:
-        i = differ(swapped, plain) or 0
-        change = f"{shown(plain[i])} to {shown(swapped[i])}{apiece(plain[i], swapped[i])}"
+        i = first_difference(swapped, plain) or 0
+        change = f"{shown(plain[i])} to {shown(swapped[i])}{gap_note(plain[i], swapped[i])}"
         what = f"swapping labels and scores changes {change} ({setting}), and symmetric is declared"
         raise Failure(what, "Drop symmetric.")
     return "labels and scores may be swapped" if same else "labels and scores cannot be swapped"
@@ -264,15 +266,15 @@ def _declared(spec: LossSpec) -> Iterator[Limit]:
 def _holds(case: Case, limit: Limit) -> None:
     other = Case(registry.default().get(limit.equals))
     for k in case.ks:
-        y, z = case.labels(24, k), case.scores(24, k)
+        y, z = case.labels(24, k), case.raw_scores(24, k)
         setting = case.setting(limit.at, k)
-        found = case.values(y, z, setting)
-        wanted = limit.factor * other.values(*_rows_of(case, other, y, z), other.setting(limit.of, k))
-        i = differ(found, wanted, limit.rtol)
+        actual = case.values(y, z, setting)
+        expected = limit.factor * other.values(*_rows_of(case, other, y, z), other.setting(limit.of, k))
+        i = first_difference(actual, expected, limit.rtol)
         if i is not None:
-            twin = f"{limit.factor:g} x {limit.equals}" if limit.factor != 1 else limit.equals
-            what = f"at {setting} it is {shown(found[i])}, and {twin} is {shown(wanted[i])}"
-            raise Failure(what + apiece(found[i], wanted[i]), "Mend the formula, the limit or its rtol.")
+            other_name = f"{limit.factor:g} x {limit.equals}" if limit.factor != 1 else limit.equals
+            what = f"at {setting} it is {shown(actual[i])}, and {other_name} is {shown(expected[i])}"
+            raise Failure(what + gap_note(actual[i], expected[i]), "Mend the formula, the limit or its rtol.")
 
 
 def _rows_of(case: Case, other: Case, y: Array, z: Array) -> tuple[Array, Array]:
