@@ -1,7 +1,7 @@
-"""The conformance suite: is a loss sound?
+"""The conformance suite: named checks that a correct loss passes.
 
-Thirty-one named checks. Each says what it found, with the numbers, and what would mend it. They
-read what the spec declares (kinks, truncation, level, minimum, ...) and hold the loss to it.
+Each says what it found, with the numbers, and what would correct it. They read what the spec
+declares (non-differentiable points, truncation, level, minimum, ...) and hold the loss to it.
 `lossreg check NAME` runs them; `lossreg.testing` brings them into a plugin's own tests.
 """
 

@@ -1,4 +1,4 @@
-"""What a check is, what it needs to say, and what comes of it."""
+"""A check, its failure and its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Failure(Exception):  # noqa: N818
-    """A check found something wrong: `what` it found, and what would `mend` it."""
+    """A check found something wrong: `what` it found, and the `remedy`."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         self.what, self.remedy = what, remedy
@@ -22,7 +22,7 @@ class Failure(Exception):  # noqa: N818
 class Check:
     """A named check: `function` says what it found, or raises `Failure`.
 
-    standalone: whether it says something about a loss that cannot be called, too.
+    standalone: it applies to a loss that cannot be called, too.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one check of one loss: `message` is what was found, in a sentence."""
+    """The result of one check of one loss: `message` says in a sentence what was found."""
 
     name: str
     ok: bool
@@ -42,5 +42,5 @@ class Result:
 
 
 def does_not_apply(reason: str) -> str:
-    """The message of a check that a loss passes because the matter does not arise."""
+    """The message of a check that a loss passes because the question does not arise."""
     return f"does not apply: {reason}"

@@ -1,4 +1,4 @@
-"""The loss under test: labels that it takes, scores, settings, and how it is called."""
+"""The loss under test: labels that it takes, raw scores, settings, and how it is called."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLASSES = {
     "dense": (2,),
 }
 SPATIAL_SHAPE = (4, 3)
-CONDITION = "A Python condition cannot be asked of a tensor: use lossreg.ops.where."
+CONDITION = "Python cannot evaluate a condition on a tensor: use lossreg.ops.where."
 MOST_CORNERS = 64
 Params = Mapping[str, Any]
 
@@ -82,12 +82,12 @@ class Case:
 
     @property
     def may_be_non_differentiable(self) -> bool:
-        """Whether kinks are declared, or cannot be: a wrapped loss declares nothing."""
+        """Non-differentiable points are declared, or cannot be: a wrapped loss declares nothing."""
         return self.spec.claims.non_differentiable_points or isinstance(self.function, UserLoss)
 
     @property
     def classes(self) -> bool:
-        """Whether labels are classes (or masks)."""
+        """Labels are classes (or masks)."""
         return self.k > 0
 
     @cached_property
@@ -97,11 +97,11 @@ class Case:
 
     @cached_property
     def activation(self) -> activations.Activation:
-        """From scores to predictions."""
+        """The function from raw scores to predictions."""
         return activations.get(self.spec.activation)
 
     def width(self, k: int | None = None) -> int:
-        """How many scores the function receives a place; two of a loss of k classes for k = 2."""
+        """The number of raw scores per sample (per pixel of a mask) for k classes."""
         k = self.k if k is None else k
         return {"k": k, "k-1": k - 1}.get(self.spec.outputs) or int(self.spec.outputs)
 
@@ -116,8 +116,8 @@ class Case:
         if not k:
             return {"target_mean": 3.0, "target_center": 3.0, "target_scale": 2.0}
         counts = 1000.0 * rare ** (np.arange(k) / max(k - 1, 1))
-        rows = 2000.0 if self.spec.target == "multihot" else counts.sum()
-        return {"n_classes": k, "class_counts": tuple(counts), "class_priors": tuple(counts / rows)}
+        samples = 2000.0 if self.spec.target == "multihot" else counts.sum()
+        return {"n_classes": k, "class_counts": tuple(counts), "class_priors": tuple(counts / samples)}
 
     def fixed_elsewhere(self) -> list[Setting]:
         """Other values of the parameters that are not searched, where their domain has them."""
@@ -150,10 +150,10 @@ class Case:
         for _ in range(number):
             yield self.setting({p.name: _drawn(p, k, rng) for p in self.spec.params}, k)
 
-    # ------------------------------------------------------------------ labels and scores
+    # ------------------------------------------------------------------ labels and raw scores
 
     def labels(self, n: int, k: int | None = None, seed: int = 3) -> Array:
-        """`(n, *space, t)` labels as the function receives them; classes in turn, shuffled."""
+        """`(n, *spatial_shape, t)` labels as the function receives them; classes in turn, shuffled."""
         k, rng = self.k if k is None else k, np.random.default_rng(seed)
         if self.spec.target in ("onehot", "ordinal", "binary", "signed"):
             return self._of_classes(rng.permutation(np.arange(n) % k), k)
@@ -182,23 +182,21 @@ class Case:
 
     @property
     def domain(self) -> str:
-        """What labels of a regression lie in."""
+        """The interval of the labels of a regression."""
         from lossreg.contract.targets import TARGETS
 
         return self.spec.target_domain or TARGETS[self.spec.target].domain
 
     def every_label(self, k: int | None = None) -> Array:
-        """One row for each label there is, or for some: `(rows, *space, t)`."""
+        """Every possible label once, or some of them: `(labels, *spatial_shape, t)`."""
         k = self.k if k is None else k
         if self.spec.target in ("onehot", "ordinal", "binary", "signed"):
             return self._of_classes(np.arange(k), k)
         if self.spec.target == "multihot":
             return np.array([[0.0] * k, [1.0] * k, [1.0] + [0.0] * (k - 1), [0.0] + [1.0] * (k - 1)])
         if self.spec.target == "dense":
-            masks = np.stack(
-                [np.zeros(SPATIAL_SHAPE), np.ones(SPATIAL_SHAPE), np.indices(SPATIAL_SHAPE).sum(axis=0) % 2]
-            )
-            return masks[..., None]
+            checkerboard = np.indices(SPATIAL_SHAPE).sum(axis=0) % 2
+            return np.stack([np.zeros(SPATIAL_SHAPE), np.ones(SPATIAL_SHAPE), checkerboard])[..., None]
         return self._some_numbers()[:, None]
 
     def _some_numbers(self) -> Array:
@@ -208,7 +206,7 @@ class Case:
         return np.array(numbers if len(numbers) > 1 else self._numbers(4, np.random.default_rng(3)), float)
 
     def raw_scores(self, n: int, k: int | None = None, seed: int = 4, scale: float = 2.0) -> Array:
-        """`(n, *space, outputs)` normal scores."""
+        """`(n, *spatial_shape, outputs)` normal raw scores."""
         rng = np.random.default_rng(seed)
         return scale * rng.normal(size=(n, *self.spatial_shape, self.width(k)))
 
@@ -252,14 +250,14 @@ class Case:
         return _vector(returned, len(z), setting)
 
     def each(self, y: Array, many: Array, setting: Setting) -> Array:
-        """`(m, n)` float64 losses of `many` scores `(m, n, *space, outputs)` for the same labels."""
+        """`(m, n)` float64 losses of `many` raw scores `(m, n, *spatial_shape, outputs)` for the same labels."""
         if self.spec.level == "batch":
             return np.stack([self.values(y, z, setting) for z in many])
         labels = np.tile(y, (len(many), *[1] * (y.ndim - 1)))
         return self.values(labels, many.reshape(-1, *many.shape[2:]), setting).reshape(many.shape[:2])
 
     def gradients(self, y: Array, z: Array, setting: Setting, dtype: str = "float64") -> tuple[Array, Array]:
-        """`(n,)` losses and the gradient of their sum by the scores; raises as `values`."""
+        """`(n,)` losses and the gradient of their sum by the raw scores; raises as `values`."""
         returned, gradient = self._call(tensorflow.gradients, y, z, setting, dtype)
         return _vector(returned, len(z), setting), np.asarray(gradient)
 
@@ -273,7 +271,7 @@ class Case:
             raise Failure(what, "It is called as f(y_true, y_pred, *, parameters and needs).") from error
 
     def traced_gradients(self, y: Array, z: Array, setting: Setting, dtype: str = "float32") -> tuple[Array, Array]:
-        """As `slopes`, through a graph that is kept where the loss can be traced."""
+        """As `gradients`, through a graph that is kept where the loss can be traced."""
         arguments = self.arguments(setting)
         static = tuple((n, str(v)) for n, v in arguments.items() if not isinstance(v, np.ndarray))
         key = ("graph", dtype, z.shape[1:], static)
@@ -291,7 +289,7 @@ class Case:
             return None
 
     def predictions(self, z: Array, setting: Setting) -> Array:
-        """What the activation makes of the scores."""
+        """The predictions for the raw scores."""
         return tensorflow.applied(self.activation.forward, z, self.activation_constants(setting))
 
     def activation_constants(self, setting: Setting) -> dict[str, Any]:
@@ -308,7 +306,7 @@ class Case:
 
     @cached_property
     def samples(self) -> tuple[Array, Array]:
-        """Labels and scores of the first call."""
+        """Labels and raw scores of the first call."""
         return self.labels(5), self.raw_scores(5)
 
     @cached_property

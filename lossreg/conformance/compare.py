@@ -1,4 +1,4 @@
-"""Whether two arrays of numbers are the same."""
+"""Comparison of arrays of numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXACT = 1e-9
 
 
 def first_difference(actual: Array, expected: Array, rtol: float = EXACT) -> int | None:
-    """The first place where two arrays differ by more than rtol of their size, None if nowhere; NaN differs."""
+    """The first (flat) index at which two arrays differ by more than rtol of their size, or None; NaN differs."""
     scale = np.abs(expected) + np.median(np.abs(expected)) + 1e-12
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(actual - expected) <= rtol * scale)
@@ -22,7 +22,7 @@ def first_difference(actual: Array, expected: Array, rtol: float = EXACT) -> int
 
 
 def gap_note(actual: Any, expected: Any) -> str:
-    """How far two numbers or rows lie apart, where they look the same as shown; else empty."""
+    """The difference of two numbers or vectors in words where both are shown alike; else empty."""
     if shown(actual) != shown(expected):
         return ""
     gap = np.max(np.abs(np.asarray(actual, float) - np.asarray(expected, float)))
@@ -30,7 +30,7 @@ def gap_note(actual: Any, expected: Any) -> str:
 
 
 def relative_distance(one: Array, other: Array) -> float:
-    """How far `one` is from the nearest multiple of `other`, relative to its size."""
+    """The distance of `one` from the nearest multiple of `other`, relative to its size."""
     a, b = one.ravel(), other.ravel()
     size = float(np.linalg.norm(a))
     if not size or not np.linalg.norm(b):

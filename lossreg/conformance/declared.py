@@ -1,4 +1,4 @@
-"""What a spec says of itself: metadata, names, domains of parameters."""
+"""The declarations of a spec: metadata, names, domains of parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lossreg.registry.user_loss import VARIADIC, UserLoss
 
 # a limit less near than that is near many losses
 LOOSEST = 0.05
-# where formulas divide by zero
+# at these values formulas divide by zero
 SPECIAL = (0.0, 1.0, -1.0, 2.0)
 TEXTS = ("summary", "reference", "formula")
 
@@ -96,7 +96,7 @@ def _activation_problems(case: Case) -> Iterator[str]:
         yield f"its activation fails: {one_line(error)}"
         return
     if not np.isfinite(predictions).all():
-        yield "its activation is not finite on ordinary scores"
+        yield "its activation is not finite on ordinary raw scores"
     if case.activation.point >= predictions.shape[-1]:
         yield f"the activation's point {case.activation.point} is beyond its {predictions.shape[-1]} predictions"
 

@@ -1,4 +1,4 @@
-"""Values and gradients on extreme scores, and the gradient against central differences."""
+"""Values and gradients on extreme raw scores, and the gradient against central differences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Measure = Callable[[Array, Array, Array], Array]
 
 
 def finite(case: Case) -> str:
-    """Float32 values and gradients on extreme scores, at the corners of the search box, for all labels."""
+    """Float32 values and gradients on extreme raw scores, at the corners of the search box, for all labels."""
     number = 0
     for k in case.ks:
         y, z = extremes(case, k)
@@ -28,7 +28,7 @@ def finite(case: Case) -> str:
             _finite(case, y, z, setting)
             number += len(y)
     exact = _exact_within(case)
-    return f"finite on {number} cases, scores up to 1e4{exact}"
+    return f"finite on {number} cases, raw scores up to 1e4{exact}"
 
 
 def _special(case: Case, k: int) -> Iterable[Setting]:
@@ -50,12 +50,12 @@ def fuzz(case: Case) -> str:
 
 
 def extremes(case: Case, k: int) -> tuple[Array, Array]:
-    """Every label with every pattern of extreme scores."""
+    """Every label with every pattern of extreme raw scores."""
     return crossed(case.every_label(k), _patterns(case, k))
 
 
 def crossed(y: Array, z: Array) -> tuple[Array, Array]:
-    """Each row of `y` with each row of `z`."""
+    """Each sample of `y` with each of `z`."""
     return np.repeat(y, len(z), axis=0), np.tile(z, (len(y), *[1] * (z.ndim - 1)))
 
 
@@ -96,18 +96,17 @@ def _exact_within(case: Case) -> str:
     bad = np.abs(single - double) > 1e-3 * (np.abs(double) + 1.0)
     if bad.any():
         i = int(np.argmax(bad))
-        what = (
-            f"at scores {_row(z[i])}, within score_range, float32 gives {shown(single[i])}, float64 {shown(double[i])}"
-        )
+        both = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}"
+        what = f"at raw scores {_row(z[i])}, within score_range, {both}"
         raise Failure(what, "Narrow score_range, or compute in log space.")
     return f"; exact between {low:g} and {high:g}"
 
 
-# ------------------------------------------------------------------ very wrong scores
+# ------------------------------------------------------------------ very wrong raw scores
 
 
 def confidently_wrong(case: Case) -> str:
-    """At z = 50 on the wrong side, float64, there is a gradient, and a step along it makes the scores less wrong."""
+    """At raw scores of 50 on the wrong side the float64 gradient is not 0, and its step leads back."""
     if case.spec.claims.truncated:
         return does_not_apply("it is declared truncated")
     number = 0
@@ -117,11 +116,11 @@ def confidently_wrong(case: Case) -> str:
             _pulled(case, y, right, setting)
             _dying(case, y, right, setting)
             number += len(y)
-    return f"{number} wrong answers with scores of 50: each gradient points back"
+    return f"{number} wrong answers with raw scores of 50: each gradient points back"
 
 
 def _directions(case: Case, k: int, setting: Setting) -> Iterable[tuple[Array, Array]]:
-    """Labels, and the direction in which each one's scores become right."""
+    """Labels, and the direction in which the raw scores of each become right."""
     y = case.every_label(k)
     right = case.towards(y, k)
     if right is not None:
@@ -134,7 +133,7 @@ def _directions(case: Case, k: int, setting: Setting) -> Iterable[tuple[Array, A
     for sign in (1.0, -1.0):
         wrong = case.predictions(-50.0 * sign * unit[None], setting)[0, case.activation.point]
         base = case.predictions(0.0 * unit[None], setting)[0, case.activation.point]
-        # only labels beyond what zero scores predict: of the others -50 may be the right side
+        # only labels beyond what zero raw scores predict: of the others -50 may be the right side
         beyond = sign * (y[:, 0] - max(base, wrong) if sign > 0 else y[:, 0] - min(base, wrong)) > 1e-3
         if beyond.any():
             yield y[beyond], np.tile(sign * unit, (beyond.sum(), 1))
@@ -146,15 +145,15 @@ def _alone(right: Array) -> Array:
 
 
 def _pulled(case: Case, y: Array, right: Array, setting: Setting) -> None:
-    """Raise where the loss has no slope along `right`, or one that leads away, at scores `-50 right`."""
+    """Raise where at raw scores `-50 right` the gradient along `right` is 0 or leads away."""
     steep = _along(case, y, right, 50.0, setting)
-    # what is left of terms that cancel is no slope
+    # what is left of terms that cancel counts as 0
     steep = np.where(np.abs(steep) <= 1e-15 * np.abs(_along(case, y, right, 1.0, setting)), 0.0, steep)
     for i in np.flatnonzero(~(steep < 0)):
         seen = slice(None) if case.spec.level == "batch" else slice(i, i + 1)
         if steep[i] == 0 and _faded(case, y[seen], right[seen], setting):
             continue
-        where = f"label {_row(y[i])}, scores {_row(-50 * right[i])}, {setting}"
+        where = f"label {_row(y[i])}, raw scores {_row(-50 * right[i])}, {setting}"
         if steep[i] == 0:
             remedy = "Do not clip probabilities or cut residuals; or declare truncated=True if that is meant."
             raise Failure(f"no gradient on a confidently wrong sample: {where}", remedy)
@@ -163,7 +162,7 @@ def _pulled(case: Case, y: Array, right: Array, setting: Setting) -> None:
 
 
 def _dying(case: Case, y: Array, right: Array, setting: Setting) -> None:
-    """Raise where the loss of classes is still a straight line at one size of scores, and flat soon after."""
+    """Raise where the loss of classes is still a straight line at one size of raw scores, and flat soon after."""
     if not case.classes or case.spec.level == "batch":
         return
     pull = {size: -_along(case, y, right, size, setting) for size in (5.0, 10.0, 20.0, 50.0)}
@@ -172,7 +171,7 @@ def _dying(case: Case, y: Array, right: Array, setting: Setting) -> None:
     if (straight | later).any():
         i = int(np.argmax(straight | later))
         path = ", ".join(f"{shown(pull[size][i])} at {size:g}" for size in pull)
-        what = f"the gradient dies on scores that are more and more wrong ({path}), label {_row(y[i])}, {setting}"
+        what = f"the gradient dies on raw scores that are more and more wrong ({path}), label {_row(y[i])}, {setting}"
         raise Failure(what, "An epsilon or a clip in the logarithm? Use log_softmax or softplus.")
 
 
@@ -184,7 +183,7 @@ def _along(case: Case, y: Array, right: Array, size: float, setting: Setting) ->
 
 
 def _faded(case: Case, y: Array, right: Array, setting: Setting) -> bool:
-    """Whether the gradient of a bounded loss has died out smoothly: right and tiny well before it rounds to 0."""
+    """Return True if the gradient of a bounded loss dies out smoothly: right and tiny well before it rounds to 0."""
     path = np.array([_along(case, y, right, size, setting)[0] for size in (1.0, 10.0, 20.0, 30.0)])
     return bool((path < 0).all() and (np.diff(path) > 0).all() and abs(path[-1]) < 1e-6 * abs(path[0]))
 
@@ -193,7 +192,7 @@ def _faded(case: Case, y: Array, right: Array, setting: Setting) -> bool:
 
 
 def gradient(case: Case) -> str:
-    """Central differences of the function in float64; kinks and stopped gradients only where declared."""
+    """Central differences in float64; non-differentiable points and stopped gradients only where declared."""
     settings = [case.setting(), case.plain(), *case.draws(6)]
     gaps = [_gap(case, setting) for setting in settings]
     if case.spec.claims.stop_gradient:
@@ -211,7 +210,7 @@ def gradient(case: Case) -> str:
 
 
 def _gap(case: Case, setting: Setting) -> tuple[float, str]:
-    """The largest relative difference of the gradient from central differences, and where."""
+    """The largest relative difference of the gradient from central differences, and its position."""
     rows = 3 if case.spec.level == "batch" else 12
     y, z = case.labels(rows, setting.k), case.raw_scores(rows, setting.k, scale=1.5)
     if not case.may_be_non_differentiable:
@@ -221,19 +220,19 @@ def _gap(case: Case, setting: Setting) -> tuple[float, str]:
     scale = np.abs(numeric) + 1e-3 * np.abs(numeric).max() + 1e-12
     relative = np.maximum(np.abs(gradients - numeric) - noise, 0.0) / scale
     i = np.unravel_index(int(np.argmax(relative)), relative.shape)
-    where = f"{shown(gradients[i])} for {shown(numeric[i])} at scores {_row(z[i[0]])}, label {_row(y[i[0]])}"
+    where = f"{shown(gradients[i])} for {shown(numeric[i])} at raw scores {_row(z[i[0]])}, label {_row(y[i[0]])}"
     return float(relative[i]), where
 
 
 def _differences(case: Case, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
-    """Central differences by each score, and how far they can be trusted; on masks by some places only."""
+    """Central differences by each raw score, and their errors; of masks by some pixels only."""
     numeric, noise = np.array(case.gradients(y, z, setting)[1]), np.zeros_like(z)
     places = [place for place in np.ndindex(z.shape[1:]) if not (case.spatial_shape and sum(place) % 4)]
     steps = np.stack([STEP * _one_at(place, z.shape[1:]) for place in places])
     coarse, fine = (_central(case, y, z, by * steps, setting) for by in (1.0, 0.25))
     for place, first, second, rounding in zip(places, coarse[0], fine[0], fine[1], strict=True):
         numeric[(slice(None), *place)] = second
-        # the error of the coarse one is 16 times that of the fine one; at a kink they differ by much
+        # the coarse one has 16 times the error of the fine one; at non-differentiable points they differ by much
         noise[(slice(None), *place)] = 2.0 * np.abs(first - second) + rounding
     return numeric, noise
 
@@ -245,7 +244,7 @@ def _one_at(place: tuple[int, ...], shape: tuple[int, ...]) -> Array:
 
 
 def _central(case: Case, y: Array, z: Array, steps: Array, setting: Setting) -> tuple[Array, Array]:
-    """`(steps, n)` differences by each step of each sample's scores, and their rounding errors."""
+    """`(steps, n)` differences by each step of each sample's raw scores, and their rounding errors."""
     size = float(np.abs(steps).max())
     if case.spec.level == "batch":
         # a step of one sample's score moves every value: the sum of all is what the gradient is of
@@ -260,22 +259,22 @@ def _central(case: Case, y: Array, z: Array, steps: Array, setting: Setting) -> 
     return (up - down) / (2 * size), 1e-14 * (np.abs(up) + np.median(np.abs(up)) + 1.0) / size
 
 
-# ------------------------------------------------------------------ kinks
+# ------------------------------------------------------------------ non-differentiable points
 
 
 def _smooth(case: Case, setting: Setting) -> str:
-    """Raise where the gradient jumps and no kinks are declared."""
+    """Raise where the gradient jumps and no non-differentiable points are declared."""
     if case.spec.claims.truncated:
         return "truncation is declared"
     if not case.may_be_non_differentiable:
         _unbroken(case, setting, "gradient", _turn, "Declare non_differentiable_points=True, or smooth the loss there.")
-        _unbroken(case, setting, "value", _step, "Mend the formula: its branches do not meet.")
-        return "no kinks on lines through the scores"
+        _unbroken(case, setting, "value", _step, "Correct the formula: its branches do not meet.")
+        return "differentiable on lines through the raw scores"
     if not case.spec.claims.non_differentiable_points:
-        return "a wrapped loss may have kinks"
+        return "a wrapped loss may have non-differentiable points"
     if case.spec.level != "batch":
-        _unbroken(case, setting, "value", _step, "A kink is no step: mend the formula, its branches do not meet.")
-    return "kinks are declared"
+        _unbroken(case, setting, "value", _step, "Keep the value continuous: the formula's branches do not meet.")
+    return "non-differentiable points are declared"
 
 
 def _unbroken(case: Case, setting: Setting, what: str, measure: Measure, remedy: str) -> None:
@@ -285,11 +284,11 @@ def _unbroken(case: Case, setting: Setting, what: str, measure: Measure, remedy:
     if (relative > 1e-3).any():
         i = int(np.argmax(relative))
         at, label = _row(lines.at(t)[i]), _row(lines.y[i])
-        raise Failure(f"the {what} jumps by {shown(jump[i])} at scores {at}, label {label}, {setting}", remedy)
+        raise Failure(f"the {what} jumps by {shown(jump[i])} at raw scores {at}, label {label}, {setting}", remedy)
 
 
 def _dropped(case: Case, lines: Lines, setting: Setting, t: Array) -> Array:
-    """Where a loss that declares kinks gives a sample up: beside the place its value is 0."""
+    """Mark the jumps at which a sample stops to count (its value is 0), where non-differentiability is declared."""
     if not case.spec.claims.non_differentiable_points:
         return np.zeros(len(t), bool)
     sides = [case.values(lines.y, lines.at(t + step), setting) for step in (-1e-7, 1e-7)]
@@ -297,7 +296,7 @@ def _dropped(case: Case, lines: Lines, setting: Setting, t: Array) -> Array:
 
 
 def _between(case: Case, setting: Setting) -> None:
-    """At a declared kink, of which round scores have most, the gradient lies between those of both sides."""
+    """At a declared non-differentiable point the gradient lies between those of both sides; most have round scores."""
     if not case.spec.claims.non_differentiable_points or case.spec.level == "batch":
         return
     y, z = case.labels(12, setting.k), np.round(case.raw_scores(12, setting.k, scale=1.5))
@@ -312,30 +311,34 @@ def _between(case: Case, setting: Setting) -> None:
     if bad.any():
         i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
         sides = f"left and right it is {shown(down[i, j])} and {shown(up[i, j])}"
-        what = f"the gradient is {shown(actual[i, j])} at scores {_row(z[j])}, label {_row(y[j])}: {sides} ({setting})"
-        raise Failure(what, "At a kink any slope between both will do; is it made of parts whose kinks cancel?")
+        what = (
+            f"the gradient is {shown(actual[i, j])} at raw scores {_row(z[j])}, label {_row(y[j])}: {sides} ({setting})"
+        )
+        raise Failure(
+            what, "There any gradient between both is right; do the non-differentiable points of its parts cancel?"
+        )
 
 
 def _turn(t: Array, values: Array, gradients: Array) -> Array:
-    """How much the slope changes over each interval."""
+    """The change of the gradient over each interval."""
     return np.abs(np.diff(gradients, axis=1))
 
 
 def _step(t: Array, values: Array, gradients: Array) -> Array:
-    """How much more the value changes over each interval than its slopes say."""
+    """The change of the value over each interval beyond what its gradients predict."""
     expected = 0.5 * (gradients[:, 1:] + gradients[:, :-1]) * np.diff(t, axis=1)
     return np.abs(np.diff(values, axis=1) - expected)
 
 
 class Lines(NamedTuple):
-    """Labels, and lines of scores `start + t way`, one a label."""
+    """Labels, and lines of raw scores `start + t way`, one per label."""
 
     y: Array
     start: Array
     way: Array
 
     def at(self, t: Array) -> Array:
-        """The scores at places `t` `(lines,)`."""
+        """The raw scores at positions `t` `(lines,)`."""
         return np.asarray(self.start + t.reshape(-1, *[1] * (self.start.ndim - 1)) * self.way)
 
     def times(self, number: int) -> Lines:
@@ -344,7 +347,7 @@ class Lines(NamedTuple):
 
 
 def _lines(case: Case, setting: Setting) -> Lines:
-    """Lines through zero and through small scores, along one score each."""
+    """Lines through zero and through small raw scores, along one raw score each."""
     y = case.every_label(setting.k)
     number, width = len(y), case.width(setting.k)
     unit = np.eye(width)[np.arange(number) % width].reshape(number, *[1] * len(case.spatial_shape), width)
@@ -355,9 +358,9 @@ def _lines(case: Case, setting: Setting) -> Lines:
 
 
 def _narrowed(case: Case, lines: Lines, setting: Setting, measure: Measure) -> tuple[Array, Array, Array]:
-    """On each line the place where `measure` is largest over next to nothing, how large, and the steepest slope."""
+    """Per line the position at which `measure` over a tiny interval is largest, its size, and the steepest gradient."""
     every = np.arange(len(lines.y))
-    # the grid stands off round numbers, at which kinks lie
+    # the grid avoids round numbers, at which losses are often not differentiable
     low, high, number = np.full(len(every), -6.0137), np.full(len(every), 6.0291), 121
     steep = np.zeros(len(every))
     for _ in range(9):
@@ -370,7 +373,7 @@ def _narrowed(case: Case, lines: Lines, setting: Setting, measure: Measure) -> t
 
 
 def _on_lines(case: Case, lines: Lines, setting: Setting, t: Array) -> tuple[Array, Array]:
-    """`(lines, m)` values, and slopes along each line, at its places `t`."""
+    """`(lines, m)` values, and gradients along each line, at its positions `t`."""
     if case.spec.level == "batch":
         pairs = [_along_lines(case, lines, setting, column) for column in t.T]
         return np.stack([f[0] for f in pairs], axis=1), np.stack([f[1] for f in pairs], axis=1)

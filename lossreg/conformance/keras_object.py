@@ -14,7 +14,7 @@ from lossreg.conformance.tensorflow import Array
 from lossreg.contract.targets import WEIGHTS, Constants
 from lossreg.errors import InputError
 
-MACHINERY = "Return one value a sample, of its own labels and scores."
+MACHINERY = "Return one value per sample, of its own labels and raw scores."
 
 
 def build(case: Case, setting: Setting, **options: Any) -> Any:
@@ -39,7 +39,7 @@ def evaluate(loss: Any, y: Array, z: Array, weight: Array | None = None) -> Arra
 
 
 def label_forms(case: Case, y: Array) -> list[tuple[str, Array]]:
-    """The labels `(n, *space, t)` in the forms that users have them in."""
+    """The labels `(n, *spatial_shape, t)` in the forms that users have them in."""
     target = case.spec.target
     if target == "onehot":
         index = np.argmax(y, axis=-1)
@@ -70,7 +70,7 @@ def labels(case: Case) -> str:
 
 
 def _per_sample(values: Array) -> Array:
-    """`(n, *space)` values as `(n,)`."""
+    """`(n, *spatial_shape)` values as `(n,)`."""
     return values.reshape(len(values), -1).mean(axis=1) if values.ndim else values
 
 
@@ -82,11 +82,13 @@ def _one_logit(case: Case) -> None:
     expected = case.values(y, np.concatenate([-z / 2, z / 2], axis=1), setting)
     actual = evaluate(build(case, setting), y[:, 1], z)
     if first_difference(actual, expected) is not None:
-        raise Failure(f"one logit gives {shown(actual[:3])}, the scores [-z/2, z/2] {shown(expected[:3])}", MACHINERY)
+        raise Failure(
+            f"one logit gives {shown(actual[:3])}, the raw scores [-z/2, z/2] {shown(expected[:3])}", MACHINERY
+        )
 
 
 def _encoded(case: Case) -> None:
-    """Task labels reach the function as the rows with which it was checked."""
+    """Task labels reach the function in the form with which it was checked."""
     target = case.spec.target
     if target in ("real", "raw", "positive", "count"):
         return
@@ -96,7 +98,7 @@ def _encoded(case: Case) -> None:
     )
     actual = case.spec.encode(given.astype(int), Constants(case.k))
     if not np.array_equal(actual, y):
-        raise Failure(f"labels {shown(given[0])} reach the function as {shown(actual[0])}", "Mend the target kind.")
+        raise Failure(f"labels {shown(given[0])} reach the function as {shown(actual[0])}", "Correct the target kind.")
 
 
 def mismatches(case: Case) -> None:
@@ -205,30 +207,30 @@ def units(case: Case) -> str:
         _refused(case, setting, y, z)
         notes.append("raw scores in place of probabilities are refused")
     if case.activation.inverse is None:
-        return "; ".join([*notes, "its scores cannot be recovered from predictions"])
+        return "; ".join([*notes, "its raw scores cannot be recovered from predictions"])
     predictions = case.predictions(z, setting)
     recovered = tensorflow.applied(case.activation.inverse, predictions, case.activation_constants(setting))
     again = case.predictions(recovered, setting)
     if first_difference(again, predictions, 1e-6) is not None:
         raise Failure(
-            f"the activation of its inverse gives {shown(again[0])} for {shown(predictions[0])}", "Mend the activation."
+            f"the activation of its inverse gives {shown(again[0])} for {shown(predictions[0])}",
+            "Correct the activation.",
         )
     actual = _per_sample(evaluate(build(case, setting, from_logits=False), y, predictions))
-    # scores recovered up to a constant are the same for a loss that says so
+    # raw scores recovered up to a constant are the same for a loss that says so
     same = recovered if case.spec.claims.shift_invariant else z
     expected = case.values(y, same, setting)
     i = first_difference(actual, expected, 1e-5)
     if i is not None and predictions.shape == z.shape:
-        what = f"predictions {shown(predictions[i].ravel()[:6])} give {shown(actual[i])}, their scores {shown(expected[i])}"
-        remedy = (
-            "Give an activation whose inverse recovers the scores, or the identity, or an Activation without inverse."
-        )
+        given = shown(predictions[i].ravel()[:6])
+        what = f"predictions {given} give {shown(actual[i])}, their raw scores {shown(expected[i])}"
+        remedy = "Give an activation whose inverse recovers the raw scores, the identity, or one without inverse."
         raise Failure(what, remedy)
-    return "; ".join([*notes, "predictions give what their scores give"])
+    return "; ".join([*notes, "predictions give what their raw scores give"])
 
 
 def _negative_scores(case: Case) -> str:
-    """On negative scores there is a gradient: the function does not take them for probabilities."""
+    """On negative raw scores there is a gradient: the function does not take them for probabilities."""
     if case.spec.claims.truncated or not case.classes:
         return "raw scores may be of any sign" if case.classes else "labels and predictions share a unit"
     setting = case.setting()
@@ -237,8 +239,10 @@ def _negative_scores(case: Case) -> str:
     values, gradients = case.gradients(y, z, setting)
     dead = np.abs(gradients).reshape(len(y), -1).max(axis=1) == 0
     if not np.isfinite(values).all() or dead.all():
-        what = f"on negative scores {shown(z[0].ravel()[:6])} it gives {shown(values[0])} and no gradient ({setting})"
-        raise Failure(what, "It seems to take scores for probabilities: apply softmax or sigmoid inside, once.")
+        what = (
+            f"on negative raw scores {shown(z[0].ravel()[:6])} it gives {shown(values[0])} and no gradient ({setting})"
+        )
+        raise Failure(what, "It seems to take raw scores for probabilities: apply softmax or sigmoid inside, once.")
     return "raw scores may be of any sign"
 
 

@@ -43,7 +43,7 @@ def _agree(case: Case, n_classes: int) -> str:
     static = {name: value for name, value in arguments[0].items() if not isinstance(value, np.ndarray)}
     stacked = {name: np.stack([a[name] for a in arguments]) for name in arguments[0] if name not in static}
     labels = np.stack([y] * LANES)
-    # what is not of this library may fail on no rows at all, and is never called so
+    # what is not of this library may fail without samples, and is never called so
     wrapped = isinstance(case.function, UserLoss)
     losses, gradients = _mapped(function, (labels, z, stacked), static, none=not wrapped)
     for i, setting in enumerate(settings):
@@ -73,7 +73,7 @@ def _alike(case: Case, k: int) -> list[Setting]:
 def _mapped(
     function: tensorflow.Function, every: tuple[Array, Array, dict[str, Any]], static: tensorflow.Arguments, none: bool
 ) -> tuple[Array, Array]:
-    """Losses and slopes of all lanes; with `none` no lanes are tried, too."""
+    """Losses and gradients of all lanes; with `none` no lanes are tried, too."""
     y, z, arguments = every
     nothing = (y[:0], z[:0], {name: value[:0] for name, value in arguments.items()})
     try:

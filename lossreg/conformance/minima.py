@@ -1,4 +1,4 @@
-"""Where a loss is least: on one label, on a mixture of labels, and after some training."""
+"""The minimum of a loss: on one label and on a mixture of labels."""
 
 from __future__ import annotations
 
@@ -51,16 +51,18 @@ def _reached(case: Case, y: Array, best: Array, setting: Setting) -> None:
     i = int(np.argmax(best))
     if best[i] > declared + 1e-3 * scale:
         what = f"on label {shown(y[i].ravel())} it comes down to {shown(best[i])}, not to the declared {declared:g}"
-        remedy = "Declare minimum (None where parameters or label decide); or does it take scores for probabilities?"
+        remedy = (
+            "Declare minimum (None where parameters or label decide); or does it take raw scores for probabilities?"
+        )
         raise Failure(f"{what} ({setting})", remedy)
     tried = np.concatenate([best, *(_random(case, setting, size) for size in (1.0, 10.0, 100.0))])
     if tried.min() < declared - 1e-7 * scale:
         what = f"it goes down to {shown(tried.min())}, below the declared minimum {declared:g} ({setting})"
-        raise Failure(what, "Mend the formula or the declared minimum; look for swapped arguments.")
+        raise Failure(what, "Correct the formula or the declared minimum; look for swapped arguments.")
 
 
 def _settled(case: Case, setting: Setting) -> None:
-    """Over labels that differ, each of several outputs of a regression has a best value, others at 0."""
+    """Over different labels each of several outputs of a regression has a best value, the others at 0."""
     if case.classes or case.width() < 2:
         return
     y = case.labels(41, seed=8)
@@ -74,7 +76,7 @@ def _settled(case: Case, setting: Setting) -> None:
             what = (
                 f"on 41 labels it is {shown(beyond)} with output {i} at 1000 or -1000, {shown(least)} at best within 15"
             )
-            raise Failure(f"{what} ({setting})", "Is a term missing, or its sign wrong, that holds this output back?")
+            raise Failure(f"{what} ({setting})", "Is a term that bounds this output missing, or its sign wrong?")
 
 
 def _at_zero(case: Case, y: Array, setting: Setting) -> Array:
@@ -89,7 +91,7 @@ def _random(case: Case, setting: Setting, size: float) -> Array:
 
 
 def _least(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
-    """The least value for each label, and the scores that have it."""
+    """The least value for each label, and the raw scores that have it."""
     right = case.towards(y, setting.k)
     if right is None:
         return _line_search(case, y, setting)
@@ -102,7 +104,7 @@ def _least(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
 
 
 def _polished(case: Case, y: Array, setting: Setting, best: Array, raw_scores: Array) -> tuple[Array, Array]:
-    """Down from there, where the declared minimum is still above reach."""
+    """Descend from there where the declared minimum is not reached yet."""
     declared = case.spec.claims.minimum
     if declared is None or best.max() <= declared + 1e-6:
         return best, raw_scores
@@ -128,7 +130,7 @@ def _line_search(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
     center, span = np.zeros(len(y)), np.full(len(y), reach)
     exact = _raw_scores_of(case, y, np.zeros((len(y), len(unit))), setting)
     if exact is not None:
-        # a narrow well lies between the places of the grid
+        # a narrow well lies between the points of the grid
         center = np.clip(exact[:, case.activation.point], -reach, reach)
     for _ in range(5):
         t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
@@ -160,7 +162,9 @@ def _on_side(case: Case, y: Array, best: Array, raw_scores: Array, setting: Sett
         what = (
             f"label {shown(y[i].ravel())}: {shown(best[i])} at best on the right side, {shown(wrong[i])} on the other"
         )
-        raise Failure(f"{what}, {shown(origin[i])} at zero scores ({setting})", "Look for a sign or swapped arguments.")
+        raise Failure(
+            f"{what}, {shown(origin[i])} at zero raw scores ({setting})", "Look for a sign or swapped arguments."
+        )
 
 
 def _right_value(case: Case, y: Array, best: Array, raw_scores: Array, setting: Setting) -> None:
@@ -181,7 +185,7 @@ def _right_value(case: Case, y: Array, best: Array, raw_scores: Array, setting: 
 
 
 def _raw_scores_of(case: Case, y: Array, like: Array, setting: Setting) -> Array | None:
-    """The scores that predict the labels."""
+    """The raw scores that predict the labels."""
     if case.activation.inverse is None:
         return None
     from lossreg.conformance import tensorflow
@@ -198,13 +202,13 @@ def _bounded(case: Case, setting: Setting) -> None:
     for way in _ways(case, y, setting):
         path = case.each(y, np.stack([size * way for size in FAR]), setting)
         if not np.isfinite(path).all():
-            raise Failure(f"not finite on scores of 1e2 to 1e4, float64 ({setting})", UNBOUNDED)
+            raise Failure(f"not finite on raw scores of 1e2 to 1e4, float64 ({setting})", UNBOUNDED)
         first, second = path[0] - path[1], path[1] - path[2]
         # a bounded value settles: of the way down little is left for the last decade
         falling = (second > 0.5 * first) & (second > 1e-6 * (np.abs(path[0]) + 1.0)) & (first > 0)
         if falling.any():
             i = int(np.argmax(falling))
-            what = f"{shown(path[:, i])} at scores of 1e2, 1e3, 1e4 times {shown(way[i].ravel()[:6])}"
+            what = f"{shown(path[:, i])} at raw scores of 1e2, 1e3, 1e4 times {shown(way[i].ravel()[:6])}"
             raise Failure(f"unbounded below: {what}, label {shown(y[i].ravel())} ({setting})", UNBOUNDED)
 
 
@@ -252,13 +256,13 @@ def _class_optimum(case: Case, estimates: str) -> str:
     if estimates in MODES:
         return _mode(case, expected, predicted, z, setting)
     if case.spatial_shape:
-        # one constant for all places
+        # one constant for all pixels
         expected, predicted = expected.mean(keepdims=True), predicted.ravel()[:1]
     if np.abs(predicted.ravel() - expected.ravel()).max() > 5e-3:
         what = (
             f"for classes in shares {shown(expected)} the best constant predicts {shown(predicted.ravel())} ({setting})"
         )
-        raise Failure(what, "Mend the formula or the activation, or declare what it elicits ('mode').")
+        raise Failure(what, "Correct the formula or the activation, or declare what it elicits ('mode').")
     return f"the best constant predicts the shares {shown(expected)}"
 
 
@@ -275,7 +279,7 @@ def _mixture(case: Case) -> tuple[Array, Array]:
 
 
 def _best_constant(case: Case, y: Array, share: Array, setting: Setting, polish: bool) -> Array:
-    """The scores `(*space, outputs)` of least mean loss."""
+    """The raw scores `(*spatial_shape, outputs)` of least mean loss."""
     rng, shape = np.random.default_rng(7), (*case.spatial_shape, case.width())
     flat = int(np.prod(shape[-1:]))
     tried = np.concatenate([size * rng.normal(size=(150, flat)) for size in (0.5, 1.0, 2.0, 4.0)])
@@ -298,10 +302,9 @@ def _descended(case: Case, y: Array, share: Array, setting: Setting, start: Arra
         return float(values @ share), gradient
 
     begin = start.reshape(-1, *shape)[0]
-    predicted = minimize(
-        mean, begin, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9}
-    ).x
-    return np.array(np.broadcast_to(predicted, start.shape))
+    options = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9}
+    best = minimize(mean, begin, jac=True, method="L-BFGS-B", options=options).x
+    return np.array(np.broadcast_to(best, start.shape))
 
 
 def _mode(case: Case, expected: Array, predicted: Array, z: Array, setting: Setting) -> str:
@@ -313,8 +316,9 @@ def _mode(case: Case, expected: Array, predicted: Array, z: Array, setting: Sett
     else:
         right = bool(np.all(z > 0))
     if not right:
-        what = f"for classes in shares {shown(expected[:6])} the best constant scores are {shown(z.ravel()[:6])} ({setting})"
-        raise Failure(what, "Mend the formula, or declare what it elicits.")
+        best = shown(z.ravel()[:6])
+        what = f"for classes in shares {shown(expected[:6])} the best constant raw scores are {best}"
+        raise Failure(f"{what} ({setting})", "Correct the formula, or declare what it elicits.")
     return f"the best constant is for the most frequent class of shares {shown(expected[:6])}"
 
 
@@ -339,7 +343,7 @@ def _value_optimum(case: Case, estimates: str) -> str:
 
 
 def _median_class(case: Case) -> str:
-    """The best constant scores are for the median class, or their prediction has its median there."""
+    """The best constant raw scores are for the median class, or their prediction has its median there."""
     setting, share = case.plain(), np.array([0.4, 0.2, 0.2, 0.2])
     z = _best_constant(case, case.every_label(), share, setting, polish=True)
     predicted = case.predictions(z[None], setting)[0]
@@ -348,7 +352,7 @@ def _median_class(case: Case) -> str:
     medians = int(np.argmax(predicted)), int(np.argmax(np.cumsum(predicted) >= 0.5 * predicted.sum()))
     if 1 not in medians:
         what = f"for classes in shares {shown(share)} the best constant predicts {shown(predicted)} ({setting})"
-        raise Failure(what, "The median class is the second: mend the formula, or declare what it elicits.")
+        raise Failure(what, "The median class is the second: correct the formula, or declare what it elicits.")
     return f"the best constant is for the median class of shares {shown(share)}"
 
 
@@ -363,7 +367,7 @@ def _functional(estimates: str, y: Array, tau: float) -> float:
 
 
 def _estimated(case: Case, y: Array, expected: float, estimates: str, setting: Setting) -> bool:
-    """Raise where the best constant is another; whether there is one."""
+    """Raise where the best constant is another; return False if there is none."""
     unit, center, span = np.eye(case.width())[case.activation.point], 0.0, 30.0
     for _ in range(5):
         t = center + span * np.linspace(-1.0, 1.0, LINE)
@@ -375,13 +379,13 @@ def _estimated(case: Case, y: Array, expected: float, estimates: str, setting: S
     if abs(predicted - expected) > tolerance and len(unit) > 1:
         predicted = _jointly(case, y, center, setting)
     if abs(predicted - expected) > tolerance:
-        what = f"the best constant for 41 labels is {shown(predicted)}, and their {estimates} is {shown(expected)} ({setting})"
-        raise Failure(what, "Mend the formula (is it swapped?), or declare what it elicits.")
+        what = f"the best constant for 41 labels is {shown(predicted)}, and their {estimates} is {shown(expected)}"
+        raise Failure(f"{what} ({setting})", "Correct the formula (is it swapped?), or declare what it elicits.")
     return bool(np.isfinite(predicted))
 
 
 def _jointly(case: Case, y: Array, center: float, setting: Setting) -> float:
-    """The prediction where the mean loss is least over all outputs together; NaN where it has no such place."""
+    """The prediction where the mean loss is least over all outputs together; NaN where there is no minimum."""
     from scipy.optimize import minimize
 
     point, width = case.activation.point, case.width()
@@ -416,5 +420,5 @@ def binary_side(case: Case) -> str:
         side = float(t[int(np.argmin(mean)), 0])
         if (side > 0) != (share > 0.5):
             what = f"for class 1 with probability {share} it is least at the logit {shown(side)} ({setting})"
-            raise Failure(what, "A binary task gives the scores [-z/2, z/2]: neither class may be favoured.")
+            raise Failure(what, "A binary task gives the raw scores [-z/2, z/2]: neither class may be favoured.")
     return "least on the likelier side for probabilities .3 and .7"

@@ -1,4 +1,4 @@
-"""The same loss on other machinery: precisions, graphs, files."""
+"""The same loss in other precisions, in graphs and from files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _dtypes(case: Case) -> None:
     for dtype in ("float32", "float64"):
         actual = case.values(y, z, setting, dtype).dtype
         if actual != dtype:
-            raise Failure(f"{dtype} scores give {actual} values", "Keep the dtype of y_pred; cast constants to it.")
+            raise Failure(f"{dtype} raw scores give {actual} values", "Keep the dtype of y_pred; cast constants to it.")
 
 
 def _double(case: Case) -> None:
@@ -61,7 +61,7 @@ def _double(case: Case) -> None:
     values = case.values(y, z, setting)
     moving = values[values != np.round(values, 3)]
     if len(moving) > 8 and (moving == moving.astype("float32")).mean() > 0.5:
-        raise Failure("float64 scores give values of float32 precision", "Cast nothing to float32.")
+        raise Failure("float64 raw scores give values of float32 precision", "Cast nothing to float32.")
     step = 1e-3 * np.ones_like(z) * np.sign(case.raw_scores(64, seed=23))
     path = np.stack([case.values(y, z + i * step, setting) for i in range(-2, 3)])
     rough = np.median(np.abs(np.array([1, -4, 6, -4, 1]) @ path.reshape(5, -1)))
@@ -79,7 +79,7 @@ def _single(case: Case) -> None:
         i = first_difference(np.where(known, single, 0.0), np.where(known, double, 0.0), 1e-3)
         if i is not None:
             what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}{gap_note(single[i], double[i])}"
-            where = f"at scores {shown(z[i].ravel()[:6])}, {setting}"
+            where = f"at raw scores {shown(z[i].ravel()[:6])}, {setting}"
             raise Failure(f"{what}, {where}", CANCEL)
 
 
@@ -124,7 +124,7 @@ def _many_classes(case: Case) -> str:
 
 
 def _neighbours_differ(case: Case, setting: Setting) -> None:
-    """On equal scores each of classes 256 to 299 has a value of its own: none is taken for the next."""
+    """On equal raw scores each of classes 256 to 299 has its own value: none is taken for the next."""
     index = np.arange(256, setting.k)
     y = np.eye(setting.k)[index] if case.spec.target == "onehot" else index[:, None].astype(float)
     z = np.repeat(case.raw_scores(1, setting.k), len(index), axis=0)
@@ -134,7 +134,7 @@ def _neighbours_differ(case: Case, setting: Setting) -> None:
     # of a loss that is constant for very wrong samples those are left out
     inner = values[values < values.max()]
     if len(inner) - len(np.unique(inner)) > len(inner) // 4:
-        what = f"of classes 256 to 299, on equal scores, many have equal losses: {shown(values[:4])}"
+        what = f"of classes 256 to 299, on equal raw scores, many have equal losses: {shown(values[:4])}"
         raise Failure(what, "Cast class indices to int32, never to half precision.")
 
 

@@ -1,4 +1,4 @@
-"""What parameters and constants do to a loss, and what it must not keep to itself."""
+"""The effect of parameters and constants on a loss, and its freedom from hidden state."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def alive(case: Case) -> str:
 
 
 def _mixed(case: Case) -> tuple[Array, Array]:
-    """Samples with small and large scores."""
+    """Samples with small and large raw scores."""
     y = case.labels(96, seed=11)
     sizes = np.resize([0.05, 0.5, 1.5, 4.0], 96).reshape(-1, *[1] * (y.ndim - 1))
     return y, sizes * case.raw_scores(96, seed=12, scale=1.0)
@@ -74,7 +74,7 @@ def _steps(param: Float | Int) -> list[Any]:
 
 
 def _backgrounds(case: Case) -> Iterator[Setting]:
-    """What the other parameters may be: the defaults first."""
+    """Settings of the other parameters, the defaults first."""
     yield case.setting()
     yield from case.draws(3, seed=13)
 
@@ -88,7 +88,7 @@ def _differ(case: Case, y: Array, z: Array, both: list[Setting]) -> bool:
         or not np.isfinite([gradients.sum(), other_gradients.sum()]).all()
     ):
         return True
-    # where a kink moves by little it may pass none of these samples, and their values tell
+    # a non-differentiable point that moves by little may pass none of these samples; their values tell
     return case.spec.claims.non_differentiable_points and relative_distance(values, others) > SAME
 
 
@@ -116,11 +116,11 @@ def constants(case: Case) -> str:
     if case.spec.target == "real" and case.activation.name == "identity" and "target_scale" in case.spec.needs:
         what = "changing target_scale changes a loss of targets that are standardised already"
         raise Failure(
-            what, "Drop target_scale, or choose target='raw' and an activation that makes predictions of scores."
+            what, "Drop target_scale, or choose target='raw' and an activation that makes predictions of raw scores."
         )
     if {"target_mean", "target_scale"} & set(case.spec.needs):
         _rescaled(case)
-    return f"used, and sound where they are extreme: {', '.join(asked)}"
+    return f"used, and right where they are extreme: {', '.join(asked)}"
 
 
 def _at_either_end(case: Case) -> None:
@@ -134,7 +134,7 @@ def _at_either_end(case: Case) -> None:
 
 
 def _counted(case: Case) -> bool:
-    """Whether another number of classes, with the same scores, gives other values or is refused."""
+    """Return True if another number of classes gives other values for the same raw scores, or is refused."""
     y, z = _mixed(case)
     for base in _backgrounds(case):
         given = case.arguments(base)
@@ -162,7 +162,7 @@ def _used(case: Case, need: str) -> bool:
 
 
 def _weighed(case: Case) -> bool:
-    """Whether other weights of the same samples give other values."""
+    """Return True if other weights of the same samples give other values."""
     y, z = _mixed(case)
     weights, base = np.where(np.arange(len(z)) % 2, 3.0, 1.0), case.setting()
     actual = tensorflow.values(case.function, y, z, {**case.arguments(base), WEIGHTS: weights}, "float64")
@@ -179,7 +179,7 @@ def _changed(case: Case, base: Setting, need: str) -> Setting:
 
 
 def _absent_class(case: Case) -> None:
-    """A class without rows leaves every value and gradient finite, its own too."""
+    """A class without samples leaves every value and gradient finite, its own too."""
     k = case.k
     counts = (90.0, 10.0, *[0.0] * (k - 2)) if k > 2 else (100.0, 0.0)
     priors = tuple(count / 100.0 for count in counts)
@@ -189,7 +189,7 @@ def _absent_class(case: Case) -> None:
         values, gradients = case.traced_gradients(y, z, setting)
         if not (np.isfinite(values).all() and np.isfinite(gradients).all()):
             what = f"with class counts {shown(counts)} it is not finite ({setting})"
-            raise Failure(what, "Take a class without rows for one of a single row: maximum(class_counts, 1).")
+            raise Failure(what, "Treat a class without samples as one of a single sample: maximum(class_counts, 1).")
 
 
 def _rescaled(case: Case) -> None:
@@ -204,7 +204,7 @@ def _rescaled(case: Case) -> None:
     if relative_distance(case.gradients(2.0 * y, z, moved)[1], case.gradients(y, z, base)[1]) < 1e-6:
         return
     what = f"with {' and '.join(case.activation.needs)} doubled, equal predictions have other gradients"
-    raise Failure(what, "Compute the prediction as the activation does, from the scores and all of its constants.")
+    raise Failure(what, "Compute the prediction as the activation does, from the raw scores and all of its constants.")
 
 
 def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
@@ -212,7 +212,7 @@ def _doubled(base: Setting, needs: tuple[str, ...]) -> Setting:
 
 
 def _follows_predictions(case: Case, y: Array, z: Array, base: Setting, moved: Setting) -> bool:
-    """Whether equal predictions, made with other constants, have gradients in the same proportion."""
+    """Return True if equal predictions, made with other constants, have gradients in the same proportion."""
     assert case.activation.inverse is not None
     predictions = case.predictions(z, base)
     reachable = np.isfinite(predictions).all(axis=1)
@@ -240,8 +240,8 @@ def purity(case: Case) -> str:
     again = case.values(y, z, first)
     for actual, expected in ((again, plain), (case.values(*case.samples, first), case.first)):
         if first_difference(actual, expected) is not None:
-            what = f"two equal calls give {shown(expected[:3])} and {shown(actual[:3])}{gap_note(actual[:3], expected[:3])}"
-            raise Failure(what, "No random numbers, no state.")
+            what = f"two equal calls give {shown(expected[:3])} and {shown(actual[:3])}"
+            raise Failure(what + gap_note(actual[:3], expected[:3]), "No random numbers, no state.")
     for other in others:
         case.gradients(case.labels(5, seed=17), case.raw_scores(5, seed=17), other)
     later, later_gradients = case.gradients(y, z, first)
@@ -250,7 +250,7 @@ def purity(case: Case) -> str:
         what = f"after other calls the same call gives {change}"
         raise Failure(what, "Keep nothing between calls: no globals, no caches, no attributes.")
     _untouched(case, y, z, first)
-    return "equal calls give equal values; labels and scores are left alone"
+    return "equal calls give equal values; labels and raw scores are left alone"
 
 
 def _untouched(case: Case, y: Array, z: Array, setting: Setting) -> None:

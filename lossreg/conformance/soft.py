@@ -16,7 +16,7 @@ REMEDY = "Weigh the classes by their labels, sum(y * loss_of_class), or raise an
 
 
 class Outcome(NamedTuple):
-    """Soft labels, scores, and the values and slopes that they gave."""
+    """Soft labels, raw scores, and the values and gradients that they gave."""
 
     y: Array
     z: Array
@@ -59,7 +59,7 @@ def _soft(case: Case, k: int) -> Array:
 
 
 def _hard(case: Case, y: Array) -> tuple[list[Array], Array]:
-    """Hard labels that `y` is a mixture of, each as an array like `y`, and the weights `(hard, rows)`."""
+    """Hard labels that `y` is a mixture of, each as an array like `y`, and the weights `(hard, samples)`."""
     if case.spec.target == "onehot":
         return [np.broadcast_to(row, y.shape) for row in np.eye(y.shape[1])], y.T
     choices = np.indices([2] * y.shape[1]).reshape(y.shape[1], -1).T.astype(float)
@@ -82,7 +82,7 @@ def _judged(case: Case, outcome: Outcome, setting: Setting) -> str:
         raise Failure(f"soft label {shown(y[i])} gives {shown(values[i])} and no gradient ({setting})", REMEDY)
     if (values == 0).all():
         raise Failure(f"soft labels give 0 ({setting})", REMEDY)
-    # one score is a multiple of any other: of these the rows are compared together
+    # one raw score is a multiple of any other: there all samples are compared together
     alone = outcome.z.shape[-1] > 1
     pairs = zip(outcome.gradients, expected, strict=True) if alone else [(outcome.gradients, expected)]
     if max(relative_distance(*pair) for pair in pairs) < 1e-6:
@@ -118,7 +118,7 @@ def _unrounded(case: Case) -> str:
 
 
 def _labels_count(case: Case, outcome: Outcome, setting: Setting) -> None:
-    """Labels are not rounded: a hundred thousandth less of them gives other values or slopes."""
+    """Labels are not rounded: a hundred thousandth less of them gives other values or gradients."""
     values, gradients = case.gradients(outcome.y * (1 - 1e-5), outcome.z, setting)
     same = (values == outcome.values) & (_steepest(gradients - outcome.gradients) == 0)
     # where the loss is flat nothing moves it, its label neither

@@ -35,17 +35,17 @@ _TABLE = (
     Check("metadata", "what is declared is complete and consistent", declared.metadata, standalone=True),
     Check("names", "name and aliases belong to this loss alone", declared.names, standalone=True),
     Check("golden", "values that were computed independently", values.golden),
-    Check("shape", "one value a sample, and nothing is broadcast", values.shape),
-    Check("labels", "class indices and one-hot rows are the same", keras_object.labels),
-    Check("finite", "value and gradient are finite on extreme scores", gradients.finite),
+    Check("shape", "one value per sample, and nothing is broadcast", values.shape),
+    Check("labels", "class indices and one-hot labels are the same", keras_object.labels),
+    Check("finite", "value and gradient are finite on extreme raw scores", gradients.finite),
     Check(
         "confidently_wrong",
-        "very wrong scores have a gradient, and it points the right way",
+        "very wrong raw scores have a gradient, and it points the right way",
         gradients.confidently_wrong,
     ),
     Check("gradient", "the gradient is the derivative", gradients.gradient),
     Check("precision", "half, single and double precision agree", numerics.precision),
-    Check("shift", "a constant added to all scores", values.shift),
+    Check("shift", "a constant added to all raw scores", values.shift),
     Check("permutation", "the order of samples and classes does not matter", values.permutation),
     Check("batch", "a batch is its samples one by one", values.batch),
     Check("reduction", "none, sum and mean agree", keras_object.reduction),
@@ -62,7 +62,7 @@ _TABLE = (
     Check("saving", "config, pickle and file keep every parameter", numerics.saving),
     Check("graph", "eager, graph and mixed precision agree", numerics.graph),
     Check("purity", "no hidden state, inputs untouched", parameters.purity),
-    Check("constants", "constants of the training rows are used and may be extreme", parameters.constants),
+    Check("constants", "constants of the training samples are used and may be extreme", parameters.constants),
     Check("fuzz", "two hundred draws from the search space are finite", gradients.fuzz),
     Check("units", "probabilities and raw scores are told apart", keras_object.units),
     Check("lanes", "mapped over lanes as one at a time", lanes.lanes),
@@ -80,7 +80,7 @@ class Suite:
         self.case = Case(spec, golden)
 
     def run(self, name: str) -> Result:
-        """One check; whatever it raises is its result."""
+        """Run one check; whatever it raises is its result."""
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -101,7 +101,7 @@ class Suite:
 
     @cached_property
     def _broken(self) -> tuple[str, str]:
-        """The check that a loss fails which cannot be called at all, and why."""
+        """The check failed by a loss that cannot be called at all, and the reason; else empty."""
         return self.case.probe()
 
 
@@ -109,7 +109,7 @@ def check(loss: str | LossSpec, only: Iterable[str] = (), golden: Golden | None 
     """The results of all checks of a loss, or of those named in `only`, in order.
 
     loss: a registered name or a spec; golden: values to compare with, as in the files beside this module.
-    Raises `UnknownError` for a loss or a check that there is not.
+    Raises `UnknownError` for an unknown loss or check.
     """
     chosen = known(only)
     suite = Suite(loss, golden)
@@ -117,7 +117,7 @@ def check(loss: str | LossSpec, only: Iterable[str] = (), golden: Golden | None 
 
 
 def known(only: Iterable[str]) -> tuple[str, ...]:
-    """The names of checks, all of which there are; raises `UnknownError`."""
+    """The names of checks; raises `UnknownError` for one that does not exist."""
     chosen = tuple(only)
     for name in chosen:
         if name not in CHECKS:

@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 
 def load() -> Any:
-    """The module, imported without its start-up notes, which speaks of errors only."""
+    """Import TensorFlow without its start-up notes; it logs errors only."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -25,7 +25,7 @@ def load() -> Any:
 
 @contextmanager
 def floats(dtype: str) -> Iterator[None]:
-    """Keras's own numbers (`ops.ones`, `ops.where` of two Python numbers) are of `dtype`, too."""
+    """Make Keras's own numbers (`ops.ones`, `ops.where` of two Python numbers) of `dtype`, too."""
     import keras
 
     before = keras.config.floatx()
@@ -37,20 +37,20 @@ def floats(dtype: str) -> Iterator[None]:
 
 
 def tensors(arguments: Arguments, dtype: str) -> dict[str, Any]:
-    """Arrays as tensors of `dtype`; what else there is (static values) as it is."""
+    """Arrays as tensors of `dtype`; static values as they are."""
     tf = load()
     return {k: tf.constant(v, dtype) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
 
 
 def values(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Any:
-    """What the function returns, as it returns it."""
+    """The function's values as it returns them."""
     tf = load()
     with floats(dtype):
         return function(tf.constant(y, dtype), tf.constant(z, dtype), **tensors(arguments, dtype))
 
 
 def gradients(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> tuple[Any, Any]:
-    """What the function returns, and the gradient of its sum by the scores (0 where there is none)."""
+    """The function's values, and the gradient of their sum by the raw scores (0 where there is none)."""
     tf = load()
     with floats(dtype):
         return _gradients(tf, function, tf.constant(y, dtype), tf.constant(z, dtype), tensors(arguments, dtype))
@@ -65,7 +65,7 @@ def _gradients(tf: Any, function: Function, y: Any, z: Any, arguments: Arguments
 
 
 def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: str) -> Function:
-    """`slopes` as a graph for batches of any length: `(y, z, arguments)` of arrays to two tensors.
+    """`gradients` as a graph for batches of any length: `(y, z, arguments)` of arrays to two tensors.
 
     Static values are those of `arguments`; arrays are inputs of the graph.
     """
@@ -73,9 +73,9 @@ def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: 
     static = {k: v for k, v in arguments.items() if not isinstance(v, np.ndarray)}
     flowing = {k: tf.TensorSpec(v.shape, dtype) for k, v in arguments.items() if isinstance(v, np.ndarray)}
     graph = tf.function(lambda y, z, inputs: _gradients(tf, function, y, z, {**static, **inputs}), autograph=False)
-    rows = [tf.TensorSpec([None, *array.shape[1:]], dtype) for array in (y, z)]
+    batches = [tf.TensorSpec([None, *array.shape[1:]], dtype) for array in (y, z)]
     with floats(dtype):
-        concrete = graph.get_concrete_function(*rows, flowing)
+        concrete = graph.get_concrete_function(*batches, flowing)
 
     def run(y: Array, z: Array, arguments: Arguments) -> Any:
         inputs = {k: tf.constant(v, dtype) for k, v in arguments.items() if k in flowing}
@@ -85,7 +85,7 @@ def traced(function: Function, y: Array, z: Array, arguments: Arguments, dtype: 
 
 
 def mapped(function: Function, lanes: tuple[Array, Array, Arguments], static: Arguments) -> Function:
-    """Mean losses and gradients of an open number of lanes: labels, scores and arguments stacked, float32.
+    """Mean losses and gradients of an open number of lanes: labels, raw scores and arguments stacked, float32.
 
     The tape stands inside the map, as it does in training.
     """
@@ -110,7 +110,7 @@ def run(graph: Function, arrays: Any) -> Any:
 
 
 def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
-    """A Keras loss of labels and scores from a graph, of open batch size unless it is compiled."""
+    """A Keras loss of labels and raw scores from a graph, of open batch size unless it is compiled."""
     tf = load()
     traced_loss = tf.function(loss, autograph=False, jit_compile=jit or None)
     shapes = [array.shape if jit else (None, *array.shape[1:]) for array in (y, z)]
@@ -119,7 +119,7 @@ def in_graph(loss: Function, y: Array, z: Array, jit: bool = False) -> Array:
 
 
 def applied(function: Function, z: Array, constants: Arguments, dtype: str = "float64") -> Array:
-    """A function of scores (an activation) as an array."""
+    """A function of raw scores (an activation) as an array."""
     tf = load()
     given = {name: tf.constant(value, dtype) for name, value in constants.items()}
     with floats(dtype):
@@ -128,7 +128,7 @@ def applied(function: Function, z: Array, constants: Arguments, dtype: str = "fl
 
 @contextmanager
 def stderr_silenced() -> Iterator[None]:
-    """What TensorFlow's C++ code writes to standard error is dropped: refusals to compile, above all."""
+    """Drop what TensorFlow's C++ code writes to standard error: refusals to compile, above all."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

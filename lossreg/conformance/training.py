@@ -30,7 +30,7 @@ def descent(case: Case) -> str:
 
 
 def _data(case: Case, setting: Setting) -> tuple[Array, Array, Array]:
-    """Features `(n, *space, d)`, labels as the function receives them, and what should be predicted."""
+    """Features `(n, *spatial_shape, d)`, labels as the function receives them, and what should be predicted."""
     rng, k = np.random.default_rng(9), setting.k
     if not k:
         return _numbers(case, setting, rng)
@@ -38,7 +38,7 @@ def _data(case: Case, setting: Setting) -> tuple[Array, Array, Array]:
     columns = np.eye(k)[y[..., 0].astype(int)] if case.spec.target == "ordinal" else y
     centers = 2.0 * rng.normal(size=(columns.shape[-1], FEATURES - 1))
     if case.spec.target == "ordinal":
-        # classes in a row, as their order says
+        # classes along a line, in their order
         centers = (np.arange(k)[:, None] - (k - 1) / 2) * np.ones((1, FEATURES - 1))
     else:
         centers = (

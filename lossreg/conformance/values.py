@@ -23,7 +23,7 @@ from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.user_loss import UserLoss
 
-# batches of scores that are neither small nor large: seed and scale
+# batches of raw scores that are neither small nor large: seed and scale
 ORDINARY = ((3, 1.0), (31, 1.0), (32, 0.3), (33, 3.0))
 GOLDEN = ("golden_classes.json", "golden_values.json")
 
@@ -72,14 +72,14 @@ def _compare(case: Case, entry: dict[str, Any]) -> None:
     if i is not None:
         what = f"{shown(actual[i])} where {entry.get('source', 'the golden file')} has {shown(expected[i])}"
         what += gap_note(actual[i], expected[i])
-        raise Failure(f"{what}, at scores {shown(z[i].ravel())}, label {shown(y[i].ravel())}, {setting}", "")
+        raise Failure(f"{what}, at raw scores {shown(z[i].ravel())}, label {shown(y[i].ravel())}, {setting}", "")
 
 
 # ------------------------------------------------------------------ shape
 
 
 def shape(case: Case) -> str:
-    """`(N,)` for several N and k, N = k among them, and a dtype that follows the scores."""
+    """`(N,)` for several N and k, N = k among them, and a dtype that follows the raw scores."""
     for k in case.ks:
         for n in sorted({1, 2, 3, 5, max(k, 1)}):
             setting = case.setting(k=k)
@@ -87,37 +87,37 @@ def shape(case: Case) -> str:
             if not np.isfinite(actual).all():
                 raise Failure(f"not finite on {n} ordinary samples ({setting})", "")
     if "segmentation" in case.spec.tasks and not case.spatial_shape:
-        _spacious(case)
+        _masks_averaged(case)
     _apart(case)
     mismatches(case)
-    return "one value a sample for 1, 2, 3 and 5 samples, each of its own scores"
+    return "one value per sample for 1, 2, 3 and 5 samples, each of its own raw scores"
 
 
-def _spacious(case: Case) -> None:
-    """A loss of places that serves segmentation takes masks, too: their mean."""
-    setting, (n, places) = case.setting(), (3, 4)
-    y, z = case.labels(n * places), case.raw_scores(n * places)
-    single = case.values(y, z, setting).reshape(n, places).mean(axis=1)
+def _masks_averaged(case: Case) -> None:
+    """A loss of single labels that serves segmentation takes masks, too: the mean over their pixels."""
+    setting, (n, pixels) = case.setting(), (3, 4)
+    y, z = case.labels(n * pixels), case.raw_scores(n * pixels)
+    single = case.values(y, z, setting).reshape(n, pixels).mean(axis=1)
     whole = case.values(y.reshape(n, 2, 2, -1), z.reshape(n, 2, 2, -1), setting)
     if first_difference(whole, single) is not None:
-        raise Failure(f"a mask of 2 x 2 gives {shown(whole)}, the mean of its places is {shown(single)}",
+        raise Failure(f"a mask of 2 x 2 gives {shown(whole)}, the mean of its pixels is {shown(single)}",
                       "Take the mean over every axis but the first.")  # fmt: skip
 
 
 def _apart(case: Case) -> None:
-    """Each value depends on its own scores, and every score matters."""
+    """Each value depends on its own raw scores, and every raw score matters."""
     setting = case.setting()
     total = sum(_steepness(case, seed, scale, setting) for seed, scale in ORDINARY)
     if not np.any(total):
-        raise Failure(f"no value depends on the scores ({setting})", "Compute the loss of y_pred.")
+        raise Failure(f"no value depends on the raw scores ({setting})", "Compute the loss of y_pred.")
     if not np.all(total):
         where = ", ".join(map(str, np.argwhere(total == 0)[0]))
-        what = f"no value depends on the scores at [:, {where}] ({setting})"
-        raise Failure(what, "Use every output and every place, or declare fewer outputs.")
+        what = f"no value depends on the raw scores at [:, {where}] ({setting})"
+        raise Failure(what, "Use every output and every pixel, or declare fewer outputs.")
 
 
 def _steepness(case: Case, seed: int, scale: float, setting: Setting) -> Array:
-    """What each entry of a sample's scores changes, over a batch."""
+    """The sum over a batch of the absolute gradient by each entry of a sample's raw scores."""
     y, z = case.labels(12, seed=seed), case.raw_scores(12, seed=seed + 1, scale=scale)
     return np.asarray(np.abs(case.gradients(y, z, setting)[1]).sum(axis=0))
 
@@ -126,7 +126,7 @@ def _steepness(case: Case, seed: int, scale: float, setting: Setting) -> Array:
 
 
 def shift(case: Case) -> str:
-    """A constant added to all scores changes nothing, where that is declared."""
+    """A constant added to all raw scores changes nothing, where that is declared."""
     if case.width() < 2:
         return does_not_apply("one score")
     setting = case.setting()
@@ -136,9 +136,8 @@ def shift(case: Case) -> str:
     changes = [i for actual in moved if (i := first_difference(actual, plain)) is not None]
     if case.spec.claims.shift_invariant and changes:
         i = changes[0]
-        what = (
-            f"adding -7.3 or 11 to all scores changes {shown(plain[i])} to {shown(moved[0][i])} or {shown(moved[1][i])}"
-        )
+        others = f"{shown(moved[0][i])} or {shown(moved[1][i])}"
+        what = f"adding -7.3 or 11 to all raw scores changes {shown(plain[i])} to {others}"
         raise Failure(f"{what}, and shift_invariant is declared", "Give it raw scores, or drop shift_invariant.")
     if case.spec.claims.shift_invariant:
         return "a constant changes nothing, as declared"
@@ -182,7 +181,8 @@ def _same_in_order(quantity: str, actual: Array, expected: Array, setting: Setti
     i = first_difference(actual, expected, EXACT if quantity == "values" else 1e-6)
     if i is not None:
         pair = expected.ravel()[i], actual.ravel()[i]
-        what = f"classes in another order have other {quantity}: {shown(pair[0])} becomes {shown(pair[1])}{gap_note(*pair)}"
+        change = f"{shown(pair[0])} becomes {shown(pair[1])}{gap_note(*pair)}"
+        what = f"classes in another order have other {quantity}: {change}"
         raise Failure(f"{what} ({setting})", "Use only the axis of classes, and constants in the order of classes.")
 
 
@@ -191,8 +191,8 @@ def _permuted(case: Case, setting: Setting, order: Array) -> Setting:
     for param in case.spec.params:
         if isinstance(param, PerClass) and params[param.name] is not None:
             params[param.name] = [params[param.name][i] for i in order]
-    rows = {n: tuple(getattr(setting.constants, n)[i] for i in order) for n in ("class_counts", "class_priors")}
-    return replace(setting, params=params).having(**rows)
+    permuted = {n: tuple(getattr(setting.constants, n)[i] for i in order) for n in ("class_counts", "class_priors")}
+    return replace(setting, params=params).having(**permuted)
 
 
 def batch(case: Case) -> str:
@@ -217,10 +217,10 @@ def batch(case: Case) -> str:
 
 
 def arguments(case: Case) -> str:
-    """Swapped arguments change the value, if and only if no symmetry is declared; the slope is by the scores."""
+    """Swapped arguments change the value, if and only if no symmetry is declared; the gradient is by the raw scores."""
     y, z = case.labels(12), case.raw_scores(12)
     if y.shape != z.shape:
-        return does_not_apply(f"labels have {y.shape[-1]} columns, scores {z.shape[-1]}, so they cannot be swapped")
+        return does_not_apply(f"labels have {y.shape[-1]} columns, raw scores {z.shape[-1]}, so they cannot be swapped")
     for setting in (case.setting(), *case.fixed_elsewhere(), *case.draws(4)):
         plain, swapped = case.values(y, z, setting), _swapped(case, y, z, setting)
         same = first_difference(swapped, plain) is None
@@ -228,13 +228,13 @@ def arguments(case: Case) -> str:
             break
     # a wrapped loss of Keras or of a user cannot declare it
     if same and not case.spec.claims.symmetric and not isinstance(case.function, UserLoss):
-        raise Failure("swapping labels and scores changes nothing", "Declare symmetric=True.")
+        raise Failure("swapping labels and raw scores changes nothing", "Declare symmetric=True.")
     if not same and case.spec.claims.symmetric:
         i = first_difference(swapped, plain) or 0
         change = f"{shown(plain[i])} to {shown(swapped[i])}{gap_note(plain[i], swapped[i])}"
-        what = f"swapping labels and scores changes {change} ({setting}), and symmetric is declared"
+        what = f"swapping labels and raw scores changes {change} ({setting}), and symmetric is declared"
         raise Failure(what, "Drop symmetric.")
-    return "labels and scores may be swapped" if same else "labels and scores cannot be swapped"
+    return "labels and raw scores may be swapped" if same else "labels and raw scores cannot be swapped"
 
 
 def _swapped(case: Case, y: Array, z: Array, setting: Setting) -> Array:
@@ -248,7 +248,7 @@ def _swapped(case: Case, y: Array, z: Array, setting: Setting) -> Array:
 
 
 def limits(case: Case) -> str:
-    """Declared limits and twins hold, on hard labels, in float64."""
+    """Declared limits and equalities with other losses hold, on hard labels, in float64."""
     declared = list(_declared(case.spec))
     if not declared:
         return does_not_apply("no limits are declared")
@@ -269,16 +269,16 @@ def _holds(case: Case, limit: Limit) -> None:
         y, z = case.labels(24, k), case.raw_scores(24, k)
         setting = case.setting(limit.at, k)
         actual = case.values(y, z, setting)
-        expected = limit.factor * other.values(*_rows_of(case, other, y, z), other.setting(limit.of, k))
+        expected = limit.factor * other.values(*_inputs_of(case, other, y, z), other.setting(limit.of, k))
         i = first_difference(actual, expected, limit.rtol)
         if i is not None:
             other_name = f"{limit.factor:g} x {limit.equals}" if limit.factor != 1 else limit.equals
             what = f"at {setting} it is {shown(actual[i])}, and {other_name} is {shown(expected[i])}"
-            raise Failure(what + gap_note(actual[i], expected[i]), "Mend the formula, the limit or its rtol.")
+            raise Failure(what + gap_note(actual[i], expected[i]), "Correct the formula, the limit or its rtol.")
 
 
-def _rows_of(case: Case, other: Case, y: Array, z: Array) -> tuple[Array, Array]:
-    """The rows for another loss; a binary label and its logit as two classes and two scores."""
+def _inputs_of(case: Case, other: Case, y: Array, z: Array) -> tuple[Array, Array]:
+    """Labels and raw scores for another loss; a binary label and its logit as two classes and two raw scores."""
     kinds = (case.spec.target, other.spec.target)
     if kinds == ("binary", "onehot"):
         return np.concatenate([1 - y, y], axis=-1), np.concatenate([-z / 2, z / 2], axis=-1)

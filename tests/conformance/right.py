@@ -86,7 +86,7 @@ def sunk(y, z):
     return ce(y, z) - 0.01
 
 
-@sound(**proper(shift_invariant=False, kinks=True))
+@sound(**proper(shift_invariant=False, non_differentiable_points=True))
 def understated(y, z):
     """Cross-entropy that declares less than it could: a kink it has not, no invariance."""
     return ce(y, z)
@@ -164,7 +164,7 @@ def squares_of_probabilities(y, z):
     return row(ops.square(ops.softmax(z, axis=-1) - y))
 
 
-@sound(**softmax(activation="identity", probabilistic=False, kinks=True, elicits="mode",
+@sound(**softmax(activation="identity", probabilistic=False, non_differentiable_points=True, elicits="mode",
                  params=(Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)"),)))  # fmt: skip
 def best_other_class(y, z, *, margin):
     """The hinge of Crammer and Singer, for soft labels class by class."""
@@ -199,7 +199,13 @@ def focal_by_and_by(y, z, *, gamma, progress):
     return row(y * ops.exp(gamma * progress * log_other(z)) * minus_log(z))
 
 
-@sound(**softmax(kinks=True, minimum=None, params=(Float("level_", 0.1, 0.01, 0.5, log=True, domain="[0, inf)"),)))
+@sound(
+    **softmax(
+        non_differentiable_points=True,
+        minimum=None,
+        params=(Float("level_", 0.1, 0.01, 0.5, log=True, domain="[0, inf)"),),
+    )
+)
 def flooded(y, z, *, level_):
     """Cross-entropy that turns round below a level."""
     return level_ + row(y * ops.abs(minus_log(z) - level_))
@@ -252,7 +258,7 @@ def savage(y, z):
     return row(ops.square(ops.sigmoid(-y * z)))
 
 
-@sound(**signed(kinks=True, truncated=True))
+@sound(**signed(non_differentiable_points=True, truncated=True))
 def ramp(y, z):
     """The hinge cut off at 2: very wrong samples are given up, and that is declared."""
     return row(ops.clip(1.0 - y * z, 0.0, 2.0))
@@ -322,7 +328,7 @@ def geman_mcclure_ratio(y, z, *, c):
     return row(square / (1.0 + square))
 
 
-@sound(**real(kinks=True, params=(Float("power", 1.5, 1.0, 2.0, domain="[1, 2]"),)))
+@sound(**real(non_differentiable_points=True, params=(Float("power", 1.5, 1.0, 2.0, domain="[1, 2]"),)))
 def between_one_and_two(y, z, *, power):
     """abs(e) to a power: a kink at 1, smooth at 2."""
     return row(ops.abs(z - y) ** power)
@@ -337,7 +343,14 @@ def linear_exponential(y, z, *, a):
     return row(exp_up_to(e, 30.0) - e - 1.0)
 
 
-@sound(**real(symmetric=False, kinks=True, elicits="quantile", params=(Float("q", 0.9, 0.05, 0.95, domain="(0, 1)"),)))
+@sound(
+    **real(
+        symmetric=False,
+        non_differentiable_points=True,
+        elicits="quantile",
+        params=(Float("q", 0.9, 0.05, 0.95, domain="(0, 1)"),),
+    )
+)
 def high_quantile(y, z, *, q):
     """A quantile well above the median."""
     return row(ops.maximum(q * (y - z), (q - 1.0) * (y - z)))
@@ -349,7 +362,13 @@ def high_expectile(y, z, *, tau):
     return row(ops.where(y > z, tau, 1.0 - tau) * ops.square(y - z))
 
 
-@sound(**real(kinks=True, truncated=True, params=(Float("width", 0.5, 0.1, 2.0, log=True, domain="(0, inf)"),)))
+@sound(
+    **real(
+        non_differentiable_points=True,
+        truncated=True,
+        params=(Float("width", 0.5, 0.1, 2.0, log=True, domain="(0, inf)"),),
+    )
+)
 def dead_zone_and_ceiling(y, z, *, width):
     """Nothing within the width, and no more than a ceiling: two kinks."""
     return row(ops.clip(ops.abs(z - y) - width, 0.0, 3.0))
@@ -361,7 +380,11 @@ def squares_in_units(y, z, *, target_mean, target_scale):
     return row(ops.square(target_mean + target_scale * z - y))
 
 
-@sound(**raw(needs=("target_mean", "target_scale"), kinks=True, truncated=True, target_domain="[0, inf)"))
+@sound(
+    **raw(
+        needs=("target_mean", "target_scale"), non_differentiable_points=True, truncated=True, target_domain="[0, inf)"
+    )
+)
 def relative_to_both(y, z, *, target_mean, target_scale):
     """The error as a share of prediction and label: 1, whatever it is, where their signs differ."""
     prediction = target_mean + target_scale * z
@@ -385,7 +408,7 @@ def poisson_deviance(y, z, *, target_mean):
 # Two outputs
 
 
-@sound(**pair(elicits="median", kinks=True, score_range=(-15.0, 15.0)))
+@sound(**pair(elicits="median", non_differentiable_points=True, score_range=(-15.0, 15.0)))
 def laplace_density(y, z):
     """Location and logarithm of the scale."""
     scale = ops.clip(z[..., 1:], -15.0, 15.0)
@@ -404,7 +427,7 @@ def three_levels(z):
     return ops.concatenate([z[..., :1], z[..., :1] + ops.cumsum(ops.softplus(z[..., 1:]), axis=-1)], axis=-1)
 
 
-@sound(**pair(elicits="median", kinks=True, outputs="3", activation="quantiles"))
+@sound(**pair(elicits="median", non_differentiable_points=True, outputs="3", activation="quantiles"))
 def three_quantiles(y, z):
     """The first, the middle and the last decile: the middle one is best beside the others' best alone."""
     e, level = y - three_levels(z), ops.convert_to_tensor([0.1, 0.5, 0.9], dtype=z.dtype)

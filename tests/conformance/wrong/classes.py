@@ -242,7 +242,9 @@ def earth_movers_distance(y, z):
 
 
 @WRONG.add(
-    "descent", "precision", **fading(truncated=True, kinks=True, minimum=None, elicits="mode of the learnt samples")
+    "descent",
+    "precision",
+    **fading(truncated=True, non_differentiable_points=True, minimum=None, elicits="mode of the learnt samples"),
 )
 def truncated_gce_absolute(y, z):
     """Constant below p_t = 1/2: from scratch no sample has a gradient."""
@@ -378,7 +380,7 @@ def brier_as_twin(y, z):
     return ops.sum(ops.square(ops.softmax(z, axis=-1) - y), axis=-1)
 
 
-@WRONG.add("shift", "empty", **scored(kinks=True, elicits="mode"))
+@WRONG.add("shift", "empty", **scored(non_differentiable_points=True, elicits="mode"))
 def hinge_slot_zero(y, z):
     """The true class's slot counts as 0, so that the value hangs on the level of the scores."""
     return ops.relu(1.0 + ops.max((1.0 - y) * z, axis=-1) - ops.sum(y * z, axis=-1))

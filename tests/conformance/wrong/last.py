@@ -65,7 +65,7 @@ def first_class_half_detached(y, z):
     return ce(y, ops.concatenate([0.5 * own + 0.5 * ops.stop_gradient(own), z[:, 1:]], axis=-1))
 
 
-@WRONG.add("arguments", **real(kinks=True, params=(Q,), elicits="quantile"))
+@WRONG.add("arguments", **real(non_differentiable_points=True, params=(Q,), elicits="quantile"))
 def quantile_symmetric_at_the_default(y, z, *, q):
     """At q = 1/2 alone labels and predictions may be swapped."""
     e = y - z

@@ -23,14 +23,14 @@ def epsilon_in_the_logarithm(y, z):
     return -row(y * ops.log(ops.softmax(z, axis=-1) + 1e-8))
 
 
-@WRONG.add("gradient", **signed(kinks=True))
+@WRONG.add("gradient", **signed(non_differentiable_points=True))
 def hinge_with_a_step(y, z):
     """A kink is declared, and there is a step."""
     margin = row(y * z)
     return ops.where(margin < 0.0, 1.5 - margin, ops.relu(1.0 - margin))
 
 
-@WRONG.add("gradient", **sigmoid(elicits="probability", kinks=True))
+@WRONG.add("gradient", **sigmoid(elicits="probability", non_differentiable_points=True))
 def slope_lost_at_zero(y, z):
     """Both kinks cancel in the value, and not in the gradient."""
     return row(ops.maximum(z, 0.0) - z * y + ops.log1p(ops.exp(-ops.abs(z))))
@@ -84,7 +84,7 @@ def sign_of_a_parameter(y, z, *, t):
     return ce(y, t * z)
 
 
-@WRONG.add("optimum", **pair(elicits="mean", kinks=True, outputs="3", activation="quantiles"))
+@WRONG.add("optimum", **pair(elicits="mean", non_differentiable_points=True, outputs="3", activation="quantiles"))
 def three_quantiles_called_mean(y, z):
     """The middle one is the median."""
     below = z[:, :1]

@@ -169,7 +169,7 @@ def against_the_first(y, z):
     return values - values[:1] + ops.mean(values)
 
 
-@WRONG.add("batch", "gradient", "optimum", *CROSSED, **proper(kinks=True))
+@WRONG.add("batch", "gradient", "optimum", *CROSSED, **proper(non_differentiable_points=True))
 def hardest_of_the_batch(y, z):
     """Samples easier than the mean are left out."""
     values = ce(y, z)
@@ -183,7 +183,7 @@ def batch_level_sum(y, z):
     return ops.sum(values) + 0.0 * values
 
 
-@WRONG.add("permutation", "minimum", "batch", **proper(level="batch", minimum=None, kinks=True))
+@WRONG.add("permutation", "minimum", "batch", **proper(level="batch", minimum=None, non_differentiable_points=True))
 def neighbours_in_the_batch(y, z):
     """Declared to see the batch, but the order of its rows matters."""
     values = ce(y, z)
@@ -244,7 +244,7 @@ def everything_stopped(y, z):
     "empty",
     "precision",
     "units",
-    **fading(kinks=True, minimum=None, probabilistic=False),
+    **fading(non_differentiable_points=True, minimum=None, probabilistic=False),
 )
 def error_rate(y, z):
     """The metric itself, which has no gradient."""
@@ -362,7 +362,11 @@ def summed_by_scan(y, z):
     return ops.scan(lambda total, term: (total + term, total), ops.zeros_like(z[:, 0]), terms)[0]
 
 
-@WRONG.add("lanes", "gradient", **softmax(kinks=True, elicits="mode", probabilistic=False, activation="identity"))
+@WRONG.add(
+    "lanes",
+    "gradient",
+    **softmax(non_differentiable_points=True, elicits="mode", probabilistic=False, activation="identity"),
+)
 def second_best_by_top_k(y, z):
     """top_k cannot be mapped over no lanes at all."""
     top = ops.top_k(z, 2)[0]

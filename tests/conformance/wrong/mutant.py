@@ -1,4 +1,4 @@
-"""A wrong loss, as an honest but mistaken author would offer it, and what must find it out."""
+"""A wrong loss, as a mistaken author would offer it, and the check that must find it."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +9,7 @@ from lossreg.conformance import CHECKS
 # a loss that fails as soon as it is called fails everything that calls it
 UNCALLABLE = frozenset(CHECKS) - {"metadata", "names"}
 SOURCE = {"reference": "nobody", "formula": "see the code"}
-# what a value that hangs on the rest of its batch puts out, besides the check of that name
+# checks that a value which depends on the rest of its batch fails, besides the check of that name
 CROSSED = ("reduction", "weights", "empty", "permutation", "gradient")
 
 
@@ -34,14 +34,14 @@ class Family(list):
         """A decorator: the function's name and docstring are the loss's."""
 
         def keep(function):
-            said = {
+            declared = {
                 "name": function.__name__,
                 "summary": function.__doc__,
                 "reference": "nobody",
                 "formula": "see the code",
                 **fields,
             }
-            spec = LossSpec(function=function, **said)
+            spec = LossSpec(function=function, **declared)
             self.append(Mutant(spec, caught_by, frozenset(also), golden))
             return function
 

@@ -52,7 +52,9 @@ def binary_in_branches(y, z):
     "descent",
     "soft_labels",
     "binary_side",
-    **sigmoid(activation="identity", probabilistic=False, symmetric=True, kinks=True, elicits="mode"),
+    **sigmoid(
+        activation="identity", probabilistic=False, symmetric=True, non_differentiable_points=True, elicits="mode"
+    ),
 )
 def hinge_on_zero_and_one(y, z):
     """The hinge of labels 0 and 1: class 0 has no gradient."""
@@ -72,13 +74,15 @@ def crossentropy_of_signs(y, z):
     return row(y * ops.softplus(-z) + (1.0 - y) * ops.softplus(z))
 
 
-@WRONG.add("confidently_wrong", "minimum", "arguments", **signed(kinks=True))
+@WRONG.add("confidently_wrong", "minimum", "arguments", **signed(non_differentiable_points=True))
 def hinge_of_tanh(y, z):
     """The hinge after tanh: flat where it is wrong."""
     return row(ops.relu(1.0 - y * ops.tanh(z)))
 
 
-@WRONG.add("minimum", "descent", "optimum", "confidently_wrong", "binary_side", **signed(kinks=True))
+@WRONG.add(
+    "minimum", "descent", "optimum", "confidently_wrong", "binary_side", **signed(non_differentiable_points=True)
+)
 def hinge_wrong_side(y, z):
     """A plus where a minus belongs."""
     return row(ops.relu(1.0 + y * z))
@@ -215,7 +219,7 @@ def jaccard_of_the_sum(y, z, *, smooth):
 
 
 @WRONG.add("confidently_wrong", "descent", "shape", "minimum", "units", "gradient",
-           **dense(elicits="overlap", kinks=True))  # fmt: skip
+           **dense(elicits="overlap", non_differentiable_points=True))  # fmt: skip
 def dice_of_decisions(y, z):
     """Rounded predictions have no gradient."""
     found = ops.cast(z > 0.0, z.dtype)

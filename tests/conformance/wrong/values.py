@@ -32,7 +32,7 @@ def msle_of_standardised(y, z):
 
 
 @WRONG.add("confidently_wrong", "minimum", "optimum", "descent", "gradient", "soft_labels",
-           **real(elicits="exp(mean of log1p y) - 1", kinks=True))  # fmt: skip
+           **real(elicits="exp(mean of log1p y) - 1", non_differentiable_points=True))  # fmt: skip
 def msle_floored(y, z):
     """log(1 + y) of targets floored at 0, as in Keras: negative predictions have no gradient."""
     return row(ops.square(ops.log1p(ops.relu(z)) - ops.log1p(ops.relu(y))))
@@ -48,7 +48,7 @@ def msle_any_target(y, z, *, target_scale):
     return row(ops.square(ops.log1p(target_scale * ops.softplus(z)) - ops.log1p(y)))
 
 
-@WRONG.add("optimum", **real(symmetric=False, kinks=True, params=(Q,), elicits="quantile"))
+@WRONG.add("optimum", **real(symmetric=False, non_differentiable_points=True, params=(Q,), elicits="quantile"))
 def quantile_mirrored(y, z, *, q):
     """q and 1 - q in each other's place."""
     e = z - y
@@ -63,7 +63,7 @@ def expectile_mirrored(y, z, *, tau):
     return row(ops.where(e > 0.0, tau, 1.0 - tau) * ops.square(e))
 
 
-@WRONG.add("arguments", **real(kinks=True, params=(Q,), elicits="quantile"))
+@WRONG.add("arguments", **real(non_differentiable_points=True, params=(Q,), elicits="quantile"))
 def quantile_called_symmetric(y, z, *, q):
     """Swapping labels and predictions makes q 1 - q."""
     e = y - z
@@ -76,7 +76,7 @@ def symmetric_unsaid(y, z):
     return row(ops.square(z - y))
 
 
-@WRONG.add("optimum", **real(kinks=True, elicits="mean"))
+@WRONG.add("optimum", **real(non_differentiable_points=True, elicits="mean"))
 def absolute_called_mean(y, z):
     """The absolute error estimates the median."""
     return row(ops.abs(z - y))
@@ -103,7 +103,7 @@ def huber_with_a_step(y, z, *, c):
     return row(ops.where(size <= c, 0.5 * ops.square(size), c * size - ops.square(c)))
 
 
-@WRONG.add("finite", "fuzz", **real(kinks=True, elicits="median"))
+@WRONG.add("finite", "fuzz", **real(non_differentiable_points=True, elicits="median"))
 def root_of_the_square(y, z):
     """The root has no slope at 0."""
     return row(ops.sqrt(ops.square(z - y)))
@@ -115,7 +115,7 @@ def naive_log_cosh(y, z, *, c):
     return row(ops.square(c) * ops.log(ops.cosh((z - y) / c)))
 
 
-@WRONG.add("finite", "fuzz", **real(params=(C,), kinks=True))
+@WRONG.add("finite", "fuzz", **real(params=(C,), non_differentiable_points=True))
 def logarithm_in_the_other_branch(y, z, *, c):
     """The branch not taken has a gradient of NaN."""
     size = ops.abs(z - y)
@@ -146,7 +146,7 @@ def smooth_l1_at_zero(y, z, *, delta):
     return row(bounded * (size - 0.5 * bounded) / delta)
 
 
-@WRONG.add("confidently_wrong", "descent", **real(params=(C,), kinks=True))
+@WRONG.add("confidently_wrong", "descent", **real(params=(C,), non_differentiable_points=True))
 def tukey_undeclared(y, z, *, c):
     """Beyond c there is no gradient, and nothing says so."""
     inside = ops.minimum(ops.square((z - y) / c), 1.0)
@@ -154,7 +154,7 @@ def tukey_undeclared(y, z, *, c):
 
 
 @WRONG.add("minimum", "descent", "optimum", "confidently_wrong", "finite", "fuzz", "precision",
-           **real(params=(C,), kinks=True, truncated=True))  # fmt: skip
+           **real(params=(C,), non_differentiable_points=True, truncated=True))  # fmt: skip
 def tukey_inside_out(y, z, *, c):
     """Constant within c, where it should be constant beyond."""
     outside = ops.maximum(ops.square((z - y) / c), 1.0)
@@ -195,7 +195,7 @@ def barron_decided_at_zero(y, z, *, a):
 
 
 @WRONG.add("finite", "minimum", "confidently_wrong",
-           **raw(needs=("target_mean", "target_scale"), kinks=True))  # fmt: skip
+           **raw(needs=("target_mean", "target_scale"), non_differentiable_points=True))  # fmt: skip
 def percentage_without_floor(y, z, *, target_mean, target_scale):
     """The percentage of a label of 0."""
     return row(100.0 * ops.abs(target_mean + target_scale * z - y) / ops.abs(y))
