@@ -62,6 +62,11 @@ def shown(value: Any) -> str:
     return f"{float(value):.6g}" if isinstance(value, (float, np.number)) else str(value)
 
 
+def brief(array: Array) -> str:
+    """The first six numbers of an array."""
+    return shown(array.ravel()[:6])
+
+
 @dataclass
 class Case:
     """A loss under test. `k` is the number of classes in most checks, `ks` all that are tried."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
-from lossreg.conformance.case import Case, Setting, shown
+from lossreg.conformance.case import Case, Setting, brief, shown
 from lossreg.conformance.compare import first_difference
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.targets import WEIGHTS, Constants
@@ -222,7 +222,7 @@ def units(case: Case) -> str:
     expected = case.values(y, same, setting)
     i = first_difference(actual, expected, 1e-5)
     if i is not None and predictions.shape == z.shape:
-        given = shown(predictions[i].ravel()[:6])
+        given = brief(predictions[i])
         what = f"predictions {given} give {shown(actual[i])}, their raw scores {shown(expected[i])}"
         remedy = "Give an activation whose inverse recovers the raw scores, the identity, or one without inverse."
         raise Failure(what, remedy)
@@ -239,9 +239,7 @@ def _negative_scores(case: Case) -> str:
     values, gradients = case.gradients(y, z, setting)
     dead = np.abs(gradients).reshape(len(y), -1).max(axis=1) == 0
     if not np.isfinite(values).all() or dead.all():
-        what = (
-            f"on negative raw scores {shown(z[0].ravel()[:6])} it gives {shown(values[0])} and no gradient ({setting})"
-        )
+        what = f"on negative raw scores {brief(z[0])} it gives {shown(values[0])} and no gradient ({setting})"
         raise Failure(what, "It seems to take raw scores for probabilities: apply softmax or sigmoid inside, once.")
     return "raw scores may be of any sign"
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
-from lossreg.conformance.case import Case, Setting, shown
+from lossreg.conformance.case import Case, Setting, brief, shown
 from lossreg.conformance.compare import first_difference, gap_note
 from lossreg.conformance.keras_object import build, evaluate, label_forms
 from lossreg.conformance.tensorflow import Array
@@ -79,7 +79,7 @@ def _single(case: Case) -> None:
         i = first_difference(np.where(known, single, 0.0), np.where(known, double, 0.0), 1e-3)
         if i is not None:
             what = f"float32 gives {shown(single[i])}, float64 {shown(double[i])}{gap_note(single[i], double[i])}"
-            where = f"at raw scores {shown(z[i].ravel()[:6])}, {setting}"
+            where = f"at raw scores {brief(z[i])}, {setting}"
             raise Failure(f"{what}, {where}", CANCEL)
 
 

@@ -14,7 +14,7 @@ from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure, does_not_apply
 from lossreg.conformance.case import Case, Setting, shown
 from lossreg.conformance.compare import first_difference, gap_note, relative_distance
-from lossreg.conformance.gradients import extremes
+from lossreg.conformance.extremes import extremes
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract.params import Choice, Float, Int, Param, PerClass
 from lossreg.contract.targets import WEIGHTS

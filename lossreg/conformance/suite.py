@@ -11,11 +11,13 @@ from typing import Any
 
 from lossreg.conformance import (
     declared,
+    extremes,
     gradients,
     keras_object,
     lanes,
     minima,
     numerics,
+    optima,
     parameters,
     soft,
     training,
@@ -37,11 +39,11 @@ _TABLE = (
     Check("golden", "values that were computed independently", values.golden),
     Check("shape", "one value per sample, and nothing is broadcast", values.shape),
     Check("labels", "class indices and one-hot labels are the same", keras_object.labels),
-    Check("finite", "value and gradient are finite on extreme raw scores", gradients.finite),
+    Check("finite", "value and gradient are finite on extreme raw scores", extremes.finite),
     Check(
         "confidently_wrong",
         "very wrong raw scores have a gradient, and it points the right way",
-        gradients.confidently_wrong,
+        extremes.confidently_wrong,
     ),
     Check("gradient", "the gradient is the derivative", gradients.gradient),
     Check("precision", "half, single and double precision agree", numerics.precision),
@@ -54,7 +56,7 @@ _TABLE = (
     Check("minimum", "the minimum is what and where it is declared", minima.minimum),
     Check("arguments", "labels and predictions are not swapped", values.arguments),
     Check("descent", "fifty Adam steps improve the metric", training.descent),
-    Check("optimum", "the best constant is the declared functional", minima.optimum),
+    Check("optimum", "the best constant is the declared functional", optima.optimum),
     Check("limits", "declared settings equal other losses", values.limits),
     Check("alive", "every parameter changes more than the scale", parameters.alive),
     Check("domain", "parameters outside their domain are refused", declared.domain),
@@ -63,10 +65,10 @@ _TABLE = (
     Check("graph", "eager, graph and mixed precision agree", numerics.graph),
     Check("purity", "no hidden state, inputs untouched", parameters.purity),
     Check("constants", "constants of the training samples are used and may be extreme", parameters.constants),
-    Check("fuzz", "two hundred draws from the search space are finite", gradients.fuzz),
+    Check("fuzz", "two hundred draws from the search space are finite", extremes.fuzz),
     Check("units", "probabilities and raw scores are told apart", keras_object.units),
     Check("lanes", "mapped over lanes as one at a time", lanes.lanes),
-    Check("binary_side", "on a binary task the minimum is on the likelier side", minima.binary_side),
+    Check("binary_side", "on a binary task the minimum is on the likelier side", optima.binary_side),
 )
 CHECKS: Mapping[str, Check] = MappingProxyType({check.name: check for check in _TABLE})
 
