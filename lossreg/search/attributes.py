@@ -15,7 +15,7 @@ from lossreg.errors import InputError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.storage.records import StudyResult
-from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
 from lossreg.terminal.masking import masked_values
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "trainer": {},
         "notes": [],
     }
+
+
+def is_finished(study: optuna.Study | None, trials: int) -> bool:
+    """Return whether no trial is left to run."""
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()] if study else []
+    return sum(map(counts_as_trial, ended)) >= trials
 
 
 def write_summary(study: optuna.Study, result: StudyResult, ending: Mapping[str, Any]) -> None:

@@ -65,8 +65,3 @@ class Checkpoints(Observer):
         surpassed = self._policy.add(record)
         if surpassed is not None:
             self._folder.forget_weights([surpassed])
-
-    def trained(self, result: StudyResult) -> None:
-        """Remove all weights that are not kept, those that a kill left behind included."""
-        if result.best:
-            self._folder.forget_weights(set(self._folder.kept_weights()) - self._policy.numbers)

@@ -7,28 +7,26 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from lossreg.config import study as studies
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
-from lossreg.errors import InputError, LossregError
+from lossreg.errors import InputError
 from lossreg.runtime import backend
-from lossreg.search import attributes, ending, history, notes, pruners, sizing, top_model, tracked
-from lossreg.search.checkpoints import Checkpoints
+from lossreg.search import attributes, ending, history, pruners, sizing, tracked
 from lossreg.search.history import StudyLike
-from lossreg.search.sampler import FAIR_START, SeededSampler, enqueue_start
+from lossreg.search.sampler import SeededSampler
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
-from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted
+from lossreg.storage.trials import ATTRIBUTE
 from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
-    from lossreg.search.scheduler import Scheduler
     from lossreg.tracking import Tracker, Untracked
     from lossreg.training.interface import Trainer
 
@@ -99,6 +97,7 @@ class Run:
     def execute(self) -> StudyResult:
         """Prepare everything, then open the study's storage, train, and finish; MLflow is imported meanwhile."""
         from lossreg.search import preparation
+        from lossreg.search.run_state import RunState
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         minutes = self.spec.search.minutes
@@ -115,7 +114,7 @@ class Run:
             lanes = stored.get("lanes") or sizing.lanes(self.spec, prepared)
             with self._pool(prepared, lanes) as pool:
                 # before the lock, since a trace may fail
-                if not _is_finished(begun, prepared.trials):
+                if not attributes.is_finished(begun, prepared.trials):
                     lanes = self._trace(prepared, pool, stored) or lanes
                 self._make_way()
                 with self.folder.lock(), self._opened(prepared, lanes) as study:
@@ -166,130 +165,3 @@ class Run:
             if ATTRIBUTE not in study.user_attrs:
                 study.set_user_attr(ATTRIBUTE, attributes.initial(prepared, lanes))
             yield study
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """A run whose study is open: everything that training and finishing need.
-
-    interrupted is the number of trials that a former run left unfinished; together, that of trials at a time.
-    """
-
-    run: Run
-    prepared: Prepared
-    study: optuna.Study
-    result: StudyResult
-    tracker: Tracker | Untracked
-    scheduler: Scheduler
-    interrupted: int
-    together: int
-
-    @classmethod
-    def begin(
-        cls, run: Run, prepared: Prepared, pool: Pool, study: optuna.Study, tracker: Tracker | Untracked,
-        *, deadline: float,
-    ) -> Self:  # fmt: skip
-        """Queue the trials that are due, and begin the study in MLflow or take it up again."""
-        from lossreg.search.policy import SearchPolicy
-        from lossreg.search.scheduler import Scheduler
-
-        _warn_of_changed_origins(prepared, study, run.progress)
-        interrupted = requeue_interrupted(study)
-        _queue_start(prepared, study)
-        result = history.result(study, run.folder.folder)
-        _add_notes(result, [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)], run.progress)
-        tracker.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
-        policy = SearchPolicy.of(prepared, deadline)
-        observers = [Checkpoints(run.folder, policy.keep, result), tracker, run.progress]
-        scheduler = Scheduler(study, prepared.proposer, pool, policy, result=result, observers=observers)
-        return cls(run, prepared, study, result, tracker, scheduler, interrupted, pool.slots // policy.members)
-
-    def execute(self) -> StudyResult:
-        """Run the trials that are left and finish the study; whatever ends it, a summary of it is written.
-
-        Raises `LossregError` when every trial failed.
-        """
-        summary: dict[str, Any] = {ending.KEY: {}}
-        try:
-            self._train()
-            self._finish()
-            if _is_finished(self.study, self.prepared.trials) and not self.tracker.error:
-                summary[ending.KEY] = ending.of(self.run.spec, self.result, tracked.uri(self.run.spec))
-            self.run.progress.end(self.result)
-            if self.result.trials and not self.result.best:
-                raise LossregError(f"no trial completed: {notes.why_no_score(self.result)}")
-            return self.result
-        finally:
-            self._summarise()
-            attributes.write_summary(self.study, self.result, summary)
-
-    def _train(self) -> None:
-        """Run the scheduler; the tracker has written all that was done, whatever ends it."""
-        progress, done, total = self.run.progress, self.scheduler.started, self.prepared.trials
-        try:
-            if done < total:
-                progress.begin(total, done, list(self.prepared.candidates), self.together)
-                if done or self.interrupted:
-                    progress.message(notes.resumed(done, total, self.interrupted))
-            self.scheduler.run()
-        except BaseException:
-            self.tracker.flush()
-            raise
-
-    def _finish(self) -> None:
-        """Write the model of the top trial, and plots and model into MLflow."""
-        from lossreg.tracking import Untracked
-
-        run, result = self.run, self.result
-        for observer in self.scheduler.observers:
-            observer.trained(result)
-        model = top_model.save(self.prepared, result.best, run.folder, run.progress) if result.best else None
-        self._summarise()
-        if not isinstance(self.tracker, Untracked):
-            run.progress.phase(f"study {run.spec.name}: writing plots and model into MLflow")
-        self.tracker.finish(result, model if run.spec.tracking.model else None)
-        self._summarise()
-
-    def _summarise(self) -> None:
-        """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""
-        before, result = self.study.user_attrs[ATTRIBUTE]["seconds"], self.result
-        spent = {
-            "total": time.perf_counter() - self.run.begin, **self.tracker.spent(), **self.scheduler.seconds
-        }  # fmt: skip
-        total = {name: before.get(name, 0.0) + seconds for name, seconds in spent.items()}
-        result.seconds = total if self.scheduler.epochs or not before else dict(before)
-        result.trainer = attributes.trainers(result)
-        result.tracking = self.tracker.where() or result.tracking
-
-
-def _is_finished(study: optuna.Study | None, trials: int) -> bool:
-    """Return whether no trial is left to run."""
-    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()] if study else []
-    return sum(map(counts_as_trial, ended)) >= trials
-
-
-def _warn_of_changed_origins(prepared: Prepared, study: optuna.Study, progress: Observer) -> None:
-    """Warn of losses that another distribution or version offers than when the study began."""
-    before = study.user_attrs[ATTRIBUTE]["provenance"]
-    for candidate, now in prepared.provenance.items():
-        if candidate in before and tuple(before[candidate]) != now:
-            was = " ".join(before[candidate]) or "the study's own"
-            progress.warn(f"{candidate} came from {was} when the study began, and comes from {' '.join(now)} now")
-
-
-def _queue_start(prepared: Prepared, study: optuna.Study) -> None:
-    """Queue what is missing of the fair start, missing losses left out."""
-    proposer = prepared.proposer
-    published = {candidate: proposer.published(candidate)[0] for candidate in prepared.candidates}
-    candidates = proposer.every or tuple(prepared.candidates)
-    enqueue_start(study, {candidate: published.get(candidate) for candidate in candidates}, prepared.trials)
-
-
-def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer) -> None:
-    """Add the notes that the study has not yet, and say them."""
-    # it depends on the budget, which may have grown
-    result.notes = [note for note in result.notes if not note.startswith(FAIR_START)]
-    for note in lines:
-        if note not in result.notes:
-            result.notes.append(note)
-            progress.message(note)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from lossreg.errors import InputError
 from lossreg.search import restore
+from lossreg.search.checkpoints import KeepPolicy
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import TrialRecord
+from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
 
 
 def save(
-    prepared: Prepared, best: TrialRecord, folder: StudyFolder, progress: Observer
+    prepared: Prepared, result: StudyResult, folder: StudyFolder, progress: Observer
 ) -> Path | dict[str, Any] | None:
-    """Write the model of a trial, from preprocessed samples to predictions, and its preprocessing.
+    """Write the model of the top trial, from preprocessed samples to predictions, and its preprocessing.
 
-    Return what MLflow is told of it: the model's file where both were there already. Where there can be no model,
-    `progress` is warned.
+    Weights that are not kept are removed. Return what MLflow is told of the model: its file where both were there
+    already. Where there can be no model, `progress` is warned.
     """
+    best = result.best
+    if best is None:
+        return None
     try:
+        folder.forget_weights(set(folder.kept_weights()) - KeepPolicy(prepared.spec.search.keep, result).numbers)
         return _saved(prepared, best, folder, progress)
     except (InputError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")

@@ -38,9 +38,5 @@ def test_the_weights_in_the_folder_are_those_of_the_best_trials_whenever_a_trial
 
 
 @pytest.mark.parametrize("keep", KEPT)
-def test_a_resumed_study_knows_whose_weights_are_kept_and_removes_those_that_a_kill_left(tmp_path, keep):
-    folder, result = StudyFolder(tmp_path, "s"), study(records())
-    for number in (*KEPT[keep][-1], 9):
-        folder.save_weights(number, [np.zeros(1)])
-    Checkpoints(folder, keep, result).trained(result)
-    assert set(folder.kept_weights()) == KEPT[keep][-1]
+def test_a_resumed_study_knows_whose_weights_are_kept(keep):
+    assert KeepPolicy(keep, study(records())).numbers == KEPT[keep][-1]

@@ -20,7 +20,7 @@ from lossreg.errors import InputError
 from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.search.outline import plan
 from lossreg.search.repairs import repair
-from lossreg.search.run import RunState
+from lossreg.search.run_state import RunState
 from lossreg.search.scheduler import Scheduler
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
