@@ -2,14 +2,15 @@
 
 A plugin is a module (or object) named by an entry point of the group `lossreg`:
 
-    from lossreg import Float, LossSpec, hookimpl, ops
+    from lossreg import Float, hookimpl, ops, regression_loss
 
+    @regression_loss(params=(Float("c", 2.4, 0.01, 10.0, log=True, domain="(0, inf)"),), ...)
     def arctan(y_true, y_pred, *, c):
         return c**2 / 2 * ops.arctan(((y_pred - y_true) / c) ** 2)[..., 0]
 
     @hookimpl
     def lossreg_losses():
-        yield LossSpec(name="arctan", function=arctan, ...)
+        yield arctan
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from lossreg.version import __version__
 PREFIX = "lossreg-"
 WORDS = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # names that the written module itself uses
-IMPORTED = ("ops", "hookimpl", "lossreg_losses")
+IMPORTED = ("ops", "hookimpl", "lossreg_losses", "regression_loss", "softmax_loss")
 TEMPLATES = Path(__file__).with_name("templates")
 # the parameter of the example loss for each task
 PARAMETERS = {"regression": "c", "multiclass": "weight"}
