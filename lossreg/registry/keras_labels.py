@@ -1,7 +1,7 @@
 """Labels and predictions as users of Keras give them, brought to the shapes of the loss contract.
 
-What is wrong is said: with the values at hand (eagerly) as an `InputError`, inside a graph as a
-loss of NaN. A wrong shape is an `InputError` in both.
+Wrong values raise an `InputError` where they are known (eagerly), and make the loss NaN inside a graph. A
+wrong shape is an `InputError` in both.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ ONE_VALUE = "Labels are one value per prediction."
 
 
 def columns(x: Any) -> Any:
-    """`(batch,)` as `(batch, 1)`; anything wider as it is."""
+    """Return `(batch,)` as `(batch, 1)`; anything wider as it is."""
     return ops.expand_dims(x, axis=-1) if len(x.shape) == 1 else x
 
 
 def flat(x: Any) -> Any:
-    """`(batch, *space, c)` as `(batch x space, c)`."""
+    """Return `(batch, *spatial_shape, c)` as `(samples, c)`, one sample per pixel."""
     return x if len(x.shape) == 2 else ops.reshape(x, (-1, x.shape[-1]))
 
 
-def two_scores(z: Any) -> Any:
-    """One logit `(..., 1)` as the two scores `[-z/2, z/2]`, whose softmax is sigmoid(z)."""
+def two_raw_scores(z: Any) -> Any:
+    """Return one logit `(..., 1)` as the two raw scores `[-z/2, z/2]`; sigmoid(z) is their softmax."""
     return ops.concatenate([-0.5 * z, 0.5 * z], axis=-1)
 
 
 def class_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
-    """Class indices or one-hot (soft) labels as `(batch, *space, k)` of `dtype`.
+    """Return class indices or one-hot (soft) labels as `(batch, *spatial_shape, k)` of `dtype`.
 
-    Indices may be `(batch, *space)` or `(batch, *space, 1)`. Where `predictions` have one
+    Indices may be `(batch, *spatial_shape)` or `(batch, *spatial_shape, 1)`. If `predictions` have one
     column, k is 2 and labels are 0, 1 or between. Raises `InputError`.
     """
     expected = f"Labels are class indices from 0 to {k - 1} or one-hot rows of {k}."
@@ -50,10 +50,10 @@ def class_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
 def column_labels(
     y: Any, predictions: Any, domain: str, dtype: str, *, single: bool = False, expected: str = ONE_VALUE
 ) -> Any:
-    """Labels in the shape of `predictions` `(batch, *space, outputs)`, of `dtype`; where `single`, of its first column.
+    """Return labels in the shape of predictions `(batch, *spatial_shape, outputs)`, or of the first column if `single`.
 
-    They may lack the last axis where it has one column; nothing is ever broadcast. `expected` says which
-    labels the loss takes, for the `InputError` on others.
+    They may lack the last axis if it has one column; nothing is ever broadcast. `expected` describes the
+    labels that the loss takes, for the `InputError` on others.
     """
     fitting = predictions[..., :1] if single else predictions
     one_short = len(y.shape) == len(fitting.shape) - 1
@@ -65,28 +65,28 @@ def column_labels(
 
 
 def ordinal_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
-    """Indices of `k` classes in order, `(batch, *space[, 1])`, as `(batch, *space, 1)`; raises `InputError`."""
+    """Return indices of `k` ordered classes `(batch, *spatial_shape[, 1])` with a last axis; raises `InputError`."""
     expected = f"Labels are class indices, the lowest class 0 and the highest {k - 1}, one per row and not one-hot."
     indices = column_labels(y, predictions, f"[0, {k - 1}]", dtype, single=True, expected=expected)
     part = indices - ops.floor(indices + SLACK)
-    return indices + 0.0 * _held(part, (0.0, 0.0), "labels are no class indices", expected)
+    return indices + 0.0 * _checked(part, (0.0, 0.0), "labels are no class indices", expected)
 
 
 def signed(y: Any) -> Any:
-    """Labels 0 and 1 as -1 and 1; labels -1 and 1 as they are."""
+    """Return labels 0 and 1 as -1 and 1; labels -1 and 1 as they are."""
     return ops.where(ops.equal(y, 0.0), -1.0, y)
 
 
 def probabilities(p: Any, where: str) -> Any:
-    """`p`, if it lies in [0, 1] and is no raw score."""
+    """Return `p`; raises `InputError` if it leaves [0, 1], as raw scores do."""
     hint = "Give from_logits=True for raw scores, or let the model end in softmax or sigmoid."
-    return _held(p, (0.0, 1.0), "predictions from {} to {} are not probabilities", hint, where)
+    return _checked(p, (0.0, 1.0), "predictions from {} to {} are not probabilities", hint, where)
 
 
 def rates(mean: Any, where: str) -> Any:
-    """`mean`, if it is nowhere below 0."""
+    """Return `mean`; raises `InputError` if it is below 0 anywhere."""
     hint = "Let the model end in exponential or softplus, or give from_logits=True for raw scores."
-    return _held(mean, (0.0, float("inf")), "predictions from {} to {} are not all at least 0", hint, where)
+    return _checked(mean, (0.0, float("inf")), "predictions from {} to {} are not all at least 0", hint, where)
 
 
 def _pairs(y: Any, dtype: str) -> Any:
@@ -95,10 +95,12 @@ def _pairs(y: Any, dtype: str) -> Any:
 
 
 def _one_hot(indices: Any, k: int, dtype: str) -> Any:
-    places = _within(ops.cast(indices, dtype), f"[0, {k - 1}]")
+    numbers = _within(ops.cast(indices, dtype), f"[0, {k - 1}]")
     whole = ops.cast(indices, "int32")
-    part = _held(places - ops.cast(whole, dtype), (0.0, 0.0), "labels are neither class indices nor one-hot rows", "")
-    # 0 where the index is good, NaN where it is not: a silent row of zeros would have loss 0
+    part = _checked(
+        numbers - ops.cast(whole, dtype), (0.0, 0.0), "labels are neither class indices nor one-hot rows", ""
+    )
+    # 0 where the index is good, NaN where it is not: zeros for all classes would have loss 0 in silence
     return ops.one_hot(whole, k, dtype=dtype) + ops.expand_dims(part, axis=-1)
 
 
@@ -106,16 +108,16 @@ def _within(y: Any, domain: str, expected: str = "") -> Any:
     interval = Interval.parse(domain)
     what = f"labels from {{}} to {{}} are not all in {domain}"
     hint = " ".join(filter(None, (expected, "Recode or shift the labels, or choose another loss.")))
-    insist_numbers(y, "labels", "", "Leave out the rows without a label.")
-    return _held(y, (interval.low, interval.high), what, hint)
+    require_numbers(y, "labels", "", "Leave out the rows without a label.")
+    return _checked(y, (interval.low, interval.high), what, hint)
 
 
-def _held(x: Any, bounds: tuple[float, float], what: str, hint: str, where: str = "") -> Any:
-    """`x`, where it lies within `bounds`; else an `InputError`, or NaN inside a graph."""
+def _checked(x: Any, bounds: tuple[float, float], what: str, hint: str, where: str = "") -> Any:
+    """Return `x` if it lies within `bounds`; else raise `InputError`, or return NaN inside a graph."""
     if bounds == (-float("inf"), float("inf")):
         return x
     low, high = bounds[0] - SLACK, bounds[1] + SLACK
-    values = _at_hand(x)
+    values = _known_values(x)
     if values is None:
         return ops.where((x < low) | (x > high), float("nan"), x)
     if values.size and (values.min() < low or values.max() > high):
@@ -123,17 +125,17 @@ def _held(x: Any, bounds: tuple[float, float], what: str, hint: str, where: str 
     return x
 
 
-def insist_numbers(x: Any, name: str, where: str, hint: str) -> None:
-    """Raise `InputError` where values at hand are NaN."""
+def require_numbers(x: Any, name: str, where: str, hint: str) -> None:
+    """Raise `InputError` if known values are NaN."""
     import numpy as np
 
-    values = _at_hand(x)
+    values = _known_values(x)
     if values is not None and (missing := int(np.isnan(values).sum())):
         raise InputError(f"{missing} of {values.size} {name} are NaN", where=where, hint=hint)
 
 
-def _at_hand(x: Any) -> Any:
-    """The values of a tensor as an array, None inside a graph."""
+def _known_values(x: Any) -> Any:
+    """Return the values of a tensor as an array; None inside a graph."""
     import numpy as np
 
     try:
@@ -143,11 +145,11 @@ def _at_hand(x: Any) -> Any:
 
 
 def _check_shape(y: Any, shape: Any, predictions: Any, wanted: Any, expected: str) -> None:
-    """Raise `InputError` naming labels and predictions as they were given unless `shape` can be `wanted`."""
+    """Raise `InputError` that names labels and predictions as given, unless `shape` fits `wanted`."""
     if len(shape) != len(wanted) or any(None not in (a, b) and a != b for a, b in zip(shape, wanted, strict=False)):
-        what = f"labels of shape {_said(y)} do not fit predictions of shape {_said(predictions)}"
+        what = f"labels of shape {_shape_text(y)} do not fit predictions of shape {_shape_text(predictions)}"
         raise InputError(what, hint=expected)
 
 
-def _said(x: Any) -> str:
+def _shape_text(x: Any) -> str:
     return "(" + ", ".join("?" if n is None else str(n) for n in x.shape) + ("," if len(x.shape) == 1 else "") + ")"

@@ -106,7 +106,7 @@ def test_an_ordinal_loss_of_one_probability_is_that_of_two_classes():
     for name in ("coral", "corn"):
         got = lossreg.get(ORDINAL[name], reduction=None)(y, p)
         np.testing.assert_allclose(got, -np.log(np.where(y, p[:, 0], 1 - p[:, 0])), rtol=1e-4)
-    with pytest.raises(InputError, match="one output a class"):
+    with pytest.raises(InputError, match="one output per class"):
         lossreg.get(ORDINAL["squared_emd"])(y, p)
 
 

@@ -123,7 +123,7 @@ def test_losses_take_raw_scores_and_predictions(spec, from_logits):
     loss = lossreg.get(spec.name, from_logits=from_logits, reduction=None, **{**arguments, **constants})
     given = z if from_logits else prediction
     if not from_logits and activations.get(spec.activation).inverse is None:
-        with pytest.raises(InputError, match="cannot be turned into scores"):
+        with pytest.raises(InputError, match="cannot be turned into raw scores"):
             loss(float32(y), float32(given))
         return
     wanted = reference.values(spec.name, y, z, arguments)
@@ -164,7 +164,7 @@ def test_a_rate_below_zero_is_said(name):
 
 
 def test_quantiles_are_trained_on_raw_scores():
-    with pytest.raises(InputError, match="predictions cannot be turned into scores"):
+    with pytest.raises(InputError, match="predictions cannot be turned into raw scores"):
         lossreg.get("multi_quantile")(float32([[1.0]]), float32([[0.0, 1.0, 2.0]]))
 
 
