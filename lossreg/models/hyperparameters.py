@@ -1,4 +1,4 @@
-"""The `hp` of a KerasTuner-style `build_model(hp)`: records what is declared, and answers as it is told."""
+"""The hyperparameters that a model declares, and the order in which it declares them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lossreg.config.search_space import Fixed, Space, nearest, parse
 from lossreg.contract import params
 
-MOST_KNOWN = 10_000  # answers of a tree, after which it is grown anew
+MOST_KNOWN = 10_000  # answers of a tree, after which it starts again
 
 Conditions = tuple[tuple[str, tuple[Any, ...]], ...]
 
@@ -18,28 +18,28 @@ Conditions = tuple[tuple[str, tuple[Any, ...]], ...]
 class Declared:
     """A hyperparameter as a model declares it.
 
-    key tells it from others of its name that stand under other conditions; param is what a study
-    may ask of it in place of `space`; conditions are the parents' names and the values that make it active.
+    key: its name, with its conditions if another of this name stands under other conditions; param: what a
+    study may give in place of `search_space`; conditions: the parents' names and the values that make it active.
     """
 
     key: str
     name: str
-    space: Space
+    search_space: Space
     default: Any
     param: params.Param
     conditions: Conditions = ()
 
     def describe(self) -> str:
-        """`16 to 64 by 16`, `4 to 8, where kind = mlp`."""
+        """Return it in words: `16 to 64 by 16`, `4 to 8, where kind = mlp`."""
         when = " and ".join(f"{parent} = {_listed(values)}" for parent, values in self.conditions)
-        return self.space.describe() + (f", where {when}" if when else "")
+        return self.search_space.describe() + (f", where {when}" if when else "")
 
-    def wished(self, raw: Any) -> Declared:
-        """The same as a study wants it: `"search"`, `"default"`, a value, a range or choices; raises `InputError`."""
+    def restricted_to(self, raw: Any) -> Declared:
+        """Return it as a study gives it: `"search"`, `"default"`, a value, a range or choices; raises `InputError`."""
         if isinstance(raw, str) and raw in ("search", "default") and not self._has(raw):
-            return self if raw == "search" else replace(self, space=Fixed(self.default))
-        space = parse(raw, self.param)
-        return replace(self, space=space, default=nearest(space, self.default))
+            return self if raw == "search" else replace(self, search_space=Fixed(self.default))
+        search_space = parse(raw, self.param)
+        return replace(self, search_space=search_space, default=nearest(search_space, self.default))
 
     def _has(self, word: str) -> bool:
         return isinstance(self.param, params.Choice) and word in self.param.choices
@@ -49,7 +49,7 @@ Answer = Callable[[Declared], Any]
 
 
 def default(declared: Declared) -> Any:
-    """The answer of a model that is not searched."""
+    """Return the default of a hyperparameter, the answer of a model that is not searched."""
     return declared.default
 
 
@@ -59,22 +59,22 @@ def qualified(name: str, conditions: Conditions) -> str:
 
 
 def given(values: Mapping[str, Any]) -> Answer:
-    """Answers with values by key, and with the default where there is none."""
+    """Return an answer that takes values by key, and the default for other keys."""
     return lambda declared: values.get(declared.key, declared.default)
 
 
 class Tree:
-    """What a model declares after which answers; grown by calling it, so that the same answers call it once.
+    """What a model declares after which answers; the same answers build the model once.
 
-    ask has the model built with an `Answer`.
+    build: builds the model with an `Answer`.
     """
 
-    def __init__(self, ask: Callable[[Answer], None]) -> None:
-        self._ask = ask
+    def __init__(self, build: Callable[[Answer], None]) -> None:
+        self._build = build
         self._next: dict[tuple[Any, ...], Declared | None] = {}
 
     def walk(self, answer: Answer) -> dict[str, Any]:
-        """Have every active hyperparameter answered in order; the values by key. Raises what the model raises."""
+        """Answer every active hyperparameter in order, and return the values by key. Raises what the model raises."""
         values: dict[str, Any] = {}
         path: tuple[Any, ...] = ()
         while (declared := self._next.get(path)) is not None:
@@ -85,7 +85,7 @@ class Tree:
         return values
 
     def _grow(self, values: dict[str, Any], answer: Answer) -> None:
-        """Build the model with these values, and answer what it asks besides."""
+        """Build the model with these values, and answer the hyperparameters that follow them."""
         if len(self._next) > MOST_KNOWN:
             self._next.clear()
         path: tuple[Any, ...] = ()
@@ -98,7 +98,7 @@ class Tree:
             path = (*path, values[declared.key])
             return values[declared.key]
 
-        self._ask(reply)
+        self._build(reply)
         self._next[path] = None
 
 

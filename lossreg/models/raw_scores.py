@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from lossreg.contract.activations import ACTIVATIONS, Activation
 from lossreg.errors import InputError, did_you_mean
 from lossreg.models.keras_graph import producer, sublayers
+from lossreg.models.need import Need, Shape
 
 WIDTH_HINT = 'End the model with Dense(hp.get("outputs")).'
 OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Exp", "Relu", "Tanh")
@@ -24,48 +24,11 @@ SCALES = (1.0, 30.0, 1000.0)
 # What a model's class may replace of training.
 STEPS = ("train_step", "compute_loss")
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What a model is built for: `outputs` raw scores a row; `n_classes` is 0 for regression.
-
-    input_shape: of a row, or of each of its inputs by name; space: the shape of a mask, a segmentation's
-    scores being `(batch, *space, outputs)`; multilabel: whether the classes are labels of which a row has several.
-    """
-
-    input_shape: Shape | Mapping[str, Shape]
-    outputs: int
-    n_classes: int
-    space: tuple[int, ...] = ()
-    multilabel: bool = False
-    notes: list[str] = field(default_factory=list, compare=False)
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The widths that models of this task end in, whatever the loss needs."""
-        binary = self.n_classes == 2 and not self.multilabel
-        return (self.outputs, *((1, 2) if binary else (self.n_classes or 1,)))
-
-    def inputs(self) -> Any:
-        """Symbolic inputs, one or by name."""
-        import keras
-
-        if isinstance(self.input_shape, Mapping):
-            return {name: keras.Input(shape, name=name) for name, shape in self.input_shape.items()}
-        return keras.Input(self.input_shape)
-
-    def facts(self) -> dict[str, Any]:
-        """What `hp.get` answers besides hyperparameters."""
-        facts = {"outputs": self.outputs, "input_shape": self.input_shape, "n_classes": self.n_classes}
-        return {**facts, "space": self.space} if self.space else facts
-
 
 def raw_scores(model: Any, need: Need) -> Any:
     """An uncompiled functional Keras model with the layers of `model`, ending in raw scores.
 
-    They are `(batch, *need.space, need.outputs)`; several inputs are a dictionary by name. A model with its own
+    They are `(batch, *need.spatial_shape, need.outputs)`; several inputs are a dictionary by name. A model with its own
     step of training is made anew by its class, where that can be. Activations at the end are taken off, and what was
     changed is added to `need.notes`. The layers themselves may be changed. Raises `InputError` when
     shapes cannot be made to fit.
@@ -311,7 +274,7 @@ def _outputs(model: Any, sample: Any, need: Need) -> np.ndarray[Any, Any]:
     from keras import ops
 
     outputs = np.asarray(ops.convert_to_numpy(model(sample, training=False)), np.float64)
-    places = bool(need.space) and outputs.ndim < len(need.space) + 2
+    places = bool(need.spatial_shape) and outputs.ndim < len(need.spatial_shape) + 2
     return outputs.reshape(-1, 1 if places else outputs.shape[-1])
 
 
@@ -354,21 +317,23 @@ def _placed(scores: Any, need: Need) -> Any:
     """Scores of shape `(batch, *space, width)`; those of a mask may come flat, or without a last axis."""
     from keras import layers
 
-    shape, places = tuple(scores.shape[1:]), math.prod(need.space)
-    if need.space and shape in (need.space, (places,), (places * need.outputs,)):
+    shape, places = tuple(scores.shape[1:]), math.prod(need.spatial_shape)
+    if need.spatial_shape and shape in (need.spatial_shape, (places,), (places * need.outputs,)):
         width = need.outputs if shape == (places * need.outputs,) else 1
-        return layers.Reshape((*need.space, width))(scores)
+        return layers.Reshape((*need.spatial_shape, width))(scores)
     _check_space(shape, need)
     return scores
 
 
 def _check_space(shape: tuple[int | None, ...], need: Need) -> None:
     space = shape[:-1]
-    if len(space) == len(need.space) and all(a in (None, b) for a, b in zip(space, need.space, strict=True)):
+    if len(space) == len(need.spatial_shape) and all(
+        a in (None, b) for a, b in zip(space, need.spatial_shape, strict=True)
+    ):
         return
-    if not need.space:
+    if not need.spatial_shape:
         raise InputError(f"the model's output has shape {(None, *shape)}", hint=f"Flatten or pool it. {WIDTH_HINT}")
-    wanted = (None, *need.space, need.outputs)
+    wanted = (None, *need.spatial_shape, need.outputs)
     hint = f"End it with one score a place: a convolution of {need.outputs} filter, or Dense and Reshape."
     raise InputError(f"the model's output has shape {(None, *shape)}, and {wanted} is needed", hint=hint)
 

@@ -42,7 +42,7 @@ class Architectures:
         values: dict[str, Any] = {}
 
         def answer(declared: Declared) -> Any:
-            values[declared.key] = suggest(self.name(declared.key), declared.space)
+            values[declared.key] = suggest(self.name(declared.key), declared.search_space)
             return values[declared.key]
 
         with suppress(InputError):
@@ -102,7 +102,7 @@ class Architectures:
 
     def notes(self, outputs: int) -> list[str]:
         """Return a line for the user on each hyperparameter with so many values that graphs are hardly shared."""
-        wide = [self.name(key) for key, one in self.declared(outputs).items() if _count(one.space) > MANY]
+        wide = [self.name(key) for key, one in self.declared(outputs).items() if _count(one.search_space) > MANY]
         return [
             f"{name} may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
             for name in wide
@@ -152,12 +152,12 @@ def _at_values(error: InputError, values: str) -> InputError:
 
 
 def _default(declared: Declared) -> Any:
-    return nearest(declared.space, default(declared))
+    return nearest(declared.search_space, default(declared))
 
 
 def _ends(declared: Declared) -> Iterator[Any]:
     """Yield the values at which a model is tried."""
-    search_space = declared.space
+    search_space = declared.search_space
     if isinstance(search_space, Options):
         yield from search_space.choices
     elif isinstance(search_space, Range):

@@ -16,7 +16,7 @@ from lossreg.data.embeddings import check as check_embeddings
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.metrics import catalogue
 from lossreg.metrics.catalogue import Metric
-from lossreg.models import builder as models
+from lossreg.models.builder import Builder, resolve
 from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
 from lossreg.search import _resumption as resumption
@@ -286,13 +286,13 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     return problem
 
 
-def _builder(spec: StudySpec, dataset: data.Dataset) -> models.Builder:
+def _builder(spec: StudySpec, dataset: data.Dataset) -> Builder:
     section = spec.model
     options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
                "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
-    builder: models.Builder = _located(
-        spec, "model.build", models.resolve, section.build, base=spec.base, hp=section.hp, space=dataset.spatial_shape,
-        multilabel=dataset.task == "multilabel", **options,
+    builder: Builder = _located(
+        spec, "model.build", resolve, section.build, base=spec.base, hp=section.hp,
+        spatial_shape=dataset.spatial_shape, multilabel=dataset.task == "multilabel", **options,
     )  # fmt: skip
     return builder
 

@@ -113,7 +113,7 @@ def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord)
 
 def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
     """Return the Keras model of a trial, from preprocessed samples to predictions, with these weights."""
-    from lossreg.models import builder
+    from lossreg.models import inference
 
     problem, plan = prepared.problem, plan_of(prepared, record)
     data = data_of(prepared, record)
@@ -122,7 +122,7 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
         raise InputError(f"the weights that were kept of trial {record.number} are not of its model")
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
-    return builder.inference(model, problem.losses[plan.candidate], data.constants, data.n_classes)
+    return inference.predictor(model, problem.losses[plan.candidate], data.constants, data.n_classes)
 
 
 def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:

@@ -23,7 +23,7 @@ import lossreg
 from lossreg import LossSpec
 from lossreg.config import study as studies
 from lossreg.contract import recipes
-from lossreg.models import builder
+from lossreg.models import inference
 from lossreg.registry import registry
 from lossreg.reporting import report
 from lossreg.search import preparation
@@ -200,7 +200,7 @@ def ends_in_units(study, label):
 
     def ending(raw):
         constants = study.data().constants
-        return builder.inference(raw, study.problem.losses[label], constants, study.data().n_classes)
+        return inference.predictor(raw, study.problem.losses[label], constants, study.data().n_classes)
 
     return ending
 

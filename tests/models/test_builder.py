@@ -18,7 +18,8 @@ from lossreg.contract.activations import Activation
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
 from lossreg.errors import InputError, UnknownError
-from lossreg.models import builder as models
+from lossreg.models import inference
+from lossreg.models.builder import resolve
 
 X = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
 CODE = """
@@ -121,7 +122,7 @@ def run(model: Any, x: np.ndarray = X) -> np.ndarray:
 
 
 def test_importing_the_module_imports_no_backend() -> None:
-    script = "import sys; from lossreg.models import builder, raw_scores; print(*sys.modules)"
+    script = "import sys; from lossreg.models import builder, inference, raw_scores; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"keras", "tensorflow"} & set(done.stdout.split())
 
@@ -132,15 +133,15 @@ def test_importing_the_module_imports_no_backend() -> None:
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({}, ["features", "hidden_1", "hidden_2", "scores"]),
-        ({"hidden": []}, ["features", "scores"]),
-        ({"hidden": [5], "dropout": 0.3}, ["features", "hidden_1", "dropout_1", "scores"]),
-        ({"hidden": [5], "batch_norm": True}, ["features", "hidden_1", "norm_1", "activation_1", "scores"]),
-        ({"hidden": None, "activation": "gelu"}, ["features", "hidden_1", "hidden_2", "scores"]),
+        ({}, ["features", "hidden_1", "hidden_2", "raw_scores"]),
+        ({"hidden": []}, ["features", "raw_scores"]),
+        ({"hidden": [5], "dropout": 0.3}, ["features", "hidden_1", "dropout_1", "raw_scores"]),
+        ({"hidden": [5], "batch_norm": True}, ["features", "hidden_1", "norm_1", "activation_1", "raw_scores"]),
+        ({"hidden": None, "activation": "gelu"}, ["features", "hidden_1", "hidden_2", "raw_scores"]),
     ],
 )
 def test_the_mlp(options: dict[str, Any], names: list[str]) -> None:
-    builder = models.resolve("mlp", **options)
+    builder = resolve("mlp", **options)
     model = builder.build((6,), 3, 3, seed=0)
     assert [layer.name for layer in model.layers] == names
     assert model.output_shape == (None, 3)
@@ -150,13 +151,13 @@ def test_the_mlp(options: dict[str, Any], names: list[str]) -> None:
 
 
 def test_the_mlp_computes_what_it_says() -> None:
-    model = models.resolve("mlp", hidden=[7]).build((6,), 2, 0, seed=0)
+    model = resolve("mlp", hidden=[7]).build((6,), 2, 0, seed=0)
     first, bias, last, offset = (np.asarray(w, np.float64) for w in model.get_weights())
     np.testing.assert_allclose(run(model), np.maximum(X @ first + bias, 0) @ last + offset, rtol=1e-4, atol=1e-5)
 
 
 def test_the_mlp_flattens_images() -> None:
-    model = models.resolve("mlp").build((4, 4, 3), 1, 0, seed=0)
+    model = resolve("mlp").build((4, 4, 3), 1, 0, seed=0)
     assert (model.input_shape, model.output_shape) == ((None, 4, 4, 3), (None, 1))
     assert model.get_layer("hidden_1").kernel.shape == (48, 64)
 
@@ -166,7 +167,7 @@ def test_the_mlp_flattens_images() -> None:
     [("mlp", {"dropout": 0.5, "batch_norm": True}), ("my_models.py:build_model", {}), ("my_models.py:with_facts", {})],
 )
 def test_equal_seeds_give_equal_weights(code: Path, build: str, options: dict[str, Any]) -> None:
-    builder = models.resolve(build, base=code, **options)
+    builder = resolve(build, base=code, **options)
     one, two, other = (builder.build((6,), 3, 3, seed=seed).get_weights() for seed in (5, 5, 6))
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -174,7 +175,7 @@ def test_equal_seeds_give_equal_weights(code: Path, build: str, options: dict[st
 
 
 def test_the_hidden_layers_do_not_depend_on_the_width_of_the_head() -> None:
-    builder = models.resolve("mlp")
+    builder = resolve("mlp")
     narrow, wide = (builder.build((6,), width, 0, seed=1).get_weights() for width in (1, 2))
     for a, b in zip(narrow[:4], wide[:4], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -186,7 +187,7 @@ def test_building_leaves_the_random_state_of_python_and_numpy() -> None:
     expected = random.random(), np.random.random()
     random.seed(3)
     np.random.seed(3)
-    models.resolve("mlp").build((6,), 1, 2, seed=0)
+    resolve("mlp").build((6,), 1, 2, seed=0)
     assert (random.random(), np.random.random()) == expected
 
 
@@ -194,7 +195,7 @@ def test_building_leaves_the_random_state_of_python_and_numpy() -> None:
 
 
 def test_a_users_model_is_built_with_its_defaults(code: Path) -> None:
-    builder = models.resolve("my_models.py:build_model", base=code)
+    builder = resolve("my_models.py:build_model", base=code)
     model = builder.build((6,), 4, 4, seed=0)
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [12, 12, 4]
     assert model.layers[-1].activation is keras.activations.linear
@@ -206,18 +207,18 @@ def test_a_users_model_is_built_with_its_defaults(code: Path) -> None:
 
 
 def test_notes_are_said_once_however_often_a_model_is_built(code: Path) -> None:
-    builder = models.resolve("my_models.py:with_facts", base=code)
+    builder = resolve("my_models.py:with_facts", base=code)
     builder.build((6,), 4, 4, seed=0)
     assert builder.notes == []
-    stepping = models.resolve("my_models.py:stepping", base=code)
+    stepping = resolve("my_models.py:stepping", base=code)
     for seed in (0, 1):
         stepping.build((6,), 3, 3, seed=seed)
     assert stepping.notes == ["my_models.py:stepping: its own train_step is ignored."]
 
 
 def test_a_function_without_arguments_and_a_function_object_do(code: Path) -> None:
-    assert models.resolve("my_models.py:plain", base=code).build((6,), 3, 3, 0).output_shape == (None, 3)
-    builder = models.resolve(lambda hp: keras.Sequential([layers.Dense(hp.get("outputs"))]))
+    assert resolve("my_models.py:plain", base=code).build((6,), 3, 3, 0).output_shape == (None, 3)
+    builder = resolve(lambda hp: keras.Sequential([layers.Dense(hp.get("outputs"))]))
     assert builder.build((6,), 5, 5, 0).output_shape == (None, 5)
 
 
@@ -232,7 +233,7 @@ def test_a_function_without_arguments_and_a_function_object_do(code: Path) -> No
 def test_a_hyper_model_is_taken_where_a_function_is(
     code: Path, name: str, widths: list[int], declared: list[str]
 ) -> None:
-    builder = models.resolve(f"my_models.py:{name}", base=code, hp={"units": 40, "depth": "search"})
+    builder = resolve(f"my_models.py:{name}", base=code, hp={"units": 40, "depth": "search"})
     model = builder.build((6,), 3, 3, seed=0, values={"depth": 3})
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == widths
     assert sorted(builder.declared) == declared
@@ -258,7 +259,7 @@ def test_a_hyper_model_of_python_builds_what_keras_tuner_builds(model: Any, valu
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
     theirs = Tower().build(hp)
-    builder = models.resolve(model, hp="search")
+    builder = resolve(model, hp="search")
     ours = builder.build((6, 4), 3, 3, seed=0, values=values)
     assert sorted(builder.declared) == sorted(hp.values)
     assert [type(layer) for layer in ours.layers] == [type(layer) for layer in theirs.layers]
@@ -266,7 +267,7 @@ def test_a_hyper_model_of_python_builds_what_keras_tuner_builds(model: Any, valu
 
 
 def test_a_fit_of_a_hyper_model_s_own_is_ignored_and_said(code: Path) -> None:
-    builder = models.resolve("my_models.py:Fitting", base=code)
+    builder = resolve("my_models.py:Fitting", base=code)
     builder.build((6,), 3, 3, seed=0)
     assert builder.notes == ["my_models.py:Fitting: its own fit is ignored: the study trains the model."]
 
@@ -278,7 +279,7 @@ def test_a_fit_of_a_hyper_model_s_own_is_ignored_and_said(code: Path) -> None:
         ("my_modles.py:build_model", {}, InputError, "no such file"),
         ("my_models.py:build_modle", {}, UnknownError, "has no build_modle. Did you mean build_model"),
         ("my_models.py:build_model", {"hidden": [3]}, InputError, "hidden: of the built-in mlp only"),
-        ("my_models.py:number", {}, InputError, "is no function but int"),
+        ("my_models.py:number", {}, InputError, "is not a function but int"),
         ("my_models.py:Wide", {}, InputError, "TypeError: .*missing 1 required positional argument: 'width'"),
         ("my_models.py:nothing", {}, InputError, "returned NoneType, not a keras.Model"),
         ("my_models.py:raises", {}, InputError, r"raises: TypeError: unsupported .* \(my_models.py, line \d+\)"),
@@ -303,13 +304,13 @@ def test_bad_input_is_one_message(
     code: Path, build: str, options: dict[str, Any], kind: type[InputError], says: str
 ) -> None:
     with pytest.raises(kind, match=says) as error:
-        models.resolve(build, base=code, **options).build((6,), 3, 3, seed=0)
+        resolve(build, base=code, **options).build((6,), 3, 3, seed=0)
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(build)
 
 
 def test_a_model_that_is_not_built_anew_is_refused(code: Path) -> None:
-    builder = models.resolve("my_models.py:shared", base=code)
+    builder = resolve("my_models.py:shared", base=code)
     builder.build((6,), 3, 3, seed=0)
     with pytest.raises(InputError, match="the same model twice"):
         builder.build((6,), 3, 3, seed=0)
@@ -378,8 +379,8 @@ def test_inference_predicts_in_the_terms_of_the_task(
     tmp_path: Path, facts: dict[str, Any], classes: int, name: str, expected: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     loss = spec(**facts)
-    model = models.resolve("mlp", hidden=[4]).build((6,), loss.width(classes), classes, seed=1)
-    predictor = models.inference(model, loss, C, classes)
+    model = resolve("mlp", hidden=[4]).build((6,), loss.width(classes), classes, seed=1)
+    predictor = inference.predictor(model, loss, C, classes)
     predictions = run(predictor)
     np.testing.assert_allclose(predictions, expected(run(model)), rtol=1e-5, atol=1e-6)
     assert predictions.shape == (len(X), max(1, classes) if classes != 2 else 1)
@@ -394,16 +395,16 @@ def test_inference_predicts_in_the_terms_of_the_task(
 
 
 def test_the_mlp_gives_one_score_a_place() -> None:
-    model = models.resolve("mlp", space=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
+    model = resolve("mlp", spatial_shape=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
     assert model.output_shape == (None, 4, 3, 1)
-    assert [layer.name for layer in model.layers] == ["features", "flatten", "hidden_1", "scores", "places"]
-    assert model.get_layer("scores").kernel.shape == (5, 12)
+    assert [layer.name for layer in model.layers] == ["features", "flatten", "hidden_1", "raw_scores", "pixels"]
+    assert model.get_layer("raw_scores").kernel.shape == (5, 12)
 
 
 def test_masks_are_predicted_place_by_place_by_a_model_that_loads_without_lossreg(tmp_path: Path) -> None:
     loss = spec(tasks=("segmentation",), outputs="1", activation="sigmoid", target="dense", probabilistic=True)
-    model = models.resolve("mlp", space=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
-    predictor = models.inference(model, loss, C, 2)
+    model = resolve("mlp", spatial_shape=(4, 3), hidden=[5]).build((4, 3, 2), 1, 2, seed=0)
+    predictor = inference.predictor(model, loss, C, 2)
     predictor.save(tmp_path / "model.keras")
     x = np.random.default_rng(0).normal(size=(9, 4, 3, 2)).astype(np.float32)
     script = (
@@ -418,15 +419,15 @@ def test_masks_are_predicted_place_by_place_by_a_model_that_loads_without_lossre
 
 def test_two_labels_have_two_probabilities() -> None:
     loss = spec(**MULTIHOT)
-    model = models.resolve("mlp", hidden=[4], multilabel=True).build((6,), loss.width(2), 2, seed=1)
-    np.testing.assert_allclose(run(models.inference(model, loss, C, 2)), special.expit(run(model)), rtol=1e-5)
+    model = resolve("mlp", hidden=[4], multilabel=True).build((6,), loss.width(2), 2, seed=1)
+    np.testing.assert_allclose(run(inference.predictor(model, loss, C, 2)), special.expit(run(model)), rtol=1e-5)
 
 
 SEVERAL = {"picture": (4, 4, 1), "numbers": (6,)}
 
 
 def test_the_mlp_looks_at_all_inputs_together() -> None:
-    model = models.resolve("mlp", hidden=[5]).build(SEVERAL, 3, 3, seed=0)
+    model = resolve("mlp", hidden=[5]).build(SEVERAL, 3, 3, seed=0)
     rows = {"picture": np.ones((30, 4, 4, 1), np.float32), "numbers": X}
     before = np.asarray(model(rows))
     assert before.shape == (30, 3)
@@ -440,9 +441,9 @@ def test_a_function_of_the_users_is_told_the_shapes_of_all_inputs_and_predicts_f
         parts = [layers.Flatten()(entry) for entry in entries.values()]
         return keras.Model(entries, layers.Dense(hp.get("outputs"))(layers.Concatenate()(parts)))
 
-    model = models.resolve(build).build({"picture": [4, 4, 1], "numbers": [6]}, 3, 3, seed=0)
+    model = resolve(build).build({"picture": [4, 4, 1], "numbers": [6]}, 3, 3, seed=0)
     rows = {"picture": np.ones((30, 4, 4, 1), np.float32), "numbers": X}
-    predicting = models.inference(model, spec(probabilistic=True), C, 3)
+    predicting = inference.predictor(model, spec(probabilistic=True), C, 3)
     np.testing.assert_allclose(
         np.asarray(predicting(rows)), special.softmax(np.asarray(model(rows), np.float64), axis=1), rtol=1e-5
     )

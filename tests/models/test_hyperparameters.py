@@ -130,7 +130,7 @@ def reference(use: Any) -> list[Any]:
 def test_the_values_that_are_searched_are_those_of_keras_tuner(use: Any) -> None:
     seen: list[Declared] = []
     use(Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default))
-    assert sorted(values(seen[0].space)) == pytest.approx(reference(use))
+    assert sorted(values(seen[0].search_space)) == pytest.approx(reference(use))
 
 
 def values(space: Any) -> list[Any]:
@@ -154,7 +154,7 @@ def values(space: Any) -> list[Any]:
 def test_numbers_without_steps_are_ranges(use: Any, space: Any) -> None:
     seen: list[Declared] = []
     use(Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default))
-    assert seen[0].space == space
+    assert seen[0].search_space == space
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_a_study_may_say_what_is_searched_instead(wish: Any, space: Any) -> None
     seen: list[Declared] = []
     hp = Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default)
     hp.Int("units", 16, 64, step=16, default=32)
-    wished = seen[0].wished(wish)
-    assert wished.space == space
-    assert wished.default == {(32, 128): 32, (8, 12): 12}.get(
+    restricted = seen[0].restricted_to(wish)
+    assert restricted.search_space == space
+    assert restricted.default == {(32, 128): 32, (8, 12): 12}.get(
         getattr(space, "choices", (space.low, space.high) if isinstance(space, Range) else ()), 48 if wish == 48 else 32
     )
 
@@ -183,14 +183,14 @@ def test_what_a_study_cannot_ask_is_said(wish: Any) -> None:
     seen: list[Declared] = []
     Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default).Int("units", 16, 64)
     with pytest.raises(InputError, match="units"):
-        seen[0].wished(wish)
-    assert seen[0].wished("default").space == Fixed(16)
+        seen[0].restricted_to(wish)
+    assert seen[0].restricted_to("default").search_space == Fixed(16)
 
 
 def test_a_choice_that_is_called_search_is_a_value() -> None:
     seen: list[Declared] = []
     Hyperparameters(answer=lambda d: seen.append(d) or d.default).Choice("mode", ["search", "rest"])
-    assert seen[0].wished("search").space == Fixed("search")
+    assert seen[0].restricted_to("search").search_space == Fixed("search")
 
 
 @pytest.mark.parametrize(

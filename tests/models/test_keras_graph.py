@@ -12,7 +12,8 @@ from scipy import special
 
 from lossreg.models import keras_graph
 from lossreg.models.keras_graph import producer, sublayers
-from lossreg.models.raw_scores import Need, raw_scores
+from lossreg.models.need import Need
+from lossreg.models.raw_scores import raw_scores
 
 X = np.random.default_rng(0).normal(size=(20, 6, 4)).astype(np.float32)
 

@@ -10,7 +10,8 @@ from keras import layers, ops
 from scipy import special
 
 from lossreg.errors import InputError
-from lossreg.models.raw_scores import Need, raw_scores
+from lossreg.models.need import Need
+from lossreg.models.raw_scores import raw_scores
 
 X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
 
@@ -352,7 +353,7 @@ def test_open_dimensions_fit_any_size() -> None:
 # ------------------------------------------------------------------ masks, several labels, features
 
 IMAGES = np.random.default_rng(1).normal(size=(20, 4, 6, 2)).astype(np.float32)
-MASK = Need((4, 6, 2), 1, 2, space=(4, 6))
+MASK = Need((4, 6, 2), 1, 2, spatial_shape=(4, 6))
 
 
 def convolutional(*ends: Any, shape: tuple[int | None, ...] = (4, 6, 2)) -> Any:
@@ -379,7 +380,7 @@ PLACES: dict[str, Callable[[], Any]] = {
 def test_the_sigmoid_of_every_place_is_what_the_model_gave(ending: str) -> None:
     model = PLACES[ending]()
     before = run(model, IMAGES).reshape(20, 4, 6, 1)
-    need = Need((4, 6, 2), 1, 2, space=(4, 6))
+    need = Need((4, 6, 2), 1, 2, spatial_shape=(4, 6))
     scores = raw_scores(model, need)
     assert scores.output_shape == (None, 4, 6, 1)
     np.testing.assert_allclose(special.expit(run(scores, IMAGES)), before, rtol=1e-5, atol=1e-6)
@@ -396,7 +397,7 @@ def test_two_channels_of_a_mask_become_their_difference(tmp_path: Any) -> None:
 
 
 def test_a_last_convolution_is_rebuilt_at_the_width_that_is_needed() -> None:
-    need = Need((4, 6, 2), 1, 2, space=(4, 6))
+    need = Need((4, 6, 2), 1, 2, spatial_shape=(4, 6))
     scores = raw_scores(convolutional(layers.Conv2D(5, 1, padding="same", name="head")), need)
     assert scores.output_shape == (None, 4, 6, 1)
     assert scores.layers[-1].name == "head"
@@ -486,5 +487,11 @@ def test_a_pooled_probability_is_one() -> None:
 
 
 def test_what_a_model_is_built_for_can_be_asked() -> None:
-    assert MASK.facts() == {"outputs": 1, "input_shape": (4, 6, 2), "n_classes": 2, "space": (4, 6)}
-    assert "space" not in Need((6,), 1, 2).facts()
+    assert MASK.facts() == {
+        "outputs": 1,
+        "input_shape": (4, 6, 2),
+        "n_classes": 2,
+        "spatial_shape": (4, 6),
+        "space": (4, 6),
+    }
+    assert "spatial_shape" not in Need((6,), 1, 2).facts()

@@ -17,7 +17,7 @@ from lossreg.contract.params import Float
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
 from lossreg.metrics import catalogue
-from lossreg.models import builder as models
+from lossreg.models.builder import resolve
 from lossreg.registry import registry
 from lossreg.training.population import Population
 from lossreg.training.solo import Fit
@@ -175,7 +175,7 @@ def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes
     own = dataclasses.replace(
         problem("multiclass", {}), dataset=data, metric=catalogue.resolve(metric, task),
         losses={each.name: each for each in losses},
-        builder=models.resolve(
+        builder=resolve(
             "mlp", hidden=[8], multilabel=task == "multilabel", space=(2, 3) if task == "segmentation" else ()
         ),
     )  # fmt: skip

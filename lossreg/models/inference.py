@@ -1,0 +1,64 @@
+"""The Keras model that predicts: raw scores turned into probabilities or values, loadable without lossreg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lossreg.contract import activations
+from lossreg.contract.targets import TARGETS, Constants
+
+if TYPE_CHECKING:
+    from lossreg.contract.spec import LossSpec
+
+
+def predictor(model: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:
+    """Return an uncompiled Keras model from preprocessed data to predictions that shares the layers of `model`.
+
+    Its last layer is named by what it predicts. Classification: `probability`, `(batch, 1)` of class 1 for a binary
+    task, `(batch, k)` of each label or class otherwise, `(batch, *spatial_shape, 1)` of each pixel of a mask. If the
+    loss yields no probabilities: `score`, the raw scores; the class is that of the largest (with one raw score, or
+    with several labels, its sign). Regression: `prediction`, `(batch, 1)` in the user's units.
+    It is made of Keras's own layers and operations and loads without lossreg.
+    """
+    import keras
+
+    raw_scores = model.outputs[0]
+    if not n_classes:
+        prediction = _value(raw_scores, spec, constants)
+    elif spec.probabilistic:
+        prediction = _probability(raw_scores, spec, constants, n_classes)
+    else:
+        prediction = keras.layers.Activation("linear", name="score")(raw_scores)
+    return keras.Model(model.input, prediction)
+
+
+def _probability(raw_scores: Any, spec: LossSpec, constants: Constants, n_classes: int) -> Any:
+    from keras import layers, ops
+
+    activation = activations.get(spec.activation)
+    apart = raw_scores.shape[-1] == 1 or spec.target == "multihot"
+    if activations.is_usual(activation):
+        if n_classes == 2 and not apart:
+            raw_scores, apart = raw_scores[..., 1:] - raw_scores[..., :1], True
+        return layers.Activation("sigmoid" if apart else "softmax", name="probability")(raw_scores)
+    # a multiclass loss sees a binary score z as [-z/2, z/2]
+    z = (
+        ops.concatenate([-raw_scores / 2, raw_scores / 2], axis=-1)
+        if spec.serves_binary_as_two(n_classes)
+        else raw_scores
+    )
+    probabilities = activation.forward(z, **constants.select(activation.needs))
+    binary = n_classes == 2 and probabilities.shape[-1] == 2 and spec.target != "multihot"
+    return layers.Activation("linear", name="probability")(probabilities[..., 1:] if binary else probabilities)
+
+
+def _value(raw_scores: Any, spec: LossSpec, constants: Constants) -> Any:
+    from keras import layers
+
+    activation = activations.get(spec.activation)
+    value = activation.forward(raw_scores, **constants.select(activation.needs))
+    if value.shape[-1] != 1:
+        value = value[:, activation.point : activation.point + 1]
+    if not TARGETS[spec.target].standardised:
+        return layers.Activation("linear", name="prediction")(value)
+    return layers.Rescaling(constants.target_scale, offset=constants.target_center, name="prediction")(value)

@@ -1,0 +1,46 @@
+"""What the task and the loss need of a model: its inputs and its raw scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a model must give: `outputs` raw scores per sample (or pixel); `n_classes` is 0 for regression.
+
+    input_shape: of a sample, or of each of its inputs by name; spatial_shape: of a mask, with raw scores
+    `(batch, *spatial_shape, outputs)`, empty for other tasks; multilabel: a sample has several labels.
+    """
+
+    input_shape: Shape | Mapping[str, Shape]
+    outputs: int
+    n_classes: int
+    spatial_shape: tuple[int, ...] = ()
+    multilabel: bool = False
+    notes: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The numbers of outputs with which models of this task usually end, whatever the loss needs."""
+        binary = self.n_classes == 2 and not self.multilabel
+        return (self.outputs, *((1, 2) if binary else (self.n_classes or 1,)))
+
+    def inputs(self) -> Any:
+        """Return symbolic inputs, one or by name."""
+        import keras
+
+        if isinstance(self.input_shape, Mapping):
+            return {name: keras.Input(shape, name=name) for name, shape in self.input_shape.items()}
+        return keras.Input(self.input_shape)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `hp.get` gives besides hyperparameters."""
+        facts = {"outputs": self.outputs, "input_shape": self.input_shape, "n_classes": self.n_classes}
+        return (
+            {**facts, "spatial_shape": self.spatial_shape, "space": self.spatial_shape} if self.spatial_shape else facts
+        )

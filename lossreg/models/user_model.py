@@ -1,0 +1,85 @@
+"""The user's own model: a function `build_model(hp)` or `build_model()`, or a `keras_tuner.HyperModel`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from lossreg.config.search_space import Fixed
+from lossreg.errors import InputError
+from lossreg.models.hyperparameters import Answer, Declared
+from lossreg.models.need import Need
+from lossreg.runtime import user_code
+
+
+@dataclass(eq=False)
+class UserModel:
+    """Builds the model of a user's `build_model(hp)`, `build_model()` or `HyperModel`.
+
+    hp: what the study says of its hyperparameters; declared: those that it has declared so far, by name.
+    """
+
+    given: Any
+    folder: Path
+    name: str
+    hp: str | Mapping[str, Any] | None = None
+    declared: dict[str, Declared] = field(default_factory=dict)
+    seen: WeakSet[Any] = field(default_factory=WeakSet)
+
+    def __call__(self, need: Need, answer: Answer) -> Any:
+        """Return a new model, as the user's function builds it; raises `InputError`."""
+        import keras
+
+        wrong: list[InputError] = []
+        try:
+            model = user_code.call(self.build, self.name, self.folder, *self._arguments(need, answer, wrong))
+        except InputError as error:
+            raise wrong[0] if wrong else error from error.__cause__
+        if not isinstance(model, keras.Model):
+            raise InputError(f"returned {type(model).__name__}, not a keras.Model", where=self.name)
+        if model in self.seen:
+            raise InputError("returned the same model twice", where=self.name, hint="Build a new one in every call.")
+        self.seen.add(model)
+        self._note(model, need)
+        return model
+
+    @cached_property
+    def build(self) -> Callable[..., Any]:
+        """The user's function that builds a model; raises `InputError` if there is none."""
+        from lossreg.models import keras_tuner
+
+        build = user_code.call(keras_tuner.build_function, self.name, self.folder, self.given)
+        if not callable(build):
+            raise InputError(f"is not a function but {type(build).__name__}", where=self.name)
+        return build
+
+    def _arguments(self, need: Need, answer: Answer, wrong: list[InputError]) -> list[Any]:
+        from lossreg.models.keras_tuner import Hyperparameters
+
+        takes = inspect.signature(self.build).parameters
+        return [Hyperparameters(need.facts(), partial(self._answered, answer, wrong))] if takes else []
+
+    def _answered(self, answer: Answer, wrong: list[InputError], declared: Declared) -> Any:
+        """Return what the study fixes, or else what `answer` gives; wrong values in the study are added to `wrong`."""
+        self.declared[declared.name] = declared
+        table = self.hp if isinstance(self.hp, Mapping) else {}
+        choice = table.get(declared.key, table.get(declared.name, "search" if self.hp == "search" else "default"))
+        try:
+            chosen = declared.restricted_to(choice)
+        except InputError as error:
+            wrong.append(error.at(f"hp.{declared.name}"))
+            raise wrong[0] from error
+        return chosen.search_space.value if isinstance(chosen.search_space, Fixed) else answer(chosen)
+
+    def _note(self, model: Any, need: Need) -> None:
+        from lossreg.models.keras_tuner import has_own_fit
+
+        if model.compiled:
+            need.notes.append("compile() is ignored: loss, optimizer and metric are the study's")
+        if has_own_fit(self.given):
+            need.notes.append("its own fit is ignored: the study trains the model")
