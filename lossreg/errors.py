@@ -3,7 +3,7 @@
 LossregError            the work failed                        exit code 1
 ├── InputError          the user's input is wrong              exit code 2
 │   ├── ParameterError  a parameter value outside its domain
-│   ├── UnknownError    a name that nothing has
+│   ├── UnknownError    an unknown name
 │   └── DataError       the data cannot be used as asked
 └── RefusedError        a trainer cannot carry this plan out
 """
@@ -59,7 +59,7 @@ class ParameterError(InputError):
 
 
 class UnknownError(InputError):
-    """A name that nothing has."""
+    """An unknown name."""
 
 
 class DataError(InputError):

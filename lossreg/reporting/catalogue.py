@@ -15,7 +15,7 @@ from lossreg.reporting import tables
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 COMMAND = "python -m lossreg.reporting.catalogue > docs/losses.md"
 TITLES = {
-    "multiclass": "Classes: cross-entropy and its kin",
+    "multiclass": "Classes: cross-entropy and similar losses",
     "focal": "Classes: hard samples first",
     "imbalance": "Classes: imbalance",
     "noisy_labels": "Classes: wrong labels",
@@ -32,20 +32,20 @@ TITLES = {
 }
 SYMBOLS = {
     "z": "raw scores, the linear output of the model",
-    "p": "softmax or sigmoid of z; p_t is that of the true class t, z_t its score",
+    "p": "softmax or sigmoid of z; p_t is that of the true class t, z_t its raw score",
     "s": "(2y - 1) z, the margin of a binary label y",
     "e": "prediction - y, in units of the target's robust scale (1.4826 MAD) unless said otherwise",
     "k": "the number of classes; n_k the training rows of a class, pi their shares",
 }
 INTRODUCTION = f"""# The losses
 
-Every loss that lossreg has built in; plugins add more (`lossreg losses` lists all that are installed). This page
-is generated: `{COMMAND}`. `lossreg show NAME` says the same of one loss,
+All built-in losses; plugins add more (`lossreg losses` lists all that are installed). This page
+is generated: `{COMMAND}`. `lossreg show NAME` shows one loss,
 `lossreg show NAME --plot loss.png` draws it, `lossreg check NAME` tests it.
 
-All are computed on raw scores. Losses of classes serve two classes too: of one logit z they see the scores
--z/2 and z/2. A parameter's search range is what a study tries unless it says otherwise; its domain is
-where the formula holds. A loss that "needs" a constant gets it from the training rows in a study; elsewhere
+All are computed on raw scores. Losses of classes serve two classes too: a single raw score z counts as the two raw
+scores -z/2 and z/2. A study searches a parameter's search range unless it sets another; the domain is where the
+formula holds. A loss that "needs" a constant gets it from the training rows in a study; elsewhere
 give it: `lossreg.get("weighted_ce", class_counts=[900, 100])`.
 """
 

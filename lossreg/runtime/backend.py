@@ -26,9 +26,9 @@ def name() -> str:
 
 
 def _of_settings() -> str:
-    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+    folder = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
     try:
-        return str(json.loads((Path(home) / "keras.json").read_text())["backend"])
+        return str(json.loads((Path(folder) / "keras.json").read_text())["backend"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -67,8 +67,8 @@ def _groups(root: Path, controller: str) -> Iterator[tuple[Path, int]]:
     for version, top, mount in _mounts(root, controller):
         if version in paths:
             path = PurePosixPath(paths[version])
-            own = mount / path.relative_to(top) if path.is_relative_to(top) else mount
-            yield from ((folder, version) for folder in (own, *own.parents) if folder.is_relative_to(mount))
+            group = mount / path.relative_to(top) if path.is_relative_to(top) else mount
+            yield from ((folder, version) for folder in (group, *group.parents) if folder.is_relative_to(mount))
 
 
 def _memberships(root: Path, controller: str) -> Iterator[tuple[int, str]]:
