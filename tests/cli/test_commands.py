@@ -14,6 +14,7 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
+import commands
 import joblib
 import pytest
 import sample_study as sample
@@ -40,16 +41,7 @@ trials = 12
 
 @pytest.fixture
 def lossreg(monkeypatch, capfd):
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lossreg", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+    return commands.runner(monkeypatch, capfd)
 
 
 @pytest.fixture

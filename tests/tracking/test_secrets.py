@@ -8,10 +8,10 @@ import json
 import logging
 import os
 import shutil
-import sys
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import commands
 import failing_servers as failing
 import pytest
 import sample_study as sample
@@ -19,7 +19,6 @@ from inline import Inline
 from searches import curve
 
 import lossreg
-from lossreg import cli
 from lossreg.cli import progress
 from lossreg.config import study as studies
 from lossreg.errors import InputError, LossregError
@@ -93,14 +92,13 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def command(capfd, monkeypatch):
     """Run the command in this process: exit code, and all that it printed."""
+    run = commands.runner(monkeypatch, capfd)
 
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lossreg", *args])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0, "".join(capfd.readouterr())
+    def printed(*args):
+        code, out, err = run(*args)
+        return code, out + err
 
-    return run
+    return printed
 
 
 @contextlib.contextmanager

@@ -1,37 +1,11 @@
-"""The losses of values and of several labels against figures from other software, each with its source.
-
-Figures of SciPy, scikit-learn and Keras are computed again here; those of packages that the
-tests do not need (PyTorch, GTSAM and others) are as they were printed.
-"""
-
-import json
-from importlib.resources import files
+"""The losses of values and of several labels by Keras, scikit-learn and SciPy, as `golden_classes`."""
 
 import keras
 import numpy as np
-import pytest
-import tensorflow as tf
+from golden_classes import keras_loss, of_rows, unreduced
 from numpy import exp, log
 from scipy import optimize, special, stats
 from sklearn import metrics
-
-from lossreg import zoo
-
-SPECS = {spec.name: spec for spec in zoo.lossreg_losses()}
-GOLDEN = json.loads((files("lossreg") / "conformance" / "golden_values.json").read_text())
-ENTRIES = [(name, entry) for name, entries in GOLDEN.items() for entry in entries]
-IDS = [f"{name}-{entry['source'].split()[0]}-{n}" for n, (name, entry) in enumerate(ENTRIES)]
-VALUES = ("real", "raw", "positive", "count", "multihot")
-RECOMPUTED = ("SciPy", "scikit-learn", "Keras")
-
-
-def by_row(metric, prediction=lambda z: z):
-    """`metric(y, prediction)` of each row by itself."""
-
-    def compute(y, z, **given):
-        return np.array([metric(a, b, **given) for a, b in zip(y, prediction(z), strict=True)])
-
-    return compute
 
 
 def of_residual(function):
@@ -63,29 +37,17 @@ def _cost_at(residual, loss, scale):
     return optimize.least_squares(lambda x: 0 * x + residual, [0.0], loss=loss, f_scale=scale).cost
 
 
-def keras_loss(make, prediction=lambda z: z):
-    def compute(y, z, **given):
-        loss = make(**given)
-        return np.array(loss(tf.constant(y, "float64"), tf.constant(prediction(z), "float64")), float)
-
-    return compute
-
-
-def unreduced(kind, **fixed):
-    return kind(reduction="none", dtype="float64", **fixed)
-
-
 def msle(y, z, target_scale):
-    return by_row(metrics.mean_squared_log_error, lambda z: target_scale * np.logaddexp(0, z))(y, z)
+    return of_rows(metrics.mean_squared_log_error, lambda z: target_scale * np.logaddexp(0, z))(y, z)
 
 
 def mape(y, z, target_mean, target_scale):
-    return 100 * by_row(metrics.mean_absolute_percentage_error, lambda z: target_mean + target_scale * z)(y, z)
+    return 100 * of_rows(metrics.mean_absolute_percentage_error, lambda z: target_mean + target_scale * z)(y, z)
 
 
 def multi_quantile(y, z, levels):
     rising = np.cumsum(np.hstack([z[:, :1], np.logaddexp(0, z[:, 1:])]), axis=1)
-    each = [by_row(metrics.mean_pinball_loss)(y, rising[:, i : i + 1], alpha=q) for i, q in enumerate(levels)]
+    each = [of_rows(metrics.mean_pinball_loss)(y, rising[:, i : i + 1], alpha=q) for i, q in enumerate(levels)]
     return np.mean(each, axis=0)
 
 
@@ -120,13 +82,13 @@ def gamma_deviance(y, mu):
 
 
 def multilabel_bce(y, z):
-    each = by_row(lambda a, b: metrics.log_loss([a], [b], labels=[0, 1]), lambda z: 1 / (1 + exp(-z)))
+    each = of_rows(lambda a, b: metrics.log_loss([a], [b], labels=[0, 1]), lambda z: 1 / (1 + exp(-z)))
     return np.mean([each(column, scores) for column, scores in zip(y.T, z.T, strict=True)], axis=0)
 
 
-LIVE = {
-    "mean_squared_error": {"metrics.mean_squared_error": by_row(metrics.mean_squared_error)},
-    "mean_absolute_error": {"metrics.mean_absolute_error": by_row(metrics.mean_absolute_error)},
+SOURCES = {
+    "mean_squared_error": {"metrics.mean_squared_error": of_rows(metrics.mean_squared_error)},
+    "mean_absolute_error": {"metrics.mean_absolute_error": of_rows(metrics.mean_absolute_error)},
     "mean_absolute_percentage_error": {"metrics.mean_absolute_percentage_error": mape},
     "mean_squared_logarithmic_error": {"metrics.mean_squared_log_error": msle},
     "huber": {
@@ -149,7 +111,7 @@ LIVE = {
             lambda e, c: c * c / 2 * (1 - stats.norm.pdf(e, 0, c / 2**0.5) / stats.norm.pdf(0, 0, c / 2**0.5))
         )
     },
-    "quantile": {"metrics.mean_pinball_loss": lambda y, z, q: by_row(metrics.mean_pinball_loss)(y, z, alpha=q)},
+    "quantile": {"metrics.mean_pinball_loss": lambda y, z, q: of_rows(metrics.mean_pinball_loss)(y, z, alpha=q)},
     "multi_quantile": {"metrics.mean_pinball_loss": multi_quantile},
     "poisson": {
         "stats.poisson.logpmf": of_rate(lambda y, mu: -stats.poisson.logpmf(y, mu) - special.gammaln(y + 1)),
@@ -168,41 +130,3 @@ LIVE = {
     "student_t_nll": {"stats.t.logpdf": student},
     "multilabel_bce": {"metrics.log_loss": multilabel_bce},
 }
-
-
-def arrays(entry):
-    return np.array(entry["y"], float), np.array(entry["z"], float)
-
-
-def given(entry):
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in entry["params"].items()}
-    return {**lists, **entry["needs"]}
-
-
-def tensors(arguments):
-    return {
-        key: value if isinstance(value, tuple) else tf.constant(value, "float32") for key, value in arguments.items()
-    }
-
-
-@pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=IDS)
-def test_values_are_those_of_the_source(name, entry):
-    y, z = (tf.constant(part, "float32") for part in arrays(entry))
-    spec = SPECS[name]
-    assert spec.bind(entry["params"]).keys() == entry["params"].keys()
-    values = spec.resolve()(y, z, **tensors(given(entry)))
-    np.testing.assert_allclose(values, entry["values"], rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=IDS)
-def test_sources_that_are_here_say_the_same_again(name, entry):
-    if not entry["source"].startswith(RECOMPUTED):
-        return
-    (recompute,) = [function for label, function in LIVE[name].items() if label in entry["source"]]
-    np.testing.assert_allclose(recompute(*arrays(entry), **given(entry)), entry["values"], rtol=1e-6)
-
-
-def test_every_loss_of_values_and_labels_has_figures_of_another_hand():
-    wanted = {name for name, spec in SPECS.items() if spec.target in VALUES}
-    assert set(GOLDEN) == wanted
-    assert all(entry["source"] and entry["values"] for _, entry in ENTRIES)
