@@ -225,11 +225,11 @@ def _tune(spec: StudySpec, fresh: bool, progress: Observer, require_tracking: bo
     from lossreg.storage.study_folder import StudyFolder
 
     # before Keras, whose import takes most of the wait
-    store = StudyFolder(spec.folder, spec.name)
-    store.require_free()
-    store.require_writable()
+    folder = StudyFolder(spec.folder, spec.name)
+    folder.require_free()
+    folder.require_writable()
     if not fresh:
-        store.require_readable()
+        folder.require_readable()
     from lossreg.search import run
 
     if not fresh and (result := run.finished(spec, progress)):
@@ -310,15 +310,15 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     warnings: list[str] = []
-    store = StudyFolder(spec.folder, spec.name)
-    store.require_begun()
-    with store.lock():
-        store.drop_unfinished_line()
-        result, kept = history.results(spec), store.read()
+    folder = StudyFolder(spec.folder, spec.name)
+    folder.require_begun()
+    with folder.lock():
+        folder.drop_unfinished_line()
+        result, kept = history.results(spec), folder.read()
         about = kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
-        model = _best_model(store, result, warnings) if spec.tracking.model else None
+        model = _best_model(folder, result, warnings) if spec.tracking.model else None
         with waiting.busy(f"writing into MLflow at {tracking.shown(uri)}", line=True), streams.silenced():
             where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
@@ -354,11 +354,11 @@ def _absolute(uri: str) -> str:
         return uri
 
 
-def _best_model(store: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
+def _best_model(folder: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
     """Return the file of the top-scoring trial's model; add a warning where an unfinished study does not have it."""
     if result.best is None:
         return None
-    model = store.model_of(result.best.number)
+    model = folder.model_of(result.best.number)
     if model is None:
         warnings.append(
             f"the model of the top-scoring trial ({result.best.number}) is not there; finish the study to have it"

@@ -38,7 +38,7 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     begun = folder.peek()
     if begun is None:
         return None
-    stored, result = begun.user_attrs[ATTRIBUTE], history.result(begun, folder.folder)
+    stored, result = begun.user_attrs[ATTRIBUTE], history.result(begun, folder.path)
     source = _source(spec)
     is_known = source is not None and (stored.get(KEY) or {}).get("source") == source
     has_model = result.best is not None and folder.has_best(result.best.number)

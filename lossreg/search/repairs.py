@@ -40,13 +40,13 @@ class Repaired:
 
     text: bytes
     left_out: list[Line] = field(default_factory=list)
-    touched: dict[int, str] = field(default_factory=dict)
+    affected: dict[int, str] = field(default_factory=dict)
     lost_start: bool = False
 
     @property
     def is_whole(self) -> bool:
         """True if nothing had to be done."""
-        return not self.left_out and not self.touched and not self.lost_start
+        return not self.left_out and not self.affected and not self.lost_start
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def repair(study: StudyLike) -> Report:
         except InputError as error:
             raise error.at(str(folder.journal)) from error
         if report.journal.text != text or report.files:
-            with on_disk(folder.folder):
+            with on_disk(folder.path):
                 changed = report.journal.text if report.journal.text != text else b""
                 report.aside = folder.set_aside(report.files, changed)
         return report
@@ -97,7 +97,7 @@ def lines_of(report: Report, study: str) -> list[str]:
     ]
     if (more := len(journal.left_out) - MOST_TOLD) > 0:
         sentences.append(f"{more} more lines are left out")
-    sentences += [f"trial {number}: {what}" for number, what in sorted(journal.touched.items())]
+    sentences += [f"trial {number}: {what}" for number, what in sorted(journal.affected.items())]
     sentences += [
         f"{file.name} is damaged and was moved aside{_lost_model(number)}" for file, number in report.files.items()
     ]
@@ -116,46 +116,46 @@ def _lost_model(number: int) -> str:
 
 def repaired(text: bytes, name: str) -> Repaired:
     """Return all that can be saved of the journal of the study of that name; raises `InputError` if that is nothing."""
-    given = lines.read(text)
-    _drop_doubles(given)
-    _drop_strays(given, name)
-    _drop_odd_parameters(given)
-    before = [line for line in given if not line.fault]
+    all_lines = lines.read(text)
+    _drop_doubles(all_lines)
+    _drop_strays(all_lines, name)
+    _drop_odd_parameters(all_lines)
+    before = [line for line in all_lines if not line.fault]
     remaining = numbered(_begun(before, name))
-    done = Repaired(b"")
+    outcome = Repaired(b"")
     _drop_late(remaining)
-    remaining, recorded = _completed([line for line in remaining if not line.fault], name, done)
-    new = {id(line) for line in remaining} - {id(line) for line in given}
-    done.left_out = sorted((line for line in given if line.fault), key=lambda line: line.number)
-    for line in done.left_out:
+    remaining, recorded = _completed([line for line in remaining if not line.fault], name, outcome)
+    new = {id(line) for line in remaining} - {id(line) for line in all_lines}
+    outcome.left_out = sorted((line for line in all_lines if line.fault), key=lambda line: line.number)
+    for line in outcome.left_out:
         if line.fault == UNCONFIRMED and line.log["trial_id"] not in recorded:
-            done.touched[line.log["trial_id"]] = "its record is lost, so it is run again"
-    for line in done.left_out:
+            outcome.affected[line.log["trial_id"]] = "its record is lost, so it is run again"
+    for line in outcome.left_out:
         if line.trial is not None and line.fault not in (TWICE, STRAY):
-            done.touched.setdefault(line.trial, "a line about it is lost, on which no result rests")
-    if new or done.left_out:
-        _name_unended(_replayed(remaining, name).get_trials(deepcopy=False), done)
-        done.text = b"".join(line.raw + b"\n" for line in remaining)
+            outcome.affected.setdefault(line.trial, "a line about it is lost, on which no result rests")
+    if new or outcome.left_out:
+        _name_unended(_replayed(remaining, name).get_trials(deepcopy=False), outcome)
+        outcome.text = b"".join(line.raw + b"\n" for line in remaining)
     else:
-        done.text = text
-    return done
+        outcome.text = text
+    return outcome
 
 
-def _name_unended(trials: Sequence[FrozenTrial], done: Repaired) -> None:
+def _name_unended(trials: Sequence[FrozenTrial], outcome: Repaired) -> None:
     """Note the trials of a damaged journal that are run again: the lines that ended them may be lost."""
     for trial in trials:
         if trial.state == TrialState.RUNNING:
-            done.touched.setdefault(trial.number, "it had not ended, or its end is lost, so it is run again")
+            outcome.affected.setdefault(trial.number, "it had not ended, or its end is lost, so it is run again")
 
 
 # ------------------------------------------------------------------------ what does not belong
 
 
-def _drop_doubles(given: Sequence[Line]) -> None:
+def _drop_doubles(all_lines: Sequence[Line]) -> None:
     """Mark creations of trials that are there twice; those of queued trials may be equal."""
     seen: set[bytes] = set()
     last = b""
-    for line in given:
+    for line in all_lines:
         if line.op == lines.CREATE_TRIAL:
             attributes = line.log.get("user_attrs", {})
             is_unique = START in attributes or RETRY_OF in attributes or line.log["datetime_start"]
@@ -164,10 +164,10 @@ def _drop_doubles(given: Sequence[Line]) -> None:
         last = line.raw
 
 
-def _drop_strays(given: Sequence[Line], name: str) -> None:
+def _drop_strays(all_lines: Sequence[Line], name: str) -> None:
     """Mark lines of other studies: a writer holds the study's lock, so lines of a session are next to each other."""
     sessions: dict[str, list[Line]] = defaultdict(list)
-    for line in given:
+    for line in all_lines:
         if line.fault:
             continue
         if line.log.get("study_id", 0) != 0 or line.log.get("study_name", name) != name:
@@ -182,10 +182,10 @@ def _drop_strays(given: Sequence[Line], name: str) -> None:
                 line.fault = STRAY
 
 
-def _drop_odd_parameters(given: Sequence[Line]) -> None:
+def _drop_odd_parameters(all_lines: Sequence[Line]) -> None:
     """Mark parameters whose kind or choices are not those of most lines of that name: Optuna trusts the first."""
     kinds: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    parameters = [(line, lines.kind_of(line.log)) for line in given if not line.fault and line.op == lines.PARAM]
+    parameters = [(line, lines.kind_of(line.log)) for line in all_lines if not line.fault and line.op == lines.PARAM]
     for line, kind in parameters:
         kinds[line.log["param_name"]].append(kind)
     usual = {name: Counter(all_kinds).most_common(1)[0][0] for name, all_kinds in kinds.items()}
@@ -221,8 +221,8 @@ def _has_attributes(line: Line) -> bool:
 def _drop_late(remaining: Sequence[Line]) -> None:
     """Mark lines before the creation of their trial, lines that are there twice, and ends that no record confirms."""
     created, ended = -1, set()
-    given: dict[int, set[str]] = defaultdict(set)
-    told: dict[int, list[Line]] = defaultdict(list)
+    parameters: dict[int, set[str]] = defaultdict(set)
+    records: dict[int, list[Line]] = defaultdict(list)
     for line in remaining:
         if line.op == lines.CREATE_TRIAL:
             created += 1
@@ -234,15 +234,15 @@ def _drop_late(remaining: Sequence[Line]) -> None:
             line.fault = "it is about a trial that was not created yet"
         elif number in ended:
             line.fault = "its trial had ended before"
-        elif line.op == lines.PARAM and line.log["param_name"] in given[number]:
+        elif line.op == lines.PARAM and line.log["param_name"] in parameters[number]:
             line.fault = TWICE
         elif line.op == lines.PARAM:
-            given[number].add(line.log["param_name"])
+            parameters[number].add(line.log["param_name"])
         elif line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
             line.fault = "" if _is_record(line.log["user_attr"][ATTRIBUTE]) else "its record is not whole"
-            told[number] += [] if line.fault else [line]
+            records[number] += [] if line.fault else [line]
         elif line.op == lines.STATE and line.log["state"] in (TrialState.COMPLETE, TrialState.PRUNED):
-            line.fault = "" if any(_confirms(one, line) for one in told[number]) else UNCONFIRMED
+            line.fault = "" if any(_confirms(one, line) for one in records[number]) else UNCONFIRMED
         if line.op == lines.STATE and not line.fault and TrialState(line.log["state"]).is_finished():
             ended.add(number)
 
@@ -259,7 +259,7 @@ def _confirms(record: Line, end: Line) -> bool:
     return values is not None and about[TOLD] == values[0] and about["state"] in ("complete", "diverged")
 
 
-def _completed(remaining: list[Line], name: str, done: Repaired) -> tuple[list[Line], set[int]]:
+def _completed(remaining: list[Line], name: str, outcome: Repaired) -> tuple[list[Line], set[int]]:
     """Return the lines without those that Optuna fails at, and the trials that have a record.
 
     Trials that lack something are marked as failed, and lost ends are restored from records.
@@ -267,24 +267,24 @@ def _completed(remaining: list[Line], name: str, done: Repaired) -> tuple[list[L
     study = _replayed(remaining, name)
     remaining = [line for line in remaining if not line.fault]
     trials = study.get_trials(deepcopy=False)
-    done.lost_start = ATTRIBUTE not in study.user_attrs and any(ATTRIBUTE in trial.user_attrs for trial in trials)
+    outcome.lost_start = ATTRIBUTE not in study.user_attrs and any(ATTRIBUTE in trial.user_attrs for trial in trials)
     lacking = _lacking(trials, study.user_attrs.get(ATTRIBUTE, {}))
     creations = [line for line in remaining if line.op == lines.CREATE_TRIAL]
     for trial in trials:
         if creations[trial.number].number == 0 and trial.state != TrialState.FAIL:
             consequence = "; its result is whole" if ATTRIBUTE in trial.user_attrs else ", and it had not ended"
-            done.touched[trial.number] = f"the line that created it is lost{consequence}"
+            outcome.affected[trial.number] = f"the line that created it is lost{consequence}"
         if reason := lacking.get(trial.number, ""):
-            done.touched[trial.number] = f"{reason}, so it is marked as failed"
+            outcome.affected[trial.number] = f"{reason}, so it is marked as failed"
             _fail(remaining, trial.number)
         elif trial.state == TrialState.FAIL and creations[trial.number].number == 0:
-            done.touched[trial.number] = "all of it is lost, so it is marked as failed"
+            outcome.affected[trial.number] = "all of it is lost, so it is marked as failed"
     remaining = [line for line in remaining if not line.fault]
     trials = _replayed(remaining, name).get_trials(deepcopy=False)
     for trial in trials:
         if ATTRIBUTE in trial.user_attrs and not trial.state.is_finished():
             remaining.append(_end_of(trial, _last_date(remaining)))
-            done.touched[trial.number] = "the line that ended it is lost; its end is restored from its record"
+            outcome.affected[trial.number] = "the line that ended it is lost; its end is restored from its record"
     return remaining, {trial.number for trial in trials if ATTRIBUTE in trial.user_attrs}
 
 

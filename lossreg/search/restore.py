@@ -56,7 +56,7 @@ def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None
     """Return the trial that `load_trial` restores, without importing Keras; raises `InputError`."""
     folder = StudyFolder(spec.folder, spec.name)
     study = folder.read()
-    record = find(history.result(study, folder.folder), number, loss)
+    record = find(history.result(study, folder.path), number, loss)
     weights = folder.load_weights(record.number)
     if weights is None:
         raise _not_kept(spec, folder, record)

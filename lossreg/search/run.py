@@ -123,7 +123,7 @@ class Run:
     def _tracker(self, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
         uri, is_tracked = tracked.uri(self.spec), False
         if begun is not None:
-            is_tracked = ending.is_tracked(stored, self.spec, history.result(begun, self.folder.folder), uri)
+            is_tracked = ending.is_tracked(stored, self.spec, history.result(begun, self.folder.path), uri)
         return tracked.tracker(self.spec, self.progress, is_tracked=is_tracked, required=self.require_tracking)
 
     @contextmanager

@@ -51,7 +51,7 @@ class RunState:
         _warn_of_changed_origins(prepared, study, run.progress)
         interrupted = requeue_interrupted(study)
         _queue_start(prepared, study)
-        result = history.result(study, run.folder.folder)
+        result = history.result(study, run.folder.path)
         _add_notes(result, [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)], run.progress)
         tracker.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
         policy = SearchPolicy.of(prepared, deadline)

@@ -48,9 +48,9 @@ class _NoLock(JournalFileOpenLock):
 class StudyFolder:
     """The files of a study: journal, weights, the model of the best trial, and a lock."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.journal = folder / "journal.log"
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.journal = path / "journal.log"
 
     @property
     def exists(self) -> bool:
@@ -69,34 +69,32 @@ class StudyFolder:
         """Keep other processes from running the study; raises `InputError` when one does."""
         import fcntl
 
-        with on_disk(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            opened = (self.folder / "lock").open("w")
+        with on_disk(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            opened = (self.path / "lock").open("w")
         with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise InputError(
-                    f"study {self.name!r} is being run by another process", where=str(self.folder)
-                ) from None
+                raise InputError(f"study {self.name!r} is being run by another process", where=str(self.path)) from None
             yield
 
     def require_free(self) -> None:
         """Raise `InputError` while another process runs the study; nothing is written."""
-        if (self.folder / "lock").exists():
+        if (self.path / "lock").exists():
             with self.lock():
                 pass
 
     def require_writable(self) -> None:
         """Raise `InputError` unless the study's folder can be created and has room; nothing is left behind."""
-        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
-        above = missing[-1].parent if missing else self.folder
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        above = missing[-1].parent if missing else self.path
         if not above.is_dir():
             raise InputError("is a file, and the study's folder belongs there", where=brief(above))
-        with on_disk(f"the study's folder {brief(self.folder)} cannot be written"):
+        with on_disk(f"the study's folder {brief(self.path)} cannot be written"):
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with TemporaryFile(dir=self.folder) as file:
+                self.path.mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=self.path) as file:
                     file.write(bytes(ROOM))
                     file.flush()
                     os.fsync(file.fileno())
@@ -124,9 +122,9 @@ class StudyFolder:
         """Move a former run aside and return its new folder; raises `InputError` while another process runs it."""
         if not self.journal.is_dir() and not self.exists:
             return None
-        aside = _new_path(self.folder.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
+        aside = _new_path(self.path.with_name(f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
         with self.lock():
-            self.folder.rename(aside)
+            self.path.rename(aside)
         return aside
 
     @contextmanager
@@ -153,7 +151,7 @@ class StudyFolder:
     def _never_run(self) -> InputError:
         return InputError(
             f"study {self.name!r} has not been run yet",
-            where=str(self.folder),
+            where=str(self.path),
             hint=f"Run {words('`lossreg tune`', '`lossreg.tune`')} first.",
         )
 
@@ -214,7 +212,7 @@ class StudyFolder:
 
     def save_weights(self, number: int, weights: Weights) -> None:
         """Write the weights of a trial that is about to end, with its number; all or nothing."""
-        part, arrays = self.folder / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
+        part, arrays = self.path / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
         try:
             with part.open("wb") as file:
                 np.savez(file, **arrays, **{TRIAL: np.int64(number)})  # type: ignore[arg-type]
@@ -264,7 +262,7 @@ class StudyFolder:
 
     def kept_weights(self) -> list[int]:
         """The trials whose weights are kept."""
-        names = (path.stem.removeprefix("weights-") for path in self.folder.glob("weights-*.npz"))
+        names = (path.stem.removeprefix("weights-") for path in self.path.glob("weights-*.npz"))
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def forget_weights(self, numbers: Iterable[int]) -> None:
@@ -274,7 +272,7 @@ class StudyFolder:
 
     def set_aside(self, files: Iterable[Path], journal: bytes = b"") -> Path:
         """Move files into a new folder of the study and return it; a new journal leaves the former one there too."""
-        aside = _new_path(self.folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+        aside = _new_path(self.path / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}")
         aside.mkdir()
         for file in files:
             file.replace(aside / file.name)
@@ -309,7 +307,7 @@ class StudyFolder:
     @property
     def preprocessor(self) -> Path:
         """The file of the best trial's preprocessing."""
-        return self.folder / "preprocessor.joblib"
+        return self.path / "preprocessor.joblib"
 
     @staticmethod
     def _owner(note: Path) -> int:
@@ -320,10 +318,10 @@ class StudyFolder:
     @property
     def _model(self) -> tuple[Path, Path]:
         """The files of the best model, and of the number of the trial that trained it."""
-        return self.folder / "best.keras", self.folder / "best.trial"
+        return self.path / "best.keras", self.path / "best.trial"
 
     def _weights(self, number: int) -> Path:
-        return self.folder / f"weights-{number:06d}.npz"
+        return self.path / f"weights-{number:06d}.npz"
 
 
 class _OtherTrialError(Exception):

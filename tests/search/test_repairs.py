@@ -176,7 +176,7 @@ def test_a_lost_creation_renumbers_nothing(journal, tmp_path):
         done = repaired(b"\n".join([*sound[:at], b'{"op_co', *sound[at + 1 :]]) + b"\n", "s")
         (tmp_path / "journal.log").write_bytes(done.text)
         assert records(tmp_path / "journal.log") == before
-        assert len(done.touched) == 1
+        assert len(done.affected) == 1
 
 
 def ends(lines):
@@ -194,7 +194,7 @@ def test_an_end_that_is_lost_is_restored_from_the_record_of_its_trial(spoilt, jo
         at = ends(sound)[number]
         lines = [*sound[:at], *([spoilt(sound[at])] if spoilt else []), *sound[at + 1 :]]
         done = repaired(b"\n".join(lines) + b"\n", "s")
-        assert done.touched == {number: "the line that ended it is lost; its end is restored from its record"}
+        assert done.affected == {number: "the line that ended it is lost; its end is restored from its record"}
         (tmp_path / "journal.log").write_bytes(done.text)
         assert records(tmp_path / "journal.log") == before
         old, new = json.loads(sound[at]), json.loads(done.text.split(b"\n")[-2])
@@ -207,7 +207,7 @@ def test_a_trial_that_lost_its_record_is_run_again(journal, tmp_path):
     sound, before = journal
     at = next(at for at, line in enumerate(sound) if b'"trial_id":7' in line and b'"user_attr"' in line)
     done = repaired(b"\n".join([*sound[:at], b"\0\0", *sound[at + 1 :]]) + b"\n", "s")
-    assert done.touched == {7: "its record is lost, so it is run again"}
+    assert done.affected == {7: "its record is lost, so it is run again"}
     path = tmp_path / "journal.log"
     path.write_bytes(done.text)
     params = opened(path).trials[7].params
@@ -264,7 +264,7 @@ def test_the_damaged_journal_is_kept_and_its_message_names_the_way_out(store, jo
     assert code == 0
     assert "line 61 of the journal is left out: it cannot be read" in out
     assert "lossreg tune s.toml" in out
-    [aside] = store.folder.glob("damaged-*")
+    [aside] = store.path.glob("damaged-*")
     assert (aside / "journal.log").read_bytes() == damaged
     assert lossreg("results", "s.toml")[0] == 0
     assert "is whole" in lossreg("repair", "s.toml")[1]
@@ -272,25 +272,25 @@ def test_the_damaged_journal_is_kept_and_its_message_names_the_way_out(store, jo
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\0", b"x" * 300])
 def test_damaged_weights_are_named_and_moved_aside(store, content):
-    path = store.folder / "weights-000012.npz"
+    path = store.path / "weights-000012.npz"
     path.write_bytes(content)
     with pytest.raises(
         InputError, match=r"weights-000012.npz: this file of weights is damaged .*lossreg\.repair\(study\)"
     ):
         store.load_weights(12)
-    (store.folder / "best.keras").write_bytes(b"half a model")
-    (store.folder / "best.trial").write_bytes(b"\xff")
+    (store.path / "best.keras").write_bytes(b"half a model")
+    (store.path / "best.trial").write_bytes(b"\xff")
     out = lossreg("repair", "s.toml")[1]
     assert "weights-000012.npz is damaged and was moved aside, so trial 12 has no model" in out
     assert "best.keras is damaged and was moved aside" in out
     assert store.kept_weights() == [3]
-    [aside] = store.folder.glob("damaged-*")
+    [aside] = store.path.glob("damaged-*")
     assert (aside / "weights-000012.npz").read_bytes() == content
     assert "is whole" in lossreg("repair", "s.toml")[1]
 
 
 def test_a_flipped_bit_in_weights_is_found(store):
-    path = store.folder / "weights-000003.npz"
+    path = store.path / "weights-000003.npz"
     content = bytearray(path.read_bytes())
     content[content.index(np.arange(4.0).tobytes()) + 9] ^= 1
     path.write_bytes(content)
@@ -398,7 +398,7 @@ def test_a_trial_that_lost_a_parameter_is_marked_as_failed(journal, tmp_path):
     sound, before = journal
     at = next(at for at, line in enumerate(sound) if b'"trial_id":16' in line and b'"learning_rate"' in line)
     done = repaired(b"\n".join([*sound[:at], *sound[at + 1 :]]) + b"\n", "s")
-    assert done.touched == {16: "its parameter learning_rate is lost, so it is marked as failed"}
+    assert done.affected == {16: "its parameter learning_rate is lost, so it is marked as failed"}
     (tmp_path / "journal.log").write_bytes(done.text)
     assert opened(tmp_path / "journal.log").trials[16].state == optuna.trial.TrialState.FAIL
     assert records(tmp_path / "journal.log") == {n: record for n, record in before.items() if n != 16}
@@ -408,11 +408,11 @@ def test_a_trial_that_lost_a_parameter_is_marked_as_failed(journal, tmp_path):
 
 
 def test_weights_under_another_trial_s_name_are_refused_and_moved_aside(store):
-    mine, other = (store.folder / f"weights-{number:06d}.npz" for number in (3, 12))
+    mine, other = (store.path / f"weights-{number:06d}.npz" for number in (3, 12))
     content = mine.read_bytes()
-    mine.replace(store.folder / "t")
+    mine.replace(store.path / "t")
     other.replace(mine)
-    (store.folder / "t").replace(other)
+    (store.path / "t").replace(other)
     with pytest.raises(
         InputError, match=r"weights-000012.npz: this file holds the weights of trial 3, not of trial 12"
     ):
@@ -421,14 +421,14 @@ def test_weights_under_another_trial_s_name_are_refused_and_moved_aside(store):
     assert "weights-000003.npz" in out
     assert "so trial 3 has no model" in out
     assert store.kept_weights() == []
-    [aside] = store.folder.glob("damaged-*")
+    [aside] = store.path.glob("damaged-*")
     assert (aside / "weights-000012.npz").read_bytes() == content
     assert "is whole" in lossreg("repair", "s.toml")[1]
 
 
 def test_weights_of_an_archive_without_a_number_are_loaded(store):
     kept = [np.arange(4.0), np.ones((2, 2))]
-    np.savez(store.folder / "weights-000012.npz", w0000=kept[0], w0001=kept[1])
+    np.savez(store.path / "weights-000012.npz", w0000=kept[0], w0001=kept[1])
     for number in (3, 12):
         loaded = store.load_weights(number)
         assert [weight.tolist() for weight in loaded] == [weight.tolist() for weight in kept]

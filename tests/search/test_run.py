@@ -586,11 +586,11 @@ def test_losses_of_several_widths_share_the_lanes_and_resume():
 def test_a_finished_study_is_whole_and_damaged_weights_cost_its_model_alone(finished, tmp_path, monkeypatch):
     shutil.copytree(finished[0] / ".lossreg", tmp_path / ".lossreg")
     store = StudyFolder(Path(".lossreg/small"), "small")
-    before = {path: path.read_bytes() for path in store.folder.iterdir()}
+    before = {path: path.read_bytes() for path in store.path.iterdir()}
     assert repair(document()).is_whole
-    assert {path: path.read_bytes() for path in store.folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in store.path.iterdir()} == before
     best = finished[1].best.number
-    weights = store.folder / f"weights-{best:06d}.npz"
+    weights = store.path / f"weights-{best:06d}.npz"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(InputError, match=f"{weights.name}: this file of weights is damaged"):
         lossreg.load_trial(document())

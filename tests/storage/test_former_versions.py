@@ -20,7 +20,7 @@ SAVED = Path(__file__).parent / "saved"
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = StudyFolder(Path(".lossreg/iris"), "iris")
-    folder.folder.mkdir(parents=True)
+    folder.path.mkdir(parents=True)
     shutil.copy(SAVED / "journal-0.2.0.log", folder.journal)
     return folder
 

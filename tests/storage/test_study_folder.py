@@ -113,7 +113,7 @@ def test_weights_without_room_leave_nothing_half_written(full):
         full(2000)
         with pytest.raises(OSError, match=r"weights.part"):
             kept.save_weights(2, [np.ones(4000)])
-    assert sorted(path.name for path in kept.folder.iterdir()) == ["lock", "weights-000001.npz"]
+    assert sorted(path.name for path in kept.path.iterdir()) == ["lock", "weights-000001.npz"]
 
 
 def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
@@ -122,4 +122,4 @@ def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
     assert not Path("deep").exists()
     with kept.lock():
         kept.require_writable()
-        assert [path.name for path in kept.folder.iterdir()] == ["lock"]
+        assert [path.name for path in kept.path.iterdir()] == ["lock"]
