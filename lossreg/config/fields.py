@@ -60,7 +60,7 @@ def _target(value: Any) -> Any:
     if not names or "" in names:
         raise InputError("must not be empty", hint=hint)
     if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{shown(twice[0])} stands there twice")
+        raise InputError(f"{shown(twice[0])} is listed twice")
     return names[0] if len(names) == 1 else tuple(names)
 
 

@@ -108,7 +108,9 @@ def read(optimizer: str, name: str, raw: Any) -> Space:
     """
     known = (*OPTIMIZERS[optimizer], *COMMON)
     if name == "learning_rate":
-        raise InputError("the learning rate stands beside the optimizer", where=name, hint="Set train.learning_rate.")
+        raise InputError(
+            "the learning rate is no setting of the optimizer", where=name, hint="Set train.learning_rate."
+        )
     if name not in known:
         what = f"unknown setting; {optimizer} has {', '.join(known)}"
         raise InputError(what, where=str(name), hint=did_you_mean(name, known))

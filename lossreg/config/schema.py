@@ -60,16 +60,19 @@ class Data(Section):
         description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
     )
     target: Columns = None
-    weight: Text | None = Field(default=None, description="It is the column that says what each row counts.")
+    weight: Text | None = Field(default=None, description="It is the column of sample weights.")
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
         "auto"
     )
-    test: Share = Field(default=0.2, description="It is the share of the rows kept for the verdict, between 0 and 1.")
+    test: Share = Field(
+        default=0.2, description="It is the share of the rows held out for the final test, between 0 and 1."
+    )
     validation: Share = Field(
-        default=0.2, description="It is the share of the rows outside the test that are scored on, between 0 and 1."
+        default=0.2,
+        description="It is the share of the rows outside the test that trials are scored on, between 0 and 1.",
     )
     folds: int | None = Field(
-        default=None, ge=2, le=10_000, description="It is into how many folds the other rows are cut, from 2."
+        default=None, ge=2, le=10_000, description="It is the number of folds of the rows outside the test, at least 2."
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
     preprocess: Preprocessing = "standard"
@@ -77,7 +80,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _one_way(self) -> Data:
         if self.folds is not None and "validation" in self.model_fields_set:
-            raise InputError("folds and validation exclude each other", hint="Keep the one that is meant.")
+            raise InputError("folds and validation exclude each other", hint="Keep one of them.")
         return self
 
     @model_serializer(mode="wrap")
@@ -212,7 +215,7 @@ class Search(Section):
     trials: Count = 64
     metric: Text | None = Field(default=None, description="`lossreg metrics` lists the names.")
     seed: int = Field(default=0, ge=0, lt=2**32)
-    seeds: Seeds = Field(default=1, description="It is how often each trial is trained, from as many seeds.")
+    seeds: Seeds = Field(default=1, description="It is the number of seeds that each trial is trained with.")
     minutes: float | None = Field(default=None, gt=0, description="It is the time after which no trial is started.")
     score_epoch: Literal["last", "best"] = "last"
     pruner: Literal["none", "median", "asha", "hyperband"] = "none"
@@ -221,7 +224,7 @@ class Search(Section):
     sampler: Literal["tpe", "random"] = "tpe"
     keep: Literal["best", "losses", "all"] = Field(
         default="losses",
-        description="It is whose weights are kept: the top-scoring trial's, those of each loss's, or all.",
+        description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",
     )
 
 
@@ -284,7 +287,7 @@ class Loss(Section):
     @model_validator(mode="after")
     def _one_source(self) -> Loss:
         if self.function is not None and self.loss is not None:
-            raise InputError("loss and function exclude each other", hint="Keep the one that is meant.")
+            raise InputError("loss and function exclude each other", hint="Keep one of them.")
         if self.function is None and self.facts:
             what = "belongs to a function of your own; a registered loss has its own"
             raise InputError(what, where=next(iter(self.facts)))

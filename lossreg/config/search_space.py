@@ -329,7 +329,7 @@ def _choices(choices: list[Any], param: Param) -> Space:
     if isinstance(param, PerClass):
         raise InputError(
             f"{param.name} takes no choices",
-            hint="Let the loss stand under several labels, each with a fixed array.",
+            hint="List the loss as several candidates, each with a fixed array.",
         )
     values = tuple(_choice(choice, param) for choice in choices)
     return Options(values) if len(values) > 1 else Fixed(values[0])

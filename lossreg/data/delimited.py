@@ -138,7 +138,7 @@ def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     padded = [name.strip() for name in map(str, table.columns) if name != name.strip()]
     if not padded:
         return table
-    notes.append(f"{listed(padded)}: the name has spaces around it in the file, taken off.")
+    notes.append(f"{listed(padded)}: spaces around the name in the file are removed.")
     return table.rename(columns=lambda name: str(name).strip())
 
 
@@ -200,7 +200,7 @@ def _set_spaces(file: Delimited) -> None:
         text.startswith(" ") and text.lstrip().startswith('"') for record in file.records() for text in record.fields
     ):
         file.skips_spaces = True
-        file.notes.append("Quotes stand behind a separator and a space: such spaces are left out.")
+        file.notes.append("Quotes follow a separator and a space: such spaces are skipped.")
 
 
 def _holds(file: Delimited, pattern: str) -> bool:
@@ -234,7 +234,7 @@ def _check_repeated(file: Delimited, header: list[str], table: pd.DataFrame) -> 
     if any(table[name].str.strip().eq(str(name).strip()).any() for name in list(table.columns)[:1]):
         again = next((record.line for record in _rows(file) if record.fields == header), None)
         if again is not None:
-            raise file.error(f"line {again} is the header again", "Two files were joined: take out that line.")
+            raise file.error(f"line {again} is the header again", "Two files were joined: remove that line.")
 
 
 def are_numbers(header: Iterable[str]) -> bool:
@@ -287,8 +287,8 @@ def _without_blank_end(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
 
 def _fields_hint(file: Delimited, width: int) -> str:
     if width == 1:
-        return "The first line is the header: take out a title that stands above it."
-    return f"A field that has a {file.separator!r} in it stands in quotes."
+        return "The first line is the header: remove a title above it."
+    return f"Put a field that contains {file.separator!r} in quotes."
 
 
 def _one_more(file: Delimited, width: int) -> pd.DataFrame:
@@ -352,7 +352,9 @@ def _note_short(file: Delimited, table: pd.DataFrame) -> None:
     short = [record.line for record in _rows(file) if len(record.fields) < len(table.columns)]
     if short:
         lines = f"{len(short)} of {len(table)} lines have" if len(short) > 1 else f"1 of {len(table)} lines has"
-        file.on_lines.append(f"{lines} fewer fields than the header (line {short[0]}): what lacks is taken as missing.")
+        file.on_lines.append(
+            f"{lines} fewer fields than the header (line {short[0]}): the others are taken as missing."
+        )
 
 
 def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:

@@ -97,7 +97,7 @@ def _check_numbers(y: Array, where: str) -> None:
         raise DataError(f"y has shape {y.shape}: no labels", where=where)
     lost = int((~np.isfinite(y)).sum()) if y.dtype.kind == "f" else 0
     if lost:
-        hint = "Remove or mend these rows."
+        hint = "Remove or correct these rows."
         raise DataError(f"{lost} of {y.size} labels are missing (NaN) or infinite", where=where, hint=hint)
 
 

@@ -31,7 +31,7 @@ KINDS = {
     **dict.fromkeys(("m", "timedelta", "timedelta64", "time"), DURATIONS),
     **dict.fromkeys(("c", "complex"), COMPLEX),
 }
-NA_HINT = "Remove or mend these rows; in text files NA, None, null and empty fields count as missing."
+NA_HINT = "Remove or correct these rows; in text files NA, None, null and empty fields count as missing."
 
 
 def read(raw: Raw, task: str, where: str) -> Labels:
@@ -185,7 +185,7 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
     odd = y[values.isna() & y.notna()]
     if len(odd):
         shown_odd = ", ".join(dict.fromkeys(map(example, odd.head(100))))
-        hint = 'Remove or mend these rows, or set task = "multiclass" if the labels are classes.'
+        hint = 'Remove or correct these rows, or set task = "multiclass" if the labels are classes.'
         what = f"{len(odd)} of {len(y)} labels {'are not numbers' if len(odd) > 1 else 'is not a number'} ({shown_odd})"
         raise DataError(what, where=where, hint=hint)
     return values, [f"The labels are {form.description()}."]
@@ -281,7 +281,7 @@ def _values(y: pd.Series[Any], task: str, where: str) -> Labels:
         raise DataError(f"{int((~np.isfinite(values)).sum())} labels are not finite", where=where, hint=NA_HINT)
     if (far := np.abs(values) > LARGEST).any():
         what = f"{int(far.sum())} of {len(values)} labels are above {LARGEST:.1e} in size ({values[far][0]:g})"
-        raise DataError(what, where=where, hint="Mend these rows, or divide the target by a constant.")
+        raise DataError(what, where=where, hint="Correct these rows, or divide the target by a constant.")
     _check_domain(values, task, where)
     return Labels(task, values)
 

@@ -124,7 +124,7 @@ def missing_line(counts: Mapping[str, tuple[int, int]]) -> list[str]:
         f"{listed([name])}: {count} of {rows} values {'is' if count == 1 else 'are'} missing"
         for name, (count, rows) in counts.items()
     ]
-    more = f"; and {len(parts) - SHOWN} more columns lack values" if len(parts) > SHOWN else ""
+    more = f"; and {len(parts) - SHOWN} more columns have missing values" if len(parts) > SHOWN else ""
     return [f"{'; '.join(parts[:SHOWN])}{more}."]
 
 
@@ -142,4 +142,4 @@ def grouped(described: Mapping[str, str]) -> list[str]:
     if len(lines) <= LINES + 1:
         return lines
     rest = [name for names in list(columns.values())[LINES:] for name in names]
-    return [*lines[:LINES], f"{len(rest)} more columns were read in ways of their own: {listed(rest, 10)}."]
+    return [*lines[:LINES], f"{len(rest)} more columns were read differently: {listed(rest, 10)}."]

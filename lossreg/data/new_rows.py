@@ -54,7 +54,7 @@ def _file(source: str, columns: Sequence[str], lost: Lost, as_text: Collection[s
         return files.parquet(path, source)
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
         known = ", ".join((*delimited.SEPARATORS, ".parquet"))
-        raise DataError("is no table that is known", where=source, hint=f"Known: {known}.")
+        raise DataError("is no known kind of table", where=source, hint=f"Known: {known}.")
     table = delimited.read(path, source, as_text, coded=(), known=columns)
     lost.notes.extend(table.on_lines)
     return table.rows

@@ -86,7 +86,7 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     table, weights, weight_notes = _weighed(table, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else [])]
-        raise origin.error(f"no columns beside the target {', '.join(map(repr, beside))}")
+        raise origin.error(f"no columns besides the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
     return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=[*notes, *weight_notes])
@@ -98,7 +98,7 @@ def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray
         return table, None, []
     if origin.weight not in table.columns:
         columns = list(table.columns)
-        raise origin.error(f"no column {origin.weight!r} to weigh by", near(origin.weight, columns))
+        raise origin.error(f"no column {origin.weight!r} for the weights", near(origin.weight, columns))
     if not len(table):
         return table, None, []
     column = table[origin.weight]
@@ -122,9 +122,11 @@ def from_arrays(
 ) -> Raw:
     """Return raw rows of features, labels and weights (or None) as any arrays; raises `DataError` for bad shapes."""
     if origin.target is not None:
-        raise origin.error(f"target = {origin.target!r} names a column of a table, and here the labels come apart")
+        raise origin.error(
+            f"target = {origin.target!r} names a column of a table, and here the labels are an array of their own"
+        )
     if origin.weight is not None:
-        what = f"weight = {origin.weight!r} names a column of a table, and here the labels come apart"
+        what = f"weight = {origin.weight!r} names a column of a table, and here the labels are an array of their own"
         raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
     _check_index(x, y, origin)
     parts = features.read(x, columns, origin)

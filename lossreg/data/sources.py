@@ -60,7 +60,7 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     if source.startswith("sklearn:"):
         return _sklearn(source, origin, seed)
     if "://" in source:
-        raise DataError("is an address, and nothing is downloaded", where=source, hint="Save it to a file first.")
+        raise DataError("is an address, and lossreg downloads nothing", where=source, hint="Save it to a file first.")
     suffix = "".join(Path(source).suffixes[-2:]).lower()
     for ending, reader in READERS.items():
         if suffix.endswith(ending):
@@ -131,7 +131,7 @@ def _sklearn(source: str, origin: Origin, seed: int) -> Raw:
     except MemoryError as error:
         raise DataError(f"{name} needs more memory than there is", where=source, hint=SMALLER) from error
     except Exception as error:
-        raise DataError(f"{name} refuses its arguments: {files.reason(error)}", where=source) from error
+        raise DataError(f"{name} rejects its arguments: {files.reason(error)}", where=source) from error
     raw = from_object(value, replace(origin, name=name.removeprefix("make_")))
     return replace(raw, notes=[*notes, *raw.notes])
 
@@ -168,7 +168,7 @@ def _check_known(name: str, source: str) -> None:
 
     if hasattr(datasets, f"fetch_{name.removeprefix('fetch_')}"):
         hint = "Fetch it once yourself and give a file, or a function of yours."
-        raise DataError("would be downloaded, and nothing is downloaded", where=source, hint=hint)
+        raise DataError("would have to be downloaded, and lossreg downloads nothing", where=source, hint=hint)
     near = did_you_mean(name, known) or did_you_mean(f"make_{name}", known)
     raise UnknownError(f"unknown data set; known: {', '.join(known)}", where=source, hint=near)
 

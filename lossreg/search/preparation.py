@@ -218,7 +218,7 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
         spec.check_labels(part.y)
     weighted = any(part.weights is not None for part in parts)
     if weighted and spec.level == "batch" and "sample_weight" not in spec.needs:
-        what = f"{spec.name} is one value for a whole batch, so it cannot weigh rows"
+        what = f"{spec.name} is one value for a whole batch, so it cannot weight samples"
         raise InputError(what, hint="Leave out the weights or this loss.")
 
 

@@ -195,7 +195,7 @@ def test_rows_may_have_any_form(form: str) -> None:
         (None, "rows are a table, not NoneType"),
         ("lacking.csv", "lacking.csv: no such file: lacking.csv. Relative paths start at the current folder"),
         ("rows.csv", "rows.csv: columns are missing: f. The rows have a, y"),
-        ("rows.xlsx", "rows.xlsx: is no table that is known. Known: .csv"),
+        ("rows.xlsx", "rows.xlsx: is no known kind of table. Known: .csv"),
     ],
 )
 def test_rows_that_are_no_rows_of_the_table_are_one_message(

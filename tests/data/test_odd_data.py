@@ -805,7 +805,9 @@ def test_lines_that_are_too_short_are_counted(tmp_path: Path) -> None:
     rows = [f"{i % 2},{i},{2 * i}" if i not in (30, 60) else f"{i % 2},{i}" for i in range(N)]
     (tmp_path / "t.csv").write_text("\n".join(["y,a,b", *rows]))
     loaded = data.load("t.csv", target="y", base=tmp_path)
-    assert "2 of 120 lines have fewer fields than the header (line 32): what lacks is taken as missing." in loaded.notes
+    assert (
+        "2 of 120 lines have fewer fields than the header (line 32): the others are taken as missing." in loaded.notes
+    )
 
 
 CODES = {
@@ -865,7 +867,7 @@ def test_a_comma_in_quotes_behind_a_space_shifts_no_column(tmp_path: Path) -> No
     (tmp_path / "t.csv").write_bytes(lines("age, job, y", *rows))
     loaded = data.load("t.csv", target="y", base=tmp_path)
     assert list(loaded.preprocessor.get_feature_names_out()) == ["age", "job_clerk, senior0", "job_clerk, senior1"]
-    assert "Quotes stand behind a separator and a space: such spaces are left out." in loaded.notes
+    assert "Quotes follow a separator and a space: such spaces are skipped." in loaded.notes
 
 
 def gaps(source: str, folder: Path) -> data.Dataset:
@@ -902,14 +904,14 @@ def test_missing_values_of_many_columns_are_one_line() -> None:
     said = [note for note in of_value(base().assign(**gaps), target="y").notes if "missing" in note]
     assert len(said) == 1
     assert said[0].startswith("c0: 1 of 120 values is missing; c1: 1 of")
-    assert said[0].endswith("; and 30 more columns lack values.")
+    assert said[0].endswith("; and 30 more columns have missing values.")
 
 
 def test_names_of_columns_have_no_spaces_around_them(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(lines("a, b , y", *(row.replace(",", ", ") for row in BODY)))
     loaded = data.load("t.csv", target="y", base=tmp_path)
     assert loaded.features == ("a", "b")
-    assert "b, y: the name has spaces around it in the file, taken off." in loaded.notes
+    assert "b, y: spaces around the name in the file are removed." in loaded.notes
 
 
 def test_an_index_with_a_name_is_left_out_and_said() -> None:
@@ -1048,10 +1050,10 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
     "a huge width": ("sklearn:make_classification?n_features=10000000000", {}, None, "GiB of memory, and"),
     "huge beyond words": (f"sklearn:make_blobs?n_samples={10**400}", {}, None, "need over 1,000,000,000 GiB"),
     "two huge moons": ("sklearn:make_moons?n_samples=(10000000000,5)", {}, None, "GiB of memory, and"),
-    "5,000 digits": ("sklearn:make_blobs?n_samples=" + "9" * 4000, {}, None, "GiB of memory|refuses its arguments"),
-    "nested 3,000 deep": ("sklearn:make_blobs?n_samples=" + "[" * 1500 + "]" * 1500, {}, None, "refuses its arguments"),
-    "a negative generator": ("sklearn:make_blobs?n_samples=-5", {}, None, "refuses its arguments"),
-    "a generator of texts": ("sklearn:make_blobs?n_samples='many'", {}, None, "refuses its arguments"),
+    "5,000 digits": ("sklearn:make_blobs?n_samples=" + "9" * 4000, {}, None, "GiB of memory|rejects its arguments"),
+    "nested 3,000 deep": ("sklearn:make_blobs?n_samples=" + "[" * 1500 + "]" * 1500, {}, None, "rejects its arguments"),
+    "a negative generator": ("sklearn:make_blobs?n_samples=-5", {}, None, "rejects its arguments"),
+    "a generator of texts": ("sklearn:make_blobs?n_samples='many'", {}, None, "rejects its arguments"),
 }  # fmt: skip
 
 

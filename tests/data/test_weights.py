@@ -148,7 +148,7 @@ def test_weights_of_1_are_none_and_weights_belong_to_the_digest(folder: Path) ->
 
 
 ERRORS: list[tuple[str, dict[str, Any], str]] = [
-    ("t.csv", {"target": "kind", "weight": "v"}, "no column 'v' to weigh by. Columns: a, b, c, d, kind, w"),
+    ("t.csv", {"target": "kind", "weight": "v"}, "no column 'v' for the weights. Columns: a, b, c, d, kind, w"),
     ("t.csv", {"target": "kind", "weight": "W"}, "Did you mean w"),
     ("a.npz", {"weight": "w"}, "weight = 'w' names a column of a table.*sample_weight"),
     ("mine.py:short", {}, r"weights have shape \(149,\), and one per row is needed \(150\)"),
@@ -284,7 +284,9 @@ def test_a_loss_of_whole_batches_cannot_weigh_rows(named: bool) -> None:
     losses = {"losses": {"whole": {"loss": "focal"}}} if named else {}
     spec = study.from_dict({"data": {"source": "sklearn:iris"}, **losses})
     if named:
-        with pytest.raises(InputError, match=r"losses.whole: .* one value for a whole batch, so it cannot weigh rows"):
+        with pytest.raises(
+            InputError, match=r"losses.whole: .* one value for a whole batch, so it cannot weight samples"
+        ):
             preparation.suitable(spec, [candidate], metric, loaded)
     else:
         fit, notes = preparation.suitable(spec, [candidate], metric, loaded)
