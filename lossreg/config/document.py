@@ -198,7 +198,7 @@ def _copy(value: Any, path: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, Mapping):
         return {_text(key, path): _copy(item, (*path, key)) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_copy(item, (*path, place)) for place, item in enumerate(value))
+        return type(value)(_copy(item, (*path, i)) for i, item in enumerate(value))
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         digits = int(value.bit_length() * math.log10(2)) + 1
         raise InputError(f"has {digits} digits, more than any number that can be used", where=dotted(path))

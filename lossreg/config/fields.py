@@ -144,8 +144,8 @@ def _function(value: Any) -> Any:
         return value
     if not isinstance(value, str):
         raise InputError(f"must be text, not {shown(value)}", hint=FORMS)
-    place, _, name = value.rpartition(":")
-    if not place or not name.isidentifier():
+    path, _, name = value.rpartition(":")
+    if not path or not name.isidentifier():
         raise InputError(f"{shown(value)} names no function", hint=FORMS)
     return value
 

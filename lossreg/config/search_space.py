@@ -159,7 +159,7 @@ def evenly(low: float, high: float, most: float) -> Space:
         step = round(width / count, DIGITS)
         if step * count == width:  # Optuna lowers the end of a range that its steps do not meet exactly
             return stepped(low, high, float(step))
-    inner = (round(low + (high - low) * place / least, DIGITS) for place in range(1, least))
+    inner = (round(low + (high - low) * i / least, DIGITS) for i in range(1, least))
     return Options((low, *inner, high)) if low < high else Fixed(low)
 
 

@@ -235,17 +235,17 @@ def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, tas
 
 def _user_loss(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
     """Return the user's own function as a spec. Labels and predictions in their usual form follow from the task."""
-    place = dotted(("losses", candidate, "function"))
+    where = dotted(("losses", candidate, "function"))
     of_task = loss.activation in (None, "identity") or task == "multilabel"
     usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
     try:
         function = user_code.locate(loss.function, base) if isinstance(loss.function, str) else loss.function
     except InputError as mistake:
-        raise type(mistake)(f"{mistake.where}: {mistake.what}", where=place, hint=mistake.hint) from mistake
+        raise type(mistake)(f"{mistake.where}: {mistake.what}", where=where, hint=mistake.hint) from mistake
     try:
         return wrap(function, name=name, **loss.facts, **usual)
     except InputError as mistake:
-        raise mistake.at(place) from mistake
+        raise mistake.at(where) from mistake
 
 
 def _with_ranges(entry: Entry, space: Mapping[str, Space]) -> Entry:

@@ -142,9 +142,9 @@ class Distinct:
         lost.add(name, NEW, column, self._rows(not (text or gap) for text, gap in zip(matched, gaps, strict=True)))
         lost.add(name, SEVERAL, column, self._rows(text == UNKNOWN for text in matched))
         coded = (number and bool(LEADING_ZERO.match(text)) for text, number in zip(matched, self.numeric, strict=True))
-        places = np.flatnonzero(self._rows(coded))
-        pairs = (f"{example(column.iloc[place])} as {matched[self.codes[place]]!r}" for place in places[:100])
-        lost.count(name, BY_VALUE, len(places), pairs)
+        rows = np.flatnonzero(self._rows(coded))
+        pairs = (f"{example(column.iloc[row])} as {matched[self.codes[row]]!r}" for row in rows[:100])
+        lost.count(name, BY_VALUE, len(rows), pairs)
 
     def _rows(self, values: Iterable[bool]) -> NDArray[np.bool_]:
         """Mark the rows `(n,)` of the values that are marked."""

@@ -87,7 +87,7 @@ class Dates:
         days = np.full(len(texts), np.nan)
         for group in alike(texts):
             if self.short or not group.short:
-                days[group.places] = self._days(group)
+                days[group.indices] = self._days(group)
         return days
 
     def _days(self, group: Alike) -> Days:
@@ -113,11 +113,11 @@ def _unambiguous(group: Alike) -> Days:
 
 
 class Candidates(NamedTuple):
-    """Dates around one separator: the places among all texts `(n,)`, and by order which have a day in it `(n,)`."""
+    """Dates around one separator: their indices among all texts `(n,)`, and by order a mask of the valid ones."""
 
     separator: str
     short: bool
-    places: Numbers
+    indices: Numbers
     readable: dict[str, Flags]
 
 
@@ -147,12 +147,12 @@ def why_text(counted: pd.Series[Any]) -> str:
     groups, has_day = _read(list(there))
     written, rows = has_day.copy(), np.array(list(there.values()))
     for group in groups:
-        written[group.places] |= not group.short
+        written[group.indices] |= not group.short
     if rows[written].sum() < MOST * rows.sum():
         return ""
     if has_day.all():
         return f"a single date and gaps ({counted.sum() - rows.sum()} of {counted.sum()}), read as text"
-    return mostly("dates", {text: count for place, (text, count) in enumerate(there.items()) if has_day[place]}, there)
+    return mostly("dates", {text: count for i, (text, count) in enumerate(there.items()) if has_day[i]}, there)
 
 
 def _is_lone(has_day: Flags, rows: Numbers, counted: pd.Series[Any]) -> bool:
@@ -168,7 +168,7 @@ def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:
     """Return the texts in the form of a date, in groups, and a mask of the texts that are valid dates in any order."""
     groups, has_day = list(alike(texts)), np.zeros(len(texts), bool)
     for group in groups:
-        has_day[group.places] = np.any([~np.isnan(group.days(order)) for order in group.orders], axis=0)
+        has_day[group.indices] = np.any([~np.isnan(group.days(order)) for order in group.orders], axis=0)
     return groups, has_day
 
 
@@ -176,11 +176,11 @@ def _forms(
     groups: Iterable[Alike], has_day: Flags, there: Mapping[str, int]
 ) -> dict[tuple[str, bool], tuple[str, int]]:
     """Return an example of each form, the first one, and its number of rows."""
-    places: dict[tuple[str, bool], list[Numbers]] = {}
+    indices: dict[tuple[str, bool], list[Numbers]] = {}
     for group in groups:
-        places.setdefault((group.form, group.short), []).append(group.places[has_day[group.places]])
+        indices.setdefault((group.form, group.short), []).append(group.indices[has_day[group.indices]])
     texts, rows = list(there), np.array(list(there.values()))
-    joined = {form: np.sort(np.concatenate(parts)) for form, parts in places.items()}
+    joined = {form: np.sort(np.concatenate(parts)) for form, parts in indices.items()}
     return {form: (texts[each[0]], int(rows[each].sum())) for form, each in joined.items() if each.size}
 
 
@@ -209,7 +209,7 @@ def _candidates(groups: Iterable[Alike]) -> list[Candidates]:
             by_separator.setdefault((group.separator, group.short), []).append(group)
     return [
         Candidates(
-            *key, np.concatenate([part.places for part in parts]),
+            *key, np.concatenate([part.indices for part in parts]),
             {order: np.concatenate([~np.isnan(part.days(order)) for part in parts]) for order in parts[0].orders},
         )
         for key, parts in by_separator.items()
@@ -218,17 +218,17 @@ def _candidates(groups: Iterable[Alike]) -> list[Candidates]:
 
 def _best(candidates: Candidates, rows: Numbers) -> list[str]:
     """Return the orders that most rows have a day in."""
-    counts = {order: int(rows[candidates.places[flags]].sum()) for order, flags in candidates.readable.items()}
+    counts = {order: int(rows[candidates.indices[flags]].sum()) for order, flags in candidates.readable.items()}
     return [order for order, count in counts.items() if count == max(counts.values())]
 
 
 def _order(candidates: Candidates, order: str, texts: Sequence[str], rows: Numbers) -> Order:
     """Return an order with the evidence against it."""
-    counts, readable = rows[candidates.places], candidates.readable
+    counts, readable = rows[candidates.indices], candidates.readable
     lost = np.any(list(readable.values()), axis=0) & ~readable[order]
     others = {other: flags for other, flags in readable.items() if other != order}
     other = max(others, key=lambda name: int(counts[others[name] & (lost if lost.any() else True)].sum()))
-    shown = candidates.places[lost if lost.any() else readable[order] & readable[other]]
+    shown = candidates.indices[lost if lost.any() else readable[order] & readable[other]]
     return Order(
         candidates.separator, candidates.short, order, other,
         rows=int(counts[readable[order] & ~readable[other]].sum()), lost=int(counts[lost].sum()),

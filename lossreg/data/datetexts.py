@@ -49,11 +49,11 @@ ZEROS = str.maketrans("123456789", "0" * 9)
 class Alike:
     """Texts in the form of a date that differ in their digits only.
 
-    places: their indices among all texts `(n,)`; form: the name of their form; letters: the parts that are not
+    indices: their indices among all texts `(n,)`; form: the name of their form; letters: the parts that are not
     digits, by group of the form's pattern; numbers: the numbers `(n,)`, by group; short: years have two digits.
     """
 
-    places: Numbers
+    indices: Numbers
     form: str
     letters: Mapping[str, str]
     numbers: Mapping[str, Numbers]
@@ -92,7 +92,7 @@ class Alike:
     def _number(self, name: str) -> Numbers:
         if name in self.numbers:
             return self.numbers[name]
-        return np.full(len(self.places), MONTHS.get(self.letters.get(name, "").lower(), 0), np.int64)
+        return np.full(len(self.indices), MONTHS.get(self.letters.get(name, "").lower(), 0), np.int64)
 
     def _microseconds(self) -> tuple[Numbers, Flags]:
         """Return the time of day in universal time, and which of them are on a clock."""
@@ -122,12 +122,12 @@ def alike(texts: Sequence[str]) -> Iterator[Alike]:
     plain_texts = np.array([in_ascii(text) for text in texts], object)
     codes, shapes = pd.factorize(np.array([text.translate(ZEROS) for text in plain_texts], object))
     groups = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(shapes)))[:-1])
-    for places, shape in zip(groups, shapes, strict=False):
+    for indices, shape in zip(groups, shapes, strict=False):
         if (form := matched(shape)) is not None:
-            yield _of_shape(places, plain_texts[places], *form)
+            yield _of_shape(indices, plain_texts[indices], *form)
 
 
-def _of_shape(places: Numbers, texts: NDArray[np.object_], form: str, match: re.Match[str]) -> Alike:
+def _of_shape(indices: Numbers, texts: NDArray[np.object_], form: str, match: re.Match[str]) -> Alike:
     """Return a group of texts, which all have their digits at the same positions."""
     characters = texts.astype(f"S{match.end()}").view(np.uint8).reshape(len(texts), -1)
     written = {name: text for name, text in match.groupdict().items() if text}
@@ -137,13 +137,13 @@ def _of_shape(places: Numbers, texts: NDArray[np.object_], form: str, match: re.
         if text.isdigit()
     }
     letters = {name: text for name, text in written.items() if name not in numbers}
-    return Alike(places, form, letters, numbers, len(written.get("year", written.get("right", ""))) == 2)
+    return Alike(indices, form, letters, numbers, len(written.get("year", written.get("right", ""))) == 2)
 
 
-def _values(characters: NDArray[np.uint8], places: int | None) -> Numbers:
-    """Return the numbers `(n,)` that digits `(n, k)` make; behind a decimal mark, `places` digits count."""
-    digits = characters[:, :places].astype(np.int64) - ord("0")
-    width = digits.shape[1] if places is None else places
+def _values(characters: NDArray[np.uint8], decimals: int | None) -> Numbers:
+    """Return the numbers `(n,)` that digits `(n, k)` make; behind a decimal mark, `decimals` digits count."""
+    digits = characters[:, :decimals].astype(np.int64) - ord("0")
+    width = digits.shape[1] if decimals is None else decimals
     powers = 10 ** np.arange(width)[::-1]
     numbers: Numbers = digits @ powers[: digits.shape[1]]
     return numbers

@@ -222,8 +222,8 @@ def _check_header(file: Delimited, header: list[str]) -> None:
         return
     if are_numbers(header):
         raise file.error(f"two columns are called {twice!r}", NO_HEADER)
-    places = [str(place) for place, name in enumerate(header, 1) if name == twice]
-    what = f"two columns are called {twice!r} (columns {' and '.join(places[:2])} of the header)"
+    positions = [str(position) for position, name in enumerate(header, 1) if name == twice]
+    what = f"two columns are called {twice!r} (columns {' and '.join(positions[:2])} of the header)"
     raise file.error(what, "Rename one of them, or take it out.")
 
 

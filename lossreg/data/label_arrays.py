@@ -25,7 +25,7 @@ def infer(y: Array, where: str) -> tuple[str, str]:
     _check_numbers(y, where)
     if y.ndim > 2:
         _check_zero_one(y, f"masks of shape {y.shape[1:]}", where)
-        return "segmentation", f"masks of shape {_places(y).shape[1:]}"
+        return "segmentation", f"masks of shape {_squeezed(y).shape[1:]}"
     if is_onehot(y):
         return "", ""
     if not _is_zero_one(y):
@@ -72,15 +72,15 @@ def _multilabel(y: Array, names: Sequence[str], where: str) -> Labels:
 
 def _masks(y: Array, names: Sequence[str], where: str) -> Labels:
     _check_zero_one(y, f"masks of shape {y.shape[1:]}", where)
-    places = _places(y)
-    if places.ndim > 3 and bool((places.sum(axis=-1) == 1).all()):
+    masks = _squeezed(y)
+    if masks.ndim > 3 and bool((masks.sum(axis=-1) == 1).all()):
         what = f"masks of shape {y.shape[1:]} are one-hot over {y.shape[-1]} classes, and one class is needed"
         raise DataError(what, where=where, hint="Give the mask of one of them, such as y[..., 1].")
     classes = unique_names(names if len(names) == 2 else MASK)
-    return Labels("segmentation", places.astype(np.int8), classes, slugs(classes))
+    return Labels("segmentation", masks.astype(np.int8), classes, slugs(classes))
 
 
-def _places(y: Array) -> Array:
+def _squeezed(y: Array) -> Array:
     """Return masks without a last axis of length 1."""
     return y[..., 0] if y.ndim > 2 and y.shape[-1] == 1 else y
 

@@ -102,16 +102,16 @@ class Lost:
         ranked = sorted(self.counts.items(), key=lambda item: -item[1].rows)
         lines = [*self.notes, *(self._line(*key, count) for key, count in ranked[:LINES])]
         if rest := ranked[LINES:]:
-            columns = list(dict.fromkeys(_name(place, column) for (place, column, _), _ in rest))
+            columns = list(dict.fromkeys(_name(input_name, column) for (input_name, column, _), _ in rest))
             values = sum(count.rows for _, count in rest)
             more = f"{len(columns)} more column{'s' * (len(columns) > 1)}"
             outcomes = " or ".join(dict.fromkeys(reason.outcome for (_, _, reason), _ in rest))
             lines.append(f"{values} values of {more} are {outcomes}: {listed(columns, 10)}.")
         return lines
 
-    def _line(self, place: str, column: str, reason: Reason, count: Count) -> str:
+    def _line(self, input_name: str, column: str, reason: Reason, count: Count) -> str:
         what = reason.one if count.rows == 1 else reason.several
-        name, values = _name(place, column), self.values[place]
+        name, values = _name(input_name, column), self.values[input_name]
         shown = f" ({', '.join(count.examples)})" if count.examples else ""
         return f"{name}: {count.rows} of {values} values {what}{shown}: {reason.outcome}. {reason.hint}".rstrip()
 
@@ -128,8 +128,8 @@ def missing_line(counts: Mapping[str, tuple[int, int]]) -> list[str]:
     return [f"{'; '.join(parts[:SHOWN])}{more}."]
 
 
-def _name(place: str, column: str) -> str:
-    return ".".join(part for part in (place, column) if part) or "x"
+def _name(input_name: str, column: str) -> str:
+    return ".".join(part for part in (input_name, column) if part) or "x"
 
 
 def grouped(described: Mapping[str, str]) -> list[str]:

@@ -275,7 +275,7 @@ def _are_labels(written: list[Written]) -> bool:
     if not written or not all(value.text.lstrip().startswith("(") for value in written):
         return False
     sizes = sorted({-Numerals().number(value.text) for value in written})
-    return sizes[0] in (0, 1) and all(size == sizes[0] + place for place, size in enumerate(sizes))
+    return sizes[0] in (0, 1) and all(size == sizes[0] + i for i, size in enumerate(sizes))
 
 
 def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Numerals:
@@ -334,6 +334,6 @@ def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
 
 def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
     """Return the numbers `(n,)` that texts are, NaN where they are none."""
-    places, distinct = pd.factorize(texts)
+    inverse, distinct = pd.factorize(texts)
     numbers = np.array([numerals.number(str(text)) for text in distinct] + [np.nan])
-    return numbers[places]
+    return numbers[inverse]

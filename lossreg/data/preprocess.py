@@ -170,10 +170,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the table with far too large numbers as missing, which are counted."""
         low, high = np.array(list(self.limits_.values()), np.float64).reshape(-1, 2).T
         far = Limits(low, high).outside(table[list(self.limits_)].to_numpy(np.float64))
-        for place in np.flatnonzero(far.any(axis=0)):
-            name = list(self.limits_)[place]
-            lost.add(name, FAR, table[name], far[:, place])
-            table[name] = table[name].mask(far[:, place])
+        for i in np.flatnonzero(far.any(axis=0)):
+            name = list(self.limits_)[i]
+            lost.add(name, FAR, table[name], far[:, i])
+            table[name] = table[name].mask(far[:, i])
         return table
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
@@ -200,8 +200,8 @@ def _outside() -> int:
 def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Float32:
     """Return the array with 0 in place of values that are not finite, which are counted by column."""
     odd = ~np.isfinite(array)
-    for place in np.flatnonzero(odd.any(axis=0)):
-        lost.add(str(names()[place]), FAR, array[:, place], odd[:, place])
+    for i in np.flatnonzero(odd.any(axis=0)):
+        lost.add(str(names()[i]), FAR, array[:, i], odd[:, i])
     array[odd] = 0
     return array
 

@@ -98,7 +98,7 @@ class AsRanks:
 
     def __call__(self, column: pd.Series[Any]) -> Values:
         """Return ranks, NaN for other values."""
-        ranks = {text: float(place) for place, text in enumerate(self.categories)}
+        ranks = {text: float(rank) for rank, text in enumerate(self.categories)}
         return np.array([ranks.get(text, np.nan) for text in texts(column)], np.float64)
 
 
@@ -391,8 +391,8 @@ def _at_once(reading: Reading, dtype: Any) -> bool:
 def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
     values = numbers.to_numpy(np.float64)
     infinite = np.isinf(values)
-    for place in np.flatnonzero(infinite.any(axis=0)):
-        lost.add(str(numbers.columns[int(place)]), INFINITE, values[:, place], infinite[:, place])
+    for i in np.flatnonzero(infinite.any(axis=0)):
+        lost.add(str(numbers.columns[int(i)]), INFINITE, values[:, i], infinite[:, i])
     return pd.DataFrame(np.where(infinite, np.nan, values), numbers.index, numbers.columns)
 
 
@@ -428,8 +428,8 @@ def _kept(column: pd.Series[Any], name: str, reading: Reading, lost: Lost) -> pd
 
 def _unread(column: pd.Series[Any], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """`where` without blank texts, which are missing anyway."""
-    for place in np.flatnonzero(where):
-        value = column.iloc[place]
+    for i in np.flatnonzero(where):
+        value = column.iloc[i]
         if isinstance(value, str) and not value.strip():
-            where[place] = False
+            where[i] = False
     return where

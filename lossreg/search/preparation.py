@@ -127,9 +127,6 @@ def prepare(
     return replace(prepared, rehearsal=rehearsal, notes=[*notes, *rehearsal_notes])
 
 
-# -------------------------------------------------------------------- the data
-
-
 def load_data(spec: StudySpec) -> tuple[data.Dataset, Notes]:
     """Return the study's data set, split and preprocessed; raises `InputError` that names the key of the study."""
     section = spec.data
@@ -143,9 +140,6 @@ def load_data(spec: StudySpec) -> tuple[data.Dataset, Notes]:
         keys = {"class_weight": "train.class_weight", "folds": "data.folds", "preprocess": "data.preprocess"}
         raise error.at(spec.place(keys.get(error.where, "data"))) from error
     return dataset, dataset.notes
-
-
-# ------------------------------------------------------------------ the metric
 
 
 def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes]:
@@ -164,9 +158,6 @@ def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) ->
         return work(*args, **kwargs)
     except InputError as error:
         raise error if error.where.startswith(spec.origin) and spec.origin else error.at(spec.place(key)) from error
-
-
-# ------------------------------------------------------------------ the losses
 
 
 def choose_losses(
@@ -236,9 +227,6 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# ------------------------------------------------- the problem, and its search
 
 
 def build_problem(
@@ -322,8 +310,8 @@ def _explored(spec: StudySpec, problem: Problem) -> tuple[Architectures, dict[st
         try:
             architectures.declared(width)
         except InputError as error:
-            place = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
-            raise error.at(spec.place(place)) from error
+            key = f"model.{error.where}" if error.where.startswith("hp.") else "model.build"
+            raise error.at(spec.place(key)) from error
     _check_hyperparameters(spec, builder.declared)
     return architectures, embeddings
 
@@ -362,9 +350,6 @@ def _large_embeddings(spec: StudySpec, embeddings: Mapping[str, int]) -> Notes:
     ]
 
 
-# --------------------------------------------------------------- the rehearsal
-
-
 def rehearse(prepared: Prepared) -> tuple[Rehearsal, Notes]:
     """Try every loss on a batch, with every combination of static parameters; raises `InputError` where one fails."""
     from lossreg.training.backends import interface
@@ -395,18 +380,18 @@ def _tried(prepared: Prepared, plan: Plan) -> str:
     """Return why the loss of a plan cannot be mapped over lanes, empty where it can."""
     from lossreg.training import mappable_losses
 
-    place = prepared.spec.place(f"losses.{plan.candidate}")
+    where = prepared.spec.place(f"losses.{plan.candidate}")
     try:
         with contained():
             return mappable_losses.rehearse(prepared.problem, plan)
     except mappable_losses.NoGradientError:
         raise
     except InputError as error:
-        raise error.at(place) from error
+        raise error.at(where) from error
     except Exception as error:
         entry, loss = prepared.candidates[plan.candidate].entry, prepared.problem.losses[plan.candidate].name
         what = f"the loss {loss} ({entry.distribution or entry.plugin}) fails on a batch: {one_line(error)}"
-        raise InputError(what, where=place) from error
+        raise InputError(what, where=where) from error
 
 
 def _no_gradient(plan: Plan) -> str:
