@@ -15,7 +15,7 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking.uri import shown, sqlite_path
 
 KEY = "ending"
-FIXED = "sklearn:"
+BUILT_IN = "sklearn:"
 
 
 def of(spec: StudySpec, result: StudyResult, uri: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _source(spec: StudySpec) -> list[Any] | None:
     source = spec.data.source
     if ":" in spec.model.build or any(loss.function is not None for loss in spec.losses.values()):
         return None
-    if source.startswith(FIXED):
+    if source.startswith(BUILT_IN):
         return [source]
     with suppress(OSError, RuntimeError):
         stat = (spec.base / Path(source).expanduser()).stat()

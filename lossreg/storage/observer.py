@@ -11,32 +11,32 @@ class Observer:
     """Is told how a study goes; every method does nothing, and subclasses override those that they need."""
 
     def message(self, text: str) -> None:
-        """Take something to know."""
+        """Note something that the user should know."""
 
     def warn(self, text: str) -> None:
-        """Take something to worry about; may be called from another thread."""
+        """Note a warning; may be called from another thread."""
 
     def phase(self, text: str) -> None:
-        """Take what is done from now on, before training and after it."""
+        """Note the work that begins, before training and after it."""
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
-        """Training starts: trials in all, those done before, losses, trials at a time."""
+        """Note that training starts: trials in all, those done before, losses, trials at a time."""
 
     def checkpoint(self, record: TrialRecord, weights: Weights) -> None:
-        """A trial is about to end, and the weights of its first member at the scored epoch are to be kept."""
+        """Keep the weights of a trial that is about to end, those of its first member at the scored epoch."""
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """A trial ended; result includes it."""
+        """Note that a trial has ended; result includes it."""
 
     def epoch(self, active: int, epochs_done: int) -> None:
-        """The active trials were trained for one more epoch."""
+        """Note that the active trials were trained for one more epoch."""
 
     def stopping(self) -> bool:
         """Return whether the study shall end here, asked after every epoch; a later `tune` goes on with it."""
         return False
 
     def trained(self, result: StudyResult) -> None:
-        """The last trial ended; model, plots and MLflow are still to be written."""
+        """Note that the last trial has ended; model, plots and MLflow are still to be written."""
 
     def end(self, result: StudyResult) -> None:
-        """The study is done."""
+        """Note that the study is done."""
