@@ -171,10 +171,10 @@ def ui(
     where = _tracked_at(study, overrides or ())
     uri = tracking.check(where.get("uri"))
     if tracking.is_server(uri):
-        say(f"This store is a server with a UI of its own: {tracking.page(tracking.shown(uri), where)}")
+        say(f"This store is a server with a UI of its own: {tracking.page(tracking.without_secrets(uri), where)}")
         return
     free = tracking.free_port(port)
-    say(f"MLflow on {tracking.shown(uri)} (Ctrl-C ends it), in some seconds at")
+    say(f"MLflow on {tracking.without_secrets(uri)} (Ctrl-C ends it), in some seconds at")
     say(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
     tracking.serve(uri, free, tell)
 
@@ -319,7 +319,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
         model = _best_model(folder, result, warnings) if spec.tracking.model else None
-        with waiting.busy(f"writing into MLflow at {tracking.shown(uri)}", line=True), streams.silenced():
+        with waiting.busy(f"writing into MLflow at {tracking.without_secrets(uri)}", line=True), streams.silenced():
             where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
     for text in warnings:
@@ -392,5 +392,5 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     is_looked_at = kept is not None and kept.startswith(("sqlite:", "http:", "https:"))
     # a journal may name a file or a server to look at, but no database to log in to
     uri = kept if is_looked_at and not overrides else _named_store(spec, result)
-    tracked = result.tracking if tracking.shown(str(uri)) == result.tracking.get("uri") else {}
+    tracked = result.tracking if tracking.without_secrets(str(uri)) == result.tracking.get("uri") else {}
     return {**tracked, "uri": uri}

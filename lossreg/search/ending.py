@@ -12,7 +12,7 @@ from lossreg.search import history
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
-from lossreg.tracking.uri import shown, sqlite_path
+from lossreg.tracking.uri import sqlite_path, without_secrets
 
 KEY = "ending"
 BUILT_IN = "sklearn:"
@@ -20,14 +20,19 @@ BUILT_IN = "sklearn:"
 
 def of(spec: StudySpec, result: StudyResult, uri: str) -> dict[str, Any]:
     """Return the note of a study that has ended; `uri` is empty unless every run is in that MLflow store."""
-    return {"document": spec.document(), "trials": len(result.trials), "uri": shown(uri), "source": _source(spec)}
+    return {
+        "document": spec.document(),
+        "trials": len(result.trials),
+        "uri": without_secrets(uri),
+        "source": _source(spec),
+    }
 
 
 def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, uri: str) -> bool:
     """Return whether the study as it stands has ended, and is in this MLflow store, where it is tracked at all."""
     ending = stored.get(KEY) or {}
     is_same = ending.get("document") == spec.document() and ending.get("trials") == len(result.trials)
-    return is_same and ending.get("uri") == shown(uri) and _is_there(uri)
+    return is_same and ending.get("uri") == without_secrets(uri) and _is_there(uri)
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:

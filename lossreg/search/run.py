@@ -151,7 +151,7 @@ class Run:
         from lossreg import tracking
 
         if self.require_tracking:
-            tracking.insist(tracked.uri(self.spec))
+            tracking.require_answer(tracked.uri(self.spec))
         if self.fresh and (aside := self.folder.archive()):
             self.progress.message(f"the former run was moved to {aside}")
 

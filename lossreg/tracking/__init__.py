@@ -1,7 +1,7 @@
-"""Tracking: the study as an MLflow parent run with one child run a trial.
+"""Tracking: the study as an MLflow parent run with one child run per trial.
 
-Optuna's storage is the truth; MLflow is written from it, by a process of its own, and can be
-rebuilt from it. A store that is down, slow or gone costs one warning and no trial.
+Optuna's storage is the truth; a process of its own writes MLflow from it, and can write it anew. A store that is down,
+slow or gone costs one warning and no trial.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from lossreg.tracking.model_package import describe
 from lossreg.tracking.tracker import Tracker, Untracked
 from lossreg.tracking.ui import free_port, page, serve
-from lossreg.tracking.uri import check, insist, is_server, shown
+from lossreg.tracking.uri import check, is_server, require_answer, without_secrets
 
 __all__ = [
     "Tracker",
@@ -17,9 +17,9 @@ __all__ = [
     "check",
     "describe",
     "free_port",
-    "insist",
     "is_server",
     "page",
+    "require_answer",
     "serve",
-    "shown",
+    "without_secrets",
 ]

@@ -14,7 +14,7 @@ DATA = "data"
 
 
 def describe(model: Any, path: Path) -> dict[str, Any]:
-    """What MLflow keeps of a Keras model that is saved at `path`, as JSON values; Keras is imported already."""
+    """Return what MLflow keeps of a Keras model that is saved at `path`, as JSON values; Keras is imported already."""
     import keras
 
     return {
@@ -28,7 +28,7 @@ def describe(model: Any, path: Path) -> dict[str, Any]:
 
 
 def of(model: Any) -> tuple[dict[str, Any], Path | None]:
-    """The description of a model, of a path or of a description, and a folder to remove when it is logged."""
+    """Return the description of a model, a path or a description, and a folder to remove when it is logged."""
     if isinstance(model, Mapping):
         return dict(model), None
     if isinstance(model, (str, Path)):
@@ -39,16 +39,16 @@ def of(model: Any) -> tuple[dict[str, Any], Path | None]:
 
 
 def _tensors(tensors: Iterable[Any]) -> list[list[Any]]:
-    """Name (None if it stands alone), dtype and shape of each, -1 for an open size."""
-    found = list(tensors)
+    """Return name (None if it stands alone), dtype and shape of each, -1 for an open size."""
+    every = list(tensors)
     return [
-        [tensor.name if len(found) > 1 else None, str(tensor.dtype), [-1, *(size or -1 for size in tensor.shape[1:])]]
-        for tensor in found
+        [tensor.name if len(every) > 1 else None, str(tensor.dtype), [-1, *(size or -1 for size in tensor.shape[1:])]]
+        for tensor in every
     ]
 
 
 def _requirements(model: Any) -> list[str]:
-    """What a served model needs; named here because MLflow's own inference takes a minute."""
+    """Return the packages that a served model needs: MLflow's own inference takes a minute."""
     from importlib.metadata import version
 
     import keras
@@ -58,7 +58,7 @@ def _requirements(model: Any) -> list[str]:
 
 
 def _loaded(path: str) -> dict[str, Any]:
-    """The description of a file alone; imports Keras."""
+    """Return the description of a file alone; imports Keras."""
     import keras
 
     return describe(keras.models.load_model(path, compile=False), Path(path))
@@ -88,6 +88,15 @@ def pack(description: Mapping[str, Any], folder: Path, logged: Any, run_id: str)
     (folder / DATA).mkdir()
     (folder / DATA / "keras_module.txt").write_text("keras")
     shutil.copy(about["path"], folder / DATA / "model.keras")
+
+
+def rehearse() -> None:
+    """Pack nothing into a folder that goes away: the first time MLflow reads what is installed, for a second."""
+    from mlflow import pyfunc
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pyfunc.save_model(str(Path(folder, "model")), loader_module=f"mlflow.{FLAVOR}", pip_requirements=["mlflow"])
 
 
 def _signature(about: Mapping[str, Any]) -> Any:

@@ -1,8 +1,7 @@
-"""Where runs are kept: which MLflow store a study means, checked without asking any server."""
+"""The address of an MLflow store: which one a study means, checked without asking any server, and asked."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import socket
@@ -12,15 +11,11 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lossreg.errors import InputError, LossregError, did_you_mean, text_of
 from lossreg.terminal import masking
 from lossreg.terminal.masking import scheme_and_host
-
-if TYPE_CHECKING:
-    from lossreg.tracking.database import NewDatabase
 
 DEFAULT = "sqlite:///mlflow.db"
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -29,22 +24,6 @@ PATIENCE = 5.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 WORDS = ("databricks", "databricks-uc", "uc")
 SQLITE_MAGIC = b"SQLite format 3\x00"
-# what SQLite says, and what it means; both it and MLflow pass the first on inside longer texts
-SQLITE_TROUBLES = {
-    "database or disk is full": "no room is left on the disk of {path}: make room there",
-    "disk I/O error": "{path} cannot be read or written (disk I/O error): look whether its disk is full or gone",
-    "attempt to write a readonly database": "{path} must not be written to: give yourself that right on it",
-    "unable to open database file": "{path} cannot be opened: its folder must be there, and both be yours to write",
-    "database disk image is malformed": "{path} is damaged: move it aside, and a new one is written",
-    "file is not a database": "{path} is no SQLite database, or damaged: move it aside, and a new one is written",
-    "database is locked": "{path} is held by another process",
-}
-SYSTEM_TROUBLES = {
-    errno.ENOSPC: "no room is left on the disk of {path}: make room there",
-    errno.EDQUOT: "your quota on the disk of {path} is used up: make room there",
-    errno.EROFS: "the disk of {path} must not be written to: choose another place",
-    errno.EACCES: "{path} must not be written to: give yourself that right on it",
-}
 MIGRATE = (
     f"Take a database (tracking.uri = {DEFAULT!r}, or {VARIABLE}), or move the old runs into one: "
     "`mlflow migrate-filestore --source {folder} --target " + DEFAULT + "`, then rename {folder}."
@@ -52,7 +31,7 @@ MIGRATE = (
 
 
 def check(uri: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
-    """The absolute URI of the store that `uri` names; no server is asked.
+    """Return the absolute URI of the store that `uri` names; no server is asked.
 
     Without `uri`, `MLFLOW_TRACKING_URI` counts, and without that MLflow's own default, the
     file `mlflow.db` in the current folder, where relative SQLite paths start. Raises
@@ -83,7 +62,7 @@ def _default() -> str:
 
 
 def holds_file_store(folder: Path) -> bool:
-    """Whether MLflow takes `folder` for its old store: an experiment's folder with a `meta.yaml`."""
+    """Return whether MLflow takes `folder` for its old store: an experiment's folder with a `meta.yaml`."""
     return folder.is_dir() and any(
         child.name.isdigit() and (child / "meta.yaml").exists() for child in folder.iterdir()
     )
@@ -136,7 +115,7 @@ def _sqlite(uri: str) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file of a `sqlite:///` URI as it is written; None for a memory database or another kind."""
+    """Return the file of a `sqlite:///` URI as it is written; None for a memory database or another kind."""
     path = unquote(uri.removeprefix("sqlite:///").split("?")[0]) if uri.startswith("sqlite:///") else ""
     return Path(path) if path and path != ":memory:" else None
 
@@ -147,7 +126,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _database(uri: str) -> str:
-    """A database URI that SQLAlchemy can read, with its driver installed."""
+    """Return the URI of a database, which SQLAlchemy can read and has the driver for."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -177,19 +156,19 @@ def _other(uri: str, scheme: str) -> str:
     raise InputError(f"{scheme_and_host(uri)!r} has the unknown scheme {scheme!r}", hint=hint)
 
 
-def shown(uri: str) -> str:
-    """The URI for people to read: no password, no token."""
+def without_secrets(uri: str) -> str:
+    """Return the URI for people to read: no password, no token."""
     masking.learn(uri)
     return masking.masked(uri)
 
 
 def is_server(uri: str) -> bool:
-    """Whether the store is behind an HTTP server, which has its own UI."""
+    """Return whether the store is behind an HTTP server, which has its own UI."""
     return uri.startswith(("http://", "https://"))
 
 
-def knock(uri: str) -> None:
-    """Raise `LossregError` unless something answers at the store's address within `PATIENCE`, whatever it says.
+def ping(uri: str) -> None:
+    """Raise `LossregError` unless anything answers at the store's address within `PATIENCE` seconds.
 
     MLflow itself would try for minutes. Files and stores without an address pass.
     """
@@ -208,40 +187,12 @@ def knock(uri: str) -> None:
             raise LossregError(f"no answer ({text_of(reason)})") from None
 
 
-def is_missing(uri: str) -> bool:
-    """Whether the store is an SQLite file that is yet to be made."""
-    path = sqlite_path(uri)
-    return path is not None and not (path.exists() and path.stat().st_size)
-
-
-def make(uri: str, ready: NewDatabase | None = None) -> None:
-    """Create a SQLite store that is not there yet, whole or not at all: a kill half-way leaves nothing behind its name.
-
-    Tables that MLflow had begun to make are tables that it will not complete. `ready` is what was made ahead.
-    """
-    from lossreg.tracking.database import NewDatabase
-
-    path = sqlite_path(uri)
-    if path is not None and is_missing(uri):
-        (ready or NewDatabase()).put(path)
-
-
-def explained(text: str, error: Exception, uri: str) -> str:
-    """Return the trouble with the file or disk of the store `uri` of which `error` tells in `text`, or nothing."""
-    path = sqlite_path(uri)
-    said = SYSTEM_TROUBLES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
-    if path is not None:
-        said = next((meaning for phrase, meaning in SQLITE_TROUBLES.items() if phrase in text), said)
-    place = getattr(error, "filename", None) or path
-    return said.format(path=place) if place else ""
-
-
-def insist(uri: str) -> None:
-    """Raise `LossregError` that names the store unless it answers."""
+def require_answer(uri: str) -> None:
+    """Raise `LossregError` that names the store unless it answers, as `ping`."""
     try:
-        knock(uri)
+        ping(uri)
     except LossregError as error:
-        raise LossregError(f"MLflow at {shown(uri)}: {error}") from None
+        raise LossregError(f"MLflow at {without_secrets(uri)}: {error}") from None
 
 
 def _port(parts: SplitResult) -> int:

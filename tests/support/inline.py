@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 
-from lossreg.tracking import child
+from lossreg.tracking import worker
 
 
 class Inline:
-    """What `lossreg.tracking.process.Process` is, without a process."""
+    """What `lossreg.tracking.worker.Process` is, without a process."""
 
     def __init__(self):
         (inner, outer), (heard, said) = os.pipe(), os.pipe()
@@ -18,7 +18,7 @@ class Inline:
         threading.Thread(target=self.serve, args=ends, daemon=True).start()
 
     def serve(self, lines, answers):
-        child.serve(lines, answers)
+        worker.serve(lines, answers)
         answers.close()
 
     def kill(self):

@@ -15,7 +15,7 @@ from lossreg.reporting import report
 from lossreg.terminal import masking
 from lossreg.terminal.masking import learn, masked, masked_values, scheme_and_host
 from lossreg.terminal.plain_text import markdown, printable
-from lossreg.tracking import entities, wire
+from lossreg.tracking import entities, messages
 
 
 @pytest.fixture(autouse=True)
@@ -204,13 +204,13 @@ def test_a_password_that_is_a_word_is_masked_in_texts_as_a_whole_word_and_never_
     assert (masked(text), masked(text, words=False)) == (shown, text)
     assert masked(address, words=False) == printable(address) == "postgresql://me:***@host/db"
     own = {"candidate": password, "params": {f"{password}.gamma": 1.0}, "settings": {"kind": password}}
-    trial = wire.trial(wire.entry(sample.trial(0, **own, reason=f"login with {password} failed")))
+    trial = messages.trial(messages.of_trial(sample.trial(0, **own, reason=f"login with {password} failed")))
     assert (trial.candidate, trial.params, trial.settings) == tuple(own.values())
     assert trial.reason == "login with *** failed"
     assert entities.run_name(trial) == f"000 {password}"
     assert {"loss": password, f"{password}.kind": password}.items() <= entities.trial_params(trial).items()
     result = sample.study(2, metric=password, data={"classes": {password: 7}}, notes=[f"no {password}"])
-    sent = wire.study(wire.header(result), [trial])
+    sent = messages.study(messages.of_study(result), [trial])
     assert (sent.metric, sent.data, sent.notes) == (password, {"classes": {password: 7}}, ["no ***"])
     assert f"highest {password}" in report.markdown(sent).replace("\\", "")
 

@@ -15,9 +15,9 @@ from mlflow import MlflowClient
 
 from lossreg import tracking
 from lossreg.errors import LossregError
-from lossreg.tracking import Tracker, tracker
-from lossreg.tracking import uri as store
-from lossreg.tracking.database import NewDatabase, Rows
+from lossreg.tracking import Tracker, new_database, tracker
+from lossreg.tracking.new_database import NewDatabase
+from lossreg.tracking.uri import sqlite_path
 
 CONNECT = sqlite3.connect
 FULL, READ_ONLY = "pragma max_page_count = 1", "pragma query_only = 1"
@@ -33,7 +33,7 @@ def empty():
 def uri(empty, tmp_path, monkeypatch):
     monkeypatch.setattr(tracker, "Process", Inline)
     made = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
-    store.make(made, empty)
+    new_database.make(made, empty)
     return made
 
 
@@ -71,22 +71,20 @@ def trials(uri, parent):
     return sorted(int(run.data.tags["lossreg.trial"]) for run in found)
 
 
-@pytest.mark.parametrize("trouble", [(FULL, "make room there", True), (READ_ONLY, "give yourself that right", False)])
+@pytest.mark.parametrize("trouble", [(FULL, "make room there"), (READ_ONLY, "give yourself that right")])
 def test_a_store_that_cannot_grow_is_named_with_what_to_do(uri, ailing, monkeypatch, trouble):
-    pragma, advice, by_rows = trouble
-    if not by_rows:
-        monkeypatch.setattr(Rows, "are_known", False)
+    pragma, advice = trouble
     ailing(pragma)
     result = sample.study(30)
     [warning], _ = run_through(uri, result)
-    assert f"{store.sqlite_path(uri)}" in warning
+    assert f"{sqlite_path(uri)}" in warning
     assert advice in warning
     assert "lossreg sync" in warning
     assert "SQL:" not in warning
     monkeypatch.undo()
     monkeypatch.setattr(tracker, "Process", Inline)
     # MLflow goes on with the connections that it has; under another name it opens new ones
-    later = store.sqlite_path(uri).rename(store.sqlite_path(uri).with_name("later.db"))
+    later = sqlite_path(uri).rename(sqlite_path(uri).with_name("later.db"))
     uri = f"sqlite:///{later}"
     said, parent = run_through(uri, result)
     assert (said, trials(uri, parent)) == ([], list(range(30)))
@@ -105,7 +103,7 @@ def test_a_disk_without_room_for_a_new_store_is_named_and_nothing_is_left_there(
 
 
 def test_a_folder_that_went_away_is_named(uri):
-    path = store.sqlite_path(uri)
+    path = sqlite_path(uri)
     moved = path.with_name("gone") / path.name
     moved.parent.mkdir()
     shutil.copy(path, moved)
@@ -116,7 +114,7 @@ def test_a_folder_that_went_away_is_named(uri):
 
 
 def test_a_damaged_store_is_named(uri):
-    path = store.sqlite_path(uri)
+    path = sqlite_path(uri)
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)

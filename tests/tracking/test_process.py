@@ -26,9 +26,8 @@ import lossreg
 from lossreg import tracking
 from lossreg.errors import InputError
 from lossreg.storage.observer import Observer
-from lossreg.tracking import Tracker, child, process, tracker, wire
-from lossreg.tracking import uri as store
-from lossreg.tracking.database import NewDatabase
+from lossreg.tracking import Tracker, messages, new_database, tracker, worker
+from lossreg.tracking.new_database import NewDatabase
 from lossreg.training.fake import Fake
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -43,7 +42,7 @@ def empty():
 @pytest.fixture
 def uri(empty, tmp_path):
     made = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
-    store.make(made, empty)
+    new_database.make(made, empty)
     return made
 
 
@@ -52,7 +51,7 @@ def launched(monkeypatch):
     """The processes that trackers start, in order; the test may not leave any behind."""
     started = []
 
-    class Noted(process.Process):
+    class Noted(worker.Process):
         def __init__(self):
             super().__init__()
             started.append(self)
@@ -90,7 +89,7 @@ KILLED = """
 import dataclasses, os, signal, sys, threading
 import sample_study as sample
 from lossreg.tracking import Tracker
-from lossreg.tracking.process import Process
+from lossreg.tracking.worker import Process
 
 class Counted:
     def __init__(self, stream):
@@ -105,15 +104,15 @@ class Counted:
         pass
 
 uri, folder = sys.argv[1:]
-result, link = sample.study(3, folder=folder), Process()
-link.lines = Counted(link.lines)
-made = Tracker(uri, "x", key="key", launch=lambda: link)
+result, process = sample.study(3, folder=folder), Process()
+process.lines = Counted(process.lines)
+made = Tracker(uri, "x", key="key", launch=lambda: process)
 made.start(dataclasses.replace(result, trials=[]))
-print(made.where()["run_id"], link.number, flush=True)
+print(made.where()["run_id"], process.pid, flush=True)
 for trial in result.trials:
     made.trial(trial, result)
 for _ in ("prepare", "open", *result.trials):
-    link.lines.told.acquire()
+    process.lines.told.acquire()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -137,7 +136,7 @@ def test_a_killed_process_costs_one_warning_and_sync_brings_the_rest(uri, launch
     made.trial(result.trials[0], result)
     made.flush()
     launched[0].kill()
-    assert has_ended(launched[0].number)
+    assert has_ended(launched[0].pid)
     for trial in result.trials[1:]:
         made.trial(trial, result)
     made.finish(result)
@@ -153,7 +152,7 @@ def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
     said = []
     made = Tracker(uri, "x", warn=said.append, patience=0.5)
     made.prepare()
-    os.kill(launched[0].number, signal.SIGSTOP)
+    os.kill(launched[0].pid, signal.SIGSTOP)
     result = sample.study(6)
     made.start(result)
     for _ in range(100):
@@ -161,7 +160,7 @@ def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
             made.trial(trial, result)  # far more than a pipe holds
     made.finish(result)
     assert [re.search(r"nothing written for \d+ s", text) is not None for text in said] == [True]
-    assert has_ended(launched[0].number)
+    assert has_ended(launched[0].pid)
 
 
 class Thoughtful:
@@ -175,10 +174,10 @@ class Thoughtful:
 
     def serve(self, asked, lines, answers):
         with lines, answers:
-            for line in map(wire.message, lines):
+            for line in map(messages.decode, lines):
                 if line["do"] == "flush":
                     assert asked.wait(30)
-                    answers.write(wire.line({"done": line["ticket"]}))
+                    answers.write(messages.encode({"done": line["ticket"]}))
                     answers.flush()
 
     def kill(self):
@@ -223,9 +222,9 @@ def test_a_process_that_cannot_be_started_costs_one_warning():
 def test_ctrl_c_in_a_terminal_reaches_the_study_alone(uri, launched):
     made = Tracker(uri, "x")
     made.prepare()
-    assert os.getsid(launched[0].number) == launched[0].number != os.getsid(0)
+    assert os.getsid(launched[0].pid) == launched[0].pid != os.getsid(0)
     made.close()
-    assert has_ended(launched[0].number)
+    assert has_ended(launched[0].pid)
 
 
 def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monkeypatch):
@@ -234,7 +233,7 @@ def test_a_refused_study_leaves_no_process_and_no_store(launched, tmp_path, monk
     study = {"name": "refused", "data": {"source": "sklearn:iris"}, "losses": {"categorical_hinge": {}}}
     with pytest.raises(InputError, match="yields no probabilities"):
         lossreg.tune({**study, "search": {"metric": "neg_log_loss"}})
-    assert has_ended(launched[0].number)
+    assert has_ended(launched[0].pid)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -249,7 +248,7 @@ def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched
     study |= {"search": {"trials": 9, "metric": "accuracy", "lanes": 1}, "tracking": {"uri": uri}}
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(study, progress=Interrupt(), trainers=[Fake(curve)])
-    assert has_ended(launched[0].number)
+    assert has_ended(launched[0].pid)
     kept = lossreg.results(study)
     assert len(kept.trials) >= 3
     assert children(uri, kept.tracking["run_id"]) == (sorted(trial.number for trial in kept.trials), "KILLED")
@@ -271,9 +270,9 @@ def test_a_run_waits_for_the_process_of_the_run_before_it(uri, tmp_path):
 
 MODULES = """
 import io, os, sys
-from lossreg.tracking import child
+from lossreg.tracking import worker
 with open(sys.argv[1], "rb") as lines:
-    child.serve(lines, sys.stdout.buffer)
+    worker.serve(lines, sys.stdout.buffer)
 print(sorted({"keras", "tensorflow", "sklearn", "optuna"} & set(sys.modules)))
 """
 
@@ -288,14 +287,14 @@ def test_neither_keras_nor_tensorflow_is_imported_to_write_a_study_and_its_model
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     model.save(tmp_path / "best.keras")
     result, about = sample.study(4), tracking.describe(model, tmp_path / "best.keras")
-    header, trials = wire.header(result), [wire.entry(trial) for trial in result.trials]
+    header, trials = messages.of_study(result), [messages.of_trial(trial) for trial in result.trials]
     told = [
         {"do": "prepare", "uri": uri, "experiment": "x"},
         {"do": "open", "result": header, "trials": trials, "run_id": "", "key": ""},
         {"do": "draw", "result": header},
         {"do": "finish", "result": header, "status": "FINISHED", "model": about, "ticket": 1},
     ]
-    (tmp_path / "told").write_bytes(b"".join(map(wire.line, told)))
+    (tmp_path / "told").write_bytes(b"".join(map(messages.encode, told)))
     done = subprocess.run([sys.executable, "-c", MODULES, tmp_path / "told"], capture_output=True, check=True)
     *answers, modules = done.stdout.splitlines()
     assert modules == b"[]"
@@ -351,11 +350,11 @@ def test_a_line_that_was_cut_off_ends_the_study(uri):
     result = sample.study(2)
     told = [
         {"do": "prepare", "uri": uri, "experiment": "x"},
-        {"do": "open", "result": wire.header(result), "trials": [], "run_id": "", "key": ""},
-        *({"do": "trial", "trial": wire.entry(trial)} for trial in result.trials),
+        {"do": "open", "result": messages.of_study(result), "trials": [], "run_id": "", "key": ""},
+        *({"do": "trial", "trial": messages.of_trial(trial)} for trial in result.trials),
     ]
-    text, answers = b"".join(map(wire.line, told)), io.BytesIO()
-    child.serve(io.BytesIO(text[:-40]), answers)
+    text, answers = b"".join(map(messages.encode, told)), io.BytesIO()
+    worker.serve(io.BytesIO(text[:-40]), answers)
     heard = {name: value for line in answers.getvalue().splitlines() for name, value in json.loads(line).items()}
     assert children(uri, heard["run_id"]) == ([0], "KILLED")
 
@@ -364,9 +363,11 @@ def test_records_come_through_the_pipe_as_they_were():
     import numpy as np
 
     result = sample.study(9)
-    told = wire.message(wire.line({"result": wire.header(result), "trials": [wire.entry(t) for t in result.trials]}))
-    there = wire.study(told["result"], [wire.trial(one) for one in told["trials"]])
+    told = messages.decode(
+        messages.encode({"result": messages.of_study(result), "trials": [messages.of_trial(t) for t in result.trials]})
+    )
+    there = messages.study(told["result"], [messages.trial(one) for one in told["trials"]])
     assert repr(there) == repr(result)  # NaN is not equal to itself
-    assert wire.message(wire.line({"a": np.float32(0.5), "b": Path("x"), "c": np.arange(2)})) == {
+    assert messages.decode(messages.encode({"a": np.float32(0.5), "b": Path("x"), "c": np.arange(2)})) == {
         "a": 0.5, "b": "x", "c": [0, 1],
     }  # fmt: skip

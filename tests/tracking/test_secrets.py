@@ -25,7 +25,6 @@ from lossreg.errors import InputError, LossregError
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, tracker
-from lossreg.tracking import uri as store
 from lossreg.training.fake import Fake
 
 SECRET = "pl-nt1d/K&y@8q"
@@ -77,7 +76,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(tracker, "Process", Inline)
-    monkeypatch.setattr(store, "PATIENCE", 0.3)
+    monkeypatch.setattr("lossreg.tracking.uri.PATIENCE", 0.3)
     monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for name, value in {"TIMEOUT": "1", "MAX_RETRIES": "0", "BACKOFF_FACTOR": "0"}.items():
@@ -280,7 +279,7 @@ def test_a_store_that_works_and_the_process_that_writes_it_show_no_secret(folder
     writing.finish(result)
     learning.close()
     assert (said, writing.error) == ([], "")
-    assert any("child.main()" in line for line in lines)
+    assert any("worker.main()" in line for line in lines)
     assert (folder / "mlflow.db").stat().st_size
     assert len(list(folder.rglob("report.md"))) == 1
     assert b"could not connect to http://me:***@host" in (folder / "mlflow.db").read_bytes()

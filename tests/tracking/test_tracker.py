@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -26,9 +25,10 @@ from lossreg.errors import InputError, LossregError
 from lossreg.reporting import report, study_plots
 from lossreg.search import history
 from lossreg.storage.trials import requeue_interrupted
-from lossreg.tracking import child, entities, wire, writer
-from lossreg.tracking import uri as store
-from lossreg.tracking.database import Child, NewDatabase, Rows
+from lossreg.tracking import entities, messages, new_database, writer
+from lossreg.tracking.new_database import NewDatabase
+from lossreg.tracking.session import Session
+from lossreg.tracking.uri import sqlite_path
 
 Tracker = functools.partial(tracking.Tracker, launch=Inline)
 
@@ -180,7 +180,7 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
 def test_artifacts_lie_beside_the_database(uri, written):
     _, tracker = written
     location = MlflowClient(uri).get_run(tracker.run_id).info.artifact_uri
-    assert location.startswith(store.sqlite_path(uri).parent.as_uri())
+    assert location.startswith(sqlite_path(uri).parent.as_uri())
 
 
 def test_the_active_run_stack_is_never_used(written):
@@ -214,10 +214,7 @@ def test_strange_names_and_long_values_are_taken(uri, experiment):
 LONG = "x" * 260
 
 
-@pytest.mark.parametrize("hands", [None, 2], ids=["rows", "client"])
-def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(uri, experiment, monkeypatch, hands):
-    if hands:
-        monkeypatch.setattr(Rows, "are_known", False)
+def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(uri, experiment):
     params = {f"{LONG}.a": 1, f"{LONG}.b": 2, "p?": 3, "p!": 4, "p_": 5, "plain": 6}
     odd = sample.trial(0, params=params, settings={}, candidate="focal")
     spec = {"model": {"args": {f"{LONG}1": 7, f"{LONG}2": 8}}}
@@ -267,7 +264,7 @@ def test_texts_from_outside_neither_control_a_terminal_nor_become_links_in_mlflo
     ]
     assert len([value for _, value in texts if "evil.example" in value]) >= 4
     assert not [text for text in texts if any(bad in "".join(text) for bad in ("\x1b", "\u202e"))]
-    files = store.sqlite_path(uri).parent / "mlartifacts" / experiment / tracker.run_id / "artifacts"
+    files = sqlite_path(uri).parent / "mlartifacts" / experiment / tracker.run_id / "artifacts"
     assert "evil.example" in (files / "trials.csv").read_text()
     for file in files.glob("*.*"):
         assert not re.search("[\x1b\u202e]", file.read_text()), file
@@ -284,68 +281,39 @@ def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
     assert MlflowClient(uri).get_run(tracker.run_id).info.status == "FAILED"
 
 
-# --------------------------------------------------------------------- rows and requests
+# ------------------------------------------------------------------------------ requests
 
 
-TABLES = {
-    "runs": "name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version, "
-    "lifecycle_stage, deleted_time, typeof(experiment_id), artifact_uri like '%/' || run_uuid || '/artifacts'",
-    "tags": "key, case when key = 'mlflow.parentRunId' then '' else value end",
-    "params": "key, value",
-    "metrics": "key, value, timestamp, step, is_nan",
-    "latest_metrics": "key, value, timestamp, step, is_nan",
-}
+def test_a_child_takes_three_requests(uri, experiment, monkeypatch):
+    opened, calls = writer.Writer(uri, experiment), []
+    opened.open(sample.study(0))
+
+    def noted(name, call):
+        return lambda *args, **kwargs: calls.append(name) or call(*args, **kwargs)
+
+    for name in dir(MlflowClient):
+        if not name.startswith("_") and callable(getattr(MlflowClient, name)):
+            monkeypatch.setattr(MlflowClient, name, noted(name, getattr(MlflowClient, name)))
+    list(opened.write(sample.study(2).trials, "accuracy"))
+    assert calls == ["create_run", "log_batch", "set_terminated"] * 2
 
 
-def stored(uri, parent):
-    """Every row of the children of a run, without ids."""
-    children = "select run_uuid from tags where key = 'mlflow.parentRunId' and value = ?"
-    with contextlib.closing(sqlite3.connect(store.sqlite_path(uri))) as database:
-        return {
-            table: sorted(
-                database.execute(f"select {columns} from {table} where run_uuid in ({children})", (parent,)), key=repr
-            )
-            for table, columns in TABLES.items()
-        }
-
-
-@pytest.mark.parametrize("hands", [1, 4])
-def test_rows_are_those_that_mlflow_writes(uri, experiment, monkeypatch, hands):
-    result = sample.study(10)
-    per_class = {f"focal.alpha[{place}]": 0.5 for place in range(150)}
-    result.trials.append(sample.trial(10, params=per_class, epochs=450))
-    own = finished(uri, experiment, result)
-    monkeypatch.setattr(Rows, "are_known", False)
-    monkeypatch.setattr(writer, "requests_at_once", lambda uri: hands)
-    theirs = finished(uri, f"{experiment}-client", result)
-    assert stored(uri, own.run_id) == stored(uri, theirs.run_id)
-    assert len(stored(uri, own.run_id)["metrics"]) > 450 * 4
-
-
-def test_tables_that_are_not_known_are_left_to_mlflow(uri, tmp_path, experiment):
-    with (
-        contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as later,
-        contextlib.closing(sqlite3.connect(store.sqlite_path(uri))) as now,
-    ):
-        now.backup(later)
-        later.execute("alter table runs add column mood text")
-    later = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
-    for address, known in ((uri, True), (later, False)):
-        with contextlib.closing(Rows(store.sqlite_path(address))) as rows:
-            assert rows.are_known is known
-    assert children(later, finished(later, experiment, sample.study(3)))[2] == 3
-
-
-def test_rows_are_written_all_or_none(uri, experiment, monkeypatch):
-    result = sample.study(3)
-    tracker = finished(uri, experiment, dataclasses.replace(result, trials=[]))
-    rows = Rows(store.sqlite_path(uri))
-    good = Child("0 a", "FINISHED", 1, 2, entities.trial_tags(result.trials[0], tracker.run_id), {}, [])
-    with pytest.raises(sqlite3.Error):
-        rows.write([good, good._replace(params={"a": object()})], "1", "file:///x")
-    assert children(uri, tracker)[2] == 0
-    assert rows.write([good], children(uri, tracker)[0].info.experiment_id, "file:///x")
-    assert children(uri, tracker)[2] == 1
+def test_children_are_the_same_however_many_are_written_at_a_time(uri, experiment, monkeypatch):
+    """MLflow takes 100 parameters and 1,000 values of metrics in one request."""
+    result = sample.study(9)
+    per_class = {f"focal.alpha[{number}]": 0.5 for number in range(150)}
+    result.trials.append(sample.trial(9, params=per_class, epochs=450))
+    contents = []
+    for threads in (1, 4):
+        monkeypatch.setattr(writer, "threads", lambda uri, threads=threads: threads)
+        tracker = finished(uri, f"{experiment}-{threads}", result)
+        runs = children(uri, tracker)[1]
+        history = MlflowClient(uri).get_metric_history(runs[9].info.run_id, "val_accuracy")
+        assert [point.step for point in history] == list(range(1, 451))
+        contents.append({n: (run.info.status, run.info.end_time, run.data.params) for n, run in runs.items()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 10
+    assert len(contents[0][9][2]) == 153
 
 
 # ------------------------------------------------------------------------ resume and repair
@@ -603,25 +571,21 @@ def test_a_dead_server_does_not_lose_the_former_run(uri):
 
 
 def test_a_mute_server_costs_one_warning(mute, monkeypatch):
-    monkeypatch.setattr(store, "PATIENCE", 0.3)
+    monkeypatch.setattr("lossreg.tracking.uri.PATIENCE", 0.3)
     said = []
     run_through(Tracker(f"http://127.0.0.1:{mute}", "x", warn=said.append), sample.study(3))
     assert len(said) == 1
 
 
-@pytest.mark.parametrize(("rows", "signs"), [(True, 2), (False, 12)])
-def test_a_slow_store_shows_that_it_goes_on(uri, experiment, monkeypatch, rows, signs):
+def test_a_slow_store_shows_that_it_goes_on(uri, experiment):
     """Requests may each take seconds: 12 trials in one batch are 12 signs of life, not one."""
-    if not rows:
-        monkeypatch.setattr(Rows, "are_known", False)
-    monkeypatch.setattr(writer, "ROWS_AT_ONCE", 6)
     said = []
-    session = child.Session(lambda **answer: said.append(answer))
+    session = Session(lambda **answer: said.append(answer))
     session.prepare(uri, experiment)
-    session.open(wire.header(sample.study(0)), [], "", "")
+    session.open(messages.of_study(sample.study(0)), [], "", "")
     del said[:]
     session.add(sample.study(12).trials)
-    assert said == [{}] * signs
+    assert said == [{}] * 12
     session.interrupt()
 
 
@@ -638,7 +602,7 @@ def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monke
     tracker = Tracker(uri, experiment, warn=said.append)
     tracker.start(dataclasses.replace(result, trials=[]))
     tracker.where()
-    monkeypatch.setattr(Rows, "write", lambda *args, **kwargs: fail("disk full"))
+    monkeypatch.setattr(MlflowClient, "create_run", lambda *args, **kwargs: fail("disk full"))
     for trial in result.trials:
         tracker.trial(trial, result)
     tracker.finish(result)
@@ -661,7 +625,7 @@ def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monke
 
 def test_a_locked_database_is_tried_again(uri, experiment, monkeypatch):
     calls = []
-    real = Rows.write
+    real = MlflowClient.log_batch
 
     def locked_once(*args, **kwargs):
         calls.append(args)
@@ -669,7 +633,7 @@ def test_a_locked_database_is_tried_again(uri, experiment, monkeypatch):
             raise sqlite3.OperationalError("database is locked")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(Rows, "write", locked_once)
+    monkeypatch.setattr(MlflowClient, "log_batch", locked_once)
     tracker = finished(uri, experiment, sample.study(3))
     assert children(uri, tracker)[2] == 3
 
@@ -758,8 +722,8 @@ def test_a_good_uri_is_kept(good):
 
 
 def test_passwords_are_not_shown():
-    assert tracking.shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
-    assert tracking.shown("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+    assert tracking.without_secrets("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert tracking.without_secrets("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
 
 
 def test_a_port_in_use_is_refused_or_avoided():
@@ -780,12 +744,12 @@ def test_a_new_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "hardlink_to", killed)
         with pytest.raises(KeyboardInterrupt):
-            store.make(uri, ready)
+            new_database.make(uri, ready)
     assert not (tmp_path / "new.db").exists()
-    store.make(uri, ready)
+    new_database.make(uri, ready)
     kept = (tmp_path / "new.db").stat()
-    store.make(uri)
-    ready.put(tmp_path / "new.db")
+    new_database.make(uri)
+    ready.write(tmp_path / "new.db")
     assert (tmp_path / "new.db").stat().st_ino == kept.st_ino, "what another process made is kept"
     assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
     assert MlflowClient(uri).search_experiments()

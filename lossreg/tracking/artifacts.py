@@ -1,0 +1,85 @@
+"""Artifacts of a parent run: tables, the report, plots and the model of the top trial. Importing it imports MLflow."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+
+from lossreg.reporting import report
+from lossreg.storage.records import StudyResult
+from lossreg.terminal.plain_text import printable
+from lossreg.tracking import entities, model_package
+
+TABLES = "mlflow.loggedArtifacts"
+MODEL_TRIAL = "lossreg.model_trial"
+
+
+def warm_up() -> None:
+    """Import what the end of a study needs, and draw once, which loads the fonts."""
+    import mlflow.pyfunc  # noqa: F401
+    from matplotlib.figure import Figure
+
+    import lossreg.reporting.study_plots  # noqa: F401
+
+    Figure().savefig(io.BytesIO())
+
+
+class Artifacts:
+    """What one parent run keeps in the artifact store."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, run_id: str) -> None:
+        self.client, self.experiment_id, self.run_id = client, experiment_id, run_id
+
+    def tabulate(self, result: StudyResult) -> None:
+        """Write the tables and the whole report."""
+        texts = {
+            "report.md": report.markdown(result),
+            "result.json": json.dumps(result.to_json(), indent=2),
+            "trials.csv": printable(report.to_csv(report.trial_rows(result))),
+        }
+        for name, text in texts.items():
+            self.client.log_text(self.run_id, text, name)
+        self._log_table("leaderboard.json", report.leaderboard_rows(result))
+
+    def _log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        columns = list(rows[0]) if rows else []
+        table = {"columns": columns, "data": [[row[column] for column in columns] for row in rows]}
+        self.client.log_dict(self.run_id, table, name)
+        self.client.set_tag(self.run_id, TABLES, json.dumps([{"path": name, "type": "table"}]))
+
+    def draw(self, result: StudyResult) -> None:
+        """Write the plots."""
+        from lossreg.reporting import study_plots
+
+        for name, figure in study_plots.figures(result).items():
+            self.client.log_figure(self.run_id, figure, f"plots/{name}.png")
+
+    def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
+        """Write the top trial's model, described by `model_package.describe`, as an MLflow model of the parent.
+
+        A resumed study whose top trial is still the same keeps the model that it has.
+        """
+        best = result.best
+        if best is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(best.number):
+            return
+        logged = self.client.create_logged_model(
+            self.experiment_id,
+            re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
+            source_run_id=self.run_id,
+            params=entities.trial_params(best),
+            tags={entities.TRIAL: str(best.number), "lossreg.get": entities.recipe_tag(best)},
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            model_package.pack(description, Path(folder, "model"), logged, self.run_id)
+            self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        self.client.set_tag(self.run_id, MODEL_TRIAL, str(best.number))

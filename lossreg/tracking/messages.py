@@ -1,0 +1,64 @@
+"""Messages between a study and the process that tracks it: records as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.terminal.masking import masked, masked_values
+
+# fields that quote what others wrote, such as the message of an exception
+FREE_TEXTS = ("reason", "refusal", "notes")
+Message = dict[str, Any]
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Return `message` as one line; NaN and infinities are kept, in Python's spelling."""
+    return json.dumps(message, default=_plain).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Return the message of a line; raises `ValueError` for one that was cut off."""
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError(f"no message: {line[:80]!r}")
+    return message
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def of_study(result: StudyResult) -> Message:
+    """Return the fields of a study without its trials."""
+    return {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
+
+
+def of_trial(trial: TrialRecord) -> Message:
+    """Return the fields of a trial."""
+    return {field.name: getattr(trial, field.name) for field in fields(trial)}
+
+
+def study(message: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
+    """Return the study of `of_study` with these trials, every text without secrets."""
+    return StudyResult(**_without_secrets(message), trials=trials)
+
+
+def trial(message: Mapping[str, Any]) -> TrialRecord:
+    """Return the trial of `of_trial`, every text without secrets."""
+    return TrialRecord(**_without_secrets(message))
+
+
+def _without_secrets(record: Mapping[str, Any]) -> Message:
+    """Mask the fields of a record: names keep words that are somebody's password, free texts do not."""
+    texts = {name: _masked_texts(record[name]) for name in FREE_TEXTS if name in record}
+    return {**masked_values(record), **texts}
+
+
+def _masked_texts(texts: Any) -> Any:
+    return masked(texts) if isinstance(texts, str) else list(map(masked, texts))

@@ -1,0 +1,158 @@
+"""The process that tracks a study: started by the study, told what to write by lines of JSON, answering with such."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from lossreg.terminal import masking
+from lossreg.tracking import failures, messages
+from lossreg.tracking.messages import Message
+from lossreg.tracking.session import Session
+
+# the current folder is not searched for modules; this very package is taken, wherever it lies
+CODE = """
+import sys
+sys.path.insert(0, {root!r})
+import lossreg
+sys.path.pop(0)
+from lossreg.tracking import worker
+worker.main()
+"""
+GRACE = 60.0
+# MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MPLBACKEND": "agg",
+}
+
+
+class Process:
+    """A Python in a session of its own, so that Ctrl-C reaches the study alone.
+
+    `lines` takes messages, `answers` gives the answers. Raises `OSError` when it cannot be started.
+    """
+
+    def __init__(self) -> None:
+        root = str(Path(__file__).parents[2])
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", CODE.format(root=root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdin
+        assert self._process.stdout
+        self.lines: IO[bytes] = self._process.stdin
+        self.answers: IO[bytes] = self._process.stdout
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        self._process.kill()
+
+    def wait(self) -> int:
+        """Wait until it has ended, and return its exit status."""
+        return self._process.wait()
+
+
+def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lambda: None) -> None:
+    """Do what the lines say until they end; nothing more after the first failure, which is answered.
+
+    Lines that end before `finish` are those of a killed study: what they said is written, the parent run is closed as
+    killed, and `leave`, which ends this process, is called after `GRACE` seconds at the latest, or at once if no study
+    was opened.
+    """
+    session, spent = Session(partial(_answer, answers)), 0.0
+    inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines, inbox, leave), name="lossreg-inbox", daemon=True).start()
+    try:
+        for batch in _batches(inbox):
+            began = time.monotonic()
+            _obey(session, batch)
+            if inbox.empty():
+                session.rest()
+            spent += time.monotonic() - began
+            session.answer(seconds=spent)
+        if session.is_open:
+            session.interrupt()
+    except Exception as error:
+        session.answer(error=failures.reason(error, session.uri))
+    finally:
+        session.leave()
+
+
+def _obey(session: Session, batch: list[Message]) -> None:
+    """Obey one message of any kind, or several of trials."""
+    if batch[0]["do"] == "trial":
+        session.add([messages.trial(message["trial"]) for message in batch])
+        return
+    [message] = batch
+    getattr(session, message["do"])(**{name: value for name, value in message.items() if name != "do"})
+
+
+def _batches(inbox: queue.SimpleQueue[Message | None]) -> Iterator[list[Message]]:
+    """Yield the messages in order, trials that are there at the same time together."""
+    trials: list[Message] = []
+    while (message := inbox.get()) is not None:
+        if message["do"] == "trial":
+            trials.append(message)
+        if trials and (message["do"] != "trial" or inbox.empty()):
+            yield trials
+            trials = []
+        if message["do"] != "trial":
+            yield [message]
+    if trials:
+        yield trials
+
+
+def _read(lines: IO[bytes], inbox: queue.SimpleQueue[Message | None], leave: Callable[[], None]) -> None:
+    """Take every line off the pipe as soon as it comes, so that the study never waits."""
+    is_begun = False
+    with contextlib.suppress(ValueError):  # the last line of a killed study may be cut off
+        for line in lines:
+            message = messages.decode(line)
+            is_begun = is_begun or message["do"] == "open"
+            inbox.put(message)
+    if not is_begun:
+        leave()
+    inbox.put(None)
+    time.sleep(GRACE)
+    leave()
+
+
+def _answer(answers: IO[bytes], **message: Any) -> None:
+    """Write an answer, which nobody reads if the study is gone."""
+    with contextlib.suppress(OSError, ValueError):
+        answers.write(messages.encode(masking.masked_values(message)))
+        answers.flush()
+
+
+def main() -> None:
+    """Serve on standard input and output; whatever else prints, prints elsewhere."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # this process is what is asynchronous; what it has written must be there when it says so
+    os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers, leave=partial(os._exit, 0))
+    answers.flush()
+    # no thread or exit handler of a library holds the end up
+    os._exit(0)
