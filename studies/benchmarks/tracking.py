@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,7 @@ def cost(uri, trials, epochs, pace):
     spent, begin = processor(process.pid), time.perf_counter()
     for number, record in enumerate(result.trials, start=1):
         time.sleep(max(0.0, begin + pace * number - time.perf_counter()))
-        tracker.trial(record)
+        tracker.trial(record, result)
     opened = tracker.waited
     tracker.flush()
     written, spent = tracker.waited, processor(process.pid) - spent
@@ -99,7 +100,7 @@ def server(folder):
             wait_for(f"{address}/health")
             yield address
         finally:
-            os.killpg(process.pid, 15)
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for(address):
@@ -133,10 +134,8 @@ def measure(kind, args):
         for pace in (0.0, args.pace):
             spent = cost(uri, args.trials, args.epochs, pace)
             name = kind if kind in ("sqlite", "server") else kind.partition(":")[0]
-            print(
-                f"{name:12} {pace or 'at once':>8} {spent.per_child * 1000:13.1f} {spent.waited:10.2f} {spent.end:7.2f}",
-                flush=True,
-            )
+            milliseconds, rate = spent.per_child * 1000, pace or "at once"
+            print(f"{name:12} {rate:>8} {milliseconds:13.1f} {spent.waited:10.2f} {spent.end:7.2f}", flush=True)
 
 
 def main():
