@@ -1,194 +1,114 @@
-"""The end of a user's model: whatever it is, made into raw scores of the width that is needed."""
+"""Any Keras model, changed at its end to give raw scores of the width that is needed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lossreg.contract.activations import ACTIVATIONS, Activation
-from lossreg.errors import InputError, did_you_mean
+from lossreg.errors import InputError
+from lossreg.models.inputs import traced
 from lossreg.models.keras_graph import producer, sublayers
-from lossreg.models.need import Need, Shape
+from lossreg.models.need import Need
 
 WIDTH_HINT = 'End the model with Dense(hp.get("outputs")).'
 OPS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Softplus", "Exp", "Relu", "Tanh")
-# what makes predictions of scores, and so hardly ever features
+# they turn raw scores into predictions, and hardly ever make features
 OUTPUT_ACTIVATIONS = (
     "linear", "softmax", "logsoftmax", "sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exponential", "exp",
 )  # fmt: skip
 SCALES = (1.0, 30.0, 1000.0)
-# What a model's class may replace of training.
+# the methods of training that a model's class may replace
 STEPS = ("train_step", "compute_loss")
 
 
 def raw_scores(model: Any, need: Need) -> Any:
-    """An uncompiled functional Keras model with the layers of `model`, ending in raw scores.
+    """Return an uncompiled functional Keras model with the layers of `model` that ends in raw scores.
 
     They are `(batch, *need.spatial_shape, need.outputs)`; several inputs are a dictionary by name. A model with its own
-    step of training is made anew by its class, where that can be. Activations at the end are taken off, and what was
-    changed is added to `need.notes`. The layers themselves may be changed. Raises `InputError` when
-    shapes cannot be made to fit.
+    training step is rebuilt with its class if possible. Activations at the end are removed, and every
+    change is added to `need.notes`. The layers themselves may be changed. Raises `InputError` if
+    the shapes do not fit.
     """
     import keras
 
-    inputs, scores = _traced(model, need)
-    inputs, scores = _stripped(inputs, scores, need)
-    if need.n_classes and not _is_linear(producer(inputs, scores)[0]):
-        scores = _from_probabilities(keras.Model(inputs, scores), need)
-    fitted = _closed(keras.Model(inputs, _fitted(inputs, _placed(scores, need), need)), need)
+    inputs, output = traced(model, need)
+    inputs, output = _stripped(inputs, output, need)
+    if need.n_classes and not _is_linear(producer(inputs, output)[0]):
+        output = _from_probabilities(keras.Model(inputs, output), need)
+    fitted = _closed(keras.Model(inputs, _fitted(inputs, _shaped(output, need), need)), need)
     return _with_own_steps(model, fitted, need)
 
 
 def own_steps(kind: type) -> list[str]:
-    """What a model's class replaces of training."""
+    """Return the methods of training that a model's class replaces."""
     import keras
 
     return [step for step in STEPS if getattr(kind, step) is not getattr(keras.Model, step)]
 
 
 def _with_own_steps(model: Any, fitted: Any, need: Need) -> Any:
-    """A model of the class that replaces parts of training, around raw scores, if it is only that."""
+    """Return `fitted` as a model of the class of `model` if this replaces parts of training and nothing else."""
     kind, steps = type(model), " and ".join(own_steps(type(model)))
     if not steps:
         return fitted
     import keras
 
     try:
-        made = kind(fitted.input, fitted.outputs[0])
-        whole = made.outputs[0] is fitted.outputs[0] and vars(made).keys() >= vars(model).keys()
+        rebuilt = kind(fitted.input, fitted.outputs[0])
+        is_whole = rebuilt.outputs[0] is fitted.outputs[0] and vars(rebuilt).keys() >= vars(model).keys()
     except Exception:
-        whole = False
-    if whole and kind.compile is keras.Model.compile:
+        is_whole = False
+    if is_whole and kind.compile is keras.Model.compile:
         need.notes.append(f"its own {steps} is used, so it trains with model.fit")
-        return made
+        return rebuilt
     need.notes.append(f"its own {steps} is ignored")
     return fitted
 
 
 def _closed(model: Any, need: Need) -> Any:
-    """A model with open dimensions inside one whose scores have the shape that the data gives them."""
+    """Return a model with open dimensions inside one whose raw scores have the shape that follows from the data."""
     import keras
 
     if None not in model.output_shape[1:]:
         return model
     inputs = need.inputs()
     closed = keras.Model(inputs, model(inputs))
-    _check_space(tuple(closed.output_shape[1:]), need)
+    _check_shape(tuple(closed.output_shape[1:]), need)
     return closed
-
-
-# ------------------------------------------------------------------ inputs
-
-
-def _traced(model: Any, need: Need) -> tuple[Any, Any]:
-    """Symbolic inputs, one or by name, and output of a model, which is built first where that is still to be done."""
-    import keras
-
-    shapes = need.input_shape
-    several = isinstance(shapes, Mapping)
-    if isinstance(model, keras.Sequential) and not _is_open(model) and not several:
-        model = keras.Sequential([keras.Input(_rows(model, need)), *model.layers])
-    if hasattr(model, "inputs"):
-        inputs, outputs = list(model.inputs), model.outputs
-    else:
-        made = need.inputs()
-        inputs, outputs = keras.tree.flatten(made), [model(made)]
-    if (len(inputs) != 1 and not several) or len(outputs) != 1 or not hasattr(outputs[0], "shape"):
-        text = f"the model has {len(inputs)} inputs and {len(outputs)} outputs"
-        raise InputError(text, hint="One output is needed." if several else "One of each is needed.")
-    if isinstance(shapes, Mapping):
-        matched = _matched(_by_name(model, inputs), shapes, need)
-        return _renamed(model, matched) if any(e.name != n for n, e in matched.items()) else (matched, outputs[0])
-    _check_input(tuple(inputs[0].shape[1:]), shapes)
-    return inputs[0], outputs[0]
-
-
-def _by_name(model: Any, inputs: list[Any]) -> dict[str, Any]:
-    """A model's inputs under the names that it takes them by."""
-    given = getattr(model, "input", None) if hasattr(model, "inputs") else None
-    return dict(given) if isinstance(given, Mapping) else {entry.name: entry for entry in inputs}
-
-
-def _matched(inputs: dict[str, Any], shapes: Mapping[str, Shape], need: Need) -> dict[str, Any]:
-    """The model's inputs under the names of the data's; raises `InputError` where names or shapes do not fit."""
-    import keras
-
-    if len(inputs) == len(shapes) == 1:
-        inputs = dict(zip(shapes, inputs.values(), strict=True))
-    for name, entry in inputs.items():
-        if name not in shapes:
-            hint = (
-                did_you_mean(name, shapes)
-                or f'Name it as the data does: keras.Input(..., name="{next(iter(shapes))}").'
-            )
-            raise InputError(f"the model has an input {name}, and the data has {', '.join(shapes)}", hint=hint)
-        try:
-            _check_input(tuple(entry.shape[1:]), shapes[name])
-        except InputError as error:
-            hint = f'hp.get("input_shape")["{name}"] is the shape of a row.'
-            raise InputError(f"input {name}: {error.what}", hint=hint) from error
-    unused = {name: keras.Input(shape, name=name) for name, shape in shapes.items() if name not in inputs}
-    need.notes.extend(f"input {name} of the data is not used" for name in unused)
-    return {**inputs, **unused}
-
-
-def _is_open(model: Any) -> bool:
-    """Whether a model has a symbolic input for any number of rows (one called on data is held to their number)."""
-    return hasattr(model, "inputs") and model.inputs[0].shape[0] is None
-
-
-def _rows(model: Any, need: Need) -> Any:
-    return tuple(model.inputs[0].shape[1:]) if hasattr(model, "inputs") else need.input_shape
-
-
-def _check_input(takes: tuple[int | None, ...], rows: tuple[int, ...]) -> None:
-    if len(takes) != len(rows) or any(t not in (None, r) for t, r in zip(takes, rows, strict=True)):
-        hint = 'hp.get("input_shape") is the shape of a row; a Reshape layer may stand first.'
-        raise InputError(f"the model takes rows of shape {takes}, and the data has rows of shape {rows}", hint=hint)
-
-
-def _renamed(model: Any, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """New inputs that bear these names themselves, as Keras wants it, and the output of the model's layers for them."""
-    import keras
-
-    fresh = {name: keras.Input(e.shape[1:], dtype=e.dtype, name=name) for name, e in inputs.items()}
-    places = {id(entry): fresh[name] for name, entry in inputs.items()}
-    # not the model itself, which would then be one layer that cannot be seen into
-    return fresh, model.call(keras.tree.map_structure(lambda entry: places[id(entry)], model.input))
 
 
 # ------------------------------------------------------------------ activations
 
 
-def _stripped(inputs: Any, scores: Any, need: Need) -> tuple[Any, Any]:
-    """Without activation layers at the end, and with the last Dense or convolutional layer linear.
+def _stripped(inputs: Any, output: Any, need: Need) -> tuple[Any, Any]:
+    """Return inputs and output without activation layers at the end; the last Dense or convolution is made linear.
 
-    What makes features, such as a ReLU at another width than the task's, stays.
+    An activation that makes features, such as a ReLU of another width than the task's, stays.
     """
-    while scores is not inputs:
-        layer, given = producer(inputs, scores)
+    while output is not inputs:
+        layer, given = producer(inputs, output)
         name = _activation(layer)
         if not name:
-            _make_linear(layer, scores, need)
+            _make_linear(layer, output, need)
             break
-        if not _ends_in(name, scores, need):
+        if not _ends_in(name, output, need):
             break
         need.notes.append(f"the last layer ({layer.name}) is cut off: losses take raw scores")
-        scores = given
-    return inputs, scores
+        output = given
+    return inputs, output
 
 
-def _ends_in(activation: str, scores: Any, need: Need) -> bool:
-    """Whether an activation at the end makes predictions, and no features for a head that is missing."""
-    return activation.lower().replace("_", "") in OUTPUT_ACTIVATIONS or scores.shape[-1] in need.widths
+def _ends_in(activation: str, output: Any, need: Need) -> bool:
+    """Return whether an activation at the end makes predictions, not the features of a model without a head."""
+    return activation.lower().replace("_", "") in OUTPUT_ACTIVATIONS or output.shape[-1] in need.widths
 
 
 def _activation(layer: Any) -> str:
-    """The activation that a layer or operation applies, where it does nothing else."""
+    """Return the activation that a layer or operation applies, if it does nothing else; else the empty string."""
     from keras import layers
 
     if isinstance(layer, layers.Activation):
@@ -198,20 +118,20 @@ def _activation(layer: Any) -> str:
     return type(layer).__name__ if is_op or isinstance(layer, kinds) else ""
 
 
-def _make_linear(layer: Any, scores: Any, need: Need) -> None:
+def _make_linear(layer: Any, output: Any, need: Need) -> None:
     from keras import activations
 
     if not _size(layer) or layer.activation is activations.linear:
         return
-    if _ends_in(_name(layer.activation), scores, need):
+    if _ends_in(_name(layer.activation), output, need):
         need.notes.append(
-            f"{_name(layer.activation)} of the last layer ({layer.name}) is set aside: losses take raw scores"
+            f"{_name(layer.activation)} of the last layer ({layer.name}) is removed: losses take raw scores"
         )
         layer.activation = activations.linear
 
 
 def _size(layer: Any) -> str:
-    """The argument that settles how many scores a Dense or convolutional layer gives; empty for others."""
+    """Return the argument that sets the outputs of a Dense or convolutional layer; empty for other layers."""
     from keras import layers
 
     if isinstance(layer, layers.Dense):
@@ -237,25 +157,25 @@ def _is_linear(layer: Any) -> bool:
 
 
 def _from_probabilities(model: Any, need: Need) -> Any:
-    """Scores of a model whose end cannot be seen into: as they are, unless a sample of them are probabilities."""
+    """Return the outputs of a model of unknown end, or the raw scores behind them if they are probabilities."""
     sample, *larger = _samples(model)
     probabilities = _outputs(model, sample, need)
     activation = _activation_of(probabilities, need)
     # features may happen to lie between 0 and 1, but not however large the inputs are
     if activation is None or any(
-        _activation_of(_outputs(model, rows, need), need) is not activation for rows in larger
+        _activation_of(_outputs(model, other, need), need) is not activation for other in larger
     ):
         return model.outputs[0]
     if _strip_inside(model, sample, probabilities, activation, need):
         return model.outputs[0]
     assert activation.inverse is not None
-    said = "logarithms" if activation.name == "softmax" else "logits"
-    need.notes.append(f"the outputs are probabilities: their {said} are the scores")
+    inverse = "logarithms" if activation.name == "softmax" else "logits"
+    need.notes.append(f"the outputs are probabilities: their {inverse} are the raw scores")
     return activation.inverse(model.outputs[0])
 
 
 def _samples(model: Any) -> list[Any]:
-    """Normal rows on several scales; whole numbers that every embedding has a row for, where there are any."""
+    """Return normal samples on several scales; for a model with embeddings, whole numbers that all of them take."""
     import keras
 
     rng = np.random.default_rng(0)
@@ -263,23 +183,23 @@ def _samples(model: Any) -> list[Any]:
 
     def drawn(scale: float, entry: Any) -> Any:
         shape = (16, *(size or 4 for size in entry.shape[1:]))
-        rows = rng.integers(0, min(ends), shape) if ends else scale * np.random.default_rng(0).normal(size=shape)
-        return rows.astype(np.float32)
+        sample = rng.integers(0, min(ends), shape) if ends else scale * np.random.default_rng(0).normal(size=shape)
+        return sample.astype(np.float32)
 
     return [keras.tree.map_structure(partial(drawn, scale), model.input) for scale in SCALES]
 
 
 def _outputs(model: Any, sample: Any, need: Need) -> np.ndarray[Any, Any]:
-    """`(n, width)` outputs, those of a mask's places one below the other."""
+    """Return outputs `(n, width)`, with one line per pixel of a mask."""
     from keras import ops
 
     outputs = np.asarray(ops.convert_to_numpy(model(sample, training=False)), np.float64)
-    places = bool(need.spatial_shape) and outputs.ndim < len(need.spatial_shape) + 2
-    return outputs.reshape(-1, 1 if places else outputs.shape[-1])
+    without_channel = bool(need.spatial_shape) and outputs.ndim < len(need.spatial_shape) + 2
+    return outputs.reshape(-1, 1 if without_channel else outputs.shape[-1])
 
 
 def _activation_of(outputs: np.ndarray[Any, Any], need: Need) -> Activation | None:
-    """The activation that seems to have made these outputs `(n, width)`; None when they are no probabilities."""
+    """Return the activation that may have made these outputs `(n, width)`; None if they are not probabilities."""
     if not (outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0):
         return None
     if outputs.shape[1] > 1 and np.allclose(outputs.sum(axis=1), 1, atol=1e-4):
@@ -288,7 +208,7 @@ def _activation_of(outputs: np.ndarray[Any, Any], need: Need) -> Activation | No
 
 
 def _strip_inside(model: Any, sample: Any, before: np.ndarray[Any, Any], expected: Activation, need: Need) -> bool:
-    """Make a layer inside linear if the activation of its output then is what the output was."""
+    """Make an inner layer linear if `expected` of the new outputs equals the outputs before; return whether one was."""
     from keras import activations
 
     for layer in reversed(_heads_inside(model)):
@@ -296,58 +216,55 @@ def _strip_inside(model: Any, sample: Any, before: np.ndarray[Any, Any], expecte
         if activation in (activations.softmax, activations.sigmoid):
             layer.activation = activations.linear
             if np.allclose(np.asarray(expected.forward(_outputs(model, sample, need))), before, atol=1e-5):
-                need.notes.append(f"{_name(activation)} of {layer.name} is set aside: losses take raw scores")
+                need.notes.append(f"{_name(activation)} of {layer.name} is removed: losses take raw scores")
                 return True
             layer.activation = activation
     return False
 
 
 def _heads_inside(model: Any) -> list[Any]:
-    """Every Dense and convolutional layer of a model and of the models in it."""
-    found: list[Any] = []
-    for layer in model.layers:
-        found += _heads_inside(layer) if hasattr(layer, "layers") else [layer] * bool(_size(layer))
-    return found
+    """Return every Dense and convolutional layer of a model and of the models inside it."""
+    inside = ((_heads_inside(layer) if hasattr(layer, "layers") else [layer]) for layer in model.layers)
+    return [layer for layers in inside for layer in layers if _size(layer)]
 
 
 # ------------------------------------------------------------------ shape
 
 
-def _placed(scores: Any, need: Need) -> Any:
-    """Scores of shape `(batch, *space, width)`; those of a mask may come flat, or without a last axis."""
+def _shaped(output: Any, need: Need) -> Any:
+    """Return raw scores `(batch, *spatial_shape, width)`; those of a mask may be flat, or lack the last axis."""
     from keras import layers
 
-    shape, places = tuple(scores.shape[1:]), math.prod(need.spatial_shape)
-    if need.spatial_shape and shape in (need.spatial_shape, (places,), (places * need.outputs,)):
-        width = need.outputs if shape == (places * need.outputs,) else 1
-        return layers.Reshape((*need.spatial_shape, width))(scores)
-    _check_space(shape, need)
-    return scores
+    shape, pixels = tuple(output.shape[1:]), math.prod(need.spatial_shape)
+    if need.spatial_shape and shape in (need.spatial_shape, (pixels,), (pixels * need.outputs,)):
+        width = need.outputs if shape == (pixels * need.outputs,) else 1
+        return layers.Reshape((*need.spatial_shape, width))(output)
+    _check_shape(shape, need)
+    return output
 
 
-def _check_space(shape: tuple[int | None, ...], need: Need) -> None:
-    space = shape[:-1]
-    if len(space) == len(need.spatial_shape) and all(
-        a in (None, b) for a, b in zip(space, need.spatial_shape, strict=True)
-    ):
+def _check_shape(shape: tuple[int | None, ...], need: Need) -> None:
+    """Raise `InputError` unless a shape `(*spatial_shape, width)`, perhaps with open dimensions, is of the task."""
+    wanted = need.spatial_shape
+    if len(shape) == len(wanted) + 1 and all(a in (None, b) for a, b in zip(shape, wanted, strict=False)):
         return
     if not need.spatial_shape:
         raise InputError(f"the model's output has shape {(None, *shape)}", hint=f"Flatten or pool it. {WIDTH_HINT}")
-    wanted = (None, *need.spatial_shape, need.outputs)
-    hint = f"End it with one score a place: a convolution of {need.outputs} filter, or Dense and Reshape."
-    raise InputError(f"the model's output has shape {(None, *shape)}, and {wanted} is needed", hint=hint)
+    hint = f"End it with one raw score per pixel: a convolution of {need.outputs} filter, or Dense and Reshape."
+    full = (None, *wanted, need.outputs)
+    raise InputError(f"the model's output has shape {(None, *shape)}, and {full} is needed", hint=hint)
 
 
-def _fitted(inputs: Any, scores: Any, need: Need) -> Any:
-    """Scores of the width that is needed."""
-    width = scores.shape[-1]
+def _fitted(inputs: Any, output: Any, need: Need) -> Any:
+    """Return raw scores of the width that is needed; raises `InputError` if the last layer cannot be rebuilt."""
+    width = output.shape[-1]
     if width == need.outputs:
-        return scores
+        return output
     if (width, need.outputs, need.n_classes) == (2, 1, 2):
-        need.notes.append("two outputs for a binary task: their difference is the score")
-        every = (slice(None),) * (len(scores.shape) - 1)
-        return scores[(*every, slice(1, None))] - scores[(*every, slice(None, 1))]
-    layer, given = producer(inputs, scores)
+        need.notes.append("two outputs for a binary task: their difference is the raw score")
+        every = (slice(None),) * (len(output.shape) - 1)
+        return output[(*every, slice(1, None))] - output[(*every, slice(None, 1))]
+    layer, given = producer(inputs, output)
     if _is_linear(layer):
         need.notes.append(f"the last layer ({layer.name}) is rebuilt with {need.outputs} outputs in place of {width}")
         return type(layer).from_config({**layer.get_config(), _size(layer): need.outputs})(given)

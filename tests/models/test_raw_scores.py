@@ -294,7 +294,7 @@ def test_probabilities_of_an_embedding_are_found_with_whole_numbers() -> None:
     need = Need((4,), 3, 3)
     scores = raw_scores(keras.Model(tokens, layers.Lambda(ops.softmax)(layers.Dense(3)(x))), need)
     rows = np.random.default_rng(0).integers(0, 9, (8, 4)).astype(np.float32)
-    assert need.notes == ["the outputs are probabilities: their logarithms are the scores"]
+    assert need.notes == ["the outputs are probabilities: their logarithms are the raw scores"]
     assert np.isfinite(run(scores, rows)).all()
 
 
@@ -416,7 +416,9 @@ def test_a_last_convolution_is_rebuilt_at_the_width_that_is_needed() -> None:
     ],
 )
 def test_scores_that_are_not_those_of_the_mask_are_refused(model: Callable[[], Any], shape: str) -> None:
-    with pytest.raises(InputError, match=rf"has shape {shape}, and \(None, 4, 6, 1\) is needed.*one score a place"):
+    with pytest.raises(
+        InputError, match=rf"has shape {shape}, and \(None, 4, 6, 1\) is needed.*one raw score per pixel"
+    ):
         raw_scores(model(), MASK)
 
 
@@ -483,7 +485,7 @@ def test_a_pooled_probability_is_one() -> None:
     before = run(model, IMAGES)
     need = Need((4, 6, 2), 1, 2)
     np.testing.assert_allclose(special.expit(run(raw_scores(model, need), IMAGES)), before, rtol=1e-5)
-    assert need.notes == ["the outputs are probabilities: their logits are the scores"]
+    assert need.notes == ["the outputs are probabilities: their logits are the raw scores"]
 
 
 def test_what_a_model_is_built_for_can_be_asked() -> None:
