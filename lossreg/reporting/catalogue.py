@@ -9,6 +9,7 @@ from types import ModuleType
 
 from lossreg import zoo
 from lossreg.contract import activations
+from lossreg.contract.declaration import declared_in
 from lossreg.contract.spec import LossSpec
 from lossreg.reporting import tables
 
@@ -51,12 +52,12 @@ give it: `lossreg.get("weighted_ce", class_counts=[900, 100])`.
 
 
 def page(families: Sequence[ModuleType] = zoo.FAMILIES) -> str:
-    """Return the page; families are modules with `LOSSES`."""
+    """Return the page; families are modules of declared losses."""
     families = sorted(families, key=_rank)
     notation = "\n".join(f"- `{name}`: {meaning}." for name, meaning in SYMBOLS.items())
     parts = [INTRODUCTION, f"In formulas:\n\n{notation}\n", _contents(families)]
     for family in families:
-        parts += [f"## {_title(family)}\n", f"{_plain(_about(family))}\n", *map(_loss, family.LOSSES)]
+        parts += [f"## {_title(family)}\n", f"{_plain(_about(family))}\n", *map(_loss, declared_in(family))]
     return "\n".join(parts)
 
 
@@ -84,7 +85,7 @@ def _contents(families: Iterable[ModuleType]) -> str:
         lines += [f"| **{_title(family)}** | | |"]
         lines += [
             f"| [{spec.name}](#{spec.name}) | {', '.join(spec.tasks)} | {_cell(_plain(spec.summary))} |"
-            for spec in family.LOSSES
+            for spec in declared_in(family)
         ]
     return "\n".join(lines) + "\n"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lossreg.contract.declaration import declared_in
 from lossreg.contract.spec import LossSpec
 from lossreg.hookspecs import hookimpl
 from lossreg.zoo import (
@@ -52,4 +53,4 @@ FAMILIES = (
 def lossreg_losses() -> Iterator[LossSpec]:
     """Yield every built-in loss."""
     for family in FAMILIES:
-        yield from family.LOSSES
+        yield from declared_in(family)

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from lossreg import ops
 from lossreg.contract.claims import Limit
+from lossreg.contract.declaration import multilabel_loss
 from lossreg.contract.params import Float
-from lossreg.contract.spec import LossSpec
 from lossreg.zoo.numerics import like, sample_mean
 
-multilabel_loss = partial(LossSpec, tasks=("multilabel",), target="multihot", activation="sigmoid", probabilistic=True)
 
-
+@multilabel_loss(
+    aliases=("multilabel_binary_crossentropy", "multilabel_soft_margin"),
+    reference="Cox, The regression analysis of binary sequences, 1958",
+    elicits="probability",
+    recommended=("multilabel",),
+)
 def multilabel_bce(y_true: Any, y_pred: Any) -> Any:
-    """The mean over labels of -y log p - (1 - y) log(1 - p).
+    """Cross-entropy of each label by itself: the baseline of multilabel tasks.
 
-    y_true `(batch, *space, k)` in [0, 1]; y_pred of the same shape, logits; returns `(batch,)`,
-    in nats a label, at least 0. Cox, 1958.
+        mean over labels of y softplus(-z) + (1 - y) softplus(z)
 
-    >>> y_true, logits = ops.array([[1.0, 0.0]]), ops.array([[2.0, 0.0]])
-    >>> print(f"{float(multilabel_bce(y_true, logits)[0]):.4f}")
+    y_true `(batch, *spatial_shape, k)` in [0, 1]; y_pred of the same shape. Returns `(batch,)`, in nats per label,
+    at least 0.
+
+    >>> y_true, raw_scores = ops.array([[1.0, 0.0]]), ops.array([[2.0, 0.0]])
+    >>> print(f"{float(multilabel_bce(y_true, raw_scores)[0]):.4f}")
     0.4100
     """
     return sample_mean(y_true * ops.softplus(-y_pred) + (1.0 - y_true) * ops.softplus(y_pred))
 
 
-MULTILABEL_BCE = multilabel_loss(
-    name="multilabel_bce",
-    function=multilabel_bce,
-    aliases=("multilabel_binary_crossentropy", "multilabel_soft_margin"),
-    summary="Cross-entropy of each label by itself: the baseline of multilabel tasks.",
-    reference="Cox, The regression analysis of binary sequences, 1958",
-    formula="mean over labels of y softplus(-z) + (1 - y) softplus(z)",
-    elicits="probability",
+@multilabel_loss(
+    aliases=("asl", "asymmetric_loss"),
+    reference="Ridnik et al., Asymmetric loss for multi-label classification, 2021, arXiv:2009.14119",
+    params=(
+        Float("gamma_neg", 4.0, 0.0, 6.0, domain="[0, inf)"),
+        Float("gamma_pos", 1.0, 0.0, 2.0, domain="[0, inf)"),
+        Float("m", 0.05, 0.0, 0.2, domain="[0, 1)"),
+    ),
+    non_differentiable_points=True,
+    elicits="which labels are present, the rarer present ones weighed up",
+    limits=(Limit({"gamma_neg": 0.0, "gamma_pos": 0.0, "m": 0.0}, "multilabel_bce"),),
     recommended=("multilabel",),
 )
-
-
 def asymmetric(y_true: Any, y_pred: Any, *, gamma_neg: Any, gamma_pos: Any, m: Any) -> Any:
-    """-y (1 - p)^gamma_pos log p - (1 - y) w^gamma_neg log(1 - w), w = max(p - m, 0), mean over labels.
+    """Focal loss with a knob each for present and absent labels: for many labels, few of them present.
 
-    Absent labels fade faster than present ones, and count nothing below p = m. The fading
-    weights are differentiated, as in the paper; the authors' plain class stops them
-    by default, their optimised one does not. y_true
-    `(batch, *space, k)` in [0, 1]; y_pred of the same shape, logits; exponents at least 0; m in
-    [0, 1); returns `(batch,)`, at least 0. arXiv:2009.14119.
+        -y (1 - p)^gamma_pos log p - (1 - y) w^gamma_neg log(1 - w), w = max(p - m, 0)
 
-    >>> y_true, logits = ops.array([[1.0, 0.0]]), ops.array([[0.0, 0.0]])
-    >>> print(f"{float(asymmetric(y_true, logits, gamma_neg=1.0, gamma_pos=1.0, m=0.0)[0]):.4f}")
+    The value is the mean over labels. Absent labels fade faster than present ones, and count nothing below p = m.
+    The fading weights are differentiated, as in the paper; the authors' plain class stops them by default, their
+    optimised one does not. y_true `(batch, *spatial_shape, k)` in [0, 1]; y_pred of the same shape; exponents at
+    least 0; m in [0, 1). Returns `(batch,)`, at least 0.
+
+    >>> y_true, raw_scores = ops.array([[1.0, 0.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(asymmetric(y_true, raw_scores, gamma_neg=1.0, gamma_pos=1.0, m=0.0)[0]):.4f}")
     0.3466
     """
     # (1 - p)^gamma = exp(gamma log(1 - p)): the power itself has no gradient at p = 1 for gamma < 1
@@ -70,35 +77,25 @@ def _minus_log_rest(z: Any, w: Any, m: Any) -> Any:
     return ops.where(w < 0.5, near, -ops.logaddexp(-ops.softplus(z), ops.log(like(m, z))))
 
 
-ASYMMETRIC = multilabel_loss(
-    name="asymmetric",
-    function=asymmetric,
-    aliases=("asl", "asymmetric_loss"),
-    summary="Focal loss with a knob each for present and absent labels: for many labels, few of them present.",
-    reference="Ridnik et al., Asymmetric loss for multi-label classification, 2021, arXiv:2009.14119",
-    formula="-y (1 - p)^gamma_pos log p - (1 - y) w^gamma_neg log(1 - w), w = max(p - m, 0)",
-    params=(
-        Float("gamma_neg", 4.0, 0.0, 6.0, domain="[0, inf)"),
-        Float("gamma_pos", 1.0, 0.0, 2.0, domain="[0, inf)"),
-        Float("m", 0.05, 0.0, 0.2, domain="[0, 1)"),
-    ),
-    kinks=True,
-    elicits="which labels are present, the rarer present ones weighed up",
-    limits=(Limit({"gamma_neg": 0.0, "gamma_pos": 0.0, "m": 0.0}, "multilabel_bce"),),
+@multilabel_loss(
+    aliases=("zlpr", "multilabel_cross_entropy", "multilabel_categorical_crossentropy"),
+    reference="Su et al., ZLPR: a novel loss for multi-label classification, 2022, arXiv:2208.02955",
+    activation="identity",
+    probabilistic=False,
+    elicits="which labels are present, at a threshold of 0",
     recommended=("multilabel",),
 )
-
-
 def multilabel_ce(y_true: Any, y_pred: Any) -> Any:
-    """log(1 + sum_absent e^z) + log(1 + sum_present e^-z): every present label above 0, every absent one below.
+    """Ranks present labels above 0 and absent ones below, all at once: no balance to set.
 
-    Softmax cross-entropy carried over to several labels; a label is predicted where z > 0. Soft
-    labels weigh the terms, y those of present and 1 - y those of absent labels. y_true `(batch,
-    *space, k)` in [0, 1]; y_pred of the same shape, scores; returns `(batch,)`, one value for all
-    labels, at least 0. arXiv:2208.02955.
+        log(1 + sum_absent e^z) + log(1 + sum_present e^-z)
 
-    >>> y_true, scores = ops.array([[1.0, 0.0, 0.0]]), ops.array([[0.0, 0.0, 0.0]])
-    >>> print(f"{float(multilabel_ce(y_true, scores)[0]):.4f}")
+    Softmax cross-entropy carried over to several labels; a label is predicted where z > 0. Soft labels weigh the
+    terms, y those of present and 1 - y those of absent labels. y_true `(batch, *spatial_shape, k)` in [0, 1];
+    y_pred of the same shape. Returns `(batch,)`, one value for all labels, at least 0.
+
+    >>> y_true, raw_scores = ops.array([[1.0, 0.0, 0.0]]), ops.array([[0.0, 0.0, 0.0]])
+    >>> print(f"{float(multilabel_ce(y_true, raw_scores)[0]):.4f}")
     1.7918
     """
     return sample_mean(_log1p_sum_exp(1.0 - y_true, y_pred) + _log1p_sum_exp(y_true, -y_pred))
@@ -109,19 +106,3 @@ def _log1p_sum_exp(weights: Any, z: Any) -> Any:
     counts = weights > 0.0
     terms = ops.where(counts, z + ops.log(ops.where(counts, weights, 1.0)), -float("inf"))
     return ops.logsumexp(ops.concatenate([ops.zeros_like(z[..., :1]), terms], axis=-1), axis=-1)
-
-
-MULTILABEL_CE = multilabel_loss(
-    name="multilabel_ce",
-    function=multilabel_ce,
-    aliases=("zlpr", "multilabel_cross_entropy", "multilabel_categorical_crossentropy"),
-    summary="Ranks present labels above 0 and absent ones below, all at once: no balance to set.",
-    reference="Su et al., ZLPR: a novel loss for multi-label classification, 2022, arXiv:2208.02955",
-    formula="log(1 + sum_absent e^z) + log(1 + sum_present e^-z)",
-    activation="identity",
-    probabilistic=False,
-    elicits="which labels are present, at a threshold of 0",
-    recommended=("multilabel",),
-)
-
-LOSSES = (MULTILABEL_BCE, ASYMMETRIC, MULTILABEL_CE)

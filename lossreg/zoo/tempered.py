@@ -6,70 +6,36 @@ from typing import Any
 
 from lossreg import ops
 from lossreg.contract.claims import Limit
+from lossreg.contract.declaration import softmax_loss
 from lossreg.contract.params import Float, Int
-from lossreg.zoo.multiclass import softmax_loss
 from lossreg.zoo.numerics import expected, highest, like, missed, sample_mean
 
 MOST_TERMS = 8
 NEWTON_STEPS = 7
 
 
+@softmax_loss(
+    aliases=("phuber", "phuber_cross_entropy", "partially_huberised_ce"),
+    reference="Menon et al., Can gradient clipping mitigate label noise?, ICLR 2020",
+    params=(Float("tau", 10.0, 1.5, 50.0, log=True, domain="(1, inf)"),),
+    elicits="mode",
+    limits=(Limit({"tau": 1e12}, "cross_entropy"),),
+)
 def phuber_ce(y_true: Any, y_pred: Any, *, tau: Any) -> Any:
-    """-log p_t while p_t > 1/tau, its tangent log(tau) + 1 - tau p_t below.
+    """Cross-entropy that goes on along a tangent in p_t for unlikely labels: bounded, bears wrong labels.
 
-    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
-    scores; tau > 1; returns `(batch,)`, between 0 and 1 + log(tau). Menon et al., 2020.
+        -log p_t while p_t > 1/tau, else log tau + 1 - tau p_t
 
-    >>> y_true, scores = ops.array([[0.0, 1.0], [0.0, 1.0]]), ops.array([[0.0, 0.0], [99.0, 0.0]])
-    >>> [f"{float(v):.4f}" for v in phuber_ce(y_true, scores, tau=10.0)]
+    Below 1/tau the loss goes on along its tangent in p_t. y_true `(batch, *spatial_shape, k)`, one-hot or class
+    probabilities; y_pred of the same shape; tau > 1. Returns `(batch,)`, between 0 and 1 + log(tau).
+
+    >>> y_true, raw_scores = ops.array([[0.0, 1.0], [0.0, 1.0]]), ops.array([[0.0, 0.0], [99.0, 0.0]])
+    >>> [f"{float(v):.4f}" for v in phuber_ce(y_true, raw_scores, tau=10.0)]
     ['0.6931', '3.3026']
     """
     log_p, log_tau = ops.log_softmax(y_pred, axis=-1), ops.log(like(tau, y_pred))
     tangent = log_tau + 1.0 - ops.exp(ops.minimum(log_p + log_tau, 0.0))
     return expected(y_true, ops.where(log_p > -log_tau, -log_p, tangent))
-
-
-PHUBER_CE = softmax_loss(
-    name="phuber_ce",
-    function=phuber_ce,
-    aliases=("phuber", "phuber_cross_entropy", "partially_huberised_ce"),
-    summary="Cross-entropy that goes on along a tangent in p_t for unlikely labels: bounded, bears wrong labels.",
-    reference="Menon et al., Can gradient clipping mitigate label noise?, ICLR 2020",
-    formula="-log p_t while p_t > 1/tau, else log tau + 1 - tau p_t",
-    params=(Float("tau", 10.0, 1.5, 50.0, log=True, domain="(1, inf)"),),
-    elicits="mode",
-    limits=(Limit({"tau": 1e12}, "cross_entropy"),),
-)
-
-
-def taylor_ce(y_true: Any, y_pred: Any, *, N: Any) -> Any:
-    """sum_{j <= N} (1 - p_t)^j / j: the first N terms of the series of -log p_t.
-
-    y_true `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw
-    scores; N a whole number from 1 to 8; returns `(batch,)`, at least 0. Feng et al., 2020.
-
-    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
-    >>> print(f"{float(taylor_ce(y_true, scores, N=2)[0]):.4f}")
-    0.6250
-    """
-    wrong = missed(y_pred)
-    order, total = like(N, y_pred), ops.zeros_like(y_pred)
-    for j in range(MOST_TERMS, 0, -1):
-        total = wrong * (total + ops.where(order >= j, like(1.0 / j, y_pred), 0.0))
-    return expected(y_true, total)
-
-
-TAYLOR_CE = softmax_loss(
-    name="taylor_ce",
-    function=taylor_ce,
-    aliases=("taylor_cross_entropy",),
-    summary="The first terms of cross-entropy's Taylor series: between absolute error and cross-entropy.",
-    reference="Feng et al., Can cross entropy loss be robust to label noise?, IJCAI 2020",
-    formula="sum_{j <= N} (1 - p_t)^j / j",
-    params=(Int("N", 2, 1, MOST_TERMS, domain=f"[1, {MOST_TERMS}]"),),
-    elicits="mode",
-    limits=(Limit({"N": 1}, "mae_classification", factor=0.5),),
-)
 
 
 def _log_t(log_x: Any, d: Any) -> Any:
@@ -107,16 +73,26 @@ def _log_tempered_softmax(z: Any, d: Any) -> Any:
     return _log_exp_t(depth + (total - 1.0) / ops.stop_gradient(slope), d)
 
 
+@softmax_loss(
+    aliases=("bi_tempered_logistic", "bi_tempered_loss", "bitempered"),
+    reference="Amid et al., Robust bi-tempered logistic loss based on Bregman divergences, 2019, arXiv:1906.03361",
+    params=(Float("t1", 0.8, 0.5, 1.0, domain="[0, 1]"), Float("t2", 1.2, 1.0, 2.0, domain="[1, 2]")),
+    probabilistic=False,
+    elicits="mode",
+    limits=(Limit({"t1": 1.0, "t2": 1.0}, "cross_entropy"),),
+)
 def bi_tempered(y_true: Any, y_pred: Any, *, t1: Any, t2: Any) -> Any:
-    """sum_k y_k (log_t1 y_k - log_t1 p_k) - (y_k^(2 - t1) - p_k^(2 - t1))/(2 - t1), p = exp_t2(z - L).
+    """Cross-entropy with a bounded logarithm and a heavy-tailed softmax: bears wrong labels far and near.
 
-    log_t(x) = (x^(1 - t) - 1)/(1 - t), exp_t is its inverse, and L makes the sum of p 1. t1 < 1
-    bounds the loss, t2 > 1 gives p heavy tails; t1 = t2 = 1 is cross-entropy. y_true
-    `(batch, *space, k)` one-hot or class probabilities; y_pred `(batch, *space, k)` raw scores; t1
-    in [0, 1]; t2 in [1, 2]; returns `(batch,)`, at least 0. arXiv:1906.03361.
+        -log_t1 p_t - (1 - sum p^(2 - t1))/(2 - t1), p = exp_t2(z - L)
 
-    >>> y_true, scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
-    >>> print(f"{float(bi_tempered(y_true, scores, t1=0.8, t2=1.2)[0]):.4f}")
+    log_t(x) = (x^(1 - t) - 1)/(1 - t), exp_t is its inverse, and L makes the sum of p 1. t1 < 1 bounds the loss, t2
+    > 1 gives p heavy tails; t1 = t2 = 1 is cross-entropy. On soft labels it is sum_k y_k (log_t1 y_k - log_t1 p_k)
+    - (y_k^(2 - t1) - p_k^(2 - t1))/(2 - t1). y_true `(batch, *spatial_shape, k)`, one-hot or class probabilities;
+    y_pred of the same shape; t1 in [0, 1]; t2 in [1, 2]. Returns `(batch,)`, at least 0.
+
+    >>> y_true, raw_scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(bi_tempered(y_true, raw_scores, t1=0.8, t2=1.2)[0]):.4f}")
     0.5394
     """
     log_p, d = _log_tempered_softmax(y_pred, like(t2 - 1.0, y_pred)), like(1.0 - t1, y_pred)
@@ -127,20 +103,27 @@ def bi_tempered(y_true: Any, y_pred: Any, *, t1: Any, t2: Any) -> Any:
     return sample_mean(ops.sum(divergence, axis=-1))
 
 
-BI_TEMPERED = softmax_loss(
-    name="bi_tempered",
-    function=bi_tempered,
-    aliases=("bi_tempered_logistic", "bi_tempered_loss", "bitempered"),
-    summary="Cross-entropy with a bounded logarithm and a heavy-tailed softmax: bears wrong labels far and near.",
-    reference="Amid et al., Robust bi-tempered logistic loss based on Bregman divergences, 2019, arXiv:1906.03361",
-    formula="-log_t1 p_t - (1 - sum p^(2 - t1))/(2 - t1), p = exp_t2(z - L)",
-    params=(
-        Float("t1", 0.8, 0.5, 1.0, domain="[0, 1]"),
-        Float("t2", 1.2, 1.0, 2.0, domain="[1, 2]"),
-    ),
-    probabilistic=False,
+@softmax_loss(
+    aliases=("taylor_cross_entropy",),
+    reference="Feng et al., Can cross entropy loss be robust to label noise?, IJCAI 2020",
+    params=(Int("N", 2, 1, MOST_TERMS, domain=f"[1, {MOST_TERMS}]"),),
     elicits="mode",
-    limits=(Limit({"t1": 1.0, "t2": 1.0}, "cross_entropy"),),
+    limits=(Limit({"N": 1}, "mae_classification", factor=0.5),),
 )
+def taylor_ce(y_true: Any, y_pred: Any, *, N: Any) -> Any:
+    """The first terms of cross-entropy's Taylor series: between absolute error and cross-entropy.
 
-LOSSES = (PHUBER_CE, BI_TEMPERED, TAYLOR_CE)
+        sum_{j <= N} (1 - p_t)^j / j
+
+    These are the first N terms of the series of -log p_t. y_true `(batch, *spatial_shape, k)`, one-hot or class
+    probabilities; y_pred of the same shape; N a whole number from 1 to 8. Returns `(batch,)`, at least 0.
+
+    >>> y_true, raw_scores = ops.array([[0.0, 1.0]]), ops.array([[0.0, 0.0]])
+    >>> print(f"{float(taylor_ce(y_true, raw_scores, N=2)[0]):.4f}")
+    0.6250
+    """
+    wrong = missed(y_pred)
+    order, total = like(N, y_pred), ops.zeros_like(y_pred)
+    for j in range(MOST_TERMS, 0, -1):
+        total = wrong * (total + ops.where(order >= j, like(1.0 / j, y_pred), 0.0))
+    return expected(y_true, total)

@@ -16,14 +16,14 @@ from lossreg.terminal import caller
 PLUGIN = """
 from dataclasses import replace
 from lossreg import Float, hookimpl
-from lossreg.zoo.multiclass import BRIER
+from lossreg.zoo.multiclass import brier
 
 def scaled(y_true, y_pred, *, scale):
-    return scale * BRIER.function(y_true, y_pred)
+    return scale * brier(y_true, y_pred)
 
 @hookimpl
 def lossreg_losses():
-    yield replace(BRIER, name="scaled_brier", aliases=(), function=scaled, formula="", elicits="", recommended=(),
+    yield replace(brier.spec, name="scaled_brier", aliases=(), function=scaled, formula="", elicits="", recommended=(),
                   params=(Float("scale", 1.0, 0.5, 2.0, domain="(0, inf)"),))
 """
 LABELS = ("mine", "cross_entropy", "focal")
