@@ -419,7 +419,7 @@ MISTAKES = [
      "Did you mean none?"),
     ("[data]\nsource = 'a'\npreprocess = { a = 3 }", 'data.preprocess: must be "standard" or "none", not 3',
      '{ tokens = "none" }'),
-    ("[data]\nsource = 'a'\nweight = ''", "data.weight: must not be empty. It is the column that says"),
+    ("[data]\nsource = 'a'\nweight = ''", "data.weight: must not be empty. It is the column of sample weights"),
     ("[data]\nsource = 'a'\ntarget = 'b'\nweight = 'b'", 'data.weight: "b" is the target'),
     ("[data]\nsource = 'a'\nweight = 'b'\ndrop = ['b']", 'data.drop: "b" holds the weights'),
     ("[data]\nsource = 'a'\n[train]\nclass_weight = 'balancd'",
