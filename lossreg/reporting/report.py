@@ -80,7 +80,7 @@ def _weighted(weights: Mapping[str, Any]) -> str:
     return f"Classes were weighted: give `model.fit` `class_weight={{{mapping}}}`."
 
 
-def setting(trial: TrialRecord) -> str:
+def loss_params(trial: TrialRecord) -> str:
     """Return the loss parameters of a trial for a table's cell: `gamma=2.1, alpha=0.25`."""
     return ", ".join(f"{name}={_short(value)}" for name, value in trial.settings.items() if value is not None)
 
@@ -362,7 +362,7 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
             "trials": row.trials,
             "baseline": row.is_baseline,
             "learning_rate": row.best.learning_rate if row.best else None,
-            "setting": row.best.recipe if row.best else None,
+            "recipe": row.best.recipe if row.best else None,
         }
         for row in result.leaderboard()
     ]
@@ -380,7 +380,7 @@ def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
             "epoch": trial.epoch,
             "epochs": trial.epochs,
             "learning_rate": trial.learning_rate,
-            "setting": trial.recipe,
+            "recipe": trial.recipe,
             "seconds": trial.seconds,
             "trainer": trial.trainer,
             "reason": trial.reason,

@@ -70,7 +70,7 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
     columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
-               "rate": "right", "setting": "left"}  # fmt: skip
+               "rate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():
@@ -85,7 +85,7 @@ def _cells(result: StudyResult, row: Standing) -> list[str]:
     return [
         report.number(row.rank), row.candidate, report.scored(best), report.gain(result, row), str(best.number),
         str(row.trials), f"{best.learning_rate:.3g}",
-        ", ".join(filter(None, [report.setting(best), *report.besides(best)[1:]])) or "-",
+        ", ".join(filter(None, [report.loss_params(best), *report.besides(best)[1:]])) or "-",
     ]  # fmt: skip
 
 
@@ -200,12 +200,12 @@ def properties(spec: LossSpec) -> list[str]:
 def limit(one: Limit) -> str:
     """Return a limit as `gamma = 0 is cross_entropy`, or `q -> 0 is cross_entropy`."""
     factor = "" if one.factor == 1 else f"{one.factor:g} x "
-    of = f" with {_settings(one.of)}" if one.of else ""
+    of = f" with {_assignments(one.of)}" if one.of else ""
     at = ", ".join(f"{name} {reached(value)}" for name, value in one.at.items())
     return f"{f'{at} is' if at else 'always'} {factor}{one.equals}{of}"
 
 
-def _settings(values: Mapping[str, Any]) -> str:
+def _assignments(values: Mapping[str, Any]) -> str:
     shown = {name: "absent" if value is None else report.number(value) for name, value in values.items()}
     return ", ".join(f"{name} = {value}" for name, value in shown.items())
 

@@ -18,14 +18,14 @@ VARIABLE = "KERAS_BACKEND"
 
 
 def name() -> str:
-    """Return the backend that Keras uses or will use: from the environment, else its settings, else TensorFlow."""
+    """Return the backend that Keras uses or will use: of the environment, its configuration file, or TensorFlow."""
     backend = getattr(sys.modules.get("keras"), "backend", None)
     if backend is not None:
         return str(backend.backend())
-    return os.environ.get(VARIABLE) or _of_settings() or KNOWN[0]
+    return os.environ.get(VARIABLE) or _of_file() or KNOWN[0]
 
 
-def _of_settings() -> str:
+def _of_file() -> str:
     folder = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
     try:
         return str(json.loads((Path(folder) / "keras.json").read_text())["backend"])

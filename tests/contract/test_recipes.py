@@ -241,7 +241,7 @@ def test_a_finished_study_prints_the_same_wherever_it_is_shown(ran):
     wanted = [ast.dump(ast.parse(row.best.recipe).body[0]) for row in again.leaderboard()]
     assert on_page[0] == ast.dump(ast.parse(best.recipe).body[0])
     assert set(wanted) <= set(on_page)
-    assert [row["setting"] for row in report.trial_rows(again)] == [trial.recipe for trial in again.trials]
+    assert [row["recipe"] for row in report.trial_rows(again)] == [trial.recipe for trial in again.trials]
     shown = again.to_json()
     assert shown["best"]["recipe"] == best.recipe
     assert shown["best"]["constants"] == dict(best.constants)
