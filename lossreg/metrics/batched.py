@@ -1,8 +1,8 @@
 """Metrics of many lanes at once, in NumPy: labels `(n,)` and stacked predictions `(lanes, n[, k])` to `(lanes,)`.
 
 Each equals scikit-learn's function on every lane. Labels and predicted classes are indices
-from 0; probabilities have rows that sum to 1. Several labels a row are `(n, k)` of 0 and 1, and
-so is each of their predictions.
+from 0; the probabilities of a sample sum to 1. Labels of a multilabel task are `(n, k)` of 0 and 1, and
+so are their predictions.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 def _sum(values: NDArray[Any]) -> Floats:
-    """Sums over the last axis."""
+    """Return the sums over the last axis."""
     sums: Floats = values.sum(axis=-1, dtype=np.float64)
     return sums
 
 
 def _mean(values: NDArray[Any]) -> Floats:
-    """Means over the last axis."""
+    """Return the means over the last axis."""
     means: Floats = values.mean(axis=-1, dtype=np.float64)
     return means
 
@@ -35,7 +35,7 @@ def _mean(values: NDArray[Any]) -> Floats:
 
 
 def _confusions(y: Indices, lanes: Indices) -> Floats:
-    """How often each class `(rows)` was taken for each `(columns)`: `(lanes, k, k)`."""
+    """Return confusion matrices `(lanes, k, k)`: true classes by predicted classes."""
     k = int(max(y.max(), lanes.max())) + 1
     if k <= 2:
         return _two_by_two(y.astype(bool), lanes.astype(bool))
@@ -44,14 +44,14 @@ def _confusions(y: Indices, lanes: Indices) -> Floats:
 
 
 def _two_by_two(y: NDArray[np.bool_], lanes: NDArray[np.bool_]) -> Floats:
-    """The confusions of two classes, without a number for each place of a mask."""
-    both, predicted, rows = _sum(y & lanes), _sum(lanes), float(y.sum())
-    right, wrong = len(y) - rows - predicted + both, predicted - both
-    return np.stack([right, wrong, rows - both, both], axis=-1).reshape(-1, 2, 2)
+    """Return the confusion matrices of two classes, without a cell number for each pixel of a mask."""
+    hits, predicted, positive = _sum(y & lanes), _sum(lanes), float(y.sum())
+    true_negative, false_positive = len(y) - positive - predicted + hits, predicted - hits
+    return np.stack([true_negative, false_positive, positive - hits, hits], axis=-1).reshape(-1, 2, 2)
 
 
 def _tallies(y: Indices, lanes: Indices) -> tuple[Floats, Floats, Floats]:
-    """Hits, rows and predictions of each class or label, each `(lanes, k)`."""
+    """Return the hits, samples and predictions of each class or label, each `(lanes, k)`."""
     if y.ndim == 2:
         return _overlaps(y, lanes, axis=0)
     counts = _confusions(y, lanes)
@@ -59,40 +59,40 @@ def _tallies(y: Indices, lanes: Indices) -> tuple[Floats, Floats, Floats]:
 
 
 def _overlaps(y: Indices, lanes: Indices, axis: int) -> tuple[Floats, Floats, Floats]:
-    """Hits, rows and predictions of each label (axis 0), or hits, labels and predictions of each row (axis 1)."""
+    """Return hits, samples and predictions per label (axis 0), or hits, labels and predictions per sample (axis 1)."""
     hits, predicted = (values.sum(axis=axis + 1, dtype=np.float64) for values in (y & lanes, lanes))
     return hits, np.broadcast_to(y.sum(axis=axis, dtype=np.float64), hits.shape), predicted
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    """Quotient, 0 where the denominator is 0."""
+    """Return the quotient, 0 where the denominator is 0."""
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom != 0)
 
 
 def f1(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
-    """Numerator and denominator of the F1 score of each class."""
+    """Return numerator and denominator of the F1 score per class."""
     return 2 * hits, rows + predicted
 
 
 def precision(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
-    """Numerator and denominator of the precision of each class."""
+    """Return numerator and denominator of the precision per class."""
     return hits, predicted
 
 
 def recall(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
-    """Numerator and denominator of the recall of each class."""
+    """Return numerator and denominator of the recall per class."""
     return hits, rows
 
 
 def jaccard(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
-    """Numerator and denominator of the Jaccard index of each class."""
+    """Return numerator and denominator of the Jaccard index per class."""
     return hits, rows + predicted - hits
 
 
 def averaged(quotient: Quotient, average: str, y: Indices, lanes: Indices) -> Floats:
-    """A quotient of tallies, averaged as scikit-learn does with `zero_division=0`.
+    """Return a quotient of tallies, averaged as scikit-learn does with `zero_division=0`.
 
-    Over the classes that occur; of several labels a row over all labels, or ("samples") over rows.
+    The mean is over the classes that occur; in a multilabel task over all labels, or ("samples") over samples.
     """
     if average == "samples":
         return _mean(_ratio(*quotient(*_overlaps(y, lanes, axis=1))))
@@ -108,23 +108,23 @@ def averaged(quotient: Quotient, average: str, y: Indices, lanes: Indices) -> Fl
 
 
 def accuracy(y: Indices, lanes: Indices) -> Floats:
-    """Share of rows that are right, of several labels in all of them."""
+    """Return the share of samples that are right; in a multilabel task, in all labels."""
     return _mean(lanes == y if y.ndim == 1 else (lanes == y).all(axis=-1))
 
 
 def hamming(y: Indices, lanes: Indices) -> Floats:
-    """Share of labels that are wrong, several a row."""
+    """Return the share of labels that are wrong in a multilabel task."""
     return _mean((lanes != y).reshape(len(lanes), -1))
 
 
 def balanced_accuracy(y: Indices, lanes: Indices) -> Floats:
-    """Mean recall of the classes that `y` has."""
+    """Return the mean recall of the classes in `y`."""
     hits, rows, _ = _tallies(y, lanes)
     return _sum(_ratio(hits, rows)) / _sum(rows > 0)
 
 
 def matthews(y: Indices, lanes: Indices) -> Floats:
-    """Correlation of labels and predictions, 0 where either is constant."""
+    """Return the correlation of labels and predictions, 0 where either is constant."""
     hits, rows, predicted = _tallies(y, lanes)
     n = float(len(y))
     covariance = _sum(hits) * n - _sum(rows * predicted)
@@ -132,40 +132,40 @@ def matthews(y: Indices, lanes: Indices) -> Floats:
 
 
 def kappa(y: Indices, lanes: Indices) -> Floats:
-    """Cohen's kappa, agreement beyond chance; 0 where labels and predictions are one class."""
+    """Return Cohen's kappa, the agreement beyond chance; 0 where labels and predictions are a single class."""
     hits, rows, predicted = _tallies(y, lanes)
     expected = _sum(rows * predicted) / len(y)
     return _ratio(_sum(hits) - expected, len(y) - expected)
 
 
 def kappa_quadratic(y: Indices, lanes: Indices) -> Floats:
-    """Cohen's kappa of ordered classes, a miss weighing the square of its distance; 0 where all is one class."""
+    """Return Cohen's kappa of ordered classes with errors weighted by squared distance; 0 for a single class."""
     counts = _confusions(y, lanes)
-    place = np.arange(counts.shape[1])
-    weights = (place[:, None] - place) ** 2.0
+    classes = np.arange(counts.shape[1])
+    weights = (classes[:, None] - classes) ** 2.0
     expected = counts.sum(axis=2)[:, :, None] * counts.sum(axis=1)[:, None, :] / len(y)
-    seen, by_chance = ((weights * table).sum(axis=(1, 2)) for table in (counts, expected))
-    return np.where(by_chance > 0, 1 - _ratio(seen, by_chance), 0.0)
+    observed, by_chance = ((weights * table).sum(axis=(1, 2)) for table in (counts, expected))
+    return np.where(by_chance > 0, 1 - _ratio(observed, by_chance), 0.0)
 
 
-# ------------------------------------------------------------------ probabilities and scores
+# ------------------------------------------------------------------ probabilities and decision values
 
 
 def log_loss(y: Indices, lanes: Floats) -> Floats:
-    """Mean negative log probability, probabilities held within one rounding of 0 and 1."""
+    """Return the mean negative log probability, with probabilities clipped to a rounding error from 0 and 1."""
     right = np.clip(lanes[:, np.arange(len(y)), y], EPS, 1 - EPS)
     return -_mean(np.log(right))
 
 
 def brier(y: Indices, lanes: Floats) -> Floats:
-    """Mean squared error of the probabilities: summed over classes, of the positive one alone for two."""
+    """Return the mean squared error of probabilities, summed over classes; of two, of the positive class only."""
     k = lanes.shape[2]
     total = _mean(_sum((lanes - np.eye(k)[y]) ** 2))
     return total / 2 if k == 2 else total
 
 
 def _areas(positive: NDArray[np.bool_], lanes: Floats) -> Floats:
-    """Area under the ROC curve of scores `(..., n)`, by the rank sum of the positive rows; ties count half."""
+    """Return the area under the ROC curve of decision values `(..., n)`, by rank sums; ties count half."""
     from scipy.stats import rankdata
 
     ones = int(positive.sum())
@@ -174,36 +174,36 @@ def _areas(positive: NDArray[np.bool_], lanes: Floats) -> Floats:
     return above / (ones * (len(positive) - ones))
 
 
-def _over_labels(one: Callable[[NDArray[np.bool_], Floats], Floats], y: Indices, lanes: Floats) -> Floats:
-    """A measure of binary scores `(lanes, n)`; of several labels a row, `(lanes, n, k)`, the mean over labels."""
+def _over_labels(measure: Callable[[NDArray[np.bool_], Floats], Floats], y: Indices, lanes: Floats) -> Floats:
+    """Return a measure of decision values `(lanes, n)`; of several labels, `(lanes, n, k)`, its mean over labels."""
     if y.ndim == 1:
-        return one(y == 1, lanes)
-    return _mean(np.stack([one(y[:, c] == 1, lanes[..., c]) for c in range(y.shape[1])], axis=1))
+        return measure(y == 1, lanes)
+    return _mean(np.stack([measure(y[:, c] == 1, lanes[..., c]) for c in range(y.shape[1])], axis=1))
 
 
 def roc_auc(y: Indices, lanes: Floats) -> Floats:
-    """Area under the ROC curve."""
+    """Return the area under the ROC curve."""
     return _over_labels(_areas, y, lanes)
 
 
 def average_precision(y: Indices, lanes: Floats) -> Floats:
-    """Mean of the precision at each positive row, in descending order of scores; equal scores count together."""
+    """Return the mean precision at each positive sample, in descending order; equal values count together."""
     return _over_labels(_precisions, y, lanes)
 
 
 def _precisions(positive: NDArray[np.bool_], lanes: Floats) -> Floats:
     order = np.argsort(-lanes, axis=-1, kind="stable")
-    scores, hits = np.take_along_axis(lanes, order, -1), positive[order]
+    values, hits = np.take_along_axis(lanes, order, -1), positive[order]
     n = lanes.shape[-1]
-    # where a row's run of equal scores ends: the least such end at or after it
-    ends = np.concatenate([scores[..., 1:] != scores[..., :-1], np.ones((*lanes.shape[:-1], 1), bool)], axis=-1)
+    # the end of a sample's run of equal values: the nearest end at or after it
+    ends = np.concatenate([values[..., 1:] != values[..., :-1], np.ones((*lanes.shape[:-1], 1), bool)], axis=-1)
     last = np.minimum.accumulate(np.where(ends, np.arange(n), n)[..., ::-1], axis=-1)[..., ::-1]
     precision = np.take_along_axis(hits.cumsum(axis=-1), last, -1) / (last + 1)
     return _ratio(_sum(precision * hits), _sum(hits))
 
 
 def roc_auc_ovr(weighted: bool, y: Indices, lanes: Floats) -> Floats:
-    """Mean area of each class against the rest, of probabilities; of two classes the positive one's."""
+    """Return the mean area of each class against the rest; of two classes, the area of the positive one."""
     k = lanes.shape[2]
     if k == 2:
         return _areas(y == 1, lanes[..., 1])
@@ -213,7 +213,7 @@ def roc_auc_ovr(weighted: bool, y: Indices, lanes: Floats) -> Floats:
 
 
 def top_two(y: Indices, lanes: Floats) -> Floats:
-    """Share of rows whose class has one of the two highest scores; of equals the last counts as higher."""
+    """Return the share of samples whose class is among the two highest; of equal values the last counts as higher."""
     best = np.argsort(lanes, axis=2, kind="stable")[..., -2:]
     return _mean((best == y[:, None]).any(axis=2))
 
@@ -222,48 +222,48 @@ def top_two(y: Indices, lanes: Floats) -> Floats:
 
 
 def squared(y: Floats, lanes: Floats) -> Floats:
-    """Mean squared error."""
+    """Return the mean squared error."""
     errors = lanes - y
     return _mean(errors * errors)
 
 
 def root_squared(y: Floats, lanes: Floats) -> Floats:
-    """Root of the mean squared error."""
+    """Return the root of the mean squared error."""
     return np.sqrt(squared(y, lanes))
 
 
 def absolute(y: Floats, lanes: Floats) -> Floats:
-    """Mean absolute error."""
+    """Return the mean absolute error."""
     return _mean(np.abs(lanes - y))
 
 
 def median(y: Floats, lanes: Floats) -> Floats:
-    """Median absolute error."""
+    """Return the median absolute error."""
     errors: Floats = np.median(np.abs(lanes - y), axis=1)
     return errors
 
 
 def largest(y: Floats, lanes: Floats) -> Floats:
-    """Largest absolute error."""
+    """Return the largest absolute error."""
     errors: Floats = np.abs(lanes - y).max(axis=1)
     return errors
 
 
 def percentage(y: Floats, lanes: Floats) -> Floats:
-    """Mean absolute error relative to the target."""
+    """Return the mean absolute error relative to the target."""
     return _mean(np.abs(lanes - y) / np.maximum(np.abs(y), EPS))
 
 
 def r2(y: Floats, lanes: Floats) -> Floats:
-    """Share of the variance explained."""
+    """Return the share of the variance explained."""
     return _explained(squared(y, lanes), float(y.var()))
 
 
 def explained_variance(y: Floats, lanes: Floats) -> Floats:
-    """Share of the variance explained, a constant offset forgiven."""
+    """Return the share of the variance explained, whatever the constant offset."""
     return _explained((y - lanes).var(axis=1), float(y.var()))
 
 
 def _explained(residual: Floats, total: float) -> Floats:
-    """`1 - residual / total`; where the target is constant, 1 for a perfect lane and 0 for others."""
+    """Return `1 - residual / total`; for a constant target, 1 for a perfect lane and 0 for others."""
     return 1 - residual / total if total else np.where(residual == 0, 1.0, 0.0)

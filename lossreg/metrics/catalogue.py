@@ -1,14 +1,14 @@
-"""What a study optimises: scikit-learn's metrics, by its scorer names, for many lanes at once.
+"""The metrics that a study can optimise: those of scikit-learn, by its scorer names, for many lanes at once.
 
-A metric looks at labels `y` `(n,)` and at predictions of one kind, its `response`:
+A metric compares labels `y` `(n,)` with predictions of one kind, its `response`:
 
     label        (n,) class indices
     probability  (n, k)
     score        (n,) decision values of a binary task, (n, k) probabilities of a multiclass one
     value        (n,) in the user's units
 
-Of a multilabel task, labels are `(n, k)` of 0 and 1, and so are predicted labels and scores. A
-segmentation is a binary task whose n are the places of all masks together.
+In a multilabel task, labels are `(n, k)` of 0 and 1, and predicted labels and decision values are `(n, k)` too. A
+segmentation is a binary task whose n samples are the pixels of all masks.
 
 `neg_X` is maximised and `X` minimised, with the same ranking. Where a prediction is not finite
 the score is NaN; where it leaves the domain of a metric (a negative count) the score is infinitely bad.
@@ -40,11 +40,11 @@ LOSS_NAMES = ("loss", "train_loss", "val_loss", "training_loss", "validation_los
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One metric. `one` scores one prediction, `many` a stack of them at once (None: one by one).
+    """A metric. `one` scores one prediction, `many` a stack of them at once (None: one by one).
 
-    direction: maximize or minimize; worst: a value that no score is worse than, None where
-    there is none; domain: where labels and predictions must lie; every_class: whether it is
-    undefined unless every class is among the rows.
+    direction: maximize or minimize; worst: a bound that no score is worse than, None if
+    there is none; domain: the interval of labels and predictions; every_class: undefined
+    unless the samples have every class.
     """
 
     name: str
@@ -59,11 +59,11 @@ class Metric:
     every_class: bool = False
 
     def score(self, y_true: Any, prediction: Any) -> float:
-        """The score of one prediction, computed by scikit-learn."""
+        """Return the score of one prediction, computed by scikit-learn."""
         return self._score(np.asarray(y_true), self._prepared(prediction))
 
     def score_lanes(self, y_true: Any, prediction: Any) -> NDArray[np.float64]:
-        """Scores `(lanes,)` of stacked predictions `(lanes, n)` or `(lanes, n, k)`, equal to `score` of each."""
+        """Return the scores `(lanes,)` of predictions `(lanes, n)` or `(lanes, n, k)`, equal to `score` of each."""
         y, lanes = np.asarray(y_true), self._prepared(prediction)
         if not len(lanes):
             return np.empty(0)
@@ -76,11 +76,11 @@ class Metric:
         return scores
 
     def check(self, y_true: Any, n_classes: int = 0) -> None:
-        """Raise `DataError` when these labels, `(n,)` or of a multilabel task `(n, k)`, leave the metric undefined."""
+        """Raise `DataError` if the metric is undefined for these labels, `(n,)` or, in a multilabel task, `(n, k)`."""
         y = np.asarray(y_true)
         if self.every_class and y.ndim == 2 and _is_constant(y).any():
             which = ", ".join(map(str, np.flatnonzero(_is_constant(y))[:5]))
-            what = f"{self.name} needs rows with and without each label among the validation rows; see label {which}"
+            what = f"{self.name} needs validation rows with and without each label; see label {which}"
             raise DataError(what, hint="Choose another metric.")
         if self.every_class and y.ndim == 1 and len(np.unique(y)) < n_classes:
             raise DataError(f"{self.name} needs every class among the validation rows", hint="Choose another metric.")
@@ -108,12 +108,12 @@ class Metric:
 
 
 def _is_constant(y: Array) -> Array:
-    """Which labels of several a row, all rows have or none: `(n, k)` to `(k,)`."""
+    """Return for each label `(k,)` whether all samples of `(n, k)` have it or none."""
     return np.asarray(y.min(axis=0) == y.max(axis=0))
 
 
 def _normalised(values: Array) -> Array:
-    """Probabilities of single precision with sums of 1 in double; those that have them stay as they are."""
+    """Return probabilities scaled to sum to 1 in double precision; those that do are unchanged."""
     with np.errstate(invalid="ignore", divide="ignore"):
         total = values.sum(axis=-1, keepdims=True)
         return np.where(np.abs(total - 1) > ROUNDING, values / total, values)
@@ -123,23 +123,23 @@ def _normalised(values: Array) -> Array:
 
 
 def _with_labels(function: Callable[..., float], y: Array, prediction: Array) -> float:
-    """A metric of probabilities that is told of classes which `y` lacks."""
+    """Return a metric of probabilities, with the classes that `y` lacks."""
     return function(y, prediction, labels=np.arange(prediction.shape[1]))
 
 
 def _area(y: Array, prediction: Array, **options: str) -> float:
-    """The area of binary scores, or of probabilities, which scikit-learn takes as one column when there are two."""
+    """Return the area under the ROC curve; of two probabilities scikit-learn takes one column."""
     pair = y.ndim == 1 and prediction.shape[1:] == (2,)
     return float(sk.roc_auc_score(y, prediction[:, 1] if pair else prediction, **options))
 
 
 def _balanced(y: Array, prediction: Array) -> float:
-    # balanced_accuracy_score is this, and warns of predicted classes that y lacks
+    # equal to balanced_accuracy_score, which warns of predicted classes that y lacks
     return float(sk.recall_score(y, prediction, labels=np.unique(y), average="macro", zero_division=0))
 
 
 def _matthews(y: Array, prediction: Array) -> float:
-    # 0 by definition where all labels are one class, of which scikit-learn warns
+    # 0 by definition where all labels are a single class, of which scikit-learn warns
     return float(sk.matthews_corrcoef(y, prediction)) if len(np.unique(y)) > 1 else 0.0
 
 
@@ -149,7 +149,7 @@ def _kappa(y: Array, prediction: Array) -> float:
 
 
 def _kappa_quadratic(y: Array, prediction: Array) -> float:
-    # all classes are named, since scikit-learn moves those that occur next to each other
+    # all classes are given, since scikit-learn numbers anew those that occur
     k = int(max(y.max(), prediction.max())) + 1
     one_class = len(np.union1d(y, prediction)) == 1
     return 0.0 if one_class else float(sk.cohen_kappa_score(y, prediction, labels=np.arange(k), weights="quadratic"))
@@ -175,7 +175,7 @@ def _metric(name: str, response: str, one: One, many: Many | None, summary: str,
 
 
 def _error(name: str, response: str, one: One, many: Many | None, summary: str, **facts: Any) -> list[Metric]:
-    """The negation of a metric that is minimised, which scikit-learn scores by, and the metric itself."""
+    """Return the negation of a metric that is minimised, as in scikit-learn's scorers, and the metric itself."""
     plain = _metric(name, response, one, many, summary, direction="minimize", **facts)
     opposite = replace(
         plain,
@@ -191,18 +191,22 @@ def _error(name: str, response: str, one: One, many: Many | None, summary: str, 
 
 AVERAGES = {
     "binary": "of the positive class",
-    "macro": "mean over classes, each counting alike",
+    "macro": "mean over classes, all with equal weight",
     "micro": "over all classes together",
-    "weighted": "mean over classes, weighted by their rows",
-    "samples": "of the labels of a row, mean over rows",
+    "weighted": "mean over classes, weighted by their samples",
+    "samples": "of the labels of a sample, mean over samples",
 }
 AVERAGED = {"binary": ("binary",), "samples": ("multilabel",)}
 LABELLED = (*CLASSIFICATION, "multilabel")
 FAMILIES: Mapping[str, tuple[Any, batched.Quotient, str]] = {
     "f1": (sk.f1_score, batched.f1, "harmonic mean of precision and recall"),
     "precision": (sk.precision_score, batched.precision, "share of the predictions of a class that are right"),
-    "recall": (sk.recall_score, batched.recall, "share of the rows of a class that are found"),
-    "jaccard": (sk.jaccard_score, batched.jaccard, "rows both of a class and predicted so, over rows either"),
+    "recall": (sk.recall_score, batched.recall, "share of the samples of a class that are found"),
+    "jaccard": (
+        sk.jaccard_score,
+        batched.jaccard,
+        "samples of a class that are predicted so, over samples of it or predicted so",
+    ),
 }
 
 
@@ -235,25 +239,25 @@ def _probable(function: Callable[..., float]) -> One:
 
 
 def _average_precision(y: Array, lanes: Array) -> Array:
-    """Scores of classes `(lanes, n, k)` are those of as many labels, one of which each row has."""
+    """Take decision values of classes `(lanes, n, k)` as those of k labels, one per sample."""
     several = lanes.ndim == 3 and y.ndim == 1
     return batched.average_precision(np.eye(lanes.shape[2], dtype=np.int64)[y] if several else y, lanes)
 
 
 TABLE: tuple[Metric, ...] = (
     _metric("accuracy", "label", sk.accuracy_score, batched.accuracy,
-            "share of rows that are right, of several labels in all of them", tasks=LABELLED),
+            "share of samples that are right, with all of their labels", tasks=LABELLED),
     _metric("balanced_accuracy", "label", _balanced, batched.balanced_accuracy, "mean recall of the classes"),
     *(_family(name, average) for name in FAMILIES for average in AVERAGES),
     _metric("matthews_corrcoef", "label", _matthews, batched.matthews, "correlation of labels and predictions",
             worst=-1.0),
     _metric("cohen_kappa", "label", _kappa, batched.kappa, "agreement beyond chance", worst=-1.0),
     _metric("cohen_kappa_quadratic", "label", _kappa_quadratic, batched.kappa_quadratic,
-            "agreement beyond chance of ordered classes, a miss weighing the square of its distance", worst=-1.0),
+            "agreement beyond chance of ordered classes, errors weighted by squared distance", worst=-1.0),
     *_error("hamming_loss", "label", sk.hamming_loss, batched.hamming, "share of the labels that are wrong",
             tasks=("multilabel",), worst=1.0),
     _metric("top_k_accuracy", "score", _probable(sk.top_k_accuracy_score), batched.top_two,
-            "share of rows whose class is among the best two", tasks=("multiclass",), worst=0.0),
+            "share of samples whose class is among the best two", tasks=("multiclass",), worst=0.0),
     _metric("roc_auc", "score", _area, batched.roc_auc, "area under the ROC curve, of several labels their mean",
             tasks=("binary", "multilabel"), worst=0.0, every_class=True),
     _metric("average_precision", "score", sk.average_precision_score, _average_precision,
@@ -269,7 +273,7 @@ TABLE: tuple[Metric, ...] = (
             "share of the Brier score explained", every_class=True),
     _metric("r2", "value", sk.r2_score, batched.r2, "share of the variance explained"),
     _metric("explained_variance", "value", sk.explained_variance_score, batched.explained_variance,
-            "share of the variance explained, a constant offset forgiven"),
+            "share of the variance explained, whatever the constant offset"),
     _metric("d2_absolute_error_score", "value", sk.d2_absolute_error_score, None,
             "share of the absolute error explained"),
     *_error("mean_squared_error", "value", sk.mean_squared_error, batched.squared, "mean squared error"),
@@ -304,19 +308,19 @@ ALL_HINT = "`lossreg metrics` lists them all."
 
 
 def available(task: str | None = None) -> list[Metric]:
-    """Every metric, or those for a task."""
+    """Return every metric, or those for a task."""
     return [metric for metric in TABLE if task is None or task in metric.tasks]
 
 
 def default(task: str) -> str:
-    """The metric of a study that names none.
+    """Return the name of the metric for a study that gives none.
 
-    Classes and several labels a row: f1_macro, because it counts each alike, so a model that ignores
-    a rare one cannot win, and unlike balanced accuracy it also counts false alarms. Segmentation:
-    jaccard, intersection over union, which a mask without foreground cannot win. Values: r2, because
-    it has no unit, and says at sight whether anything was learnt (0 is the mean, 1 perfect); for
+    Classification and multilabel: f1_macro, because all classes count alike, so a model that ignores
+    a rare one cannot win, and unlike balanced accuracy it also counts false positives. Segmentation:
+    jaccard, intersection over union, which a mask without foreground cannot win. Regression: r2, because
+    it has no unit and shows whether anything was learnt (0 is the mean, 1 is perfect); for
     counts and positive values too, since a deviance would favour the loss that is its likelihood,
-    and is infinite for the negative predictions of a plain squared error.
+    and is infinite for the negative predictions of a squared error.
     """
     if task in REGRESSION:
         return "r2"
@@ -324,10 +328,9 @@ def default(task: str) -> str:
 
 
 def resolve(name: str, task: str) -> Metric:
-    """The metric of that name (scikit-learn's, an alias such as `rmse`; case does not matter) for a task.
+    """Return the metric of a name for a task: scikit-learn's name or an alias such as `rmse`, in any case.
 
-    Raises `UnknownError` for a name that nothing answers to, `InputError` for a loss and for a
-    metric of another task.
+    Raises `UnknownError` for an unknown name, `InputError` for a loss and for a metric of another task.
     """
     key = name.strip().lower()
     if key in LOSS_NAMES:
@@ -359,7 +362,7 @@ def _is_registered_loss(name: str) -> bool:
 
 
 def _fits(metric: Metric, task: str) -> str:
-    """Metrics of the task, those of a like name first."""
+    """Return a hint with metrics of the task, those of a similar name first."""
     stem = metric.name.removeprefix("neg_").split("_")[0]
     names = sorted((m.name for m in available(task)), key=lambda name: stem not in name)
     return f"For {task}: {', '.join(names[:6])}, ... {ALL_HINT}"
