@@ -6,19 +6,19 @@ from quick import QUICK, long_but
 
 from lossreg.conformance import check
 
-SOUND = {spec.name: spec for spec in right.SOUND}
+LOSSES = {spec.name: spec for spec in right.LOSSES}
 
 
-@pytest.mark.parametrize("name", long_but(list(SOUND)[::3], SOUND))
+@pytest.mark.parametrize("name", long_but(list(LOSSES)[::3], LOSSES))
 def test_right_loss_passes_every_quick_check(name):
-    assert [result for result in check(SOUND[name], QUICK) if not result.ok] == []
+    assert [result for result in check(LOSSES[name], QUICK) if not result.ok] == []
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", LOSSES)
 def test_right_loss_passes_every_check(name):
-    assert [result for result in check(SOUND[name]) if not result.ok] == []
+    assert [result for result in check(LOSSES[name]) if not result.ok] == []
 
 
 def test_right_losses_are_many():
-    assert len(SOUND) == len(right.SOUND) >= 20
+    assert len(LOSSES) == len(right.LOSSES) >= 20
