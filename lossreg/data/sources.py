@@ -168,7 +168,7 @@ def _check_known(name: str, source: str) -> None:
 
     if hasattr(datasets, f"fetch_{name.removeprefix('fetch_')}"):
         hint = "Fetch it once yourself and give a file, or a function of yours."
-        raise DataError("would have to be downloaded, and lossreg downloads nothing", where=source, hint=hint)
+        raise DataError("would be downloaded, and lossreg downloads nothing", where=source, hint=hint)
     near = did_you_mean(name, known) or did_you_mean(f"make_{name}", known)
     raise UnknownError(f"unknown data set; known: {', '.join(known)}", where=source, hint=near)
 

@@ -519,7 +519,7 @@ ERRORS: list[tuple[str, dict[str, Any], Callable[[Path], None] | None, str]] = [
     ("chrun.csv", {"target": "left"}, None, "Did you mean churn.csv"),
     ("churn.xlsx", {"target": "left"}, None, "unsupported file type .xlsx"),
     ("churn", {}, None, "is no file, function or data set"),
-    ("https://example.org/churn.csv", {"target": "left"}, None, "nothing is downloaded"),
+    ("https://example.org/churn.csv", {"target": "left"}, None, "lossreg downloads nothing"),
     ("churn.csv", {}, None, "needs a target column.*age, plan, active, constant, left"),
     ("churn.csv", {"target": "lefd"}, None, "no column 'lefd'; it has age, .*Did you mean left"),
     ("churn.csv", {"target": "left", "drop": ["plann"]}, None, "no column 'plann' to drop.*Did you mean plan"),
