@@ -14,12 +14,11 @@ from lossreg.conformance import tensorflow
 from lossreg.conformance.base import Failure
 from lossreg.conformance.tensorflow import Array
 from lossreg.contract import activations
-from lossreg.contract.params import Choice, Float, Int, Interval, Param, PerClass
+from lossreg.contract.params import Choice, Float, Int, Interval, Param, PerClass, is_static
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import WEIGHTS, Constants
 from lossreg.errors import one_line
 from lossreg.registry.user_loss import UserLoss
-from lossreg.training.loss_arguments import is_static
 
 CLASSES = {
     "onehot": (3, 2, 5),

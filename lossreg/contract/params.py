@@ -264,7 +264,13 @@ _FIELD_TYPES: FieldTypes = {
 
 
 def is_plain(param: Param, value: Any) -> bool:
-    """Whether a loss gets this value as Python has it, not as a tensor: absent ones, choices, static whole numbers."""
+    """Return whether a loss is given this value as it is, not as a tensor: None, choices, static whole numbers."""
     if isinstance(param, PerClass):
         return False
     return value is None or isinstance(param, Choice) or (isinstance(param, Int) and param.static)
+
+
+def is_static(param: Param, value: Any) -> bool:
+    """Return whether the graph of a loss depends on this value of its parameter."""
+    # without a range there is one value, and it may be used as Python uses numbers
+    return is_plain(param, value) or (not isinstance(param, PerClass) and param.low == param.high)

@@ -403,4 +403,5 @@ def _lane_bytes(prepared: Prepared) -> int:
     """Return about how much memory a lane takes of the largest model that was tried."""
     architectures, problem = prepared.proposer.architectures, prepared.problem
     widths = {problem.outputs(name) for name in problem.losses}
-    return max(memory.lane(problem, width, architectures.largest(width) if architectures else None) for width in widths)
+    largest = {width: architectures.largest(width) if architectures else None for width in widths}
+    return max(memory.lane_bytes(problem, width, architecture) for width, architecture in largest.items())

@@ -15,11 +15,10 @@ import optuna
 from lossreg.config import optimization
 from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range, Space
 from lossreg.config.study import Candidate
-from lossreg.contract.params import Int, Param, PerClass
+from lossreg.contract.params import Int, Param, PerClass, is_static
 from lossreg.contract.targets import Constants
 from lossreg.search.architectures import Architectures
 from lossreg.training.interface import Plan
-from lossreg.training.loss_arguments import is_static
 
 RATE, OPTIMIZER = "learning_rate", "optimizer"
 

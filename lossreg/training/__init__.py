@@ -1,1 +1,1 @@
-"""How plans are carried out: many at once (`population`), one at a time (`fit`), or not at all (`fake`)."""
+"""Training of plans: many at once (`population`), one at a time (`solo`), or not at all (`fake`)."""

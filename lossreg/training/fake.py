@@ -15,7 +15,7 @@ Curve = Callable[[Plan, int], float]
 class Fake:
     """Reports `curve(plan, epoch)` as score and its negative as loss; NaN makes a plan diverge.
 
-    Remembers what was asked of it: `opened` lists `(slot, plan)` in order.
+    opened: `(slot, plan)` in the order in which they were opened.
     """
 
     name = "fake"
@@ -26,11 +26,11 @@ class Fake:
         self._open: dict[int, tuple[Plan, int]] = {}
 
     def refuses(self, candidate: str) -> str:
-        """A reason for the candidates in `refused`."""
+        """Return a reason for the candidates in `refused`."""
         return f"{candidate} is refused" if candidate in self.refused else ""
 
     def prepare(self) -> None:
-        """Nothing to build."""
+        """Do nothing."""
 
     def open(self, slot: int, plan: Plan) -> None:
         """Put a plan into a free slot; raises `ValueError` when it is taken or out of range."""
@@ -40,12 +40,12 @@ class Fake:
         self.opened.append((slot, plan))
 
     def advance(self) -> dict[int, EpochReport]:
-        """One more epoch of every open plan."""
+        """Report one more epoch of every open plan."""
         self._open = {slot: (plan, epoch + 1) for slot, (plan, epoch) in sorted(self._open.items())}
         return {slot: self._report(plan, epoch) for slot, (plan, epoch) in self._open.items()}
 
     def weights(self, slot: int) -> Weights:
-        """One number: the epochs trained so far."""
+        """Return one number: the epochs trained so far."""
         return [np.array([float(self._open[slot][1])])]
 
     def close(self, slot: int) -> None:
@@ -53,7 +53,7 @@ class Fake:
         self._open.pop(slot, None)
 
     def shutdown(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
     def _report(self, plan: Plan, epoch: int) -> EpochReport:
         score = self.curve(plan, epoch)

@@ -1,4 +1,4 @@
-"""What every trainer is given and what it answers: the one interface of this package."""
+"""The interface of every trainer: plans of a problem in, a report per plan and epoch out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lossreg.metrics.catalogue import Metric
     from lossreg.models.builder import Builder
 
-FEW = 2**15
+FEW_SAMPLES = 2**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,11 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The concrete training that a trial asks for, or one of several when the trial has folds or seeds.
+    """One training of a trial, or one of its several trainings where a trial has folds or seeds.
 
-    candidate names the loss in the study; params are all its keyword arguments, checked;
-    seed settles initial weights and batch order, so equal seeds are common random numbers;
-    optimizer_settings are those that a study searches; fold says which of the
-    problem's folds it trains on; architecture is None where the study searches none.
+    candidate: name of the loss in the study; params: all its keyword arguments, checked; seed: of initial weights
+    and batch order, so that equal seeds are common random numbers; optimizer_settings: those that a study searches;
+    fold: position in `Problem.folds`; architecture: None where the study searches none.
     """
 
     candidate: str
@@ -54,12 +53,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is common to all plans of a study.
+    """Data, model, metric, losses and optimizer that all plans of a study share.
 
-    optimizer is a Keras optimizer's name, optimizer_settings its other arguments (not the
-    learning rate), schedule how the rate changes from step to step, searched those settings that plans bring
-    themselves: the choices of one that changes the graph, `()` for a number; losses maps each candidate
-    to its spec; sliced: the gradients of embeddings come in slices, as Keras has them on TensorFlow.
+    losses: by candidate; optimizer: name of a Keras optimizer; optimizer_settings: its arguments but for the learning
+    rate; schedule: of the learning rate; searched: the settings that differ between plans, with the choices of one
+    that changes the graph and `()` for a number; sliced: whether the optimizer is given the gradients of embeddings
+    in slices, as Keras does on TensorFlow.
     """
 
     dataset: Dataset
@@ -72,10 +71,10 @@ class Problem:
     schedule: Schedule | None = None
     searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     sliced: bool = False
-    # what the lanes of a loss share, traced once: by loss and static parameters
+    # of lanes that share a loss and its static parameters, traced once
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
-    # training and validation rows on the device, once for all populations
-    rows: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    # training and validation samples on the device, once for all populations
+    samples: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def folds(self) -> tuple[Dataset, ...]:
@@ -83,7 +82,7 @@ class Problem:
         return self.dataset.folds
 
     def outputs(self, candidate: str) -> int:
-        """Width of the raw scores that the loss needs."""
+        """Return the number of raw scores per sample that the loss needs."""
         return self.losses[candidate].width(self.dataset.n_classes)
 
     def architecture(self, plan: Plan) -> Architecture:
@@ -91,7 +90,7 @@ class Problem:
         return plan.architecture or Architecture(self.batch_size)
 
     def build(self, outputs: int, seed: int, architecture: Architecture | None = None) -> Any:
-        """A fresh model of `outputs` raw scores; equal seeds give equal weights."""
+        """Return a fresh model of `outputs` raw scores; equal seeds give equal weights."""
         data, values = self.dataset, dict(architecture.model) if architecture else {}
         more = {"values": values} if values else {}
         return self.builder.build(data.input_shape, outputs, data.n_classes, seed, **more)
@@ -99,12 +98,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """One plan after one more epoch (counted from 1).
+    """The losses and scores of a plan after an epoch (counted from 1).
 
-    train_loss is the mean over the epoch's batches while they were trained on, and
-    train_score the metric of the scores seen then, both as `model.fit` reports them;
-    val_loss and val_score are taken after the epoch. NaN where something went non-finite. predicts_only is
-    the class that is predicted for every validation row, -1 where predictions vary.
+    train_loss: the mean over the epoch's batches while they were trained on; train_score: the metric of the
+    predictions made then; both as `model.fit` reports them. val_loss, val_score: after the epoch. NaN where something
+    became non-finite. predicts_only: the class that is predicted for every validation sample, -1 where there are
+    several.
     """
 
     epoch: int
@@ -116,18 +115,18 @@ class EpochReport:
 
     @property
     def diverged(self) -> bool:
-        """Whether training went non-finite. An infinite score is none: predictions may leave a metric's domain."""
+        """Return whether training became non-finite; an infinite score alone may be the metric's."""
         return bool(np.isnan(self.val_score) or not np.isfinite([self.train_loss, self.val_loss]).all())
 
 
 class Trainer(Protocol):
-    """Carries plans out in slots `0 .. slots - 1`, an epoch of all open slots at a time."""
+    """Trains plans in slots `0 .. slots - 1`, one epoch of all open slots at a time."""
 
     name: str
     slots: int
 
     def refuses(self, candidate: str) -> str:
-        """Why this trainer cannot train the loss of that candidate; empty when it can."""
+        """Return why this trainer cannot train that candidate; empty when it can."""
         ...
 
     def prepare(self) -> None:
@@ -155,16 +154,16 @@ class Trainer(Protocol):
         ...
 
 
-def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    """The order in which `rows` training rows are visited in an epoch (from 0); read-only int32."""
-    return (_few if rows <= FEW else _many)(seed, epoch, rows)
+def batch_order(seed: int, epoch: int, samples: int) -> np.ndarray:
+    """The order in which `samples` training samples are visited in an epoch (from 0); read-only int32."""
+    return (_few if samples <= FEW_SAMPLES else _many)(seed, epoch, samples)
 
 
-def _order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
+def _order(seed: int, epoch: int, samples: int) -> np.ndarray:
+    order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int32)
     order.setflags(write=False)
     return order
 
 
-# 64 MB of orders of few rows; those of many cost little beside an epoch of so many
+# 64 MB of orders of few samples; those of many cost little beside an epoch of so many
 _few, _many = lru_cache(512)(_order), lru_cache(8)(_order)

@@ -23,7 +23,7 @@ from lossreg.training.optimizers import LaneOptimizer
 
 Tensor = Any
 WEIGHTS = "sample_weight"
-# Rows of validation that all lanes look at together, and numbers of training scores kept a lane.
+# Validation samples that all lanes predict together, and numbers of training raw scores kept per lane.
 TOGETHER, KEPT = 1024, 2**20
 
 
@@ -35,7 +35,7 @@ class Start(NamedTuple):
 
     @classmethod
     def of(cls, model: keras.Model) -> Start:
-        """Those of a freshly built model."""
+        """Return the variables of a freshly built model."""
         parts = (model.trainable_variables, model.non_trainable_variables)
         return cls(*([ops.convert_to_numpy(variable) for variable in part] for part in parts))
 
@@ -48,27 +48,27 @@ class State(NamedTuple):
     optimizer: list[Tensor]
 
     def take(self, lanes: Sequence[int]) -> State:
-        """The lanes at these positions, in this order."""
+        """Return the lanes at these positions, in this order."""
         return interface.take(self, lanes)
 
     def join(self, more: State) -> State:
-        """These lanes, then those."""
+        """Return these lanes followed by `more`."""
         return interface.join(self, more)
 
 
 class Batch(NamedTuple):
-    """Rows of some lanes.
+    """Samples of some lanes.
 
-    scores: `(lanes, b, *space, outputs)`; columns: by target kind labels `(lanes, b, *space, t)`,
-    and `sample_weight` `(lanes, b)` where rows are weighted.
+    raw_scores: `(lanes, b, *spatial_shape, outputs)`; columns: by target kind labels `(lanes, b, *spatial_shape, t)`,
+    and `sample_weight` `(lanes, b)` where samples are weighted.
     """
 
-    scores: Tensor
+    raw_scores: Tensor
     columns: dict[str, Tensor]
 
 
-class Own(NamedTuple):
-    """What a lane's loss is given besides: `(lanes,)` progress and `(lanes, width)` packed arguments."""
+class LaneArguments(NamedTuple):
+    """Other arguments of the losses: `(lanes,)` progress and `(lanes, width)` packed parameters and constants."""
 
     progress: Tensor
     arguments: Tensor
@@ -77,7 +77,7 @@ class Own(NamedTuple):
 class Group:
     """Lanes that share a loss function: traced parameters differ, static ones do not.
 
-    shapes gives, by keyword argument, the shape that one lane's value has.
+    shapes: of one lane's value, by keyword argument.
     """
 
     def __init__(
@@ -89,48 +89,51 @@ class Group:
 
     @property
     def width(self) -> int:
-        """How many numbers one lane's arguments are."""
+        """The number of numbers that a lane's arguments are packed into."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def pack(self, arguments: Mapping[str, np.ndarray], width: int) -> np.ndarray:
-        """One lane's arguments as `(width,)` numbers, zeros at the end."""
-        own = [np.ravel(arguments[name]) for name in self.shapes]
-        return np.concatenate([*own, np.zeros(width - self.width)]).astype(np.float32)
+        """Return a lane's arguments as `(width,)` numbers, zeros at the end."""
+        flat = [np.ravel(arguments[name]) for name in self.shapes]
+        return np.concatenate([*flat, np.zeros(width - self.width)]).astype(np.float32)
 
-    def values(self, y: Tensor, scores: Tensor, arguments: Mapping[str, Tensor]) -> Tensor:
-        """One lane's losses: `(b, *space, t)` labels and `(b, *space, outputs)` scores to `(b,)`."""
-        return self.spec.values(y, scores, self.n_classes, {**self.static, **arguments})
+    def values(self, y: Tensor, raw_scores: Tensor, arguments: Mapping[str, Tensor]) -> Tensor:
+        """Return a lane's `(b,)` losses.
 
-    def loss(self, scores: Tensor, columns: Mapping[str, Tensor], arguments: Mapping[str, Tensor]) -> Tensor:
-        """One lane's mean loss; weights multiply the losses, or are handed to a loss that asks for them."""
-        y, given = columns[self.spec.target], WEIGHTS in self.spec.needs
-        values = self.values(y, scores, {**arguments, WEIGHTS: columns[WEIGHTS]} if given else arguments)
-        return ops.mean(columns[WEIGHTS] * values if WEIGHTS in columns and not given else values)
+        y: `(b, *spatial_shape, t)`; raw_scores: `(b, *spatial_shape, outputs)`.
+        """
+        return self.spec.values(y, raw_scores, self.n_classes, {**self.static, **arguments})
 
-    def mapped(self, batch: Batch, own: Own) -> tuple[Tensor, Tensor]:
-        """`(members,)` mean losses and their gradients by the scores, lane by lane."""
+    def loss(self, raw_scores: Tensor, columns: Mapping[str, Tensor], arguments: Mapping[str, Tensor]) -> Tensor:
+        """Return a lane's mean loss; weights multiply the losses, or are given to a loss that needs them."""
+        y, needs_weights = columns[self.spec.target], WEIGHTS in self.spec.needs
+        values = self.values(y, raw_scores, {**arguments, WEIGHTS: columns[WEIGHTS]} if needs_weights else arguments)
+        return ops.mean(columns[WEIGHTS] * values if WEIGHTS in columns and not needs_weights else values)
+
+    def mapped(self, batch: Batch, packed: LaneArguments) -> tuple[Tensor, Tensor]:
+        """Return the `(members,)` mean losses of lanes and their gradients by the raw scores."""
         wanted = {name: batch.columns[name] for name in (self.spec.target, WEIGHTS) if name in batch.columns}
-        return interface.map_lanes(self._lane, (batch.scores, wanted, self._unpacked(own)))
+        return interface.map_lanes(self._lane, (batch.raw_scores, wanted, self._unpacked(packed)))
 
-    def _unpacked(self, own: Own) -> dict[str, Tensor]:
-        found = {"progress": own.progress} if "progress" in self.spec.needs else {}
-        at = 0
+    def _unpacked(self, packed: LaneArguments) -> dict[str, Tensor]:
+        arguments = {"progress": packed.progress} if "progress" in self.spec.needs else {}
+        start = 0
         for name, shape in self.shapes.items():
-            size = math.prod(shape)
-            found[name] = ops.reshape(own.arguments[:, at : at + size], (-1, *shape))
-            at += size
-        return found
+            end = start + math.prod(shape)
+            arguments[name] = ops.reshape(packed.arguments[:, start:end], (-1, *shape))
+            start = end
+        return arguments
 
     def _lane(self, lane: tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
-        scores, columns, arguments = lane
-        return interface.value_and_slope(lambda z: self.loss(z, columns, arguments), scores)
+        raw_scores, columns, arguments = lane
+        return interface.value_and_gradient(lambda z: self.loss(z, columns, arguments), raw_scores)
 
 
-class Rows(NamedTuple):
-    """Rows of all folds, one after the other, on the device.
+class Samples(NamedTuple):
+    """Samples of all folds, one after the other, on the device.
 
-    x: features, or several inputs by name; columns: by target kind labels `(n, *space, t)`, and
-    `sample_weight` `(n,)` where rows are weighted.
+    x: features, or several inputs by name; columns: by target kind labels `(n, *spatial_shape, t)`, and
+    `sample_weight` `(n,)` where samples are weighted.
     """
 
     x: Any
@@ -138,16 +141,16 @@ class Rows(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Number of rows."""
+        """Number of samples."""
         return int(next(iter(self.columns.values())).shape[0])
 
 
-class Lot(NamedTuple):
-    """What differs between lanes besides their state.
+class LaneInputs(NamedTuple):
+    """Batch order and arguments of lanes in an epoch.
 
-    order: `(lanes, rows)` batch order, as rows of the training data of all folds; first: `(lanes,)`,
-    where the validation rows of a lane's fold begin; progress: `(lanes, 2)`, share of training done
-    before the epoch and what a step adds; arguments: `(lanes, width)`, packed.
+    order: `(lanes, samples)` batch order, as positions in the training samples of all folds; first: `(lanes,)`
+    position of the first validation sample of a lane's fold; progress: `(lanes, 2)`, share of training done
+    before the epoch and share per step; arguments: `(lanes, width)`, packed.
     """
 
     order: Tensor
@@ -157,21 +160,21 @@ class Lot(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`(lanes,)` mean losses and `(lanes, rows, *space, outputs)` scores.
+    """`(lanes,)` mean losses and `(lanes, samples, *spatial_shape, outputs)` raw scores.
 
-    Those of training in batch order, of the last rows alone where all would be more than `KEPT` numbers a lane.
+    Training raw scores are in batch order, of the last samples alone where all would be over `KEPT` numbers per lane.
     """
 
     train_loss: Tensor
-    train_scores: Tensor
+    train_raw_scores: Tensor
     val_loss: Tensor
-    val_scores: Tensor
+    val_raw_scores: Tensor
 
 
 class LaneGraph:
-    """The compiled epoch of a model, an optimizer and a set of loss groups, whose packed arguments have `width`.
+    """The compiled epoch of a model, an optimizer and loss groups.
 
-    train and validation hold the rows of that many folds, equally many of each.
+    train, validation: the samples of that many folds, equally many of each; width: of packed arguments.
     """
 
     def __init__(
@@ -180,35 +183,35 @@ class LaneGraph:
         optimizer: LaneOptimizer,
         groups: Sequence[Group],
         *,
-        train: Rows,
-        validation: Rows,
+        train: Samples,
+        validation: Samples,
         folds: int,
         batch_size: int,
         width: int,
     ) -> None:
         self.model, self.optimizer, self.groups, self.folds, self.width = model, optimizer, list(groups), folds, width
-        self.rows, self.validated = train.number // folds, validation.number // folds
-        self.batch = min(batch_size, self.rows)
+        self.samples, self.validated = train.number // folds, validation.number // folds
+        self.batch = min(batch_size, self.samples)
         optimizer.build(model.trainable_variables)
-        signature = (self._state_signature(), self._lot_signature())
+        signature = (self._state_signature(), self._inputs_signature())
         self._compiled = interface.compiled(self._epoch, (train, validation), signature)
 
     @property
     def steps(self) -> int:
-        """Optimizer steps an epoch, the partial last batch included."""
-        return -(-self.rows // self.batch)
+        """The number of optimizer steps per epoch, the partial last batch included."""
+        return -(-self.samples // self.batch)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row's scores, `(*space, outputs)`."""
+        """The shape `(*spatial_shape, outputs)` of the raw scores of a sample."""
         return tuple(self.model.outputs[0].shape[1:])
 
-    def epoch(self, state: State, lot: Lot, arrangement: Any) -> tuple[State, Outcome]:
-        """Every lane after one epoch; the lot and its arrangement are those of `lot`."""
-        return self._compiled(arrangement, (state, lot))
+    def epoch(self, state: State, inputs: LaneInputs, arrangement: Any) -> tuple[State, Outcome]:
+        """Return every lane after one more epoch, of what `inputs` returned."""
+        return self._compiled(arrangement, (state, inputs))
 
     def initial(self, start: Start, plans: Sequence[Plan]) -> State:
-        """New lanes from these variables, one a plan, with fresh optimizer state."""
+        """Return new lanes, one per plan, with these variables and fresh optimizer state."""
 
         def stack(value: np.ndarray) -> Tensor:
             return interface.to_device(np.repeat(value[None], len(plans), 0))
@@ -218,25 +221,26 @@ class LaneGraph:
         return State([stack(v) for v in start.trainable], [stack(v) for v in start.other], stacked)
 
     def weights(self, state: State, lane: int) -> list[np.ndarray]:
-        """One lane's weights in the order of `model.weights`."""
+        """Return the weights of a lane in the order of `model.weights`."""
         stacked = dict(zip(map(id, self.model.trainable_variables), state.trainable, strict=True))
         stacked |= dict(zip(map(id, self.model.non_trainable_variables), state.other, strict=True))
         return [interface.to_host(stacked[id(v)][lane]) for v in self.model.weights]
 
-    def lot(
+    def inputs(
         self, order: np.ndarray, progress: np.ndarray, groups: Sequence[int], arguments: Sequence[Any],
         folds: Sequence[int],
-    ) -> tuple[Lot, Any]:  # fmt: skip
-        """The lot of lanes with these batch orders (rows of their own fold), progress and arguments by name.
+    ) -> tuple[LaneInputs, Any]:  # fmt: skip
+        """Return the inputs of an epoch of lanes, and the arrangement of their groups.
 
-        groups rise from lane to lane; folds say which each trains on.
+        order: `(lanes, samples)`, as positions in each lane's fold; arguments: of each lane, by name; groups: of each
+        lane, ascending; folds: of each lane.
         """
         pairs = zip(groups, arguments, strict=True)
-        packed = np.stack([self.groups[own].pack(by_name, self.width) for own, by_name in pairs])
+        packed = np.stack([self.groups[group].pack(by_name, self.width) for group, by_name in pairs])
         fold = np.asarray(folds, np.int32)
-        whole = [order + fold[:, None] * np.int32(self.rows), fold * np.int32(self.validated)]
+        whole = [order + fold[:, None] * np.int32(self.samples), fold * np.int32(self.validated)]
         parts = (*whole, progress.astype(np.float32), packed)
-        return Lot(*map(interface.to_device, parts)), interface.arrange(groups)
+        return LaneInputs(*map(interface.to_device, parts)), interface.arrange(groups)
 
     def _state_signature(self) -> State:
         def leaves(variables: Sequence[Any]) -> list[Leaf]:
@@ -246,122 +250,131 @@ class LaneGraph:
         slots = [Leaf(shape, dtype) for shape, dtype in self.optimizer.signature]
         return State(leaves(model.trainable_variables), leaves(model.non_trainable_variables), slots)
 
-    def _lot_signature(self) -> Lot:
-        return Lot(Leaf((self.rows,), "int32"), Leaf((), "int32"), Leaf((2,)), Leaf((self.width,)))
+    def _inputs_signature(self) -> LaneInputs:
+        return LaneInputs(Leaf((self.samples,), "int32"), Leaf((), "int32"), Leaf((2,)), Leaf((self.width,)))
 
-    def _epoch(self, data: tuple[Rows, Rows], arrangement: Any, lanes: tuple[State, Lot]) -> tuple[State, Outcome]:
-        (train, validation), (state, lot) = data, lanes
-        epoch = Epoch(self, train, validation, arrangement, lot)
-        state, loss, scores = epoch.train_all(state)
-        val_loss, val_scores = epoch.validate(state)
-        return state, Outcome(loss, scores, val_loss, val_scores)
+    def _epoch(
+        self, data: tuple[Samples, Samples], arrangement: Any, lanes: tuple[State, LaneInputs]
+    ) -> tuple[State, Outcome]:
+        (train, validation), (state, inputs) = data, lanes
+        epoch = Epoch(self, train, validation, arrangement, inputs)
+        state, loss, raw_scores = epoch.train_all(state)
+        val_loss, val_raw_scores = epoch.validate(state)
+        return state, Outcome(loss, raw_scores, val_loss, val_raw_scores)
 
 
 class Epoch:
-    """An epoch while it is traced: a graph's parts and the tensors that do not change in it."""
+    """An epoch while it is traced."""
 
-    def __init__(self, graph: LaneGraph, train: Rows, validation: Rows, arrangement: Any, lot: Lot) -> None:
+    def __init__(
+        self, graph: LaneGraph, train: Samples, validation: Samples, arrangement: Any, inputs: LaneInputs
+    ) -> None:
         self.graph, self.model = graph, graph.model
-        self.train, self.validation, self.arrangement, self.lot = train, validation, arrangement, lot
+        self.train, self.validation, self.arrangement, self.inputs = train, validation, arrangement, inputs
 
     def train_all(self, state: State) -> tuple[State, Tensor, Tensor]:
-        """Every step: new state, `(lanes,)` mean loss, and the scores that are kept."""
-        graph, lot, b = self.graph, self.lot, self.graph.batch
-        full, rest = divmod(graph.rows, b)
-        batches = ops.transpose(ops.reshape(lot.order[:, : full * b], (-1, full, b)), (1, 0, 2))
+        """Take every step of training; return the state, `(lanes,)` mean losses, and the raw scores that are kept."""
+        graph, inputs, b = self.graph, self.inputs, self.graph.batch
+        full, rest = divmod(graph.samples, b)
+        batches = ops.transpose(ops.reshape(inputs.order[:, : full * b], (-1, full, b)), (1, 0, 2))
         steps = (batches, ops.arange(full, dtype="float32"))
-        carry = (state, ops.zeros_like(lot.progress[:, 0]))
+        carry = (state, ops.zeros_like(inputs.progress[:, 0]))
         silent = max(0, full - KEPT // (b * math.prod(graph.shape)) - 1)
         if silent:
             carry, _ = interface.loop(
-                lambda own, step: (self._counted(own, step)[0], ()), carry, [s[:silent] for s in steps], ()
+                lambda carry, step: (self._counted(carry, step)[0], ()), carry, [s[:silent] for s in steps], ()
             )
         seen = Leaf((b, *graph.shape))
-        (state, total), scores = interface.loop(self._counted, carry, [s[silent:] for s in steps], seen)
-        scores = _rows_of_lanes(scores)
+        (state, total), raw_scores = interface.loop(self._counted, carry, [s[silent:] for s in steps], seen)
+        raw_scores = _by_lane(raw_scores)
         if rest:
-            # model.fit has a partial last batch at its true size, so lanes must
-            state, loss, last = self._step(state, lot.order[:, full * b :], full)
-            total, scores = total + rest * loss, ops.concatenate([scores, last], 1)
-        return state, total / graph.rows, scores
+            # as in model.fit, whose last batch is a partial one
+            state, loss, last = self._step(state, inputs.order[:, full * b :], full)
+            total, raw_scores = total + rest * loss, ops.concatenate([raw_scores, last], 1)
+        return state, total / graph.samples, raw_scores
 
     def _counted(self, carry: tuple[State, Tensor], step: Sequence[Tensor]) -> tuple[tuple[State, Tensor], Tensor]:
-        """A full batch, with the `(lanes,)` sum of sample losses so far."""
-        state, loss, scores = self._step(carry[0], *step, often=True)
-        return (state, carry[1] + self.graph.batch * loss), scores
+        """Train on a full batch; the carry ends with the `(lanes,)` sum of sample losses."""
+        state, loss, raw_scores = self._step(carry[0], *step, often=True)
+        return (state, carry[1] + self.graph.batch * loss), raw_scores
 
-    def _step(self, state: State, rows: Tensor, number: Any, *, often: bool = False) -> tuple[State, Tensor, Tensor]:
-        """One optimizer step of every lane on its own `(lanes, b)` rows."""
-        x, columns = interface.gather(tuple(self.train), rows)
+    def _step(
+        self, state: State, positions: Tensor, number: Any, *, often: bool = False
+    ) -> tuple[State, Tensor, Tensor]:
+        """Take an optimizer step of every lane, on the `(lanes, b)` samples at these positions."""
+        x, columns = interface.gather(tuple(self.train), positions)
 
         def forward(trainable: list[Tensor]) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
-            scores, other, penalty = interface.map_lanes(self._forward, (trainable, state.other, x))
-            return (scores, penalty), other
+            raw_scores, other, penalty = interface.map_lanes(self._forward, (trainable, state.other, x))
+            return (raw_scores, penalty), other
 
-        (scores, penalty), other, back = interface.pull_back(forward, state.trainable)
+        (raw_scores, penalty), other, back = interface.pull_back(forward, state.trainable)
         progress = self._progress(number)
-        loss, slope = self._losses(scores, columns, progress, often=often)
+        loss, gradient = self._losses(raw_scores, columns, progress, often=often)
         # the sum over lanes of lane losses: each weight's gradient is its own lane's
-        slopes = back((slope, ops.ones_like(penalty)))
-        trainable, slots = self.graph.optimizer.update(state.optimizer, slopes, state.trainable, progress)
-        return State(trainable, other, slots), loss + penalty, scores
+        gradients = back((gradient, ops.ones_like(penalty)))
+        trainable, slots = self.graph.optimizer.update(state.optimizer, gradients, state.trainable, progress)
+        return State(trainable, other, slots), loss + penalty, raw_scores
 
     def _forward(self, lane: tuple[list[Tensor], list[Tensor], Any]) -> tuple[Tensor, list[Tensor], Tensor]:
-        scores, other, penalties = self.model.stateless_call(*lane, training=True, return_losses=True)
-        return scores, other, sum(penalties, ops.zeros(()))
+        raw_scores, other, penalties = self.model.stateless_call(*lane, training=True, return_losses=True)
+        return raw_scores, other, sum(penalties, ops.zeros(()))
 
     def _progress(self, number: Any) -> Tensor:
-        return self.lot.progress[:, 0] + self.lot.progress[:, 1] * number
+        return self.inputs.progress[:, 0] + self.inputs.progress[:, 1] * number
 
     def _losses(
-        self, scores: Tensor, columns: dict[str, Tensor], progress: Tensor, *, often: bool = False
+        self, raw_scores: Tensor, columns: dict[str, Tensor], progress: Tensor, *, often: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """`(lanes,)` mean losses and their gradients by `scores`, each group mapped over its own lanes."""
-        branches, own = [group.branch for group in self.graph.groups], Own(progress, self.lot.arguments)
-        return interface.dispatch(branches, self.arrangement, Batch(scores, columns), own, often=often)
+        """Return `(lanes,)` mean losses and their gradients by the raw scores."""
+        branches = [group.branch for group in self.graph.groups]
+        arguments = LaneArguments(progress, self.inputs.arguments)
+        return interface.dispatch(branches, self.arrangement, Batch(raw_scores, columns), arguments, often=often)
 
     def validate(self, state: State) -> tuple[Tensor, Tensor]:
-        """`(lanes,)` mean loss and the scores of all validation rows."""
+        """Return `(lanes,)` mean losses and the raw scores of all validation samples."""
         number = self.graph.validated
-        # a loss of a whole batch is one of all validation rows
+        # a loss of a whole batch is that of all validation samples
         size = number if any(group.spec.level == "batch" for group in self.graph.groups) else TOGETHER
         full, rest = divmod(number, size)
-        total, parts = ops.zeros_like(self.lot.progress[:, 0]), []
+        total, parts = ops.zeros_like(self.inputs.progress[:, 0]), []
         if full:
             pieces = ops.reshape(ops.arange(full * size, dtype="int32"), (full, size))
             seen = Leaf((size, *self.graph.shape))
-            total, scores = interface.loop(lambda sums, rows: self._validated(state, sums, rows), total, pieces, seen)
-            parts.append(_rows_of_lanes(scores))
+            total, raw_scores = interface.loop(
+                lambda sums, positions: self._validated(state, sums, positions), total, pieces, seen
+            )
+            parts.append(_by_lane(raw_scores))
         if rest:
-            total, scores = self._validated(state, total, ops.arange(full * size, number, dtype="int32"))
-            parts.append(scores)
+            total, raw_scores = self._validated(state, total, ops.arange(full * size, number, dtype="int32"))
+            parts.append(raw_scores)
         return total / number, ops.concatenate(parts, 1)
 
-    def _validated(self, state: State, total: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The `(lanes,)` sum of losses with these rows of every lane's fold, and their scores."""
-        places = self.lot.first[:, None] + rows
-        x = interface.gather(self.validation.x, places if self.graph.folds > 1 else rows)
-        scores, penalty = self._predict(state, x)
+    def _validated(self, state: State, total: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the `(lanes,)` sums of losses, those at these positions of every lane's fold added, and raw scores."""
+        in_folds = self.inputs.first[:, None] + positions
+        x = interface.gather(self.validation.x, in_folds if self.graph.folds > 1 else positions)
+        raw_scores, penalty = self._predict(state, x)
         loss, _ = self._losses(
-            scores, interface.gather(self.validation.columns, places), self._progress(self.graph.steps)
+            raw_scores, interface.gather(self.validation.columns, in_folds), self._progress(self.graph.steps)
         )
-        return total + rows.shape[0] * (loss + penalty), scores
+        return total + positions.shape[0] * (loss + penalty), raw_scores
 
     def _predict(self, state: State, x: Any) -> tuple[Tensor, Tensor]:
-        """Scores `(lanes, rows, outputs)` and the `(lanes,)` penalties of regularisers; without folds lanes share x."""
+        """Return raw scores `(lanes, samples, ...)` and `(lanes,)` penalties; without folds all lanes share x."""
 
-        def lane(own: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
-            trainable, other, *rows = own
-            scores, _, penalties = self.model.stateless_call(
-                trainable, other, rows[0] if rows else x, training=False, return_losses=True
+        def lane(values: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+            trainable, other, *samples = values
+            raw_scores, _, penalties = self.model.stateless_call(
+                trainable, other, samples[0] if samples else x, training=False, return_losses=True
             )
-            return scores, sum(penalties, ops.zeros(()))
+            return raw_scores, sum(penalties, ops.zeros(()))
 
         shared = (state.trainable, state.other)
         return interface.map_lanes(lane, (*shared, x) if self.graph.folds > 1 else shared)
 
 
-def _rows_of_lanes(scores: Tensor) -> Tensor:
-    """`(steps, lanes, b, ...)` as `(lanes, steps * b, ...)`."""
-    steps, _, b, *shape = scores.shape
-    return ops.reshape(ops.moveaxis(scores, 0, 1), (-1, steps * b, *shape))
+def _by_lane(raw_scores: Tensor) -> Tensor:
+    """Return `(steps, lanes, b, ...)` as `(lanes, steps * b, ...)`."""
+    steps, _, b, *shape = raw_scores.shape
+    return ops.reshape(ops.moveaxis(raw_scores, 0, 1), (-1, steps * b, *shape))

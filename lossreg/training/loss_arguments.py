@@ -1,4 +1,4 @@
-"""The keyword arguments of a loss, split into what its graph depends on and what flows through it."""
+"""The keyword arguments of a loss: static ones, on which its graph depends, and tensors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossreg.contract.params import PerClass, is_plain
+from lossreg.contract.params import PerClass, is_static
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
 
@@ -17,20 +17,14 @@ if TYPE_CHECKING:
 Key = tuple[str, tuple[tuple[str, Any], ...]]
 
 
-def is_static(param: Any, value: Any) -> bool:
-    """Whether the graph of a loss depends on this value of its parameter."""
-    # without a range there is one value, and it may be used as Python uses numbers
-    return is_plain(param, value) or (not isinstance(param, PerClass) and param.low == param.high)
-
-
 def static_arguments(spec: LossSpec, params: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
-    """The arguments on which the graph itself depends: choices, static whole numbers, absent values."""
+    """Return the arguments on which the graph depends: choices, static whole numbers, absent values."""
     static = {param.name: params[param.name] for param in spec.params if is_static(param, params[param.name])}
     return static | ({"n_classes": n_classes} if "n_classes" in spec.needs else {})
 
 
 def loss_arguments(spec: LossSpec, params: Mapping[str, Any], constants: Constants) -> dict[str, np.ndarray]:
-    """The other arguments, float32: `()` numbers, `(k,)` vectors (ones where absent) and constants."""
+    """Return the other arguments, float32: `()` numbers, `(k,)` vectors (ones where absent) and constants."""
     values = {param.name: params[param.name] for param in spec.params if not is_static(param, params[param.name])}
     for param in spec.params:
         if isinstance(param, PerClass) and values[param.name] is None:
@@ -40,6 +34,6 @@ def loss_arguments(spec: LossSpec, params: Mapping[str, Any], constants: Constan
 
 
 def static_key(problem: Problem, plan: Plan) -> Key:
-    """Equal for plans that can share a graph."""
+    """Return a key that is equal for plans that can share a graph."""
     static = static_arguments(problem.losses[plan.candidate], plan.params, problem.dataset.n_classes)
     return plan.candidate, tuple(sorted(static.items()))

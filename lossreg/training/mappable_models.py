@@ -1,7 +1,7 @@
-"""Which models train in lanes: those that are a function of tensors, and so can be mapped over lanes of weights.
+"""Models that train in lanes: functions of tensors, which can be mapped over lanes of weights.
 
-Keras's own layers are proven to. Models of others are rehearsed: their scores, states and gradients
-over a few lanes are compared with those of one lane at a time.
+The layers of Keras are proven to be. A model with others is rehearsed: its raw scores, states and gradients over a
+few lanes are compared with those of one lane at a time.
 """
 
 from __future__ import annotations
@@ -47,25 +47,25 @@ OPERATIONS = frozenset(
         "Concatenate", "Reshape", "Transpose", "ExpandDims", "Squeeze", "GetItem", "Where",
     )
 )  # fmt: skip
-# What a layer may be given besides its sizes, and may be the user's own.
+# Arguments of a layer that may be functions of the user.
 GIVEN = ("activation", "regularizer", "constraint")
-ROWS, LANES, TOLERANCE = 16, 3, 1e-4
+SAMPLES, LANES, TOLERANCE = 16, 3, 1e-4
 Lane = tuple[list[np.ndarray], list[np.ndarray], Any, np.ndarray]
 
 
 def model_refusal(model: keras.Model, x: Any = None) -> str:
-    """Why a model's lanes cannot be mapped, in one line; empty when they can.
+    """Return why a model's lanes cannot be mapped, in one line; empty when they can.
 
-    x: training rows, `(n, *shape)`, or several such inputs by name, of which a few are looked at; None stands
-    for normal ones.
+    x: training samples, `(n, *shape)`, or several such inputs by name, of which a few are used; None for standard
+    normal ones.
     """
-    if own := own_steps(type(model)):
-        return f"the model has its own {own[0]}, which model.fit runs"
+    if steps := own_steps(type(model)):
+        return f"the model has its own {steps[0]}, which model.fit runs"
     if any(getattr(entry, "sparse", False) for entry in model.inputs):
         return "an input of the model is sparse"
     layers = sublayers(model)
     unfit = next(filter(None, map(_unfit, layers)), "")
-    unproven = next((said for layer in layers for said in _unproven(layer)), "")
+    unproven = next((reason for layer in layers for reason in _unproven(layer)), "")
     if unfit or not unproven:
         return unfit
     failed = rehearse(model, x)
@@ -73,7 +73,7 @@ def model_refusal(model: keras.Model, x: Any = None) -> str:
 
 
 def _unfit(layer: keras.layers.Layer) -> str:
-    """Why no model with this layer trains in lanes."""
+    """Return why no model with this layer trains in lanes; empty when one may."""
     if layer.compute_dtype != "float32":
         return f"layer {layer.name} computes in {layer.compute_dtype}, and lanes in float32"
     if getattr(layer, "stateful", False):
@@ -82,7 +82,7 @@ def _unfit(layer: keras.layers.Layer) -> str:
 
 
 def _unproven(layer: keras.layers.Layer) -> Iterator[str]:
-    """What of a layer and, of a model, between its layers is not known to map over lanes."""
+    """Yield the parts of a layer, or of a model between its layers, that are not known to map over lanes."""
     kind = type(layer).__name__
     if not _of_keras(type(layer)) or kind not in LAYERS:
         yield f"layer {layer.name} ({kind}) is not proven to map over lanes"
@@ -91,13 +91,13 @@ def _unproven(layer: keras.layers.Layer) -> Iterator[str]:
         yield f"layer {layer.name} has groups and dilation, which together are not proven to map over lanes"
     for name, value in vars(layer).items():
         if name.endswith(GIVEN) and value is not None and not _of_keras(value):
-            own = getattr(value, "__name__", type(value).__name__)
-            yield f"layer {layer.name} has {name} {own}, which is not one of Keras"
+            function = getattr(value, "__name__", type(value).__name__)
+            yield f"layer {layer.name} has {name} {function}, which is not one of Keras"
     for operation in getattr(layer, "operations", ()):
-        own = type(operation).__name__
-        proven = isinstance(operation, keras.layers.Layer) or (_of_keras(type(operation)) and own in OPERATIONS)
+        kind = type(operation).__name__
+        proven = isinstance(operation, keras.layers.Layer) or (_of_keras(type(operation)) and kind in OPERATIONS)
         if not proven:
-            yield f"operation {operation.name} ({own}) is not proven to map over lanes"
+            yield f"operation {operation.name} ({kind}) is not proven to map over lanes"
 
 
 def _of_keras(thing: Any) -> bool:
@@ -108,88 +108,87 @@ def _of_keras(thing: Any) -> bool:
 
 
 def rehearse(model: keras.Model, x: Any = None) -> str:
-    """Why the model over lanes is not what it is one lane at a time; empty when scores, states and gradients agree."""
+    """Return why the model over lanes differs from one lane at a time; empty when all its numbers agree."""
     lanes = [_lane(model, number, x) for number in range(LANES)]
     try:
         # on the processor: others compute products of matrices in fewer digits
         with keras.device("cpu:0"):
             run, stacked = _mapped(model, lanes)
-            found, again = run(stacked), run(stacked)
+            mapped, again = run(stacked), run(stacked)
             # the map over one lane without an axis of lanes is the function itself
-            alone = [_trained(model, lambda function, own: function(own), _tensors(lane)) for lane in lanes]
+            alone = [_trained(model, lambda function, lanes: function(lanes), _tensors(lane)) for lane in lanes]
             foreign = _changed(model, lanes[0])
     except Exception as error:
         return f"over lanes it fails with {one_line(error).split('. ')[0]}"
     wanted = [np.stack(values) for values in zip(*map(_numbers, alone), strict=True)]
-    same = (np.array_equal(*pair, equal_nan=True) for pair in zip(_numbers(found), _numbers(again), strict=True))
+    same = (np.array_equal(*pair, equal_nan=True) for pair in zip(_numbers(mapped), _numbers(again), strict=True))
     if foreign == "trained":
         return "it sets weights that are trained, beside the optimizer"
     if foreign or not all(same):
         return "it gives something else each time, and its state or seed is not among the model's variables"
-    return "" if _agree(_numbers(found), wanted) else "over lanes it gives something else than one lane at a time"
+    return "" if _agree(_numbers(mapped), wanted) else "over lanes it gives something else than one lane at a time"
 
 
 def _lane(model: keras.Model, number: int, x: Any) -> Lane:
-    """Weights, other variables, rows and slopes of the scores; a lane's own, but alike enough for any model."""
+    """Return weights, other variables, samples and gradients by the raw scores; of each lane others, but similar."""
     rng = np.random.default_rng(number)
     trainable = [v + 0.05 * number * rng.normal(size=v.shape) for v in map(_values, model.trainable_variables)]
     other = [_moved(v.path, _values(v), number) for v in model.non_trainable_variables]
-    slope = rng.normal(size=(ROWS, *model.outputs[0].shape[1:]))
+    gradient = rng.normal(size=(SAMPLES, *model.outputs[0].shape[1:]))
     weights = [np.asarray(w, np.float32) for w in trainable]
-    return weights, other, _rows(model, x, rng), np.asarray(slope, np.float32)
+    return weights, other, _samples(model, x, rng), np.asarray(gradient, np.float32)
 
 
 def _moved(path: str, value: np.ndarray, number: int) -> np.ndarray:
-    """A variable that is not trained, by lane: seeds count on, other numbers grow a little, whole ones are kept."""
+    """Return an untrained variable of a lane: seeds are counted up, floats grow a little, whole numbers stay."""
     if path.endswith("seed_generator_state"):
         return value + np.asarray(number, value.dtype)
     return value * np.asarray(1 + 0.05 * number, value.dtype) if np.issubdtype(value.dtype, np.floating) else value
 
 
-def _rows(model: keras.Model, x: Any, rng: np.random.Generator) -> Any:
+def _samples(model: keras.Model, x: Any, rng: np.random.Generator) -> Any:
     if x is None:
-        shapes = [(ROWS, *(size or 4 for size in entry.shape[1:])) for entry in model.inputs]
-        rows = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-        return rows if len(rows) > 1 else rows[0]
+        shapes = [(SAMPLES, *(size or 4 for size in entry.shape[1:])) for entry in model.inputs]
+        samples = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        return samples if len(samples) > 1 else samples[0]
     number = len(keras.tree.flatten(x)[0])
-    return keras.tree.map_structure(lambda values: values[rng.integers(0, number, ROWS)], x)
+    return keras.tree.map_structure(lambda values: values[rng.integers(0, number, SAMPLES)], x)
 
 
 def _mapped(model: keras.Model, lanes: Sequence[Lane]) -> tuple[Callable[[Any], Any], Any]:
-    """The compiled training step of all lanes together, and what it is called with."""
+    """Return the compiled training step of all lanes together, and its argument."""
     shapes = keras.tree.map_structure(lambda values: interface.Leaf(values.shape, str(values.dtype)), lanes[0])
-    step = interface.compiled(lambda data, arrangement, own: _trained(model, interface.map_lanes, own), (), shapes)
+    step = interface.compiled(lambda data, arrangement, lanes: _trained(model, interface.map_lanes, lanes), (), shapes)
     stacked = keras.tree.map_structure(lambda *values: interface.to_device(np.stack(values)), *lanes)
     return partial(step, interface.arrange([0] * len(lanes))), stacked
 
 
 def _trained(model: keras.Model, mapped: Callable[[Any, Any], Any], lanes: Any) -> Any:
-    """Scores, penalties, states and slopes of a step of training; then scores of validation, and constraints."""
-    trainable, other, x, slope = lanes
+    """Return raw scores, penalties, states and gradients of a training step; raw scores of validation; constraints."""
+    trainable, other, x, gradient = lanes
 
-    def scored(own: Any) -> Any:
-        scores, after, penalties = model.stateless_call(*own, training=True, return_losses=True)
-        return scores, after, sum(penalties, keras.ops.zeros(()))
+    def predicted(lane: Any) -> Any:
+        raw_scores, after, penalties = model.stateless_call(*lane, training=True, return_losses=True)
+        return raw_scores, after, sum(penalties, keras.ops.zeros(()))
 
     def forward(weights: Any) -> Any:
-        scores, after, penalty = mapped(scored, (weights, other, x))
-        return (scores, penalty), after
+        raw_scores, after, penalty = mapped(predicted, (weights, other, x))
+        return (raw_scores, penalty), after
 
     def limited(weights: Any) -> Any:
         pairs = zip(model.trainable_variables, weights, strict=True)
         return [v.constraint(w) if v.constraint else w for v, w in pairs]
 
     outputs, after, back = interface.pull_back(forward, trainable)
-    # the sum is a whole tensor, also of a gradient that TensorFlow keeps as slices
-    slopes = [keras.ops.add(own, 0.0) for own in back((slope, keras.ops.ones_like(outputs[1])))]
-    predicted = mapped(lambda own: model.stateless_call(*own, training=False)[0], (trainable, after, x))
-    return outputs, after, slopes, predicted, mapped(limited, trainable)
+    gradients = back((gradient, keras.ops.ones_like(outputs[1])))
+    validated = mapped(lambda lane: model.stateless_call(*lane, training=False)[0], (trainable, after, x))
+    return outputs, after, gradients, validated, mapped(limited, trainable)
 
 
 def _changed(model: keras.Model, lane: Lane) -> str:
-    """Which variables a step of training changes before the optimizer does, that no lane of the model's can hold.
+    """Return the kind of variables that a training step changes before the optimizer, and that no lane can hold.
 
-    `"trained"` weights, or `"foreign"` ones, as Keras's common seed is; empty where there are none.
+    These are `"trained"` weights, or `"foreign"` ones such as Keras's global seed; empty where there are none.
     """
     trainable, other, x, _ = lane
     variables = model.trainable_variables + model.non_trainable_variables
@@ -213,9 +212,9 @@ def _numbers(tree: Any) -> list[np.ndarray]:
     return [interface.to_host(tensor) for tensor in keras.tree.flatten(tree)]
 
 
-def _agree(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> bool:
-    """Whether numbers agree to `TOLERANCE` of the largest of their array, or of a hundredth of the largest of all."""
+def _agree(numbers: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> bool:
+    """Return whether numbers agree to `TOLERANCE` of the largest in an array, or a hundredth of the largest of all."""
     sizes = [np.nanmax(np.abs(w), initial=0) if np.issubdtype(w.dtype, np.floating) else 0 for w in wanted]
     limits = [TOLERANCE * max(size, 0.01 * max(sizes)) for size in sizes]
-    both = zip(found, wanted, limits, strict=True)
+    both = zip(numbers, wanted, limits, strict=True)
     return all(np.allclose(one, other, rtol=0, atol=limit, equal_nan=True) for one, other, limit in both)

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it a lane takes."""
+"""Free memory, and the memory that a lane takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lossreg.runtime import system
 from lossreg.training.interface import Architecture, Problem
 
-HALF = 0.5  # the share of free memory that lanes may take: estimates err, and others live there too
+HALF = 0.5  # the share of free memory that lanes may take: estimates err, and other programs need some
 
 
 def available() -> int:
@@ -18,7 +18,7 @@ def available() -> int:
 
 
 def _device() -> int | None:
-    """Free bytes of the first graphics processor; None where lanes run on the processor's cores."""
+    """Return the free bytes of the first graphics processor; None where lanes run on the processor's cores."""
     import keras
 
     return _of_jax() if keras.backend.backend() == "jax" else _of_tensorflow()
@@ -37,44 +37,46 @@ def _of_tensorflow() -> int | None:
 
     if not tf.config.list_physical_devices("GPU"):
         return None
-    from tensorflow.python.client import device_lib
-
+    try:
+        from tensorflow.python.client import device_lib
+    except ImportError:  # private: a later TensorFlow may have it elsewhere
+        return None
     limits = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
     return int(limits[0] - tf.config.experimental.get_memory_info("GPU:0")["current"])
 
 
-def lane(problem: Problem, outputs: int, architecture: Architecture | None = None) -> int:
-    """Bytes that one lane takes at most, about.
+def lane_bytes(problem: Problem, outputs: int, architecture: Architecture | None = None) -> int:
+    """Return an estimate of the bytes that a lane takes at most.
 
-    Its state before and after a step (weights and the optimizer's slots), gradients, what the layers
-    answer for a batch and their gradients, the same for the rows that are validated together, the
-    scores of an epoch with what metrics make of them, and batch orders.
+    These are its state before and after a step (weights and the optimizer's slots), gradients, the outputs of layers
+    for a batch and their gradients, the same for the samples that are validated together, the raw scores of an epoch
+    with what metrics make of them, and batch orders.
     """
     from lossreg.training.lane_graph import KEPT, TOGETHER
     from lossreg.training.optimizers import LaneOptimizer
 
-    model, own = problem.build(outputs, 0, architecture), architecture or Architecture(problem.batch_size)
-    data, batch = problem.folds[0], own.batch_size
+    model, data = problem.build(outputs, 0, architecture), problem.folds[0]
+    batch = (architecture or Architecture(problem.batch_size)).batch_size
     optimizer = LaneOptimizer(problem)
     optimizer.build(model.trainable_variables)
     trained, state = _bytes(model.trainable_variables), _bytes(model.variables)
     state += sum(4 * math.prod(size) for size, _ in optimizer.signature)
-    rows, validated, width = len(data.train.y), len(data.validation.y), math.prod(model.outputs[0].shape[1:])
-    layers = 4 * answers(model)
-    scores = 4 * (min(rows * width, KEPT) + validated * width)
-    together = 2 * min(batch, rows) + min(TOGETHER, validated)
-    return int(2 * state + trained + layers * together + 4 * scores + 16 * rows)
+    samples, validated, width = len(data.train.y), len(data.validation.y), math.prod(model.outputs[0].shape[1:])
+    layers = 4 * outputs_per_sample(model)
+    raw_scores = 4 * (min(samples * width, KEPT) + validated * width)
+    together = 2 * min(batch, samples) + min(TOGETHER, validated)
+    return int(2 * state + trained + layers * together + 4 * raw_scores + 16 * samples)
 
 
-def answers(model: Any) -> int:
-    """How many numbers the operations of a functional model answer for one row, those of models inside it too."""
+def outputs_per_sample(model: Any) -> int:
+    """Return the number of outputs per sample of all operations of a functional model, models inside it included."""
     import keras
 
-    found, nodes = 0, getattr(model, "operations", ()) or getattr(model, "layers", ())
+    total, nodes = 0, getattr(model, "operations", ()) or getattr(model, "layers", ())
     for node in nodes:
-        found += answers(node)
-        found += sum(math.prod(size or 1 for size in one.shape[1:]) for one in keras.tree.flatten(node.output))
-    return found
+        total += outputs_per_sample(node)
+        total += sum(math.prod(size or 1 for size in output.shape[1:]) for output in keras.tree.flatten(node.output))
+    return total
 
 
 def _bytes(variables: Any) -> int:

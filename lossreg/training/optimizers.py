@@ -37,14 +37,14 @@ KNOWN = {
     if isinstance(getattr(keras.optimizers, name), type)
     and name not in ("Optimizer", "OptimizerMap", "LossScaleOptimizer", "MultiOptimizer")
 }
-MOST = 10**6  # steps of a training whose rates are looked at
+MOST = 10**6  # steps of a training whose rates are checked
 
 
-class Setting(keras.Variable):
-    """A searched setting as a variable of its optimizer, so that every plan has its own value.
+class SearchedSetting(keras.Variable):
+    """A searched setting as a variable of its optimizer, so that plans have different values.
 
-    Keras asks of some settings in Python whether they are above 0, and leaves a part of its step
-    out where not. A searched one always counts as there; at 0 that part then changes nothing.
+    Keras tests some settings in Python and leaves out a part of its step where they are 0. A searched one always
+    counts as nonzero; at 0 that part then changes nothing.
     """
 
     def __init__(self, name: str) -> None:
@@ -64,47 +64,47 @@ class Setting(keras.Variable):
 
 def build(name: str, learning_rate: float, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """Return a fresh optimizer; raises `UnknownError` for its name, `InputError` for its settings."""
-    return _made(_known(name), learning_rate, settings)
+    return _new(_known(name), learning_rate, settings)
 
 
 def _known(name: str) -> Any:
     if name.lower() not in KNOWN:
         known = f"Known: {', '.join(sorted(KNOWN))}."
-        said = f"{name} {UNNAMED[name.lower()]}" if name.lower() in UNNAMED else f"unknown optimizer {name!r}"
-        raise UnknownError(said, hint=did_you_mean(name, KNOWN) or known)
+        what = f"{name} {UNNAMED[name.lower()]}" if name.lower() in UNNAMED else f"unknown optimizer {name!r}"
+        raise UnknownError(what, hint=did_you_mean(name, KNOWN) or known)
     return KNOWN[name.lower()]
 
 
-def _made(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+def _new(kind: Any, learning_rate: Any, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     # Keras has None, not 1, where every batch is a step
-    own = {key: value for key, value in settings.items() if key != ACCUMULATION or (value or 1) > 1}
+    arguments = {key: value for key, value in settings.items() if key != ACCUMULATION or (value or 1) > 1}
     try:
-        return kind(learning_rate=learning_rate, **own)
+        return kind(learning_rate=learning_rate, **arguments)
     except (TypeError, ValueError) as error:
-        raise InputError(f"optimizer {kind.__name__} does not take {own}: {text_of(error)}") from error
+        raise InputError(f"optimizer {kind.__name__} does not take {arguments}: {text_of(error)}") from error
 
 
 def check(problem: Problem, tried: Sequence[Mapping[str, Any]], steps: int = 0) -> None:
     """Raise `InputError` unless Keras takes the settings, with each of the searched values in `tried`.
 
-    steps: of a whole training, which a schedule must not take to a rate that the optimizer cannot have.
+    steps: of a whole training, in which a schedule must not lead to a rate that the optimizer cannot have.
     """
     for values in tried:
         build(problem.optimizer, 1e-3, {**problem.optimizer_settings, **values})
     if problem.optimizer.lower() == "ftrl" and problem.schedule and _reaches_zero(problem.schedule, steps):
-        said = "ftrl divides by the learning rate, which this schedule takes to 0"
-        raise InputError(said, hint="Keep the rate above 0 throughout, or take another optimizer.")
+        what = "ftrl divides by the learning rate, which this schedule takes to 0"
+        raise InputError(what, hint="Keep the rate above 0 throughout, or take another optimizer.")
 
 
 def _reaches_zero(schedule: Schedule, steps: int) -> bool:
-    """Whether a schedule's factor is 0 at a step of a training of so many; a thousand are looked at at least."""
+    """Return whether a schedule's factor is 0 at a step of a training of that many; at least a thousand are checked."""
     shares = np.linspace(0, 1, max(1000, min(steps, MOST)), endpoint=False, dtype=np.float32)
     factors = keras.ops.convert_to_numpy(schedules.factor(schedule, keras.ops.convert_to_tensor(shares)))
     return bool((factors <= 0).any())
 
 
 def refusal(name: str, settings: Mapping[str, Any]) -> str:
-    """Why lanes cannot use this optimizer; empty when they can."""
+    """Return why lanes cannot use this optimizer; empty when they can."""
     if name.lower() not in MAPPED:
         reason = REFUSED.get(name.lower(), f"not among those proven equal to solo training ({', '.join(MAPPED)})")
         return f"optimizer {name}: {reason}"
@@ -115,21 +115,21 @@ def refusal(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def branches(problem: Problem) -> list[dict[str, Any]]:
-    """Every combination of the searched settings that change the graph; one empty one where there are none."""
+    """Return every combination of the searched settings that change the graph; one empty one where there are none."""
     options = {name: choices for name, choices in problem.searched.items() if choices}
     return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
 
 
 def branch(problem: Problem, plan: Plan) -> dict[str, Any]:
-    """The plan's own combination."""
+    """Return the plan's combination of them."""
     return {name: plan.optimizer_settings[name] for name, choices in problem.searched.items() if choices}
 
 
 def _with_settings(optimizer: keras.optimizers.Optimizer, problem: Problem) -> keras.optimizers.Optimizer:
-    """The optimizer with a variable for every searched number."""
+    """Return the optimizer with a variable for every searched number."""
     for name, choices in problem.searched.items():
         if not choices:
-            setattr(optimizer, name, Setting(name))
+            setattr(optimizer, name, SearchedSetting(name))
     return optimizer
 
 
@@ -152,7 +152,7 @@ class Reused:
         else:
             self.learning_rate = plan.learning_rate
         for name, value in plan.optimizer_settings.items():
-            if isinstance(variable := getattr(self, name), Setting):
+            if isinstance(variable := getattr(self, name), SearchedSetting):
                 variable.assign(value)
 
 
@@ -162,7 +162,7 @@ def solo(problem: Problem, plan: Plan) -> Any:
     kind = _known(problem.optimizer)
     kind = type(f"Reused{kind.__name__}", (Reused, kind if problem.sliced else dense(kind)), {})
     settings = {**problem.optimizer_settings, **branch(problem, plan)}
-    optimizer: Any = _made(kind, rate or plan.learning_rate, settings)
+    optimizer: Any = _new(kind, rate or plan.learning_rate, settings)
     if rate:
         # JAX's graph knows only those variables that are the optimizer's own
         optimizer.rate, optimizer.base_rate, optimizer.total_steps = rate, rate.base, rate.steps
@@ -174,65 +174,67 @@ def keeps_weights(problem: Problem) -> bool:
     return _known(problem.optimizer) is keras.optimizers.ScheduleFreeAdamW
 
 
-class Rule:
-    """An optimizer's step for one lane, whose variables (slots) are handed in and out."""
+class LaneStep:
+    """An optimizer's step for one lane, from its variables (slots) and weights to new ones."""
 
-    def __init__(self, problem: Problem, own: Mapping[str, Any]) -> None:
-        settings = {**problem.optimizer_settings, **own}
-        # batches are gathered around the step, without a condition that lanes could not share
+    def __init__(self, problem: Problem, combination: Mapping[str, Any]) -> None:
+        settings = {**problem.optimizer_settings, **combination}
+        # batches are accumulated around the step, without a condition, which lanes could not share
         self.every = int(settings.pop(ACCUMULATION, None) or 1)
         # in float32 it changes nothing
         settings.pop("loss_scale_factor", None)
         kind = _keras_optimizer.functional(KNOWN[problem.optimizer.lower()])
-        self.optimizer = _with_settings(_made(kind, 1e-3, settings), problem)
+        self.optimizer = _with_settings(_new(kind, 1e-3, settings), problem)
         self.settings = [name for name, choices in problem.searched.items() if not choices]
         self.fresh: list[np.ndarray] = []
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Make the slots for these variables of a model: the optimizer's, then sums of slopes and their number."""
+        """Make the slots for these variables of a model: the optimizer's, then sums of gradients and their number."""
         self.optimizer.build(variables)
         self.fresh = [np.asarray(keras.ops.convert_to_numpy(v)) for v in self.optimizer.variables]
-        self.own, self.constraints = len(self.fresh), [v.constraint for v in variables]
+        self.number, self.constraints = len(self.fresh), [v.constraint for v in variables]
         if self.every > 1:
             self.fresh += [np.zeros(v.shape, np.float32) for v in variables] + [np.zeros((), np.int32)]
         self.rate = self._position(self.optimizer.learning_rate)
 
     def initial(self, plan: Plan) -> list[np.ndarray]:
-        """The slots of a lane that starts with this plan."""
+        """Return the slots of a lane that starts with this plan."""
         values = {self.rate: plan.learning_rate}
         values |= {
             self._position(getattr(self.optimizer, name)): plan.optimizer_settings[name] for name in self.settings
         }
         return [np.asarray(values.get(i, value), value.dtype) for i, value in enumerate(self.fresh)]
 
-    def step(self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any) -> tuple[list[Any], list[Any]]:
-        """New weights and slots; factor: of the learning rate, None for 1."""
+    def step(
+        self, slots: list[Any], gradients: list[Any], weights: list[Any], factor: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """Return new weights and slots; factor: of the learning rate, None for 1."""
         if self.every == 1:
-            return self._apply(slots, slopes, weights, factor)
-        own, sums, count = slots[: self.own], slots[self.own : -1], slots[-1] + 1
-        sums, due = [total + slope for total, slope in zip(sums, slopes, strict=True)], count == self.every
-        after = self._apply(own, [total / self.every for total in sums], weights, factor)
+            return self._apply(slots, gradients, weights, factor)
+        slots, sums, count = slots[: self.number], slots[self.number : -1], slots[-1] + 1
+        sums, due = [total + gradient for total, gradient in zip(sums, gradients, strict=True)], count == self.every
+        after = self._apply(slots, [total / self.every for total in sums], weights, factor)
         # Keras holds weights to their constraints in every step, due or not
-        held = [rule(w) if rule else w for rule, w in zip(self.constraints, weights, strict=True)]
-        weights, own = choose(due, after[0], held), choose(due, after[1], own)
+        held = [constraint(w) if constraint else w for constraint, w in zip(self.constraints, weights, strict=True)]
+        weights, slots = choose(due, after[0], held), choose(due, after[1], slots)
         rest = choose(due, [ops.zeros_like(total) for total in [*sums, count]], [*sums, count])
-        return weights, [*own, *rest]
+        return weights, [*slots, *rest]
 
     def _apply(
-        self, slots: list[Any], slopes: list[Any], weights: list[Any], factor: Any
+        self, slots: list[Any], gradients: list[Any], weights: list[Any], factor: Any
     ) -> tuple[list[Any], list[Any]]:
         base, slots = slots[self.rate], list(slots)
         if factor is not None:
             slots[self.rate] = base * factor
-        weights, slots = self.optimizer.stateless_apply(slots, slopes, weights)
+        weights, slots = self.optimizer.stateless_apply(slots, gradients, weights)
         return list(weights), [base if i == self.rate else slot for i, slot in enumerate(slots)]
 
     def _position(self, variable: Any) -> int:
-        return next(i for i, own in enumerate(self.optimizer.variables) if own is variable)
+        return next(i for i, other in enumerate(self.optimizer.variables) if other is variable)
 
 
 def choose(condition: Any, first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
-    """Those tensors where the scalar condition holds, else these."""
+    """Return the first tensors where the scalar condition holds, else the second."""
     return [ops.where(condition, one, other) for one, other in zip(first, second, strict=True)]
 
 
@@ -240,45 +242,44 @@ class LaneOptimizer:
     """An optimizer whose variables (slots) are stacked over lanes.
 
     Where a study searches settings that change the graph, a lane has the slots of every combination
-    of them, and last the number of its own.
+    of them, and last the number of its combination.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self._branches = problem, branches(problem)
-        self._rules = [Rule(problem, own) for own in self._branches]
+        self._steps = [LaneStep(problem, combination) for combination in self._branches]
 
     def build(self, variables: Sequence[Any]) -> None:
         """Make the slots for these variables of a model."""
-        for rule in self._rules:
-            rule.build(variables)
+        for each in self._steps:
+            each.build(variables)
 
     @property
     def signature(self) -> list[tuple[tuple[int, ...], str]]:
-        """Shape and dtype of every slot of one lane."""
-        slots = [(slot.shape, str(slot.dtype)) for rule in self._rules for slot in rule.fresh]
-        return slots + [((), "int32")] * (len(self._rules) > 1)
+        """The shape and dtype of every slot of one lane."""
+        slots = [(slot.shape, str(slot.dtype)) for each in self._steps for slot in each.fresh]
+        return slots + [((), "int32")] * (len(self._steps) > 1)
 
     def initial(self, plan: Plan) -> list[np.ndarray]:
-        """The slots of a lane that starts with this plan."""
-        slots = [slot for rule in self._rules for slot in rule.initial(plan)]
-        if len(self._rules) == 1:
+        """Return the slots of a lane that starts with this plan."""
+        slots = [slot for each in self._steps for slot in each.initial(plan)]
+        if len(self._steps) == 1:
             return slots
         return [*slots, np.asarray(self._branches.index(branch(self.problem, plan)), np.int32)]
 
-    def update(self, slots: Sequence[Any], slopes: Sequence[Any], weights: Sequence[Any], progress: Any) -> Any:
-        """New weights and slots of all lanes, all stacked; progress: `(lanes,)`, share of training done."""
-        return interface.map_lanes(self._lane, (list(slots), list(slopes), list(weights), progress))
+    def update(self, slots: Sequence[Any], gradients: Sequence[Any], weights: Sequence[Any], progress: Any) -> Any:
+        """Return new weights and slots of all lanes, all stacked; progress: `(lanes,)`, share of training done."""
+        return interface.map_lanes(self._lane, (list(slots), list(gradients), list(weights), progress))
 
     def _lane(self, lane: tuple[list[Any], list[Any], list[Any], Any]) -> tuple[list[Any], list[Any]]:
-        slots, slopes, weights, progress = lane
+        slots, gradients, weights, progress = lane
         schedule = self.problem.schedule
         factor = schedules.factor(schedule, progress) if schedule else None
-        if len(self._rules) == 1:
-            return self._rules[0].step(slots, slopes, weights, factor)
+        if len(self._steps) == 1:
+            return self._steps[0].step(slots, gradients, weights, factor)
         chosen, rest = weights, iter(slots)
         after: list[Any] = []
-        for i, rule in enumerate(self._rules):
-            own = list(itertools.islice(rest, len(rule.fresh)))
-            stepped, own = rule.step(own, slopes, weights, factor)
-            chosen, after = choose(slots[-1] == i, stepped, chosen), [*after, *own]
+        for i, each in enumerate(self._steps):
+            stepped, new = each.step(list(itertools.islice(rest, len(each.fresh))), gradients, weights, factor)
+            chosen, after = choose(slots[-1] == i, stepped, chosen), [*after, *new]
         return chosen, [*after, slots[-1]]

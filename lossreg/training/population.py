@@ -1,4 +1,4 @@
-"""`Population`: many plans trained together, as lanes of one graph, in slots that are refilled."""
+"""`Population`: many plans trained together as lanes of one graph, in slots that are refilled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lossreg.storage.records import Weights
 from lossreg.training import optimizers
 from lossreg.training.backends import interface
 from lossreg.training.interface import Architecture, EpochReport, Plan, Problem, batch_order
-from lossreg.training.lane_graph import WEIGHTS, Group, LaneGraph, Lot, Outcome, Rows, Start, State
+from lossreg.training.lane_graph import WEIGHTS, Group, LaneGraph, LaneInputs, Outcome, Samples, Start, State
 from lossreg.training.loss_arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.training.mappable_models import model_refusal
 from lossreg.training.scoring import predicts_only, score_lanes
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from lossreg.contract.targets import Constants
     from lossreg.data import Dataset, Split
 
-__all__ = ["Population", "device_rows", "encoded", "group_of", "widths"]
+__all__ = ["Population", "device_samples", "encoded", "group_of", "widths"]
 
-# A lane goes to a block with as many more lanes than another, if its loss is there already.
+# A lane joins a block with that many more lanes than another, if its loss is there already.
 TOGETHER = 2
 
 
 def widths(problem: Problem) -> list[int]:
-    """Widths of raw scores that the losses need, the commonest first."""
+    """Return the numbers of raw scores per sample that the losses need, the commonest first."""
     counts = Counter(problem.outputs(candidate) for candidate in problem.losses)
     return [width for width, _ in counts.most_common()]
 
 
 def group_of(problem: Problem, plan: Plan) -> Group:
-    """What lanes that train with the plan's loss and static parameters share; one for the whole study."""
+    """Return the group of lanes with the plan's loss and static parameters, one for the whole study."""
     key = static_key(problem, plan)
     if key not in problem.groups:
         spec, data = problem.losses[plan.candidate], problem.dataset
@@ -50,46 +50,46 @@ def group_of(problem: Problem, plan: Plan) -> Group:
     return problem.groups[key]
 
 
-def device_rows(problem: Problem, which: str) -> Rows:
-    """The training or validation rows on the device, with the labels of every target kind in use; made once."""
-    if which not in problem.rows:
-        problem.rows[which] = _device_rows(problem, which)
-    rows: Rows = problem.rows[which]
-    return rows
+def device_samples(problem: Problem, which: str) -> Samples:
+    """Return the training or validation samples on the device, with labels of every target kind in use; made once."""
+    if which not in problem.samples:
+        problem.samples[which] = _device_samples(problem, which)
+    samples: Samples = problem.samples[which]
+    return samples
 
 
-def _device_rows(problem: Problem, which: str) -> Rows:
+def _device_samples(problem: Problem, which: str) -> Samples:
     splits = [getattr(fold, which) for fold in problem.folds]
     columns = [_columns(problem, fold, split) for fold, split in zip(problem.folds, splits, strict=True)]
-    return Rows(_of_all([split.x for split in splits]), _of_all(columns))
+    return Samples(_of_all([split.x for split in splits]), _of_all(columns))
 
 
 def _of_all(folds: Sequence[Any]) -> Any:
-    """Arrays, or dictionaries of arrays, of all folds one after the other, on the device."""
+    """Return arrays, or dictionaries of arrays, of all folds one after the other, on the device."""
     if isinstance(folds[0], Mapping):
         return {name: _of_all([fold[name] for fold in folds]) for name in folds[0]}
     return interface.to_device(folds[0] if len(folds) == 1 else np.concatenate(folds))
 
 
 def _columns(problem: Problem, fold: Dataset, split: Split) -> dict[str, np.ndarray]:
-    """What losses look at besides scores; weights where rows have any or a loss asks for them."""
-    found = encoded(problem, split.y, fold.constants)
-    splits = [own for each in problem.folds for own in (each.train, each.validation)]
-    weighted = any(own.weights is not None for own in splits)
+    """Return labels by target kind, and weights where samples have any or a loss needs them."""
+    columns = encoded(problem, split.y, fold.constants)
+    splits = [part for other in problem.folds for part in (other.train, other.validation)]
+    weighted = any(part.weights is not None for part in splits)
     if weighted or any(WEIGHTS in spec.needs for spec in problem.losses.values()):
-        found[WEIGHTS] = np.ones(len(split.y), np.float32) if split.weights is None else split.weights
-    return found
+        columns[WEIGHTS] = np.ones(len(split.y), np.float32) if split.weights is None else split.weights
+    return columns
 
 
 def encoded(problem: Problem, y: np.ndarray, constants: Constants) -> dict[str, np.ndarray]:
-    """These labels in the form of every target kind in use, float32."""
+    """Return these labels in the form of every target kind in use, float32."""
     kinds = {spec.target: spec for spec in problem.losses.values()}
     return {kind: np.asarray(spec.encode(y, constants), np.float32) for kind, spec in kinds.items()}
 
 
 @dataclass(slots=True)
 class Lane:
-    """A plan in a slot, and how far it has come."""
+    """A plan in a slot, and its epochs done."""
 
     slot: int
     plan: Plan
@@ -100,56 +100,56 @@ class Lane:
 
 @dataclass(slots=True)
 class Block:
-    """Lanes that advance together; one block a core.
+    """Lanes that are trained together, one block per core.
 
-    Of `number` lanes in the state, those that were dropped stay until the next epoch: places are those of the others.
+    state: of `number` lanes, of which those that were dropped stay until the next epoch; positions: in the state,
+    of the lanes that are left.
     """
 
     lanes: list[Lane] = field(default_factory=list)
     state: State | None = None
-    places: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
     number: int = 0
 
     def join(self, lanes: Sequence[Lane], state: State) -> None:
-        """Add lanes and their state; lanes stand in order of group and slot, whatever order they came in."""
-        places = [*self.places, *range(self.number, self.number + len(lanes))]
+        """Add lanes and their state; lanes are kept in order of group and slot."""
+        positions = [*self.positions, *range(self.number, self.number + len(lanes))]
         lanes, state = [*self.lanes, *lanes], self.state.join(state) if self.state else state
         order = sorted(range(len(lanes)), key=lambda i: (lanes[i].group, lanes[i].slot))
-        self._take([lanes[i] for i in order], state, [places[i] for i in order])
+        self._take([lanes[i] for i in order], state, [positions[i] for i in order])
 
-    def settle(self) -> None:
-        """Let the state of dropped lanes go."""
+    def compact(self) -> None:
+        """Free the state of dropped lanes."""
         if self.state and self.number > len(self.lanes):
-            self._take(self.lanes, self.state, self.places)
+            self._take(self.lanes, self.state, self.positions)
 
-    def _take(self, lanes: list[Lane], state: State, places: list[int]) -> None:
-        self.lanes, self.state = lanes, state.take(places)
-        self.places, self.number = list(range(len(lanes))), len(lanes)
+    def _take(self, lanes: list[Lane], state: State, positions: list[int]) -> None:
+        self.lanes, self.state = lanes, state.take(positions)
+        self.positions, self.number = list(range(len(lanes))), len(lanes)
 
     def has(self, slot: int) -> bool:
-        """Whether the lane of that slot is here."""
+        """Return whether the lane of that slot is in the block."""
         return any(lane.slot == slot for lane in self.lanes)
 
     def drop(self, slot: int) -> None:
         """Remove the lane in that slot."""
         keep = [i for i, lane in enumerate(self.lanes) if lane.slot != slot]
-        self.lanes, self.places = [self.lanes[i] for i in keep], [self.places[i] for i in keep]
+        self.lanes, self.positions = [self.lanes[i] for i in keep], [self.positions[i] for i in keep]
         if not keep:
             self.state, self.number = None, 0
 
     def position(self, slot: int) -> int:
-        """Where the lane of that slot stands in the state."""
-        return next(place for place, lane in zip(self.places, self.lanes, strict=True) if lane.slot == slot)
+        """Return the position of the lane of that slot in the state."""
+        return next(place for place, lane in zip(self.positions, self.lanes, strict=True) if lane.slot == slot)
 
 
 class Population:
     """Trains up to `slots` plans together, in blocks that advance side by side.
 
-    outputs is the width of its raw scores, by default that of most losses; shape is that of its plans,
-    by default the study's; unmapped says why the
-    losses of some candidates cannot be mapped over lanes; variants are samples of the plans that will
-    come, so that the graph is built once: a plan with other static parameters rebuilds it; reasons are
-    the answers of `refuses`, by candidate, that one like it gave.
+    outputs: raw scores per sample, by default as most losses need; architecture: of its plans, by default the
+    study's; unmapped: by candidate, why its loss cannot be mapped over lanes; variants: a plan with each combination
+    of static parameters that will be met, so that the graph is built once; reasons: by candidate, what `refuses`
+    returned in a population like this one.
     """
 
     name = "population"
@@ -182,13 +182,13 @@ class Population:
                 self._group(plan)
 
     def refuses(self, candidate: str) -> str:
-        """Why this population cannot train with the loss; empty when it can."""
+        """Return why this population cannot train that candidate; empty when it can."""
         if candidate in self._reasons:
             return self._reasons[candidate]
         if (need := self.problem.outputs(candidate)) != self.outputs:
             return f"{candidate} needs {need} outputs, the population has {self.outputs}"
-        own = self.unmapped.get(candidate, "")
-        return own or optimizers.refusal(self.problem.optimizer, self.problem.optimizer_settings) or self._model_refusal
+        optimizer = optimizers.refusal(self.problem.optimizer, self.problem.optimizer_settings)
+        return self.unmapped.get(candidate, "") or optimizer or self._model_refusal
 
     @cached_property
     def _model_refusal(self) -> str:
@@ -196,7 +196,7 @@ class Population:
 
     @property
     def _slices(self) -> str:
-        """Why the gradients of embeddings that the study asks for are not those of lanes; empty where they are."""
+        """Return why lanes cannot have the gradients of embeddings that the study asks for; empty where they can."""
         problem = self.problem
         if not problem.sliced or not squares_slices(problem.optimizer, problem.optimizer_settings):
             return ""
@@ -211,7 +211,7 @@ class Population:
         return self.problem.build(self.outputs, seed, self.architecture)
 
     def prepare(self) -> None:
-        """Trace the graph of the variants that were named."""
+        """Trace the graph of the variants."""
         if self._graph is None and self._groups:
             self._graph = self._new_graph()
 
@@ -223,14 +223,14 @@ class Population:
         """Train every open slot for one epoch, all blocks at once."""
         self._admit()
         busy = [block for block in self.blocks if block.lanes]
-        # the graph's first call optimises it, which threads that call it together would each do
+        # its first call optimises the graph, which several threads would each do
         parts = self._pool.map(self._advance, busy) if self._warm else list(map(self._advance, busy))
         self._warm = True
         reports = {slot: report for part in parts for slot, report in part.items()}
         return dict(sorted(reports.items()))
 
     def weights(self, slot: int) -> Weights:
-        """The weights of an open slot, in the order of `model.weights`."""
+        """Return the weights of an open slot, in the order of `model.weights`."""
         block = self._block(slot)
         assert self._graph
         assert block.state
@@ -263,26 +263,26 @@ class Population:
         self.prepare()
         graph = self._graph
         assert graph
-        for block, new in zip(self.blocks, self._homes(lanes), strict=True):
+        for block, new in zip(self.blocks, self._by_block(lanes), strict=True):
             if not new:
-                block.settle()
+                block.compact()
             for seed in sorted({lane.plan.seed for lane in new}):
-                own = [lane for lane in new if lane.plan.seed == seed]
-                state = graph.initial(self._initial(seed), [lane.plan for lane in own])
-                block.join(own, state)
+                same_seed = [lane for lane in new if lane.plan.seed == seed]
+                state = graph.initial(self._initial(seed), [lane.plan for lane in same_seed])
+                block.join(same_seed, state)
 
-    def _homes(self, lanes: Sequence[Lane]) -> list[list[Lane]]:
-        """New lanes by block: evenly, and within that those of one loss together, which makes a step cheaper."""
+    def _by_block(self, lanes: Sequence[Lane]) -> list[list[Lane]]:
+        """Return new lanes by block: equally many, with lanes of one loss together, which makes a step cheaper."""
         groups = [[lane.group for lane in block.lanes] for block in self.blocks]
-        homes: list[list[Lane]] = [[] for _ in self.blocks]
+        by_block: list[list[Lane]] = [[] for _ in self.blocks]
         even = -(-(sum(map(len, groups)) + len(lanes)) // len(groups))
         for lane in lanes:
             full = even + TOGETHER
-            crowd = [full if len(own) >= even else len(own) - TOGETHER * (lane.group in own) for own in groups]
-            best = crowd.index(min(crowd))
+            loads = [full if len(held) >= even else len(held) - TOGETHER * (lane.group in held) for held in groups]
+            best = loads.index(min(loads))
             groups[best].append(lane.group)
-            homes[best].append(lane)
-        return homes
+            by_block[best].append(lane)
+        return by_block
 
     def _lane(self, slot: int, plan: Plan) -> Lane:
         constants = self.problem.folds[plan.fold].constants
@@ -298,8 +298,8 @@ class Population:
         problem = self.problem
         optimizer = optimizers.LaneOptimizer(problem)
         return LaneGraph(
-            self._model, optimizer, list(self._groups.values()), train=device_rows(problem, "train"),
-            validation=device_rows(problem, "validation"), folds=len(problem.folds),
+            self._model, optimizer, list(self._groups.values()), train=device_samples(problem, "train"),
+            validation=device_samples(problem, "validation"), folds=len(problem.folds),
             batch_size=self.architecture.batch_size, width=max(group.width for group in problem.groups.values()),
         )  # fmt: skip
 
@@ -307,39 +307,39 @@ class Population:
         graph = self._graph
         assert graph
         assert block.state
-        lot, arrangement, order = self._lot(graph, block.lanes)
-        block.state, outcome = graph.epoch(block.state, lot, arrangement)
+        inputs, arrangement, order = self._inputs(graph, block.lanes)
+        block.state, outcome = graph.epoch(block.state, inputs, arrangement)
         reports = self._reports(block.lanes, order, outcome)
         for lane in block.lanes:
             lane.epoch += 1
         return reports
 
-    def _lot(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[Lot, Any, np.ndarray]:
-        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.rows) for lane in lanes])
+    def _inputs(self, graph: LaneGraph, lanes: Sequence[Lane]) -> tuple[LaneInputs, Any, np.ndarray]:
+        order = np.stack([batch_order(lane.plan.seed, lane.epoch, graph.samples) for lane in lanes])
         progress = np.array([(lane.epoch / lane.plan.epochs, 1 / (lane.plan.epochs * graph.steps)) for lane in lanes])
         groups, arguments = [lane.group for lane in lanes], [lane.arguments for lane in lanes]
-        return *graph.lot(order, progress, groups, arguments, [lane.plan.fold for lane in lanes]), order
+        return *graph.inputs(order, progress, groups, arguments, [lane.plan.fold for lane in lanes]), order
 
     def _reports(self, lanes: Sequence[Lane], order: np.ndarray, outcome: Outcome) -> dict[int, EpochReport]:
         train_loss, train, val_loss, val = map(interface.to_host, outcome)
         scores, one_class = np.empty((2, len(lanes))), np.empty(len(lanes), int)
         for fold in {lane.plan.fold for lane in lanes}:
-            own = [i for i, lane in enumerate(lanes) if lane.plan.fold == fold]
-            candidates, data = [lanes[i].plan.candidate for i in own], self.problem.folds[fold]
-            scores[0, own] = self._seen(fold, candidates, train[own], order[own])
-            scores[1, own] = score_lanes(self.problem, candidates, val[own], data.validation.y, fold)
-            one_class[own] = predicts_only(self.problem, candidates, val[own], fold)
+            members = [i for i, lane in enumerate(lanes) if lane.plan.fold == fold]
+            candidates, data = [lanes[i].plan.candidate for i in members], self.problem.folds[fold]
+            scores[0, members] = self._train_scores(fold, candidates, train[members], order[members])
+            scores[1, members] = score_lanes(self.problem, candidates, val[members], data.validation.y, fold)
+            one_class[members] = predicts_only(self.problem, candidates, val[members], fold)
         columns = zip(train_loss.tolist(), val_loss.tolist(), *scores.tolist(), one_class.tolist(), strict=True)
-        return {lane.slot: EpochReport(lane.epoch + 1, *row) for lane, row in zip(lanes, columns, strict=True)}
+        return {lane.slot: EpochReport(lane.epoch + 1, *numbers) for lane, numbers in zip(lanes, columns, strict=True)}
 
-    def _seen(self, fold: int, candidates: list[str], scores: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """`(lanes,)` metric of the training scores that were kept, those of the last rows in order."""
-        y, kept = self.problem.folds[fold].train.y, order[:, -scores.shape[1] :]
+    def _train_scores(self, fold: int, candidates: list[str], raw_scores: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Return the `(lanes,)` metric of training raw scores that were kept: those of the last samples in order."""
+        y, kept = self.problem.folds[fold].train.y, order[:, -raw_scores.shape[1] :]
         if kept.shape == order.shape:
-            ordered = np.empty_like(scores)
-            ordered[np.arange(len(candidates))[:, None], order] = scores
+            ordered = np.empty_like(raw_scores)
+            ordered[np.arange(len(candidates))[:, None], order] = raw_scores
             return score_lanes(self.problem, candidates, ordered, y, fold)
-        lanes = zip(candidates, scores, kept, strict=True)
+        lanes = zip(candidates, raw_scores, kept, strict=True)
         return np.concatenate(
-            [score_lanes(self.problem, [candidate], one[None], y[own], fold) for candidate, one, own in lanes]
+            [score_lanes(self.problem, [name], values[None], y[positions], fold) for name, values, positions in lanes]
         )

@@ -1,4 +1,4 @@
-"""From raw scores to the study's metric, for many lanes together."""
+"""The study's metric of raw scores, for many lanes together."""
 
 from __future__ import annotations
 
@@ -17,138 +17,139 @@ if TYPE_CHECKING:
 
 
 def refusal(metric: Metric, spec: LossSpec) -> str:
-    """Why a loss cannot be scored by this metric; empty when it can."""
+    """Return why a loss cannot be scored by this metric; empty when it can."""
     if metric.response == "probability" and not spec.probabilistic:
         return f"{spec.name} yields no probabilities, and {metric.name} needs them"
     return ""
 
 
-def predictions(spec: LossSpec, task: str, constants: Constants, scores: np.ndarray, response: str) -> np.ndarray:
-    """What a metric looks at, from raw scores `(..., rows, *space, outputs)`.
+def predictions(spec: LossSpec, task: str, constants: Constants, raw_scores: np.ndarray, response: str) -> np.ndarray:
+    """Return what a metric needs of raw scores `(..., samples, *spatial_shape, outputs)`.
 
-    label: `(..., rows, *space)` class indices, of several labels a row `(..., rows, k)` of 0 and 1;
-    probability: `(..., rows, *space, k)`; score: `(..., rows, *space)` for binary tasks and masks,
-    `(..., rows, k)` for several labels, else probabilities; value: `(..., rows)` in the user's units.
+    response `label`: `(..., samples, *spatial_shape)` class indices, in a multilabel task `(..., samples, k)` of 0 and
+    1; `probability`: `(..., samples, *spatial_shape, k)`; `score`: `(..., samples, *spatial_shape)` for binary tasks
+    and masks, `(..., samples, k)` for multilabel tasks, else probabilities; `value`: `(..., samples)` in the user's
+    units.
     """
     if task in REGRESSION:
-        return _values(spec, constants, scores)
+        return _values(spec, constants, raw_scores)
     if task == "multilabel":
-        return _several(spec, constants, scores, response)
-    scores = of_one_logit(scores, spec, task)
-    own, binary = not activations.is_usual(activations.get(spec.activation)), task != "multiclass"
-    if own or response == "probability" or (response == "score" and not binary):
-        found = _probabilities(spec, constants, scores, binary=binary)
-        return found if response == "probability" else _judged(found, response, binary=binary)
+        return _multilabel(spec, constants, raw_scores, response)
+    raw_scores = of_one_logit(raw_scores, spec, task)
+    is_usual, binary = activations.is_usual(activations.get(spec.activation)), task != "multiclass"
+    if not is_usual or response == "probability" or (response == "score" and not binary):
+        probabilities = _probabilities(spec, constants, raw_scores, binary=binary)
+        return probabilities if response == "probability" else _decided(probabilities, response, binary=binary)
     if response == "label":
-        return (scores[..., 0] > 0).astype(np.int8) if binary else scores.argmax(-1)
-    return scores[..., 0].astype(np.float64)
+        return (raw_scores[..., 0] > 0).astype(np.int8) if binary else raw_scores.argmax(-1)
+    return raw_scores[..., 0].astype(np.float64)
 
 
-def of_one_logit(scores: Any, spec: LossSpec, task: str) -> Any:
-    """Two scores of a binary task as their difference, the logit of class 1; others as they are."""
-    two = task == "binary" and scores.shape[-1] == 2 and activations.is_usual(activations.get(spec.activation))
-    return scores[..., 1:] - scores[..., :1] if two else scores
+def of_one_logit(raw_scores: Any, spec: LossSpec, task: str) -> Any:
+    """Return two raw scores of a binary task as their difference, the logit of class 1; others as they are."""
+    two = task == "binary" and raw_scores.shape[-1] == 2 and activations.is_usual(activations.get(spec.activation))
+    return raw_scores[..., 1:] - raw_scores[..., :1] if two else raw_scores
 
 
-def _values(spec: LossSpec, constants: Constants, scores: np.ndarray) -> np.ndarray:
+def _values(spec: LossSpec, constants: Constants, raw_scores: np.ndarray) -> np.ndarray:
     activation = activations.get(spec.activation)
-    value = _forward(activation, constants, scores)[..., activation.point]
+    value = _forward(activation, constants, raw_scores)[..., activation.point]
     return constants.target_center + constants.target_scale * value if TARGETS[spec.target].standardised else value
 
 
-def _several(spec: LossSpec, constants: Constants, scores: np.ndarray, response: str) -> np.ndarray:
-    """Of several labels a row: a label is there where its score is above 0, or its own activation's probability 1/2."""
+def _multilabel(spec: LossSpec, constants: Constants, raw_scores: np.ndarray, response: str) -> np.ndarray:
+    """Return predictions of a multilabel task: a label is there above a raw score of 0 or a probability of 1/2."""
     activation = activations.get(spec.activation)
     usual = activations.is_usual(activation)
-    seen = scores.astype(np.float64) if usual else _forward(activation, constants, scores)
+    values = raw_scores.astype(np.float64) if usual else _forward(activation, constants, raw_scores)
     if response == "label":
-        return (seen > (0.0 if usual else 0.5)).astype(np.int64)
-    return (
-        _forward(activations.ACTIVATIONS["sigmoid"], constants, seen) if usual and response == "probability" else seen
-    )
+        return (values > (0.0 if usual else 0.5)).astype(np.int64)
+    if usual and response == "probability":
+        return _forward(activations.ACTIVATIONS["sigmoid"], constants, values)
+    return values
 
 
-def _probabilities(spec: LossSpec, constants: Constants, scores: np.ndarray, *, binary: bool) -> np.ndarray:
-    """`(..., k)` of all classes; an activation of one probability gives that of class 1."""
+def _probabilities(spec: LossSpec, constants: Constants, raw_scores: np.ndarray, *, binary: bool) -> np.ndarray:
+    """Return `(..., k)` probabilities of all classes; an activation of one probability gives that of class 1."""
     activation = activations.get(spec.activation)
-    # a multiclass loss sees a binary score z as [-z/2, z/2]; the softmax of these is sigmoid(z)
+    # a multiclass loss is given a binary raw score z as [-z/2, z/2]; the softmax of these is sigmoid(z)
     doubled = binary and (activations.is_usual(activation) or spec.serves_binary_as_two(2))
-    z = np.concatenate([-scores / 2, scores / 2], -1) if doubled else scores
-    found = _forward(
-        activations.ACTIVATIONS["softmax"] if activations.is_usual(activation) else activation,
-        constants,
-        z.astype(np.float64),
-    )
-    return np.concatenate([1 - found, found], -1) if found.shape[-1] == 1 else found
+    z = np.concatenate([-raw_scores / 2, raw_scores / 2], -1) if doubled else raw_scores
+    activation = activations.ACTIVATIONS["softmax"] if activations.is_usual(activation) else activation
+    probabilities = _forward(activation, constants, z.astype(np.float64))
+    if probabilities.shape[-1] == 1:
+        return np.concatenate([1 - probabilities, probabilities], -1)
+    return probabilities
 
 
-def _judged(probabilities: np.ndarray, response: str, *, binary: bool) -> np.ndarray:
-    """The most probable class; as a score the probability of class 1 of two, else all."""
+def _decided(probabilities: np.ndarray, response: str, *, binary: bool) -> np.ndarray:
+    """Return the most probable class, or as a score the probability of class 1 of two, else all."""
     if response == "label":
         return probabilities.argmax(-1)
     return probabilities[..., 1] if binary else probabilities
 
 
-def _forward(activation: activations.Activation, constants: Constants, scores: np.ndarray) -> np.ndarray:
-    return np.asarray(activation.forward(scores, **constants.select(activation.needs)), np.float64)
+def _forward(activation: activations.Activation, constants: Constants, raw_scores: np.ndarray) -> np.ndarray:
+    return np.asarray(activation.forward(raw_scores, **constants.select(activation.needs)), np.float64)
 
 
 def score_lanes(
-    problem: Problem, labels: Sequence[str], scores: np.ndarray, y: np.ndarray, fold: int = 0
+    problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, y: np.ndarray, fold: int = 0
 ) -> np.ndarray:
-    """`(lanes,)` metric of raw scores `(lanes, rows, *space, outputs)`, lane by lane of `labels`; NaN where not finite.
+    """Return the `(lanes,)` metric of raw scores `(lanes, samples, *spatial_shape, outputs)`; NaN where not finite.
 
-    fold is the one whose constants bring predictions back to the user's units. A segmentation is
-    scored over the places of all its masks together.
+    candidates: of each lane; fold: whose constants bring predictions back to the user's units. A segmentation is
+    scored over the pixels of all its masks together.
     """
-    result = np.full(len(labels), np.nan)
-    sound = np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))
+    result = np.full(len(candidates), np.nan)
+    finite = np.isfinite(raw_scores).all(axis=tuple(range(1, raw_scores.ndim)))
     data, metric = problem.folds[fold], problem.metric
-    for label in set(labels):
-        lanes = np.flatnonzero(sound & np.array([own == label for own in labels]))
+    for candidate in set(candidates):
+        lanes = np.flatnonzero(finite & np.array([other == candidate for other in candidates]))
         if lanes.size:
-            seen = predictions(problem.losses[label], data.task, data.constants, scores[lanes], metric.response)
-            seen = _flat(seen, y.ndim) if data.task == "segmentation" else seen
-            usable = np.isfinite(seen).all(axis=tuple(range(1, seen.ndim)))
-            result[lanes[usable]] = metric.score_lanes(y.ravel() if data.task == "segmentation" else y, seen[usable])
+            spec, flat = problem.losses[candidate], data.task == "segmentation"
+            predicted = predictions(spec, data.task, data.constants, raw_scores[lanes], metric.response)
+            predicted = _flat(predicted, y.ndim) if flat else predicted
+            usable = np.isfinite(predicted).all(axis=tuple(range(1, predicted.ndim)))
+            result[lanes[usable]] = metric.score_lanes(y.ravel() if flat else y, predicted[usable])
     return result
 
 
 VARIED = -1
-SAMPLE = 64  # rows that are looked at first; nearly every model predicts two things in them
+FIRST = 64  # samples that are looked at first: nearly every model predicts two classes among them
 
 
-def predicts_only(problem: Problem, labels: Sequence[str], scores: np.ndarray, fold: int = 0) -> np.ndarray:
-    """Return `(lanes,)` the class that a lane predicts for all rows, of raw scores `(lanes, rows, *space, outputs)`.
+def predicts_only(problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, fold: int = 0) -> np.ndarray:
+    """Return the `(lanes,)` class that a lane predicts for all samples, `VARIED` where there are several.
 
-    `VARIED` where there are several; in tasks without classes 0 stands for one value, or one set of labels. Of masks
-    all places count.
+    raw_scores: `(lanes, samples, *spatial_shape, outputs)`. In tasks without classes 0 stands for one value, or one
+    set of labels. Of masks all pixels count.
     """
-    result = np.full(len(labels), VARIED)
-    # an odd step is in step with nothing that alternates
-    sample = scores[:, :: scores.shape[1] // SAMPLE | 1]
-    lanes = np.flatnonzero(_predicted(problem, labels, sample, fold) != VARIED)
+    result = np.full(len(candidates), VARIED)
+    # an odd step meets both of two classes that alternate
+    first = raw_scores[:, :: raw_scores.shape[1] // FIRST | 1]
+    lanes = np.flatnonzero(_predicted(problem, candidates, first, fold) != VARIED)
     if lanes.size:
-        result[lanes] = _predicted(problem, [labels[lane] for lane in lanes.tolist()], scores[lanes], fold)
+        result[lanes] = _predicted(problem, [candidates[lane] for lane in lanes.tolist()], raw_scores[lanes], fold)
     return result
 
 
-def _predicted(problem: Problem, labels: Sequence[str], scores: np.ndarray, fold: int) -> np.ndarray:
-    """The same of the rows given, all of which are scored."""
-    result = np.full(len(labels), VARIED)
+def _predicted(problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, fold: int) -> np.ndarray:
+    """Return the same of all samples given."""
+    result = np.full(len(candidates), VARIED)
     data = problem.folds[fold]
-    sound = np.isfinite(scores).all(axis=tuple(range(1, scores.ndim))) & (scores.shape[1] > 1)
-    for label in set(labels):
-        lanes = np.flatnonzero(sound & np.array([other == label for other in labels]))
+    finite = np.isfinite(raw_scores).all(axis=tuple(range(1, raw_scores.ndim))) & (raw_scores.shape[1] > 1)
+    for candidate in set(candidates):
+        lanes = np.flatnonzero(finite & np.array([other == candidate for other in candidates]))
         if not lanes.size:
             continue
-        seen = predictions(problem.losses[label], data.task, data.constants, scores[lanes], "label")
-        seen = seen.reshape(len(lanes), -1, 1) if data.task == "segmentation" else seen
-        same = (seen == seen[:, :1]).reshape(len(lanes), -1).all(-1)
-        result[lanes[same]] = seen[same, 0] if data.task in ("binary", "multiclass") else 0
+        predicted = predictions(problem.losses[candidate], data.task, data.constants, raw_scores[lanes], "label")
+        predicted = predicted.reshape(len(lanes), -1, 1) if data.task == "segmentation" else predicted
+        same = (predicted == predicted[:, :1]).reshape(len(lanes), -1).all(-1)
+        result[lanes[same]] = predicted[same, 0] if data.task in ("binary", "multiclass") else 0
     return result
 
 
-def _flat(seen: np.ndarray, axes: int) -> np.ndarray:
-    """`(lanes, rows, *space[, k])` as `(lanes, places[, k])`; `axes` counts rows and space."""
-    return seen.reshape(len(seen), -1, *seen.shape[1 + axes :])
+def _flat(predicted: np.ndarray, axes: int) -> np.ndarray:
+    """Return `(lanes, samples, *spatial_shape[, k])` as `(lanes, pixels[, k])`; `axes` counts all but lanes and k."""
+    return predicted.reshape(len(predicted), -1, *predicted.shape[1 + axes :])

@@ -21,29 +21,29 @@ from lossreg.training.lane_graph import KEPT, WEIGHTS
 from lossreg.training.loss_arguments import loss_arguments, static_arguments, static_key
 from lossreg.training.scoring import predicts_only, score_lanes
 
-ROWS = 1024  # scored at once after an epoch
+SAMPLES = 1024  # predicted at once after an epoch
 SOLOS, STARTS = 8, 32  # compiled models, and sets of initial values, that are kept
 
 
-class Seen(keras.metrics.Metric):
-    """Keeps the raw scores of an epoch's last training rows in the order in which they came.
+class KeptScores(keras.metrics.Metric):
+    """Keeps the raw scores of an epoch's last training samples, in the order in which they are trained on.
 
-    It holds the variables of the loss too: a backend's graph knows those of the model, of the optimizer
-    and of metrics. rows: of an epoch; batch: of a step; shape: of one row's scores.
+    It has the variables of the loss too, since a backend's graph knows only those of the model, of the optimizer
+    and of metrics. samples: per epoch; batch: samples per step; shape: of one sample's raw scores.
     """
 
-    def __init__(self, rows: int, batch: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, samples: int, batch: int, shape: tuple[int, ...]) -> None:
         super().__init__(name="seen")
-        # whole batches at the start are left out where all scores would be more than KEPT numbers
-        self.rows, self.silent = rows, batch * max(0, rows // batch - KEPT // (batch * math.prod(shape)) - 1)
-        self.scores = self.add_variable((rows - self.silent + 1, *shape), "zeros", name="scores")
+        # whole batches at the start are left out where all raw scores would be more than KEPT numbers
+        self.samples, self.silent = samples, batch * max(0, samples // batch - KEPT // (batch * math.prod(shape)) - 1)
+        self.raw_scores = self.add_variable((samples - self.silent + 1, *shape), "zeros", name="scores")
         self.count = self.add_variable((), "zeros", dtype="int32", name="count")
         self.step = self.add_variable((), "zeros", dtype="int32", name="step")
         self.steps = self.add_variable((), "ones", name="steps")
         self.arguments: dict[str, Any] = {}
 
-    def hold(self, arguments: Mapping[str, np.ndarray], steps: int) -> None:
-        """Set the loss's arguments, and how many steps the training has."""
+    def set(self, arguments: Mapping[str, np.ndarray], steps: int) -> None:
+        """Set the arguments of the loss and the number of steps of the training."""
         for name, value in arguments.items():
             if name not in self.arguments:
                 self.arguments[name] = self.add_variable(value.shape, "zeros", name=name)
@@ -55,99 +55,100 @@ class Seen(keras.metrics.Metric):
         self.count.assign(0)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Append the `(batch, *space, outputs)` scores of a batch."""
+        """Append the `(batch, *spatial_shape, outputs)` raw scores of a batch."""
         number = ops.shape(y_pred)[0]
-        rows = self.count + ops.arange(number, dtype="int32") - self.silent
-        # one more row takes what is left out
-        rows = ops.where(rows < 0, self.rows - self.silent, rows) if self.silent else rows
-        self.scores.assign(ops.scatter_update(self.scores.value, rows[:, None], ops.cast(y_pred, "float32")))
+        positions = self.count + ops.arange(number, dtype="int32") - self.silent
+        # those that are not kept are written behind the last
+        positions = ops.where(positions < 0, self.samples - self.silent, positions) if self.silent else positions
+        raw_scores = ops.cast(y_pred, "float32")
+        self.raw_scores.assign(ops.scatter_update(self.raw_scores.value, positions[:, None], raw_scores))
         self.count.assign(self.count + number)
 
     def result(self) -> Any:
-        """The number of rows seen."""
+        """Return the number of samples seen."""
         return ops.convert_to_tensor(self.count)
 
     def kept(self) -> np.ndarray | None:
-        """The scores `(rows, *space, outputs)`; None where the model's own step of training does not tell them."""
-        if int(ops.convert_to_numpy(self.count)) != self.rows:
+        """Return raw scores `(samples, *spatial_shape, outputs)`; None if the model's own training step hides them."""
+        if int(ops.convert_to_numpy(self.count)) != self.samples:
             return None
-        return np.asarray(ops.convert_to_numpy(self.scores))[:-1]
+        return np.asarray(ops.convert_to_numpy(self.raw_scores))[:-1]
 
 
 class Objective(keras.losses.Loss):
-    """The mean loss of a batch as lanes have it: rows count by their weights, and masks of the model do not."""
+    """The mean loss of a batch as in lanes: samples are weighted, and masks of the model are not used."""
 
-    def __init__(self, problem: Problem, plan: Plan, seen: Seen) -> None:
+    def __init__(self, problem: Problem, plan: Plan, seen: KeptScores) -> None:
         super().__init__(name="loss")
         self.spec, self.n_classes, self.seen = problem.losses[plan.candidate], problem.dataset.n_classes, seen
         self.static = static_arguments(self.spec, plan.params, self.n_classes)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of a step of training, which is counted."""
+        """Return the loss of a step of training, and count the step."""
         progress = ops.cast(self.seen.step, "float32") / self.seen.steps
         if "progress" in self.spec.needs:
             self.seen.step.assign(self.seen.step + 1)
         return self.mean(y_true, y_pred, sample_weight, progress)
 
-    def mean(self, y: Any, scores: Any, weights: Any, progress: Any) -> Any:
-        """The mean loss of rows, with this share of the training done."""
+    def mean(self, y: Any, raw_scores: Any, weights: Any, progress: Any) -> Any:
+        """Return the mean loss of samples; progress: the share of the training that is done."""
         needs, arguments = self.spec.needs, {**self.static, **self.seen.arguments}
         if "progress" in needs:
             arguments["progress"] = progress
         if WEIGHTS in needs:
-            arguments[WEIGHTS] = ops.ones(ops.shape(scores)[:1]) if weights is None else weights
-        values = self.spec.values(y, scores, self.n_classes, arguments)
+            arguments[WEIGHTS] = ops.ones(ops.shape(raw_scores)[:1]) if weights is None else weights
+        values = self.spec.values(y, raw_scores, self.n_classes, arguments)
         return ops.mean(values if weights is None or WEIGHTS in needs else weights * values)
 
 
 class Solo:
-    """A compiled model with its optimizer; plans that differ in numbers alone take turns in it."""
+    """A compiled model with its optimizer, in which plans that differ only in numbers are trained in turn."""
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
-        self.problem, rows = problem, len(problem.folds[plan.fold].train.y)
-        self.batch = min(problem.architecture(plan).batch_size, rows)
-        self.steps = -(-rows // self.batch)
+        self.problem, samples = problem, len(problem.folds[plan.fold].train.y)
+        self.batch = min(problem.architecture(plan).batch_size, samples)
+        self.steps = -(-samples // self.batch)
         self.model = problem.build(problem.outputs(plan.candidate), plan.seed, plan.architecture)
         self.variables = list(self.model.variables)
-        self.seen = Seen(rows, self.batch, tuple(self.model.outputs[0].shape[1:]))
+        self.seen = KeptScores(samples, self.batch, tuple(self.model.outputs[0].shape[1:]))
         self.objective = Objective(problem, plan, self.seen)
-        # a step of the user's own may not tell metrics anything, which `fit` takes for a mistake
-        told = None if "train_step" in own_steps(type(self.model)) else [self.seen]
+        # a training step of the user may not update metrics, for which `fit` would raise
+        metrics = None if "train_step" in own_steps(type(self.model)) else [self.seen]
         self.reused = optimizers.solo(problem, plan)
-        self.model.compile(self.reused, self.objective, metrics=told, **interface.compilation(self.steps))
+        self.model.compile(self.reused, self.objective, metrics=metrics, **interface.compilation(self.steps))
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self.fresh = _values(self.optimizer.variables)
-        self.holder: Seat | None = None
+        self.holder: Training | None = None
         self._penalised = True
 
-    def enter(self, seat: Seat) -> None:
-        """Let this seat's training go on, after putting away what another's has come to."""
-        if self.holder is seat:
+    def enter(self, training: Training) -> None:
+        """Go on with this training, after saving the state of the one before it."""
+        if self.holder is training:
             return
         if self.holder:
             self.holder.state = _values(self.variables), _values(self.optimizer.variables)
-        self.holder, plan, (weights, slots) = seat, seat.plan, seat.state
+        self.holder, plan, (weights, slots) = training, training.plan, training.state
         _assign(self.variables, weights)
         _assign(self.optimizer.variables, slots or self.fresh)
         if not slots:
             self.reused.start(plan, self.steps * plan.epochs)
         data = self.problem.folds[plan.fold]
-        self.seen.hold(loss_arguments(self.objective.spec, plan.params, data.constants), self.steps * plan.epochs)
+        self.seen.set(loss_arguments(self.objective.spec, plan.params, data.constants), self.steps * plan.epochs)
 
     def train(self, batches: Mapping[str, Any], epoch: int, *, last: bool) -> float:
-        """An epoch, counted from 0, of these arguments of `fit`; its mean loss."""
+        """Train an epoch (counted from 0) on these arguments of `fit`; return its mean loss."""
         self.seen.step.assign(epoch * self.steps)
         self.reused.ends = last
         logs = self.model.fit(**batches, verbose=0).history
         return float(logs.get("loss", next(iter(logs.values())))[-1])
 
     def predict(self, x: Any) -> tuple[np.ndarray, float]:
-        """Raw scores `(rows, *space, outputs)` and the penalty of regularisers, the rows' mean over batches."""
+        """Return raw scores `(samples, *spatial_shape, outputs)` and the mean penalty of regularisers."""
         number = len(keras.tree.flatten(x)[0])
-        parts = [self._predict(_cut(x, slice(start, start + ROWS))) for start in range(0, number, ROWS)]
-        penalty = sum(len(scores) * penalty for scores, penalty in parts) / number
-        return np.concatenate([scores for scores, _ in parts]), penalty
+        parts = [self._predict(_cut(x, slice(start, start + SAMPLES))) for start in range(0, number, SAMPLES)]
+        penalty = sum(len(raw_scores) * penalty for raw_scores, penalty in parts) / number
+        return np.concatenate([raw_scores for raw_scores, _ in parts]), penalty
 
     def _predict(self, x: Any) -> tuple[np.ndarray, float]:
         model = self.model
@@ -156,15 +157,15 @@ class Solo:
         # stateless: `model.losses` would hold the tensors of the graph that last trained
         values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
         x = keras.tree.map_structure(ops.convert_to_tensor, x)
-        scores, _, penalties = model.stateless_call(*values, x, training=False, return_losses=True)
+        raw_scores, _, penalties = model.stateless_call(*values, x, training=False, return_losses=True)
         usual = type(model).predict_step is keras.Model.predict_step
         self._penalised = bool(penalties) or not usual
-        return np.asarray(ops.convert_to_numpy(scores)), float(sum(penalties))
+        return np.asarray(ops.convert_to_numpy(raw_scores)), float(sum(penalties))
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
-    """A plan in a slot, how far it has come, and while another's turn it is its weights and the optimizer's."""
+class Training:
+    """A plan in a slot, its epochs done, and while another has its turn its weights and the optimizer's variables."""
 
     plan: Plan
     solo: Solo
@@ -173,95 +174,96 @@ class Seat:
 
 
 class Fit:
-    """As many slots as a trial has members, trained in turn; the same batches and reports as lanes of a population."""
+    """Trains the members of a trial in turn, with the same batches and reports as lanes of a population."""
 
     name = "fit"
 
     def __init__(self, problem: Problem, slots: int = 1) -> None:
         self.problem, self.slots = problem, slots
-        self._seats: dict[int, Seat] = {}
+        self._trainings: dict[int, Training] = {}
         self._solos: dict[Any, Solo] = {}
         self._starts: dict[Any, list[np.ndarray]] = {}
-        self._rows: dict[Any, Any] = {}
+        self._samples: dict[Any, Any] = {}
         self._feeds: dict[Any, Any] = {}
 
     def refuses(self, candidate: str) -> str:
-        """Nothing is refused."""
+        """Return "": `model.fit` trains every loss."""
         return ""
 
     def prepare(self) -> None:
-        """Nothing is built before a plan says for what."""
+        """Do nothing: a model is built for a plan."""
 
     def open(self, slot: int, plan: Plan) -> None:
         """Start a plan in a free slot."""
-        self._seats[slot] = Seat(plan, self._solo(plan), (self._start(plan), []))
+        self._trainings[slot] = Training(plan, self._solo(plan), (self._start(plan), []))
 
     def advance(self) -> dict[int, EpochReport]:
         """Train every open plan for one epoch."""
-        return {slot: self._advance(seat) for slot, seat in sorted(self._seats.items())}
+        return {slot: self._advance(training) for slot, training in sorted(self._trainings.items())}
 
     def weights(self, slot: int) -> Weights:
-        """The weights of an open plan, in the order of `model.weights`."""
-        seat = self._seats[slot]
-        solo = seat.solo
-        values = _values(solo.variables) if solo.holder is seat else seat.state[0]
-        own = dict(zip(map(id, solo.variables), values, strict=True))
-        return [own[id(weight)] for weight in solo.model.weights]
+        """Return the weights of an open plan, in the order of `model.weights`."""
+        training = self._trainings[slot]
+        solo = training.solo
+        values = _values(solo.variables) if solo.holder is training else training.state[0]
+        by_id = dict(zip(map(id, solo.variables), values, strict=True))
+        return [by_id[id(weight)] for weight in solo.model.weights]
 
     def close(self, slot: int) -> None:
         """Free the slot."""
-        seat = self._seats.pop(slot, None)
-        if seat and seat.solo.holder is seat:
-            seat.solo.holder = None
+        training = self._trainings.pop(slot, None)
+        if training and training.solo.holder is training:
+            training.solo.holder = None
 
     def shutdown(self) -> None:
-        """Let models and data go."""
-        for kept in (self._seats, self._solos, self._starts, self._rows, self._feeds):
+        """Free models and data."""
+        for kept in (self._trainings, self._solos, self._starts, self._samples, self._feeds):
             kept.clear()
 
     # -------------------------------------------------------------- an epoch
 
-    def _advance(self, seat: Seat) -> EpochReport:
-        solo, plan, data = seat.solo, seat.plan, self.problem.folds[seat.plan.fold]
-        solo.enter(seat)
-        order = batch_order(plan.seed, seat.epoch, len(data.train.y))
-        train_loss = solo.train(self._feed(seat)(order), seat.epoch, last=seat.epoch + 1 == plan.epochs)
-        seat.epoch += 1
-        val_scores, penalty = solo.predict(data.validation.x)
-        progress = ops.convert_to_tensor(np.float32(seat.epoch / plan.epochs))
+    def _advance(self, training: Training) -> EpochReport:
+        solo, plan, data = training.solo, training.plan, self.problem.folds[training.plan.fold]
+        solo.enter(training)
+        order = batch_order(plan.seed, training.epoch, len(data.train.y))
+        train_loss = solo.train(self._feed(training)(order), training.epoch, last=training.epoch + 1 == plan.epochs)
+        training.epoch += 1
+        val_raw_scores, penalty = solo.predict(data.validation.x)
+        progress = ops.convert_to_tensor(np.float32(training.epoch / plan.epochs))
         y = solo.objective.spec.encode(data.validation.y, data.constants)
-        val_loss = float(solo.objective.mean(y, val_scores, data.validation.weights, progress)) + penalty
-        val_score = self._score(plan, val_scores, data.validation.y)
-        one_class = int(predicts_only(self.problem, [plan.candidate], val_scores[None], plan.fold)[0])
-        return EpochReport(seat.epoch, train_loss, val_loss, self._train_score(seat, order), val_score, one_class)
+        val_loss = float(solo.objective.mean(y, val_raw_scores, data.validation.weights, progress)) + penalty
+        val_score = self._score(plan, val_raw_scores, data.validation.y)
+        one_class = int(predicts_only(self.problem, [plan.candidate], val_raw_scores[None], plan.fold)[0])
+        train_score = self._train_score(training, order)
+        return EpochReport(training.epoch, train_loss, val_loss, train_score, val_score, one_class)
 
-    def _train_score(self, seat: Seat, order: np.ndarray) -> float:
-        """The metric of the scores seen in training; of those after the epoch where the model tells none."""
-        train, seen = self.problem.folds[seat.plan.fold].train, seat.solo.seen.kept()
+    def _train_score(self, training: Training, order: np.ndarray) -> float:
+        """Return the metric of the predictions in training; of those after the epoch where the model hides them."""
+        train, seen = self.problem.folds[training.plan.fold].train, training.solo.seen.kept()
         if seen is None:
-            return self._score(seat.plan, seat.solo.predict(train.x)[0], train.y)
-        return self._score(seat.plan, seen, train.y[order[-len(seen) :]])
+            return self._score(training.plan, training.solo.predict(train.x)[0], train.y)
+        return self._score(training.plan, seen, train.y[order[-len(seen) :]])
 
-    def _score(self, plan: Plan, scores: np.ndarray, y: np.ndarray) -> float:
-        return float(score_lanes(self.problem, [plan.candidate], scores[None], y, plan.fold)[0])
+    def _score(self, plan: Plan, raw_scores: np.ndarray, y: np.ndarray) -> float:
+        return float(score_lanes(self.problem, [plan.candidate], raw_scores[None], y, plan.fold)[0])
 
     # -------------------------------------------------------------- what is kept
 
     def _solo(self, plan: Plan) -> Solo:
-        """The compiled model that serves the plan; of those that are not in use only the latest are kept."""
+        """Return the compiled model for the plan; of those that are not in use only the latest are kept."""
         problem = self.problem
         key = (static_key(problem, plan), problem.architecture(plan), tuple(optimizers.branch(problem, plan).items()),
                plan.seed if optimizers.keeps_weights(problem) else None)  # fmt: skip
-        found = self._solos.pop(key, None) or Solo(problem, plan)
+        chosen = self._solos.pop(key, None) or Solo(problem, plan)
         idle = [other for other, solo in self._solos.items() if solo.holder is None]
         for other in idle[: max(0, len(self._solos) + 1 - SOLOS)]:
             del self._solos[other]
             gc.collect()
-        self._solos[key] = found
-        return found
+        self._solos[key] = chosen
+        return chosen
 
     def _start(self, plan: Plan) -> list[np.ndarray]:
-        """All variables of a model fresh from the builder, the states of its seed generators included."""
+        """Return all variables of a fresh model, the states of its seed generators included."""
         outputs = self.problem.outputs(plan.candidate)
         key = (plan.seed, outputs, self.problem.architecture(plan))
         if key not in self._starts:
@@ -270,24 +272,24 @@ class Fit:
             self._starts[key] = _values(self.problem.build(outputs, plan.seed, plan.architecture).variables)
         return self._starts[key]
 
-    def _feed(self, seat: Seat) -> Any:
-        """From a batch order to the arguments of `fit`, for the fold and the labels of a plan."""
-        plan, target = seat.plan, seat.solo.objective.spec.target
-        key = (plan.fold, target, seat.solo.batch)
+    def _feed(self, training: Training) -> Any:
+        """Return the function from a batch order to the arguments of `fit`, for the fold and the labels of a plan."""
+        plan, target = training.plan, training.solo.objective.spec.target
+        key = (plan.fold, target, training.solo.batch)
         if key not in self._feeds:
             data = self.problem.folds[plan.fold]
             x = self._held((plan.fold, "x"), data.train.x)
-            y = self._held((plan.fold, target), seat.solo.objective.spec.encode(data.train.y, data.constants))
+            y = self._held((plan.fold, target), training.solo.objective.spec.encode(data.train.y, data.constants))
             weights = [] if data.train.weights is None else [self._held((plan.fold, WEIGHTS), data.train.weights)]
-            self._feeds[key] = interface.feed((x, y, *weights), seat.solo.batch)
+            self._feeds[key] = interface.feed((x, y, *weights), training.solo.batch)
         return self._feeds[key]
 
     def _held(self, key: Any, values: Any) -> Any:
-        """These rows, once for all that is fed with them, beside the processor."""
-        if key not in self._rows:
+        """Return these samples in the memory of the processor, where they are once."""
+        if key not in self._samples:
             with keras.device("cpu:0"):
-                self._rows[key] = keras.tree.map_structure(ops.convert_to_tensor, values)
-        return self._rows[key]
+                self._samples[key] = keras.tree.map_structure(ops.convert_to_tensor, values)
+        return self._samples[key]
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:
@@ -299,5 +301,5 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _cut(x: Any, rows: slice) -> Any:
-    return keras.tree.map_structure(lambda values: values[rows], x)
+def _cut(x: Any, samples: slice) -> Any:
+    return keras.tree.map_structure(lambda values: values[samples], x)

@@ -84,7 +84,7 @@ def tried(function, **more):
     [
         (python_condition, "fails in a TensorFlow graph: OperatorNotAllowedInGraphError: Using a symbolic"),
         (with_numpy, "fails in a TensorFlow graph: NotImplementedError: Cannot convert a symbolic"),
-        (fixed_batch, "fails in a TensorFlow graph: ValueError: 32 rows. Use lossreg.ops"),
+        (fixed_batch, "fails in a TensorFlow graph: ValueError: 32 rows and no others. Use lossreg.ops"),
         (scalar, r"returns shape \(\) for 32 samples. One value a sample is needed"),
         (python_number, r"returns shape \(\) for 32 samples"),
         (not_a_number, "is not finite on ordinary scores"),

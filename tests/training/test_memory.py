@@ -27,7 +27,7 @@ def test_answers_are_counted_layer_by_layer_and_in_models_inside():
     inputs = keras.Input((5,))
     model = keras.Model(inputs, keras.layers.Dense(3)(inner(keras.layers.Dense(8)(inputs))))
     # inputs, Dense, the layer of the model inside and that model's answer, Dense
-    assert memory.answers(model) == 5 + 8 + 4 + 4 + 3
+    assert memory.outputs_per_sample(model) == 5 + 8 + 4 + 4 + 3
 
 
 def status(name: str) -> int:
@@ -51,10 +51,11 @@ def test_a_lane_takes_about_what_is_estimated():
         population.advance()
     taken = status("VmHWM") - before
     population.shutdown()
-    estimated = 48 * memory.lane(own, 4)
+    estimated = 48 * memory.lane_bytes(own, 4)
     assert taken / 2.5 < estimated < 5 * taken
 
 
 def test_a_larger_shape_takes_more():
     own = problem("multiclass", {"ce": "cross_entropy"})
-    assert memory.lane(own, 4, Architecture(64)) > memory.lane(own, 4, Architecture(16)) == memory.lane(own, 4)
+    small, large = (memory.lane_bytes(own, 4, Architecture(size)) for size in (16, 64))
+    assert large > small == memory.lane_bytes(own, 4)

@@ -15,7 +15,7 @@ from lossreg.registry import registry
 from lossreg.training import lane_graph
 from lossreg.training.interface import Architecture, batch_order
 from lossreg.training.lane_graph import State
-from lossreg.training.population import Population, device_rows
+from lossreg.training.population import Population, device_samples
 
 # Weights after 56 steps, float32. A 1% change of any loss parameter or of the learning rate
 # moves them by more (test_a_change_of_one_percent_is_seen).
@@ -181,8 +181,8 @@ def test_lanes_that_end_together_are_taken_out_once_and_waiting_ones_not_at_all(
 
 def test_populations_of_a_problem_share_its_rows():
     own = problem("multiclass", {"cross_entropy": "cross_entropy"})
-    assert device_rows(own, "train") is device_rows(own, "train")
-    assert device_rows(replace(own), "train") is not device_rows(own, "train")
+    assert device_samples(own, "train") is device_samples(own, "train")
+    assert device_samples(replace(own), "train") is not device_samples(own, "train")
 
 
 @pytest.mark.long

@@ -1,1 +1,1 @@
-"""What TensorFlow and JAX do each in their own way, behind one interface."""
+"""TensorFlow and JAX behind one interface."""

@@ -196,9 +196,9 @@ def branches():
     def of(factor):
         def one(lane):
             rows, own = lane
-            return interface.value_and_slope(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + own, rows)
+            return interface.value_and_gradient(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + own, rows)
 
-        return interface.branch(lambda by_row, by_lane: interface.map_lanes(one, (by_row[0], by_lane)))
+        return interface.branch(lambda by_sample, by_lane: interface.map_lanes(one, (by_sample[0], by_lane)))
 
     return [of(factor) for factor in FACTORS]
 
