@@ -1,1 +1,1 @@
-"""The models of trials: how they are built, what they put out, and their own hyperparameters."""
+"""The models of trials: how they are built, their raw scores and predictions, and their hyperparameters."""

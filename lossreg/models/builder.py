@@ -42,7 +42,7 @@ class Builder:
 
     @property
     def declared(self) -> list[str]:
-        """The hyperparameters that a user's function has declared so far."""
+        """Return the hyperparameters that a user's model has declared so far."""
         return list(getattr(self.make, "declared", {}))
 
     def build(

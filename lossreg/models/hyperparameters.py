@@ -64,7 +64,7 @@ def given(values: Mapping[str, Any]) -> Answer:
 
 
 class Tree:
-    """What a model declares after which answers; the same answers build the model once.
+    """The hyperparameters that a model declares after given answers; the same answers build the model once.
 
     build: builds the model with an `Answer`.
     """

@@ -20,11 +20,11 @@ def producer(inputs: Any, tensor: Any) -> tuple[Any, Any]:
     of each operation only; both are None for a tensor of a later one.
     """
     try:
-        made = getattr(tensor, HISTORY)
-        given = getattr(made.operation, NODES)[made.node_index].input_tensors
+        history = getattr(tensor, HISTORY)
+        given = getattr(history.operation, NODES)[history.node_index].input_tensors
     except AttributeError:
         return _public_producer(inputs, tensor)
-    return made.operation, next(iter(given), None)
+    return history.operation, next(iter(given), None)
 
 
 def sublayers(layer: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the task and the loss need of a model: its inputs and its raw scores."""
+"""The inputs and raw scores that the task and the loss need of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a model must give: `outputs` raw scores per sample (or pixel); `n_classes` is 0 for regression.
+    """The form of a model: `outputs` raw scores per sample (or pixel); `n_classes` is 0 for regression.
 
     input_shape: of a sample, or of each of its inputs by name; spatial_shape: of a mask, with raw scores
     `(batch, *spatial_shape, outputs)`, empty for other tasks; multilabel: a sample has several labels.

@@ -50,7 +50,7 @@ class UserModel:
 
     @cached_property
     def build(self) -> Callable[..., Any]:
-        """The user's function that builds a model; raises `InputError` if there is none."""
+        """Return the user's function that builds a model; raises `InputError` if there is none."""
         from lossreg.models import keras_tuner
 
         build = user_code.call(keras_tuner.build_function, self.name, self.folder, self.given)
