@@ -139,7 +139,7 @@ CASES = [
         lossreg.load_trial, {"data": {"source": "sklearn:iris"}},
         ("number", "3", "must be the number of a trial"), ("number", 1.5, "must be the number of a trial"),
         ("number", True, "must be the number of a trial"), ("loss", 3, "must be the name of a candidate"),
-        ("loss", [], "must be the name of a candidate"), ("loss", b"focal", "must be the label of a loss"),
+        ("loss", [], "must be the name of a candidate"), ("loss", b"focal", "must be the name of a candidate"),
     ),
     *of_spec("name", None, 3, [], b"x", HALF, "", "Mine", said="name must be"),
     *of_spec("function", None, 3, [], {}, HALF, LossSpec(**SOUND), said="function must be callable"),
