@@ -1,4 +1,4 @@
-"""What is written of a study and of a trial, as plain values: parameters, tags, metrics, status.
+"""Parameters, tags, metrics and status of a study and of a trial in MLflow, as plain values.
 
 Everything follows from the records alone, timestamps included, so that writing it twice
 writes the same thing.
@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 
 def safe_name(name: str) -> str:
-    """`name` in the letters that MLflow takes: word characters, dots, dashes, blanks, single slashes.
+    """Return `name` in the letters that MLflow takes: word characters, dots, dashes, blanks, single slashes.
 
     Of a long name the end gives way to a digest of the whole, so that it stays another one.
     """
@@ -55,14 +55,14 @@ def _with_digest(kept: str, name: str) -> str:
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:
-    """Each name as MLflow takes it, every one different: of those that would be the same, the changed ones differ."""
+    """Return each name as MLflow takes it, all different: where two would be the same, a changed one gets a digest."""
     safe = {name: safe_name(name) for name in names}
     shared = Counter(safe.values())
     return {n: _with_digest(kept, n) if shared[kept] > 1 and kept != n else kept for n, kept in safe.items()}
 
 
 def name_tags(names: Iterable[str]) -> dict[str, str]:
-    """Tags that tell the names in full where MLflow's are others, as JSON objects from MLflow's name."""
+    """Return tags with the full names that MLflow does not take, as JSON objects by the name in MLflow."""
     parts: list[dict[str, str]] = [{}]
     for full, name in safe_names(names).items():
         if full == name:
@@ -75,7 +75,7 @@ def name_tags(names: Iterable[str]) -> dict[str, str]:
 
 
 def text_of(value: Any) -> str:
-    """A parameter's value: floats to nine significant digits, `7.0` as `7`, always the same way."""
+    """Return a parameter's value as text: floats to nine significant digits, `7.0` as `7`, always the same way."""
     if isinstance(value, float):
         return f"{value:.9g}"
     if isinstance(value, (list, tuple)):
@@ -84,12 +84,12 @@ def text_of(value: Any) -> str:
 
 
 def milliseconds(seconds: float) -> int:
-    """POSIX seconds as MLflow's integer milliseconds."""
+    """Return POSIX seconds as MLflow's integer milliseconds."""
     return round(seconds * 1000)
 
 
 def trial_params(trial: TrialRecord) -> dict[str, str]:
-    """`loss` (the candidate), the loss's parameters and learning rate by Optuna name, fixed ones included."""
+    """Return `loss` (the candidate), the loss's parameters and learning rate by Optuna name, fixed ones included."""
     return _params(_trial_values(trial))
 
 
@@ -112,13 +112,13 @@ def _tags(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def recipe_tag(trial: TrialRecord) -> str:
-    """A trial's recipe; where it is longer than a tag may be, where it stands, since half of it is another loss."""
+    """Return a trial's recipe, or where to find it if it is too long for a tag: half of it would be another loss."""
     recipe = trial.recipe
     return recipe if len(recipe) <= LONGEST_TAG else f"{len(recipe)} characters: see trial {trial.number} in trials.csv"
 
 
 def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
-    """Where the trial belongs, what became of it, and the line that builds its loss."""
+    """Return the tags of a child run: its parent, the state of the trial, the line that builds its loss."""
     tags = {
         PARENT: parent,
         TRIAL: str(trial.number),
@@ -135,7 +135,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
 
 
 def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
-    """The curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`, and
+    """Return the curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`, and
     `score_std`, how far the members of a trial lie apart.
 
     What is not finite is left out. Epochs are spread evenly between start and end of the trial.
@@ -160,7 +160,7 @@ def _is_number(value: float | None) -> TypeGuard[float]:
 
 
 def study_params(result: StudyResult) -> dict[str, str]:
-    """The study's settings, nested tables as dotted names."""
+    """Return the study's configuration, nested tables as dotted names."""
     return _params(_study_values(result))
 
 
@@ -179,7 +179,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
 
 
 def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
-    """What finds and explains the parent run."""
+    """Return the tags that find and explain the parent run."""
     tags = {
         "lossreg.config.study": result.study,
         "lossreg.metric": result.metric,
@@ -194,7 +194,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
 
 
 def baseline_points(result: StudyResult) -> list[Point]:
-    """`baseline_score`: the best score of the baseline, to hold `best_score` against."""
+    """Return `baseline_score`, the best score of the baseline, to compare `best_score` with."""
     best = next((row.best for row in result.leaderboard() if row.is_baseline), None)
     if best is None or not _is_number(best.score):
         return []
@@ -202,7 +202,7 @@ def baseline_points(result: StudyResult) -> list[Point]:
 
 
 def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: bool = False) -> list[Point]:
-    """`best_score` with step = trial number: the best of all trials up to that number.
+    """Return `best_score` with step = trial number: the best of all trials up to that number.
 
     While a study runs, only trials with no unfinished one before them are settled; `lost` are the numbers
     of those that were cut off and will never end. `settled` takes every trial that there is.
@@ -220,7 +220,7 @@ def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: boo
 
 
 def dataset(data: Mapping[str, Any]) -> dict[str, str]:
-    """The data set as MLflow's entity wants it: name, digest, source, profile; no rows are read."""
+    """Return name, digest, source and profile of the data set for MLflow's entity; no rows are read."""
     source = printable(str(data.get("source", "")))
     profile = json.dumps(finite(dict(data)), sort_keys=True, default=str)
     digest = str(data.get("digest") or hashlib.sha256(profile.encode()).hexdigest()[:8])
@@ -234,5 +234,5 @@ def dataset(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def run_name(trial: TrialRecord) -> str:
-    """`012 focal`."""
+    """Return the name of a child run, such as `012 focal`."""
     return printable(f"{trial.number:03d} {trial.candidate}")[:LONGEST_NAME]

@@ -35,7 +35,7 @@ class Session:
     def prepare(self, uri: str, experiment: str) -> None:
         """Import MLflow and make the tables of a missing database, in memory; nothing is written.
 
-        What fails here fails again, and is told, when the study opens.
+        What fails here fails again, with a message, when the study opens.
         """
         self.uri, self.experiment = uri, experiment
         masking.learn(uri)

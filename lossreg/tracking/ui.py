@@ -1,4 +1,4 @@
-"""MLflow's own UI on the store of a study: which port, which page, and a server that leaves nothing running behind."""
+"""MLflow's UI on the store of a study: its port, its page, and a server that leaves no process behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lossreg.errors import LossregError
 from lossreg.terminal.masking import masked
 from lossreg.terminal.plain_text import printable
 
-# what a user may set otherwise: no background jobs, which a look at one's own runs does not need
+# defaults that a user may change: no background jobs, which nobody needs to look at runs
 SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 ADDRESS = "MLFLOW_BACKEND_STORE_URI"
 FIRST_PORT, LAST_PORT = 5000, 65535
@@ -31,25 +31,25 @@ LAST_LINES = 10.0
 
 
 def command(port: int) -> list[str]:
-    """The command that serves MLflow's UI on loopback only; everybody on the machine can read it, so it has no URI."""
+    """Return the command of MLflow's UI, on loopback only; all users of the machine can read it, so it has no URI."""
     serve = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
     return [*serve, "--port", str(port), "--workers", "1"]
 
 
 def environment(uri: str) -> dict[str, str]:
-    """The variables for `command`, with the store `uri`; only the user's own processes can read them."""
+    """Return the variables for `command`, with the store `uri`; only processes of the same user can read them."""
     return {**SETTINGS, **os.environ, ADDRESS: uri}
 
 
 def page(address: str, tracking: Mapping[str, Any]) -> str:
-    """The page of a study's run in the UI at `address`, or the list of experiments when there is no run."""
+    """Return the page of a study's run in the UI at `address`, or the list of experiments when there is no run."""
     experiment, run = tracking.get("experiment_id"), tracking.get("run_id")
     place = f"experiments/{experiment}/runs/{run}" if experiment and run else "experiments"
     return f"{address}/#/{place}?{VIEW}"
 
 
 def free_port(wanted: int | None = None, preferred: int = FIRST_PORT) -> int:
-    """The port `wanted`, or the next free one from `preferred` on; raises `LossregError` where there is none."""
+    """Return the port `wanted`, or the next free one from `preferred` on; raises `LossregError` if there is none."""
     free = next(filter(_is_free, range(wanted or preferred, LAST_PORT + 1)), None)
     if wanted not in (None, free):
         other = f" or take {free}, which is free" if free else ""
@@ -99,7 +99,7 @@ class Group:
         self._leader: subprocess.Popen[str] | None = None
 
     def run(self, command: list[str], environment: Mapping[str, str], tell: Callable[[str], None]) -> int:
-        """Run the command to its end, and then end what it has left behind; its exit status."""
+        """Run the command to its end, end the processes that it has left behind, and return its exit status."""
         self._leader = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", process_group=0,
@@ -115,7 +115,7 @@ class Group:
         return status
 
     def end(self) -> None:
-        """Ask all of them to end; the second time, make them."""
+        """Ask all processes to end; the second time, kill them."""
         self._send(signal.SIGKILL if self.asked else signal.SIGTERM)
         self.asked = True
 
@@ -127,7 +127,7 @@ class Group:
         self._send(signal.SIGKILL)
 
     def _send(self, number: int) -> bool:
-        """Send a signal to the group, 0 to ask for it; whether it has a process left."""
+        """Send a signal to the group (0 only looks), and return whether it has a process left."""
         if self._leader is None:
             return False
         with suppress(ProcessLookupError, PermissionError):
@@ -138,7 +138,7 @@ class Group:
 
 @contextmanager
 def _signals_go_to(group: Group) -> Iterator[None]:
-    """Signals that end this process end the group instead, and this process after it."""
+    """Pass signals that end this process on to the group; this process ends after it."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         group.end()

@@ -1,4 +1,4 @@
-"""The address of an MLflow store: which one a study means, checked without asking any server, and asked."""
+"""The address of an MLflow store: found and checked without asking any server, and asked whether it answers."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def check(uri: str | None = None, environ: Mapping[str, str] = os.environ) -> st
     (`./mlruns`), and for what cannot be a database.
     """
     where = "tracking.uri" if uri else VARIABLE if environ.get(VARIABLE) else "tracking"
-    named = uri or environ.get(VARIABLE) or ""
-    masking.learn(named)
+    address = uri or environ.get(VARIABLE) or ""
+    masking.learn(address)
     try:
-        return _checked(named) if named else _default()
+        return _checked(address) if address else _default()
     except InputError as error:
         raise error.at(where) from None
     except ValueError:
         # what urllib cannot take apart: brackets, control characters
         raise InputError(
-            f"{scheme_and_host(named)!r} is no address", hint=f"For example {DEFAULT}.", where=where
+            f"{scheme_and_host(address)!r} is no address", hint=f"For example {DEFAULT}.", where=where
         ) from None
 
 
@@ -87,10 +87,10 @@ def _checked(uri: str) -> str:
 def _server(uri: str) -> str:
     parts = urlsplit(uri)
     try:
-        named = bool(parts.hostname) and re.search(r"\s", uri) is None and parts.port != 0
+        is_valid = bool(parts.hostname) and re.search(r"\s", uri) is None and parts.port != 0
     except ValueError:
-        named = False
-    if not named:
+        is_valid = False
+    if not is_valid:
         raise InputError(
             f"{scheme_and_host(uri)!r} is no address of a server", hint="For example http://127.0.0.1:5000."
         )

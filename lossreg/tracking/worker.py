@@ -1,4 +1,4 @@
-"""The process that tracks a study: started by the study, told what to write by lines of JSON, answering with such."""
+"""The process that tracks a study: it reads messages of the study as lines of JSON, and answers likewise."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class Process:
 
 
 def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lambda: None) -> None:
-    """Do what the lines say until they end; nothing more after the first failure, which is answered.
+    """Obey the messages in `lines` until they end; nothing more after the first failure, which is answered.
 
-    Lines that end before `finish` are those of a killed study: what they said is written, the parent run is closed as
+    Lines that end before `finish` come from a killed study: its trials are written, the parent run is closed as
     killed, and `leave`, which ends this process, is called after `GRACE` seconds at the latest, or at once if no study
     was opened.
     """
