@@ -66,6 +66,8 @@ def cost(uri, trials, epochs, pace):
     result, process = study(trials, epochs), Process()
     tracker = Tracker(uri, f"{trials} at {pace}", required=True, launch=lambda: process)
     tracker.start(dataclasses.replace(result, trials=[]))
+    for _ in range(2):  # what the process does after the first, while it has no message, is over when it answers again
+        tracker.flush()
     spent, begin = processor(process.pid), time.perf_counter()
     for number, record in enumerate(result.trials, start=1):
         time.sleep(max(0.0, begin + pace * number - time.perf_counter()))
