@@ -106,7 +106,7 @@ def server(folder):
 
 
 def wait_for(address):
-    for _ in range(300):
+    for _ in range(1500):
         try:
             urllib.request.urlopen(address, timeout=2).close()
         except OSError:
