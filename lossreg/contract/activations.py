@@ -1,6 +1,6 @@
 """Activations: from raw scores to predictions in the task's own terms, and back.
 
-An activation's functions take a tensor `(batch, *space, outputs)` and, as keywords, the constants
+An activation's functions take a tensor `(batch, *spatial_shape, outputs)` and, as keywords, the constants
 named in its `needs`; they return a tensor of the same shape.
 """
 
@@ -20,7 +20,7 @@ TINY = 1e-37
 class Activation:
     """A named pair of functions.
 
-    `inverse` is None where scores cannot be recovered. `point` is the output whose
+    `inverse` is None where raw scores cannot be recovered. `point` is the output whose
     prediction is scored in a regression task.
     """
 
@@ -95,7 +95,7 @@ ACTIVATIONS = {
         Activation("exp", _exp, _exp_inverse, needs=("target_mean",)),
         Activation("softplus", _softplus, _softplus_inverse, needs=("target_scale",)),
         Activation("affine", _affine, _affine_inverse, needs=("target_mean", "target_scale")),
-        # no way back: of quantiles that tie or cross there are no scores
+        # no way back: of quantiles that tie or cross there are no raw scores
         Activation("quantiles", _rising, None, point=1),
     )
 }

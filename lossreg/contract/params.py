@@ -154,10 +154,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class PerClass:
-    """One number a class; the function receives a `(k,)` vector, all ones when absent.
+    """One number per class; the function receives a `(k,)` vector, all ones when absent.
 
-    Searched as one float a class (one class fixed at 1), or as one exponent `tau` of
-    `n_k ** -tau` (`low_tau` to `high_tau`), n_k being the class counts of the training rows.
+    Searched as one float per class (one class fixed at 1), or as one exponent `tau` of
+    `n_k ** -tau` (`low_tau` to `high_tau`), n_k being the class counts of the training samples.
     """
 
     kind: ClassVar[str] = "per_class"

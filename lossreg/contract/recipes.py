@@ -25,7 +25,7 @@ def literal(value: Any) -> str:
 def recipe(loss: str, settings: Mapping[str, Any], constants: Mapping[str, Any]) -> str:
     """The call of `lossreg.get` that makes a trial's loss again, for a model that ends in raw scores.
 
-    loss: source of its first argument; settings: every parameter; constants: numbers of the training rows,
+    loss: source of its first argument; settings: every parameter; constants: numbers of the training samples,
     None where they are not known, which is shown as `...` and refused by `lossreg.get`.
     """
     arguments = {name: literal(value) for name, value in settings.items()}

@@ -145,16 +145,21 @@ class LossSpec:
         """The function with every sample counting 1, unless it is called with `sample_weight` `(batch,)`."""
         function = self.resolve()
 
-        def ones(y: Any, scores: Any, **arguments: Any) -> Any:
-            return function(y, scores, **{WEIGHTS: ops.ones(ops.shape(scores)[:1], scores.dtype), **arguments})
+        def ones(y: Any, raw_scores: Any, **arguments: Any) -> Any:
+            return function(
+                y, raw_scores, **{WEIGHTS: ops.ones(ops.shape(raw_scores)[:1], raw_scores.dtype), **arguments}
+            )
 
         return ones if WEIGHTS in self.needs else function
 
-    def values(self, y: Any, scores: Any, n_classes: int, arguments: Mapping[str, Any]) -> Any:
-        """`(batch,)` losses of a task's labels `(batch, *space, t)` and raw scores `(batch, *space, outputs)`."""
+    def values(self, y: Any, raw_scores: Any, n_classes: int, arguments: Mapping[str, Any]) -> Any:
+        """Return the losses `(batch,)` of a task.
+
+        y: labels `(batch, *spatial_shape, t)`; raw_scores: `(batch, *spatial_shape, outputs)`.
+        """
         if self.serves_binary_as_two(n_classes):
-            scores = ops.concatenate([-scores / 2, scores / 2], axis=-1)
-        return self.unweighted()(y, scores, **arguments)
+            raw_scores = ops.concatenate([-raw_scores / 2, raw_scores / 2], axis=-1)
+        return self.unweighted()(y, raw_scores, **arguments)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Raise `InputError`: Keras would wrap a spec as a bare function, and drop axes before the loss sees them."""

@@ -1,4 +1,4 @@
-"""How labels reach a loss: the target kinds, and the constants drawn from the training rows."""
+"""How labels reach a loss: the target kinds, and the constants drawn from the training samples."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = ("binary", "multiclass")
 REGRESSION = ("regression", "positive", "count")
-# several labels a row, each present or absent; a mask of 0 and 1 a row
+# several labels per sample, each present or absent; a mask of 0 and 1 per sample
 TASKS = (*CLASSIFICATION, "multilabel", "segmentation", *REGRESSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """Numbers that a loss may ask for (`needs`), drawn from the training rows of one lane.
+    """Numbers that a loss may ask for (`needs`), drawn from the training samples of one lane.
 
-    class_counts, class_priors: `(k,)`, rows of each class and their shares (classification;
-    of a multilabel task the rows that have each label, of a segmentation the places of a mask);
+    class_counts, class_priors: `(k,)`, samples of each class and their shares (classification;
+    of a multilabel task the samples that have each label, of a segmentation the pixels of a mask);
     target_center, target_scale: median and 1.4826 MAD of the target, the standard deviation
     where the MAD is 0 (regression); target_mean: its mean (regression).
     """
@@ -37,7 +37,7 @@ class Constants:
 
     @classmethod
     def from_labels(cls, y: np.ndarray, n_classes: int = 0, *, multihot: bool = False) -> Constants:
-        """Constants of labels: `(n, k)` of 0 and 1 where `multihot`; class indices `(n, *space)` when
+        """Constants of labels: `(n, k)` of 0 and 1 where `multihot`; class indices `(n, *spatial_shape)` when
         `n_classes` is given; else reals `(n,)`.
         """
         import numpy as np
@@ -89,10 +89,10 @@ def _standard(y: Any, constants: Constants) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target kind: from labels to the `(n, *space, t)` array that the loss sees.
+    """A target kind: from labels to the `(n, *spatial_shape, t)` array that the loss sees.
 
     Labels are `(n,)`, of `multihot` `(n, k)`, of `dense` (and `binary` in a segmentation) masks
-    `(n, *space)`. `ordinal` is the class index, classes being in order.
+    `(n, *spatial_shape)`. `ordinal` is the class index, classes being in order.
     `standardised` targets are centred and scaled; predictions are brought back by
     `center + scale * prediction`. `domain` is what the labels must lie in.
     """

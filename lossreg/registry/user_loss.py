@@ -50,7 +50,7 @@ class UserLoss:
     name: str
 
     def __call__(self, y_true: Any, y_pred: Any, **arguments: Any) -> Any:
-        """`(batch, *space, t)` labels and raw scores to `(batch,)`; raises `InputError`."""
+        """`(batch, *spatial_shape, t)` labels and raw scores to `(batch,)`; raises `InputError`."""
         return sample_mean(self.values(y_true, y_pred, **arguments))
 
     def values(self, y_true: Any, y_pred: Any, **arguments: Any) -> Any:
@@ -97,7 +97,7 @@ def wrap(
 
     It is called with labels in the form of `target` (of `lossreg.contract.targets.TARGETS`) and with the
     predictions that `activation` (of `lossreg.contract.activations.ACTIVATIONS`) makes of raw scores, both
-    `(batch, *space, width)`; further axes of what it returns are averaged. Of activation, target and
+    `(batch, *spatial_shape, width)`; further axes of what it returns are averaged. Of activation, target and
     tasks those that are given decide the others: an activation of softmax has one-hot labels and serves
     classification; nothing given at all is a regression loss of a standardised target.
 

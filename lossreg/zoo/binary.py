@@ -8,7 +8,7 @@ from lossreg import ops
 from lossreg.contract.claims import Limit
 from lossreg.contract.declaration import margin_loss, sigmoid_loss
 from lossreg.contract.params import Float
-from lossreg.zoo.numerics import like, per_row, sample_mean
+from lossreg.zoo.numerics import like, mean_one, sample_mean
 
 MARGIN = Float("margin", 1.0, 0.25, 2.0, log=True, domain="(0, inf)")
 
@@ -51,7 +51,7 @@ def binary_crossentropy(y_true: Any, y_pred: Any, *, label_smoothing: Any) -> An
 def weighted_bce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any, class_priors: Any) -> Any:
     """Cross-entropy of sigmoid, the rarer label weighing more.
 
-        w+ y softplus(-z) + (1 - y) softplus(z), w+ = (n-/n+)^tau, scaled to mean 1 over the rows
+        w+ y softplus(-z) + (1 - y) softplus(z), w+ = (n-/n+)^tau, scaled to mean 1 over the samples
 
     n- and n+ are the samples of class 0 and 1. y_true `(batch, *spatial_shape, 1)` in [0, 1]; y_pred of the same
     shape; tau at least 0; class_counts `(2,)` and class_priors `(2,)` of the training samples. Returns `(batch,)`,
@@ -63,7 +63,7 @@ def weighted_bce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any, class
     ['0.3851', '3.4657']
     """
     log_n = ops.log(ops.maximum(like(class_counts, y_pred), 1.0))
-    w = per_row(ops.exp(tau * (ops.min(log_n) - log_n)), class_priors)
+    w = mean_one(ops.exp(tau * (ops.min(log_n) - log_n)), class_priors)
     return sample_mean(w[1] * y_true * ops.softplus(-y_pred) + w[0] * (1.0 - y_true) * ops.softplus(y_pred))
 
 
@@ -132,7 +132,7 @@ def hard_truncated_bce(y_true: Any, y_pred: Any, *, m: Any) -> Any:
     ),
 )
 def softened_bce(y_true: Any, y_pred: Any, *, kappa: Any) -> Any:
-    """A smooth truncation of cross-entropy: focal loss with another knob.
+    """A smooth truncation of cross-entropy: focal loss with another parameter.
 
         sigmoid(-kappa s) softplus(-s)
 

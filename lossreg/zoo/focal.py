@@ -26,7 +26,7 @@ from lossreg.zoo.numerics import expected, log_other, weighted
     recommended=("multiclass",),
 )
 def focal(y_true: Any, y_pred: Any, *, gamma: Any, alpha: Any) -> Any:
-    """Cross-entropy that fades on well classified samples, with a weight a class.
+    """Cross-entropy that fades on well classified samples, with a weight per class.
 
         -alpha_t (1 - p_t)^gamma log p_t
 
@@ -74,7 +74,7 @@ def hard_truncated_ce(y_true: Any, y_pred: Any, *, m: Any) -> Any:
     limits=(Limit({"kappa": 1.0}, "focal", {"gamma": 1.0}), Limit({"kappa": 1e6}, "hard_truncated_ce", {"m": 0.5})),
 )
 def softened_ce(y_true: Any, y_pred: Any, *, kappa: Any) -> Any:
-    """A smooth truncation of cross-entropy: focal loss with another knob.
+    """A smooth truncation of cross-entropy: focal loss with another parameter.
 
         -sigmoid(-kappa logit(p_t)) log p_t
 
@@ -98,7 +98,7 @@ def softened_ce(y_true: Any, y_pred: Any, *, kappa: Any) -> Any:
     limits=(Limit({"eps": 0.0}, "cross_entropy"),),
 )
 def poly1_ce(y_true: Any, y_pred: Any, *, eps: Any) -> Any:
-    """Cross-entropy plus a multiple of 1 - p_t: one knob that suits the loss to the data.
+    """Cross-entropy plus a multiple of 1 - p_t: one parameter that fits the loss to the data.
 
         -log p_t + eps (1 - p_t)
 

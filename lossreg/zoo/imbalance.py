@@ -1,7 +1,7 @@
 """Losses of k raw scores that weigh rare classes up, or give them wider margins.
 
-Weights have mean 1 over the training rows (sum_k prior_k w_k = 1), so that a weight is a ratio
-and not a hidden learning rate. A class without rows counts as one with a single row.
+Weights have mean 1 over the training samples (sum_k prior_k w_k = 1), so that a weight is a ratio
+and not a hidden learning rate. A class without samples counts as one with a single sample.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from lossreg import ops
 from lossreg.contract.claims import Limit
 from lossreg.contract.declaration import softmax_loss
 from lossreg.contract.params import Float
-from lossreg.zoo.numerics import expected, like, log_other, per_row
+from lossreg.zoo.numerics import expected, like, log_other, mean_one
 
 counting_loss = partial(softmax_loss, needs=("class_counts", "class_priors"))
 
 
-def _rows(class_counts: Any, y_pred: Any) -> Any:
-    """Rows of each class `(k,)`, at least 1."""
+def _class_samples(class_counts: Any, y_pred: Any) -> Any:
+    """Samples of each class `(k,)`, at least 1."""
     return ops.maximum(like(class_counts, y_pred), 1.0)
 
 
 def _class_balanced(one_minus_beta: Any, class_counts: Any, class_priors: Any, y_pred: Any) -> Any:
     """Weights `(k,)` proportional to 1/(1 - beta^n): the common factor 1 - beta goes in the scaling."""
     # beta^n - 1 = expm1(n log(beta))
-    exponents = _rows(class_counts, y_pred) * ops.log1p(-like(one_minus_beta, y_pred))
-    return per_row(-1.0 / ops.expm1(exponents), class_priors)
+    exponents = _class_samples(class_counts, y_pred) * ops.log1p(-like(one_minus_beta, y_pred))
+    return mean_one(-1.0 / ops.expm1(exponents), class_priors)
 
 
 @counting_loss(
@@ -76,8 +76,8 @@ def weighted_ce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any, class_
     >>> [f"{float(v):.4f}" for v in weighted_ce(y_true, raw_scores, tau=1.0, **counts)]
     ['0.3851', '3.4657']
     """
-    log_n = ops.log(_rows(class_counts, y_pred))
-    w = per_row(ops.exp(tau * (ops.min(log_n) - log_n)), class_priors)
+    log_n = ops.log(_class_samples(class_counts, y_pred))
+    w = mean_one(ops.exp(tau * (ops.min(log_n) - log_n)), class_priors)
     return expected(y_true * w, -ops.log_softmax(y_pred, axis=-1))
 
 
@@ -135,7 +135,7 @@ def ldam(y_true: Any, y_pred: Any, *, max_m: Any, s: Any, class_counts: Any) -> 
     >>> [f"{float(v):.4f}" for v in ldam(y_true, raw_scores, max_m=0.5, s=1.0, class_counts=[1600, 100])]
     ['0.8259', '0.9741']
     """
-    log_n = ops.log(_rows(class_counts, y_pred))
+    log_n = ops.log(_class_samples(class_counts, y_pred))
     margins = max_m * ops.exp(0.25 * (ops.min(log_n) - log_n))
     z = s * y_pred
     # log(1 + e^(s m) (1 - p)/p), p being softmax(s z)
@@ -153,7 +153,7 @@ def ldam(y_true: Any, y_pred: Any, *, max_m: Any, s: Any, class_counts: Any) -> 
     recommended=("binary", "multiclass"),
 )
 def logit_adjusted_ce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any) -> Any:
-    """Cross-entropy of scores shifted by the log of the priors: balanced accuracy. tau = 1 is balanced softmax.
+    """Cross-entropy of raw scores shifted by the log of the priors: balanced accuracy. tau = 1 is balanced softmax.
 
         CE(z + tau log prior)
 
@@ -166,5 +166,5 @@ def logit_adjusted_ce(y_true: Any, y_pred: Any, *, tau: Any, class_counts: Any) 
     ['0.1054', '2.3026']
     """
     # log(prior) is log(n) less a constant, which softmax does not see
-    log_n = ops.log(_rows(class_counts, y_pred))
+    log_n = ops.log(_class_samples(class_counts, y_pred))
     return expected(y_true, -ops.log_softmax(y_pred + tau * (log_n - ops.max(log_n)), axis=-1))

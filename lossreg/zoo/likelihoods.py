@@ -1,4 +1,4 @@
-"""Likelihoods of a real target whose spread is predicted too: two scores, the location and the log of the spread.
+"""Likelihoods of a real target whose spread is predicted too: two raw scores, the location and the log of the spread.
 
 e is location - y in units of the target's robust scale. The spread has a floor, a thousandth of
 that scale, added smoothly: without one a sample fitted exactly would be worth minus infinity.

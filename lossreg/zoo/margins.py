@@ -18,7 +18,7 @@ raw_score_loss = partial(loss, tasks=("binary", "multiclass"), activation="ident
 
 
 def _best_other(z: Any) -> Any:
-    """For each class the largest score of the others: `(..., k)` to `(..., k)`."""
+    """For each class the largest raw score of the others: `(..., k)` to `(..., k)`."""
     at_top = z >= highest(z)
     first = at_top & (ops.cumsum(ops.cast(at_top, "int32"), axis=-1) == 1)
     best = ops.sum(ops.where(first, z, 0.0), axis=-1, keepdims=True)

@@ -1,6 +1,6 @@
 """Cross-entropy and its kin, the categorical hinge, cosine similarity: k raw scores.
 
-All serve binary tasks too, on the scores `[-z/2, z/2]` of one logit z.
+All serve binary tasks too, on the raw scores `[-z/2, z/2]` of one logit z.
 """
 
 from __future__ import annotations
@@ -176,5 +176,5 @@ def cosine_similarity(y_true: Any, y_pred: Any) -> Any:
     """
     p = ops.softmax(y_pred, axis=-1)
     lengths = ops.sum(p * p, axis=-1) * ops.sum(y_true * y_true, axis=-1)
-    # the floor is for padded rows, whose labels are all 0
+    # the floor is for padded samples, whose labels are all 0
     return sample_mean(-ops.sum(y_true * p, axis=-1) * ops.rsqrt(ops.maximum(lengths, 1e-12)))

@@ -1,4 +1,4 @@
-"""Losses of k labels a row, each present (1) or absent (0): z are k raw scores, p is sigmoid(z)."""
+"""Losses of k labels per sample, each present (1) or absent (0): z are k raw scores, p is sigmoid(z)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def multilabel_bce(y_true: Any, y_pred: Any) -> Any:
     recommended=("multilabel",),
 )
 def asymmetric(y_true: Any, y_pred: Any, *, gamma_neg: Any, gamma_pos: Any, m: Any) -> Any:
-    """Focal loss with a knob each for present and absent labels: for many labels, few of them present.
+    """Focal loss with an exponent each for present and absent labels: for many labels, few of them present.
 
         -y (1 - p)^gamma_pos log p - (1 - y) w^gamma_neg log(1 - w), w = max(p - m, 0)
 

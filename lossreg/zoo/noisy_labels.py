@@ -1,4 +1,4 @@
-"""Losses of k raw scores that bear wrong labels."""
+"""Losses of k raw scores that are robust to wrong labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REVERSE_SCALE = -log(1e-4)
     recommended=("binary", "multiclass"),
 )
 def generalized_cross_entropy(y_true: Any, y_pred: Any, *, q: Any) -> Any:
-    """Between cross-entropy and mean absolute error: bears wrong labels.
+    """Between cross-entropy and mean absolute error: robust to wrong labels.
 
         (1 - p_t^q)/q
 
@@ -75,7 +75,7 @@ def truncated_gce(y_true: Any, y_pred: Any, *, q: Any, c: Any) -> Any:
     limits=(Limit({"alpha": 1.0, "beta": 0.0}, "cross_entropy"), Limit({"alpha": 0.0, "beta": 1.0}, "reverse_ce")),
 )
 def symmetric_ce(y_true: Any, y_pred: Any, *, alpha: Any, beta: Any) -> Any:
-    """Cross-entropy plus reverse cross-entropy: the second bears wrong labels.
+    """Cross-entropy plus reverse cross-entropy: the second is robust to wrong labels.
 
         -alpha log p_t + beta A (1 - p_t), A = -log 1e-4
 
@@ -117,7 +117,7 @@ def reverse_ce(y_true: Any, y_pred: Any) -> Any:
     elicits="mode",
 )
 def mae_classification(y_true: Any, y_pred: Any) -> Any:
-    """The absolute error of probabilities: bears wrong labels, learns many classes slowly.
+    """The absolute error of probabilities: robust to wrong labels, learns many classes slowly.
 
         2 (1 - p_t)
 
@@ -143,7 +143,7 @@ def _normalized(y_true: Any, z: Any) -> Any:
     elicits="of two classes the likelier; of more, not the least likely",
 )
 def normalized_ce(y_true: Any, y_pred: Any) -> Any:
-    """Cross-entropy as a share of that of all labels: bears wrong labels, but underfits alone.
+    """Cross-entropy as a share of that of all labels: robust to wrong labels, but underfits alone.
 
         log p_t / sum log p_k
 
@@ -166,7 +166,7 @@ def normalized_ce(y_true: Any, y_pred: Any) -> Any:
     recommended=("binary", "multiclass"),
 )
 def nce_rce(y_true: Any, y_pred: Any, *, rho: Any) -> Any:
-    """Normalized plus reverse cross-entropy: bears wrong labels without underfitting.
+    """Normalized plus reverse cross-entropy: robust to wrong labels without underfitting.
 
         log p_t / sum log p_k + rho A (1 - p_t), A = -log 1e-4
 

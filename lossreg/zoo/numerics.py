@@ -20,17 +20,17 @@ def like(constant: Any, reference: Any) -> Any:
 
 
 def expected(weights: Any, values: Any) -> Any:
-    """Sum over classes of weight times value, then the sample mean: `(batch, *space, k)` to `(batch,)`."""
+    """Sum over classes of weight times value, then the sample mean: `(batch, *spatial_shape, k)` to `(batch,)`."""
     return sample_mean(ops.sum(weights * values, axis=-1))
 
 
 def weighted(y_true: Any, alpha: Any) -> Any:
-    """Labels times one weight a class; `None` weighs every class 1."""
+    """Labels times one weight per class; `None` weighs every class 1."""
     return y_true if alpha is None else y_true * like(alpha, y_true)
 
 
-def per_row(weights: Any, priors: Any) -> Any:
-    """Weights of classes `(k,)` scaled to mean 1 over the training rows: the sum of prior times weight is 1."""
+def mean_one(weights: Any, priors: Any) -> Any:
+    """Weights of classes `(k,)` scaled to mean 1 over the training samples: the sum of prior times weight is 1."""
     return weights / ops.sum(like(priors, weights) * weights)
 
 
@@ -53,7 +53,7 @@ def log_other(z: Any) -> Any:
 
 
 def highest(z: Any) -> Any:
-    """The largest score: `(..., k)` to `(..., 1)`, of an empty batch too."""
+    """The largest raw score: `(..., k)` to `(..., 1)`, of an empty batch too."""
     return ops.max(z, axis=-1, keepdims=True, initial=-float("inf"))
 
 

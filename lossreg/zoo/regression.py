@@ -1,6 +1,6 @@
 """Losses of a real target: e is prediction - y.
 
-Of `real` targets labels and scores are both centred and scaled (e is in units of the target's
+Of `real` targets labels and raw scores are both centred and scaled (e is in units of the target's
 robust scale); of `raw` ones labels keep the user's units and the activation makes the prediction.
 """
 
@@ -49,7 +49,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     recommended=REGRESSION,
 )
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
-    """The size of the residual: bears outliers.
+    """The size of the residual: robust to outliers.
 
         abs(e)
 

@@ -1,4 +1,4 @@
-"""Losses of a real target that bear outliers: squared near 0, slower or bounded far out.
+"""Losses of a real target that are robust to outliers: squared near 0, slower or bounded far out.
 
 e is prediction - y in units of the target's robust scale. All but `smooth_l1` and `barron` are
 e^2/2 near 0, so that one learning rate suits them alike.
@@ -42,7 +42,7 @@ centred_loss = partial(regression_loss, elicits="a centre: mean and median where
     recommended=REGRESSION,
 )
 def huber(y_true: Any, y_pred: Any, *, delta: Any) -> Any:
-    """Squared for small residuals, absolute for large: bears outliers.
+    """Squared for small residuals, absolute for large: robust to outliers.
 
         e^2/2 within delta, delta abs(e) - delta^2/2 beyond
 

@@ -22,7 +22,7 @@ NEWTON_STEPS = 7
     limits=(Limit({"tau": 1e12}, "cross_entropy"),),
 )
 def phuber_ce(y_true: Any, y_pred: Any, *, tau: Any) -> Any:
-    """Cross-entropy that goes on along a tangent in p_t for unlikely labels: bounded, bears wrong labels.
+    """Cross-entropy that goes on along a tangent in p_t for unlikely labels: bounded, robust to wrong labels.
 
         -log p_t while p_t > 1/tau, else log tau + 1 - tau p_t
 
@@ -59,18 +59,18 @@ def _sums(depth: Any, d: Any) -> tuple[Any, Any]:
 def _log_tempered_softmax(z: Any, d: Any) -> Any:
     """log p, p_k = (1 + d (L - z_k))^(-1/d), the level L such that the sum S of p is 1: `(..., k)` to `(..., k)`.
 
-    S^-d is concave in L, and a straight line when all scores are equal: Newton's steps for
+    S^-d is concave in L, and a straight line when all raw scores are equal: Newton's steps for
     S^-d = 1 climb from L = max z and never pass the root. One more step for S = 1, from a level
     held fixed, gives L its derivatives p_k^(1 + d) / sum_j p_j^(1 + d).
     """
     z = z - ops.stop_gradient(highest(z))
     held, level = ops.stop_gradient(z), ops.zeros_like(z[..., :1])
     for _ in range(NEWTON_STEPS):
-        total, slope = _sums(level - held, d)
-        level = level + _log_t(ops.log(total), d) * total / slope
+        total, derivative = _sums(level - held, d)
+        level = level + _log_t(ops.log(total), d) * total / derivative
     depth = ops.stop_gradient(level) - z
-    total, slope = _sums(depth, d)
-    return _log_exp_t(depth + (total - 1.0) / ops.stop_gradient(slope), d)
+    total, derivative = _sums(depth, d)
+    return _log_exp_t(depth + (total - 1.0) / ops.stop_gradient(derivative), d)
 
 
 @softmax_loss(
@@ -82,7 +82,7 @@ def _log_tempered_softmax(z: Any, d: Any) -> Any:
     limits=(Limit({"t1": 1.0, "t2": 1.0}, "cross_entropy"),),
 )
 def bi_tempered(y_true: Any, y_pred: Any, *, t1: Any, t2: Any) -> Any:
-    """Cross-entropy with a bounded logarithm and a heavy-tailed softmax: bears wrong labels far and near.
+    """Cross-entropy with bounded logarithm and heavy-tailed softmax: robust to wrong labels near the boundary and far.
 
         -log_t1 p_t - (1 - sum p^(2 - t1))/(2 - t1), p = exp_t2(z - L)
 
