@@ -102,9 +102,9 @@ class TrainerSlots:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The place of a taken slot of the pool: a trainer and its own slot; plan stands for all members of the trial."""
+    """The trainer behind a taken slot of the pool, and its slot there; plan stands for all members of the trial."""
 
-    home: TrainerSlots
+    holder: TrainerSlots
     slot: int
     plan: Plan
     avoids: Avoids
@@ -162,10 +162,10 @@ class Pool:
     @property
     def trainers(self) -> list[Trainer]:
         """The trainers that live now."""
-        return [home.trainer for home in self._homes]
+        return [holder.trainer for holder in self._holders]
 
     @property
-    def _homes(self) -> list[TrainerSlots]:
+    def _holders(self) -> list[TrainerSlots]:
         return [*self._populations.values(), *self._fixed.values()]
 
     def resize(self, slots: int) -> None:
@@ -187,15 +187,15 @@ class Pool:
         for plan in self._factory.first if self._factory else ():
             chosen = self._choose(plan)
             if not isinstance(chosen, Refused):
-                self._home(chosen.key, plan)
-        for home in self._homes:
+                self._holder(chosen.key, plan)
+        for holder in self._holders:
             with contained():
-                home.trainer.prepare()
+                holder.trainer.prepare()
 
     def shutdown(self) -> None:
         """Shut all trainers."""
-        for home in self._homes:
-            home.trainer.shutdown()
+        for holder in self._holders:
+            holder.trainer.shutdown()
 
     # -------------------------------------------------------------- who takes a trial
 
@@ -209,13 +209,13 @@ class Pool:
         chosen = self._choose(plan, avoids)
         if isinstance(chosen, Refused):
             return chosen
-        home = self._home(chosen.key, plan)
-        if home is None or home.free < number:
+        holder = self._holder(chosen.key, plan)
+        if holder is None or holder.free < number:
             return Waits()
         slots = list(islice((slot for slot in range(self.slots) if slot not in self._placements), number))
-        for slot, own in zip(slots, home.take(slots), strict=True):
-            self._placements[slot] = Placement(home, own, plan, avoids)
-        return Placed(tuple(slots), home.trainer.name, chosen.refusal)
+        for slot, taken in zip(slots, holder.take(slots), strict=True):
+            self._placements[slot] = Placement(holder, taken, plan, avoids)
+        return Placed(tuple(slots), holder.trainer.name, chosen.refusal)
 
     def refusal(self, plan: Plan) -> str:
         """Return why trainers refuse the plan that are asked before the one that takes it; empty if none takes it."""
@@ -251,34 +251,34 @@ class Pool:
         if self._factory:
             key = self._factory.key(plan)
             yield Option(key, "population", self._reasons[key] if key in avoids else self._factory.refuses(plan))
-        for key, home in self._fixed.items():
-            reason = self._reasons[key] if key in avoids else home.trainer.refuses(plan.candidate)
-            yield Option(key, home.trainer.name, reason)
+        for key, holder in self._fixed.items():
+            reason = self._reasons[key] if key in avoids else holder.trainer.refuses(plan.candidate)
+            yield Option(key, holder.trainer.name, reason)
 
-    def _home(self, key: Hashable, plan: Plan) -> TrainerSlots | None:
+    def _holder(self, key: Hashable, plan: Plan) -> TrainerSlots | None:
         """Return the trainer of that key, made if it is a population; None while all that may live are busy."""
         if key in self._fixed:
             return self._fixed[key]
-        home = self._populations.pop(key, None) or self._new_population(key, plan)
-        if home:
-            self._populations[key] = home  # those used last stand last
-        return home
+        holder = self._populations.pop(key, None) or self._new_population(key, plan)
+        if holder:
+            self._populations[key] = holder  # those used last stand last
+        return holder
 
     def _new_population(self, key: Hashable, plan: Plan) -> TrainerSlots | None:
         assert self._factory
         if len(self._populations) >= MOST_POPULATIONS:
-            idle = next((home for home in self._populations.values() if not home.taken), None)
+            idle = next((holder for holder in self._populations.values() if not holder.taken), None)
             if idle is None:
                 return None
             self._shut(idle)
         return TrainerSlots(key, self._factory.make(plan))
 
-    def _shut(self, home: TrainerSlots) -> None:
+    def _shut(self, holder: TrainerSlots) -> None:
         """Shut a population and free its memory: graphs are cycles that only the collector finds."""
-        home.is_shut = True
+        holder.is_shut = True
         with suppress(Exception):
-            home.trainer.shutdown()
-        del self._populations[home.key]
+            holder.trainer.shutdown()
+        del self._populations[holder.key]
         gc.collect()
 
     # -------------------------------------------------------------- what a taken slot does
@@ -287,7 +287,7 @@ class Pool:
         """Begin to train a plan in a slot that `place` took."""
         placement = self._placements[slot]
         with contained():
-            placement.home.trainer.open(placement.slot, plan)
+            placement.holder.trainer.open(placement.slot, plan)
 
     def advance(self) -> tuple[dict[int, EpochReport], dict[int, Failure]]:
         """Train every taken slot for one epoch; return reports and failures by slot.
@@ -297,63 +297,63 @@ class Pool:
         """
         reports: dict[int, EpochReport] = {}
         failures: dict[int, Failure] = {}
-        for home in [home for home in self._homes if home.taken]:
+        for holder in [holder for holder in self._holders if holder.taken]:
             try:
                 with contained():
-                    advanced = home.trainer.advance()
-                reports |= {home.taken[slot]: report for slot, report in advanced.items()}
+                    advanced = holder.trainer.advance()
+                reports |= {holder.taken[slot]: report for slot, report in advanced.items()}
             except Exception as error:
-                failures |= self._failures(home, error)
+                failures |= self._failures(holder, error)
         self._give_up(reports, failures)
         return dict(sorted(reports.items())), dict(sorted(failures.items()))
 
     def weights(self, slot: int) -> Weights:
         """Return the weights of an open slot."""
         placement = self._placements[slot]
-        return placement.home.trainer.weights(placement.slot)
+        return placement.holder.trainer.weights(placement.slot)
 
     def close(self, slot: int) -> None:
         """Free a slot, if it is taken."""
         placement = self._placements.pop(slot, None)
         if placement is None:
             return
-        home = placement.home
-        del home.taken[placement.slot]
-        if not home.is_shut:
-            home.trainer.close(placement.slot)
+        holder = placement.holder
+        del holder.taken[placement.slot]
+        if not holder.is_shut:
+            holder.trainer.close(placement.slot)
 
     # -------------------------------------------------------------- what a failure costs
 
-    def _failures(self, home: TrainerSlots, error: Exception) -> dict[int, Failure]:
+    def _failures(self, holder: TrainerSlots, error: Exception) -> dict[int, Failure]:
         """Return the failures of all slots of a trainer; a population that failed is shut."""
-        if home.key in self._populations:
-            self._shut(home)
-        placements = {slot: self._placements[slot] for slot in home.taken.values()}
+        if holder.key in self._populations:
+            self._shut(holder)
+        placements = {slot: self._placements[slot] for slot in holder.taken.values()}
         if _is_memory(error) and len(placements) > self.members:
             self._limit_memory(len(placements))
             return {slot: Failure(error, True, placement.avoids) for slot, placement in placements.items()}
-        self._reasons[home.key] = f"{home.trainer.name} failed: {one_line(error)}"
-        self._failed[home.key] += self._is_shared(home)
+        self._reasons[holder.key] = f"{holder.trainer.name} failed: {one_line(error)}"
+        self._failed[holder.key] += self._is_shared(holder)
         return {slot: self._failure(placement, error) for slot, placement in placements.items()}
 
     def _failure(self, placement: Placement, error: Exception) -> Failure:
         """Return a failure that may be tried again if others may have caused it and another trainer takes the plan."""
-        home, avoids = placement.home, placement.avoids | {placement.home.key}
-        if not (home.is_shut or self._is_shared(home)):
+        holder, avoids = placement.holder, placement.avoids | {placement.holder.key}
+        if not (holder.is_shut or self._is_shared(holder)):
             return Failure(error)
         return Failure(error, not isinstance(self._choose(placement.plan, avoids), Refused), avoids)
 
     def _give_up(self, reports: Sized, failures: Mapping[int, Failure]) -> None:
         """Raise a failure when populations fail one time after another and nothing else is trained."""
-        shared = any(self._is_shared(self._placements[slot].home) for slot in failures)
+        shared = any(self._is_shared(self._placements[slot].holder) for slot in failures)
         retried = any(failure.retry for failure in failures.values())
         self._in_vain = self._in_vain + 1 if shared and not reports and not retried else 0
         if self._in_vain >= MOST_FAILURES:
             raise next(iter(failures.values())).error
 
-    def _is_shared(self, home: TrainerSlots) -> bool:
+    def _is_shared(self, holder: TrainerSlots) -> bool:
         """Return whether trials share the trainer, so that none of them can be blamed."""
-        return home.trainer.slots > self.members
+        return holder.trainer.slots > self.members
 
     def _limit_memory(self, lanes: int) -> None:
         """Have half as many slots as did not fit into memory, as whole trials."""
