@@ -1007,7 +1007,7 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
         "t.csv", Y, csv("a,b,y", *(f"1,2,{row}" for row in BODY)),
         "line 2 has 5 fields, and the header",
     ),
-    "a title above": ("t.csv", Y, csv("Sales of 2024", "a,b,y", *BODY), "line 2 has 3 fields.*take out a title"),
+    "a title above": ("t.csv", Y, csv("Sales of 2024", "a,b,y", *BODY), "line 2 has 3 fields.*remove a title"),
     "a quote that is never closed": ("t.csv", Y, csv("a,b,y", *BODY, '1,"2,0'), "is never closed"),
     "NUL": ("t.csv", Y, csv("a,b,y", *BODY[:5], "1,\0,1", *BODY), "line 7 has a NUL character"),
     "NUL in a packed file": ("t.csv.gz", Y, written("t.csv.gz", gzip.compress(b"a,y\n1,\0\n")), "line 2 has a NUL"),
