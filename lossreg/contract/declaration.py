@@ -7,14 +7,16 @@
             -(1 - eps) log p_t - eps/K sum log p
         \"""
 
-The function's name is the name of the loss, the first paragraph of its docstring the summary, the second one,
-if it is indented, the formula. `name=`, `summary=` and `formula=` say otherwise; all other keywords are those of
-`LossSpec` and `Claims`, and stand before what the kind says of its losses.
+The function's name is the name of the loss, the first paragraph of its docstring the summary. The second one is
+the formula if it is indented, or if nothing follows it and it does not end with a full stop. `name=`, `summary=`
+and `formula=` say otherwise; all other keywords are those of `LossSpec` and `Claims`, and stand before what the
+kind says of its losses.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar
@@ -87,8 +89,12 @@ def declared_in(module: ModuleType) -> Iterator[LossSpec]:
 
 def _documented(function: Callable[..., Any]) -> dict[str, str]:
     """Return the summary and the formula in a docstring."""
+    if sys.flags.optimize > 1:  # `python -OO` drops docstrings
+        return {"summary": function.__name__.replace("_", " ")}
     summary, _, rest = (inspect.getdoc(function) or "").partition("\n\n")
-    lines = rest.partition("\n\n")[0].splitlines()
-    formula = lines if all(line.startswith(INDENT) for line in lines) else []
-    found = {"summary": " ".join(summary.split()), "formula": " ".join("\n".join(formula).split())}
-    return {name: text for name, text in found.items() if text}
+    second, _, more = rest.partition("\n\n")
+    indented = all(line.startswith(INDENT) for line in second.splitlines())
+    # where nothing follows, the indentation of the formula is taken for that of the docstring
+    formula = second if indented or not (more or second.endswith(".")) else ""
+    texts = {"summary": " ".join(summary.split()), "formula": " ".join(formula.split())}
+    return {name: text for name, text in texts.items() if text}

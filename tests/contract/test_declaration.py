@@ -1,5 +1,6 @@
 """Losses declared by a decorator, and the long form in which plugins of earlier versions are written."""
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -62,6 +63,24 @@ def test_a_kind_says_what_labels_and_raw_scores_are_and_its_facts_can_be_changed
     assert task in spec.tasks
     other = kind(**SOURCE, outputs="7", name="other", summary="Else.", formula="z")(mine).spec
     assert other == replace(spec, outputs="7", name="other", summary="Else.", formula="z")
+
+
+def test_a_formula_at_the_end_of_a_docstring_is_read():
+    @lossreg.regression_loss(**SOURCE)
+    def mine(y_true, y_pred):
+        """Mine.
+
+        |e|
+          + e^2
+        """
+
+    assert (mine.spec.summary, mine.spec.formula) == ("Mine.", "|e| + e^2")
+
+
+def test_losses_are_declared_where_python_drops_docstrings():
+    code = "from lossreg.registry.registry import default; print(default().find('huber').spec.summary, default.__doc__)"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("huber None", "")
 
 
 def test_a_second_paragraph_that_is_not_indented_is_no_formula():
