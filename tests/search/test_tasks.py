@@ -115,7 +115,7 @@ def test_a_convolution_of_the_users_that_ends_in_sigmoid_segments(folder: Path) 
 @pytest.mark.parametrize(
     ("source", "model", "says"),
     [
-        ({"source": "strokes.npz"}, {"build": "own.py:pooled"}, r"model.build: the model's output .*one score a place"),
+        ({"source": "strokes.npz"}, {"build": "own.py:pooled"}, "the model's output .*one raw score per pixel"),
         ({"source": "strokes.npz", "task": "multilabel"}, {}, "data: task multilabel needs labels"),
         ({"source": "topics.csv", "target": ["news", "x0"]}, {}, "data: y has 2 outputs per row"),
     ],

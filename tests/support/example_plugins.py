@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from lossreg.contract.declaration import spec_of
+
 
 def offered(name):
     """The losses of the example plugin of that name, by their names."""
@@ -12,4 +14,4 @@ def offered(name):
     source = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(source)
     source.loader.exec_module(module)
-    return {spec.name: spec for spec in module.lossreg_losses()}
+    return {spec.name: spec for spec in map(spec_of, module.lossreg_losses())}

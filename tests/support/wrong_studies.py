@@ -215,7 +215,7 @@ COMMANDS = [
     (("tune", "folder"), ("folder", "is a folder")),
     (("tune", "pipe"), ("pipe", "not a file")),
     (("tune", "/dev/null"), ("/dev/null", "not a file")),
-    (("tune", "loop.toml"), ("loop.toml", "activations")),
+    (("tune", "loop.toml"), ("loop.toml", "links")),
     (("tune", "dangling.toml"), ("dangling.toml",)),
     (("tune", "big.toml"), ("big.toml", "too large")),
     (("tune", LONG), ("too long",)),

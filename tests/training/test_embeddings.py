@@ -280,14 +280,14 @@ def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_pa
         "losses": {"cross_entropy": {}}, "tracking": {"enabled": False},
     }  # fmt: skip
 
-    def outline(**train):
+    def planned(**train):
         return outline.plan({**study, "train": train})
 
-    said = [note for note in outline().notes if "sum of a token's gradients" in note]
+    said = [note for note in planned().notes if "sum of a token's gradients" in note]
     assert said[0].startswith("words/embeddings: adam is given the sum")
     assert 'lossreg.dense_gradients("adam")' in said[0]
-    assert not [note for note in outline(optimizer="sgd").notes if "token" in note or "every lane updates" in note]
-    asked = outline(embedding_gradients="keras")
+    assert not [note for note in planned(optimizer="sgd").notes if "token" in note or "every lane updates" in note]
+    asked = planned(embedding_gradients="keras")
     assert not [note for note in asked.notes if "token" in note]
     assert asked.refused == {
         "cross_entropy": "train.embedding_gradients is keras, and only model.fit gives words/embeddings those"

@@ -176,7 +176,7 @@ def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes
         problem("multiclass", {}), dataset=data, metric=catalogue.resolve(metric, task),
         losses={each.name: each for each in losses},
         builder=resolve(
-            "mlp", hidden=[8], multilabel=task == "multilabel", space=(2, 3) if task == "segmentation" else ()
+            "mlp", hidden=[8], multilabel=task == "multilabel", spatial_shape=(2, 3) if task == "segmentation" else ()
         ),
     )  # fmt: skip
     plans = [plan(own, each.name, 0.01, 3) for each in losses]
