@@ -22,13 +22,13 @@ def literal(value: Any) -> str:
     return f'float("{value}")' if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
-def recipe(loss: str, settings: Mapping[str, Any], constants: Mapping[str, Any]) -> str:
+def recipe(loss: str, loss_params: Mapping[str, Any], constants: Mapping[str, Any]) -> str:
     """The call of `lossreg.get` that makes a trial's loss again, for a model that ends in raw scores.
 
-    loss: source of its first argument; settings: every parameter; constants: numbers of the training samples,
+    loss: source of its first argument; loss_params: every parameter; constants: numbers of the training samples,
     None where they are not known, which is shown as `...` and refused by `lossreg.get`.
     """
-    arguments = {name: literal(value) for name, value in settings.items()}
+    arguments = {name: literal(value) for name, value in loss_params.items()}
     arguments |= {name: UNKNOWN if value is None else literal(value) for name, value in constants.items()}
     shown = [f"{name}={source}" for name, source in arguments.items()]
     return f"lossreg.get({', '.join([loss, *shown, 'from_logits=True'])})"

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def missing(installed: Registry, stored: Mapping[str, Any]) -> dict[str, str]:
     """Return the candidates of a study whose loss is no longer installed, and where each came from, in words."""
-    gone = {}
+    origins = {}
     for candidate, loss in stored.get("losses", {}).items():
         distribution, version = stored["provenance"].get(candidate) or ("", "")
         if distribution and installed.look_up(loss) is None:
-            gone[candidate] = f"{distribution} {version}, {_state_of(installed, distribution)}"
-    return gone
+            origins[candidate] = f"{distribution} {version}, {_state_of(installed, distribution)}"
+    return origins
 
 
 def _state_of(installed: Registry, distribution: str) -> str:
@@ -33,10 +33,10 @@ def _state_of(installed: Registry, distribution: str) -> str:
     return f"which is installed as {reports[0].version} and lacks it" if reports else "which is not installed"
 
 
-def require_installed(spec: StudySpec, gone: Mapping[str, str]) -> None:
+def require_installed(spec: StudySpec, origins: Mapping[str, str]) -> None:
     """Raise `InputError` for losses that are missing, unless the study is to go on without them."""
-    if gone and not spec.plugins.skip_missing:
-        what = "; ".join(f"the loss {candidate} came from {origin}" for candidate, origin in gone.items())
+    if origins and not spec.plugins.skip_missing:
+        what = "; ".join(f"the loss {candidate} came from {origin}" for candidate, origin in origins.items())
         way = words("--set plugins.skip_missing=true", '["plugins.skip_missing=true"] as overrides')
         raise UnknownError(what, where=spec.place(), hint=f"Install it, or go on without: {way}.")
 
@@ -64,7 +64,7 @@ def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any]) -> list[st
     for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in prepared.missing]:
         if candidate not in prepared.spaces:
             origin = " ".join(stored["provenance"].get(candidate, ())) or "the study"
-            changes.append(f"the loss {candidate} is gone (it came from {origin})")
+            changes.append(f"the loss {candidate} is missing (it came from {origin})")
         elif begun.get(candidate) != prepared.spaces[candidate]:
             changes.append(f"the ranges of {candidate}")
     return changes

@@ -37,7 +37,7 @@ def stored(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
 
 
 def _check_names(spec: StudySpec, attributes: Mapping[str, Any]) -> None:
-    """Raise `InputError` for an unknown metric, loss or parameter: rather a slip than other settings."""
+    """Raise `InputError` for an unknown metric, loss or parameter: more likely a slip than another study."""
     task, data = attributes["task"], attributes["data"]
     if spec.data.task not in ("auto", task):
         return
@@ -80,10 +80,10 @@ def is_finished(study: optuna.Study | None, trials: int) -> bool:
     return sum(map(counts_as_trial, ended)) >= trials
 
 
-def write_summary(study: optuna.Study, result: StudyResult, ending: Mapping[str, Any]) -> None:
+def write_summary(study: optuna.Study, result: StudyResult, completion: Mapping[str, Any]) -> None:
     """Write what the runs of a study came to; ending has what is noted of a study of which nothing is left to do."""
     names = ("seconds", "trainer", "tracking", "notes")
-    summary = masked_values({name: getattr(result, name) for name in names} | dict(ending))
+    summary = masked_values({name: getattr(result, name) for name in names} | dict(completion))
     study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], **summary})
 
 

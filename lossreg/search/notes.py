@@ -1,4 +1,4 @@
-"""Lines that tell the user of a run how it goes about the study."""
+"""Lines that tell the user of a run how the study is run."""
 
 from __future__ import annotations
 

@@ -174,8 +174,8 @@ def choose_losses(
     if stored and not spec.losses:
         candidates = [candidate for candidate in candidates if candidate.name in stored["losses"]]
     fitting, notes = suitable(spec, candidates, metric, dataset)
-    gone = [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
-    return fitting, [*notes, *gone, *_class_order(fitting, dataset)]
+    missing_notes = [f"{name} is left out: it came from {origin}" for name, origin in missing.items()]
+    return fitting, [*notes, *missing_notes, *_class_order(fitting, dataset)]
 
 
 def suitable(
@@ -203,7 +203,7 @@ def _check_fit(candidate: Candidate, metric: Metric, dataset: data.Dataset) -> N
         raise InputError(reason, hint="Choose another metric or leave this loss out.")
     spec, k = candidate.spec, dataset.n_classes
     if dataset.task == "multiclass" and activations.is_usual(activations.get(spec.activation)) and spec.width(k) != k:
-        raise InputError(f"{spec.name} has {spec.width(k)} scores for {k} classes", hint='Set outputs = "k".')
+        raise InputError(f"{spec.name} has {spec.width(k)} raw scores for {k} classes", hint='Set outputs = "k".')
     parts = [part for fold in dataset.folds for part in (fold.train, fold.validation)]
     for part in parts:
         spec.check_labels(part.y)

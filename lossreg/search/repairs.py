@@ -316,13 +316,15 @@ def _lacking(trials: Sequence[FrozenTrial], about: Mapping[str, Any]) -> dict[in
 
 def _contradicted(trial: FrozenTrial, record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     """Return the parameter on which a trial's lines and its record do not agree; empty where they agree."""
-    candidate, settings = current(record)["candidate"], record["settings"]
+    record = current(record)
+    candidate, loss_params = record["candidate"], record["loss_params"]
     if trial.params["loss"] != candidate:
         return "the loss"
     if about and about["losses"].get(candidate, record["loss"]) != record["loss"]:
         return "the loss"
     pairs: dict[str, Any] = {"learning_rate": record["learning_rate"]}
-    pairs |= {f"{candidate}.{name}": value for name, value in settings.items()} if isinstance(settings, dict) else {}
+    if isinstance(loss_params, dict):
+        pairs |= {f"{candidate}.{name}": value for name, value in loss_params.items()}
     name: str
     for name, value in trial.params.items():
         both = isinstance(value, float) and isinstance(pairs.get(name), float)

@@ -16,7 +16,7 @@ from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError
 from lossreg.runtime import backend
-from lossreg.search import attributes, ending, history, pruners, sizing, tracked
+from lossreg.search import attributes, completion, history, pruners, sizing, tracked
 from lossreg.search.history import StudyLike
 from lossreg.search.sampler import SeededSampler
 from lossreg.storage.observer import Observer
@@ -62,7 +62,7 @@ def finished(spec: StudySpec, progress: Observer) -> StudyResult | None:
     """Return the result of a study of which nothing is left to do, None of others. Imports no Keras."""
     folder = StudyFolder(spec.folder, spec.name)
     folder.require_free()
-    result = ending.reached(spec, folder, tracked.uri(spec))
+    result = completion.reached(spec, folder, tracked.uri(spec))
     if result is not None:
         progress.trained(result)
         progress.message(f"all {len(result.trials)} trials are done: nothing is left to do")
@@ -123,7 +123,7 @@ class Run:
     def _tracker(self, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
         uri, is_tracked = tracked.uri(self.spec), False
         if begun is not None:
-            is_tracked = ending.is_tracked(stored, self.spec, history.result(begun, self.folder.path), uri)
+            is_tracked = completion.is_tracked(stored, self.spec, history.result(begun, self.folder.path), uri)
         return tracked.tracker(self.spec, self.progress, is_tracked=is_tracked, required=self.require_tracking)
 
     @contextmanager

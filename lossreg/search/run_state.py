@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import optuna
 
 from lossreg.errors import LossregError
-from lossreg.search import attributes, ending, history, notes, top_model, tracked
+from lossreg.search import attributes, completion, history, notes, top_model, tracked
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
@@ -64,12 +64,12 @@ class RunState:
 
         Raises `LossregError` when every trial failed.
         """
-        summary: dict[str, Any] = {ending.KEY: {}}
+        summary: dict[str, Any] = {completion.KEY: {}}
         try:
             self._train()
             self._finish()
             if attributes.is_finished(self.study, self.prepared.trials) and not self.tracker.error:
-                summary[ending.KEY] = ending.of(self.run.spec, self.result, tracked.uri(self.run.spec))
+                summary[completion.KEY] = completion.of(self.run.spec, self.result, tracked.uri(self.run.spec))
             self.run.progress.end(self.result)
             if self.result.trials and not self.result.best:
                 raise LossregError(f"no trial completed: {notes.why_no_score(self.result)}")

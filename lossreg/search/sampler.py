@@ -88,14 +88,14 @@ class SeededSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As the delegate does."""
+        """Return the values that the delegate samples together."""
         delegate = self._for(study, trial)
         return delegate.sample_relative(self._view or study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """As the delegate does."""
+        """Return the value that the delegate samples by itself."""
         delegate = self._for(study, trial)
         return delegate.sample_independent(self._view or study, trial, param_name, param_distribution)
 

@@ -344,7 +344,7 @@ class Scheduler:
             candidate=plan.candidate,
             loss=spec.name,
             params=active.trial.params,
-            settings=plan.params,
+            loss_params=plan.params,
             learning_rate=plan.learning_rate,
             curves=curve.curves,
             chosen=curve.chosen,

@@ -70,7 +70,7 @@ class TrialRecord:
 
     state: complete, pruned, failed (an exception) or diverged (went non-finite);
     candidate: the study's name of the loss; loss: its registered name; params: what was
-    suggested, by Optuna name (`focal.gamma`, `learning_rate`); settings: every keyword
+    suggested, by Optuna name (`focal.gamma`, `learning_rate`); loss_params: every keyword
     argument of the loss, fixed ones included; constants: what the loss takes from the training samples (those of
     the first fold where there are folds), None where an older version did not keep it; expression: source of a
     loss that no registry has, `lossreg.wrap(my_loss, ...)`; score: the study's metric on validation data at
@@ -89,7 +89,7 @@ class TrialRecord:
     candidate: str
     loss: str
     params: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    loss_params: Mapping[str, Any]
     learning_rate: float
     score: float | None
     epoch: int
@@ -111,7 +111,7 @@ class TrialRecord:
 
     @classmethod
     def of_training(
-        cls, outcome: Outcome, *, params: Mapping[str, Any], settings: Mapping[str, Any],
+        cls, outcome: Outcome, *, params: Mapping[str, Any], loss_params: Mapping[str, Any],
         curves: Mapping[str, list[float]], chosen: int, scores: Sequence[float], predicts_only: int | None,
         started: float, **others: Any,
     ) -> Self:  # fmt: skip
@@ -126,7 +126,7 @@ class TrialRecord:
         return cls(
             state=outcome.value,
             params={name: value for name, value in params.items() if name != "loss"},
-            settings=finite(settings),
+            loss_params=finite(loss_params),
             curves={name: finite(curve) for name, curve in curves.items()},
             score=curves["val_score"][chosen - 1] if is_complete else None,
             epoch=chosen if is_complete else last,
@@ -147,7 +147,7 @@ class TrialRecord:
         does not know, is called by its name.
         """
         function = "" if self.distribution else self.loss
-        return recipes.recipe(self.expression or function or f'"{self.loss}"', self.settings, self.constants)
+        return recipes.recipe(self.expression or function or f'"{self.loss}"', self.loss_params, self.constants)
 
     @property
     def finite_score(self) -> float | None:
@@ -166,7 +166,7 @@ class TrialRecord:
             "trial": self.number,
             "loss": self.candidate,
             "params": dict(self.params),
-            "settings": dict(self.settings),
+            "settings": dict(self.loss_params),
             "constants": dict(self.constants),
             "recipe": self.recipe,
             "learning_rate": self.learning_rate,
@@ -195,13 +195,13 @@ TRIAL_KEYS: dict[str, type] = {
         if column.default is MISSING and column.default_factory is MISSING and column.name not in IN_OPTUNA
     },
     **dict.fromkeys(("state", "candidate", "loss"), str),
-    **dict.fromkeys(("settings", "curves"), Mapping),
+    **dict.fromkeys(("loss_params", "curves"), Mapping),
     TOLD: object,
 }
 
 
 # field names of 0.2.0 and earlier
-FORMER = {"label": "candidate", "constant": "predicts_only"}
+FORMER = {"label": "candidate", "constant": "predicts_only", "settings": "loss_params"}
 
 
 def current(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,7 +329,7 @@ class StudyResult:
                         "spread": row.best.spread if row.best else None,
                         "trials": row.trials,
                         "params": dict(row.best.params) if row.best else {},
-                        "settings": dict(row.best.settings) if row.best else {},
+                        "settings": dict(row.best.loss_params) if row.best else {},
                         "recipe": row.best.recipe if row.best else None,
                     }
                     for row in board

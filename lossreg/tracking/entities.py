@@ -95,7 +95,7 @@ def trial_params(trial: TrialRecord) -> dict[str, str]:
 
 def _trial_values(trial: TrialRecord) -> dict[str, Any]:
     values: dict[str, Any] = {"loss": trial.candidate, "learning_rate": trial.learning_rate, **trial.params}
-    for name, value in trial.settings.items():
+    for name, value in trial.loss_params.items():
         full = f"{trial.candidate}.{name}"
         if value is not None and not any(known == full or known.startswith(f"{full}.") for known in values):
             values[full] = value

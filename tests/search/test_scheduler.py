@@ -130,10 +130,10 @@ def test_only_the_chosen_loss_s_parameters_are_suggested():
 def test_suggested_class_weights_have_mean_one_over_the_training_rows():
     focal = [record for record in run(15).heard.records if record.candidate == "focal"]
     for record in focal:
-        assert 0.6 * record.settings["alpha"][0] + 0.3 * record.settings["alpha"][1] + 0.1 * record.settings["alpha"][
-            2
-        ] == pytest.approx(1.0)
-        ratio = record.settings["alpha"][2] / record.settings["alpha"][0]
+        assert 0.6 * record.loss_params["alpha"][0] + 0.3 * record.loss_params["alpha"][1] + 0.1 * record.loss_params[
+            "alpha"
+        ][2] == pytest.approx(1.0)
+        ratio = record.loss_params["alpha"][2] / record.loss_params["alpha"][0]
         assert ratio == pytest.approx(record.params["focal.alpha.c"])
         assert "focal.alpha.a" not in record.params
 
@@ -415,7 +415,7 @@ def test_a_trial_of_folds_and_seeds_is_scored_by_the_mean_of_all_its_members(slo
 
 
 def vars_of(record):
-    return {"candidate": record.candidate, "params": record.settings, "learning_rate": record.learning_rate}
+    return {"candidate": record.candidate, "params": record.loss_params, "learning_rate": record.learning_rate}
 
 
 @pytest.mark.parametrize("state", ["diverged", "failed"])

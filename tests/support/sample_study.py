@@ -31,7 +31,7 @@ def trial(number: int, candidate: str = "focal", state: str = "complete", epochs
         "candidate": candidate,
         "loss": LOSSES.get(candidate, candidate),
         "params": {"loss": candidate, "learning_rate": rate, **own},
-        "settings": {"gamma": own["focal.gamma"], "alpha": None}
+        "loss_params": {"gamma": own["focal.gamma"], "alpha": None}
         if own
         else {"q": 0.3}
         if candidate == "gce_mild"

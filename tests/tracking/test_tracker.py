@@ -199,7 +199,7 @@ def test_more_metrics_than_one_request_takes(uri, experiment):
 
 def test_strange_names_and_long_values_are_taken(uri, experiment):
     odd = sample.trial(
-        0, "a/../b <x>", params={"a=1,b<2": 1, "../up": 2.0}, settings={"v": [0.1] * 3000}, reason="r" * 20_000
+        0, "a/../b <x>", params={"a=1,b<2": 1, "../up": 2.0}, loss_params={"v": [0.1] * 3000}, reason="r" * 20_000
     )
     tracker = finished(
         uri, experiment, sample.study(0, trials=[odd], losses={"a/../b <x>": "focal"}, metric="f1 (macro)")
@@ -216,7 +216,7 @@ LONG = "x" * 260
 
 def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(uri, experiment):
     params = {f"{LONG}.a": 1, f"{LONG}.b": 2, "p?": 3, "p!": 4, "p_": 5, "plain": 6}
-    odd = sample.trial(0, params=params, settings={}, candidate="focal")
+    odd = sample.trial(0, params=params, loss_params={}, candidate="focal")
     spec = {"model": {"args": {f"{LONG}1": 7, f"{LONG}2": 8}}}
     tracker = finished(uri, experiment, sample.study(0, trials=[odd], spec=spec))
     parent, found, _ = children(uri, tracker)

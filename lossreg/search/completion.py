@@ -1,4 +1,4 @@
-"""The ending of a study, noted when nothing was left to do, so that nothing is done twice."""
+"""The completion of a study, noted when nothing is left to do, so that nothing is done twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUILT_IN = "sklearn:"
 
 
 def of(spec: StudySpec, result: StudyResult, uri: str) -> dict[str, Any]:
-    """Return the note of a study that has ended; `uri` is empty unless every run is in that MLflow store."""
+    """Return the note of a study that is complete; `uri` is empty unless every run is in that MLflow store."""
     return {
         "document": spec.document(),
         "trials": len(result.trials),
@@ -29,10 +29,10 @@ def of(spec: StudySpec, result: StudyResult, uri: str) -> dict[str, Any]:
 
 
 def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, uri: str) -> bool:
-    """Return whether the study as it stands has ended, and is in this MLflow store, where it is tracked at all."""
-    ending = stored.get(KEY) or {}
-    is_same = ending.get("document") == spec.document() and ending.get("trials") == len(result.trials)
-    return is_same and ending.get("uri") == without_secrets(uri) and _is_there(uri)
+    """Return whether the study as it stands is complete, and is in this MLflow store, where it is tracked at all."""
+    note = stored.get(KEY) or {}
+    is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
+    return is_same and note.get("uri") == without_secrets(uri) and _is_there(uri)
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
