@@ -70,8 +70,8 @@ _NUMBERS: dict[str, tuple[float | None, float, float, str]] = {
 }  # fmt: skip
 _LOG = {"weight_decay", "adam_weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "epsilon", "epsilon_2",
         "clip_threshold", "adam_lr_ratio", "rms_rate"}  # fmt: skip
-# Where an optimizer's own default differs.
-_OWN: dict[tuple[str, str], Any] = {
+# Defaults of single optimizers that differ from the usual ones.
+_DEFAULTS: dict[tuple[str, str], Any] = {
     ("adamw", "weight_decay"): 0.004, ("muon", "weight_decay"): 0.004, ("muon", "momentum"): 0.95,
     ("muon", "nesterov"): True, ("muon", "ns_steps"): 5, ("muon", "exclude_embeddings"): True,
     ("adafactor", "relative_step"): True, ("lion", "beta_2"): 0.99, ("adadelta", "rho"): 0.95,
@@ -91,12 +91,12 @@ NOT_SEARCHED = {
 def param(optimizer: str, name: str) -> Param:
     """Return a setting as a parameter: its default in Keras, its domain, and where one would search."""
     if name in SWITCHES:
-        return Choice(name, _OWN.get((optimizer, name), False), (False, True), fixed=True)
+        return Choice(name, _DEFAULTS.get((optimizer, name), False), (False, True), fixed=True)
     if name in WHOLE:
-        default = _OWN.get((optimizer, name), 1)
+        default = _DEFAULTS.get((optimizer, name), 1)
         return Int(name, default, default, default, domain="[0, inf)" if name == "warmup_steps" else "[1, inf)")
     usual, low, high, domain = _NUMBERS[name]
-    default = _OWN.get((optimizer, name), usual)
+    default = _DEFAULTS.get((optimizer, name), usual)
     return Float(name, default, low, high, name in _LOG, domain, optional=usual is None or name == "rms_rate")
 
 
@@ -181,7 +181,7 @@ class Schedule:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> Any:
-        """As a study file would write it."""
+        """Return the form of a study file."""
         changed = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self.settings.items()

@@ -84,7 +84,7 @@ class Data(Section):
         return self
 
     @model_serializer(mode="wrap")
-    def _meant(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_defaults(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         section: dict[str, Any] = plain(self)
         section.pop("folds" if self.folds is None else "validation")
         if self.preprocess == "standard":
@@ -119,7 +119,7 @@ class Model(Section):
     hp: Hyperparameters = None
 
     @model_validator(mode="after")
-    def _settles_its_own(self) -> Model:
+    def _layers_once(self) -> Model:
         if ":" not in self.build and self.hp is not None:
             hint = "Its options may be searched: hidden = { choices = [[64], [64, 64]] }."
             raise InputError(f"belongs to a function of your own; {self.build} has no hp", where="hp", hint=hint)
@@ -176,7 +176,7 @@ class EarlyStopping(Section):
 
 
 def _early_stopping(raw: Any) -> Any:
-    """Return a number of epochs is a patience."""
+    """Return the table that a study file means: a number of epochs is a patience."""
     whole = isinstance(raw, int) and not isinstance(raw, bool)
     if raw is None or whole or isinstance(raw, (Mapping, EarlyStopping)):
         return {"patience": raw} if whole else raw
@@ -202,7 +202,7 @@ class Train(Section):
     embedding_gradients: Literal["summed", "keras"] = "summed"
 
     @model_serializer(mode="wrap")
-    def _meant(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_defaults(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         section: dict[str, Any] = plain(self)
         if self.embedding_gradients == "summed":
             section.pop("embedding_gradients")  # as in studies from before there was a choice
@@ -236,7 +236,7 @@ class Tracking(Section):
         default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
     )
     enabled: bool = True
-    model: bool = Field(default=True, description="Whether the model of the top-scoring trial is logged.")
+    model: bool = Field(default=True, description="It says whether the model of the top-scoring trial is logged.")
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]
@@ -247,7 +247,8 @@ class Plugins(Section):
 
     block: Texts = Field(default=(), description="It is a list of plugin names.")
     skip_missing: bool = Field(
-        default=False, description="Whether a study that was begun goes on without losses whose plugin is gone."
+        default=False,
+        description="It says whether a study that was begun goes on without losses whose plugin is not installed.",
     )
 
 

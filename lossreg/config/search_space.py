@@ -108,7 +108,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class PerClassRange:
-    """One number a class, each from `low` to `high`; one class is fixed at 1."""
+    """One number per class, each from `low` to `high`; one class is fixed at 1."""
 
     low: float
     high: float
@@ -125,7 +125,10 @@ class PerClassRange:
 
 @dataclass(frozen=True, slots=True)
 class ByCount:
-    """One exponent tau from `low` to `high`: class k has n_k ** -tau, n_k its training rows, of folds the first's."""
+    """One exponent tau from `low` to `high`: class k has n_k ** -tau.
+
+    n_k are its training samples, with folds those of the first.
+    """
 
     low: float
     high: float

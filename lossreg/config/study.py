@@ -302,7 +302,7 @@ def _with_baseline(chosen: list[Candidate], entry: Entry) -> list[Candidate]:
 
 
 def _is_plain(candidate: Candidate, baseline: str) -> bool:
-    """Return whether a candidate is the baseline loss, or a twin of it kept at its defaults."""
+    """Return whether a candidate is the baseline loss, or one declared the same, kept at its defaults."""
     same = key(baseline) in (key(candidate.spec.name), key(candidate.spec.same_as))
     return same and all(candidate.search_space[p.name] == Fixed(p.default) for p in candidate.spec.params)
 
@@ -335,7 +335,7 @@ def require_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
     """Raise `InputError` where the study differs from the one whose fingerprint was kept when it began."""
     if changed := changes(kept, fingerprint(study)):
         raise InputError(
-            "the study has been run with other settings: " + "; ".join(changed), where=study.place(),
+            "the study has been run with other values: " + "; ".join(changed), where=study.place(),
             hint=start_over(),
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The loss under test: labels that it takes, raw scores, settings, and how it is called."""
+"""The loss under test: its labels, raw scores and parameters, and calls of it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Case:
         k = self.k if k is None else k
         return {"k": k, "k-1": k - 1}.get(self.spec.outputs) or int(self.spec.outputs)
 
-    # ------------------------------------------------------------------ settings
+    # ------------------------------------------------------------------ values of parameters
 
     def setting(self, params: Params | None = None, k: int | None = None, rare: float = 0.1) -> Setting:
         """Defaults but for `params`, class counts falling from 1000 to 1000 `rare`."""
@@ -275,7 +275,7 @@ class Case:
             raise Failure(what, "It is called as f(y_true, y_pred, *, parameters and needs).") from error
 
     def traced_gradients(self, y: Array, z: Array, setting: Setting, dtype: str = "float32") -> tuple[Array, Array]:
-        """As `gradients`, through a graph that is kept where the loss can be traced."""
+        """Return the same as `gradients`, through a graph that is kept where the loss can be traced."""
         arguments = self.arguments(setting)
         static = tuple((n, str(v)) for n, v in arguments.items() if not isinstance(v, np.ndarray))
         key = ("graph", dtype, z.shape[1:], static)
@@ -334,7 +334,7 @@ def _vector(returned: Any, n: int, setting: Setting) -> Array:
     array = np.asarray(returned)
     if array.shape != (n,):
         what = f"it returns shape {array.shape} for {n} samples ({setting})"
-        remedy = "Return one value a sample, shape (batch,): reduce over every axis but the first."
+        remedy = "Return one value per sample, shape (batch,): reduce over every axis but the first."
         raise Failure(what, remedy)
     return array
 

@@ -28,7 +28,7 @@ def finite(case: Case) -> str:
 
 
 def _special(case: Case, k: int) -> Iterable[Setting]:
-    """Settings within the search ranges at which formulas divide 0 by 0."""
+    """Parameters within the search ranges at which formulas divide 0 by 0."""
     for param in case.spec.params:
         for value in (0.0, 1.0, 2.0):
             if isinstance(param, Float) and param.low < value < param.high:
@@ -42,7 +42,7 @@ def fuzz(case: Case) -> str:
     y, z = extremes(case, case.k)
     for setting in case.draws(200):
         _finite(case, y, z, setting)
-    return f"200 settings, {200 * len(y)} cases, all finite"
+    return f"200 draws of parameters, {200 * len(y)} cases, all finite"
 
 
 def extremes(case: Case, k: int) -> tuple[Array, Array]:
@@ -71,7 +71,7 @@ def _finite(case: Case, y: Array, z: Array, setting: Setting) -> None:
         bad = np.flatnonzero(~np.isfinite(array))
         if len(bad):
             i = bad[0]
-            where = f"scores {brief(z[i])}, label {brief(y[i])}, {setting}"
+            where = f"raw scores {brief(z[i])}, label {brief(y[i])}, {setting}"
             raise Failure(f"the {what} is {array[i]} at {where} ({len(bad)} of {len(z)} cases, float32)", LOG_SPACE)
 
 

@@ -36,8 +36,8 @@ def gradient(case: Case) -> str:
 
 def _gap(case: Case, setting: Setting) -> tuple[float, str]:
     """The largest relative difference of the gradient from central differences, and its position."""
-    rows = 3 if case.spec.level == "batch" else 12
-    y, z = case.labels(rows, setting.k), case.raw_scores(rows, setting.k, scale=1.5)
+    count = 3 if case.spec.level == "batch" else 12
+    y, z = case.labels(count, setting.k), case.raw_scores(count, setting.k, scale=1.5)
     if not case.may_be_non_differentiable:
         y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
     gradients = case.gradients(y, z, setting)[1]
@@ -52,19 +52,19 @@ def _gap(case: Case, setting: Setting) -> tuple[float, str]:
 def _differences(case: Case, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
     """Central differences by each raw score, and their errors; of masks by some pixels only."""
     numeric, noise = np.array(case.gradients(y, z, setting)[1]), np.zeros_like(z)
-    places = [place for place in np.ndindex(z.shape[1:]) if not (case.spatial_shape and sum(place) % 4)]
-    steps = np.stack([STEP * _one_at(place, z.shape[1:]) for place in places])
+    indices = [index for index in np.ndindex(z.shape[1:]) if not (case.spatial_shape and sum(index) % 4)]
+    steps = np.stack([STEP * _one_at(index, z.shape[1:]) for index in indices])
     coarse, fine = (_central(case, y, z, by * steps, setting) for by in (1.0, 0.25))
-    for place, first, second, rounding in zip(places, coarse[0], fine[0], fine[1], strict=True):
-        numeric[(slice(None), *place)] = second
+    for index, first, second, rounding in zip(indices, coarse[0], fine[0], fine[1], strict=True):
+        numeric[(slice(None), *index)] = second
         # the coarse one has 16 times the error of the fine one; at non-differentiable points they differ by much
-        noise[(slice(None), *place)] = 2.0 * np.abs(first - second) + rounding
+        noise[(slice(None), *index)] = 2.0 * np.abs(first - second) + rounding
     return numeric, noise
 
 
-def _one_at(place: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+def _one_at(index: tuple[int, ...], shape: tuple[int, ...]) -> Array:
     unit = np.zeros(shape)
-    unit[place] = 1.0
+    unit[index] = 1.0
     return unit
 
 
@@ -72,7 +72,7 @@ def _central(case: Case, y: Array, z: Array, steps: Array, setting: Setting) -> 
     """`(steps, n)` differences by each step of each sample's raw scores, and their rounding errors."""
     size = float(np.abs(steps).max())
     if case.spec.level == "batch":
-        # a step of one sample's score moves every value: the sum of all is what the gradient is of
+        # a step of one sample's raw score moves every value: the sum of all is what the gradient is of
         alone = np.eye(len(z)).reshape(len(z), len(z), *[1] * (z.ndim - 1))
         up, down = (
             np.array([[case.values(y, z + sign * step * one, setting).sum() for one in alone] for step in steps])
@@ -113,7 +113,7 @@ def _unbroken(case: Case, setting: Setting, what: str, measure: Measure, remedy:
 
 
 def _dropped(case: Case, lines: Lines, setting: Setting, t: Array) -> Array:
-    """Mark the jumps at which a sample stops to count (its value is 0), where non-differentiability is declared."""
+    """Mark the jumps at which a sample stops counting (its value is 0), where non-differentiability is declared."""
     if not case.spec.claims.non_differentiable_points:
         return np.zeros(len(t), bool)
     sides = [case.values(lines.y, lines.at(t + step), setting) for step in (-1e-7, 1e-7)]
@@ -121,16 +121,16 @@ def _dropped(case: Case, lines: Lines, setting: Setting, t: Array) -> Array:
 
 
 def _between(case: Case, setting: Setting) -> None:
-    """At a declared non-differentiable point the gradient lies between those of both sides; most have round scores."""
+    """Raise where the gradient at a non-differentiable point is not between those of both sides."""
     if not case.spec.claims.non_differentiable_points or case.spec.level == "batch":
         return
     y, z = case.labels(12, setting.k), np.round(case.raw_scores(12, setting.k, scale=1.5))
     z[:4] = 0.0
     values, gradients = case.gradients(y, z, setting)
-    places = list(np.ndindex(z.shape[1:]))
-    steps = np.stack([1e-6 * _one_at(place, z.shape[1:]) for place in places])
+    indices = list(np.ndindex(z.shape[1:]))
+    steps = np.stack([1e-6 * _one_at(index, z.shape[1:]) for index in indices])
     up, down = (sign * (case.each(y, z + sign * steps[:, None], setting) - values) / 1e-6 for sign in (1, -1))
-    actual = np.stack([gradients[(slice(None), *place)] for place in places])
+    actual = np.stack([gradients[(slice(None), *index)] for index in indices])
     tolerance = 1e-4 * (1.0 + np.abs(up) + np.abs(down))
     bad = (actual < np.minimum(up, down) - tolerance) | (actual > np.maximum(up, down) + tolerance)
     if bad.any():

@@ -48,7 +48,7 @@ def label_forms(case: Case, y: Array) -> list[tuple[str, Array]]:
         return [("labels -1 and 1", y[..., 0]), ("labels 0 and 1", (y[..., 0] > 0).astype(int)), ("a column", y)]
     if target == "multihot":
         return [("0 and 1", y.astype(int)), ("floats", y)]
-    return [("one value a prediction", y[..., 0]), ("a column", y)]
+    return [("one value per prediction", y[..., 0]), ("a column", y)]
 
 
 def labels(case: Case) -> str:
@@ -139,7 +139,7 @@ def reduction(case: Case) -> str:
     ):
         if abs(doubled.mean() - values.mean()) > 1e-9 * (np.abs(values).mean() + 1e-12):
             what = f"a batch repeated has the mean {shown(doubled.mean())}, once {shown(values.mean())} (the {name})"
-            raise Failure(what, "Do not sum over the batch: one value a sample.")
+            raise Failure(what, "Do not sum over the batch: one value per sample.")
     return "none, sum and mean agree; a batch repeated keeps its mean"
 
 

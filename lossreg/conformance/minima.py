@@ -25,7 +25,7 @@ def minimum(case: Case) -> str:
         _right_side(case, setting)
         for other in case.corners(k):
             _at_corner(case, other)
-    _settled(case, case.setting())
+    _finite_best(case, case.setting())
     if case.spec.claims.minimum is None:
         return "bounded below, least on the right side (no minimum is declared)"
     return f"comes down to {case.spec.claims.minimum:g} and never below"
@@ -57,7 +57,7 @@ def _reached(case: Case, y: Array, best: Array, setting: Setting) -> None:
         raise Failure(what, "Correct the formula or the declared minimum; look for swapped arguments.")
 
 
-def _settled(case: Case, setting: Setting) -> None:
+def _finite_best(case: Case, setting: Setting) -> None:
     """Over different labels each of several outputs of a regression has a best value, the others at 0."""
     if case.classes or case.width() < 2:
         return
@@ -93,9 +93,9 @@ def _least(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
         return _line_search(case, y, setting)
     rays = [size * way for size in SIZES for way in (right, np.maximum(right, 0.0), np.minimum(right, 0.0))]
     losses = case.each(y, np.stack(rays), setting)
-    place = np.argmin(losses, axis=0)
-    best = losses[place, np.arange(len(y))]
-    raw_scores = np.stack(rays)[place, np.arange(len(y))]
+    argmin = np.argmin(losses, axis=0)
+    best = losses[argmin, np.arange(len(y))]
+    raw_scores = np.stack(rays)[argmin, np.arange(len(y))]
     return _polished(case, y, setting, best, raw_scores)
 
 
@@ -131,9 +131,9 @@ def _line_search(case: Case, y: Array, setting: Setting) -> tuple[Array, Array]:
     for _ in range(5):
         t = center[:, None] + span[:, None] * np.linspace(-1.0, 1.0, LINE)
         values = case.each(y, t.T[..., None] * unit, setting).T
-        place = np.argmin(values, axis=1)
-        center, span = t[np.arange(len(y)), place], span * 4.0 / LINE
-    return values[np.arange(len(y)), place], center[:, None] * unit
+        argmin = np.argmin(values, axis=1)
+        center, span = t[np.arange(len(y)), argmin], span * 4.0 / LINE
+    return values[np.arange(len(y)), argmin], center[:, None] * unit
 
 
 # ------------------------------------------------------------------ sides and bounds
@@ -198,7 +198,7 @@ def _bounded(case: Case, setting: Setting) -> None:
         if not np.isfinite(path).all():
             raise Failure(f"not finite on raw scores of 1e2 to 1e4, float64 ({setting})", UNBOUNDED)
         first, second = path[0] - path[1], path[1] - path[2]
-        # a bounded value settles: of the way down little is left for the last decade
+        # a bounded value converges: little of its decrease is left for the last decade
         falling = (second > 0.5 * first) & (second > 1e-6 * (np.abs(path[0]) + 1.0)) & (first > 0)
         if falling.any():
             i = int(np.argmax(falling))

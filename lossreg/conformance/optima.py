@@ -59,9 +59,9 @@ def _mixture(case: Case) -> tuple[Array, Array]:
         return case.every_label(), np.array([0.3, 0.7])
     if target in ("onehot", "ordinal"):
         return case.every_label(), np.array([0.2, 0.7, 0.1, 0.05])[:k] / np.array([0.2, 0.7, 0.1, 0.05])[:k].sum()
-    rows = np.random.default_rng(6).random((40, *case.spatial_shape, k if target == "multihot" else 1))
-    rare = np.linspace(0.25, 0.75, rows.shape[-1]) if target == "multihot" else 0.7
-    return (rows < rare).astype(float), np.full(40, 1 / 40)
+    uniform = np.random.default_rng(6).random((40, *case.spatial_shape, k if target == "multihot" else 1))
+    rare = np.linspace(0.25, 0.75, uniform.shape[-1]) if target == "multihot" else 0.7
+    return (uniform < rare).astype(float), np.full(40, 1 / 40)
 
 
 def _best_constant(case: Case, y: Array, share: Array, setting: Setting, polish: bool) -> Array:
@@ -70,8 +70,8 @@ def _best_constant(case: Case, y: Array, share: Array, setting: Setting, polish:
     flat = int(np.prod(shape[-1:]))
     tried = np.concatenate([size * rng.normal(size=(150, flat)) for size in (0.5, 1.0, 2.0, 4.0)])
     tried = np.broadcast_to(tried.reshape(-1, *[1] * len(case.spatial_shape), flat), (len(tried), *shape))
-    rows, raw_scores = (a for a in crossed(tried, y))
-    values = case.values(raw_scores, rows, setting).reshape(len(tried), len(y)) @ share
+    raw_scores, labels = crossed(tried, y)
+    values = case.values(labels, raw_scores, setting).reshape(len(tried), len(y)) @ share
     best = tried[int(np.argmin(values))]
     return _descended(case, y, share, setting, best) if polish else np.asarray(best)
 

@@ -263,6 +263,6 @@ def _untouched(case: Case, y: Array, z: Array, setting: Setting) -> None:
                 case.function(*given, **arguments)
         except Exception:
             continue
-        for name, before, after in zip(("labels", "scores"), (y, z), given, strict=True):
+        for name, before, after in zip(("labels", "raw scores"), (y, z), given, strict=True):
             if not np.array_equal(before, np.asarray(after)):
                 raise Failure(f"it changes the {name} that it is given", "Compute new arrays; change none in place.")

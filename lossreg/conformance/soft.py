@@ -61,18 +61,20 @@ def _soft(case: Case, k: int) -> Array:
 def _hard(case: Case, y: Array) -> tuple[list[Array], Array]:
     """Hard labels that `y` is a mixture of, each as an array like `y`, and the weights `(hard, samples)`."""
     if case.spec.target == "onehot":
-        return [np.broadcast_to(row, y.shape) for row in np.eye(y.shape[1])], y.T
+        return [np.broadcast_to(label, y.shape) for label in np.eye(y.shape[1])], y.T
     choices = np.indices([2] * y.shape[1]).reshape(y.shape[1], -1).T.astype(float)
-    weights = np.stack([np.prod(np.where(row > 0, y, 1 - y), axis=1) for row in choices])
-    return [np.broadcast_to(row, y.shape) for row in choices], weights
+    weights = np.stack([np.prod(np.where(label > 0, y, 1 - y), axis=1) for label in choices])
+    return [np.broadcast_to(label, y.shape) for label in choices], weights
 
 
 def _judged(case: Case, outcome: Outcome, setting: Setting) -> str:
     y, values = outcome.y, outcome.values
     if not (np.isfinite(values).all() and np.isfinite(outcome.gradients).all()):
         raise Failure(f"soft labels give {shown(values[~np.isfinite(values)][:1])} ({setting})", REMEDY)
-    rows, weights = _hard(case, y)
-    hard, gradients = map(np.stack, zip(*(case.gradients(row, outcome.z, setting) for row in rows), strict=True))
+    hard_labels, weights = _hard(case, y)
+    hard, gradients = map(
+        np.stack, zip(*(case.gradients(label, outcome.z, setting) for label in hard_labels), strict=True)
+    )
     expected = np.einsum("hn,hn...->n...", weights, gradients)
     if np.allclose(values, (weights * hard).sum(axis=0), rtol=1e-7, atol=1e-9):
         return _same_gradients(case, outcome, expected, setting)

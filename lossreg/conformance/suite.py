@@ -57,7 +57,7 @@ _TABLE = (
     Check("arguments", "labels and predictions are not swapped", values.arguments),
     Check("descent", "fifty Adam steps improve the metric", training.descent),
     Check("optimum", "the best constant is the declared functional", optima.optimum),
-    Check("limits", "declared settings equal other losses", values.limits),
+    Check("limits", "at declared parameter values it equals another loss", values.limits),
     Check("alive", "every parameter changes more than the scale", parameters.alive),
     Check("domain", "parameters outside their domain are refused", declared.domain),
     Check("soft_labels", "soft labels are right or refused", soft.soft_labels),

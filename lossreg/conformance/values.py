@@ -52,7 +52,7 @@ def golden(case: Case) -> str:
             return does_not_apply("golden values are kept for built-in losses; give yours as golden=[...]")
     for entry in entries:
         _compare(case, entry)
-    return f"{sum(len(entry['values']) for entry in entries)} values of {len(entries)} settings agree"
+    return f"{sum(len(entry['values']) for entry in entries)} values of {len(entries)} entries agree"
 
 
 def _is_builtin(spec: LossSpec) -> bool:

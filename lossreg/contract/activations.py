@@ -102,7 +102,7 @@ ACTIVATIONS = {
 
 
 def is_usual(activation: Activation) -> bool:
-    """Whether a loss of classes with this activation has raw scores whose largest, or whose sign, is the class."""
+    """Return whether a loss of classes with this activation has raw scores whose largest or whose sign is the class."""
     return activation.forward in (_softmax, _sigmoid, _identity)
 
 

@@ -78,8 +78,8 @@ class Claims:
     def problems(self) -> list[str]:
         """Fields of the wrong type, in words."""
         wrong_tuple = tuple_problem("limits", self.limits, Limit, "Limit")
-        found = [*([wrong_tuple] if wrong_tuple else []), *mismatches(self, FIELD_TYPES)]
-        return found or [limit.problem for limit in self.limits if limit.problem]
+        wrong_fields = [*([wrong_tuple] if wrong_tuple else []), *mismatches(self, FIELD_TYPES)]
+        return wrong_fields or [limit.problem for limit in self.limits if limit.problem]
 
 
 def _is_range(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """`LossSpec`: a loss with everything needed to search over it.
 
-The contract, for the author of a loss. Write a function for ONE trial:
+The contract, for the author of a loss. Write a function of one batch of one trial:
 
     def my_loss(y_true, y_pred, *, gamma):   # (batch, t), (batch, outputs) -> (batch,)
 
@@ -124,7 +124,7 @@ class LossSpec:
         return n_classes - (self.outputs == "k-1") if "k" in self.outputs else int(self.outputs)
 
     def serves_binary_as_two(self, n_classes: int) -> bool:
-        """Whether a one-logit task is handed to this multiclass loss as `[-z/2, z/2]`."""
+        """Return whether a task of one logit is handed to this multiclass loss as `[-z/2, z/2]`."""
         return n_classes == 2 and self.outputs == "k" and self.target == "onehot"
 
     @property
@@ -208,11 +208,11 @@ def _by_field(facts: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _malformed(spec: LossSpec) -> list[str]:
     """Return the fields of the wrong type, above all a string where a tuple belongs."""
     wrong_tuples = [tuple_problem(name, getattr(spec, name), *kind) for name, kind in TUPLES.items()]
-    found = [*filter(None, wrong_tuples), *mismatches(spec, FIELD_TYPES)]
-    if found:
-        return found
-    found = [*spec.claims.problems(), *filter(None, map(problem, spec.params))]
-    return found + [f"{represented(alias)} is no name" for alias in spec.aliases if not alias.isidentifier()]
+    wrong_fields = [*filter(None, wrong_tuples), *mismatches(spec, FIELD_TYPES)]
+    if wrong_fields:
+        return wrong_fields
+    problems = [*spec.claims.problems(), *filter(None, map(problem, spec.params))]
+    return problems + [f"{represented(alias)} is no name" for alias in spec.aliases if not alias.isidentifier()]
 
 
 def _is_function(value: Any) -> bool:

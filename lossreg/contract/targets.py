@@ -1,4 +1,4 @@
-"""How labels reach a loss: the target kinds, and the constants drawn from the training samples."""
+"""The form in which a loss receives labels: the target kinds, and the constants drawn from the training samples."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ EXACT = 2**24
 LIBRARIES = ("lossreg", "sklearn")
 HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
 KEPT = 'preprocess = "none" takes numbers as they are, in float32'
-MEND = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'
+REMEDY = 'Fill and encode them yourself, drop the column, or leave preprocess at "standard".'
 
 
 class Counted(NamedTuple):
@@ -316,7 +316,7 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for held, what in ((values, "missing or infinite"), (given, f"above {np.finfo(np.float32).max:.1e} in size")):
             if held.dtype.kind == "f" and not np.isfinite(held).all():
                 lost = int((~np.isfinite(held)).sum())
-                raise DataError(f"{lost} values are {what}{self._first(held)}, and {KEPT}", hint=MEND)
+                raise DataError(f"{lost} values are {what}{self._first(held)}, and {KEPT}", hint=REMEDY)
         return given
 
     def _numbers(self, rows: Any, lost: Lost) -> NDArray[Any]:
@@ -326,7 +326,7 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 if len(table) and not pd.api.types.is_numeric_dtype(table[name]):
                     values = table[name].dropna()
                     odd = repr(values.iloc[0]) if len(values) else "no value"
-                    raise DataError(f"column {name} holds {odd}, and {KEPT}", hint=MEND)
+                    raise DataError(f"column {name} holds {odd}, and {KEPT}", hint=REMEDY)
             return table.to_numpy(np.float64, na_value=np.nan)
         array = new_rows.array(rows)
         if array.shape[1:] != self.shape_:

@@ -69,24 +69,24 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom != 0)
 
 
-def f1(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+def f1(hits: Floats, actual: Floats, predicted: Floats) -> tuple[Floats, Floats]:
     """Return numerator and denominator of the F1 score per class."""
-    return 2 * hits, rows + predicted
+    return 2 * hits, actual + predicted
 
 
-def precision(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+def precision(hits: Floats, actual: Floats, predicted: Floats) -> tuple[Floats, Floats]:
     """Return numerator and denominator of the precision per class."""
     return hits, predicted
 
 
-def recall(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+def recall(hits: Floats, actual: Floats, predicted: Floats) -> tuple[Floats, Floats]:
     """Return numerator and denominator of the recall per class."""
-    return hits, rows
+    return hits, actual
 
 
-def jaccard(hits: Floats, rows: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+def jaccard(hits: Floats, actual: Floats, predicted: Floats) -> tuple[Floats, Floats]:
     """Return numerator and denominator of the Jaccard index per class."""
-    return hits, rows + predicted - hits
+    return hits, actual + predicted - hits
 
 
 def averaged(quotient: Quotient, average: str, y: Indices, lanes: Indices) -> Floats:
@@ -96,14 +96,14 @@ def averaged(quotient: Quotient, average: str, y: Indices, lanes: Indices) -> Fl
     """
     if average == "samples":
         return _mean(_ratio(*quotient(*_overlaps(y, lanes, axis=1))))
-    hits, rows, predicted = _tallies(y, lanes)
-    top, bottom = quotient(hits, rows, predicted)
+    hits, actual, predicted = _tallies(y, lanes)
+    top, bottom = quotient(hits, actual, predicted)
     if average == "binary":
         return _ratio(top, bottom)[:, 1] if top.shape[1] > 1 else np.zeros(len(lanes))
     if average == "micro":
         return _ratio(_sum(top), _sum(bottom))
-    occurs = rows + predicted > 0 if y.ndim == 1 else np.ones(rows.shape)
-    weights = rows if average == "weighted" else occurs.astype(np.float64)
+    occurs = actual + predicted > 0 if y.ndim == 1 else np.ones(actual.shape)
+    weights = actual if average == "weighted" else occurs.astype(np.float64)
     return _ratio(_sum(_ratio(top, bottom) * weights), _sum(weights))
 
 
@@ -119,22 +119,22 @@ def hamming(y: Indices, lanes: Indices) -> Floats:
 
 def balanced_accuracy(y: Indices, lanes: Indices) -> Floats:
     """Return the mean recall of the classes in `y`."""
-    hits, rows, _ = _tallies(y, lanes)
-    return _sum(_ratio(hits, rows)) / _sum(rows > 0)
+    hits, actual, _ = _tallies(y, lanes)
+    return _sum(_ratio(hits, actual)) / _sum(actual > 0)
 
 
 def matthews(y: Indices, lanes: Indices) -> Floats:
     """Return the correlation of labels and predictions, 0 where either is constant."""
-    hits, rows, predicted = _tallies(y, lanes)
+    hits, actual, predicted = _tallies(y, lanes)
     n = float(len(y))
-    covariance = _sum(hits) * n - _sum(rows * predicted)
-    return _ratio(covariance, np.sqrt((n**2 - _sum(predicted**2)) * (n**2 - _sum(rows**2))))
+    covariance = _sum(hits) * n - _sum(actual * predicted)
+    return _ratio(covariance, np.sqrt((n**2 - _sum(predicted**2)) * (n**2 - _sum(actual**2))))
 
 
 def kappa(y: Indices, lanes: Indices) -> Floats:
     """Return Cohen's kappa, the agreement beyond chance; 0 where labels and predictions are a single class."""
-    hits, rows, predicted = _tallies(y, lanes)
-    expected = _sum(rows * predicted) / len(y)
+    hits, actual, predicted = _tallies(y, lanes)
+    expected = _sum(actual * predicted) / len(y)
     return _ratio(_sum(hits) - expected, len(y) - expected)
 
 

@@ -102,7 +102,7 @@ def _with_raw_scores(model: Any, need: Need, name: str) -> Any:
     except InputError as error:
         raise error.at(name) from error
     except Exception as error:
-        text = f"the model does not take rows of shape {need.input_shape}: {one_line(error)}"
+        text = f"the model does not take samples of shape {need.input_shape}: {one_line(error)}"
         raise InputError(text, where=name) from error
 
 

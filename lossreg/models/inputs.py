@@ -57,7 +57,7 @@ def _matched(inputs: dict[str, Any], shapes: Mapping[str, Shape], need: Need) ->
         try:
             _check_input(tuple(entry.shape[1:]), shapes[name])
         except InputError as error:
-            hint = f'hp.get("input_shape")["{name}"] is the shape of a row.'
+            hint = f'hp.get("input_shape")["{name}"] is the shape of a sample.'
             raise InputError(f"input {name}: {error.what}", hint=hint) from error
     unused = {name: keras.Input(shape, name=name) for name, shape in shapes.items() if name not in inputs}
     need.notes.extend(f"input {name} of the data is not used" for name in unused)
@@ -73,10 +73,12 @@ def _sample_shape(model: Any, need: Need) -> Any:
     return tuple(model.inputs[0].shape[1:]) if hasattr(model, "inputs") else need.input_shape
 
 
-def _check_input(takes: tuple[int | None, ...], rows: tuple[int, ...]) -> None:
-    if len(takes) != len(rows) or any(t not in (None, r) for t, r in zip(takes, rows, strict=True)):
-        hint = 'hp.get("input_shape") is the shape of a row; a Reshape layer may stand first.'
-        raise InputError(f"the model takes rows of shape {takes}, and the data has rows of shape {rows}", hint=hint)
+def _check_input(takes: tuple[int | None, ...], shape: tuple[int, ...]) -> None:
+    if len(takes) != len(shape) or any(t not in (None, s) for t, s in zip(takes, shape, strict=True)):
+        hint = 'hp.get("input_shape") is the shape of a sample; a Reshape layer may stand first.'
+        raise InputError(
+            f"the model takes samples of shape {takes}, and the data has samples of shape {shape}", hint=hint
+        )
 
 
 def _renamed(model: Any, inputs: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -43,7 +43,7 @@ def raw_scores(model: Any, need: Need) -> Any:
     return _with_own_steps(model, fitted, need)
 
 
-def own_steps(kind: type) -> list[str]:
+def overridden_steps(kind: type) -> list[str]:
     """Return the methods of training that a model's class replaces."""
     import keras
 
@@ -52,7 +52,7 @@ def own_steps(kind: type) -> list[str]:
 
 def _with_own_steps(model: Any, fitted: Any, need: Need) -> Any:
     """Return `fitted` as a model of the class of `model` if this replaces parts of training and nothing else."""
-    kind, steps = type(model), " and ".join(own_steps(type(model)))
+    kind, steps = type(model), " and ".join(overridden_steps(type(model)))
     if not steps:
         return fitted
     import keras

@@ -27,13 +27,13 @@ class Dense:
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
         """The step of the optimizer, with the slices of each row summed."""
-        whole = [slope if slope is None else ops.add(slope, 0.0) for slope in grads]
+        whole = [grad if grad is None else ops.add(grad, 0.0) for grad in grads]
         return super().apply(whole, trainable_variables)  # type: ignore[misc]
 
     def __reduce__(self) -> Any:
         reduced: Any = super().__reduce__()
-        maker, arguments, *_ = reduced
-        return _restored, (self.kind, maker.__name__, *arguments)
+        constructor, arguments, *_ = reduced
+        return _restored, (self.kind, constructor.__name__, *arguments)
 
 
 def dense(kind: type) -> type:
@@ -42,8 +42,8 @@ def dense(kind: type) -> type:
         return kind
     if kind not in _DENSE:
         name = f"Dense{keras.saving.get_registered_name(kind)}"
-        made = type(f"Dense{kind.__name__}", (Dense, kind), {"kind": kind, "__module__": __name__})
-        _DENSE[kind] = keras.saving.register_keras_serializable("lossreg", name)(made)
+        subclass = type(f"Dense{kind.__name__}", (Dense, kind), {"kind": kind, "__module__": __name__})
+        _DENSE[kind] = keras.saving.register_keras_serializable("lossreg", name)(subclass)
     return _DENSE[kind]
 
 
@@ -79,14 +79,14 @@ def dense_gradients(optimizer: Any) -> Any:
         return dense(type(given)).from_config(given.get_config())  # type: ignore[attr-defined]
     except Exception as error:
         what = f"{type(given).__name__} cannot be made again from its config: {one_line(error)}"
-        raise InputError(what, hint="Mend its get_config.") from error
+        raise InputError(what, hint="Correct its get_config.") from error
 
 
-def squares_slices(optimizer: str, settings: Mapping[str, Any]) -> bool:
+def squares_slices(optimizer: str, optimizer_settings: Mapping[str, Any]) -> bool:
     """Return whether a step of this optimizer (its name, and its settings) differs where a token is repeated."""
-    if keras.backend.backend() != "tensorflow" or (settings.get(ACCUMULATION) or 1) != 1:
+    if keras.backend.backend() != "tensorflow" or (optimizer_settings.get(ACCUMULATION) or 1) != 1:
         return False
-    clips = any(settings.get(name) not in (None, False) for name in CLIPS)
+    clips = any(optimizer_settings.get(name) not in (None, False) for name in CLIPS)
     return clips or optimizer.lower() not in LINEAR
 
 

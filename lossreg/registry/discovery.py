@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class PluginReport:
-    """What became of one plugin.
+    """The result of loading one plugin.
 
     name: of its entry point; losses: the names that it registered, none when it is refused;
     error: why it is refused, one line, empty when it is not; warnings: one line each;
@@ -67,20 +67,20 @@ class PluginReport:
     blocked: bool = False
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """`plugin arctan (lossreg-arctan 0.1)`, for messages."""
-        return _label(self.name, self.distribution, self.version)
+        return _display_name(self.name, self.distribution, self.version)
 
     @property
     def refusal(self) -> str:
         """The error as a line that names the plugin; empty when it is not refused."""
-        return f"{self.label} is refused: {self.error}" if self.error else ""
+        return f"{self.display_name} is refused: {self.error}" if self.error else ""
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What a user of any command should be told: the refusal, unless it was asked for, and the warnings."""
+        """Lines for the user of any command: the refusal, unless it was asked for, and the warnings."""
         refusal = (self.refusal,) if self.error and not self.blocked else ()
-        return (*refusal, *(f"{self.label}: {warning}" for warning in self.warnings))
+        return (*refusal, *(f"{self.display_name}: {warning}" for warning in self.warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a plugin yielded, or the reason why nothing of it is taken."""
+    """The losses that a plugin yielded, or the reason why none of them is taken."""
 
     source: Source
     specs: tuple[LossSpec, ...] = ()
@@ -105,9 +105,9 @@ class Offer:
     blocked: bool = False
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """`plugin arctan (lossreg-arctan 0.1)`, for messages."""
-        return _label(self.source.name, self.source.distribution, self.source.version)
+        return _display_name(self.source.name, self.source.distribution, self.source.version)
 
     def claims(self) -> dict[str, str]:
         """Every name and alias, by the key under which it is looked up."""
@@ -120,7 +120,7 @@ class Offer:
         return [Entry(spec, source.name, source.distribution, source.version) for spec in taken]
 
     def report(self) -> PluginReport:
-        """What became of the plugin."""
+        """Return the result for the user."""
         return PluginReport(
             name=self.source.name,
             distribution=self.source.distribution,
@@ -145,14 +145,14 @@ def installed() -> list[Source]:
 
 
 def collect(sources: Sequence[Source], block: Sequence[str] = ()) -> tuple[list[Entry], list[PluginReport]]:
-    """Load the plugins and settle their names; `block` has plugin or distribution names.
+    """Load the plugins and refuse those whose names clash; `block` has plugin or distribution names.
 
     Raises `InputError` when `block` names the built-in losses.
     """
     blocked = {key(name) for name in block}
     if blocked & {key("builtin"), key("lossreg")}:
         raise InputError("the built-in losses cannot be blocked", hint="Block plugins or distributions by name.")
-    offers = _with_lost_references(_settle([_blocked(source, blocked) or load(source) for source in sources]))
+    offers = _with_lost_references(_without_clashes([_blocked(source, blocked) or load(source) for source in sources]))
     entries = [entry for offer in offers for entry in offer.entries()]
     return entries, [offer.report() for offer in offers]
 
@@ -162,8 +162,8 @@ def unmatched(sources: Sequence[Source], block: Sequence[str]) -> list[str]:
     known = {name for source in sources if not source.builtin for name in (source.name, source.distribution) if name}
     keys = {key(name) for name in known}
     missing = [name for name in block if key(name) not in keys]
-    said = "is blocked, by the study or by LOSSREG_BLOCK, and is no plugin or distribution that is installed"
-    return [f"{name} {said}. {did_you_mean(name, sorted(known))}".strip() for name in missing]
+    problem = "is blocked, by the study or by LOSSREG_BLOCK, and is no plugin or distribution that is installed"
+    return [f"{name} {problem}. {did_you_mean(name, sorted(known))}".strip() for name in missing]
 
 
 def load(source: Source) -> Offer:
@@ -193,8 +193,8 @@ def _apart(source: Source) -> Iterator[None]:
 @contextmanager
 def _watched(source: Source) -> Iterator[None]:
     """Name a plugin that takes longer than `PATIENCE` on standard error; an import cannot be ended from outside."""
-    label = _label(source.name, source.distribution, source.version)
-    slow = f"{label} is still being imported after {PATIENCE:g} s; LOSSREG_BLOCK={source.name} leaves it out"
+    display_name = _display_name(source.name, source.distribution, source.version)
+    slow = f"{display_name} is still being imported after {PATIENCE:g} s; LOSSREG_BLOCK={source.name} leaves it out"
     timer = threading.Timer(PATIENCE, status_line.warn, [slow])
     timer.daemon = True
     timer.start()
@@ -215,11 +215,11 @@ def _others() -> list[Source]:
 
 
 def _one_by_one() -> list[Source]:
-    found: dict[str, list[Source]] = {}
+    by_distribution: dict[str, list[Source]] = {}
     for distribution in distributions():
         # the first of a name on the path is the one that would be imported
-        found.setdefault(key(_provenance(distribution)[0]), _offered_by(distribution))
-    return [source for sources in found.values() for source in sources]
+        by_distribution.setdefault(key(_provenance(distribution)[0]), _offered_by(distribution))
+    return [source for sources in by_distribution.values() for source in sources]
 
 
 def _offered_by(distribution: Distribution) -> list[Source]:
@@ -279,7 +279,7 @@ def _specs(source: Source) -> Iterator[LossSpec]:
 
 
 def _call(plugin: object, name: str) -> list[object]:
-    """What each implementation of the hook in `plugin` returns.
+    """Return the result of each implementation of the hook in `plugin`.
 
     A manager for each plugin, so that none can wrap or reorder the hooks of another.
     """
@@ -312,7 +312,7 @@ def _why_none(plugin: object) -> str:
     return f"{where} has no {HOOK}; the entry point must name the module (or object) that has it"
 
 
-def _settle(offers: list[Offer]) -> list[Offer]:
+def _without_clashes(offers: list[Offer]) -> list[Offer]:
     """Refuse every plugin that claims a built-in name, then all that claim one name together."""
     builtin = {name for offer in offers if offer.source.builtin for name in offer.claims()}
     offers = [_refuse_builtin_names(offer, builtin) for offer in offers]
@@ -334,7 +334,7 @@ def _refuse_shared_names(offer: Offer, rivals: dict[str, list[Offer]]) -> Offer:
     shared = [name for key_, name in offer.claims().items() if len(rivals.get(key_, ())) > 1]
     if not shared or offer.error:
         return offer
-    parties = dict.fromkeys(rival.label for name in shared for rival in rivals[key(name)])
+    parties = dict.fromkeys(rival.display_name for name in shared for rival in rivals[key(name)])
     return replace(offer, error=f"{_names(shared)} claimed by {' and '.join(parties)}; all of them are refused")
 
 
@@ -349,12 +349,12 @@ def _with_lost_references(offers: list[Offer]) -> list[Offer]:
 
 def _lost(specs: Sequence[LossSpec], known: Mapping[str, str]) -> Iterator[str]:
     for spec in specs:
-        named = [("is declared a twin of", spec.same_as)] if spec.same_as else []
+        named = [("is declared the same as", spec.same_as)] if spec.same_as else []
         named += [("declares a limit that equals", limit.equals) for limit in spec.claims.limits]
-        for said, name in dict.fromkeys(named):
+        for relation, name in dict.fromkeys(named):
             if key(name) not in known:
                 hint = did_you_mean(name, known.values())
-                yield f"the loss {spec.name} {said} {name}, and there is no such loss. {hint}".strip()
+                yield f"the loss {spec.name} {relation} {name}, and there is no such loss. {hint}".strip()
 
 
 def _slow(pulled: list[str]) -> tuple[str, ...]:
@@ -367,7 +367,7 @@ def _reason(failure: BaseException) -> str:
     return " ".join(text_of(failure).split()) if isinstance(failure, LossregError) else one_line(failure)
 
 
-def _label(name: str, distribution: str, version: str) -> str:
+def _display_name(name: str, distribution: str, version: str) -> str:
     provenance = f"{distribution} {version}".strip()
     return f"plugin {name} ({provenance})" if provenance else f"plugin {name}"
 

@@ -108,7 +108,7 @@ def _within(y: Any, domain: str, expected: str = "") -> Any:
     interval = Interval.parse(domain)
     what = f"labels from {{}} to {{}} are not all in {domain}"
     hint = " ".join(filter(None, (expected, "Recode or shift the labels, or choose another loss.")))
-    require_numbers(y, "labels", "", "Leave out the rows without a label.")
+    require_numbers(y, "labels", "", "Leave out the samples without a label.")
     return _checked(y, (interval.low, interval.high), what, hint)
 
 

@@ -17,7 +17,7 @@ __all__ = ["Entry", "PluginReport", "Registry", "default", "forget", "losses"]
 
 
 class Registry:
-    """Losses by name, and what became of the plugins that offer them.
+    """Losses by name, and the result of loading each plugin that offers them.
 
     Names are compared without regard to case, underscores or hyphens, so that `MSE`,
     `mean-squared-error` and `MeanSquaredError` are the same loss. `notes` are lines for the user.
@@ -59,28 +59,28 @@ class Registry:
         return [entry for entry in self._entries if task in entry.spec.tasks]
 
     def recommended(self, task: str) -> list[Entry]:
-        """The default search of `task`; of losses that are the same thing one stands."""
-        stands: dict[str, Entry] = {}
+        """The losses of the default search of `task`: of those declared the same as each other, one."""
+        chosen: dict[str, Entry] = {}
         for entry in self.for_task(task):
             original = self._original(entry.spec)
-            if task in entry.spec.recommended and (original not in stands or entry.spec.name == original):
-                stands[original] = entry
-        return list(stands.values())
+            if task in entry.spec.recommended and (original not in chosen or entry.spec.name == original):
+                chosen[original] = entry
+        return list(chosen.values())
 
     def add(self, spec: LossSpec, plugin: str = "study", distribution: str = "", version: str = "") -> Registry:
         """A registry that also has `spec`; this one stays as it is. Raises `InputError` on a taken name."""
         return Registry([*self._entries, Entry(spec, plugin, distribution, version)], self.plugins, self.notes)
 
     def _original(self, spec: LossSpec) -> str:
-        """The name of the loss that `spec` is a twin of, or its own."""
+        """Return the name of the loss that `spec` is declared the same as, or its own."""
         return self._by_key[key(spec.same_as)].spec.name if key(spec.same_as) in self._by_key else spec.name
 
     def _claim(self, entry: Entry) -> None:
         for name in (entry.spec.name, *entry.spec.aliases):
             owner = self._by_key.setdefault(key(name), entry)
             if owner is not entry:
-                said = f"the name {name} is taken by the loss {owner.spec.name} of plugin {owner.plugin}"
-                raise InputError(said, where=f"loss {entry.spec.name!r}", hint="Choose another name.")
+                problem = f"the name {name} is taken by the loss {owner.spec.name} of plugin {owner.plugin}"
+                raise InputError(problem, where=f"loss {entry.spec.name!r}", hint="Choose another name.")
         self._entries.append(entry)
 
     def _hint(self, name: str) -> str:
@@ -92,7 +92,7 @@ class Registry:
 
 
 def _may_offer(report: PluginReport, name: str) -> bool:
-    """Whether a refused plugin offers `name`, as far as one can know."""
+    """Return whether a refused plugin offers `name`, as far as that is known."""
     withheld = {key(offered) for offered in report.withheld}
     return bool(report.error) and (not withheld or key(name) in withheld)
 

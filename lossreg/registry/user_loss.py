@@ -63,22 +63,22 @@ class UserLoss:
     def _call(self, y_true: Any, prediction: Any, params: dict[str, Any]) -> Any:
         params = _as_written(self.source, params) if params else params
         if inspect.isclass(self.source):
-            made: Any = self.source(**params)
-            return made.call(y_true, prediction)
+            loss: Any = self.source(**params)
+            return loss.call(y_true, prediction)
         if _is_keras_loss(self.source):
             return self.source.call(y_true, prediction)
         return self.source(y_true, prediction, **params)
 
     def _check(self, values: Any, y_pred: Any) -> None:
-        found: tuple[int | None, ...] = tuple(getattr(values, "shape", ()))
+        shape: tuple[int | None, ...] = tuple(getattr(values, "shape", ()))
         batch = y_pred.shape[0]
-        if len(found) == 0:
+        if len(shape) == 0:
             problem = "it returns a single number for the whole batch"
-        elif None not in (found[0], batch) and found[0] != batch:
-            problem = f"it returns {found[0]} values for a batch of {batch}"
+        elif None not in (shape[0], batch) and shape[0] != batch:
+            problem = f"it returns {shape[0]} values for a batch of {batch}"
         else:
             return
-        hint = "Return one value a sample: reduce over the last axis only, as in `ops.mean(..., axis=-1)`."
+        hint = "Return one value per sample: reduce over the last axis only, as in `ops.mean(..., axis=-1)`."
         raise InputError(problem, where=f"loss {self.name!r}", hint=hint)
 
 
@@ -177,7 +177,7 @@ def _check_source(source: Any, name: str) -> None:
             "Give a function my_loss(y_true, y_pred) or a keras.losses.Loss.",
         )
     elif _title(source).startswith("SparseCategorical"):
-        problem, hint = "it takes class indices", "Labels come one-hot here: give its twin without Sparse."
+        problem, hint = "it takes class indices", "Labels are one-hot here: give the same loss without Sparse."
     if problem:
         raise InputError(problem, where=f"loss {name!r}", hint=hint)
 
@@ -196,12 +196,12 @@ def _is_lambda(source: Any) -> bool:
     return _title(source) == "<lambda>"
 
 
-def _params(source: Any, place: str) -> tuple[Float, ...]:
-    tunable = _tunable(source, place)
+def _params(source: Any, where: str) -> tuple[Float, ...]:
+    tunable = _tunable(source, where)
     for p in tunable:
         if p.default is p.empty:
             hint = f"Give {p.name} a number as default, or wrap an instance or closure that has its value."
-            raise InputError(f"argument {p.name} has no default", where=place, hint=hint)
+            raise InputError(f"argument {p.name} has no default", where=where, hint=hint)
     return tuple(Float(p.name, float(p.default), p.default, p.default) for p in tunable if _is_number(p.default))
 
 
@@ -218,7 +218,7 @@ def _as_written(source: Any, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tunable(source: Any, place: str) -> list[inspect.Parameter]:
+def _tunable(source: Any, where: str) -> list[inspect.Parameter]:
     """The arguments that may be parameters: of a function those after labels and predictions."""
     if inspect.isclass(source):
         given = inspect.signature(source).parameters.values()
@@ -228,9 +228,9 @@ def _tunable(source: Any, place: str) -> list[inspect.Parameter]:
     given = inspect.signature(source).parameters.values()
     positional = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in given):
-        raise InputError("it does not take labels and predictions", where=place, hint=SIGNATURE)
+        raise InputError("it does not take labels and predictions", where=where, hint=SIGNATURE)
     if [("pred" in p.name, "true" in p.name) for p in positional[:2]] == [(True, False), (False, True)]:
-        raise InputError("it takes predictions before labels", where=place, hint=SIGNATURE)
+        raise InputError("it takes predictions before labels", where=where, hint=SIGNATURE)
     return [p for p in given if p not in positional[:2] and p.kind not in VARIADIC]
 
 

@@ -36,7 +36,7 @@ SYMBOLS = {
     "p": "softmax or sigmoid of z; p_t is that of the true class t, z_t its raw score",
     "s": "(2y - 1) z, the margin of a binary label y",
     "e": "prediction - y, in units of the target's robust scale (1.4826 MAD) unless said otherwise",
-    "k": "the number of classes; n_k the training rows of a class, pi their shares",
+    "k": "the number of classes; n_k the training samples of a class, pi their shares",
 }
 INTRODUCTION = f"""# The losses
 
@@ -46,7 +46,7 @@ is generated: `{COMMAND}`. `lossreg show NAME` shows one loss,
 
 All are computed on raw scores. Losses of classes serve two classes too: a single raw score z counts as the two raw
 scores -z/2 and z/2. A study searches a parameter's search range unless it sets another; the domain is where the
-formula holds. A loss that "needs" a constant gets it from the training rows in a study; elsewhere
+formula holds. A loss that "needs" a constant gets it from the training samples in a study; elsewhere
 give it: `lossreg.get("weighted_ce", class_counts=[900, 100])`.
 """
 

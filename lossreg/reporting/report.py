@@ -82,7 +82,7 @@ def _weighted(weights: Mapping[str, Any]) -> str:
 
 def loss_params(trial: TrialRecord) -> str:
     """Return the loss parameters of a trial for a table's cell: `gamma=2.1, alpha=0.25`."""
-    return ", ".join(f"{name}={_short(value)}" for name, value in trial.settings.items() if value is not None)
+    return ", ".join(f"{name}={_short(value)}" for name, value in trial.loss_params.items() if value is not None)
 
 
 def besides(trial: TrialRecord) -> list[str]:
@@ -223,7 +223,7 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
         _recipe_markdown(result.best) if result.best else "",
         _leaderboard_markdown(result),
         OPTIMISM,
-        _settings_markdown(result),
+        _parameters_markdown(result),
         _facts(result),
         _bullets("Notes", [*result.notes, *failures(result)]),
     ]
@@ -265,12 +265,12 @@ def _standings(result: StudyResult) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def _settings_markdown(result: StudyResult) -> str:
+def _parameters_markdown(result: StudyResult) -> str:
     rows = [row.best for row in result.leaderboard() if row.best]
     lines = list(map(_commented, rows))
     lines_beside = dict.fromkeys(line for trial in rows for line in usage(trial))
     notes = " ".join([*lines_beside, plain_text.markdown(labels(result))])
-    title = f"## Setting of each loss's {result.extreme} score"
+    title = f"## Parameters of each loss's {result.extreme} score"
     return "\n".join([title, "", "```python", *lines, "```", "", notes]) if rows else ""
 
 

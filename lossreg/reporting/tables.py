@@ -191,7 +191,7 @@ def properties(spec: LossSpec) -> list[str]:
         "truncated": spec.claims.truncated,
         "batch-level": spec.level == "batch",
         f"minimum {spec.claims.minimum}": spec.claims.minimum is not None,
-        f"exact for scores in {spec.claims.score_range}": spec.claims.score_range is not None,
+        f"exact for raw scores in {spec.claims.score_range}": spec.claims.score_range is not None,
         f"elicits {spec.claims.elicits}": bool(spec.claims.elicits),
     }
     return [name for name, holds in declared.items() if holds]

@@ -26,21 +26,21 @@ def locate(reference: str, base: Path = Path()) -> Any:
     Raises `InputError` for a file or module that is missing or fails on import, with the error in its message, and
     `UnknownError` for a name that is not in it.
     """
-    place, _, attribute = reference.rpartition(":")
-    if not place or not attribute.isidentifier():
+    source, _, attribute = reference.rpartition(":")
+    if not source or not attribute.isidentifier():
         raise InputError("is neither a file nor a module with a function", where=reference, hint=FORMS)
-    if not place.endswith(".py") and not all(map(str.isidentifier, place.split("."))):
-        raise InputError(f"{place} is neither a .py file nor the dotted name of a module", where=reference, hint=FORMS)
-    module = _from_file(base / place, reference) if place.endswith(".py") else _from_module(place, base, reference)
+    if not source.endswith(".py") and not all(map(str.isidentifier, source.split("."))):
+        raise InputError(f"{source} is neither a .py file nor the dotted name of a module", where=reference, hint=FORMS)
+    module = _from_file(base / source, reference) if source.endswith(".py") else _from_module(source, base, reference)
     if not hasattr(module, attribute):
-        raise UnknownError(f"{place} has no {attribute}", where=reference, hint=_near(attribute, module))
+        raise UnknownError(f"{source} has no {attribute}", where=reference, hint=_near(attribute, module))
     return getattr(module, attribute)
 
 
 def folder(reference: str, base: Path = Path()) -> Path:
     """Return the folder from which the code that `reference` names may import: that of its file, else `base`."""
-    place = reference.rpartition(":")[0]
-    return (base / place).parent if place.endswith(".py") else base
+    source = reference.rpartition(":")[0]
+    return (base / source).parent if source.endswith(".py") else base
 
 
 def call(function: Callable[..., Any], where: str, folder: Path, /, *args: Any, **kwargs: Any) -> Any:

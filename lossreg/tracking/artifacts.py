@@ -33,7 +33,7 @@ def warm_up() -> None:
 
 
 class Artifacts:
-    """What one parent run keeps in the artifact store."""
+    """The files that one parent run keeps in the artifact store."""
 
     def __init__(self, client: MlflowClient, experiment_id: str, run_id: str) -> None:
         self.client, self.experiment_id, self.run_id = client, experiment_id, run_id

@@ -41,5 +41,5 @@ def _known(text: str, error: Exception, uri: str) -> str:
     meaning = SYSTEM.get(error.errno or 0, "") if isinstance(error, OSError) else ""
     if path is not None:
         meaning = next((meaning for phrase, meaning in SQLITE.items() if phrase in text), meaning)
-    place = getattr(error, "filename", None) or path
-    return meaning.format(path=place) if place else ""
+    file = getattr(error, "filename", None) or path
+    return meaning.format(path=file) if file else ""

@@ -96,7 +96,7 @@ def _require_gradient(case: LossCase, batches: Sequence[tuple[Any, Any]], argume
             if _host(case.alone((columns, raw_scores * scale), arguments))[1].any():
                 return
     raise NoGradientError(
-        "has no gradient: its value does not change with the scores, so no model can learn from it",
+        "has no gradient: its value does not change with the raw scores, so no model can learn from it",
         hint="Rounding, argmax, sign and comparisons have none.",
     )
 
@@ -121,11 +121,11 @@ def _host(pair: tuple[Any, Any]) -> Pair:
 
 def _check(values: np.ndarray, gradient: np.ndarray, n: int) -> None:
     if values.shape != (n,):
-        raise InputError(f"returns shape {values.shape} for {n} samples", hint="One value a sample is needed.")
+        raise InputError(f"returns shape {values.shape} for {n} samples", hint="One value per sample is needed.")
     if not np.isfinite(values).all():
-        raise InputError("is not finite on ordinary scores")
+        raise InputError("is not finite on ordinary raw scores")
     if not np.isfinite(gradient).all():
-        raise InputError("has a gradient that is not finite on ordinary scores")
+        raise InputError("has a gradient that is not finite on ordinary raw scores")
 
 
 def _check_graph(case: LossCase, batch: tuple[Any, Any], arguments: Mapping[str, Any]) -> None:

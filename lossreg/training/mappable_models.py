@@ -15,7 +15,7 @@ import numpy as np
 
 from lossreg.errors import one_line
 from lossreg.models.keras_graph import sublayers
-from lossreg.models.raw_scores import own_steps
+from lossreg.models.raw_scores import overridden_steps
 from lossreg.training.backends import interface
 
 # Layers whose lanes are proven equal to solo training (tests/training/test_mappable_models.py).
@@ -59,7 +59,7 @@ def model_refusal(model: keras.Model, x: Any = None) -> str:
     x: training samples, `(n, *shape)`, or several such inputs by name, of which a few are used; None for standard
     normal ones.
     """
-    if steps := own_steps(type(model)):
+    if steps := overridden_steps(type(model)):
         return f"the model has its own {steps[0]}, which model.fit runs"
     if any(getattr(entry, "sparse", False) for entry in model.inputs):
         return "an input of the model is sparse"

@@ -140,7 +140,7 @@ class Block:
 
     def position(self, slot: int) -> int:
         """Return the position of the lane of that slot in the state."""
-        return next(place for place, lane in zip(self.positions, self.lanes, strict=True) if lane.slot == slot)
+        return next(position for position, lane in zip(self.positions, self.lanes, strict=True) if lane.slot == slot)
 
 
 class Population:

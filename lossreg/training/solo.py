@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lossreg.models.raw_scores import own_steps
+from lossreg.models.raw_scores import overridden_steps
 from lossreg.storage.records import Weights
 from lossreg.training import optimizers
 from lossreg.training.backends import interface
@@ -25,7 +25,7 @@ SAMPLES = 1024  # predicted at once after an epoch
 SOLOS, STARTS = 8, 32  # compiled models, and sets of initial values, that are kept
 
 
-class KeptScores(keras.metrics.Metric):
+class KeptRawScores(keras.metrics.Metric):
     """Keeps the raw scores of an epoch's last training samples, in the order in which they are trained on.
 
     It has the variables of the loss too, since a backend's graph knows only those of the model, of the optimizer
@@ -78,7 +78,7 @@ class KeptScores(keras.metrics.Metric):
 class Objective(keras.losses.Loss):
     """The mean loss of a batch as in lanes: samples are weighted, and masks of the model are not used."""
 
-    def __init__(self, problem: Problem, plan: Plan, seen: KeptScores) -> None:
+    def __init__(self, problem: Problem, plan: Plan, seen: KeptRawScores) -> None:
         super().__init__(name="loss")
         self.spec, self.n_classes, self.seen = problem.losses[plan.candidate], problem.dataset.n_classes, seen
         self.static = static_arguments(self.spec, plan.params, self.n_classes)
@@ -110,10 +110,10 @@ class Solo:
         self.steps = -(-samples // self.batch)
         self.model = problem.build(problem.outputs(plan.candidate), plan.seed, plan.architecture)
         self.variables = list(self.model.variables)
-        self.seen = KeptScores(samples, self.batch, tuple(self.model.outputs[0].shape[1:]))
+        self.seen = KeptRawScores(samples, self.batch, tuple(self.model.outputs[0].shape[1:]))
         self.objective = Objective(problem, plan, self.seen)
         # a training step of the user may not update metrics, for which `fit` would raise
-        metrics = None if "train_step" in own_steps(type(self.model)) else [self.seen]
+        metrics = None if "train_step" in overridden_steps(type(self.model)) else [self.seen]
         self.reused = optimizers.solo(problem, plan)
         self.model.compile(self.reused, self.objective, metrics=metrics, **interface.compilation(self.steps))
         self.optimizer = self.model.optimizer

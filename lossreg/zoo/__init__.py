@@ -1,10 +1,10 @@
-"""The built-in losses, one module a family, offered through the same hook as any plugin's.
+"""The built-in losses, one module per family, offered through the same hook as any plugin's.
 
 Throughout: `y_true (batch, *spatial_shape, t)` are labels, `y_pred (batch, *spatial_shape, outputs)` raw scores
 of the same dtype, the value is `(batch,)`, the mean over space. Parameters and constants are
-numbers or scalar tensors, `(k,)` vectors where said. p is softmax or sigmoid of the raw scores, t
-the true class; soft labels weigh the classes. Float32 and wider types are exact; what `lossreg.get`
-is given in halves it computes in float32.
+numbers or scalar tensors, `(k,)` vectors where that is stated. p is softmax or sigmoid of the raw scores, t
+the true class; soft labels are weights of the classes. Float32 and wider types are exact; what `lossreg.get`
+receives in half precision it computes in float32.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cross-entropy and its kin, the categorical hinge, cosine similarity: k raw scores.
+"""Cross-entropy and related losses, the categorical hinge, cosine similarity: k raw scores.
 
 All serve binary tasks too, on the raw scores `[-z/2, z/2]` of one logit z.
 """

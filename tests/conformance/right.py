@@ -467,7 +467,7 @@ def dice_of_squares(y, z, *, smooth):
 
 @correct(**dense(elicits="probability"))
 def mask_crossentropy(y, z):
-    """Binary cross-entropy, one value a mask."""
+    """Binary cross-entropy, one value per mask."""
     return sample_mean(y * ops.softplus(-z) + (1.0 - y) * ops.softplus(z))
 
 

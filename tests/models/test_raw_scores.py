@@ -202,7 +202,10 @@ def two_outputs() -> Any:
             lambda: functional(layers.Dense(3), shape=(7,)),
             r"rows of shape \(7,\), and the data has rows of shape \(6,\)",
         ),
-        (lambda: functional(layers.Dense(3), shape=(4, 6)), r"takes rows of shape \(4, 6\).*hp.get\(\"input_shape\"\)"),
+        (
+            lambda: functional(layers.Dense(3), shape=(4, 6)),
+            r"takes samples of shape \(4, 6\).*hp.get\(\"input_shape\"\)",
+        ),
         (lambda: functional(layers.Reshape((4, 2))), r"output has shape \(None, 4, 2\).*hp.get\(\"outputs\"\)"),
         (lambda: functional(layers.Dense(5), layers.Dropout(0.5)), "has 5 outputs, and 3 are needed"),
         (lambda: Subclass(5, "linear"), r"has 5 outputs, and 3 are needed. End the model with Dense\(hp.get"),

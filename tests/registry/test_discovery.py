@@ -182,13 +182,13 @@ def test_a_distribution_without_metadata_is_still_heard(site, tmp_path):
     (tmp_path / "bare-1.0.dist-info" / "METADATA").unlink()
     losses, reports = found("bare")
     assert "mine" in losses
-    assert reports["bare"].label == "plugin bare"
+    assert reports["bare"].display_name == "plugin bare"
 
 
 @pytest.mark.parametrize(
     ("field", "said"),
     [
-        ({"twin_of": "hubber"}, "is declared a twin of hubber, and there is no such loss. Did you mean huber?"),
+        ({"twin_of": "hubber"}, "is declared the same as hubber, and there is no such loss. Did you mean huber?"),
         ({"limits": (Limit({}, "zzz"),)}, "declares a limit that equals zzz, and there is no such loss."),
         ({"twin_of": "innocent", "limits": (Limit({}, "SMOOTH"), Limit({}, "other"))}, ""),
     ],

@@ -89,7 +89,7 @@ def test_gain_is_positive_when_better(direction):
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("loss_params", "expected"),
     [
         ({}, 'lossreg.get("focal", from_logits=True)'),
         ({"gamma": 2.0, "alpha": None}, 'lossreg.get("focal", gamma=2.0, alpha=None, from_logits=True)'),
@@ -101,12 +101,12 @@ def test_gain_is_positive_when_better(direction):
         ({"eps": 1e-9}, 'lossreg.get("focal", eps=1e-09, from_logits=True)'),
     ],
 )
-def test_a_recipe_is_python_ready_to_paste(settings, expected):
-    line = sample.trial(0, settings=settings).recipe
+def test_a_recipe_is_python_ready_to_paste(loss_params, expected):
+    line = sample.trial(0, loss_params=loss_params).recipe
     assert line == expected
     call = ast.parse(line, mode="eval").body
     kept = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    assert kept == {**settings, "from_logits": True}
+    assert kept == {**loss_params, "from_logits": True}
 
 
 LONG = [
@@ -117,10 +117,10 @@ LONG = [
 ]
 
 
-@pytest.mark.parametrize("settings", LONG, ids=range(len(LONG)))
-def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(settings):
+@pytest.mark.parametrize("loss_params", LONG, ids=range(len(LONG)))
+def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(loss_params):
     params = {"learning_rate": 0.1, **{f"optimizer.setting_{number}": 0.1 for number in range(6)}}
-    trial = sample.trial(0, settings=settings, params=params)
+    trial = sample.trial(0, loss_params=loss_params, params=params)
     page = report.markdown(sample.study(0, losses={"focal": "focal"}, trials=[trial]))
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
     assert len(blocks) == 1 + (len(trial.recipe) > 100)
@@ -133,7 +133,7 @@ def test_recipes_on_a_page_are_python_in_lines_that_stay_in_view(settings):
 
 def test_constants_of_a_loss_are_numbers_in_its_recipe():
     constants = {"class_counts": (900.0, 100.0), "class_priors": (0.9, 0.1)}
-    trial = sample.trial(0, "class_balanced_ce", settings={"one_minus_beta": 0.01}, constants=constants)
+    trial = sample.trial(0, "class_balanced_ce", loss_params={"one_minus_beta": 0.01}, constants=constants)
     line = trial.recipe
     assert "class_counts=[900.0, 100.0], class_priors=[0.9, 0.1]" in line
     loss = eval(line, {"lossreg": lossreg})
@@ -141,28 +141,28 @@ def test_constants_of_a_loss_are_numbers_in_its_recipe():
     page = report.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
     assert recipes.wrapped(line) in page
     assert report.ROWS in page
-    gone = sample.trial(0, loss="of_a_plugin_that_is_gone", settings={"a": 1}, constants={"target_mean": 3.0})
+    gone = sample.trial(0, loss="of_a_plugin_that_is_gone", loss_params={"a": 1}, constants={"target_mean": 3.0})
     assert gone.recipe == 'lossreg.get("of_a_plugin_that_is_gone", a=1, target_mean=3.0, from_logits=True)'
 
 
 def test_constants_that_an_older_version_did_not_keep_are_no_numbers():
-    trial = sample.trial(0, loss="huber", settings={"delta": 1.0}, constants={"target_scale": None})
+    trial = sample.trial(0, loss="huber", loss_params={"delta": 1.0}, constants={"target_scale": None})
     assert report.NOT_KEPT in report.usage(trial)
     with pytest.raises(InputError, match="target_scale must be a number"):
         eval(trial.recipe, {"lossreg": lossreg})
 
 
 def test_a_function_of_the_users_own_is_called_by_its_name():
-    own = sample.trial(0, loss="my_loss", settings={"scale": 2.0}, distribution="")
+    own = sample.trial(0, loss="my_loss", loss_params={"scale": 2.0}, distribution="")
     assert own.recipe == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
     expression = 'lossreg.wrap(my_loss, target="count", activation="exp", outputs="1")'
-    own = sample.trial(0, loss="own", settings={}, distribution="", expression=expression)
+    own = sample.trial(0, loss="own", loss_params={}, distribution="", expression=expression)
     assert own.recipe == f"lossreg.get({expression}, from_logits=True)"
 
 
 def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
     counts = {"class_counts": tuple(float(n) for n in range(1, 2000))}
-    trial = sample.trial(7, "ldam", settings={"max_m": 0.5, "s": 1.0}, constants=counts)
+    trial = sample.trial(7, "ldam", loss_params={"max_m": 0.5, "s": 1.0}, constants=counts)
     assert eval(trial.recipe, {"lossreg": lossreg}).needs == counts
     tag = entities.trial_tags(trial, "parent")["lossreg.get"]
     assert tag == f"{len(trial.recipe)} characters: see trial 7 in trials.csv"
@@ -353,7 +353,7 @@ def test_choices_and_whole_numbers_are_shown():
         "1 to 9",
         "a, b",
         "batch-level",
-        "exact for scores in (-3.0, 3.0)",
+        "exact for raw scores in (-3.0, 3.0)",
         'choices = ["a", "b"]',
         "not installed",
     ):

@@ -118,7 +118,9 @@ def far(y_true, y_pred):
 def test_a_loss_without_a_gradient_is_refused_before_anything_is_written(name):
     Path("flat.py").write_text(FLAT)
     losses = {"mine": {"function": f"flat.py:{name}", "activation": "softmax"}}
-    with pytest.raises(InputError, match=r"losses\.mine: has no gradient: its value does not change with the scores"):
+    with pytest.raises(
+        InputError, match=r"losses\.mine: has no gradient: its value does not change with the raw scores"
+    ):
         lossreg.tune(study(4, losses))
     assert not Path(".lossreg").exists()
 

@@ -338,7 +338,7 @@ def test_a_slip_in_a_study_that_has_run_is_named_as_such(finished, change, said,
     monkeypatch.chdir(finished[0])
     with pytest.raises(InputError, match=said) as told:
         lossreg.tune(document(**change))
-    assert "other settings" not in str(told.value)
+    assert "other values" not in str(told.value)
 
 
 def test_a_study_is_run_by_one_process_at_a_time():
@@ -556,7 +556,7 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
     result = lossreg.tune(untracked(losses=losses, trials=6))
     assert result.counts["complete"] == 6
     assert result.trainer["fit"] == 0
-    assert {trial.settings["times"] for trial in result.trials if trial.candidate == "mine"} == {3}
+    assert {trial.loss_params["times"] for trial in result.trials if trial.candidate == "mine"} == {3}
 
 
 QUANTILES = {"choices": [[0.1, 0.5, 0.9], [0.05, 0.5, 0.95]]}
@@ -606,7 +606,7 @@ STUDY_KEYS = [
     "id", "metric", "direction", "task", "baseline", "losses", "data", "spec", "fingerprint", "provenance", "spaces",
     "seconds",
 ]  # fmt: skip
-TRIAL_KEYS = ["state", "candidate", "loss", "settings", "learning_rate", "epoch", "curves", "seconds", "told"]
+TRIAL_KEYS = ["state", "candidate", "loss", "loss_params", "learning_rate", "epoch", "curves", "seconds", "told"]
 
 
 def with_another_key(folder, tmp_path, of, key):

@@ -85,10 +85,10 @@ def tried(function, **more):
         (python_condition, "fails in a TensorFlow graph: OperatorNotAllowedInGraphError: Using a symbolic"),
         (with_numpy, "fails in a TensorFlow graph: NotImplementedError: Cannot convert a symbolic"),
         (fixed_batch, "fails in a TensorFlow graph: ValueError: 32 rows and no others. Use lossreg.ops"),
-        (scalar, r"returns shape \(\) for 32 samples. One value a sample is needed"),
+        (scalar, r"returns shape \(\) for 32 samples. One value per sample is needed"),
         (python_number, r"returns shape \(\) for 32 samples"),
-        (not_a_number, "is not finite on ordinary scores"),
-        (infinite_slope, "has a gradient that is not finite on ordinary scores"),
+        (not_a_number, "is not finite on ordinary raw scores"),
+        (infinite_slope, "has a gradient that is not finite on ordinary raw scores"),
     ],
 )
 def test_a_loss_that_cannot_train_is_refused_in_one_line(function, message):
