@@ -1,6 +1,6 @@
-"""What a trial-epoch costs in `Fit` and in plain `model.fit`, on digits with an MLP 64-64, in turn in one process.
+"""Cost per trial-epoch in `Fit` and in plain `model.fit`, on digits with an MLP 64-64, in turn in one process.
 
-`python studies/benchmarks/fit.py [epochs]` prints milliseconds a trial-epoch, best of three.
+`python studies/benchmarks/fit.py [epochs]` prints milliseconds per trial-epoch, best of three.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def fit(own: Problem, epochs: int) -> float:
 
 
 def timed(run, epochs: int) -> float:
-    """Milliseconds an epoch, after one that builds the graph."""
+    """Milliseconds per epoch, after one that builds the graph."""
     run(1)
     start = time.perf_counter()
     run(epochs)

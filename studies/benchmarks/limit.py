@@ -1,4 +1,4 @@
-"""How close a population comes to what its matrix products cost.
+"""The cost of a population beside the cost of its matrix products.
 
     python studies/benchmarks/limit.py [--models digits wide cnn] [--lanes 1 8 16 64] [--rounds 5] [--cores 1 2]
                                        [--rows 20000] [--no-fit] [--blocks 0] [--json FILE]
@@ -11,7 +11,7 @@ population: an epoch of all lanes in steady state, training scores and 64 valida
 tracking. products: the matrix products of the same epoch and no more (every layer's forward product and the two of its
 gradient, a convolution as one product of its patches), for the same lanes in as many blocks side by side, with the same
 threads. alone: `model.fit` of one such model, after its first epoch. Population and products take turns, each a round
-long; medians, in milliseconds a trial-epoch. One process for each number of cores, which it is pinned to.
+long; medians, in milliseconds per trial-epoch. One process for each number of cores, which it is pinned to.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def plans(own, lanes):
 
 
 def population(own, lanes, blocks):
-    """A population of so many lanes under way, and what trains it for an epoch."""
+    """Return a prepared population of `lanes` lanes, and a function that trains it for an epoch."""
     from lossreg.training.population import Population
 
     wanted = plans(own, lanes)
@@ -115,7 +115,7 @@ def population(own, lanes, blocks):
 
 
 def products(model, steps, lanes, batch):
-    """What computes the products of an epoch of so many lanes."""
+    """Return a function that computes the products of an epoch of `lanes` lanes."""
     import keras
     import numpy as np
 
@@ -135,9 +135,9 @@ def products(model, steps, lanes, batch):
             x = [batch[:, number % 4] for batch in batches]
             # each layer's product is the slope that comes back to it
             y = [ops.matmul(left, right) for left, right in zip(x, weights, strict=True)]
-            slopes = [ops.matmul(ops.swapaxes(left, 1, 2), out) for left, out in zip(x, y, strict=True)]
+            gradients = [ops.matmul(ops.swapaxes(left, 1, 2), out) for left, out in zip(x, y, strict=True)]
             back = [ops.matmul(out, ops.swapaxes(w, 1, 2)) for out, w in zip(y[1:], weights[1:], strict=True)]
-            return (slopes, back), ()
+            return (gradients, back), ()
 
         start = ([ops.zeros_like(w) for w in weights], [ops.zeros_like(batch[:, 0]) for batch in batches[1:]])
         return interface.loop(body, start, ops.arange(steps, dtype="int32"), ())[0]
@@ -147,8 +147,8 @@ def products(model, steps, lanes, batch):
     run, arrangement = interface.compiled(epoch, (), leaves), interface.arrange([0] * lanes)
 
     def advance():
-        slopes, _ = run(arrangement, tensors)
-        return interface.to_host(slopes[-1])
+        gradients, _ = run(arrangement, tensors)
+        return interface.to_host(gradients[-1])
 
     return advance
 

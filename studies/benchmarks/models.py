@@ -1,4 +1,4 @@
-"""How many times as fast as `model.fit` a population is, by kind of model: both in one process, in turn.
+"""The speed of a population relative to `model.fit`, by kind of model: both in one process, in turn.
 
     python studies/benchmarks/models.py [--models mlp table cnn lstm wide embedding large] [--lanes 16] [--rounds 5]
 
@@ -102,7 +102,7 @@ def problem(kind):
 
 
 def population(own, lanes):
-    """What trains so many lanes for an epoch."""
+    """Return a function that trains `lanes` lanes for an epoch."""
     plan = Plan("ce", own.losses["ce"].bind({}, CLASSES), 1e-3, 10**6)
     made = Population(own, lanes, variants=[plan])
     for slot in range(lanes):
@@ -111,7 +111,7 @@ def population(own, lanes):
 
 
 def alone(own):
-    """What `model.fit` trains for an epoch, as one would write it."""
+    """Return a function that trains for an epoch by `model.fit`, as one would write it."""
     model, rows = own.build(CLASSES, 0), own.dataset
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
@@ -126,7 +126,7 @@ def timed(work):
 
 
 def measure(kind, lanes, rounds):
-    """Milliseconds of a trial-epoch in the population and in `model.fit`."""
+    """Milliseconds per trial-epoch in the population and in `model.fit`."""
     own = problem(kind)
     together, one = population(own, lanes), alone(own)
     for _ in range(2):

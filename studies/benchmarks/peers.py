@@ -1,4 +1,4 @@
-"""Seconds a trial of the same search, after imports: lossreg and its peers, one process each, in turn.
+"""Seconds per trial of the same search, after imports: lossreg and its peers, one process each, in turn.
 
     python studies/benchmarks/peers.py [--trials 64 256] [--peer-trials 4] [--repeats 1] [--only lossreg ...]
                                        [--backend jax]
@@ -108,7 +108,7 @@ def _optuna(trials, objective):
 
 
 def later(ends):
-    """Seconds a trial after the first, from when each ended."""
+    """Seconds per trial after the first, from when each ended."""
     return (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else float("nan")
 
 
@@ -131,7 +131,7 @@ def run_optuna_fit(trials):
 
 
 def run_optuna_tuned(trials):
-    """The same with all steps of an epoch in one execution, and one batched write to MLflow a trial."""
+    """The same with all steps of an epoch in one execution, and one batched write to MLflow per trial."""
     import mlflow
     from mlflow.entities import Metric, Param, RunTag
 
@@ -220,7 +220,7 @@ def child(way, trials):
 
 
 def measured(way, trials, backend=""):
-    """Seconds a trial of one way, in a process and a folder of its own."""
+    """Seconds per trial of one way, in a process and a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(Path(__file__).resolve()), "--child", way, "--trials", str(trials)]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": "", **({"KERAS_BACKEND": backend} if backend else {})}
@@ -228,19 +228,19 @@ def measured(way, trials, backend=""):
         if done.returncode:
             sys.exit(f"{way} failed:\n{done.stderr[-3000:]}")
         said = json.loads(done.stdout.strip().splitlines()[-1])
-    print(f"{way}: {said['seconds'] / trials:.3f} s a trial ({trials} trials, {said})", file=sys.stderr)
+    print(f"{way}: {said['seconds'] / trials:.3f} s per trial ({trials} trials, {said})", file=sys.stderr)
     return said["seconds"] / trials, said.get("later")
 
 
 def table(costs):
-    """Medians in seconds a trial, and how many times lossreg's at each of its numbers of trials."""
+    """Medians in seconds per trial, and how many times lossreg's at each of its numbers of trials."""
     medians = {run: statistics.median(cost for cost, _ in each) for run, each in costs.items()}
     own = [cost for (way, _), cost in medians.items() if way == "lossreg"]
     for (way, trials), cost in medians.items():
         ratios = "  ".join(f"{cost / one:6.1f} x" for one in own)
         others = [after for _, after in costs[way, trials] if after is not None]
         alone = f" (after the first {statistics.median(others):.3f})" if others else ""
-        yield f"{cost:8.3f} s a trial  {ratios}   {WAYS[way][1]}, {trials} trials{alone}"
+        yield f"{cost:8.3f} s per trial  {ratios}   {WAYS[way][1]}, {trials} trials{alone}"
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Whether a trial of a long study costs what one of a short study does: seconds a trial, shares, and memory.
+"""The cost of a trial in long and in short studies: seconds per trial, shares, and memory.
 
     python studies/benchmarks/scale.py [--trials 16 64 256 1000] [--epochs 20] [--untracked] [--backend jax]
     python studies/benchmarks/scale.py --iris [--iris-trials 2000]
@@ -55,7 +55,7 @@ def iris(trials, tracked):
 
 
 def imports():
-    """What no study's time holds."""
+    """Import all that is not counted in the time of any study."""
     import keras  # noqa: F401
     import optuna
     import sklearn.model_selection  # noqa: F401
@@ -129,8 +129,8 @@ def alone(args, *more):
 
 
 HEAD = (
-    "trials   s a trial     total   training   search (spent)   tracking (spent)     once   added"
-    "   loop s a trial   peak"
+    "trials s per trial     total   training   search (spent)   tracking (spent)     once   added"
+    " loop s per trial   peak"
 )
 
 
@@ -163,7 +163,7 @@ def main():
         print("trials   resident MiB   of the first   tracking MiB   seconds")
         for trials, own, other, seconds in said["seen"]:
             print(f"{trials:6d} {own:14.0f} {own / first:14.3f} {other:14.0f} {seconds:9.1f}")
-        print(f"{said['total'] / args.iris_trials:.4f} s a trial, everything included")
+        print(f"{said['total'] / args.iris_trials:.4f} s per trial, everything included")
     else:
         print(HEAD)
         for trials in args.trials:

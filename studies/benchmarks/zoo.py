@@ -1,9 +1,9 @@
-"""What many losses cost: a study over every multiclass loss at once against one over three.
+"""The cost of many losses: a study over every multiclass loss at once against one over three.
 
     python studies/benchmarks/zoo.py [--trials 96] [--repeats 1] [--epochs 20]
 
 scikit-learn's digits, MLP 64-64, batch 32, as in peers.py. Two tables. The first is of whole studies without
-tracking, each in a process of its own, in turn: seconds a trial after imports, preflight and tracing included.
+tracking, each in a process of its own, in turn: seconds per trial after imports, preflight and tracing included.
 The second is of idle losses alone: 32 lanes over three losses, in a graph that holds these three and in one that
 holds all, one epoch of each in turn in one process.
 """
@@ -44,7 +44,7 @@ def study(losses, trials, epochs):
 
 
 def whole(losses, trials, epochs):
-    """Seconds a trial of a whole study, and its share of training; imports not counted."""
+    """Seconds per trial of a whole study, and its share of training; imports not counted."""
     import keras  # noqa: F401
     import tensorflow  # noqa: F401
 
@@ -88,7 +88,7 @@ def opened(graph, lanes):
 
 
 def idle(repeats):
-    """Milliseconds an epoch of 32 lanes: medians of the graphs of three and of all losses, an epoch each in turn."""
+    """Milliseconds per epoch of 32 lanes: medians of the graphs of three and of all losses, an epoch each in turn."""
     names = every_loss()
     cases = {"three": opened(THREE, THREE), "all": opened(names, THREE), "busy": opened(names, names)}
     spent = {name: [] for name in cases}
@@ -115,14 +115,14 @@ def main():
     for _ in range(given.repeats):
         for way, found in runs.items():
             found.append(alone(way, given.trials, given.epochs))
-    print(f"{given.trials} trials of {given.epochs} epochs, s a trial      whole   of which training")
+    print(f"{given.trials} trials of {given.epochs} epochs, s per trial    whole   of which training")
     median = {way: statistics.median(one["seconds"] for one in found) for way, found in runs.items()}
     for way, found in runs.items():
         training = statistics.median(one["training"] for one in found)
         print(f"{len(THREE) if way == 'three' else len(names):3d} losses {median[way]:38.3f} {training:12.3f}")
     print(f"ratio {median['all'] / median['three']:42.2f}")
     times = idle(20 * given.repeats)
-    print(f"\n{LANES} lanes over three losses, ms an epoch")
+    print(f"\n{LANES} lanes over three losses, ms per epoch")
     print(f"graph of three losses {times['three']:8.1f}\ngraph of all {len(names)} {times['all']:14.1f}")
     print(f"ratio (idle losses) {times['all'] / times['three']:10.2f}")
     print(f"lanes over all {len(names)} {times['busy']:12.1f}, ratio {times['busy'] / times['three']:.2f}")
