@@ -90,7 +90,7 @@ def _show_one(entry: Entry, results: Sequence[Result]) -> None:
     rows = [("" if r.ok else "fails", r.name, r.message, f"{r.seconds:.1f} s") for r in shown]
     columns = {"": "left", "check": "left", "found": "left", "seconds": "right"}
     display(tables.table(entry.spec.name, columns, rows, whole=("", "check")))
-    say(_verdict(results))
+    say(_totals(results))
 
 
 def _show_all(checked: Sequence[Checked]) -> None:
@@ -127,7 +127,7 @@ def _failing(results: Sequence[Result]) -> str:
     return ", ".join(names) + (f"; {rest} not run" if rest else "")
 
 
-def _verdict(results: Sequence[Result]) -> str:
+def _totals(results: Sequence[Result]) -> str:
     failing, idle = _failing(results), sum(result.message.startswith(NOT_APPLICABLE) for result in results)
     passed = f"{sum(result.ok for result in results) - idle} of {len(results) - idle} checks pass"
     return passed + (f", {idle} do not apply" if idle else "") + (f"; fails: {failing}" if failing else "")
