@@ -172,7 +172,7 @@ def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(column.dtype, pd.StringDtype):
         written = [text.strip() if isinstance(text, str) else None for text in column.to_numpy(object)]
         return pd.Series(written, column.index, dtype=object)
-    values = [None if gone else text_of(v) for v, gone in zip(column, column.isna(), strict=True)]
+    values = [None if is_missing else text_of(v) for v, is_missing in zip(column, column.isna(), strict=True)]
     return pd.Series(values, column.index, dtype=object)
 
 
