@@ -1,4 +1,4 @@
-"""What every test has: a quiet TensorFlow with one thread an operation, as studies have it."""
+"""The setting of every test: a quiet TensorFlow with one thread per operation, as studies have it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOW = (
 
 
 def place(item):
-    """Where the test's file stands in the order."""
+    """Return the position of the test's file in the order."""
     name = item.path.with_suffix("").relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
     return SLOW.index(name) if name in SLOW else len(SLOW)
 
@@ -53,7 +53,7 @@ def _tensorflow_as_in_studies():
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals_as_from_a_shell():
-    """What runs under `nohup` or in the background ignores signals, and so do the commands that tests start."""
+    """Undo that tests under `nohup` or in the background, and the commands that they start, ignore signals."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

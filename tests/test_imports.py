@@ -1,4 +1,4 @@
-"""What `import lossreg` costs and offers: nothing heavy, and every public name."""
+"""`import lossreg` imports nothing heavy and offers every public name."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ SNIPPETS = {
 
 
 def python(code):
-    """What `code` prints on its last line, as JSON, in a process of its own."""
+    """Return what `code` prints on its last line, as JSON, in a process of its own."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""How the command behaves towards its terminal: at once, to the end, and without letting names take it over."""
+"""The behaviour of the command towards its terminal: at once, to the end, and without letting names take it over."""
 
 from __future__ import annotations
 

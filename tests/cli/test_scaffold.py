@@ -1,4 +1,4 @@
-"""What `lossreg new-plugin` writes, and what it refuses; registry/test_third_party.py installs and tests it."""
+"""The files that `lossreg new-plugin` writes, and its refusals; registry/test_third_party.py installs and tests it."""
 
 import ast
 import subprocess

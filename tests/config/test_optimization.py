@@ -1,4 +1,4 @@
-"""What a study may say of optimizers and schedules, what is searched of it, and what is a mistake."""
+"""Optimizers and schedules in a study: the settings that are searched, and mistakes."""
 
 from __future__ import annotations
 

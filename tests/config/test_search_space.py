@@ -1,4 +1,4 @@
-"""What a study file may say of a parameter, and what is made of it."""
+"""The search spaces that a study file may give a parameter, and how they are read."""
 
 import math
 

@@ -143,7 +143,7 @@ class Ran:
         return raw.get_weights()
 
     def printed(self, label, **scope):
-        """What a user gets who pastes the printed recipe."""
+        """Return the loss that a user gets who pastes the printed recipe."""
         return eval(self.last[label].recipe, {"lossreg": lossreg, **scope})
 
 

@@ -55,7 +55,7 @@ def fitted(column: str) -> TablePreprocessor:
 
 
 def transformed(preprocessor: Any, rows: Any) -> tuple[np.ndarray, str]:
-    """What becomes of rows, and the text of the one warning, empty for none."""
+    """Return the transformed rows, and the text of the one warning, empty for none."""
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         array = preprocessor.transform(rows)

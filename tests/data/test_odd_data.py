@@ -29,7 +29,7 @@ HELD: dict[str, Any] = {}
 
 
 def held() -> Any:
-    """What a test has put here: the function of a study's source."""
+    """Return the object that a test has put here: the function of a study's source."""
     return HELD["value"]
 
 

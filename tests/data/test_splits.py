@@ -63,7 +63,7 @@ def test_every_fold_has_as_many_rows_as_the_others(task: str, folds: int) -> Non
 
 @pytest.mark.parametrize("task", ["regression", "binary"])
 def test_the_folds_are_those_of_scikit_learn(task: str) -> None:
-    """Where the rows divide: 80 outside the test, 5 folds."""
+    """Compare the parts of the rows: 80 outside the test, 5 folds."""
     y = Y[task][:100]
     cuts = cut(found(task, y), 5, seed=3)
     rest = np.setdiff1d(np.arange(100), cuts[0].test)

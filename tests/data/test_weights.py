@@ -1,4 +1,4 @@
-"""What rows count: sample weights from every source, class weights of the study, and both together."""
+"""Weights of rows: sample weights from every source, class weights of the study, and both together."""
 
 from __future__ import annotations
 

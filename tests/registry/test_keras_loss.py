@@ -98,7 +98,7 @@ def test_the_default_reduction_is_that_of_keras():
 
 
 def predictions(spec, z):
-    """What the activation makes of raw scores, by formulas of the test's own; and the constants used."""
+    """Return predictions from raw scores, by formulas of this test, and the constants used."""
     z = np.asarray(z, float)
     if spec.activation == "affine":
         return 3.0 + 2.0 * z, {"target_mean": 3.0, "target_scale": 2.0}

@@ -16,14 +16,14 @@ SPECS = {spec.name: spec for family in zoo.FAMILIES for spec in declared_in(fami
 
 
 def entry(name, text):
-    """What the page says under the heading of a loss."""
-    [found] = re.findall(rf"^### {name}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
-    return found
+    """Return what the page says under the heading of a loss."""
+    [section] = re.findall(rf"^### {name}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    return section
 
 
 def test_the_committed_page_is_up_to_date():
     stale = PAGE.read_text(encoding="utf-8") != catalogue.page()
-    assert not stale, f"docs/losses.md is not what the losses say any more; mend it with: {catalogue.COMMAND}"
+    assert not stale, f"docs/losses.md is not up to date with the losses; write it with: {catalogue.COMMAND}"
 
 
 @pytest.mark.parametrize("name", SPECS)

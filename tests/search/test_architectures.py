@@ -1,4 +1,4 @@
-"""What is searched of a model and of the batch size, without a model of Keras."""
+"""The search of model hyperparameters and of the batch size, without a model of Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many trials the scheduler asks for, and when."""
+"""The number of trials that the scheduler asks for, and the times."""
 
 from __future__ import annotations
 

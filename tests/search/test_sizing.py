@@ -1,4 +1,4 @@
-"""How many lanes there are, with trainers that train nothing and a clock that is told the time."""
+"""The number of lanes, with trainers that train nothing and a clock that is told the time."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def read(document):
 
 
 def sound(call, *args):
-    """Whether a call went well; what else it raises than `InputError` fails the test."""
+    """Return whether a call went well; any exception but `InputError` fails the test."""
     try:
         call(*args)
     except InputError as error:

@@ -9,7 +9,7 @@ from lossreg.tracking import worker
 
 
 class Inline:
-    """What `lossreg.tracking.worker.Process` is, without a process."""
+    """A stand-in for `lossreg.tracking.worker.Process` without a process."""
 
     def __init__(self):
         (inner, outer), (heard, said) = os.pipe(), os.pipe()

@@ -20,7 +20,7 @@ ONE_COLUMN = {
 
 
 def constants(spec, k=3):
-    """What the loss needs, for k classes with counts 10, 20, 40, ... or a target of mean 3 and scale 2."""
+    """Return the constants of a loss, for k classes with counts 10, 20, 40, ... or a target of mean 3 and scale 2."""
     counts = 10.0 * 2.0 ** np.arange(2 if spec.target == "binary" else k)
     every = {
         "class_counts": counts.tolist(),
@@ -105,5 +105,5 @@ def _ends(param, k):
 
 
 def is_static(value):
-    """Whether the graph itself depends on an argument: an absent one, or a choice."""
+    """Return whether the graph itself depends on an argument: an absent one, or a choice."""
     return value is None or isinstance(value, (str, tuple))

@@ -133,7 +133,7 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
 
 
 def own_inputs(data):
-    """Whether the rows have several inputs by name."""
+    """Return whether the rows have several inputs by name."""
     return isinstance(data.train.x, dict)
 
 

@@ -7,7 +7,7 @@ import select
 
 
 def has_ended(number, seconds=30):
-    """Whether the process of that number ends within the time."""
+    """Return whether the process of that number ends within the time."""
     try:
         handle = os.pidfd_open(number)
     except ProcessLookupError:

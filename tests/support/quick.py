@@ -1,4 +1,4 @@
-"""What `make test` runs where `make test-all` runs everything: the quick checks, and one loss per kind of target."""
+"""The selection of `make test` from `make test-all`: the quick checks, and one loss per kind of target."""
 
 import pytest
 

@@ -53,7 +53,7 @@ tracking.uri = URI
 
 
 def leaks(*texts):
-    """Where the secret stands in texts, and in the files below the current folder."""
+    """Return the texts that contain the secret, of those given, and in the files below the current folder."""
     files = {str(path): path.read_bytes().decode("latin-1") for path in Path().rglob("*") if path.is_file()}
     texts = {f"text {number}": text for number, text in enumerate(texts)} | files
     return [(name, text) for name, text in texts.items() if any(spelled in text for spelled in SPELLED)]

@@ -425,7 +425,7 @@ def test_children_of_a_deleted_parent_are_taken_over_by_the_new_one(uri, experim
 
 
 def test_orphans_of_trials_that_the_new_parent_has_already_are_deleted(uri, experiment):
-    """As lossreg 0.1.0 left them: a deleted parent with its children, and another parent with the same trials."""
+    """The runs of lossreg 0.1.0: a deleted parent with its children, and another parent with the same trials."""
     result, client = sample.study(3), MlflowClient(uri)
     old = finished(uri, experiment, result, key=experiment)
     orphans = [run.info.run_id for run in children(uri, old)[1].values()]

@@ -277,7 +277,7 @@ def test_what_keras_does_not_take_is_told():
 
 
 def test_the_step_of_schedule_free_adamw_is_not_the_published_one_on_tensorflow():
-    """Why it is refused: Defazio et al. (2024), arXiv:2405.15682, with weights 1/t; in float64."""
+    """The reason why it is refused: Defazio et al. (2024), arXiv:2405.15682, with weights 1/t; in float64."""
     rate, beta_1, beta_2, epsilon = 0.01, 0.9, 0.999, 1e-8
     y = keras.ops.convert_to_numpy(variables(0)[0]).astype(np.float64)
     x, z, v = y, y, 0.0

@@ -1,4 +1,4 @@
-"""What is particular to the losses of values and of several labels: optima, tails, floors, tangents."""
+"""Particular properties of the losses of values and of several labels: optima, tails, floors, tangents."""
 
 from itertools import pairwise, product
 

@@ -1,4 +1,4 @@
-"""What `test_jax.py` runs with Keras on JAX, in a process of its own: lanes against `model.fit`, and the machine."""
+"""The script of `test_jax.py` for Keras on JAX, in a process of its own: lanes against `model.fit`, and the machine."""
 
 from __future__ import annotations
 
