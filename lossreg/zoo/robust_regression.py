@@ -246,7 +246,7 @@ def tukey_biweight(y_true: Any, y_pred: Any, *, c: Any) -> Any:
     ),
 )
 def barron(y_true: Any, y_pred: Any, *, a: Any, c: Any) -> Any:
-    """One family from squared error to Welsch: its shape a is how outliers are borne.
+    """One family from squared error to Welsch: its shape a decides the weight of outliers.
 
         abs(a - 2)/a (((e/c)^2/abs(a - 2) + 1)^(a/2) - 1)
 

@@ -200,7 +200,7 @@ def two_outputs() -> Any:
         (two_outputs, "1 inputs and 2 outputs"),
         (
             lambda: functional(layers.Dense(3), shape=(7,)),
-            r"rows of shape \(7,\), and the data has rows of shape \(6,\)",
+            r"samples of shape \(7,\), and the data has samples of shape \(6,\)",
         ),
         (
             lambda: functional(layers.Dense(3), shape=(4, 6)),

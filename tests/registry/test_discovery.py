@@ -205,7 +205,7 @@ def test_what_a_refused_plugin_offers_is_no_loss_to_refer_to():
     _, reports = collect(
         [BUILTIN, source("one", spec("mine", twin_of="other")), source("two", spec("other"), spec("mse"))]
     )
-    assert "twin of other" in reports[1].warnings[0]
+    assert "the same as other" in reports[1].warnings[0]
 
 
 @pytest.mark.parametrize(
