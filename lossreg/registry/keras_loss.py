@@ -276,7 +276,7 @@ def get(
     target_mean and target_scale (default: predictions in their own units), class_counts, one per class.
 
     A loss of a standardised target (`real`) is computed on (value - target_center) / target_scale, by default
-    on the values as they are. A study trains it so, with median and 1.4826 MAD of the training rows. Labels are
+    on the values as they are. A study trains it so, with median and 1.4826 MAD of the training samples. Labels are
     always in the user's units, and so are predictions that are not raw scores: with from_logits=True, prediction =
     target_center + target_scale * raw score. With several outputs (`gaussian_nll`), the first is the value, and
     the others stay raw scores.

@@ -22,7 +22,7 @@ LOST, DOUBLE, MISFIT = 2.0, 3.0, 50.0  # costs of a creation that was lost, is t
 
 def numbered(remaining: Sequence[Line]) -> list[Line]:
     """Return the lines with a creation for every trial that they are about, in order; mark lines about no trial."""
-    places = {id(line): place for place, line in enumerate(remaining)}
+    positions = {id(line): position for position, line in enumerate(remaining)}
     created = [line for line in remaining if line.op == lines.CREATE_TRIAL]
     about: dict[int, list[Line]] = defaultdict(list)
     for line in remaining:
@@ -33,18 +33,18 @@ def numbered(remaining: Sequence[Line]) -> list[Line]:
     for number in [number for number in about if number >= max(count, len(created))]:
         for line in about.pop(number):
             line.fault = "it is about a trial that there is not"
-    numbers = _aligned(len(created), count, _Costs(created, about, places))
-    for place, line in enumerate(created):
-        if numbers[place] is None:
+    numbers = _aligned(len(created), count, _Costs(created, about, positions))
+    for position, line in enumerate(created):
+        if numbers[position] is None:
             line.fault = "it creates a trial that there is not"
     return _filled([line for line in remaining if not line.fault], created, numbers, count, about)
 
 
 class _Costs:
-    """The cost of taking the creation at a place for that of the trial of a number."""
+    """The cost of taking the creation at a position for that of the trial of a number."""
 
-    def __init__(self, created: Sequence[Line], about: Mapping[int, list[Line]], places: Mapping[int, int]) -> None:
-        self.created, self.about, self.places = created, about, places
+    def __init__(self, created: Sequence[Line], about: Mapping[int, list[Line]], positions: Mapping[int, int]) -> None:
+        self.created, self.about, self.positions = created, about, positions
 
     @property
     def fit_as_they_are(self) -> bool:
@@ -52,14 +52,14 @@ class _Costs:
         left = [number for number in self.about if number >= len(self.created)]
         return not left and all(self.of(i, i) < LOST for i in range(len(self.created)))
 
-    def of(self, place: int, number: int) -> float:
+    def of(self, position: int, number: int) -> float:
         """Return the cost, 0 where everything agrees."""
-        line, its_lines = self.created[place], self.about.get(number, [])
+        line, its_lines = self.created[position], self.about.get(number, [])
         if not its_lines:
             return 0.0
-        here, first = self.places[id(line)], self.places[id(its_lines[0])]
+        here, first = self.positions[id(line)], self.positions[id(its_lines[0])]
         if first < here:
-            return MISFIT if len(its_lines) > 1 and self.places[id(its_lines[1])] < here else LOST
+            return MISFIT if len(its_lines) > 1 and self.positions[id(its_lines[1])] < here else LOST
         runs = _runs(its_lines)
         waits = line.log.get("state") == TrialState.WAITING
         if not waits:
@@ -93,13 +93,13 @@ def _aligned(count: int, trials: int, costs: _Costs) -> list[int | None]:
     width = abs(trials - count) + 3
     best: list[dict[int, tuple[float, int, str]]] = [{0: (0.0, 0, "")}]
     best[0].update({number: (LOST * number, number - 1, "lost") for number in range(1, width + 1)})
-    for place in range(count):
+    for position in range(count):
         row: dict[int, tuple[float, int, str]] = {}
-        for number in range(max(0, place + 1 - width), place + 1 + width + 1):
+        for number in range(max(0, position + 1 - width), position + 1 + width + 1):
             ways = []
-            if (before := best[place].get(number - 1)) is not None:
-                ways.append((before[0] + costs.of(place, number - 1), number - 1, "is"))
-            if (before := best[place].get(number)) is not None:
+            if (before := best[position].get(number - 1)) is not None:
+                ways.append((before[0] + costs.of(position, number - 1), number - 1, "is"))
+            if (before := best[position].get(number)) is not None:
                 ways.append((before[0] + DOUBLE, number, "double"))
             if (before := row.get(number - 1)) is not None:
                 ways.append((before[0] + LOST, number - 1, "lost"))
@@ -114,12 +114,12 @@ def _walked(best: Sequence[dict[int, tuple[float, int, str]]], trials: int) -> l
     last = best[-1]
     # trials created last, without any lines about them, may be there too
     number = min(last, key=lambda end: (last[end][0] + max(0, trials - end) * LOST, end))
-    number, place, numbers = max(number, 0), len(best) - 1, []
-    while place:
-        _, before, way = best[place][number]
+    number, position, numbers = max(number, 0), len(best) - 1, []
+    while position:
+        _, before, way = best[position][number]
         if way != "lost":
             numbers.append(before if way == "is" else None)
-            place -= 1
+            position -= 1
         number = before
     return numbers[::-1]
 
@@ -139,9 +139,9 @@ def _filled(
     ahead = [line for line in remaining if id(line) in number_of]
     starts = {id(one): number_of[id(one)] for one in ahead}
     of_study = (lines.CREATE_STUDY, lines.STUDY_ATTRIBUTE, lines.STUDY_SYSTEM)
-    first = next((place for place, line in enumerate(remaining) if line.op not in of_study), len(remaining))
-    for place, line in enumerate(remaining):
-        if place == first:
+    first = next((position for position, line in enumerate(remaining) if line.op not in of_study), len(remaining))
+    for position, line in enumerate(remaining):
+        if position == first:
             following = _replace_missing(filled, following, there, count, about)
         filled.append(line)
         if id(line) in starts:

@@ -44,8 +44,8 @@ def environment(uri: str) -> dict[str, str]:
 def page(address: str, tracking: Mapping[str, Any]) -> str:
     """Return the page of a study's run in the UI at `address`, or the list of experiments when there is no run."""
     experiment, run = tracking.get("experiment_id"), tracking.get("run_id")
-    place = f"experiments/{experiment}/runs/{run}" if experiment and run else "experiments"
-    return f"{address}/#/{place}?{VIEW}"
+    route = f"experiments/{experiment}/runs/{run}" if experiment and run else "experiments"
+    return f"{address}/#/{route}?{VIEW}"
 
 
 def free_port(wanted: int | None = None, preferred: int = FIRST_PORT) -> int:
