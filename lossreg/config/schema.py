@@ -119,7 +119,7 @@ class Model(Section):
     hp: Hyperparameters = None
 
     @model_validator(mode="after")
-    def _layers_once(self) -> Model:
+    def _options_fit_build(self) -> Model:
         if ":" not in self.build and self.hp is not None:
             hint = "Its options may be searched: hidden = { choices = [[64], [64, 64]] }."
             raise InputError(f"belongs to a function of your own; {self.build} has no hp", where="hp", hint=hint)

@@ -80,10 +80,10 @@ class Metric:
         y = np.asarray(y_true)
         if self.every_class and y.ndim == 2 and _is_constant(y).any():
             which = ", ".join(map(str, np.flatnonzero(_is_constant(y))[:5]))
-            what = f"{self.name} needs validation rows with and without each label; see label {which}"
+            what = f"{self.name} needs validation samples with and without each label; see label {which}"
             raise DataError(what, hint="Choose another metric.")
         if self.every_class and y.ndim == 1 and len(np.unique(y)) < n_classes:
-            raise DataError(f"{self.name} needs every class among the validation rows", hint="Choose another metric.")
+            raise DataError(f"{self.name} needs every class in the validation samples", hint="Choose another metric.")
         for bound in (float(y.min()), float(y.max())):
             if bound not in Interval.parse(self.domain):
                 raise DataError(f"{self.name} needs targets in {self.domain}, and the data has {bound:g}")

@@ -294,7 +294,7 @@ def _facts(result: StudyResult) -> str:
     data = result.data
     pairs = {
         "Task": result.task,
-        "Metric": f"{result.metric}, {arrow(result.direction)}, on validation rows",
+        "Metric": f"{result.metric}, {arrow(result.direction)}, on validation samples",
         "Trials": ", ".join(filter(None, [counts(result), epochs(result)])),
         "Each score": f"the mean of {members(result.spec)}, +- their standard deviation"
         if members(result.spec)

@@ -71,7 +71,7 @@ def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
     columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
                "rate": "right", "parameters": "left"}  # fmt: skip
-    title = f"{result.study}: {result.metric} on validation rows, {report.arrow(result.direction)}"
+    title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():
         grid.add_row(*map(cell, _cells(result, row)), style=BEST if row.rank == 1 else None)

@@ -643,7 +643,7 @@ def test_twins_that_a_study_writes_are_all_kept_and_one_is_the_baseline(losses):
         ("[losses.huber]", "regression", 0, "mean_squared_error"),
         ("[losses.cross_entropy]\nloss = 'focal'", "multiclass", 3, "baseline"),
         ("[losses.cross_entropy]\nloss = 'focal'\n[losses.baseline]\nloss = 'gce'", "multiclass", 3, "baseline_2"),
-        # searched, a twin is not the plain loss
+        # searched, a loss that is the same is not the plain loss
         ("[losses.binary_crossentropy]", "binary", 2, "cross_entropy"),
     ],
 )

@@ -278,7 +278,7 @@ def test_no_lanes_give_no_scores() -> None:
 @pytest.mark.parametrize(
     ("name", "task", "y", "classes", "says"),
     [
-        ("roc_auc", "binary", [1, 1, 1], 2, "roc_auc needs every class among the validation rows"),
+        ("roc_auc", "binary", [1, 1, 1], 2, "roc_auc needs every class in the validation samples"),
         ("roc_auc_ovr", "multiclass", [0, 1, 1], 3, "needs every class"),
         ("mean_poisson_deviance", "regression", [1.0, -1.0], 0, r"needs targets in \[0, inf\), and the data has -1"),
         ("mean_gamma_deviance", "regression", [1.0, 0.0], 0, r"needs targets in \(0, inf\)"),

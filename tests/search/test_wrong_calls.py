@@ -1,4 +1,4 @@
-"""Wrong calls of `lossreg.tune` and its kin, and studies with random mistakes: an `InputError`, nothing else."""
+"""Wrong calls of `lossreg.tune` and related functions, and random mistakes in studies: always an `InputError`."""
 
 from __future__ import annotations
 
