@@ -271,8 +271,11 @@ class Loss(Section):
     @classmethod
     def _former_names(cls, raw: Any) -> Any:
         # `link` was the name of `activation` up to 0.2.0
-        former = isinstance(raw, Mapping) and "link" in raw and "activation" not in raw
-        return {"activation" if key == "link" else key: value for key, value in raw.items()} if former else raw
+        if not isinstance(raw, Mapping) or "link" not in raw:
+            return raw
+        if "activation" in raw:
+            raise InputError("link is an earlier name of activation, which is given too", hint="Keep activation.")
+        return {"activation" if key == "link" else key: value for key, value in raw.items()}
 
     @property
     def params(self) -> dict[str, Any]:

@@ -147,11 +147,16 @@ def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str
 
 def _named(study: StudySpec) -> StudySpec:
     """Name the study of a dictionary without a name by its content: the same one is resumed, another one is apart."""
-    marks = [fingerprint(study), *_functions(study)]
+    marks = [_formerly(fingerprint(study)), *_functions(study)]
     hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
     named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
     named._document, named._origin, named._base = study._document, study._origin, study._base
     return named
+
+
+def _formerly(marks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fingerprint under the keys of 0.2.0, so that a study without a name keeps its name."""
+    return {re.sub(r"^(losses\..*\.)activation$", r"\1link", key): value for key, value in marks.items()}
 
 
 def _functions(study: StudySpec) -> list[str]:

@@ -105,9 +105,11 @@ def wrap(
     `__init__`, become parameters whose search range is that default alone: fixed until a study
     gives a range. `link` is the former name of `activation`. Raises `InputError`.
     """
-    activation = link if activation is None else activation
     _check_options(name=name, target=target, outputs=outputs, summary=summary)
     name = name or _snake_case(source)
+    if link is not None and activation is not None:
+        raise InputError("link is an earlier name of activation, which is given too", where=f"loss {name!r}")
+    activation = link if activation is None else activation
     _check_source(source, name)
     _check_tasks(tasks, name)
     tasks = tuple(tasks or ())

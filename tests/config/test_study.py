@@ -156,6 +156,11 @@ def test_the_former_name_of_an_activation_is_read(write):
     ]
 
 
+def test_a_study_without_a_name_is_called_as_0_2_0_called_it():
+    loss = {"function": "own.py:powered", "link": "softmax"}
+    assert study.from_dict({"data": {"source": "sklearn:iris"}, "losses": {"mine": loss}}).name == "study-1f23b7ea"
+
+
 def test_the_file_of_the_design(write):
     spec = study.load(write(DESIGN))
     assert (spec.name, spec.data.target, spec.search.metric) == ("churn", "left", "f1_macro")
@@ -496,6 +501,8 @@ MISTAKES = [
     ("[losses.a]\nfunction = 'f'", 'losses.a.function: "f" names no function. Write "file.py:function"'),
     ("[losses.a]\nfunction = 3", "losses.a.function: must be text, not 3"),
     ("[losses.a]\nloss = 'x'\nfunction = 'a.py:f'", "losses.a: loss and function exclude each other"),
+    ("[losses.a]\nfunction = 'a.py:f'\nlink = 'softmax'\nactivation = 'softmax'",
+     "losses.a: link is an earlier name of activation, which is given too"),
     ("[losses.focal]\nlink = 'softmax'", "losses.focal.activation: belongs to a function of your own"),
     ("[losses.a]\nfunction = 'a.py:f'\nlink = 'sofmax'", 'losses.a.activation: unknown activation "sofmax"',
      "Did you mean softmax?"),
