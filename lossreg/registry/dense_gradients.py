@@ -47,7 +47,9 @@ def dense(kind: type) -> type:
     return _DENSE[kind]
 
 
-def _restored(kind: type, maker: str, *arguments: Any) -> Any:
+def _restored(kind: type, maker: Any, *arguments: Any) -> Any:
+    if not arguments:  # pickled by 0.2.0: what follows the class is what Keras unpickles
+        maker, arguments = "_unpickle_model", (maker,)
     return getattr(dense(kind), maker)(*arguments)
 
 

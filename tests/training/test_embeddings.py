@@ -183,6 +183,14 @@ WAYS = {
 }
 
 
+def test_an_optimizer_that_0_2_0_pickled_is_read():
+    pickled = (Path(__file__).parent / "saved" / "dense-0.2.0.pickle").read_bytes()
+    expected = lossreg.dense_gradients(keras.optimizers.SGD(0.25, momentum=0.5))
+    read = pickle.loads(pickled)
+    assert type(read) is type(expected)
+    assert read.get_config() == expected.get_config()
+
+
 def repeated(optimizer, *, whole=False):
     """A table after three steps on slices of which two are of one token, or on their sums."""
     table = keras.Variable(np.linspace(-1, 1, 12).reshape(4, 3).astype("float32"))
