@@ -110,9 +110,21 @@ def _number(parameter: Any) -> tuple[Space, params.Param]:
     integer, log = kind is int, parameter.sampling == "log"
     search_space: Space = Range(low, high, log, integer) if low < high else Fixed(low)
     if step and parameter.sampling != "linear":
-        values = tuple(sorted(map(kind, parameter.values)))
+        values = tuple(map(kind, _multiplied(parameter)))
         search_space = Options(values) if len(values) > 1 else Fixed(low)
     elif step and (step > 1 or not integer):
         search_space = stepped(low, high, step, integer=integer)
     param: Any = params.Int if integer else params.Float
     return search_space, param(name, kind(parameter.default), low, high, log=log)
+
+
+def _multiplied(parameter: Any) -> list[Any]:
+    """Return the values of a log scale with steps, ascending, to the last digit those of earlier versions.
+
+    KerasTuner takes powers of the step, which round otherwise; a study that is resumed has the same options as before.
+    """
+    low, high = parameter.min_value, parameter.max_value
+    values = [low]
+    while values[-1] * parameter.step <= high * (1 + 1e-9):
+        values.append(values[-1] * parameter.step)
+    return values if parameter.sampling == "log" else [high + low - value for value in reversed(values)]

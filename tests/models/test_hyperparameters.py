@@ -133,6 +133,15 @@ def test_the_values_that_are_searched_are_those_of_keras_tuner(use: Any) -> None
     assert sorted(values(seen[0].search_space)) == pytest.approx(reference(use))
 
 
+def test_options_on_a_log_scale_are_to_the_last_digit_those_of_0_2_0() -> None:
+    seen: list[Declared] = []
+    hp = Hyperparameters(answer=lambda declared: seen.append(declared) or declared.default)
+    hp.Float("a", 0.1, 0.3, step=1.3, sampling="log")
+    assert seen[0].search_space == Options(
+        (0.1, 0.1 * 1.3, 0.1 * 1.3 * 1.3, 0.1 * 1.3 * 1.3 * 1.3, 0.1 * 1.3 * 1.3 * 1.3 * 1.3)
+    )
+
+
 def values(space: Any) -> list[Any]:
     if isinstance(space, Fixed):
         return [space.value]
