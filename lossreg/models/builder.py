@@ -148,7 +148,7 @@ def _maker(build: Any, base: Path, given_options: Mapping[str, Any], hp: Any) ->
             f"{', '.join(given_options)}: of the built-in mlp only", where=str(build), hint="Leave them out."
         )
     if not isinstance(build, str):
-        return getattr(build, "__name__", type(build).__name__), UserModel(build, Path(), "build_model", hp)
+        return getattr(build, "__name__", "build_model"), UserModel(build, Path(), "build_model", hp)
     if ":" not in build:
         hint = did_you_mean(build, ("mlp",)) or user_code.FORMS
         raise UnknownError("is neither mlp nor a function of yours", where=build, hint=hint)

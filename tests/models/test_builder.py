@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -447,3 +448,7 @@ def test_a_function_of_the_users_is_told_the_shapes_of_all_inputs_and_predicts_f
     np.testing.assert_allclose(
         np.asarray(predicting(rows)), special.softmax(np.asarray(model(rows), np.float64), axis=1), rtol=1e-5
     )
+
+
+def test_a_function_without_a_name_is_called_build_model() -> None:
+    assert resolve(partial(lambda layers: None, 2)).name == "build_model"
