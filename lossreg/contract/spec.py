@@ -35,7 +35,7 @@ RESERVED = (
 )  # fmt: skip
 CLAIMS = tuple(claim.name for claim in fields(Claims))
 NO_CLAIMS = Claims()
-# names of earlier versions, which are still taken
+# names up to 0.2.0, which are still taken
 RENAMED = {"link": "activation", "kinks": "non_differentiable_points", "twin_of": "same_as"}
 
 
@@ -200,8 +200,9 @@ def _by_field(facts: Mapping[str, Any], where: str) -> dict[str, Any]:
     if claimed and isinstance(given.setdefault("claims", NO_CLAIMS), Claims):
         given["claims"] = replace(given["claims"], **claimed)
     known = [field.name for field in fields(LossSpec)]
-    for name in given.keys() - set(known):
-        raise InputError(f"unknown keyword {name!r}", where=where, hint=did_you_mean(name, [*known, *CLAIMS]))
+    for name in given:
+        if name not in known:
+            raise InputError(f"unknown keyword {name!r}", where=where, hint=did_you_mean(name, [*known, *CLAIMS]))
     return given
 
 

@@ -140,6 +140,17 @@ def test_a_field_given_under_both_its_names_is_refused(old, new):
         LossSpec(**SOUND, **{old: "sigmoid", new: "sigmoid"})
 
 
+def test_an_activation_under_both_its_names_is_refused_for_a_function_too():
+    with pytest.raises(InputError, match="link is an earlier name of activation, which is given too"):
+        wrap(lambda y_true, y_pred: y_true - y_pred, name="mine", link="softmax", activation="sigmoid")
+
+
+def test_the_first_of_several_unknown_keywords_is_named():
+    unknown = {f"unknown_{letter}": 1 for letter in "cabd"}
+    with pytest.raises(InputError, match="unknown keyword 'unknown_c'"):
+        LossSpec(**SOUND, **unknown)
+
+
 def test_a_declared_loss_is_taken_as_declared_and_not_as_a_function_of_predictions():
     loss = lossreg.get(quartic, c=2.0, target_scale=2.0, from_logits=True)
     assert loss.spec is quartic.spec
