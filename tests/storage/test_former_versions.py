@@ -1,4 +1,4 @@
-"""A journal that lossreg 0.2.0 wrote, of a study that was interrupted, and what that version said of it."""
+"""Journals that lossreg 0.2.0 wrote: of a study that was interrupted, and of one with a searched model."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ def test_trials_that_were_interrupted_then_run_again(folder):
     with folder.lock(), folder.opened("maximize", None, None) as study:
         assert requeue_interrupted(study) == 6
         assert [trial.state.name for trial in study.trials].count("COMPLETE") == 4
+
+
+@pytest.mark.long
+def test_a_study_with_a_searched_model_and_a_former_activation_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.py", "iris.toml"):
+        shutil.copy(SAVED / "searched-0.2.0" / name, name)
+    journal = StudyFolder(Path(".lossreg/iris"), "iris").journal
+    journal.parent.mkdir(parents=True)
+    shutil.copy(SAVED / "searched-0.2.0" / "journal.log", journal)
+    begun = lossreg.results("iris.toml").trials
+    trials = lossreg.tune("iris.toml", ["search.trials=4"]).trials
+    assert [(t.candidate, t.state) for t in begun] == [(c, "complete") for c in ("cross_entropy", "powered", "focal")]
+    assert [t.loss_params for t in trials[:3]] == [t.loss_params for t in begun]
+    assert [t.state for t in trials] == ["complete"] * 4
