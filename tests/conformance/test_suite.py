@@ -20,6 +20,14 @@ from lossreg.registry.registry import Entry, Registry
 NAMES = [entry.spec.name for entry in registry.default().specs()]
 
 
+ORDER = [
+    "metadata", "names", "golden", "shape", "labels", "finite", "confidently_wrong", "gradient",
+    "precision", "shift", "permutation", "batch", "reduction", "weights", "empty", "minimum",
+    "arguments", "descent", "optimum", "limits", "alive", "domain", "soft_labels", "saving",
+    "graph", "purity", "constants", "fuzz", "units", "lanes", "binary_side",
+]  # fmt: skip
+
+
 def spec(function, **fields):
     said = {
         "name": function.__name__.strip("<>"),
@@ -73,7 +81,8 @@ def test_installed_loss_passes_every_other_check(name):
     assert failing(name, *(CHECKS.keys() - ALWAYS)) == {}
 
 
-def test_checks_say_what_they_check():
+def test_checks_stand_in_order_and_say_what_they_check():
+    assert list(CHECKS) == ORDER
     assert all(check.name == name and check.summary for name, check in CHECKS.items())
 
 

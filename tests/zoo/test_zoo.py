@@ -155,6 +155,25 @@ def test_other_limits_hold(name, params, other, others, factor):
     same(name, params, other, others, factor=factor, rtol=1e-5)
 
 
+LIMITS_THAT_USERS_RELY_ON = {
+    ("focal", "cross_entropy"),
+    ("generalized_cross_entropy", "cross_entropy"),
+    ("generalized_cross_entropy", "mae_classification"),
+    ("label_smoothing_ce", "cross_entropy"),
+    ("weighted_ce", "cross_entropy"),
+    ("logit_adjusted_ce", "cross_entropy"),
+    ("bi_tempered", "cross_entropy"),
+    ("softened_bce", "binary_focal"),
+    ("softened_ce", "focal"),
+    ("huber", "mean_squared_error"),
+}
+
+
+def test_the_limits_that_users_rely_on_are_declared():
+    declared = {(name, limit.equals) for name, spec in SPECS.items() for limit in spec.claims.limits}
+    assert declared >= LIMITS_THAT_USERS_RELY_ON
+
+
 def test_generalized_cross_entropy_at_q_1_is_half_the_absolute_error_of_probabilities():
     rng = np.random.default_rng(4)
     y, z = np.eye(4)[rng.integers(0, 4, 20)], rng.normal(size=(20, 4))
@@ -360,6 +379,20 @@ def test_a_spec_says_all_that_a_listing_shows(spec):
     assert spec.claims.elicits
     assert all(alias == alias.lower() for alias in spec.aliases)
     assert "Returns `(batch,)`" in " ".join(spec.function.__doc__.split())
+
+
+EVERY_TASK = {"cross_entropy", "label_smoothing_ce", "generalized_cross_entropy", "nce_rce"}
+COUNTED = {"class_balanced_ce", "logit_adjusted_ce"}
+RECOMMENDED = {
+    "binary": EVERY_TASK | COUNTED | {"binary_focal"},
+    "multiclass": EVERY_TASK | COUNTED | {"focal"},
+    "segmentation": {"binary_crossentropy", "binary_focal", "weighted_bce"},
+}
+
+
+@pytest.mark.parametrize("task", RECOMMENDED)
+def test_recommended_losses(task):
+    assert {name for name, spec in SPECS.items() if task in spec.recommended} == RECOMMENDED[task]
 
 
 @every_class_loss
