@@ -95,7 +95,7 @@ def restored(identifier: Mapping[str, Any]) -> LossSpec:
     if "lost" in identifier:
         what = f"it cannot be saved: {identifier['lost']}"
         raise InputError(what, where=f"loss {identifier['name']!r}", hint=identifier["hint"])
-    # files of 0.2.0 and before name the activation `link`
+    # files up to 0.2.0 name the activation `link`
     options = {"activation" if name == "link" else name: value for name, value in identifier["options"].items()}
     return wrap(_source(identifier), **options)
 

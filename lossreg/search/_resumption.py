@@ -71,5 +71,5 @@ def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any]) -> list[st
 
 
 def _renamed(spaces: Mapping[str, str]) -> dict[str, str]:
-    """Return search spaces in the words of this version; those of 0.1.0 were `one a class`."""
+    """Return search spaces in the words of this version; up to 0.2.0 they had `one a class`."""
     return {name: text.replace("one a class", "one per class") for name, text in spaces.items()}

@@ -200,7 +200,7 @@ TRIAL_KEYS: dict[str, type] = {
 }
 
 
-# field names of 0.2.0 and earlier
+# field names up to 0.2.0
 FORMER = {"label": "candidate", "constant": "predicts_only", "settings": "loss_params"}
 
 

@@ -135,7 +135,7 @@ def test_help_of_a_command_names_every_option(lossreg, command, options):
 
 
 def test_version(lossreg):
-    assert lossreg("--version")[:2] == (0, "lossreg 0.2.0\n")
+    assert lossreg("--version")[:2] == (0, "lossreg 0.3.0\n")
 
 
 def test_losses_as_json_has_what_is_promised(lossreg):
