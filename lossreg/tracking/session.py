@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from lossreg.storage.records import TrialRecord
 from lossreg.terminal import masking
@@ -29,7 +29,7 @@ class Session:
         self.uri = self.experiment = ""
         self.is_open = self._is_refused = self._is_rehearsed = False
         self._ready: NewDatabase | None = None
-        self._lock: IO[bytes] | None = None
+        self._held = contextlib.ExitStack()
         self._refreshed = time.monotonic()
 
     def prepare(self, uri: str, experiment: str) -> None:
@@ -58,6 +58,7 @@ class Session:
         ping(self.uri)
         new_database.make(self.uri, self._ready)
         self.writer: Writer = Writer(self.uri, self.experiment)
+        self._held.callback(self.writer.shutdown)
         self.result.trials.extend(map(messages.trial, trials))
         self.writer.open(self.result, run_id, key, lost)
         self.is_open = True
@@ -70,8 +71,8 @@ class Session:
             return
         import fcntl
 
-        self._lock = Path(folder, "tracking.lock").open("wb")  # noqa: SIM115
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        lock = self._held.enter_context(Path(folder, "tracking.lock").open("wb"))  # noqa: SIM115
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
     def add(self, trials: list[TrialRecord]) -> None:
         """Write trials that ended."""
@@ -134,6 +135,5 @@ class Session:
             self.answer(warning=f"MLflow has the trials, but took no plots or model: {reason}")
 
     def leave(self) -> None:
-        """Let the next process have the study."""
-        if self._lock is not None:
-            self._lock.close()
+        """Let the next process have the study, once nothing is being written any more."""
+        self._held.close()

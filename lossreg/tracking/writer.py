@@ -151,6 +151,10 @@ class Writer:
             [RunTag(name, value) for name, value in tags.items()],
         )
 
+    def shutdown(self) -> None:
+        """Wait for the children that are being written, and write no more."""
+        self._pool.shutdown(cancel_futures=True)
+
     def close(self, result: StudyResult, status: str) -> None:
         """End the parent run, with its last trial; a resumed study opens it again."""
         ended = max((trial.ended for trial in result.trials), default=time.time())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import functools
 import json
 import math
@@ -611,6 +612,34 @@ def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monke
     monkeypatch.undo()
     finished(uri, experiment, result, run_id=tracker.run_id)
     assert children(uri, tracker)[2] == 6, "brought up later"
+
+
+def test_no_other_process_has_the_study_while_a_child_is_still_written(uri, experiment, monkeypatch, tmp_path):
+    monkeypatch.setattr(writer, "threads", lambda uri: 2)
+    begun, leaving, outcomes = threading.Event(), threading.Event(), []
+    session = Session(lambda **answer: None)
+    session.prepare(uri, experiment)
+    session.open(messages.of_study(sample.study(0, folder=str(tmp_path))), [], "", "")
+
+    def create_run(client, experiment_id, start_time, tags, run_name):
+        if tags["lossreg.trial"] == "0":
+            begun.wait(10)
+            fail("disk full")
+        begun.set()
+        leaving.wait(10)
+        with (tmp_path / "tracking.lock").open("wb") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        outcomes.append("held")
+        fail("disk full")
+
+    monkeypatch.setattr(MlflowClient, "create_run", create_run)
+    with pytest.raises(AssertionError, match="disk full"):
+        session.add(sample.study(2).trials)
+    leaving.set()
+    session.leave()
+    assert outcomes == ["held"]
+    with (tmp_path / "tracking.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monkeypatch):
