@@ -98,10 +98,25 @@ def one_line(error: BaseException, most: int = 300) -> str:
 
     Arguments and places in a graph, which Keras and TensorFlow add, are left out.
     """
+    return _named(error, " ".join(_lines(error)), most)
+
+
+def first_line(error: BaseException, most: int = 300) -> str:
+    """Return `Type: message` of the first line that says something, which failures of one cause have in common."""
+    lines = _lines(error)
+    reasons = [line for line in lines if not line.rstrip().endswith(":") and "encountered when calling" not in line]
+    return _named(error, next(iter(reasons or lines), ""), most)
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Return the lines of a message, without arguments and places in a graph; of an error in a graph the last alone."""
     text = STYLES.sub("", text_of(error)).partition("Arguments received by")[0]
     lines = [line for line in text.splitlines() if line.strip() and not any(map(line.__contains__, PLACES))]
-    reason = lines[-1:] if "Graph execution error" in text else lines
-    message = shortened(" ".join(" ".join(reason).split()), most)
+    return lines[-1:] if "Graph execution error" in text else lines
+
+
+def _named(error: BaseException, text: str, most: int) -> str:
+    message = shortened(" ".join(text.split()), most)
     return message if isinstance(error, ForeignError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 

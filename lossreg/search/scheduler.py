@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import optuna
 
-from lossreg.errors import LossregError, one_line
+from lossreg.errors import LossregError, first_line, one_line
 from lossreg.registry import user_loss
 from lossreg.search import demand
 from lossreg.search.ask_tell import AskTell
@@ -232,7 +232,7 @@ class Scheduler:
         try:
             placed = self.pool.place(active.plan, len(active.plans), active.avoids)
         except Exception as error:  # of a model that cannot be built
-            placed = Refused(one_line(error))
+            placed = Refused(first_line(error))
         if isinstance(placed, Waits):
             return False
         if isinstance(placed, Refused):
@@ -251,7 +251,7 @@ class Scheduler:
             try:
                 self.pool.open(slot, plan)
             except Exception as error:
-                self._end(active, Outcome.FAILED, one_line(error) + self.policy.member(plan))
+                self._end(active, Outcome.FAILED, first_line(error) + self.policy.member(plan))
                 return
 
     # ---------------------------------------------------------------- after an epoch
@@ -267,7 +267,7 @@ class Scheduler:
             if all(other.retry for other, _ in failed):
                 self._retry(active, failure.avoids)
             else:
-                self._end(active, Outcome.FAILED, one_line(failure.error) + self.policy.member(plan))
+                self._end(active, Outcome.FAILED, first_line(failure.error) + self.policy.member(plan))
 
     def _advance(self, active: Active, reports: Sequence[EpochReport]) -> None:
         active.curve.add(reports)

@@ -14,7 +14,7 @@ from wrong_studies import GOOD
 
 import lossreg
 from lossreg.config import study
-from lossreg.errors import ForeignError, InputError, one_line
+from lossreg.errors import ForeignError, InputError, first_line, one_line
 from lossreg.registry import registry
 from lossreg.search.outline import plan
 
@@ -265,3 +265,12 @@ class NumbError(Exception):
 )
 def test_an_exception_is_one_line_whatever_its_class_does(error, text):
     assert one_line(error) == text
+
+
+def test_failures_of_one_cause_share_their_first_line_whatever_numbers_follow():
+    texts = {first_line(ValueError(f"Problem:\n\nnot equal\nlargest difference: {n}")) for n in range(3)}
+    assert texts == {"ValueError: not equal"}
+    assert first_line(IN_A_LAYER) == "ValueError: Shapes (3,) and (4,) differ"
+    assert first_line(IN_A_GRAPH) == "ValueError: indices[0] = 7 is not in [0, 5)"
+    assert first_line(ValueError("because:")) == "ValueError: because:"
+    assert first_line(MuteError()) == "MuteError: its message cannot be read"
