@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Protocol
 
-from lossreg.errors import contained, one_line
+from lossreg.errors import contained, first_line
 from lossreg.storage.records import Weights
 from lossreg.training.interface import EpochReport, Plan, Trainer
 
@@ -204,11 +204,13 @@ class Pool:
 
         avoids: the trainers that failed to train it before. Raises what building a population raises.
         """
-        if self.free < number:
+        if self.free <= 0:
             return Waits()
         chosen = self._choose(plan, avoids)
         if isinstance(chosen, Refused):
             return chosen
+        if self.free < number:
+            return Waits()
         holder = self._holder(chosen.key, plan)
         if holder is None or holder.free < number:
             return Waits()
@@ -235,16 +237,15 @@ class Pool:
 
         One that failed often is taken only if no other takes the plan.
         """
-        options = list(self._options(plan, avoids))
-        willing = [option for option in options if not option.refusal]
-        if not willing:
-            return Refused("; ".join(option.refusal for option in options))
-        chosen = next((option for option in willing if self._failed[option.key] < MOST_FAILURES), None)
-        if chosen is None:
-            return willing[0]
-        passed = [option for option in options[: options.index(chosen)] if option.name != chosen.name]
-        reasons = [option.refusal or self._reasons[option.key] for option in passed]
-        return Option(chosen.key, chosen.name, "; ".join(reasons))
+        passed: list[Option] = []
+        for option in self._options(plan, avoids):
+            if not option.refusal and self._failed[option.key] < MOST_FAILURES:
+                others = [other for other in passed if other.name != option.name]
+                reasons = [other.refusal or self._reasons[other.key] for other in others]
+                return Option(option.key, option.name, "; ".join(reasons))
+            passed.append(option)
+        willing = next((option for option in passed if not option.refusal), None)
+        return willing or Refused("; ".join(option.refusal for option in passed))
 
     def _options(self, plan: Plan, avoids: Avoids) -> Iterator[Option]:
         """Yield every trainer that might take the plan, in the order in which they are asked."""
@@ -332,7 +333,7 @@ class Pool:
         if _is_memory(error) and len(placements) > self.members:
             self._limit_memory(len(placements))
             return {slot: Failure(error, True, placement.avoids) for slot, placement in placements.items()}
-        self._reasons[holder.key] = f"{holder.trainer.name} failed: {one_line(error)}"
+        self._reasons[holder.key] = f"{holder.trainer.name} failed: {first_line(error)}"
         self._failed[holder.key] += self._is_shared(holder)
         return {slot: self._failure(placement, error) for slot, placement in placements.items()}
 

@@ -291,6 +291,21 @@ def test_a_plan_that_no_trainer_takes_is_said_with_every_reason():
     assert pool.free == 2
 
 
+def test_a_plan_that_no_trainer_takes_waits_for_no_slots():
+    pool = Pool([Fake(curve, slots=3, refused=("focal",))], members=2)
+    opened(pool, plan(1, "mixed"), plan(1, "mixed"))
+    assert pool.place(plan(1), 2) == Refused("focal is refused")
+    assert pool.place(plan(1, "mixed"), 2) == Waits()
+
+
+def test_no_trainer_is_asked_after_the_one_that_takes_a_plan():
+    factory = Factory()
+    pool = Pool([solo()], populations=factory, slots=2)
+    pool.trainers[0].refuses = lambda candidate: pytest.fail("asked in vain")
+    assert pool.place(plan(1)).trainer == "population"
+    assert pool.refusal(plan(1)) == ""
+
+
 def test_why_trainers_refuse_a_plan_is_told_of_those_before_the_one_that_takes_it():
     pool = Pool([solo()], populations=Factory(refused=("mixed",)), slots=2)
     assert (pool.refusal(plan(1, "mixed")), pool.refusal(plan(1))) == ("refused", "")
