@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any
 
 from lossreg import data
 from lossreg.config import study as studies
@@ -31,35 +32,23 @@ Notes = list[str]
 LARGE = 1_000_000
 
 
-class Rehearsal(NamedTuple):
-    """The outcome of trying every loss once.
-
-    unmapped: by candidate, why its loss cannot be mapped over lanes; lane_bytes: about the memory that a lane of
-    the largest model takes, 0 where nothing was tried.
-    """
-
-    unmapped: Mapping[str, str] = {}
-    lane_bytes: int = 0
-
-
-UNTRIED = Rehearsal()
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A study with everything resolved that training needs; nothing has been written.
 
-    notes: lines for the user; missing: by candidate, where the losses came from that the study was begun with
-    and goes on without.
+    lane_bytes: estimates, at the first call, the bytes that a lane of the largest model takes; notes: lines for the
+    user; missing: by candidate, where the losses came from that the study was begun with and goes on without;
+    unmapped: by candidate, why its loss cannot be mapped over lanes, as far as losses were tried.
     """
 
     spec: StudySpec
     problem: Problem
     candidates: Mapping[str, Candidate]
     proposer: Proposer
+    lane_bytes: Callable[[], int]
     notes: Notes = field(default_factory=list)
     missing: Mapping[str, str] = field(default_factory=dict)
-    rehearsal: Rehearsal = UNTRIED
+    unmapped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spaces(self) -> dict[str, dict[str, str]]:
@@ -119,12 +108,13 @@ def prepare(
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
     notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
-    prepared = Prepared(spec, problem, candidates, proposer, notes, missing)
+    lane_bytes = cache(partial(_lane_bytes, problem, proposer))
+    prepared = Prepared(spec, problem, candidates, proposer, lane_bytes, notes, missing)
     resumption.check(prepared, stored)
     if not rehearsed:
         return prepared
-    rehearsal, rehearsal_notes = rehearse(prepared)
-    return replace(prepared, rehearsal=rehearsal, notes=[*notes, *rehearsal_notes])
+    unmapped, rehearsal_notes = rehearse(prepared)
+    return replace(prepared, unmapped=unmapped, notes=[*notes, *rehearsal_notes])
 
 
 def load_data(spec: StudySpec) -> tuple[data.Dataset, Notes]:
@@ -350,8 +340,11 @@ def _large_embeddings(spec: StudySpec, embeddings: Mapping[str, int]) -> Notes:
     ]
 
 
-def rehearse(prepared: Prepared) -> tuple[Rehearsal, Notes]:
-    """Try every loss on a batch, with every combination of static parameters; raises `InputError` where one fails."""
+def rehearse(prepared: Prepared) -> tuple[Mapping[str, str], Notes]:
+    """Try every loss on a batch, with every combination of static parameters; raises `InputError` where one fails.
+
+    Returns, by candidate, why its loss cannot be mapped over lanes.
+    """
     from lossreg.training.backends import interface
     from lossreg.training.mappable_losses import NoGradientError
     from lossreg.training.population import group_of
@@ -373,7 +366,7 @@ def rehearse(prepared: Prepared) -> tuple[Rehearsal, Notes]:
     notes = [_no_gradient(plan) for tried in without_gradient.values() for plan in tried]
     if prepared.spec.search.trainer != "fit":
         notes += filter(None, [interface.note()])
-    return Rehearsal(reasons, _lane_bytes(prepared)), notes
+    return reasons, notes
 
 
 def _tried(prepared: Prepared, plan: Plan) -> str:
@@ -399,9 +392,9 @@ def _no_gradient(plan: Plan) -> str:
     return f"{plan.candidate} has no gradient with {given}: such trials learn nothing"
 
 
-def _lane_bytes(prepared: Prepared) -> int:
-    """Return about how much memory a lane takes of the largest model that was tried."""
-    architectures, problem = prepared.proposer.architectures, prepared.problem
+def _lane_bytes(problem: Problem, proposer: Proposer) -> int:
+    """Return about how much memory a lane takes of the largest model."""
+    architectures = proposer.architectures
     widths = {problem.outputs(name) for name in problem.losses}
     largest = {width: architectures.largest(width) if architectures else None for width in widths}
     return max(memory.lane_bytes(problem, width, architecture) for width, architecture in largest.items())

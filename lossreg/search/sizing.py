@@ -65,9 +65,7 @@ def fitting(prepared: Prepared) -> int:
     from lossreg.training import memory
 
     per_trial = members(prepared)
-    return max(
-        per_trial, int(memory.HALF * memory.available()) // prepared.rehearsal.lane_bytes // per_trial * per_trial
-    )
+    return max(per_trial, int(memory.HALF * memory.available()) // prepared.lane_bytes() // per_trial * per_trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +203,7 @@ class Populations:
             return asked[1]
         return Population(
             self.problem, self.slots, outputs=self.problem.outputs(plan.candidate), architecture=plan.architecture,
-            variants=self.variants, unmapped=self.prepared.rehearsal.unmapped,
+            variants=self.variants, unmapped=self.prepared.unmapped,
             reasons=self._reasons.get(key),
         )  # fmt: skip
 

@@ -78,7 +78,7 @@ def opened(graph, lanes):
 
     prepared = preparation.prepare(studies.from_dict(study(graph, 96, 1000)))
     made = Population(
-        prepared.problem, LANES, variants=prepared.proposer.variants(), unmapped=prepared.rehearsal.unmapped
+        prepared.problem, LANES, variants=prepared.proposer.variants(), unmapped=prepared.unmapped
     )
     for slot in range(LANES):
         label = lanes[slot % len(lanes)]

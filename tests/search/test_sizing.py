@@ -10,7 +10,6 @@ from problems import Mlp, plan, problem
 from searches import curve, proposer
 
 from lossreg.search import sizing
-from lossreg.search.preparation import Rehearsal
 from lossreg.training import mappable_models, memory
 from lossreg.training.backends import interface
 from lossreg.training.fake import Fake
@@ -32,7 +31,7 @@ def prepared(*, lanes="auto", trials=1000, folds=1, seeds=1, epochs=20, lane_byt
     spec = SimpleNamespace(search=search, train=SimpleNamespace(epochs=epochs))
     return SimpleNamespace(
         spec=spec, problem=SimpleNamespace(folds=(None,) * folds), trials=trials, proposer=own,
-        candidates=own.candidates, rehearsal=Rehearsal(lane_bytes=lane_bytes),
+        candidates=own.candidates, lane_bytes=lambda: lane_bytes,
     )  # fmt: skip
 
 
@@ -175,7 +174,7 @@ def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
     own = problem("multiclass", {"ce": "cross_entropy"}, builder=Counted(Own))
     each = plan(own, "ce", 1e-3)
     study = SimpleNamespace(
-        problem=own, proposer=SimpleNamespace(variants=lambda: [each]), rehearsal=Rehearsal(), trials=4,
+        problem=own, proposer=SimpleNamespace(variants=lambda: [each]), unmapped={}, trials=4,
         spec=SimpleNamespace(search=SimpleNamespace(trainer="auto", seeds=1)),
     )  # fmt: skip
     factory = sizing.Populations(study, 4)
