@@ -107,7 +107,9 @@ class Run:
         self.folder.require_writable()
         begun = None if self.fresh else self.folder.peek()
         stored = attributes.stored(self.spec, begun)
-        with closing(self._tracker(begun, stored)) as tracker:
+        # once: the user's code may change the folder or the environment later
+        uri = tracked.uri(self.spec)
+        with closing(self._tracker(uri, begun, stored)) as tracker:
             tracker.prepare()
             self.progress.phase(f"study {self.spec.name}: loading data and losses")
             prepared = preparation.prepare(self.spec, stored)
@@ -116,15 +118,15 @@ class Run:
                 # before the lock, since a trace may fail
                 if not attributes.is_finished(begun, prepared.trials):
                     lanes = self._trace(prepared, pool, stored) or lanes
-                self._make_way()
+                self._make_way(uri)
                 with self.folder.lock(), self._opened(prepared, lanes) as study:
-                    return RunState.begin(self, prepared, pool, study, tracker, deadline=deadline).execute()
+                    return RunState.begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline).execute()
 
-    def _tracker(self, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
-        uri, is_tracked = tracked.uri(self.spec), False
+    def _tracker(self, uri: str, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
+        is_tracked = False
         if begun is not None:
             is_tracked = completion.is_tracked(stored, self.spec, history.result(begun, self.folder.path), uri)
-        return tracked.tracker(self.spec, self.progress, is_tracked=is_tracked, required=self.require_tracking)
+        return tracked.tracker(self.spec, uri, self.progress, is_tracked=is_tracked, required=self.require_tracking)
 
     @contextmanager
     def _pool(self, prepared: Prepared, lanes: int) -> Iterator[Pool]:
@@ -146,12 +148,12 @@ class Run:
             self.progress.message(chosen.message)
         return chosen.lanes
 
-    def _make_way(self) -> None:
+    def _make_way(self, uri: str) -> None:
         """Raise `LossregError` for a store that must answer and does not; move a former run aside."""
         from lossreg import tracking
 
         if self.require_tracking:
-            tracking.require_answer(tracked.uri(self.spec))
+            tracking.require_answer(uri)
         if self.fresh and (aside := self.folder.archive()):
             self.progress.message(f"the former run was moved to {aside}")
 

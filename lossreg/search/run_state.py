@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import optuna
 
 from lossreg.errors import LossregError
-from lossreg.search import attributes, completion, history, notes, top_model, tracked
+from lossreg.search import attributes, completion, history, notes, top_model
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class RunState:
     """A run whose study is open: everything that training and finishing need.
 
-    interrupted is the number of trials that a former run left unfinished; together, that of trials at a time.
+    uri is of the MLflow store, empty without one; interrupted is the number of trials that a former run left
+    unfinished; together, that of trials at a time.
     """
 
     run: Run
@@ -38,6 +39,7 @@ class RunState:
     study: optuna.Study
     result: StudyResult
     tracker: Tracker | Untracked
+    uri: str
     scheduler: Scheduler
     interrupted: int
     together: int
@@ -45,7 +47,7 @@ class RunState:
     @classmethod
     def begin(
         cls, run: Run, prepared: Prepared, pool: Pool, study: optuna.Study, tracker: Tracker | Untracked,
-        *, deadline: float,
+        *, uri: str, deadline: float,
     ) -> Self:  # fmt: skip
         """Queue the trials that are due, and begin the study in MLflow or take it up again."""
         _warn_of_changed_origins(prepared, study, run.progress)
@@ -53,11 +55,13 @@ class RunState:
         _queue_start(prepared, study)
         result = history.result(study, run.folder.path)
         _add_notes(result, [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)], run.progress)
-        tracker.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
         policy = SearchPolicy.of(prepared, deadline)
         observers = [Checkpoints(run.folder, policy.keep, result), tracker, run.progress]
         scheduler = Scheduler(study, prepared.proposer, pool, policy, result=result, observers=observers)
-        return cls(run, prepared, study, result, tracker, scheduler, interrupted, pool.slots // policy.members)
+        together = pool.slots // policy.members
+        state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)
+        tracker.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
+        return state
 
     def execute(self) -> StudyResult:
         """Run the trials that are left and finish the study; whatever ends it, a summary of it is written.
@@ -69,7 +73,7 @@ class RunState:
             self._train()
             self._finish()
             if attributes.is_finished(self.study, self.prepared.trials) and not self.tracker.error:
-                summary[completion.KEY] = completion.of(self.run.spec, self.result, tracked.uri(self.run.spec))
+                summary[completion.KEY] = completion.of(self.run.spec, self.result, self.uri)
             self.run.progress.end(self.result)
             if self.result.trials and not self.result.best:
                 raise LossregError(f"no trial completed: {notes.why_no_score(self.result)}")

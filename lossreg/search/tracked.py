@@ -24,10 +24,10 @@ def uri(spec: StudySpec) -> str:
         raise error.at(spec.place("tracking.uri")) from None
 
 
-def tracker(spec: StudySpec, progress: Observer, *, is_tracked: bool, required: bool) -> Tracker | Untracked:
+def tracker(spec: StudySpec, uri: str, progress: Observer, *, is_tracked: bool, required: bool) -> Tracker | Untracked:
     """Return what writes the study into MLflow, a stand-in where nothing is to be written: `is_tracked` already."""
     from lossreg.tracking import Tracker, Untracked
 
     if not spec.tracking.enabled or is_tracked:
         return Untracked()
-    return Tracker(uri(spec), spec.tracking.experiment, warn=progress.warn, required=required)
+    return Tracker(uri, spec.tracking.experiment, warn=progress.warn, required=required)

@@ -24,6 +24,8 @@ from lossreg.search.run_state import RunState
 from lossreg.search.scheduler import Scheduler
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.tracking import Untracked
 from lossreg.training.fake import Fake
 from lossreg.training.interface import EpochReport
 
@@ -375,6 +377,31 @@ def test_whatever_ends_a_run_is_raised_and_the_trainers_are_shut_down(place, mon
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(untracked(trials=3), trainers=[held])
     assert held.over == 1
+
+
+def test_a_study_notes_the_store_that_it_began_with_wherever_the_user_s_code_goes(tmp_path, monkeypatch):
+    class Moving(Observer):
+        def epoch(self, active, epochs_done):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://x")
+
+    monkeypatch.setattr("lossreg.search.tracked.tracker", lambda *args, **options: Untracked())
+    lossreg.tune(document(trials=3), trainers=[Fake(lambda plan, epoch: 0.5)], progress=Moving())
+    stored = StudyFolder(Path(".lossreg/small"), "small").peek().user_attrs[ATTRIBUTE]
+    assert stored["ending"]["uri"] == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_run_that_cannot_begin_starts_nothing_in_mlflow(monkeypatch):
+    class Unused(Untracked):
+        def start(self, *args):
+            pytest.fail("started")
+
+    def end(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lossreg.search.tracked.tracker", lambda *args, **options: Unused())
+    monkeypatch.setattr(Scheduler, "__init__", end)
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune(document(trials=3), trainers=[Fake(lambda plan, epoch: 0.5)])
 
 
 def test_a_plan_says_what_would_be_done_and_writes_nothing():
