@@ -586,6 +586,20 @@ def test_a_full_disk_is_no_failing_pruner(monkeypatch):
     assert made.heard.warnings == []
 
 
+def test_nothing_is_asked_for_while_more_trials_are_under_way_than_there_are_slots():
+    # twelve trials are known: the sampler learns from here on, and for eight at a time it knows too little
+    made, seen = loop(run(12).study, 36, Fake(curve, slots=8)), []
+
+    def epoch(active, epochs_done):
+        made.pool.resize(3)
+        seen.append((active, made.started))
+
+    made.heard.epoch = epoch
+    made.run()
+    assert seen[:EPOCHS] == [(8, 20)] * (EPOCHS - 1) + [(0, 20)]
+    assert max(active for active, _ in seen[EPOCHS:]) == 3
+
+
 class Shut(Fake):
     """Opens no plan of one loss."""
 
