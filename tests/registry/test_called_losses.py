@@ -69,7 +69,7 @@ def test_nan_labels_are_an_error(name):
     spec = registry.default().get(name)
     y = labels(spec).astype(float)
     y[2] = np.nan
-    with pytest.raises(InputError, match=r"1 of 12 labels are NaN\. Leave out the rows"):
+    with pytest.raises(InputError, match=r"1 of 12 labels are NaN\. Leave out the samples"):
         lossreg.get(name, from_logits=True)(y, predictions(spec))
 
 
