@@ -383,10 +383,15 @@ def test_a_spec_says_all_that_a_listing_shows(spec):
 
 EVERY_TASK = {"cross_entropy", "label_smoothing_ce", "generalized_cross_entropy", "nce_rce"}
 COUNTED = {"class_balanced_ce", "logit_adjusted_ce"}
+RESIDUAL = {"mean_squared_error", "mean_absolute_error", "huber", "log_cosh"}
 RECOMMENDED = {
     "binary": EVERY_TASK | COUNTED | {"binary_focal"},
     "multiclass": EVERY_TASK | COUNTED | {"focal"},
     "segmentation": {"binary_crossentropy", "binary_focal", "weighted_bce"},
+    "multilabel": {"multilabel_bce", "asymmetric", "multilabel_ce"},
+    "regression": RESIDUAL,
+    "positive": RESIDUAL | {"gamma_nll"},
+    "count": RESIDUAL | {"poisson", "negative_binomial"},
 }
 
 
