@@ -77,9 +77,7 @@ def opened(graph, lanes):
     from lossreg.training.population import Population
 
     prepared = preparation.prepare(studies.from_dict(study(graph, 96, 1000)))
-    made = Population(
-        prepared.problem, LANES, variants=prepared.proposer.variants(), unmapped=prepared.unmapped
-    )
+    made = Population(prepared.problem, LANES, variants=prepared.proposer.variants(), unmapped=prepared.unmapped)
     for slot in range(LANES):
         label = lanes[slot % len(lanes)]
         made.open(slot, Plan(label, prepared.problem.losses[label].bind({}, 10), 1e-3, 1000))
