@@ -185,7 +185,7 @@ WAYS = {
 
 def test_an_optimizer_that_0_2_0_pickled_is_read():
     pickled = (Path(__file__).parent / "saved" / "dense-0.2.0.pickle").read_bytes()
-    expected = lossreg.dense_gradients(keras.optimizers.SGD(0.25, momentum=0.5))
+    expected = lossreg.dense_gradients(keras.optimizers.SGD(0.25, momentum=0.5, name="sgd"))
     read = pickle.loads(pickled)
     assert type(read) is type(expected)
     assert read.get_config() == expected.get_config()
