@@ -43,6 +43,7 @@ from lossreg.config.fields import (
 from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
 from lossreg.config.search_space import Fixed, Space, parse, shown
 from lossreg.contract.params import Float
+from lossreg.contract.spec import by_present_names
 from lossreg.errors import InputError
 from lossreg.terminal import masking
 
@@ -270,12 +271,7 @@ class Loss(Section):
     @model_validator(mode="before")
     @classmethod
     def _former_names(cls, raw: Any) -> Any:
-        # `link` was the name of `activation` up to 0.2.0
-        if not isinstance(raw, Mapping) or "link" not in raw:
-            return raw
-        if "activation" in raw:
-            raise InputError("link is an earlier name of activation, which is given too", hint="Keep activation.")
-        return {"activation" if key == "link" else key: value for key, value in raw.items()}
+        return by_present_names(raw) if isinstance(raw, Mapping) else raw
 
     @property
     def params(self) -> dict[str, Any]:

@@ -36,7 +36,8 @@ RESERVED = (
 CLAIMS = tuple(claim.name for claim in fields(Claims))
 NO_CLAIMS = Claims()
 # names up to 0.2.0, which are still taken
-RENAMED = {"link": "activation", "kinks": "non_differentiable_points", "twin_of": "same_as"}
+RENAMED_ACTIVATION = {"link": "activation"}
+RENAMED = {**RENAMED_ACTIVATION, "kinks": "non_differentiable_points", "twin_of": "same_as"}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -188,14 +189,20 @@ def describe(param: Param) -> str:
     return f"{param.name} ({shape}{param.low:g} to {param.high:g}{', log' if param.log else ''})"
 
 
+def by_present_names(
+    facts: Mapping[str, Any], *, where: str = "", renamed: Mapping[str, str] = RENAMED_ACTIVATION
+) -> dict[str, Any]:
+    """Return the facts under the names that those `renamed` have now; raises `InputError` for one under both names."""
+    for former, present in renamed.items():
+        if former in facts and present in facts:
+            what = f"{former} is an earlier name of {present}, which is given too"
+            raise InputError(what, where=where, hint=f"Keep {present}.")
+    return {renamed.get(name, name): value for name, value in facts.items()}
+
+
 def _by_field(facts: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the facts by the fields that hold them: claims in one `Claims`, renamed ones under their new names."""
-    given: dict[str, Any] = {}
-    for name, value in facts.items():
-        field = RENAMED.get(name, name)
-        if field != name and field in facts:
-            raise InputError(f"{name} is an earlier name of {field}, which is given too", where=where)
-        given[field] = value
+    given = by_present_names(facts, where=where, renamed=RENAMED)
     claimed = {name: given.pop(name) for name in CLAIMS if name in given}
     if claimed and isinstance(given.setdefault("claims", NO_CLAIMS), Claims):
         given["claims"] = replace(given["claims"], **claimed)

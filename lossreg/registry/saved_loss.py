@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from lossreg.contract.spec import LossSpec
+from lossreg.contract.spec import LossSpec, by_present_names
 from lossreg.errors import InputError
 from lossreg.registry import registry
 from lossreg.registry.user_loss import UserLoss, wrap
@@ -95,9 +95,7 @@ def restored(identifier: Mapping[str, Any]) -> LossSpec:
     if "lost" in identifier:
         what = f"it cannot be saved: {identifier['lost']}"
         raise InputError(what, where=f"loss {identifier['name']!r}", hint=identifier["hint"])
-    # files up to 0.2.0 name the activation `link`
-    options = {"activation" if name == "link" else name: value for name, value in identifier["options"].items()}
-    return wrap(_source(identifier), **options)
+    return wrap(_source(identifier), **by_present_names(identifier["options"]))
 
 
 def _source(identifier: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from lossreg.contract.claims import Claims
 from lossreg.contract.declaration import spec_of
 from lossreg.contract.field_types import is_real
 from lossreg.contract.params import Float
-from lossreg.contract.spec import LossSpec
+from lossreg.contract.spec import LossSpec, by_present_names
 from lossreg.contract.targets import REGRESSION, TARGETS
 from lossreg.errors import InputError, is_text, represented
 from lossreg.zoo.numerics import sample_mean
@@ -107,9 +107,8 @@ def wrap(
     """
     _check_options(name=name, target=target, outputs=outputs, summary=summary)
     name = name or _snake_case(source)
-    if link is not None and activation is not None:
-        raise InputError("link is an earlier name of activation, which is given too", where=f"loss {name!r}")
-    activation = link if activation is None else activation
+    given = {key: value for key, value in (("activation", activation), ("link", link)) if value is not None}
+    activation = by_present_names(given, where=f"loss {name!r}").get("activation")
     _check_source(source, name)
     _check_tasks(tasks, name)
     tasks = tuple(tasks or ())
