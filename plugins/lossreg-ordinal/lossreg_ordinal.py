@@ -11,6 +11,10 @@ from lossreg.contract.activations import Activation
 
 TINY = 1e-7
 ordinal_loss = partial(softmax_loss, tasks=("multiclass",), target="ordinal", probabilistic=False)
+questions_loss = partial(
+    softmax_loss, tasks=("binary", "multiclass"), target="ordinal", outputs="k-1", shift_invariant=False,
+    elicits="probability",
+)  # fmt: skip
 
 
 def _sample_mean(values):
@@ -71,13 +75,8 @@ CORN_ACTIVATION = Activation("corn", _corn_forward, _corn_inverse)
 # ------------------------------------------------------------------ k - 1 questions
 
 
-@ordinal_loss(
-    tasks=("binary", "multiclass"),
-    outputs="k-1",
+@questions_loss(
     activation=CORAL_ACTIVATION,
-    probabilistic=True,
-    shift_invariant=False,
-    elicits="probability",
     aliases=("coral_loss",),
     reference="Cao, Mirjalili & Raschka, 2019, arXiv:1901.07884",
 )
@@ -98,13 +97,8 @@ def coral(y_true, y_pred):
     return _sample_mean(ops.sum(ops.softplus((1.0 - 2.0 * above) * y_pred), axis=-1))
 
 
-@ordinal_loss(
-    tasks=("binary", "multiclass"),
-    outputs="k-1",
+@questions_loss(
     activation=CORN_ACTIVATION,
-    probabilistic=True,
-    shift_invariant=False,
-    elicits="probability",
     aliases=("corn_loss",),
     reference="Shi, Cao & Raschka, 2021, arXiv:2111.08851",
 )
