@@ -139,10 +139,8 @@ class Pool:
         self.warn: Callable[[str], None] = lambda text: None
         self._slots = slots or sum(trainer.slots for trainer in trainers)
         self._limit: float = math.inf  # of slots, once more did not fit into memory
-        keys = (f"trainer {i}" for i in count())
-        self._fixed: dict[Hashable, TrainerSlots] = {
-            key: TrainerSlots(key, trainer) for key, trainer in zip(keys, trainers, strict=False)
-        }
+        holders = [TrainerSlots(f"trainer {i}", trainer) for i, trainer in enumerate(trainers)]
+        self._fixed: dict[Hashable, TrainerSlots] = {holder.key: holder for holder in holders}
         self._populations: dict[Hashable, TrainerSlots] = {}
         self._placements: dict[int, Placement] = {}
         self._failed: Counter[Hashable] = Counter()
