@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+import pytest
 
 import lossreg
 from lossreg.contract.targets import Constants
@@ -130,6 +131,16 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
         )  # fmt: skip
         losses.append((history.history["loss"][0], history.history["val_loss"][0]))
     return losses, model.get_weights(), model
+
+
+def assert_as_alone(own, each, weights, reports, tolerance):
+    """Hold a lane's weights and losses to those of `alone`, and return the model that was trained there."""
+    losses, solo, model = alone(own, each)
+    assert difference(weights, solo) < tolerance, each.candidate
+    for report, (loss, val_loss) in zip(reports, losses, strict=True):
+        assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
+        assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
+    return model
 
 
 def own_inputs(data):

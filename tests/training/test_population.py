@@ -8,7 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from problems import ACCURACY, BATCH, ROWS, Mlp, alone, dataset, difference, plan, problem, run
+from problems import ACCURACY, BATCH, ROWS, Mlp, alone, assert_as_alone, dataset, difference, plan, problem, run
 
 from lossreg import LossSpec
 from lossreg.registry import registry
@@ -89,11 +89,7 @@ def trained(task, optimizer):
 def test_every_lane_of_a_mixed_population_equals_model_fit(task, optimizer):
     own, plans, reports, weights = trained(task, optimizer)
     for slot, each in enumerate(plans):
-        losses, solo, model = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.candidate
-        for report, (loss, val_loss) in zip(reports[slot], losses, strict=True):
-            assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
-            assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
+        model = assert_as_alone(own, each, weights[slot], reports[slot], TOLERANCE[optimizer])
         assert reports[slot][-1].val_score == pytest.approx(_score(own, each, model), rel=1e-4)
 
 
@@ -300,10 +296,7 @@ def equal_to_fit(own, plans, population=None):
     """The lanes equal `model.fit`, weights and losses of every epoch."""
     reports, weights = run(population or Population(own, len(plans), blocks=1, variants=plans), plans)
     for slot, each in enumerate(plans):
-        losses, solo, model = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[own.optimizer], each
-        found = [(report.train_loss, report.val_loss) for report in reports[slot]]
-        assert found == [pytest.approx(pair, rel=2e-4, abs=1e-6) for pair in losses]
+        model = assert_as_alone(own, each, weights[slot], reports[slot], TOLERANCE[own.optimizer])
         fold = replace(own, dataset=own.folds[each.fold])
         assert reports[slot][-1].val_score == pytest.approx(_score(fold, each, model), rel=1e-4)
     return reports, weights

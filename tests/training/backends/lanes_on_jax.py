@@ -9,7 +9,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from problems import Mlp, alone, dataset, difference, plan, problem, run
+from problems import Mlp, assert_as_alone, dataset, difference, plan, problem, run
 
 import lossreg
 from lossreg import LossSpec, cli
@@ -74,11 +74,7 @@ def test_keras_is_on_jax():
 def test_every_lane_equals_model_fit(optimizer):
     own, plans, _, reports, weights = trained(optimizer)
     for slot, each in enumerate(plans):
-        losses, solo, model = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[optimizer], each.candidate
-        for report, (loss, val_loss) in zip(reports[slot], losses, strict=True):
-            assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
-            assert report.val_loss == pytest.approx(val_loss, rel=2e-4, abs=1e-6)
+        model = assert_as_alone(own, each, weights[slot], reports[slot], TOLERANCE[optimizer])
         z = model.predict(own.dataset.validation.x, verbose=0)
         assert reports[slot][-1].val_score == pytest.approx((z.argmax(1) == own.dataset.validation.y).mean())
 
