@@ -60,7 +60,8 @@ def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
     stored = attributes.stored(spec, begun)
     prepared = preparation.prepare(spec, stored)
     done = len(history.records(begun)) if begun else 0
-    return _outlined(prepared, done, stored.get("lanes") or sizing.lanes(spec, prepared))
+    lanes = stored.get("lanes") or sizing.lanes(prepared, sizing.lane_bytes(prepared))
+    return _outlined(prepared, done, lanes)
 
 
 def _outlined(prepared: Prepared, done: int, lanes: int) -> Outline:

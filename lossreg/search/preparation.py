@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
 from typing import Any
 
 from lossreg import data
@@ -23,7 +22,7 @@ from lossreg.registry import registry
 from lossreg.search import _resumption as resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
 from lossreg.search.proposer import Proposer
-from lossreg.training import memory, scoring
+from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
 
 Notes = list[str]
@@ -36,16 +35,14 @@ LARGE = 1_000_000
 class Prepared:
     """A study with everything resolved that training needs; nothing has been written.
 
-    lane_bytes: estimates, at the first call, the bytes that a lane of the largest model takes; notes: lines for the
-    user; missing: by candidate, where the losses came from that the study was begun with and goes on without;
-    unmapped: by candidate, why its loss cannot be mapped over lanes, as far as losses were tried.
+    notes: lines for the user; missing: by candidate, where the losses came from that the study was begun with and
+    goes on without; unmapped: by candidate, why its loss cannot be mapped over lanes, as far as losses were tried.
     """
 
     spec: StudySpec
     problem: Problem
     candidates: Mapping[str, Candidate]
     proposer: Proposer
-    lane_bytes: Callable[[], int]
     notes: Notes = field(default_factory=list)
     missing: Mapping[str, str] = field(default_factory=dict)
     unmapped: Mapping[str, str] = field(default_factory=dict)
@@ -108,8 +105,7 @@ def prepare(
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
     notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
-    lane_bytes = cache(partial(_lane_bytes, problem, proposer))
-    prepared = Prepared(spec, problem, candidates, proposer, lane_bytes, notes, missing)
+    prepared = Prepared(spec, problem, candidates, proposer, notes, missing)
     resumption.check(prepared, stored)
     if not rehearsed:
         return prepared
@@ -390,11 +386,3 @@ def _tried(prepared: Prepared, plan: Plan) -> str:
 def _no_gradient(plan: Plan) -> str:
     given = ", ".join(f"{name} = {value}" for name, value in plan.params.items())
     return f"{plan.candidate} has no gradient with {given}: such trials learn nothing"
-
-
-def _lane_bytes(problem: Problem, proposer: Proposer) -> int:
-    """Return about how much memory a lane takes of the largest model."""
-    architectures = proposer.architectures
-    widths = {problem.outputs(name) for name in problem.losses}
-    largest = {width: architectures.largest(width) if architectures else None for width in widths}
-    return max(memory.lane_bytes(problem, width, architecture) for width, architecture in largest.items())

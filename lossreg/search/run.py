@@ -113,11 +113,12 @@ class Run:
             tracker.prepare()
             self.progress.phase(f"study {self.spec.name}: loading data and losses")
             prepared = preparation.prepare(self.spec, stored)
-            lanes = stored.get("lanes") or sizing.lanes(self.spec, prepared)
+            lane_bytes = sizing.lane_bytes(prepared)
+            lanes = stored.get("lanes") or sizing.lanes(prepared, lane_bytes)
             with self._pool(prepared, lanes) as pool:
                 # before the lock, since a trace may fail
                 if not attributes.is_finished(begun, prepared.trials):
-                    lanes = self._trace(prepared, pool, stored) or lanes
+                    lanes = self._trace(prepared, pool, lane_bytes, stored) or lanes
                 self._make_way(uri)
                 with self.folder.lock(), self._opened(prepared, lanes) as study:
                     return RunState.begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline).execute()
@@ -137,13 +138,13 @@ class Run:
         finally:
             pool.shutdown()
 
-    def _trace(self, prepared: Prepared, pool: Pool, stored: Mapping[str, Any]) -> int | None:
+    def _trace(self, prepared: Prepared, pool: Pool, lane_bytes: int, stored: Mapping[str, Any]) -> int | None:
         """Trace model and losses; return the number of lanes, None for trainers that have their own."""
         self.progress.phase(f"study {self.spec.name}: tracing model and losses")
         pool.prepare()
         if self.trainers:
             return None
-        chosen = sizing.choose(prepared, pool, stored.get("lanes", 0))
+        chosen = sizing.choose(prepared, pool, lane_bytes, stored.get("lanes", 0))
         if chosen.message:
             self.progress.message(chosen.message)
         return chosen.lanes

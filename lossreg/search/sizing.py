@@ -14,7 +14,6 @@ from lossreg.search.sampler import PER_LOSS
 from lossreg.training.pool import Placed, Pool
 
 if TYPE_CHECKING:
-    from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
     from lossreg.training.interface import Plan
     from lossreg.training.population import Population
@@ -26,14 +25,25 @@ CLEARLY = 0.85  # of the usual time per lane, below which another number of lane
 SHARE, SHORT = 0.05, 0.5  # what measuring may take: a share of the study's expected time, or seconds
 
 
-def lanes(spec: StudySpec, prepared: Prepared) -> int:
+def lane_bytes(prepared: Prepared) -> int:
+    """Return about how much memory a lane takes of the largest model."""
+    from lossreg.training import memory
+
+    architectures, problem = prepared.proposer.architectures, prepared.problem
+    widths = {problem.outputs(name) for name in problem.losses}
+    largest = {width: architectures.largest(width) if architectures else None for width in widths}
+    return max(memory.lane_bytes(problem, width, architecture) for width, architecture in largest.items())
+
+
+def lanes(prepared: Prepared, lane_bytes: int) -> int:
     """Return the lanes that the study asks for, or enough for every block and for the sampler to learn a few times.
 
     They are whole trials that fit into memory. The sampler learns nothing from the fair start, so all of it may run
     at once: a step of many lanes is cheaper per lane.
     """
-    wanted = spec.search.lanes if isinstance(spec.search.lanes, int) else _usual(prepared)
-    return min(whole(prepared, wanted), fitting(prepared))
+    asked = prepared.spec.search.lanes
+    wanted = asked if isinstance(asked, int) else _usual(prepared)
+    return min(whole(prepared, wanted), fitting(prepared, lane_bytes))
 
 
 def members(prepared: Prepared) -> int:
@@ -60,12 +70,12 @@ def _usual(prepared: Prepared) -> int:
     )
 
 
-def fitting(prepared: Prepared) -> int:
+def fitting(prepared: Prepared, lane_bytes: int) -> int:
     """Return the number of lanes that fit into memory, as whole trials: one trial at least."""
     from lossreg.training import memory
 
     per_trial = members(prepared)
-    return max(per_trial, int(memory.HALF * memory.available()) // prepared.lane_bytes() // per_trial * per_trial)
+    return max(per_trial, int(memory.HALF * memory.available()) // lane_bytes // per_trial * per_trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +86,16 @@ class Choice:
     message: str = ""
 
 
-def choose(prepared: Prepared, trainers: Pool, kept: int = 0, clock: Callable[[], float] = time.perf_counter) -> Choice:
+def choose(
+    prepared: Prepared, trainers: Pool, lane_bytes: int, kept: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Choice:  # fmt: skip
     """Return the number of lanes, with trainers that are prepared: as the study began, as its file says, or measured.
 
     A number that would not fit into memory is reduced. Where no loss goes to a population, trials are trained one at
     a time.
     """
-    fits, asked = fitting(prepared), kept or prepared.spec.search.lanes
+    fits, asked = fitting(prepared, lane_bytes), kept or prepared.spec.search.lanes
     if not trainers.of_one_population(list(prepared.proposer.variants())):
         chosen = Choice(members(prepared))
     elif isinstance(asked, int):

@@ -31,7 +31,7 @@ def prepared(*, lanes="auto", trials=1000, folds=1, seeds=1, epochs=20, lane_byt
     spec = SimpleNamespace(search=search, train=SimpleNamespace(epochs=epochs))
     return SimpleNamespace(
         spec=spec, problem=SimpleNamespace(folds=(None,) * folds), trials=trials, proposer=own,
-        candidates=own.candidates, lane_bytes=lambda: lane_bytes,
+        candidates=own.candidates, lane_bytes=lane_bytes,
     )  # fmt: skip
 
 
@@ -70,8 +70,8 @@ class Factory:
 
 def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
     made = Timed(seconds, ill)
-    pool = Pool([], populations=Factory(made), slots=sizing.lanes(own.spec, own))
-    chosen = sizing.choose(own, pool, kept, lambda: made.time)
+    pool = Pool([], populations=Factory(made), slots=sizing.lanes(own, own.lane_bytes))
+    chosen = sizing.choose(own, pool, own.lane_bytes, kept, lambda: made.time)
     assert pool.slots == chosen.lanes
     assert pool.free == pool.slots
     return chosen, made
@@ -96,7 +96,7 @@ def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
 )
 def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(options, number):
     own = prepared(**options)
-    assert sizing.lanes(own.spec, own) == number
+    assert sizing.lanes(own, own.lane_bytes) == number
 
 
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
@@ -152,8 +152,8 @@ def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
 @pytest.mark.parametrize(("lanes", "kept"), [("auto", 0), (64, 0), ("auto", 48)])
 def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(populations, lanes, kept):
     own = prepared(lanes=lanes, folds=3)
-    pool = Pool([Fake(curve, 3)], populations=populations, slots=sizing.lanes(own.spec, own), members=3)
-    assert sizing.choose(own, pool, kept) == sizing.Choice(3)
+    pool = Pool([Fake(curve, 3)], populations=populations, slots=sizing.lanes(own, own.lane_bytes), members=3)
+    assert sizing.choose(own, pool, own.lane_bytes, kept) == sizing.Choice(3)
     assert pool.slots == 3
 
 
