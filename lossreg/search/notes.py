@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 def of_study(prepared: Prepared) -> list[str]:
     """Return the notes of preparation, and those on trials and models that the user may not expect."""
-    published = {candidate: prepared.proposer.published(candidate) for candidate in prepared.candidates}
-    clipped = [note for _, notes in published.values() for note in notes]
+    clipped = [note for _, notes in prepared.published.values() for note in notes]
     learns = prepared.is_searched and prepared.spec.search.sampler != "random"
-    start = {candidate: params for candidate, (params, _) in published.items()}
+    start = {candidate: params for candidate, (params, _) in prepared.published.items()}
     undirected = undirected_note(start, prepared.trials) if learns else ""
     is_capped = prepared.trials != prepared.spec.search.trials
     once = f"no parameter is searched, so each loss is trained once: {prepared.trials} trials" if is_capped else ""

@@ -35,14 +35,16 @@ LARGE = 1_000_000
 class Prepared:
     """A study with everything resolved that training needs; nothing has been written.
 
-    notes: lines for the user; missing: by candidate, where the losses came from that the study was begun with and
-    goes on without; unmapped: by candidate, why its loss cannot be mapped over lanes, as far as losses were tried.
+    published: by candidate, its loss as published, as Optuna parameters, and notes; notes: lines for the user;
+    missing: by candidate, where the losses came from that the study was begun with and goes on without; unmapped: by
+    candidate, why its loss cannot be mapped over lanes, as far as losses were tried.
     """
 
     spec: StudySpec
     problem: Problem
     candidates: Mapping[str, Candidate]
     proposer: Proposer
+    published: Mapping[str, tuple[Mapping[str, Any], Notes]]
     notes: Notes = field(default_factory=list)
     missing: Mapping[str, str] = field(default_factory=dict)
     unmapped: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class Prepared:
     @property
     def is_searched(self) -> bool:
         """Return whether any parameter is free besides the choice of loss."""
-        return any(next(iter(self.proposer.published(name)[0]), "") for name in self.candidates)
+        return any(params for params, _ in self.published.values())
 
 
 def prepare(
@@ -105,7 +107,8 @@ def prepare(
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
     notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
-    prepared = Prepared(spec, problem, candidates, proposer, notes, missing)
+    published = {name: proposer.published(name) for name in candidates}
+    prepared = Prepared(spec, problem, candidates, proposer, published, notes, missing)
     resumption.check(prepared, stored)
     if not rehearsed:
         return prepared

@@ -130,9 +130,8 @@ def _warn_of_changed_origins(prepared: Prepared, study: optuna.Study, progress: 
 
 def _queue_start(prepared: Prepared, study: optuna.Study) -> None:
     """Queue what is missing of the fair start, missing losses left out."""
-    proposer = prepared.proposer
-    published = {candidate: proposer.published(candidate)[0] for candidate in prepared.candidates}
-    candidates = proposer.every or tuple(prepared.candidates)
+    published = {candidate: params for candidate, (params, _) in prepared.published.items()}
+    candidates = prepared.proposer.every or tuple(prepared.candidates)
     enqueue_start(study, {candidate: published.get(candidate) for candidate in candidates}, prepared.trials)
 
 
