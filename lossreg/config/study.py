@@ -147,16 +147,17 @@ def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str
 
 def _named(study: StudySpec) -> StudySpec:
     """Name the study of a dictionary without a name by its content: the same one is resumed, another one is apart."""
-    marks = [_formerly(fingerprint(study)), *_functions(study)]
+    # under the keys of 0.2.0, so that a study without a name keeps its name
+    marks = [_with_activation_as("link", fingerprint(study)), *_functions(study)]
     hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
     named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
     named._document, named._origin, named._base = study._document, study._origin, study._base
     return named
 
 
-def _formerly(marks: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a fingerprint under the keys of 0.2.0, so that a study without a name keeps its name."""
-    return {re.sub(r"^(losses\..*\.)activation$", r"\1link", key): value for key, value in marks.items()}
+def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fingerprint in which the activations of losses have this key: `link`, up to 0.2.0."""
+    return {re.sub(r"^(losses\..*\.)(link|activation)$", rf"\1{name}", key): value for key, value in marks.items()}
 
 
 def _functions(study: StudySpec) -> list[str]:
@@ -330,8 +331,7 @@ def fingerprint(study: StudySpec) -> dict[str, Any]:
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return the differences between two fingerprints, one line per key: `train.epochs: 30 -> 50`."""
-    # `link` was the name of `activation` up to 0.2.0
-    old = {re.sub(r"^(losses\..*\.)link$", r"\1activation", key): value for key, value in old.items()}
+    old = _with_activation_as("activation", old)
     keys = dict.fromkeys((*new, *old))
     return [f"{k}: {_shown(old.get(k))} -> {_shown(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
 
