@@ -185,6 +185,15 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and not SURROGATES.search(value)
 
 
+def is_hashable(value: object) -> bool:
+    """Tell whether a value can be told from others by its hash; a list cannot, nor a tuple of lists."""
+    try:
+        hash(value)
+    except Exception:
+        return False
+    return True
+
+
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """Return `Did you mean delta?` for the nearest of `choices`; nothing where none is near or `word` is no text."""
     if not isinstance(word, str):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from lossreg.contract.field_types import FLAG, NUMBER, TEXT, FieldTypes, is_real, is_whole, mismatches
-from lossreg.errors import ParameterError, is_text, represented
+from lossreg.errors import ParameterError, is_hashable, is_text, represented
 
 _LEFT = {"[": True, "(": False}
 _RIGHT = {"]": True, ")": False}
@@ -241,18 +241,10 @@ def _range_problems(param: Param) -> list[str]:
 
 def _choice_problems(param: Choice) -> list[str]:
     # trainings share a graph by the choices that they have in common
-    loose = [choice for choice in param.choices if not _is_hashable(choice)]
+    loose = [choice for choice in param.choices if not is_hashable(choice)]
     if loose:
         return [f"the choice {loose[0]!r} is not hashable; use text, a number or a tuple"]
     return [] if param.default in param.choices else ["the default is none of the choices"]
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 _FIELD_TYPES: FieldTypes = {

@@ -60,15 +60,6 @@ def example(value: Any) -> str:
     return shortened(text, LETTERS)
 
 
-def hashable(value: Any) -> bool:
-    """Return whether a value can be told from others by its hash; a list cannot, nor a tuple of lists."""
-    try:
-        hash(value)
-    except Exception:
-        return False
-    return True
-
-
 def shown(value: Any) -> str:
     """Return `str(value)`, or the type of a value that cannot be shown."""
     return as_text(value, f"an object of type {type(value).__name__}")

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from lossreg.contract.targets import CLASSIFICATION, TASKS
 from lossreg.data import dates, label_arrays, numerals, reading
-from lossreg.data.cells import example, hashable, text_of
+from lossreg.data.cells import example, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
 from lossreg.data.raw import Raw
 from lossreg.data.reading import AsNumbers
-from lossreg.errors import DataError, InputError, did_you_mean, one_line
+from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one_line
 
 FEW = 20
 SKEWED = 0.5
@@ -124,7 +124,7 @@ def _check_task(task: str) -> None:
 def _check_plain(y: pd.Series[Any], task: str, where: str) -> None:
     """Raise `DataError` where a single column cannot hold the labels of the task, or holds lists."""
     columns = 'Give a column of 0 and 1 for each label: target = ["a", "b"], or y of shape (n, k).'
-    odd = next((value for value in y if not hashable(value)), None) if y.dtype == object else None
+    odd = next((value for value in y if not is_hashable(value)), None) if y.dtype == object else None
     if odd is not None:
         lists = isinstance(odd, (list, tuple, dict, set, np.ndarray))
         what = "lists" if lists else f"objects of type {type(odd).__name__} that have no hash"

@@ -16,11 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.data import dates, durations, numerals
-from lossreg.data.cells import COMPLEX, hashable, of_column, text_of
+from lossreg.data.cells import COMPLEX, of_column, text_of
 from lossreg.data.dates import Dates
 from lossreg.data.lost import INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
 from lossreg.data.numerals import Numerals
-from lossreg.errors import DataError
+from lossreg.errors import DataError, is_hashable
 
 Values = NDArray[np.float64]
 MISSING = "(missing)"
@@ -197,7 +197,7 @@ def infer(column: pd.Series[Any], decimal: str = "") -> Reading:
         return by_type
     if isinstance(values.dtype, pd.StringDtype):
         return _of_texts(values, decimal)
-    if not all(hashable(value) for value in values):
+    if not all(is_hashable(value) for value in values):
         return Reading("nested")
     return _by_value(values, decimal)
 
