@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from lossreg.errors import shortened
 from lossreg.terminal import masking
 from lossreg.tracking.uri import sqlite_path
 
@@ -31,8 +32,7 @@ def reason(error: Exception, uri: str) -> str:
     text = masking.masked(str(error)).strip() or type(error).__name__
     if known := _known(text, error, uri):
         return known
-    first = text.splitlines()[0].strip().rstrip(".")
-    return first if len(first) <= LONGEST else f"{first[:LONGEST]} ..."
+    return shortened(text.splitlines()[0].strip().rstrip("."), LONGEST)
 
 
 def _known(text: str, error: Exception, uri: str) -> str:
