@@ -201,16 +201,16 @@ def baseline_points(result: StudyResult) -> list[Point]:
     return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]
 
 
-def best_points(result: StudyResult, lost: Collection[int] = (), *, settled: bool = False) -> list[Point]:
+def best_points(result: StudyResult, lost: Collection[int] = (), *, is_over: bool = False) -> list[Point]:
     """Return `best_score` with step = trial number: the best of all trials up to that number.
 
-    While a study runs, only trials with no unfinished one before them are settled; `lost` are the numbers
-    of those that were cut off and will never end. `settled` takes every trial that there is.
+    Unless the run of the study `is_over`, only trials with no unfinished one before them count; `lost` are the
+    numbers of those that were cut off and will never end.
     """
     trials = sorted(result.trials, key=lambda trial: trial.number)
     numbers = [trial.number for trial in trials]
     ended = {*lost, *numbers}
-    first_unended = math.inf if settled else next(number for number in itertools.count() if number not in ended)
+    first_unended = math.inf if is_over else next(number for number in itertools.count() if number not in ended)
     latest = dict(zip(numbers, itertools.accumulate((milliseconds(trial.ended) for trial in trials), max), strict=True))
     return [
         Point("best_score", best, latest[trial.number], trial.number)

@@ -123,9 +123,9 @@ class Writer:
         self._children[trial.number] = child.info.run_id
         return self._children[trial.number]
 
-    def refresh(self, result: StudyResult, *, settled: bool = False) -> None:
+    def refresh(self, result: StudyResult, *, is_over: bool = False) -> None:
         """Bring the parent's leaderboard and its best-so-far curve up to date."""
-        curve = entities.best_points(result, self._lost, settled=settled)
+        curve = entities.best_points(result, self._lost, is_over=is_over)
         points = [point for point in curve if point.step not in self._steps]
         tags = entities.study_tags(result)
         if not points and tags[entities.NOTE] == self._note:
@@ -136,7 +136,7 @@ class Writer:
 
     def summarise(self, result: StudyResult) -> None:
         """Bring the parent's leaderboard, best-so-far curve and the baseline's best to their final state."""
-        self.refresh(result, settled=True)
+        self.refresh(result, is_over=True)
         self._log(self.run_id, entities.baseline_points(result))
 
     def _log(

@@ -454,7 +454,7 @@ def test_best_so_far_waits_for_trials_that_are_still_running():
     result = sample.study(6)
     gap = dataclasses.replace(result, trials=[t for t in result.trials if t.number != 2])
     assert [p.step for p in entities.best_points(gap)] == [0, 1]
-    assert [p.step for p in entities.best_points(gap, settled=True)] == [0, 1, 3, 4]
+    assert [p.step for p in entities.best_points(gap, is_over=True)] == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize(("lost", "steps"), [((2,), [0, 1, 3, 4]), ((1, 2, 9), [0, 1, 3, 4]), ((1,), [0, 1])])
