@@ -184,12 +184,11 @@ def infer(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     by_mark = {mark: [value for value in there if value.reads(mark)] for mark in PATTERNS}
     rows = {mark: _rows(readable) for mark, readable in by_mark.items()}
     best = _mark(rows, decimal)
-    numerals = _with_unit(by_mark[best], best)
+    numerals = _with_unit(by_mark[best], best, _rows(there))
     read = [value for value in by_mark[best] if value.unit in numerals.units]
     flag = len(read) == 1 and _rows(read) < MOST * counts.sum()  # a single number among gaps
     if _rows(read) < SHARE * _rows(there) or flag or codes.are_codes(_counts(read)) or _are_labels(read):
         return None
-    numerals = replace(numerals, remarks=tuple(_on_units(numerals, by_mark[best], _rows(there))))
     return _described(numerals, read, doubtful=rows["."] == rows[","])
 
 
@@ -255,13 +254,14 @@ def _units(written: Iterable[Written]) -> dict[str, int]:
     return dict(units.most_common())
 
 
-def _with_unit(readable: list[Written], decimal: str) -> Numerals:
+def _with_unit(readable: list[Written], decimal: str, total: int) -> Numerals:
     """Return the form of most texts; percents and bare fractions, which may mean either, are not mixed."""
     units = _units(readable)
     unit = next((unit for unit in units if unit), "")
-    if unit in PARTS and _fraction(readable, decimal):
-        return Numerals(decimal, unit, signed=True) if units[unit] >= units[""] else Numerals(decimal)
-    return Numerals(decimal, unit)
+    fraction = _fraction(readable, decimal) if unit in PARTS else ""
+    signed = bool(fraction) and units[unit] >= units[""]
+    numerals = Numerals(decimal, unit if signed or not fraction else "", signed=signed)
+    return replace(numerals, remarks=tuple(_on_units(numerals, units, fraction, total)))
 
 
 def _fraction(readable: list[Written], decimal: str) -> str:
@@ -288,14 +288,14 @@ def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Nu
     return replace(numerals, doubt=doubt, grouped=grouped, plain=plain, remarks=tuple(filter(None, remarks)))
 
 
-def _on_units(numerals: Numerals, readable: list[Written], total: int) -> Iterator[str]:
+def _on_units(numerals: Numerals, units: Mapping[str, int], fraction: str, total: int) -> Iterator[str]:
     """Yield remarks on numbers without the unit that others have, and on those of another unit."""
-    units, sign = _units(readable), repr(numerals.unit)
-    if numerals.unit and (rows := units.pop("", 0)):
-        fraction = f"{_fraction(readable, numerals.decimal)!r} may be a share of 1 or already in {sign}"
-        lost = f": taken as missing, because {fraction}" if numerals.signed else ""
+    sign = repr(numerals.unit)
+    if numerals.unit and (rows := units.get("")):
+        either = f"{fraction!r} may be a share of 1 or already in {sign}"
+        lost = f": taken as missing, because {either}" if numerals.signed else ""
         yield f"{_have(rows, total)} no {sign}{lost}"
-    if others := {unit: rows for unit, rows in units.items() if unit not in numerals.units}:
+    if others := {unit: rows for unit, rows in units.items() if unit and unit not in numerals.units}:
         yield f"{_have(sum(others.values()), total)} {' or '.join(map(repr, others))}: taken as missing"
 
 
