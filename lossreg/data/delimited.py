@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from lossreg.data import codes, files, numerals
+from lossreg.data import codes, files, numerals, reading
 from lossreg.data.cells import example
 from lossreg.data.origin import listed
 from lossreg.errors import DataError
@@ -359,9 +359,8 @@ def _note_short(file: Delimited, table: pd.DataFrame) -> None:
 
 def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with `1.234` as text where other columns have decimal commas: it may mean 1234."""
-    texts = [table[name] for name in table if pd.api.types.infer_dtype(table[name], skipna=True) == "string"]
     reals = [name for name in table if table[name].dtype.kind == "f"]
-    if not reals or numerals.decimal_mark(column.dropna() for column in texts) != ",":
+    if not reals or reading.decimal_mark(table) != ",":
         return table
     written = _pandas(file, dtype=dict.fromkeys(reals, str))
     for name in reals:

@@ -315,18 +315,6 @@ def _is_negative(value: Written) -> bool:
     return text.startswith("(") or (text.endswith("-") and not NO_CENTS.search(text))
 
 
-def decimal_mark(columns: Iterable[pd.Series[Any]]) -> str:
-    """Return the decimal mark that columns of texts use beyond doubt, empty where they leave it open or disagree."""
-    marks = set()
-    for column in columns:
-        if not column.str.contains(",", regex=False).any():
-            continue
-        form = infer(column.value_counts())
-        if form is not None and not form.doubt:
-            marks.add(form.decimal)
-    return marks.pop() if len(marks) == 1 else ""
-
-
 def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
     """Return whether all texts, counted as by `value_counts`, are numbers but for the markers of gaps."""
     return not any(np.isnan(numerals.number(text)) for text in present(counts))

@@ -397,8 +397,11 @@ def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
 
 
 def decimal_mark(rows: pd.DataFrame) -> str:
-    """Return the decimal mark of the texts in a table, empty where they leave it open."""
-    return numerals.decimal_mark(_of_text(rows))
+    """Return the decimal mark that texts in a table use beyond doubt, empty where they leave it open or disagree."""
+    columns = (column for column in _of_text(rows) if column.str.contains(",", regex=False).any())
+    forms = [numerals.infer(column.value_counts()) for column in columns]
+    marks = {form.decimal for form in forms if form is not None and not form.doubt}
+    return marks.pop() if len(marks) == 1 else ""
 
 
 def _of_text(rows: pd.DataFrame) -> Iterator[pd.Series[Any]]:
