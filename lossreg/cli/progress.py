@@ -59,7 +59,9 @@ class Watcher(Observer):
     prints how the study ended; on_trained: called with the result when the last trial has ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._pace = now, Pace(now)
+        self._result: StudyResult | None = None
         self.training = self.is_concluded = False
         self.messages: set[str] = set()
         self.on_trained: Callable[[StudyResult], Any] = lambda result: None
@@ -72,6 +74,17 @@ class Watcher(Observer):
     def stopping(self) -> bool:
         """Tell whether `stop` was called."""
         return bool(self._stop)
+
+    def trial(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial."""
+        self._pace.done += 1
+        self._result = result
+
+    def trained(self, result: StudyResult) -> None:
+        """Remove what is shown and pass the result to `on_trained`."""
+        self.close()
+        self.training = False
+        self.on_trained(result)
 
     def close(self) -> None:
         """Remove what is shown."""
@@ -123,11 +136,9 @@ class Lines(Watcher):
     """A line for every tenth of the trials, or after `EVERY_SECONDS`, at the end of an epoch."""
 
     def __init__(self, write: Callable[[str], Any] | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+        super().__init__(now)
         self._print = write or (lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
-        self._now, self._pace = now, Pace(now)
         self._written, self._written_at = 0, now()
-        self._result: StudyResult | None = None
 
     def _write(self, text: str) -> None:
         self._print(printable(text))
@@ -158,11 +169,6 @@ class Lines(Watcher):
         self._written = done
         self._write(f"{total - done} trials of {total} to run over {len(candidates)} losses, {together} at a time")
 
-    def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """Count a trial."""
-        self._pace.done += 1
-        self._result = result
-
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""
         step = max(1, self._pace.total // 10)
@@ -170,11 +176,6 @@ class Lines(Watcher):
         if self._result and new and (new >= step or self._now() - self._written_at >= EVERY_SECONDS or not active):
             self._written, self._written_at = self._pace.done, self._now()
             self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(self._result)}, {self._pace}")
-
-    def trained(self, result: StudyResult) -> None:
-        """Pass the result to `on_trained`."""
-        self.training = False
-        self.on_trained(result)
 
     def end(self, result: StudyResult) -> None:
         """Write how the study ended, unless the caller does."""
@@ -186,11 +187,10 @@ class Display(Watcher):
     """A bar, speed, time left and the top score of each loss, redrawn in place; a spinner before and after training."""
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._console, self._pace = console, Pace(now)
+        super().__init__(now)
+        self._console = console
         self._live: Live | None = None
         self._status: Status | None = None
-        self._result: StudyResult | None = None
         self._active = self._epochs = 0
 
     def message(self, text: str) -> None:
@@ -212,11 +212,6 @@ class Display(Watcher):
         self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=4, transient=True)
         self._live.start()
 
-    def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """Count a trial."""
-        self._pace.done += 1
-        self._result = result
-
     def epoch(self, active: int, epochs_done: int) -> None:
         """Note what is running."""
         self._active, self._epochs = active, epochs_done
@@ -226,12 +221,6 @@ class Display(Watcher):
         self.close()
         self._status = spinner(self._console, text)
         self._status.start()
-
-    def trained(self, result: StudyResult) -> None:
-        """Remove the display and pass the result to `on_trained`."""
-        self.close()
-        self.training = False
-        self.on_trained(result)
 
     def end(self, result: StudyResult) -> None:
         """Remove the display; print how the study ended unless standard output says so on the same terminal."""
