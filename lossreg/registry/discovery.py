@@ -69,7 +69,8 @@ class PluginReport:
     @property
     def display_name(self) -> str:
         """`plugin arctan (lossreg-arctan 0.1)`, for messages."""
-        return _display_name(self.name, self.distribution, self.version)
+        provenance = f"{self.distribution} {self.version}".strip()
+        return f"plugin {self.name} ({provenance})" if provenance else f"plugin {self.name}"
 
     @property
     def refusal(self) -> str:
@@ -103,11 +104,6 @@ class Offer:
     error: str = ""
     warnings: tuple[str, ...] = ()
     blocked: bool = False
-
-    @property
-    def display_name(self) -> str:
-        """`plugin arctan (lossreg-arctan 0.1)`, for messages."""
-        return _display_name(self.source.name, self.source.distribution, self.source.version)
 
     def claims(self) -> dict[str, str]:
         """Every name and alias, by the key under which it is looked up."""
@@ -193,7 +189,7 @@ def _apart(source: Source) -> Iterator[None]:
 @contextmanager
 def _watched(source: Source) -> Iterator[None]:
     """Name a plugin that takes longer than `PATIENCE` on standard error; an import cannot be ended from outside."""
-    display_name = _display_name(source.name, source.distribution, source.version)
+    display_name = Offer(source).report().display_name
     slow = f"{display_name} is still being imported after {PATIENCE:g} s; LOSSREG_BLOCK={source.name} leaves it out"
     timer = threading.Timer(PATIENCE, status_line.warn, [slow])
     timer.daemon = True
@@ -334,7 +330,7 @@ def _refuse_shared_names(offer: Offer, rivals: dict[str, list[Offer]]) -> Offer:
     shared = [name for key_, name in offer.claims().items() if len(rivals.get(key_, ())) > 1]
     if not shared or offer.error:
         return offer
-    parties = dict.fromkeys(rival.display_name for name in shared for rival in rivals[key(name)])
+    parties = dict.fromkeys(rival.report().display_name for name in shared for rival in rivals[key(name)])
     return replace(offer, error=f"{_names(shared)} claimed by {' and '.join(parties)}; all of them are refused")
 
 
@@ -365,11 +361,6 @@ def _slow(pulled: list[str]) -> tuple[str, ...]:
 
 def _reason(failure: BaseException) -> str:
     return " ".join(text_of(failure).split()) if isinstance(failure, LossregError) else one_line(failure)
-
-
-def _display_name(name: str, distribution: str, version: str) -> str:
-    provenance = f"{distribution} {version}".strip()
-    return f"plugin {name} ({provenance})" if provenance else f"plugin {name}"
 
 
 def _names(names: Sequence[str]) -> str:
