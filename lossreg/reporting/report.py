@@ -253,16 +253,14 @@ def _headline(result: StudyResult) -> str:
 def _leaderboard_markdown(result: StudyResult) -> str:
     head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "its trial", "trials"]
     lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
-    lines += ["| " + " | ".join(map(plain_text.markdown, row)) + " |" for row in _standings(result)]
+    lines += ["| " + " | ".join(map(plain_text.markdown, standing(result, row))) + " |" for row in result.leaderboard()]
     return "\n".join(lines)
 
 
-def _standings(result: StudyResult) -> list[list[str]]:
-    return [
-        [number(row.rank), row.candidate, scored(row.best), gain(result, row),
-         str(row.best.number) if row.best else "-", str(row.trials)]
-        for row in result.leaderboard()
-    ]  # fmt: skip
+def standing(result: StudyResult, row: Standing) -> list[str]:
+    """Return the cells of a row of the leaderboard: rank, candidate, score, gain, number of its trial, trials."""
+    trial = str(row.best.number) if row.best else "-"
+    return [number(row.rank), row.candidate, scored(row.best), gain(result, row), trial, str(row.trials)]
 
 
 def _parameters_markdown(result: StudyResult) -> str:

@@ -79,14 +79,11 @@ def leaderboard(result: StudyResult) -> Table:
 
 
 def _cells(result: StudyResult, row: Standing) -> list[str]:
-    if row.best is None:
-        return ["-", row.candidate, "-", report.gain(result, row), "-", str(row.trials), "-", "no trial completed"]
-    best = row.best
-    return [
-        report.number(row.rank), row.candidate, report.scored(best), report.gain(result, row), str(best.number),
-        str(row.trials), f"{best.learning_rate:.3g}",
-        ", ".join(filter(None, [report.loss_params(best), *report.besides(best)[1:]])) or "-",
-    ]  # fmt: skip
+    standing, best = report.standing(result, row), row.best
+    if best is None:
+        return [*standing, "-", "no trial completed"]
+    params = ", ".join(filter(None, [report.loss_params(best), *report.besides(best)[1:]]))
+    return [*standing, f"{best.learning_rate:.3g}", params or "-"]
 
 
 def losses(entries: Sequence[Entry], width: int) -> Table:
