@@ -16,23 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from lossreg.contract.spec import LossSpec
 from lossreg.errors import InputError, LossregError, contained, one_line
 from lossreg.reporting import loss_curves
 from lossreg.reporting.loss_curves import Panel, View
-from lossreg.reporting.study_plots import COLOURS, GREY
+from lossreg.reporting.study_plots import COLOURS, GREY, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 INDEX = "index.md"
 HEADING = "# Losses, drawn"
 # an axis ends this many ranges of the default's curve beyond that curve; the rest is not shown
 REACH, REACH_OF_REFERENCE = 1.5, 0.5
-DPI = 110
 # visible on a curve that equals the reference
 DARK, DASHES = "#444444", (0, (3, 3))
 
@@ -41,7 +40,7 @@ def figure(spec: LossSpec) -> Figure:
     """Draw loss (above) and gradient (below), one column per parameter; raises `LossregError` if the loss fails."""
     seen, panels = _computed(spec)
     shown = [_shown(panel, seen) for panel in panels]
-    drawn = _figure(max(3.7 * len(panels), 5.5), 6.6)
+    drawn = new_figure(max(3.7 * len(panels), 5.5), 6.6)
     grid = drawn.subplots(2, len(panels), squeeze=False, sharex=True)
     for column, (panel, lowered) in enumerate(shown):
         above, below = grid[0][column], grid[1][column]
@@ -61,7 +60,7 @@ def sheet(specs: Sequence[LossSpec]) -> Figure:
     """Draw a small picture per loss, with values of its first parameter; raises `LossregError` if a loss fails."""
     rows = math.ceil(len(specs) / 4)
     width = math.ceil(len(specs) / rows)
-    drawn = _figure(2.6 * width, 2.8 * rows)
+    drawn = new_figure(2.6 * width, 2.8 * rows)
     grid = list(drawn.subplots(rows, width, squeeze=False).flat)
     for axes, spec in zip(grid, specs, strict=False):
         seen, panels = _computed(spec)
@@ -89,10 +88,6 @@ def _computed(spec: LossSpec) -> tuple[View, list[Panel]]:
         raise LossregError(f"loss {spec.name!r} cannot be drawn: {one_line(error)}") from error
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-
-
 def _title(spec: LossSpec, width: int) -> str:
     return "\n".join([spec.name, *textwrap.wrap(spec.formula, width)])
 
@@ -109,9 +104,7 @@ def _note(spec: LossSpec, seen: View, panels: Sequence[Panel]) -> str:
 
 def _draw(axes: Axes, panel: Panel, seen: View, kind: str) -> None:
     """Draw the curves of a panel; `kind` is loss or gradient."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
+    plain(axes)
     axes.axhline(0.0, color=GREY, linewidth=0.6)
     colours = iter(COLOURS[1:])
     for curve in panel.curves:

@@ -7,7 +7,7 @@ in any thread and is freed with its last reference.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def curves(result: StudyResult, most: int = 4) -> Figure:
     best = [row.best for row in result.leaderboard() if row.best]
     width = _columns(len(best), most)
     bands = [best[start : start + width] for start in range(0, len(best), width)] or [[]]
-    figure = _figure(3.1 * width + 1.2, 4.6 * len(bands) + 0.7)
+    figure = new_figure(3.1 * width + 1.2, 4.6 * len(bands) + 0.7)
     axes = _grid(figure, 2 * len(bands), width)
     for band, trials in enumerate(bands):
         for column in range(width):
@@ -60,7 +60,8 @@ def _curves_of(result: StudyResult, trial: TrialRecord, above: Axes, below: Axes
         for part, colour, line in (("train", COLOURS[0], "--"), ("val", COLOURS[1], "-")):
             values = [math.nan if value is None else value for value in trial.curves.get(f"{part}_{kind}", [])]
             curve = "training" if part == "train" else "validation"
-            axes.plot(range(1, len(values) + 1), values, line, color=colour, label=curve, marker=_dot(values))
+            dot = "o" if len(values) == 1 else ""
+            axes.plot(range(1, len(values) + 1), values, line, color=colour, label=curve, marker=dot)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.axvline(trial.epoch, color=GREY, linewidth=0.8, linestyle=":")
     baseline = " (baseline)" if trial.candidate == result.baseline else ""
@@ -70,8 +71,8 @@ def _curves_of(result: StudyResult, trial: TrialRecord, above: Axes, below: Axes
 
 def history(result: StudyResult) -> Figure:
     """Draw score against trial number, coloured by candidate, with the best so far, without diverged trials."""
-    figure = _figure(8.5, 4.6)
-    axes = _plain(figure.add_subplot())
+    figure = new_figure(8.5, 4.6)
+    axes = plain(figure.add_subplot())
     for candidate, look in _looks(result).items():
         done = _completed(result, candidate)
         numbers, scores = [trial.number for trial, _ in done], [score for _, score in done]
@@ -81,15 +82,15 @@ def history(result: StudyResult) -> Figure:
     _zoom(axes, result)
     axes.set(xlabel="trial", ylabel=f"{result.metric} (validation)", title=f"{result.study}: every trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend_right(axes)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     return figure
 
 
 def by_loss(result: StudyResult) -> Figure:
     """Draw the scores of each candidate as dots over a box, the best on top, and the baseline's best as a line."""
     board = [row for row in result.leaderboard() if row.best]
-    figure = _figure(8.5, 1.6 + 0.5 * max(len(board), 2))
-    axes = _plain(figure.add_subplot())
+    figure = new_figure(8.5, 1.6 + 0.5 * max(len(board), 2))
+    axes = plain(figure.add_subplot())
     looks = _looks(result)
     groups = [[score for _, score in _completed(result, row.candidate)] for row in board]
     for line, (row, scores) in enumerate(zip(board, groups, strict=True)):
@@ -122,7 +123,7 @@ def slices(result: StudyResult, most: int = 4) -> Figure:
     names = searched(result)[:MOST_SLICES]
     width = _columns(len(names), most)
     rows = max(1, math.ceil(len(names) / width))
-    figure = _figure(2.9 * width + 1.6, 2.7 * rows + 0.8)
+    figure = new_figure(2.9 * width + 1.6, 2.7 * rows + 0.8)
     grid = [axes for line in _grid(figure, rows, width) for axes in line]
     for index, (axes, name) in enumerate(zip(grid, names, strict=False)):
         _slice(result, axes, name)
@@ -181,10 +182,6 @@ def _name(result: StudyResult, candidate: str) -> str:
     return f"{candidate} (baseline)" if candidate == result.baseline else candidate
 
 
-def _dot(values: Sequence[float]) -> str:
-    return "o" if len(values) == 1 else ""
-
-
 def _spans_decades(values: Iterable[Any]) -> bool:
     """Tell whether positive numbers are dense at their low end, as those drawn on a log scale are."""
     numbers = sorted(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
@@ -213,14 +210,15 @@ def _zoom(axes: Axes, result: StudyResult, axis: str = "y", *, note: bool = True
         axes.annotate(text, position, xycoords="axes fraction", fontsize=8, color=GREY)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of that size in inches."""
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
 def _grid(figure: Figure, rows: int, columns: int) -> list[list[Axes]]:
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
-        _plain(axes)
+        plain(axes)
     return [list(line) for line in grid]
 
 
@@ -235,12 +233,9 @@ def _share_legend(figure: Figure, axes: Axes, title: str) -> None:
     figure.suptitle(title)
 
 
-def _plain(axes: Axes) -> Axes:
+def plain(axes: Axes) -> Axes:
+    """Return the axes with a faint grid and without a frame above and to the right."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
     return axes
-
-
-def _legend_right(axes: Axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
