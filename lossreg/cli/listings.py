@@ -26,7 +26,6 @@ from lossreg.cli.shell import (
 from lossreg.errors import InputError, on_disk
 
 if TYPE_CHECKING:
-    from lossreg.contract.claims import Limit
     from lossreg.contract.params import Param
     from lossreg.contract.spec import LossSpec
     from lossreg.registry.registry import Entry, PluginReport
@@ -159,13 +158,11 @@ def loss_document(entry: Entry) -> dict[str, Any]:
         "target": spec.target,
         "outputs": spec.outputs,
         "recommended": list(spec.recommended),
-        "limits": [limit_document(limit) for limit in spec.claims.limits],
+        "limits": [
+            {"at": dict(limit.at), "equals": limit.equals, "of": dict(limit.of), "factor": limit.factor}
+            for limit in spec.claims.limits
+        ],
     }
-
-
-def limit_document(limit: Limit) -> dict[str, Any]:
-    """Return one limit at which a loss equals another, of `losses --json`."""
-    return {"at": dict(limit.at), "equals": limit.equals, "of": dict(limit.of), "factor": limit.factor}
 
 
 def param_document(param: Param) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Numerals:
         sign, unit, body = _parts(text)
         if unit not in self.units or PATTERNS[self.decimal].fullmatch(body) is None:
             return float("nan")
-        return sign * float(_pythonic(body, self.decimal))
+        return sign * float(body.translate(PYTHONIC[self.decimal]))
 
     def description(self) -> str:
         """Return the note on such a column."""
@@ -131,10 +131,6 @@ def _unit(body: str) -> str:
         return before[1]
     behind = BEHIND.search(body[-LONGEST_UNIT - 1 :])
     return behind[0] if behind else ""
-
-
-def _pythonic(body: str, decimal: str) -> str:
-    return body.translate(PYTHONIC[decimal])
 
 
 def is_marker(text: str) -> bool:

@@ -115,14 +115,14 @@ def wrap(
     target, activation = _target_and_activation(target, activation, tasks)
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}; known: {', '.join(TARGETS)}", where=f"loss {name!r}")
-    chosen = activations.get(activation)
+    chosen, title = activations.get(activation), _title(source)
     return LossSpec(
         name=name,
         function=UserLoss(source, chosen, name),
         tasks=tasks or TASKS_OF.get(target, REGRESSION),
         summary=summary or _summary(source),
-        reference=f"{getattr(source, '__module__', '')}.{_title(source)}",
-        params=_params(source, f"the function {_title(source)}" if _is_lambda(source) else f"loss {name!r}"),
+        reference=f"{getattr(source, '__module__', '')}.{title}",
+        params=_params(source, f"the function {title}" if title == "<lambda>" else f"loss {name!r}"),
         target=target,
         outputs=outputs or ("k" if target in ("onehot", "multihot", "ordinal") else "1"),
         activation=activation,
@@ -191,10 +191,6 @@ def _is_keras_loss(source: Any) -> Any:
     from keras.losses import Loss
 
     return issubclass(source, Loss) if inspect.isclass(source) else isinstance(source, Loss)
-
-
-def _is_lambda(source: Any) -> bool:
-    return _title(source) == "<lambda>"
 
 
 def _params(source: Any, where: str) -> tuple[Float, ...]:

@@ -239,16 +239,12 @@ def _drop_late(remaining: Sequence[Line]) -> None:
         elif line.op == lines.PARAM:
             parameters[number].add(line.log["param_name"])
         elif line.op == lines.ATTRIBUTE_OF_TRIAL and ATTRIBUTE in line.log["user_attr"]:
-            line.fault = "" if _is_record(line.log["user_attr"][ATTRIBUTE]) else "its record is not whole"
+            line.fault = "its record is not whole" if lacking(line.log["user_attr"][ATTRIBUTE], TRIAL_KEYS) else ""
             records[number] += [] if line.fault else [line]
         elif line.op == lines.STATE and line.log["state"] in (TrialState.COMPLETE, TrialState.PRUNED):
             line.fault = "" if any(_confirms(one, line) for one in records[number]) else UNCONFIRMED
         if line.op == lines.STATE and not line.fault and TrialState(line.log["state"]).is_finished():
             ended.add(number)
-
-
-def _is_record(record: Any) -> bool:
-    return not lacking(record, TRIAL_KEYS)
 
 
 def _confirms(record: Line, end: Line) -> bool:

@@ -136,16 +136,14 @@ def _filled(
     filled: list[Line] = []
     following = 0
     there = set(number_of.values())
-    ahead = [line for line in remaining if id(line) in number_of]
-    starts = {id(one): number_of[id(one)] for one in ahead}
     of_study = (lines.CREATE_STUDY, lines.STUDY_ATTRIBUTE, lines.STUDY_SYSTEM)
     first = next((position for position, line in enumerate(remaining) if line.op not in of_study), len(remaining))
     for position, line in enumerate(remaining):
         if position == first:
             following = _replace_missing(filled, following, there, count, about)
         filled.append(line)
-        if id(line) in starts:
-            following = _replace_missing(filled, starts[id(line)] + 1, there, count, about)
+        if id(line) in number_of:
+            following = _replace_missing(filled, number_of[id(line)] + 1, there, count, about)
     return filled
 
 

@@ -159,24 +159,16 @@ def _are_values(value: Any) -> bool:
     return value is None or (isinstance(value, list) and len(value) == 1 and all(map(_is_number, value)))
 
 
-def _are_directions(value: Any) -> bool:
-    return value in ([1], [2])
-
-
 def _is_distribution(value: Any) -> bool:
     return distribution_of({"distribution": value}) is not None
 
 
-def _is_start(value: Any) -> bool:
-    return value is None or _is_date(value)
-
-
 Check = Callable[[Any], bool]
 FORMS: dict[int, dict[str, Check]] = {
-    CREATE_STUDY: {"study_name": _is_text, "directions": _are_directions},
+    CREATE_STUDY: {"study_name": _is_text, "directions": lambda value: value in ([1], [2])},
     STUDY_ATTRIBUTE: {"study_id": _is_whole, "user_attr": _is_single},
     STUDY_SYSTEM: {"study_id": _is_whole, "system_attr": _is_single},
-    CREATE_TRIAL: {"study_id": _is_whole, "datetime_start": _is_start},
+    CREATE_TRIAL: {"study_id": _is_whole, "datetime_start": lambda value: value is None or _is_date(value)},
     PARAM: {
         "trial_id": _is_whole, "param_name": _is_text, "param_value_internal": _is_number,
         "distribution": _is_distribution,

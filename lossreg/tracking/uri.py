@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lossreg.errors import InputError, LossregError, did_you_mean, text_of
 from lossreg.terminal import masking
@@ -173,12 +173,13 @@ def ping(uri: str) -> None:
     MLflow itself would try for minutes. Files and stores without an address pass.
     """
     parts = urlsplit(uri)
+    kind = parts.scheme.split("+")[0]
     try:
         if is_server(uri):
             address = parts._replace(netloc=parts.netloc.rsplit("@")[-1], path=f"{parts.path}/health")
             urllib.request.urlopen(address.geturl(), timeout=PATIENCE).close()
-        elif parts.hostname and parts.scheme.split("+")[0] in PORTS:
-            socket.create_connection((parts.hostname, _port(parts)), timeout=PATIENCE).close()
+        elif parts.hostname and kind in PORTS:
+            socket.create_connection((parts.hostname, parts.port or PORTS[kind]), timeout=PATIENCE).close()
     except urllib.error.HTTPError:
         return
     except (OSError, ValueError, HTTPException) as error:
@@ -193,7 +194,3 @@ def require_answer(uri: str) -> None:
         ping(uri)
     except LossregError as error:
         raise LossregError(f"MLflow at {without_secrets(uri)}: {error}") from None
-
-
-def _port(parts: SplitResult) -> int:
-    return parts.port or PORTS[parts.scheme.split("+")[0]]
