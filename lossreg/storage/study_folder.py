@@ -228,19 +228,21 @@ class StudyFolder:
 
         Raises `InputError` where they are damaged or another trial's; older files have no number of a trial.
         """
-        file = self._weights(number)
+        file, hint = self._weights(number), f"`{words(*REPAIR)}` moves it aside."
         if not file.exists():
             return None
         try:
             if not is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
             with np.load(file) as arrays:
-                _require_trial(number, int(arrays[TRIAL]) if TRIAL in arrays.files else number)
+                stored = int(arrays[TRIAL]) if TRIAL in arrays.files else number
+                if stored != number:
+                    what = f"this file holds the weights of trial {stored}, not of trial {number}"
+                    raise InputError(what, where=str(file), hint=hint)
                 return [arrays[name] for name in sorted(arrays.files) if name != TRIAL]
-        except _OtherTrialError as error:
-            raise InputError(str(error), where=str(file), hint=f"`{words(*REPAIR)}` moves it aside.") from None
+        except InputError:
+            raise
         except Exception as error:
-            hint = f"`{words(*REPAIR)}` moves it aside."
             what = f"this file of weights is damaged ({one_line(error)})"
             raise InputError(what, where=str(file), hint=hint) from error
 
@@ -322,15 +324,6 @@ class StudyFolder:
 
     def _weights(self, number: int) -> Path:
         return self.path / f"weights-{number:06d}.npz"
-
-
-class _OtherTrialError(Exception):
-    """A file holds the weights of another trial than it is named after."""
-
-
-def _require_trial(number: int, stored: int) -> None:
-    if stored != number:
-        raise _OtherTrialError(f"this file holds the weights of trial {stored}, not of trial {number}")
 
 
 def _new_path(path: Path) -> Path:
