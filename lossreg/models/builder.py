@@ -17,7 +17,7 @@ import numpy as np
 
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.models import mlp
-from lossreg.models.hyperparameters import Answer, default, given
+from lossreg.models.hyperparameters import Answer, default
 from lossreg.models.need import Need
 from lossreg.models.raw_scores import raw_scores
 from lossreg.models.user_model import UserModel
@@ -51,25 +51,14 @@ class Builder:
         outputs: int,
         n_classes: int,
         seed: int,
-        values: Mapping[str, Any] | None = None,
+        answer: Answer = default,
     ) -> Any:
         """Return an uncompiled functional model from `(batch, *input_shape)` to raw scores `(batch, [...,] outputs)`.
 
-        values: of hyperparameters that are searched, by key; the others are at their defaults.
+        answer: called for every hyperparameter that is searched when it is declared, and gives its value.
         Equal seeds give equal weights. Python's and NumPy's random states are left as they were;
         the seed of Keras and of its backend is set. Raises `InputError` if the model cannot be built.
         """
-        return self.ask(input_shape, outputs, n_classes, seed, given(values) if values else default)
-
-    def ask(
-        self,
-        input_shape: Sequence[int] | Mapping[str, Sequence[int]],
-        outputs: int,
-        n_classes: int,
-        seed: int,
-        answer: Answer,
-    ) -> Any:
-        """Do as `build`, with `answer` called for every hyperparameter that is searched when it is declared."""
         need = Need(_shape(input_shape), int(outputs), int(n_classes), self.spatial_shape, self.multilabel)
         with BUILDING, _seeded(int(seed)):
             model = _with_raw_scores(self._model(need, answer), need, self.name)

@@ -289,7 +289,7 @@ def _explored(spec: StudySpec, problem: Problem) -> tuple[Architectures, dict[st
     embeddings: dict[str, int] = {}
 
     def build(outputs: int, answer: Answer) -> Any:
-        model = builder.ask(dataset.input_shape, outputs, dataset.n_classes, spec.search.seed, answer)
+        model = builder.build(dataset.input_shape, outputs, dataset.n_classes, spec.search.seed, answer)
         check_embeddings(model, dataset)
         embeddings.update(tables(model, dataset.train.x))
         return model

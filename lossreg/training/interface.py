@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from lossreg.models.hyperparameters import given
 from lossreg.storage.records import Weights
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Problem:
     def build(self, outputs: int, seed: int, architecture: Architecture | None = None) -> Any:
         """Return a fresh model of `outputs` raw scores; equal seeds give equal weights."""
         data, values = self.dataset, dict(architecture.model) if architecture else {}
-        more = {"values": values} if values else {}
+        more = {"answer": given(values)} if values else {}
         return self.builder.build(data.input_shape, outputs, data.n_classes, seed, **more)
 
 

@@ -21,6 +21,7 @@ from lossreg.contract.targets import Constants
 from lossreg.errors import InputError, UnknownError
 from lossreg.models import inference
 from lossreg.models.builder import resolve
+from lossreg.models.hyperparameters import given
 
 X = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
 CODE = """
@@ -235,7 +236,7 @@ def test_a_hyper_model_is_taken_where_a_function_is(
     code: Path, name: str, widths: list[int], declared: list[str]
 ) -> None:
     builder = resolve(f"my_models.py:{name}", base=code, hp={"units": 40, "depth": "search"})
-    model = builder.build((6,), 3, 3, seed=0, values={"depth": 3})
+    model = builder.build((6,), 3, 3, seed=0, answer=given({"depth": 3}))
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == widths
     assert sorted(builder.declared) == declared
     assert builder.notes == []
@@ -261,7 +262,7 @@ def test_a_hyper_model_of_python_builds_what_keras_tuner_builds(model: Any, valu
     hp.values = dict(values)
     theirs = Tower().build(hp)
     builder = resolve(model, hp="search")
-    ours = builder.build((6, 4), 3, 3, seed=0, values=values)
+    ours = builder.build((6, 4), 3, 3, seed=0, answer=given(values))
     assert sorted(builder.declared) == sorted(hp.values)
     assert [type(layer) for layer in ours.layers] == [type(layer) for layer in theirs.layers]
     assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
