@@ -102,7 +102,25 @@ class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: igno
         return kept
 
 
-class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turns raw rows into float32; subclasses say how in `counted`."""
+
+    def transform(self, rows: Any) -> Float32:
+        """Return new rows as float32 `(n, *shape)`.
+
+        rows: a DataFrame (by column name), an array (by position), or the path of a .csv, .tsv or .parquet file, which
+        is read as the training rows were. Warns of values taken as missing, of unknown categories and of guesses,
+        counted by column. Raises `DataError`.
+        """
+        array: Float32 = warned(self.counted(rows))
+        return array
+
+    def counted(self, rows: Any) -> Counted:
+        """Return the same array, and the lost values in place of a warning."""
+        raise NotImplementedError
+
+
+class TablePreprocessor(Transformer):
     """Turns raw rows of a table `(n, columns)` into a float32 array `(n, width)`.
 
     Numbers are standardised; missing, infinite and far too large values become the median first. Dates (years 1 to
@@ -128,16 +146,6 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with of_rows():
             self.transformer_ = steps.fit(self._limited(table, Lost()))
         return self
-
-    def transform(self, rows: Any) -> Float32:
-        """Return new rows as float32 `(n, width)`, every number finite.
-
-        rows: a DataFrame (by column name), an array (by position), or the path of a .csv, .tsv or .parquet file, which
-        is read as the training rows were. Warns of values taken as missing, of unknown categories and of guesses,
-        counted by column. Raises `DataError`.
-        """
-        array: Float32 = warned(self.counted(rows))
-        return array
 
     def counted(self, rows: Any) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
@@ -206,7 +214,7 @@ def _finite(array: Float32, names: Callable[[], NDArray[Any]], lost: Lost) -> Fl
     return array
 
 
-class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class ImagePreprocessor(Transformer):
     """Turns raw arrays `(n, *shape)` into float32, standardised with one mean and deviation of all training values.
 
     Values that are not finite, or far too large for the training values, become 0, the mean.
@@ -228,14 +236,6 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.mean_ = float(kept.mean(dtype=np.float64)) * size if kept.size else 0.0
         self.scale_ = float(kept.std(dtype=np.float64)) * size or 1.0 if kept.size else 1.0
         return self
-
-    def transform(self, rows: Any) -> Float32:
-        """Return float32 `(n, *shape)`, every number finite; warns of values replaced by the mean.
-
-        Raises `DataError` for another shape.
-        """
-        array: Float32 = warned(self.counted(rows))
-        return array
 
     def counted(self, rows: Any) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
@@ -280,9 +280,10 @@ def _sample(rows: NDArray[Any]) -> NDArray[np.float64]:
     return flat[:: max(1, flat.size // 1_000_000)].astype(np.float64)
 
 
-class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class AsGiven(Transformer):
     """Converts raw rows to float32 only: complete tables of numbers `(n, columns)`, arrays `(n, *shape)`.
 
+    Missing values, other types and numbers beyond float32 are refused.
     features_: the columns of a table, empty for an array; shape_: the shape of one sample.
     """
 
@@ -301,14 +302,6 @@ class AsGiven(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         given = self._given(self._numbers(rows, lost))
         lost.values = {"": len(given)}
         return Counted(given, lost)
-
-    def transform(self, rows: Any) -> Float32:
-        """Return a DataFrame, an array or the table of a path as float32; warns of lines that are left out.
-
-        Raises `DataError` for other columns or shapes, missing values, other types, and numbers beyond float32.
-        """
-        array: Float32 = warned(self.counted(rows))
-        return array
 
     def _given(self, values: NDArray[Any]) -> Float32:
         with np.errstate(over="ignore"):
