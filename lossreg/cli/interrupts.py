@@ -9,13 +9,13 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from lossreg.cli.progress import Watcher
+from lossreg.terminal.signals import INTERRUPTING
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Interrupts:
-    """Handlers of `SIGNALS` during a block; signals that this process ignores stay ignored.
+    """Handlers of signals that interrupt during a block; those that this process ignores stay ignored.
 
     While trials are trained the first signal asks the study to end after the epoch; before and after training it
     raises `KeyboardInterrupt`. The second signal ends the process: the study's journal is complete at any moment.
@@ -30,7 +30,7 @@ class Interrupts:
         self.cut_off = False
 
     def __enter__(self) -> Interrupts:
-        for number in SIGNALS:
+        for number in INTERRUPTING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
         return self

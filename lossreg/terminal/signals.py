@@ -5,12 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def handled(handlers: Mapping[int, Any]) -> Iterator[None]:
+    """Have these handlers of signals, by number, during the block, and the former ones after it."""
+    former = {number: signal.getsignal(number) for number in handlers}
+    try:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, before in former.items():
+            signal.signal(number, before)
 
 
 @contextmanager
@@ -19,11 +32,8 @@ def leaving() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _is_main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, _leave)
-    try:
+    with handled({signal.SIGINT: _leave}):
         yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
@@ -32,11 +42,8 @@ def raising() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not _leave:
         yield
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with handled({signal.SIGINT: signal.default_int_handler}):
         yield
-    finally:
-        signal.signal(signal.SIGINT, _leave)
 
 
 @contextmanager
@@ -51,13 +58,8 @@ def noticed() -> Iterator[Callable[[], bool]]:
         return
     came: list[int] = []
     before = {number: handler for number in INTERRUPTING if callable(handler := signal.getsignal(number))}
-    try:
-        for number, handler in before.items():
-            signal.signal(number, _noting(came, handler))
+    with handled({number: _noting(came, handler) for number, handler in before.items()}):
         yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _noting(

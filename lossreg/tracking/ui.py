@@ -15,6 +15,7 @@ from types import FrameType
 from typing import IO, Any
 
 from lossreg.errors import LossregError
+from lossreg.terminal import signals
 from lossreg.terminal.masking import masked
 from lossreg.terminal.plain_text import printable
 
@@ -24,7 +25,6 @@ ADDRESS = "MLFLOW_BACKEND_STORE_URI"
 FIRST_PORT, LAST_PORT = 5000, 65535
 # without it MLflow opens the view for language models, which hides charts and columns
 VIEW = "workflowType=machine_learning"
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # seconds that processes have to end when they are asked to, and that their last lines are waited for
 GRACE = 10.0
 LAST_LINES = 10.0
@@ -143,12 +143,8 @@ def _signals_go_to(group: Group) -> Iterator[None]:
     def pass_on(number: int, frame: FrameType | None) -> None:
         group.end()
 
-    former = {number: signal.signal(number, pass_on) for number in ENDING}
-    try:
+    with signals.handled(dict.fromkeys(signals.INTERRUPTING, pass_on)):
         yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _pass_on(lines: IO[str], tell: Callable[[str], None]) -> None:
