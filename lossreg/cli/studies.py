@@ -62,7 +62,6 @@ def tune(
     A study file is code: the functions that it names are run, with --dry-run too.
     """
     with only_json(as_json) as out:
-        waiting.announce(f"reading {study}")
         spec = _load(study, overrides or ())
         if dry_run:
             _dry_run(spec, as_json, out)
@@ -80,7 +79,6 @@ def tune(
 def results(study: Study, as_json: Json = False) -> None:
     """Show the leaderboard of a study, finished or not."""
     with only_json(as_json) as out:
-        waiting.announce(f"reading {study}")
         spec = _load(study)
         from lossreg.search import history
 
@@ -113,7 +111,6 @@ def model(
     """
     with on_disk(f"--output {brief(output)}"):
         _check_output(output)
-    waiting.announce(f"reading {study}")
     spec = _load(study)
     from lossreg.search import restore
 
@@ -134,7 +131,6 @@ def model(
 @guarded
 def sync(study: Study, *, overrides: Overrides = None) -> None:
     """Write into MLflow whatever of a study is missing there."""
-    waiting.announce(f"reading {study}")
     spec = _load(study, overrides or ())
     result, where = _synchronised(spec)
     say(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
@@ -145,7 +141,6 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
 @guarded
 def repair(study: Study) -> None:
     """Make the damaged journal of a study readable again, and say which trials that touches."""
-    waiting.announce(f"reading {study}")
     from lossreg.search import repairs
 
     for line in repairs.lines_of(repairs.repair(_load(study)), str(study)):
@@ -183,6 +178,7 @@ def ui(
 
 
 def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    waiting.announce(f"reading {study}")
     from lossreg.config.study import load
 
     caller.name_study(str(study))
