@@ -173,9 +173,10 @@ def load(source: Source) -> Offer:
         with contained(), nullcontext() if source.builtin else _apart(source):
             specs = tuple(_specs(source))
     except Exception as failure:
-        error = _reason(failure)
-    pulled = [name for name in SLOW if name in sys.modules and name not in before]
-    return Offer(source, specs, error, _slow(pulled))
+        error = " ".join(text_of(failure).split()) if isinstance(failure, LossregError) else one_line(failure)
+    pulled = " and ".join(name for name in SLOW if name in sys.modules and name not in before)
+    slow = f"loading it imports {pulled}, which slows every command; import inside the loss instead"
+    return Offer(source, specs, error, (slow,) if pulled else ())
 
 
 @contextmanager
@@ -351,16 +352,6 @@ def _lost(specs: Sequence[LossSpec], known: Mapping[str, str]) -> Iterator[str]:
             if key(name) not in known:
                 hint = did_you_mean(name, known.values())
                 yield f"the loss {spec.name} {relation} {name}, and there is no such loss. {hint}".strip()
-
-
-def _slow(pulled: list[str]) -> tuple[str, ...]:
-    if not pulled:
-        return ()
-    return (f"loading it imports {' and '.join(pulled)}, which slows every command; import inside the loss instead",)
-
-
-def _reason(failure: BaseException) -> str:
-    return " ".join(text_of(failure).split()) if isinstance(failure, LossregError) else one_line(failure)
 
 
 def _names(names: Sequence[str]) -> str:

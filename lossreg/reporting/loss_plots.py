@@ -51,7 +51,8 @@ def figure(spec: LossSpec) -> Figure:
         below.set_xlabel(seen.axis, fontsize=9, parse_math=False)
         _legend(above, columns=2, size=8)
     grid[1][0].set_ylabel(f"gradient by {seen.symbol}")
-    drawn.suptitle(_title(spec, 42 * len(panels) + 24), fontsize=11, parse_math=False)
+    title = "\n".join([spec.name, *textwrap.wrap(spec.formula, 42 * len(panels) + 24)])
+    drawn.suptitle(title, fontsize=11, parse_math=False)
     drawn.supxlabel(_note(spec, seen, panels), fontsize=8, color=GREY, parse_math=False)
     return drawn
 
@@ -86,10 +87,6 @@ def _computed(spec: LossSpec) -> tuple[View, list[Panel]]:
         raise
     except Exception as error:
         raise LossregError(f"loss {spec.name!r} cannot be drawn: {one_line(error)}") from error
-
-
-def _title(spec: LossSpec, width: int) -> str:
-    return "\n".join([spec.name, *textwrap.wrap(spec.formula, width)])
 
 
 def _note(spec: LossSpec, seen: View, panels: Sequence[Panel]) -> str:
@@ -212,7 +209,9 @@ def write(specs: Sequence[LossSpec], folder: Path, say: Callable[[str], Any], wa
     say: called before each picture. Raises `InputError` where nothing can be written.
     """
     make_folder(folder)
-    _check_index(folder / INDEX)
+    page = folder / INDEX
+    if page.exists() and not (page.is_file() and page.read_text(encoding="utf-8").startswith(HEADING)):
+        raise InputError("is not a page of this gallery", where=str(page), hint="Choose another folder.")
     drawn = []
     for number, spec in enumerate(specs, start=1):
         say(f"{number}/{len(specs)} {spec.name}")
@@ -224,13 +223,7 @@ def write(specs: Sequence[LossSpec], folder: Path, say: Callable[[str], Any], wa
             warn(str(error))
         else:
             drawn.append(spec)
-    (folder / INDEX).write_text(index(drawn), encoding="utf-8")
-
-
-def _check_index(path: Path) -> None:
-    """Raise `InputError` where another page would be overwritten."""
-    if path.exists() and not (path.is_file() and path.read_text(encoding="utf-8").startswith(HEADING)):
-        raise InputError("is not a page of this gallery", where=str(path), hint="Choose another folder.")
+    page.write_text(index(drawn), encoding="utf-8")
 
 
 def make_folder(folder: Path) -> None:

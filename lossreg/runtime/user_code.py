@@ -61,15 +61,12 @@ def _from_file(path: Path, reference: str) -> ModuleType:
         if not path.is_file():
             hint = "Relative paths start at the study file."
             raise InputError(f"no such file: {brief(path)}", where=brief(reference), hint=hint)
-    name = f"{path.stem}_{_stamp(path)}"
+    stamp = hashlib.sha256(f"{path} {path.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    name = f"{path.stem}_{stamp}"
     if name not in sys.modules:
         with _importable(path.parent), _quoting(reference):
             _execute(name, path)
     return sys.modules[name]
-
-
-def _stamp(path: Path) -> str:
-    return hashlib.sha256(f"{path} {path.stat().st_mtime_ns}".encode()).hexdigest()[:12]
 
 
 def _execute(name: str, path: Path) -> None:
