@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lossreg.config.search_space import shown
-from lossreg.errors import InputError, brief, did_you_mean, on_disk
+from lossreg.errors import InputError, brief, did_you_mean, is_text, on_disk
 from lossreg.terminal import masking
 from lossreg.terminal.caller import words
 
@@ -215,7 +215,7 @@ def _text(value: Any, path: tuple[Any, ...]) -> Any:
     """Return a key or a value as it is; raises `InputError` for a text that cannot be written anywhere."""
     if isinstance(value, str) and "\0" in value:
         raise InputError("has a NUL character", where=dotted(path))
-    if isinstance(value, str) and not value.isascii() and re.search("[\ud800-\udfff]", value):
+    if isinstance(value, str) and not is_text(value):
         raise InputError("has half a character (a lone surrogate)", where=dotted(path))
     return value
 

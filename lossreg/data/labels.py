@@ -72,7 +72,7 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
         labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
-    labels.marks.extend(note.encode() for note in (*notes, *(text_notes if _is_number(y) else [])))
+    labels.marks.extend(note.encode() for note in (*notes, *(text_notes if reading.is_number(y.dtype) else [])))
     for note in (*text_notes, *notes):
         _noted(labels, note)
     return _noted(labels, _inference(labels, y, reason)) if task == "auto" else labels
@@ -143,7 +143,7 @@ def _inference(labels: Labels, y: pd.Series[Any], reason: str) -> str:
 def _other(labels: Labels, y: pd.Series[Any]) -> str:
     """Return another task that the labels may be meant for: skewed counts and sizes are not classes or real numbers."""
     usual = "regression" if labels.classes else "multiclass"
-    if not _is_number(y) or len(labels.classes) == 2:
+    if not reading.is_number(y.dtype) or len(labels.classes) == 2:
         return usual
     values = y.to_numpy(float)
     low, deviation = float(values.min()), values - values.mean()
@@ -153,10 +153,6 @@ def _other(labels: Labels, y: pd.Series[Any]) -> str:
     if bool((values == np.floor(values)).all()):
         return "count"
     return "positive" if low > 0 else usual
-
-
-def _is_number(y: pd.Series[Any]) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y))
 
 
 def _numbers_if_possible(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
@@ -193,7 +189,7 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
 
 def _check_present(y: pd.Series[Any], where: str) -> None:
     missing = int(y.isna().sum())
-    infinite = int(np.isinf(y.to_numpy(float, na_value=np.nan)).sum()) if _is_number(y) else 0
+    infinite = int(np.isinf(y.to_numpy(float, na_value=np.nan)).sum()) if reading.is_number(y.dtype) else 0
     for count, what in ((missing, "missing (NaN)"), (infinite, "infinite")):
         if count:
             raise DataError(f"{count} of {len(y)} labels are {what}", where=where, hint=NA_HINT)
@@ -203,7 +199,7 @@ def _infer(y: pd.Series[Any]) -> tuple[str, str]:
     """Return the task that labels suggest, and the reason."""
     distinct = int(y.nunique())
     by_classes = "binary" if distinct == 2 else "multiclass"
-    if not _is_number(y):
+    if not reading.is_number(y.dtype):
         return by_classes, f"labels of type {_kind(y)}"
     whole = bool((y == np.floor(y)).all())
     if whole and distinct <= FEW:
