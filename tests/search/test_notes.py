@@ -9,6 +9,7 @@ import numpy as np
 import problems
 import pytest
 import searches
+from fake_trainer import Fake
 
 import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops
@@ -17,7 +18,6 @@ from lossreg.reporting import report
 from lossreg.search.outline import plan
 from lossreg.search.sampler import FAIR_START, undirected, undirected_note
 from lossreg.training import scoring
-from lossreg.training.fake import Fake
 from lossreg.training.scoring import predicts_only
 
 

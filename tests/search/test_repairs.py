@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from fake_trainer import Fake
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from searches import curve, loop, optuna_study
@@ -21,7 +22,6 @@ from lossreg.search.repairs import lines_of, repair, repaired
 from lossreg.storage.journal import Journal
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
-from lossreg.training.fake import Fake
 
 ABOUT = {
     "id": "k", "metric": "accuracy", "direction": "maximize", "task": "multiclass", "baseline": "cross_entropy",

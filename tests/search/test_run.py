@@ -13,6 +13,7 @@ import keras
 import mlflow
 import numpy as np
 import pytest
+from fake_trainer import Fake
 
 import lossreg
 from lossreg.config import study
@@ -26,7 +27,6 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Untracked
-from lossreg.training.fake import Fake
 from lossreg.training.interface import EpochReport
 
 LOSSES = {"cross_entropy": {}, "focal": {}, "gce_mild": {"loss": "generalized_cross_entropy", "q": 0.3}}

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pytest
+from fake_trainer import Fake
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -25,7 +26,6 @@ from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
 from lossreg.storage.journal import Journal
 from lossreg.storage.trials import tell
-from lossreg.training.fake import Fake
 from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Failure, Placed, Pool, Waits
 

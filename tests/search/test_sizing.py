@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import keras
 import pytest
+from fake_trainer import Fake
 from problems import Mlp, plan, problem
 from searches import curve, proposer
 
 from lossreg.search import sizing
 from lossreg.training import mappable_models, memory
 from lossreg.training.backends import interface
-from lossreg.training.fake import Fake
 from lossreg.training.pool import Pool
 
 SIDES = 2

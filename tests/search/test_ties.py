@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 import sample_study as sample
 import searches
+from fake_trainer import Fake
 from rich.console import Console
 
 from lossreg.cli import progress
 from lossreg.reporting import report, tables
 from lossreg.search.restore import find
-from lossreg.training.fake import Fake
 
 LOSSES = {label: label for label in ("focal", "gce", "cross_entropy", "poly1", "never_run")}
 

@@ -8,13 +8,13 @@ import signal
 
 import optuna
 import pytest
+from fake_trainer import Fake
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from searches import curve, loop, optuna_study
 
 from lossreg.storage.journal import Journal
-from lossreg.training.fake import Fake
 
 
 @pytest.fixture

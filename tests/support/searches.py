@@ -6,6 +6,7 @@ import math
 from types import SimpleNamespace
 
 import optuna
+from fake_trainer import Fake
 
 from lossreg import Float, LossSpec, PerClass
 from lossreg.config.search_space import PerClassRange, Range
@@ -20,7 +21,6 @@ from lossreg.search.scheduler import Scheduler
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import requeue_interrupted
-from lossreg.training.fake import Fake
 from lossreg.training.pool import Pool
 
 ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 import sample_study as sample
+from fake_trainer import Fake
 from inline import Inline
 from mlflow import MlflowClient
 from processes import has_ended
@@ -28,7 +29,6 @@ from lossreg.errors import InputError
 from lossreg.storage.observer import Observer
 from lossreg.tracking import Tracker, messages, new_database, tracker, worker
 from lossreg.tracking.new_database import NewDatabase
-from lossreg.training.fake import Fake
 
 SUPPORT = Path(__file__).parents[1] / "support"
 

@@ -15,6 +15,7 @@ import commands
 import failing_servers as failing
 import pytest
 import sample_study as sample
+from fake_trainer import Fake
 from inline import Inline
 from searches import curve
 
@@ -25,7 +26,6 @@ from lossreg.errors import InputError, LossregError
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, tracker
-from lossreg.training.fake import Fake
 
 SECRET = "pl-nt1d/K&y@8q"
 # a piece of it is as bad

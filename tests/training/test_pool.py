@@ -6,13 +6,13 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
+from fake_trainer import Fake
 from searches import EPOCHS, curve, optuna_study, proposer, scheduler
 
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
 from lossreg.search.architectures import Architectures
 from lossreg.training import pool as pools
-from lossreg.training.fake import Fake
 from lossreg.training.interface import Architecture, Plan
 from lossreg.training.pool import MOST_FAILURES, MOST_POPULATIONS, Placed, Pool, Refused, Waits
 
