@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from lossreg.terminal import streams
 
 Array = np.ndarray[Any, Any]
 Arguments = Mapping[str, Any]
@@ -129,11 +132,5 @@ def applied(function: Function, z: Array, constants: Arguments, dtype: str = "fl
 @contextmanager
 def stderr_silenced() -> Iterator[None]:
     """Drop what TensorFlow's C++ code writes to standard error: refusals to compile, above all."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with Path(os.devnull).open("wb") as nowhere, streams.pointed(2, nowhere.fileno()):
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
