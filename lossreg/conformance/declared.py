@@ -29,7 +29,8 @@ def metadata(case: Case) -> str:
     problems = [*_texts(case), *_signature(case), *_contradictions(case)]
     if problems:
         raise Failure("; ".join(problems), "Complete or correct the LossSpec.")
-    return f"complete: {_counted(case)}, tasks {', '.join(case.spec.tasks)}"
+    count = len(case.spec.params)
+    return f"complete: {count} parameter{'s' * (count != 1)}, tasks {', '.join(case.spec.tasks)}"
 
 
 def _texts(case: Case) -> Iterator[str]:
@@ -69,7 +70,7 @@ def _contradictions(case: Case) -> Iterator[str]:
     if spec.claims.score_range and not spec.claims.score_range[0] < 0 < spec.claims.score_range[1]:
         yield f"the score_range {spec.claims.score_range} does not hold 0"
     for name in filter(None, (spec.same_as, *(limit.equals for limit in spec.claims.limits))):
-        if not _known(name):
+        if registry.default().look_up(name) is None:
             yield f"it refers to {name!r}, which is no registered loss"
     yield from _out_of_range(case)
     yield from _activation_problems(case)
@@ -83,10 +84,6 @@ def _out_of_range(case: Case) -> Iterator[str]:
     given = case.spec.target_domain
     if case.spec.target == "real" and given and Interval.parse(given) != Interval.parse("(-inf, inf)"):
         yield f"target_domain {given} of a target that is standardised ('real'): choose target='raw'"
-
-
-def _known(name: str) -> bool:
-    return registry.default().look_up(name) is not None
 
 
 def _activation_problems(case: Case) -> Iterator[str]:
@@ -113,11 +110,6 @@ def names(case: Case) -> str:
         raise Failure(f"a name stands twice among {', '.join((spec.name, *spec.aliases))}", "Drop one.")
     distinct = {key(name) for name in (spec.name, *spec.aliases)}
     return f"{len(distinct)} name{'s' * (len(distinct) > 1)}, all its distinct"
-
-
-def _counted(case: Case) -> str:
-    count = len(case.spec.params)
-    return f"{count} parameter{'s' * (count != 1)}"
 
 
 def domain(case: Case) -> str:

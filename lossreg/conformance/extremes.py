@@ -119,7 +119,10 @@ def _directions(case: Case, k: int, setting: Setting) -> Iterable[tuple[Array, A
         if case.spec.target == "ordinal" and case.spec.outputs == "k":
             # of classes in order the next one may be better than those beyond it: only the true one's score is wrong
             right = (right > 0).astype(float)
-        yield y, _alone(right) if case.spec.target == "onehot" else right
+        if case.spec.target == "onehot":
+            # the wrong class that comes next after the true one, as the only score
+            right = -np.roll(right > 0, 1, axis=-1).astype(float)
+        yield y, right
         return
     unit = np.eye(case.width(k))[case.activation.point]
     for sign in (1.0, -1.0):
@@ -129,11 +132,6 @@ def _directions(case: Case, k: int, setting: Setting) -> Iterable[tuple[Array, A
         beyond = sign * (y[:, 0] - max(base, wrong) if sign > 0 else y[:, 0] - min(base, wrong)) > 1e-3
         if beyond.any():
             yield y[beyond], np.tile(sign * unit, (beyond.sum(), 1))
-
-
-def _alone(right: Array) -> Array:
-    """The wrong class that comes next after the true one, as the only score."""
-    return -np.roll(right > 0, 1, axis=-1).astype(float)
 
 
 def _pulled(case: Case, y: Array, right: Array, setting: Setting) -> None:
