@@ -133,8 +133,7 @@ def metrics(task: Task = "", as_json: Json = False) -> None:
     check_task(task)
     selected = available(task or None)
     if as_json:
-        fields = ("name", "direction", "tasks", "response", "summary")
-        print_json([{field: getattr(metric, field) for field in fields} for metric in selected])
+        print_json([_fields(metric, "name", "direction", "tasks", "response", "summary") for metric in selected])
         return
     from lossreg.reporting import tables
 
@@ -145,19 +144,10 @@ def loss_document(entry: Entry) -> dict[str, Any]:
     """Return one loss of `losses --json`."""
     spec = entry.spec
     return {
-        "name": spec.name,
-        "aliases": list(spec.aliases),
-        "tasks": list(spec.tasks),
+        **_fields(spec, "name", "aliases", "tasks"),
         "params": [param_document(param) for param in spec.params],
-        "plugin": entry.plugin,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "reference": spec.reference,
-        "summary": spec.summary,
-        "formula": spec.formula,
-        "target": spec.target,
-        "outputs": spec.outputs,
-        "recommended": list(spec.recommended),
+        **_fields(entry, "plugin", "distribution", "version"),
+        **_fields(spec, "reference", "summary", "formula", "target", "outputs", "recommended"),
         "limits": [
             {"at": dict(limit.at), "equals": limit.equals, "of": dict(limit.of), "factor": limit.factor}
             for limit in spec.claims.limits
@@ -165,29 +155,17 @@ def loss_document(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _fields(thing: object, *names: str) -> dict[str, Any]:
+    """Return fields of an object by their names, None for those that it lacks."""
+    return {name: getattr(thing, name, None) for name in names}
+
+
 def param_document(param: Param) -> dict[str, Any]:
     """Return one parameter of a loss of `losses --json`."""
-    choices = getattr(param, "choices", None)
-    return {
-        "name": param.name,
-        "kind": param.kind,
-        "low": param.low,
-        "high": param.high,
-        "log": param.log,
-        "default": param.default,
-        "choices": list(choices) if choices is not None else None,
-        "domain": getattr(param, "domain", None),
-        "optional": param.optional,
-    }
+    return _fields(param, "name", "kind", "low", "high", "log", "default", "choices", "domain", "optional")
 
 
 def plugin_document(plugin: PluginReport) -> dict[str, Any]:
     """Return one plugin of `plugins --json`."""
-    return {
-        "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
-        "losses": list(plugin.losses),
-        "error": plugin.error or None,
-        "warnings": list(plugin.warnings),
-    }
+    fields = _fields(plugin, "name", "distribution", "version", "losses", "error", "warnings")
+    return fields | {"error": plugin.error or None}

@@ -368,23 +368,12 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
 
 def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
     """Return one flat row per trial, in order of number."""
-    return [
-        {
-            "trial": trial.number,
-            "candidate": trial.candidate,
-            "state": trial.state,
-            "score": trial.score,
-            "spread": trial.spread,
-            "epoch": trial.epoch,
-            "epochs": trial.epochs,
-            "learning_rate": trial.learning_rate,
-            "recipe": trial.recipe,
-            "seconds": trial.seconds,
-            "trainer": trial.trainer,
-            "reason": trial.reason,
-        }
-        for trial in sorted(result.trials, key=lambda trial: trial.number)
-    ]
+    fields = (
+        "candidate", "state", "score", "spread", "epoch", "epochs", "learning_rate", "recipe", "seconds", "trainer",
+        "reason",
+    )  # fmt: skip
+    ordered = sorted(result.trials, key=lambda trial: trial.number)
+    return [{"trial": trial.number, **{name: getattr(trial, name) for name in fields}} for trial in ordered]
 
 
 def _cell(value: Any) -> Any:

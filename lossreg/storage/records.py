@@ -162,20 +162,14 @@ class TrialRecord:
 
     def summary(self) -> dict[str, Any]:
         """Return the form used in `best` and `baseline` of the JSON documents."""
+        names = ("recipe", "learning_rate", "score", "spread", "scores", "epoch", "epochs", "predicts_only")
         return {
             "trial": self.number,
             "loss": self.candidate,
             "params": dict(self.params),
             "settings": dict(self.loss_params),
             "constants": dict(self.constants),
-            "recipe": self.recipe,
-            "learning_rate": self.learning_rate,
-            "score": self.score,
-            "spread": self.spread,
-            "scores": list(self.scores),
-            "epoch": self.epoch,
-            "epochs": self.epochs,
-            "predicts_only": self.predicts_only,
+            **{name: getattr(self, name) for name in names},
         }
 
 
