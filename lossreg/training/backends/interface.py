@@ -61,10 +61,6 @@ class Backend(Protocol):
         """Return the values as a constant on the device that computes."""
         ...
 
-    def to_host(self, tensor: Tensor) -> np.ndarray:
-        """Return the values of a tensor."""
-        ...
-
     def take(self, tree: Tree, positions: Sequence[int]) -> Tree:
         """Return the lanes at these positions, in this order; outside of what is compiled."""
         ...
@@ -145,7 +141,7 @@ def _load() -> Backend:
 
 _backend = _load()
 NAME = _backend.NAME
-start, blocks, to_device, to_host = _backend.start, _backend.blocks, _backend.to_device, _backend.to_host
+start, blocks, to_device = _backend.start, _backend.blocks, _backend.to_device
 take, join, gather, map_lanes = _backend.take, _backend.join, _backend.gather, _backend.map_lanes
 value_and_gradient, pull_back, loop = _backend.value_and_gradient, _backend.pull_back, _backend.loop
 branch, arrange, dispatch = _backend.branch, _backend.arrange, _backend.dispatch
@@ -158,6 +154,11 @@ def feed(samples: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:
     Where a backend has its own, that makes no copy of the samples.
     """
     return getattr(_backend, "feed", _feed)(samples, size)
+
+
+def to_host(tensor: Tensor) -> np.ndarray:
+    """Return the values of a tensor."""
+    return np.asarray(tensor)
 
 
 def note() -> str:

@@ -43,11 +43,6 @@ def to_device(values: np.ndarray) -> Tensor:
     return jnp.asarray(values)
 
 
-def to_host(tensor: Tensor) -> np.ndarray:
-    """Return the values of a tensor."""
-    return np.asarray(tensor)
-
-
 def take(tree: Tree, positions: Sequence[int]) -> Tree:
     """Return the lanes at these positions; with NumPy, since JAX would compile this for every number of lanes."""
     chosen = np.asarray(positions, np.int32)

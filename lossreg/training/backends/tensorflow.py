@@ -46,11 +46,6 @@ def to_device(values: np.ndarray) -> Tensor:
     return tf.constant(values)
 
 
-def to_host(tensor: Tensor) -> np.ndarray:
-    """Return the values of a tensor."""
-    return np.asarray(tensor)
-
-
 def take(tree: Tree, positions: Sequence[int]) -> Tree:
     """Return the lanes at these positions."""
     chosen = tf.constant(positions, tf.int32)
