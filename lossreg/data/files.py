@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lossreg.data import room
-from lossreg.errors import DataError, did_you_mean, one_line, refusal
+from lossreg.errors import DataError, did_you_mean, is_text, one_line, refusal
 from lossreg.runtime import system
 
 PARQUET = (".parquet", ".pq")
@@ -24,7 +24,7 @@ def check_name(source: str) -> None:
     if len(source) > LONGEST:
         what = f"{source[:60]}... has {len(source):,} letters, and a path has up to {LONGEST:,}"
         raise DataError(what, where="source")
-    if "\0" in source or any("\ud800" <= char <= "\udfff" for char in source):
+    if "\0" in source or not is_text(source):
         raise DataError(f"{source[:60]!a} has characters that no path has", where="source")
 
 

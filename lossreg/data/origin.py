@@ -43,10 +43,6 @@ def near(name: str, columns: Iterable[str]) -> str:
 
 def listed(names: Iterable[str], limit: int = 30) -> str:
     """Return the names in one line, separated by commas, the first `limit` of them, and 80 letters of each at most."""
-    names = [_short(printable_line(name)) for name in names]
+    names = [shortened(printable_line(name), LETTERS) for name in names]
     more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
-
-
-def _short(name: str) -> str:
-    return shortened(name, LETTERS)

@@ -118,7 +118,7 @@ def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, .
 
 
 def from_arrays(
-    x: Any, y: Any, weights: Any, origin: Origin, *, columns: Sequence[str] = (), names: Iterable[Any] = ()
+    x: Any, y: Any, weights: Any = None, *, origin: Origin, columns: Sequence[str] = (), names: Iterable[Any] = ()
 ) -> Raw:
     """Return raw rows of features, labels and weights (or None) as any arrays; raises `DataError` for bad shapes."""
     if origin.target is not None:
@@ -206,13 +206,13 @@ def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
         return from_table(_as_table(arrays, origin), origin)
     train, test = _parts(arrays, "_train"), _parts(arrays, "_test")
     if train and test:
-        return joined(from_arrays(*train, origin), from_arrays(*test, origin), origin)
+        return joined(from_arrays(*train, origin=origin), from_arrays(*test, origin=origin), origin)
     parts = _parts(arrays, "")
     if parts is None:
         raise origin.error(f"no arrays x and y; it has {listed(arrays)}", "Or x_train, y_train, x_test, y_test.")
     columns, names = (arrays.get(key) for key in ("feature_names", "target_names"))
     columns = () if columns is None else [str(column) for column in columns]
-    return from_arrays(*parts, origin, columns=columns, names=() if names is None else names)
+    return from_arrays(*parts, origin=origin, columns=columns, names=() if names is None else names)
 
 
 def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
@@ -254,13 +254,8 @@ def from_object(value: Any, origin: Origin) -> Raw:
         case Mapping():
             return from_mapping(value, origin)
         case (tuple((_, _) | (_, _, _)) as train, tuple((_, _) | (_, _, _)) as test):
-            return joined(_from_tuple(train, origin), _from_tuple(test, origin), origin)
+            return joined(from_arrays(*train, origin=origin), from_arrays(*test, origin=origin), origin)
         case (_, _) | (_, _, _):
-            return _from_tuple(value, origin)
+            return from_arrays(*value, origin=origin)
     hint = "Return (x, y), (x, y, weights), a dictionary of arrays or a DataFrame."
     raise origin.error(f"returned {type(value).__name__}, which is no data", hint)
-
-
-def _from_tuple(parts: Sequence[Any], origin: Origin) -> Raw:
-    x, y, weights = parts if len(parts) == 3 else (*parts, None)
-    return from_arrays(x, y, weights, origin)

@@ -67,11 +67,8 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
             return reader(files.existing(source, base), origin)
     if ":" in source:
         return _function(source, origin, base, seed)
-    raise DataError(_unknown(source, suffix), where=source, hint=KINDS)
-
-
-def _unknown(source: str, suffix: str) -> str:
-    return f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
+    what = f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
+    raise DataError(what, where=source, hint=KINDS)
 
 
 def _stem(path: Path) -> str:
