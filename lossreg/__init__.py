@@ -71,35 +71,24 @@ __all__ = [
 ]
 
 # imported when first used: the command answers Ctrl-C before any of them is there
-_LAZY = {
-    "Choice": "lossreg.contract.params",
-    "Claims": "lossreg.contract.claims",
-    "Float": "lossreg.contract.params",
-    "InputError": "lossreg.errors",
-    "Int": "lossreg.contract.params",
-    "Limit": "lossreg.contract.claims",
-    "LossSpec": "lossreg.contract.spec",
-    "LossregError": "lossreg.errors",
-    "PerClass": "lossreg.contract.params",
-    "dense_gradients": "lossreg.registry.dense_gradients",
-    "get": "lossreg.registry.keras_loss",
-    "hookimpl": "lossreg.hookspecs",
-    "load_model": "lossreg.registry.keras_loss",
-    "load_trial": "lossreg.search.restore",
-    "loss": "lossreg.contract.declaration",
-    "losses": "lossreg.registry.registry",
-    "margin_loss": "lossreg.contract.declaration",
-    "multilabel_loss": "lossreg.contract.declaration",
-    "regression_loss": "lossreg.contract.declaration",
-    "repair": "lossreg.search.repairs",
-    "results": "lossreg.search.history",
-    "sigmoid_loss": "lossreg.contract.declaration",
-    "softmax_loss": "lossreg.contract.declaration",
-    "tune": "lossreg.search.run",
-    "wrap": "lossreg.registry.keras_loss",
-}
-
-
+_NAMES = {
+    "contract.claims": ("Claims", "Limit"),
+    "contract.declaration": (
+        "loss", "margin_loss", "multilabel_loss", "regression_loss", "sigmoid_loss", "softmax_loss",
+    ),
+    "contract.params": ("Choice", "Float", "Int", "PerClass"),
+    "contract.spec": ("LossSpec",),
+    "errors": ("InputError", "LossregError"),
+    "hookspecs": ("hookimpl",),
+    "registry.dense_gradients": ("dense_gradients",),
+    "registry.keras_loss": ("get", "load_model", "wrap"),
+    "registry.registry": ("losses",),
+    "search.history": ("results",),
+    "search.repairs": ("repair",),
+    "search.restore": ("load_trial",),
+    "search.run": ("tune",),
+}  # fmt: skip
+_LAZY = {name: f"lossreg.{module}" for module, names in _NAMES.items() for name in names}
 _MODULES = ("errors", "hookspecs", "ops")
 
 
