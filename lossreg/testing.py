@@ -24,7 +24,7 @@ def conformance(*losses: str | LossSpec) -> Callable[..., None]:
         raise ValueError("conformance() takes at least one loss")
     suites = [cache(lambda loss=loss: Suite(loss)) for loss in losses]
     cases = [
-        pytest.param(suite, name, id=f"{_name(loss)}-{name}")
+        pytest.param(suite, name, id=f"{getattr(loss, 'name', loss)}-{name}")
         for loss, suite in zip(losses, suites, strict=True)
         for name in CHECKS
     ]
@@ -37,7 +37,3 @@ def conformance(*losses: str | LossSpec) -> Callable[..., None]:
 
     passed: Any = test_conformance
     return passed  # type: ignore[no-any-return]
-
-
-def _name(loss: str | LossSpec) -> str:
-    return loss.name if isinstance(loss, LossSpec) else loss

@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import IO, Any, Protocol
+from typing import Any
 
 from lossreg.errors import LossregError
 from lossreg.storage.observer import Observer
@@ -19,21 +19,6 @@ from lossreg.tracking import messages, model_package
 from lossreg.tracking.messages import Message
 from lossreg.tracking.uri import without_secrets
 from lossreg.tracking.worker import Process
-
-
-class Worker(Protocol):
-    """A `Process`, or what stands in for one."""
-
-    lines: IO[bytes]
-    answers: IO[bytes]
-
-    def kill(self) -> None:
-        """End it at once."""
-        ...
-
-    def wait(self) -> int:
-        """Wait until it has ended, and return its exit status."""
-        ...
 
 
 class Tracker(Observer):
@@ -55,7 +40,7 @@ class Tracker(Observer):
         warn: Callable[[str], None] = lambda text: None,
         required: bool = False,
         patience: float = 60.0,
-        launch: Callable[[], Worker] | None = None,
+        launch: Callable[[], Process] | None = None,
     ) -> None:
         masking.learn(uri)
         self.uri, self.experiment = uri, experiment
@@ -64,7 +49,7 @@ class Tracker(Observer):
         self.seconds = self.waited = 0.0
         self._key, self._warn, self._required, self._patience = key, warn, required, patience
         self._launch = launch
-        self._worker: Worker | None = None
+        self._worker: Process | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._tickets, self._done = itertools.count(1), 0
         self._change = threading.Condition()
@@ -191,7 +176,7 @@ class Tracker(Observer):
     def _send(self, kind: str, **more: Any) -> None:
         self._lines.put(messages.encode({"do": kind, **more}))
 
-    def _pump(self, worker: Worker) -> None:
+    def _pump(self, worker: Process) -> None:
         """Carry lines to the process, on a thread: a process that stands still delays nothing else."""
         with contextlib.suppress(OSError):  # the process is gone, which the other thread notices
             while (line := self._lines.get()) is not None:
@@ -200,7 +185,7 @@ class Tracker(Observer):
         with contextlib.suppress(OSError):
             worker.lines.close()
 
-    def _listen(self, worker: Worker) -> None:
+    def _listen(self, worker: Process) -> None:
         """Take the answers of the process until it ends."""
         with contextlib.suppress(ValueError):  # killed half-way through a line
             for line in worker.answers:
