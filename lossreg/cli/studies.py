@@ -141,9 +141,10 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
 @guarded
 def repair(study: Study) -> None:
     """Make the damaged journal of a study readable again, and say which trials that touches."""
+    spec = _load(study)
     from lossreg.search import repairs
 
-    for line in repairs.lines_of(repairs.repair(_load(study)), str(study)):
+    for line in repairs.lines_of(repairs.repair(spec), str(study)):
         say(line)
 
 
