@@ -340,9 +340,7 @@ def _vector(returned: Any, n: int, setting: Setting) -> Array:
 
 
 def _argument(param: Param, value: Any, k: int) -> Any:
-    if isinstance(param, PerClass):
-        return np.ones(k) if value is None else np.asarray(value, float)
-    return value if is_static(param, value) else np.asarray(value, float)
+    return value if is_static(param, value) else np.asarray(np.ones(k) if value is None else value, float)
 
 
 def _ends(param: Param, k: int) -> list[Any]:

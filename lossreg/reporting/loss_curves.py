@@ -246,11 +246,9 @@ def _arguments(spec: LossSpec, seen: View, params: Mapping[str, Any]) -> dict[st
 def _argument(param: Param, value: Any, n_classes: int) -> Any:
     from keras import ops
 
-    if isinstance(param, PerClass):
-        return ops.convert_to_tensor(value or (1.0,) * n_classes, "float32")
     if is_plain(param, value):
         return value
-    return ops.convert_to_tensor(value, "float32")
+    return ops.convert_to_tensor((1.0,) * n_classes if value is None else value, "float32")
 
 
 def _constants(spec: LossSpec, n_classes: int) -> dict[str, Any]:
