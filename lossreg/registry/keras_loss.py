@@ -20,14 +20,7 @@ from lossreg.contract.declaration import spec_of
 from lossreg.contract.params import PerClass, is_plain
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import STANDARD, TARGETS, WEIGHTS
-from lossreg.errors import (
-    InputError,
-    LossregError,
-    ParameterError,
-    is_text,
-    one_line,
-    represented,
-)
+from lossreg.errors import InputError, LossregError, ParameterError, is_text, one_line, represented
 from lossreg.registry import dense_gradients, keras_labels, loss_constants, registry, saved_loss  # noqa: F401 (registers optimizers)
 from lossreg.registry.user_loss import UserLoss, wrap
 from lossreg.runtime import backend  # noqa: F401 (imported because it notices forks)
