@@ -166,7 +166,7 @@ def _dying(case: Case, y: Array, right: Array, setting: Setting) -> None:
 
 
 def _along(case: Case, y: Array, right: Array, size: float, setting: Setting) -> Array:
-    gradients = case.gradients(y, -size * right, setting)[1]
+    gradients = case.traced_gradients(y, -size * right, setting, "float64")[1]
     steep: Array = (gradients * right).reshape(len(y), -1).sum(axis=1)
     # of a value that all samples share only the step of all together must lead back
     return np.full(len(y), steep.sum()) if case.spec.level == "batch" else steep

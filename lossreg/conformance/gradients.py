@@ -40,8 +40,8 @@ def _gap(case: Case, setting: Setting) -> tuple[float, str]:
     y, z = case.labels(count, setting.k), case.raw_scores(count, setting.k, scale=1.5)
     if not case.may_be_non_differentiable:
         y, z = np.concatenate([y, y]), np.concatenate([z, np.round(z)])
-    gradients = case.gradients(y, z, setting)[1]
-    numeric, noise = _differences(case, y, z, setting)
+    gradients = case.traced_gradients(y, z, setting, "float64")[1]
+    numeric, noise = _differences(case, y, z, setting, gradients)
     scale = np.abs(numeric) + 1e-3 * np.abs(numeric).max() + 1e-12
     relative = np.maximum(np.abs(gradients - numeric) - noise, 0.0) / scale
     i = np.unravel_index(int(np.argmax(relative)), relative.shape)
@@ -49,9 +49,9 @@ def _gap(case: Case, setting: Setting) -> tuple[float, str]:
     return float(relative[i]), where
 
 
-def _differences(case: Case, y: Array, z: Array, setting: Setting) -> tuple[Array, Array]:
-    """Central differences by each raw score, and their errors; of masks by some pixels only."""
-    numeric, noise = np.array(case.gradients(y, z, setting)[1]), np.zeros_like(z)
+def _differences(case: Case, y: Array, z: Array, setting: Setting, gradients: Array) -> tuple[Array, Array]:
+    """Central differences by each raw score, and their errors; of masks by some pixels only, else `gradients`."""
+    numeric, noise = gradients.copy(), np.zeros_like(z)
     indices = [index for index in np.ndindex(z.shape[1:]) if not (case.spatial_shape and sum(index) % 4)]
     steps = np.stack([STEP * _one_at(index, z.shape[1:]) for index in indices])
     coarse, fine = (_central(case, y, z, by * steps, setting) for by in (1.0, 0.25))

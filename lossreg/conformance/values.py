@@ -171,8 +171,9 @@ def _classes_permuted(case: Case) -> None:
         orders = (np.roll(np.arange(k), 1), np.array([1, 0, *range(2, k)]))
         for order, setting in product(orders, (case.setting(k=k), *case.draws(2, k))):
             y, z = case.labels(12, k), case.raw_scores(12, k)
-            plain, gradients = case.gradients(y, z, setting)
-            actual, moved = case.gradients(y[:, order], z[:, order], _permuted(case, setting, order))
+            plain, gradients = case.traced_gradients(y, z, setting, "float64")
+            permuted = _permuted(case, setting, order)
+            actual, moved = case.traced_gradients(y[:, order], z[:, order], permuted, "float64")
             _same_in_order("values", actual, plain, setting)
             _same_in_order("gradients", moved, gradients[:, order], setting)
 

@@ -341,7 +341,7 @@ def batch_known_beforehand(y, z):
     return ops.reshape(ce(y, z), (z.shape[0] * 1,))
 
 
-@WRONG.add("graph", "lanes", **proper())
+@WRONG.add("graph", "lanes", "gradient", **proper())
 def another_in_a_graph(y, z):
     """Twice the value where Python runs."""
     return ce(y, z) * (1.0 + hasattr(z, "numpy"))
