@@ -1,4 +1,4 @@
-"""The selection of `make test` from `make test-all`: the quick checks, and one loss per kind of target."""
+"""The selection of `make test` from `make test-all`: the quick checks, and one loss per kind of target or family."""
 
 import pytest
 
@@ -8,7 +8,23 @@ from lossreg.conformance import CHECKS
 # tenths of a second each
 SLOW = {"descent", "finite", "fuzz", "gradient", "graph", "lanes", "minimum", "optimum", "precision", "saving"}
 QUICK = tuple(name for name in CHECKS if name not in SLOW)
-ONE_PER_TARGET = {spec.name for spec in {spec.target: spec for spec in reversed(lossreg.losses())}.values()}
+# with several numbers of classes each they take a second
+OF_CLASSES = ("onehot", "multihot")
+
+
+def first_of_each(kind):
+    """The names of the first loss of each kind."""
+    return {spec.name for spec in {kind(spec): spec for spec in reversed(lossreg.losses())}.values()}
+
+
+ONE_PER_TARGET = first_of_each(lambda spec: spec.target)
+ONE_PER_FAMILY = first_of_each(lambda spec: (spec.target, spec.function.__module__))
+
+
+def quick_checks(spec):
+    """The names of the checks of a loss in `make test`."""
+    numeric = ("finite", "gradient") if spec.target not in OF_CLASSES or spec.name in ONE_PER_FAMILY else ()
+    return {*QUICK, *numeric}
 
 
 def long_but(kept, values):
