@@ -98,6 +98,13 @@ def run(trainer, plans, epochs=None):
     return reports, [trainer.weights(slot) for slot in range(len(plans))]
 
 
+def again(population, plans, epochs=None):
+    """The same with other plans, in the slots of a population that is trained already."""
+    for slot in range(population.slots):
+        population.close(slot)
+    return run(population, plans, epochs)
+
+
 def alone(own, each, prepared=lambda optimizer: optimizer):
     """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights.
 

@@ -9,7 +9,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from problems import Mlp, assert_as_alone, dataset, difference, plan, problem, run
+from problems import Mlp, again, assert_as_alone, dataset, difference, plan, problem, run
 
 import lossreg
 from lossreg import LossSpec, cli
@@ -56,13 +56,6 @@ def trained(optimizer):
     own, plans = mixed(optimizer)
     population = Population(own, len(plans), blocks=1, variants=plans)
     return own, plans, population, *run(population, plans)
-
-
-def again(population, plans):
-    """Reports and weights of other plans in the slots of the same population."""
-    for slot in range(len(plans)):
-        population.close(slot)
-    return run(population, plans)
 
 
 def test_keras_is_on_jax():
@@ -136,8 +129,10 @@ def test_one_plan_at_a_time_gives_the_same_weights():
 
 @pytest.mark.parametrize(
     ("task", "name"),
-    [("multiclass", "bi_tempered"), ("binary", "binary_focal"), ("regression", "huber"), ("multilabel", "asymmetric"),
-     ("count", "poisson"), ("multiclass", "ldam")],
+    [("multiclass", "bi_tempered"), ("regression", "huber"),
+     *(pytest.param(*case, marks=pytest.mark.long) for case in [
+         ("binary", "binary_focal"), ("multilabel", "asymmetric"), ("count", "poisson"), ("multiclass", "ldam"),
+     ])],
 )  # fmt: skip
 def test_a_keras_loss_trains_in_model_fit(task, name):
     data, spec = dataset(task), registry.default().get(name)
