@@ -80,6 +80,11 @@ def finished(tmp_path_factory):
     return folder, result
 
 
+def faked(asked, **options):
+    """The study run without Keras: every epoch of a trial scores a half."""
+    return lossreg.tune(asked, trainers=[Fake(lambda plan, epoch: 0.5)], **options)
+
+
 def test_every_trial_is_finished_and_the_document_is_json(finished):
     _, result = finished
     told = result.to_json()
@@ -222,10 +227,10 @@ def test_the_storage_alone_tells_the_whole_study(finished):
 
 
 def test_the_same_command_again_repeats_nothing_and_a_larger_budget_is_filled_up():
-    first = lossreg.tune(untracked(trials=6))
-    again = lossreg.tune(untracked(trials=6))
+    first = faked(untracked(trials=6))
+    again = faked(untracked(trials=6))
     assert [t.number for t in again.trials] == [t.number for t in first.trials]
-    more = lossreg.tune(untracked(trials=9))
+    more = faked(untracked(trials=9))
     assert more.counts["complete"] == 9
     assert more.trials[:6] == first.trials
 
@@ -284,8 +289,15 @@ def test_of_a_finished_study_only_what_is_missing_is_written(finished, tmp_path,
     assert model.exists()
     assert files(finished[0]) == database, "the runs are in the store already"
     assert result.seconds == finished[1].seconds
-    written = model.read_bytes()
+
+
+@pytest.mark.long
+def test_a_finished_study_is_written_whole_to_another_store_and_its_model_is_kept(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    model = Path(".lossreg/small/best.keras")
+    written = model.read_bytes()
     elsewhere = lossreg.tune(document())
     assert model.read_bytes() == written
     assert elsewhere.seconds == finished[1].seconds
@@ -318,10 +330,10 @@ def test_trials_are_in_order_of_number_however_they_ended():
 
 
 def test_a_changed_study_is_not_resumed_unless_fresh():
-    lossreg.tune(untracked(trials=3))
+    faked(untracked(trials=3))
     with pytest.raises(InputError, match=r"train\.epochs: 3 -> 4.*fresh=True"):
         lossreg.tune(untracked(trials=3, train={"epochs": 4}))
-    fresh = lossreg.tune(untracked(trials=3, train={"epochs": 4}), fresh=True)
+    fresh = faked(untracked(trials=3, train={"epochs": 4}), fresh=True)
     assert {len(t.curves["val_loss"]) for t in fresh.trials} == {4}
     kept = [path for path in Path(".lossreg").iterdir() if path.name.startswith("small.")]
     assert len(kept) == 1
@@ -385,7 +397,7 @@ def test_a_study_notes_the_store_that_it_began_with_wherever_the_user_s_code_goe
             monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://x")
 
     monkeypatch.setattr("lossreg.search.tracked.tracker", lambda *args, **options: Untracked())
-    lossreg.tune(document(trials=3), trainers=[Fake(lambda plan, epoch: 0.5)], progress=Moving())
+    faked(document(trials=3), progress=Moving())
     stored = StudyFolder(Path(".lossreg/small"), "small").peek().user_attrs[ATTRIBUTE]
     assert stored["ending"]["uri"] == f"sqlite:///{tmp_path}/mlflow.db"
 
@@ -401,7 +413,7 @@ def test_a_run_that_cannot_begin_starts_nothing_in_mlflow(monkeypatch):
     monkeypatch.setattr("lossreg.search.tracked.tracker", lambda *args, **options: Unused())
     monkeypatch.setattr(Scheduler, "__init__", end)
     with pytest.raises(KeyboardInterrupt):
-        lossreg.tune(document(trials=3), trainers=[Fake(lambda plan, epoch: 0.5)])
+        faked(document(trials=3))
 
 
 def test_a_plan_says_what_would_be_done_and_writes_nothing():
@@ -418,11 +430,11 @@ def test_where_nothing_is_searched_each_loss_is_trained_once():
 
 
 def test_model_fit_gives_the_scores_that_the_population_gives():
-    options = {"trials": 6, "search": {"trials": 6, "sampler": "random", "metric": "neg_log_loss"}}
+    options = {"trials": 3, "search": {"trials": 3, "sampler": "random", "metric": "neg_log_loss"}}
     lanes = lossreg.tune(untracked(name="lanes", **options))
     options["search"] |= {"trainer": "fit"}
     alone = lossreg.tune(untracked(name="alone", **options))
-    assert alone.trainer["fit"] == 6
+    assert alone.trainer["fit"] == len(LOSSES) == 3
     by_number = {t.number: t for t in lanes.trials}
     for trial in alone.trials:
         twin = by_number[trial.number]
@@ -435,8 +447,9 @@ def test_model_fit_gives_the_scores_that_the_population_gives():
 
 def test_an_optimizer_that_the_population_refuses_goes_to_model_fit_with_the_reason():
     heard = Heard()
-    result = lossreg.tune(untracked(trials=3, train={"optimizer": "schedulefreeadamw", "epochs": 2}), progress=heard)
-    assert result.trainer["fit"] == 3
+    train = {"optimizer": "schedulefreeadamw", "epochs": 2}
+    result = lossreg.tune(untracked(losses={"cross_entropy": {}}, trials=2, train=train), progress=heard)
+    assert result.trainer["fit"] == 2
     assert "schedulefreeadamw" in result.trainer["reasons"][0]
     assert any("schedulefreeadamw" in message for message in heard.messages)
     with pytest.raises(InputError, match="schedulefreeadamw"):
@@ -503,14 +516,14 @@ def test_the_user_s_own_function_and_class_are_searched_like_any_loss():
 
 def test_a_tracking_server_that_does_not_answer_costs_one_warning_and_no_trial():
     heard = Heard()
-    result = lossreg.tune(document(tracking={"uri": "http://127.0.0.1:9"}), progress=heard)
-    assert result.counts["complete"] == 12
+    result = lossreg.tune(document(trials=3, tracking={"uri": "http://127.0.0.1:9"}), progress=heard)
+    assert result.counts["complete"] == 3
     assert len(heard.warnings) == 1
     assert "127.0.0.1:9" in heard.warnings[0]
 
 
 def test_a_server_that_must_answer_and_does_not_is_an_error_before_anything_is_touched():
-    lossreg.tune(untracked(trials=3))
+    faked(untracked(trials=3))
     dead = document(trials=3, tracking={"uri": "http://127.0.0.1:9"})
     with pytest.raises(lossreg.LossregError, match=r"MLflow at http://127\.0\.0\.1:9: no answer"):
         lossreg.tune(dead, fresh=True, require_tracking=True)
@@ -527,7 +540,7 @@ def test_changed_data_are_not_mixed_into_a_resumed_study():
     source = {"source": "rows.csv", "target": "y"}
     losses = {"cross_entropy": {}, "binary_focal": {}}
     table(0)
-    lossreg.tune(untracked(losses=losses, data=source, trials=3))
+    faked(untracked(losses=losses, data=source, trials=3))
     table(1)
     for trials in (3, 6):
         with pytest.raises(InputError, match=r"the data \(digest .*fresh=True"):
@@ -543,7 +556,7 @@ def test_a_store_that_a_kill_left_without_anything_is_one_that_was_never_run(tor
     (folder / "journal.log").write_text(torn)
     with pytest.raises(InputError, match="has not been run yet"):
         lossreg.results(untracked())
-    assert lossreg.tune(untracked(trials=3)).counts["complete"] == 3
+    assert faked(untracked(trials=3)).counts["complete"] == 3
 
 
 BAD = """
