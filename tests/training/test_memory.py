@@ -5,6 +5,7 @@ import weakref
 from pathlib import Path
 
 import keras
+import pytest
 from problems import Mlp, plan, problem
 
 from lossreg.training import memory
@@ -34,6 +35,7 @@ def status(name: str) -> int:
     return 1024 * int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
+@pytest.mark.long
 def test_a_lane_takes_about_what_is_estimated():
     """The peak of an epoch of 48 wide lanes, above what the process held before."""
     wide = Mlp(lambda: keras.layers.Dense(384, "relu"), lambda: keras.layers.Dense(384, "relu"))
