@@ -73,21 +73,23 @@ def test_a_study_from_python(folder, capsys):
     assert space["result"].best.candidate in capsys.readouterr().out
 
 
-def test_the_study_and_the_commands_on_it(folder, monkeypatch):
+@pytest.mark.parametrize("trials", [24, pytest.param(128, marks=pytest.mark.long)])
+def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
     churn(folder / "churn.csv")
     document = blocks("toml", "[data]")[0]
     (folder / "churn.toml").write_text(document)
-    assert studies.load("churn.toml").name == "churn"
+    spec = studies.load("churn.toml")
+    assert (spec.name, spec.search.trials) == ("churn", 64)
     served = []
     monkeypatch.setattr(tracking, "serve", lambda *given: served.append(given))
-    fast = ["--set", "train.epochs=2"]
+    fast = ["--set", "train.epochs=2", "--set", f"search.trials={trials // 2}"]
     for command in commands("lossreg "):
-        args = command.split()[1:]
-        done = CliRunner().invoke(cli.app, args + (fast if args[0] == "tune" else []))
+        args = command.replace("search.trials=128", f"search.trials={trials}").split()[1:]
+        done = CliRunner().invoke(cli.app, args[:2] + (fast if args[0] == "tune" else []) + args[2:])
         assert done.exit_code == 0, (command, done.output)
     assert len(served) == 1
 
-    assert lossreg.results("churn.toml").counts["complete"] == 128
+    assert lossreg.results("churn.toml").counts["complete"] == trials
 
 
 def test_the_one_line_of_a_plugin_s_tests_is_a_test_of_every_check():
