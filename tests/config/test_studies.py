@@ -133,7 +133,7 @@ def short(name, each=2, **train):
 LEARNT = {"multilabel": 0.25, "counts": 0.2, "positive": 0.1, "folds": 0.5}
 
 
-@pytest.mark.parametrize("name", long_but({"counts", "folds"}, list(LEARNT)))
+@pytest.mark.parametrize("name", long_but({"counts"}, list(LEARNT)))
 def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
@@ -144,6 +144,7 @@ def test_studies_run_in_lanes_and_learn(name, tmp_path, monkeypatch):
     assert {row.candidate for row in result.leaderboard() if row.best} == set(LABELS[name])
 
 
+@pytest.mark.long
 def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
@@ -154,6 +155,7 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
     assert all(score < 1.75 for score in scores.values()), scores
 
 
+@pytest.mark.long
 def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)

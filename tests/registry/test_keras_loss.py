@@ -351,18 +351,20 @@ def test_masked_places_do_not_count():
 
 # In a model
 
+LONG = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("name", "units", "activation", "y"),
     [
-        ("focal", 4, "softmax", INDICES),
+        pytest.param("focal", 4, "softmax", INDICES, marks=LONG),
         ("gce", 4, "softmax", ONE_HOT),
         ("focal", 1, "sigmoid", BITS[:, 0]),
-        ("binary_focal", 1, "sigmoid", BITS[:, 0].astype(int)),
-        ("hinge", 1, "tanh", BITS[:, 0]),
-        ("huber", 1, None, TRUTHS[:, 0]),
+        pytest.param("binary_focal", 1, "sigmoid", BITS[:, 0].astype(int), marks=LONG),
+        pytest.param("hinge", 1, "tanh", BITS[:, 0], marks=LONG),
+        pytest.param("huber", 1, None, TRUTHS[:, 0], marks=LONG),
         ("poisson", 1, "softplus", COUNTS[:, 0]),
-        ("msle", 1, "softplus", POSITIVE[:, 0]),
+        pytest.param("msle", 1, "softplus", POSITIVE[:, 0], marks=LONG),
     ],
 )
 @pytest.mark.parametrize("how", long_but({"graph"}, ["graph", "eager"]))

@@ -110,13 +110,11 @@ def test_their_losses_are_listed_with_where_they_come_from(environment):
     assert [param["name"] for param in arctan["params"]] == ["c"]
 
 
-@pytest.mark.parametrize(
-    "names", [("arctan", "coral"), pytest.param(NAMES, marks=pytest.mark.long)], ids=["two", "all"]
-)
-def test_their_losses_pass_the_conformance_suite(environment, names):
-    done = run(environment.python, "-m", "lossreg", "check", *names, "--json", folder=environment.folder)
+@pytest.mark.long
+def test_their_losses_pass_the_conformance_suite(environment):
+    done = run(environment.python, "-m", "lossreg", "check", *NAMES, "--json", folder=environment.folder)
     reports = json.loads(done.stdout)
-    assert [report["loss"] for report in reports] == list(names)
+    assert [report["loss"] for report in reports] == NAMES
     failed = [(report["loss"], check) for report in reports for check in report["checks"] if not check["ok"]]
     assert failed == []
     assert done.returncode == 0
@@ -132,16 +130,15 @@ def test_a_blocked_plugin_is_not_listed(environment):
 
 def test_the_plugins_own_tests_pass(environment):
     folders = [package / "tests" for package in environment.packages]
-    # `lossreg check` runs the conformance suite of the others
-    chosen = "second_tilted or not test_conformance"
+    # `make test-all` runs the conformance suite of the others
+    chosen = "second_tilted or arctan or not test_conformance"
     settings = ("-q", "-p", "no:cacheprovider", "-c", SOURCE / "pyproject.toml", "-k", chosen)
     done = run(environment.python, "-m", "pytest", *settings, *folders, folder=environment.folder)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize(
-    ("plugin", "study"), [("ordinal", "diabetes"), pytest.param("segmentation", "strokes", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("plugin", "study"), [("ordinal", "diabetes"), ("segmentation", "strokes")])
 def test_the_plugins_studies_run(environment, plugin, study):
     folder = shutil.copytree(PLUGINS / f"lossreg-{plugin}", environment.folder / plugin)
     tiny = ("--set", "search.trials=6", "--set", "train.epochs=1")

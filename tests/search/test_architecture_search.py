@@ -70,6 +70,7 @@ def trials(result):
     return sorted((tuple(sorted(record.params.items())), round(record.score, 6)) for record in result.trials)
 
 
+@pytest.mark.long
 def test_a_study_of_two_models_and_two_batch_sizes_is_the_same_after_a_stop_and_its_model_is_the_one_that_won():
     units = {"units": "search"}
     whole = lossreg.tune(document("whole", units))

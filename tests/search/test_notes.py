@@ -157,7 +157,7 @@ def rare(trainer):
     return {**document, "data": {"source": "rows.csv", "target": "y"}}
 
 
-@pytest.mark.parametrize("trainer", ["population", "fit"])
+@pytest.mark.parametrize("trainer", ["population", pytest.param("fit", marks=pytest.mark.long)])
 def test_a_model_that_predicts_one_class_is_said(trainer):
     asked = rare(trainer)
     result = lossreg.tune(asked)

@@ -509,6 +509,7 @@ def folded(kind):
     return SimpleNamespace(**{**vars(folds[0]), "folds": tuple(folds)})
 
 
+@pytest.mark.long
 def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
     own = problem("several", several, losses=["cross_entropy", "focal"])
     own = replace(

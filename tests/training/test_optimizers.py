@@ -220,6 +220,7 @@ def test_a_lane_with_searched_momentum_and_decay_equals_model_fit_with_these():
 # ---- whole trainings ---------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_lanes_equal_model_fit():
     own = studied("nadam", {"weight_decay": 0.05, "clipnorm": 0.5})
     lanes_equal_fit(own, [planned(own), planned(own, 2.0)])
