@@ -1,0 +1,158 @@
+"""`Verdict`: which loss to train with, and how sure that is, from rows that the search has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from lossreg.storage.records import finite
+
+
+class Answer(StrEnum):
+    """The evidence on the test rows for the winner against the baseline."""
+
+    BETTER = "better"
+    NO_DIFFERENCE = "no difference shown"
+    EQUAL = "practically equal"
+    WORSE = "worse"
+    NOT_ENOUGH_DATA = "not enough data"
+
+
+class Cause(StrEnum):
+    """What the gain of a better winner is owed to."""
+
+    LOSS = "loss"
+    LOSS_OR_RATE = "loss or learning rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A setting that was trained again and again: a loss with its parameters and learning rate.
+
+    candidate: the study's name of the loss; trial: the number of the trial it comes from; recipe: the loss, ready to
+    paste; score: the mean metric on the test rows over the repeats, None where none was computed.
+    """
+
+    candidate: str
+    trial: int
+    recipe: str
+    learning_rate: float
+    params: Mapping[str, Any]
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The winner against another arm on the test rows, in units of the metric; above 0 the winner is better.
+
+    difference: the mean over the repeats; low, high: its 95% interval; share_won: the share of the repeats in which
+    the winner had the better score, ties counted half; detectable: the difference that such a comparison shows in
+    80% of studies; repeats: those that both arms finished.
+    """
+
+    difference: float
+    low: float
+    high: float
+    share_won: float
+    detectable: float
+    repeats: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the difference."""
+        return self.low, self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of a study.
+
+    answer: the evidence for the winner against the baseline; cause: of a better winner, else None; winner: the best
+    candidate other than the baseline, baseline: at its own best setting; recommended: one of the two, by the sign of
+    the difference; against_baseline, against_same_rate: the winner against the baseline at its own best setting, and
+    with the winner's learning rate (None where that is the same); against_tuned_decision: against the baseline with
+    its decision tuned, None where none was; margin: differences below it do not matter; openings: how often the test
+    rows were looked at; exploratory: trials were added after the first look; outer: the number of outer folds, 0
+    for one split; reason: why there is no comparison; notes: lines for the user.
+    """
+
+    answer: Answer
+    winner: Arm
+    baseline: Arm
+    recommended: Arm
+    cause: Cause | None = None
+    against_baseline: Comparison | None = None
+    against_same_rate: Comparison | None = None
+    against_tuned_decision: Comparison | None = None
+    margin: float = 0.0
+    repeats: int = 0
+    test_rows: int = 0
+    openings: int = 0
+    exploratory: bool = False
+    outer: int = 0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `verdict` of the JSON documents."""
+        main = self.against_baseline
+        document: dict[str, Any] = finite(
+            {
+                "recommended": asdict(self.recommended),
+                "answer": self.answer.value,
+                "cause": self.cause.value if self.cause else None,
+                "winner": asdict(self.winner),
+                "baseline": asdict(self.baseline),
+                "difference": main.difference if main else None,
+                "interval": list(main.interval) if main else None,
+                "share_won": main.share_won if main else None,
+                "detectable": main.detectable if main else None,
+                "against_same_rate": _comparison(self.against_same_rate),
+                "against_tuned_decision": _comparison(self.against_tuned_decision),
+                "margin": self.margin,
+                "repeats": self.repeats,
+                "test_rows": self.test_rows,
+                "openings": self.openings,
+                "exploratory": self.exploratory,
+                "outer": self.outer,
+                "reason": self.reason,
+                "notes": list(self.notes),
+            }
+        )
+        return document
+
+    def stored(self) -> dict[str, Any]:
+        """Return the form that a study's storage keeps, which `of_stored` reads."""
+        values: dict[str, Any] = finite(asdict(self))
+        return values
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the verdict that was stored; fields that this version does not know are left out."""
+        known = {field.name for field in fields(cls)}
+        arms = {name: Arm(**values[name]) for name in ("winner", "baseline", "recommended")}
+        comparisons = {
+            name: Comparison(**values[name]) if values.get(name) else None
+            for name in ("against_baseline", "against_same_rate", "against_tuned_decision")
+        }
+        words = {
+            "answer": Answer(values["answer"]),
+            "cause": Cause(values["cause"]) if values.get("cause") else None,
+            "notes": tuple(values.get("notes", ())),
+        }
+        plain = {name: value for name, value in values.items() if name in known}
+        return cls(**{**plain, **arms, **comparisons, **words})
+
+
+def _comparison(comparison: Comparison | None) -> dict[str, Any] | None:
+    """Return difference, interval and share of a further comparison."""
+    if comparison is None:
+        return None
+    return {
+        "difference": comparison.difference,
+        "interval": list(comparison.interval),
+        "share_won": comparison.share_won,
+        "repeats": comparison.repeats,
+    }

@@ -1,0 +1,1 @@
+"""The statistics of the verdict: paired comparisons of arms on the test rows."""
