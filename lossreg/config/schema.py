@@ -229,6 +229,16 @@ class Search(Section):
     )
 
 
+class Verdict(Section):
+    """The verdict: winner and baseline are trained again `repeats` times and compared on the test rows."""
+
+    enabled: bool = True
+    repeats: int = Field(default=20, ge=2, le=1000, description="It is the number of trainings of each of them.")
+    margin: float = Field(
+        default=0.0, ge=0, description="It is the difference of the metric below which two losses count as equal."
+    )
+
+
 class Tracking(Section):
     """The MLflow store of the study; by default MLflow's own default store, under the study's name."""
 

@@ -20,7 +20,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from lossreg.config import document as documents
 from lossreg.config.document import Origin, dotted
 from lossreg.config.fields import CandidateName, Name, safe
-from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Tracking, Train
+from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Tracking, Train, Verdict
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
 from lossreg.contract.params import Float, Param
 from lossreg.contract.spec import LossSpec
@@ -52,6 +52,7 @@ class StudySpec(Section):
     train: Train = Train()
     search: Search = Search()
     losses: dict[CandidateName, Loss] = Field(default_factory=dict)
+    verdict: Verdict = Verdict()
     tracking: Tracking = Tracking()
     plugins: Plugins = Plugins()
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)

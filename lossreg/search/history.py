@@ -16,6 +16,7 @@ from lossreg.registry import registry
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
@@ -74,6 +75,7 @@ def result(study: optuna.Study, folder: Path) -> StudyResult:
     attributes = study.user_attrs.get(ATTRIBUTE, {})
     return StudyResult(
         study=study.study_name, trials=records(study), notes=list(attributes.get("notes", [])), folder=str(folder),
+        verdict=Verdict.of_stored(attributes["verdict"]) if attributes.get("verdict") else None,
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
 

@@ -17,6 +17,8 @@ from lossreg.contract import recipes
 if TYPE_CHECKING:
     import numpy as np
 
+    from lossreg.storage.verdict import Verdict
+
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
 # The mean of the same fold scores in another order differs in its last digits.
 DIGITS = 12
@@ -235,7 +237,8 @@ class StudyResult:
     losses maps candidate to registered name, in study order; data and spec are plain summaries;
     seconds has total, training, search (what training waited for), search_spent (that and what was done
     meanwhile), tracking; tracking has uri, experiment, run_id;
-    trainer has population, fit (numbers of trials) and reasons; notes are lines for the user.
+    trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
+    the test rows were looked at.
     """
 
     study: str
@@ -252,6 +255,15 @@ class StudyResult:
     trainer: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     folder: str = ""
+    verdict: Verdict | None = None
+
+    @property
+    def recommended(self) -> TrialRecord | None:
+        """The trial to train with: the verdict's, without one that of the best validation score."""
+        if self.verdict is None:
+            return self.best
+        number = self.verdict.recommended.trial
+        return next((trial for trial in self.trials if trial.number == number), self.best)
 
     @property
     def best(self) -> TrialRecord | None:
@@ -313,6 +325,7 @@ class StudyResult:
                 "trials": self.counts,
                 "best": self.best.summary() if self.best else None,
                 "ties": self.ties,
+                "verdict": self.verdict.to_json() if self.verdict else None,
                 "baseline": baseline.summary() if baseline else None,
                 "losses": [
                     {
