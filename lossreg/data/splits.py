@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from lossreg.errors import DataError, InputError
 
 Rows = NDArray[np.int64]
 LEAST = 2
+DIGITS = 12  # of a share: 1 - 0.85 is a little more than 0.15
+RESAMPLING = 1
 LACKS = {
     "multilabel": ("with label", "Drop rare labels."),
     "segmentation": ("with any", "A mask has 1 where the object is, and 0 elsewhere."),
@@ -53,11 +56,36 @@ def cut(
         pairs = [_share_out(rest, labels, validation, seed + 1, where)]
     else:
         pairs = _folds(rest, labels, folds, seed + 1)
-    parts = [Rows3(train, valid, held) for train, valid in pairs]
-    for number, part in enumerate(parts, 1):
-        _check_sizes({"training": part.train, "validation": part.validation, "test": held}, where)
-        part.notes.extend(_check_classes(labels, part, f" in fold {number}" if folds else "", where))
-    return tuple(parts)
+    return tuple(
+        _checked(labels, Rows3(*pair, held), f" in fold {number}" if folds else "", where)
+        for number, pair in enumerate(pairs, 1)
+    )
+
+
+def resample(labels: Labels, test: Rows, *, share: float, seeds: Sequence[int], where: str) -> tuple[Rows3, ...]:
+    """Split the rows outside `test` at random, once per seed: a `share` of them are training rows.
+
+    All splits have the same number of training rows and of validation rows, and are stratified as in `cut`. A seed
+    gives the same split whichever others are asked for. Raises `DataError` as `cut` does.
+    """
+    _check_share("share", share)
+    rest, validation = np.setdiff1d(np.arange(len(labels.y)), test), round(1 - share, DIGITS)
+    pairs = [_share_out(rest, labels, validation, _random_state(seed), where) for seed in seeds]
+    return tuple(
+        _checked(labels, Rows3(*pair, test), f" in split {seed}", where)
+        for seed, pair in zip(seeds, pairs, strict=True)
+    )
+
+
+def _random_state(seed: int) -> int:
+    """Return the state for the split of a seed; that of `cut` for the same seed, or the next, is another."""
+    return int(np.random.SeedSequence([seed, RESAMPLING]).generate_state(1)[0])
+
+
+def _checked(labels: Labels, rows: Rows3, split: str, where: str) -> Rows3:
+    """Return the parts with notes on what they lack; raises `DataError` where they cannot be used."""
+    _check_sizes({"training": rows.train, "validation": rows.validation, "test": rows.test}, where)
+    return replace(rows, notes=_check_classes(labels, rows, split, where))
 
 
 def _check_share(name: str, share: Any) -> None:
@@ -127,15 +155,15 @@ def _check_sizes(parts: dict[str, Rows], where: str) -> None:
         raise DataError(f"not enough rows for the splits: {sizes}", where=where, hint=f"Each part needs {LEAST}.")
 
 
-def _check_classes(labels: Labels, rows: Rows3, fold: str, where: str) -> list[str]:
+def _check_classes(labels: Labels, rows: Rows3, split: str, where: str) -> list[str]:
     """Return notes on classes without validation or test rows; raises `DataError` on one without training rows."""
     absent = {
-        f"training row{fold}": labels.absent(rows.train),
-        f"validation row{fold}": labels.absent(rows.validation),
+        f"training row{split}": labels.absent(rows.train),
+        f"validation row{split}": labels.absent(rows.validation),
         "test row": labels.absent(rows.test),
     }
     kind, hint = LACKS.get(labels.task, ("of class", "Drop or merge rare classes."))
-    lacking = absent.pop(f"training row{fold}")
+    lacking = absent.pop(f"training row{split}")
     if lacking:
-        raise DataError(f"no training row{fold} {kind} {', '.join(lacking[:5])}", where=where, hint=hint)
+        raise DataError(f"no training row{split} {kind} {', '.join(lacking[:5])}", where=where, hint=hint)
     return [f"No {name} {kind} {', '.join(classes[:5])}." for name, classes in absent.items() if classes]

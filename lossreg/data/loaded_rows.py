@@ -1,0 +1,148 @@
+"""`LoadedRows`: the rows of a source as they were read, which can be cut into parts again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossreg.contract.targets import Constants
+from lossreg.data import features, inputs, room, splits, weights
+from lossreg.data.classes import Labels
+from lossreg.data.dataset import Dataset, Split
+from lossreg.data.inputs import Preprocessor
+from lossreg.data.lost import Lost
+from lossreg.data.preprocess import Counted
+from lossreg.data.raw import Raw
+from lossreg.data.reading import Readings
+from lossreg.data.scaling import coarse
+from lossreg.data.splits import Rows, Rows3
+from lossreg.errors import DataError
+
+Weighed = tuple[NDArray[np.float32] | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LoadedRows:
+    """Raw rows with their labels and all that decides their preprocessing.
+
+    readings: how the columns of each table are read; choices: the preprocessing of each input; weight: the column of
+    sample weights; class_weight: as in `weights.of_classes`; test: the numbers of the test rows; where: the source,
+    as the user wrote it.
+    """
+
+    raw: Raw
+    labels: Labels
+    readings: Mapping[str, Readings]
+    choices: Mapping[str, str]
+    weight: str | None
+    class_weight: Any
+    test: Rows
+    digest: str
+    where: str
+
+    @property
+    def development(self) -> Rows:
+        """The numbers of all rows but the test rows."""
+        return np.setdiff1d(np.arange(len(self.labels.y)), self.test)
+
+    def resampled(self, seeds: Sequence[int], share: float) -> Dataset:
+        """Return the same test samples, and a fold per seed of all others, as `Dataset.resampled`."""
+        cuts = splits.resample(self.labels, self.test, share=share, seeds=seeds, where=self.where)
+        return self.dataset(cuts, self.development)
+
+    def at_once(self, x: Any) -> int:
+        """Return the number of folds, of all rows, that may be made at a time; x: some preprocessed samples."""
+        first = {name: part[:1] for name, part in x.items()} if isinstance(x, dict) else x[:1]
+        return room.fitting(first, len(self.labels.y))
+
+    def dataset(self, cuts: Sequence[Rows3], decisive: Rows) -> Dataset:
+        """Return the data set of these cuts, one per fold, with notes on their preprocessing and weights.
+
+        decisive: the rows that decide about columns, for all folds. Raises `InputError`.
+        """
+        weighed = self._weigh(cuts)
+        try:
+            fitted = self._fitted(cuts, decisive)
+            transformed = [self._transformed(*pair) for pair in zip(fitted, cuts, strict=True)]
+        except DataError as error:
+            raise error.at(self.where) from None
+        first, *further = [
+            self._fold(preprocessor, self._splits(arrays, rows, weights_of_parts))
+            for preprocessor, arrays, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
+        ]
+        notes = [*fitted[0].notes, *_lost(transformed)]
+        given: dict[str, Any] = {}
+        if first.train.weights is not None:
+            notes += weights.notes(first.train.weights)
+            given = weights.given(self.raw.weights, self.weight, self._of_classes(cuts[0].train))
+        notes += _coarse(first)
+        return replace(first, notes=notes, further_folds=tuple(further), weights=given, loaded=self)
+
+    def _weigh(self, cuts: Sequence[Rows3]) -> list[Weighed]:
+        """Return the weights of the samples in the three parts of each cut; class weights apply to training only."""
+        raw, labels = self.raw.weights, self.labels
+        training = [weights.of_rows(raw, self._of_classes(rows.train), labels, rows.train) for rows in cuts]
+        weights.check(training, self.where)
+        validation = [weights.of_rows(raw, None, labels, rows.validation) for rows in cuts]
+        test = [weights.of_rows(raw, None, labels, rows.test) for rows in cuts]
+        return list(zip(*map(weights.plain, (training, validation, test)), strict=True))
+
+    def _of_classes(self, rows: Rows) -> NDArray[np.float64] | None:
+        return weights.of_classes(self.class_weight, self.labels, rows)
+
+    def _fitted(self, cuts: Sequence[Rows3], decisive: Rows) -> list[Preprocessor]:
+        """Return a preprocessor per cut, fitted on its training samples."""
+        x, choices = self.raw.x, self.choices
+        decisions = inputs.decide(features.take(x, decisive), self.readings)
+        fitted = [inputs.fit(features.take(x, rows.train), choices, decisions) for rows in cuts]
+        row = fitted[0].counted(features.take(x, cuts[0].train[:1])).array
+        room.check(row, len(self.labels.y), len(cuts), self.where)
+        return fitted
+
+    def _transformed(self, preprocessor: Preprocessor, rows: Rows3) -> list[Counted]:
+        """Return the training, validation and test samples of a cut, preprocessed."""
+        parts = (rows.train, rows.validation, rows.test)
+        return [preprocessor.counted(features.take(self.raw.x, index)) for index in parts]
+
+    def _splits(self, arrays: Sequence[Counted], rows: Rows3, weighed: Weighed) -> list[Split]:
+        indices = (rows.train, rows.validation, rows.test)
+        return [
+            Split(part.array, self.labels.y[index], weight)
+            for part, index, weight in zip(arrays, indices, weighed, strict=True)
+        ]
+
+    def _fold(self, preprocessor: Preprocessor, parts: Sequence[Split]) -> Dataset:
+        labels = self.labels
+        multihot = labels.task == "multilabel"
+        return Dataset(
+            name=self.raw.name,
+            source=self.where,
+            task=labels.task,
+            classes=labels.classes,
+            slugs=labels.slugs,
+            digest=self.digest,
+            features=tuple(inputs.names(preprocessor)),
+            train=parts[0],
+            validation=parts[1],
+            test=parts[2],
+            preprocessor=preprocessor,
+            constants=Constants.from_labels(parts[0].y, len(labels.classes), multihot=multihot),
+        )
+
+
+def _lost(cuts: Sequence[Sequence[Counted]]) -> list[str]:
+    """Return notes on the values that preprocessing lost, from the cut that lost most of each."""
+    totals = [reduce(Lost.plus, (part.lost for part in parts)) for parts in cuts]
+    return reduce(Lost.worst, totals).lines()
+
+
+def _coarse(dataset: Dataset) -> list[str]:
+    """Return a note on a target of numbers that float32 holds too coarsely."""
+    if dataset.classes:
+        return []
+    return coarse(dataset.constants.target_center, dataset.constants.target_scale, dataset.task)

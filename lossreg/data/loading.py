@@ -1,0 +1,70 @@
+"""Data: from a source to three preprocessed parts.
+
+    source -> raw rows -> labels and task -> test rows cut first -> preprocessing fitted on training rows
+
+`load` does it all and returns a `Dataset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lossreg.data import inputs, labels, sources, splits
+from lossreg.data.dataset import Dataset
+from lossreg.data.loaded_rows import LoadedRows
+from lossreg.errors import DataError
+
+
+def load(
+    source: str | Path,
+    *,
+    target: str | Sequence[str] | None = None,
+    task: str = "auto",
+    test: float = 0.2,
+    validation: float = 0.2,
+    folds: int | None = None,
+    weight: str | None = None,
+    class_weight: Any = None,
+    preprocess: str | Mapping[str, str] = "standard",
+    drop: Sequence[str] = (),
+    base: Path = Path(),
+    seed: int = 0,
+) -> Dataset:
+    """Read, split and preprocess a data set.
+
+    source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
+    (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
+    column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
+    test: share of all rows; validation: share of the rows outside the test; folds: the number of folds
+    into which these rows are cut instead; weight: the column of a table with sample weights; class_weight:
+    weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
+    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out. Everything
+    random follows `seed`. Raises `InputError` (mostly `DataError`).
+    """
+    where = str(source)
+    columns = target if target is None or isinstance(target, str) else tuple(target)
+    as_given = preprocess == inputs.NONE
+    raw = sources.read(where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed)
+    labelled = labels.read(raw, task, where)
+    cuts = splits.cut(
+        labelled, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=where
+    )
+    choices = inputs.preprocessing_of(raw.x, preprocess)
+    try:
+        readings = inputs.read(raw.x, choices)
+        digest = raw.digest([*inputs.marks(readings), *labelled.marks])
+    except DataError as error:
+        raise error.at(where) from None
+    rows = LoadedRows(
+        raw=raw, labels=labelled, readings=readings, choices=choices, weight=weight, class_weight=class_weight,
+        test=cuts[0].test, digest=digest, where=where,
+    )  # fmt: skip
+    dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
+    notes = [
+        *raw.notes, *labelled.notes, *dict.fromkeys(note for part in cuts for note in part.notes),
+        *inputs.notes(readings), *inputs.missing(raw.x, readings), *dataset.notes,
+    ]  # fmt: skip
+    return replace(dataset, notes=notes)
