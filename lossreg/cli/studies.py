@@ -16,6 +16,7 @@ from lossreg.cli.shell import (
     Study,
     app,
     complain,
+    console,
     display,
     guarded,
     import_keras,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
     from lossreg.config.study import StudySpec
     from lossreg.storage.observer import Observer
-    from lossreg.storage.records import StudyResult
+    from lossreg.storage.records import StudyResult, TrialRecord
     from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage.verdict import Verdict
 
 Overrides = Annotated[
     list[str] | None,
@@ -284,17 +286,38 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
     say(f"{trials} in {report.took(result)}")
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
-    for line in [*(f"note: {note}" for note in result.notes if note not in shown), *report.failures(result)]:
+    for line in [*(f"note: {note}" for note in report.notes(result) if note not in shown), *report.failures(result)]:
         say(line)
-    if result.best:
-        say(f"\n{report.OPTIMISM}\n")
-        for line in filter(None, [report.ties(result)]):
-            say(line)
-        top = f"{result.best.recipe}  ({', '.join(report.besides(result.best))})"
-        say(f"{report.heading(result)}: {top}", whole=True)
-        say(" ".join([*report.usage(result.best), report.labels(result)]))
+    if result.recommended:
+        _show_recommended(result, result.recommended)
     if result.tracking.get("run_id"):
         say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
+
+
+def _show_recommended(result: StudyResult, trial: TrialRecord) -> None:
+    """Print the verdict, and the recipe to train with."""
+    from lossreg.reporting import report
+
+    if result.verdict:
+        _show_verdict(result, result.verdict)
+    say(f"\n{report.caveat(result)}\n")
+    if ties := report.ties(result):
+        say(ties)
+    say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(report.besides(trial))})", whole=True)
+    say(" ".join([*report.usage(trial), report.labels(result)]))
+
+
+def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
+    """Print what to train with, how sure that is, and the interval as a line where it fits."""
+    from lossreg.reporting import interval, tables
+    from lossreg.reporting import verdict as words
+
+    page = console()
+    say("")
+    display(tables.cell(words.decision(result, verdict), tables.BEST))
+    line = interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf"))
+    for text in filter(None, [*words.evidence(result, verdict), line]):
+        say(text)
 
 
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:

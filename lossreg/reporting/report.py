@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lossreg.contract.recipes import WIDTH, literal, wrapped
+from lossreg.reporting import verdict as verdict_words
+from lossreg.reporting.parameters import short
 from lossreg.storage.records import Standing, StudyResult, TrialRecord, exact, finite
+from lossreg.storage.verdict import Verdict
 from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import code, printable, printable_line
 
@@ -21,6 +25,7 @@ RAW = (
     "A recipe is for a model that ends in raw scores, without an activation, as the models of the trials do; drop "
     "`from_logits=True` for one that ends in probabilities or in the target's own units."
 )
+NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
 ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
 PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
 NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
@@ -80,11 +85,6 @@ def _weighted(weights: Mapping[str, Any]) -> str:
     return f"Classes were weighted: give `model.fit` `class_weight={{{mapping}}}`."
 
 
-def loss_params(trial: TrialRecord) -> str:
-    """Return the loss parameters of a trial for a table's cell: `gamma=2.1, alpha=0.25`."""
-    return ", ".join(f"{name}={_short(value)}" for name, value in trial.loss_params.items() if value is not None)
-
-
 def besides(trial: TrialRecord) -> list[str]:
     """Return a trial's parameters without those of its loss: `learning rate 0.0021`, `optimizer.momentum 0.9`."""
     others = {
@@ -92,13 +92,7 @@ def besides(trial: TrialRecord) -> list[str]:
         if name not in ("learning_rate", "loss") and not name.startswith(f"{trial.candidate}.")
     }  # fmt: skip
     shown = {"learning rate": trial.learning_rate, **others}
-    return [f"{name} {_short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(f'{item:.3g}' if isinstance(item, float) else str(item) for item in value)}]"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return [f"{name} {short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
 
 
 def gain(result: StudyResult, row: Standing) -> str:
@@ -118,6 +112,41 @@ def gain(result: StudyResult, row: Standing) -> str:
 def heading(result: StudyResult) -> str:
     """Return the title of the trial at the top, which no test rows have confirmed: `Highest validation score (f1)`."""
     return f"{result.extreme.capitalize()} validation score ({result.metric})"
+
+
+def rank(result: StudyResult, row: Standing) -> str:
+    """Return the rank of a candidate: `2`, or `~2` for a score within the noise of the first, `-` without a score."""
+    return f"{'~' * _is_within_noise(result, row)}{number(row.rank)}"
+
+
+def _is_within_noise(result: StudyResult, row: Standing) -> bool:
+    """Tell whether a score is within one standard error of the first, which is known where trials have members."""
+    first = result.best
+    if first is None or first.spread is None or first.score is None or row.best is None or row.best.score is None:
+        return False
+    return row.rank != 1 and abs(first.score - row.best.score) <= first.spread / math.sqrt(len(first.scores))
+
+
+def noise(result: StudyResult) -> str:
+    """Return a sentence on the ranks that are marked; nothing if none is."""
+    return NOISE if any(_is_within_noise(result, row) for row in result.leaderboard()) else ""
+
+
+def caveat(result: StudyResult) -> str:
+    """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
+    is_opened = result.verdict is not None and result.verdict.openings > 0
+    return verdict_words.TWO_KINDS_OF_SCORES if is_opened else OPTIMISM
+
+
+def recipe_heading(result: StudyResult) -> str:
+    """Return the title of the recipe to train with: the verdict's, else that of the trial at the top."""
+    trial = result.recommended
+    return heading(result) if result.verdict is None or trial is None else f"Recommended, trial {trial.number}"
+
+
+def notes(result: StudyResult) -> list[str]:
+    """Return the notes to a study and to its verdict."""
+    return [*result.notes, *(result.verdict.notes if result.verdict else ())]
 
 
 def ties(result: StudyResult, most: int = 8) -> str:
@@ -219,13 +248,13 @@ def markdown(result: StudyResult, limit: int = 60_000, *, title: bool = True) ->
     """Return the study as a Markdown page of at most `limit` characters; parts that do not fit are left out."""
     parts = [
         f"# {plain_text.markdown(result.study)}" if title else "",
-        _headline(result),
-        _recipe_markdown(result.best) if result.best else "",
+        *_top_markdown(result),
         _leaderboard_markdown(result),
-        OPTIMISM,
+        noise(result),
+        caveat(result),
         _parameters_markdown(result),
         _facts(result),
-        _bullets("Notes", [*result.notes, *failures(result)]),
+        _bullets("Notes", [*notes(result), *failures(result)]),
     ]
     return _fitted([part for part in parts if part], limit)
 
@@ -240,6 +269,19 @@ def _fitted(parts: Sequence[str], limit: int) -> str:
     if len(kept) < len(parts):
         kept.append(left_out)
     return "\n\n".join(kept) + "\n"
+
+
+def _top_markdown(result: StudyResult) -> list[str]:
+    """Return the verdict, the recipe to train with and the highest validation score."""
+    recipe = _recipe_markdown(result.recommended) if result.recommended else ""
+    if result.verdict is None:
+        return [_headline(result), recipe]
+    return [_verdict_markdown(result, result.verdict), recipe, _headline(result)]
+
+
+def _verdict_markdown(result: StudyResult, verdict: Verdict) -> str:
+    lines = map(plain_text.markdown, verdict_words.evidence(result, verdict))
+    return "\n\n".join([f"**{plain_text.markdown(verdict_words.decision(result, verdict))}**", *lines])
 
 
 def _headline(result: StudyResult) -> str:
@@ -260,7 +302,7 @@ def _leaderboard_markdown(result: StudyResult) -> str:
 def standing(result: StudyResult, row: Standing) -> list[str]:
     """Return the cells of a row of the leaderboard: rank, candidate, score, gain, number of its trial, trials."""
     trial = str(row.best.number) if row.best else "-"
-    return [number(row.rank), row.candidate, scored(row.best), gain(result, row), trial, str(row.trials)]
+    return [rank(result, row), row.candidate, scored(row.best), gain(result, row), trial, str(row.trials)]
 
 
 def _parameters_markdown(result: StudyResult) -> str:

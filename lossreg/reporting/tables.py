@@ -18,6 +18,7 @@ from lossreg.contract.claims import reached
 from lossreg.contract.params import Choice, Float, Param, PerClass
 from lossreg.contract.targets import TARGETS, TASKS
 from lossreg.reporting import report
+from lossreg.reporting.parameters import loss_params
 from lossreg.terminal.plain_text import printable, spelled
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ def leaderboard(result: StudyResult) -> Table:
     title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():
-        grid.add_row(*map(cell, _cells(result, row)), style=BEST if row.rank == 1 else None)
+        is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else row.rank == 1
+        grid.add_row(*map(cell, _cells(result, row)), style=BEST if is_first else None)
+    if noise := report.noise(result):
+        grid.caption, grid.caption_justify = cell(noise), "left"
     return grid
 
 
@@ -82,7 +86,7 @@ def _cells(result: StudyResult, row: Standing) -> list[str]:
     standing, best = report.standing(result, row), row.best
     if best is None:
         return [*standing, "-", "no trial completed"]
-    params = ", ".join(filter(None, [report.loss_params(best), *report.besides(best)[1:]]))
+    params = ", ".join(filter(None, [loss_params(best), *report.besides(best)[1:]]))
     return [*standing, f"{best.learning_rate:.3g}", params or "-"]
 
 

@@ -18,6 +18,7 @@ import commands
 import joblib
 import pytest
 import sample_study as sample
+import sample_verdict
 from rich.console import Console
 
 from lossreg import cli, tracking
@@ -26,7 +27,7 @@ from lossreg.errors import LossregError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import report
+from lossreg.reporting import report, verdict
 from lossreg.search import history, outline, restore, run
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import streams
@@ -393,6 +394,32 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     ):
         assert part in out
     assert ("something is odd" in err) == (command == "tune")
+
+
+@pytest.mark.parametrize("command", ["tune", "results"])
+@pytest.mark.parametrize("case", sample_verdict.CASES)
+def test_a_study_ends_with_its_verdict_and_the_recipe_to_train_with(lossreg, study, finished, command, case):
+    finished.result = dataclasses.replace(sample_verdict.study(case), notes=["a note"])
+    result = finished.result
+    code, out, _ = lossreg(command, study)
+    assert code == 0
+    assert [*verdict.evidence(result, result.verdict)] == [
+        line for line in out.splitlines() if line in verdict.evidence(result, result.verdict)
+    ]
+    places = [out.index(part) for part in (
+        "on validation samples", verdict.decision(result, result.verdict), report.caveat(result),
+        f"Recommended, trial {result.recommended.number}: {result.recommended.recipe}",
+    )]  # fmt: skip
+    assert places == sorted(places)
+    assert "validation score (f1_macro):" not in out
+    assert ("cross_entropy better " in out) == (result.verdict.against_baseline is not None)
+
+
+def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):
+    finished.result = sample_verdict.study("better, because of the loss")
+    document = json.loads(lossreg("results", study, "--json")[1])["verdict"]
+    assert (document["answer"], document["cause"], document["recommended"]["candidate"]) == ("better", "loss", "focal")
+    assert document["interval"] == list(finished.result.verdict.against_baseline.interval)
 
 
 @pytest.mark.parametrize("command", ["tune", "results"])

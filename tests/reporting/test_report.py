@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -11,6 +12,7 @@ import re
 
 import pytest
 import sample_study as sample
+import sample_verdict
 from rich.console import Console
 
 import lossreg
@@ -21,8 +23,9 @@ from lossreg.contract.params import Choice, Int
 from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import report, tables
+from lossreg.reporting import report, tables, verdict
 from lossreg.search.outline import Outline
+from lossreg.terminal import plain_text
 from lossreg.tracking import entities
 
 
@@ -55,6 +58,49 @@ def test_the_caveat_says_what_scores_are():
     assert "validation" in report.OPTIMISM
     assert "optimistic" in report.OPTIMISM
     assert "test rows have not been touched" in report.OPTIMISM
+
+
+def test_a_page_with_a_verdict_begins_with_it():
+    result = sample_verdict.study("no difference, ahead", notes=("a note of the verdict",))
+    page = report.markdown(result)
+    parts = [verdict.decision(result, result.verdict), *verdict.evidence(result, result.verdict),
+             result.recommended.recipe, report.heading(result), "| loss |"]  # fmt: skip
+    places = [page.index(plain_text.markdown(part) if part.endswith(".") else part) for part in parts]
+    assert places == sorted(places)
+    assert page.startswith("# toy\n\n**Train with focal(gamma=2.1).**")
+    assert "- a note of the verdict" in page
+
+
+@pytest.mark.parametrize(("case", "is_opened"), [("worse", True), ("not enough data", False)])
+def test_test_rows_are_untouched_only_if_nothing_opened_them(case, is_opened):
+    result = sample_verdict.study(case)
+    assert ("have not been touched" in report.caveat(result)) != is_opened
+    assert report.caveat(result) in report.markdown(result)
+    result.verdict = None
+    assert report.caveat(result) == report.OPTIMISM
+
+
+def test_the_recipe_is_the_one_of_the_recommended_trial():
+    result = sample_verdict.study("worse")
+    result.trials[1] = sample.trial(1, "focal", score=0.999)
+    assert report.recipe_heading(result) == "Recommended, trial 0"
+    assert report.markdown(result).index(result.trials[0].recipe) < report.markdown(result).index("0.999")
+    result.verdict = None
+    assert report.recipe_heading(result) == "Highest validation score (f1_macro)"
+
+
+def test_scores_within_the_noise_of_the_first_are_marked():
+    members = {"scores": [0.93, 0.95, 0.97, 0.95], "spread": 0.02}
+    scores = {"cross_entropy": 0.95, "focal": 0.941, "gce_mild": 0.939}
+    trials = [sample.trial(n, name, score=score, **members) for n, (name, score) in enumerate(scores.items())]
+    made = sample.study(0, trials=trials)
+    assert [report.rank(made, row) for row in made.leaderboard()] == ["1", "~2", "3"]
+    page, table = report.markdown(made), " ".join(printed(tables.leaderboard(made)).split())
+    assert report.NOISE.replace("~", r"\~") in page.replace("~:", r"\~:")
+    assert report.NOISE in table
+    single = sample.study(0, trials=[dataclasses.replace(t, scores=[], spread=None) for t in trials])
+    assert [report.rank(single, row) for row in single.leaderboard()] == ["1", "2", "3"]
+    assert report.NOISE not in report.markdown(single)
 
 
 def test_a_long_page_is_cut_between_its_parts_not_inside():

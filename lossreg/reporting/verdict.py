@@ -1,0 +1,286 @@
+"""The verdict in plain words: what to train with, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lossreg.reporting.parameters import loss_params
+from lossreg.storage.records import StudyResult
+from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
+
+TWO_KINDS_OF_SCORES = (
+    "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
+    "optimistic; those of the verdict come from the test rows, which the search did not use."
+)
+EXPLORATORY = (
+    "This is exploratory: trials were added after the test rows were first looked at, so the answer is less sure "
+    "than its numbers."
+)
+LONGEST_ARM = 60
+# significant digits of half an interval
+DIGITS = 2
+
+
+def decision(result: StudyResult, verdict: Verdict) -> str:
+    """Return the loss to train with: `Train with focal(gamma=2.1).`"""
+    return f"Train with {arm_of(result, verdict.recommended)}."
+
+
+def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
+    """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
+    words = _Words(result, verdict)
+    return [line for line in (words.measured, words.answer, words.tuned, *words.remarks) if line]
+
+
+def arm_of(result: StudyResult, arm: Arm) -> str:
+    """Return a loss with its parameters, `focal(gamma=2.1)`; without them where they are long or not known."""
+    trial = next((trial for trial in result.trials if trial.number == arm.trial), None)
+    params = loss_params(trial) if trial else ""
+    return f"{arm.candidate}({params})" if 0 < len(params) <= LONGEST_ARM else arm.candidate
+
+
+def known(comparison: Comparison | None) -> Comparison | None:
+    """Return a comparison that has finite numbers, else None."""
+    values = (comparison.difference, comparison.low, comparison.high) if comparison else (None,)
+    return comparison if all(value is not None and math.isfinite(value) for value in values) else None
+
+
+def reversed_comparison(comparison: Comparison) -> Comparison:
+    """Return the comparison as the other arm sees it."""
+    return Comparison(
+        difference=-comparison.difference, low=-comparison.high, high=-comparison.low,
+        share_won=1 - comparison.share_won, detectable=comparison.detectable, repeats=comparison.repeats,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """The decimals with which a difference and its interval are shown, so that half of the interval has two digits."""
+
+    decimals: int
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Rounding:
+        """Return the rounding of a comparison; that of the difference where the interval has no width."""
+        return cls.of_size((comparison.high - comparison.low) / 2 or abs(comparison.difference))
+
+    @classmethod
+    def of_size(cls, size: float) -> Rounding:
+        """Return the rounding that leaves a value of this size two digits."""
+        return cls(DIGITS - 1 - math.floor(math.log10(size)) if size else 3)
+
+    def text(self, value: float) -> str:
+        """Return the size of a value, `0.012`; very small ones as `1.2e-09`."""
+        if self.decimals > 7 and value:
+            return f"{abs(value):.{DIGITS - 1}e}"
+        return f"{abs(round(value, self.decimals)):.{max(self.decimals, 0)}f}"
+
+    def is_zero(self, value: float) -> bool:
+        """True if nothing is left of a value."""
+        return not float(self.text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A comparison as a change of the metric in its own units."""
+
+    comparison: Comparison
+    is_maximized: bool
+
+    @property
+    def rounding(self) -> Rounding:
+        """The rounding of all its numbers."""
+        return Rounding.of(self.comparison)
+
+    @property
+    def size(self) -> str:
+        """The difference, `0.012 higher`; empty where nothing is left of it."""
+        value = self.comparison.difference
+        if self.rounding.is_zero(value):
+            return ""
+        return f"{self.rounding.text(value)} {self._side(value)}"
+
+    @property
+    def interval(self) -> str:
+        """The 95% interval: `0.004 lower to 0.028 higher`, or `0.012 to 0.050 higher`."""
+        text, (near, far) = self.rounding.text, sorted(self.comparison.interval, key=abs)
+        if near * far >= 0:
+            return f"{text(near)} to {text(far)} {self._side(far)}"
+        low, high = sorted((near, far), reverse=not self.is_maximized)
+        return f"{text(low)} {self._side(low)} to {text(high)} {self._side(high)}"
+
+    def _side(self, value: float) -> str:
+        return "higher" if (value > 0) == self.is_maximized else "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The sentences on one verdict; `recommended` and `other` are its two arms."""
+
+    result: StudyResult
+    verdict: Verdict
+
+    @property
+    def is_winner(self) -> bool:
+        """True if the winner is recommended, False if the baseline is."""
+        return self.verdict.recommended.candidate == self.verdict.winner.candidate
+
+    @property
+    def main(self) -> Comparison | None:
+        """The winner against the baseline."""
+        return known(self.verdict.against_baseline)
+
+    @property
+    def winner(self) -> str:
+        """The name of the winner."""
+        return self.verdict.winner.candidate
+
+    @property
+    def baseline(self) -> str:
+        """The name of the baseline."""
+        return self.verdict.baseline.candidate
+
+    @property
+    def measured(self) -> str:
+        """The difference between the recommended arm and the other on the test rows."""
+        if self.main is None:
+            return ""
+        change = self._change(self.main if self.is_winner else reversed_comparison(self.main))
+        score = self.verdict.recommended.score
+        value = "" if score is None or not math.isfinite(score) else f"{score:.{max(change.rounding.decimals, 0)}f}, "
+        against = f"{change.size} than that of" if change.size else "about the same as that of"
+        return (
+            f"{self._rows} its {self.result.metric} is {value}{against} {self._other} (95% interval: "
+            f"{change.interval}){_won(change.comparison)}."
+        )
+
+    @property
+    def _rows(self) -> str:
+        rows = f"{self.verdict.test_rows} test row{'s' * (self.verdict.test_rows != 1)}"
+        if self.verdict.outer:
+            return f"On {rows}, each of them in one of {self.verdict.outer} outer folds,"
+        return f"On {rows}"
+
+    @property
+    def _other(self) -> str:
+        if self.is_winner:
+            return self.baseline
+        return f"{arm_of(self.result, self.verdict.winner)}, the best other loss"
+
+    @property
+    def answer(self) -> str:
+        """The answer, with what follows from it."""
+        return {
+            Answer.BETTER: self._better,
+            Answer.NO_DIFFERENCE: self._no_difference,
+            Answer.EQUAL: self._equal,
+            Answer.WORSE: self._worse,
+            Answer.NOT_ENOUGH_DATA: self._not_enough_data,
+        }[self.verdict.answer]()
+
+    def _better(self) -> str:
+        start = f"{self.winner} is better than {self.baseline}"
+        if self.verdict.cause is None:
+            return f"{start}."
+        same_rate = known(self.verdict.against_same_rate)
+        if self.verdict.cause is Cause.LOSS:
+            return f"{start}, because of the loss: {self._because(same_rate)}."
+        return f"{start}, but the learning rate may have done it: {self._undecided(same_rate)}."
+
+    def _because(self, same_rate: Comparison | None) -> str:
+        if same_rate is None:
+            return "both were trained with the same learning rate"
+        return f"with the learning rate of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
+
+    def _undecided(self, same_rate: Comparison | None) -> str:
+        if same_rate is None:
+            return f"there is no comparison with {self.baseline} at the learning rate of {self.winner}"
+        return (
+            f"with the learning rate of {self.winner}, {self.baseline} is not shown to be worse "
+            f"({self._against(same_rate)})"
+        )
+
+    def _no_difference(self) -> str:
+        seen = self._detectable()
+        if self.is_winner:
+            return f"{self.winner} is not shown to be better than {self.baseline}, which is the simpler choice{seen}."
+        return f"No difference between the two is shown{seen}."
+
+    def _detectable(self) -> str:
+        smallest = self.main.detectable if self.main else None
+        if not smallest or not math.isfinite(smallest):
+            return ""
+        return f"; a difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies"
+
+    def _equal(self) -> str:
+        return (
+            f"{self.winner} and {self.baseline} are practically equal: the interval lies within the margin of "
+            f"{self.verdict.margin:g}."
+        )
+
+    def _worse(self) -> str:
+        return f"{self.winner} is worse than {self.baseline}."
+
+    def _not_enough_data(self) -> str:
+        reason = self.verdict.reason.strip().rstrip(".")
+        return f"There is not enough data to compare {self.winner} with {self.baseline}{f': {reason}' * bool(reason)}."
+
+    @property
+    def tuned(self) -> str:
+        """The winner against the baseline with its decision tuned; empty where there is no such comparison."""
+        comparison = known(self.verdict.against_tuned_decision)
+        if comparison is None:
+            return ""
+        return f"{self.baseline} with its decision tuned, against {self.winner}: {self._against(comparison)}."
+
+    def _against(self, comparison: Comparison) -> str:
+        """Return a further comparison from the baseline's side."""
+        change = self._change(reversed_comparison(comparison))
+        return f"{self.result.metric} {change.size or 'about the same'}, 95% interval: {change.interval}"
+
+    def _change(self, comparison: Comparison) -> Change:
+        return Change(comparison, self.result.direction == "maximize")
+
+    @property
+    def remarks(self) -> list[str]:
+        """What limits the answer."""
+        remarks = [self._simpler, self._left_out, EXPLORATORY if self.verdict.exploratory else "", self._openings]
+        return [remark for remark in remarks if remark]
+
+    @property
+    def _simpler(self) -> str:
+        if self.is_winner or self.main is None or not 0 < self.main.difference <= self.verdict.margin:
+            return ""
+        return (
+            f"{self.baseline} is the simpler choice, and the difference does not exceed the margin of "
+            f"{self.verdict.margin:g}."
+        )
+
+    @property
+    def _left_out(self) -> str:
+        count = self.verdict.repeats - self.main.repeats if self.main else 0
+        if count <= 0:
+            return ""
+        verb = "is" if count == 1 else "are"
+        return f"{count} of {self.verdict.repeats} repeated trainings {verb} left out, because a loss diverged."
+
+    @property
+    def _openings(self) -> str:
+        if self.verdict.openings <= 1:
+            return ""
+        return (
+            f"The test rows have been looked at {self.verdict.openings} times; every further look makes a result by "
+            "chance more likely."
+        )
+
+
+def _won(comparison: Comparison) -> str:
+    """Return `; it was better in 14 of 20 repeated trainings`; nothing where none was finished."""
+    if not comparison.repeats:
+        return ""
+    won = round(2 * comparison.share_won * comparison.repeats) / 2
+    ties = "" if won.is_integer() else ", a tie counting half"
+    return (
+        f"; it was better in {won:g} of {comparison.repeats} repeated training{'s' * (comparison.repeats != 1)}{ties}"
+    )

@@ -1,0 +1,230 @@
+"""The verdict in words and as a line."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+import sample_study as sample
+import sample_verdict
+from sample_verdict import CASES, compared
+
+from lossreg.reporting import interval, report, verdict
+from lossreg.storage.verdict import Answer
+
+DIRECTIONS = ["maximize", "minimize"]
+
+
+def lines(result):
+    return [verdict.decision(result, result.verdict), *verdict.evidence(result, result.verdict)]
+
+
+# ---------------------------------------------------------------------------------- words
+
+
+def test_a_better_loss_is_recommended_and_its_cause_is_named():
+    assert lines(sample_verdict.study("better, because of the loss")) == [
+        "Train with focal(gamma=2.1).",
+        "On 500 test rows its f1_macro is 0.031 higher than that of cross_entropy (95% interval: 0.012 to 0.050 higher)"
+        "; it was better in 19 of 20 repeated trainings.",
+        "focal is better than cross_entropy, because of the loss: with the learning rate of focal, cross_entropy is "
+        "still worse (f1_macro 0.025 lower, 95% interval: 0.006 to 0.044 lower).",
+    ]
+
+
+def test_a_gain_that_the_learning_rate_may_explain_is_not_ascribed_to_the_loss():
+    assert lines(sample_verdict.study("better, perhaps by its rate"))[2] == (
+        "focal is better than cross_entropy, but the learning rate may have done it: with the learning rate of focal, "
+        "cross_entropy is not shown to be worse (f1_macro 0.010 lower, 95% interval: 0.028 lower to 0.008 higher)."
+    )
+
+
+def test_a_decision_without_proof_says_what_would_have_been_seen():
+    assert lines(sample_verdict.study("no difference, ahead")) == [
+        "Train with focal(gamma=2.1).",
+        "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
+        "higher); it was better in 14 of 20 repeated trainings.",
+        "focal is not shown to be better than cross_entropy, which is the simpler choice; a difference of 0.023 would "
+        "be seen in 4 of 5 such studies.",
+    ]
+
+
+def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
+    assert lines(sample_verdict.study("worse", "minimize", "log_loss")) == [
+        "Train with cross_entropy.",
+        "On 500 test rows its log_loss is 0.031 lower than that of focal(gamma=2.1), the best other loss (95% interval"
+        ": 0.012 to 0.050 lower); it was better in 19 of 20 repeated trainings.",
+        "focal is worse than cross_entropy.",
+    ]
+
+
+def test_a_difference_within_the_margin_is_no_reason_to_change():
+    assert lines(sample_verdict.study("equal"))[2:] == [
+        "focal and cross_entropy are practically equal: the interval lies within the margin of 0.005.",
+        "cross_entropy is the simpler choice, and the difference does not exceed the margin of 0.005.",
+    ]
+
+
+def test_too_few_rows_are_the_reason_for_no_answer():
+    assert lines(sample_verdict.study("not enough data")) == [
+        "Train with cross_entropy.",
+        "There is not enough data to compare focal with cross_entropy: 80 rows, and a verdict needs at least 100.",
+    ]
+
+
+def test_every_answer_is_among_the_cases():
+    assert {case[0] for case in CASES.values()} == set(Answer)
+
+
+LIMITS = {
+    "none": {},
+    "exploratory": {"exploratory": True},
+    "looked at again": {"openings": 3},
+    "one repeat left out": {"repeats": 21},
+    "repeats left out": {"repeats": 25},
+    "one row": {"test_rows": 1},
+    "outer folds": {"outer": 5},
+    "a tuned decision": {"against_tuned_decision": compared(0.01, 0.002)},
+}
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("case", CASES)
+def test_all_that_is_said_is_sentences(case, direction, limits):
+    result = sample_verdict.study(case, direction, **LIMITS[limits])
+    for sentence in [*lines(result), report.caveat(result)]:
+        assert sentence.endswith(".")
+        assert sentence == sentence.strip()
+        assert not re.search(r"  |\.\.|nan|inf\b|None|-0|\(\)| ,", sentence), sentence
+        assert not re.search(r"\b1 (rows|test rows|repeats|repeated trainings|times|are)\b", sentence)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("case", CASES)
+def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
+    """The recommended loss is never said to have the worse metric, except where the margin decides."""
+    result = sample_verdict.study(case, direction)
+    good, bad = ("higher", "lower") if direction == "maximize" else ("lower", "higher")
+    said = re.search(r"is [\d.]+ (higher|lower) than that of", " ".join(lines(result)))
+    if said:
+        is_by_margin = result.verdict.against_baseline.difference > 0 and result.recommended.candidate != "focal"
+        assert said[1] == (bad if is_by_margin else good)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"exploratory": True},
+            "This is exploratory: trials were added after the test rows were first looked at, so the answer is less "
+            "sure than its numbers.",
+        ),
+        (
+            {"openings": 3},
+            "The test rows have been looked at 3 times; every further look makes a result by chance more likely.",
+        ),
+        ({"repeats": 21}, "1 of 21 repeated trainings is left out, because a loss diverged."),
+        ({"repeats": 22}, "2 of 22 repeated trainings are left out, because a loss diverged."),
+    ],
+)
+def test_what_limits_an_answer_is_added(changes, expected):
+    assert lines(sample_verdict.study("no difference, ahead"))[3:] == []
+    assert lines(sample_verdict.study("no difference, ahead", **changes))[3:] == [expected]
+
+
+def test_rows_of_outer_folds_are_named():
+    [measured] = [line for line in lines(sample_verdict.study("worse", outer=5)) if "test rows" in line]
+    assert measured.startswith("On 500 test rows, each of them in one of 5 outer folds, its f1_macro is")
+
+
+def test_a_tie_counts_half():
+    main = compared(0.01, 0.02, share_won=0.525)
+    said = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
+    assert said.endswith("it was better in 10.5 of 20 repeated trainings, a tie counting half.")
+    main = compared(0.01, 0.02, share_won=1.0, repeats=1)
+    said = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
+    assert said.endswith("it was better in 1 of 1 repeated training.")
+
+
+def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
+    result = sample_verdict.study("no difference, ahead")
+    winner = replace(result.verdict.winner, score=0.87446)
+    result.verdict = replace(result.verdict, winner=winner, recommended=winner)
+    assert "its f1_macro is 0.874, 0.012 higher than that of cross_entropy" in lines(result)[1]
+
+
+@pytest.mark.parametrize(
+    ("difference", "half", "said"),
+    [
+        (0.0123456, 0.0161, "0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 higher)"),
+        (0.5, 0.0161, "0.500 higher than that of cross_entropy (95% interval: 0.484 to 0.516 higher)"),
+        (123.4, 45.6, "123 higher than that of cross_entropy (95% interval: 78 to 169 higher)"),
+        (5123.4, 4567.0, "5100 higher than that of cross_entropy (95% interval: 600 to 9700 higher)"),
+        (2e-9, 1e-9, "2.0e-09 higher than that of cross_entropy (95% interval: 1.0e-09 to 3.0e-09 higher)"),
+        (1e-5, 0.016, "about the same as that of cross_entropy (95% interval: 0.016 lower to 0.016 higher)"),
+        (0.02, 0.0, "0.020 higher than that of cross_entropy (95% interval: 0.020 to 0.020 higher)"),
+    ],
+)
+def test_numbers_have_the_digits_that_the_interval_allows(difference, half, said):
+    result = sample_verdict.study("no difference, ahead", against_baseline=compared(difference, half))
+    assert said in lines(result)[1]
+
+
+def test_a_comparison_without_finite_numbers_is_left_out():
+    main = replace(compared(0.01, 0.02), low=math.nan)
+    assert lines(sample_verdict.study("no difference, ahead", against_baseline=main)) == [
+        "Train with focal(gamma=2.1).",
+        "focal is not shown to be better than cross_entropy, which is the simpler choice.",
+    ]
+
+
+def test_parameters_that_would_fill_the_line_are_left_to_the_recipe():
+    result = sample_verdict.study("no difference, ahead")
+    result.trials[1] = sample.trial(1, "focal", loss_params={"alpha": [0.123456] * 20})
+    assert lines(result)[0] == "Train with focal."
+
+
+# ----------------------------------------------------------------------------------- line
+
+
+def drawn(case, width=100, unicode=True, **changes):
+    return interval.line(sample_verdict.study(case, **changes).verdict, width, unicode=unicode)
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("case", [case for case in CASES if case != "not enough data"])
+def test_the_line_has_the_interval_on_the_side_of_the_better_loss(case, unicode):
+    line, main = drawn(case, unicode=unicode), CASES[case][1]
+    assert len(line) <= 100
+    assert line.isascii() != unicode
+    track = line.removeprefix("cross_entropy better ").removesuffix(" focal better")
+    middle, point = len(track) // 2, track.index("●" if unicode else "o")
+    assert len(track) % 2 == 1
+    assert (point > middle, point < middle) == (main.difference > 0, main.difference < 0)
+    if main.low * main.high > 0:
+        ends = [track.index(end) for end in ("├┤" if unicode else "[]")]
+        assert all((end > middle) == (main.difference > 0) for end in ends)
+
+
+def test_the_line_is_the_same_in_ascii():
+    assert (
+        drawn("no difference, ahead", 60, unicode=False)
+        == "cross_entropy better ...........[|---o-----].. focal better"
+    )
+    assert drawn("no difference, ahead", 60) == "cross_entropy better ···········├│───●─────┤·· focal better"
+
+
+def test_the_margin_is_a_band_around_zero():
+    assert drawn("equal", unicode=False).count(":") == 2
+    assert ":" not in drawn("worse", unicode=False)
+
+
+def test_a_line_that_does_not_fit_is_left_out():
+    widths = [len(drawn("worse", width)) for width in range(30, 140)]
+    assert widths[0] == 0
+    assert all(length <= width for width, length in zip(range(30, 140), widths, strict=True))
+    assert max(widths) < 100
+    assert drawn("not enough data") == ""
