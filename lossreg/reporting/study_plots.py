@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from lossreg.reporting.verdict import known
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.verdict import Comparison
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too light on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
@@ -153,6 +156,42 @@ def _slice(result: StudyResult, axes: Axes, name: str) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(name)
     axes.tick_params(axis="x", labelsize=8)
+
+
+def verdict(result: StudyResult) -> Figure | None:
+    """Draw the winner's differences from other arms with their 95% intervals, zero and the margin; None without any."""
+    rows = _comparisons(result)
+    if result.verdict is None or not rows:
+        return None
+    figure = _figure(8.5, 1.6 + 0.5 * len(rows))
+    axes = _plain(figure.add_subplot())
+    for line, comparison in enumerate(rows.values()):
+        axes.plot(comparison.interval, (line, line), color=COLOURS[0], linewidth=2)
+        axes.plot(comparison.difference, line, "o", color=COLOURS[0])
+    axes.axvline(0.0, color=GREY, linestyle="--", linewidth=1.2)
+    if margin := result.verdict.margin:
+        axes.axvspan(-margin, margin, color=GREY, alpha=0.2, label=f"margin of {margin:g}")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    name = result.verdict.winner.candidate
+    side = "right" if result.direction == "maximize" else "right, where the metric is lower"
+    axes.set(xlabel=f"difference in {result.metric} on {result.verdict.test_rows} test rows; {side}: {name} is better",
+             title=f"{result.study}: {name} against others, with 95% intervals")  # fmt: skip
+    return figure
+
+
+def _comparisons(result: StudyResult) -> dict[str, Comparison]:
+    """Return the comparisons of a verdict that have numbers, by what the winner is compared with."""
+    if result.verdict is None:
+        return {}
+    baseline = result.verdict.baseline.candidate
+    rows = {
+        baseline: result.verdict.against_baseline,
+        f"{baseline},\nlearning rate of {result.verdict.winner.candidate}": result.verdict.against_same_rate,
+        f"{baseline},\ndecision tuned": result.verdict.against_tuned_decision,
+    }
+    return {name: comparison for name, row in rows.items() if (comparison := known(row))}
 
 
 def searched(result: StudyResult) -> list[str]:

@@ -62,6 +62,13 @@ class Artifacts:
         for name, figure in study_plots.figures(result).items():
             self.client.log_figure(self.run_id, figure, f"plots/{name}.png")
 
+    def draw_verdict(self, result: StudyResult) -> None:
+        """Write the plot of the verdict, which comes after the others; nothing where there is no comparison."""
+        from lossreg.reporting import study_plots
+
+        if figure := study_plots.verdict(result):
+            self.client.log_figure(self.run_id, figure, "plots/verdict.png")
+
     def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
         """Write the top trial's model, described by `model_package.describe`, as an MLflow model of the parent.
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from lossreg.reporting import report
 from lossreg.storage.records import StudyResult, TrialRecord, finite
+from lossreg.storage.verdict import Verdict
 from lossreg.terminal.plain_text import printable
 
 NOTE = "mlflow.note.content"
@@ -189,6 +190,8 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     }
     if result.best:
         tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
+    if result.verdict:
+        tags |= _verdict_tags(result.verdict)
     tags |= {f"lossreg.storage.trials.{state}": str(count) for state, count in result.counts.items()}
     return _tags(tags) | name_tags(_study_values(result))
 
@@ -199,6 +202,28 @@ def baseline_points(result: StudyResult) -> list[Point]:
     if best is None or not _is_number(best.score):
         return []
     return [Point("baseline_score", float(best.score), milliseconds(best.ended), best.number)]
+
+
+def _verdict_tags(verdict: Verdict) -> dict[str, str]:
+    """Return the answer, the recommended candidate and the cause, which is `none` where there is none."""
+    return {
+        "lossreg.verdict": verdict.answer.value,
+        "lossreg.recommended": verdict.recommended.candidate,
+        "lossreg.cause": verdict.cause.value if verdict.cause else "none",
+    }
+
+
+def verdict_points(result: StudyResult) -> list[Point]:
+    """Return difference, 95% interval and share of repeats won; step = the number of looks at the test rows."""
+    verdict = result.verdict
+    main = verdict.against_baseline if verdict else None
+    if verdict is None or main is None:
+        return []
+    at = milliseconds(max((trial.ended for trial in result.trials), default=0.0))
+    values = {"difference": main.difference, "low": main.low, "high": main.high, "share_won": main.share_won}
+    return [
+        Point(f"verdict_{name}", value, at, verdict.openings) for name, value in values.items() if _is_number(value)
+    ]
 
 
 def best_points(result: StudyResult, lost: Collection[int] = (), *, is_over: bool = False) -> list[Point]:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
 
 # fields that quote what others wrote, such as the message of an exception
@@ -36,7 +37,8 @@ def _plain(value: Any) -> Any:
 
 def of_study(result: StudyResult) -> Message:
     """Return the fields of a study without its trials."""
-    return {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
+    values = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "trials"}
+    return {**values, "verdict": result.verdict.stored() if result.verdict else None}
 
 
 def of_trial(trial: TrialRecord) -> Message:
@@ -46,7 +48,9 @@ def of_trial(trial: TrialRecord) -> Message:
 
 def study(message: Mapping[str, Any], trials: list[TrialRecord]) -> StudyResult:
     """Return the study of `of_study` with these trials, every text without secrets."""
-    return StudyResult(**_without_secrets(message), trials=trials)
+    verdict = message.get("verdict")
+    kept = Verdict.of_stored(_without_secrets(verdict)) if verdict else None
+    return StudyResult(**{**_without_secrets(message), "verdict": kept}, trials=trials)
 
 
 def trial(message: Mapping[str, Any]) -> TrialRecord:

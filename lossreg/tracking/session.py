@@ -117,6 +117,7 @@ class Session:
         self.result = messages.study(result, self.result.trials)
         self.writer.summarise(self.result)
         self._with_files(self.writer.artifacts.tabulate, self.result)
+        self._with_files(self.writer.artifacts.draw_verdict, self.result)
         if model is not None:
             self._with_files(self.writer.artifacts.log_model, self.result, model)
         self.writer.close(self.result, status)

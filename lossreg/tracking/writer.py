@@ -135,9 +135,9 @@ class Writer:
         self._note = tags[entities.NOTE]
 
     def summarise(self, result: StudyResult) -> None:
-        """Bring the parent's leaderboard, best-so-far curve and the baseline's best to their final state."""
+        """Bring the parent's leaderboard, curve, baseline's best and verdict to their final state."""
         self.refresh(result, is_over=True)
-        self._log(self.run_id, entities.baseline_points(result))
+        self._log(self.run_id, [*entities.baseline_points(result), *entities.verdict_points(result)])
 
     def _log(
         self, run_id: str, points: Iterable[Point], params: Mapping[str, str] = EMPTY, tags: Mapping[str, str] = EMPTY

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import sample_study as sample
+import sample_verdict
 
 from lossreg.reporting import study_plots
 
@@ -104,6 +105,28 @@ def test_the_best_score_is_always_inside(direction):
         assert low <= extreme <= high
     low, high = draw(study_plots.by_loss(result)).axes[0].get_xlim()
     assert low <= extreme <= high
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
+    result = sample_verdict.study("better, because of the loss", direction, margin=0.005)
+    [axes] = draw(study_plots.verdict(result)).axes
+    drawn = [tuple(line.get_xdata()) for line in axes.get_lines()]
+    for comparison in (result.verdict.against_baseline, result.verdict.against_same_rate):
+        assert comparison.interval in drawn
+        assert (comparison.difference,) in drawn
+    assert (0.0, 0.0) in drawn
+    [band] = axes.patches
+    assert band.get_extents().transformed(axes.transData.inverted()).intervalx == pytest.approx([-0.005, 0.005])
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "cross_entropy", "cross_entropy,\nlearning rate of focal",
+    ]  # fmt: skip
+    assert ("lower" in axes.get_xlabel()) == (direction == "minimize")
+
+
+def test_no_comparison_no_picture():
+    assert study_plots.verdict(sample_verdict.study("not enough data")) is None
+    assert study_plots.verdict(sample.study(3)) is None
 
 
 ODD = {

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 import sample_study as sample
+import sample_verdict
 from fake_trainer import Fake
 from inline import Inline
 from mlflow import MlflowClient
@@ -27,6 +28,7 @@ import lossreg
 from lossreg import tracking
 from lossreg.errors import InputError
 from lossreg.storage.observer import Observer
+from lossreg.terminal import masking
 from lossreg.tracking import Tracker, messages, new_database, tracker, worker
 from lossreg.tracking.new_database import NewDatabase
 
@@ -88,6 +90,7 @@ def synced(uri, result, run_id):
 KILLED = """
 import dataclasses, os, signal, sys, threading
 import sample_study as sample
+import sample_verdict
 from lossreg.tracking import Tracker
 from lossreg.tracking.worker import Process
 
@@ -368,6 +371,16 @@ def test_records_come_through_the_pipe_as_they_were():
     )
     there = messages.study(told["result"], [messages.trial(one) for one in told["trials"]])
     assert repr(there) == repr(result)  # NaN is not equal to itself
+    assert there.verdict is None
     assert messages.decode(messages.encode({"a": np.float32(0.5), "b": Path("x"), "c": np.arange(2)})) == {
         "a": 0.5, "b": "x", "c": [0, 1],
     }  # fmt: skip
+
+
+def test_a_verdict_comes_through_the_pipe_without_secrets():
+    result = sample_verdict.study("better, because of the loss", notes=("it said hunter2-of-a-verdict",))
+    with masking.fresh():
+        masking.learn("postgresql://somebody:hunter2-of-a-verdict@host/db")
+        there = messages.study(messages.decode(messages.encode(messages.of_study(result))), result.trials)
+    assert there.verdict == dataclasses.replace(result.verdict, notes=("it said ***",))
+    assert there.recommended == result.recommended

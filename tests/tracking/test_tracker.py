@@ -16,6 +16,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import sample_study as sample
+import sample_verdict
 from inline import Inline
 from mlflow import MlflowClient
 from optuna.trial import TrialState
@@ -23,7 +24,7 @@ from searches import optuna_study
 
 from lossreg import tracking
 from lossreg.errors import InputError, LossregError
-from lossreg.reporting import report, study_plots
+from lossreg.reporting import report, study_plots, verdict
 from lossreg.search import history
 from lossreg.storage.trials import requeue_interrupted
 from lossreg.tracking import entities, messages, new_database, writer
@@ -176,6 +177,46 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
     table = json.loads(Path(client.download_artifacts(tracker.run_id, "leaderboard.json", str(tmp_path))).read_text())
     column = table["columns"].index("candidate")
     assert [row[column] for row in table["data"]] == [row.candidate for row in result.leaderboard()]
+
+
+def test_parent_has_the_verdict(uri, experiment):
+    result = sample_verdict.study("better, because of the loss")
+    tracker = finished(uri, experiment, result)
+    parent, _, _ = children(uri, tracker)
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.startswith("**Train with focal(gamma=2.1).**")
+    assert all(sentence in note for sentence in verdict.evidence(result, result.verdict))
+    tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
+    assert tags == {"verdict": "better", "recommended": "focal", "cause": "loss"}
+    main = result.verdict.against_baseline
+    assert {name: value for name, value in parent.data.metrics.items() if name.startswith("verdict_")} == {
+        "verdict_difference": main.difference,
+        "verdict_low": main.low,
+        "verdict_high": main.high,
+        "verdict_share_won": main.share_won,
+    }
+    client = MlflowClient(uri)
+    assert "plots/verdict.png" in {item.path for item in client.list_artifacts(tracker.run_id, "plots")}
+
+
+def test_a_later_verdict_takes_the_place_of_the_former(uri, experiment):
+    result = sample_verdict.study("better, because of the loss")
+    first = finished(uri, experiment, result)
+    result.verdict = sample_verdict.study("no difference, behind", openings=2).verdict
+    again = finished(uri, experiment, result, first.run_id)
+    parent, _, _ = children(uri, again)
+    tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
+    assert tags == {"verdict": "no difference shown", "recommended": "cross_entropy", "cause": "none"}
+    assert parent.data.metrics["verdict_difference"] == result.verdict.against_baseline.difference
+    history = MlflowClient(uri).get_metric_history(again.run_id, "verdict_difference")
+    assert [point.step for point in history] == [1, 2]
+
+
+def test_a_verdict_without_a_comparison_has_no_numbers_in_mlflow(uri, experiment):
+    tracker = finished(uri, experiment, sample_verdict.study("not enough data"))
+    parent, _, _ = children(uri, tracker)
+    assert parent.data.tags["lossreg.verdict"] == "not enough data"
+    assert not [name for name in parent.data.metrics if name.startswith("verdict_")]
 
 
 def test_artifacts_lie_beside_the_database(uri, written):
