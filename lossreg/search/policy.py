@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from lossreg.search.learning_curve import LearningCurve, Patience
+from lossreg.storage.records import Outcome
 from lossreg.training.interface import Plan
 
 if TYPE_CHECKING:
@@ -71,3 +72,8 @@ class SearchPolicy:
         """Return the learning curve of a trial that begins."""
         sign = 1.0 if self.metric.direction == "maximize" else -1.0
         return LearningCurve(sign, best=self.score_epoch == "best", patience=self.patience)
+
+    def may_count(self, curve: LearningCurve, outcome: Outcome | None) -> bool:
+        """Return whether the epoch just trained may be the one that is scored; outcome: None before the end."""
+        is_scored = self.score_epoch == "best" or outcome == Outcome.COMPLETE
+        return curve.diverged is None and curve.is_chosen and is_scored

@@ -9,51 +9,24 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import optuna
 
-from lossreg.errors import LossregError, first_line, one_line
+from lossreg.errors import LossregError, one_line
 from lossreg.registry import user_loss
 from lossreg.search import demand
+from lossreg.search.active import Active, Fault
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import KeepPolicy
-from lossreg.search.learning_curve import LearningCurve
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord, Weights
-from lossreg.training.interface import EpochReport, Plan
-from lossreg.training.pool import NOTHING, Avoids, Failure, Pool, Refused, Waits
+from lossreg.training.interface import EpochReport
+from lossreg.training.pool import Avoids, Failure, Pool, Refused, Waits
 
-NON_FINITE = "training went non-finite"
-OUTSIDE = "the predictions lie outside the metric's domain"
-
-
-@dataclass(slots=True, eq=False)
-class Active:
-    """A trial, its members' plans and the slots that they have; avoids: trainers that failed to train it."""
-
-    trial: optuna.Trial
-    plans: Sequence[Plan]
-    curve: LearningCurve
-    slots: Sequence[int] = ()
-    trainer: str = ""
-    refusal: str = ""
-    started: float = field(default_factory=time.time)
-    weights: Weights | None = None
-    avoids: Avoids = NOTHING
-
-    @property
-    def plan(self) -> Plan:
-        """The first member's plan."""
-        return self.plans[0]
-
-    @property
-    def left(self) -> int:
-        """Epochs to its end."""
-        return self.plan.epochs - self.curve.epoch
+ActiveTrial = Active[optuna.Trial]
 
 
 class Ended(NamedTuple):
@@ -80,8 +53,8 @@ class Scheduler:
         self.result, self.observers = result, observers
         hurried = math.isfinite(policy.deadline)
         self.ask_tell = AskTell(study, proposer, policy.trials, policy.baseline, hurried=hurried)
-        self.active: list[Active] = []
-        self.waiting: deque[Active] = deque()
+        self.active: list[ActiveTrial] = []
+        self.waiting: deque[ActiveTrial] = deque()
         self.ended: deque[Ended] = deque()
         self.epochs = 0
         self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
@@ -198,7 +171,7 @@ class Scheduler:
     def _too_narrow(self) -> LossregError:
         return LossregError(f"no trainer has {self.policy.members} slots, which a trial of this study takes at once")
 
-    def _ask(self) -> Active:
+    def _ask(self) -> ActiveTrial:
         trial, plan = self.ask_tell.ask()
         return Active(trial, self.policy.plans(plan), self.policy.curve())
 
@@ -227,71 +200,47 @@ class Scheduler:
         self.waiting = deque(active for active in self.waiting if self._is_late() or not self._place(active))
         self._stuck = len(self.waiting) if self._free > 0 else 0
 
-    def _place(self, active: Active) -> bool:
+    def _place(self, active: ActiveTrial) -> bool:
         """Open all members of a trial, or none; return whether it waits no longer."""
-        try:
-            placed = self.pool.place(active.plan, len(active.plans), active.avoids)
-        except Exception as error:  # of a model that cannot be built
-            placed = Refused(first_line(error))
+        placed = active.place(self.pool)
         if isinstance(placed, Waits):
             return False
         if isinstance(placed, Refused):
             self._end(active, Outcome.FAILED, placed.reason)
             return True
-        active.slots, active.trainer, active.refusal = placed.slots, placed.trainer, placed.refusal
-        active.started = time.time()
         self.active.append(active)
         self.placed += 1
-        self._open(active)
+        if fault := active.open(self.pool):
+            self._fail(active, fault)
         return True
-
-    def _open(self, active: Active) -> None:
-        """Begin to train all members of a trial; it fails if one of them cannot begin."""
-        for slot, plan in zip(active.slots, active.plans, strict=True):
-            try:
-                self.pool.open(slot, plan)
-            except Exception as error:
-                self._end(active, Outcome.FAILED, first_line(error) + self.policy.member(plan))
-                return
 
     # ---------------------------------------------------------------- after an epoch
 
     def _take(self, reports: Mapping[int, EpochReport], failures: Mapping[int, Failure]) -> None:
         for active in sorted(self.active, key=lambda active: active.slots[0]):
-            failed = [(failures[slot], plan) for slot, plan in zip(active.slots, active.plans, strict=True)
-                      if slot in failures]  # fmt: skip
-            if not failed:
-                self._advance(active, [reports[slot] for slot in active.slots])
-                continue
-            failure, plan = failed[0]
-            if all(other.retry for other, _ in failed):
-                self._retry(active, failure.avoids)
+            fault = active.take(reports, failures)
+            if fault is None:
+                self._advance(active)
+            elif fault.avoids is not None:
+                self._retry(active, fault.avoids)
             else:
-                self._end(active, Outcome.FAILED, first_line(failure.error) + self.policy.member(plan))
+                self._fail(active, fault)
 
-    def _advance(self, active: Active, reports: Sequence[EpochReport]) -> None:
-        active.curve.add(reports)
-        outcome = self._outcome(active)
+    def _advance(self, active: ActiveTrial) -> None:
+        outcome = active.outcome
+        if outcome is None and self._prunes and self._is_pruned(active):
+            outcome = Outcome.PRUNED
         if self._is_kept(active, outcome):
             active.weights = self.pool.weights(active.slots[0])
         if outcome:
-            self._end(active, outcome, self._reason(active) if outcome == Outcome.DIVERGED else "")
+            self._end(active, outcome, self._reason(active.divergence) if outcome == Outcome.DIVERGED else "")
 
-    def _outcome(self, active: Active) -> Outcome | None:
-        """Return how the trial ended, None while it goes on."""
-        curve = active.curve
-        if curve.diverged is not None:
-            return Outcome.DIVERGED
-        if not active.left or curve.is_exhausted:
-            return Outcome.COMPLETE if math.isfinite(curve.score) else Outcome.DIVERGED
-        return Outcome.PRUNED if self._prunes and self._is_pruned(active) else None
-
-    def _is_pruned(self, active: Active) -> bool:
+    def _is_pruned(self, active: ActiveTrial) -> bool:
         """Ask the pruner; one that fails is asked no more."""
         curve = active.curve
         try:
-            active.trial.report(curve.curves["val_score"][-1], curve.epoch)
-            return curve.epoch > active.plan.epochs / 3 and active.trial.should_prune()
+            active.subject.report(curve.curves["val_score"][-1], curve.epoch)
+            return curve.epoch > active.plan.epochs / 3 and active.subject.should_prune()
         except OSError:
             raise  # the journal cannot be written
         except Exception as error:
@@ -300,33 +249,30 @@ class Scheduler:
                 observer.warn(f"the pruner failed, and nothing more is pruned: {one_line(error)}")
             return False
 
-    def _reason(self, active: Active) -> str:
-        curve = active.curve
-        if curve.diverged is not None:
-            return NON_FINITE + self.policy.member(active.plans[curve.diverged])
-        outside = next((i for i, score in enumerate(curve.scores) if not math.isfinite(score)), 0)
-        return OUTSIDE + self.policy.member(active.plans[outside])
+    def _fail(self, active: ActiveTrial, fault: Fault) -> None:
+        self._end(active, Outcome.FAILED, self._reason(fault))
 
-    def _is_kept(self, active: Active, outcome: Outcome | None) -> bool:
+    def _reason(self, fault: Fault) -> str:
+        return fault.reason + self.policy.member(fault.plan)
+
+    def _is_kept(self, active: ActiveTrial, outcome: Outcome | None) -> bool:
         """Return whether the weights of the epoch just trained may turn out to be those that are kept."""
-        curve, is_scored = active.curve, self.policy.score_epoch == "best" or outcome == Outcome.COMPLETE
-        if curve.diverged is not None or not curve.is_chosen or not is_scored:
-            return False
-        return self._keep.wants(active.plan.candidate, curve.score, active.trial.number)
+        curve = active.curve
+        is_counted = self.policy.may_count(curve, outcome)
+        return is_counted and self._keep.wants(active.plan.candidate, curve.score, active.subject.number)
 
-    def _retry(self, active: Active, avoids: Avoids) -> None:
+    def _retry(self, active: ActiveTrial, avoids: Avoids) -> None:
         """Let a trial that failed among others wait for another trainer."""
         self._close(active)
         self.placed -= 1
-        self.waiting.append(replace(active, slots=(), curve=self.policy.curve(), weights=None, avoids=avoids))
+        self.waiting.append(active.again(self.policy.curve(), avoids))
 
-    def _close(self, active: Active) -> None:
-        for slot in active.slots:
-            self.pool.close(slot)
+    def _close(self, active: ActiveTrial) -> None:
+        active.close(self.pool)
         if active in self.active:
             self.active.remove(active)
 
-    def _end(self, active: Active, outcome: Outcome, reason: str = "") -> None:
+    def _end(self, active: ActiveTrial, outcome: Outcome, reason: str = "") -> None:
         """Free the slots, and note what is to be told."""
         self._close(active)
         record = self._record(active, outcome, reason)
@@ -335,15 +281,15 @@ class Scheduler:
         told = self.policy.worst if outcome == Outcome.DIVERGED else record.score
         self.ended.append(Ended(record, told, active.weights if is_kept else None))
 
-    def _record(self, active: Active, outcome: Outcome, reason: str) -> TrialRecord:
+    def _record(self, active: ActiveTrial, outcome: Outcome, reason: str) -> TrialRecord:
         plan, curve, proposer = active.plan, active.curve, self.proposer
         spec, origin = proposer.candidates[plan.candidate].spec, proposer.candidates[plan.candidate].entry
         return TrialRecord.of_training(
             outcome,
-            number=active.trial.number,
+            number=active.subject.number,
             candidate=plan.candidate,
             loss=spec.name,
-            params=active.trial.params,
+            params=active.subject.params,
             loss_params=plan.params,
             learning_rate=plan.learning_rate,
             curves=curve.curves,

@@ -103,16 +103,26 @@ def score_lanes(
     """
     result = np.full(len(candidates), np.nan)
     finite = np.isfinite(raw_scores).all(axis=tuple(range(1, raw_scores.ndim)))
-    data, metric = problem.folds[fold], problem.metric
     for candidate in set(candidates):
         lanes = np.flatnonzero(finite & np.array([other == candidate for other in candidates]))
         if lanes.size:
-            spec, flat = problem.losses[candidate], data.task == "segmentation"
-            predicted = predictions(spec, data.task, data.constants, raw_scores[lanes], metric.response)
-            predicted = _flat(predicted, y.ndim) if flat else predicted
+            predicted = of_metric(problem, candidate, raw_scores[lanes], fold)
             usable = np.isfinite(predicted).all(axis=tuple(range(1, predicted.ndim)))
-            result[lanes[usable]] = metric.score_lanes(y.ravel() if flat else y, predicted[usable])
+            labels = y.ravel() if problem.folds[fold].task == "segmentation" else y
+            result[lanes[usable]] = problem.metric.score_lanes(labels, predicted[usable])
     return result
+
+
+def of_metric(problem: Problem, candidate: str, raw_scores: np.ndarray, fold: int = 0) -> np.ndarray:
+    """Return the predictions `(lanes, samples[, k])` that the problem's metric takes; of masks, of their pixels.
+
+    raw_scores: `(lanes, samples, *spatial_shape, outputs)`, of one candidate.
+    """
+    data, response = problem.folds[fold], problem.metric.response
+    predicted = predictions(problem.losses[candidate], data.task, data.constants, raw_scores, response)
+    if data.task != "segmentation":
+        return predicted
+    return predicted.reshape(len(predicted), -1, *predicted.shape[raw_scores.ndim - 1 :])
 
 
 VARIED = -1
@@ -148,8 +158,3 @@ def _predicted(problem: Problem, candidates: Sequence[str], raw_scores: np.ndarr
         same = (predicted == predicted[:, :1]).reshape(len(lanes), -1).all(-1)
         result[lanes[same]] = predicted[same, 0] if data.task in ("binary", "multiclass") else 0
     return result
-
-
-def _flat(predicted: np.ndarray, axes: int) -> np.ndarray:
-    """Return `(lanes, samples, *spatial_shape[, k])` as `(lanes, pixels[, k])`; `axes` counts all but lanes and k."""
-    return predicted.reshape(len(predicted), -1, *predicted.shape[1 + axes :])

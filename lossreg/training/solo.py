@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,7 +147,7 @@ class Solo:
     def predict(self, x: Any) -> tuple[np.ndarray, float]:
         """Return raw scores `(samples, *spatial_shape, outputs)` and the mean penalty of regularisers."""
         number = len(keras.tree.flatten(x)[0])
-        parts = [self._predict(_cut(x, slice(start, start + SAMPLES))) for start in range(0, number, SAMPLES)]
+        parts = [self._predict(batch) for batch in batches(x)]
         penalty = sum(len(raw_scores) * penalty for raw_scores, penalty in parts) / number
         return np.concatenate([raw_scores for raw_scores, _ in parts]), penalty
 
@@ -301,5 +302,7 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _cut(x: Any, samples: slice) -> Any:
-    return keras.tree.map_structure(lambda values: values[samples], x)
+def batches(x: Any) -> Iterator[Any]:
+    """Yield the samples, an array or several by name, in parts of at most `SAMPLES`."""
+    for start in range(0, len(keras.tree.flatten(x)[0]), SAMPLES):
+        yield keras.tree.map_structure(operator.itemgetter(slice(start, start + SAMPLES)), x)

@@ -217,7 +217,7 @@ def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_
     with pytest.raises(LossregError, match="cannot train this"):
         made.run()
     assert Counter(record.state for record in made.heard.records) == {"failed": 8}
-    lost = [active.trial.params for active in (*made.active, *made.waiting)]
+    lost = [active.subject.params for active in (*made.active, *made.waiting)]
     run(24, Fake(curve), study=made.study)
     records = [record for record in history.records(made.study) if record.state == "complete"]
     assert len(records) == 24
@@ -329,7 +329,7 @@ def test_an_interrupted_study_ends_with_every_trial_once(tmp_path, kind):
         made = loop(study(), 32, Killed(curve, slots=4, after=after))
         with pytest.raises(KeyboardInterrupt):
             made.run()
-        interrupted += [active.trial.params for active in (*made.active, *made.waiting)]
+        interrupted += [active.subject.params for active in (*made.active, *made.waiting)]
     made = run(32, Fake(curve, slots=4), study=study())
     records = history.records(made.study)
     assert len(records) == 32
