@@ -98,7 +98,7 @@ def model(
     *,
     trial: Annotated[
         int | None,
-        typer.Option("--trial", metavar="N", min=0, help="The trial; by default the one with the top score."),
+        typer.Option("--trial", metavar="N", min=0, help="The trial; by default the recommended one."),
     ] = None,
     loss: Annotated[
         str | None, typer.Option("--loss", metavar="CANDIDATE", help="The trial of this candidate with the top score.")
@@ -338,7 +338,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         about = kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
-        model = _best_model(folder, result, warnings) if spec.tracking.model else None
+        model = _recommended_model(folder, result, warnings) if spec.tracking.model else None
         with waiting.busy(f"writing into MLflow at {tracking.without_secrets(uri)}", line=True), streams.silenced():
             where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
@@ -374,14 +374,15 @@ def _absolute(uri: str) -> str:
         return uri
 
 
-def _best_model(folder: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
-    """Return the file of the top-scoring trial's model; add a warning where an unfinished study does not have it."""
-    if result.best is None:
+def _recommended_model(folder: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
+    """Return the file of the recommended trial's model; add a warning where an unfinished study does not have it."""
+    trial = result.recommended
+    if trial is None:
         return None
-    model = folder.model_of(result.best.number)
+    model = folder.model_of(trial.number)
     if model is None:
         warnings.append(
-            f"the model of the top-scoring trial ({result.best.number}) is not there; finish the study to have it"
+            f"the model of the recommended trial ({trial.number}) is not there; finish the study to have it"
         )
     return model
 

@@ -247,7 +247,7 @@ class Tracking(Section):
         default=None, description='It is an MLflow tracking URI, such as "sqlite:///mlflow.db".'
     )
     enabled: bool = True
-    model: bool = Field(default=True, description="It says whether the model of the top-scoring trial is logged.")
+    model: bool = Field(default=True, description="It says whether the model of the recommended trial is logged.")
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]

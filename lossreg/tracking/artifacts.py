@@ -1,4 +1,4 @@
-"""Artifacts of a parent run: tables, the report, plots and the model of the top trial. Importing it imports MLflow."""
+"""Artifacts of a parent run: tables, report, plots and the recommended trial's model. Importing it imports MLflow."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ class Artifacts:
             self.client.log_figure(self.run_id, figure, "plots/verdict.png")
 
     def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
-        """Write the top trial's model, described by `model_package.describe`, as an MLflow model of the parent.
+        """Write the recommended trial's model, described by `model_package.describe`, as an MLflow model of the parent.
 
-        A resumed study whose top trial is still the same keeps the model that it has.
+        A resumed study whose recommended trial is still the same keeps the model that it has.
         """
-        best = result.best
-        if best is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(best.number):
+        trial = result.recommended
+        if trial is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(trial.number):
             return
         logged = self.client.create_logged_model(
             self.experiment_id,
             re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
             source_run_id=self.run_id,
-            params=entities.trial_params(best),
-            tags={entities.TRIAL: str(best.number), "lossreg.get": entities.recipe_tag(best)},
+            params=entities.trial_params(trial),
+            tags={entities.TRIAL: str(trial.number), "lossreg.get": entities.recipe_tag(trial)},
         )
         with tempfile.TemporaryDirectory() as folder:
             model_package.pack(description, Path(folder, "model"), logged, self.run_id)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        self.client.set_tag(self.run_id, MODEL_TRIAL, str(best.number))
+        self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))

@@ -564,7 +564,7 @@ def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, fi
     store.save_model(Saved(), best + 1)
     code, _, err = lossreg("sync", study)
     assert (code, synced) == (0, [path, None])
-    assert f"the model of the top-scoring trial ({best}) is not there" in err
+    assert f"the model of the recommended trial ({best}) is not there" in err
 
 
 class Dies:

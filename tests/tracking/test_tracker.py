@@ -537,20 +537,23 @@ def test_best_so_far_falls_when_lower_is_better():
 # ----------------------------------------------------------------------------------- model
 
 
-def test_the_best_model_is_logged_once_and_predicts(uri, experiment, tmp_path):
+def test_the_recommended_model_is_logged_once_and_predicts(uri, experiment, tmp_path):
     import keras
     import numpy as np
 
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     model.save(tmp_path / "best.keras")
-    result = sample.study(3)
+    result = sample_verdict.study("worse")
+    result.trials[1] = dataclasses.replace(result.trials[1], score=0.999)
+    assert result.best != result.recommended
     tracker = finished(uri, experiment, result, model=tmp_path / "best.keras")
     finished(uri, experiment, result, run_id=tracker.run_id, model=model)
     client = MlflowClient(uri)
     [output] = client.get_run(tracker.run_id).outputs.model_outputs
     logged = client.get_logged_model(output.model_id)
     assert (logged.status, logged.source_run_id) == ("READY", tracker.run_id)
+    assert logged.tags["lossreg.get"] == result.recommended.recipe
     x = np.ones((2, 4), np.float32)
     loaded = mlflow.pyfunc.load_model(logged.artifact_location)
     np.testing.assert_allclose(loaded.predict(x), model(x), rtol=1e-6)
