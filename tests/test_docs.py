@@ -5,13 +5,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import sample_verdict
 
 from lossreg.config import study as studies
 from lossreg.config.optimization import SCHEDULES
-from lossreg.config.schema import Data, Model, Plugins, Search, Tracking, Train
+from lossreg.config.schema import Data, Model, Plugins, Search, Tracking, Train, Verdict
+from lossreg.storage.verdict import Answer, Cause
 
 PAGE = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
-SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "tracking": Tracking, "plugins": Plugins}
+SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "verdict": Verdict, "tracking": Tracking,
+            "plugins": Plugins}  # fmt: skip
 KEYS = [(name, key) for name, section in SECTIONS.items() for key in section.model_fields]
 
 
@@ -39,6 +42,21 @@ def test_a_default_is_the_one_that_is_said(place):
     if said and place not in {("train", "learning_rate"), ("model", "hp"), ("plugins", "block"), ("data", "drop")}:
         plain = getattr(study, section).model_dump(mode="json")
         assert plain.get(key, SECTIONS[section].model_fields[key].default) == tomllib.loads(f"x = {said}")["x"]
+
+
+def test_every_key_of_a_verdict_in_json_stands_on_the_page_and_no_other():
+    section = PAGE.split("### The verdict in JSON")[1].split("<a id")[0]
+    keys = re.findall(r"`(\w+)`", "".join(re.findall(r"^- (.*?):", section, re.MULTILINE)))
+    document = sample_verdict.study("better, because of the loss").verdict.to_json()
+    assert sorted(keys) == sorted(document)
+    nested = set(document["winner"]) | set(document["against_same_rate"])
+    assert all(f"`{key}`" in section for key in nested)
+
+
+def test_the_answers_on_the_page_are_all():
+    answers = re.search(r"\| answer \| means \|\n.*?\n(.*?)\n\n", PAGE, re.DOTALL)[1]
+    assert [line.split("|")[1].strip() for line in answers.splitlines()] == [answer.value for answer in Answer]
+    assert all(f'`"{cause.value}"`' in PAGE for cause in Cause)
 
 
 def test_names_on_the_page_are_known():
