@@ -212,6 +212,37 @@ def roc_auc_ovr(weighted: bool, y: Indices, lanes: Floats) -> Floats:
     return _sum(areas * weights)
 
 
+def roc_auc_ovo(weighted: bool, y: Indices, lanes: Floats) -> Floats:
+    """Return the mean area of each class against each other; of two classes, the area of the positive one."""
+    k = lanes.shape[2]
+    if k == 2:
+        return _areas(y == 1, lanes[..., 1])
+    pairs = [(a, b, (y == a) | (y == b)) for a in range(k) for b in range(a)]
+    areas = np.stack([_pair_area(a, b, y[either], lanes[:, either]) for a, b, either in pairs], axis=1)
+    weights = np.array([either.mean() if weighted else 1.0 for _, _, either in pairs])
+    return _sum(areas * (weights / weights.sum()))
+
+
+def _pair_area(a: int, b: int, y: Indices, lanes: Floats) -> Floats:
+    """Return the area between two classes, the mean of those by the probability of either."""
+    return (_areas(y == a, lanes[..., a]) + _areas(y == b, lanes[..., b])) / 2
+
+
+def log_loss_explained(y: Indices, lanes: Floats) -> Floats:
+    """Return the share of the log loss of the class frequencies that is explained."""
+    return _explained(log_loss(y, lanes), float(log_loss(y, _frequencies(y, lanes))[0]))
+
+
+def brier_explained(y: Indices, lanes: Floats) -> Floats:
+    """Return the share of the Brier score of the class frequencies that is explained."""
+    return _explained(brier(y, lanes), float(brier(y, _frequencies(y, lanes))[0]))
+
+
+def _frequencies(y: Indices, lanes: Floats) -> Floats:
+    """Return the share of each class in `y` as the probabilities `(1, n, k)` of every sample."""
+    return np.broadcast_to(np.bincount(y, minlength=lanes.shape[2]) / len(y), (1, *lanes.shape[1:]))
+
+
 def top_two(y: Indices, lanes: Floats) -> Floats:
     """Return the share of samples whose class is among the two highest; of equal values the last counts as higher."""
     best = np.argsort(lanes, axis=2, kind="stable")[..., -2:]
@@ -252,6 +283,35 @@ def largest(y: Floats, lanes: Floats) -> Floats:
 def percentage(y: Floats, lanes: Floats) -> Floats:
     """Return the mean absolute error relative to the target."""
     return _mean(np.abs(lanes - y) / np.maximum(np.abs(y), EPS))
+
+
+def absolute_explained(y: Floats, lanes: Floats) -> Floats:
+    """Return the share of the absolute error of the median that is explained."""
+    return _explained(absolute(y, lanes), float(np.abs(y - np.median(y)).mean()))
+
+
+def squared_log(y: Floats, lanes: Floats) -> Floats:
+    """Return the mean squared error of log(1 + value)."""
+    return squared(np.log1p(y), np.log1p(lanes))
+
+
+def root_squared_log(y: Floats, lanes: Floats) -> Floats:
+    """Return the root of the mean squared error of log(1 + value)."""
+    return np.sqrt(squared_log(y, lanes))
+
+
+def poisson(y: Floats, lanes: Floats) -> Floats:
+    """Return the mean Poisson deviance."""
+    from scipy.special import xlogy
+
+    deviances: Floats = xlogy(y, y / lanes) - y + lanes
+    return 2 * _mean(deviances)
+
+
+def gamma(y: Floats, lanes: Floats) -> Floats:
+    """Return the mean gamma deviance."""
+    ratio = y / lanes
+    return 2 * _mean(ratio - np.log(ratio) - 1)
 
 
 def r2(y: Floats, lanes: Floats) -> Floats:

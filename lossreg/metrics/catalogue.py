@@ -71,6 +71,9 @@ class Metric:
             return np.array([self._score(y, lane) for lane in lanes], np.float64)
         scores = np.full(len(lanes), np.nan)
         sound = np.isfinite(lanes).all(axis=tuple(range(1, lanes.ndim)))
+        if self.response == "value":
+            outside = sound & self._leaves_domain(lanes)
+            scores[outside], sound = self._infinitely_bad, sound & ~outside
         if sound.any():
             scores[sound] = self.many(y, lanes if sound.all() else lanes[sound])
         return scores
@@ -91,9 +94,17 @@ class Metric:
     def _score(self, y: Array, prediction: Array) -> float:
         if not np.isfinite(prediction).all() or self._is_undefined(y, prediction):
             return math.nan
-        if self.response == "value" and not (prediction > Interval.parse(self.domain).low).all():
-            return -math.inf if self.direction == "maximize" else math.inf
+        if self.response == "value" and self._leaves_domain(prediction):
+            return self._infinitely_bad
         return float(self.one(y, prediction))
+
+    def _leaves_domain(self, prediction: Array) -> Array:
+        """Return for predictions `(..., n)` whether values are not above the lower end of the domain."""
+        return np.asarray((prediction <= Interval.parse(self.domain).low).any(axis=-1))
+
+    @property
+    def _infinitely_bad(self) -> float:
+        return -math.inf if self.direction == "maximize" else math.inf
 
     def _prepared(self, prediction: Any) -> Array:
         if self.response == "label":
@@ -227,7 +238,7 @@ def _area_over_classes(way: str, average: str) -> Metric:
         f"roc_auc_{way}" if average == "macro" else f"roc_auc_{way}_{average}",
         "probability",
         partial(_area, multi_class=way, average=average),
-        partial(batched.roc_auc_ovr, average == "weighted") if way == "ovr" else None,
+        partial(batched.roc_auc_ovr if way == "ovr" else batched.roc_auc_ovo, average == "weighted"),
         f"area under the ROC curve, each class against {'the rest' if way == 'ovr' else 'each other'}, {average} mean",
         worst=0.0,
         every_class=True,
@@ -267,14 +278,14 @@ TABLE: tuple[Metric, ...] = (
     *_error("log_loss", "probability", _probable(sk.log_loss), batched.log_loss, "mean negative log probability"),
     *_error("brier_score", "probability", _probable(sk.brier_score_loss), batched.brier,
             "mean squared error of the probabilities", worst=2.0),
-    _metric("d2_log_loss_score", "probability", _probable(sk.d2_log_loss_score), None,
+    _metric("d2_log_loss_score", "probability", _probable(sk.d2_log_loss_score), batched.log_loss_explained,
             "share of the log loss explained", every_class=True),
-    _metric("d2_brier_score", "probability", _probable(sk.d2_brier_score), None,
+    _metric("d2_brier_score", "probability", _probable(sk.d2_brier_score), batched.brier_explained,
             "share of the Brier score explained", every_class=True),
     _metric("r2", "value", sk.r2_score, batched.r2, "share of the variance explained"),
     _metric("explained_variance", "value", sk.explained_variance_score, batched.explained_variance,
             "share of the variance explained, whatever the constant offset"),
-    _metric("d2_absolute_error_score", "value", sk.d2_absolute_error_score, None,
+    _metric("d2_absolute_error_score", "value", sk.d2_absolute_error_score, batched.absolute_explained,
             "share of the absolute error explained"),
     *_error("mean_squared_error", "value", sk.mean_squared_error, batched.squared, "mean squared error"),
     *_error("root_mean_squared_error", "value", sk.root_mean_squared_error, batched.root_squared,
@@ -284,12 +295,13 @@ TABLE: tuple[Metric, ...] = (
     *_error("max_error", "value", sk.max_error, batched.largest, "largest absolute error"),
     *_error("mean_absolute_percentage_error", "value", sk.mean_absolute_percentage_error, batched.percentage,
             "mean absolute error relative to the target (1 is 100%)"),
-    *_error("mean_squared_log_error", "value", sk.mean_squared_log_error, None,
+    *_error("mean_squared_log_error", "value", sk.mean_squared_log_error, batched.squared_log,
             "mean squared error of log(1 + value)", domain="(-1, inf)"),
-    *_error("root_mean_squared_log_error", "value", sk.root_mean_squared_log_error, None,
+    *_error("root_mean_squared_log_error", "value", sk.root_mean_squared_log_error, batched.root_squared_log,
             "root of the mean squared error of log(1 + value)", domain="(-1, inf)"),
-    *_error("mean_poisson_deviance", "value", sk.mean_poisson_deviance, None, "Poisson deviance", domain="[0, inf)"),
-    *_error("mean_gamma_deviance", "value", sk.mean_gamma_deviance, None, "gamma deviance", domain="(0, inf)",
+    *_error("mean_poisson_deviance", "value", sk.mean_poisson_deviance, batched.poisson, "Poisson deviance",
+            domain="[0, inf)"),
+    *_error("mean_gamma_deviance", "value", sk.mean_gamma_deviance, batched.gamma, "gamma deviance", domain="(0, inf)",
             tasks=("regression", "positive")),
 )  # fmt: skip
 BY_NAME = {metric.name: metric for metric in TABLE}
