@@ -1,0 +1,73 @@
+"""The paired comparison of two arms on the same test rows, over repeats of their training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+
+from lossreg.metrics.catalogue import Metric
+from lossreg.storage.verdict import Comparison
+from lossreg.verdict.variation import Sample, standard_error
+
+LEVEL, POWER = 0.95, 0.8
+FEWEST = 2  # repeats, and independent units of rows: a variance needs two
+
+
+def compare(
+    metric: Metric,
+    y: ArrayLike,
+    winner: ArrayLike,
+    other: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Comparison | None:
+    """Compare the winner's predictions with those of another arm; above 0 the winner is better.
+
+    y: labels of the n test rows, as `Metric.score_lanes` takes them; winner, other: predictions `(R, n, ...)` of the
+    metric's `response`, where a repeat has the same training rows, seed and batches in both arms; groups: `(n,)`
+    values, equal where rows are not independent, such as the pixels of a mask. Repeats in which an arm's predictions
+    are not finite, or a score is not, are left out. None where fewer than 2 repeats or groups remain, or where a
+    part of the rows has no score.
+
+    The repeats share one set of development rows: see `variation` for what the interval covers.
+    """
+    sample = _sample(metric, np.asarray(y), np.asarray(winner), np.asarray(other), groups)
+    if len(sample.lanes) < 2 * FEWEST or sample.units < FEWEST:
+        return None
+    differences = sample.differences()
+    error, freedom = standard_error(sample, differences, np.random.default_rng(seed))
+    return _comparison(differences, error, freedom) if np.isfinite(error) else None
+
+
+def _sample(
+    metric: Metric, y: NDArray[Any], winner: NDArray[Any], other: NDArray[Any], groups: ArrayLike | None
+) -> Sample:
+    """Return the rows with the repeats that both arms finished."""
+    numbers = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    finite = _finite(winner) & _finite(other)
+    lanes = np.concatenate([winner[finite], other[finite]])
+    # predicted classes with NaN for what is missing are floats
+    sample = Sample(metric, y, lanes.astype(np.int64) if metric.response == "label" else lanes, numbers)
+    scored = np.isfinite(sample.differences())
+    return Sample(metric, y, sample.lanes[np.tile(scored, 2)], numbers)
+
+
+def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return for each repeat whether all of its predictions are finite."""
+    return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
+
+
+def _comparison(differences: NDArray[np.float64], error: float, freedom: float) -> Comparison:
+    mean, quantile = float(differences.mean()), float(stdtrit(freedom, (1 + LEVEL) / 2))
+    return Comparison(
+        difference=mean,
+        low=mean - quantile * error,
+        high=mean + quantile * error,
+        share_won=float(((np.sign(differences) + 1) / 2).mean()),
+        detectable=(quantile + float(ndtri(POWER))) * error,
+        repeats=len(differences),
+    )

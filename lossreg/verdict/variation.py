@@ -1,0 +1,141 @@
+"""How the mean difference of two arms varies with the test rows and with the repeats.
+
+`differences` `(R,)` are the scores of R repeats, all on the same n test rows. In the model
+
+    contribution of row i in repeat r = mean + row_i + repeat_r + cell_ir
+
+their mean has the variance `s_row^2 / n + s_repeat^2 / R + s_cell^2 / (n R)`. The variance over rows and the variance
+over repeats each contain the third part, so it is subtracted once, as in an analysis of variance. A bootstrap of rows
+and repeats counts it three times, which is sqrt(3) of the standard error where the arms do not really differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossreg.metrics.catalogue import Metric
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Differences = Callable[[Array, Array], Floats]
+
+ROW_MEANS = frozenset((
+    "accuracy", "hamming_loss", "top_k_accuracy", "log_loss", "brier_score", "mean_squared_error",
+    "mean_absolute_error", "mean_absolute_percentage_error", "f1_samples", "precision_samples", "recall_samples",
+    "jaccard_samples", "mean_squared_log_error", "mean_poisson_deviance", "mean_gamma_deviance",
+))  # fmt: skip
+# the jackknife is inconsistent for quantiles
+NOT_SMOOTH = frozenset(("median_absolute_error", "max_error"))
+RESAMPLES = 400
+# as many parts of the rows are left out in turn as take about a second; the standard error varies by 1 / sqrt(2 parts)
+FEWEST_PARTS, MOST_PARTS = 40, 400
+ELEMENTS = {"label": 4e7, "score": 8e6, "probability": 8e6, "value": 4e7}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the variance of the mean difference, with its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Test rows and what both arms predict for them.
+
+    y: labels `(n,)` or `(n, k)`; lanes: predictions `(2 R, n, ...)`, the R repeats of the winner first; clusters:
+    `(n,)` numbers from 0 of the independent units that the rows belong to.
+    """
+
+    metric: Metric
+    y: Array
+    lanes: Array
+    clusters: NDArray[np.int64]
+
+    def differences(self, rows: Array | slice = slice(None)) -> Floats:
+        """Return the difference of each repeat `(R,)` on these rows; above 0 the winner is better."""
+        return self.paired(self.metric.score_lanes(self.y[rows], self.lanes[:, rows]))
+
+    def paired(self, scores: Floats) -> Floats:
+        """Return the differences `(R, ...)` of scores `(2 R, ...)`; above 0 the winner is better."""
+        half = len(self.lanes) // 2
+        with np.errstate(invalid="ignore"):
+            gain: Floats = scores[:half] - scores[half:]
+        return gain if self.metric.direction == "maximize" else -gain
+
+    @property
+    def units(self) -> int:
+        """The number of independent units."""
+        return int(self.clusters.max()) + 1
+
+
+def standard_error(sample: Sample, differences: Floats, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the standard error of the mean of `differences` and its degrees of freedom (Satterthwaite)."""
+    repeats, deviations = len(differences), _deviations(sample, differences, rng)
+    rows = float((deviations.mean(axis=1) ** 2).sum())
+    cells = max(float((deviations**2).sum()) / repeats - rows, 0.0) / (repeats - 1)
+    between = float(differences.var(ddof=1)) / repeats
+    freedom = len(deviations) - 1.0 if _name(sample.metric) not in NOT_SMOOTH else sample.units - 1.0
+    # a variance is not below 0: s_row^2 or s_repeat^2 is 0 where the other two parts explain more than all
+    total = max(rows + between - cells, rows, between)
+    spread = rows**2 / freedom + between**2 / (repeats - 1) + cells**2 / (freedom * (repeats - 1))
+    return float(np.sqrt(total)), total**2 / spread if spread else np.inf
+
+
+def _name(metric: Metric) -> str:
+    return metric.name.removeprefix("neg_")
+
+
+def _deviations(sample: Sample, differences: Floats, rng: np.random.Generator) -> Floats:
+    """Return deviations `(m, R)` whose sums of products are the covariances of the differences over test rows."""
+    name = _name(sample.metric)
+    if name in ROW_MEANS:
+        return _of_rows(sample, differences)
+    return _resampled(sample, rng) if name in NOT_SMOOTH else _jackknifed(sample, rng)
+
+
+def _of_rows(sample: Sample, differences: Floats) -> Floats:
+    """Return the exact deviations of a mean over rows, summed over each cluster."""
+    values = sample.paired(_row_scores(sample)) - differences[:, None]
+    units = sample.units
+    sums = np.zeros((units, len(differences)))
+    np.add.at(sums, sample.clusters, values.T / values.shape[1])
+    deviations: Floats = sums * np.sqrt(units / (units - 1))
+    return deviations
+
+
+def _row_scores(sample: Sample) -> Floats:
+    """Return the score of each row alone `(2 R, n)`, computed for all rows of the same label at once."""
+    labels, which = np.unique(sample.y, axis=0, return_inverse=True)
+    scores = np.empty(sample.lanes.shape[:2])
+    order = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+    for label, rows in zip(labels, order, strict=True):
+        alone = sample.lanes[:, rows].reshape(-1, 1, *sample.lanes.shape[2:])
+        scores[:, rows] = sample.metric.score_lanes(label[None], alone).reshape(len(scores), -1)
+    return scores
+
+
+def _jackknifed(sample: Sample, rng: np.random.Generator) -> Floats:
+    """Return the deviations of a smooth function of the rows: each unit, or each of many parts, left out in turn."""
+    most = int(np.clip(ELEMENTS[sample.metric.response] / sample.lanes.size, FEWEST_PARTS, MOST_PARTS))
+    number = min(sample.units, most)
+    parts = sample.clusters if sample.units <= most else (rng.permutation(sample.units) % most)[sample.clusters]
+    without = np.array([sample.differences(parts != part) for part in range(number)])
+    deviations: Floats = (without - without.mean(axis=0)) * np.sqrt((number - 1) / number)
+    return deviations
+
+
+def _resampled(sample: Sample, rng: np.random.Generator) -> Floats:
+    """Return the deviations of a bootstrap of the units, with the repeats as they are."""
+    units = sample.units
+    draws = rng.multinomial(units, np.full(units, 1 / units), size=RESAMPLES)
+    rows = np.arange(len(sample.y))
+    values = np.array([sample.differences(np.repeat(rows, draw[sample.clusters])) for draw in draws])
+    deviations: Floats = (values - values.mean(axis=0)) / np.sqrt(RESAMPLES - 1)
+    return deviations

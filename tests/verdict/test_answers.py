@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+
+from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
+from lossreg.verdict.answers import answer, cause, recommend, shortage
+
+
+def interval(low: float, high: float) -> Comparison:
+    return Comparison((low + high) / 2, low, high, share_won=0.5, detectable=0.1, repeats=20)
+
+
+WINNER, BASELINE = (Arm(name, trial, name, 0.01, {}) for trial, name in enumerate(("focal", "cross_entropy")))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "expected"),
+    [
+        (0.01, 0.03, 0.0, Answer.BETTER),
+        (-0.03, -0.01, 0.0, Answer.WORSE),
+        (-0.01, 0.03, 0.0, Answer.NO_DIFFERENCE),
+        (0.0, 0.03, 0.0, Answer.NO_DIFFERENCE),
+        (-0.03, 0.0, 0.0, Answer.NO_DIFFERENCE),
+        (0.0, 0.0, 0.0, Answer.NO_DIFFERENCE),
+        (0.0, 0.0, 0.001, Answer.EQUAL),
+        (-0.01, 0.01, 0.02, Answer.EQUAL),
+        (-0.01, 0.02, 0.02, Answer.NO_DIFFERENCE),
+        (0.001, 0.01, 0.02, Answer.EQUAL),
+        (-0.01, -0.001, 0.02, Answer.EQUAL),
+        (0.001, 0.03, 0.02, Answer.BETTER),
+        (-0.03, -0.001, 0.02, Answer.WORSE),
+    ],
+)
+def test_the_answer_follows_from_the_interval_and_the_margin(
+    low: float, high: float, margin: float, expected: Answer
+) -> None:
+    assert answer(interval(low, high), margin) is expected
+
+
+@pytest.mark.parametrize(
+    ("default", "tuned", "margin", "expected"),
+    [
+        ((0.02, 0.04), (0.01, 0.02), 0.0, Answer.BETTER),
+        ((0.02, 0.04), (-0.01, 0.02), 0.0, Answer.NO_DIFFERENCE),
+        ((0.02, 0.04), (-0.03, -0.01), 0.0, Answer.NO_DIFFERENCE),
+        ((-0.04, -0.02), (0.01, 0.02), 0.0, Answer.WORSE),
+        ((0.001, 0.004), (0.001, 0.03), 0.01, Answer.BETTER),
+        ((-0.001, 0.004), (0.001, 0.03), 0.01, Answer.NO_DIFFERENCE),
+        ((-0.001, 0.004), (-0.002, 0.003), 0.01, Answer.EQUAL),
+    ],
+)
+def test_a_tuned_decision_of_the_baseline_has_to_be_beaten_too(
+    default: tuple[float, float], tuned: tuple[float, float], margin: float, expected: Answer
+) -> None:
+    assert answer(interval(*default), margin, interval(*tuned)) is expected
+
+
+def test_without_a_comparison_the_data_are_not_enough() -> None:
+    assert answer(None) is Answer.NOT_ENOUGH_DATA
+    assert recommend(WINNER, BASELINE, None) is BASELINE
+
+
+@pytest.mark.parametrize(
+    ("against_same_rate", "same_rate", "expected"),
+    [
+        (None, True, Cause.LOSS),
+        (None, False, Cause.LOSS_OR_RATE),
+        (interval(0.01, 0.03), False, Cause.LOSS),
+        (interval(-0.01, 0.03), False, Cause.LOSS_OR_RATE),
+        (interval(-0.03, -0.01), False, Cause.LOSS_OR_RATE),
+    ],
+)
+def test_the_loss_is_the_cause_where_the_rate_cannot_be(
+    against_same_rate: Comparison | None, same_rate: bool, expected: Cause
+) -> None:
+    assert cause(Answer.BETTER, against_same_rate, same_rate=same_rate) is expected
+    for other in set(Answer) - {Answer.BETTER}:
+        assert cause(other, against_same_rate, same_rate=same_rate) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "margin", "expected"),
+    [(0.01, 0.0, WINNER), (0.0, 0.0, BASELINE), (-0.01, 0.0, BASELINE), (0.01, 0.01, BASELINE), (0.02, 0.01, WINNER)],
+)
+def test_the_estimate_decides_what_to_train_with(difference: float, margin: float, expected: Arm) -> None:
+    comparison = Comparison(difference, -1.0, 1.0, share_won=0.5, detectable=0.1, repeats=20)
+    assert recommend(WINNER, BASELINE, comparison, margin) is expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts", "reason"),
+    [
+        (99, None, "99 rows, and a verdict needs at least 100"),
+        (99, {"a": 50, "b": 49}, "99 rows, and a verdict needs at least 100"),
+        (100, {"a": 71, "b": 29}, "29 rows of class 'b', and a verdict needs at least 30 of each"),
+        (
+            100,
+            {"a": 60, "b": 25, "c": 15},
+            "15 rows of class 'c' (and 1 more class has too few), and a verdict needs at least 30 of each",
+        ),
+        (
+            150,
+            {"a": 90, "b": 25, "c": 15, "d": 20},
+            "15 rows of class 'c' (and 2 more classes have too few), and a verdict needs at least 30 of each",
+        ),
+        (100, {"a": 70, "b": 30}, ""),
+        (100, {}, ""),
+        (100, None, ""),
+    ],
+)
+def test_too_few_rows_are_told_in_words(rows: int, counts: dict[str, int] | None, reason: str) -> None:
+    assert shortage(rows, counts) == reason
