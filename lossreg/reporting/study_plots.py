@@ -175,8 +175,9 @@ def verdict(result: StudyResult) -> Figure | None:
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     name = result.verdict.winner.candidate
-    side = "right" if result.direction == "maximize" else "right, where the metric is lower"
-    axes.set(xlabel=f"difference in {result.metric} on {result.verdict.test_rows} test rows; {side}: {name} is better",
+    lower = "" if result.direction == "maximize" else ", which is lower"
+    where = f"{result.metric} on {result.verdict.test_rows} test rows"
+    axes.set(xlabel=f"difference in {where}; right: better with {name}{lower}",
              title=f"{result.study}: {name} against others, with 95% intervals")  # fmt: skip
     return figure
 
