@@ -72,12 +72,18 @@ def lost(study: optuna.Study) -> list[int]:
 
 def result(study: optuna.Study, folder: Path) -> StudyResult:
     """Return the result of a study as far as it has come."""
-    attributes = study.user_attrs.get(ATTRIBUTE, {})
+    attributes, trials = study.user_attrs.get(ATTRIBUTE, {}), records(study)
     return StudyResult(
-        study=study.study_name, trials=records(study), notes=list(attributes.get("notes", [])), folder=str(folder),
-        verdict=Verdict.of_stored(attributes["verdict"]) if attributes.get("verdict") else None,
+        study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
+        verdict=_verdict(attributes, len(trials)),
         **{name: _shown(name, attributes[name]) for name in _STUDY_FIELDS if name in attributes},
     )  # fmt: skip
+
+
+def _verdict(attributes: Mapping[str, Any], trials: int) -> Verdict | None:
+    """Return the verdict of a study; None where it has none, or trials were added since."""
+    stored = attributes.get("verdict")
+    return Verdict.of_stored(stored) if stored and stored.get("trials") == trials else None
 
 
 def _shown(name: str, value: Any) -> Any:

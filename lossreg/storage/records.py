@@ -349,6 +349,11 @@ class StudyResult:
         )
         return document
 
+    def ranked(self, candidate: str) -> list[TrialRecord]:
+        """Return the completed trials of a candidate, best first."""
+        trials = [trial for trial in self.trials if trial.candidate == candidate and trial.finite_score is not None]
+        return sorted(trials, key=self._worth, reverse=True)
+
     def _standing(self, candidate: str, loss: str) -> Standing:
         trials = [trial for trial in self.trials if trial.candidate == candidate]
         return Standing(candidate, loss, len(trials), self._best(trials), candidate == self.baseline)

@@ -31,6 +31,8 @@ from lossreg.terminal.caller import words
 ROOM = 1 << 20
 # entry of an archive of weights with the number of their trial
 TRIAL = "trial"
+# entry of an archive of predictions with what they are of
+KEY = "key"
 REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
 FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 
@@ -246,6 +248,24 @@ class StudyFolder:
             what = f"this file of weights is damaged ({one_line(error)})"
             raise InputError(what, where=str(file), hint=hint) from error
 
+    def save_predictions(self, key: str, predictions: Mapping[str, np.ndarray]) -> None:
+        """Write the predictions of the test rows by the arms of a verdict, which the key names; all or nothing."""
+        part = self.path / "verdict.part"
+        with part.open("wb") as file:
+            np.savez_compressed(file, **predictions, **{KEY: np.str_(key)})  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._predictions)
+
+    def load_predictions(self, key: str) -> dict[str, np.ndarray]:
+        """Return the predictions that were saved under that key; none where there are none, or they are damaged."""
+        try:
+            with np.load(self._predictions) as arrays:
+                same = str(arrays[KEY]) == key
+                return {name: arrays[name] for name in arrays.files if name != KEY} if same else {}
+        except Exception:
+            return {}
+
     def damaged(self) -> dict[Path, int]:
         """Return the files of weights and of the model that cannot be read or are another trial's.
 
@@ -321,6 +341,10 @@ class StudyFolder:
     def _model(self) -> tuple[Path, Path]:
         """The files of the best model, and of the number of the trial that trained it."""
         return self.path / "best.keras", self.path / "best.trial"
+
+    @property
+    def _predictions(self) -> Path:
+        return self.path / "verdict.npz"
 
     def _weights(self, number: int) -> Path:
         return self.path / f"weights-{number:06d}.npz"

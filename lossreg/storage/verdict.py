@@ -75,7 +75,8 @@ class Verdict:
     with the winner's learning rate (None where that is the same); against_tuned_decision: against the baseline with
     its decision tuned, None where none was; margin: differences below it do not matter; openings: how often the test
     rows were looked at; exploratory: trials were added after the first look; outer: the number of outer folds, 0
-    for one split; reason: why there is no comparison; notes: lines for the user.
+    for one split; trials: the number of trials that it was chosen from; reason: why there is no comparison; notes:
+    lines for the user.
     """
 
     answer: Answer
@@ -92,6 +93,7 @@ class Verdict:
     openings: int = 0
     exploratory: bool = False
     outer: int = 0
+    trials: int = 0
     reason: str = ""
     notes: tuple[str, ...] = ()
 
@@ -117,6 +119,7 @@ class Verdict:
                 "openings": self.openings,
                 "exploratory": self.exploratory,
                 "outer": self.outer,
+                "trials": self.trials,
                 "reason": self.reason,
                 "notes": list(self.notes),
             }
