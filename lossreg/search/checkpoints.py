@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import bisect
 
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord, Weights, Worth, worth
@@ -12,13 +12,15 @@ from lossreg.storage.study_folder import StudyFolder
 class KeepPolicy:
     """Decides whose weights are kept, from the trials that have completed so far.
 
-    keep: `best`, `losses` or `all`; direction and baseline of result order the trials as `StudyResult.best` does.
+    keep: `best`, `losses` or `all`; direction and baseline of result order the trials as `StudyResult.best` does;
+    contenders: the number of trials per loss that are kept until the verdict has chosen among them, 0 without one.
     """
 
-    def __init__(self, keep: str, result: StudyResult) -> None:
-        self._keep, self._baseline = keep, result.baseline
+    def __init__(self, keep: str, result: StudyResult, contenders: int = 0) -> None:
+        self._keep = "losses" if contenders and keep == "best" else keep
+        self._most, self._baseline = max(1, contenders), result.baseline
         self._sign = 1.0 if result.direction == "maximize" else -1.0
-        self._best: dict[str | int, Worth] = {}
+        self._best: dict[str | int, list[Worth]] = {}
         for record in result.trials:
             self.add(record)
 
@@ -26,23 +28,22 @@ class KeepPolicy:
         """Take a trial into account; return the number of the one that it surpasses, if any."""
         if record.score is None or not self.wants(record.candidate, record.score, record.number):
             return None
-        group = self._group(record.candidate, record.number)
-        surpassed = self._best.get(group)
-        self._best[group] = self._worth(record.candidate, record.score, record.number)
-        return None if surpassed is None else -surpassed[2]
+        best = self._best.setdefault(self._group(record.candidate, record.number), [])
+        bisect.insort(best, self._worth(record.candidate, record.score, record.number))
+        return -best.pop(0)[2] if len(best) > self._most else None
 
     def wants(self, candidate: str, score: float, number: int) -> bool:
         """Return whether a trial that completed with this score would have its weights kept."""
-        best = self._best.get(self._group(candidate, number), (-math.inf, False, 0))
-        return self._worth(candidate, score, number) > best
+        best = self._best.get(self._group(candidate, number), [])
+        return len(best) < self._most or self._worth(candidate, score, number) > best[0]
 
     @property
     def numbers(self) -> set[int]:
         """The trials whose weights are kept."""
-        return {-negated for _, _, negated in self._best.values()}
+        return {-negated for best in self._best.values() for _, _, negated in best}
 
     def _group(self, candidate: str, number: int) -> str | int:
-        """Return the group of trials of which the best is kept; where all are, a trial is a group by itself."""
+        """Return the group of trials of which the best are kept; where all are, a trial is a group by itself."""
         groups: dict[str, str | int] = {"all": number, "best": "", "losses": candidate}
         return groups[self._keep]
 
@@ -53,8 +54,8 @@ class KeepPolicy:
 class Checkpoints(Observer):
     """Writes weights into the study's folder, and removes those of trials that were surpassed."""
 
-    def __init__(self, folder: StudyFolder, keep: str, result: StudyResult) -> None:
-        self._folder, self._policy = folder, KeepPolicy(keep, result)
+    def __init__(self, folder: StudyFolder, keep: str, result: StudyResult, contenders: int = 0) -> None:
+        self._folder, self._policy = folder, KeepPolicy(keep, result, contenders)
 
     def checkpoint(self, record: TrialRecord, weights: Weights) -> None:
         """Save weights before Optuna is told of their trial: a kill in between leaves a file that is ignored."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from lossreg.search import reevaluation
 from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.storage.records import Outcome
 from lossreg.training.interface import Plan
@@ -20,7 +21,7 @@ class SearchPolicy:
     """The size of a search and what counts in it: see the study's `search` section.
 
     deadline is a `time.monotonic` after which no trial is started; folds and seeds make the members of a
-    trial, `folds * seeds` of them; keep says whose weights are kept, see `KeepPolicy`.
+    trial, `folds * seeds` of them; keep and contenders say whose weights are kept, see `KeepPolicy`.
     """
 
     trials: int
@@ -33,6 +34,7 @@ class SearchPolicy:
     seeds: int = 1
     patience: Patience | None = None
     keep: str = "losses"
+    contenders: int = 0
 
     @classmethod
     def of(cls, prepared: Prepared, deadline: float) -> Self:
@@ -41,6 +43,7 @@ class SearchPolicy:
         return cls(
             prepared.trials, prepared.metric, prepared.baseline, search.score_epoch, search.pruner != "none", deadline,
             folds=len(prepared.problem.folds), seeds=search.seeds, keep=search.keep,
+            contenders=reevaluation.settings(len(prepared.candidates)) if prepared.spec.verdict.enabled else 0,
             patience=Patience(stopping.patience, stopping.min_delta) if stopping else None,
         )  # fmt: skip
 

@@ -60,7 +60,7 @@ class Scheduler:
         self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
         self._beside = 0.0  # seconds of the search while an epoch was trained
         self.placed, self._stuck, self._prunes = self.ask_tell.started, 0, policy.prune
-        self._keep = KeepPolicy(policy.keep, result)
+        self._keep = KeepPolicy(policy.keep, result, policy.contenders)
 
     @property
     def started(self) -> int:

@@ -40,3 +40,20 @@ def test_the_weights_in_the_folder_are_those_of_the_best_trials_whenever_a_trial
 @pytest.mark.parametrize("keep", KEPT)
 def test_a_resumed_study_knows_whose_weights_are_kept(keep):
     assert KeepPolicy(keep, study(records())).numbers == KEPT[keep][-1]
+
+
+CONTENDERS = [(0, "ce", 0.5), (1, "ce", 0.7), (2, "focal", 0.4), (3, "ce", 0.6), (4, "focal", 0.9), (5, "focal", 0.3)]
+
+
+@pytest.mark.parametrize("keep", ["best", "losses"])
+def test_the_two_best_of_each_loss_are_kept_until_the_verdict_has_chosen(tmp_path, keep):
+    trials = [sample.trial(number, loss, "complete", score=score) for number, loss, score in CONTENDERS]
+    folder = StudyFolder(tmp_path, "s")
+    checkpoints, result = Checkpoints(folder, keep, study(), contenders=2), study()
+    for record in trials:
+        checkpoints.checkpoint(record, [np.zeros(1)])
+        result.add(record)
+        checkpoints.trial(record, result)
+    # a trial that nobody wants is not written by the scheduler; here all are, and those that were surpassed are gone
+    assert KeepPolicy(keep, study(trials), contenders=2).numbers == {1, 3, 2, 4}
+    assert {0} & set(folder.kept_weights()) == set()
