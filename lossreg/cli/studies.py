@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +74,37 @@ def tune(
         watcher.is_concluded = not as_json
         result = _run(spec, study, fresh, require_tracking, watcher)
         _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+
+
+@app.command()
+@guarded
+def verdict(
+    study: Study,
+    *,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", metavar="N", min=2, max=1000, help="How often each is trained; more are added."),
+    ] = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Compare winner and baseline on the test rows, or deepen that with more repeats.
+
+    No trial is added. Runs the functions that the study names.
+    """
+    with only_json(as_json) as out:
+        waiting.announce(f"reading {study}")
+        spec = _load(study, overrides or ())
+        from lossreg.cli.progress import progress
+        from lossreg.search import run
+
+        run.require_ended(spec)
+        import_keras()
+        watcher = progress()
+        watcher.is_concluded = not as_json
+        again = f"lossreg verdict {shlex.quote(str(study))}"
+        result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
+        _conclude(result, study, as_json, out)
 
 
 @app.command()
@@ -202,14 +233,19 @@ def _check_output(file: Path) -> None:
 
 def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, watcher: Watcher) -> StudyResult:
     """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
-    from lossreg.cli.interrupts import Interrupts
-
-    resume = f"lossreg tune {shlex.quote(str(study))}"
     if watcher.is_concluded:
         watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
+    resume = f"lossreg tune {shlex.quote(str(study))}"
+    return _interruptible(lambda: _tune(spec, fresh, watcher, require_tracking), resume, watcher)
+
+
+def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher) -> StudyResult:
+    """Return the result of work that Ctrl-C ends after the epoch; `resume` is the command that goes on with it."""
+    from lossreg.cli.interrupts import Interrupts
+
     with Interrupts(watcher, resume) as interrupts:
         try:
-            return _tune(spec, fresh, watcher, require_tracking)
+            return work()
         except (KeyboardInterrupt, Exception) as error:
             # an import that was cut off may raise anything
             if not interrupts.cut_off and not isinstance(error, KeyboardInterrupt):

@@ -46,7 +46,8 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     stored, result = begun.user_attrs[ATTRIBUTE], history.result(begun, folder.path)
     source = _source(spec)
     is_known = source is not None and (stored.get(KEY) or {}).get("source") == source
-    has_model = result.best is not None and folder.has_best(result.best.number)
+    top = result.recommended
+    has_model = top is not None and folder.has_best(top.number)
     return result if is_known and has_model and is_tracked(stored, spec, result, uri) else None
 
 

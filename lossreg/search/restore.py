@@ -75,12 +75,15 @@ def restore(spec: studies.StudySpec, kept: KeptTrial) -> Trained:
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
-    """Return the completed trial of that number, else the best of that loss, else the best; raises `InputError`."""
+    """Return the completed trial of that number, or the best of that loss, or the recommended one.
+
+    Raises `InputError` where there is none.
+    """
     if number is not None and loss is not None:
         raise InputError(
             f"{words('--trial and --loss', 'number and loss')} exclude each other", hint="Give one of them."
         )
-    record = result.best
+    record = result.recommended
     if number is not None:
         record = next((trial for trial in result.trials if trial.number == number), None)
         if record is None:

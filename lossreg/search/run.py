@@ -22,7 +22,7 @@ from lossreg.search.sampler import SeededSampler
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
-from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
 from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
@@ -56,6 +56,28 @@ def tune(
         return result
     folder = StudyFolder(spec.folder, spec.name)
     return Run(spec, folder, progress, begin, fresh, require_tracking, tuple(trainers or ())).execute()
+
+
+def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer | None = None) -> StudyResult:
+    """Reach the verdict of a study as far as it has come, or deepen it to more repeats; no trial is added.
+
+    Raises `InputError` for a study of which no trial has ended.
+    """
+    begun = studies.of(study)
+    changed = ["verdict.enabled=true", f"search.trials={require_ended(begun)}"]
+    spec = studies.of(begun, [*changed, *([f"verdict.repeats={repeats}"] if repeats else [])])
+    backend.check()
+    folder = StudyFolder(spec.folder, spec.name)
+    return Run(spec, folder, progress or Observer(), time.perf_counter(), False, False, ()).execute()
+
+
+def require_ended(spec: StudySpec) -> int:
+    """Return the number of trials that have ended; raises `InputError` if there is none. Imports no Keras."""
+    trials = StudyFolder(spec.folder, spec.name).read().get_trials(deepcopy=False)
+    ended = sum(counts_as_trial(trial) for trial in trials if trial.state.is_finished())
+    if not ended:
+        raise InputError(f"no trial of study {spec.name!r} has ended, so there is nothing to compare")
+    return ended
 
 
 def finished(spec: StudySpec, progress: Observer) -> StudyResult | None:

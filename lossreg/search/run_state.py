@@ -15,6 +15,7 @@ from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
+from lossreg.search.verdict_stage import VerdictStage
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, requeue_interrupted
@@ -56,7 +57,7 @@ class RunState:
         result = history.result(study, run.folder.path)
         _add_notes(result, [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)], run.progress)
         policy = SearchPolicy.of(prepared, deadline)
-        observers = [Checkpoints(run.folder, policy.keep, result), tracker, run.progress]
+        observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), tracker, run.progress]
         scheduler = Scheduler(study, prepared.proposer, pool, policy, result=result, observers=observers)
         together = pool.slots // policy.members
         state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)
@@ -100,6 +101,9 @@ class RunState:
         run, result = self.run, self.result
         for observer in self.scheduler.observers:
             observer.trained(result)
+        # trainers that stand in for others have no weights to predict with
+        if run.spec.verdict.enabled and not run.trainers:
+            result.verdict = VerdictStage(self.prepared, result, self.study, run.folder, run.progress).reach()
         model = top_model.save(self.prepared, result, run.folder, run.progress)
         self._summarise()
         if not isinstance(self.tracker, Untracked):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from lossreg.training.pool import Placed, Pool
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
-    from lossreg.training.interface import Plan
+    from lossreg.training.interface import Plan, Problem
     from lossreg.training.population import Population
 
 # lanes of a block: usually, and at most while the fair start is under way
@@ -184,11 +184,14 @@ class Stopwatch:
 
 
 class Populations:
-    """Makes the populations of a study: one for each width of raw scores and each architecture."""
+    """Makes the populations of a study: one for each width of raw scores and each architecture.
 
-    def __init__(self, prepared: Prepared, slots: int) -> None:
-        self.prepared, self.slots, self.problem = prepared, slots, prepared.problem
-        self.variants = list(prepared.proposer.variants())
+    variants: plans with each combination of static parameters that will be met; unmapped: by candidate, why its loss
+    cannot be mapped over lanes.
+    """
+
+    def __init__(self, problem: Problem, variants: Iterable[Plan], unmapped: Mapping[str, str], slots: int) -> None:
+        self.problem, self.variants, self.slots, self._unmapped = problem, list(variants), slots, unmapped
         plans = {self.key(plan): plan for plan in reversed(self.variants)}
         self.first = list(reversed(plans.values()))
         self._reasons: dict[Hashable, dict[str, str]] = {}
@@ -216,7 +219,7 @@ class Populations:
             return asked[1]
         return Population(
             self.problem, self.slots, outputs=self.problem.outputs(plan.candidate), architecture=plan.architecture,
-            variants=self.variants, unmapped=self.prepared.unmapped,
+            variants=self.variants, unmapped=self._unmapped,
             reasons=self._reasons.get(key),
         )  # fmt: skip
 
@@ -229,18 +232,41 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     per_trial = members(prepared)
     if trainer == "fit":
         return Pool([Fit(problem, per_trial)], members=per_trial)
-    populations = Populations(prepared, prepared.trials * per_trial)
+    populations = Populations(problem, prepared.proposer.variants(), prepared.unmapped, prepared.trials * per_trial)
     if trainer == "population":
-        _require_populations(populations)
+        _require_populations(populations, prepared.spec)
         return Pool([], populations=populations, slots=slots, members=per_trial)
     return Pool([Fit(problem, per_trial)], populations=populations, slots=slots, members=per_trial)
 
 
-def _require_populations(populations: Populations) -> None:
+def retraining_pool(prepared: Prepared, problem: Problem, plans: Sequence[Plan]) -> Pool:
+    """Return the trainers for plans that are known from the start, in rounds of equally many lanes."""
+    from lossreg.training import memory
+    from lossreg.training.backends import interface
+    from lossreg.training.solo import Fit
+
+    most = min(_at_start() * interface.blocks(), int(memory.HALF * memory.available()) // prepared.lane_bytes())
+    rounds = math.ceil(len(plans) / max(1, most))
+    fits = [Fit(problem, 1)] if prepared.spec.search.trainer != "population" else []
+    if prepared.spec.search.trainer == "fit":
+        return Pool(fits)
+    populations = Populations(problem, plans, prepared.unmapped, len(plans))
+    return Pool(fits, populations=populations, slots=math.ceil(len(plans) / rounds))
+
+
+def _at_start() -> int:
+    """Return the most lanes of a block while the sampler learns nothing."""
+    from lossreg.runtime.system import cores
+    from lossreg.training.backends import interface
+
+    return (OF_CORE if interface.blocks() == cores() else OF_DEVICE)[1]
+
+
+def _require_populations(populations: Populations, spec: StudySpec) -> None:
     """Raise `InputError` if a loss cannot be trained in a population."""
     for plan in populations.variants:
         if reason := populations.refuses(plan):
-            where = populations.prepared.spec.place("search.trainer")
+            where = spec.place("search.trainer")
             raise InputError(f"the population cannot train {plan.candidate}: {reason}", where=where)
 
 

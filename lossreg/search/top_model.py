@@ -24,11 +24,12 @@ def save(
     Weights that are not kept are removed. Return what MLflow is told of the model: its file where both were there
     already. Where there can be no model, `progress` is warned.
     """
-    best = result.best
+    best = result.recommended
     if best is None:
         return None
     try:
-        folder.forget_weights(set(folder.kept_weights()) - KeepPolicy(prepared.spec.search.keep, result).numbers)
+        kept = KeepPolicy(prepared.spec.search.keep, result).numbers | {best.number}
+        folder.forget_weights(set(folder.kept_weights()) - kept)
         return _saved(prepared, best, folder, progress)
     except (InputError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")

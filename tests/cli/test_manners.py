@@ -355,7 +355,7 @@ def tuned(progress):
     return lossreg.tune(
         {"name": "told", "data": {"source": "sklearn:iris"}, "model": {"hidden": [4]}, "losses": losses,
          "train": {"epochs": 4, "batch_size": 64}, "search": {"trials": 8, "lanes": 2, "metric": "accuracy"},
-         "tracking": {"enabled": False}}, progress=progress,
+         "tracking": {"enabled": False}, "verdict": {"enabled": False}}, progress=progress,
     )  # fmt: skip
 
 

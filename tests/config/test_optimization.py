@@ -33,6 +33,7 @@ def written(optimizer="adam", **train):
         "search": {"trials": 4, "lanes": 4},
         "losses": {"cross_entropy": {}},
         "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
     }
 
 

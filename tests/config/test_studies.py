@@ -122,7 +122,10 @@ def test_the_logarithmic_error_needs_the_shifted_target():
 
 def short(name, each=2, **train):
     """A study of this folder with few epochs, untracked, that leaves nothing behind."""
-    own = study.load(FOLDER / f"{name}.toml").document() | {"tracking": {"enabled": False}}
+    own = study.load(FOLDER / f"{name}.toml").document() | {
+        "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
+    }
     own["train"] |= {"epochs": 5} | train
     own["search"] |= {"trials": each * len(own["losses"])}
     if ".py:" in own["data"]["source"]:
@@ -159,7 +162,10 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
 def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
-    own = study.load(Path(__file__).parents[2] / "studies" / "blobs.toml").document() | {"tracking": {"enabled": False}}
+    own = study.load(Path(__file__).parents[2] / "studies" / "blobs.toml").document() | {
+        "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
+    }
     own["train"] |= {"epochs": 10}
     result = lossreg.tune(own)
     first, *others = [trial.curves for trial in result.trials]

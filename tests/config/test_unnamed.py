@@ -118,7 +118,12 @@ def test_the_second_of_two_studies_with_functions_of_one_name_does_not_get_the_r
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    common = {"data": {"source": "sklearn:iris"}, "train": {"epochs": 1}, "tracking": {"enabled": False}}
+    common = {
+        "data": {"source": "sklearn:iris"},
+        "train": {"epochs": 1},
+        "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
+    }
     common |= {"search": {"trials": 2, "lanes": 2}, "model": {"hidden": [2]}}
     softened = [
         {**common, "losses": {"mine": {"function": crossed(scale), "activation": "softmax"}}} for scale in (1.0, 3.0)

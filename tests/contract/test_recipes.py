@@ -107,7 +107,7 @@ def document(folder, task, losses, **more):
         "search": {"trials": 2 * len(losses), "metric": METRICS.get(task, "rmse"), "keep": "all",
                    "sampler": "random", "seed": SEED},
         "losses": losses,
-        "tracking": {"enabled": False},
+        "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
     return {name: {**document[name], **more.get(name, {})} if isinstance(document[name], dict) else document[name]
             for name in document}  # fmt: skip

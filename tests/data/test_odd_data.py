@@ -1221,7 +1221,7 @@ def test_fill_values_far_values_and_the_year_9999_train_to_the_end(tmp_path: Pat
     study = {
         "name": "odd", "data": {"source": "t.csv", "target": "y"}, "model": {"hidden": [4]},
         "train": {"epochs": 2, "learning_rate": 0.01}, "search": {"trials": 4, "lanes": 4},
-        "losses": {"cross_entropy": {}, "focal": {}}, "tracking": {"enabled": False},
+        "losses": {"cross_entropy": {}, "focal": {}}, "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
     result = lossreg.tune(study)
     assert [trial.state for trial in result.trials] == ["complete"] * 4

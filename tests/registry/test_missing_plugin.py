@@ -35,6 +35,7 @@ STUDY = {
     "search": {"trials": 14, "metric": "accuracy", "lanes": 4},
     "losses": {"mine": {"loss": "scaled_brier"}, "cross_entropy": {}, "focal": {}},
     "tracking": {"enabled": False},
+    "verdict": {"enabled": False},
 }
 SKIP = ["plugins.skip_missing=true"]
 

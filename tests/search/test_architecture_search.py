@@ -51,6 +51,7 @@ def document(name="shapes", hp="default", trials=TRIALS, **options):
         "search": {"trials": trials, "metric": "accuracy", "sampler": "random", **options},
         "losses": {"cross_entropy": {}},
         "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
     }
 
 

@@ -35,6 +35,7 @@ def study(trials, losses, name="small", **sections):
         "search": {"trials": trials, "metric": "accuracy"},
         "losses": losses,
         "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
     }
     return {**document, **{key: {**document.get(key, {}), **values} for key, values in sections.items()}}
 

@@ -40,6 +40,7 @@ def document(name="small", losses=LOSSES, trials=12, **sections):
         "train": {"epochs": 3, "batch_size": 16},
         "search": {"trials": trials, "metric": "accuracy", "lanes": 4},
         "losses": losses,
+        "verdict": {"enabled": False},
     }
     return {key: {**base.get(key, {}), **sections.get(key, {})} if isinstance(value, dict) else value
             for key, value in {**base, **{k: base.get(k, {}) for k in sections}}.items()}  # fmt: skip
@@ -613,6 +614,7 @@ def test_losses_of_several_widths_share_the_lanes_and_resume():
         "search": {"trials": 6, "lanes": 2},
         "losses": {"mean_squared_error": {}, "gaussian_nll": {}, "multi_quantile": {"levels": QUANTILES}},
         "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
     }
     first = lossreg.tune(asked)
     assert first.counts["complete"] == first.trainer["population"] == 6

@@ -173,11 +173,7 @@ def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
 
     own = problem("multiclass", {"ce": "cross_entropy"}, builder=Counted(Own))
     each = plan(own, "ce", 1e-3)
-    study = SimpleNamespace(
-        problem=own, proposer=SimpleNamespace(variants=lambda: [each]), unmapped={}, trials=4,
-        spec=SimpleNamespace(search=SimpleNamespace(trainer="auto", seeds=1)),
-    )  # fmt: skip
-    factory = sizing.Populations(study, 4)
+    factory = sizing.Populations(own, [each], {}, 4)
     assert factory.refuses(each) == ""
     made = factory.make(each)
     made.prepare()

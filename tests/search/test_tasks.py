@@ -56,7 +56,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def tune(source: dict[str, Any], losses: dict[str, Any], model: dict[str, Any] | None = None, **train: Any) -> Any:
     document = {
-        "data": source, "model": model or {"hidden": [32]}, "losses": losses, "tracking": {"enabled": False},
+        "data": source, "model": model or {"hidden": [32]}, "losses": losses,
+        "tracking": {"enabled": False}, "verdict": {"enabled": False},
         "train": {"epochs": 4, "learning_rate": 0.01, **train}, "search": {"trials": 2 * (len(losses) or 2)},
     }  # fmt: skip
     return study.from_dict(document), lossreg.tune(document)

@@ -65,7 +65,9 @@ def begun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("begun")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        result = lossreg.tune({**STUDY, "tracking": {"enabled": False}}, trainers=[Fake(curve)])
+        result = lossreg.tune(
+            {**STUDY, "tracking": {"enabled": False}, "verdict": {"enabled": False}}, trainers=[Fake(curve)]
+        )
         assert len(result.trials) == 3
     return folder / ".lossreg"
 

@@ -273,7 +273,8 @@ def test_a_study_says_that_lanes_gain_nothing_from_a_large_embedding(tmp_path, m
     Path("large.py").write_text(MINE.replace("Embedding(9, 3", "Embedding(25_000, 40"))
     asked = {
         "data": {"source": "large.py:rows", "preprocess": "none"}, "model": {"build": "large.py:build"},
-        "losses": {"cross_entropy": {}}, "tracking": {"enabled": False}, "search": {"lanes": 1},
+        "losses": {"cross_entropy": {}}, "search": {"lanes": 1},
+        "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
     said = [note for note in outline.plan(asked).notes if "every lane updates" in note]
     assert said[0].startswith("words/embeddings has 1,000,000 numbers, which every lane updates in every step")
@@ -285,7 +286,7 @@ def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_pa
     Path("mine.py").write_text(MINE)
     study = {
         "data": {"source": "mine.py:rows", "preprocess": "none"}, "model": {"build": "mine.py:build"},
-        "losses": {"cross_entropy": {}}, "tracking": {"enabled": False},
+        "losses": {"cross_entropy": {}}, "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
 
     def planned(**train):
@@ -307,7 +308,7 @@ def test_a_study_says_it_of_a_layer_of_the_users_own_that_looks_up_rows(tmp_path
     Path("gathers.py").write_text(MINE.replace('keras.layers.Embedding(9, 3, name="words")', 'Table(name="mine")'))
     study = {
         "data": {"source": "gathers.py:rows", "preprocess": "none"}, "model": {"build": "gathers.py:build"},
-        "losses": {"cross_entropy": {}}, "tracking": {"enabled": False},
+        "losses": {"cross_entropy": {}}, "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
     assert [note for note in outline.plan(study).notes if note.startswith("mine/table: adam is given the sum")]
     asked = outline.plan({**study, "train": {"embedding_gradients": "keras"}})

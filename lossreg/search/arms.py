@@ -1,0 +1,64 @@
+"""The arms of the verdict: settings that are trained again and again, with the same samples, seeds and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossreg.search import restore
+from lossreg.storage.records import TrialRecord
+from lossreg.storage.verdict import Arm
+from lossreg.training.interface import Plan
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+
+WINNER, BASELINE, SAME_RATE = "winner", "baseline", "same_rate"
+# of the seeds of weights and batches, so that none is the search's own
+FIRST_SEED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Winner and baseline, and the plan of each arm by its name.
+
+    The baseline at the winner's learning rate, optimizer settings and architecture is an arm where these differ.
+    """
+
+    winner: TrialRecord
+    baseline: TrialRecord
+    plans: Mapping[str, Plan]
+
+    @classmethod
+    def of(cls, prepared: Prepared, winner: TrialRecord, baseline: TrialRecord) -> Arms:
+        """Return the arms of two trials of a study."""
+        plans = {name: restore.plan_of(prepared, trial) for name, trial in ((WINNER, winner), (BASELINE, baseline))}
+        shared = plans[WINNER]
+        same_rate = replace(
+            plans[BASELINE], learning_rate=shared.learning_rate, optimizer_settings=shared.optimizer_settings,
+            architecture=shared.architecture,
+        )  # fmt: skip
+        return cls(winner, baseline, plans if same_rate == plans[BASELINE] else {**plans, SAME_RATE: same_rate})
+
+    @property
+    def is_same_rate(self) -> bool:
+        """True if winner and baseline share learning rate, optimizer settings and architecture."""
+        return SAME_RATE not in self.plans
+
+    def described(self, scores: Mapping[str, np.ndarray] | None = None) -> tuple[Arm, Arm]:
+        """Return winner and baseline as a verdict has them; scores: of each repeat, by arm."""
+        return _arm(self.winner, (scores or {}).get(WINNER)), _arm(self.baseline, (scores or {}).get(BASELINE))
+
+
+def repeated(plan: Plan, repeats: Iterable[int], seed: int) -> list[tuple[int, Plan]]:
+    """Return the plan once per repeat, with the seed that all arms have in that repeat."""
+    return [(repeat, replace(plan, seed=seed + FIRST_SEED + repeat)) for repeat in repeats]
+
+
+def _arm(trial: TrialRecord, scores: np.ndarray | None) -> Arm:
+    finite = [] if scores is None else scores[np.isfinite(scores)]
+    mean = float(np.mean(finite)) if len(finite) else None
+    return Arm(trial.candidate, trial.number, trial.recipe, trial.learning_rate, dict(trial.params), mean)

@@ -1,0 +1,237 @@
+"""The verdict of a study: winner and baseline are trained again many times and compared on the test rows.
+
+Procedure: the best settings of each loss are trained again on fresh splits of the development rows, by which winner
+and baseline setting are chosen. These are noted, the test rows are opened, and both are trained on `repeats` further
+splits. Source of the comparison's design: Bouthillier et al. 2021, Accounting for variance in machine learning
+benchmarks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+
+from lossreg.errors import InputError, one_line
+from lossreg.search import reevaluation, restore
+from lossreg.search.arms import BASELINE, SAME_RATE, WINNER, Arms, repeated
+from lossreg.search.predictions import Predictor
+from lossreg.search.reevaluation import SPLITS
+from lossreg.search.retrainer import OnSplit, Retrainer
+from lossreg.storage.observer import Observer
+from lossreg.storage.records import Outcome, StudyResult, TrialRecord
+from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.verdict import Answer, Comparison, Verdict
+from lossreg.verdict import answers
+from lossreg.verdict.comparison import compare
+
+if TYPE_CHECKING:
+    from lossreg.search.preparation import Prepared
+
+FROZEN = "frozen"
+Predictions = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What is noted before the test rows are opened.
+
+    trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
+    test rows were opened, this time included; exploratory: whether trials were added since the first.
+    """
+
+    trials: int
+    winner: int
+    baseline: int
+    openings: int = 1
+    exploratory: bool = False
+
+    @property
+    def key(self) -> str:
+        """A text that is equal where predictions of the test rows can be used again."""
+        return f"{self.trials}-{self.winner}-{self.baseline}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictStage:
+    """The verdict of a study whose trials have ended, in its open storage."""
+
+    prepared: Prepared
+    result: StudyResult
+    study: optuna.Study
+    folder: StudyFolder
+    progress: Observer
+
+    def reach(self, repeats: int = 0) -> Verdict | None:
+        """Return the verdict with so many repeats (by default the study's), or what there is already.
+
+        None where there is nothing to compare, or it fails; then the progress is warned.
+        """
+        repeats = repeats or self.prepared.spec.verdict.repeats
+        if self._is_current(repeats):
+            return self.result.verdict
+        try:
+            return self._reached(repeats)
+        except Exception as error:
+            self.progress.warn(f"there is no verdict: {one_line(error)}")
+            return None
+
+    def _is_current(self, repeats: int) -> bool:
+        verdict, frozen = self.result.verdict, self._frozen()
+        is_same = frozen is not None and frozen.trials == len(self.result.trials)
+        margin = self.prepared.spec.verdict.margin
+        return is_same and verdict is not None and verdict.repeats >= repeats and verdict.margin == margin
+
+    def _reached(self, repeats: int) -> Verdict | None:
+        board = {row.candidate: row.best for row in self.result.leaderboard() if row.best}
+        top = next((trial for name, trial in board.items() if name != self.result.baseline), None)
+        baseline = board.get(self.result.baseline)
+        if top is None or baseline is None:
+            self.progress.message("there is no verdict: it takes a completed trial of the baseline and of another loss")
+            return None
+        if reason := self._shortage():
+            return self._without_comparison(top, baseline, reason)
+        with Retrainer(self.prepared, self.progress, range(SPLITS + repeats)) as retrainer:
+            frozen = self._open_test_rows(retrainer)
+            if frozen is None:
+                return self._without_comparison(top, baseline, "training diverged on other splits of the data")
+            arms = Arms.of(self.prepared, self._trial(frozen.winner), self._trial(frozen.baseline))
+            predictions = self._predictions(arms, frozen, repeats, retrainer)
+        return self._judged(arms, frozen, predictions)
+
+    def _shortage(self) -> str:
+        """Return why the data do not allow a verdict; empty where they do."""
+        dataset = self.prepared.problem.dataset
+        summary = dataset.summary()
+        counts = {} if dataset.spatial_shape else summary["classes"]
+        if reason := answers.shortage(sum(summary["rows"].values()), counts):
+            return reason
+        try:
+            y = dataset.test.y.ravel() if dataset.spatial_shape else dataset.test.y
+            self.prepared.metric.check(y, dataset.n_classes)
+        except InputError as error:
+            return f"of the test rows, {error.what}"
+        return ""
+
+    def _without_comparison(self, winner: TrialRecord, baseline: TrialRecord, reason: str) -> Verdict:
+        first, second = Arms(winner, baseline, {}).described()
+        return Verdict(
+            Answer.NOT_ENOUGH_DATA, first, second, second, margin=self.prepared.spec.verdict.margin, reason=reason,
+            test_rows=len(self.prepared.problem.dataset.test), trials=len(self.result.trials),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------ before the test rows are opened
+
+    def _open_test_rows(self, retrainer: Retrainer) -> Frozen | None:
+        """Note what is compared, and that the test rows are opened; None where there is nothing to compare.
+
+        A verdict that was cut off is finished, which is no further opening.
+        """
+        before = self._frozen()
+        if before and before.trials == len(self.result.trials):
+            return self._freeze(replace(before, openings=before.openings + 1)) if self.result.verdict else before
+        chosen = self._choose(retrainer)
+        if chosen is None:
+            return None
+        winner, baseline = (trial.number for trial in chosen)
+        openings = (before.openings if before else 0) + 1
+        return self._freeze(Frozen(len(self.result.trials), winner, baseline, openings, before is not None))
+
+    def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | None:
+        """Return winner and baseline setting by their scores on fresh splits."""
+        trials = reevaluation.contenders(self.result)
+        seed = self.prepared.spec.search.seed
+        asked = [
+            OnSplit(str(trial.number), split, plan)
+            for trial in trials
+            for split, plan in repeated(restore.plan_of(self.prepared, trial), range(SPLITS), seed)
+        ]
+        scores: dict[int, list[float]] = {trial.number: [np.nan] * SPLITS for trial in trials}
+        task = f"the {len(trials)} best settings, again on {SPLITS} fresh splits"
+        for finished in retrainer.train(asked, task):
+            if finished.training.outcome == Outcome.COMPLETE:
+                scores[int(finished.asked.name)][finished.asked.split] = finished.training.score
+        return reevaluation.choose(self.result, trials, scores)
+
+    def _frozen(self) -> Frozen | None:
+        note = self.study.user_attrs[ATTRIBUTE].get(FROZEN)
+        return Frozen(**note) if note else None
+
+    def _freeze(self, frozen: Frozen) -> Frozen:
+        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], FROZEN: asdict(frozen)})
+        return frozen
+
+    def _trial(self, number: int) -> TrialRecord:
+        return next(trial for trial in self.result.trials if trial.number == number)
+
+    # ------------------------------------------------------------ with the test rows
+
+    def _predictions(self, arms: Arms, frozen: Frozen, repeats: int, retrainer: Retrainer) -> Predictions:
+        """Return the predictions `(repeats, samples, ...)` of the test rows by arm, NaN of a repeat that failed.
+
+        Those of earlier repeats are read, all are stored.
+        """
+        known = self.folder.load_predictions(frozen.key)
+        done = min((len(known.get(name, ())) for name in arms.plans), default=0)
+        if done >= repeats:
+            return known
+        seed, new = self.prepared.spec.search.seed, range(done, repeats)
+        asked = [
+            OnSplit(name, SPLITS + repeat, plan)
+            for name, plan in arms.plans.items()
+            for repeat, plan in repeated(plan, new, seed + SPLITS)
+        ]
+        found: dict[str, dict[int, np.ndarray]] = {name: {} for name in arms.plans}
+        predictor = Predictor()
+        for finished in retrainer.train(asked, f"winner and baseline, {len(new)} times each", wants_weights=True):
+            if finished.training.weights is not None:
+                predicted = predictor.predict(finished.problem, finished.plan, finished.training.weights)
+                found[finished.asked.name][finished.asked.split - SPLITS] = predicted
+        stacked = {name: _stacked(known.get(name), found[name], new) for name in arms.plans}
+        self.folder.save_predictions(frozen.key, stacked)
+        return stacked
+
+    def _judged(self, arms: Arms, frozen: Frozen, predictions: Predictions) -> Verdict:
+        margin, repeats = self.prepared.spec.verdict.margin, len(predictions[WINNER])
+        main = self._compared(predictions, BASELINE)
+        same_rate = None if arms.is_same_rate else self._compared(predictions, SAME_RATE)
+        answer = answers.answer(main, margin)
+        scores = {name: self._scores(predictions[name]) for name in (WINNER, BASELINE)}
+        winner, baseline = arms.described(scores)
+        return Verdict(
+            answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
+            answers.cause(answer, same_rate, same_rate=arms.is_same_rate), main, same_rate, margin=margin,
+            repeats=repeats, test_rows=len(self.prepared.problem.dataset.test), openings=frozen.openings,
+            exploratory=frozen.exploratory, trials=frozen.trials,
+            reason="" if main else "too few repeats were trained to their end",
+        )  # fmt: skip
+
+    def _compared(self, predictions: Predictions, other: str) -> Comparison | None:
+        dataset = self.prepared.problem.dataset
+        y, groups = dataset.test.y, None
+        if dataset.spatial_shape:
+            groups = np.repeat(np.arange(len(y)), int(np.prod(dataset.spatial_shape)))
+            y = y.ravel()
+        seed = self.prepared.spec.search.seed
+        return compare(self.prepared.metric, y, predictions[WINNER], predictions[other], groups=groups, seed=seed)
+
+    def _scores(self, predictions: np.ndarray) -> np.ndarray:
+        dataset, metric = self.prepared.problem.dataset, self.prepared.metric
+        y = dataset.test.y.ravel() if dataset.spatial_shape else dataset.test.y
+        finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
+        lanes = predictions.astype(np.int64) if metric.response == "label" and finite.all() else predictions
+        return np.where(finite, metric.score_lanes(y, lanes), np.nan)
+
+
+def _stacked(known: Any, found: Mapping[int, np.ndarray], new: Sequence[int]) -> np.ndarray:
+    """Return known predictions followed by new ones, NaN where a repeat has none."""
+    sample = next(iter(found.values()), None)
+    if sample is None:
+        raise InputError("no training of an arm came to its end")
+    missing = np.full(sample.shape, np.nan, np.float32)
+    rows = np.stack([found.get(repeat, missing) for repeat in new]).astype(np.float32)
+    return rows if known is None else np.concatenate([known, rows])

@@ -1,0 +1,162 @@
+"""The verdict at the end of a study: from real trainings of a small table to the answer, and after an interruption."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error
+
+import lossreg
+from lossreg.data import load
+from lossreg.search import run
+from lossreg.storage.observer import Observer
+from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.verdict import Answer
+
+ROWS = """
+import numpy as np
+
+def rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    return x, x @ [1.0, -2.0, 0.5, 0.0] + rng.standard_t(2, size=300) {change}
+"""
+REPEATS = 4
+
+
+def study(**sections):
+    return {
+        "name": "small",
+        "data": {"source": "table.py:rows"},
+        "model": {"hidden": [8]},
+        "train": {"epochs": 3},
+        "search": {"trials": 6, "metric": "mean_absolute_error", "lanes": 4},
+        "losses": {"mean_squared_error": {}, "huber": {}},
+        "tracking": {"enabled": False},
+        "verdict": {"repeats": REPEATS},
+        **sections,
+    }
+
+
+def written(folder, change=""):
+    (folder / "table.py").write_text(ROWS.replace("{change}", change))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a study that ran to its end, and its result."""
+    folder = tmp_path_factory.mktemp("verdict")
+    written(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, lossreg.tune(study())
+
+
+@pytest.fixture
+def again(finished, tmp_path, monkeypatch):
+    """A copy of that study as the current folder."""
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+
+
+def predictions(folder):
+    with np.load(folder / ".lossreg" / "small" / "verdict.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def test_the_difference_is_that_of_the_stored_predictions_on_the_rows_that_were_cut_first(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    verdict, stored = result.verdict, predictions(folder)
+    y = load("table.py:rows").test.y
+    errors = {
+        name: np.array([mean_absolute_error(y, repeat) for repeat in stored[name]]) for name in ("winner", "baseline")
+    }
+    differences = errors["baseline"] - errors["winner"]
+    assert (len(differences), verdict.repeats, verdict.test_rows, verdict.openings) == (REPEATS, REPEATS, 60, 1)
+    assert verdict.against_baseline.difference == pytest.approx(differences.mean(), rel=1e-4)
+    assert verdict.against_baseline.share_won == np.mean(differences > 0)
+    assert verdict.winner.score == pytest.approx(errors["winner"].mean(), rel=1e-5)
+    assert (verdict.winner.candidate, verdict.baseline.candidate) == ("huber", "mean_squared_error")
+    assert verdict.recommended == (verdict.winner if differences.mean() > 0 else verdict.baseline)
+
+
+def test_the_model_and_its_recipe_are_the_recommended_trials(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    assert result.recommended.number == result.verdict.recommended.trial
+    assert StudyFolder(folder / ".lossreg" / "small", "small").has_best(result.recommended.number)
+    assert lossreg.results(study()).verdict == result.verdict
+
+
+class Stops(Observer):
+    """Stops the study at the first training of winner and baseline, when the test rows are open."""
+
+    def __init__(self):
+        self.is_open = False
+
+    def phase(self, text):
+        self.is_open = "winner and baseline" in text
+
+    def stopping(self):
+        return self.is_open
+
+
+def test_a_verdict_that_was_cut_off_is_finished_with_the_same_answer(finished, tmp_path, monkeypatch):
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune(study(), progress=Stops())
+    assert lossreg.results(study()).verdict is None
+    resumed = lossreg.tune(study()).verdict
+    whole = finished[1].verdict
+    assert (resumed.answer, resumed.openings, resumed.winner.trial, resumed.recommended.trial) == (
+        whole.answer, 1, whole.winner.trial, whole.recommended.trial,
+    )  # fmt: skip
+    assert resumed.against_baseline.interval == pytest.approx(whole.against_baseline.interval, rel=1e-4)
+
+
+@pytest.mark.usefixtures("again")
+def test_more_repeats_are_added_to_those_that_there_are(finished):
+    before = predictions(finished[0])
+    deeper = run.verdict(study(), REPEATS + 3).verdict
+    after = predictions(Path.cwd())
+    assert (deeper.repeats, deeper.openings, deeper.exploratory) == (REPEATS + 3, 2, False)
+    for name in ("winner", "baseline"):
+        np.testing.assert_array_equal(after[name][:REPEATS], before[name])
+        assert np.ptp(after[name], axis=0).any()
+
+
+@pytest.mark.usefixtures("again")
+def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory():
+    more = lossreg.tune(study(search={"trials": 9, "metric": "mean_absolute_error", "lanes": 4}))
+    assert (more.verdict.exploratory, more.verdict.openings, more.verdict.trials) == (True, 2, 9)
+
+
+def test_the_targets_of_the_test_rows_change_neither_search_nor_choice(finished, tmp_path, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    test = set(load("table.py:rows").test.y.tolist())
+    # the test rows, and no others, have targets that are far off
+    written(tmp_path, f"\ndef rows(before=rows):\n    x, y = before()\n    test = {sorted(test)}\n"
+                      "    return x, np.where(np.isin(y, test), 1e6, y)")  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    changed = lossreg.tune(study())
+    assert [trial.score for trial in changed.trials] == [trial.score for trial in result.trials]
+    assert (changed.verdict.winner.trial, changed.verdict.baseline.trial) == (
+        result.verdict.winner.trial, result.verdict.baseline.trial,
+    )  # fmt: skip
+    np.testing.assert_array_equal(predictions(tmp_path)["winner"], predictions(folder)["winner"])
+    assert changed.verdict.winner.score > 1e5
+
+
+def test_few_rows_are_not_enough(tmp_path, monkeypatch):
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.py").write_text(ROWS.replace("{change}", "").replace("300", "90"))
+    verdict = lossreg.tune(study()).verdict
+    assert (verdict.answer, verdict.openings, verdict.recommended) == (Answer.NOT_ENOUGH_DATA, 0, verdict.baseline)
+    assert verdict.reason == "90 rows, and a verdict needs at least 100"
