@@ -25,6 +25,7 @@ from lossreg.training.pool import Pool
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
     from lossreg.search.run import Run
+    from lossreg.storage.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +104,18 @@ class RunState:
             observer.trained(result)
         # trainers that stand in for others have no weights to predict with
         if run.spec.verdict.enabled and not run.trainers:
-            result.verdict = VerdictStage(self.prepared, result, self.study, run.folder, run.progress).reach()
+            result.verdict = self._verdict()
         model = top_model.save(self.prepared, result, run.folder, run.progress)
         self._summarise()
         if not isinstance(self.tracker, Untracked):
             run.progress.phase(f"study {run.spec.name}: writing plots and model into MLflow")
         self.tracker.finish(result, model if run.spec.tracking.model else None)
         self._summarise()
+
+    def _verdict(self) -> Verdict | None:
+        before = self.study.user_attrs[ATTRIBUTE]["seconds"].get("training", 0.0)
+        pace = (before + self.scheduler.seconds["training"]) / max(1, len(self.result.trials))
+        return VerdictStage(self.prepared, self.result, self.study, self.run.folder, self.run.progress, pace).reach()
 
     def _summarise(self) -> None:
         """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""

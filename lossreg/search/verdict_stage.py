@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 FROZEN = "frozen"
+LONG = 2.0  # minutes that a user should know of
 Predictions = Mapping[str, np.ndarray]
 
 
@@ -58,13 +59,14 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class VerdictStage:
-    """The verdict of a study whose trials have ended, in its open storage."""
+    """The verdict of a study whose trials have ended, in its open storage; pace: training seconds per trial."""
 
     prepared: Prepared
     result: StudyResult
     study: optuna.Study
     folder: StudyFolder
     progress: Observer
+    pace: float = 0.0
 
     def reach(self, repeats: int = 0) -> Verdict | None:
         """Return the verdict with so many repeats (by default the study's), or what there is already.
@@ -95,6 +97,7 @@ class VerdictStage:
             return None
         if reason := self._shortage():
             return self._without_comparison(top, baseline, reason)
+        self._announce(repeats)
         with Retrainer(self.prepared, self.progress, range(SPLITS + repeats)) as retrainer:
             frozen = self._open_test_rows(retrainer)
             if frozen is None:
@@ -102,6 +105,16 @@ class VerdictStage:
             arms = Arms.of(self.prepared, self._trial(frozen.winner), self._trial(frozen.baseline))
             predictions = self._predictions(arms, frozen, repeats, retrainer)
         return self._judged(arms, frozen, predictions)
+
+    def _announce(self, repeats: int) -> None:
+        """Say how long it takes, where that is long."""
+        trainings = len(reevaluation.contenders(self.result)) * SPLITS + 3 * repeats
+        minutes = trainings * self.pace / 60
+        if minutes >= LONG:
+            self.progress.message(
+                f"the verdict takes up to {trainings} trainings, about {minutes:.0f} minutes at this study's pace; "
+                "fewer verdict.repeats take less, and verdict.enabled = false leaves it for `lossreg verdict`"
+            )
 
     def _shortage(self) -> str:
         """Return why the data do not allow a verdict; empty where they do."""
