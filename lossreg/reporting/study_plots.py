@@ -163,8 +163,8 @@ def verdict(result: StudyResult) -> Figure | None:
     rows = _comparisons(result)
     if result.verdict is None or not rows:
         return None
-    figure = _figure(8.5, 1.6 + 0.5 * len(rows))
-    axes = _plain(figure.add_subplot())
+    figure = new_figure(8.5, 1.6 + 0.5 * len(rows))
+    axes = plain(figure.add_subplot())
     for line, comparison in enumerate(rows.values()):
         axes.plot(comparison.interval, (line, line), color=COLOURS[0], linewidth=2)
         axes.plot(comparison.difference, line, "o", color=COLOURS[0])

@@ -14,6 +14,7 @@ from lossreg.search.sampler import PER_LOSS
 from lossreg.training.pool import Placed, Pool
 
 if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
     from lossreg.search.preparation import Prepared
     from lossreg.training.interface import Plan, Problem
     from lossreg.training.population import Population
@@ -245,7 +246,7 @@ def retraining_pool(prepared: Prepared, problem: Problem, plans: Sequence[Plan])
     from lossreg.training.backends import interface
     from lossreg.training.solo import Fit
 
-    most = min(_at_start() * interface.blocks(), int(memory.HALF * memory.available()) // prepared.lane_bytes())
+    most = min(_at_start() * interface.blocks(), int(memory.HALF * memory.available()) // lane_bytes(prepared))
     rounds = math.ceil(len(plans) / max(1, most))
     fits = [Fit(problem, 1)] if prepared.spec.search.trainer != "population" else []
     if prepared.spec.search.trainer == "fit":

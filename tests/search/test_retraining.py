@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from fake_trainer import Fake
 from problems import alone, difference, plan, problem
 from searches import ACCURACY, LOSS
 
@@ -16,7 +17,6 @@ from lossreg.search import retraining
 from lossreg.search.learning_curve import Patience
 from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
-from lossreg.training.fake import Fake
 from lossreg.training.interface import Plan
 from lossreg.training.pool import Pool
 from lossreg.training.population import Population
