@@ -35,6 +35,7 @@ STUDY = {
     "train": {"epochs": EPOCHS, "batch_size": BATCH, "learning_rate": {"low": RATE[0], "high": RATE[1], "log": True}},
     "search": {"metric": "accuracy", "seed": SEED},
     "losses": {"cross_entropy": {}, "focal": {"alpha": "none"}, "label_smoothing_ce": {}},
+    "verdict": {"enabled": False},
 }
 
 

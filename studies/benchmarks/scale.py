@@ -38,6 +38,7 @@ def digits(trials, epochs, tracked):
         "train": {**STUDY["train"], "epochs": epochs},
         "search": {**STUDY["search"], "trials": trials},
         "tracking": {"enabled": tracked},
+        "verdict": {"enabled": False},
     }
 
 
@@ -51,6 +52,7 @@ def iris(trials, tracked):
         "search": {"trials": trials, "metric": "accuracy"},
         "losses": {"cross_entropy": {}, "focal": {}, "label_smoothing_ce": {}},
         "tracking": {"enabled": tracked},
+        "verdict": {"enabled": False},
     }
 
 

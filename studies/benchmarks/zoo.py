@@ -40,6 +40,7 @@ def study(losses, trials, epochs):
         "search": {"trials": trials, "metric": "accuracy", "trainer": "population"},
         "losses": {name: {} for name in losses},
         "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
     }
 
 
