@@ -114,6 +114,7 @@ COMMANDS = {
     "new-plugin": ("NAME", "--folder", "--task"),
     "tune": ("STUDY", "--set", "--fresh", "--dry-run", "--require-tracking", "--json"),
     "results": ("STUDY", "--json"),
+    "verdict": ("STUDY", "--repeats", "--set", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
     "sync": ("STUDY",),
     "repair": ("STUDY",),

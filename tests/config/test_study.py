@@ -137,6 +137,7 @@ def test_a_file_of_two_lines_has_every_default(write):
             "keep": "losses",
         },
         "losses": {},
+        "verdict": {"enabled": True, "repeats": 20, "margin": 0.0},
         "tracking": {"experiment": "two_lines", "uri": None, "enabled": True, "model": True},
         "plugins": {"block": [], "skip_missing": False},
     }
@@ -392,8 +393,8 @@ def test_a_message_names_what_its_reader_can_type(tmp_path):
 # ---- mistakes in a file ------------------------------------------------------------------
 
 MISTAKES = [
-    ("nmae = 'a'", "nmae: unknown key; a study has name, data, model, train, search, losses, tracking, plugins. "
-                   "Did you mean name?"),
+    ("nmae = 'a'", "nmae: unknown key; a study has name, data, model, train, search, losses, verdict, tracking, "
+                   "plugins. Did you mean name?"),
     ("epochs = 3", "epochs: unknown key; a study has", "Did you mean train.epochs?"),
     ("[loss.focal]", "loss: unknown key", "Did you mean losses?"),
     ("train = 3", "train: must be a table, not 3"),

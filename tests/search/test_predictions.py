@@ -76,7 +76,7 @@ def test_a_model_is_traced_once_for_all_plans_of_its_architecture_and_width():
             return super().call(x)
 
     builder = Mlp(lambda: Seen(5))
-    builder.build = lambda shape, outputs, k, seed, values=None, build=builder.build: build(shape, outputs, k, seed)
+    builder.build = lambda shape, outputs, k, seed, answer=None, build=builder.build: build(shape, outputs, k, seed)
     own = problem(
         "binary", {"one": "binary_crossentropy", "two": "squared_hinge", "wide": "cross_entropy"}, builder=builder
     )

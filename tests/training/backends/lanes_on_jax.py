@@ -275,6 +275,8 @@ metric = "accuracy"
 lanes = 4
 [losses.cross_entropy]
 [losses.label_smoothing_ce]
+[verdict]
+repeats = 2
 """
 
 
@@ -288,4 +290,5 @@ def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
     out, err = capfd.readouterr()
     assert not ended.value.code, err
     assert "5 complete" in out + err
-    assert "Highest validation score (accuracy): lossreg.get(" in out + err
+    assert "Recommended, trial " in out + err
+    assert "On 30 test rows its accuracy is" in " ".join(out.split())
