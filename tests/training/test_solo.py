@@ -168,7 +168,8 @@ WIDE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", long_but({"segmentation"}, list(WIDE)))
+@pytest.mark.long
+@pytest.mark.parametrize("task", WIDE)
 def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes(task):
     metric, losses = WIDE[task]
     data = wide(task)
