@@ -138,13 +138,13 @@ def test_the_plugin_is_found_listed_and_right(folder, monkeypatch):
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package['project']['name']}\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(f"[lossreg]\n{entry} = {module}\n")
     monkeypatch.syspath_prepend(str(folder))
-    found = registry.default(block=("a-name-that-makes-a-registry-of-its-own",)).find("quartic")
-    assert (found.distribution, found.version) == (package["project"]["name"], "0.1")
+    actual = registry.default(block=("a-name-that-makes-a-registry-of-its-own",)).find("quartic")
+    assert (actual.distribution, actual.version) == (package["project"]["name"], "0.1")
     from lossreg import get, testing
 
     # e = -2: 4 + 1
-    assert float(get(found.spec, c=2.0)(np.array([[1.0], [2.0]]), np.array([[3.0], [2.0]]))) == pytest.approx(2.5)
-    assert [result for result in testing.check(found.spec) if not result.ok] == []
+    assert float(get(actual.spec, c=2.0)(np.array([[1.0], [2.0]]), np.array([[3.0], [2.0]]))) == pytest.approx(2.5)
+    assert [result for result in testing.check(actual.spec) if not result.ok] == []
 
 
 def test_links_inside_the_repository_lead_somewhere():

@@ -46,10 +46,10 @@ def test_every_check_of_every_loss_is_a_test_of_its_own(reports):
 
 def test_a_sound_loss_passes_and_a_wrong_one_fails_with_one_sentence(reports):
     assert all(reports[f"huber-{check}"].passed for check in CHECKS)
-    said = str(reports["backwards-minimum"].longrepr)
-    assert "minimum: " in said
-    assert "Look for a sign" in said or "Bound it" in said
-    assert "Traceback" not in said
+    message = str(reports["backwards-minimum"].longrepr)
+    assert "minimum: " in message
+    assert "Look for a sign" in message or "Bound it" in message
+    assert "Traceback" not in message
     assert reports["backwards-shape"].passed
 
 

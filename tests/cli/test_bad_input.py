@@ -112,17 +112,17 @@ def refused(folder, *args, said):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_mistake_in_the_study_file_is_one_message_and_leaves_no_trace(folder, case):
-    right, wrong, said = CASES[case]
+    right, wrong, message = CASES[case]
     assert GOOD.count(right) == 1
     Path("study.toml").write_text(GOOD.replace(right, wrong))
-    refused(folder, "tune", "study.toml", said=said)
+    refused(folder, "tune", "study.toml", said=message)
 
 
 @pytest.mark.parametrize("case", DATA)
 def test_data_that_cannot_be_used_is_one_message_and_leaves_no_trace(folder, case):
-    table, said = DATA[case]
+    table, message = DATA[case]
     table.to_csv("rows.csv", index=False)
-    refused(folder, "tune", "study.toml", said=[*said, "data"])
+    refused(folder, "tune", "study.toml", said=[*message, "data"])
 
 
 def test_an_old_mlruns_store_is_found_before_anything_is_trained(folder):
@@ -181,18 +181,18 @@ ENDS = ("an exit", "an end of a generator", "a base exception", "an interrupt of
      *((failure, "model") for failure in FAILURES if failure not in ENDS), ("sys.exit", "import")],
 )  # fmt: skip
 def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
-    body, said = FAILURES[failure]
+    body, message = FAILURES[failure]
     right, wrong, where = PLACES[place]
     assert GOOD.count(right) == 1
     Path("study.toml").write_text(GOOD.replace(right, wrong))
     Path("broken.py").write_text(body)
     functions = (("fail", ""), ("fail_loss", "y_true, y_pred"))
     Path("own.py").write_text("".join(f"def {f}({a}):\n{textwrap.indent(body, '    ')}\n" for f, a in functions))
-    refused(folder, "tune", "study.toml", said=[where, said])
+    refused(folder, "tune", "study.toml", said=[where, message])
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "said"),
+    ("right", "wrong", "message"),
     [
         ("hidden = [4]", "hidden = [1_000_000, 1_000_000]", ["model.build", "cannot be built", "OOM"]),
         ('"rows.csv"', f'"{"x" * 5000}.csv"', ["data"]),
@@ -204,7 +204,7 @@ def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
         ("[losses.focal]\n", f'[losses.own]\nfunction = "{"x" * 5000}.py:f"\n[losses.focal]\n', ["losses.own"]),
     ],
 )
-def test_what_no_system_has_is_one_message(folder, right, wrong, said):
+def test_what_no_system_has_is_one_message(folder, right, wrong, message):
     Path("loop.py").symlink_to("loop.py")
     Path("study.toml").write_text(GOOD.replace(right, wrong))
-    refused(folder, "tune", "study.toml", said=said)
+    refused(folder, "tune", "study.toml", said=message)

@@ -124,14 +124,14 @@ def test_the_command_writes_and_says_what_comes_next(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [(("My Loss",), "'My Loss': is no name for a plugin"), (("huber",), "'huber': there is a loss of that name"),
      (("tilted", "--task", "counting"), "--task: there is no template for 'counting'")],
 )  # fmt: skip
-def test_what_is_wrong_is_one_message_and_nothing_is_written(arguments, said, tmp_path):
+def test_what_is_wrong_is_one_message_and_nothing_is_written(arguments, message, tmp_path):
     done = run(*arguments, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"Error: {said}")
+    assert done.stderr.startswith(f"Error: {message}")
     assert done.stderr.count("\n") == 1
     assert written(tmp_path) == []
 

@@ -55,26 +55,26 @@ def short(case):
 
 @pytest.mark.parametrize("case", DOCUMENTS, ids=lambda case: short(case[1]))
 def test_a_wrong_study_file_is_one_message(folder, case):
-    right, wrong, said = case
+    right, wrong, message = case
     assert GOOD.count(right) == 1
     Path("study.toml").write_text(GOOD.replace(right, wrong))
-    refused(folder, "tune", "study.toml", said=("study.toml", *said))
+    refused(folder, "tune", "study.toml", said=("study.toml", *message))
 
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_file_that_is_no_study_is_one_message(folder, case):
-    content, said = FILES[case]
+    content, message = FILES[case]
     Path("study.toml").write_bytes(content)
-    refused(folder, "tune", "study.toml", said=("study.toml", *said))
+    refused(folder, "tune", "study.toml", said=("study.toml", *message))
 
 
 @pytest.mark.parametrize("case", OVERRIDES, ids=lambda case: short(case[0]))
 def test_a_wrong_override_is_one_message(folder, case):
-    override, said = case
-    refused(folder, "tune", "study.toml", "--set", override, said=("--set", *said))
+    override, message = case
+    refused(folder, "tune", "study.toml", "--set", override, said=("--set", *message))
 
 
 @pytest.mark.parametrize("case", COMMANDS, ids=lambda case: short(" ".join(case[0])))
 def test_a_wrong_command_line_is_one_message(folder, case):
-    args, said = case
-    refused(folder, *args, said=said)
+    args, message = case
+    refused(folder, *args, said=message)

@@ -98,7 +98,7 @@ def test_many_classes_share_one_exponent_unless_the_study_says_otherwise(n_class
 
 
 @pytest.mark.parametrize(
-    ("raw", "param", "said"),
+    ("raw", "param", "message"),
     [
         (-1, GAMMA, "gamma = -1 is outside its domain [0, inf)"),
         (True, GAMMA, "gamma must be a number, not True"),
@@ -142,10 +142,10 @@ def test_many_classes_share_one_exponent_unless_the_study_says_otherwise(n_class
         ("by_class", WEIGHTS, '"per_class", "by_count". Did you mean per_class?'),
     ],
 )
-def test_every_other_value_is_refused_with_what_would_work(raw, param, said):
+def test_every_other_value_is_refused_with_what_would_work(raw, param, message):
     with pytest.raises(InputError) as caught:
         parse(raw, param, n_classes=3)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -209,12 +209,12 @@ def test_both_ends_of_a_range_in_steps_are_searched(low, high, space):
         assert (own.low, own.high) == (low, high)
 
 
-@pytest.mark.parametrize(("raw", "found"), [
+@pytest.mark.parametrize(("raw", "actual"), [
     ({"low": 0.1, "high": 0.12}, Options((0.1, 0.12))),
     ({"low": 0.0, "high": 0.32}, Range(0.0, 0.32, step=0.04)),
     ({"low": 0.1, "high": 0.1}, 0.1),
 ])  # fmt: skip
-def test_a_range_of_dropout_is_searched_from_end_to_end(raw, found):
+def test_a_range_of_dropout_is_searched_from_end_to_end(raw, actual):
     model = schema.Model(dropout=raw)
-    assert model.dropout == found
-    assert schema.Model(**model.model_dump()).dropout == found
+    assert model.dropout == actual
+    assert schema.Model(**model.model_dump()).dropout == actual

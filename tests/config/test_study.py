@@ -296,7 +296,7 @@ def test_the_last_of_two_overrides_holds(write):
 
 
 @pytest.mark.parametrize(
-    ("assignment", "said"),
+    ("assignment", "message"),
     [
         ("search.trials", "--set search.trials: is not key=value. Write --set search.trials=16."),
         ("=3", "is not key=value"),
@@ -309,14 +309,16 @@ def test_the_last_of_two_overrides_holds(write):
         ("losses.focal.gamma=3\nx=4", '--set losses.focal.gamma: "3\nx=4" is no value for gamma'),
     ],
 )
-def test_a_wrong_override_is_said_to_be_one(write, losses, assignment, said):
+def test_a_wrong_override_is_said_to_be_one(write, losses, assignment, message):
     def all_of_it():
         spec = study.load(write('name = "x"\n' + MINIMAL), [assignment])
         study.candidates(spec, losses, "multiclass", 3)
 
     with caller.shell():
-        assert said in refusal(all_of_it)
-    for_python = said.replace("Write --set search.trials=16", "Write 'search.trials=16'").replace("--set", "overrides")
+        assert message in refusal(all_of_it)
+    for_python = message.replace("Write --set search.trials=16", "Write 'search.trials=16'").replace(
+        "--set", "overrides"
+    )
     assert for_python in refusal(all_of_it)
 
 
@@ -519,11 +521,11 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "said"), [(m[0], m[1:]) for m in MISTAKES], ids=lambda v: str(v)[:50])
-def test_every_mistake_is_told_with_its_place_and_what_would_work(write, text, said):
+@pytest.mark.parametrize(("text", "message"), [(m[0], m[1:]) for m in MISTAKES], ids=lambda v: str(v)[:50])
+def test_every_mistake_is_told_with_its_place_and_what_would_work(write, text, message):
     text = text if "[data]" in text else f"{text}\n{MINIMAL}"
     refused = refusal(study.load, write(text))
-    for part in said:
+    for part in message:
         assert part in refused
     assert all(line.startswith("studies/x.toml: ") for line in refused.splitlines())
     assert "pydantic" not in refused
@@ -544,7 +546,7 @@ def test_no_data_at_all(write):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"[data]\nsource = churn.csv\n", ["is not valid TOML", "line 2", "`source = churn.csv`. Text needs quotes"]),
         (b"[data\n", ["is not valid TOML", "line 1"]),
@@ -555,16 +557,16 @@ def test_no_data_at_all(write):
     ],
     ids=str,
 )
-def test_a_file_that_is_no_toml(write, content, said):
+def test_a_file_that_is_no_toml(write, content, message):
     path = write("")
     Path(path).write_bytes(content)
     refused = refusal(study.load, path)
     assert refused.startswith("studies/x.toml: ")
-    assert all(part in refused for part in said)
+    assert all(part in refused for part in message)
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("studies/y.toml", "studies/y.toml: no such file. Did you mean studies/x.toml?"),
         ("studies/x", "studies/x: no such file. Did you mean studies/x.toml?"),
@@ -573,9 +575,9 @@ def test_a_file_that_is_no_toml(write, content, said):
         ("studies", "studies: is a folder, not a study file. It has x.toml."),
     ],
 )
-def test_a_file_that_is_not_there(write, path, said):
+def test_a_file_that_is_not_there(write, path, message):
     write(MINIMAL)
-    assert refusal(study.load, path) == said
+    assert refusal(study.load, path) == message
 
 
 def test_a_byte_order_mark_is_no_mistake(write):
@@ -608,12 +610,12 @@ def baselines(candidates):
     ],
 )
 def test_without_losses_the_recommended_ones_are_searched_over_all_they_declare(losses, task, n_classes, baseline):
-    found = chosen("", losses, task, n_classes)
-    assert [c.name for c in found] == [entry.spec.name for entry in losses.recommended(task)]
-    assert baselines(found) == [baseline]
-    assert all(list(c.search_space) == [param.name for param in c.spec.params] for c in found)
-    twins = {c.spec.same_as for c in found if c.spec.same_as}
-    assert not twins & {c.spec.name for c in found}
+    candidates = chosen("", losses, task, n_classes)
+    assert [c.name for c in candidates] == [entry.spec.name for entry in losses.recommended(task)]
+    assert baselines(candidates) == [baseline]
+    assert all(list(c.search_space) == [param.name for param in c.spec.params] for c in candidates)
+    twins = {c.spec.same_as for c in candidates if c.spec.same_as}
+    assert not twins & {c.spec.name for c in candidates}
 
 
 def test_a_parameter_that_is_not_mentioned_is_searched(losses):
@@ -628,20 +630,22 @@ def test_an_unmentioned_alpha_is_free_up_to_five_classes(losses, task, k, free):
 
 
 def test_labels_are_kept_in_order_and_one_loss_may_stand_twice(losses):
-    found = chosen("[losses.gce]\n[losses.ce]\nloss = 'cross_entropy'\n[losses.mild]\nloss = 'gce'\nq = 0.3", losses)
-    assert [(c.name, c.spec.name) for c in found] == [
+    candidates = chosen(
+        "[losses.gce]\n[losses.ce]\nloss = 'cross_entropy'\n[losses.mild]\nloss = 'gce'\nq = 0.3", losses
+    )
+    assert [(c.name, c.spec.name) for c in candidates] == [
         ("gce", "generalized_cross_entropy"),
         ("ce", "cross_entropy"),
         ("mild", "generalized_cross_entropy"),
     ]
-    assert baselines(found) == ["ce"]
+    assert baselines(candidates) == ["ce"]
 
 
 def test_twins_that_a_study_writes_are_all_kept_and_one_is_the_baseline(losses):
     text = "[losses.categorical_crossentropy]\n[losses.sparse_categorical_crossentropy]\n[losses.kl_divergence]"
-    found = chosen(text, losses)
-    assert len(found) == 3
-    assert baselines(found) == ["categorical_crossentropy"]
+    candidates = chosen(text, losses)
+    assert len(candidates) == 3
+    assert baselines(candidates) == ["categorical_crossentropy"]
 
 
 @pytest.mark.parametrize(
@@ -656,10 +660,10 @@ def test_twins_that_a_study_writes_are_all_kept_and_one_is_the_baseline(losses):
     ],
 )
 def test_the_baseline_is_put_in_front_where_a_study_leaves_it_out(losses, text, task, k, label):
-    found = chosen(text, losses, task, k)
-    assert baselines(found) == [found[0].name] == [label]
-    assert found[0].spec.name in ("cross_entropy", "mean_squared_error")
-    assert found[0].search_space == {}
+    candidates = chosen(text, losses, task, k)
+    assert baselines(candidates) == [candidates[0].name] == [label]
+    assert candidates[0].spec.name in ("cross_entropy", "mean_squared_error")
+    assert candidates[0].search_space == {}
 
 
 @pytest.mark.parametrize(
@@ -677,7 +681,7 @@ def test_a_twin_at_its_defaults_is_the_baseline(losses, text, task, k, label):
 
 
 @pytest.mark.parametrize(
-    ("text", "task", "k", "said"),
+    ("text", "task", "k", "message"),
     [
         ("[losses.focl]", "multiclass", 3, ["losses.focl: unknown loss 'focl'", "Did you mean focal?"]),
         ("[losses.x]\nloss = 'focl'", "multiclass", 3, ["losses.x.loss: unknown loss 'focl'", "Did you mean focal?"]),
@@ -698,9 +702,9 @@ def test_a_twin_at_its_defaults_is_the_baseline(losses, text, task, k, label):
         ("[losses.a]\nfunction = 'no_such_module:f'", "binary", 2, ["losses.a.function: ", "no_such_module"]),
     ],
 )  # fmt: skip
-def test_mistakes_that_only_the_registry_knows(losses, text, task, k, said):
+def test_mistakes_that_only_the_registry_knows(losses, text, task, k, message):
     refused = refusal(chosen, text, losses, task, k)
-    assert all(part in refused for part in said)
+    assert all(part in refused for part in message)
 
 
 def test_mistakes_in_several_losses_are_told_at_once_with_the_file(write, losses):
@@ -721,9 +725,9 @@ def test_parameters_of_any_kind(losses):
         name="odd", function=print, tasks=("multiclass",), summary="", reference="",
         params=(Choice("mode", "a", ("a", "b")), Float("c", None, 0.0, 1.0, optional=True), PerClass("w")),
     )  # fmt: skip
-    found = chosen("[losses.odd]\nmode = 'b'\nc = 'none'\nw = [1, 2, 3]", losses.add(spec))
-    assert found[1].search_space == {"mode": Fixed("b"), "c": Fixed(None), "w": Fixed((1.0, 2.0, 3.0))}
-    assert found[1].entry.plugin == "study"
+    candidates = chosen("[losses.odd]\nmode = 'b'\nc = 'none'\nw = [1, 2, 3]", losses.add(spec))
+    assert candidates[1].search_space == {"mode": Fixed("b"), "c": Fixed(None), "w": Fixed((1.0, 2.0, 3.0))}
+    assert candidates[1].entry.plugin == "study"
 
 
 # ---- losses of the user's own ------------------------------------------------------------
@@ -772,7 +776,7 @@ def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(lo
 
 
 @pytest.mark.parametrize(
-    ("said", "task", "form"),
+    ("message", "task", "form"),
     [
         ("", ("multiclass", 3), ("onehot", "softmax")),
         ("", ("binary", 2), ("binary", "sigmoid")),
@@ -789,9 +793,9 @@ def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(lo
         ("activation = 'exp'", ("count", 0), ("count", "exp")),
     ],
 )
-def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, own, said, task, form):
-    found = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{said}", losses, *task, base=own)
-    assert (found[1].spec.target, found[1].spec.activation) == form
+def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, own, message, task, form):
+    candidates = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{message}", losses, *task, base=own)
+    assert (candidates[1].spec.target, candidates[1].spec.activation) == form
 
 
 @pytest.mark.parametrize("target", ["onehot", "multihot", "real"])
@@ -802,16 +806,18 @@ def test_labels_of_another_task_are_refused(losses, own, target):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_baseline_of_its_own_among_the_recommended(losses, task):
-    found = chosen("", losses, task, {"binary": 2, "segmentation": 2, "multiclass": 3, "multilabel": 3}.get(task, 0))
-    assert [c.spec.name for c in found if c.baseline] == [losses.get(study.BASELINES[task]).name]
-    assert all(task in c.spec.tasks for c in found)
+    candidates = chosen(
+        "", losses, task, {"binary": 2, "segmentation": 2, "multiclass": 3, "multilabel": 3}.get(task, 0)
+    )
+    assert [c.spec.name for c in candidates if c.baseline] == [losses.get(study.BASELINES[task]).name]
+    assert all(task in c.spec.tasks for c in candidates)
 
 
 def test_names_of_registered_losses_are_not_taken(losses, own):
     text = "\n".join(f"[losses.{label}]\nfunction = 'own.py:powered'" for label in ("mse", "my-loss", "my_loss", "3x"))
-    found = chosen(text, losses, "regression", 0, base=own)
-    assert [c.name for c in found] == ["mean_squared_error", "mse", "my-loss", "my_loss", "3x"]
-    names = [c.spec.name for c in found]
+    candidates = chosen(text, losses, "regression", 0, base=own)
+    assert [c.name for c in candidates] == ["mean_squared_error", "mse", "my-loss", "my_loss", "3x"]
+    names = [c.spec.name for c in candidates]
     assert len(set(names)) == len(names)
     assert names[1:] == ["mse_own", "my_loss", "my_loss_own", "x"]
 
@@ -821,13 +827,13 @@ def test_python_may_give_the_function_itself(losses):
         return (y_true - y_pred)[..., 0] ** 4
 
     spec = study.from_dict({"data": {"source": "a.csv"}, "losses": {"mine": {"function": mine}}})
-    found = study.candidates(spec, losses, "regression", 0)
-    assert found[1].spec.resolve()(np.ones((1, 1)), 3 * np.ones((1, 1)))[0] == 16
+    actual = study.candidates(spec, losses, "regression", 0)
+    assert actual[1].spec.resolve()(np.ones((1, 1)), 3 * np.ones((1, 1)))[0] == 16
     assert study.fingerprint(spec)["losses.mine.function"].endswith(".<locals>.mine")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("function = 'own.py:powerd'", "losses.mine.function: own.py:powerd: own.py has no powerd. Did you mean "),
         ("function = 'own.py:only_labels'", "losses.mine.function: it does not take labels and predictions"),
@@ -836,8 +842,8 @@ def test_python_may_give_the_function_itself(losses):
         ("function = 'own.py:powered'\nlink = 'softmax'", "losses.mine: mine is for binary, multiclass tasks"),
     ],
 )
-def test_mistakes_in_losses_of_the_users(losses, own, text, said):
-    assert said in refusal(chosen, f"[losses.mine]\n{text}", losses, "regression", 0, base=own)
+def test_mistakes_in_losses_of_the_users(losses, own, text, message):
+    assert message in refusal(chosen, f"[losses.mine]\n{text}", losses, "regression", 0, base=own)
 
 
 # ---- resuming ----------------------------------------------------------------------------

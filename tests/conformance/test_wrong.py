@@ -11,9 +11,9 @@ MUTANTS = {mutant.name: mutant for mutant in wrong.MUTANTS}
 def judge(mutant, checks):
     suite = Suite(mutant.spec, mutant.golden)
     results = [suite.run(name) for name in CHECKS if name in checks or name == mutant.caught_by]
-    found = {result.name: result.message for result in results if not result.ok}
-    assert mutant.caught_by in found
-    assert not {name: found[name] for name in found if name not in {mutant.caught_by, *mutant.also}}
+    actual = {result.name: result.message for result in results if not result.ok}
+    assert mutant.caught_by in actual
+    assert not {name: actual[name] for name in actual if name not in {mutant.caught_by, *mutant.also}}
 
 
 @pytest.mark.parametrize("name", MUTANTS)

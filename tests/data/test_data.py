@@ -288,8 +288,8 @@ def test_the_task_is_inferred_and_said(code: Path, values: list[Any], task: str)
 
 def test_categories_are_classes() -> None:
     y = pd.Series(pd.Categorical(["b", "a", "b", "a"], categories=["b", "a", "unused"], ordered=True))
-    found = labels.read(Raw("d", pd.DataFrame(), y), "auto", "here")
-    assert (found.task, found.classes, found.y.tolist()) == ("binary", ("b", "a"), [0, 1, 0, 1])
+    actual = labels.read(Raw("d", pd.DataFrame(), y), "auto", "here")
+    assert (actual.task, actual.classes, actual.y.tolist()) == ("binary", ("b", "a"), [0, 1, 0, 1])
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def test_the_task_can_be_overridden(task: str, classes: tuple[str, ...]) -> None
 
 def test_real_labels_may_be_classes() -> None:
     y = pd.Series([0.5, 1.5, 2.5] * 5)
-    found = labels.read(Raw("d", pd.DataFrame(), y), "multiclass", "here")
-    assert found.classes == ("0.5", "1.5", "2.5")
+    actual = labels.read(Raw("d", pd.DataFrame(), y), "multiclass", "here")
+    assert actual.classes == ("0.5", "1.5", "2.5")
 
 
 def test_the_positive_class_is_said(folder: Path) -> None:
@@ -428,9 +428,9 @@ def test_columns_by_kind(tmp_path: Path) -> None:
     assert sum(name.startswith("city") for name in names) == 32
     assert loaded.input_shape == (len(names),)
     assert loaded.train.x[:, names.index("constant")].tolist() == [0.0] * len(loaded.train)
-    said = " ".join(loaded.notes)
+    message = " ".join(loaded.notes)
     for words in ("empty: left out", "name: left out", "since: dates", "city: "):
-        assert words in said
+        assert words in message
 
 
 def test_dates_are_days(tmp_path: Path) -> None:

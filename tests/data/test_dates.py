@@ -84,15 +84,15 @@ READ = {
 
 @pytest.mark.parametrize("name", READ)
 def test_text_is_read_as_days_and_said(name: str) -> None:
-    texts, days, said = READ[name]
+    texts, days, message = READ[name]
     times = 120 // len(texts)
-    found, notes = read(texts * times)
-    np.testing.assert_allclose(np.array(found, float), days * times, rtol=1e-12)
-    assert re.search(said, notes), notes
+    actual, notes = read(texts * times)
+    np.testing.assert_allclose(np.array(actual, float), days * times, rtol=1e-12)
+    assert re.search(message, notes), notes
 
 
 @pytest.mark.parametrize(
-    ("texts", "said"),
+    ("texts", "message"),
     [
         (["31/02/2020", "2020-13-45"], r"c: 0 of 120 values are dates; read as text.*\('31/02/2020'\)"),
         (["2020-01-25"] * 4 + ["2020-02-30"], r"c: 96 of 120 values are dates; read as text.*\('2020-02-30'\)"),
@@ -104,11 +104,11 @@ def test_text_is_read_as_days_and_said(name: str) -> None:
         (["25:30", "31:45"], "c: 0 of 120 values are durations"),
     ],
 )
-def test_text_that_is_no_date_stays_text(texts: list[str], said: str) -> None:
+def test_text_that_is_no_date_stays_text(texts: list[str], message: str) -> None:
     texts = texts * (120 // len(texts))
-    found, notes = read(texts)
-    assert found == texts
-    assert re.search(said, notes), notes
+    actual, notes = read(texts)
+    assert actual == texts
+    assert re.search(message, notes), notes
 
 
 def test_new_rows_follow_the_column() -> None:

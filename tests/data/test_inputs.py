@@ -113,10 +113,10 @@ def test_several_inputs_are_preprocessed_each_on_its_own(folder: Path, source: s
     loaded = data.load(source, base=folder)
     assert loaded.input_shape == {"numbers": (4,), "tokens": (7,), "images": (3, 2)}
     assert {part.x[name].dtype for part in (loaded.train, loaded.test) for name in PARTS} == {np.dtype(np.float32)}
-    found = loaded.preprocessor.transform(PARTS)
-    for name, part in found.items():
+    actual = loaded.preprocessor.transform(PARTS)
+    for name, part in actual.items():
         assert sorted(map(bytes, part)) == sorted(map(bytes, everything(loaded, name)))
-    train = [int(np.flatnonzero((found["numbers"] == row).all(1))[0]) for row in loaded.train.x["numbers"]]
+    train = [int(np.flatnonzero((actual["numbers"] == row).all(1))[0]) for row in loaded.train.x["numbers"]]
     np.testing.assert_array_equal(loaded.train.y, Y[train])
     for name in ("numbers", "tokens"):
         expected = StandardScaler().fit_transform(PARTS[name][train].astype(float))
@@ -160,9 +160,9 @@ def test_the_preprocessor_of_several_inputs_is_kept_and_takes_raw_rows(folder: P
     people = pd.DataFrame({"plan": ["free", "other"], "age": [40.0, np.nan], "more": [1, 2]})
     for again in (joblib.load(folder / "p.joblib"), pickle.loads(pickle.dumps(loaded.preprocessor))):
         with pytest.warns(UserWarning, match="people.plan: 1 of 2 values is a category that no training row has"):
-            found = again.transform({"images": IMAGES[:2], "people": people, "unused": 3})
-        assert {name: part.shape for name, part in found.items()} == {"people": (2, 3), "images": (2, 3, 2)}
-        assert found["people"][1].tolist() == pytest.approx([found["people"][1, 0], 0, 0])
+            actual = again.transform({"images": IMAGES[:2], "people": people, "unused": 3})
+        assert {name: part.shape for name, part in actual.items()} == {"people": (2, 3), "images": (2, 3, 2)}
+        assert actual["people"][1].tolist() == pytest.approx([actual["people"][1, 0], 0, 0])
         for rows, says in (
             ({"people": people}, "inputs are missing: images"), (people, "inputs are missing: people, images"),
             ({"people": people[["age"]], "images": IMAGES[:2]}, "input people: columns are missing: plan"),
@@ -273,9 +273,9 @@ def test_a_table_with_texts_or_gaps_cannot_be_left_as_it_is(tmp_path: Path, colu
 def test_an_array_with_a_gap_cannot_be_left_as_it_is_and_large_numbers_are_said_to_be_rounded(folder: Path) -> None:
     with pytest.raises(DataError, match="values are missing or infinite, and preprocess"):
         data.load("mine.py:floats", base=folder, preprocess="none")
-    said = "Whole numbers above 16,777,216 are rounded: float32 does not hold them all."
-    assert said in data.load("mine.py:large", base=folder, preprocess="none").notes
-    assert said not in data.load("mine.py:tokens", base=folder, preprocess="none").notes
+    message = "Whole numbers above 16,777,216 are rounded: float32 does not hold them all."
+    assert message in data.load("mine.py:large", base=folder, preprocess="none").notes
+    assert message not in data.load("mine.py:tokens", base=folder, preprocess="none").notes
 
 
 @pytest.mark.parametrize(("values", "rounded"), [

@@ -65,9 +65,9 @@ def transformed(preprocessor: Any, rows: Any) -> tuple[np.ndarray, str]:
 
 def categories(preprocessor: TablePreprocessor, rows: pd.DataFrame) -> tuple[list[str], str]:
     """The category that each row of one column is taken for, empty for none, and the warning."""
-    array, said = transformed(preprocessor, rows)
+    array, notes = transformed(preprocessor, rows)
     names = [name.removeprefix("c_") for name in preprocessor.get_feature_names_out()]
-    return ["".join(names[i] for i in np.flatnonzero(row)) for row in array], said
+    return ["".join(names[i] for i in np.flatnonzero(row)) for row in array], notes
 
 
 NEW = "c: 1 of 2 values is a category that no training row has"
@@ -75,7 +75,7 @@ GAP = "c: 1 of 2 values is missing, and none was in training: treated as unknown
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "expected", "said"),
+    ("column", "values", "expected", "message"),
     [
         ("code", [1234, 90210], ["01234", "90210"], r"1 of 2 values is a number, and was text .* \(1234 as '01234'\)"),
         ("code", [501.0, np.nan], ["00501", ""], r"c: 1 of 2 .* \(501 as '00501'\): matched by value. .*dtype=str"),
@@ -104,12 +104,12 @@ GAP = "c: 1 of 2 values is missing, and none was in training: treated as unknown
     ],
 )
 def test_new_values_are_categories_of_the_training_rows_or_said(
-    column: str, values: Any, expected: list[str], said: str
+    column: str, values: Any, expected: list[str], message: str
 ) -> None:
-    found, warning = categories(fitted(column), pd.DataFrame({"c": values}))
-    assert found == expected
-    assert bool(warning) == bool(said)
-    assert re.search(said, warning)
+    actual, warning = categories(fitted(column), pd.DataFrame({"c": values}))
+    assert actual == expected
+    assert bool(warning) == bool(message)
+    assert re.search(message, warning)
 
 
 MISREAD = r"c: 2 of 2 values are numbers with more decimals .* read as given. Read the column as text \(dtype=str\)"
@@ -117,7 +117,7 @@ DOUBTFUL = "c: 1 of 2 values is text that may mean another number"
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "expected", "said"),
+    ("column", "values", "expected", "message"),
     [
         ("points", [1.234, 2.1], [1.234, 2.1], MISREAD),
         ("points", np.array([1.234, 2.1], np.float32), [1.234, 2.1], MISREAD),
@@ -142,14 +142,14 @@ DOUBTFUL = "c: 1 of 2 values is text that may mean another number"
     ],
 )
 def test_new_values_are_the_numbers_they_are_written_as_or_said(
-    column: str, values: Any, expected: list[Any], said: str
+    column: str, values: Any, expected: list[Any], message: str
 ) -> None:
     array, warning = transformed(fitted(column), pd.DataFrame({"c": values}))
     known = VALUES[column]
     right = np.array([np.median(known) if value is None else value for value in expected], np.float64)
     np.testing.assert_allclose(array[:, 0], (right - known.mean()) / known.std(), rtol=1e-5, atol=1e-5)
-    assert bool(warning) == bool(said)
-    assert re.search(said, warning)
+    assert bool(warning) == bool(message)
+    assert re.search(message, warning)
 
 
 # ------------------------------------------------------------------ rows in any form
@@ -176,9 +176,9 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_may_have_any_form(form: str) -> None:
-    array, said = transformed(TablePreprocessor().fit(TABLE[["a", "f"]]), FORMS[form])
+    array, notes = transformed(TablePreprocessor().fit(TABLE[["a", "f"]]), FORMS[form])
     np.testing.assert_allclose(array, RIGHT, rtol=1e-6)
-    assert not said
+    assert not notes
 
 
 @pytest.mark.parametrize(
@@ -223,18 +223,18 @@ IMAGES = np.random.default_rng(0).normal(size=(N, 2, 3))
     ],
 )
 def test_no_rows_are_an_array_of_no_rows(preprocessor: Any, rows: Any, shape: tuple[int, ...]) -> None:
-    array, said = transformed(preprocessor, rows)
-    assert (array.shape, array.dtype, said) == (shape, np.float32, "")
+    array, notes = transformed(preprocessor, rows)
+    assert (array.shape, array.dtype, notes) == (shape, np.float32, "")
 
 
 def test_what_is_masked_is_missing() -> None:
     rows = np.ma.masked_equal([[10.0, 1.0], [20.0, 0.0]], 20)
-    array, said = transformed(TablePreprocessor().fit(TABLE[["a", "y"]]), rows)
+    array, notes = transformed(TablePreprocessor().fit(TABLE[["a", "y"]]), rows)
     np.testing.assert_allclose(array[:, 0], [(10 - MEAN) / DEVIATION, (np.median(TABLE["a"]) - MEAN) / DEVIATION])
-    assert not said
-    images, said = transformed(ImagePreprocessor().fit(IMAGES), np.ma.masked_greater(np.full((1, 2, 3), 5.0), 4))
+    assert not notes
+    images, notes = transformed(ImagePreprocessor().fit(IMAGES), np.ma.masked_greater(np.full((1, 2, 3), 5.0), 4))
     assert not images.any()
-    assert "x: 6 of 6 values are not numbers" in said
+    assert "x: 6 of 6 values are not numbers" in notes
 
 
 GERMAN = [f"{i + 1}.{100 + i};{code};{i},5;{i % 3 == 0};{i % 2}" for i, code in enumerate(COLUMNS["code"])]
@@ -245,15 +245,15 @@ def test_a_file_is_read_as_training_read_its_own(tmp_path: Path) -> None:
     loaded = data.load("rows.csv", target="y", base=tmp_path)
     path = tmp_path / "new.csv"
     path.write_text("code; half;bool;size\n90210;5;TRUE;1.234\n10001;6;FALSE;2.100\n")
-    array, said = transformed(loaded.preprocessor, path)
+    array, notes = transformed(loaded.preprocessor, path)
     scaler = loaded.preprocessor.transformer_.named_transformers_["number"][-1]
     np.testing.assert_allclose(scaler.inverse_transform(array[:, :2]), [[1234, 5], [2100, 6]], rtol=1e-5)
     names = loaded.preprocessor.get_feature_names_out().tolist()
     assert {names[i] for i in np.flatnonzero(array[0, 2:]) + 2} == {"code_90210", "bool_True"}
-    assert not said
+    assert not notes
     np.testing.assert_array_equal(loaded.preprocessor.transform(str(path)), array)
-    _, said = transformed(loaded.preprocessor, pd.read_csv(path, sep=";", skipinitialspace=True))
-    assert re.match("size: 2 of 2 values are numbers with more decimals", said)
+    _, notes = transformed(loaded.preprocessor, pd.read_csv(path, sep=";", skipinitialspace=True))
+    assert re.match("size: 2 of 2 values are numbers with more decimals", notes)
     path.write_text("code;half;bool;size\n")
     assert transformed(loaded.preprocessor, path)[0].shape == (0, len(names))
 
@@ -269,7 +269,7 @@ def test_categories_that_training_rows_lack_are_a_note_of_the_study(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("center", "scale", "task", "said"),
+    ("center", "scale", "task", "message"),
     [
         (1e9, 1.0, "regression", True),
         (-1e9, 1000.0, "regression", True),
@@ -280,16 +280,16 @@ def test_categories_that_training_rows_lack_are_a_note_of_the_study(tmp_path: Pa
     ],
 )
 def test_a_target_that_float32_holds_coarsely_is_a_note(
-    center: float, scale: float, task: str, said: bool, tmp_path: Path
+    center: float, scale: float, task: str, message: bool, tmp_path: Path
 ) -> None:
     y = center + scale * np.random.default_rng(0).normal(size=N)
     pd.DataFrame({"a": y, "y": y}).to_csv(tmp_path / "rows.csv", index=False)
     notes = data.load("rows.csv", target="y", task=task, base=tmp_path).notes
     lost = np.abs(y.astype(np.float32) - y).max() / y.std()
-    found = [note for note in notes if "float32 goes in steps of" in note]
-    assert bool(found) == said == bool(lost > 0.005)
+    actual = [note for note in notes if "float32 goes in steps of" in note]
+    assert bool(actual) == message == bool(lost > 0.005)
     hint = "" if task == "regression" else ' and set task = "regression"'
-    assert all(re.search(rf"Subtract {center:g} from the target{hint}\.$".replace("+", r"\+"), n) for n in found)
+    assert all(re.search(rf"Subtract {center:g} from the target{hint}\.$".replace("+", r"\+"), n) for n in actual)
 
 
 # ------------------------------------------------------------------ files whose lines are not all rows
@@ -312,14 +312,14 @@ def test_a_line_that_is_no_row_is_a_warning(kind: Any, several: bool, tmp_path: 
     preprocessor = kind().fit(rows)
     (tmp_path / "new.csv").write_text("a,b\nkg,m\n0.25,0.5\n0.75,1.5\n")
     wanted = preprocessor.transform(pd.DataFrame({"a": [0.25, 0.75], "b": [0.5, 1.5]}))
-    said = "Line 2 has words above columns of numbers, such as units (kg, m): left out."
+    message = "Line 2 has words above columns of numbers, such as units (kg, m): left out."
     if several:
         arrays, warning = transformed(InputsPreprocessor({"t": preprocessor}), {"t": tmp_path / "new.csv"})
-        array, said = arrays["t"], f"t: {said}"
+        array, message = arrays["t"], f"t: {message}"
     else:
         array, warning = transformed(preprocessor, tmp_path / "new.csv")
     assert np.array_equal(array, wanted)
-    assert warning == said
+    assert warning == message
 
 
 # ------------------------------------------------------------------ preprocessors of version 0.1.0

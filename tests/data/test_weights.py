@@ -109,8 +109,8 @@ def test_weights_in_text_are_read_as_features_are(tmp_path: Path, row: str, deci
     rows = [f"{i},5;{row.format(2 + w, i % 2).replace('.', decimal)}" for i, w in enumerate(W)]
     (tmp_path / "t.csv").write_text("\n".join(["a;w;y", *rows]))
     loaded = data.load("t.csv", target="y", weight="w", base=tmp_path)
-    found = np.concatenate([part.weights for part in (loaded.train, loaded.validation, loaded.test)])
-    np.testing.assert_allclose(np.sort(found), np.sort(2 + W), rtol=1e-6)
+    actual = np.concatenate([part.weights for part in (loaded.train, loaded.validation, loaded.test)])
+    np.testing.assert_allclose(np.sort(actual), np.sort(2 + W), rtol=1e-6)
     assert any(note.startswith("w: numbers written as text, with a decimal comma") for note in loaded.notes) == (
         decimal == ","
     )

@@ -202,10 +202,10 @@ def test_a_users_model_is_built_with_its_defaults(code: Path) -> None:
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [12, 12, 4]
     assert model.layers[-1].activation is keras.activations.linear
     assert not model.compiled
-    said = "\n".join(builder.notes)
-    assert "my_models.py:build_model: compile() is ignored" in said
-    assert "softmax of the last layer" in said
-    assert "rebuilt with 4 outputs in place of 10" in said
+    message = "\n".join(builder.notes)
+    assert "my_models.py:build_model: compile() is ignored" in message
+    assert "softmax of the last layer" in message
+    assert "rebuilt with 4 outputs in place of 10" in message
 
 
 def test_notes_are_said_once_however_often_a_model_is_built(code: Path) -> None:

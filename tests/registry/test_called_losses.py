@@ -79,11 +79,11 @@ def test_nan_labels_are_an_error(name):
 @pytest.mark.parametrize(("name", "columns"), [("coral", 3), ("corn", 3), ("squared_emd", 4), ("weighted_kappa", 4)])
 def test_one_hot_labels_of_an_ordinal_loss_are_named_with_both_shapes(name, columns):
     loss = lossreg.get(ORDINAL[name], from_logits=True)
-    said = (
+    message = (
         rf"labels of shape \(12, 4\) do not fit predictions of shape \(12, {columns}\)\. Labels are class indices, "
         "the lowest class 0 and the highest 3, one per row and not one-hot"
     )
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         loss(np.eye(4)[np.arange(N) % 4], np.zeros((N, columns), np.float32))
 
 
@@ -111,15 +111,15 @@ def test_an_ordinal_loss_of_one_probability_is_that_of_two_classes():
 
 
 @pytest.mark.parametrize(
-    ("name", "labels_of", "columns", "said"),
+    ("name", "labels_of", "columns", "message"),
     [
         ("cross_entropy", (N, 3), 4, "class indices from 0 to 3 or one-hot rows of 4"),
         ("binary_crossentropy", (N, 2), 1, "one value per prediction"),
         ("mean_squared_error", (N, 2), 1, "one value per prediction"),
     ],
 )
-def test_the_hint_says_which_labels_this_loss_takes(name, labels_of, columns, said):
-    with pytest.raises(InputError, match=said):
+def test_the_hint_says_which_labels_this_loss_takes(name, labels_of, columns, message):
+    with pytest.raises(InputError, match=message):
         lossreg.get(name, from_logits=True)(np.zeros(labels_of), np.zeros((N, columns), np.float32))
 
 
@@ -181,8 +181,8 @@ WEIGHING = LossSpec(
 
 def test_what_follows_from_the_batch_is_no_argument():
     assert WEIGHING.row_constants == ("target_center", "target_scale")
-    for name, said in (("sample_weight", "or to model.fit"), ("n_classes", "follows from the predictions")):
-        with pytest.raises(InputError, match=said):
+    for name, message in (("sample_weight", "or to model.fit"), ("n_classes", "follows from the predictions")):
+        with pytest.raises(InputError, match=message):
             lossreg.get(WEIGHING, **{name: 3})
 
 

@@ -186,18 +186,18 @@ def test_a_distribution_without_metadata_is_still_heard(site, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("field", "said"),
+    ("field", "message"),
     [
         ({"twin_of": "hubber"}, "is declared the same as hubber, and there is no such loss. Did you mean huber?"),
         ({"limits": (Limit({}, "zzz"),)}, "declares a limit that equals zzz, and there is no such loss."),
         ({"twin_of": "innocent", "limits": (Limit({}, "SMOOTH"), Limit({}, "other"))}, ""),
     ],
 )
-def test_a_loss_that_refers_to_none_is_taken_with_a_warning(field, said):
+def test_a_loss_that_refers_to_none_is_taken_with_a_warning(field, message):
     sources = [BUILTIN, source("one", spec("mine", **field), spec("innocent")), source("two", spec("other"))]
     entries, reports = collect(sources)
     assert "mine" in [entry.spec.name for entry in entries]
-    assert reports[1].warnings == ((f"the loss mine {said}",) if said else ())
+    assert reports[1].warnings == ((f"the loss mine {message}",) if message else ())
     assert reports[0].warnings == ()
 
 
@@ -209,7 +209,7 @@ def test_what_a_refused_plugin_offers_is_no_loss_to_refer_to():
 
 
 @pytest.mark.parametrize(
-    ("block", "said"),
+    ("block", "message"),
     [
         (["one", "Dist_One"], []),
         (
@@ -220,10 +220,10 @@ def test_what_a_refused_plugin_offers_is_no_loss_to_refer_to():
         (["dist-onee"], ["Did you mean dist-one?"]),
     ],
 )
-def test_a_blocked_name_that_is_nowhere_is_told(block, said):
+def test_a_blocked_name_that_is_nowhere_is_told(block, message):
     lines = discovery.unmatched([BUILTIN, source("one", spec("a"))], block)
-    assert len(lines) == len(said)
-    assert all(part in line for part, line in zip(said, lines, strict=True))
+    assert len(lines) == len(message)
+    assert all(part in line for part, line in zip(message, lines, strict=True))
 
 
 def test_the_registry_passes_on_what_is_wrong_with_blocking(monkeypatch):
@@ -403,10 +403,10 @@ def test_a_plugin_whose_import_does_not_end_is_named(monkeypatch, where, is_term
     monkeypatch.setattr(sys, "stderr", Listens())
     monkeypatch.setenv("TERM", "xterm")
     entries, _ = collect([Source("stuck", "dist-\x1b[2Jstuck", "1.2", load)])
-    said = (
+    message = (
         r"Warning: plugin stuck (dist-\x1b[2Jstuck 1.2) is still being imported after 0.01 s; "
         "LOSSREG_BLOCK=stuck leaves it out"
     )
     # the line that stands there is taken back
-    assert written == [f"\r\x1b[2K{said}\n" if is_terminal else f"{said}\n"]
+    assert written == [f"\r\x1b[2K{message}\n" if is_terminal else f"{message}\n"]
     assert [entry.spec.name for entry in entries] == ["late"]

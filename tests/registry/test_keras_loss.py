@@ -169,14 +169,14 @@ def test_quantiles_are_trained_on_raw_scores():
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("gaussian_nll", 2), ("student_t_nll", 2), ("multi_quantile", 3)])
-@pytest.mark.parametrize("found", [1, 2, 3, 4])
-def test_another_number_of_outputs_is_refused_by_number(name, wanted, found):
+@pytest.mark.parametrize("actual", [1, 2, 3, 4])
+def test_another_number_of_outputs_is_refused_by_number(name, wanted, actual):
     loss = lossreg.get(name, from_logits=True)
-    if found == wanted:
-        assert np.isfinite(loss(float32([[1.0]]), np.ones((1, found), np.float32)))
+    if actual == wanted:
+        assert np.isfinite(loss(float32([[1.0]]), np.ones((1, actual), np.float32)))
         return
-    with pytest.raises(InputError, match=f"it takes {wanted} outputs, and the predictions have {found}"):
-        loss(float32([[1.0]]), np.ones((1, found), np.float32))
+    with pytest.raises(InputError, match=f"it takes {wanted} outputs, and the predictions have {actual}"):
+        loss(float32([[1.0]]), np.ones((1, actual), np.float32))
 
 
 def test_class_priors_sum_to_one():
@@ -406,7 +406,7 @@ def first_sure(units):
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "kind", "said"),
+    ("name", "arguments", "kind", "message"),
     [
         ("hubber", {}, UnknownError, "Did you mean huber"),
         ("huber", {"detla": 1.0}, UnknownError, "unknown parameter .*huber has delta .* Did you mean delta"),
@@ -423,8 +423,8 @@ def first_sure(units):
         ("mape", {"target_scale": 0.0}, ParameterError, "target_scale"),
     ],
 )
-def test_wrong_arguments_are_refused_when_the_loss_is_made(name, arguments, kind, said):
-    with pytest.raises(kind, match=said):
+def test_wrong_arguments_are_refused_when_the_loss_is_made(name, arguments, kind, message):
+    with pytest.raises(kind, match=message):
         lossreg.get(name, **arguments)
 
 
@@ -582,9 +582,9 @@ BAD_SOURCES = [
 ]
 
 
-@pytest.mark.parametrize(("source", "said"), BAD_SOURCES)
-def test_a_loss_that_reduces_the_batch_is_refused(source, said):
-    with pytest.raises(InputError, match=said):
+@pytest.mark.parametrize(("source", "message"), BAD_SOURCES)
+def test_a_loss_that_reduces_the_batch_is_refused(source, message):
+    with pytest.raises(InputError, match=message):
         lossreg.get(lossreg.wrap(source, name="own"))(TRUTHS, VALUES)
 
 
@@ -595,7 +595,7 @@ class Needy(keras.losses.Loss):
 
 
 @pytest.mark.parametrize(
-    ("source", "options", "said"),
+    ("source", "options", "message"),
     [
         (lambda y_pred: y_pred, {}, "does not take labels and predictions"),
         (lambda y, p, q: p, {}, "argument q has no default"),
@@ -608,8 +608,8 @@ class Needy(keras.losses.Loss):
         (squares, {"tasks": ["clustering"]}, "unknown task"),
     ],
 )
-def test_what_cannot_be_wrapped_is_said(source, options, said):
-    with pytest.raises(InputError, match=said):
+def test_what_cannot_be_wrapped_is_said(source, options, message):
+    with pytest.raises(InputError, match=message):
         lossreg.wrap(source, **options)
 
 

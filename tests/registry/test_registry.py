@@ -35,8 +35,8 @@ TUTORIAL_NAMES = {
 
 
 def entry(name, *aliases, tasks=("regression",), plugin="one", **more):
-    made = LossSpec(name=name, aliases=aliases, function=abs, tasks=tasks, summary="s", reference="r", **more)
-    return Entry(made, plugin)
+    spec = LossSpec(name=name, aliases=aliases, function=abs, tasks=tasks, summary="s", reference="r", **more)
+    return Entry(spec, plugin)
 
 
 @pytest.fixture
@@ -83,12 +83,12 @@ def test_a_refused_plugin_is_told_where_the_name_may_be_its(withheld, told):
     report = PluginReport("c", "lossreg-c", "0.1", error="ImportError: no module named x", withheld=withheld)
     with pytest.raises(UnknownError) as caught:
         Registry([entry("huber")], [report]).find("Cauchy")
-    said = "plugin c (lossreg-c 0.1) is refused: ImportError: no module named x."
-    assert (said in str(caught.value)) is told
+    message = "plugin c (lossreg-c 0.1) is refused: ImportError: no module named x."
+    assert (message in str(caught.value)) is told
 
 
 def test_losses_of_a_task_and_an_unknown_task(small):
-    assert [found.spec.name for found in small.for_task("regression")] == ["mean_squared_error", "huber"]
+    assert [actual.spec.name for actual in small.for_task("regression")] == ["mean_squared_error", "huber"]
     with pytest.raises(UnknownError, match=r"unknown task 'regresion'; known: binary, .*\. Did you mean regression\?"):
         small.for_task("regresion")
 
@@ -105,13 +105,13 @@ def test_of_twins_one_is_recommended_and_that_is_the_original():
             entry("sibling", twin_of="plain", recommended=one),
         ]
     )
-    assert [found.spec.name for found in registered.recommended("regression")] == ["original", "first", "orphan"]
+    assert [actual.spec.name for actual in registered.recommended("regression")] == ["original", "first", "orphan"]
 
 
 def test_add_gives_a_new_registry(small):
     added = small.add(entry("mine", "my_alias").spec)
     assert added.find("MyAlias") == Entry(entry("mine", "my_alias").spec, "study", "", "")
-    assert [found.spec.name for found in added.specs()] == ["mean_squared_error", "huber", "focal", "mine"]
+    assert [actual.spec.name for actual in added.specs()] == ["mean_squared_error", "huber", "focal", "mine"]
     assert len(small.specs()) == 3
     with pytest.raises(UnknownError):
         small.find("mine")
@@ -148,7 +148,7 @@ def test_the_environment_blocks_a_plugin(fresh, monkeypatch):
 def test_no_built_in_is_refused():
     builtin = registry.default().plugins[0]
     assert (builtin.name, builtin.distribution, builtin.error, builtin.warnings) == ("builtin", "lossreg", "", ())
-    assert set(builtin.losses) <= {found.spec.name for found in registry.default().specs()}
+    assert set(builtin.losses) <= {actual.spec.name for actual in registry.default().specs()}
 
 
 def test_losses_is_the_public_listing():

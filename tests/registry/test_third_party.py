@@ -84,13 +84,13 @@ class Environment:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """One environment with the plugins of this repository and with new ones, side by side."""
-    made = Environment(tmp_path_factory.mktemp("environment") / "own")
+    venv = Environment(tmp_path_factory.mktemp("environment") / "own")
     for name, task in WRITTEN.items():
-        scaffold.write(scaffold.names(name), made.folder, task)
-    made.packages = [PLUGINS / f"lossreg-{name}" for name in OFFERED]
-    made.packages += [made.folder / scaffold.names(name).distribution for name in WRITTEN]
-    made.install(*made.packages)
-    return made
+        scaffold.write(scaffold.names(name), venv.folder, task)
+    venv.packages = [PLUGINS / f"lossreg-{name}" for name in OFFERED]
+    venv.packages += [venv.folder / scaffold.names(name).distribution for name in WRITTEN]
+    venv.install(*venv.packages)
+    return venv
 
 
 def test_installed_plugins_are_listed_with_their_distributions_and_versions(environment):

@@ -28,20 +28,20 @@ def test_the_committed_page_is_up_to_date():
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_loss_is_described_whole(name):
-    spec, said = SPECS[name], entry(name, catalogue.page())
-    assert spec.formula in said
-    assert all(f"`{alias}`" in said for alias in spec.aliases)
-    assert all(f"| `{param.name}` | {tables.default(param)} |" in said for param in spec.params)
-    assert all(need in said for need in spec.constants)
-    assert all(task in said for task in spec.tasks)
-    assert spec.reference.partition("arXiv:")[0] in said
+    spec, message = SPECS[name], entry(name, catalogue.page())
+    assert spec.formula in message
+    assert all(f"`{alias}`" in message for alias in spec.aliases)
+    assert all(f"| `{param.name}` | {tables.default(param)} |" in message for param in spec.params)
+    assert all(need in message for need in spec.constants)
+    assert all(task in message for task in spec.tasks)
+    assert spec.reference.partition("arXiv:")[0] in message
 
 
 def test_arxiv_numbers_are_links_and_formulas_are_left_alone():
-    said = entry("focal", catalogue.page())
-    assert "[arXiv:1708.02002](https://arxiv.org/abs/1708.02002)" in said
-    assert "```text\n-alpha_t (1 - p_t)^gamma log p_t\n```" in said
-    assert "gamma = 0 is cross_entropy" in said
+    message = entry("focal", catalogue.page())
+    assert "[arXiv:1708.02002](https://arxiv.org/abs/1708.02002)" in message
+    assert "```text\n-alpha_t (1 - p_t)^gamma log p_t\n```" in message
+    assert "gamma = 0 is cross_entropy" in message
 
 
 def test_every_link_inside_the_page_has_its_heading():
@@ -75,9 +75,9 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("said", LIMITS)
-def test_limits_in_words(said):
-    assert tables.limit(LIMITS[said]) == said
+@pytest.mark.parametrize("message", LIMITS)
+def test_limits_in_words(message):
+    assert tables.limit(LIMITS[message]) == message
 
 
 def test_a_bar_or_a_star_in_a_text_breaks_nothing():

@@ -22,12 +22,12 @@ def drawn(spec):
     """The lines of a loss's picture: {panel title: {label: (x, loss, gradient)}}."""
     figure = loss_plots.figure(SPECS[spec] if isinstance(spec, str) else spec)
     columns = len(figure.axes) // 2
-    found = {}
+    actual = {}
     for above, below in zip(figure.axes[:columns], figure.axes[columns:], strict=True):
         lines = [{line.get_label(): line.get_data() for line in axes.get_lines()} for axes in (above, below)]
         labels = [label for label in lines[0] if not label.startswith("_")]
-        found[above.get_title()] = {name: (*lines[0][name], lines[1][name][1]) for name in labels}
-    return found
+        actual[above.get_title()] = {name: (*lines[0][name], lines[1][name][1]) for name in labels}
+    return actual
 
 
 def sigmoid(x):
@@ -142,10 +142,10 @@ def test_values_are_the_default_and_some_across_the_range(case):
 @pytest.mark.parametrize("name", SPECS)
 def test_values_lie_in_the_domain_and_have_the_default(name):
     for param in SPECS[name].params:
-        found = loss_curves.values(param)
-        checked = [param.check(value if not isinstance(param, PerClass) else [value]) for value in found]
-        assert len({str(value) for value in checked}) == len(found) <= 6
-        assert isinstance(param, PerClass) or param.default in found
+        actual = loss_curves.values(param)
+        checked = [param.check(value if not isinstance(param, PerClass) else [value]) for value in actual]
+        assert len({str(value) for value in checked}) == len(actual) <= 6
+        assert isinstance(param, PerClass) or param.default in actual
 
 
 # -------------------------------------------------------------------------------- other shapes
@@ -163,10 +163,10 @@ def above_each_class(y_true, y_pred):
 
 def test_ordered_classes_have_a_curve_each_with_its_least_at_its_place():
     spec = made(function=above_each_class, tasks=("multiclass",), target="ordinal", outputs="k-1")
-    found = drawn(spec)["true class"]
-    assert list(found) == ["0", "1", "2", "3"]
+    actual = drawn(spec)["true class"]
+    assert list(actual) == ["0", "1", "2", "3"]
     for true in (1, 2):
-        x, loss, _ = found[str(true)]
+        x, loss, _ = actual[str(true)]
         assert x[np.argmin(loss)] == pytest.approx(true, abs=0.02)
 
 
@@ -245,9 +245,9 @@ def test_a_sheet_has_a_small_picture_a_loss():
 
 def test_a_gallery_has_a_picture_a_loss_and_an_index_and_goes_on_past_one_that_fails(tmp_path):
     broken = made("broken", function=lambda y_true, y_pred: 1 / 0, tasks=("binary",), target="binary", outputs="1")
-    said, warned = [], []
-    loss_plots.write([SPECS["hinge"], broken, SPECS["poisson"]], tmp_path / "new/all", said.append, warned.append)
-    assert said == ["1/3 hinge", "2/3 broken", "3/3 poisson"]
+    lines, warned = [], []
+    loss_plots.write([SPECS["hinge"], broken, SPECS["poisson"]], tmp_path / "new/all", lines.append, warned.append)
+    assert lines == ["1/3 hinge", "2/3 broken", "3/3 poisson"]
     assert [line.partition(":")[0] for line in warned] == ["loss 'broken' cannot be drawn"]
     assert sorted(path.name for path in (tmp_path / "new/all").iterdir()) == ["hinge.png", "index.md", "poisson.png"]
     page = (tmp_path / "new/all/index.md").read_text()

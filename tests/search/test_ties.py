@@ -78,8 +78,8 @@ def test_means_of_the_same_folds_in_another_order_are_equal():
 
 def test_everything_printed_says_that_several_are_at_the_top(tied):
     page, table = report.markdown(tied), printed(tables.leaderboard(tied))
-    said = "3 of 5 candidates tie at 0.975: cross_entropy (baseline), focal, gce; the baseline's trial stands first"
-    assert said in page
+    message = "3 of 5 candidates tie at 0.975: cross_entropy (baseline), focal, gce; the baseline's trial stands first"
+    assert message in page
     assert page.startswith("# toy\n\nHighest validation score (accuracy) **0.975**: **cross_entropy**")
     assert [line.split("|")[1].strip(" \\") for line in page.splitlines() if line.startswith("| ")][2:] == [*"1114-"]
     assert [line.split()[0] for line in table.splitlines()[4:9]] == [*"1114-"]
@@ -103,9 +103,9 @@ def test_the_weights_that_are_kept_are_those_of_the_trial_called_best(direction)
     own = replace(own, candidates=dict(reversed(own.candidates.items())))  # the baseline last
     metric = searches.ACCURACY if direction > 0 else searches.LOSS
     study = searches.optuna_study(metric=metric)
-    made = searches.loop(study, 6, Fake(lambda plan, epoch: 0.9, slots=1), own=own, metric=metric, keep="best")
-    made.run()
-    result = sample.study(0, trials=made.heard.records, direction=metric.direction, losses=dict.fromkeys(own.names))
-    assert made.heard.records[0].candidate != "cross_entropy"
+    search = searches.loop(study, 6, Fake(lambda plan, epoch: 0.9, slots=1), own=own, metric=metric, keep="best")
+    search.run()
+    result = sample.study(0, trials=search.heard.records, direction=metric.direction, losses=dict.fromkeys(own.names))
+    assert search.heard.records[0].candidate != "cross_entropy"
     assert result.best.candidate == "cross_entropy"
-    assert list(made.heard.weights)[-1] == result.best.number
+    assert list(search.heard.weights)[-1] == result.best.number

@@ -136,10 +136,10 @@ STUDIES = [
 @pytest.mark.parametrize("call", [lossreg.tune, lossreg.load_trial, plan, lossreg.results])
 def test_a_wrong_study_is_an_input_error(call, number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    wrong, said = STUDIES[number]
+    wrong, message = STUDIES[number]
     with pytest.raises(InputError) as caught:
         call(wrong)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1000
     assert list(tmp_path.iterdir()) == []
 
@@ -172,10 +172,10 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("call", "arguments", "said"), ARGUMENTS, ids=lambda value: str(type(value).__name__))
-def test_a_wrong_argument_is_an_input_error(call, arguments, said, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("call", "arguments", "message"), ARGUMENTS, ids=lambda value: str(type(value).__name__))
+def test_a_wrong_argument_is_an_input_error(call, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         call(with_data(), **arguments)
     assert list(tmp_path.iterdir()) == []
 

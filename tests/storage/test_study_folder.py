@@ -68,7 +68,7 @@ def test_a_disk_without_room_is_named_with_the_folder(full):
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "message"),
     [
         (errno.ENOSPC, "no space left on device"),
         (errno.EDQUOT, "disk quota exceeded"),
@@ -77,12 +77,12 @@ def test_a_disk_without_room_is_named_with_the_folder(full):
     ],
 )
 @pytest.mark.parametrize("call", ["fsync", "mkdir"])
-def test_what_the_system_refuses_is_said_in_its_words(monkeypatch, number, said, call):
+def test_what_the_system_refuses_is_said_in_its_words(monkeypatch, number, message, call):
     def refuse(*args, **kwargs):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "mkdir")), refuse)
-    refused("the study's folder .lossreg/s cannot be written", said)
+    refused("the study's folder .lossreg/s cannot be written", message)
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder in which not even root may write")

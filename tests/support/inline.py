@@ -12,9 +12,9 @@ class Inline:
     """A stand-in for `lossreg.tracking.worker.Process` without a process."""
 
     def __init__(self):
-        (inner, outer), (heard, said) = os.pipe(), os.pipe()
+        (inner, outer), (heard, message) = os.pipe(), os.pipe()
         self.lines, self.answers = os.fdopen(outer, "wb"), os.fdopen(heard, "rb")
-        ends = os.fdopen(inner, "rb"), os.fdopen(said, "wb")
+        ends = os.fdopen(inner, "rb"), os.fdopen(message, "wb")
         threading.Thread(target=self.serve, args=ends, daemon=True).start()
 
     def serve(self, lines, answers):

@@ -83,8 +83,8 @@ def problem(task, losses, *, optimizer="adam", settings=None, builder=None, batc
     return Problem(dataset(task), builder, metric, specs, optimizer, settings or {}, batch_size)
 
 
-def plan(own, label, rate, epochs=4, seed=0, **params):
-    return Plan(label, own.losses[label].bind(params, own.dataset.n_classes or None), rate, epochs, seed)
+def plan(setup, label, rate, epochs=4, seed=0, **params):
+    return Plan(label, setup.losses[label].bind(params, setup.dataset.n_classes or None), rate, epochs, seed)
 
 
 def run(trainer, plans, epochs=None):
@@ -105,20 +105,20 @@ def again(population, plans, epochs=None):
     return run(population, plans, epochs)
 
 
-def alone(own, each, prepared=lambda optimizer: optimizer):
+def alone(setup, each, prepared=lambda optimizer: optimizer):
     """The plan trained by `model.fit` with the loss that `lossreg.get` gives: history and final weights.
 
     prepared makes something else of Keras's own optimizer.
     """
     import lossreg
 
-    data, spec = own.folds[each.fold], own.losses[each.candidate]
-    model = own.build(own.outputs(each.candidate), each.seed, each.architecture)
+    data, spec = setup.folds[each.fold], setup.losses[each.candidate]
+    model = setup.build(setup.outputs(each.candidate), each.seed, each.architecture)
     kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
-            "rmsprop": keras.optimizers.RMSprop}[own.optimizer]  # fmt: skip
+            "rmsprop": keras.optimizers.RMSprop}[setup.optimizer]  # fmt: skip
     constants = {name: value for name, value in data.constants.select(spec.constants).items() if name != "n_classes"}
     model.compile(
-        prepared(kind(each.learning_rate, **own.optimizer_settings)),
+        prepared(kind(each.learning_rate, **setup.optimizer_settings)),
         lossreg.get(spec, from_logits=True, **each.params, **constants),
     )
     y, y_val = data.train.y, data.validation.y
@@ -132,7 +132,7 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
         order = batch_order(each.seed, epoch, len(y))
         x = {name: part[order] for name, part in data.train.x.items()} if own_inputs(data) else data.train.x[order]
         history = model.fit(
-            x, y[order], batch_size=own.architecture(each).batch_size, shuffle=False, verbose=0,
+            x, y[order], batch_size=setup.architecture(each).batch_size, shuffle=False, verbose=0,
             sample_weight=None if weights is None else weights[order],
             validation_data=validation, validation_batch_size=len(y_val),
         )  # fmt: skip
@@ -140,9 +140,9 @@ def alone(own, each, prepared=lambda optimizer: optimizer):
     return losses, model.get_weights(), model
 
 
-def assert_as_alone(own, each, weights, reports, tolerance):
+def assert_as_alone(setup, each, weights, reports, tolerance):
     """Hold a lane's weights and losses to those of `alone`, and return the model that was trained there."""
-    losses, solo, model = alone(own, each)
+    losses, solo, model = alone(setup, each)
     assert difference(weights, solo) < tolerance, each.candidate
     for report, (loss, val_loss) in zip(reports, losses, strict=True):
         assert report.train_loss == pytest.approx(loss, rel=2e-4, abs=1e-6)
@@ -160,17 +160,17 @@ def difference(one, other):
     return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
 
 
-def fitted(own, each, rate=None):
+def fitted(setup, each, rate=None):
     """The weights after plain `model.fit` with Keras's own optimizer; rate may be a Keras schedule."""
-    data, given = own.dataset, {**own.optimizer_settings, **each.optimizer_settings}
-    model = own.builder.build(data.input_shape, data.n_classes, data.n_classes, each.seed)
+    data, given = setup.dataset, {**setup.optimizer_settings, **each.optimizer_settings}
+    model = setup.builder.build(data.input_shape, data.n_classes, data.n_classes, each.seed)
     own_settings = {k: v for k, v in given.items() if (k, v) != (ACCUMULATION, 1)}
-    optimizer = KNOWN[own.optimizer](rate or each.learning_rate, **own_settings)
+    optimizer = KNOWN[setup.optimizer](rate or each.learning_rate, **own_settings)
     # in fit itself ScheduleFreeAdamW would forget where its weights start
     optimizer.build(model.trainable_variables)
     model.compile(optimizer, lossreg.get("cross_entropy", from_logits=True))
     for epoch in range(each.epochs):
         order = batch_order(each.seed, epoch, len(data.train.y))
-        batches = {"batch_size": own.batch_size, "shuffle": False, "verbose": 0}
+        batches = {"batch_size": setup.batch_size, "shuffle": False, "verbose": 0}
         model.fit(data.train.x[order], data.train.y[order], **batches)
     return model.get_weights()

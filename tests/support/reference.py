@@ -271,10 +271,10 @@ def values(name, y, z, arguments):
 def gradients(name, y, z, arguments, step=1e-6):
     """Central differences of the sum of `values` by every score."""
     z = np.asarray(z, float)
-    found = np.full_like(z, inf)
+    actual = np.full_like(z, inf)
     for k in range(z.shape[1]):
         shift = np.zeros(z.shape[1])
         shift[k] = step
         up, down = values(name, y, z + shift, arguments), values(name, y, z - shift, arguments)
-        found[:, k] = (up - down) / (2 * step)
-    return found
+        actual[:, k] = (up - down) / (2 * step)
+    return actual

@@ -99,9 +99,9 @@ def scheduler(study, trials, pool, *, metric=ACCURACY, own=None, baseline="cross
     policy = SearchPolicy(trials, metric, baseline, **policy)
     losses = {name: candidate.spec.name for name, candidate in own.candidates.items()}
     result = StudyResult("s", metric.name, metric.direction, "multiclass", losses, baseline, history.records(study))
-    made = Scheduler(study, own, pool, policy, result=result, observers=[heard])
-    made.heard = heard
-    return made
+    search = Scheduler(study, own, pool, policy, result=result, observers=[heard])
+    search.heard = heard
+    return search
 
 
 def loop(study, trials=24, trainer=None, **options):

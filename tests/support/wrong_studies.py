@@ -38,10 +38,10 @@ def keyed(place, key, *values, said=()):
     return [(place, f"{place.rstrip()}\n{key} = {value}\n", (key, *said)) for value in values]
 
 
-def replaced(line, *values, said=()):
+def replaced(line, *values, message=()):
     """One case for each value of a key that the sound file has."""
     key = line.split(" = ")[0]
-    return [(line.strip(), f"{key} = {value}", (key, *said)) for value in values]
+    return [(line.strip(), f"{key} = {value}", (key, *message)) for value in values]
 
 
 # numbers that no Python, no float or no computer has room for

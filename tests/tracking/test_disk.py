@@ -32,9 +32,9 @@ def empty():
 @pytest.fixture
 def uri(empty, tmp_path, monkeypatch):
     monkeypatch.setattr(tracker, "Process", Inline)
-    made = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
-    new_database.make(made, empty)
-    return made
+    address = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
+    new_database.make(address, empty)
+    return address
 
 
 @pytest.fixture
@@ -56,19 +56,19 @@ def ailing(monkeypatch):
 
 def run_through(uri, result, **options):
     """The warnings of a study's worth of calls, and its parent run."""
-    said = []
-    made = Tracker(uri, "x", key="key", warn=said.append, **options)
-    made.start(dataclasses.replace(result, trials=[]))
+    warnings = []
+    sender = Tracker(uri, "x", key="key", warn=warnings.append, **options)
+    sender.start(dataclasses.replace(result, trials=[]))
     for trial in result.trials:
-        made.trial(trial, result)
-    made.finish(result)
-    return said, made.run_id
+        sender.trial(trial, result)
+    sender.finish(result)
+    return warnings, sender.run_id
 
 
 def trials(uri, parent):
     client = MlflowClient(uri)
-    found = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
-    return sorted(int(run.data.tags["lossreg.trial"]) for run in found)
+    runs = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return sorted(int(run.data.tags["lossreg.trial"]) for run in runs)
 
 
 @pytest.mark.parametrize("trouble", [(FULL, "make room there"), (READ_ONLY, "give yourself that right")])
@@ -86,8 +86,8 @@ def test_a_store_that_cannot_grow_is_named_with_what_to_do(uri, ailing, monkeypa
     # MLflow goes on with the connections that it has; under another name it opens new ones
     later = sqlite_path(uri).rename(sqlite_path(uri).with_name("later.db"))
     uri = f"sqlite:///{later}"
-    said, parent = run_through(uri, result)
-    assert (said, trials(uri, parent)) == ([], list(range(30)))
+    warnings, parent = run_through(uri, result)
+    assert (warnings, trials(uri, parent)) == ([], list(range(30)))
 
 
 def test_a_disk_without_room_for_a_new_store_is_named_and_nothing_is_left_there(empty, tmp_path, monkeypatch):
@@ -107,9 +107,9 @@ def test_a_folder_that_went_away_is_named(uri):
     moved = path.with_name("gone") / path.name
     moved.parent.mkdir()
     shutil.copy(path, moved)
-    made = tracking.check(f"sqlite:///{moved}", {})
+    address = tracking.check(f"sqlite:///{moved}", {})
     shutil.rmtree(moved.parent)
-    [warning], _ = run_through(made, sample.study(1))
+    [warning], _ = run_through(address, sample.study(1))
     assert f"{moved} cannot be opened: its folder must be there" in warning
 
 

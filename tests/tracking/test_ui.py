@@ -81,11 +81,11 @@ def test_the_address_of_the_store_is_on_no_command_line():
 
 
 def test_a_server_that_fails_is_an_error_and_one_that_ends_is_none():
-    said = []
+    lines = []
     with pytest.raises(LossregError, match="exit code 3"):
-        ui.run([sys.executable, "-c", "raise SystemExit(3)"], os.environ, said.append)
-    ui.run([sys.executable, "-c", "print('\\x1b[1mbye')"], os.environ, said.append)
-    assert said == [r"\x1b[1mbye"]
+        ui.run([sys.executable, "-c", "raise SystemExit(3)"], os.environ, lines.append)
+    ui.run([sys.executable, "-c", "print('\\x1b[1mbye')"], os.environ, lines.append)
+    assert lines == [r"\x1b[1mbye"]
 
 
 def test_a_port_that_another_program_takes_first_is_an_error(monkeypatch):

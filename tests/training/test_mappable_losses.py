@@ -128,15 +128,17 @@ def test_lanes_that_give_other_numbers_are_refused(function, part):
 @pytest.mark.parametrize(("function", "needs"), [(squares, ()), (by_progress, ("progress",)), (with_sort, ())])
 def test_the_verdict_is_what_training_does(function, needs):
     """The second block has no lane of the first loss."""
-    own, mine = tried(function, needs=needs)
-    own = replace(own, losses={**own.losses, "other": registry.default().get("mean_squared_error")}, batch_size=32)
+    setup, mine = tried(function, needs=needs)
+    setup = replace(
+        setup, losses={**setup.losses, "other": registry.default().get("mean_squared_error")}, batch_size=32
+    )
     # 215 rows: a whole number of batches, so that a loss of a fixed batch sees no other
-    train = own.dataset.train
+    train = setup.dataset.train
     train.x, train.y = train.x[:192], train.y[:192]
-    own.dataset.validation.x, own.dataset.validation.y = train.x[:32], train.y[:32]
-    plans = [mine, plan(own, "other", 0.01)]
-    population = Population(own, 2, blocks=2, variants=plans)
-    reason = rehearse(own, mine)
+    setup.dataset.validation.x, setup.dataset.validation.y = train.x[:32], train.y[:32]
+    plans = [mine, plan(setup, "other", 0.01)]
+    population = Population(setup, 2, blocks=2, variants=plans)
+    reason = rehearse(setup, mine)
     try:
         reports, _ = run(population, plans, 1)
         assert not reports[0][0].diverged
@@ -151,5 +153,5 @@ def test_losses_of_the_zoo_train_in_lanes(task, chosen):
     """Each on the last of its tasks; and on one logit those that see two scores there."""
     names = [name for name in chosen if SPECS[name].tasks[-1] == task]
     names += ["cross_entropy", "crammer_singer", "ldam"] if task == "binary" else []
-    own = problem(task, {name: name for name in names})
-    assert {name: rehearse(own, plan(own, name, 0.01)) for name in names} == dict.fromkeys(names, "")
+    setup = problem(task, {name: name for name in names})
+    assert {name: rehearse(setup, plan(setup, name, 0.01)) for name in names} == dict.fromkeys(names, "")

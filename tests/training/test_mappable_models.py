@@ -121,8 +121,8 @@ def over(*layers):
 def by_rank(name, *args, **kwargs):
     """A layer for each of one, two and three dimensions."""
     kinds = {1: "sequence", 2: "image", 3: "volume"}
-    found = {f"{name}{rank}D": kinds[rank] for rank in kinds if hasattr(L, f"{name}{rank}D")}
-    return {kind: (data, over(lambda kind=kind: getattr(L, kind)(*args, **kwargs))) for kind, data in found.items()}
+    actual = {f"{name}{rank}D": kinds[rank] for rank in kinds if hasattr(L, f"{name}{rank}D")}
+    return {kind: (data, over(lambda kind=kind: getattr(L, kind)(*args, **kwargs))) for kind, data in actual.items()}
 
 
 def join(name):
@@ -245,12 +245,12 @@ def problem(kind, body, *, optimizer="sgd", losses=None, model=keras.Model, **mo
     return Problem(data, Built(body, model), ACCURACY, specs, optimizer, OPTIMIZERS[optimizer][2], BATCH)
 
 
-def plans(own, epochs=EPOCHS):
+def plans(setup, epochs=EPOCHS):
     """A plan for each loss at different rates and seeds."""
-    rate, losses = OPTIMIZERS[own.optimizer][1], LOSSES[own.dataset.task]
+    rate, losses = OPTIMIZERS[setup.optimizer][1], LOSSES[setup.dataset.task]
     return [
-        Plan(label, spec.bind(losses[label], own.dataset.n_classes), rate * (1 + 0.3 * i), epochs, i)
-        for i, (label, spec) in enumerate(own.losses.items())
+        Plan(label, spec.bind(losses[label], setup.dataset.n_classes), rate * (1 + 0.3 * i), epochs, i)
+        for i, (label, spec) in enumerate(setup.losses.items())
     ]
 
 
@@ -270,11 +270,11 @@ def summing(kind):
     return Summing
 
 
-def alone(own, each, name="loss"):
+def alone(setup, each, name="loss"):
     """Losses by epoch and final weights of plain `model.fit`."""
-    data, spec, (kind, _, own_settings) = own.dataset, own.losses[each.candidate], OPTIMIZERS[own.optimizer]
-    model = own.builder.build(data.input_shape, own.outputs(each.candidate), data.n_classes, each.seed)
-    kind = kind if own.optimizer == "sgd" else summing(kind)
+    data, spec, (kind, _, own_settings) = setup.dataset, setup.losses[each.candidate], OPTIMIZERS[setup.optimizer]
+    model = setup.builder.build(data.input_shape, setup.outputs(each.candidate), data.n_classes, each.seed)
+    kind = kind if setup.optimizer == "sgd" else summing(kind)
     model.compile(kind(each.learning_rate, **own_settings), lossreg.get(spec, from_logits=True, **each.params))
     train, held_out, losses = data.train, data.validation, []
     for epoch in range(each.epochs):
@@ -304,16 +304,16 @@ def train(trainer, each, slots=None):
     ]
 
 
-def check(own, only=None):
+def check(setup, only=None):
     """Every lane, or only some, against `model.fit`."""
-    together = plans(own)
-    population = Population(own, len(together), blocks=1, variants=together)
+    together = plans(setup)
+    population = Population(setup, len(together), blocks=1, variants=together)
     assert not [population.refuses(each.candidate) for each in together if population.refuses(each.candidate)]
     reports, weights = train(population, together)
     population.shutdown()
     for slot, each in list(enumerate(together))[:only]:
-        losses, solo = alone(own, each)
-        assert difference(weights[slot], solo) < TOLERANCE[own.optimizer], each.candidate
+        losses, solo = alone(setup, each)
+        assert difference(weights[slot], solo) < TOLERANCE[setup.optimizer], each.candidate
         got = [(report.train_loss, report.val_loss) for report in reports[slot]]
         assert got == [pytest.approx(pair, rel=3e-4, abs=2e-6) for pair in losses]
 
@@ -493,11 +493,11 @@ def test_what_is_no_function_of_tensors_is_refused_in_one_line(make, says):
 
 
 def test_a_step_of_training_of_the_users_own_is_used():
-    own = problem("vector", over(lambda: L.Dense(5, "tanh")), losses=["cross_entropy"], model=Stepping)
-    (each,) = plans(own)
-    assert "train_step" in Population(own, 1).refuses("cross_entropy")
-    (reports,), (weights,) = train(Fit(own), [each])
-    losses, solo = alone(own, each, "mine")
+    setup = problem("vector", over(lambda: L.Dense(5, "tanh")), losses=["cross_entropy"], model=Stepping)
+    (each,) = plans(setup)
+    assert "train_step" in Population(setup, 1).refuses("cross_entropy")
+    (reports,), (weights,) = train(Fit(setup), [each])
+    losses, solo = alone(setup, each, "mine")
     assert difference(weights, solo) < 1e-6
     assert [report.val_loss for report in reports] == pytest.approx([loss for _, loss in losses], rel=1e-5)
     assert all(np.isfinite([report.train_loss, report.train_score]).all() for report in reports)
@@ -511,9 +511,9 @@ def folded(kind):
 
 @pytest.mark.long
 def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
-    own = problem("several", several, losses=["cross_entropy", "focal"])
-    own = replace(
-        own,
+    setup = problem("several", several, losses=["cross_entropy", "focal"])
+    setup = replace(
+        setup,
         dataset=folded("several"),
         schedule=optimization.schedule("cosine"),
         optimizer_settings={},
@@ -521,10 +521,10 @@ def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
     )
     members = [
         replace(one, fold=fold, seed=one.seed + seed, optimizer_settings={"momentum": 0.5 + 0.2 * one.seed})
-        for one in plans(own) for fold in (0, 1) for seed in (0, 1)
+        for one in plans(setup) for fold in (0, 1) for seed in (0, 1)
     ]  # fmt: skip
-    reports, weights = train(Fit(own, slots=len(members)), members)
-    lanes, lane_weights = train(Population(own, len(members), blocks=1, variants=members), members)
+    reports, weights = train(Fit(setup, slots=len(members)), members)
+    lanes, lane_weights = train(Population(setup, len(members), blocks=1, variants=members), members)
     for slot, each in enumerate(members):
         assert difference(weights[slot], lane_weights[slot]) < 5e-6, each
         for report, lane in zip(reports[slot], lanes[slot], strict=True):

@@ -39,9 +39,9 @@ def status(name: str) -> int:
 def test_a_lane_takes_about_what_is_estimated():
     """The peak of an epoch of 48 wide lanes, above what the process held before."""
     wide = Mlp(lambda: keras.layers.Dense(384, "relu"), lambda: keras.layers.Dense(384, "relu"))
-    own = problem("multiclass", {"ce": "cross_entropy"}, builder=wide)
-    population = Population(own, 48)
-    plans = [plan(own, "ce", 1e-3) for _ in range(48)]
+    setup = problem("multiclass", {"ce": "cross_entropy"}, builder=wide)
+    population = Population(setup, 48)
+    plans = [plan(setup, "ce", 1e-3) for _ in range(48)]
     population.open(0, plans[0])
     population.advance()
     population.close(0)
@@ -53,11 +53,11 @@ def test_a_lane_takes_about_what_is_estimated():
         population.advance()
     taken = status("VmHWM") - before
     population.shutdown()
-    estimated = 48 * memory.lane_bytes(own, 4)
+    estimated = 48 * memory.lane_bytes(setup, 4)
     assert taken / 2.5 < estimated < 5 * taken
 
 
 def test_a_larger_shape_takes_more():
-    own = problem("multiclass", {"ce": "cross_entropy"})
-    small, large = (memory.lane_bytes(own, 4, Architecture(size)) for size in (16, 64))
-    assert large > small == memory.lane_bytes(own, 4)
+    setup = problem("multiclass", {"ce": "cross_entropy"})
+    small, large = (memory.lane_bytes(setup, 4, Architecture(size)) for size in (16, 64))
+    assert large > small == memory.lane_bytes(setup, 4)

@@ -49,26 +49,26 @@ RICH = {
 
 
 def studied(optimizer, fixed=None, searched=None, **more):
-    own = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=fixed)
-    return replace(own, searched=searched or {}, **more)
+    setup = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=fixed)
+    return replace(setup, searched=searched or {}, **more)
 
 
-def planned(own, factor=1.0, **values):
-    rate = RATES.get(own.optimizer, 0.003)
-    return replace(plan(own, "cross_entropy", rate * factor), optimizer_settings=values)
+def planned(setup, factor=1.0, **values):
+    rate = RATES.get(setup.optimizer, 0.003)
+    return replace(plan(setup, "cross_entropy", rate * factor), optimizer_settings=values)
 
 
-def lanes_equal_fit(own, plans, tolerance=TOLERANCE):
-    _, weights = run(Population(own, len(plans), blocks=1, variants=plans), plans)
-    for each, found in zip(plans, weights, strict=True):
-        assert difference(found, fitted(own, each)) < tolerance, each
+def lanes_equal_fit(setup, plans, tolerance=TOLERANCE):
+    _, weights = run(Population(setup, len(plans), blocks=1, variants=plans), plans)
+    for each, actual in zip(plans, weights, strict=True):
+        assert difference(actual, fitted(setup, each)) < tolerance, each
     return weights
 
 
 def test_weights_are_held_to_their_constraints_in_steps_that_only_gather_slopes():
     signs = Mlp(lambda: keras.layers.Dense(12, "relu", kernel_constraint="non_neg"))
-    own = replace(studied("sgd", {"gradient_accumulation_steps": 4}), builder=signs)
-    lanes_equal_fit(own, [planned(own)])
+    setup = replace(studied("sgd", {"gradient_accumulation_steps": 4}), builder=signs)
+    lanes_equal_fit(setup, [planned(setup)])
 
 
 # ---- the step itself, all optimizers -----------------------------------------------------
@@ -98,9 +98,9 @@ def by_keras(optimizer, lane, scales):
     return [keras.ops.convert_to_numpy(weight) for weight in weights]
 
 
-def by_lanes(own, plans, scales=(1.0,) * LANES):
+def by_lanes(setup, plans, scales=(1.0,) * LANES):
     """The weights of all lanes after the same steps."""
-    optimizer = LaneOptimizer(own)
+    optimizer = LaneOptimizer(setup)
     optimizer.build(variables(0))
     slots = [interface.to_device(np.stack(slot)) for slot in zip(*map(optimizer.initial, plans), strict=True)]
     assert optimizer.signature == [(tuple(slot.shape[1:]), _dtype(slot)) for slot in slots]
@@ -123,19 +123,19 @@ def _dtype(tensor):
 
 @pytest.mark.parametrize("name", MAPPED)
 def test_a_step_of_lanes_equals_a_step_of_keras(name):
-    own = studied(name, RICH[name])
-    plans = [planned(own, factor) for factor in (0.5, 1.0, 2.0)]
-    found = by_lanes(own, plans)
+    setup = studied(name, RICH[name])
+    plans = [planned(setup, factor) for factor in (0.5, 1.0, 2.0)]
+    actual = by_lanes(setup, plans)
     for lane, each in enumerate(plans):
         solo = by_keras(KNOWN[name](each.learning_rate, **RICH[name]), lane, [1.0] * LANES)
-        assert difference(found[lane], solo) < 2e-6
+        assert difference(actual[lane], solo) < 2e-6
 
 
 @pytest.mark.parametrize("clip", [{"clipnorm": 0.5}, {"global_clipnorm": 0.5}, {"clipvalue": 0.1}, {}])
 def test_a_huge_slope_in_one_lane_changes_no_other(clip):
-    own = studied("sgd", clip)
-    plans = [planned(own)] * LANES
-    calm, wild = by_lanes(own, plans, (0.01, 0.01, 0.01)), by_lanes(own, plans, (0.01, 1e8, 0.01))
+    setup = studied("sgd", clip)
+    plans = [planned(setup)] * LANES
+    calm, wild = by_lanes(setup, plans, (0.01, 0.01, 0.01)), by_lanes(setup, plans, (0.01, 1e8, 0.01))
     assert difference(calm[1], wild[1]) > 1e-3
     assert [difference(calm[lane], wild[lane]) for lane in (0, 2)] == [0, 0]
     if clip:
@@ -144,9 +144,9 @@ def test_a_huge_slope_in_one_lane_changes_no_other(clip):
 
 
 def test_a_slope_that_is_not_finite_stays_in_its_lane():
-    own = studied("adam", {"global_clipnorm": 0.5})
-    plans = [planned(own)] * LANES
-    calm, wild = by_lanes(own, plans), by_lanes(own, plans, (1.0, np.inf, 1.0))
+    setup = studied("adam", {"global_clipnorm": 0.5})
+    plans = [planned(setup)] * LANES
+    calm, wild = by_lanes(setup, plans), by_lanes(setup, plans, (1.0, np.inf, 1.0))
     assert np.isnan(wild[1][0]).all()
     assert [difference(calm[lane], wild[lane]) for lane in (0, 2)] == [0, 0]
 
@@ -160,8 +160,12 @@ def searched_numbers():
         for setting in (*optimization.OPTIMIZERS[name], *optimization.COMMON):
             if setting in optimization.BRANCHES or setting in optimization.NOT_SEARCHED:
                 continue
-            own = optimization.param(name, setting)
-            low, high = (own.low, own.high) if own.low < own.high else sorted((own.default * 0.99, own.default * 1.01))
+            param = optimization.param(name, setting)
+            low, high = (
+                (param.low, param.high)
+                if param.low < param.high
+                else sorted((param.default * 0.99, param.default * 1.01))
+            )
             yield name, setting, [float(value) for value in np.linspace(low, high if high > low else low + 0.1, LANES)]
 
 
@@ -170,12 +174,12 @@ SOME = ["sgd.clipnorm", "adam.beta_1", "adamw.weight_decay", "ftrl.beta"]
 
 
 def check_number(name, setting, values):
-    own = studied(name, searched={setting: ()})
-    plans = [planned(own, **{setting: value}) for value in values]
-    found = by_lanes(own, plans)
+    setup = studied(name, searched={setting: ()})
+    plans = [planned(setup, **{setting: value}) for value in values]
+    actual = by_lanes(setup, plans)
     for lane, each in enumerate(plans):
         solo = by_keras(KNOWN[name](each.learning_rate, **{setting: values[lane]}), lane, [1.0] * LANES)
-        assert difference(found[lane], solo) < 2e-6
+        assert difference(actual[lane], solo) < 2e-6
 
 
 @pytest.mark.parametrize("case", SOME)
@@ -199,19 +203,19 @@ def test_every_searched_number_is_each_lanes_own(case):
     ],
 )
 def test_a_searched_switch_is_each_lanes_own(name, searched, values):
-    own = studied(name, searched=searched)
-    plans = [planned(own, **dict(zip(searched, each, strict=True))) for each in values]
-    found = by_lanes(own, plans)
+    setup = studied(name, searched=searched)
+    plans = [planned(setup, **dict(zip(searched, each, strict=True))) for each in values]
+    actual = by_lanes(setup, plans)
     for lane, each in enumerate(plans):
         given = {k: v for k, v in each.optimizer_settings.items() if (k, v) != (optimizers.ACCUMULATION, 1)}
         solo = by_keras(KNOWN[name](each.learning_rate, **given), lane, [1.0] * LANES)
-        assert difference(found[lane], solo) < 2e-6
+        assert difference(actual[lane], solo) < 2e-6
 
 
 def test_a_lane_with_searched_momentum_and_decay_equals_model_fit_with_these():
-    own = studied("sgd", searched={"momentum": (), "weight_decay": ()})
-    plans = [planned(own, momentum=m, weight_decay=d) for m, d in ((0.0, 0.01), (0.9, 0.0), (0.6, 0.1))]
-    weights = lanes_equal_fit(own, plans)
+    setup = studied("sgd", searched={"momentum": (), "weight_decay": ()})
+    plans = [planned(setup, momentum=m, weight_decay=d) for m, d in ((0.0, 0.01), (0.9, 0.0), (0.6, 0.1))]
+    weights = lanes_equal_fit(setup, plans)
     assert difference(weights[0], weights[1]) > 0.01
 
 
@@ -220,8 +224,8 @@ def test_a_lane_with_searched_momentum_and_decay_equals_model_fit_with_these():
 
 @pytest.mark.long
 def test_lanes_equal_model_fit():
-    own = studied("nadam", {"weight_decay": 0.05, "clipnorm": 0.5})
-    lanes_equal_fit(own, [planned(own), planned(own, 2.0)])
+    setup = studied("nadam", {"weight_decay": 0.05, "clipnorm": 0.5})
+    lanes_equal_fit(setup, [planned(setup), planned(setup, 2.0)])
 
 
 PRODUCT = [(name, own) for name in MAPPED for own in (*COMMON, *OWN.get(name, ()))]
@@ -230,8 +234,8 @@ PRODUCT = [(name, own) for name in MAPPED for own in (*COMMON, *OWN.get(name, ()
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "fixed"), PRODUCT, ids=[f"{name}-{own}" for name, own in PRODUCT])
 def test_lanes_equal_model_fit_with_every_setting(name, fixed):
-    own = studied(name, fixed)
-    lanes_equal_fit(own, [planned(own)])
+    setup = studied(name, fixed)
+    lanes_equal_fit(setup, [planned(setup)])
 
 
 # ---- what is refused ---------------------------------------------------------------------
@@ -248,10 +252,10 @@ def another_keras(request, monkeypatch):
 
 @pytest.mark.usefixtures("another_keras")
 def test_no_lane_has_an_optimizer_whose_private_classes_have_changed():
-    own = studied("sgd")
-    refused = Population(own, 1).refuses("cross_entropy")
+    setup = studied("sgd")
+    refused = Population(setup, 1).refuses("cross_entropy")
     assert refused.startswith(f"optimizer sgd: the optimizers of Keras {keras.__version__} are made in another way")
-    assert Fit(own).refuses("cross_entropy") == ""
+    assert Fit(setup).refuses("cross_entropy") == ""
 
 
 def test_every_optimizer_is_mapped_or_refused_by_name():
@@ -270,9 +274,9 @@ def test_what_wraps_optimizers_is_refused_with_the_reason(name):
 
 
 def test_what_keras_does_not_take_is_told():
-    own = studied("lion", searched={"beta_1": ()})
+    setup = studied("lion", searched={"beta_1": ()})
     with pytest.raises(InputError, match="beta_1"):
-        optimizers.check(own, [{"beta_1": 0.5}, {"beta_1": 0.0}])
+        optimizers.check(setup, [{"beta_1": 0.5}, {"beta_1": 0.0}])
 
 
 def test_the_step_of_schedule_free_adamw_is_not_the_published_one_on_tensorflow():
@@ -286,8 +290,8 @@ def test_the_step_of_schedule_free_adamw_is_not_the_published_one_on_tensorflow(
         z = z - rate * slope / (np.sqrt(v / (1 - beta_2 ** (step + 1))) + epsilon)
         x = x + (z - x) / (step + 1)
         y = (1 - beta_1) * z + beta_1 * x
-    own = studied("schedulefreeadamw")
-    lane = by_lanes(own, [replace(planned(own), learning_rate=rate)] * LANES)[0][0]
+    setup = studied("schedulefreeadamw")
+    lane = by_lanes(setup, [replace(planned(setup), learning_rate=rate)] * LANES)[0][0]
     assert np.abs(lane - y).max() < 1e-5
     solo = by_keras(keras.optimizers.ScheduleFreeAdamW(rate), 0, [1.0] * LANES)[0]
     assert (np.abs(solo - y).max() > 1e-3) == (interface.NAME == "TensorFlow")
@@ -307,12 +311,12 @@ def test_the_step_of_schedule_free_adamw_is_not_the_published_one_on_tensorflow(
     ],
 )  # fmt: skip
 def test_the_trainer_for_one_plan_sets_every_plans_own_settings_and_start(name, searched, values):
-    own = studied(name, searched=searched)
-    trainer = Fit(own)
+    setup = studied(name, searched=searched)
+    trainer = Fit(setup)
     for seed, each in enumerate(values):
-        one = replace(planned(own, **each), epochs=2, seed=seed)
+        one = replace(planned(setup, **each), epochs=2, seed=seed)
         trainer.open(0, one)
         for _ in range(one.epochs):
             trainer.advance()
-        assert difference(trainer.weights(0), fitted(own, one)) < TOLERANCE
+        assert difference(trainer.weights(0), fitted(setup, one)) < TOLERANCE
         trainer.close(0)

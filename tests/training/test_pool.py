@@ -64,9 +64,9 @@ class Factory:
 
 
 def solo():
-    made = Fake(curve, slots=1)
-    made.name = "fit"
-    return made
+    fake = Fake(curve, slots=1)
+    fake.name = "fit"
+    return fake
 
 
 def plan(size, candidate="focal", epochs=EPOCHS):
@@ -118,9 +118,9 @@ def test_few_populations_live_at_a_time_and_the_longest_idle_is_let_go():
         pool.advance()
         pool.close(slot)
     assert factory.most_alive == MOST_POPULATIONS
-    made = Counter(one.key.batch_size for one in factory.made)
-    assert made.pop(1) == 2  # used again while it was there, made again when it was gone
-    assert set(made.values()) == {1}
+    counts = Counter(one.key.batch_size for one in factory.made)
+    assert counts.pop(1) == 2  # used again while it was there, made again when it was gone
+    assert set(counts.values()) == {1}
 
 
 def test_a_shape_waits_while_all_populations_are_busy_and_others_do_not():
@@ -267,15 +267,15 @@ def test_closing_what_was_never_opened_does_nothing():
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("RESOURCE_EXHAUSTED: out of memory")])
 def test_what_does_not_fit_into_memory_goes_on_with_half_as_many_lanes(error):
-    said = []
+    lines = []
     factory = Factory(ill=lambda key, plans: error if len(plans) > 5 else None)
     pool = Pool([solo()], populations=factory, slots=12, members=2)
-    pool.warn = said.append
+    pool.warn = lines.append
     records = search(pool, trials=24, sizes=(1,))
     assert {record.state for record in records} == {"complete"}
     assert {record.trainer for record in records} == {"population"}
     assert pool.slots == 2
-    assert said == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((12, 6), (6, 2))]
+    assert lines == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((12, 6), (6, 2))]
 
 
 def test_a_population_that_is_let_go_is_collected(collected):

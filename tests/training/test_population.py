@@ -76,9 +76,9 @@ TASKS = {
 def mixed(task, optimizer):
     """A problem and a plan for each loss, at different learning rates."""
     losses = TASKS[task]
-    own = problem(task, {name: name for name in losses}, optimizer=optimizer, settings=SETTINGS[optimizer])
+    setup = problem(task, {name: name for name in losses}, optimizer=optimizer, settings=SETTINGS[optimizer])
     rates = RATES[optimizer] * np.linspace(0.7, 1.3, len(losses))
-    return own, [plan(own, name, float(rate), **losses[name]) for name, rate in zip(losses, rates, strict=True)]
+    return setup, [plan(setup, name, float(rate), **losses[name]) for name, rate in zip(losses, rates, strict=True)]
 
 
 LONG = pytest.mark.long
@@ -98,28 +98,28 @@ LANES = [
 @functools.cache
 def trained(task, optimizer):
     """A population of mixed losses, trained once."""
-    own, plans = mixed(task, optimizer)
-    assert own.dataset.train.x.shape[0] % BATCH
+    setup, plans = mixed(task, optimizer)
+    assert setup.dataset.train.x.shape[0] % BATCH
     assert plans[0].epochs * -(-ROWS // BATCH) >= 50
-    population = Population(own, len(plans), blocks=1 if task == "multiclass" else 2, variants=plans)
-    return own, plans, population, *run(population, plans)
+    population = Population(setup, len(plans), blocks=1 if task == "multiclass" else 2, variants=plans)
+    return setup, plans, population, *run(population, plans)
 
 
 @pytest.mark.parametrize(("task", "optimizer", "name"), LANES)
 def test_every_lane_of_a_mixed_population_equals_model_fit(task, optimizer, name):
-    own, plans, _, reports, weights = trained(task, optimizer)
+    setup, plans, _, reports, weights = trained(task, optimizer)
     slot = list(TASKS[task]).index(name)
-    model = assert_as_alone(own, plans[slot], weights[slot], reports[slot], TOLERANCE[optimizer])
-    assert reports[slot][-1].val_score == pytest.approx(_score(own, plans[slot], model), rel=1e-4)
+    model = assert_as_alone(setup, plans[slot], weights[slot], reports[slot], TOLERANCE[optimizer])
+    assert reports[slot][-1].val_score == pytest.approx(_score(setup, plans[slot], model), rel=1e-4)
 
 
-def _score(own, each, model):
+def _score(setup, each, model):
     """The validation metric of a model trained alone, in the user's units."""
-    data, spec = own.dataset, own.losses[each.candidate]
+    data, spec = setup.dataset, setup.losses[each.candidate]
     z = model.predict(data.validation.x, verbose=0)
     if data.task in ("multilabel", "segmentation"):
         return float(((z > 0).reshape(data.validation.y.shape) == data.validation.y).mean())
-    if own.metric is ACCURACY:
+    if setup.metric is ACCURACY:
         return float(((z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)) == data.validation.y).mean())
     c = data.constants
     value = {
@@ -133,16 +133,16 @@ def _score(own, each, model):
 @pytest.mark.long
 @pytest.mark.parametrize(("task", "optimizer"), CASES)
 def test_a_change_of_one_percent_is_seen(task, optimizer):
-    own, plans, _, _, weights = trained(task, optimizer)
+    setup, plans, _, _, weights = trained(task, optimizer)
     changed, originals = [], []
     for slot, each in enumerate(plans):
-        changed.append(_changed(own, each, each.learning_rate * 1.01, {}))
+        changed.append(_changed(setup, each, each.learning_rate * 1.01, {}))
         originals.append(slot)
         for name, value in TASKS[task][each.candidate].items():
             for altered in _one_percent(value):
-                changed.append(_changed(own, each, each.learning_rate, {name: altered}))
+                changed.append(_changed(setup, each, each.learning_rate, {name: altered}))
                 originals.append(slot)
-    _, others = run(Population(own, len(changed), blocks=2, variants=changed), changed)
+    _, others = run(Population(setup, len(changed), blocks=2, variants=changed), changed)
     for each, slot, other in zip(changed, originals, others, strict=True):
         assert difference(weights[slot], other) > 2 * TOLERANCE[optimizer], each
 
@@ -153,8 +153,8 @@ def _one_percent(value):
     return [tuple(v * (1.01 if i == k else 1) for i, v in enumerate(value)) for k in range(len(value))]
 
 
-def _changed(own, each, rate, change):
-    return plan(own, each.candidate, rate, each.epochs, each.seed, **{**each.params, **change})
+def _changed(setup, each, rate, change):
+    return plan(setup, each.candidate, rate, each.epochs, each.seed, **{**each.params, **change})
 
 
 def test_a_lane_that_moves_into_a_used_slot_equals_one_from_the_start():
@@ -169,9 +169,9 @@ def test_a_lane_that_moves_into_a_used_slot_equals_one_from_the_start():
 
 
 def test_lanes_that_end_together_are_taken_out_once_and_waiting_ones_not_at_all(monkeypatch):
-    own = problem("multiclass", {"cross_entropy": "cross_entropy"})
-    plans = [plan(own, "cross_entropy", rate) for rate in (0.01, 0.003, 0.001, 0.0003)]
-    population = Population(own, 6, blocks=1, variants=plans)
+    setup = problem("multiclass", {"cross_entropy": "cross_entropy"})
+    plans = [plan(setup, "cross_entropy", rate) for rate in (0.01, 0.003, 0.001, 0.0003)]
+    population = Population(setup, 6, blocks=1, variants=plans)
     run(population, plans, epochs=1)
     taken = []
     take = State.take
@@ -188,35 +188,35 @@ def test_lanes_that_end_together_are_taken_out_once_and_waiting_ones_not_at_all(
     population.close(2)
     assert set(population.advance()) == {1, 3}
     assert difference(kept, population.weights(3)) > 0
-    _, (wanted,) = run(Population(own, 1, blocks=1), [plans[3]], epochs=3)
+    _, (wanted,) = run(Population(setup, 1, blocks=1), [plans[3]], epochs=3)
     assert difference(population.weights(3), wanted) < 1e-6
 
 
 def test_populations_of_a_problem_share_its_rows():
-    own = problem("multiclass", {"cross_entropy": "cross_entropy"})
-    assert device_samples(own, "train") is device_samples(own, "train")
-    assert device_samples(replace(own), "train") is not device_samples(own, "train")
+    setup = problem("multiclass", {"cross_entropy": "cross_entropy"})
+    assert device_samples(setup, "train") is device_samples(setup, "train")
+    assert device_samples(replace(setup), "train") is not device_samples(setup, "train")
 
 
 @pytest.mark.long
 def test_a_plan_with_other_static_parameters_rebuilds_the_graph_and_disturbs_nobody():
-    own = problem("binary", {"binary_focal": "binary_focal", "hinge": "hinge"})
-    first = plan(own, "binary_focal", 0.003, gamma=1.0, alpha=0.3)
-    late = plan(own, "binary_focal", 0.003, gamma=1.0, alpha=None)
-    population = Population(own, 2, variants=[first])
+    setup = problem("binary", {"binary_focal": "binary_focal", "hinge": "hinge"})
+    first = plan(setup, "binary_focal", 0.003, gamma=1.0, alpha=0.3)
+    late = plan(setup, "binary_focal", 0.003, gamma=1.0, alpha=None)
+    population = Population(setup, 2, variants=[first])
     population.open(0, first)
     population.advance()
     population.open(1, late)
     for _ in range(3):
         population.advance()
-    assert difference(population.weights(0), alone(own, first)[1]) < TOLERANCE["adam"]
+    assert difference(population.weights(0), alone(setup, first)[1]) < TOLERANCE["adam"]
     population.advance()
-    assert difference(population.weights(1), alone(own, late)[1]) < TOLERANCE["adam"]
+    assert difference(population.weights(1), alone(setup, late)[1]) < TOLERANCE["adam"]
 
 
 def test_another_rate_seed_or_parameter_changes_no_other_lane_by_a_single_bit():
-    own, plans, population, _, before = trained("multiclass", "adam")
-    other = [plans[0], plan(own, "focal", 0.03, gamma=4.0, alpha=(1, 1, 1, 9), seed=9), *plans[2:]]
+    setup, plans, population, _, before = trained("multiclass", "adam")
+    other = [plans[0], plan(setup, "focal", 0.03, gamma=4.0, alpha=(1, 1, 1, 9), seed=9), *plans[2:]]
     _, after = again(population, other)
     assert difference(before[1], after[1]) > 0.1
     for slot in (0, 2, 3, 4, 5):
@@ -224,8 +224,8 @@ def test_another_rate_seed_or_parameter_changes_no_other_lane_by_a_single_bit():
 
 
 def test_another_loss_changes_no_other_lane_by_more_than_rounding():
-    own, plans, population, _, before = trained("multiclass", "adam")
-    other = [plan(own, "focal", 0.03, gamma=4.0, alpha=(1, 1, 1, 9)), *plans[1:]]
+    setup, plans, population, _, before = trained("multiclass", "adam")
+    other = [plan(setup, "focal", 0.03, gamma=4.0, alpha=(1, 1, 1, 9)), *plans[1:]]
     _, after = again(population, other)
     assert difference(before[0], after[0]) > 0.1
     for slot in range(1, 6):
@@ -238,9 +238,9 @@ def test_equal_losses_under_three_labels_are_equal_to_the_last_bit_one_lane_at_a
         "sparse": "sparse_categorical_crossentropy",
         "kl": "kl_divergence",
     }
-    own = problem("multiclass", names, optimizer="sgd", settings={"momentum": 0.9})
-    plans = [plan(own, label, 0.01) for label in names]
-    population = Population(own, 1, variants=plans)
+    setup = problem("multiclass", names, optimizer="sgd", settings={"momentum": 0.9})
+    plans = [plan(setup, label, 0.01) for label in names]
+    population = Population(setup, 1, variants=plans)
     runs = []
     for each in plans:
         reports, weights = run(population, [each])
@@ -252,8 +252,8 @@ def test_equal_losses_under_three_labels_are_equal_to_the_last_bit_one_lane_at_a
 
 
 def test_a_divergent_lane_reports_it_and_harms_no_other():
-    own, plans, population, _, _ = trained("regression", "sgd")
-    wild = [plan(own, "mean_squared_error", 1e6), *plans[1:]]
+    setup, plans, population, _, _ = trained("regression", "sgd")
+    wild = [plan(setup, "mean_squared_error", 1e6), *plans[1:]]
     reports, weights = again(population, wild)
     assert reports[0][-1].diverged
     assert not any(report.diverged for slot in range(1, len(plans)) for report in reports[slot])
@@ -267,13 +267,15 @@ def test_regularisers_and_normalisation_are_trained_as_model_fit_does():
         lambda: keras.layers.BatchNormalization(momentum=0.8),
         keras.layers.LayerNormalization,
     )
-    own = problem("multiclass", {"cross_entropy": "cross_entropy", "focal": "focal"}, optimizer="sgd", builder=builder)
-    plans = [plan(own, "cross_entropy", 0.05), plan(own, "focal", 0.02, gamma=1.0)]
-    population = Population(own, 2, variants=plans)
+    setup = problem(
+        "multiclass", {"cross_entropy": "cross_entropy", "focal": "focal"}, optimizer="sgd", builder=builder
+    )
+    plans = [plan(setup, "cross_entropy", 0.05), plan(setup, "focal", 0.02, gamma=1.0)]
+    population = Population(setup, 2, variants=plans)
     assert not population.refuses("focal")
     reports, weights = run(population, plans)
     for slot, each in enumerate(plans):
-        losses, solo, _ = alone(own, each)
+        losses, solo, _ = alone(setup, each)
         assert difference(weights[slot], solo) < 1e-5
         assert [r.train_loss for r in reports[slot]] == pytest.approx([loss for loss, _ in losses], rel=1e-4)
         assert [r.val_loss for r in reports[slot]] == pytest.approx([loss for _, loss in losses], rel=1e-4)
@@ -290,25 +292,25 @@ def test_regularisers_and_normalisation_are_trained_as_model_fit_does():
     ],
 )
 def test_optimizer_settings_act_in_each_lane_as_they_do_alone(optimizer, settings):
-    own = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=settings)
+    setup = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=settings)
     # without clipping per lane the second, steeper lane would hold the first one back
-    plans = [plan(own, "cross_entropy", RATES[optimizer]), plan(own, "cross_entropy", 10 * RATES[optimizer])]
-    _, weights = run(Population(own, 2, blocks=1, variants=plans[:1]), plans)
+    plans = [plan(setup, "cross_entropy", RATES[optimizer]), plan(setup, "cross_entropy", 10 * RATES[optimizer])]
+    _, weights = run(Population(setup, 2, blocks=1, variants=plans[:1]), plans)
     for each, lane in zip(plans, weights, strict=True):
-        assert difference(lane, alone(own, each)[1]) < 5 * TOLERANCE[optimizer]
+        assert difference(lane, alone(setup, each)[1]) < 5 * TOLERANCE[optimizer]
 
 
 def test_an_optimizer_that_is_not_proven_is_refused_by_name():
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="schedulefreeadamw")
-    assert "schedulefreeadamw" in Population(own, 2).refuses("ce")
+    setup = problem("multiclass", {"ce": "cross_entropy"}, optimizer="schedulefreeadamw")
+    assert "schedulefreeadamw" in Population(setup, 2).refuses("ce")
 
 
-def equal_to_fit(own, plans, population=None):
+def equal_to_fit(setup, plans, population=None):
     """The lanes equal `model.fit`, weights and losses of every epoch."""
-    reports, weights = run(population or Population(own, len(plans), blocks=1, variants=plans), plans)
+    reports, weights = run(population or Population(setup, len(plans), blocks=1, variants=plans), plans)
     for slot, each in enumerate(plans):
-        model = assert_as_alone(own, each, weights[slot], reports[slot], TOLERANCE[own.optimizer])
-        fold = replace(own, dataset=own.folds[each.fold])
+        model = assert_as_alone(setup, each, weights[slot], reports[slot], TOLERANCE[setup.optimizer])
+        fold = replace(setup, dataset=setup.folds[each.fold])
         assert reports[slot][-1].val_score == pytest.approx(_score(fold, each, model), rel=1e-4)
     return reports, weights
 
@@ -321,24 +323,24 @@ def equal_to_fit(own, plans, population=None):
     ],
 )
 def test_a_lane_trains_on_its_fold_with_the_constants_of_that_fold(task, names):
-    own = problem(task, {name: name for name in names}, optimizer="sgd", settings={"momentum": 0.9})
+    setup = problem(task, {name: name for name in names}, optimizer="sgd", settings={"momentum": 0.9})
     folds = tuple(dataset(task, seed) for seed in (0, 1, 2))
-    own.dataset.folds = folds
+    setup.dataset.folds = folds
     plans = [
-        replace(plan(own, name, 0.005 * (1 + i), epochs=2, seed=i), fold=fold)
+        replace(plan(setup, name, 0.005 * (1 + i), epochs=2, seed=i), fold=fold)
         for i, name in enumerate(names) for fold in (2, 0)
     ]  # fmt: skip
-    _, weights = equal_to_fit(own, plans)
+    _, weights = equal_to_fit(setup, plans)
     assert difference(weights[0], weights[1]) > 100 * TOLERANCE["sgd"]
 
 
 def weighted(task, **names):
     """A problem whose rows have weights, in training and in validation."""
-    own = problem(task, names, optimizer="sgd", settings={"momentum": 0.9})
+    setup = problem(task, names, optimizer="sgd", settings={"momentum": 0.9})
     rng = np.random.default_rng(5)
-    for part in (own.dataset.train, own.dataset.validation):
+    for part in (setup.dataset.train, setup.dataset.validation):
         part.weights = rng.uniform(0.2, 3.0, len(part.y)).astype(np.float32)
-    return own
+    return setup
 
 
 @pytest.mark.parametrize(
@@ -349,13 +351,13 @@ def weighted(task, **names):
     ],
 )
 def test_weights_of_rows_count_in_training_and_validation_as_in_model_fit(task, names):
-    own = weighted(task, **{name: name for name in names})
-    plans = [plan(own, name, 0.02, epochs=3) for name in names]
+    setup = weighted(task, **{name: name for name in names})
+    plans = [plan(setup, name, 0.02, epochs=3) for name in names]
     if task == "segmentation":
         # Keras takes one weight a place there
-        for part in (own.dataset.train, own.dataset.validation):
+        for part in (setup.dataset.train, setup.dataset.validation):
             part.weights = np.ones_like(part.weights) * 1.7
-    equal_to_fit(own, plans)
+    equal_to_fit(setup, plans)
 
 
 def batch_mean(y, z, *, sample_weight):
@@ -372,7 +374,7 @@ class Handed(keras.losses.Loss):
 
 
 def test_a_loss_that_asks_for_weights_is_given_them_and_not_multiplied_by_them():
-    own = weighted("regression", mine="mean_squared_error")
+    setup = weighted("regression", mine="mean_squared_error")
     fields = {
         "tasks": ("regression",),
         "summary": "s",
@@ -382,11 +384,11 @@ def test_a_loss_that_asks_for_weights_is_given_them_and_not_multiplied_by_them()
         "activation": "affine",
     }
     spec = LossSpec(name="mine", function=batch_mean, level="batch", needs=("sample_weight",), **fields)
-    own.losses["mine"] = spec
-    each = plan(own, "mine", 0.01, epochs=1)
-    reports, weights = run(Population(own, 1, variants=[each]), [each])
-    data = own.dataset
-    model = own.build(1, 0)
+    setup.losses["mine"] = spec
+    each = plan(setup, "mine", 0.01, epochs=1)
+    reports, weights = run(Population(setup, 1, variants=[each]), [each])
+    data = setup.dataset
+    model = setup.build(1, 0)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), Handed())
     y = (data.train.y - data.constants.target_center) / data.constants.target_scale
     order = batch_order(0, 0, ROWS)
@@ -409,30 +411,30 @@ class TwoInputs:
 
 @pytest.mark.long
 def test_a_model_of_several_inputs_equals_model_fit():
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=TwoInputs())
-    own.dataset.input_shape = {"left": (3,), "right": (4,)}
-    for part in (own.dataset.train, own.dataset.validation):
+    setup = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=TwoInputs())
+    setup.dataset.input_shape = {"left": (3,), "right": (4,)}
+    for part in (setup.dataset.train, setup.dataset.validation):
         part.x = {"left": part.x[:, :3], "right": part.x[:, 3:]}
-    own.dataset.folds = (own.dataset, own.dataset)
-    equal_to_fit(own, [replace(plan(own, "ce", 0.1, epochs=2), fold=fold) for fold in (0, 1)])
+    setup.dataset.folds = (setup.dataset, setup.dataset)
+    equal_to_fit(setup, [replace(plan(setup, "ce", 0.1, epochs=2), fold=fold) for fold in (0, 1)])
 
 
 def test_a_population_is_of_one_shape():
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
+    setup = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
     architecture = Architecture(50)
-    each = replace(plan(own, "ce", 0.1, epochs=2), architecture=architecture)
-    equal_to_fit(own, [each], Population(own, 1, architecture=architecture, variants=[each]))
+    each = replace(plan(setup, "ce", 0.1, epochs=2), architecture=architecture)
+    equal_to_fit(setup, [each], Population(setup, 1, architecture=architecture, variants=[each]))
 
 
 @pytest.mark.long
 def test_rows_in_pieces_and_the_last_scores_alone_give_the_same_numbers(monkeypatch):
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
-    plans = [plan(own, "ce", rate, epochs=2, seed=i) for i, rate in enumerate((0.05, 0.2))]
-    whole, _ = run(Population(own, 2, blocks=1, variants=plans), plans)
+    setup = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd")
+    plans = [plan(setup, "ce", rate, epochs=2, seed=i) for i, rate in enumerate((0.05, 0.2))]
+    whole, _ = run(Population(setup, 2, blocks=1, variants=plans), plans)
     monkeypatch.setattr(lane_graph, "TOGETHER", 16)
     monkeypatch.setattr(lane_graph, "KEPT", 16 * 4 * 5)
-    own.groups.clear()
-    parts, _ = run(Population(own, 2, blocks=1, variants=plans), plans)
+    setup.groups.clear()
+    parts, _ = run(Population(setup, 2, blocks=1, variants=plans), plans)
     for slot in (0, 1):
         for one, other in zip(whole[slot], parts[slot], strict=True):
             assert one.val_loss == pytest.approx(other.val_loss, rel=1e-5)

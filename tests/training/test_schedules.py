@@ -92,15 +92,15 @@ def test_every_schedule_of_keras_has_a_name_and_a_case():
 
 @pytest.mark.parametrize("name", optimization.SCHEDULES)
 def test_every_schedule_begins_at_the_base_rate_after_warmup(name):
-    own = optimization.schedule({"name": name, "warmup": 0.2})
+    schedule = optimization.schedule({"name": name, "warmup": 0.2})
     progress = keras.ops.convert_to_tensor(np.array([0.0, 0.05, 0.1, 0.2], np.float32))
-    factor = keras.ops.convert_to_numpy(schedules.factor(own, progress))
+    factor = keras.ops.convert_to_numpy(schedules.factor(schedule, progress))
     assert factor == pytest.approx([0, 0.25, 0.5, 1], abs=1e-6)
 
 
 def scheduled(optimizer, raw, fixed=None):
-    own = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=fixed)
-    return replace(own, schedule=optimization.schedule(raw))
+    setup = problem("multiclass", {"cross_entropy": "cross_entropy"}, optimizer=optimizer, settings=fixed)
+    return replace(setup, schedule=optimization.schedule(raw))
 
 
 WHOLE = [
@@ -112,12 +112,12 @@ WHOLE = [
 @pytest.mark.parametrize(("optimizer", "case", "fixed"), WHOLE)
 def test_lanes_with_a_schedule_equal_model_fit_with_that_of_keras(optimizer, case, fixed):
     raw, theirs = CASES[case]
-    own = scheduled(optimizer, raw, fixed)
-    plans = [plan(own, "cross_entropy", rate) for rate in (0.01, 0.002)]
-    _, weights = run(Population(own, 2, blocks=1, variants=plans), plans)
-    for each, found in zip(plans, weights, strict=True):
-        assert difference(found, fitted(own, each, theirs(each.learning_rate))) < 1e-5
-    _, flat = run(Population(replace(own, schedule=None), 2, blocks=1, variants=plans), plans)
+    setup = scheduled(optimizer, raw, fixed)
+    plans = [plan(setup, "cross_entropy", rate) for rate in (0.01, 0.002)]
+    _, weights = run(Population(setup, 2, blocks=1, variants=plans), plans)
+    for each, actual in zip(plans, weights, strict=True):
+        assert difference(actual, fitted(setup, each, theirs(each.learning_rate))) < 1e-5
+    _, flat = run(Population(replace(setup, schedule=None), 2, blocks=1, variants=plans), plans)
     assert difference(flat[0], weights[0]) > 1e-3
 
 
@@ -129,21 +129,21 @@ PRODUCT += [("sgd", case) for case in CASES if case not in ("constant", "cosine 
 @pytest.mark.parametrize(("optimizer", "case"), PRODUCT)
 def test_every_optimizer_and_every_schedule_in_lanes_equals_model_fit(optimizer, case):
     raw, theirs = CASES[case]
-    own = scheduled(optimizer, raw)
-    each = plan(own, "cross_entropy", 0.002)
-    _, (found,) = run(Population(own, 1, blocks=1, variants=[each]), [each])
-    assert difference(found, fitted(own, each, theirs(each.learning_rate))) < 1e-5
+    setup = scheduled(optimizer, raw)
+    each = plan(setup, "cross_entropy", 0.002)
+    _, (actual,) = run(Population(setup, 1, blocks=1, variants=[each]), [each])
+    assert difference(actual, fitted(setup, each, theirs(each.learning_rate))) < 1e-5
 
 
 def test_the_trainer_for_one_plan_follows_the_schedule_at_every_plans_own_rate_and_length():
-    own = scheduled("sgd", CASES["cosine"][0])
-    trainer = Fit(own)
+    setup = scheduled("sgd", CASES["cosine"][0])
+    trainer = Fit(setup)
     for rate, epochs in ((0.05, 4), (0.02, 2)):
-        each = plan(own, "cross_entropy", rate, epochs=epochs)
+        each = plan(setup, "cross_entropy", rate, epochs=epochs)
         trainer.open(0, each)
         for _ in range(epochs):
             trainer.advance()
-        wanted = fitted(own, each, K.CosineDecay(rate, 14 * epochs))
+        wanted = fitted(setup, each, K.CosineDecay(rate, 14 * epochs))
         assert difference(trainer.weights(0), wanted) < 1e-5
         trainer.close(0)
 

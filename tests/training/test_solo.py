@@ -37,9 +37,9 @@ PLANS = {
 }
 
 
-def one_by_one(own, plans):
+def one_by_one(setup, plans):
     """Reports and final weights of plans that one `Fit` trains in turn."""
-    trainer, reports, weights = Fit(own), [], []
+    trainer, reports, weights = Fit(setup), [], []
     for each in plans:
         seen, final = run(trainer, [each])
         trainer.close(0)
@@ -54,10 +54,10 @@ def same(report, other):
 
 @pytest.mark.parametrize("task", long_but({"multiclass"}, list(PLANS)))
 def test_reports_and_weights_are_those_of_the_population(task):
-    own = problem(task, {name: name for name, *_ in PLANS[task]})
-    plans = [plan(own, name, rate, 3, seed, **params) for name, rate, params, seed in PLANS[task]]
-    reports, weights = one_by_one(own, plans)
-    lanes, lane_weights = run(Population(own, len(plans), blocks=1, variants=plans), plans)
+    setup = problem(task, {name: name for name, *_ in PLANS[task]})
+    plans = [plan(setup, name, rate, 3, seed, **params) for name, rate, params, seed in PLANS[task]]
+    reports, weights = one_by_one(setup, plans)
+    lanes, lane_weights = run(Population(setup, len(plans), blocks=1, variants=plans), plans)
     for slot, each in enumerate(plans):
         assert difference(weights[slot], lane_weights[slot]) < 2e-5, each.candidate
         assert len(reports[slot]) == 3
@@ -67,10 +67,10 @@ def test_reports_and_weights_are_those_of_the_population(task):
 def test_penalties_are_those_of_model_fit():
     penalty = keras.regularizers.L2(0.01)
     builder = Mlp(lambda: keras.layers.Dense(8, "relu", activity_regularizer=penalty, kernel_regularizer=penalty))
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=builder)
-    each = plan(own, "ce", 0.05, 3)
-    (reports,), (weights,) = one_by_one(own, [each])
-    losses, solo, _ = alone(own, each)
+    setup = problem("multiclass", {"ce": "cross_entropy"}, optimizer="sgd", builder=builder)
+    each = plan(setup, "ce", 0.05, 3)
+    (reports,), (weights,) = one_by_one(setup, [each])
+    losses, solo, _ = alone(setup, each)
     assert difference(weights, solo) < 1e-6
     assert [(report.train_loss, report.val_loss) for report in reports] == [pytest.approx(p, rel=1e-5) for p in losses]
 
@@ -81,13 +81,13 @@ def test_a_plan_is_trained_to_the_last_bit_alike_whatever_came_before():
         lambda: keras.layers.BatchNormalization(momentum=0.8),
         lambda: keras.layers.Dropout(0.5),
     )
-    own = problem("multiclass", {"ce": "cross_entropy"}, builder=builder)
-    first, other = plan(own, "ce", 0.003, 2), plan(own, "ce", 0.01, 1, seed=3)
-    reports, weights = one_by_one(own, [first, other, first])
-    (alone_reports,), (alone_weights,) = one_by_one(own, [first])
+    setup = problem("multiclass", {"ce": "cross_entropy"}, builder=builder)
+    first, other = plan(setup, "ce", 0.003, 2), plan(setup, "ce", 0.01, 1, seed=3)
+    reports, weights = one_by_one(setup, [first, other, first])
+    (alone_reports,), (alone_weights,) = one_by_one(setup, [first])
     assert reports[0] == reports[2] == alone_reports
     assert difference(weights[0], weights[2]) == difference(weights[0], alone_weights) == 0
-    late_reports, late_weights = one_by_one(own, [other])
+    late_reports, late_weights = one_by_one(setup, [other])
     assert late_reports[0] == reports[1]
     assert difference(late_weights[0], weights[1]) == 0
 
@@ -99,19 +99,19 @@ def warming(y_true, y_pred, *, progress):
 
 
 def test_progress_is_told_alike():
-    own = problem("regression", {"mse": "mean_squared_error"}, optimizer="sgd")
+    setup = problem("regression", {"mse": "mean_squared_error"}, optimizer="sgd")
     spec = LossSpec(
         name="warming", function=warming, tasks=("regression",), summary="Grows.", reference="None.", target="real",
         outputs="1", activation="identity", needs=("progress",),
     )  # fmt: skip
-    own = dataclasses.replace(own, losses={"warming": spec})
-    each = plan(own, "warming", 0.01, 3)
-    (reports,), (weights,) = one_by_one(own, [each])
-    lanes, lane_weights = run(Population(own, 1, variants=[each]), [each])
+    setup = dataclasses.replace(setup, losses={"warming": spec})
+    each = plan(setup, "warming", 0.01, 3)
+    (reports,), (weights,) = one_by_one(setup, [each])
+    lanes, lane_weights = run(Population(setup, 1, variants=[each]), [each])
     assert difference(weights, lane_weights[0]) < 1e-6
     assert all(map(same, reports, lanes[0]))
     for report in reports:
-        error = -report.val_score / own.dataset.constants.target_scale**2
+        error = -report.val_score / setup.dataset.constants.target_scale**2
         assert report.val_loss == pytest.approx((1 + report.epoch) * error, rel=1e-4)
 
 
@@ -173,16 +173,16 @@ WIDE = {
 def test_masks_several_labels_and_ordered_classes_train_alike_alone_and_in_lanes(task):
     metric, losses = WIDE[task]
     data = wide(task)
-    own = dataclasses.replace(
+    setup = dataclasses.replace(
         problem("multiclass", {}), dataset=data, metric=catalogue.resolve(metric, task),
         losses={each.name: each for each in losses},
         builder=resolve(
             "mlp", hidden=[8], multilabel=task == "multilabel", spatial_shape=(2, 3) if task == "segmentation" else ()
         ),
     )  # fmt: skip
-    plans = [plan(own, each.name, 0.01, 3) for each in losses]
-    reports, weights = one_by_one(own, plans)
-    population = Population(own, len(plans), blocks=1, variants=plans)
+    plans = [plan(setup, each.name, 0.01, 3) for each in losses]
+    reports, weights = one_by_one(setup, plans)
+    population = Population(setup, len(plans), blocks=1, variants=plans)
     assert not any(population.refuses(each.candidate) for each in plans)
     lanes, lane_weights = run(population, plans)
     for slot, each in enumerate(plans):

@@ -62,9 +62,9 @@ def best_scores(name, y, start, **arguments):
     def slope(z):
         return compute(name, y, np.tile(z, (len(y), 1)), **arguments)[1].mean(axis=0)
 
-    found = optimize.root(slope, start, tol=1e-12)
-    assert found.success
-    return found.x
+    actual = optimize.root(slope, start, tol=1e-12)
+    assert actual.success
+    return actual.x
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -151,13 +151,13 @@ def test_several_quantiles_are_the_mean_of_single_ones(levels):
 
 def test_several_quantiles_settle_at_theirs():
     y = SKEWED[:, None]
-    found = optimize.minimize(
+    actual = optimize.minimize(
         lambda z: compute("multi_quantile", y, np.tile(z, (401, 1)))[0].mean(),
         [1.0, 1.0, 1.0],
         method="Nelder-Mead",
         options={"xatol": 1e-5, "fatol": 1e-9, "maxiter": 2000},
     )
-    rising = activations.get("quantiles").forward(tf.constant([found.x])).numpy()[0]
+    rising = activations.get("quantiles").forward(tf.constant([actual.x])).numpy()[0]
     assert [np.mean(y <= value) for value in rising] == pytest.approx([0.1, 0.5, 0.9], abs=0.01)
 
 
@@ -190,8 +190,8 @@ def test_levels_are_part_of_the_task_and_not_searched():
 @pytest.mark.parametrize("level", [1e-6, 0.5, 1 - 1e-6])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_extreme_levels_are_finite(name, parameter, level, dtype):
-    found = at_residuals(name, [-1e4, -1.0, -1e-8, 0.0, 1e-8, 1.0, 1e4], dtype, **{parameter: level})
-    assert np.isfinite(found).all()
+    actual = at_residuals(name, [-1e4, -1.0, -1e-8, 0.0, 1e-8, 1.0, 1e4], dtype, **{parameter: level})
+    assert np.isfinite(actual).all()
 
 
 # ------------------------------------------------------------------ outliers
@@ -349,8 +349,8 @@ def test_rates_in_half_precision_are_finite():
 def test_the_negative_binomial_needs_no_tangent(r):
     z = np.array([-500.0, -31.0, 31.0, 500.0])
     wanted = (2.0 + r) * np.logaddexp(0, z + np.log(3.0 / r)) - 2.0 * (z + np.log(3.0))
-    found = compute("negative_binomial", np.full((4, 1), 2.0), z[:, None], r=r, target_mean=3.0)[0]
-    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    actual = compute("negative_binomial", np.full((4, 1), 2.0), z[:, None], r=r, target_mean=3.0)[0]
+    np.testing.assert_allclose(actual, wanted, rtol=1e-12)
 
 
 # ------------------------------------------------------------------ densities
@@ -424,11 +424,11 @@ def test_the_value_does_not_grow_with_the_number_of_labels(name):
 def test_asymmetric_gradients_are_finite_at_probability_0_and_1(dtype, gamma_neg, gamma_pos, m):
     z = np.array([-1e4, -200.0, -88.0, -50.0, -2.9444, -1e-8, 0.0, 50.0, 88.0, 200.0, 1e4])
     y = np.repeat([[0.0], [1.0]], len(z), axis=1)
-    found = compute("asymmetric", y, np.tile(z, (2, 1)), dtype, gamma_neg=gamma_neg, gamma_pos=gamma_pos, m=m)
-    assert all(np.isfinite(part).all() for part in found)
+    actual = compute("asymmetric", y, np.tile(z, (2, 1)), dtype, gamma_neg=gamma_neg, gamma_pos=gamma_pos, m=m)
+    assert all(np.isfinite(part).all() for part in actual)
     # a label that is surely wrong is pulled back
-    assert found[1][0, -1] > 0 or m > 0
-    assert found[1][1, 0] < 0
+    assert actual[1][0, -1] > 0 or m > 0
+    assert actual[1][1, 0] < 0
 
 
 def test_absent_labels_below_the_shift_cost_nothing():
@@ -443,8 +443,8 @@ def test_absent_labels_below_the_shift_cost_nothing():
 def test_a_small_shifted_probability_loses_no_digits():
     z = np.full((1, 1), -12.0)
     p = 1 / (1 + np.exp(12.0))
-    found = compute("asymmetric", [[0.0]], z, "float32", gamma_neg=1.0, m=0.0)[0]
-    assert found[0] == pytest.approx(-p * np.log1p(-p), rel=1e-5)
+    actual = compute("asymmetric", [[0.0]], z, "float32", gamma_neg=1.0, m=0.0)[0]
+    assert actual[0] == pytest.approx(-p * np.log1p(-p), rel=1e-5)
 
 
 def test_fading_weights_are_differentiated():

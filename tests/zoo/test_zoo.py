@@ -407,8 +407,8 @@ def test_losses_of_classes_serve_binary_tasks(spec):
 
 
 def test_the_registry_offers_the_zoo():
-    found = {entry.spec.name for entry in registry.default().specs() if entry.plugin == "builtin"}
-    assert found == set(SPECS)
+    actual = {entry.spec.name for entry in registry.default().specs() if entry.plugin == "builtin"}
+    assert actual == set(SPECS)
 
 
 def test_no_module_of_the_zoo_is_forgotten():

@@ -222,9 +222,9 @@ def jaccard_of_the_sum(y, z, *, smooth):
            **dense(elicits="overlap", non_differentiable_points=True))  # fmt: skip
 def dice_of_decisions(y, z):
     """Rounded predictions have no gradient."""
-    found = ops.cast(z > 0.0, z.dtype)
-    overlap = 2.0 * over_space(y * found) + 1.0
-    return 1.0 - overlap / (over_space(y) + over_space(found) + 1.0)
+    actual = ops.cast(z > 0.0, z.dtype)
+    overlap = 2.0 * over_space(y * actual) + 1.0
+    return 1.0 - overlap / (over_space(y) + over_space(actual) + 1.0)
 
 
 @WRONG.add("alive", **dense(params=(SMOOTH,), elicits="overlap"))

@@ -44,18 +44,18 @@ def mixed(optimizer):
     """A problem and a plan for each of a few losses, at different learning rates."""
     settings, builder = ({"momentum": 0.9}, None) if optimizer == "sgd" else ({}, normalised())
     names = list(LOSSES)[: len(RATES[optimizer])]
-    own = problem("multiclass", {name: name for name in names}, optimizer=optimizer, settings=settings,
+    setup = problem("multiclass", {name: name for name in names}, optimizer=optimizer, settings=settings,
                   builder=builder)  # fmt: skip
     pairs = zip(names, RATES[optimizer], strict=True)
-    return own, [plan(own, name, rate, epochs=3, **LOSSES[name]) for name, rate in pairs]
+    return setup, [plan(setup, name, rate, epochs=3, **LOSSES[name]) for name, rate in pairs]
 
 
 @functools.cache
 def trained(optimizer):
     """Problem, plans, population, reports and weights."""
-    own, plans = mixed(optimizer)
-    population = Population(own, len(plans), blocks=1, variants=plans)
-    return own, plans, population, *run(population, plans)
+    setup, plans = mixed(optimizer)
+    population = Population(setup, len(plans), blocks=1, variants=plans)
+    return setup, plans, population, *run(population, plans)
 
 
 def test_keras_is_on_jax():
@@ -69,24 +69,24 @@ def test_keras_is_on_jax():
                     [("adam", 0), ("adam", 1), ("sgd", 0), ("sgd", 1)])],
 )  # fmt: skip
 def test_every_lane_equals_model_fit(optimizer, slot):
-    own, plans, _, reports, weights = trained(optimizer)
-    model = assert_as_alone(own, plans[slot], weights[slot], reports[slot], TOLERANCE[optimizer])
-    z = model.predict(own.dataset.validation.x, verbose=0)
-    assert reports[slot][-1].val_score == pytest.approx((z.argmax(1) == own.dataset.validation.y).mean())
+    setup, plans, _, reports, weights = trained(optimizer)
+    model = assert_as_alone(setup, plans[slot], weights[slot], reports[slot], TOLERANCE[optimizer])
+    z = model.predict(setup.dataset.validation.x, verbose=0)
+    assert reports[slot][-1].val_score == pytest.approx((z.argmax(1) == setup.dataset.validation.y).mean())
 
 
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.long)])
 def test_a_change_of_one_percent_is_seen(optimizer):
-    own, plans, population, _, weights = trained(optimizer)
-    changed = [plan(own, p.candidate, 1.01 * p.learning_rate, 3, **LOSSES[p.candidate]) for p in plans]
+    setup, plans, population, _, weights = trained(optimizer)
+    changed = [plan(setup, p.candidate, 1.01 * p.learning_rate, 3, **LOSSES[p.candidate]) for p in plans]
     _, others = again(population, changed)
     for slot in range(len(plans)):
         assert difference(weights[slot], others[slot]) > 2 * TOLERANCE[optimizer]
 
 
 def test_another_loss_rate_and_seed_change_no_other_lane_by_a_single_bit():
-    own, plans, population, _, weights = trained("adam")
-    _, others = again(population, [plans[0], plan(own, "cross_entropy", 0.01, 3, seed=5), plans[2]])
+    setup, plans, population, _, weights = trained("adam")
+    _, others = again(population, [plans[0], plan(setup, "cross_entropy", 0.01, 3, seed=5), plans[2]])
     assert difference(weights[0], others[0]) == difference(weights[2], others[2]) == 0.0
     assert difference(weights[1], others[1]) > 0.0
 
@@ -110,24 +110,24 @@ def test_a_lane_that_moves_into_a_used_slot_equals_one_from_the_start():
 
 def test_dropout_differs_from_lane_to_lane_of_other_seeds_and_is_off_in_validation():
     builder = Mlp(lambda: keras.layers.Dense(12, "relu"), lambda: keras.layers.Dropout(0.5, seed=3))
-    own = problem("multiclass", {"l": "cross_entropy"}, builder=builder)
-    still = plan(own, "l", 0.0, 1)
-    population = Population(own, 1, blocks=1, variants=[still])
+    setup = problem("multiclass", {"l": "cross_entropy"}, builder=builder)
+    still = plan(setup, "l", 0.0, 1)
+    population = Population(setup, 1, blocks=1, variants=[still])
     reports, weights = run(population, [still], 2)
     # a rate of 0 leaves the weights: what differs from epoch to epoch in training is the mask and the order
     assert reports[0][0].val_loss == reports[0][1].val_loss
     assert reports[0][0].train_loss != reports[0][1].train_loss
-    model = own.build(4, 0)
-    z = model.predict(own.dataset.validation.x, verbose=0)
+    model = setup.build(4, 0)
+    z = model.predict(setup.dataset.validation.x, verbose=0)
     assert difference(weights[0][:4], model.get_weights()[:4]) == 0.0
-    assert reports[0][0].val_score == pytest.approx((z.argmax(1) == own.dataset.validation.y).mean())
+    assert reports[0][0].val_score == pytest.approx((z.argmax(1) == setup.dataset.validation.y).mean())
 
 
 def test_one_plan_at_a_time_gives_the_same_weights():
-    own, plans, _, reports, weights = trained("adam")
-    found, alike = run(Fit(own), plans[1:2])
+    setup, plans, _, reports, weights = trained("adam")
+    actual, alike = run(Fit(setup), plans[1:2])
     assert difference(alike[0], weights[1]) < TOLERANCE["adam"]
-    assert found[0][-1].val_loss == pytest.approx(reports[1][-1].val_loss, rel=2e-4)
+    assert actual[0][-1].val_loss == pytest.approx(reports[1][-1].val_loss, rel=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,11 @@ def test_a_keras_loss_trains_in_model_fit(task, name):
 
 
 def tried(function):
-    own = problem("regression", {"l": "mean_squared_error"})
+    setup = problem("regression", {"l": "mean_squared_error"})
     spec = LossSpec(name="mine", tasks=("regression",), summary="s", reference="r", target="real", outputs="1",
                     activation="affine", function=function)  # fmt: skip
-    own.losses["l"] = spec
-    return own, plan(own, "l", 0.01)
+    setup.losses["l"] = spec
+    return setup, plan(setup, "l", 0.01)
 
 
 def squares(y, z):

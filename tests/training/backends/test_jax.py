@@ -45,18 +45,18 @@ def on_jax(request):
 
 @pytest.mark.parametrize("name", names())
 def test_on_jax(on_jax, name):
-    outcomes, said = on_jax
+    outcomes, output = on_jax
     own = {test: outcome for test, outcome in outcomes.items() if test.split("[")[0] == name}
-    assert own, said[-4000:]
-    assert set(own.values()) == {"PASSED"}, said[-8000:]
+    assert own, output[-4000:]
+    assert set(own.values()) == {"PASSED"}, output[-8000:]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("file", SAME)
 def test_what_holds_on_tensorflow_holds_on_jax(file):
-    outcomes, said = pytest_on_jax(f"tests/training/{file}", "-m", "not long", "-k", ONLY_THERE)
-    assert outcomes, said[-4000:]
-    assert set(outcomes.values()) == {"PASSED"}, said[-8000:]
+    outcomes, output = pytest_on_jax(f"tests/training/{file}", "-m", "not long", "-k", ONLY_THERE)
+    assert outcomes, output[-4000:]
+    assert set(outcomes.values()) == {"PASSED"}, output[-8000:]
 
 
 MISSING = """

@@ -27,9 +27,9 @@ def trained():
     """Reports and weights of a lane by itself and of three, whose model has a bias that Keras squeezes."""
     layers = keras.layers
     builder = Mlp(lambda: layers.Reshape((-1, 1)), lambda: layers.Conv1D(2, 2, activation="relu"), layers.Flatten)
-    own = problem("multiclass", {"focal": "focal"}, builder=builder, optimizer="sgd")
-    plans = [plan(own, "focal", 0.01 * (i + 1), epochs=1) for i in range(3)]
-    population = Population(own, 3, blocks=1, variants=plans)
+    setup = problem("multiclass", {"focal": "focal"}, builder=builder, optimizer="sgd")
+    plans = [plan(setup, "focal", 0.01 * (i + 1), epochs=1) for i in range(3)]
+    population = Population(setup, 3, blocks=1, variants=plans)
     alone, alone_weights = run(population, plans[:1])
     population.close(0)
     together, weights = run(population, plans)
