@@ -10,7 +10,7 @@ from scipy.special import ndtri, stdtrit
 
 from lossreg.metrics.catalogue import Metric
 from lossreg.storage.verdict import Comparison
-from lossreg.verdict.variation import Sample, standard_error
+from lossreg.verdict.variation import Components, Sample, components
 
 LEVEL, POWER = 0.95, 0.8
 FEWEST = 2  # repeats, and independent units of rows: a variance needs two
@@ -39,8 +39,8 @@ def compare(
     if len(sample.lanes) < 2 * FEWEST or sample.units < FEWEST:
         return None
     differences = sample.differences()
-    error, freedom = standard_error(sample, differences, np.random.default_rng(seed))
-    return _comparison(differences, error, freedom) if np.isfinite(error) else None
+    parts = components(sample, differences, np.random.default_rng(seed))
+    return _comparison(differences, parts) if np.isfinite(parts.variance) else None
 
 
 def _sample(
@@ -61,8 +61,9 @@ def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
 
-def _comparison(differences: NDArray[np.float64], error: float, freedom: float) -> Comparison:
-    mean, quantile = float(differences.mean()), float(stdtrit(freedom, (1 + LEVEL) / 2))
+def _comparison(differences: NDArray[np.float64], parts: Components) -> Comparison:
+    mean, error = float(differences.mean()), float(np.sqrt(parts.variance))
+    quantile = float(stdtrit(parts.freedom, (1 + LEVEL) / 2))
     return Comparison(
         difference=mean,
         low=mean - quantile * error,
