@@ -14,6 +14,12 @@ from lossreg.verdict.variation import Components, Sample, components
 
 LEVEL, POWER = 0.95, 0.8
 FEWEST = 2  # repeats, and independent units of rows: a variance needs two
+# All repeats share one set of development rows, and what another set would change in their mean is not seen in their
+# variance. Simulated with 400 development and 100 test rows (real training, fresh data for every study), it is 7 to
+# 19% of the variance where two arms differ and below 1% where they are one loss. The mean coverage of three designs
+# and three metrics is .93 without and .94 with this addition. A multiple of the variance between repeats, .85 / .15
+# as in Nadeau and Bengio's correction, would make the interval of arms that are one loss 3 to 4 times too wide.
+UNSEEN = 0.1
 
 
 def compare(
@@ -33,7 +39,8 @@ def compare(
     are not finite, or a score is not, are left out. None where fewer than 2 repeats or groups remain, or where a
     part of the rows has no score.
 
-    The repeats share one set of development rows: see `variation` for what the interval covers.
+    The interval is for these settings, trained on other rows of the same kind and scored on many: it allows for the
+    choice of test rows, the training rows and seed of a repeat, and (`UNSEEN`) that of the development rows.
     """
     sample = _sample(metric, np.asarray(y), np.asarray(winner), np.asarray(other), groups)
     if len(sample.lanes) < 2 * FEWEST or sample.units < FEWEST:
@@ -62,7 +69,7 @@ def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _comparison(differences: NDArray[np.float64], parts: Components) -> Comparison:
-    mean, error = float(differences.mean()), float(np.sqrt(parts.variance))
+    mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + UNSEEN)))
     quantile = float(stdtrit(parts.freedom, (1 + LEVEL) / 2))
     return Comparison(
         difference=mean,

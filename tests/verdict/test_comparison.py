@@ -10,6 +10,7 @@ from lossreg.metrics import catalogue
 from lossreg.metrics.catalogue import Metric
 from lossreg.storage.verdict import Comparison
 from lossreg.verdict.comparison import compare
+from lossreg.verdict.variation import ROW_MEANS
 
 CLASSES = {"binary": 2, "segmentation": 2, "multiclass": 3}
 CASES = [(metric.name, task) for task in TASKS for metric in catalogue.available(task)]
@@ -87,3 +88,10 @@ def test_the_comparison_depends_on_neither_the_order_of_the_arms_nor_that_of_the
     assert (one.difference, one.share_won) == pytest.approx((-other.difference, 1 - other.share_won))
     assert half_width(one) == pytest.approx(half_width(other), rel=tolerance)
     assert compared(metric, y, good, good) == Comparison(0.0, 0.0, 0.0, 0.5, 0.0, len(good))
+
+
+@pytest.mark.parametrize(("name", "task"), [case for case in ONCE if case[0] in ROW_MEANS])
+def test_a_metric_that_is_a_mean_is_the_mean_of_the_scores_of_single_rows(name: str, task: str) -> None:
+    metric, y, _, bad = both(name, task)
+    alone = [metric.score_lanes(y[[row]], bad[:, [row]]) for row in range(len(y))]
+    np.testing.assert_allclose(np.mean(alone, axis=0), metric.score_lanes(y, bad), rtol=1e-9)

@@ -11,13 +11,20 @@ from sklearn import metrics as sk
 
 from lossreg.metrics import catalogue
 from lossreg.storage.verdict import Comparison
-from lossreg.verdict.comparison import compare
+from lossreg.verdict.comparison import UNSEEN, compare
+
+WIDER = np.sqrt(1 + UNSEEN)
 
 
 def compared(name: str, *arguments: Any, **options: Any) -> Comparison:
     comparison = compare(catalogue.BY_NAME[name], *arguments, **options)
     assert comparison is not None
     return comparison
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """Return the interval with the part of the variance that repeats on the same development rows do not show."""
+    return (low + high) / 2 - WIDER * (high - low) / 2, (low + high) / 2 + WIDER * (high - low) / 2
 
 
 def scores(seed: int = 0, repeats: int = 6, n: int = 40, k: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,7 +51,7 @@ def by_analysis_of_variance(table: np.ndarray) -> tuple[float, float]:
     assert variance > rest
     freedom = variance**2 / (rows**2 / (n - 1) + between**2 / (repeats - 1) + rest**2 / ((n - 1) * (repeats - 1)))
     half = stats.t.ppf(0.975, freedom) * np.sqrt(variance / table.size)
-    return mean - half, mean + half
+    return widened(mean - half, mean + half)
 
 
 def test_a_mean_over_rows_has_the_interval_of_the_analysis_of_variance() -> None:
@@ -71,14 +78,14 @@ def test_repeats_that_are_all_alike_give_the_paired_t_test_over_rows() -> None:
     y, winner, other = scores(repeats=1)
     alike = [np.repeat(arm.argmax(-1), 3, axis=0) for arm in (winner, other)]
     test = stats.ttest_rel(*((arm[0] == y).astype(float) for arm in alike))
-    assert compared("accuracy", y, *alike).interval == pytest.approx(tuple(test.confidence_interval()), rel=1e-9)
+    assert compared("accuracy", y, *alike).interval == pytest.approx(widened(*test.confidence_interval()), rel=1e-9)
 
 
 def test_rows_that_are_all_alike_give_the_paired_t_test_over_repeats() -> None:
     rng = np.random.default_rng(0)
     errors = rng.gamma(2, size=(2, 7))
     winner, other = (np.repeat(error[:, None], 30, axis=1) for error in errors)
-    expected = tuple(stats.ttest_rel(errors[1], errors[0]).confidence_interval())
+    expected = widened(*stats.ttest_rel(errors[1], errors[0]).confidence_interval())
     for name in ("mean_absolute_error", "root_mean_squared_error", "median_absolute_error", "max_error"):
         assert compared(name, np.zeros(30), winner, other).interval == pytest.approx(expected, rel=1e-9)
 
@@ -101,7 +108,7 @@ def test_a_function_of_all_rows_varies_as_in_a_bootstrap_of_rows(name: str) -> N
     comparison = compared(name, y, np.stack([winner] * 2), np.stack([other] * 2))
     half = (comparison.high - comparison.low) / 2
     assert comparison.difference == pytest.approx(gain(np.arange(len(y))))
-    assert half == pytest.approx(1.97 * drawn.standard_error, rel=0.12)
+    assert half == pytest.approx(1.97 * WIDER * drawn.standard_error, rel=0.12)
 
 
 @pytest.mark.parametrize("name", ["log_loss", "accuracy", "f1_macro", "r2"])
@@ -130,11 +137,12 @@ def test_many_rows_are_left_out_in_parts_that_vary_as_single_rows() -> None:
 def test_the_detectable_difference_is_shown_in_four_of_five_studies() -> None:
     rng = np.random.default_rng(0)
     n, shown = 60, []
-    detectable = (stats.t.ppf(0.975, n - 1) + stats.norm.ppf(0.8)) / np.sqrt(n)
+    # what is detected although the interval is wider than such studies need, whose repeats are all alike
+    detectable = (WIDER * stats.t.ppf(0.975, n - 1) + stats.norm.ppf(0.8)) / np.sqrt(n)
     for _ in range(400):
         errors = detectable + rng.normal(size=n)
         comparison = compared("mean_absolute_error", np.zeros(n), np.full((2, n), 9.0), np.stack([9 + errors] * 2))
         shown.append((comparison.low > 0, comparison.detectable))
     share, detected = np.mean(shown, axis=0)
     assert share == pytest.approx(0.8, abs=0.06)
-    assert detected == pytest.approx(detectable, rel=0.03)
+    assert detectable < detected < 1.05 * detectable

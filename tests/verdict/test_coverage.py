@@ -2,6 +2,7 @@
 
 Two arms have scores from the same distribution, so that by symmetry no metric differs between them. Their scores
 share a part, as those of two models do, and have effects of the row, of the repeat and of both, for each arm its own.
+There are no development rows here, for which the interval makes an allowance: it may be 5% wider than it has to be.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from lossreg.metrics.catalogue import Metric
 from lossreg.verdict.comparison import compare
 
 REPEATS = 20
-EFFECTS = {"rows": (0.8, 0.0, 0.3), "repeats": (0.3, 0.3, 0.3), "chance": (0.0, 0.0, 0.8), "all": (0.5, 0.2, 0.6)}
+EFFECTS = {"rows": (0.8, 0.0, 0.3), "repeats": (0.1, 1.0, 0.1), "chance": (0.0, 0.0, 0.8), "all": (0.5, 0.2, 0.6)}
 METRICS = (
     "accuracy", "f1_macro", "log_loss", "roc_auc", "neg_mean_absolute_error", "root_mean_squared_error",
     "median_absolute_error",
@@ -56,7 +57,7 @@ def coverage_and_width(name: str, effects: str, n: int, studies: int) -> tuple[f
 
 
 # The standard deviation of an estimate over 150 studies has an error of 6%. Interactions counted twice make
-# the interval of "chance" 1.4 times as wide, a bootstrap of rows and repeats 1.7 times.
+# the interval of "chance" 1.5 times as wide, a bootstrap of rows and repeats 1.8 times.
 @pytest.mark.parametrize("effects", ["rows", "repeats", "chance"])
 @pytest.mark.parametrize(
     ("name", "n", "studies"), [("accuracy", 60, 150), ("log_loss", 60, 150), ("root_mean_squared_error", 40, 100)]
@@ -64,7 +65,7 @@ def coverage_and_width(name: str, effects: str, n: int, studies: int) -> tuple[f
 def test_an_interval_is_as_wide_as_it_has_to_be(name: str, n: int, studies: int, effects: str) -> None:
     coverage, width = coverage_and_width(name, effects, n, studies)
     assert coverage >= 0.9
-    assert 0.88 < width < 1.25
+    assert 0.95 < width < 1.3
 
 
 @pytest.mark.long
@@ -75,6 +76,6 @@ def test_intervals_hold_the_truth_in_95_of_100_studies(name: str, effects: str, 
     studies = 400 if n == 100 else 150
     coverage, width = coverage_and_width(name, effects, n, studies)
     print(f"{name} {effects} n {n}, {studies} studies: coverage {coverage:.3f}, width {width:.2f}")  # noqa: T201
-    error = np.sqrt(0.95 * 0.05 / studies)
-    assert abs(coverage - 0.955) < 0.01 + 2.5 * error
-    assert 0.9 < width < 1.25
+    error = np.sqrt(0.96 * 0.04 / studies)
+    assert abs(coverage - 0.96) < 0.01 + 2.5 * error
+    assert 0.95 < width < 1.3
