@@ -35,7 +35,7 @@ def predictions(metric: Metric, task: str, y: np.ndarray, noise: float, repeats:
     shape = (*y.shape, CLASSES[task]) if task in CLASSES else y.shape
     error = noise * (rng.normal(size=shape) + rng.normal(size=(repeats, *shape)))
     if task == "multilabel":
-        return ((y - 0.5 + error > 0) if metric.response == "label" else y - 0.5 + error).astype(float)
+        return (y - 0.5 + error > 0).astype(np.int64) if metric.response == "label" else y - 0.5 + error
     if task not in CLASSES:
         return np.asarray(np.maximum(y, 0.1) * np.exp(error / 3))
     scores = np.eye(CLASSES[task])[y] + error
@@ -47,7 +47,7 @@ def predictions(metric: Metric, task: str, y: np.ndarray, noise: float, repeats:
     return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
-def both(name: str, task: str, n: int = 60, repeats: int = 4) -> tuple[Metric, np.ndarray, np.ndarray, np.ndarray]:
+def both(name: str, task: str, n: int = 45, repeats: int = 4) -> tuple[Metric, np.ndarray, np.ndarray, np.ndarray]:
     metric = catalogue.resolve(name, task)
     y = labels(metric, task, n)
     good, bad = (predictions(metric, task, y, noise, repeats) for noise in (0.4, 1.2))
