@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from numbers import Real
@@ -15,8 +15,12 @@ FieldTypes = Mapping[str, tuple[Callable[[Any], bool], str]]
 
 def is_real(value: Any) -> bool:
     """Return whether a value is a finite number, as the author of a loss writes one."""
-    # the comparison holds for whole numbers that no float can hold, and is false for NaN
-    return not isinstance(value, bool) and isinstance(value, Real) and bool(abs(value) <= sys.float_info.max)  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_whole(value: Any) -> bool:

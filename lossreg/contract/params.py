@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from lossreg.contract.field_types import FLAG, NUMBER, TEXT, FieldTypes, is_real, is_whole, mismatches
-from lossreg.errors import ParameterError, is_hashable, is_text, represented
+from lossreg.errors import ParameterError, is_text, represented
 
 _LEFT = {"[": True, "(": False}
 _RIGHT = {"]": True, ")": False}
@@ -78,8 +79,30 @@ def _may_be_number(value: Any) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", "f") not in "bcmMOSU" and not getattr(value, "shape", ())
 
 
+class _Plain:
+    """Holds the numbers of a declaration as Python's own, as files of a study need them."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Replace numbers of NumPy and other libraries."""
+        for field in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a number as Python's own, and a tuple with its numbers so; any other value as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    if isinstance(value, (bool, int, float)) or not is_real(value):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 @dataclass(frozen=True, slots=True)
-class Float:
+class Float(_Plain):
     """A real parameter; the loss function receives a scalar tensor.
 
     `optional` parameters may be absent (`None`): the function then receives `None`.
@@ -102,7 +125,7 @@ class Float:
 
 
 @dataclass(frozen=True, slots=True)
-class Int:
+class Int(_Plain):
     """A whole-number parameter; the function receives a Python int when `static`."""
 
     kind: ClassVar[str] = "int"
@@ -124,7 +147,7 @@ class Int:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(_Plain):
     """One of a few named values; the function receives the Python value.
 
     A `fixed` one is not searched: it stays at its default until a study gives a value or choices.
@@ -143,9 +166,9 @@ class Choice:
     def check(self, value: Any) -> Any:
         """The value itself; raises `ParameterError` when it is none of the choices."""
         given = value.tolist() if hasattr(value, "tolist") else value  # NumPy's True is no bool
-        given = tuple(given) if isinstance(given, list) else given
+        given = _tupled(given)
         for choice in self.choices:
-            if isinstance(choice, bool) == isinstance(given, bool) and _is_equal(choice, given):
+            if _is_same(choice, given):
                 return choice
         raise ParameterError(
             f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {represented(value)}"
@@ -153,7 +176,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class PerClass:
+class PerClass(_Plain):
     """One number per class; the function receives a `(k,)` vector, all ones when absent.
 
     Searched as one float per class (one class fixed at 1), or as one exponent `tau` of
@@ -189,9 +212,15 @@ class PerClass:
 Param = Float | Int | Choice | PerClass
 
 
-def _is_equal(one: Any, other: Any) -> bool:
+def _tupled(value: Any) -> Any:
+    """Return a list, and the lists in it, as a tuple: files hold tuples as lists."""
+    return tuple(map(_tupled, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two values are equal, and both or neither a truth value."""
     try:
-        return bool(one == other)
+        return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
     except Exception:
         return False
 
@@ -240,11 +269,22 @@ def _range_problems(param: Param) -> list[str]:
 
 
 def _choice_problems(param: Choice) -> list[str]:
-    # trainings share a graph by the choices that they have in common
-    loose = [choice for choice in param.choices if not is_hashable(choice)]
-    if loose:
-        return [f"the choice {loose[0]!r} is not hashable; use text, a number or a tuple"]
-    return [] if param.default in param.choices else ["the default is none of the choices"]
+    if not all(map(_can_be_stored, param.choices)):
+        return ["choices must be text, numbers, booleans, None or tuples of these"]
+    has_default = _can_be_stored(param.default) and any(_is_same(choice, param.default) for choice in param.choices)
+    return [] if has_default else ["the default is none of the choices"]
+
+
+def _can_be_stored(value: Any) -> bool:
+    """Return whether the files of a study and of a model keep a choice as it is."""
+    if isinstance(value, tuple):
+        return all(map(_can_be_stored, value))
+    # infinity is a number of a choice, such as the order of a norm
+    return value is None or is_text(value) or isinstance(value, bool) or is_real(value) or _is_infinite(value)
+
+
+def _is_infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
 
 
 _FIELD_TYPES: FieldTypes = {

@@ -1,12 +1,14 @@
 """Parameters: what they accept, what they say when they do not."""
 
+import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from lossreg import Choice, Float, Int, PerClass
-from lossreg.contract.params import Interval
+from lossreg.contract.params import Interval, problem
 from lossreg.errors import InputError, ParameterError
 
 DELTA = Float("delta", 1.0, 0.01, 10.0, log=True, domain="(0, inf)")
@@ -148,3 +150,24 @@ def test_parameters_are_values(param):
     assert hash(param) == hash(param)
     assert param.kind in ("float", "int", "choice", "per_class")
     assert param.check(param.default) == param.default
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "param",
+    [
+        Float("c", np.float32(0.5), np.float16(0), Fraction(7, 2)),
+        Int("n", np.int64(2), np.int32(1), np.uint8(8)),
+        Choice("kind", np.int64(3), (np.int64(3), np.bool_(True), np.float32(0.5), (np.int8(1), (2, "a")))),
+        PerClass("alpha", default=(np.float32(1), np.int64(2))),
+    ],
+)
+def test_numbers_of_numpy_are_kept_as_those_of_python(param):
+    assert problem(param) == ""
+    stored = {name: getattr(param, name) for name in ("default", "low", "high", "choices") if hasattr(param, name)}
+    assert param.check(json.loads(json.dumps(stored))["default"]) == param.default
+
+
+def test_a_choice_of_tuples_is_found_again_as_files_hold_it():
+    param = Choice("kind", "a", ("a", (1, (2, "b"))))
+    assert param.check(json.loads(json.dumps(param.choices))[1]) == (1, (2, "b"))

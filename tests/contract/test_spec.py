@@ -12,6 +12,7 @@ from lossreg.contract.targets import Constants
 from lossreg.errors import DataError, ParameterError, UnknownError
 
 GAMMA = Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)")
+STORABLE = "choices must be text, numbers, booleans, None or tuples of these"
 SOUND = {"name": "mine", "function": abs, "tasks": ("multiclass",), "summary": "s", "reference": "r"}
 
 
@@ -55,9 +56,14 @@ def spec(**more):
         ("params", (Float("a", None, 0, 2),), "a: it has no default and is not optional"),
         ("params", (Int("n", 0, 1, 8, domain="[1, 9]"),), r"n: the default 0 is outside the domain \[1, 9\]"),
         ("params", (Choice("kind", "x", ("a", "b")),), "kind: the default is none of the choices"),
-        ("params", (Choice("kind", [1], ([1], [2])),), r"kind: the choice \[1\] is not hashable"),
-        ("params", (Choice("kind", "a", ("a", np.ones(2))),), "kind: the choice array.* is not hashable"),
-        ("params", (Choice("kind", (1,), ((1,), ([2],))),), r"kind: the choice \(\[2\],\) is not hashable"),
+        *(
+            ("params", (Choice("kind", choice, ("a", choice)),), f"kind: {STORABLE}")
+            for choice in ([1], np.ones(2), ([2],), abs, 1j, b"a", {"a"}, float("nan"), (1, (2, abs)), "\ud800")
+        ),
+        ("params", (Choice("kind", True, (1, 2)),), "kind: the default is none of the choices"),
+        ("params", (Choice("kind", np.ones(2), (1, 2)),), "kind: the default is none of the choices"),
+        ("params", (Float("a", 1j, 0, 2),), "a: the default must be a number, not 1j"),
+        ("params", (PerClass("alpha", default=(1.0, b"2")),), "alpha: the default must be a tuple of numbers"),
         ("params", (PerClass("alpha", low=0.0),), "alpha: search range 0 to 10 leaves the domain"),
         ("params", (PerClass("alpha", default=(1.0, -1.0)),), "alpha: the default -1 is outside the domain"),
     ],
