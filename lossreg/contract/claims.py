@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lossreg.contract import former_names
 from lossreg.contract.field_types import FLAG, TEXT, FieldTypes, is_real, mismatches, tuple_problem
-from lossreg.errors import is_text, represented
+from lossreg.errors import InputError, did_you_mean, is_text, represented
 
 SMALL = 2e-3
 
@@ -51,7 +52,7 @@ def reached(value: Any) -> str:
     return f"-> {round(value)}" if near else f"= {value:g}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Claims:
     """Properties that a loss claims to have.
 
@@ -63,6 +64,8 @@ class Claims:
     them or on the label); elicits: the functional that it estimates ("probability", "mode", "weighted
     mode", which is the mode where classes are equally frequent and no weight is given, "mean", "median",
     "quantile", "expectile", or a phrase); limits: parameters at which it equals another loss.
+
+    Every claim is given by its name. `stated` are the names of those that were given.
     """
 
     score_range: tuple[float, float] | None = None
@@ -74,12 +77,27 @@ class Claims:
     minimum: float | None = 0.0
     elicits: str = ""
     limits: tuple[Limit, ...] = ()
+    stated: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+
+    def __init__(self, **claims: Any) -> None:
+        """Take the claims by their names; raises `InputError` for a name that there is not."""
+        given = former_names.by_present_names(claims, where="Claims", renamed=former_names.CLAIMS)
+        given.pop("stated", None)  # passed by `dataclasses.replace`
+        for name in given:
+            if name not in CLAIMS:
+                raise InputError(f"unknown keyword {name!r}", where="Claims", hint=did_you_mean(name, CLAIMS))
+        for claim in fields(self):
+            object.__setattr__(self, claim.name, given.get(claim.name, claim.default))
+        object.__setattr__(self, "stated", frozenset(given))
 
     def problems(self) -> list[str]:
         """Fields of the wrong type, in words."""
         wrong_tuple = tuple_problem("limits", self.limits, Limit, "Limit")
         wrong_fields = [*([wrong_tuple] if wrong_tuple else []), *mismatches(self, FIELD_TYPES)]
         return wrong_fields or [limit.problem for limit in self.limits if limit.problem]
+
+
+CLAIMS = tuple(claim.name for claim in fields(Claims) if claim.name != "stated")
 
 
 def _is_range(value: Any) -> bool:

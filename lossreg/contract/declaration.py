@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
+from lossreg.contract import former_names
+from lossreg.contract.claims import Claims
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION
 from lossreg.errors import InputError, represented
@@ -34,44 +36,55 @@ def loss(**facts: Any) -> Callable[[F], F]:
 
     The decorated function is called as before; its attribute `spec` is the `LossSpec`. Raises `InputError`.
     """
-
-    def declare(function: F) -> F:
-        if not isinstance(function, FunctionType):
-            raise InputError(f"{represented(function)} is no function", hint="Write LossSpec(function=...) instead.")
-        spec = LossSpec(**{"name": function.__name__, "function": function, **_documented(function), **facts})
-        vars(function)["spec"] = spec
-        return function
-
-    return declare
+    return _declaring("loss", {}, facts)
 
 
 def softmax_loss(**facts: Any) -> Callable[[F], F]:
     """Declare a loss of k raw scores for one-hot labels; predictions are softmax(raw scores)."""
-    return loss(**{"tasks": ("binary", "multiclass"), "probabilistic": True, "shift_invariant": True, **facts})
+    usual = {"tasks": ("binary", "multiclass"), "probabilistic": True, "shift_invariant": True}
+    return _declaring("softmax_loss", usual, facts)
 
 
 def sigmoid_loss(**facts: Any) -> Callable[[F], F]:
     """Declare a loss of one raw score for labels 0 and 1; predictions are sigmoid(raw score)."""
     usual = {"tasks": ("binary", "segmentation"), "target": "binary", "outputs": "1", "activation": "sigmoid"}
-    return loss(**{**usual, "probabilistic": True, **facts})
+    return _declaring("sigmoid_loss", {**usual, "probabilistic": True}, facts)
 
 
 def margin_loss(**facts: Any) -> Callable[[F], F]:
     """Declare a loss of one raw score for labels -1 and 1; the sign of the raw score is the prediction."""
     usual = {"tasks": ("binary",), "target": "signed", "outputs": "1", "activation": "identity", "symmetric": True}
-    return loss(**{**usual, "elicits": "mode", **facts})
+    return _declaring("margin_loss", {**usual, "elicits": "mode"}, facts)
 
 
 def multilabel_loss(**facts: Any) -> Callable[[F], F]:
     """Declare a loss of k raw scores for k labels that are each 0 or 1; predictions are sigmoid(raw scores)."""
     usual = {"tasks": ("multilabel",), "target": "multihot", "activation": "sigmoid", "probabilistic": True}
-    return loss(**{**usual, **facts})
+    return _declaring("multilabel_loss", usual, facts)
 
 
 def regression_loss(**facts: Any) -> Callable[[F], F]:
     """Declare a loss of one prediction for a standardised target: both centred, in units of its robust scale."""
     usual = {"tasks": REGRESSION, "target": "real", "outputs": "1", "activation": "identity", "symmetric": True}
-    return loss(**{**usual, **facts})
+    return _declaring("regression_loss", usual, facts)
+
+
+def _declaring(kind: str, usual: Mapping[str, Any], facts: Mapping[str, Any]) -> Callable[[F], F]:
+    """Return the decorator `kind`, with what it says of its losses unless the author says otherwise."""
+    given = former_names.by_present_names(facts, where=f"@{kind}", renamed=former_names.FACTS)
+    claims = given.get("claims")
+    stated = claims.stated if isinstance(claims, Claims) else frozenset()
+    unsaid = {name: value for name, value in usual.items() if name not in stated}
+
+    def declare(function: F) -> F:
+        if not isinstance(function, FunctionType):
+            raise InputError(f"{represented(function)} is no function", hint="Write LossSpec(function=...) instead.")
+        documented = {"name": function.__name__, "function": function, **_documented(function)}
+        spec = LossSpec(**{**documented, **unsaid, **given})
+        vars(function)["spec"] = spec
+        return function
+
+    return declare
 
 
 def spec_of(declared: Any) -> LossSpec | None:

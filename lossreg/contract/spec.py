@@ -20,8 +20,8 @@ from operator import attrgetter
 from typing import Any
 
 from lossreg import ops
-from lossreg.contract import activations
-from lossreg.contract.claims import Claims
+from lossreg.contract import activations, former_names
+from lossreg.contract.claims import CLAIMS, Claims
 from lossreg.contract.field_types import FLAG, TEXT, FieldTypes, mismatches, tuple_problem
 from lossreg.contract.params import Choice, Param, PerClass, is_interval, problem
 from lossreg.contract.targets import NEEDS, STANDARD, TARGETS, TASKS, WEIGHTS, Constants
@@ -33,11 +33,7 @@ RESERVED = (
     *NEEDS, *STANDARD, "y_true", "y_pred", "loss", "function", "activation", "link", "name", "reduction", "dtype",
     "from_logits",
 )  # fmt: skip
-CLAIMS = tuple(claim.name for claim in fields(Claims))
 NO_CLAIMS = Claims()
-# names up to 0.2.0, which are still taken
-RENAMED_ACTIVATION = {"link": "activation"}
-RENAMED = {**RENAMED_ACTIVATION, "kinks": "non_differentiable_points", "twin_of": "same_as"}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -189,20 +185,9 @@ def describe(param: Param) -> str:
     return f"{param.name} ({shape}{param.low:g} to {param.high:g}{', log' if param.log else ''})"
 
 
-def by_present_names(
-    facts: Mapping[str, Any], *, where: str = "", renamed: Mapping[str, str] = RENAMED_ACTIVATION
-) -> dict[str, Any]:
-    """Return the facts under the names that those `renamed` have now; raises `InputError` for one under both names."""
-    for former, present in renamed.items():
-        if former in facts and present in facts:
-            what = f"{former} is an earlier name of {present}, which is given too"
-            raise InputError(what, where=where, hint=f"Keep {present}.")
-    return {renamed.get(name, name): value for name, value in facts.items()}
-
-
 def _by_field(facts: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the facts by the fields that hold them: claims in one `Claims`, renamed ones under their new names."""
-    given = by_present_names(facts, where=where, renamed=RENAMED)
+    given = former_names.by_present_names(facts, where=where, renamed=former_names.FACTS)
     claimed = {name: given.pop(name) for name in CLAIMS if name in given}
     if claimed and isinstance(given.setdefault("claims", NO_CLAIMS), Claims):
         given["claims"] = replace(given["claims"], **claimed)

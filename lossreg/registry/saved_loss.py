@@ -11,7 +11,8 @@ from typing import Any
 
 import keras
 
-from lossreg.contract.spec import LossSpec, by_present_names
+from lossreg.contract.former_names import by_present_names
+from lossreg.contract.spec import LossSpec
 from lossreg.errors import InputError
 from lossreg.registry import registry
 from lossreg.registry.user_loss import UserLoss, wrap

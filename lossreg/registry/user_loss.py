@@ -14,8 +14,9 @@ from lossreg.contract.activations import Activation
 from lossreg.contract.claims import Claims
 from lossreg.contract.declaration import spec_of
 from lossreg.contract.field_types import is_real
+from lossreg.contract.former_names import by_present_names
 from lossreg.contract.params import Float
-from lossreg.contract.spec import LossSpec, by_present_names
+from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION, TARGETS
 from lossreg.errors import InputError, is_text, represented
 from lossreg.zoo.numerics import sample_mean

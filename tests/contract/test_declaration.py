@@ -156,3 +156,32 @@ def test_a_declared_loss_is_taken_as_declared_and_not_as_a_function_of_predictio
     assert loss.spec is quartic.spec
     with pytest.raises(InputError, match="it is a LossSpec already, or has one"):
         wrap(quartic)
+
+
+KINDS = (
+    lossreg.loss, lossreg.softmax_loss, lossreg.sigmoid_loss, lossreg.margin_loss, lossreg.multilabel_loss,
+    lossreg.regression_loss,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_takes_the_names_of_earlier_versions(kind):
+    facts = {**SOURCE, "tasks": ("binary",), "name": "mine", "summary": "Mine."}
+    spec = kind(**facts, link="softplus", twin_of="focal", kinks=True)(lambda y, z: z).spec
+    assert (spec.activation, spec.same_as, spec.claims.non_differentiable_points) == ("softplus", "focal", True)
+    with pytest.raises(InputError, match="link is an earlier name of activation, which is given too"):
+        kind(**facts, link="softplus", activation="softplus")
+
+
+@pytest.mark.parametrize(
+    ("kind", "claims", "expected"),
+    [
+        (lossreg.softmax_loss, Claims(shift_invariant=False), Claims()),
+        (lossreg.softmax_loss, Claims(minimum=None), Claims(minimum=None, shift_invariant=True)),
+        (lossreg.margin_loss, Claims(symmetric=False, elicits="mean"), Claims(elicits="mean")),
+        (lossreg.margin_loss, Claims(kinks=True), Claims(non_differentiable_points=True, symmetric=True, elicits="mode")),
+        (lossreg.regression_loss, Claims(symmetric=False), Claims()),
+    ],
+)  # fmt: skip
+def test_claims_that_the_author_states_stand_before_those_of_the_kind(kind, claims, expected):
+    assert kind(**SOURCE, summary="s", name="mine", claims=claims)(lambda y, z: z).spec.claims == expected

@@ -227,7 +227,7 @@ def test_every_field_of_a_spec_is_tried():
     tried = {name for case in CASES if case.values[0] is LossSpec for name in case.values[2]}
     fields = {field.name for kind in (LossSpec, Claims) for field in dataclasses.fields(kind)}
     assert fields - tried <= {
-        "reference", "shift_invariant", "symmetric", "stop_gradient", "truncated", "elicits", "same_as",
+        "reference", "shift_invariant", "symmetric", "stop_gradient", "truncated", "elicits", "same_as", "stated",
     }  # fmt: skip
 
 
