@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
@@ -31,46 +31,49 @@ F = TypeVar("F", bound=Callable[..., Any])
 INDENT = "    "
 
 
-def loss(**facts: Any) -> Callable[[F], F]:
+def loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
     """Declare a loss of no particular kind; `facts` are the keywords of `LossSpec`.
 
     The decorated function is called as before; its attribute `spec` is the `LossSpec`. Raises `InputError`.
     """
-    return _declaring("loss", {}, facts)
+    return _declaring("loss", bare, {}, facts)
 
 
-def softmax_loss(**facts: Any) -> Callable[[F], F]:
+def softmax_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
     """Declare a loss of k raw scores for one-hot labels; predictions are softmax(raw scores)."""
     usual = {"tasks": ("binary", "multiclass"), "probabilistic": True, "shift_invariant": True}
-    return _declaring("softmax_loss", usual, facts)
+    return _declaring("softmax_loss", bare, usual, facts)
 
 
-def sigmoid_loss(**facts: Any) -> Callable[[F], F]:
+def sigmoid_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
     """Declare a loss of one raw score for labels 0 and 1; predictions are sigmoid(raw score)."""
     usual = {"tasks": ("binary", "segmentation"), "target": "binary", "outputs": "1", "activation": "sigmoid"}
-    return _declaring("sigmoid_loss", {**usual, "probabilistic": True}, facts)
+    return _declaring("sigmoid_loss", bare, {**usual, "probabilistic": True}, facts)
 
 
-def margin_loss(**facts: Any) -> Callable[[F], F]:
+def margin_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
     """Declare a loss of one raw score for labels -1 and 1; the sign of the raw score is the prediction."""
     usual = {"tasks": ("binary",), "target": "signed", "outputs": "1", "activation": "identity", "symmetric": True}
-    return _declaring("margin_loss", {**usual, "elicits": "mode"}, facts)
+    return _declaring("margin_loss", bare, {**usual, "elicits": "mode"}, facts)
 
 
-def multilabel_loss(**facts: Any) -> Callable[[F], F]:
+def multilabel_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
     """Declare a loss of k raw scores for k labels that are each 0 or 1; predictions are sigmoid(raw scores)."""
     usual = {"tasks": ("multilabel",), "target": "multihot", "activation": "sigmoid", "probabilistic": True}
-    return _declaring("multilabel_loss", usual, facts)
+    return _declaring("multilabel_loss", bare, usual, facts)
 
 
-def regression_loss(**facts: Any) -> Callable[[F], F]:
+def regression_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
     """Declare a loss of one prediction for a standardised target: both centred, in units of its robust scale."""
     usual = {"tasks": REGRESSION, "target": "real", "outputs": "1", "activation": "identity", "symmetric": True}
-    return _declaring("regression_loss", usual, facts)
+    return _declaring("regression_loss", bare, usual, facts)
 
 
-def _declaring(kind: str, usual: Mapping[str, Any], facts: Mapping[str, Any]) -> Callable[[F], F]:
+def _declaring(kind: str, bare: Sequence[Any], usual: Mapping[str, Any], facts: Mapping[str, Any]) -> Callable[[F], F]:
     """Return the decorator `kind`, with what it says of its losses unless the author says otherwise."""
+    if bare:
+        what = "it is given a function" if callable(bare[0]) else f"it takes no {represented(bare[0])} without a name"
+        raise InputError(what, where=f"@{kind}", hint=f"Write @{kind}(tasks=..., reference=...) above the function.")
     given = former_names.by_present_names(facts, where=f"@{kind}", renamed=former_names.FACTS)
     claims = given.get("claims")
     stated = claims.stated if isinstance(claims, Claims) else frozenset()

@@ -185,3 +185,27 @@ def test_a_kind_takes_the_names_of_earlier_versions(kind):
 )  # fmt: skip
 def test_claims_that_the_author_states_stand_before_those_of_the_kind(kind, claims, expected):
     assert kind(**SOURCE, summary="s", name="mine", claims=claims)(lambda y, z: z).spec.claims == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_decorator_without_parentheses_is_refused_with_what_to_write(kind):
+    where = f"@{kind.__name__}"
+    with pytest.raises(
+        InputError, match=f"{where}: it is given a function. Write {where}\\(tasks=..., reference=...\\)"
+    ):
+        kind(undocumented)
+    with pytest.raises(InputError, match=f"{where}: it takes no 'mine' without a name"):
+        kind("mine")
+
+
+@pytest.mark.parametrize(
+    ("claims", "message"),
+    [
+        ({"foo": 1}, "Claims: unknown keyword 'foo'"),
+        ({"symetric": True}, "Claims: unknown keyword 'symetric'. Did you mean symmetric?"),
+        ({"kinks": True, "non_differentiable_points": True}, "Claims: kinks is an earlier name of non_differentiable_"),
+    ],
+)
+def test_a_claim_that_there_is_not_is_refused(claims, message):
+    with pytest.raises(InputError, match=message):
+        Claims(**claims)
