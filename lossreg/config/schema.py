@@ -42,8 +42,8 @@ from lossreg.config.fields import (
 )
 from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
 from lossreg.config.search_space import Fixed, Space, parse, shown
-from lossreg.contract.params import Float
 from lossreg.contract.former_names import by_present_names
+from lossreg.contract.params import Float
 from lossreg.errors import InputError
 from lossreg.terminal import masking
 

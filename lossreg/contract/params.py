@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 from lossreg.contract.field_types import FLAG, NUMBER, TEXT, FieldTypes, is_real, is_whole, mismatches
