@@ -234,7 +234,8 @@ def arguments(case: Case) -> str:
         i = first_difference(swapped, plain) or 0
         change = f"{shown(plain[i])} to {shown(swapped[i])}{gap_note(plain[i], swapped[i])}"
         what = f"swapping labels and raw scores changes {change} ({setting}), and symmetric is declared"
-        raise Failure(what, "Drop symmetric.")
+        hint = "Declare symmetric=False (regression_loss and margin_loss declare it True unless told otherwise)."
+        raise Failure(what, hint)
     return "labels and raw scores may be swapped" if same else "labels and raw scores cannot be swapped"
 
 

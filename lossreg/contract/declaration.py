@@ -52,7 +52,10 @@ def sigmoid_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
 
 
 def margin_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
-    """Declare a loss of one raw score for labels -1 and 1; the sign of the raw score is the prediction."""
+    """Declare a loss of one raw score for labels -1 and 1; the sign of the raw score is the prediction.
+
+    It is symmetric, as a loss of their product is: where labels and raw scores cannot be swapped, give symmetric=False.
+    """
     usual = {"tasks": ("binary",), "target": "signed", "outputs": "1", "activation": "identity", "symmetric": True}
     return _declaring("margin_loss", bare, {**usual, "elicits": "mode"}, facts)
 
@@ -64,7 +67,11 @@ def multilabel_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
 
 
 def regression_loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
-    """Declare a loss of one prediction for a standardised target: both centred, in units of its robust scale."""
+    """Declare a loss of one prediction for a standardised target: both centred, in units of its robust scale.
+
+    It is symmetric, as a loss of the size of their difference is: where labels and predictions cannot be swapped,
+    as where errors above cost more than errors below, give symmetric=False.
+    """
     usual = {"tasks": REGRESSION, "target": "real", "outputs": "1", "activation": "identity", "symmetric": True}
     return _declaring("regression_loss", bare, usual, facts)
 

@@ -258,3 +258,15 @@ def test_unknown_names_exit_2(lossreg_, args, said):
     code, out, err = lossreg_("check", *args)
     assert (code, out) == (2, "")
     assert said in err
+
+
+@pytest.mark.parametrize("kind", [lossreg.regression_loss, lossreg.margin_loss])
+def test_a_loss_that_is_not_symmetric_is_told_what_its_kind_declares(kind):
+    def declared(**facts):
+        return kind(name="pinball", summary="s", reference="r", tasks=("regression", "binary"), **facts)(
+            lambda y, z: ops.maximum((z - y)[:, 0], 2.0 * (y - z)[:, 0])
+        ).spec
+
+    message = failing(declared(), "arguments")["arguments"]
+    assert "Declare symmetric=False (regression_loss and margin_loss declare it True unless told otherwise)." in message
+    assert failing(declared(symmetric=False), "arguments") == {}

@@ -179,7 +179,7 @@ def test_a_kind_takes_the_names_of_earlier_versions(kind):
         (lossreg.softmax_loss, Claims(shift_invariant=False), Claims()),
         (lossreg.softmax_loss, Claims(minimum=None), Claims(minimum=None, shift_invariant=True)),
         (lossreg.margin_loss, Claims(symmetric=False, elicits="mean"), Claims(elicits="mean")),
-        (lossreg.margin_loss, Claims(kinks=True), Claims(non_differentiable_points=True, symmetric=True, elicits="mode")),
+        (lossreg.margin_loss, Claims(kinks=True), Claims(kinks=True, symmetric=True, elicits="mode")),
         (lossreg.regression_loss, Claims(symmetric=False), Claims()),
     ],
 )  # fmt: skip
