@@ -25,10 +25,11 @@ from lossreg.contract import former_names
 from lossreg.contract.claims import Claims
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION
-from lossreg.errors import InputError, represented
+from lossreg.errors import InputError, represented, shortened, text_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 INDENT = "    "
+LATE = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
 
 
 def loss(*bare: Any, **facts: Any) -> Callable[[F], F]:
@@ -91,10 +92,26 @@ def _declaring(kind: str, bare: Sequence[Any], usual: Mapping[str, Any], facts: 
             raise InputError(f"{represented(function)} is no function", hint="Write LossSpec(function=...) instead.")
         documented = {"name": function.__name__, "function": function, **_documented(function)}
         spec = LossSpec(**{**documented, **unsaid, **given})
+        _require_callable(function, spec)
         vars(function)["spec"] = spec
         return function
 
     return declare
+
+
+def _require_callable(function: FunctionType, spec: LossSpec) -> None:
+    """Raise `InputError` for a function that cannot be called as a loss with the declared parameters is."""
+    where = f"loss {spec.name!r}"
+    if any(is_late(function) for is_late in LATE):
+        raise InputError("its function must return the values: neither `async def` nor `yield`", where=where)
+    named = dict.fromkeys((*(param.name for param in spec.params), *spec.needs))
+    signature = inspect.signature(function)
+    try:
+        signature.bind("y_true", "y_pred", **named)
+    except TypeError as error:
+        called = ", ".join(("y_true", "y_pred", *(f"{name}=..." for name in named)))
+        what = f"its function cannot be called as {function.__name__}({called}): {text_of(error)}"
+        raise InputError(what, where=where, hint=f"It takes {shortened(str(signature), 80)}.") from error
 
 
 def spec_of(declared: Any) -> LossSpec | None:

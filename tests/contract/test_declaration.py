@@ -1,5 +1,6 @@
 """Losses declared by a decorator, and the long form in which plugins of earlier versions are written."""
 
+import functools
 import subprocess
 import sys
 from dataclasses import replace
@@ -209,3 +210,59 @@ def test_a_decorator_without_parentheses_is_refused_with_what_to_write(kind):
 def test_a_claim_that_there_is_not_is_refused(claims, message):
     with pytest.raises(InputError, match=message):
         Claims(**claims)
+
+
+class Methods:
+    def bound(self, y_true, y_pred, *, c):
+        """A method."""
+
+
+async def later(y_true, y_pred, *, c): ...
+
+
+def one_by_one(y_true, y_pred, *, c):
+    yield y_pred
+
+
+async def later_one_by_one(y_true, y_pred, *, c):
+    yield y_pred
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: 0, r"cannot be called as .*\(y_true, y_pred, c=...\): too many positional arguments"),
+        (lambda y_true, *, c: 0, "too many positional arguments"),
+        (lambda *, y_true, y_pred, c: 0, "too many positional arguments"),
+        (lambda y_true, y_pred: 0, "got an unexpected keyword argument 'c'"),
+        (lambda y_true, c: 0, "multiple values for argument 'c'"),
+        (lambda y_true, y_pred, *, c, d: 0, "missing a required argument: 'd'"),
+        (lambda y_true, y_pred, c, /: 0, "positional"),
+        (Methods.bound, r"missing a required argument: 'y_pred'. It takes \(self, y_true, y_pred, \*, c\)"),
+        (later, "must return the values: neither `async def` nor `yield`"),
+        (one_by_one, "must return the values"),
+        (later_one_by_one, "must return the values"),
+    ],
+)
+def test_a_function_that_cannot_be_called_as_a_loss_is_refused(function, message):
+    facts = {**SOURCE, "name": "mine", "summary": "s", "params": (C,)}
+    with pytest.raises(InputError, match=f"loss 'mine': its function .*{message}"):
+        lossreg.regression_loss(**facts)(function)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y_true, y_pred, c: 0,
+        lambda y_true, y_pred, *, c, d=2: 0,
+        lambda *arguments, **named: 0,
+        functools.wraps(one_by_one)(lambda y_true, y_pred, **named: 0),
+    ],
+)
+def test_a_function_that_may_be_called_as_a_loss_is_taken(function):
+    assert lossreg.regression_loss(name="mine", summary="s", params=(C,), **SOURCE)(function).spec.function is function
+
+
+def test_the_constants_that_a_loss_asks_for_are_among_its_arguments():
+    with pytest.raises(InputError, match="got an unexpected keyword argument 'class_counts'"):
+        lossreg.softmax_loss(**SOURCE, name="mine", summary="s", needs=("class_counts",))(lambda y, z: z)
