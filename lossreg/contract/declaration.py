@@ -82,6 +82,9 @@ def _declaring(kind: str, bare: Sequence[Any], usual: Mapping[str, Any], facts: 
     if bare:
         what = "it is given a function" if callable(bare[0]) else f"it takes no {represented(bare[0])} without a name"
         raise InputError(what, where=f"@{kind}", hint=f"Write @{kind}(tasks=..., reference=...) above the function.")
+    if "function" in facts:
+        what = "function is the decorated one, and no other can be given"
+        raise InputError(what, where=f"@{kind}", hint="Write LossSpec(function=...) instead.")
     given = former_names.by_present_names(facts, where=f"@{kind}", renamed=former_names.FACTS)
     claims = given.get("claims")
     stated = claims.stated if isinstance(claims, Claims) else frozenset()
@@ -90,6 +93,9 @@ def _declaring(kind: str, bare: Sequence[Any], usual: Mapping[str, Any], facts: 
     def declare(function: F) -> F:
         if not isinstance(function, FunctionType):
             raise InputError(f"{represented(function)} is no function", hint="Write LossSpec(function=...) instead.")
+        if isinstance(below := vars(function).get("spec"), LossSpec):
+            what = "it is declared by a decorator below this one too"
+            raise InputError(what, where=f"loss {below.name!r}", hint="Keep one of them.")
         documented = {"name": function.__name__, "function": function, **_documented(function)}
         spec = LossSpec(**{**documented, **unsaid, **given})
         _require_callable(function, spec)
@@ -115,9 +121,21 @@ def _require_callable(function: FunctionType, spec: LossSpec) -> None:
 
 
 def spec_of(declared: Any) -> LossSpec | None:
-    """Return the spec of a decorated function, or a spec as it is; None for anything else."""
-    spec = vars(declared).get("spec") if isinstance(declared, FunctionType) else declared
-    return spec if isinstance(spec, LossSpec) else None
+    """Return the spec of a decorated function, or a spec as it is; None for anything else.
+
+    Raises `InputError` for a wrapper of a decorated function, to which decorators copy its attributes.
+    """
+    if isinstance(declared, LossSpec):
+        return declared
+    can_have_one = isinstance(declared, FunctionType) or hasattr(declared, "__wrapped__")
+    spec = getattr(declared, "__dict__", {}).get("spec") if can_have_one else None
+    if not isinstance(spec, LossSpec):
+        return None
+    if spec.function is not declared:
+        what = "a decorator stands above the one that declares it, and would not be called"
+        hint = "Put the decorator that declares the loss above all others."
+        raise InputError(what, where=f"loss {spec.name!r}", hint=hint)
+    return spec
 
 
 def declared_in(module: ModuleType) -> Iterator[LossSpec]:

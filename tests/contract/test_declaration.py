@@ -56,14 +56,18 @@ def test_a_decorated_function_has_the_spec_of_the_long_form_and_is_called_as_bef
 def test_a_kind_says_what_labels_and_raw_scores_are_and_its_facts_can_be_changed(
     kind, target, outputs, activation, task
 ):
-    def mine(y, z):
-        """Mine."""
+    def declared(**facts):
+        def mine(y, z):
+            """Mine."""
 
-    spec = kind(**SOURCE)(mine).spec
+        return kind(**SOURCE, **facts)(mine).spec
+
+    spec = declared()
     assert (spec.target, spec.outputs, spec.activation) == (target, outputs, activation)
     assert task in spec.tasks
-    other = kind(**SOURCE, outputs="7", name="other", summary="Else.", formula="z")(mine).spec
-    assert other == replace(spec, outputs="7", name="other", summary="Else.", formula="z")
+    facts = {"outputs": "7", "name": "other", "summary": "Else.", "formula": "z"}
+    other = declared(**facts)
+    assert other == replace(spec, function=other.function, **facts)
 
 
 def test_a_formula_at_the_end_of_a_docstring_is_read():
@@ -266,3 +270,48 @@ def test_a_function_that_may_be_called_as_a_loss_is_taken(function):
 def test_the_constants_that_a_loss_asks_for_are_among_its_arguments():
     with pytest.raises(InputError, match="got an unexpected keyword argument 'class_counts'"):
         lossreg.softmax_loss(**SOURCE, name="mine", summary="s", needs=("class_counts",))(lambda y, z: z)
+
+
+def wrapping(function):
+    @functools.wraps(function)
+    def wrapper(*arguments, **named):
+        return 2 * function(*arguments, **named)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("wrap_it", [wrapping, functools.lru_cache])
+def test_a_decorator_above_the_one_that_declares_a_loss_is_refused(wrap_it):
+    def mine(y, z):
+        """Mine."""
+
+    above = wrap_it(lossreg.softmax_loss(**SOURCE)(mine))
+    hint = "Put the decorator that declares the loss above all others"
+    for take in (spec_of, lossreg.get, wrap):
+        with pytest.raises(InputError, match=f"loss 'mine': a decorator .* would not be called. {hint}"):
+            take(above)
+
+
+def test_other_decorators_stand_below_the_one_that_declares_a_loss():
+    @lossreg.softmax_loss(**SOURCE)
+    @wrapping
+    def mine(y, z):
+        """Mine."""
+        return z
+
+    assert spec_of(mine).function(0, 3) == 6
+
+
+@pytest.mark.parametrize("between", [lambda function: function, wrapping])
+def test_a_function_is_declared_once(between):
+    @lossreg.softmax_loss(**SOURCE)
+    def mine(y, z):
+        """Mine."""
+
+    with pytest.raises(InputError, match="loss 'mine': it is declared by a decorator below this one too"):
+        lossreg.sigmoid_loss(**SOURCE)(between(mine))
+
+
+def test_the_function_of_a_decorator_is_the_one_below_it():
+    with pytest.raises(InputError, match="function is the decorated one"):
+        lossreg.softmax_loss(**SOURCE, function=max)(undocumented)
