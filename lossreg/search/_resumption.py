@@ -9,6 +9,7 @@ from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, UnknownError
 from lossreg.registry.registry import Registry
+from lossreg.search.architectures import OR
 from lossreg.terminal.caller import words
 
 if TYPE_CHECKING:
@@ -46,11 +47,16 @@ def check(prepared: Prepared, stored: Mapping[str, Any]) -> None:
     if not stored:
         return
     changes = [*_changes_of_data(prepared, stored), *_changes_of_losses(prepared, stored)]
-    if stored.get("shapes", prepared.architecture_spaces) != prepared.architecture_spaces:
+    if not _is_as_begun(stored.get("shapes", prepared.architecture_spaces), prepared.architecture_spaces):
         changes.append("what is searched of the model")
     if changes:
         what, where = f"changed since the study began: {'; '.join(changes)}", prepared.spec.place()
         raise InputError(what, where=where, hint=studies.start_over())
+
+
+def _is_as_begun(begun: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Return whether the same is searched of the model; up to 0.3.0 one way to declare a hyperparameter was stored."""
+    return begun in (now, {name: text.partition(OR)[0] for name, text in now.items()})
 
 
 def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:

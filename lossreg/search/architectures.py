@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from lossreg.config.search_space import Fixed, Options, Range, Space, nearest
-from lossreg.errors import InputError
+from lossreg.errors import InputError, shortened
 from lossreg.models.hyperparameters import Answer, Declared, Tree, default
 from lossreg.training.interface import Architecture
 
@@ -17,6 +17,7 @@ BATCH_SIZE, MODEL = "batch_size", "model."
 USUAL_BATCH = 32
 MOST_TRIED = 24  # models built to learn what there is to search
 MANY = 24  # values of a hyperparameter from which graphs are hardly ever shared
+OR = "; "  # between the ways in which a hyperparameter is declared
 
 
 class Architectures:
@@ -30,6 +31,7 @@ class Architectures:
         self.batch_size, self._build = batch_size, build
         self._trees: dict[int, Tree] = {}
         self._names: dict[str, str] = {}
+        self._first: dict[str, Space] = {}
         self._largest: dict[int, tuple[int, dict[str, Any]]] = {}
 
     def suggest(self, suggest: Callable[[str, Space], Any], outputs: int) -> Architecture | None:
@@ -42,7 +44,7 @@ class Architectures:
         values: dict[str, Any] = {}
 
         def answer(declared: Declared) -> Any:
-            values[declared.key] = suggest(self.name(declared.key), declared.search_space)
+            values[declared.key] = suggest(self.name(declared), declared.search_space)
             return values[declared.key]
 
         with suppress(InputError):
@@ -55,8 +57,14 @@ class Architectures:
 
     def published(self, outputs: int) -> dict[str, Any]:
         """Return the values of the architecture that is tried first, by the names that users see."""
-        batch = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.first_batch}
-        return batch | {self.name(key): value for key, value in self._tree(outputs).walk(_default).items()}
+        named = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.first_batch}
+
+        def answer(declared: Declared) -> Any:
+            named[self.name(declared)] = value = _default(declared)
+            return value
+
+        self._tree(outputs).walk(answer)
+        return named
 
     @property
     def first_batch(self) -> int:
@@ -68,8 +76,18 @@ class Architectures:
         batch_size = max(self.batch_size.choices) if isinstance(self.batch_size, Options) else self.first_batch
         return self._architecture(batch_size, self._largest.get(outputs, (0, {}))[1])
 
-    def name(self, key: str) -> str:
-        """Return a hyperparameter's name in Optuna and MLflow: `model.units`, of characters that these accept."""
+    def name(self, declared: Declared) -> str:
+        """Return a hyperparameter's name in Optuna and MLflow: `model.units`, of characters that these accept.
+
+        Declared elsewhere with values of another kind, which Optuna does not take under one name, it is another
+        parameter, with its values in its name: `model.units.16-32`.
+        """
+        first = self._first.setdefault(declared.key, declared.search_space)
+        if _kind(first) == _kind(declared.search_space):
+            return self._named(declared.key)
+        return self._named(f"{declared.key}.{shortened(declared.search_space.describe(), 60)}")
+
+    def _named(self, key: str) -> str:
         if key not in self._names:
             plain = MODEL + re.sub(r"[^\w./-]+", "-", key).strip("-")
             taken = set(self._names.values())
@@ -77,32 +95,36 @@ class Architectures:
             self._names[key] = plain if plain not in taken else next(name for name in spare if name not in taken)
         return self._names[key]
 
-    def declared(self, outputs: int) -> dict[str, Declared]:
-        """Return the hyperparameters that the model declares, by key.
+    def declared(self, outputs: int) -> list[Declared]:
+        """Return the hyperparameters that the model declares, one that is declared in several ways in each of them.
 
         They are collected from models at the defaults and with one value after another changed. Raises
         `InputError` when one of these models cannot be built.
         """
-        hyperparameters: dict[str, Declared] = {}
+        hyperparameters: dict[tuple[str, str], Declared] = {}
         queue: list[dict[str, Any]] = [{}]
         for tried in range(MOST_TRIED):
             if tried >= len(queue):
                 break
             changed = queue[tried]
             for one in self._declared_with(outputs, changed):
-                if one.key not in hyperparameters:
-                    hyperparameters[one.key] = one
+                if (way := (one.key, one.describe())) not in hyperparameters:
+                    hyperparameters[way] = one
+                    self.name(one)
                     queue += [{**changed, one.key: value} for value in _ends(one) if value != _default(one)]
-        return hyperparameters
+        return list(hyperparameters.values())
 
     def described(self, outputs: int) -> dict[str, str]:
         """Return the search spaces in words, by the names that users see."""
-        batch = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.batch_size.describe()}
-        return batch | {self.name(key): one.describe() for key, one in self.declared(outputs).items()}
+        described = {} if isinstance(self.batch_size, Fixed) else {BATCH_SIZE: self.batch_size.describe()}
+        for one in self.declared(outputs):
+            name, text = self.name(one), one.describe()
+            described[name] = f"{described[name]}{OR}{text}" if name in described else text
+        return described
 
     def notes(self, outputs: int) -> list[str]:
         """Return a line for the user on each hyperparameter with so many values that graphs are hardly shared."""
-        wide = [self.name(key) for key, one in self.declared(outputs).items() if _count(one.search_space) > MANY]
+        wide = dict.fromkeys(self.name(one) for one in self.declared(outputs) if _count(one.search_space) > MANY)
         return [
             f"{name} may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
             for name in wide
@@ -153,6 +175,13 @@ def _at_values(error: InputError, values: str) -> InputError:
 
 def _default(declared: Declared) -> Any:
     return nearest(declared.search_space, default(declared))
+
+
+def _kind(search_space: Space) -> Any:
+    """Return what Optuna wants to be the same wherever a name is suggested."""
+    if isinstance(search_space, Range):
+        return search_space.integer, search_space.log
+    return search_space
 
 
 def _ends(declared: Declared) -> Iterator[Any]:

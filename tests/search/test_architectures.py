@@ -9,6 +9,7 @@ import pytest
 
 from lossreg.config.search_space import Fixed, Options
 from lossreg.errors import InputError
+from lossreg.models.hyperparameters import given
 from lossreg.models.keras_tuner import Hyperparameters
 from lossreg.search.architectures import Architectures
 from lossreg.search.proposer import _value
@@ -129,3 +130,90 @@ def test_many_values_are_warned_of() -> None:
     assert searched.notes(1) == [
         "model.rate may take many values, and each is a graph of its own, of which 3 MB or so remain: give choices"
     ]
+
+
+def branches(first: Any, second: Any, *, scoped: bool) -> Any:
+    """Return a model whose `units` are declared in each of two branches, by `first` and by `second`."""
+
+    def build(hp: Any) -> Any:
+        kind = hp.Choice("kind", ["a", "b"])
+        declare = first if kind == "a" else second
+        if not scoped:
+            return declare(hp)
+        with hp.conditional_scope("kind", [kind]):
+            return declare(hp)
+
+    return build
+
+
+def narrow(hp: Any) -> Any:
+    return hp.Int("units", 4, 8)
+
+
+def few(hp: Any) -> Any:
+    return hp.Choice("units", [16, 32])
+
+
+def others(hp: Any) -> Any:
+    return hp.Choice("units", [64, 128])
+
+
+def wide(hp: Any) -> Any:
+    return hp.Int("units", 16, 32, step=8)
+
+
+def scaled(hp: Any) -> Any:
+    return hp.Int("units", 16, 64, sampling="log")
+
+
+def sizes(build: Any, names: set[str], trials: int = 12) -> list[dict[str, Any]]:
+    """Run an Optuna study of random values, and return the parameters of its trials."""
+    built = Own(build)
+    searched = Architectures(Fixed(32), built)
+    searched.declared(1)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial(searched.published(1))
+
+    def objective(trial: optuna.Trial) -> float:
+        architecture = searched.suggest(lambda name, space: _value(trial, name, space), 1)
+        assert architecture is not None
+        # the model that is built again from the values of a trial has the units that Optuna suggested
+        again = build(Hyperparameters({"outputs": 1}, given(dict(architecture.model))))
+        assert again in [value for name, value in trial.params.items() if name.startswith("model.units")]
+        return 0.0
+
+    study.optimize(objective, n_trials=trials)
+    assert {name for trial in study.trials for name in trial.params} == names
+    return [trial.params for trial in study.trials]
+
+
+@pytest.mark.parametrize("scoped", [True, False])
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (narrow, few, "model.units.16-32"),
+        (few, narrow, "model.units.4-to-8"),
+        (few, others, "model.units.64-128"),
+        (narrow, scaled, "model.units.16-to-64-log"),
+    ],
+)
+def test_a_name_with_values_of_another_kind_in_another_branch_is_another_parameter(
+    first: Any, second: Any, name: str, scoped: bool
+) -> None:
+    build = branches(first, second, scoped=scoped)
+    params = sizes(build, {"model.kind", "model.units", name})
+    assert all(("model.units" in one) == (one["model.kind"] == "a") for one in params)
+    assert {"model.units", name} <= Architectures(Fixed(32), Own(build)).described(1).keys()
+
+
+def test_a_name_with_another_range_in_another_branch_is_one_parameter_and_both_ranges_are_shown() -> None:
+    build = branches(narrow, wide, scoped=True)
+    sizes(build, {"model.kind", "model.units"})
+    described = Architectures(Fixed(32), Own(build)).described(1)
+    assert described["model.units"] == "4 to 8, where kind = a; 16 to 32 by 8, where kind = b"
+
+
+def test_the_largest_model_is_looked_for_in_every_branch() -> None:
+    searched = Architectures(Fixed(32), Own(branches(narrow, few, scoped=False)))
+    searched.declared(1)
+    assert searched.largest(1) == Architecture(32, (("kind", "b"), ("units", 32)))
