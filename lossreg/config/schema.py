@@ -281,6 +281,9 @@ class Loss(Section):
     @model_validator(mode="before")
     @classmethod
     def _former_names(cls, raw: Any) -> Any:
+        if callable(raw):
+            name = getattr(raw, "__name__", "my_loss")
+            raise InputError("must be a table, not a function", hint=f'Write {{"function": {name}}}.')
         return by_present_names(raw) if isinstance(raw, Mapping) else raw
 
     @property

@@ -22,13 +22,15 @@ from lossreg.config.document import Origin, dotted
 from lossreg.config.fields import CandidateName, Name, safe
 from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Tracking, Train, Verdict
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
+from lossreg.contract import activations
+from lossreg.contract.declaration import spec_of
 from lossreg.contract.params import Float, Param
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import CLASSIFICATION, REGRESSION
 from lossreg.errors import InputError, is_text, represented
 from lossreg.registry.discovery import Entry, key
 from lossreg.registry.registry import Registry
-from lossreg.registry.user_loss import wrap
+from lossreg.registry.user_loss import UserLoss, wrap
 from lossreg.runtime import digests, user_code
 from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked_values
@@ -216,12 +218,13 @@ def _written(
     for candidate, loss in losses.items():
         try:
             registry, entry = _entry(candidate, loss, study, registry, task)
+            _check_facts(candidate, loss, entry.spec)
             _check_task(candidate, entry.spec, registry, task)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
         space, wrong = _space(candidate, loss.params, entry.spec, n_classes)
-        entry = _with_ranges(entry, space) if loss.function is not None else entry
+        entry = _with_ranges(entry, space) if isinstance(entry.spec.function, UserLoss) else entry
         chosen.append(Candidate(candidate, entry.spec, entry, space))
         mistakes += wrong
     if mistakes:
@@ -232,27 +235,50 @@ def _written(
 def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, task: str) -> tuple[Registry, Entry]:
     """Return the loss of a candidate; one of the user's own comes with a registry that has it too."""
     if loss.function is not None:
-        registry = registry.add(_user_loss(candidate, loss, study.base, _free_name(candidate, registry), task))
-        return registry, registry.specs()[-1]
+        return _with_user_loss(candidate, loss, study.base, registry, task)
     try:
         return registry, registry.find(loss.loss or candidate)
     except InputError as unknown:
         raise unknown.at(dotted(("losses", candidate, "loss") if loss.loss else ("losses", candidate))) from None
 
 
-def _user_loss(candidate: str, loss: Loss, base: Path, name: str, task: str) -> LossSpec:
-    """Return the user's own function as a spec. Labels and predictions in their usual form follow from the task."""
+def _with_user_loss(candidate: str, loss: Loss, base: Path, registry: Registry, task: str) -> tuple[Registry, Entry]:
+    """Return the user's own function as a loss: as it is declared if it is, else as what the study says of it."""
     where = dotted(("losses", candidate, "function"))
-    of_task = loss.activation in (None, "identity") or task == "multilabel"
-    usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
+    function = _located(loss.function, base, where)
     try:
-        function = user_code.locate(loss.function, base) if isinstance(loss.function, str) else loss.function
-    except InputError as mistake:
-        raise type(mistake)(f"{mistake.where}: {mistake.what}", where=where, hint=mistake.hint) from mistake
-    try:
-        return wrap(function, name=name, **loss.facts, **usual)
+        if (spec := spec_of(function)) is None:
+            registry = registry.add(_user_loss(function, loss, _free_name(candidate, registry), task))
+            return registry, registry.specs()[-1]
+        if present := next((entry for entry in registry.specs() if entry.spec == spec), None):
+            return registry, present
+        registry = registry.add(spec)
     except InputError as mistake:
         raise mistake.at(where) from mistake
+    return registry, registry.specs()[-1]
+
+
+def _located(function: Any, base: Path, where: str) -> Any:
+    try:
+        return user_code.locate(function, base) if isinstance(function, str) else function
+    except InputError as mistake:
+        raise type(mistake)(f"{mistake.where}: {mistake.what}", where=where, hint=mistake.hint) from mistake
+
+
+def _user_loss(function: Any, loss: Loss, name: str, task: str) -> LossSpec:
+    """Return the user's own function as a spec. Labels and predictions in their usual form follow from the task."""
+    of_task = loss.activation in (None, "identity") or task == "multilabel"
+    usual: dict[str, Any] = {"tasks": (task,)} if loss.target is None and of_task else {}
+    return wrap(function, name=name, **loss.facts, **usual)
+
+
+def _check_facts(candidate: str, loss: Loss, spec: LossSpec) -> None:
+    """Raise `InputError` where the study says something else of a function than its declaration."""
+    declared = {"activation": activations.get(spec.activation).name, "target": spec.target, "outputs": spec.outputs}
+    for name, value in loss.facts.items():
+        if value != declared[name]:
+            what = f"the function is declared with {name} = {shown(declared[name])}, not {shown(value)}"
+            raise InputError(what, where=dotted(("losses", candidate, name)), hint="Leave it out.")
 
 
 def _with_ranges(entry: Entry, space: Mapping[str, Space]) -> Entry:

@@ -22,6 +22,7 @@ from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import TASKS
 from lossreg.errors import InputError, UnknownError
 from lossreg.registry import registry
+from lossreg.runtime.user_code import locate
 from lossreg.terminal import caller
 
 MINIMAL = '[data]\nsource = "sklearn:iris"\n'
@@ -907,3 +908,81 @@ def test_a_default_set_is_not_a_written_one(write):
     old = study.fingerprint(study.load(write(MINIMAL)))
     new = study.fingerprint(study.load(write(MINIMAL + "[losses.focal]")))
     assert study.changes(old, new) == ["losses.focal.loss: not set -> focal", "losses: recommended -> not set"]
+
+
+DECLARED = """
+import functools
+
+import lossreg
+from lossreg import Float
+
+@lossreg.regression_loss(
+    params=(Float("power", 2.0, 1.0, 3.0),), activation="softplus", target="raw", needs=("target_scale",), reference="r"
+)
+def declared(y_true, y_pred, *, power, target_scale):
+    "A loss."
+    return y_pred
+
+@lossreg.regression_loss(reference="r")
+def huber(y_true, y_pred):
+    "It has the name of another."
+    return y_pred
+
+@functools.wraps(declared)
+def wrapper(y_true, y_pred, **others):
+    return declared(y_true, y_pred, **others)
+"""
+
+
+@pytest.fixture
+def declaring(tmp_path):
+    (tmp_path / "mine.py").write_text(DECLARED)
+    return tmp_path
+
+
+def of_task_positive(text, losses, base):
+    return chosen(text, losses, "positive", 0, base)
+
+
+def test_a_declared_function_is_a_candidate_as_it_is_declared(losses, declaring):
+    text = """
+    [losses.one]
+    function = "mine.py:declared"
+    activation = "softplus"
+    [losses.two]
+    function = "mine.py:declared"
+    power = 1.5
+    """
+    _, one, two = of_task_positive(text, losses, declaring)
+    spec = locate("mine.py:declared", declaring).spec
+    assert one.spec is two.spec is spec
+    assert (one.search_space, two.search_space) == ({"power": Range(1.0, 3.0)}, {"power": Fixed(1.5)})
+    assert one.entry.plugin == "study"
+
+
+def test_a_declared_function_of_an_installed_plugin_is_the_loss_of_that_plugin(losses, declaring):
+    registered = losses.add(locate("mine.py:declared", declaring).spec, plugin="mine")
+    _, one = of_task_positive('[losses.one]\nfunction = "mine.py:declared"', registered, declaring)
+    assert one.entry.plugin == "mine"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('function = "mine.py:declared"\nactivation = "exp"', "losses.one.activation: the function is declared with "
+         'activation = "softplus", not "exp". Leave it out'),
+        ('function = "mine.py:declared"\nlink = "exp"', "losses.one.activation: the function is declared with"),
+        ('function = "mine.py:declared"\ntarget = "real"', 'losses.one.target: the function is declared with target'),
+        ('function = "mine.py:declared"\noutputs = 2', 'losses.one.outputs: the function is declared with outputs = '),
+        ('function = "mine.py:huber"', "losses.one.function: the name huber is taken by the loss huber"),
+        ('function = "mine.py:wrapper"', "losses.one.function: a decorator stands above the one that declares it"),
+    ],
+)  # fmt: skip
+def test_a_study_cannot_say_something_else_of_a_declared_function(losses, declaring, lines, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        of_task_positive(f"[losses.one]\n{lines}", losses, declaring)
+
+
+def test_a_function_that_is_not_in_a_table_is_told_how_to_be_written():
+    with pytest.raises(InputError, match=r'losses.plain: .*function.*Write \{"function": squared\}'):
+        unnamed(losses={"plain": squared})
