@@ -84,7 +84,7 @@ def test_a_bar_or_a_star_in_a_text_breaks_nothing():
     family = type(catalogue)("odd")
 
     @regression_loss(summary="a | b * c * d < e", reference="x", params=(Float("q", 0.5, 0.5, 0.5),))
-    def odd(y, z): ...
+    def odd(y, z, *, q): ...
 
     odd.__module__, family.odd = family.__name__, odd
     text = catalogue.page([family])
