@@ -182,7 +182,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
 def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
     """Return the tags that find and explain the parent run."""
     tags = {
-        "lossreg.config.study": result.study,
+        "lossreg.study": result.study,
         "lossreg.metric": result.metric,
         "lossreg.task": result.task,
         KEY: key,
@@ -192,7 +192,7 @@ def study_tags(result: StudyResult, key: str = "") -> dict[str, str]:
         tags |= {"lossreg.best_loss": result.best.candidate, "lossreg.best_get": recipe_tag(result.best)}
     if result.verdict:
         tags |= _verdict_tags(result.verdict)
-    tags |= {f"lossreg.storage.trials.{state}": str(count) for state, count in result.counts.items()}
+    tags |= {f"lossreg.trials.{state}": str(count) for state, count in result.counts.items()}
     return _tags(tags) | name_tags(_study_values(result))
 
 

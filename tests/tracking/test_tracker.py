@@ -154,6 +154,28 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
     assert {p.step: p.value for p in history} == dict(plain_best_so_far(result))
 
 
+def test_the_parent_starts_before_its_children_and_ends_after_it(uri, written):
+    """It was created before any trial, in a process that takes seconds to start."""
+    result, tracker = written
+    parent, found, _ = children(uri, tracker)
+    assert parent.info.start_time == result.started * 1000
+    assert all(parent.info.start_time <= child.info.start_time for child in found.values())
+    assert parent.info.start_time < parent.info.end_time
+
+
+def test_tags_have_the_names_that_queries_and_older_runs_use(uri, written):
+    parent, found, _ = children(uri, written[1])
+    tags = parent.data.tags
+    assert (tags["lossreg.study"], tags["lossreg.metric"], tags["lossreg.task"]) == ("toy", "accuracy", "binary")
+    ends = ("complete", "failed", "pruned", "diverged")
+    assert [tags[f"lossreg.trials.{end}"] for end in ends] == ["9", "1", "1", "1"]
+    assert {"lossreg.key", "lossreg.best_loss", "lossreg.best_get"} <= tags.keys()
+    assert {name for name in found[0].data.tags if name.startswith("lossreg.")} == {
+        "lossreg.trial", "lossreg.state", "lossreg.loss", "lossreg.candidate", "lossreg.trainer", "lossreg.get",
+        "lossreg.distribution", "lossreg.version",
+    }  # fmt: skip
+
+
 def plain_best_so_far(result):
     best = -math.inf
     for trial in sorted(result.trials, key=lambda trial: trial.number):
