@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -55,6 +56,7 @@ def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
     spec, data = prepared.spec, prepared.problem.dataset
     return {
         "id": uuid.uuid4().hex,
+        "started": time.time(),
         "metric": prepared.metric.name,
         "direction": prepared.metric.direction,
         "task": data.task,

@@ -20,7 +20,9 @@ from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
-_STUDY_FIELDS = ("metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer")
+_STUDY_FIELDS = (
+    "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "started"
+)  # fmt: skip
 
 
 def results(study: StudyLike) -> StudyResult:

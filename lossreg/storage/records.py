@@ -238,7 +238,7 @@ class StudyResult:
     seconds has total, training, search (what training waited for), search_spent (that and what was done
     meanwhile), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
-    the test rows were looked at.
+    the test rows were looked at; started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
     """
 
     study: str
@@ -256,6 +256,7 @@ class StudyResult:
     notes: list[str] = field(default_factory=list)
     folder: str = ""
     verdict: Verdict | None = None
+    started: float = 0.0
 
     @property
     def recommended(self) -> TrialRecord | None:

@@ -68,7 +68,7 @@ class Writer:
             self._adopt_children(former)
 
     def _create_parent(self, result: StudyResult, key: str) -> None:
-        started = entities.milliseconds(min((t.started for t in result.trials if t.started), default=time.time()))
+        started = entities.milliseconds(_start(result))
         tags = entities.study_tags(result, key)
         self._note = tags[entities.NOTE]
         source = {"mlflow.source.name": f"lossreg {__version__}"}
@@ -159,6 +159,11 @@ class Writer:
         """End the parent run, with its last trial; a resumed study opens it again."""
         ended = max((trial.ended for trial in result.trials), default=time.time())
         patiently(self.client.set_terminated, self.run_id, status, entities.milliseconds(ended))
+
+
+def _start(result: StudyResult) -> float:
+    """Return when a study began, before all its trials; now, where that is not known."""
+    return min(filter(None, [result.started, *(trial.started for trial in result.trials)]), default=time.time())
 
 
 def _number(child: Run) -> int | None:

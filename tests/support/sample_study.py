@@ -74,6 +74,7 @@ def study(count: int = 12, **changes) -> StudyResult:
         "spec": {"train": {"epochs": 6, "batch_size": 32}, "search": {"trials": count, "seed": 0}},
         "seconds": {"total": 12.5, "training": 8.0, "search": 1.5, "tracking": 0.5},
         "trainer": {"population": count, "fit": 0, "reasons": []},
+        "started": START - 1.0,
         "notes": ["focal: the first setting was clipped to the study's range"],
     }
     return StudyResult(**{**values, **changes})

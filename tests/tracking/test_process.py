@@ -255,6 +255,11 @@ def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched
     kept = lossreg.results(study)
     assert len(kept.trials) >= 3
     assert children(uri, kept.tracking["run_id"]) == (sorted(trial.number for trial in kept.trials), "KILLED")
+    parent = MlflowClient(uri).get_run(kept.tracking["run_id"]).info
+    assert parent.start_time <= min(trial.started for trial in kept.trials) * 1000
+    assert parent.start_time < parent.end_time
+    lossreg.tune(study, trainers=[Fake(curve)])
+    assert lossreg.results(study).started == kept.started, "a resumed study keeps its start"
 
 
 def test_a_run_waits_for_the_process_of_the_run_before_it(uri, tmp_path):
