@@ -116,6 +116,7 @@ class Session:
         """Write the parent's summary, then what needs an artifact store, which may be closed to us; end the parent."""
         self.result = messages.study(result, self.result.trials)
         self.writer.summarise(self.result)
+        self.answer()
         self._with_files(self.writer.artifacts.tabulate, self.result)
         self._with_files(self.writer.artifacts.draw_verdict, self.result)
         if model is not None:
@@ -126,10 +127,12 @@ class Session:
         self.answer(done=ticket)
 
     def _with_files(self, work: Callable[..., None], *args: object) -> None:
+        """Do work that needs an artifact store, unless that has refused some, and answer as a sign of life."""
         if self._is_refused:
             return
         try:
             work(*args)
+            self.answer()
         except Exception as error:
             self._is_refused = True
             reason = failures.reason(error, self.uri)

@@ -29,6 +29,8 @@ from lossreg.tracking import worker
 worker.main()
 """
 GRACE = 60.0
+# seconds between signs of life of a process that works, and of processor time that show that it does
+PULSE, LEAST_WORK = 5.0, 0.02
 # MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -144,6 +146,21 @@ def _answer(answers: IO[bytes], **message: Any) -> None:
         answers.flush()
 
 
+def keep_alive(
+    answer: Callable[[], None], is_over: Callable[[float], bool], spent: Callable[[], float] = time.process_time
+) -> None:
+    """Answer every `PULSE` seconds in which this process worked: on a slow machine one import may take minutes.
+
+    A process that waits for a server uses no processor, and does not answer. is_over waits for so many seconds, and
+    returns whether that was the last time; spent returns the processor time of this process.
+    """
+    before = spent()
+    while not is_over(PULSE):
+        if (now := spent()) - before > LEAST_WORK:
+            answer()
+        before = now
+
+
 def main() -> None:
     """Serve on standard input and output; whatever else prints, prints elsewhere."""
     for name, value in ENVIRONMENT.items():
@@ -152,6 +169,8 @@ def main() -> None:
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    pulse = (partial(_answer, answers), threading.Event().wait)
+    threading.Thread(target=keep_alive, args=pulse, name="lossreg-pulse", daemon=True).start()
     serve(sys.stdin.buffer, answers, leave=partial(os._exit, 0))
     answers.flush()
     # no thread or exit handler of a library holds the end up

@@ -208,6 +208,13 @@ def test_a_long_quiet_time_before_a_question_is_no_time_without_an_answer(monkey
     made.close()
 
 
+@pytest.mark.parametrize(("spent", "signs"), [([0.0, 3.0, 3.1, 9.0], 3), ([1.0, 1.001, 1.002, 1.003], 0)])
+def test_a_process_gives_signs_of_life_while_it_works_and_none_while_it_waits(spent, signs):
+    answers, times, ends = [], iter(spent), iter([False, False, False, True])
+    worker.keep_alive(lambda: answers.append(1), lambda seconds: next(ends), lambda: next(times))
+    assert len(answers) == signs
+
+
 def test_a_process_that_cannot_be_started_costs_one_warning():
     def refuse():
         raise OSError("no memory")

@@ -656,6 +656,17 @@ def test_a_slow_store_shows_that_it_goes_on(uri, experiment):
     session.interrupt()
 
 
+def test_the_end_of_a_study_shows_that_it_goes_on_step_by_step(uri, experiment):
+    answers = []
+    session = Session(lambda **answer: answers.append(answer))
+    session.prepare(uri, experiment)
+    session.open(messages.of_study(sample.study(0)), [], "", "")
+    del answers[:]
+    session.draw(messages.of_study(sample.study(0)))
+    session.finish(messages.of_study(sample.study(0)), "FINISHED", None, 7)
+    assert answers == [{}, {}, {}, {}, {"done": 7}], "after plots, summary, tables and the plot of the verdict"
+
+
 def test_required_tracking_raises():
     tracker = Tracker(f"http://127.0.0.1:{closed_port()}", "x", warn=fail, required=True)
     with pytest.raises(LossregError, match="tracking failed: no answer") as caught:
