@@ -326,7 +326,9 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
         say(line)
     if result.recommended:
         _show_recommended(result, result.recommended)
-    if result.tracking.get("run_id"):
+    if error := result.tracking.get("error"):
+        say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
+    elif result.tracking.get("run_id"):
         say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
 
 

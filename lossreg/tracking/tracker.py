@@ -96,13 +96,18 @@ class Tracker(Observer):
             self._send("trial", trial=messages.of_trial(record))
 
     def where(self) -> dict[str, Any]:
-        """Return the `tracking` of the result, with None for what is missing; waits for the parent run."""
+        """Return the `tracking` of the result, with None for what is missing; waits for the parent run.
+
+        `error` is there only where tracking was given up, so that the store lacks something.
+        """
         self._wait(self._is_opened)
+        failed = {"error": self.error} if self.error else {}
         return {
             "uri": without_secrets(self.uri),
             "experiment": self.experiment,
             "experiment_id": self.experiment_id or None,
             "run_id": self.run_id or None,
+            **failed,
         }
 
     def spent(self) -> dict[str, float]:

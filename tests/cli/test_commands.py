@@ -325,6 +325,17 @@ def test_debug_shows_the_traceback(lossreg, monkeypatch):
     assert "UnknownError" in err
 
 
+@pytest.mark.parametrize("command", ["tune", "results"])
+def test_a_store_that_lacks_runs_is_not_recommended_to_look_at(lossreg, study, finished, command):
+    code, out, _ = lossreg(command, study)
+    assert (code, "Look closer: lossreg ui toy.toml" in out) == (0, True)
+    finished.result.tracking["error"] = "no room is left on the disk of x.db: make room there"
+    code, out, _ = lossreg(command, study)
+    assert (code, "Look closer" in out) == (0, False)
+    assert "MLflow lacks some of it (no room is left on the disk of x.db: make room there)" in out
+    assert "lossreg sync toy.toml" in out
+
+
 ENDS = {
     1: (LossregError("no trial completed: 12 failed"), "Error: no trial completed: 12 failed"),
     130: (KeyboardInterrupt(), "Interrupted. Finished trials are kept; go on with: lossreg tune toy.toml"),

@@ -686,8 +686,9 @@ def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monke
     tracker.finish(result)
     assert len(said) == 1
     assert "disk full" in said[0]
+    assert "disk full" in tracker.where()["error"]
     monkeypatch.undo()
-    finished(uri, experiment, result, run_id=tracker.run_id)
+    assert "error" not in finished(uri, experiment, result, run_id=tracker.run_id).where()
     assert children(uri, tracker)[2] == 6, "brought up later"
 
 
