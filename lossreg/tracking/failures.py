@@ -16,6 +16,8 @@ SQLITE = {
     "unable to open database file": "{path} cannot be opened: its folder must be there, and both be yours to write",
     "database disk image is malformed": "{path} is damaged: move it aside, and a new one is written",
     "file is not a database": "{path} is no SQLite database, or damaged: move it aside, and a new one is written",
+    "Can't locate revision identified by": "{path} was written by another program, or by a newer MLflow: name "
+    "another file in tracking.uri",
     "database is locked": "{path} is held by another process",
 }
 SYSTEM = {

@@ -26,13 +26,14 @@ class Lookup:
     def _experiment(self, name: str, location: str | None) -> str:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            return str(self.client.create_experiment(name, location, TRAINING))
+            return _understood(self.client.create_experiment(name, location, TRAINING))
+        number = _understood(experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
             raise LossregError(
                 f"the experiment {name!r} is deleted; bring it back with "
-                f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, or name another"
+                f"`mlflow experiments restore --experiment-id {number}`, or name another"
             )
-        return str(experiment.experiment_id)
+        return number
 
     def parent(self, run_id: str, key: str) -> Run | None:
         """Return the parent run of that id, or else the one that carries the study's key; None where there is none.
@@ -77,6 +78,16 @@ class Lookup:
             token = page.token
             if not token:
                 return runs[::-1]
+
+
+def _understood(experiment_id: str | None) -> str:
+    """Return the id of an experiment; raises `LossregError` where a server answered without one."""
+    if not experiment_id:
+        raise LossregError(
+            "the server's answer was not understood: it names no experiment. Look whether MLflow's server is at this "
+            "address, and whether a proxy before it changes its answers"
+        )
+    return str(experiment_id)
 
 
 def _belongs_to(run: Run, key: str) -> bool:

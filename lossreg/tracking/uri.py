@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -69,6 +71,8 @@ def holds_file_store(folder: Path) -> bool:
 
 
 def _checked(uri: str) -> str:
+    if not uri.strip():
+        raise InputError("is blank", hint=f"Name a store, for example {DEFAULT}, or leave it out.")
     if uri in WORDS or uri.startswith("databricks://"):
         return uri
     scheme, written = urlsplit(uri).scheme.lower(), scheme_and_host(uri)
@@ -109,9 +113,27 @@ def _sqlite(uri: str) -> str:
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a database file")
     if path.exists() and path.stat().st_size and not _is_sqlite(path):
-        raise InputError(f"{path} exists and is no SQLite database", hint="Choose another path.")
+        raise InputError(f"{path} exists and is no SQLite database", hint=_elsewhere(path))
+    if foreign := _foreign_tables(path):
+        what = f"{path} is the database of another program, with the table {foreign[0]}"
+        raise InputError(what, hint=_elsewhere(path))
     query = f"?{uri.split('?', 1)[1]}" if "?" in uri else ""
     return f"sqlite:///{path}{query}"
+
+
+def _elsewhere(path: Path) -> str:
+    """Return the advice to leave a file of another program where it is."""
+    other = path.with_name("lossreg-mlflow.db")
+    return f"Name another file, which is created: tracking.uri = 'sqlite:///{other}', or {VARIABLE}=sqlite:///{other}."
+
+
+def _foreign_tables(path: Path) -> list[str]:
+    """Return the tables of a database that MLflow has not made; empty where there are none or it cannot be read."""
+    tables: list[str] = []
+    if path.exists():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", timeout=0, uri=True)) as file:
+            tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [] if "experiments" in tables else tables
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -58,8 +58,8 @@ def refuses_the_password(connection):
 
 
 @contextlib.contextmanager
-def web(status, location=""):
-    """A web server that is alive, and answers everything else with `status` and all that it was sent."""
+def web(status, location="", body=None):
+    """A web server that is alive, and answers everything else with `status`, and `body` or all that it was sent."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self):
@@ -69,13 +69,14 @@ def web(status, location=""):
                 return
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             sent = self.headers.get("Authorization", "").partition(" ")[2]
-            body = f"{self.requestline} {self.headers} {base64.b64decode(sent + '==', validate=False)!r}".encode()
+            told = f"{self.requestline} {self.headers} {base64.b64decode(sent + '==', validate=False)!r}".encode()
+            answer = told if body is None else body
             self.send_response(status)
             if location:
                 self.send_header("Location", location)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer)
 
         do_GET = do_POST = answer  # noqa: N815
 

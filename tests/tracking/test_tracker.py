@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import functools
@@ -13,6 +14,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import failing_servers
 import mlflow
 import pytest
 import sample_study as sample
@@ -754,6 +756,15 @@ def test_a_deleted_experiment_is_explained(uri, experiment):
     assert f"mlflow experiments restore --experiment-id {number}" in said[0]
 
 
+def test_an_answer_without_an_experiment_is_not_taken_for_one():
+    """A proxy, or another program, may answer everything with `{}`."""
+    warnings = []
+    with failing_servers.web(200, body=b"{}") as port:
+        Tracker(f"http://127.0.0.1:{port}", "s", warn=warnings.append).sync(sample.study(1))
+    [warning] = warnings
+    assert "the server's answer was not understood: it names no experiment" in warning
+
+
 # ------------------------------------------------------------------------------ which store
 
 
@@ -797,7 +808,9 @@ BAD = {
     "sqlite:///:memory:": "names no SQLite file",
     "sqlite:///nowhere/mlflow.db": "does not exist",
     "sqlite:///folder": "is a folder",
-    "sqlite:///text.db": "no SQLite database",
+    "sqlite:///text.db": "no SQLite database. Name another file, which is created: tracking.uri = 'sqlite:///",
+    "sqlite:///shop.db": "is the database of another program, with the table customers. Name another file",
+    "  ": "is blank. Name a store, for example sqlite:///mlflow.db",
     "postgres://u@h/d": "Did you mean postgresql",
     "postgresql+psycopg://u:secret@h:port/d": "no database address",
     "postgresql+psycopg://u:secret@h": "names no database",
@@ -812,6 +825,8 @@ def test_a_bad_uri_is_refused(monkeypatch, tmp_path, bad, said):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("text.db").write_text("no database")
+    with contextlib.closing(sqlite3.connect("shop.db")) as shop:
+        shop.execute("CREATE TABLE customers (id INTEGER)")
     with pytest.raises(InputError, match=re.escape(said)) as caught:
         tracking.check(bad, {})
     assert str(caught.value).startswith("tracking.uri: ")
