@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from lossreg.cli.progress import Watcher
+from lossreg.terminal.masking import masked
 from lossreg.terminal.signals import INTERRUPTING
 
 SHOW_CURSOR = b"\x1b[?25h"
+
+
+def resuming(command: str, study: Path, overrides: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Return the command that goes on with a study, for a shell; secrets in its overrides are masked."""
+    given = [part for override in overrides for part in ("--set", masked(override))]
+    return shlex.join(["lossreg", command, str(study), *options, *given])
 
 
 class Interrupts:

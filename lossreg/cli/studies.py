@@ -68,11 +68,13 @@ def tune(
         if dry_run:
             _dry_run(spec, as_json, out)
             return
+        from lossreg.cli import interrupts
         from lossreg.cli.progress import is_one_stream, progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
-        result = _run(spec, study, fresh, require_tracking, watcher)
+        resume = interrupts.resuming("tune", study, overrides or ())
+        result = _run(spec, resume, fresh, require_tracking, watcher)
         _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
 
 
@@ -95,6 +97,7 @@ def verdict(
     with only_json(as_json) as out:
         waiting.announce(f"reading {study}")
         spec = _load(study, overrides or ())
+        from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
         from lossreg.search import run
 
@@ -102,7 +105,8 @@ def verdict(
         import_keras()
         watcher = progress()
         watcher.is_concluded = not as_json
-        again = f"lossreg verdict {shlex.quote(str(study))}"
+        options = ["--repeats", str(repeats)] if repeats else []
+        again = interrupts.resuming("verdict", study, overrides or (), options)
         result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
         _conclude(result, study, as_json, out)
 
@@ -231,11 +235,10 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, study: Path, fresh: bool, require_tracking: bool, watcher: Watcher) -> StudyResult:
+def _run(spec: StudySpec, resume: str, fresh: bool, require_tracking: bool, watcher: Watcher) -> StudyResult:
     """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
     if watcher.is_concluded:
         watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
-    resume = f"lossreg tune {shlex.quote(str(study))}"
     return _interruptible(lambda: _tune(spec, fresh, watcher, require_tracking), resume, watcher)
 
 

@@ -37,6 +37,11 @@ def of_trainers(prepared: Prepared, pool: Pool) -> list[str]:
     return [f"{candidate} goes to model.fit: {reason}" for candidate, reason in sizing.refused(prepared, pool).items()]
 
 
+def nothing_to_train(done: int, total: int) -> str:
+    """Return the line for a study that was asked for fewer trials than it has, empty for others."""
+    return f"{done} trials are done, {total} were asked for: nothing to train" if done > total else ""
+
+
 def resumed(done: int, total: int, interrupted: int) -> str:
     """Return `resuming: 64 of 96 trials are done; 20 that were interrupted run again`."""
     again = min(interrupted, total - done)

@@ -56,10 +56,11 @@ class RunState:
         interrupted = requeue_interrupted(study)
         _queue_start(prepared, study)
         result = history.result(study, run.folder.path)
-        _add_notes(result, [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)], run.progress)
         policy = SearchPolicy.of(prepared, deadline)
         observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), tracker, run.progress]
         scheduler = Scheduler(study, prepared.proposer, pool, policy, result=result, observers=observers)
+        lines = [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)]
+        _add_notes(result, lines, run.progress, is_enough=scheduler.started > prepared.trials)
         together = pool.slots // policy.members
         state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)
         tracker.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
@@ -92,6 +93,8 @@ class RunState:
                 progress.begin(total, done, list(self.prepared.candidates), self.together)
                 if done or self.interrupted:
                     progress.message(notes.resumed(done, total, self.interrupted))
+            elif line := notes.nothing_to_train(done, total):
+                progress.message(line)
             self.scheduler.run()
         except BaseException:
             self.tracker.flush()
@@ -145,10 +148,15 @@ def _queue_start(prepared: Prepared, study: optuna.Study) -> None:
     enqueue_start(study, {candidate: published.get(candidate) for candidate in candidates}, prepared.trials)
 
 
-def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer) -> None:
-    """Add the notes that the study has not yet, and say them."""
-    # it depends on the budget, which may have grown
-    result.notes = [note for note in result.notes if not note.startswith(FAIR_START)]
+def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer, *, is_enough: bool) -> None:
+    """Add the notes that the study has not yet, and say them.
+
+    That on the fair start depends on the budget, which may have grown; a study with more trials keeps its former one.
+    """
+    if is_enough:
+        lines = [line for line in lines if not line.startswith(FAIR_START)]
+    else:
+        result.notes = [note for note in result.notes if not note.startswith(FAIR_START)]
     for note in lines:
         if note not in result.notes:
             result.notes.append(note)

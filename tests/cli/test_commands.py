@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -348,6 +349,16 @@ def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
     monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(error))
     for option in ([], ["--json"]):
         assert lossreg("tune", study, *option) == (code, "", f"{said}\n")
+
+
+def test_the_command_that_goes_on_with_a_study_has_its_overrides_without_secrets(lossreg, study, monkeypatch):
+    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(KeyboardInterrupt()))
+    store = "tracking.uri=http://me:hidden-word@127.0.0.1:5000"
+    given = ["--set", "search.trials=20", "--set", 'search.metric="accuracy"', "--set"]
+    code, _, err = lossreg("tune", study, *given, store)
+    assert code == 130
+    command = err.strip().partition("go on with: ")[2]
+    assert shlex.split(command) == ["lossreg", "tune", "toy.toml", *given, "tracking.uri=http://me:***@127.0.0.1:5000"]
 
 
 @pytest.mark.parametrize(("is_training", "code"), [(True, 1), (False, 130)])

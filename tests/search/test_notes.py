@@ -17,6 +17,7 @@ from lossreg.registry import registry
 from lossreg.reporting import report
 from lossreg.search.outline import plan
 from lossreg.search.sampler import FAIR_START, undirected, undirected_note
+from lossreg.storage.observer import Observer
 from lossreg.training import scoring
 from lossreg.training.scoring import predicts_only
 
@@ -94,6 +95,21 @@ def test_few_trials_per_loss_are_said_before_during_and_after_and_no_longer_once
     assert not [note for note in lossreg.tune(few, ["search.trials=24"]).notes if note.startswith(FAIR_START)]
     at_random = study(8, few["losses"], "at_random", search={"sampler": "random"})
     assert not [note for note in plan(at_random).notes if note.startswith(FAIR_START)]
+
+
+def test_a_study_that_has_more_trials_than_it_is_asked_for_says_so_and_nothing_of_a_fair_start():
+    class Heard(Observer):
+        messages = ()
+
+        def message(self, text):
+            self.messages += (text,)
+
+    few, heard = study(8, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}}), Heard()
+    before = lossreg.tune(few, trainers=[Fake(searches.curve)])
+    after = lossreg.tune(few, ["search.trials=6"], progress=heard, trainers=[Fake(searches.curve)])
+    assert "8 trials are done, 6 were asked for: nothing to train" in heard.messages
+    assert not any(FAIR_START in text for text in heard.messages)
+    assert after.notes == before.notes, "the former note still says what was true of the 8 trials"
 
 
 # ---------------------------------------------------------------------- losses without a gradient
