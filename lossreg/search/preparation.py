@@ -19,7 +19,7 @@ from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve
 from lossreg.models.hyperparameters import Answer
 from lossreg.registry import registry
-from lossreg.search import _resumption as resumption
+from lossreg.search import resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
 from lossreg.search.proposer import Proposer
 from lossreg.training import scoring

@@ -37,7 +37,8 @@ def cross_entropy(y_true: Any, y_pred: Any) -> Any:
 
 @softmax_loss(
     aliases=("uniform_mix_ce", "uniform_mix_cross_entropy", "label_smoothing", "label_smoothing_cross_entropy"),
-    reference="Szegedy et al., Rethinking the Inception architecture, 2015, arXiv:1512.00567",
+    reference="Szegedy et al., Rethinking the Inception architecture, 2015, arXiv:1512.00567; Müller et al., When does "
+    "label smoothing help?, 2019, arXiv:1906.02629",
     params=(Float("eps", 0.1, 0.0, 0.3, domain="[0, 1)"),),
     minimum=None,
     elicits="mode",
@@ -45,9 +46,13 @@ def cross_entropy(y_true: Any, y_pred: Any) -> Any:
     recommended=("binary", "multiclass"),
 )
 def label_smoothing_ce(y_true: Any, y_pred: Any, *, eps: Any) -> Any:
-    """Cross-entropy to labels mixed with the uniform distribution: less over-confident.
+    """Cross-entropy to labels mixed with the uniform distribution: less over-confident, probabilities biased to 1/k.
 
         -(1 - eps) log p_t - eps/K sum log p
+
+    Its minimiser is (1 - eps) p + eps/k for true probabilities p: log_loss suffers from that, and so does calibration,
+    unless the model would be over-confident otherwise. As a teacher such a model tells a student less about how
+    classes resemble each other (Müller et al., 2019).
 
     y_true `(batch, *spatial_shape, k)`, one-hot or class probabilities; y_pred of the same shape; eps in [0, 1).
     Returns `(batch,)`.
