@@ -50,7 +50,7 @@ class Order(NamedTuple):
         if self.lost:
             need = f"{self.order}, which {self.rows} dates need"
             return f"{need}, while {self.lost} need {self.other} ('{self.example}') and are taken as missing"
-        doubt = f", though no date rules out {self.other} ('{self.example}')"
+        doubt = f" is assumed: no date excludes {self.other} ('{self.example}')"
         return self.order + ("" if self.rows else doubt)
 
 

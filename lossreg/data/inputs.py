@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lossreg.data.features import Features, Part
-from lossreg.data.lost import Lost, missing_line
+from lossreg.data.lost import Lost
 from lossreg.data.origin import listed
 from lossreg.data.preprocess import AsGiven, Columns, Counted, Float32, ImagePreprocessor, TablePreprocessor, warned
 from lossreg.data.reading import Readings
@@ -112,15 +112,14 @@ def notes(readings: Mapping[str, Readings]) -> list[str]:
     return [f"{name}: {note}" if name else note for name, table in readings.items() for note in table.notes()]
 
 
-def missing(x: Features, readings: Mapping[str, Readings]) -> list[str]:
-    """Return a line on the values that are not there, by input and column; none where all are."""
-    counts = {
+def gaps(x: Features, readings: Mapping[str, Readings]) -> dict[str, tuple[int, int]]:
+    """Return the numbers of values that are not there and of all, by input and column, where there are such."""
+    return {
         f"{name}.{column}" if name else column: (count, len(part))
         for name, part in (x if isinstance(x, dict) else {"": x}).items()
         if isinstance(part, pd.DataFrame) and name in readings
         for column, count in readings[name].missing(part).items()
     }
-    return missing_line(counts)
 
 
 def decide(x: Features, readings: Mapping[str, Readings]) -> Decisions:

@@ -21,6 +21,7 @@ from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one
 
 FEW = 20
 SKEWED = 0.5
+SHOWN = 5
 LARGEST = float(np.finfo(np.float32).max)
 CHOOSE = "Choose a column of classes or numbers."
 DATES = ("dates", CHOOSE)
@@ -65,14 +66,14 @@ def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
     """Return labels of one class or number per sample."""
     with _objects_named(where):
         _check_plain(y, task, where)
-        y, notes = _tidied(reading.plain(y))
+        y, notes, marks = _tidied(reading.plain(y))
         _check_kind(y, where)
-        y, text_notes = _numbers_if_possible(y, task, raw, where)
+        y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where)
         _check_present(y, where)
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
         labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
-    labels.marks.extend(note.encode() for note in (*notes, *(text_notes if reading.is_number(y.dtype) else [])))
+    labels.marks.extend(mark.encode() for mark in (*marks, *text_marks))
     for note in (*text_notes, *notes):
         _noted(labels, note)
     return _noted(labels, _inference(labels, y, reason)) if task == "auto" else labels
@@ -92,15 +93,21 @@ def _objects_named(where: str) -> Iterator[None]:
         raise DataError(what, where=where, hint="Give labels as texts or numbers.") from error
 
 
-def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
-    """Return texts without surrounding spaces, blank ones as missing, and a note if there were any."""
+def _tidied(y: pd.Series[Any]) -> tuple[pd.Series[Any], list[str], list[str]]:
+    """Return texts without surrounding spaces, blank ones as missing, with a note and a mark if there were any.
+
+    A mark is part of the digest, and keeps the words of version 0.2.0.
+    """
     if y.dtype != object and not isinstance(y.dtype, pd.StringDtype):
-        return y, []
+        return y, [], []
     padded = y.map(lambda value: isinstance(value, str) and (value != value.strip() or not value))
     if not padded.any():
-        return y, []
+        return y, [], []
     tidy = y.map(lambda value: (value.strip() or None) if isinstance(value, str) else value)
-    return tidy, [f"{int(padded.sum())} labels are blank or have spaces around them, taken off."]
+    count = int(padded.sum())
+    note = f"{count} labels have" if count > 1 else "1 label has"
+    mark = f"{count} labels are blank or have spaces around them, taken off."
+    return tidy, [f"{note} spaces around, taken off."], [mark]
 
 
 def _check_kind(y: pd.Series[Any], where: str) -> None:
@@ -155,28 +162,30 @@ def _other(labels: Labels, y: pd.Series[Any]) -> str:
     return "positive" if low > 0 else usual
 
 
-def _numbers_if_possible(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
-    """Return labels held as objects or texts as numbers where they are numbers, and a note on texts."""
+def _numbers_if_possible(
+    y: pd.Series[Any], task: str, raw: Raw, where: str
+) -> tuple[pd.Series[Any], list[str], list[str]]:
+    """Return labels held as objects or texts as numbers where they are numbers, with a note and a mark of texts."""
     if y.dtype == object and pd.api.types.infer_dtype(y, skipna=True) in ("decimal", "mixed-integer-float", "integer"):
         try:
-            return pd.to_numeric(y), []
+            return pd.to_numeric(y), [], []
         except OverflowError:
-            return pd.Series(AsNumbers()(y)), []
+            return pd.Series(AsNumbers()(y)), [], []
     if task in CLASSIFICATION or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
-        return y, []
+        return y, [], []
     return _from_text(y, task, raw, where)
 
 
-def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str]]:
+def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str], list[str]]:
     texts = y.dropna().map(text_of)
     form = numerals.infer(texts.value_counts(), _decimal(raw))
     distinct = list(texts.unique())
     gaps = any(numerals.is_marker(text) for text in distinct)
     if form is None:
         why = numerals.why_text(texts.value_counts())
-        return y, [f"The labels: {why}."] if why else []
+        return y, [f"The labels: {why}."] if why else [], []
     if task == "auto" and form.plain and not gaps and len(distinct) <= FEW:
-        return y, []
+        return y, [], []
     values = pd.Series(AsNumbers(form)(y))
     odd = y[values.isna() & y.notna()]
     if len(odd):
@@ -184,15 +193,16 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
         hint = 'Remove or correct these rows, or set task = "multiclass" if the labels are classes.'
         what = f"{len(odd)} of {len(y)} labels {'are not numbers' if len(odd) > 1 else 'is not a number'} ({shown_odd})"
         raise DataError(what, where=where, hint=hint)
-    return values, [f"The labels are {form.description()}."]
+    return values, [f"The labels are {form.description()}."], [f"The labels are {form.former_description()}."]
 
 
 def _check_present(y: pd.Series[Any], where: str) -> None:
-    missing = int(y.isna().sum())
-    infinite = int(np.isinf(y.to_numpy(float, na_value=np.nan)).sum()) if reading.is_number(y.dtype) else 0
-    for count, what in ((missing, "missing (NaN)"), (infinite, "infinite")):
-        if count:
-            raise DataError(f"{count} of {len(y)} labels are {what}", where=where, hint=NA_HINT)
+    missing = y.isna().to_numpy(bool)
+    infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if reading.is_number(y.dtype) else np.zeros(len(y), bool)
+    for rows, what in ((np.flatnonzero(missing), "missing (NaN)"), (np.flatnonzero(infinite), "infinite")):
+        if len(rows):
+            first = f"the first in row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:SHOWN] + 1))} of the data"
+            raise DataError(f"{len(rows)} of {len(y)} labels are {what}, {first}", where=where, hint=NA_HINT)
 
 
 def _infer(y: pd.Series[Any]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from lossreg.data import features, inputs, room, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset, Split
 from lossreg.data.inputs import Preprocessor
-from lossreg.data.lost import Lost
+from lossreg.data.lost import Lost, missing_line
 from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
 from lossreg.data.reading import Readings
@@ -61,7 +61,7 @@ class LoadedRows:
         return room.fitting(first, len(self.labels.y))
 
     def dataset(self, cuts: Sequence[Rows3], decisive: Rows) -> Dataset:
-        """Return the data set of these cuts, one per fold, with notes on their preprocessing and weights.
+        """Return the data set of these cuts, one per fold, with notes on missing values, preprocessing and weights.
 
         decisive: the rows that decide about columns, for all folds. Raises `InputError`.
         """
@@ -75,7 +75,8 @@ class LoadedRows:
             self._fold(preprocessor, self._splits(arrays, rows, weights_of_parts))
             for preprocessor, arrays, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
         ]
-        notes = [*fitted[0].notes, *_lost(transformed)]
+        gaps, lost = inputs.gaps(self.raw.x, self.readings), _lost(transformed)
+        notes = [*missing_line(gaps, lost), *fitted[0].notes, *lost.beside(gaps).lines()]
         given: dict[str, Any] = {}
         if first.train.weights is not None:
             notes += weights.notes(first.train.weights)
@@ -135,10 +136,10 @@ class LoadedRows:
         )
 
 
-def _lost(cuts: Sequence[Sequence[Counted]]) -> list[str]:
-    """Return notes on the values that preprocessing lost, from the cut that lost most of each."""
+def _lost(cuts: Sequence[Sequence[Counted]]) -> Lost:
+    """Return the values that preprocessing lost, from the cut that lost most of each."""
     totals = [reduce(Lost.plus, (part.lost for part in parts)) for parts in cuts]
-    return reduce(Lost.worst, totals).lines()
+    return reduce(Lost.worst, totals)
 
 
 def _coarse(dataset: Dataset) -> list[str]:

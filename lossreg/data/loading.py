@@ -65,6 +65,6 @@ def load(
     dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
     notes = [
         *raw.notes, *labelled.notes, *dict.fromkeys(note for part in cuts for note in part.notes),
-        *inputs.notes(readings), *inputs.missing(raw.x, readings), *dataset.notes,
+        *inputs.notes(readings), *dataset.notes,
     ]  # fmt: skip
     return replace(dataset, notes=notes)

@@ -15,6 +15,7 @@ from lossreg.data.origin import listed
 LINES = 5
 SHOWN = 10
 EXAMPLES = 3
+TAKEN_AS_MISSING = "taken as missing"
 
 
 class Reason(NamedTuple):
@@ -22,8 +23,12 @@ class Reason(NamedTuple):
 
     one: str
     several: str
-    outcome: str = "taken as missing"
+    outcome: str = TAKEN_AS_MISSING
     hint: str = ""
+
+    def kind(self, rows: int) -> str:
+        """Return what so many values are: `not numbers`."""
+        return self.one.removeprefix("is ") if rows == 1 else self.several.removeprefix("are ")
 
 
 AS_TEXT = "Read the column as text (dtype=str), or give transform the path of the file."
@@ -97,6 +102,22 @@ class Lost:
             total.counts[key] = max(pair, key=lambda count: count.rows)
         return total
 
+    def missing(self, name: str) -> dict[Reason, Count]:
+        """Return the counts of a column, named with its input, whose values are taken as missing."""
+        of_column = {reason: count for (*place, reason), count in self.counts.items() if _name(*place) == name}
+        return {reason: count for reason, count in of_column.items() if reason.outcome == TAKEN_AS_MISSING}
+
+    def beside(self, gaps: Iterable[str]) -> Lost:
+        """Return the counts that `missing_line` does not tell together with the gaps of these columns."""
+        told, rest = list(gaps)[:SHOWN], Lost()
+        rest.values, rest.notes = self.values, self.notes
+        rest.counts = {
+            (part, column, reason): count
+            for (part, column, reason), count in self.counts.items()
+            if _name(part, column) not in told or reason.outcome != TAKEN_AS_MISSING
+        }
+        return rest
+
     def lines(self) -> list[str]:
         """Return the notes and a line per column and reason, the most frequent first; the last sums up the rest."""
         ranked = sorted(self.counts.items(), key=lambda item: -item[1].rows)
@@ -106,7 +127,8 @@ class Lost:
             values = sum(count.rows for _, count in rest)
             more = f"{len(columns)} more column{'s' * (len(columns) > 1)}"
             outcomes = " or ".join(dict.fromkeys(reason.outcome for (_, _, reason), _ in rest))
-            lines.append(f"{values} values of {more} are {outcomes}: {listed(columns, 10)}.")
+            are = "value is" if values == 1 else "values are"
+            lines.append(f"{values} {are} {outcomes}, in {more}: {listed(columns, 10)}.")
         return lines
 
     def _line(self, input_name: str, column: str, reason: Reason, count: Count) -> str:
@@ -116,16 +138,23 @@ class Lost:
         return f"{name}: {count.rows} of {values} values {what}{shown}: {reason.outcome}. {reason.hint}".rstrip()
 
 
-def missing_line(counts: Mapping[str, tuple[int, int]]) -> list[str]:
-    """Return one line on the columns that have missing values; columns beyond the first ten are only counted."""
-    if not counts:
+def missing_line(gaps: Mapping[str, tuple[int, int]], lost: Lost) -> list[str]:
+    """Return one line on the columns that have gaps, with what else is taken as missing there.
+
+    gaps: the number of gaps and of values by column, named with its input; those beyond the first ten are only counted.
+    """
+    if not gaps:
         return []
-    parts = [
-        f"{listed([name])}: {count} of {rows} values {'is' if count == 1 else 'are'} missing"
-        for name, (count, rows) in counts.items()
-    ]
+    parts = [f"{listed([name])}: {_missing(empty, rows, lost.missing(name))}" for name, (empty, rows) in gaps.items()]
     more = f"; and {len(parts) - SHOWN} more columns have missing values" if len(parts) > SHOWN else ""
     return [f"{'; '.join(parts[:SHOWN])}{more}."]
+
+
+def _missing(empty: int, rows: int, lost: Mapping[Reason, Count]) -> str:
+    count = empty + sum(one.rows for one in lost.values())
+    kinds = [f"{one.rows} {reason.kind(one.rows)}: {', '.join(one.examples)}" for reason, one in lost.items()]
+    by_kind = f" ({'; '.join([f'{empty} empty', *kinds])})" if lost else ""
+    return f"{count} of {rows} values {'is' if count == 1 else 'are'} missing{by_kind}"
 
 
 def _name(input_name: str, column: str) -> str:

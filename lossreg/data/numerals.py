@@ -66,9 +66,10 @@ class Numerals:
     """The form in which the numbers of a column are written.
 
     decimal: the decimal mark, "." or ","; unit: a currency or percent sign, empty for none; doubt: a value that may
-    be read in two ways, empty where there is none; grouped: thousands are separated by commas, or by points where no
-    number has a decimal comma; plain: every number is written as in Python; signed: a text without the unit is no
-    number; remarks: further text of the note.
+    be read in two ways, empty where there is none; grouped: with a decimal point, a number has a comma, with a decimal
+    comma none has (only the digests of data use it); plain: every number is written as in Python; signed: a text
+    without the unit is no number; remarks: further text of the note; marks: those of "." and "," that numbers have;
+    mixed: other texts are not numbers.
     """
 
     decimal: str = "."
@@ -78,6 +79,8 @@ class Numerals:
     plain: bool = True
     signed: bool = False
     remarks: tuple[str, ...] = field(default=(), repr=False)
+    marks: str = field(default="", repr=False, compare=False)
+    mixed: bool = field(default=False, repr=False, compare=False)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -93,6 +96,16 @@ class Numerals:
 
     def description(self) -> str:
         """Return the note on such a column."""
+        group, name = (".", "points") if self.decimal == "," else (",", "commas")
+        written = ["a decimal comma"] if self.decimal == "," and "," in self.marks else []
+        written += [f"{name} between thousands"] if group in self.marks else []
+        written += [repr(self.unit)] if self.unit else []
+        text = "read as numbers" if written or self.mixed else "numbers written as text"
+        text += f" with {' and '.join(written)}" if written else ", although some cells are not" if self.mixed else ""
+        return "; ".join([text, *self._doubt(), *self.remarks])
+
+    def former_description(self) -> str:
+        """Return the note of versions up to 0.2.0, which is part of the digest of labels."""
         written = ["a decimal comma"] if self.decimal == "," and not (self.plain or self.grouped) else []
         written += [f"{'points' if self.decimal == ',' else 'commas'} between thousands"] if self.grouped else []
         written += [repr(self.unit)] if self.unit else []
@@ -185,7 +198,8 @@ def infer(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
     flag = len(read) == 1 and _rows(read) < MOST * counts.sum()  # a single number among gaps
     if _rows(read) < SHARE * _rows(there) or flag or codes.are_codes(_counts(read)) or _are_labels(read):
         return None
-    return _described(numerals, read, doubtful=rows["."] == rows[","])
+    mixed = _rows(read) < sum(count for text, count in counts.items() if str(text).strip())
+    return replace(_described(numerals, read, doubtful=rows["."] == rows[","]), mixed=mixed)
 
 
 def why_text(counts: pd.Series[Any]) -> str:
@@ -281,7 +295,9 @@ def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Nu
     grouped = has_comma if numerals.decimal == "." else not has_comma
     plain = all(PLAIN.fullmatch(value.text.strip()) for value in read)
     remarks = (*numerals.remarks, _on_negatives(numerals, read), codes.zeros(_counts(read)))
-    return replace(numerals, doubt=doubt, grouped=grouped, plain=plain, remarks=tuple(filter(None, remarks)))
+    marks = "".join(mark for mark in PATTERNS if any(mark in value.body for value in read))
+    described = replace(numerals, doubt=doubt, grouped=grouped, plain=plain, marks=marks)
+    return replace(described, remarks=tuple(filter(None, remarks)))
 
 
 def _on_units(numerals: Numerals, units: Mapping[str, int], fraction: str, total: int) -> Iterator[str]:

@@ -265,7 +265,7 @@ def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
     if read.kind != "category":
         return read
     pairs = zip(written, stripped, rows, strict=True)
-    padded = sum(count for value, text, count in pairs if isinstance(value, str) and (value != text or not text))
+    padded = [(text, count) for value, text, count in pairs if isinstance(value, str) and (value != text or not text)]
     return _padded(padded, read)
 
 
@@ -286,12 +286,14 @@ def _added_up(texts: list[str], rows: list[int]) -> pd.Series[Any]:
     return pd.Series(list(counts.values()), index).sort_values(ascending=False, kind="stable")
 
 
-def _padded(padded: int, read: Reading) -> Reading:
-    """Return the reading of categories; it says how many have spaces around them or are blank."""
+def _padded(padded: list[tuple[str, int]], read: Reading) -> Reading:
+    """Return the reading of categories; it says how many have spaces around them, and how many are blank."""
     if not padded:
         return read
-    spaces = f"{padded} texts are blank or have spaces around them, taken off"
-    return Reading("category", note="; ".join(filter(None, (spaces, read.note))), mark="stripped")
+    spaced, blank = (sum(count for text, count in padded if bool(text) is there) for there in (True, False))
+    notes = [f"{spaced} text{'s have' if spaced > 1 else ' has'} spaces around, taken off"] if spaced else []
+    notes += [f"{blank} text{'s are' if blank > 1 else ' is'} blank, taken as missing"] if blank else []
+    return Reading("category", note="; ".join(filter(None, (*notes, read.note))), mark="stripped")
 
 
 def is_real(value: Any) -> bool:

@@ -543,7 +543,12 @@ ERRORS: list[tuple[str, dict[str, Any], Callable[[Path], None] | None, str]] = [
     ("bad.npz", {"drop": ["z"]}, npz(x=np.zeros((4, 2, 2)), y=[0, 0, 1, 1]), "drop names columns"),
     ("bad.npz", {}, npz(x=np.full((4, 2, 2), "a"), y=[0, 0, 1, 1]), "not numbers"),
     ("bad.csv", {"target": "left"}, write(T[["left"]]), "no columns besides the target"),
-    ("bad.csv", {"target": "left"}, write(T.assign(left=T.left.where(T.index > 11))), "12 of 200 labels are missing"),
+    (
+        "bad.csv",
+        {"target": "left"},
+        write(T.assign(left=T.left.where(T.index > 11))),
+        r"12 of 200 labels are missing \(NaN\), the first in rows 1, 2, 3, 4, 5 of the data",
+    ),
     ("bad.csv", {"target": "age"}, write(T.assign(age=T.age.where(T.index > 2, np.inf))), "3 of 200 labels are inf"),
     ("bad.csv", {"target": "left"}, write(T.assign(left="yes")), r"one class only \(yes\)"),
     ("bad.csv", {"target": "age"}, write(T.assign(age=1.5)), "every label is 1.5"),

@@ -41,10 +41,10 @@ READ = {
     ),
     "dots that are open": (
         ["02.03.2024", "01/31/2024"], [day(2024, 3, 2), day(2024, 1, 31)],
-        r"with '\.' day before month, though no date rules out month before day \('02.03.2024'\)",
+        r"with '\.' day before month is assumed: no date excludes month before day \('02.03.2024'\)",
     ),
     "dashes follow slashes": (
-        ["02-03-2024", "31/01/2024"], [day(2024, 3, 2), day(2024, 1, 31)], "with '-' day before month, though",
+        ["02-03-2024", "31/01/2024"], [day(2024, 3, 2), day(2024, 1, 31)], "with '-' day before month is assumed",
     ),
     "names of months": (
         ["5 Sept 2020", "September 5, 2020", "Sep. 5 2020", "05-SEP-2020"], [day(2020, 9, 5)] * 4,
@@ -62,7 +62,7 @@ READ = {
     ),
     "two digits, open": (
         ["21-03-15", "20-04-16"], [day(2015, 3, 21), day(2016, 4, 20)],
-        r"day before month, though no date rules out year before month and day \('21-03-15'\)",
+        r"day before month is assumed: no date excludes year before month and day \('21-03-15'\)",
     ),
     "two digits behind a name": (["31-Dec-99", "Jan 25, 20"], [DEC_31, JAN_25], "1969 to 2068"),
     "a word that pandas knows": (["2020-01-25"] * 11 + ["now"], [JAN_25] * 11 + [NAN], r"10 of 120 .* \('now'\)"),

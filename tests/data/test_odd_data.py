@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 
 import lossreg
 from lossreg import data
+from lossreg.data.lost import NO_NUMBER, Lost
 from lossreg.errors import DataError, InputError
 
 N = 120
@@ -93,10 +94,10 @@ NUMBERS = {
         replaced(WHOLE, _7="?"), replaced(WHOLE, _7=GAP),
         r"c: 1 of 120 values is not a number \('\?'\): taken as missing\.",
     ),
-    "negative dollars": ([f"-${abs(v):.2f}" for v in REAL], [-abs(v) for v in REAL], r"c: numbers .* with '\$'"),
+    "negative dollars": ([f"-${abs(v):.2f}" for v in REAL], [-abs(v) for v in REAL], r"c: read as numbers with '\$'"),
     "words for a gap": (
         replaced(WHOLE, _3="n/a", _9="-", _30="unknown"), replaced(WHOLE, _3=GAP, _9=GAP, _30=GAP),
-        r"c: [23] of 120 values are not numbers \('.*'\): taken as missing\.",
+        r"c: 3 of 120 values are (missing \(1 empty; 2 not numbers: '.*'\)|not numbers \('.*'\): taken as missing)\.",
     ),
     "some other words": (
         replaced(WHOLE, _3="abc", _9="12x"), replaced(WHOLE, _3=GAP, _9=GAP),
@@ -108,7 +109,7 @@ NUMBERS = {
     ),
     "a word under the name": (replaced(WHOLE, _0="cm"), replaced(WHOLE, _0=GAP), r"c: 1 of 120 .* \('cm'\)"),
     "a leading zero": (replaced(WHOLE, _7="05"), replaced(WHOLE, _7=5), r"1 of 120 values has leading zeros \('05'\)"),
-    "decimal commas": ([f"{v:.2f}".replace(".", ",") for v in REAL], REAL, "c: numbers .* with a decimal comma"),
+    "decimal commas": ([f"{v:.2f}".replace(".", ",") for v in REAL], REAL, "c: read as numbers with a decimal comma"),
     "one decimal comma": (replaced(WHOLE, _5="181,7"), replaced(WHOLE, _5=181.7), "with a decimal comma"),
     "German thousands": (swapped([v * 1000 for v in REAL]), [v * 1000 for v in REAL], "with a decimal comma"),
     "English thousands": (
@@ -122,8 +123,8 @@ NUMBERS = {
         [f"{v * 1000:,.1f}".replace(",", "\u202f") for v in REAL], [v * 1000 for v in REAL],
         "c:",
     ),
-    "dollars": ([f"${v:.2f}" for v in REAL], REAL, "numbers written as text, with '\\$'"),
-    "codes of a currency": ([f"EUR {v:.2f}" for v in REAL], REAL, "numbers written as text, with 'EUR'"),
+    "dollars": ([f"${v:.2f}" for v in REAL], REAL, "read as numbers with '\\$'"),
+    "codes of a currency": ([f"EUR {v:.2f}" for v in REAL], REAL, "read as numbers with 'EUR'"),
     "a word for a currency": ([f"{v} kr" for v in WHOLE], WHOLE, "with 'kr'"),
     "exponents": ([f"{v}.5E{v % 3}" if v % 2 else f"{v}e-1" for v in WHOLE],
                   [(v + 0.5) * 10 ** (v % 3) if v % 2 else v / 10 for v in WHOLE], ""),
@@ -135,14 +136,14 @@ NUMBERS = {
     ),
     "points alone": (
         [f"1.{100 + v}.{200 + v}" for v in WHOLE], [1e6 + (100 + v) * 1e3 + 200 + v for v in WHOLE],
-        "numbers written as text, with points between thousands",
+        "read as numbers with points between thousands",
     ),
     "a sign behind": (
         [f"{abs(v):.2f}{'-' if v < 0 else ''}".replace(".", ",") for v in REAL], REAL, "'7,25-' is read as -7.25",
     ),
     "wide and hidden characters": (
         [f"\u200e{v:.2f}％".translate(WIDE) if i % 2 else f"\u2013{v}%" for i, v in enumerate(WHOLE)],
-        [v if i % 2 else -v for i, v in enumerate(WHOLE)], "numbers written as text, with '%'",
+        [v if i % 2 else -v for i, v in enumerate(WHOLE)], "read as numbers with '%'",
     ),
     "Arabic digits": (
         [f"{v:.2f}".translate(ARABIC) for v in REAL], REAL, "numbers written as text",
@@ -218,7 +219,7 @@ def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> Non
     [
         (cycled("1", "2", "3", "x"), "90 of 120 values are numbers; read as text, because others are not ('x')"),
         (cycled("1", "?", "n/a", "2", "x"), "48 of 72 values are numbers; read as text, because others are not ('x')"),
-        (cycled(" x", "1", "2"), "40 texts are blank or have spaces around them, taken off; 80 of 120 values are"),
+        (cycled(" x", "1", "2"), "40 texts have spaces around, taken off; 80 of 120 values are"),
         (cycled("?", "5", "-"), "a single number and gaps (80 of 120), read as text"),
         (
             cycled("$5", "€6"),
@@ -266,7 +267,7 @@ def test_a_target_with_decimal_commas_is_numbers(tmp_path: Path) -> None:
         loaded = data.load("t.csv", target="y", base=tmp_path, task=task)
         assert loaded.task == "regression"
         assert sorted(np.concatenate([loaded.train.y, loaded.validation.y, loaded.test.y]).tolist()) == sorted(REAL)
-        assert "The labels are numbers written as text, with a decimal comma." in loaded.notes
+        assert "The labels are read as numbers with a decimal comma." in loaded.notes
 
 
 # ------------------------------------------------------------------ dates
@@ -303,7 +304,7 @@ def test_dates_in_two_forms_are_both_read_and_counted() -> None:
 
 def test_dates_that_fit_both_orders_are_said_to() -> None:
     loaded = of_value(with_column([f"0{1 + i % 9}/0{1 + i % 7}/2024" for i in range(N)]), target="y")
-    assert any("month before day, though no date rules out day before month" in note for note in loaded.notes)
+    assert any("month before day is assumed: no date excludes day before month" in note for note in loaded.notes)
 
 
 def test_what_is_no_date_among_dates_is_counted() -> None:
@@ -482,7 +483,7 @@ def test_bytes_labels_are_named_as_text(tmp_path: Path) -> None:
 def test_labels_with_spaces_around_them_are_the_same_class() -> None:
     loaded = of_value(base().assign(y=cycled("yes", "yes ", " no", "no")), target="y")
     assert loaded.classes == ("no", "yes")
-    assert "60 labels are blank or have spaces around them, taken off." in loaded.notes
+    assert "60 labels have spaces around, taken off." in loaded.notes
 
 
 def test_a_structured_array_is_a_table() -> None:
@@ -886,6 +887,44 @@ def test_missing_values_are_counted_once(tmp_path: Path, source: str) -> None:
     assert "age: 15 of 120 values are missing; town: 12 of 120 values are missing." in notes
     assert "rate: 26 of 120 values are not numbers ('?'): taken as missing." in notes
     assert sum("age" in note for note in notes) == 1
+
+
+def test_gaps_and_words_of_a_column_are_one_line_by_kind() -> None:
+    age = [None if i % 12 == 0 else "?" if i % 12 == 1 else str(v) for i, v in enumerate(WHOLE)]
+    notes = of_value(with_column(age), target="y").notes
+    assert "c: 20 of 120 values are missing (10 empty; 10 not numbers: '?')." in notes
+    assert "c: read as numbers, although some cells are not." in notes
+    assert sum("c: " in note for note in notes) == 2
+
+
+def test_the_notes_of_many_columns_are_in_the_singular_where_one_value_is_left() -> None:
+    lost = Lost(9)
+    for i, column in enumerate("abcdef"):
+        lost.count(column, NO_NUMBER, 6 - i)
+    assert lost.lines()[-1] == "1 value is taken as missing, in 1 more column: f."
+
+
+def test_marks_of_thousands_are_named_only_where_there_are_some() -> None:
+    comma = [f"{v:.1f}".replace(".", ",") for v in REAL]
+    whole = [str(v) if i % 12 else "?" for i, v in enumerate(WHOLE)]
+    both = [f"{v // 1000}.{v % 1000:03},5" for v in range(1001, 1001 + N)]
+    loaded = of_value(base().assign(a=comma, b=whole, c=both), target="y")
+    assert any(note.startswith("a: read as numbers with a decimal comma.") for note in loaded.notes), loaded.notes
+    assert "b: read as numbers, although some cells are not." in loaded.notes
+    assert "c: read as numbers with a decimal comma and points between thousands." in loaded.notes
+    assert loaded.digest == "a53a1d12262b1111", "as lossreg 0.2.0 has it"
+
+
+def test_digests_of_labels_do_not_depend_on_the_words_of_notes() -> None:
+    texts = [f" {v // 1000}.{v % 1000:03},5" for v in range(1001, 1001 + N)]
+    loaded = of_value(base().assign(y=texts), target="y", task="regression")
+    assert "The labels are read as numbers with a decimal comma and points between thousands." in loaded.notes
+    assert loaded.digest == "8ec90387af910723", "as lossreg 0.2.0 has it"
+
+
+def test_blank_texts_and_spaces_are_counted_apart() -> None:
+    notes = of_value(with_column(cycled("a", " a", "b", " ")), target="y").notes
+    assert "c: 30 texts have spaces around, taken off; 30 texts are blank, taken as missing." in notes
 
 
 @pytest.mark.parametrize("held_as", [float, int, object])

@@ -111,18 +111,14 @@ def test_weights_in_text_are_read_as_features_are(tmp_path: Path, row: str, deci
     loaded = data.load("t.csv", target="y", weight="w", base=tmp_path)
     actual = np.concatenate([part.weights for part in (loaded.train, loaded.validation, loaded.test)])
     np.testing.assert_allclose(np.sort(actual), np.sort(2 + W), rtol=1e-6)
-    assert any(note.startswith("w: numbers written as text, with a decimal comma") for note in loaded.notes) == (
-        decimal == ","
-    )
+    assert any(note.startswith("w: read as numbers with a decimal comma") for note in loaded.notes) == (decimal == ",")
 
 
 def test_the_decimal_mark_of_the_table_is_that_of_its_weights(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(["a;w;y", *(f"{i},5;{1 + i % 3},500;{i % 2}" for i in range(60))]))
     loaded = data.load("t.csv", target="y", weight="w", base=tmp_path)
     assert set(loaded.train.weights.tolist()) == {1.5, 2.5, 3.5}
-    assert (
-        "w: numbers written as text, with a decimal comma; '1,500' is read as 1.5 and could mean 1500." in loaded.notes
-    )
+    assert "w: read as numbers with a decimal comma; '1,500' is read as 1.5 and could mean 1500." in loaded.notes
 
 
 def test_a_given_test_set_brings_its_own(folder: Path) -> None:
