@@ -66,7 +66,7 @@ def labels(result: StudyResult, most: int = 12) -> str:
     if result.task == "multilabel":
         return f"Labels are one column of 0 and 1 per label: {_listed(names, most)}."
     if result.task not in ("binary", "multiclass"):
-        return "Labels are the target in its own units."
+        return "Train on the target in its own units."
     if names == [str(i) for i in range(len(names))]:
         return f"Labels are class indices, 0 to {len(names) - 1}."
     return f"Labels are class indices: {_listed([f'{name} = {i}' for i, name in enumerate(names)], most)}."
@@ -293,7 +293,7 @@ def _headline(result: StudyResult) -> str:
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:
-    head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "its trial", "trials"]
+    head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "top trial", "trials"]
     lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
     lines += ["| " + " | ".join(map(plain_text.markdown, standing(result, row))) + " |" for row in result.leaderboard()]
     return "\n".join(lines)

@@ -70,8 +70,8 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 
 def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
-    columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "trial": "right", "of": "right",
-               "rate": "right", "parameters": "left"}  # fmt: skip
+    columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "top\ntrial": "right",
+               "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():

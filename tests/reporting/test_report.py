@@ -285,7 +285,7 @@ def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, said):
         ("multiclass", {"0": 5, "1": 3, "2": 3}, "Labels are class indices, 0 to 2."),
         ("multilabel", {"news": 5, "sport": 3}, "Labels are one column of 0 and 1 per label: news, sport."),
         ("segmentation", {"0": 5, "1": 3}, "Labels are masks of 0 and 1."),
-        ("count", {}, "Labels are the target in its own units."),
+        ("count", {}, "Train on the target in its own units."),
     ],
 )
 def test_a_recipe_says_which_labels_it_expects(task, classes, said):
