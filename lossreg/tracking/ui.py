@@ -19,8 +19,13 @@ from lossreg.terminal import signals
 from lossreg.terminal.masking import masked
 from lossreg.terminal.plain_text import printable
 
-# defaults that a user may change: no background jobs, which nobody needs to look at runs
-SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+# defaults that a user may change: no background jobs, which nobody needs to look at runs, no warnings to developers
+SETTINGS = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::UserWarning",
+}  # fmt: skip
+# of lines of MLflow that help nobody here: the server is for this machine alone
+NOISE = "To allow connections from other hosts"
 ADDRESS = "MLFLOW_BACKEND_STORE_URI"
 FIRST_PORT, LAST_PORT = 5000, 65535
 # without it MLflow opens the view for language models, which hides charts and columns
@@ -148,6 +153,6 @@ def _signals_go_to(group: Group) -> Iterator[None]:
 
 
 def _pass_on(lines: IO[str], tell: Callable[[str], None]) -> None:
-    for line in lines:
+    for line in (line for line in lines if NOISE not in line):
         with suppress(OSError, ValueError):  # nobody listens any more, and the server goes on
             tell(printable(masked(line.rstrip("\n"))))

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,18 @@ def test_a_server_that_fails_is_an_error_and_one_that_ends_is_none():
         ui.run([sys.executable, "-c", "raise SystemExit(3)"], os.environ, lines.append)
     ui.run([sys.executable, "-c", "print('\\x1b[1mbye')"], os.environ, lines.append)
     assert lines == [r"\x1b[1mbye"]
+
+
+def test_what_only_developers_and_other_hosts_need_is_not_shown():
+    script = """
+    import warnings
+    warnings.warn("httpx is deprecated", DeprecationWarning)
+    print("[MLflow] Security middleware enabled. To allow connections from other hosts, use --host 0.0.0.0", flush=True)
+    print("Uvicorn running")
+    """
+    lines = []
+    ui.run([sys.executable, "-c", textwrap.dedent(script)], ui.environment("sqlite:///x.db"), lines.append)
+    assert lines == ["Uvicorn running"]
 
 
 def test_a_port_that_another_program_takes_first_is_an_error(monkeypatch):
