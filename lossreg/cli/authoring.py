@@ -20,7 +20,7 @@ def new_plugin(
         str, typer.Option("--task", metavar="TASK", help="Of the example loss: regression or multiclass.")
     ] = "regression",
 ) -> None:
-    """Write the package of a new plugin: one loss, which works as it is."""
+    """Write the package of a new plugin, with a loss that works."""
     from lossreg.cli import scaffold
 
     named = scaffold.names(name)

@@ -33,7 +33,7 @@ Names = Annotated[
 @app.command()
 @guarded
 def check(names: Names = None, only: Only = None, as_json: Json = False) -> None:
-    """Check whether losses are sound: all that are installed, or those named."""
+    """Check whether losses are sound: all, or those that are named."""
     with only_json(as_json) as out:
         waiting.announce("reading the losses")
         registry = loaded_registry()

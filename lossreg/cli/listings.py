@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @app.command()
 @guarded
 def losses(task: Task = "", as_json: Json = False) -> None:
-    """List the registered losses by task: name, use, parameters, plugin."""
+    """List the registered losses by task, with their parameters."""
     registry = loaded_registry()
     entries = registry.for_task(task) if task else registry.specs()
     if as_json:
@@ -50,7 +50,7 @@ def losses(task: Task = "", as_json: Json = False) -> None:
 def show(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Name, alias or Keras class name of a loss.", show_default=False),
+        typer.Argument(metavar="[NAME]...", help="Name, alias or Keras class name of a loss.", show_default=False),
     ] = None,
     *,
     plot: Annotated[
@@ -64,7 +64,7 @@ def show(
         bool, typer.Option("--all", help="Every loss: --plot names a folder for the pictures and their index.")
     ] = False,
 ) -> None:  # fmt: skip
-    """Show a loss: formula, ranges, limits, activation, reference, use; or draw it."""
+    """Show losses: formula, ranges, reference, use; or draw them."""
     entries = _selected(names or (), every, plot)
     if plot is not None:
         _draw([entry.spec for entry in entries], plot, every)
@@ -104,7 +104,7 @@ def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
     else:
         with waiting.busy(f"drawing {path}"):
             loss_plots.save(loss_plots.figure(specs[0]) if len(specs) == 1 else loss_plots.sheet(specs), path)
-    say(f"Look at {path / loss_plots.INDEX if folder else path}")
+    say(f"wrote {path / loss_plots.INDEX if folder else path}")
 
 
 @app.command()

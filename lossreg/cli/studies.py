@@ -90,7 +90,9 @@ def verdict(
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """Compare winner and baseline on the test rows, or deepen that with more repeats.
+    """Compare winner and baseline on the test rows.
+
+    With more repeats than before, an earlier comparison is deepened.
 
     No trial is added. Runs the functions that the study names.
     """
@@ -142,9 +144,9 @@ def model(
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")
     ] = Path("model.keras"),
 ) -> None:
-    """Write what a trial trained as a Keras model, with its preprocessing beside it.
+    """Write what a trial trained as a Keras model.
 
-    Runs the functions that the study names.
+    Its preprocessing goes beside it. Runs the functions that the study names.
     """
     with on_disk(f"--output {brief(output)}"):
         _check_output(output)
@@ -177,7 +179,7 @@ def sync(study: Study, *, overrides: Overrides = None) -> None:
 @app.command()
 @guarded
 def repair(study: Study) -> None:
-    """Make the damaged journal of a study readable again, and say which trials that touches."""
+    """Repair the damaged journal of a study, and say what changes."""
     spec = _load(study)
     from lossreg.search import repairs
 
@@ -207,7 +209,7 @@ def ui(
         say(f"This store is a server with a UI of its own: {tracking.page(tracking.without_secrets(uri), where)}")
         return
     free = tracking.free_port(port)
-    say(f"MLflow on {tracking.without_secrets(uri)} (Ctrl-C ends it), in some seconds at")
+    say(f"MLflow on {tracking.without_secrets(uri)} starts, which may take a minute (Ctrl-C ends it); then open")
     say(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
     tracking.serve(uri, free, tell)
 

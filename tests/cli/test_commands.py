@@ -130,6 +130,12 @@ def test_help_names_every_command(lossreg):
     assert set(COMMANDS) == {command.name or command.callback.__name__ for command in cli.app.registered_commands}
 
 
+def test_no_summary_of_a_command_is_cut_at_80_columns(lossreg, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in lossreg("--help")[1].partition("Commands:")[2]
+    assert "[NAME]..." in lossreg("show", "--help")[1]
+
+
 @pytest.mark.parametrize(("command", "options"), COMMANDS.items(), ids=list(COMMANDS))
 def test_help_of_a_command_names_every_option(lossreg, command, options):
     code, out, err = lossreg(command, "--help")
@@ -220,7 +226,7 @@ START = {"loss.png": b"\x89PNG", "loss.svg": b"<?xml", "loss.PDF": b"%PDF"}
 @pytest.mark.parametrize("name", START)
 def test_show_draws_a_loss_in_the_format_of_the_ending(lossreg, folder, name):
     code, out, err = lossreg("show", "focal", "--plot", name)
-    assert (code, out, err) == (0, f"Look at {name}\n", "")
+    assert (code, out, err) == (0, f"wrote {name}\n", "")
     assert Path(name).read_bytes().startswith(START[name])
 
 
@@ -235,7 +241,7 @@ def test_show_all_draws_a_gallery_with_an_index_and_says_how_far_it_is(lossreg, 
     monkeypatch.setattr(registry, "default", lambda *args: few)
     code, out, err = lossreg("show", "--all", "--plot", "new/gallery")
     names = [entry.spec.name for entry in few.specs()]
-    assert (code, out) == (0, "Look at new/gallery/index.md\n")
+    assert (code, out) == (0, "wrote new/gallery/index.md\n")
     assert err.splitlines() == [f"{n}/3 {name}" for n, name in enumerate(names, start=1)]
     found = sorted(path.name for path in Path("new/gallery").iterdir())
     assert found == sorted(["index.md", *(f"{name}.png" for name in names)])
@@ -246,7 +252,7 @@ def test_drawing_hushes_the_start_of_tensorflow(folder):
     command = [sys.executable, "-m", "lossreg", "show", "hinge", "--plot", "x.png"]
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=quiet)
-    assert (done.returncode, done.stdout) == (0, "Look at x.png\n")
+    assert (done.returncode, done.stdout) == (0, "wrote x.png\n")
     assert done.stderr == "importing TensorFlow, which takes some seconds\n"
 
 
