@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from inspect import signature
+from types import MethodType
 from typing import Any
 
 import keras_tuner
@@ -21,7 +23,16 @@ def build_function(given: Any) -> Any:
     """Return the `build` of a `HyperModel`, given as an instance or a class; anything else as it is."""
     if isinstance(given, type) and issubclass(given, keras_tuner.HyperModel):
         given = given()
-    return given.build if isinstance(given, keras_tuner.HyperModel) else given
+    if not isinstance(given, keras_tuner.HyperModel):
+        return given
+    written = MethodType(type(given).build, given)
+    return given.build if signature(written).parameters else written
+
+
+def lacks_build(given: Any) -> bool:
+    """Return whether a `HyperModel`, an instance or a class, has no `build` of its own."""
+    kind: Any = given if isinstance(given, type) else type(given)
+    return issubclass(kind, keras_tuner.HyperModel) and kind.build is keras_tuner.HyperModel.build
 
 
 def has_own_fit(given: Any) -> bool:
@@ -106,6 +117,8 @@ def _number(parameter: Any) -> tuple[Space, params.Param]:
     name, low, high, step = parameter.name, parameter.min_value, parameter.max_value, parameter.step
     if step is not None and step <= 0:
         raise ValueError(f"{name}: step {step} leads nowhere")
+    if not low <= parameter.default <= high:
+        raise ValueError(f"{name}: the default {parameter.default} is outside {low} to {high}")
     kind: Any = type(low)
     integer, log = kind is int, parameter.sampling == "log"
     search_space: Space = Range(low, high, log, integer) if low < high else Fixed(low)

@@ -53,6 +53,9 @@ class UserModel:
         """Return the user's function that builds a model; raises `InputError` if there is none."""
         from lossreg.models import keras_tuner
 
+        if keras_tuner.lacks_build(self.given):
+            hint = "Write `def build(self, hp)`, which returns a Keras model."
+            raise InputError("the HyperModel has no build of its own", where=self.name, hint=hint)
         build = user_code.call(keras_tuner.build_function, self.name, self.folder, self.given)
         if not callable(build):
             raise InputError(f"is not a function but {type(build).__name__}", where=self.name)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -8,7 +9,8 @@ import pytest
 from lossreg.config.search_space import Fixed, Options, Range
 from lossreg.errors import InputError
 from lossreg.models.hyperparameters import Declared
-from lossreg.models.keras_tuner import Hyperparameters
+from lossreg.models.keras_tuner import Hyperparameters, build_function
+from lossreg.models.user_model import UserModel
 
 
 def plain(hp: Any) -> list[Any]:
@@ -231,3 +233,29 @@ def test_what_is_declared_in_a_copy_alone_stays_at_its_default() -> None:
     other = hp.copy()
     assert [other.Int("units", 4, 16), other.Int("depth", 1, 9), other.get("outputs")] == [8, 1, 3]
     assert hp.values == {"units": 8}
+
+
+class WithoutBuild(keras_tuner.HyperModel):
+    pass
+
+
+class WithoutHp(keras_tuner.HyperModel):
+    size = 3
+
+    def build(self) -> int:  # type: ignore[override]
+        return self.size
+
+
+def test_a_hyper_model_without_hyperparameters_is_built_as_a_function_is() -> None:
+    assert build_function(WithoutHp)() == build_function(WithoutHp())() == 3
+
+
+@pytest.mark.parametrize("given", [WithoutBuild, WithoutBuild()])
+def test_a_hyper_model_without_a_build_is_refused_in_words(given: Any) -> None:
+    with pytest.raises(InputError, match=r"m\.py:Net: the HyperModel has no build of its own\. Write"):
+        _ = UserModel(given, Path(), "m.py:Net").build
+
+
+def test_a_default_outside_its_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="units: the default 99 is outside 4 to 6"):
+        Hyperparameters().Int("units", 4, 6, default=99)
