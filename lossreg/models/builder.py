@@ -6,6 +6,7 @@ Keras is imported when a model is built, not before.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,7 +63,10 @@ class Builder:
         need = Need(_shape(input_shape), int(outputs), int(n_classes), self.spatial_shape, self.multilabel)
         with BUILDING, _seeded(int(seed)):
             model = _with_raw_scores(self._model(need, answer), need, self.name)
-        self.notes.extend(note for line in need.notes if (note := f"{self.name}: {line}.") not in self.notes)
+        for line in need.notes:
+            note = f"{self.name}: {line}."
+            if _unnumbered(note) not in map(_unnumbered, self.notes):
+                self.notes.append(note)
         return model
 
     def _model(self, need: Need, answer: Answer) -> Any:
@@ -74,6 +78,11 @@ class Builder:
             raise
         except Exception as error:
             raise InputError(f"the model cannot be built: {one_line(error)}", where=self.name) from error
+
+
+def _unnumbered(note: str) -> str:
+    """Return a note without the number of a layer, which Keras gives anew in each model: `(dense_1)`, `(dense_3)`."""
+    return re.sub(r"_\d+\)", ")", note)
 
 
 def _shape(shape: Any) -> Any:

@@ -453,3 +453,14 @@ def test_a_function_of_the_users_is_told_the_shapes_of_all_inputs_and_predicts_f
 
 def test_a_function_without_a_name_is_called_build_model() -> None:
     assert resolve(partial(lambda layers: None, 2)).name == "build_model"
+
+
+def test_a_note_on_a_layer_is_kept_once_whatever_number_the_layer_has() -> None:
+    def build() -> Any:
+        return keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(3, "softmax")])
+
+    builder = resolve(build)
+    for _ in range(3):
+        builder.build((4,), 3, 3, 0)
+    (note,) = builder.notes
+    assert "softmax of the last layer" in note
