@@ -265,7 +265,8 @@ def _specs(source: Source) -> Iterator[LossSpec]:
         for declared in _iterate(offered):
             spec = spec_of(declared)
             if spec is None:
-                raise LossregError(f"{HOOK} must yield LossSpecs, not {_a(declared)}")
+                hint = "; declare a function with a decorator, such as @softmax_loss(...)" if callable(declared) else ""
+                raise LossregError(f"{HOOK} must yield LossSpecs, not {_a(declared)}{hint}")
             keys = {key(name) for name in (spec.name, *spec.aliases)}
             if keys & claimed:
                 raise LossregError(f"two of its losses claim the name {spec.name} or one of its aliases")

@@ -84,6 +84,7 @@ FAILURES = {
     "raising": (HALF.format("raise RuntimeError('half-way')"), "RuntimeError: half-way"),
     "half-exit": (HALF.format("raise SystemExit"), "SystemExit"),
     "not-a-spec": (HALF.format("yield 5"), "lossreg_losses must yield LossSpecs, not an int"),
+    "bare-function": (HALF.format("yield lambda: 0"), "not a function; declare a function with a decorator, such as"),
     "one-spec": (GOOD.format("x").replace("yield", "return"), "must yield LossSpecs; it returns a LossSpec"),
     "nothing": (HEAD + "@hookimpl\ndef lossreg_losses():\n    pass", "offers no losses: lossreg_losses yields none"),
     "no-text": (HALF.format("yield spec('x', formula=5)"), "loss 'x': formula must be text, not 5"),
