@@ -86,6 +86,9 @@ def _declaring(kind: str, bare: Sequence[Any], usual: Mapping[str, Any], facts: 
         what = "function is the decorated one, and no other can be given"
         raise InputError(what, where=f"@{kind}", hint="Write LossSpec(function=...) instead.")
     given = former_names.by_present_names(facts, where=f"@{kind}", renamed=former_names.FACTS)
+    if given.get("reference") == "":
+        hint = 'Name the paper or the source: reference="mine" is enough.'
+        raise InputError("the reference is empty", where=f"@{kind}", hint=hint)
     claims = given.get("claims")
     stated = claims.stated if isinstance(claims, Claims) else frozenset()
     unsaid = {name: value for name, value in usual.items() if name not in stated}

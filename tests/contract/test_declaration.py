@@ -315,3 +315,8 @@ def test_a_function_is_declared_once(between):
 def test_the_function_of_a_decorator_is_the_one_below_it():
     with pytest.raises(InputError, match="function is the decorated one"):
         lossreg.softmax_loss(**SOURCE, function=max)(undocumented)
+
+
+def test_an_empty_reference_is_refused():
+    with pytest.raises(InputError, match=r"@loss: the reference is empty\. Name"):
+        lossreg.loss(reference="")
