@@ -239,6 +239,9 @@ def _entry(candidate: str, loss: Loss, study: StudySpec, registry: Registry, tas
     try:
         return registry, registry.find(loss.loss or candidate)
     except InputError as unknown:
+        if not loss.loss and isinstance(named := loss.params.get("candidate"), str):
+            hint = f'The key of the loss that a candidate tries is loss: write loss = "{named}".'
+            raise InputError("unknown key", where=dotted(("losses", candidate, "candidate")), hint=hint) from None
         raise unknown.at(dotted(("losses", candidate, "loss") if loss.loss else ("losses", candidate))) from None
 
 

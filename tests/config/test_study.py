@@ -986,3 +986,8 @@ def test_a_study_cannot_say_something_else_of_a_declared_function(losses, declar
 def test_a_function_that_is_not_in_a_table_is_told_how_to_be_written():
     with pytest.raises(InputError, match=r'losses.plain: .*function.*Write \{"function": squared\}'):
         unnamed(losses={"plain": squared})
+
+
+def test_the_word_candidate_is_told_from_the_key_of_a_loss(losses):
+    with pytest.raises(InputError, match=r'losses.f.candidate: unknown key. .*write loss = "focal"'):
+        chosen('[losses.f]\ncandidate = "focal"', losses)
