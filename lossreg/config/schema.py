@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -274,17 +275,19 @@ class Loss(Section):
 
     loss: Text | None = None
     function: Function = None
-    activation: ActivationName = None
+    activation: ActivationName = Field(default=None, validation_alias=AliasChoices("activation", "link"))
     target: TargetName = None
     outputs: Outputs = None
 
     @model_validator(mode="before")
     @classmethod
-    def _former_names(cls, raw: Any) -> Any:
+    def _checked_table(cls, raw: Any) -> Any:
         if callable(raw):
             name = getattr(raw, "__name__", "my_loss")
             raise InputError("must be a table, not a function", hint=f'Write {{"function": {name}}}.')
-        return by_present_names(raw) if isinstance(raw, Mapping) else raw
+        if isinstance(raw, Mapping):
+            by_present_names(raw)
+        return raw
 
     @property
     def params(self) -> dict[str, Any]:

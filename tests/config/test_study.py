@@ -991,3 +991,10 @@ def test_a_function_that_is_not_in_a_table_is_told_how_to_be_written():
 def test_the_word_candidate_is_told_from_the_key_of_a_loss(losses):
     with pytest.raises(InputError, match=r'losses.f.candidate: unknown key. .*write loss = "focal"'):
         chosen('[losses.f]\ncandidate = "focal"', losses)
+
+
+@pytest.mark.parametrize("key", ["activation", "link"])
+@pytest.mark.parametrize(("value", "said"), [(3, "must be text, not 3"), ("sofmax", 'unknown activation "sofmax"')])
+def test_a_wrong_activation_is_told_under_the_key_that_was_written(key, value, said):
+    with pytest.raises(InputError, match=f"losses.mine.{key}: {said}"):
+        unnamed(losses={"mine": {"function": "own.py:f", key: value}})
