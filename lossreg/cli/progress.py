@@ -172,7 +172,8 @@ class Lines(Watcher):
     def epoch(self, active: int, epochs_done: int) -> None:
         """Write how far the study is, at most ten times and every `EVERY_SECONDS`."""
         step = max(1, self._pace.total // 10)
-        new = self._pace.done - self._written
+        # epochs of the verdict are no epochs of trials
+        new = self._pace.done - self._written if self.training else 0
         if self._result and new and (new >= step or self._now() - self._written_at >= EVERY_SECONDS or not active):
             self._written, self._written_at = self._pace.done, self._now()
             self._write(f"{self._pace.done}/{self._pace.total} trials, {standing(self._result)}, {self._pace}")

@@ -775,6 +775,19 @@ def test_slow_trials_have_a_line_each():
     assert "30.0 s per trial, 9:30 left" in said[1]
 
 
+def test_epochs_after_the_last_trial_are_no_line():
+    written, clock = [], Clock()
+    lines = terminal.Lines(written.append, clock)
+    result = sample.study(20)
+    lines.begin(20, 0, ["focal"], 8)
+    for trial in result.trials:
+        lines.trial(trial, result)
+    lines.trained(result)
+    before = list(written)
+    lines.epoch(0, 31)
+    assert written == before
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (65, "1:05"), (3723, "1:02:03"), (36000, "10:00:00")]
 )
