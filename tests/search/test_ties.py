@@ -82,7 +82,8 @@ def test_everything_printed_says_that_several_are_at_the_top(tied):
     assert message in page
     assert page.startswith("# toy\n\nHighest validation score (accuracy) **0.975**: **cross_entropy**")
     assert [line.split("|")[1].strip(" \\") for line in page.splitlines() if line.startswith("| ")][2:] == [*"1114-"]
-    assert [line.split()[0] for line in table.splitlines()[4:9]] == [*"1114-"]
+    rows = table.rpartition("──")[2]
+    assert [line.split()[0] for line in rows.splitlines()[1:6]] == [*"1114-"]
     assert "+0.0000" not in page + table
     assert progress.standing(tied) == "highest accuracy 0.975 (cross_entropy and 2 more)"
 
