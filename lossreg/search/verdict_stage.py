@@ -204,7 +204,11 @@ class VerdictStage:
             if finished.training.weights is not None:
                 predicted = predictor.predict(finished.problem, finished.plan, finished.training.weights)
                 found[finished.asked.name][finished.asked.split - SPLITS] = predicted
-        stacked = {name: _stacked(known.get(name), found[name], new) for name in arms.plans}
+        shape = next((one.shape for arm in found.values() for one in arm.values()), None)
+        if shape is None:
+            raise InputError("no training of winner or baseline came to its end")
+        missing = np.full(shape, np.nan, np.float32)
+        stacked = {name: _stacked(known.get(name), found[name], new, missing) for name in arms.plans}
         self.folder.save_predictions(frozen.key, stacked)
         return stacked
 
@@ -236,15 +240,12 @@ class VerdictStage:
         dataset, metric = self.prepared.problem.dataset, self.prepared.metric
         y = dataset.test.y.ravel() if dataset.spatial_shape else dataset.test.y
         finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
-        lanes = predictions.astype(np.int64) if metric.response == "label" and finite.all() else predictions
-        return np.where(finite, metric.score_lanes(y, lanes), np.nan)
+        lanes, scores = predictions[finite], np.full(len(predictions), np.nan)
+        scores[finite] = metric.score_lanes(y, lanes.astype(np.int64) if metric.response == "label" else lanes)
+        return scores
 
 
-def _stacked(known: Any, found: Mapping[int, np.ndarray], new: Sequence[int]) -> np.ndarray:
-    """Return known predictions followed by new ones, NaN where a repeat has none."""
-    sample = next(iter(found.values()), None)
-    if sample is None:
-        raise InputError("no training of an arm came to its end")
-    missing = np.full(sample.shape, np.nan, np.float32)
+def _stacked(known: Any, found: Mapping[int, np.ndarray], new: Sequence[int], missing: np.ndarray) -> np.ndarray:
+    """Return known predictions followed by new ones, `missing` where a repeat has none."""
     rows = np.stack([found.get(repeat, missing) for repeat in new]).astype(np.float32)
     return rows if known is None else np.concatenate([known, rows])

@@ -46,9 +46,13 @@ def cause(answer: Answer, against_same_rate: Comparison | None, *, same_rate: bo
 
 
 def recommend(winner: Arm, baseline: Arm, against_baseline: Comparison | None, margin: float = 0.0) -> Arm:
-    """Return the arm to train with: the winner where its estimated difference is above the margin."""
-    is_ahead = against_baseline is not None and against_baseline.difference > margin
-    return winner if is_ahead else baseline
+    """Return the arm to train with: the winner where its estimated difference is above the margin.
+
+    Without a comparison it is the baseline, unless only the winner was ever trained to its end.
+    """
+    if against_baseline is None:
+        return winner if baseline.score is None and winner.score is not None else baseline
+    return winner if against_baseline.difference > margin else baseline
 
 
 def shortage(rows: int, class_counts: Mapping[str, int] | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.metrics import mean_absolute_error
 import lossreg
 from lossreg.data import load
 from lossreg.search import run
+from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.verdict import Answer
@@ -160,3 +162,16 @@ def test_few_rows_are_not_enough(tmp_path, monkeypatch):
     verdict = lossreg.tune(study()).verdict
     assert (verdict.answer, verdict.openings, verdict.recommended) == (Answer.NOT_ENOUGH_DATA, 0, verdict.baseline)
     assert verdict.reason == "90 rows, and a verdict needs at least 100"
+
+
+@pytest.mark.usefixtures("again")
+def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_verdict(finished, monkeypatch):
+    def of(*args, before=Arms.of):
+        arms = before(*args)
+        return replace(arms, plans={**arms.plans, SAME_RATE: replace(arms.plans["baseline"], learning_rate=1e30)})
+
+    Path(".lossreg/small/verdict.npz").unlink()
+    monkeypatch.setattr(Arms, "of", of)
+    verdict = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-6})).verdict
+    assert verdict.against_same_rate is None
+    assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
@@ -58,6 +60,12 @@ def test_a_tuned_decision_of_the_baseline_has_to_be_beaten_too(
 def test_without_a_comparison_the_data_are_not_enough() -> None:
     assert answer(None) is Answer.NOT_ENOUGH_DATA
     assert recommend(WINNER, BASELINE, None) is BASELINE
+    assert recommend(replace(WINNER, score=0.8), replace(BASELINE, score=0.7), None).candidate == BASELINE.candidate
+
+
+def test_a_baseline_that_is_never_trained_to_its_end_is_not_recommended() -> None:
+    winner = replace(WINNER, score=0.8)
+    assert recommend(winner, BASELINE, None) is winner
 
 
 @pytest.mark.parametrize(
