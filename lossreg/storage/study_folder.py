@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
@@ -214,16 +214,9 @@ class StudyFolder:
 
     def save_weights(self, number: int, weights: Weights) -> None:
         """Write the weights of a trial that is about to end, with its number; all or nothing."""
-        part, arrays = self.path / "weights.part", {f"w{i:04d}": weight for i, weight in enumerate(weights)}
-        try:
-            with part.open("wb") as file:
-                np.savez(file, **arrays, **{TRIAL: np.int64(number)})  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._weights(number))
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise OSError(error.errno, error.strerror, str(part)) from error
+        arrays = {f"w{i:04d}": weight for i, weight in enumerate(weights)}
+        with _replaced(self.path / "weights.part", self._weights(number)) as file:
+            np.savez(file, **arrays, **{TRIAL: np.int64(number)})  # type: ignore[arg-type]
 
     def load_weights(self, number: int) -> Weights | None:
         """Return the weights of that trial, None when they were not kept.
@@ -250,12 +243,8 @@ class StudyFolder:
 
     def save_predictions(self, key: str, predictions: Mapping[str, np.ndarray]) -> None:
         """Write the predictions of the test rows by the arms of a verdict, which the key names; all or nothing."""
-        part = self.path / "verdict.part"
-        with part.open("wb") as file:
+        with _replaced(self.path / "verdict.part", self._predictions) as file:
             np.savez_compressed(file, **predictions, **{KEY: np.str_(key)})  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._predictions)
 
     def load_predictions(self, key: str) -> dict[str, np.ndarray]:
         """Return the predictions that were saved under that key; none where there are none, or they are damaged."""
@@ -348,6 +337,20 @@ class StudyFolder:
 
     def _weights(self, number: int) -> Path:
         return self.path / f"weights-{number:06d}.npz"
+
+
+@contextmanager
+def _replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
+    """Have a file open that takes the place of another once it is on the disk; nothing is left of one that fails."""
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(whole)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(part)) from error
 
 
 def _new_path(path: Path) -> Path:

@@ -116,6 +116,17 @@ def test_weights_without_room_leave_nothing_half_written(full):
     assert sorted(path.name for path in kept.path.iterdir()) == ["lock", "weights-000001.npz"]
 
 
+def test_predictions_without_room_leave_those_that_there_are(full):
+    kept, few, many = StudyFolder(Path(".lossreg/s"), "s"), np.arange(4.0), np.random.default_rng(0).normal(size=4000)
+    with kept.lock():
+        kept.save_predictions("1-0-1", {"winner": few})
+        full(2000)
+        with pytest.raises(OSError, match=r"verdict.part"):
+            kept.save_predictions("1-0-1", {"winner": many})
+    np.testing.assert_array_equal(kept.load_predictions("1-0-1")["winner"], few)
+    assert sorted(path.name for path in kept.path.iterdir()) == ["lock", "verdict.npz"]
+
+
 def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
     kept = StudyFolder(Path("deep/down/.lossreg/s"), "s")
     kept.require_writable()
