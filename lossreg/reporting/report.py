@@ -19,7 +19,7 @@ from lossreg.terminal.plain_text import code, printable, printable_line
 
 OPTIMISM = (
     "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
-    "the test rows have not been touched."
+    "no test row was used for them."
 )
 RAW = (
     "A recipe is for a model that ends in raw scores, without an activation, as the models of the trials do; drop "
