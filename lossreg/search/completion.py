@@ -32,7 +32,7 @@ def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, 
     """Return whether the study as it stands is complete, and is in this MLflow store, where it is tracked at all."""
     note = stored.get(KEY) or {}
     is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
-    return is_same and note.get("uri") == without_secrets(uri) and _is_there(uri)
+    return is_same and _has_verdict(spec, result) and note.get("uri") == without_secrets(uri) and _is_there(uri)
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
@@ -49,6 +49,16 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     top = result.recommended
     has_model = top is not None and folder.has_best(top.number)
     return result if is_known and has_model and is_tracked(stored, spec, result, uri) else None
+
+
+def _has_verdict(spec: StudySpec, result: StudyResult) -> bool:
+    """Return whether no verdict is left to reach, such as one that failed."""
+    asked, verdict = spec.verdict, result.verdict
+    if not asked.enabled:
+        return True
+    if verdict is None:
+        return len({row.is_baseline for row in result.leaderboard() if row.best}) < 2
+    return not verdict.repeats or (verdict.repeats >= asked.repeats and verdict.margin == asked.margin)
 
 
 def _source(spec: StudySpec) -> list[Any] | None:
