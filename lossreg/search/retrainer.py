@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +12,7 @@ from lossreg.search import retraining, sizing
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.retraining import Retrained
 from lossreg.storage.observer import Observer
-from lossreg.training.interface import Plan, Problem
+from lossreg.training.interface import Plan
 from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
@@ -30,24 +31,26 @@ class OnSplit(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What was asked for, how it ended, and the problem that has its split as `plan.fold`."""
+    """What was asked for, the plan with its split as `plan.fold`, and how it ended."""
 
     asked: OnSplit
     plan: Plan
-    problem: Problem
     training: Retrained
 
 
 class Retrainer:
     """Trains plans on splits of all samples but the test samples; a context, which ends its trainers.
 
-    splits: the numbers of those that will be asked for. As many as fit into memory are made at a time.
+    splits: the numbers of those that will be asked for. As many as fit into memory are made at a time; `problem` has
+    those of the plan that was yielded last.
     """
 
     def __init__(self, prepared: Prepared, progress: Observer, splits: Sequence[int]) -> None:
-        self._prepared, self._progress, self._splits = prepared, progress, list(splits)
+        self._prepared, self._progress = prepared, progress
+        size = prepared.problem.dataset.resampled_at_once()
+        self._chunks = [tuple(splits[first : first + size]) for first in range(0, len(splits), size)]
         self._chunk: tuple[int, ...] = ()
-        self._problem, self._pool = prepared.problem, Pool([])
+        self.problem, self._pool = prepared.problem, Pool([])
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -63,7 +66,7 @@ class Retrainer:
         """
         done = 0
         self._report(done, len(asked), task)
-        for chunk in self._chunks():
+        for chunk in self._chunks:
             now = [one for one in asked if one.split in chunk]
             if not now:
                 continue
@@ -73,22 +76,20 @@ class Retrainer:
             for training in retraining.train(self._pool, plans, policy, self._progress, wants_weights=wants_weights):
                 done += 1
                 self._report(done, len(asked), task)
-                yield Finished(now[training.index], plans[training.index], self._problem, training)
-
-    def _chunks(self) -> list[tuple[int, ...]]:
-        """Return the splits, as many together as fit into memory."""
-        size = self._prepared.problem.dataset.resampled_at_once()
-        return [tuple(self._splits[first : first + size]) for first in range(0, len(self._splits), size)]
+                yield Finished(now[training.index], plans[training.index], training)
 
     def _take(self, chunk: tuple[int, ...], plans: Sequence[Plan]) -> None:
         """Have samples of these splits, and trainers for them."""
         if chunk == self._chunk:
             return
         self._open.close()
+        # those before are freed first; graphs are cycles that only the collector finds
+        self.problem, self._pool = self._prepared.problem, Pool([])
+        gc.collect()
         prepared, seed = self._prepared, self._prepared.spec.search.seed
         dataset = prepared.problem.dataset.resampled([seed + FIRST_SEED + split for split in chunk])
-        self._problem, self._chunk = replace(prepared.problem, dataset=dataset), chunk
-        self._pool = sizing.retraining_pool(prepared, self._problem, plans)
+        self.problem, self._chunk = replace(prepared.problem, dataset=dataset), chunk
+        self._pool = sizing.retraining_pool(prepared, self.problem, plans)
         self._open.callback(self._pool.shutdown)
         self._pool.warn = self._progress.warn
         self._pool.prepare()

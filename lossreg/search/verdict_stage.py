@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optuna
 
-from lossreg.errors import InputError, one_line
+from lossreg.data import room
+from lossreg.errors import InputError, LossregError, one_line
+from lossreg.runtime import system
 from lossreg.search import reevaluation, restore
 from lossreg.search.arms import BASELINE, SAME_RATE, WINNER, Arms, repeated
 from lossreg.search.predictions import Predictor
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 FROZEN = "frozen"
 LONG = 2.0  # minutes that a user should know of
+ARMS = 3  # at most
+BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
 Predictions = Mapping[str, np.ndarray]
 
 
@@ -71,7 +75,8 @@ class VerdictStage:
     def reach(self, repeats: int = 0) -> Verdict | None:
         """Return the verdict with so many repeats (by default the study's), or what there is already.
 
-        None where there is nothing to compare, or it fails; then the progress is warned.
+        None where there is nothing to compare. Where it fails the progress is warned, and a verdict with fewer
+        repeats stays.
         """
         repeats = repeats or self.prepared.spec.verdict.repeats
         if self._is_current(repeats):
@@ -79,17 +84,21 @@ class VerdictStage:
         try:
             return self._reached(repeats)
         except Exception as error:
-            self.progress.warn(f"there is no verdict: {one_line(error)}")
-            return None
+            reason = str(error) if isinstance(error, LossregError) else one_line(error)
+            self.progress.warn(f"there is no {'new ' if self.result.verdict else ''}verdict: {reason}")
+            return self.result.verdict
 
     def _is_current(self, repeats: int) -> bool:
-        verdict, frozen = self.result.verdict, self._frozen()
-        is_same = frozen is not None and frozen.trials == len(self.result.trials)
-        margin = self.prepared.spec.verdict.margin
-        return is_same and verdict is not None and verdict.repeats >= repeats and verdict.margin == margin
+        verdict, margin = self.result.verdict, self.prepared.spec.verdict.margin
+        if verdict is None or self._frozen() is None:
+            return False
+        return verdict.repeats >= repeats and verdict.margin == margin
 
     def _reached(self, repeats: int) -> Verdict | None:
-        board = {row.candidate: row.best for row in self.result.leaderboard() if row.best}
+        missing = self.prepared.missing
+        board = {
+            row.candidate: row.best for row in self.result.leaderboard() if row.best and row.candidate not in missing
+        }
         top = next((trial for name, trial in board.items() if name != self.result.baseline), None)
         baseline = board.get(self.result.baseline)
         if top is None or baseline is None:
@@ -97,24 +106,44 @@ class VerdictStage:
             return None
         if reason := self._shortage():
             return self._without_comparison(top, baseline, reason)
+        frozen = self._frozen()
+        known = self.folder.load_predictions(frozen.key) if frozen else {}
+        done = min(map(len, known.values()), default=0)
+        if frozen and done >= repeats:
+            return self._judged(self._arms(frozen), frozen, known)
+        self._require_room(repeats)
         self._announce(repeats)
-        with Retrainer(self.prepared, self.progress, range(SPLITS + repeats)) as retrainer:
+        first = SPLITS + done if frozen else 0
+        with Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats)) as retrainer:
             frozen = self._open_test_rows(retrainer)
             if frozen is None:
                 return self._without_comparison(top, baseline, "training diverged on other splits of the data")
-            arms = Arms.of(self.prepared, self._trial(frozen.winner), self._trial(frozen.baseline))
-            predictions = self._predictions(arms, frozen, repeats, retrainer)
+            arms = self._arms(frozen)
+            predictions = self._predictions(arms, known, range(done, repeats), retrainer)
+        self.folder.save_predictions(frozen.key, predictions)
         return self._judged(arms, frozen, predictions)
 
     def _announce(self, repeats: int) -> None:
         """Say how long it takes, where that is long."""
-        trainings = len(reevaluation.contenders(self.result)) * SPLITS + 3 * repeats
+        trainings = len(reevaluation.contenders(self.result)) * SPLITS + ARMS * repeats
         minutes = trainings * self.pace / 60
         if minutes >= LONG:
             self.progress.message(
                 f"the verdict takes up to {trainings} trainings, about {minutes:.0f} minutes at this study's pace; "
                 "fewer verdict.repeats take less, and verdict.enabled = false leaves it for `lossreg verdict`"
             )
+
+    def _require_room(self, repeats: int) -> None:
+        """Raise `InputError` unless the predictions of the test rows fit into memory."""
+        dataset, response = self.prepared.problem.dataset, self.prepared.metric.response
+        per_row = dataset.n_classes if response == "probability" and dataset.task != "multilabel" else 1
+        size, free = BYTES * ARMS * repeats * dataset.test.y.size * per_row, system.free_memory()
+        if size > free:
+            what = (
+                f"predictions of {len(dataset.test)} test rows, {repeats} times by {ARMS} models, need "
+                f"{room.in_gib(size)} of memory, and {room.in_gib(free)} are free"
+            )
+            raise InputError(what, hint="Lower verdict.repeats, or have fewer test rows.")
 
     def _shortage(self) -> str:
         """Return why the data do not allow a verdict; empty where they do."""
@@ -144,10 +173,11 @@ class VerdictStage:
 
         A verdict that was cut off is finished, which is no further opening.
         """
-        before = self._frozen()
-        if before and before.trials == len(self.result.trials):
-            return self._freeze(replace(before, openings=before.openings + 1)) if self.result.verdict else before
-        chosen = self._choose(retrainer)
+        if frozen := self._frozen():
+            verdict = self.result.verdict
+            is_answered = verdict is not None and verdict.openings == frozen.openings
+            return self._freeze(replace(frozen, openings=frozen.openings + 1)) if is_answered else frozen
+        before, chosen = self._noted(), self._choose(retrainer)
         if chosen is None:
             return None
         winner, baseline = (trial.number for trial in chosen)
@@ -156,7 +186,8 @@ class VerdictStage:
 
     def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | None:
         """Return winner and baseline setting by their scores on fresh splits."""
-        trials = reevaluation.contenders(self.result)
+        missing = self.prepared.missing
+        trials = [trial for trial in reevaluation.contenders(self.result) if trial.candidate not in missing]
         seed = self.prepared.spec.search.seed
         asked = [
             OnSplit(str(trial.number), split, plan)
@@ -171,6 +202,12 @@ class VerdictStage:
         return reevaluation.choose(self.result, trials, scores)
 
     def _frozen(self) -> Frozen | None:
+        """Return what was noted of the present trials."""
+        noted = self._noted()
+        return noted if noted and noted.trials == len(self.result.trials) else None
+
+    def _noted(self) -> Frozen | None:
+        """Return what was noted last, of these trials or of fewer."""
         note = self.study.user_attrs[ATTRIBUTE].get(FROZEN)
         return Frozen(**note) if note else None
 
@@ -178,21 +215,23 @@ class VerdictStage:
         self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], FROZEN: asdict(frozen)})
         return frozen
 
+    def _arms(self, frozen: Frozen) -> Arms:
+        return Arms.of(self.prepared, self._trial(frozen.winner), self._trial(frozen.baseline))
+
     def _trial(self, number: int) -> TrialRecord:
-        return next(trial for trial in self.result.trials if trial.number == number)
+        trial = next(trial for trial in self.result.trials if trial.number == number)
+        if trial.candidate in self.prepared.missing:
+            raise InputError(f"it compares {trial.candidate}, which is missing", hint="Install its plugin again.")
+        return trial
 
     # ------------------------------------------------------------ with the test rows
 
-    def _predictions(self, arms: Arms, frozen: Frozen, repeats: int, retrainer: Retrainer) -> Predictions:
-        """Return the predictions `(repeats, samples, ...)` of the test rows by arm, NaN of a repeat that failed.
+    def _predictions(self, arms: Arms, known: Predictions, new: range, retrainer: Retrainer) -> Predictions:
+        """Return the predictions `(repeats, samples, ...)` of the test rows by arm: known ones, then new repeats.
 
-        Those of earlier repeats are read, all are stored.
+        Those of a repeat that failed are NaN.
         """
-        known = self.folder.load_predictions(frozen.key)
-        done = min((len(known.get(name, ())) for name in arms.plans), default=0)
-        if done >= repeats:
-            return known
-        seed, new = self.prepared.spec.search.seed, range(done, repeats)
+        seed = self.prepared.spec.search.seed
         asked = [
             OnSplit(name, SPLITS + repeat, plan)
             for name, plan in arms.plans.items()
@@ -202,15 +241,13 @@ class VerdictStage:
         predictor = Predictor()
         for finished in retrainer.train(asked, f"winner and baseline, {len(new)} times each", wants_weights=True):
             if finished.training.weights is not None:
-                predicted = predictor.predict(finished.problem, finished.plan, finished.training.weights)
+                predicted = predictor.predict(retrainer.problem, finished.plan, finished.training.weights)
                 found[finished.asked.name][finished.asked.split - SPLITS] = predicted
         shape = next((one.shape for arm in found.values() for one in arm.values()), None)
         if shape is None:
             raise InputError("no training of winner or baseline came to its end")
         missing = np.full(shape, np.nan, np.float32)
-        stacked = {name: _stacked(known.get(name), found[name], new, missing) for name in arms.plans}
-        self.folder.save_predictions(frozen.key, stacked)
-        return stacked
+        return {name: _stacked(known.get(name), found[name], new, missing) for name in arms.plans}
 
     def _judged(self, arms: Arms, frozen: Frozen, predictions: Predictions) -> Verdict:
         margin, repeats = self.prepared.spec.verdict.margin, len(predictions[WINNER])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,6 +84,14 @@ def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused
     assert model.output_shape == (None, 3)
     with pytest.raises(InputError, match=r"mine came from lossreg-scaled 1\.3"):
         lossreg.load_trial(STUDY, loss="mine")
+
+
+def test_a_verdict_leaves_the_missing_loss_out(removed, tmp_path, monkeypatch):
+    shutil.copytree(removed / ".lossreg", tmp_path / ".lossreg")
+    monkeypatch.chdir(tmp_path)
+    verdict = lossreg.tune({**STUDY, "verdict": {"repeats": 2}}, SKIP).verdict
+    assert (verdict.winner.candidate, verdict.baseline.candidate) == ("focal", "cross_entropy")
+    assert verdict.repeats == 2
 
 
 def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypatch):

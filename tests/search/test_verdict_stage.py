@@ -12,6 +12,8 @@ from sklearn.metrics import mean_absolute_error
 
 import lossreg
 from lossreg.data import load
+from lossreg.data.dataset import Dataset
+from lossreg.runtime import system
 from lossreg.search import run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.storage.observer import Observer
@@ -164,6 +166,41 @@ def test_few_rows_are_not_enough(tmp_path, monkeypatch):
     assert verdict.reason == "90 rows, and a verdict needs at least 100"
 
 
+class Heard(Observer):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def phase(self, text):
+        self.lines.append(text)
+
+    message = warn = phase
+
+
+@pytest.mark.usefixtures("again")
+def test_another_margin_needs_neither_training_nor_a_further_look_at_the_test_rows(finished):
+    heard, before = Heard(), finished[1].verdict
+    verdict = lossreg.tune(study(verdict={"repeats": REPEATS, "margin": 1e6}), progress=heard).verdict
+    assert (verdict.answer, verdict.margin, verdict.openings) == (Answer.EQUAL, 1e6, before.openings)
+    assert verdict.against_baseline == before.against_baseline
+    assert not [line for line in heard.lines if "trainings" in line]
+
+
+@pytest.mark.usefixtures("again")
+def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finished, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    heard, before = Heard(), finished[1].verdict
+    with monkeypatch.context() as patch:
+        patch.setattr(StudyFolder, "save_predictions", full)
+        assert run.verdict(study(), REPEATS + 2, progress=heard).verdict == before
+    assert [line for line in heard.lines if "there is no new verdict" in line and "No space left" in line]
+    assert lossreg.results(study()).verdict == before
+    assert run.verdict(study(), REPEATS + 2).verdict.openings == before.openings + 1
+
+
 @pytest.mark.usefixtures("again")
 def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_verdict(finished, monkeypatch):
     def of(*args, before=Arms.of):
@@ -175,3 +212,21 @@ def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_ve
     verdict = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-6})).verdict
     assert verdict.against_same_rate is None
     assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
+
+
+def test_splits_that_do_not_fit_into_memory_together_are_made_one_after_another(finished, tmp_path, monkeypatch):
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Dataset, "resampled_at_once", lambda self: 3)
+    assert lossreg.tune(study()).verdict.winner.trial == finished[1].verdict.winner.trial
+    for name, stored in predictions(tmp_path).items():
+        if name != "key":
+            np.testing.assert_allclose(stored, predictions(finished[0])[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.usefixtures("again")
+def test_predictions_that_do_not_fit_into_memory_are_refused_before_the_test_rows_are_opened(finished, monkeypatch):
+    heard = Heard()
+    monkeypatch.setattr(system, "free_memory", lambda: 2**20)
+    assert run.verdict(study(), 1000, progress=heard).verdict == finished[1].verdict
+    assert [line for line in heard.lines if "predictions of 60 test rows, 1000 times" in line]
