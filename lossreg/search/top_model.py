@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossreg.errors import InputError
-from lossreg.search import restore
+from lossreg.errors import LossregError
+from lossreg.search import restore, retraining, sizing
 from lossreg.search.checkpoints import KeepPolicy
+from lossreg.search.policy import SearchPolicy
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.records import StudyResult, TrialRecord, Weights
 from lossreg.storage.study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ def save(
 ) -> Path | dict[str, Any] | None:
     """Write the model of the top trial, from preprocessed samples to predictions, and its preprocessing.
 
-    Weights that are not kept are removed. Return what MLflow is told of the model: its file where both were there
-    already. Where there can be no model, `progress` is warned.
+    Weights that are not kept are removed. A trial that the verdict recommends and whose weights were removed before is
+    trained again, with the same samples, seed and batches. Return what MLflow is told of the model: its file where
+    both were there already. Where there can be no model, `progress` is warned.
     """
     best = result.recommended
     if best is None:
@@ -30,19 +33,21 @@ def save(
     try:
         kept = KeepPolicy(prepared.spec.search.keep, result).numbers | {best.number}
         folder.forget_weights(set(folder.kept_weights()) - kept)
-        return _saved(prepared, best, folder, progress)
-    except (InputError, OSError) as error:
+        return _saved(prepared, result, best, folder, progress)
+    except (LossregError, OSError) as error:
         progress.warn(f"there is no model of the top trial ({best.number}): {error}")
         return None
 
 
 def _saved(
-    prepared: Prepared, best: TrialRecord, folder: StudyFolder, progress: Observer
+    prepared: Prepared, result: StudyResult, best: TrialRecord, folder: StudyFolder, progress: Observer
 ) -> Path | dict[str, Any] | None:
     if best.candidate in prepared.missing:
         progress.warn(f"the top trial ({best.number}) is of {best.candidate}, which is missing: no model is written")
         return None
     weights = folder.load_weights(best.number)
+    if weights is None and result.verdict:
+        weights = _trained_again(prepared, best, folder, progress)
     if weights is None:
         progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
         return None
@@ -57,3 +62,19 @@ def _saved(
     path = folder.save_model(model, best.number)
     joblib.dump(restore.data_of(prepared, best).preprocessor, folder.preprocessor)
     return tracking.describe(model, path)
+
+
+def _trained_again(prepared: Prepared, trial: TrialRecord, folder: StudyFolder, progress: Observer) -> Weights | None:
+    """Keep and return the weights of a trial from a second training, None where it does not come to its end."""
+    progress.message(f"the weights of trial {trial.number}, which is recommended, were not kept: it is trained again")
+    plan, policy = restore.plan_of(prepared, trial), SearchPolicy.of(prepared, math.inf)
+    pool = sizing.retraining_pool(prepared, prepared.problem, [plan])
+    pool.warn = progress.warn
+    try:
+        pool.prepare()
+        (ended,) = retraining.train(pool, [plan], policy, progress, wants_weights=True)
+    finally:
+        pool.shutdown()
+    if ended.weights is not None:
+        folder.save_weights(trial.number, ended.weights)
+    return ended.weights

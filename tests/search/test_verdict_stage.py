@@ -230,3 +230,18 @@ def test_predictions_that_do_not_fit_into_memory_are_refused_before_the_test_row
     monkeypatch.setattr(system, "free_memory", lambda: 2**20)
     assert run.verdict(study(), 1000, progress=heard).verdict == finished[1].verdict
     assert [line for line in heard.lines if "predictions of 60 test rows, 1000 times" in line]
+
+
+@pytest.mark.usefixtures("again")
+def test_a_recommended_trial_whose_weights_were_removed_is_trained_again(finished):
+    number, x = finished[1].recommended.number, np.zeros((3, 4), np.float32)
+    before = lossreg.load_trial(study()).model.predict(x, verbose=0)
+    folder = StudyFolder(Path(".lossreg/small"), "small")
+    folder.forget_weights([number])
+    for file in folder.path.glob("best.*"):
+        file.unlink()
+    heard = Heard()
+    lossreg.tune(study(), progress=heard)
+    assert [line for line in heard.lines if f"the weights of trial {number}" in line and "trained again" in line]
+    assert folder.has_best(number)
+    np.testing.assert_allclose(lossreg.load_trial(study()).model.predict(x, verbose=0), before, rtol=1e-4, atol=1e-5)
