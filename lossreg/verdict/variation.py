@@ -29,7 +29,7 @@ ROW_MEANS = frozenset((
     "mean_absolute_error", "mean_absolute_percentage_error", "f1_samples", "precision_samples", "recall_samples",
     "jaccard_samples", "mean_squared_log_error", "mean_poisson_deviance", "mean_gamma_deviance",
 ))  # fmt: skip
-# the jackknife is inconsistent for quantiles
+# the jackknife is inconsistent for quantiles; a bootstrap is wide for them (1.4 times for arms that do not differ)
 NOT_SMOOTH = frozenset(("median_absolute_error", "max_error"))
 RESAMPLES = 400
 # as many parts of the rows are left out in turn as take about a second; the standard error varies by 1 / sqrt(2 parts)

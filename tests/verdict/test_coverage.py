@@ -16,10 +16,14 @@ from lossreg.verdict.comparison import compare
 
 REPEATS = 20
 EFFECTS = {"rows": (0.8, 0.0, 0.3), "repeats": (0.1, 1.0, 0.1), "chance": (0.0, 0.0, 0.8), "all": (0.5, 0.2, 0.6)}
-METRICS = (
-    "accuracy", "f1_macro", "log_loss", "roc_auc", "neg_mean_absolute_error", "root_mean_squared_error",
-    "median_absolute_error",
-)  # fmt: skip
+# studies of 100 rows and of 500, as many as take some seconds
+STUDIES = {
+    "accuracy": (400, 400), "f1_macro": (400, 0), "log_loss": (400, 200), "roc_auc": (100, 0),
+    "neg_mean_absolute_error": (200, 0), "root_mean_squared_error": (200, 0),
+}  # fmt: skip
+CASES = [
+    (name, n, number) for name, pair in STUDIES.items() for n, number in zip((100, 500), pair, strict=True) if number
+]
 
 
 def study(metric: Metric, effects: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,13 +73,10 @@ def test_an_interval_is_as_wide_as_it_has_to_be(name: str, n: int, studies: int,
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("n", [100, 500])
 @pytest.mark.parametrize("effects", EFFECTS)
-@pytest.mark.parametrize("name", METRICS)
-def test_intervals_hold_the_truth_in_95_of_100_studies(name: str, effects: str, n: int) -> None:
-    studies = 400 if n == 100 else 150
+@pytest.mark.parametrize(("name", "n", "studies"), CASES)
+def test_intervals_hold_the_truth_in_95_of_100_studies(name: str, n: int, studies: int, effects: str) -> None:
     coverage, width = coverage_and_width(name, effects, n, studies)
-    print(f"{name} {effects} n {n}, {studies} studies: coverage {coverage:.3f}, width {width:.2f}")  # noqa: T201
-    error = np.sqrt(0.96 * 0.04 / studies)
-    assert abs(coverage - 0.96) < 0.01 + 2.5 * error
-    assert 0.95 < width < 1.3
+    print(f"{name}, {effects}, {n} rows, {studies} studies: coverage {coverage:.3f}, width {width:.2f}")  # noqa: T201
+    assert abs(coverage - 0.96) < 0.01 + 2.5 * np.sqrt(0.96 * 0.04 / studies)
+    assert width == pytest.approx(1.12, abs=0.08 + 2 / np.sqrt(2 * studies))
