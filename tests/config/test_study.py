@@ -508,7 +508,7 @@ MISTAKES = [
     ("[losses.a]\nfunction = 'a.py:f'\nlink = 'softmax'\nactivation = 'softmax'",
      "losses.a: link is an earlier name of activation, which is given too"),
     ("[losses.focal]\nlink = 'softmax'", "losses.focal.activation: belongs to a function of your own"),
-    ("[losses.a]\nfunction = 'a.py:f'\nlink = 'sofmax'", 'losses.a.activation: unknown activation "sofmax"',
+    ("[losses.a]\nfunction = 'a.py:f'\nlink = 'sofmax'", 'losses.a.link: unknown activation "sofmax"',
      "Did you mean softmax?"),
     ("[losses.a]\nfunction = 'a.py:f'\ntarget = 'one_hot'", 'losses.a.target: unknown target "one_hot"',
      "Did you mean onehot?"),
