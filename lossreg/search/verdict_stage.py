@@ -261,7 +261,7 @@ class VerdictStage:
             answers.cause(answer, same_rate, same_rate=arms.is_same_rate), main, same_rate, margin=margin,
             repeats=repeats, test_rows=len(self.prepared.problem.dataset.test), openings=frozen.openings,
             exploratory=frozen.exploratory, trials=frozen.trials,
-            reason="" if main else "too few repeats were trained to their end",
+            reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
         )  # fmt: skip
 
     def _compared(self, predictions: Predictions, other: str) -> Comparison | None:
@@ -271,7 +271,9 @@ class VerdictStage:
             groups = np.repeat(np.arange(len(y)), int(np.prod(dataset.spatial_shape)))
             y = y.ravel()
         seed = self.prepared.spec.search.seed
-        return compare(self.prepared.metric, y, predictions[WINNER], predictions[other], groups=groups, seed=seed)
+        compared = compare(self.prepared.metric, y, predictions[WINNER], predictions[other], groups=groups, seed=seed)
+        # the repeats that an unstable loss survives are its best ones
+        return compared if compared and 2 * compared.repeats >= len(predictions[WINNER]) else None
 
     def _scores(self, predictions: np.ndarray) -> np.ndarray:
         dataset, metric = self.prepared.problem.dataset, self.prepared.metric

@@ -214,6 +214,21 @@ def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_ve
     assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
 
 
+@pytest.mark.usefixtures("again")
+@pytest.mark.parametrize(("lost", "answered"), [(2, True), (3, False)])
+def test_a_winner_that_survives_fewer_than_half_of_the_repeats_is_not_judged_by_them(lost, answered):
+    stored = predictions(Path.cwd())
+    stored["winner"][:lost] = np.nan
+    np.savez(".lossreg/small/verdict.npz", **stored)
+    verdict = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-6})).verdict
+    assert (verdict.answer != Answer.NOT_ENOUGH_DATA) == answered
+    if answered:
+        assert verdict.against_baseline.repeats == REPEATS - lost
+    else:
+        assert verdict.recommended == verdict.baseline
+        assert verdict.reason == "fewer than half of 4 repeats have a score of both losses"
+
+
 def test_splits_that_do_not_fit_into_memory_together_are_made_one_after_another(finished, tmp_path, monkeypatch):
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
