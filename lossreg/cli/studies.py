@@ -97,7 +97,6 @@ def verdict(
     No trial is added. Runs the functions that the study names.
     """
     with only_json(as_json) as out:
-        waiting.announce(f"reading {study}")
         spec = _load(study, overrides or ())
         from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
