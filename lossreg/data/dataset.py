@@ -82,6 +82,10 @@ class Dataset:
         """Shape of one mask; empty for every task but segmentation."""
         return self.train.y.shape[1:] if self.task == "segmentation" else ()
 
+    def scored_labels(self, part: Split) -> NDArray[Any]:
+        """Return the labels of a part as metrics take them: those of masks pixel by pixel."""
+        return part.y.ravel() if self.spatial_shape else part.y
+
     @property
     def input_shape(self) -> Any:
         """Shape of one preprocessed row, a tuple; of several inputs a dictionary of shapes by name."""

@@ -136,8 +136,7 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     name = spec.search.metric or catalogue.default(dataset.task)
     metric: Metric = _located(spec, "search.metric", catalogue.resolve, name, dataset.task)
     for fold in dataset.folds:
-        validated = fold.validation.y.ravel() if dataset.spatial_shape else fold.validation.y
-        _located(spec, "search.metric", metric.check, validated, dataset.n_classes)
+        _located(spec, "search.metric", metric.check, fold.scored_labels(fold.validation), dataset.n_classes)
     return metric, []
 
 

@@ -153,8 +153,7 @@ class VerdictStage:
         if reason := answers.shortage(sum(summary["rows"].values()), counts):
             return reason
         try:
-            y = dataset.test.y.ravel() if dataset.spatial_shape else dataset.test.y
-            self.prepared.metric.check(y, dataset.n_classes)
+            self.prepared.metric.check(dataset.scored_labels(dataset.test), dataset.n_classes)
         except InputError as error:
             return f"of the test rows, {error.what}"
         return ""
@@ -266,10 +265,9 @@ class VerdictStage:
 
     def _compared(self, predictions: Predictions, other: str) -> Comparison | None:
         dataset = self.prepared.problem.dataset
-        y, groups = dataset.test.y, None
+        y, groups = dataset.scored_labels(dataset.test), None
         if dataset.spatial_shape:
-            groups = np.repeat(np.arange(len(y)), int(np.prod(dataset.spatial_shape)))
-            y = y.ravel()
+            groups = np.repeat(np.arange(len(dataset.test)), int(np.prod(dataset.spatial_shape)))
         seed = self.prepared.spec.search.seed
         compared = compare(self.prepared.metric, y, predictions[WINNER], predictions[other], groups=groups, seed=seed)
         # the repeats that an unstable loss survives are its best ones
@@ -277,7 +275,7 @@ class VerdictStage:
 
     def _scores(self, predictions: np.ndarray) -> np.ndarray:
         dataset, metric = self.prepared.problem.dataset, self.prepared.metric
-        y = dataset.test.y.ravel() if dataset.spatial_shape else dataset.test.y
+        y = dataset.scored_labels(dataset.test)
         finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
         lanes, scores = predictions[finite], np.full(len(predictions), np.nan)
         scores[finite] = metric.score_lanes(y, lanes.astype(np.int64) if metric.response == "label" else lanes)
