@@ -58,7 +58,7 @@ def _has_verdict(spec: StudySpec, result: StudyResult) -> bool:
         return True
     if verdict is None:
         return len({row.is_baseline for row in result.leaderboard() if row.best}) < 2
-    return not verdict.repeats or (verdict.repeats >= asked.repeats and verdict.margin == asked.margin)
+    return not verdict.repeats or verdict.covers(asked.repeats, asked.margin)
 
 
 def _source(spec: StudySpec) -> list[Any] | None:

@@ -72,27 +72,21 @@ class VerdictStage:
     progress: Observer
     pace: float = 0.0
 
-    def reach(self, repeats: int = 0) -> Verdict | None:
-        """Return the verdict with so many repeats (by default the study's), or what there is already.
+    def reach(self) -> Verdict | None:
+        """Return the verdict with the study's number of repeats, or what there is already.
 
         None where there is nothing to compare. Where it fails the progress is warned, and a verdict with fewer
         repeats stays.
         """
-        repeats = repeats or self.prepared.spec.verdict.repeats
-        if self._is_current(repeats):
-            return self.result.verdict
+        asked, verdict = self.prepared.spec.verdict, self.result.verdict
+        if verdict and self._frozen() and verdict.covers(asked.repeats, asked.margin):
+            return verdict
         try:
-            return self._reached(repeats)
+            return self._reached(asked.repeats)
         except Exception as error:
             reason = str(error) if isinstance(error, LossregError) else one_line(error)
-            self.progress.warn(f"there is no {'new ' if self.result.verdict else ''}verdict: {reason}")
-            return self.result.verdict
-
-    def _is_current(self, repeats: int) -> bool:
-        verdict, margin = self.result.verdict, self.prepared.spec.verdict.margin
-        if verdict is None or self._frozen() is None:
-            return False
-        return verdict.repeats >= repeats and verdict.margin == margin
+            self.progress.warn(f"there is no {'new ' if verdict else ''}verdict: {reason}")
+            return verdict
 
     def _reached(self, repeats: int) -> Verdict | None:
         missing = self.prepared.missing

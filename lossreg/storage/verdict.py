@@ -97,6 +97,10 @@ class Verdict:
     reason: str = ""
     notes: tuple[str, ...] = ()
 
+    def covers(self, repeats: int, margin: float) -> bool:
+        """Return whether it was reached with at least so many repeats, and with this margin."""
+        return self.repeats >= repeats and self.margin == margin
+
     def to_json(self) -> dict[str, Any]:
         """Return `verdict` of the JSON documents."""
         main = self.against_baseline
