@@ -37,7 +37,7 @@ class SearchPolicy:
     contenders: int = 0
 
     @classmethod
-    def of(cls, prepared: Prepared, deadline: float) -> Self:
+    def of(cls, prepared: Prepared, deadline: float = math.inf) -> Self:
         """Return the policy of a prepared study."""
         search, stopping = prepared.spec.search, prepared.spec.train.early_stopping
         return cls(

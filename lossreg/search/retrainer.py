@@ -72,7 +72,7 @@ class Retrainer:
                 continue
             self._take(chunk, [one.plan for one in now])
             plans = [replace(one.plan, fold=chunk.index(one.split)) for one in now]
-            policy = SearchPolicy.of(self._prepared, float("inf"))
+            policy = SearchPolicy.of(self._prepared)
             for training in retraining.train(self._pool, plans, policy, self._progress, wants_weights=wants_weights):
                 done += 1
                 self._report(done, len(asked), task)

@@ -58,12 +58,19 @@ def whole(prepared: Prepared, wanted: int) -> int:
     return max(1, min(wanted // per_trial, prepared.trials)) * per_trial
 
 
-def _usual(prepared: Prepared) -> int:
+def _of_block() -> tuple[int, int]:
+    """Return the lanes of a block: usually, and at most while the sampler learns nothing."""
     from lossreg.runtime.system import cores
     from lossreg.training.backends import interface
 
+    return OF_CORE if interface.blocks() == cores() else OF_DEVICE
+
+
+def _usual(prepared: Prepared) -> int:
+    from lossreg.training.backends import interface
+
     per_trial, blocks_of_lanes = members(prepared), interface.blocks()
-    usual, at_start = OF_CORE if blocks_of_lanes == cores() else OF_DEVICE
+    usual, at_start = _of_block()
     learning = max(usual, math.ceil(prepared.trials / ROUNDS) * per_trial)
     return max(
         min(usual * blocks_of_lanes, learning),
@@ -73,10 +80,14 @@ def _usual(prepared: Prepared) -> int:
 
 def fitting(prepared: Prepared, lane_bytes: int) -> int:
     """Return the number of lanes that fit into memory, as whole trials: one trial at least."""
+    per_trial = members(prepared)
+    return max(per_trial, _lanes_in_memory(lane_bytes) // per_trial * per_trial)
+
+
+def _lanes_in_memory(lane_bytes: int) -> int:
     from lossreg.training import memory
 
-    per_trial = members(prepared)
-    return max(per_trial, int(memory.HALF * memory.available()) // lane_bytes // per_trial * per_trial)
+    return int(memory.HALF * memory.available()) // lane_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,25 +253,16 @@ def pool(prepared: Prepared, slots: int) -> Pool:
 
 def retraining_pool(prepared: Prepared, problem: Problem, plans: Sequence[Plan]) -> Pool:
     """Return the trainers for plans that are known from the start, in rounds of equally many lanes."""
-    from lossreg.training import memory
     from lossreg.training.backends import interface
     from lossreg.training.solo import Fit
 
-    most = min(_at_start() * interface.blocks(), int(memory.HALF * memory.available()) // lane_bytes(prepared))
+    most = min(_of_block()[1] * interface.blocks(), _lanes_in_memory(lane_bytes(prepared)))
     rounds = math.ceil(len(plans) / max(1, most))
     fits = [Fit(problem, 1)] if prepared.spec.search.trainer != "population" else []
     if prepared.spec.search.trainer == "fit":
         return Pool(fits)
     populations = Populations(problem, plans, prepared.unmapped, len(plans))
     return Pool(fits, populations=populations, slots=math.ceil(len(plans) / rounds))
-
-
-def _at_start() -> int:
-    """Return the most lanes of a block while the sampler learns nothing."""
-    from lossreg.runtime.system import cores
-    from lossreg.training.backends import interface
-
-    return (OF_CORE if interface.blocks() == cores() else OF_DEVICE)[1]
 
 
 def _require_populations(populations: Populations, spec: StudySpec) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,7 @@ def _saved(
 def _trained_again(prepared: Prepared, trial: TrialRecord, folder: StudyFolder, progress: Observer) -> Weights | None:
     """Keep and return the weights of a trial from a second training, None where it does not come to its end."""
     progress.message(f"the weights of trial {trial.number}, which is recommended, were not kept: it is trained again")
-    plan, policy = restore.plan_of(prepared, trial), SearchPolicy.of(prepared, math.inf)
+    plan, policy = restore.plan_of(prepared, trial), SearchPolicy.of(prepared)
     pool = sizing.retraining_pool(prepared, prepared.problem, [plan])
     pool.warn = progress.warn
     try:

@@ -132,7 +132,7 @@ def true_scores(settings, design, metric, rng, args):
     }
     trainers, predictor = sizing.retraining_pool(prepared, problem, list(plans.values())), Predictor()
     scores = {name: [] for name in settings}
-    policy = SearchPolicy.of(prepared, float("inf"))
+    policy = SearchPolicy.of(prepared)
     for trained in retraining.train(trainers, list(plans.values()), policy, wants_weights=True):
         (name, _), each = list(plans.items())[trained.index]
         predicted = predictor.predict(problem, each, trained.weights)
