@@ -87,7 +87,7 @@ def _unproven(layer: keras.layers.Layer) -> Iterator[str]:
     if not _of_keras(type(layer)) or kind not in LAYERS:
         yield f"layer {layer.name} ({kind}) is not proven to map over lanes"
     # TensorFlow's converter loses the groups in the gradient of a dilated convolution
-    if getattr(layer, "groups", 1) > 1 and set(layer.dilation_rate) != {1}:
+    if getattr(layer, "groups", 1) > 1 and set(getattr(layer, "dilation_rate", (1,))) != {1}:
         yield f"layer {layer.name} has groups and dilation, which together are not proven to map over lanes"
     for name, value in vars(layer).items():
         if name.endswith(GIVEN) and value is not None and not _of_keras(value):

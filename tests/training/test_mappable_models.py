@@ -336,6 +336,12 @@ def test_lanes_equal_model_fit_over_architectures_optimizers_and_losses(name, op
     check(problem(kind, body, optimizer=optimizer))
 
 
+def test_every_layer_can_be_inspected(monkeypatch):
+    monkeypatch.setattr("lossreg.training.mappable_models.rehearse", lambda model, x: "")
+    setups = {name: problem(*SINGLE[name], losses=["cross_entropy"]) for name in SINGLE}
+    assert not [name for name, setup in setups.items() if model_refusal(setup.build(3, 0))]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", SINGLE)
 def test_lanes_of_every_layer_equal_model_fit(name):
