@@ -170,10 +170,13 @@ def counts(result: StudyResult) -> str:
 
 
 def took(result: StudyResult) -> str:
-    """Return the time of a study: `28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)`."""
+    """Return the time of a study: `28.7 s (training 11.9, search 2.0, verdict 6.1, MLflow 20.8)`.
+
+    `partly at the same time` follows where these take longer than the study.
+    """
     seconds, total = result.seconds, result.seconds.get("total")
     spent = {"training": seconds.get("training"), "search": seconds.get("search_spent", seconds.get("search")),
-             "MLflow": seconds.get("tracking") or None}  # fmt: skip
+             "verdict": seconds.get("verdict"), "MLflow": seconds.get("tracking") or None}  # fmt: skip
     known = {name: value for name, value in spent.items() if value is not None}
     parts = [f"{name} {value:.1f}" for name, value in known.items()]
     if total is not None and sum(known.values()) > total:

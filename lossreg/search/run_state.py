@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import optuna
@@ -33,7 +34,7 @@ class RunState:
     """A run whose study is open: everything that training and finishing need.
 
     uri is of the MLflow store, empty without one; interrupted is the number of trials that a former run left
-    unfinished; together, that of trials at a time.
+    unfinished; together, that of trials at a time; seconds has those of the verdict, once it is reached for.
     """
 
     run: Run
@@ -45,6 +46,7 @@ class RunState:
     scheduler: Scheduler
     interrupted: int
     together: int
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -118,16 +120,29 @@ class RunState:
     def _verdict(self) -> Verdict | None:
         before = self.study.user_attrs[ATTRIBUTE]["seconds"].get("training", 0.0)
         pace = (before + self.scheduler.seconds["training"]) / max(1, len(self.result.trials))
-        return VerdictStage(self.prepared, self.result, self.study, self.run.folder, self.run.progress, pace).reach()
+        run = self.run
+        stage = VerdictStage(self.prepared, self.result, self.study, run.folder, run.progress, pace, self._after_search)
+        return stage.reach()
+
+    @contextmanager
+    def _after_search(self) -> Iterator[None]:
+        """Free the trainers of the search, and count the seconds as those of the verdict."""
+        self.scheduler.pool.shutdown()
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds["verdict"] = time.perf_counter() - begin
 
     def _summarise(self) -> None:
         """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""
         before, result = self.study.user_attrs[ATTRIBUTE]["seconds"], self.result
         spent = {
-            "total": time.perf_counter() - self.run.begin, **self.tracker.spent(), **self.scheduler.seconds
+            "total": time.perf_counter() - self.run.begin, **self.tracker.spent(), **self.scheduler.seconds,
+            **self.seconds,
         }  # fmt: skip
         total = {name: before.get(name, 0.0) + seconds for name, seconds in spent.items()}
-        result.seconds = total if self.scheduler.epochs or not before else dict(before)
+        result.seconds = total if self.scheduler.epochs or self.seconds or not before else dict(before)
         result.trainer = attributes.trainers(result)
         result.tracking = self.tracker.where() or result.tracking
 

@@ -8,7 +8,8 @@ benchmarks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,10 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class VerdictStage:
-    """The verdict of a study whose trials have ended, in its open storage; pace: training seconds per trial."""
+    """The verdict of a study whose trials have ended, in its open storage.
+
+    pace: training seconds per trial; training: a context for the time in which settings are trained again.
+    """
 
     prepared: Prepared
     result: StudyResult
@@ -71,6 +75,7 @@ class VerdictStage:
     folder: StudyFolder
     progress: Observer
     pace: float = 0.0
+    training: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def reach(self) -> Verdict | None:
         """Return the verdict with the study's number of repeats, or what there is already.
@@ -108,7 +113,7 @@ class VerdictStage:
         self._require_room(repeats)
         self._announce(repeats)
         first = SPLITS + done if frozen else 0
-        with Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats)) as retrainer:
+        with self.training(), Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats)) as retrainer:
             frozen = self._open_test_rows(retrainer)
             if frozen is None:
                 return self._without_comparison(top, baseline, "training diverged on other splits of the data")

@@ -236,7 +236,7 @@ class StudyResult:
 
     losses maps candidate to registered name, in study order; data and spec are plain summaries;
     seconds has total, training, search (what training waited for), search_spent (that and what was done
-    meanwhile), tracking; tracking has uri, experiment, run_id;
+    meanwhile), verdict (once it was reached for), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
     the test rows were looked at; started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
     """

@@ -191,9 +191,12 @@ class Pool:
                 holder.trainer.prepare()
 
     def shutdown(self) -> None:
-        """Shut all trainers."""
+        """Shut all trainers, and keep none of them."""
         for holder in self._holders:
             holder.trainer.shutdown()
+        self._populations.clear()
+        self._fixed.clear()
+        self._factory = None
 
     # -------------------------------------------------------------- who takes a trial
 

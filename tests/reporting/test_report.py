@@ -266,8 +266,8 @@ def test_a_result_is_shown_in_one_line():
     ("seconds", "said"),
     [
         (
-            {"total": 28.7, "training": 11.9, "search": 1.4, "search_spent": 2.0, "tracking": 20.8},
-            "28.7 s (training 11.9, search 2.0, MLflow 20.8, partly at the same time)",
+            {"total": 28.7, "training": 11.9, "search": 1.4, "search_spent": 2.0, "verdict": 6.1, "tracking": 20.8},
+            "28.7 s (training 11.9, search 2.0, verdict 6.1, MLflow 20.8, partly at the same time)",
         ),
         ({"total": 12.5, "training": 8.0, "search": 0.5, "tracking": 0.0}, "12.5 s (training 8.0, search 0.5)"),
         ({"total": 3.0}, "3.0 s"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.verdict import Answer
+from lossreg.training.population import Population
 
 ROWS = """
 import numpy as np
@@ -49,14 +51,34 @@ def written(folder, change=""):
     (folder / "table.py").write_text(ROWS.replace("{change}", change))
 
 
+class CountsPopulations(Observer):
+    """Counts the populations in memory while the best settings are trained again."""
+
+    def __init__(self):
+        self.before, self.counts = {id(population) for population in populations()}, []
+
+    def phase(self, text):
+        if "settings, again on" in text and " 0 of" not in text:
+            self.counts.append(len([population for population in populations() if id(population) not in self.before]))
+
+
+def populations():
+    return [thing for thing in gc.get_objects() if isinstance(thing, Population)]
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def watcher():
+    return CountsPopulations()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, watcher):
     """The folder of a study that ran to its end, and its result."""
     folder = tmp_path_factory.mktemp("verdict")
     written(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        return folder, lossreg.tune(study())
+        return folder, lossreg.tune(study(), progress=watcher)
 
 
 @pytest.fixture
@@ -86,6 +108,11 @@ def test_the_difference_is_that_of_the_stored_predictions_on_the_rows_that_were_
     assert verdict.winner.score == pytest.approx(errors["winner"].mean(), rel=1e-5)
     assert (verdict.winner.candidate, verdict.baseline.candidate) == ("huber", "mean_squared_error")
     assert verdict.recommended == (verdict.winner if differences.mean() > 0 else verdict.baseline)
+
+
+@pytest.mark.usefixtures("finished")
+def test_the_trainers_of_the_search_are_freed_before_settings_are_trained_again(watcher):
+    assert set(watcher.counts) == {1}
 
 
 def test_the_model_and_its_recipe_are_the_recommended_trials(finished, monkeypatch):
@@ -129,6 +156,7 @@ def test_more_repeats_are_added_to_those_that_there_are(finished):
     deeper = run.verdict(study(), REPEATS + 3).verdict
     after = predictions(Path.cwd())
     assert (deeper.repeats, deeper.openings, deeper.exploratory) == (REPEATS + 3, 2, False)
+    assert lossreg.results(study()).seconds["verdict"] > finished[1].seconds["verdict"] > 0
     for name in ("winner", "baseline"):
         np.testing.assert_array_equal(after[name][:REPEATS], before[name])
         assert np.ptp(after[name], axis=0).any()
