@@ -284,7 +284,8 @@ class StudyResult:
         return {outcome.value: seen[outcome] for outcome in Outcome}
 
     def add(self, record: TrialRecord) -> None:
-        """Insert a record, in order of number."""
+        """Insert a record, in order of number; a verdict on fewer trials is none on these."""
+        self.verdict = None
         bisect.insort(self.trials, record, key=lambda trial: trial.number)
 
     def best_so_far(self) -> list[tuple[TrialRecord, float]]:

@@ -28,6 +28,9 @@ NAMES = "lossreg.names"
 LONGEST_NAME = 250
 LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
+VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
+# instead of a verdict that the study has no more, whose metrics stay, since MLflow deletes none
+OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 
 
@@ -207,9 +210,9 @@ def baseline_points(result: StudyResult) -> list[Point]:
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:
     """Return the answer, the recommended candidate and the cause, which is `none` where there is none."""
     return {
-        "lossreg.verdict": verdict.answer.value,
-        "lossreg.recommended": verdict.recommended.candidate,
-        "lossreg.cause": verdict.cause.value if verdict.cause else "none",
+        VERDICT: verdict.answer.value,
+        RECOMMENDED: verdict.recommended.candidate,
+        CAUSE: verdict.cause.value if verdict.cause else "none",
     }
 
 

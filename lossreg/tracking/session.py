@@ -76,8 +76,8 @@ class Session:
 
     def add(self, trials: list[TrialRecord]) -> None:
         """Write trials that ended."""
-        self.result.trials.extend(trials)
-        self.result.trials.sort(key=lambda trial: trial.number)
+        for trial in trials:
+            self.result.add(trial)
         self._write(trials)
 
     def _write(self, trials: list[TrialRecord]) -> None:

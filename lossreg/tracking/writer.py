@@ -45,6 +45,7 @@ class Writer:
         self._steps: set[int] = set()
         self._lost: set[int] = set()
         self._note = ""
+        self._former: Mapping[str, str] = EMPTY  # tags in place of those of a verdict that was written before
 
     @property
     def experiment_id(self) -> str:
@@ -63,7 +64,7 @@ class Writer:
         if parent is None:
             self._create_parent(result, key)
         else:
-            self._take_up(parent.info.run_id)
+            self._take_up(parent)
         for former in self._lookup.lost_parents(run_id, key, self.run_id):
             self._adopt_children(former)
 
@@ -79,8 +80,9 @@ class Writer:
             dataset = Dataset(**entities.dataset(result.data))
             self.client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "tuning")])])
 
-    def _take_up(self, run_id: str) -> None:
-        self.run_id = run_id
+    def _take_up(self, parent: Run) -> None:
+        self.run_id = run_id = parent.info.run_id
+        self._former = entities.OUTDATED if entities.VERDICT in parent.data.tags else EMPTY
         for run in self._lookup.children(run_id):
             self._index(run)
         history = self.client.get_metric_history(run_id, "best_score") if self._children else []
@@ -127,12 +129,14 @@ class Writer:
         """Bring the parent's leaderboard and its best-so-far curve up to date."""
         curve = entities.best_points(result, self._lost, is_over=is_over)
         points = [point for point in curve if point.step not in self._steps]
-        tags = entities.study_tags(result)
+        tags = {**self._former, **entities.study_tags(result)}
         if not points and tags[entities.NOTE] == self._note:
             return
         self._log(self.run_id, points, tags=tags)
         self._steps |= {point.step for point in points}
         self._note = tags[entities.NOTE]
+        if result.verdict:
+            self._former = entities.OUTDATED
 
     def summarise(self, result: StudyResult) -> None:
         """Bring the parent's leaderboard, curve, baseline's best and verdict to their final state."""

@@ -236,6 +236,24 @@ def test_a_later_verdict_takes_the_place_of_the_former(uri, experiment):
     assert [point.step for point in history] == [1, 2]
 
 
+@pytest.mark.parametrize("is_one_process", [False, True])
+def test_a_verdict_on_fewer_trials_is_outdated(uri, experiment, is_one_process):
+    result = sample_verdict.study("better, because of the loss")
+    first = finished(uri, experiment, result)
+    tracker, more = Tracker(uri, experiment, warn=fail), sample.trial(2, "focal")
+    if not is_one_process:
+        result.add(more)
+    tracker.start(result, first.run_id)
+    if is_one_process:
+        result.add(more)
+        tracker.trial(more, result)
+    tracker.finish(result)
+    parent, _, _ = children(uri, tracker)
+    tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
+    assert tags == dict.fromkeys(tags, "outdated")
+    assert "Train with" not in parent.data.tags["mlflow.note.content"]
+
+
 def test_a_verdict_without_a_comparison_has_no_numbers_in_mlflow(uri, experiment):
     tracker = finished(uri, experiment, sample_verdict.study("not enough data"))
     parent, _, _ = children(uri, tracker)
