@@ -47,7 +47,8 @@ class Frozen:
     """What is noted before the test rows are opened.
 
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
-    test rows were opened, this time included; exploratory: whether trials were added since the first.
+    test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
+    number that was asked for, 0 where an older version did not note it.
     """
 
     trials: int
@@ -55,6 +56,7 @@ class Frozen:
     baseline: int
     openings: int = 1
     exploratory: bool = False
+    repeats: int = 0
 
     @property
     def key(self) -> str:
@@ -114,7 +116,7 @@ class VerdictStage:
         self._announce(repeats)
         first = SPLITS + done if frozen else 0
         with self.training(), Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats)) as retrainer:
-            frozen = self._open_test_rows(retrainer)
+            frozen = self._open_test_rows(retrainer, repeats)
             if frozen is None:
                 return self._without_comparison(top, baseline, "training diverged on other splits of the data")
             arms = self._arms(frozen)
@@ -166,7 +168,7 @@ class VerdictStage:
 
     # ------------------------------------------------------------ before the test rows are opened
 
-    def _open_test_rows(self, retrainer: Retrainer) -> Frozen | None:
+    def _open_test_rows(self, retrainer: Retrainer, repeats: int) -> Frozen | None:
         """Note what is compared, and that the test rows are opened; None where there is nothing to compare.
 
         A verdict that was cut off is finished, which is no further opening.
@@ -174,13 +176,13 @@ class VerdictStage:
         if frozen := self._frozen():
             verdict = self.result.verdict
             is_answered = verdict is not None and verdict.openings == frozen.openings
-            return self._freeze(replace(frozen, openings=frozen.openings + 1)) if is_answered else frozen
+            return self._freeze(replace(frozen, openings=frozen.openings + is_answered, repeats=repeats))
         before, chosen = self._noted(), self._choose(retrainer)
         if chosen is None:
             return None
         winner, baseline = (trial.number for trial in chosen)
         openings = (before.openings if before else 0) + 1
-        return self._freeze(Frozen(len(self.result.trials), winner, baseline, openings, before is not None))
+        return self._freeze(Frozen(len(self.result.trials), winner, baseline, openings, before is not None, repeats))
 
     def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | None:
         """Return winner and baseline setting by their scores on fresh splits."""

@@ -17,8 +17,10 @@ from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
 from lossreg.search import run
 from lossreg.search.arms import SAME_RATE, Arms
+from lossreg.search.verdict_stage import FROZEN
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
 from lossreg.training.population import Population
 
@@ -142,6 +144,8 @@ def test_a_verdict_that_was_cut_off_is_finished_with_the_same_answer(finished, t
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(study(), progress=Stops())
     assert lossreg.results(study()).verdict is None
+    noted = StudyFolder(tmp_path / ".lossreg" / "small", "small").read().user_attrs[ATTRIBUTE][FROZEN]
+    assert (noted["repeats"], noted["openings"]) == (REPEATS, 1)
     resumed = lossreg.tune(study()).verdict
     whole = finished[1].verdict
     assert (resumed.answer, resumed.openings, resumed.winner.trial, resumed.recommended.trial) == (
