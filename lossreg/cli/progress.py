@@ -160,6 +160,7 @@ class Lines(Watcher):
 
     def warn(self, text: str) -> None:
         """Write a warning."""
+        self.messages.add(text)
         self._write(f"Warning: {text}")
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:
@@ -201,6 +202,7 @@ class Display(Watcher):
 
     def warn(self, text: str) -> None:
         """Print a warning above the display."""
+        self.messages.add(text)
         self._console.print(printable(f"Warning: {text}"), style="yellow", markup=False, highlight=False)
 
     def begin(self, total: int, done: int, candidates: Sequence[str], together: int) -> None:

@@ -224,7 +224,7 @@ class _Words:
 
     def _not_enough_data(self) -> str:
         reason = self.verdict.reason.strip().rstrip(".")
-        return f"There is not enough data to compare {self.winner} with {self.baseline}{f': {reason}' * bool(reason)}."
+        return f"{self.winner} was not compared with {self.baseline}{f': {reason}' * bool(reason)}."
 
     @property
     def tuned(self) -> str:

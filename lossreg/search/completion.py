@@ -15,6 +15,7 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking.uri import sqlite_path, without_secrets
 
 KEY = "ending"
+FAILED = "failed_verdict"
 BUILT_IN = "sklearn:"
 
 
@@ -32,7 +33,7 @@ def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, 
     """Return whether the study as it stands is complete, and is in this MLflow store, where it is tracked at all."""
     note = stored.get(KEY) or {}
     is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
-    return is_same and _has_verdict(spec, result) and note.get("uri") == without_secrets(uri) and _is_there(uri)
+    return is_same and _has_verdict(stored, spec, result) and note.get("uri") == without_secrets(uri) and _is_there(uri)
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
@@ -51,10 +52,15 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     return result if is_known and has_model and is_tracked(stored, spec, result, uri) else None
 
 
-def _has_verdict(spec: StudySpec, result: StudyResult) -> bool:
-    """Return whether no verdict is left to reach, such as one that failed."""
+def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:
+    """Return what a verdict depends on: in each state it is tried once, unless it is asked for."""
+    return {"trials": len(result.trials), **spec.verdict.model_dump()}
+
+
+def _has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult) -> bool:
+    """Return whether no verdict is left to reach or to try."""
     asked, verdict = spec.verdict, result.verdict
-    if not asked.enabled:
+    if not asked.enabled or stored.get(FAILED) == state(spec, result):
         return True
     if verdict is None:
         return len({row.is_baseline for row in result.leaderboard() if row.best}) < 2

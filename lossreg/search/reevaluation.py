@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from lossreg.storage.records import StudyResult, TrialRecord
 
@@ -26,19 +27,19 @@ def contenders(result: StudyResult) -> list[TrialRecord]:
     return [trial for candidate in result.losses for trial in result.ranked(candidate)[:most]]
 
 
-def choose(
-    result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]
-) -> tuple[TrialRecord, TrialRecord] | None:
-    """Return the winner, which is the best candidate other than the baseline, and the baseline's best setting.
+class Choice(NamedTuple):
+    """The best setting of another candidate than the baseline, and the baseline's; None without a finite mean."""
 
-    scores: of each trial on the fresh splits, NaN where training diverged. None where either has no finite mean.
-    """
+    winner: TrialRecord | None
+    baseline: TrialRecord | None
+
+
+def choose(result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]) -> Choice:
+    """Return winner and baseline setting; scores: of each trial on the fresh splits, NaN where training diverged."""
     sign = 1.0 if result.direction == "maximize" else -1.0
     means = {trial.number: sign * sum(scores[trial.number]) / len(scores[trial.number]) for trial in trials}
     finite = [trial for trial in trials if math.isfinite(means[trial.number])]
     others = [trial for trial in finite if trial.candidate != result.baseline]
     baselines = [trial for trial in finite if trial.candidate == result.baseline]
-    if not (others and baselines):
-        return None
     # `max` returns the first of equals: `contenders` are in order of validation score within a candidate
-    return max(others, key=lambda t: means[t.number]), max(baselines, key=lambda t: means[t.number])
+    return Choice(*(max(some, key=lambda t: means[t.number], default=None) for some in (others, baselines)))

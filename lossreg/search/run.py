@@ -68,7 +68,7 @@ def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer 
     spec = studies.of(begun, [*changed, *([f"verdict.repeats={repeats}"] if repeats else [])])
     backend.check()
     folder = StudyFolder(spec.folder, spec.name)
-    return Run(spec, folder, progress or Observer(), time.perf_counter(), False, False, ()).execute()
+    return Run(spec, folder, progress or Observer(), time.perf_counter(), False, False, (), is_verdict=True).execute()
 
 
 def require_ended(spec: StudySpec) -> int:
@@ -106,7 +106,10 @@ def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a study, with the arguments of `tune`; begin is when it was called."""
+    """One run of a study, with the arguments of `tune`; begin is when it was called.
+
+    is_verdict: only the verdict was asked for, so that one which failed is tried again.
+    """
 
     spec: StudySpec
     folder: StudyFolder
@@ -115,6 +118,7 @@ class Run:
     fresh: bool
     require_tracking: bool
     trainers: tuple[Trainer, ...]
+    is_verdict: bool = False
 
     def execute(self) -> StudyResult:
         """Prepare everything, then open the study's storage, train, and finish; MLflow is imported meanwhile."""

@@ -122,7 +122,7 @@ class RunState:
         pace = (before + self.scheduler.seconds["training"]) / max(1, len(self.result.trials))
         run = self.run
         stage = VerdictStage(self.prepared, self.result, self.study, run.folder, run.progress, pace, self._after_search)
-        return stage.reach()
+        return stage.reach(again=run.is_verdict)
 
     @contextmanager
     def _after_search(self) -> Iterator[None]:

@@ -8,10 +8,11 @@ benchmarks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -19,16 +20,17 @@ import optuna
 from lossreg.data import room
 from lossreg.errors import InputError, LossregError, one_line
 from lossreg.runtime import system
-from lossreg.search import reevaluation, restore
+from lossreg.search import completion, reevaluation, restore
 from lossreg.search.arms import BASELINE, SAME_RATE, WINNER, Arms, repeated
 from lossreg.search.predictions import Predictor
-from lossreg.search.reevaluation import SPLITS
+from lossreg.search.reevaluation import SPLITS, Choice
 from lossreg.search.retrainer import OnSplit, Retrainer
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer, Comparison, Verdict
+from lossreg.terminal import caller
 from lossreg.verdict import answers
 from lossreg.verdict.comparison import compare
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 FROZEN = "frozen"
+# how the note on a verdict that failed begins, without a former verdict and with one, and ends
+FAILURES = ("there is no verdict", "there is no new verdict")
+TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 LONG = 2.0  # minutes that a user should know of
 ARMS = 3  # at most
 BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
@@ -64,6 +69,13 @@ class Frozen:
         return f"{self.trials}-{self.winner}-{self.baseline}"
 
 
+class Failed(NamedTuple):
+    """A choice in which winner or baseline is missing, and the commonest reason."""
+
+    choice: Choice
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class VerdictStage:
     """The verdict of a study whose trials have ended, in its open storage.
@@ -79,20 +91,27 @@ class VerdictStage:
     pace: float = 0.0
     training: Callable[[], AbstractContextManager[None]] = nullcontext
 
-    def reach(self) -> Verdict | None:
+    def reach(self, *, again: bool = False) -> Verdict | None:
         """Return the verdict with the study's number of repeats, or what there is already.
 
         None where there is nothing to compare. Where it fails the progress is warned, and a verdict with fewer
-        repeats stays.
+        repeats stays; it is then tried once more where the study has changed, or with `again`.
         """
         asked, verdict = self.prepared.spec.verdict, self.result.verdict
         if verdict and self._frozen() and verdict.covers(asked.repeats, asked.margin):
             return verdict
+        state = completion.state(self.prepared.spec, self.result)
+        if not again and (self._attributes.get(completion.FAILED) == state or (verdict and not verdict.repeats)):
+            return verdict
+        self.result.notes = [note for note in self.result.notes if not note.startswith(FAILURES)]
         try:
             return self._reached(asked.repeats)
         except Exception as error:
+            self._note(completion.FAILED, state)
             reason = str(error) if isinstance(error, LossregError) else one_line(error)
-            self.progress.warn(f"there is no {'new ' if verdict else ''}verdict: {reason}")
+            how = caller.words(TRY_AGAIN, TRY_AGAIN)
+            self.result.notes.append(f"{FAILURES[verdict is not None]}: {reason}; {how}")
+            self.progress.warn(self.result.notes[-1])
             return verdict
 
     def _reached(self, repeats: int) -> Verdict | None:
@@ -116,9 +135,10 @@ class VerdictStage:
         self._announce(repeats)
         first = SPLITS + done if frozen else 0
         with self.training(), Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats)) as retrainer:
-            frozen = self._open_test_rows(retrainer, repeats)
-            if frozen is None:
-                return self._without_comparison(top, baseline, "training diverged on other splits of the data")
+            opened = self._open_test_rows(retrainer, repeats)
+            if isinstance(opened, Failed):
+                return self._without_choice(opened, top, baseline)
+            frozen = opened
             arms = self._arms(frozen)
             predictions = self._predictions(arms, known, range(done, repeats), retrainer)
         self.folder.save_predictions(frozen.key, predictions)
@@ -159,17 +179,26 @@ class VerdictStage:
             return f"of the test rows, {error.what}"
         return ""
 
+    def _without_choice(self, failed: Failed, top: TrialRecord, baseline: TrialRecord) -> Verdict:
+        """Return the verdict where all settings of the baseline, or of the others, failed on fresh splits."""
+        winner, reference = failed.choice
+        names = [f"a loss other than {baseline.candidate}"] * (not winner) + [baseline.candidate] * (not reference)
+        reason = f"no setting of {' or of '.join(names)} came to its end on {SPLITS} fresh splits ({failed.reason})"
+        verdict = self._without_comparison(winner or top, reference or baseline, reason)
+        return replace(verdict, recommended=verdict.winner) if winner else verdict
+
     def _without_comparison(self, winner: TrialRecord, baseline: TrialRecord, reason: str) -> Verdict:
-        first, second = Arms(winner, baseline, {}).described()
+        (first, second), before = Arms(winner, baseline, {}).described(), self._noted()
         return Verdict(
             Answer.NOT_ENOUGH_DATA, first, second, second, margin=self.prepared.spec.verdict.margin, reason=reason,
             test_rows=len(self.prepared.problem.dataset.test), trials=len(self.result.trials),
+            openings=before.openings if before else 0,
         )  # fmt: skip
 
     # ------------------------------------------------------------ before the test rows are opened
 
-    def _open_test_rows(self, retrainer: Retrainer, repeats: int) -> Frozen | None:
-        """Note what is compared, and that the test rows are opened; None where there is nothing to compare.
+    def _open_test_rows(self, retrainer: Retrainer, repeats: int) -> Frozen | Failed:
+        """Note what is compared, and that the test rows are opened, unless there is nothing to compare.
 
         A verdict that was cut off is finished, which is no further opening.
         """
@@ -178,13 +207,13 @@ class VerdictStage:
             is_answered = verdict is not None and verdict.openings == frozen.openings
             return self._freeze(replace(frozen, openings=frozen.openings + is_answered, repeats=repeats))
         before, chosen = self._noted(), self._choose(retrainer)
-        if chosen is None:
-            return None
+        if isinstance(chosen, Failed):
+            return chosen
         winner, baseline = (trial.number for trial in chosen)
         openings = (before.openings if before else 0) + 1
         return self._freeze(Frozen(len(self.result.trials), winner, baseline, openings, before is not None, repeats))
 
-    def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | None:
+    def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | Failed:
         """Return winner and baseline setting by their scores on fresh splits."""
         missing = self.prepared.missing
         trials = [trial for trial in reevaluation.contenders(self.result) if trial.candidate not in missing]
@@ -196,10 +225,15 @@ class VerdictStage:
         ]
         scores: dict[int, list[float]] = {trial.number: [np.nan] * SPLITS for trial in trials}
         task = f"the {len(trials)} best settings, again on {SPLITS} fresh splits"
+        reasons: Counter[str] = Counter()
         for finished in retrainer.train(asked, task):
             if finished.training.outcome == Outcome.COMPLETE:
                 scores[int(finished.asked.name)][finished.asked.split] = finished.training.score
-        return reevaluation.choose(self.result, trials, scores)
+            else:
+                reasons[finished.training.reason] += 1
+        winner, baseline = choice = reevaluation.choose(self.result, trials, scores)
+        reason = max(reasons, key=reasons.__getitem__, default="its scores are not finite")
+        return (winner, baseline) if winner and baseline else Failed(choice, reason)
 
     def _frozen(self) -> Frozen | None:
         """Return what was noted of the present trials."""
@@ -208,12 +242,20 @@ class VerdictStage:
 
     def _noted(self) -> Frozen | None:
         """Return what was noted last, of these trials or of fewer."""
-        note = self.study.user_attrs[ATTRIBUTE].get(FROZEN)
+        note = self._attributes.get(FROZEN)
         return Frozen(**note) if note else None
 
     def _freeze(self, frozen: Frozen) -> Frozen:
-        self.study.set_user_attr(ATTRIBUTE, {**self.study.user_attrs[ATTRIBUTE], FROZEN: asdict(frozen)})
+        self._note(FROZEN, asdict(frozen))
         return frozen
+
+    @property
+    def _attributes(self) -> Mapping[str, Any]:
+        attributes: Mapping[str, Any] = self.study.user_attrs[ATTRIBUTE]
+        return attributes
+
+    def _note(self, name: str, value: Mapping[str, Any]) -> None:
+        self.study.set_user_attr(ATTRIBUTE, {**self._attributes, name: value})
 
     def _arms(self, frozen: Frozen) -> Arms:
         return Arms.of(self.prepared, self._trial(frozen.winner), self._trial(frozen.baseline))

@@ -70,7 +70,7 @@ def test_a_difference_within_the_margin_is_no_reason_to_change():
 def test_too_few_rows_are_the_reason_for_no_answer():
     assert lines(sample_verdict.study("not enough data")) == [
         "Train with cross_entropy.",
-        "There is not enough data to compare focal with cross_entropy: 80 rows, and a verdict needs at least 100.",
+        "focal was not compared with cross_entropy: 80 rows, and a verdict needs at least 100.",
     ]
 
 

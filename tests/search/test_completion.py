@@ -12,9 +12,17 @@ from lossreg.config import study as studies
 from lossreg.search import completion
 
 
-def is_complete(result, **verdict):
-    spec = studies.from_dict({"data": {"source": "sklearn:iris"}, "verdict": verdict})
-    return completion.is_tracked({completion.KEY: completion.of(spec, result, "")}, spec, result, "")
+def asked(verdict):
+    return studies.from_dict({"data": {"source": "sklearn:iris"}, "verdict": verdict})
+
+
+def is_complete(result, failed=None, **verdict):
+    """Tell whether a study is complete; `failed`: with this number of repeats a verdict failed."""
+    spec = asked(verdict)
+    stored = {completion.KEY: completion.of(spec, result, "")}
+    if failed:
+        stored[completion.FAILED] = completion.state(asked({"repeats": failed}), result)
+    return completion.is_tracked(stored, spec, result, "")
 
 
 @pytest.mark.parametrize(("repeats", "margin", "complete"), [(20, 0.0, True), (30, 0.0, False), (20, 0.01, False)])
@@ -23,9 +31,11 @@ def test_a_verdict_with_fewer_repeats_or_another_margin_is_not_the_one_asked_for
     assert is_complete(result, repeats=repeats, margin=margin) is complete
 
 
-def test_a_verdict_that_failed_is_left_to_do():
+def test_a_verdict_that_was_cut_off_is_left_to_do_and_one_that_failed_is_not():
     result = replace(sample_verdict.study("better, because of the loss"), verdict=None)
     assert not is_complete(result)
+    assert is_complete(result, failed=20)
+    assert not is_complete(result, failed=20, repeats=30)
     assert is_complete(result, enabled=False)
 
 

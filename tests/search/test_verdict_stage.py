@@ -15,7 +15,7 @@ import lossreg
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
-from lossreg.search import run
+from lossreg.search import restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.verdict_stage import FROZEN
 from lossreg.storage.observer import Observer
@@ -209,6 +209,10 @@ class Heard(Observer):
 
     message = warn = phase
 
+    @property
+    def trainings(self):
+        return [line for line in self.lines if "trainings" in line]
+
 
 @pytest.mark.usefixtures("again")
 def test_another_margin_needs_neither_training_nor_a_further_look_at_the_test_rows(finished):
@@ -216,7 +220,7 @@ def test_another_margin_needs_neither_training_nor_a_further_look_at_the_test_ro
     verdict = lossreg.tune(study(verdict={"repeats": REPEATS, "margin": 1e6}), progress=heard).verdict
     assert (verdict.answer, verdict.margin, verdict.openings) == (Answer.EQUAL, 1e6, before.openings)
     assert verdict.against_baseline == before.against_baseline
-    assert not [line for line in heard.lines if "trainings" in line]
+    assert not heard.trainings
 
 
 @pytest.mark.usefixtures("again")
@@ -228,9 +232,14 @@ def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finishe
     with monkeypatch.context() as patch:
         patch.setattr(StudyFolder, "save_predictions", full)
         assert run.verdict(study(), REPEATS + 2, progress=heard).verdict == before
-    assert [line for line in heard.lines if "there is no new verdict" in line and "No space left" in line]
+    (line,) = [line for line in heard.lines if "there is no new verdict" in line and "No space left" in line]
     assert lossreg.results(study()).verdict == before
-    assert run.verdict(study(), REPEATS + 2).verdict.openings == before.openings + 1
+    heard = Heard()
+    assert line in lossreg.tune(study(verdict={"repeats": REPEATS + 2}), progress=heard).notes
+    assert not heard.trainings, "it is tried once"
+    deeper = run.verdict(study(), REPEATS + 2)
+    assert deeper.verdict.openings == before.openings + 1
+    assert line not in deeper.notes
 
 
 @pytest.mark.usefixtures("again")
@@ -244,6 +253,26 @@ def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_ve
     verdict = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-6})).verdict
     assert verdict.against_same_rate is None
     assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
+
+
+@pytest.mark.usefixtures("again")
+def test_a_baseline_that_diverges_on_fresh_splits_is_neither_compared_nor_recommended(monkeypatch):
+    def plan_of(prepared, trial, before=restore.plan_of):
+        plan = before(prepared, trial)
+        return replace(plan, learning_rate=1e30) if trial.candidate == "mean_squared_error" else plan
+
+    more = study(search={"trials": 7, "metric": "mean_absolute_error", "lanes": 4})
+    with monkeypatch.context() as patch:
+        patch.setattr(restore, "plan_of", plan_of)
+        verdict = lossreg.tune(more).verdict
+    assert verdict.answer == Answer.NOT_ENOUGH_DATA
+    assert verdict.reason == (
+        "no setting of mean_squared_error came to its end on 5 fresh splits (training went non-finite)"
+    )
+    assert (verdict.recommended, verdict.openings) == (verdict.winner, 1)
+    heard = Heard()
+    assert lossreg.tune(more, progress=heard).verdict == verdict
+    assert not heard.trainings, "it is tried once"
 
 
 @pytest.mark.usefixtures("again")
