@@ -37,14 +37,15 @@ def class_labels(y: Any, predictions: Any, k: int, dtype: str) -> Any:
     Indices may be `(batch, *spatial_shape)` or `(batch, *spatial_shape, 1)`. If `predictions` have one
     column, k is 2 and labels are 0, 1 or between. Raises `InputError`.
     """
-    expected = f"Labels are class indices from 0 to {k - 1} or one-hot rows of {k}."
+    expected = f"There are {k} classes: labels are class indices from 0 to {k - 1} or one-hot rows of {k}."
     same_rank = len(y.shape) == len(predictions.shape)
     if same_rank and y.shape[-1] in (k, None):
         _check_shape(y, y.shape[:-1], predictions, predictions.shape[:-1], expected)
-        return ops.reshape(_within(ops.cast(y, dtype), "[0, 1]"), (*ops.shape(predictions)[:-1], k))
+        return ops.reshape(_within(ops.cast(y, dtype), "[0, 1]", expected), (*ops.shape(predictions)[:-1], k))
     indices = ops.squeeze(y, axis=-1) if same_rank and y.shape[-1] == 1 else y
     _check_shape(y, indices.shape, predictions, predictions.shape[:-1], expected)
-    return _pairs(indices, dtype) if predictions.shape[-1] == 1 else _one_hot(indices, k, dtype)
+    is_pair = predictions.shape[-1] == 1
+    return _pairs(indices, dtype, expected) if is_pair else _one_hot(indices, k, dtype, expected)
 
 
 def column_labels(
@@ -89,25 +90,24 @@ def rates(mean: Any, where: str) -> Any:
     return _checked(mean, (0.0, float("inf")), "predictions from {} to {} are not all at least 0", hint, where)
 
 
-def _pairs(y: Any, dtype: str) -> Any:
-    y = _within(ops.cast(y, dtype), "[0, 1]")
+def _pairs(y: Any, dtype: str, expected: str) -> Any:
+    y = _within(ops.cast(y, dtype), "[0, 1]", expected)
     return ops.stack([1.0 - y, y], axis=-1)
 
 
-def _one_hot(indices: Any, k: int, dtype: str) -> Any:
-    numbers = _within(ops.cast(indices, dtype), f"[0, {k - 1}]")
+def _one_hot(indices: Any, k: int, dtype: str, expected: str) -> Any:
+    numbers = _within(ops.cast(indices, dtype), f"[0, {k - 1}]", expected)
     whole = ops.cast(indices, "int32")
-    part = _checked(
-        numbers - ops.cast(whole, dtype), (0.0, 0.0), "labels are neither class indices nor one-hot rows", ""
-    )
+    what = "labels are neither class indices nor one-hot rows"
+    part = _checked(numbers - ops.cast(whole, dtype), (0.0, 0.0), what, expected)
     # 0 where the index is good, NaN where it is not: zeros for all classes would have loss 0 in silence
     return ops.one_hot(whole, k, dtype=dtype) + ops.expand_dims(part, axis=-1)
 
 
-def _within(y: Any, domain: str, expected: str = "") -> Any:
+def _within(y: Any, domain: str, expected: str) -> Any:
     interval = Interval.parse(domain)
     what = f"labels from {{}} to {{}} are not all in {domain}"
-    hint = " ".join(filter(None, (expected, "Recode or shift the labels, or choose another loss.")))
+    hint = f"{expected} Recode or shift the labels, or choose another loss."
     require_numbers(y, "labels", "", "Leave out the samples without a label.")
     return _checked(y, (interval.low, interval.high), what, hint)
 

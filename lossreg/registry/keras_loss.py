@@ -160,6 +160,13 @@ class RegistryLoss(keras.losses.Loss):
             raise InputError("it takes one output per class, and the predictions have 1", where=self.name)
 
     def _labels(self, y: Any, y_pred: Any) -> Any:
+        """Return the labels as the contract has them; raises `InputError` that names the loss."""
+        try:
+            return self._fitted(y, y_pred)
+        except InputError as error:
+            raise error.at(self.name) from None
+
+    def _fitted(self, y: Any, y_pred: Any) -> Any:
         if TARGETS[self.spec.target].width == "k":
             k = max(y_pred.shape[-1] + (self.spec.outputs == "k-1"), 2)
             return keras_labels.class_labels(y, y_pred, k, self.dtype)

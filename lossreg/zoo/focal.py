@@ -17,7 +17,7 @@ from lossreg.zoo.numerics import expected, log_other, weighted
         "categorical_focal",
         "categorical_focal_loss",
         "categorical_focal_crossentropy",
-        "catergorical_focal_loss",
+        "catergorical_focal_loss",  # as a tutorial misspells it, so that its code runs
     ),
     reference="Lin et al., Focal loss for dense object detection, 2017, arXiv:1708.02002",
     params=(Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"), PerClass("alpha")),

@@ -314,7 +314,7 @@ def test_bad_input_is_one_message(
 def test_a_model_that_is_not_built_anew_is_refused(code: Path) -> None:
     builder = resolve("my_models.py:shared", base=code)
     builder.build((6,), 3, 3, seed=0)
-    with pytest.raises(InputError, match="the same model twice"):
+    with pytest.raises(InputError, match=r"^my_models\.py:shared: returned the same model twice"):
         builder.build((6,), 3, 3, seed=0)
 
 

@@ -247,8 +247,9 @@ MISFITS = [
 
 @pytest.mark.parametrize(("name", "labels", "given"), MISFITS)
 def test_shapes_that_do_not_fit_are_refused(name, labels, given):
-    with pytest.raises(InputError, match=r"labels of shape \(.*\) do not fit predictions of shape"):
-        lossreg.get(name)(np.zeros(labels), np.full(given, 0.5))
+    loss = lossreg.get(name)
+    with pytest.raises(InputError, match=rf"^{loss.name}: labels of shape \(.*\) do not fit predictions of shape"):
+        loss(np.zeros(labels), np.full(given, 0.5))
 
 
 def test_half_precision_is_only_the_result():
@@ -281,8 +282,10 @@ WRONG_VALUES = [
 
 @pytest.mark.parametrize(("name", "y", "prediction"), WRONG_VALUES)
 def test_impossible_labels_are_refused_eagerly_and_nan_in_a_graph(name, y, prediction):
-    with pytest.raises(InputError, match=r"are not all in|neither class indices nor one-hot"):
+    with pytest.raises(InputError, match=r"are not all in|neither class indices nor one-hot") as error:
         lossreg.get(name)(y, prediction)
+    assert error.value.where == lossreg.get(name).name
+    assert (f"{max(prediction.shape[-1], 2)} classes" in str(error.value)) == (name == "cross_entropy")
     assert np.isnan(tf.function(lossreg.get(name).__call__)(tf.constant(y), tf.constant(prediction)))
 
 
