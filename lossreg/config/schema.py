@@ -224,10 +224,18 @@ class Search(Section):
     lanes: Lanes = "auto"
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Literal["tpe", "random"] = "tpe"
+    decision: Literal["default", "tuned"] = "default"
     keep: Literal["best", "losses", "all"] = Field(
         default="losses",
         description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",
     )
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        section: dict[str, Any] = plain(self)
+        if self.decision == "default":
+            section.pop("decision")  # as in studies from before there was a choice
+        return section
 
 
 class Verdict(Section):

@@ -42,7 +42,7 @@ BASELINES = {
     **dict.fromkeys(REGRESSION, "mean_squared_error"),
 }
 FIXED_SECTIONS = ("data", "model", "train")
-FIXED_SEARCH = ("metric", "seed", "seeds", "score_epoch", "sampler", "pruner")
+FIXED_SEARCH = ("metric", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision")
 
 
 class StudySpec(Section):
@@ -352,7 +352,7 @@ def fingerprint(study: StudySpec) -> dict[str, Any]:
     """Return the keys and values that must not change when a study is resumed: dotted keys and plain JSON values."""
     document = study.document()
     marks = {f"{name}.{k}": value for name in FIXED_SECTIONS for k, value in document[name].items()}
-    marks |= {f"search.{k}": document["search"][k] for k in FIXED_SEARCH}
+    marks |= {f"search.{k}": document["search"][k] for k in FIXED_SEARCH if k in document["search"]}
     for candidate, loss in document["losses"].items():
         source = {} if "function" in loss else {"loss": candidate}
         marks |= {f"losses.{candidate}.{k}": value for k, value in {**source, **loss}.items()}

@@ -29,6 +29,12 @@ NOISE = "A rank with ~: its score is within one standard error of the first, so 
 ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
 PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
 NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
+DECISIONS = {
+    "threshold": "`threshold`: class 1 where the log odds (the raw score before a sigmoid) exceed it.",
+    "shift": "`shift`: added to the raw scores, or log probabilities, before the largest is taken.",
+    "temperature": "`temperature`: divides the raw scores, or log probabilities, before softmax or sigmoid.",
+}
+FITTED = "It was fitted on the validation rows; the model that is kept has it in it."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
@@ -51,11 +57,17 @@ def usage(trial: TrialRecord) -> list[str]:
     sentences = [RAW, ROWS] if trial.constants else [RAW]
     if trial.weights:
         sentences.append(_weighted(trial.weights))
+    sentences += [f"{DECISIONS[what]} {FITTED}" for what in trial.decision if what in DECISIONS]
     if "progress" in trial.constants:
         sentences.append(PROGRESS)
     if any(value is None for value in trial.constants.values()):
         sentences.append(NOT_KEPT)
     return sentences
+
+
+def decision(trial: TrialRecord) -> str:
+    """Return the tuned decision of a trial in full, `threshold 0.3125`; empty where none is tuned."""
+    return ", ".join(f"{name} {literal(value)}" for name, value in trial.decision.items())
 
 
 def labels(result: StudyResult, most: int = 12) -> str:
@@ -91,8 +103,13 @@ def besides(trial: TrialRecord) -> list[str]:
         name: value for name, value in trial.params.items()
         if name not in ("learning_rate", "loss") and not name.startswith(f"{trial.candidate}.")
     }  # fmt: skip
-    shown = {"learning rate": trial.learning_rate, **others}
+    shown = {"learning rate": trial.learning_rate, **others, **trial.decision}
     return [f"{name} {short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
+
+
+def has_tuned_decisions(result: StudyResult) -> bool:
+    """Return whether scores are those of tuned decisions, so that there are default ones beside them."""
+    return any(trial.default_score is not None for trial in result.trials)
 
 
 def gain(result: StudyResult, row: Standing) -> str:
@@ -296,16 +313,22 @@ def _headline(result: StudyResult) -> str:
 
 
 def _leaderboard_markdown(result: StudyResult) -> str:
-    head = ["", "loss", f"{result.extreme} {result.metric}", "against baseline", "top trial", "trials"]
-    lines = ["| " + " | ".join(head) + " |", "| --: | :-- | --: | --: | --: | --: |"]
+    default = ["default decision"] * has_tuned_decisions(result)
+    head = ["", "loss", f"{result.extreme} {result.metric}", *default, "against baseline", "top trial", "trials"]
+    sides = ["--:", ":--", *["--:"] * (len(head) - 2)]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(sides) + " |"]
     lines += ["| " + " | ".join(map(plain_text.markdown, standing(result, row))) + " |" for row in result.leaderboard()]
     return "\n".join(lines)
 
 
 def standing(result: StudyResult, row: Standing) -> list[str]:
-    """Return the cells of a row of the leaderboard: rank, candidate, score, gain, number of its trial, trials."""
+    """Return the cells of a row of the leaderboard: rank, candidate, score, gain, number of its trial, trials.
+
+    Behind the score is the one of the default decision, where decisions are tuned.
+    """
     trial = str(row.best.number) if row.best else "-"
-    return [rank(result, row), row.candidate, scored(row.best), gain(result, row), trial, str(row.trials)]
+    default = [number(row.best.default_score if row.best else None)] * has_tuned_decisions(result)
+    return [rank(result, row), row.candidate, scored(row.best), *default, gain(result, row), trial, str(row.trials)]
 
 
 def _parameters_markdown(result: StudyResult) -> str:
@@ -400,6 +423,7 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
             "candidate": row.candidate,
             "loss": row.loss,
             "best_score": row.best.score if row.best else None,
+            "default_score": row.best.default_score if row.best else None,
             "spread": row.best.spread if row.best else None,
             "best_trial": row.best.number if row.best else None,
             "trials": row.trials,
@@ -414,11 +438,14 @@ def leaderboard_rows(result: StudyResult) -> list[dict[str, Any]]:
 def trial_rows(result: StudyResult) -> list[dict[str, Any]]:
     """Return one flat row per trial, in order of number."""
     fields = (
-        "candidate", "state", "score", "spread", "epoch", "epochs", "learning_rate", "recipe", "seconds", "trainer",
-        "reason",
+        "candidate", "state", "score", "default_score", "spread", "epoch", "epochs", "learning_rate", "recipe",
+        "seconds", "trainer", "reason",
     )  # fmt: skip
     ordered = sorted(result.trials, key=lambda trial: trial.number)
-    return [{"trial": trial.number, **{name: getattr(trial, name) for name in fields}} for trial in ordered]
+    return [
+        {"trial": trial.number, **{name: getattr(trial, name) for name in fields}, "decision": decision(trial)}
+        for trial in ordered
+    ]
 
 
 def _cell(value: Any) -> Any:

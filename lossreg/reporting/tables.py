@@ -70,7 +70,8 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 
 def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
-    columns = {"": "right", "loss": "left", "score": "right", "gain": "right", "top\ntrial": "right",
+    default = {"default\ndecision": "right"} if report.has_tuned_decisions(result) else {}
+    columns = {"": "right", "loss": "left", "score": "right", **default, "gain": "right", "top\ntrial": "right",
                "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))

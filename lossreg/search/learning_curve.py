@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lossreg.storage.records import CURVES
 from lossreg.training.interface import EpochReport
@@ -31,6 +32,8 @@ class LearningCurve:
         self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
         self.member_scores: list[list[float]] = []
         self._predicts_only: list[int] = []
+        self._default_scores: list[float] = []
+        self._decisions: list[Mapping[str, Any]] = []
         self.chosen = 0
         self.diverged: int | None = None
         # of scores times sign: that of the chosen epoch, and the one that early stopping wants surpassed
@@ -43,6 +46,8 @@ class LearningCurve:
         self.member_scores.append([float(report.val_score) for report in reports])
         # the first member's model is the one that is kept
         self._predicts_only.append(reports[0].predicts_only)
+        self._decisions.append(reports[0].decision)
+        self._default_scores.append(float(sum(report.default_score for report in reports) / len(reports)))
         self.diverged = next((i for i, report in enumerate(reports) if report.diverged), None)
         if self.diverged is None:
             self._compare(self._sign * self.curves["val_score"][-1])
@@ -76,6 +81,17 @@ class LearningCurve:
         """The class that the first member predicts for all validation samples at the chosen epoch, None for several."""
         predicted = self._predicts_only[self.chosen - 1] if self.chosen else -1
         return None if predicted < 0 else predicted
+
+    @property
+    def default_score(self) -> float | None:
+        """The score at the chosen epoch without tuned decisions, None where none are tuned."""
+        score = self._default_scores[self.chosen - 1] if self.chosen else math.nan
+        return score if math.isfinite(score) else None
+
+    @property
+    def decision(self) -> Mapping[str, Any]:
+        """The first member's decision at the chosen epoch, nothing where it is not tuned."""
+        return self._decisions[self.chosen - 1] if self.chosen else {}
 
     @property
     def is_chosen(self) -> bool:

@@ -102,6 +102,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
         "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
+        "decision": "tuned" if search.decision == "tuned" else "",
         "pruner": search.pruner if search.pruner != "none" else "",
     }
     return {name: value for name, value in values.items() if value}

@@ -14,7 +14,7 @@ from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
 from lossreg.data.embeddings import check as check_embeddings
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
-from lossreg.metrics import catalogue
+from lossreg.metrics import catalogue, decision
 from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve
 from lossreg.models.hyperparameters import Answer
@@ -137,7 +137,9 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     metric: Metric = _located(spec, "search.metric", catalogue.resolve, name, dataset.task)
     for fold in dataset.folds:
         _located(spec, "search.metric", metric.check, fold.scored_labels(fold.validation), dataset.n_classes)
-    return metric, []
+    reason = decision.shortage(metric, dataset.task, min(len(fold.validation) for fold in dataset.folds))
+    is_left_out = bool(reason) and spec.search.decision == "tuned"
+    return metric, [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []
 
 
 def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) -> Any:
@@ -256,6 +258,7 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
     problem = Problem(
         dataset, _builder(spec, dataset), metric, losses, train.optimizer.name, dict(train.optimizer.settings),
         batch_size, train.schedule, branches(searched), train.embedding_gradients == "keras",
+        spec.search.decision,
     )  # fmt: skip
     steps = train.epochs * -(-len(dataset.train) // batch_size)
     _located(spec, "train.optimizer", optimizers.check, problem, ends(searched), steps)

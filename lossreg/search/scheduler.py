@@ -296,6 +296,8 @@ class Scheduler:
             chosen=curve.chosen,
             scores=curve.scores,
             predicts_only=curve.predicts_only,
+            default_score=curve.default_score,
+            decision=curve.decision,
             started=active.started,
             trainer=active.trainer,
             reason=reason,

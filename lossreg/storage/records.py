@@ -83,7 +83,8 @@ class TrialRecord:
     population could train it; started, ended: POSIX seconds; predicts_only: the class that the model
     predicts for every validation sample (0 in tasks without classes), None where its predictions vary; weights: of
     the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty
-    where all count 1.
+    where all count 1; default_score: the score without tuned decisions, decision: the tuned one of the first member,
+    `{"threshold": 0.3}`, `{"shift": [0.1, -0.1]}` or `{"temperature": 1.2}`; None and empty where none is tuned.
     """
 
     number: int
@@ -110,17 +111,19 @@ class TrialRecord:
     constants: Mapping[str, Any] = field(default_factory=dict)
     expression: str = ""
     weights: Mapping[str, Any] = field(default_factory=dict)
+    default_score: float | None = None
+    decision: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_training(
         cls, outcome: Outcome, *, params: Mapping[str, Any], loss_params: Mapping[str, Any],
         curves: Mapping[str, list[float]], chosen: int, scores: Sequence[float], predicts_only: int | None,
-        started: float, **others: Any,
+        default_score: float | None, decision: Mapping[str, Any], started: float, **others: Any,
     ) -> Self:  # fmt: skip
         """Return the record of a trial that ends now; one that is not complete has no score.
 
         params: as Optuna has them, the choice of loss included; chosen: the epoch that is scored, from 1;
-        scores, predicts_only: the members' scores and the prediction there.
+        scores, predicts_only, default_score, decision: those there.
         """
         now, is_complete = time.time(), outcome == Outcome.COMPLETE
         last = 0 if outcome == Outcome.FAILED else len(curves["val_score"])
@@ -135,6 +138,8 @@ class TrialRecord:
             scores=members,
             spread=spread(members),
             predicts_only=predicts_only if is_complete else None,
+            default_score=default_score if is_complete else None,
+            decision=dict(decision) if is_complete else {},
             started=started,
             ended=now,
             seconds=now - started,
@@ -164,7 +169,10 @@ class TrialRecord:
 
     def summary(self) -> dict[str, Any]:
         """Return the form used in `best` and `baseline` of the JSON documents."""
-        names = ("recipe", "learning_rate", "score", "spread", "scores", "epoch", "epochs", "predicts_only")
+        names = (
+            "recipe", "learning_rate", "score", "default_score", "decision", "spread", "scores", "epoch", "epochs",
+            "predicts_only",
+        )  # fmt: skip
         return {
             "trial": self.number,
             "loss": self.candidate,
@@ -335,6 +343,7 @@ class StudyResult:
                         "loss": row.loss,
                         "rank": row.rank,
                         "best_score": row.best.score if row.best else None,
+                        "default_score": row.best.default_score if row.best else None,
                         "spread": row.best.spread if row.best else None,
                         "trials": row.trials,
                         "params": dict(row.best.params) if row.best else {},

@@ -134,13 +134,14 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         "lossreg.distribution": trial.distribution,
         "lossreg.version": trial.version,
         "lossreg.reason": trial.reason,
+        "lossreg.decision": report.decision(trial),
     }
     return _tags(tags) | name_tags(_trial_values(trial))
 
 
 def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
-    """Return the curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`, and
-    `score_std`, how far the members of a trial lie apart.
+    """Return the curves by epoch (`train_loss`, `val_loss`, `train_<metric>`, `val_<metric>`), `score`,
+    `default_score` where decisions are tuned, and `score_std`, how far the members of a trial lie apart.
 
     What is not finite is left out. Epochs are spread evenly between start and end of the trial.
     """
@@ -154,6 +155,8 @@ def trial_points(trial: TrialRecord, metric: str) -> list[Point]:
                 points.append(Point(name, float(value), at, epoch))
     if _is_number(trial.score):
         points.append(Point("score", float(trial.score), milliseconds(trial.ended), trial.epoch))
+    if _is_number(trial.default_score):
+        points.append(Point("default_score", float(trial.default_score), milliseconds(trial.ended), trial.epoch))
     if _is_number(trial.spread):
         points.append(Point("score_std", float(trial.spread), milliseconds(trial.ended), trial.epoch))
     return points

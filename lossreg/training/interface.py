@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -59,7 +60,7 @@ class Problem:
     losses: by candidate; optimizer: name of a Keras optimizer; optimizer_settings: its arguments but for the learning
     rate; schedule: of the learning rate; searched: the settings that differ between plans, with the choices of one
     that changes the graph and `()` for a number; sliced: whether the optimizer is given the gradients of embeddings
-    in slices, as Keras does on TensorFlow.
+    in slices, as Keras does on TensorFlow; decision: `tuned` where each score is computed with its decision tuned.
     """
 
     dataset: Dataset
@@ -72,6 +73,7 @@ class Problem:
     schedule: Schedule | None = None
     searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     sliced: bool = False
+    decision: str = "default"
     # of lanes that share a loss and its static parameters, traced once
     groups: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     # training and validation samples on the device, once for all populations
@@ -104,7 +106,8 @@ class EpochReport:
     train_loss: the mean over the epoch's batches while they were trained on; train_score: the metric of the
     predictions made then; both as `model.fit` reports them. val_loss, val_score: after the epoch. NaN where something
     became non-finite. predicts_only: the class that is predicted for every validation sample, -1 where there are
-    several.
+    several. Where decisions are tuned val_score is of the tuned one, default_score is without it, and decision has the
+    numbers that are fitted on all validation samples.
     """
 
     epoch: int
@@ -113,6 +116,8 @@ class EpochReport:
     train_score: float
     val_score: float
     predicts_only: int = -1
+    default_score: float = math.nan
+    decision: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def diverged(self) -> bool:

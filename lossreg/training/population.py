@@ -21,7 +21,7 @@ from lossreg.training.interface import Architecture, EpochReport, Plan, Problem,
 from lossreg.training.lane_graph import WEIGHTS, Group, LaneGraph, LaneInputs, Outcome, Samples, Start, State
 from lossreg.training.loss_arguments import Key, loss_arguments, static_arguments, static_key
 from lossreg.training.mappable_models import model_refusal
-from lossreg.training.scoring import predicts_only, score_lanes
+from lossreg.training.scoring import Scored, of_validation, score_lanes
 
 if TYPE_CHECKING:
     from lossreg.contract.targets import Constants
@@ -322,15 +322,17 @@ class Population:
 
     def _reports(self, lanes: Sequence[Lane], order: np.ndarray, outcome: Outcome) -> dict[int, EpochReport]:
         train_loss, train, val_loss, val = map(interface.to_host, outcome)
-        scores, one_class = np.empty((2, len(lanes))), np.empty(len(lanes), int)
+        train_scores, scored = np.empty(len(lanes)), dict[int, Scored]()
         for fold in {lane.plan.fold for lane in lanes}:
             members = [i for i, lane in enumerate(lanes) if lane.plan.fold == fold]
-            candidates, data = [lanes[i].plan.candidate for i in members], self.problem.folds[fold]
-            scores[0, members] = self._train_scores(fold, candidates, train[members], order[members])
-            scores[1, members] = score_lanes(self.problem, candidates, val[members], data.validation.y, fold)
-            one_class[members] = predicts_only(self.problem, candidates, val[members], fold)
-        columns = zip(train_loss.tolist(), val_loss.tolist(), *scores.tolist(), one_class.tolist(), strict=True)
-        return {lane.slot: EpochReport(lane.epoch + 1, *numbers) for lane, numbers in zip(lanes, columns, strict=True)}
+            candidates = [lanes[i].plan.candidate for i in members]
+            train_scores[members] = self._train_scores(fold, candidates, train[members], order[members])
+            scored |= zip(members, of_validation(self.problem, candidates, val[members], fold), strict=True)
+        columns = zip(train_loss.tolist(), val_loss.tolist(), train_scores.tolist(), strict=True)
+        return {
+            lane.slot: EpochReport(lane.epoch + 1, loss, val_loss, train_score, *scored[i])
+            for i, (lane, (loss, val_loss, train_score)) in enumerate(zip(lanes, columns, strict=True))
+        }
 
     def _train_scores(self, fold: int, candidates: list[str], raw_scores: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Return the `(lanes,)` metric of training raw scores that were kept: those of the last samples in order."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lossreg.contract import activations
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import REGRESSION, TARGETS, Constants
+from lossreg.metrics import decision
 
 if TYPE_CHECKING:
     from lossreg.metrics.catalogue import Metric
@@ -82,6 +84,18 @@ def _probabilities(spec: LossSpec, constants: Constants, raw_scores: np.ndarray,
     return probabilities
 
 
+def log_probabilities(spec: LossSpec, task: str, constants: Constants, raw_scores: np.ndarray) -> np.ndarray:
+    """Return `(..., samples, *spatial_shape, k)` log probabilities of classes, up to a constant per sample.
+
+    Of a loss without probabilities these are its raw scores, the largest of which is the class too.
+    """
+    binary, raw_scores = task != "multiclass", of_one_logit(raw_scores, spec, task)
+    if not activations.is_usual(activations.get(spec.activation)):
+        return np.log(np.maximum(_probabilities(spec, constants, raw_scores, binary=binary), activations.TINY))
+    z = raw_scores.astype(np.float64)
+    return np.concatenate([-z / 2, z / 2], -1) if binary else z
+
+
 def _decided(probabilities: np.ndarray, response: str, *, binary: bool) -> np.ndarray:
     """Return the most probable class, or as a score the probability of class 1 of two, else all."""
     if response == "label":
@@ -123,6 +137,78 @@ def of_metric(problem: Problem, candidate: str, raw_scores: np.ndarray, fold: in
     if data.task != "segmentation":
         return predicted
     return predicted.reshape(len(predicted), -1, *predicted.shape[raw_scores.ndim - 1 :])
+
+
+class Scored(NamedTuple):
+    """The score of a lane on validation samples.
+
+    predicts_only: as `predicts_only` has it; default_score: without a tuned decision; decision: fitted on all of
+    these samples, by its name. NaN and nothing where no decision is tuned.
+    """
+
+    score: float
+    predicts_only: int
+    default_score: float = math.nan
+    decision: Mapping[str, Any] = {}
+
+
+def of_validation(problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, fold: int = 0) -> list[Scored]:
+    """Return the scores of lanes on the validation samples of a fold, with their decisions tuned where they are to be.
+
+    raw_scores: `(lanes, samples, *spatial_shape, outputs)`. The score of a tuned decision is that of all samples
+    together, each half of which is predicted with the decision that is fitted on the other.
+    """
+    y = problem.folds[fold].validation.y
+    scores = score_lanes(problem, candidates, raw_scores, y, fold).tolist()
+    one_class = predicts_only(problem, candidates, raw_scores, fold).tolist()
+    scored = [Scored(*pair) for pair in zip(scores, one_class, strict=True)]
+    finite = [lane for lane, score in enumerate(scores) if math.isfinite(score)]
+    what = tunable(problem, fold) if problem.decision == "tuned" and finite else ""
+    if what:
+        logs = _logs_of_lanes(problem, [candidates[lane] for lane in finite], raw_scores[finite], fold)
+        for lane, tuned in zip(finite, _tuned(problem, what, logs, fold), strict=True):
+            scored[lane] = tuned._replace(default_score=scores[lane])
+    return scored
+
+
+def tunable(problem: Problem, fold: int = 0) -> str:
+    """Return what can be tuned of decisions on the validation samples of a fold, nothing where there are too few."""
+    data, metric = problem.folds[fold], problem.metric
+    is_short = decision.shortage(metric, data.task, len(data.validation.y))
+    return "" if is_short else decision.kind(metric, data.task)
+
+
+def _logs_of_lanes(problem: Problem, candidates: Sequence[str], raw_scores: np.ndarray, fold: int) -> np.ndarray:
+    """Return the log probabilities `(lanes, samples, k)` of lanes of several candidates."""
+    parts: dict[int, np.ndarray] = {}
+    for candidate in set(candidates):
+        lanes = [lane for lane, name in enumerate(candidates) if name == candidate]
+        parts |= zip(lanes, logs_of_metric(problem, candidate, raw_scores[lanes], fold), strict=True)
+    return np.stack([parts[lane] for lane in range(len(candidates))])
+
+
+def _tuned(problem: Problem, what: str, logs: np.ndarray, fold: int) -> list[Scored]:
+    """Return the scores of lanes with tuned decisions; logs: log probabilities of all validation samples."""
+    y, metric = problem.folds[fold].validation.y, problem.metric
+    # the pixels of a mask are not independent, and stay together
+    half = np.repeat(decision.halves(y if y.ndim == 1 else np.zeros(len(y))), y.size // len(y))
+    scores = metric.score_lanes(y.ravel(), decision.crossfit(what, metric, y.ravel(), logs, half))
+    decisions = decision.fit(what, metric, y.ravel(), logs)
+    lanes = zip(scores.tolist(), _only(what, logs, decisions).tolist(), decisions, strict=True)
+    return [Scored(score, only, decision=decision.named(what, numbers)) for score, only, numbers in lanes]
+
+
+def _only(what: str, logs: np.ndarray, decisions: np.ndarray) -> np.ndarray:
+    """Return the `(lanes,)` class that a lane decides for in all samples, `VARIED` where there are several."""
+    predicted = logs.argmax(-1) if what == decision.TEMPERATURE else decision.decided(what, logs, decisions)
+    return np.where((predicted == predicted[:, :1]).all(1), predicted[:, 0], VARIED)
+
+
+def logs_of_metric(problem: Problem, candidate: str, raw_scores: np.ndarray, fold: int = 0) -> np.ndarray:
+    """Return log probabilities `(lanes, samples, k)`, of masks of their pixels, as `log_probabilities` does."""
+    data = problem.folds[fold]
+    logs = log_probabilities(problem.losses[candidate], data.task, data.constants, raw_scores)
+    return logs.reshape(len(logs), -1, logs.shape[-1])
 
 
 VARIED = -1

@@ -20,7 +20,7 @@ from lossreg.training.backends import interface
 from lossreg.training.interface import EpochReport, Plan, Problem, batch_order
 from lossreg.training.lane_graph import KEPT, WEIGHTS
 from lossreg.training.loss_arguments import loss_arguments, static_arguments, static_key
-from lossreg.training.scoring import predicts_only, score_lanes
+from lossreg.training.scoring import of_validation, score_lanes
 
 SAMPLES = 1024  # predicted at once after an epoch
 SOLOS, STARTS = 8, 32  # compiled models, and sets of initial values, that are kept
@@ -233,10 +233,9 @@ class Fit:
         progress = ops.convert_to_tensor(np.float32(training.epoch / plan.epochs))
         y = solo.objective.spec.encode(data.validation.y, data.constants)
         val_loss = float(solo.objective.mean(y, val_raw_scores, data.validation.weights, progress)) + penalty
-        val_score = self._score(plan, val_raw_scores, data.validation.y)
-        one_class = int(predicts_only(self.problem, [plan.candidate], val_raw_scores[None], plan.fold)[0])
         train_score = self._train_score(training, order)
-        return EpochReport(training.epoch, train_loss, val_loss, train_score, val_score, one_class)
+        (scored,) = of_validation(self.problem, [plan.candidate], val_raw_scores[None], plan.fold)
+        return EpochReport(training.epoch, train_loss, val_loss, train_score, *scored)
 
     def _train_score(self, training: Training, order: np.ndarray) -> float:
         """Return the metric of the predictions in training; of those after the epoch where the model hides them."""

@@ -464,3 +464,54 @@ def test_a_note_on_a_layer_is_kept_once_whatever_number_the_layer_has() -> None:
         builder.build((4,), 3, 3, 0)
     (note,) = builder.notes
     assert "softmax of the last layer" in note
+
+
+# ------------------------------------------------------------------------- tuned decisions
+
+
+def of_classes(p: np.ndarray) -> np.ndarray:
+    """Return the probabilities of both classes, of what has that of class 1 alone."""
+    return np.concatenate([1 - p, p], axis=-1) if p.shape[-1] == 1 else p
+
+
+DECISIONS = [
+    ({"threshold": 0.25}, {"tasks": ("binary",), "activation": "sigmoid", "outputs": "1", "target": "binary"}, 2),
+    ({"threshold": -0.5}, {"tasks": ("binary",)}, 2),
+    ({"threshold": 0.25}, {"tasks": ("binary",), "outputs": "2", "activation": "softmax", "target": "binary"}, 2),
+    ({"threshold": 0.25}, {**ORDERED, "tasks": ("binary",)}, 2),
+    ({"shift": [0.5, -0.25, -0.25]}, {}, 3),
+    ({"shift": [0.5, -0.25, 0.5, -0.75]}, ORDERED, 4),
+    ({"temperature": 2.5}, {}, 3),
+    ({"temperature": 0.4}, {"tasks": ("binary",)}, 2),
+    ({"temperature": 2.5}, ORDERED, 4),
+]
+
+
+@pytest.mark.parametrize(("decision", "facts", "classes"), DECISIONS)
+def test_the_kept_model_decides_as_was_tuned(
+    tmp_path: Path, decision: dict[str, Any], facts: dict[str, Any], classes: int
+) -> None:
+    loss = spec(**{"probabilistic": True, **facts})
+    model = resolve("mlp", hidden=[4]).build((6,), loss.width(classes), classes, seed=1)
+    plain = of_classes(run(inference.predictor(model, loss, C, classes)).astype(np.float64))
+    what, numbers = next(iter(decision.items()))
+    shift = {"threshold": [0.0, -np.max(numbers)], "shift": numbers}.get(what, 0.0)
+    temperature = decision.get("temperature", 1.0)
+    predictor = inference.predictor(model, loss, C, classes, decision)
+    tuned = of_classes(run(predictor))
+    np.testing.assert_allclose(
+        tuned, special.softmax(np.log(np.maximum(plain, 1e-37)) / temperature + shift, -1), rtol=1e-4, atol=1e-6
+    )
+    assert (tuned.argmax(-1) != plain.argmax(-1)).any() or what == "temperature"
+    assert "lossreg" not in str(predictor.get_config())
+    predictor.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(of_classes(run(keras.models.load_model(tmp_path / "model.keras"))), tuned)
+
+
+@pytest.mark.parametrize("outputs", ["1", "2"])
+def test_raw_scores_without_probabilities_decide_as_was_tuned(outputs: str) -> None:
+    loss = spec(tasks=("binary",), outputs=outputs, activation="identity", target="binary")
+    model = resolve("mlp", hidden=[4]).build((6,), int(outputs), 2, seed=1)
+    plain, tuned = run(model), run(inference.predictor(model, loss, C, 2, {"threshold": 0.25}))
+    odds, moved = (values[:, -1] - (values[:, 0] if outputs == "2" else 0.0) for values in (plain, tuned))
+    np.testing.assert_array_equal(moved > 0, odds > 0.25)
