@@ -190,7 +190,7 @@ def _comparisons(result: StudyResult) -> dict[str, Comparison]:
     rows = {
         baseline: result.verdict.against_baseline,
         f"{baseline},\nlearning rate of {result.verdict.winner.candidate}": result.verdict.against_same_rate,
-        f"{baseline},\ndecision tuned": result.verdict.against_tuned_decision,
+        f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
     }
     return {name: comparison for name, row in rows.items() if (comparison := known(row))}
 

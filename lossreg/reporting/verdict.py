@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lossreg.metrics import decision as decisions
 from lossreg.reporting.parameters import loss_params
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
@@ -202,6 +203,11 @@ class _Words:
         )
 
     def _no_difference(self) -> str:
+        if self.main and self.main.low > 0 and self._tuned:
+            return (
+                f"{self.winner} is better than {self.baseline} as it is, but not shown to be better where both have a "
+                f"tuned {self._what}: {self.baseline} with a tuned {self._what} may do as well."
+            )
         seen = self._detectable()
         if self.is_winner:
             return f"{self.winner} is not shown to be better than {self.baseline}, which is the simpler choice{seen}."
@@ -228,11 +234,28 @@ class _Words:
 
     @property
     def tuned(self) -> str:
-        """The winner against the baseline with its decision tuned; empty where there is no such comparison."""
-        comparison = known(self.verdict.against_tuned_decision)
-        if comparison is None:
+        """The winner against the baseline with the decision of both tuned; empty where there is no such comparison."""
+        if self.verdict.decision == "tuned":
+            return f"Both have a tuned {self._what}."
+        if self._tuned is None:
             return ""
-        return f"{self.baseline} with its decision tuned, against {self.winner}: {self._against(comparison)}."
+        change = self._change(self._tuned)
+        size = f"{change.size} than" if change.size else "about the same as"
+        so = f": the gain is not one of the {self._what} alone" * (self.verdict.answer is Answer.BETTER)
+        return (
+            f"With a tuned {self._what} for both, the {self.result.metric} of {self.winner} is {size} that of "
+            f"{self.baseline} (95% interval: {change.interval}){so}."
+        )
+
+    @property
+    def _tuned(self) -> Comparison | None:
+        return known(self.verdict.against_tuned_decision)
+
+    @property
+    def _what(self) -> str:
+        """What is tuned of a decision."""
+        what = decisions.by_name(self.result.metric, self.result.task)
+        return "prior shift" if what == decisions.SHIFT else what
 
     def _against(self, comparison: Comparison) -> str:
         """Return a further comparison from the baseline's side."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 WINNER, BASELINE, SAME_RATE = "winner", "baseline", "same_rate"
+TUNED = "_tuned"  # at the end of an arm's name: the same trainings, with their decision tuned
 # of the seeds of weights and batches, so that none is the search's own
 FIRST_SEED = 10_000
 

@@ -21,7 +21,7 @@ from lossreg.data import room
 from lossreg.errors import InputError, LossregError, one_line
 from lossreg.runtime import system
 from lossreg.search import completion, reevaluation, restore
-from lossreg.search.arms import BASELINE, SAME_RATE, WINNER, Arms, repeated
+from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms, repeated
 from lossreg.search.predictions import Predictor
 from lossreg.search.reevaluation import SPLITS, Choice
 from lossreg.search.retrainer import OnSplit, Retrainer
@@ -31,6 +31,7 @@ from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.terminal import caller
+from lossreg.training import scoring
 from lossreg.verdict import answers
 from lossreg.verdict.comparison import compare
 
@@ -42,7 +43,7 @@ FROZEN = "frozen"
 FAILURES = ("there is no verdict", "there is no new verdict")
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 LONG = 2.0  # minutes that a user should know of
-ARMS = 3  # at most
+ARMS = 3  # that are trained, at most; two are also predicted with their decision tuned
 BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
 Predictions = Mapping[str, np.ndarray]
 
@@ -53,7 +54,8 @@ class Frozen:
 
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
     test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
-    number that was asked for, 0 where an older version did not note it.
+    number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have their
+    decision tuned.
     """
 
     trials: int
@@ -62,6 +64,7 @@ class Frozen:
     openings: int = 1
     exploratory: bool = False
     repeats: int = 0
+    decision: str = "default"
 
     @property
     def key(self) -> str:
@@ -158,7 +161,8 @@ class VerdictStage:
         """Raise `InputError` unless the predictions of the test rows fit into memory."""
         dataset, response = self.prepared.problem.dataset, self.prepared.metric.response
         per_row = dataset.n_classes if response == "probability" and dataset.task != "multilabel" else 1
-        size, free = BYTES * ARMS * repeats * dataset.test.y.size * per_row, system.free_memory()
+        arms = ARMS + 2 * (self.prepared.problem.decision != "tuned")
+        size, free = BYTES * arms * repeats * dataset.test.y.size * per_row, system.free_memory()
         if size > free:
             what = (
                 f"predictions of {len(dataset.test)} test rows, {repeats} times by {ARMS} models, need "
@@ -211,7 +215,13 @@ class VerdictStage:
             return chosen
         winner, baseline = (trial.number for trial in chosen)
         openings = (before.openings if before else 0) + 1
-        return self._freeze(Frozen(len(self.result.trials), winner, baseline, openings, before is not None, repeats))
+        is_tuned = self.prepared.problem.decision == "tuned" and scoring.tunable(retrainer.problem)
+        return self._freeze(
+            Frozen(
+                len(self.result.trials), winner, baseline, openings, before is not None, repeats,
+                "tuned" if is_tuned else "default",
+            )
+        )  # fmt: skip
 
     def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | Failed:
         """Return winner and baseline setting by their scores on fresh splits."""
@@ -271,7 +281,7 @@ class VerdictStage:
     def _predictions(self, arms: Arms, known: Predictions, new: range, retrainer: Retrainer) -> Predictions:
         """Return the predictions `(repeats, samples, ...)` of the test rows by arm: known ones, then new repeats.
 
-        Those of a repeat that failed are NaN.
+        Those of a repeat that failed are NaN, and those of an arm that earlier repeats did not have.
         """
         seed = self.prepared.spec.search.seed
         asked = [
@@ -279,42 +289,63 @@ class VerdictStage:
             for name, plan in arms.plans.items()
             for repeat, plan in repeated(plan, new, seed + SPLITS)
         ]
-        found: dict[str, dict[int, np.ndarray]] = {name: {} for name in arms.plans}
+        found: dict[str, dict[int, np.ndarray]] = {name: {} for name in (*arms.plans, *known)}
         predictor = Predictor()
         for finished in retrainer.train(asked, f"winner and baseline, {len(new)} times each", wants_weights=True):
             if finished.training.weights is not None:
-                predicted = predictor.predict(retrainer.problem, finished.plan, finished.training.weights)
-                found[finished.asked.name][finished.asked.split - SPLITS] = predicted
+                name, problem, repeat = finished.asked.name, retrainer.problem, finished.asked.split - SPLITS
+                predicted = predictor.of_arm(name, problem, finished.plan, finished.training.weights)
+                for arm, values in predicted.items():
+                    found.setdefault(arm, {})[repeat] = values
         shape = next((one.shape for arm in found.values() for one in arm.values()), None)
         if shape is None:
             raise InputError("no training of winner or baseline came to its end")
         missing = np.full(shape, np.nan, np.float32)
-        return {name: _stacked(known.get(name), found[name], new, missing) for name in arms.plans}
+        return {name: _stacked(known.get(name), by_repeat, new, missing) for name, by_repeat in found.items()}
 
     def _judged(self, arms: Arms, frozen: Frozen, predictions: Predictions) -> Verdict:
         margin, repeats = self.prepared.spec.verdict.margin, len(predictions[WINNER])
-        main = self._compared(predictions, BASELINE)
-        same_rate = None if arms.is_same_rate else self._compared(predictions, SAME_RATE)
-        answer = answers.answer(main, margin)
+        main = self._compared(predictions, WINNER, BASELINE)
+        same_rate = None if arms.is_same_rate else self._compared(predictions, WINNER, SAME_RATE)
+        tuned = self._compared(predictions, WINNER + TUNED, BASELINE + TUNED)
+        answer = answers.answer(main, margin, tuned)
         scores = {name: self._scores(predictions[name]) for name in (WINNER, BASELINE)}
         winner, baseline = arms.described(scores)
         return Verdict(
             answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
-            answers.cause(answer, same_rate, same_rate=arms.is_same_rate), main, same_rate, margin=margin,
-            repeats=repeats, test_rows=len(self.prepared.problem.dataset.test), openings=frozen.openings,
-            exploratory=frozen.exploratory, trials=frozen.trials,
+            answers.cause(answer, same_rate, same_rate=arms.is_same_rate), main, same_rate, tuned, margin=margin,
+            decision=frozen.decision, repeats=repeats, test_rows=len(self.prepared.problem.dataset.test),
+            openings=frozen.openings, exploratory=frozen.exploratory, trials=frozen.trials,
+            notes=self._notes(arms, frozen, predictions),
             reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
         )  # fmt: skip
 
-    def _compared(self, predictions: Predictions, other: str) -> Comparison | None:
+    def _notes(self, arms: Arms, frozen: Frozen, predictions: Predictions) -> tuple[str, ...]:
+        """Return what there is to know about the decisions that were compared."""
+        problem, baseline = self.prepared.problem, arms.baseline.candidate
+        if problem.decision == "tuned" and frozen.decision != "tuned" and scoring.tunable(problem):
+            return ("the verdict compares default decisions: its repeats leave out too few rows to tune them on",)
+        gain = self._compared(predictions, BASELINE + TUNED, BASELINE)
+        if gain is None or gain.low <= 0:
+            return ()
+        what, name = scoring.tunable(problem) or "decision", self.prepared.metric.name
+        return (
+            f"a tuned {what} gives {baseline} a better {name}, by {gain.difference:.2g} on the test rows: "
+            'search.decision = "tuned" tunes it in every trial',
+        )
+
+    def _compared(self, predictions: Predictions, first: str, second: str) -> Comparison | None:
+        """Compare two arms; None where there is none of one, or it did not finish half of the repeats."""
+        if first not in predictions or second not in predictions:
+            return None
         dataset = self.prepared.problem.dataset
         y, groups = dataset.scored_labels(dataset.test), None
         if dataset.spatial_shape:
             groups = np.repeat(np.arange(len(dataset.test)), int(np.prod(dataset.spatial_shape)))
         seed = self.prepared.spec.search.seed
-        compared = compare(self.prepared.metric, y, predictions[WINNER], predictions[other], groups=groups, seed=seed)
+        compared = compare(self.prepared.metric, y, predictions[first], predictions[second], groups=groups, seed=seed)
         # the repeats that an unstable loss survives are its best ones
-        return compared if compared and 2 * compared.repeats >= len(predictions[WINNER]) else None
+        return compared if compared and 2 * compared.repeats >= len(predictions[first]) else None
 
     def _scores(self, predictions: np.ndarray) -> np.ndarray:
         dataset, metric = self.prepared.problem.dataset, self.prepared.metric
@@ -328,4 +359,4 @@ class VerdictStage:
 def _stacked(known: Any, found: Mapping[int, np.ndarray], new: Sequence[int], missing: np.ndarray) -> np.ndarray:
     """Return known predictions followed by new ones, `missing` where a repeat has none."""
     rows = np.stack([found.get(repeat, missing) for repeat in new]).astype(np.float32)
-    return rows if known is None else np.concatenate([known, rows])
+    return np.concatenate([np.repeat(missing[None], new[0], 0) if known is None else known, rows])

@@ -72,11 +72,11 @@ class Verdict:
     answer: the evidence for the winner against the baseline; cause: of a better winner, else None; winner: the best
     candidate other than the baseline, baseline: at its own best setting; recommended: one of the two, by the sign of
     the difference; against_baseline, against_same_rate: the winner against the baseline at its own best setting, and
-    with the winner's learning rate (None where that is the same); against_tuned_decision: against the baseline with
-    its decision tuned, None where none was; margin: differences below it do not matter; openings: how often the test
-    rows were looked at; exploratory: trials were added after the first look; outer: the number of outer folds, 0
-    for one split; trials: the number of trials that it was chosen from; reason: why there is no comparison; notes:
-    lines for the user.
+    with the winner's learning rate (None where that is the same); against_tuned_decision: the two with the decision
+    of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
+    `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
+    exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split; trials:
+    the number of trials that it was chosen from; reason: why there is no comparison; notes: lines for the user.
     """
 
     answer: Answer
@@ -87,6 +87,7 @@ class Verdict:
     against_baseline: Comparison | None = None
     against_same_rate: Comparison | None = None
     against_tuned_decision: Comparison | None = None
+    decision: str = "default"
     margin: float = 0.0
     repeats: int = 0
     test_rows: int = 0
@@ -117,6 +118,7 @@ class Verdict:
                 "detectable": main.detectable if main else None,
                 "against_same_rate": _comparison(self.against_same_rate),
                 "against_tuned_decision": _comparison(self.against_tuned_decision),
+                "decision": self.decision,
                 "margin": self.margin,
                 "repeats": self.repeats,
                 "test_rows": self.test_rows,

@@ -41,6 +41,32 @@ def test_a_gain_that_the_learning_rate_may_explain_is_not_ascribed_to_the_loss()
     )
 
 
+def test_a_gain_of_the_threshold_alone_is_named():
+    result = sample_verdict.study("better, at the same rate", against_tuned_decision=compared(0.002, 0.006))
+    result.verdict = replace(result.verdict, answer=Answer.NO_DIFFERENCE, cause=None)
+    assert lines(result)[2:] == [
+        "focal is better than cross_entropy as it is, but not shown to be better where both have a tuned threshold: "
+        "cross_entropy with a tuned threshold may do as well.",
+        "With a tuned threshold for both, the f1_macro of focal is 0.0020 higher than that of cross_entropy (95% "
+        "interval: 0.0040 lower to 0.0080 higher).",
+    ]
+
+
+def test_a_gain_with_tuned_decisions_too_is_not_one_of_the_threshold():
+    result = sample_verdict.study("better, at the same rate", against_tuned_decision=compared(0.02, 0.012))
+    assert lines(result)[3].endswith("0.008 to 0.032 higher): the gain is not one of the threshold alone.")
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "what"),
+    [("multiclass", "f1_macro", "prior shift"), ("binary", "f1", "threshold"), ("binary", "log_loss", "temperature")],
+)
+def test_tuned_arms_are_named(task, metric, what):
+    result = sample_verdict.study("worse", metric=metric, decision="tuned")
+    result.task = task
+    assert lines(result)[3] == f"Both have a tuned {what}."
+
+
 def test_a_decision_without_proof_says_what_would_have_been_seen():
     assert lines(sample_verdict.study("no difference, ahead")) == [
         "Train with focal(gamma=2.1).",
