@@ -8,6 +8,9 @@ from lossreg.cli import listings  # noqa: F401
 from lossreg.cli import checking, studies  # noqa: F401
 
 # isort: split
+from lossreg.cli import stores  # noqa: F401
+
+# isort: split
 from lossreg.cli import authoring, shell  # noqa: F401
 from lossreg.cli.shell import app, main
 

@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import wraps
 from pathlib import Path
@@ -29,6 +29,7 @@ from lossreg.terminal.plain_text import printable
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from lossreg.config.study import StudySpec
     from lossreg.registry.registry import Registry
 
 # TensorFlow reads it when it is imported
@@ -38,6 +39,10 @@ WIDTH_OF_A_PIPE = 140
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (TOML).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set search.trials=100."),
+]
 Task = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what serves this task.", show_default=False)]
 
 
@@ -140,6 +145,15 @@ def lossreg(
 
     `lossreg tune STUDY` answers with an experiment; `lossreg losses` lists what there is.
     """
+
+
+def load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """Return the study of a file, and name the file in the commands of messages."""
+    waiting.announce(f"reading {study}")
+    from lossreg.config.study import load as load_study
+
+    caller.name_study(str(study))
+    return load_study(study, tuple(overrides))
 
 
 def loaded_registry() -> Registry:

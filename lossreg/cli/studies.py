@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from lossreg.cli import waiting
 from lossreg.cli.shell import (
     Json,
+    Overrides,
     Study,
     app,
     complain,
@@ -20,27 +20,19 @@ from lossreg.cli.shell import (
     display,
     guarded,
     import_keras,
+    load,
     only_json,
     print_json,
     say,
-    tell,
-    warn,
 )
 from lossreg.errors import InputError, brief, on_disk
-from lossreg.terminal import caller, streams
 
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
     from lossreg.config.study import StudySpec
     from lossreg.storage.observer import Observer
     from lossreg.storage.records import StudyResult, TrialRecord
-    from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.verdict import Verdict
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set search.trials=100."),
-]
 
 
 @app.command()
@@ -64,7 +56,7 @@ def tune(
     A study file is code: the functions that it names are run, with --dry-run too.
     """
     with only_json(as_json) as out:
-        spec = _load(study, overrides or ())
+        spec = load(study, overrides or ())
         if dry_run:
             _dry_run(spec, as_json, out)
             return
@@ -97,7 +89,7 @@ def verdict(
     No trial is added. Runs the functions that the study names.
     """
     with only_json(as_json) as out:
-        spec = _load(study, overrides or ())
+        spec = load(study, overrides or ())
         from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
         from lossreg.search import run
@@ -117,7 +109,7 @@ def verdict(
 def results(study: Study, as_json: Json = False) -> None:
     """Show the leaderboard of a study, finished or not."""
     with only_json(as_json) as out:
-        spec = _load(study)
+        spec = load(study)
         from lossreg.search import history
 
         result = history.results(spec)
@@ -149,7 +141,7 @@ def model(
     """
     with on_disk(f"--output {brief(output)}"):
         _check_output(output)
-    spec = _load(study)
+    spec = load(study)
     from lossreg.search import restore
 
     kept = restore.look_up(spec, trial, loss)
@@ -165,63 +157,7 @@ def model(
     say(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
 
 
-@app.command()
-@guarded
-def sync(study: Study, *, overrides: Overrides = None) -> None:
-    """Write into MLflow whatever of a study is missing there."""
-    spec = _load(study, overrides or ())
-    result, where = _synchronised(spec)
-    say(f"{len(result.trials)} trials are in the experiment {where['experiment']!r} at {where['uri']}")
-    say(f"Look at them: lossreg ui {shlex.quote(str(study))}", whole=True)
-
-
-@app.command()
-@guarded
-def repair(study: Study) -> None:
-    """Repair the damaged journal of a study, and say what changes."""
-    spec = _load(study)
-    from lossreg.search import repairs
-
-    for line in repairs.lines_of(repairs.repair(spec), str(study)):
-        say(line)
-
-
-@app.command()
-@guarded
-def ui(
-    study: Annotated[
-        Path | None, typer.Argument(metavar="[STUDY]", help="The study whose store is shown.", show_default=False)
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65535, help="By default the first free one from 5000 on.")
-    ] = None,
-    *,
-    overrides: Overrides = None,
-) -> None:
-    """Serve MLflow's UI on a study's store, on this machine only."""
-    waiting.announce("looking for the store")
-    from lossreg import tracking
-
-    where = _tracked_at(study, overrides or ())
-    uri = tracking.check(where.get("uri"))
-    if tracking.is_server(uri):
-        say(f"This store is a server with a UI of its own: {tracking.page(tracking.without_secrets(uri), where)}")
-        return
-    free = tracking.free_port(port)
-    say(f"MLflow on {tracking.without_secrets(uri)} starts, which may take a minute (Ctrl-C ends it); then open")
-    say(f"    {tracking.page(f'http://127.0.0.1:{free}', where)}")
-    tracking.serve(uri, free, tell)
-
-
 # ------------------------------------------------------------------------------ the work
-
-
-def _load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    waiting.announce(f"reading {study}")
-    from lossreg.config.study import load
-
-    caller.name_study(str(study))
-    return load(study, tuple(overrides))
 
 
 def _check_output(file: Path) -> None:
@@ -360,100 +296,3 @@ def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
     line = interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf"))
     for text in filter(None, [*words.evidence(result, verdict), line]):
         say(text)
-
-
-def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
-    """Write a study into MLflow, and note the place in its journal."""
-    from lossreg import tracking
-    from lossreg.search import history
-    from lossreg.storage.study_folder import StudyFolder
-    from lossreg.storage.trials import ATTRIBUTE
-
-    if not spec.tracking.enabled:
-        raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
-    warnings: list[str] = []
-    folder = StudyFolder(spec.folder, spec.name)
-    folder.require_begun()
-    with folder.lock():
-        folder.drop_unfinished_line()
-        result, kept = history.results(spec), folder.read()
-        about = kept.user_attrs[ATTRIBUTE]
-        uri = _named_store(spec, result)
-        tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
-        model = _recommended_model(folder, result, warnings) if spec.tracking.model else None
-        with waiting.busy(f"writing into MLflow at {tracking.without_secrets(uri)}", line=True), streams.silenced():
-            where = tracker.sync(result, result.tracking.get("run_id"), model)
-        kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
-    for text in warnings:
-        warn(text)
-    return result, where
-
-
-def _named_store(spec: StudySpec, result: StudyResult) -> str:
-    """Return the store that the study, the environment or MLflow's default names.
-
-    Raises `InputError` where only the journal, which may come from anywhere, names the store of the study.
-    """
-    from lossreg import tracking
-
-    named, kept = tracking.check(spec.tracking.uri), result.tracking.get("uri")
-    if spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or not kept or _absolute(kept) == named:
-        return named
-    raise InputError(
-        f"the study was tracked in {kept}, which neither it nor MLFLOW_TRACKING_URI names, and nothing is written to a "
-        "store that only a journal names", where=spec.place("tracking.uri"),
-        hint=f"Name it: --set tracking.uri={kept}; or take MLflow's default: --set tracking.uri=sqlite:///mlflow.db.",
-    )  # fmt: skip
-
-
-def _absolute(uri: str) -> str:
-    """Return an address as `tracking.check` does; unchanged where that refuses it."""
-    from lossreg import tracking
-
-    try:
-        return tracking.check(uri)
-    except InputError:
-        return uri
-
-
-def _recommended_model(folder: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
-    """Return the file of the recommended trial's model; add a warning where an unfinished study does not have it."""
-    trial = result.recommended
-    if trial is None:
-        return None
-    model = folder.model_of(trial.number)
-    if model is None:
-        warnings.append(
-            f"the model of the recommended trial ({trial.number}) is not there; finish the study to have it"
-        )
-    return model
-
-
-def _kept_uri(result: StudyResult) -> str | None:
-    """Return the store where a study was tracked, None if its noted address lacks the password."""
-    uri = result.tracking.get("uri")
-    return None if uri is None or "***" in uri else str(uri)
-
-
-def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the `tracking` of a study that was run; of another study the store that it names."""
-    if study is None and overrides:
-        hint = "Give the study too, or name the store in MLFLOW_TRACKING_URI."
-        raise InputError("it changes a study, and none is given", where="--set", hint=hint)
-    if study is None:
-        return {}
-    from lossreg import tracking
-    from lossreg.search import history
-    from lossreg.storage.study_folder import StudyFolder
-
-    spec = _load(study, overrides)
-    if not StudyFolder(spec.folder, spec.name).exists:
-        warn(f"study {spec.name} has not been run yet, so the store has no runs of it")
-        return {"uri": spec.tracking.uri}
-    result = history.results(spec)
-    kept = _kept_uri(result)
-    is_looked_at = kept is not None and kept.startswith(("sqlite:", "http:", "https:"))
-    # a journal may name a file or a server to look at, but no database to log in to
-    uri = kept if is_looked_at and not overrides else _named_store(spec, result)
-    tracked = result.tracking if tracking.without_secrets(str(uri)) == result.tracking.get("uri") else {}
-    return {**tracked, "uri": uri}
