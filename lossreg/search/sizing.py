@@ -238,31 +238,31 @@ class Populations:
 
 def pool(prepared: Prepared, slots: int) -> Pool:
     """Return the trainers that the study's losses need; raises `InputError` where the study forbids `model.fit`."""
-    from lossreg.training.solo import Fit
-
-    trainer, problem = prepared.spec.search.trainer, prepared.problem
-    per_trial = members(prepared)
-    if trainer == "fit":
-        return Pool([Fit(problem, per_trial)], members=per_trial)
-    populations = Populations(problem, prepared.proposer.variants(), prepared.unmapped, prepared.trials * per_trial)
-    if trainer == "population":
+    per_trial, variants = members(prepared), prepared.proposer.variants()
+    populations = Populations(prepared.problem, variants, prepared.unmapped, prepared.trials * per_trial)
+    if prepared.spec.search.trainer == "population":
         _require_populations(populations, prepared.spec)
-        return Pool([], populations=populations, slots=slots, members=per_trial)
-    return Pool([Fit(problem, per_trial)], populations=populations, slots=slots, members=per_trial)
+    return _pool(prepared.spec, populations, slots, per_trial)
 
 
 def retraining_pool(prepared: Prepared, problem: Problem, plans: Sequence[Plan]) -> Pool:
     """Return the trainers for plans that are known from the start, in rounds of equally many lanes."""
     from lossreg.training.backends import interface
-    from lossreg.training.solo import Fit
 
     most = min(_of_block()[1] * interface.blocks(), _lanes_in_memory(lane_bytes(prepared)))
     rounds = math.ceil(len(plans) / max(1, most))
-    fits = [Fit(problem, 1)] if prepared.spec.search.trainer != "population" else []
-    if prepared.spec.search.trainer == "fit":
-        return Pool(fits)
     populations = Populations(problem, plans, prepared.unmapped, len(plans))
-    return Pool(fits, populations=populations, slots=math.ceil(len(plans) / rounds))
+    return _pool(prepared.spec, populations, math.ceil(len(plans) / rounds))
+
+
+def _pool(spec: StudySpec, populations: Populations, slots: int, members: int = 1) -> Pool:
+    """Return the trainers that the study allows."""
+    from lossreg.training.solo import Fit
+
+    fits = [Fit(populations.problem, members)] if spec.search.trainer != "population" else []
+    if spec.search.trainer == "fit":
+        return Pool(fits, members=members)
+    return Pool(fits, populations=populations, slots=slots, members=members)
 
 
 def _require_populations(populations: Populations, spec: StudySpec) -> None:

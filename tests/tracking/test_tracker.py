@@ -664,24 +664,26 @@ def test_a_mute_server_costs_one_warning(mute, monkeypatch):
     assert len(said) == 1
 
 
+def opened(uri, experiment, folder=""):
+    """The session of a study that has begun, and its later answers."""
+    answers = []
+    session = Session(lambda **answer: answers.append(answer))
+    session.prepare(uri, experiment)
+    session.open(messages.of_study(sample.study(0, folder=folder)), [], "", "")
+    del answers[:]
+    return session, answers
+
+
 def test_a_slow_store_shows_that_it_goes_on(uri, experiment):
     """Requests may each take seconds: 12 trials in one batch are 12 signs of life, not one."""
-    said = []
-    session = Session(lambda **answer: said.append(answer))
-    session.prepare(uri, experiment)
-    session.open(messages.of_study(sample.study(0)), [], "", "")
-    del said[:]
+    session, answers = opened(uri, experiment)
     session.add(sample.study(12).trials)
-    assert said == [{}] * 12
+    assert answers == [{}] * 12
     session.interrupt()
 
 
 def test_the_end_of_a_study_shows_that_it_goes_on_step_by_step(uri, experiment):
-    answers = []
-    session = Session(lambda **answer: answers.append(answer))
-    session.prepare(uri, experiment)
-    session.open(messages.of_study(sample.study(0)), [], "", "")
-    del answers[:]
+    session, answers = opened(uri, experiment)
     session.draw(messages.of_study(sample.study(0)))
     session.finish(messages.of_study(sample.study(0)), "FINISHED", None, 7)
     assert answers == [{}, {}, {}, {}, {"done": 7}], "after plots, summary, tables and the plot of the verdict"
@@ -715,9 +717,7 @@ def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monke
 def test_no_other_process_has_the_study_while_a_child_is_still_written(uri, experiment, monkeypatch, tmp_path):
     monkeypatch.setattr(writer, "threads", lambda uri: 2)
     begun, leaving, outcomes = threading.Event(), threading.Event(), []
-    session = Session(lambda **answer: None)
-    session.prepare(uri, experiment)
-    session.open(messages.of_study(sample.study(0, folder=str(tmp_path))), [], "", "")
+    session, _ = opened(uri, experiment, str(tmp_path))
 
     def create_run(client, experiment_id, start_time, tags, run_name):
         if tags["lossreg.trial"] == "0":
