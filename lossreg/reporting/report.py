@@ -26,6 +26,11 @@ RAW = (
     "`from_logits=True` for one that ends in probabilities or in the target's own units."
 )
 NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
+NOT_SHOWN = (
+    "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (paired t-tests at "
+    "5%, adjusted by Holm's method), so that either may be the better one."
+)
+LEVEL = 0.05
 ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
 PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
 NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
@@ -132,12 +137,17 @@ def heading(result: StudyResult) -> str:
 
 
 def rank(result: StudyResult, row: Standing) -> str:
-    """Return the rank of a candidate: `2`, or `~2` for a score within the noise of the first, `-` without a score."""
+    """Return the rank of a candidate: `2`, or `~2` if it is within the noise of the first, `-` without a score."""
     return f"{'~' * _is_within_noise(result, row)}{number(row.rank)}"
 
 
 def _is_within_noise(result: StudyResult, row: Standing) -> bool:
-    """Tell whether a score is within one standard error of the first, which is known where trials have members."""
+    """Tell whether either may be the better loss: by trainings on fresh splits, or by the members of the first trial.
+
+    With a verdict these are its paired tests. Without one, the score is within one standard error of the first.
+    """
+    if tested := _p_values(result):
+        return row.rank not in (None, 1) and tested.get(row.candidate, 0.0) > LEVEL
     first = result.best
     if first is None or first.spread is None or first.score is None or row.best is None or row.best.score is None:
         return False
@@ -146,7 +156,14 @@ def _is_within_noise(result: StudyResult, row: Standing) -> bool:
 
 def noise(result: StudyResult) -> str:
     """Return a sentence on the ranks that are marked; nothing if none is."""
-    return NOISE if any(_is_within_noise(result, row) for row in result.leaderboard()) else ""
+    is_any = any(_is_within_noise(result, row) for row in result.leaderboard())
+    return (NOT_SHOWN if _p_values(result) else NOISE) if is_any else ""
+
+
+def _p_values(result: StudyResult) -> dict[str, float]:
+    """Return what the verdict's fresh splits say of each candidate against the first; empty without such splits."""
+    reevaluated = result.verdict.reevaluated if result.verdict else ()
+    return {one.candidate: one.p_value for one in reevaluated if one.p_value is not None}
 
 
 def caveat(result: StudyResult) -> str:

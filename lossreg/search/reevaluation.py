@@ -10,7 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.verdict import Reevaluated
+from lossreg.verdict import noise
 
 SPLITS = 5
 SETTINGS, MOST = 20, 5  # in all, and of one loss
@@ -34,12 +38,39 @@ class Choice(NamedTuple):
     baseline: TrialRecord | None
 
 
-def choose(result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]) -> Choice:
-    """Return winner and baseline setting; scores: of each trial on the fresh splits, NaN where training diverged."""
+def ranked(
+    result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]
+) -> list[TrialRecord]:
+    """Return the trials with a finite mean on the fresh splits, best first.
+
+    scores: of each trial on the fresh splits, NaN where training diverged. Of equal means the better validation score
+    within a candidate comes first, since `contenders` are in that order.
+    """
     sign = 1.0 if result.direction == "maximize" else -1.0
-    means = {trial.number: sign * sum(scores[trial.number]) / len(scores[trial.number]) for trial in trials}
+    means = {trial.number: sign * sum(scores[trial.number]) for trial in trials}
     finite = [trial for trial in trials if math.isfinite(means[trial.number])]
-    others = [trial for trial in finite if trial.candidate != result.baseline]
-    baselines = [trial for trial in finite if trial.candidate == result.baseline]
-    # `max` returns the first of equals: `contenders` are in order of validation score within a candidate
-    return Choice(*(max(some, key=lambda t: means[t.number], default=None) for some in (others, baselines)))
+    return sorted(finite, key=lambda trial: means[trial.number], reverse=True)
+
+
+def choose(result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]) -> Choice:
+    """Return winner and baseline setting by their means on the fresh splits."""
+    best = ranked(result, trials, scores)
+    winner = next((trial for trial in best if trial.candidate != result.baseline), None)
+    return Choice(winner, next((trial for trial in best if trial.candidate == result.baseline), None))
+
+
+def of_candidates(
+    result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]
+) -> tuple[Reevaluated, ...]:
+    """Return the best setting of each candidate, compared with that of the first of the leaderboard."""
+    best: dict[str, TrialRecord] = {}
+    for trial in ranked(result, trials, scores):
+        best.setdefault(trial.candidate, trial)
+    sign = 1.0 if result.direction == "maximize" else -1.0
+    signed = {candidate: sign * np.asarray(scores[trial.number]) for candidate, trial in best.items()}
+    first = signed.pop(result.best.candidate, None) if result.best else None
+    p_values = {} if first is None else noise.p_values(first, signed)
+    return tuple(
+        Reevaluated(candidate, trial.number, tuple(scores[trial.number]), p_values.get(candidate))
+        for candidate, trial in best.items()
+    )

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import optuna
@@ -29,7 +29,7 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
-from lossreg.storage.verdict import Answer, Comparison, Verdict
+from lossreg.storage.verdict import Answer, Comparison, Reevaluated, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring
 from lossreg.verdict import answers
@@ -55,7 +55,7 @@ class Frozen:
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
     test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
     number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have their
-    decision tuned.
+    decision tuned; reevaluated: the candidates on fresh splits.
     """
 
     trials: int
@@ -65,6 +65,12 @@ class Frozen:
     exploratory: bool = False
     repeats: int = 0
     decision: str = "default"
+    reevaluated: tuple[Reevaluated, ...] = ()
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return what was noted."""
+        return cls(**{**values, "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ())))})
 
     @property
     def key(self) -> str:
@@ -213,17 +219,16 @@ class VerdictStage:
         before, chosen = self._noted(), self._choose(retrainer)
         if isinstance(chosen, Failed):
             return chosen
-        winner, baseline = (trial.number for trial in chosen)
         openings = (before.openings if before else 0) + 1
         is_tuned = self.prepared.problem.decision == "tuned" and scoring.tunable(retrainer.problem)
         return self._freeze(
-            Frozen(
-                len(self.result.trials), winner, baseline, openings, before is not None, repeats,
-                "tuned" if is_tuned else "default",
+            replace(
+                chosen, openings=openings, exploratory=before is not None, repeats=repeats,
+                decision="tuned" if is_tuned else "default",
             )
         )  # fmt: skip
 
-    def _choose(self, retrainer: Retrainer) -> tuple[TrialRecord, TrialRecord] | Failed:
+    def _choose(self, retrainer: Retrainer) -> Frozen | Failed:
         """Return winner and baseline setting by their scores on fresh splits."""
         missing = self.prepared.missing
         trials = [trial for trial in reevaluation.contenders(self.result) if trial.candidate not in missing]
@@ -243,7 +248,10 @@ class VerdictStage:
                 reasons[finished.training.reason] += 1
         winner, baseline = choice = reevaluation.choose(self.result, trials, scores)
         reason = max(reasons, key=reasons.__getitem__, default="its scores are not finite")
-        return (winner, baseline) if winner and baseline else Failed(choice, reason)
+        if not (winner and baseline):
+            return Failed(choice, reason)
+        reevaluated = reevaluation.of_candidates(self.result, trials, scores)
+        return Frozen(len(self.result.trials), winner.number, baseline.number, reevaluated=reevaluated)
 
     def _frozen(self) -> Frozen | None:
         """Return what was noted of the present trials."""
@@ -253,7 +261,7 @@ class VerdictStage:
     def _noted(self) -> Frozen | None:
         """Return what was noted last, of these trials or of fewer."""
         note = self._attributes.get(FROZEN)
-        return Frozen(**note) if note else None
+        return Frozen.of_stored(note) if note else None
 
     def _freeze(self, frozen: Frozen) -> Frozen:
         self._note(FROZEN, asdict(frozen))
@@ -316,7 +324,7 @@ class VerdictStage:
             answers.cause(answer, same_rate, same_rate=arms.is_same_rate), main, same_rate, tuned, margin=margin,
             decision=frozen.decision, repeats=repeats, test_rows=len(self.prepared.problem.dataset.test),
             openings=frozen.openings, exploratory=frozen.exploratory, trials=frozen.trials,
-            notes=self._notes(arms, frozen, predictions),
+            reevaluated=frozen.reevaluated, notes=self._notes(arms, frozen, predictions),
             reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
         )  # fmt: skip
 

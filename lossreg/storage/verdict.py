@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-from lossreg.storage.records import finite
+from lossreg.storage.records import finite, spread
 
 
 class Answer(StrEnum):
@@ -66,6 +67,31 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Reevaluated:
+    """The best setting of a candidate on the fresh splits by which winner and baseline were chosen.
+
+    trial: the number of the trial it comes from; scores: the metric on each split; p_value: of not being worse than
+    the first of the leaderboard, adjusted for the number of candidates; None for the first.
+    """
+
+    candidate: str
+    trial: int
+    scores: tuple[float, ...]
+    p_value: float | None = None
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record whose fields were stored."""
+        return cls(**{**values, "scores": tuple(values["scores"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in the JSON documents, with mean and spread for the single scores."""
+        mean, deviation = statistics.fmean(self.scores), spread(self.scores)
+        facts = {"candidate": self.candidate, "trial": self.trial}
+        return {**facts, "score": mean, "spread": deviation, "p_value": self.p_value}
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer of a study.
 
@@ -76,7 +102,8 @@ class Verdict:
     of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
     exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split; trials:
-    the number of trials that it was chosen from; reason: why there is no comparison; notes: lines for the user.
+    the number of trials that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on
+    fresh splits, best first; notes: lines for the user.
     """
 
     answer: Answer
@@ -96,6 +123,7 @@ class Verdict:
     outer: int = 0
     trials: int = 0
     reason: str = ""
+    reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
 
     def covers(self, repeats: int, margin: float) -> bool:
@@ -127,6 +155,7 @@ class Verdict:
                 "outer": self.outer,
                 "trials": self.trials,
                 "reason": self.reason,
+                "reevaluated": [candidate.to_json() for candidate in self.reevaluated],
                 "notes": list(self.notes),
             }
         )
@@ -149,6 +178,7 @@ class Verdict:
         words = {
             "answer": Answer(values["answer"]),
             "cause": Cause(values["cause"]) if values.get("cause") else None,
+            "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ()))),
             "notes": tuple(values.get("notes", ())),
         }
         plain = {name: value for name, value in values.items() if name in known}

@@ -25,6 +25,7 @@ from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import report, tables, verdict
 from lossreg.search.outline import Outline
+from lossreg.storage.verdict import Reevaluated, Verdict
 from lossreg.terminal import plain_text
 from lossreg.tracking import entities
 
@@ -101,6 +102,24 @@ def test_scores_within_the_noise_of_the_first_are_marked():
     single = sample.study(0, trials=[dataclasses.replace(t, scores=[], spread=None) for t in trials])
     assert [report.rank(single, row) for row in single.leaderboard()] == ["1", "2", "3"]
     assert report.NOISE not in report.markdown(single)
+
+
+def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
+    trials = [
+        sample.trial(n, name, score=0.9 - n / 10) for n, name in enumerate(("focal", "cross_entropy", "gce_mild"))
+    ]
+    made = sample.study(0, trials=trials)
+    made.verdict = sample_verdict.study("worse").verdict
+    p_values = {"cross_entropy": 0.2, "focal": None, "gce_mild": 0.01}
+    reevaluated = tuple(Reevaluated(name, n, (0.8, 0.9), p) for n, (name, p) in enumerate(p_values.items()))
+    made.verdict = dataclasses.replace(made.verdict, reevaluated=reevaluated)
+    assert [report.rank(made, row) for row in made.leaderboard()] == ["1", "~2", "3"]
+    assert report.noise(made) == report.NOT_SHOWN
+    assert Verdict.of_stored(json.loads(json.dumps(made.verdict.stored()))) == made.verdict
+    assert made.verdict.to_json()["reevaluated"][0] == {
+        "candidate": "cross_entropy", "trial": 0, "score": pytest.approx(0.85), "spread": pytest.approx(0.005**0.5),
+        "p_value": 0.2,
+    }  # fmt: skip
 
 
 def test_a_long_page_is_cut_between_its_parts_not_inside():

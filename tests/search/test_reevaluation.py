@@ -46,6 +46,15 @@ def test_there_is_no_choice_without_the_baseline_or_without_another_loss(missing
     assert tuple(trial and trial.number for trial in choice) == chosen
 
 
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_setting_of_each_candidate_is_compared_with_that_of_the_first(direction):
+    """The first of the leaderboard is focal; mae diverged."""
+    result = study(direction)
+    reevaluated = reevaluation.of_candidates(result, result.trials, fresh(direction))
+    assert [(one.candidate, one.trial) for one in reevaluated] == [("focal", 3), ("ce", 1)]
+    assert (reevaluated[0].p_value, reevaluated[1].p_value) == (None, pytest.approx(0, abs=1e-6)), "0.04 in each split"
+
+
 @pytest.mark.parametrize(("candidates", "expected"), [(1, 5), (2, 5), (4, 5), (7, 3), (20, 1), (69, 1)])
 def test_about_twenty_settings_are_trained_again(candidates, expected):
     assert reevaluation.settings(candidates) == expected

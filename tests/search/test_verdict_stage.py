@@ -110,6 +110,9 @@ def test_the_difference_is_that_of_the_stored_predictions_on_the_rows_that_were_
     assert verdict.winner.score == pytest.approx(errors["winner"].mean(), rel=1e-5)
     assert (verdict.winner.candidate, verdict.baseline.candidate) == ("huber", "mean_squared_error")
     assert verdict.recommended == (verdict.winner if differences.mean() > 0 else verdict.baseline)
+    assert {(one.candidate, one.trial, len(one.scores)) for one in verdict.reevaluated} == {
+        (arm.candidate, arm.trial, 5) for arm in (verdict.winner, verdict.baseline)
+    }
 
 
 @pytest.mark.usefixtures("finished")
