@@ -20,14 +20,14 @@ KEYS = [(name, key) for name, section in SECTIONS.items() for key in section.mod
 
 def rows():
     """Key and default of every row of a table under its section."""
-    found, section = {}, ""
+    cells, section = {}, ""
     for line in PAGE.splitlines():
         if heading := re.match(r"## \[(\w+)", line):
             section = heading[1]
         if row := re.match(r"\| `([\w.]+)` \| (?:`(.*?)`)?[^|]*\|", line):
             name, _, key = row[1].rpartition(".")
-            found[name or section, key] = row[2]
-    return found
+            cells[name or section, key] = row[2]
+    return cells
 
 
 def test_every_key_stands_on_the_page_and_no_other():
@@ -36,12 +36,12 @@ def test_every_key_stands_on_the_page_and_no_other():
 
 @pytest.mark.parametrize("place", KEYS, ids=".".join)
 def test_a_default_is_the_one_that_is_said(place):
-    said = rows()[place]
+    default = rows()[place]
     section, key = place
     study = studies.from_dict({"data": {"source": "sklearn:iris"}})
-    if said and place not in {("train", "learning_rate"), ("model", "hp"), ("plugins", "block"), ("data", "drop")}:
+    if default and place not in {("train", "learning_rate"), ("model", "hp"), ("plugins", "block"), ("data", "drop")}:
         plain = getattr(study, section).model_dump(mode="json")
-        assert plain.get(key, SECTIONS[section].model_fields[key].default) == tomllib.loads(f"x = {said}")["x"]
+        assert plain.get(key, SECTIONS[section].model_fields[key].default) == tomllib.loads(f"x = {default}")["x"]
 
 
 def test_every_key_of_a_verdict_in_json_stands_on_the_page_and_no_other():

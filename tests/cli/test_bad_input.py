@@ -96,7 +96,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def refused(folder, *args, said):
+def refused(folder, *args, parts):
     before = sorted(folder.rglob("*"))
     done = CliRunner().invoke(app, list(args))
     assert done.exit_code == 2, done.output
@@ -104,7 +104,7 @@ def refused(folder, *args, said):
     message = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(message) == 1, done.stderr
     assert "Traceback" not in done.stderr
-    for words in said:
+    for words in parts:
         assert words in done.stderr
     after = [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts]
     assert after == before
@@ -115,32 +115,32 @@ def test_a_mistake_in_the_study_file_is_one_message_and_leaves_no_trace(folder, 
     right, wrong, message = CASES[case]
     assert GOOD.count(right) == 1
     Path("study.toml").write_text(GOOD.replace(right, wrong))
-    refused(folder, "tune", "study.toml", said=message)
+    refused(folder, "tune", "study.toml", parts=message)
 
 
 @pytest.mark.parametrize("case", DATA)
 def test_data_that_cannot_be_used_is_one_message_and_leaves_no_trace(folder, case):
     table, message = DATA[case]
     table.to_csv("rows.csv", index=False)
-    refused(folder, "tune", "study.toml", said=[*message, "data"])
+    refused(folder, "tune", "study.toml", parts=[*message, "data"])
 
 
 def test_an_old_mlruns_store_is_found_before_anything_is_trained(folder):
     Path("mlruns/0").mkdir(parents=True)
     Path("mlruns/0/meta.yaml").write_text("artifact_location: x\n")
-    refused(folder, "tune", "study.toml", said=["mlruns", "mlflow migrate-filestore"])
+    refused(folder, "tune", "study.toml", parts=["mlruns", "mlflow migrate-filestore"])
 
 
 def test_results_of_a_study_that_was_never_run(folder):
-    refused(folder, "results", "study.toml", said=["study", "not been run", "lossreg tune"])
+    refused(folder, "results", "study.toml", parts=["study", "not been run", "lossreg tune"])
 
 
 def test_a_study_file_that_is_not_there(folder):
-    refused(folder, "tune", "studi.toml", said=["studi.toml", "Did you mean study.toml?"])
+    refused(folder, "tune", "studi.toml", parts=["studi.toml", "Did you mean study.toml?"])
 
 
 def test_an_override_that_is_wrong_is_said_to_be_one(folder):
-    refused(folder, "tune", "study.toml", "--set", "serch.trials=3", said=["--set", "Did you mean search?"])
+    refused(folder, "tune", "study.toml", "--set", "serch.trials=3", parts=["--set", "Did you mean search?"])
 
 
 def test_the_study_itself_is_sound(folder):
@@ -188,7 +188,7 @@ def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
     Path("broken.py").write_text(body)
     functions = (("fail", ""), ("fail_loss", "y_true, y_pred"))
     Path("own.py").write_text("".join(f"def {f}({a}):\n{textwrap.indent(body, '    ')}\n" for f, a in functions))
-    refused(folder, "tune", "study.toml", said=[where, message])
+    refused(folder, "tune", "study.toml", parts=[where, message])
 
 
 @pytest.mark.parametrize(
@@ -207,4 +207,4 @@ def test_whatever_code_of_others_raises_is_one_message(folder, failure, place):
 def test_what_no_system_has_is_one_message(folder, right, wrong, message):
     Path("loop.py").symlink_to("loop.py")
     Path("study.toml").write_text(GOOD.replace(right, wrong))
-    refused(folder, "tune", "study.toml", said=message)
+    refused(folder, "tune", "study.toml", parts=message)

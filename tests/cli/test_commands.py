@@ -150,14 +150,14 @@ def test_version(lossreg):
 def test_losses_as_json_has_what_is_promised(lossreg):
     code, out, _ = lossreg("losses", "--json")
     assert code == 0
-    found = json.loads(out)
-    assert [loss["name"] for loss in found] == [entry.spec.name for entry in registry.default().specs()]
-    for loss in found:
+    losses = json.loads(out)
+    assert [loss["name"] for loss in losses] == [entry.spec.name for entry in registry.default().specs()]
+    for loss in losses:
         assert {"name", "aliases", "tasks", "params", "plugin", "distribution", "version", "reference"} <= set(loss)
         assert all({"at", "equals", "of", "factor"} == set(limit) for limit in loss["limits"])
         for param in loss["params"]:
             assert {"name", "kind", "low", "high", "log", "default", "choices"} <= set(param)
-    huber = next(loss for loss in found if loss["name"] == "huber")["params"][0]
+    huber = next(loss for loss in losses if loss["name"] == "huber")["params"][0]
     assert (huber["kind"], huber["log"], huber["choices"]) == ("float", True, None)
 
 
@@ -243,8 +243,8 @@ def test_show_all_draws_a_gallery_with_an_index_and_says_how_far_it_is(lossreg, 
     names = [entry.spec.name for entry in few.specs()]
     assert (code, out) == (0, "wrote new/gallery/index.md\n")
     assert err.splitlines() == [f"{n}/3 {name}" for n, name in enumerate(names, start=1)]
-    found = sorted(path.name for path in Path("new/gallery").iterdir())
-    assert found == sorted(["index.md", *(f"{name}.png" for name in names)])
+    files = sorted(path.name for path in Path("new/gallery").iterdir())
+    assert files == sorted(["index.md", *(f"{name}.png" for name in names)])
 
 
 @pytest.mark.long
@@ -275,8 +275,8 @@ def test_a_broken_plugin_is_a_line_on_standard_error(lossreg, monkeypatch):
         assert code == 0
         assert err.splitlines() == [f"Warning: {line}" for line in broken.lines]
         assert json.loads(out)
-    [found] = [one for one in json.loads(lossreg("plugins", "--json")[1]) if one["name"] == "bad"]
-    assert found == {
+    [plugin] = [one for one in json.loads(lossreg("plugins", "--json")[1]) if one["name"] == "bad"]
+    assert plugin == {
         "name": "bad", "distribution": "bad-dist", "version": "1.2", "losses": [], "error": "ImportError: no module",
         "warnings": ["it is slow"],
     }  # fmt: skip
@@ -314,11 +314,11 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("args", "said"), MISTAKES.values(), ids=list(MISTAKES))
-def test_a_mistake_is_one_message_and_exit_2(lossreg, study, args, said):
+@pytest.mark.parametrize(("args", "message"), MISTAKES.values(), ids=list(MISTAKES))
+def test_a_mistake_is_one_message_and_exit_2(lossreg, study, args, message):
     code, out, err = lossreg(*args)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert err.count("Error") == 1
     assert "Traceback" not in err
     assert [path.name for path in Path().iterdir()] == ["toy.toml"], "nothing half-written"
@@ -351,10 +351,10 @@ ENDS = {
 
 @pytest.mark.parametrize("code", ENDS)
 def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
-    error, said = ENDS[code]
+    error, message = ENDS[code]
     monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(error))
     for option in ([], ["--json"]):
-        assert lossreg("tune", study, *option) == (code, "", f"{said}\n")
+        assert lossreg("tune", study, *option) == (code, "", f"{message}\n")
 
 
 def test_the_command_that_goes_on_with_a_study_has_its_overrides_without_secrets(lossreg, study, monkeypatch):
@@ -387,8 +387,8 @@ def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_don
 
 def test_what_nobody_expected_is_one_line_too(lossreg, study, monkeypatch):
     monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
-    said = "Error: ZeroDivisionError: oops (unexpected; LOSSREG_DEBUG=1 shows where)\n"
-    assert lossreg("tune", study) == (1, "", said)
+    message = "Error: ZeroDivisionError: oops (unexpected; LOSSREG_DEBUG=1 shows where)\n"
+    assert lossreg("tune", study) == (1, "", message)
 
 
 def throw(error):
@@ -504,7 +504,7 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (("-o", "model.h5"), "must end in .keras"),
         (("--trial", -1), "trial"),
@@ -515,13 +515,13 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
         (("--trial", 1), 'keep = "all"'),
     ],
 )
-def test_a_model_that_cannot_be_had_is_a_mistake(lossreg, study, monkeypatch, args, said):
+def test_a_model_that_cannot_be_had_is_a_mistake(lossreg, study, monkeypatch, args, message):
     never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
     monkeypatch.setattr(history, "result", lambda kept, folder: sample.study(12))
     monkeypatch.setattr(cli.studies, "import_keras", lambda: pytest.fail("Keras takes seconds"))
     code, out, err = lossreg("model", study, *args)
     assert (code, out) == (2, "")
-    assert said in " ".join(err.split())
+    assert message in " ".join(err.split())
     assert not list(Path().glob("*.keras"))
 
 
@@ -754,25 +754,25 @@ def watch(progress, result, clock, seconds=0.5):
 
 
 def test_lines_come_a_few_times_and_say_how_far(monkeypatch):
-    said, clock = [], Clock()
-    lines = terminal.Lines(said.append, clock)
+    printed, clock = [], Clock()
+    lines = terminal.Lines(printed.append, clock)
     result = sample.study(96)
     watch(lines, result, clock)
     lines.end(result)
-    assert said[0] == "96 trials of 100 to run over 3 losses, 8 at a time"
-    assert 9 <= len(said) - 2 <= 12
-    assert said[1].startswith("14/100 trials, highest accuracy 0.9")
-    assert said[1].endswith("2.0 trials/s, 0:43 left")
-    assert said[-2].startswith("100/100 trials")
-    assert said[-2].endswith("2.0 trials/s")
-    assert said[-1] == f"done: {report.counts(result)} in {report.took(result)}"
+    assert printed[0] == "96 trials of 100 to run over 3 losses, 8 at a time"
+    assert 9 <= len(printed) - 2 <= 12
+    assert printed[1].startswith("14/100 trials, highest accuracy 0.9")
+    assert printed[1].endswith("2.0 trials/s, 0:43 left")
+    assert printed[-2].startswith("100/100 trials")
+    assert printed[-2].endswith("2.0 trials/s")
+    assert printed[-1] == f"done: {report.counts(result)} in {report.took(result)}"
 
 
 def test_slow_trials_have_a_line_each():
-    said, clock = [], Clock()
-    watch(terminal.Lines(said.append, clock), sample.study(20), clock, seconds=30.0)
-    assert len(said) == 21
-    assert "30.0 s per trial, 9:30 left" in said[1]
+    printed, clock = [], Clock()
+    watch(terminal.Lines(printed.append, clock), sample.study(20), clock, seconds=30.0)
+    assert len(printed) == 21
+    assert "30.0 s per trial, 9:30 left" in printed[1]
 
 
 def test_epochs_after_the_last_trial_are_no_line():

@@ -258,11 +258,11 @@ CLOSED = {
 }
 
 
-@pytest.mark.parametrize(("args", "streams", "code", "said"), CLOSED.values(), ids=list(CLOSED))
-def test_streams_that_take_nothing(args, streams, code, said):
+@pytest.mark.parametrize(("args", "streams", "code", "stderr"), CLOSED.values(), ids=list(CLOSED))
+def test_streams_that_take_nothing(args, streams, code, stderr):
     line = f'exec "$0" -m lossreg {args} {streams}'
     done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (code, said)
+    assert (done.returncode, done.stderr) == (code, stderr)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -400,9 +400,9 @@ def test_a_fork_after_keras_was_used_is_refused_in_words():
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert ready, "it hangs"
-    said = os.read(read, 4096).decode()
-    assert said.startswith("InputError: this process was forked after Keras was used")
-    assert "spawn" in said
+    message = os.read(read, 4096).decode()
+    assert message.startswith("InputError: this process was forked after Keras was used")
+    assert "spawn" in message
 
 
 # ---------------------------------------------------------------------------- a whole study

@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def refused(folder, *args, said):
+def refused(folder, *args, parts):
     before = sorted(folder.rglob("*"))
     done = CliRunner().invoke(cli.app, [str(arg) for arg in args])
     assert done.exit_code == 2, (done.exit_code, done.output[-500:], done.exception)
@@ -44,7 +44,7 @@ def refused(folder, *args, said):
     assert "Traceback" not in done.stderr
     assert "(unexpected" not in done.stderr
     assert len(done.stderr) < 7000
-    for words in said:
+    for words in parts:
         assert words in done.stderr
     assert sorted(folder.rglob("*")) == before
 
@@ -58,23 +58,23 @@ def test_a_wrong_study_file_is_one_message(folder, case):
     right, wrong, message = case
     assert GOOD.count(right) == 1
     Path("study.toml").write_text(GOOD.replace(right, wrong))
-    refused(folder, "tune", "study.toml", said=("study.toml", *message))
+    refused(folder, "tune", "study.toml", parts=("study.toml", *message))
 
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_file_that_is_no_study_is_one_message(folder, case):
     content, message = FILES[case]
     Path("study.toml").write_bytes(content)
-    refused(folder, "tune", "study.toml", said=("study.toml", *message))
+    refused(folder, "tune", "study.toml", parts=("study.toml", *message))
 
 
 @pytest.mark.parametrize("case", OVERRIDES, ids=lambda case: short(case[0]))
 def test_a_wrong_override_is_one_message(folder, case):
     override, message = case
-    refused(folder, "tune", "study.toml", "--set", override, said=("--set", *message))
+    refused(folder, "tune", "study.toml", "--set", override, parts=("--set", *message))
 
 
 @pytest.mark.parametrize("case", COMMANDS, ids=lambda case: short(" ".join(case[0])))
 def test_a_wrong_command_line_is_one_message(folder, case):
     args, message = case
-    refused(folder, *args, said=message)
+    refused(folder, *args, parts=message)

@@ -42,14 +42,14 @@ def loaded(optimizer="adam", **train):
 
 
 def test_settings_are_fixed_or_searched():
-    own = loaded(SGD).train.optimizer
-    assert own.settings == {"clipnorm": 1.0}
-    assert own.searched == {
+    optimizer = loaded(SGD).train.optimizer
+    assert optimizer.settings == {"clipnorm": 1.0}
+    assert optimizer.searched == {
         "momentum": Range(0.2, 0.99), "nesterov": Options((True, False)), "weight_decay": Range(1e-5, 1e-2, log=True)
     }  # fmt: skip
-    assert optimization.branches(own.searched) == {"momentum": (), "nesterov": (True, False), "weight_decay": ()}
+    assert optimization.branches(optimizer.searched) == {"momentum": (), "nesterov": (True, False), "weight_decay": ()}
     assert (
-        own.describe()
+        optimizer.describe()
         == "sgd, clipnorm 1.0, momentum 0.2 to 0.99, nesterov true | false, weight_decay 1e-05 to 0.01 log"
     )
 
@@ -91,13 +91,13 @@ def test_the_word_default_is_as_if_nothing_stood_there():
 def test_every_default_is_that_of_keras_and_lies_in_its_domain(name):
     theirs = inspect.signature(KNOWN[name]).parameters
     for setting in (*optimization.OPTIMIZERS[name], *optimization.COMMON):
-        own, usual = optimization.param(name, setting), theirs[setting].default
+        ours, usual = optimization.param(name, setting), theirs[setting].default
         if setting in optimization.WHOLE and usual is None:
             continue
-        assert (own.default, isinstance(own, Choice)) == (usual, isinstance(usual, bool)), setting
-        assert own.check(own.default) == own.default
-        if not isinstance(own, Choice) and own.low < own.high:
-            assert own.check(own.low) < own.check(own.high)
+        assert (ours.default, isinstance(ours, Choice)) == (usual, isinstance(usual, bool)), setting
+        assert ours.check(ours.default) == ours.default
+        if not isinstance(ours, Choice) and ours.low < ours.high:
+            assert ours.check(ours.low) < ours.check(ours.high)
 
 
 MISTAKES = [
@@ -134,23 +134,23 @@ SCHEDULES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("raw", "said"), [(m[0], m[1:]) for m in MISTAKES], ids=lambda v: str(v)[:60])
-def test_a_mistake_in_an_optimizer_is_told_with_its_place(raw, said):
+@pytest.mark.parametrize(("raw", "parts"), [(m[0], m[1:]) for m in MISTAKES], ids=lambda v: str(v)[:60])
+def test_a_mistake_in_an_optimizer_is_told_with_its_place(raw, parts):
     with pytest.raises(InputError) as caught:
         loaded(raw)
-    assert all(part in str(caught.value) for part in said), str(caught.value)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
-@pytest.mark.parametrize(("raw", "said"), [(m[0], m[1:]) for m in SCHEDULES], ids=lambda v: str(v)[:60])
-def test_a_mistake_in_a_schedule_is_told_with_its_place(raw, said):
+@pytest.mark.parametrize(("raw", "parts"), [(m[0], m[1:]) for m in SCHEDULES], ids=lambda v: str(v)[:60])
+def test_a_mistake_in_a_schedule_is_told_with_its_place(raw, parts):
     with pytest.raises(InputError) as caught:
         loaded(schedule=raw)
-    assert all(part in str(caught.value) for part in said), str(caught.value)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
 def proposer(optimizer):
-    own = optimizer.searched
-    return Proposer({}, Fixed(0.1), None, (), 3, 0, optimizer.name, own)
+    searched = optimizer.searched
+    return Proposer({}, Fixed(0.1), None, (), 3, 0, optimizer.name, searched)
 
 
 @pytest.mark.parametrize(

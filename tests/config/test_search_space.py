@@ -205,8 +205,8 @@ def test_long_values_are_cut():
 def test_both_ends_of_a_range_in_steps_are_searched(low, high, space):
     assert evenly(low, high, 0.05) == space
     if isinstance(space, Range):
-        own = optuna.distributions.FloatDistribution(low, high, step=space.step)
-        assert (own.low, own.high) == (low, high)
+        distribution = optuna.distributions.FloatDistribution(low, high, step=space.step)
+        assert (distribution.low, distribution.high) == (low, high)
 
 
 @pytest.mark.parametrize(("raw", "actual"), [

@@ -122,15 +122,15 @@ def test_the_logarithmic_error_needs_the_shifted_target():
 
 def short(name, each=2, **train):
     """A study of this folder with few epochs, untracked, that leaves nothing behind."""
-    own = study.load(FOLDER / f"{name}.toml").document() | {
+    document = study.load(FOLDER / f"{name}.toml").document() | {
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},
     }
-    own["train"] |= {"epochs": 5} | train
-    own["search"] |= {"trials": each * len(own["losses"])}
-    if ".py:" in own["data"]["source"]:
-        own["data"]["source"] = str(FOLDER / own["data"]["source"])
-    return own
+    document["train"] |= {"epochs": 5} | train
+    document["search"] |= {"trials": each * len(document["losses"])}
+    if ".py:" in document["data"]["source"]:
+        document["data"]["source"] = str(FOLDER / document["data"]["source"])
+    return document
 
 
 LEARNT = {"multilabel": 0.25, "counts": 0.2, "positive": 0.1, "folds": 0.5}
@@ -162,12 +162,12 @@ def test_losses_of_several_outputs_are_trained_and_scored_by_their_point(tmp_pat
 def test_blobs_comes_out_equal_to_the_last_bit(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
-    own = study.load(Path(__file__).parents[2] / "studies" / "blobs.toml").document() | {
+    document = study.load(Path(__file__).parents[2] / "studies" / "blobs.toml").document() | {
         "tracking": {"enabled": False},
         "verdict": {"enabled": False},
     }
-    own["train"] |= {"epochs": 10}
-    result = lossreg.tune(own)
+    document["train"] |= {"epochs": 10}
+    result = lossreg.tune(document)
     first, *others = [trial.curves for trial in result.trials]
     assert len(others) == 2
     assert all(curves == first for curves in others)

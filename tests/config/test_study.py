@@ -362,14 +362,14 @@ def test_dictionaries_without_a_name_are_apart_unless_they_are_the_same_study():
         unnamed(search={"lanes": 3}),
         study.of(unnamed(), ["search.trials=9"]),
     ]
-    own = [
+    functions = [
         {"losses": {"mine": {"function": function}}} for function in (squared, lambda y, z: y - z, lambda y, z: y + z)
     ]
     others = [unnamed(train={"epochs": 3}), unnamed(losses={"focal": {}}), unnamed(search={"seed": 1})]
-    others += [unnamed(**sections) for sections in own]
+    others += [unnamed(**sections) for sections in functions]
     assert {spec.name for spec in same} == {same[0].name}
     assert len({spec.name for spec in [same[0], *others]}) == 1 + len(others)
-    assert unnamed(**own[0]).name == unnamed(losses={"mine": {"function": squared}}).name
+    assert unnamed(**functions[0]).name == unnamed(losses={"mine": {"function": squared}}).name
     assert re.fullmatch("study-[0-9a-f]{8}", same[0].name)
     assert {spec.tracking.experiment for spec in [*same, *others]} == {"study"}
     assert study.from_dict({"name": "study", "data": {"source": "a.csv"}}).name == "study"
@@ -756,23 +756,23 @@ number = 3
 
 
 @pytest.fixture
-def own(tmp_path):
+def folder(tmp_path):
     (tmp_path / "own.py").write_text(OWN)
     return tmp_path
 
 
 @pytest.mark.parametrize("function", ["own.py:powered", "own.py:Powered"])
-def test_a_function_or_class_of_the_users_is_a_candidate_with_its_parameters(losses, own, function):
+def test_a_function_or_class_of_the_users_is_a_candidate_with_its_parameters(losses, folder, function):
     text = f"[losses.mine]\nfunction = '{function}'\npower = {{ low = 1.0, high = 3.0 }}"
-    mine = chosen(text, losses, "regression", 0, base=own)[1]
+    mine = chosen(text, losses, "regression", 0, base=folder)[1]
     assert (mine.name, mine.spec.name, mine.entry.plugin) == ("mine", "mine", "study")
     assert mine.search_space == {"power": Range(1.0, 3.0)}
     y, z = np.array([[1.0], [2.0]], np.float32), np.array([[0.0], [4.0]], np.float32)
     np.testing.assert_allclose(mine.spec.resolve()(y, z, power=3.0), [1.0, 8.0], rtol=1e-6)
 
 
-def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(losses, own):
-    mine = chosen("[losses.mine]\nfunction = 'own.py:powered'", losses, "regression", 0, base=own)[1]
+def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(losses, folder):
+    mine = chosen("[losses.mine]\nfunction = 'own.py:powered'", losses, "regression", 0, base=folder)[1]
     assert mine.search_space == {"power": Fixed(2.0)}
 
 
@@ -794,15 +794,15 @@ def test_a_parameter_of_the_users_stays_at_its_default_until_a_range_is_given(lo
         ("activation = 'exp'", ("count", 0), ("count", "exp")),
     ],
 )
-def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, own, message, task, form):
-    candidates = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{message}", losses, *task, base=own)
+def test_labels_and_predictions_follow_the_task_unless_the_study_says(losses, folder, message, task, form):
+    candidates = chosen(f"[losses.mine]\nfunction = 'own.py:powered'\n{message}", losses, *task, base=folder)
     assert (candidates[1].spec.target, candidates[1].spec.activation) == form
 
 
 @pytest.mark.parametrize("target", ["onehot", "multihot", "real"])
-def test_labels_of_another_task_are_refused(losses, own, target):
+def test_labels_of_another_task_are_refused(losses, folder, target):
     text = f"[losses.mine]\nfunction = 'own.py:powered'\ntarget = '{target}'"
-    assert "and this task is segmentation" in refusal(chosen, text, losses, "segmentation", 2, base=own)
+    assert "and this task is segmentation" in refusal(chosen, text, losses, "segmentation", 2, base=folder)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -814,9 +814,9 @@ def test_every_task_has_a_baseline_of_its_own_among_the_recommended(losses, task
     assert all(task in c.spec.tasks for c in candidates)
 
 
-def test_names_of_registered_losses_are_not_taken(losses, own):
+def test_names_of_registered_losses_are_not_taken(losses, folder):
     text = "\n".join(f"[losses.{label}]\nfunction = 'own.py:powered'" for label in ("mse", "my-loss", "my_loss", "3x"))
-    candidates = chosen(text, losses, "regression", 0, base=own)
+    candidates = chosen(text, losses, "regression", 0, base=folder)
     assert [c.name for c in candidates] == ["mean_squared_error", "mse", "my-loss", "my_loss", "3x"]
     names = [c.spec.name for c in candidates]
     assert len(set(names)) == len(names)
@@ -843,8 +843,8 @@ def test_python_may_give_the_function_itself(losses):
         ("function = 'own.py:powered'\nlink = 'softmax'", "losses.mine: mine is for binary, multiclass tasks"),
     ],
 )
-def test_mistakes_in_losses_of_the_users(losses, own, text, message):
-    assert message in refusal(chosen, f"[losses.mine]\n{text}", losses, "regression", 0, base=own)
+def test_mistakes_in_losses_of_the_users(losses, folder, text, message):
+    assert message in refusal(chosen, f"[losses.mine]\n{text}", losses, "regression", 0, base=folder)
 
 
 # ---- resuming ----------------------------------------------------------------------------
@@ -967,7 +967,7 @@ def test_a_declared_function_of_an_installed_plugin_is_the_loss_of_that_plugin(l
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ('function = "mine.py:declared"\nactivation = "exp"', "losses.one.activation: the function is declared with "
          'activation = "softplus", not "exp". Leave it out'),
@@ -978,8 +978,8 @@ def test_a_declared_function_of_an_installed_plugin_is_the_loss_of_that_plugin(l
         ('function = "mine.py:wrapper"', "losses.one.function: a decorator stands above the one that declares it"),
     ],
 )  # fmt: skip
-def test_a_study_cannot_say_something_else_of_a_declared_function(losses, declaring, lines, said):
-    with pytest.raises(InputError, match=re.escape(said)):
+def test_a_study_cannot_say_something_else_of_a_declared_function(losses, declaring, lines, message):
+    with pytest.raises(InputError, match=re.escape(message)):
         of_task_positive(f"[losses.one]\n{lines}", losses, declaring)
 
 
@@ -994,7 +994,7 @@ def test_the_word_candidate_is_told_from_the_key_of_a_loss(losses):
 
 
 @pytest.mark.parametrize("key", ["activation", "link"])
-@pytest.mark.parametrize(("value", "said"), [(3, "must be text, not 3"), ("sofmax", 'unknown activation "sofmax"')])
-def test_a_wrong_activation_is_told_under_the_key_that_was_written(key, value, said):
-    with pytest.raises(InputError, match=f"losses.mine.{key}: {said}"):
+@pytest.mark.parametrize(("value", "message"), [(3, "must be text, not 3"), ("sofmax", 'unknown activation "sofmax"')])
+def test_a_wrong_activation_is_told_under_the_key_that_was_written(key, value, message):
+    with pytest.raises(InputError, match=f"losses.mine.{key}: {message}"):
         unnamed(losses={"mine": {"function": "own.py:f", key: value}})

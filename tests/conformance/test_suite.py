@@ -29,7 +29,7 @@ ORDER = [
 
 
 def spec(function, **fields):
-    said = {
+    usual = {
         "name": function.__name__.strip("<>"),
         "tasks": ("binary", "multiclass"),
         "summary": "a loss of this test",
@@ -37,7 +37,7 @@ def spec(function, **fields):
         "formula": "see the code",
         "shift_invariant": True,
     }
-    return LossSpec(**{"function": function, **said, **fields})
+    return LossSpec(**{"function": function, **usual, **fields})
 
 
 def cross_entropy(y, z):
@@ -90,32 +90,32 @@ def test_results_are_in_order_with_messages_and_times():
 
 
 @pytest.mark.parametrize(
-    ("loss", "only", "said"),
+    ("loss", "only", "message"),
     [("cros_entropy", (), "cross_entropy"), ("huber", ("gradent",), "gradient")],
 )
-def test_unknown_losses_and_checks_are_refused_with_the_nearest_name(loss, only, said):
-    with pytest.raises(UnknownError, match=f"Did you mean {said}"):
+def test_unknown_losses_and_checks_are_refused_with_the_nearest_name(loss, only, message):
+    with pytest.raises(UnknownError, match=f"Did you mean {message}"):
         conformance.check(loss, only)
 
 
 def test_loss_that_cannot_be_called_fails_in_one_sentence_each():
-    found = failing(spec(uncallable))
-    assert set(found) == set(CHECKS) - {"metadata", "names"}
-    assert "logarithmic_softmax" in found["shape"]
-    assert all(message.startswith("not run: ") for name, message in found.items() if name != "shape")
-    assert not any("Traceback" in message or "\n" in message for message in found.values())
+    messages = failing(spec(uncallable))
+    assert set(messages) == set(CHECKS) - {"metadata", "names"}
+    assert "logarithmic_softmax" in messages["shape"]
+    assert all(message.startswith("not run: ") for name, message in messages.items() if name != "shape")
+    assert not any("Traceback" in message or "\n" in message for message in messages.values())
 
 
 def test_loss_that_returns_one_number_is_told_the_shape_that_it_needs():
-    found = failing(spec(lambda y, z: ops.mean(cross_entropy(y, z)), name="averaged"), "shape")
-    assert "shape () for 5 samples" in found["shape"]
-    assert "(batch,)" in found["shape"]
+    messages = failing(spec(lambda y, z: ops.mean(cross_entropy(y, z)), name="averaged"), "shape")
+    assert "shape () for 5 samples" in messages["shape"]
+    assert "(batch,)" in messages["shape"]
 
 
 def test_loss_that_fails_in_float64_only_fails_precision_and_the_rest_is_not_run():
-    found = failing(spec(with_constant), "shape", "precision")
-    assert "In float32 it can be called" in found["precision"]
-    assert found["shape"].startswith("not run: ")
+    messages = failing(spec(with_constant), "shape", "precision")
+    assert "In float32 it can be called" in messages["precision"]
+    assert messages["shape"].startswith("not run: ")
 
 
 def test_messages_have_the_numbers_the_setting_and_what_mends_it():
@@ -137,7 +137,7 @@ def test_numpy_inside_is_found_though_it_works_at_once():
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"summary": ""}, "summary is empty"),
         ({"recommended": ("regression",)}, "recommended for regression"),
@@ -148,8 +148,8 @@ def test_numpy_inside_is_found_though_it_works_at_once():
         ({"tasks": ("regression",)}, "does not serve regression"),
     ],
 )
-def test_contradictions_in_a_spec_are_said(fields, said):
-    assert said in failing(spec(cross_entropy, name="mine", **fields), "metadata")["metadata"]
+def test_contradictions_in_a_spec_are_said(fields, message):
+    assert message in failing(spec(cross_entropy, name="mine", **fields), "metadata")["metadata"]
 
 
 def test_a_taken_name_is_said_with_its_owner():
@@ -252,12 +252,12 @@ def test_the_document_has_every_result(lossreg_):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"), [(("focl",), "Did you mean focal?"), (("focal", "--only", "lane"), "Did you mean lanes?")]
+    ("args", "message"), [(("focl",), "Did you mean focal?"), (("focal", "--only", "lane"), "Did you mean lanes?")]
 )
-def test_unknown_names_exit_2(lossreg_, args, said):
+def test_unknown_names_exit_2(lossreg_, args, message):
     code, out, err = lossreg_("check", *args)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
 
 
 @pytest.mark.parametrize("kind", [lossreg.regression_loss, lossreg.margin_loss])

@@ -163,7 +163,7 @@ def ran(tmp_path_factory):
     def run(task, every=False):
         if (task, every) not in studies_of:
             folder = tmp_path_factory.mktemp(task)
-            chosen = [name for own, name in (EVERY if every else CASES) if own == task]
+            chosen = [name for case, name in (EVERY if every else CASES) if case == task]
             studies_of[task, every] = Ran(folder, task, {name: GIVEN.get(name, {}) for name in chosen})
         return studies_of[task, every]
 
@@ -290,9 +290,9 @@ def test_the_weights_of_rows_and_classes_are_told_together(tmp_path):
     assert "where w is the column `w`" in text
     train = study.data().train
     # rows carry their own weight: that of the training rows is theirs over that of their class
-    own = train.weights / np.array([1.0, 3.0])[train.y]
-    assert np.abs(own[:, None] - w).min(axis=1).max() < 1e-6
-    weights = eval(BOTH.search(text)[1], {"numpy": np, "w": own, "y": train.y})
+    row_weights = train.weights / np.array([1.0, 3.0])[train.y]
+    assert np.abs(row_weights[:, None] - w).min(axis=1).max() < 1e-6
+    weights = eval(BOTH.search(text)[1], {"numpy": np, "w": row_weights, "y": train.y})
     again = refitted(study, "binary_focal", sample_weight=weights)
     assert difference(again, study.lane("binary_focal")) < TOLERANCE
 

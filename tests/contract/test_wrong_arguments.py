@@ -34,35 +34,36 @@ def mine(y_true, y_pred):
 
 
 def of_get(*losses):
-    return [pytest.param(lossreg.get, (loss,), {}, said, id=f"get {spelt(loss)}"[:40]) for loss, said in losses]
+    return [pytest.param(lossreg.get, (loss,), {}, expected, id=f"get {spelt(loss)}"[:40]) for loss, expected in losses]
 
 
 def of_arguments(function, first, *options):
     named = f"{function.__name__} {first if isinstance(first, str) else ''}"
     return [
-        pytest.param(function, (first,), {name: value}, said, id=f"{named} {name}={spelt(value)}"[:60])
-        for name, value, said in options
+        pytest.param(function, (first,), {name: value}, expected, id=f"{named} {name}={spelt(value)}"[:60])
+        for name, value, expected in options
     ]
 
 
-def of_first(function, *values, said):
+def of_first(function, *values, expected):
     return [
-        pytest.param(function, (value,), {}, said, id=f"{function.__name__} {spelt(value)}"[:60]) for value in values
-    ]
-
-
-def of_spec(field, *values, said):
-    return [
-        pytest.param(LossSpec, (), {**SOUND, field: value}, said, id=f"spec {field}={spelt(value)}"[:60])
+        pytest.param(function, (value,), {}, expected, id=f"{function.__name__} {spelt(value)}"[:60])
         for value in values
     ]
 
 
-def of_param(kind, said, **fields):
+def of_spec(field, *values, expected):
+    return [
+        pytest.param(LossSpec, (), {**SOUND, field: value}, expected, id=f"spec {field}={spelt(value)}"[:60])
+        for value in values
+    ]
+
+
+def of_param(kind, expected, **fields):
     usual = {Float: RANGE, Int: {"default": 2, "low": 1, "high": 8}, Choice: {"default": "a", "choices": ("a", "b")}}
-    made = kind(**{"name": "g", **usual.get(kind, {}), **fields})
+    param = kind(**{"name": "g", **usual.get(kind, {}), **fields})
     changed = ", ".join(f"{name}={spelt(value)}" for name, value in fields.items())
-    return pytest.param(LossSpec, (), {**SOUND, "params": (made,)}, said, id=f"{kind.__name__} {changed}"[:60])
+    return pytest.param(LossSpec, (), {**SOUND, "params": (param,)}, expected, id=f"{kind.__name__} {changed}"[:60])
 
 
 IS_NO_LOSS = "is no loss. Give a name"
@@ -109,8 +110,8 @@ CASES = [
         ("class_counts", [0, 0], "needs class_counts"), ("class_counts", [-1, 2], "outside its domain"),
         ("class_counts", "many", "one number per class"), ("class_counts", ..., "one number per class"),
     ),
-    *of_first(lossreg.wrap, None, 3, [], {}, b"f", HALF, "focal", NOTHING, said="is no loss"),
-    *of_first(lossreg.wrap, LossSpec(**SOUND), said="is a LossSpec already"),
+    *of_first(lossreg.wrap, None, 3, [], {}, b"f", HALF, "focal", NOTHING, expected="is no loss"),
+    *of_first(lossreg.wrap, LossSpec(**SOUND), expected="is a LossSpec already"),
     *of_arguments(
         lossreg.wrap, mine,
         ("name", 3, "name must be text"), ("name", HALF, "name must be text"), ("name", "My Loss", "snake_case"),
@@ -124,11 +125,11 @@ CASES = [
         ("tasks", ["clustering"], "unknown task"), ("summary", 3, "summary must be text"),
         ("summary", HALF, "summary must be text"),
     ),
-    *of_first(lossreg.losses, 3, [], {}, b"binary", HALF, "", "binry", said="unknown task"),
-    *of_first(lossreg.load_model, None, 3, [], {}, b"model.keras", HALF, said="is no path"),
-    *of_first(lossreg.load_model, "nowhere.keras", "", said="there is no such file|Keras cannot load it"),
-    *of_first(lossreg.load_trial, None, 3, [], b"study.toml", HALF, NOTHING, said="study|no such file"),
-    *of_first(lossreg.tune, None, 3, [], b"study.toml", HALF, NOTHING, {}, said="study|no such file"),
+    *of_first(lossreg.losses, 3, [], {}, b"binary", HALF, "", "binry", expected="unknown task"),
+    *of_first(lossreg.load_model, None, 3, [], {}, b"model.keras", HALF, expected="is no path"),
+    *of_first(lossreg.load_model, "nowhere.keras", "", expected="there is no such file|Keras cannot load it"),
+    *of_first(lossreg.load_trial, None, 3, [], b"study.toml", HALF, NOTHING, expected="study|no such file"),
+    *of_first(lossreg.tune, None, 3, [], b"study.toml", HALF, NOTHING, {}, expected="study|no such file"),
     *of_arguments(
         lossreg.tune, {"data": {"source": "sklearn:iris"}},
         ("overrides", "search.trials=3", "overrides are texts"), ("overrides", [3], "overrides are texts"),
@@ -141,29 +142,29 @@ CASES = [
         ("number", True, "must be the number of a trial"), ("loss", 3, "must be the name of a candidate"),
         ("loss", [], "must be the name of a candidate"), ("loss", b"focal", "must be the name of a candidate"),
     ),
-    *of_spec("name", None, 3, [], b"x", HALF, "", "Mine", said="name must be"),
-    *of_spec("function", None, 3, [], {}, HALF, LossSpec(**SOUND), said="function must be callable"),
-    *of_spec("tasks", None, 3, [], "multiclass", (3,), ([],), (None,), (), said="tasks|unknown task"),
-    *of_spec("summary", None, 3, [], b"x", HALF, said="summary must be text"),
-    *of_spec("formula", None, 3, HALF, said="formula must be text"),
-    *of_spec("aliases", None, [], "other", (None,), (3,), (HALF,), said="aliases|is no name"),
-    *of_spec("needs", None, [], "class_counts", (3,), ([],), ("counts",), said="needs|unknown need"),
-    *of_spec("recommended", None, ([],), (HALF,), said="recommended|unknown task"),
-    *of_spec("params", None, [], (3,), (None,), ({},), said="params"),
+    *of_spec("name", None, 3, [], b"x", HALF, "", "Mine", expected="name must be"),
+    *of_spec("function", None, 3, [], {}, HALF, LossSpec(**SOUND), expected="function must be callable"),
+    *of_spec("tasks", None, 3, [], "multiclass", (3,), ([],), (None,), (), expected="tasks|unknown task"),
+    *of_spec("summary", None, 3, [], b"x", HALF, expected="summary must be text"),
+    *of_spec("formula", None, 3, HALF, expected="formula must be text"),
+    *of_spec("aliases", None, [], "other", (None,), (3,), (HALF,), expected="aliases|is no name"),
+    *of_spec("needs", None, [], "class_counts", (3,), ([],), ("counts",), expected="needs|unknown need"),
+    *of_spec("recommended", None, ([],), (HALF,), expected="recommended|unknown task"),
+    *of_spec("params", None, [], (3,), (None,), ({},), expected="params"),
     *of_spec("limits", None, [], (3,), ("x",), (Limit({}, 3),), (Limit(3, "mse"),), (Limit({}, "mse", {}, "2"),),
-             (Limit({}, "mse", {}, math.nan),), said="limits"),
-    *of_spec("target", None, 3, HALF, "onhot", said="target"),
-    *of_spec("target_domain", None, 3, "0 to 1", said="target_domain"),
-    *of_spec("outputs", None, 3, HALF, said="outputs must be"),
-    *of_spec("activation", None, 3, [], HALF, said="activation"),
-    *of_spec("level", None, 3, "row", said="level must be"),
+             (Limit({}, "mse", {}, math.nan),), expected="limits"),
+    *of_spec("target", None, 3, HALF, "onhot", expected="target"),
+    *of_spec("target_domain", None, 3, "0 to 1", expected="target_domain"),
+    *of_spec("outputs", None, 3, HALF, expected="outputs must be"),
+    *of_spec("activation", None, 3, [], HALF, expected="activation"),
+    *of_spec("level", None, 3, "row", expected="level must be"),
     *of_spec("score_range", 3, [], (3,), (1.0, -1.0), ("a", "b"), (None, None), (0.0, math.nan),
-             said="score_range must be two numbers"),
-    *of_spec("probabilistic", None, 3, "yes", [], said="probabilistic must be True or False"),
-    *of_spec("non_differentiable_points", None, 1, said="non_differentiable_points must be True or False"),
-    *of_spec("claims", None, 3, {}, (), said="claims must be Claims"),
-    *of_spec("reccomended", (), said="unknown keyword 'reccomended'. Did you mean recommended?"),
-    *of_spec("minimum", "0", [], math.nan, math.inf, True, said="minimum must be a number"),
+             expected="score_range must be two numbers"),
+    *of_spec("probabilistic", None, 3, "yes", [], expected="probabilistic must be True or False"),
+    *of_spec("non_differentiable_points", None, 1, expected="non_differentiable_points must be True or False"),
+    *of_spec("claims", None, 3, {}, (), expected="claims must be Claims"),
+    *of_spec("reccomended", (), expected="unknown keyword 'reccomended'. Did you mean recommended?"),
+    *of_spec("minimum", "0", [], math.nan, math.inf, True, expected="minimum must be a number"),
     of_param(Float, "the default 7 is outside 0 to 5", default=7.0),
     of_param(Float, "the default -1 is outside", default=-1.0),
     of_param(Float, "the default must be a number", default="2"),
@@ -208,9 +209,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(("function", "positional", "named", "said"), CASES)
-def test_a_wrong_argument_is_one_clear_error(function, positional, named, said, folder):
-    with pytest.raises(InputError, match=said) as caught:
+@pytest.mark.parametrize(("function", "positional", "named", "expected"), CASES)
+def test_a_wrong_argument_is_one_clear_error(function, positional, named, expected, folder):
+    with pytest.raises(InputError, match=expected) as caught:
         function(*positional, **named)
     message = str(caught.value)
     assert len(message) < 600

@@ -187,7 +187,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_text_that_is_numbers_is_read_as_numbers_and_said(tmp_path: Path, name: str) -> None:
-    texts, numbers, said = NUMBERS[name]
+    texts, numbers, expected = NUMBERS[name]
     frame = with_column(texts)
     frame.to_csv(tmp_path / "t.csv", index=False)
     frame.to_parquet(tmp_path / "t.parquet")
@@ -196,7 +196,7 @@ def test_text_that_is_numbers_is_read_as_numbers_and_said(tmp_path: Path, name: 
     for part, other in zip(parts(one), parts(two), strict=True):
         np.testing.assert_array_equal(part, other)
     for loaded in (one, two):
-        assert any(re.search(said, note) for note in loaded.notes), loaded.notes
+        assert any(re.search(expected, note) for note in loaded.notes), loaded.notes
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "expected"),
     [
         (cycled("1", "2", "3", "x"), "90 of 120 values are numbers; read as text, because others are not ('x')"),
         (cycled("1", "?", "n/a", "2", "x"), "48 of 72 values are numbers; read as text, because others are not ('x')"),
@@ -232,10 +232,10 @@ def test_text_that_is_mostly_something_else_stays_text(values: list[str]) -> Non
         (cycled("1 days", "3 days", "3 days", "x"), "90 of 120 values are durations; read as text, because others are"),
     ],
 )
-def test_text_that_looks_like_numbers_and_stays_text_is_said(values: list[str], said: str) -> None:
+def test_text_that_looks_like_numbers_and_stays_text_is_said(values: list[str], expected: str) -> None:
     loaded = of_value(with_column(values), target="y")
     assert loaded.input_shape == (2 + len({value.strip() for value in values}),)
-    assert any(note.startswith(f"c: {said}") for note in loaded.notes), loaded.notes
+    assert any(note.startswith(f"c: {expected}") for note in loaded.notes), loaded.notes
 
 
 def test_one_decimal_comma_in_a_table_decides_what_is_open_elsewhere(tmp_path: Path) -> None:
@@ -289,10 +289,10 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_dates_in_every_usual_form_are_days(form: str) -> None:
-    pattern, said = FORMS[form]
+    pattern, expected = FORMS[form]
     loaded = of_value(with_column([day.strftime(pattern) for day in DAYS]), target="y")
     same_features(loaded, NUMBERED)
-    assert any(said in note for note in loaded.notes), loaded.notes
+    assert any(expected in note for note in loaded.notes), loaded.notes
 
 
 def test_dates_in_two_forms_are_both_read_and_counted() -> None:
@@ -400,7 +400,7 @@ def test_categories_of_any_type_have_plain_names(values: Any, names: list[str]) 
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "expected"),
     [
         (pd.Series([[i] for i in range(N)], dtype=object), "c: left out, because the values are lists."),
         (pd.Series([{"k": i} for i in range(N)], dtype=object), "c: left out, because the values are lists."),
@@ -415,10 +415,10 @@ def test_categories_of_any_type_have_plain_names(values: Any, names: list[str]) 
         (cycled("", "  "), "c: left out, because no training row has a value."),
     ],
 )
-def test_columns_that_say_nothing_are_left_out_and_named(values: Any, said: str) -> None:
+def test_columns_that_say_nothing_are_left_out_and_named(values: Any, expected: str) -> None:
     loaded = of_value(with_column(values), target="y")
     assert loaded.input_shape == (2,)
-    assert any(note.startswith(said) for note in loaded.notes)
+    assert any(note.startswith(expected) for note in loaded.notes)
 
 
 def test_whole_numbers_that_a_float_cannot_hold_are_said() -> None:
@@ -525,14 +525,14 @@ def scale(column: np.ndarray, factor: float) -> None:
 @pytest.mark.parametrize("folds", [None, 3])
 @pytest.mark.parametrize("name", SIZES)
 def test_preprocessed_rows_are_finite_and_of_ordinary_size(name: str, folds: int | None) -> None:
-    change, said = SIZES[name]
+    change, note_parts = SIZES[name]
     column = base().b.to_numpy(copy=True)
     change(column)
     loaded = of_value(with_column(column), target="y", folds=folds)
     for fold in loaded.folds:
         assert all(np.abs(part).max() < 20 for part in parts(fold))
-    words = said.split(" .* ")
-    assert not said or any(all(word in note for word in words) for note in loaded.notes), loaded.notes
+    words = note_parts.split(" .* ")
+    assert not note_parts or any(all(word in note for word in words) for note in loaded.notes), loaded.notes
 
 
 @pytest.mark.parametrize("factor", [1e300, 1e-200])
@@ -592,7 +592,7 @@ NEW = {"a": 0.0, "b": 0.0, "c": 0.0, "d": "2024-01-01", "p": "1,5", "o": "m", "k
 
 
 @pytest.mark.parametrize(
-    ("odd", "said"),
+    ("odd", "message"),
     [
         ({"c": 1e45}, r"c: 1 of 1 values is out of all proportion to the training rows \(1e\+45\): taken as missing"),
         ({"c": np.inf}, "c: 1 of 1 values is infinite"),
@@ -605,13 +605,13 @@ NEW = {"a": 0.0, "b": 0.0, "c": 0.0, "d": "2024-01-01", "p": "1,5", "o": "m", "k
         ({"c": "many", "d": "someday"}, "c: 1 of 1 values.*\nd: 1 of 1"),
     ],
 )
-def test_new_rows_are_finite_and_what_is_lost_is_a_warning(odd: dict[str, Any], said: str) -> None:
+def test_new_rows_are_finite_and_what_is_lost_is_a_warning(odd: dict[str, Any], message: str) -> None:
     preprocessor = pickle.loads(pickle.dumps(trained().preprocessor))
     gap = preprocessor.transform(pd.DataFrame([{**NEW, **dict.fromkeys(odd)}]))
-    with pytest.warns(UserWarning, match=said):
-        found = preprocessor.transform(pd.DataFrame([{**NEW, **odd}]))
-    assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found, gap)
+    with pytest.warns(UserWarning, match=message):
+        row = preprocessor.transform(pd.DataFrame([{**NEW, **odd}]))
+    assert np.isfinite(row).all()
+    np.testing.assert_array_equal(row, gap)
 
 
 @pytest.mark.parametrize(
@@ -648,9 +648,9 @@ def test_new_images_are_finite_and_what_is_lost_is_a_warning() -> None:
     preprocessor = of_value({"x": {"i": images, "t": base()[["a"]]}, "y": [0, 1] * 60}).preprocessor
     images[0, 0, 0], images[1, 1, 1] = np.nan, 1e45
     with pytest.warns(UserWarning, match="i: 1 of 1080 values is infinite.*\n?.*i: 1 of 1080 values is out of|i: 1"):
-        found = preprocessor.transform({"i": images, "t": base()[["a"]]})
-    assert np.isfinite(found["i"]).all()
-    assert found["i"][0, 0, 0] == found["i"][1, 1, 1] == 0
+        rows = preprocessor.transform({"i": images, "t": base()[["a"]]})
+    assert np.isfinite(rows["i"]).all()
+    assert rows["i"][0, 0, 0] == rows["i"][1, 1, 1] == 0
 
 
 def warns_of_images() -> Any:
@@ -765,7 +765,7 @@ GOOD_FILES: dict[str, tuple[bytes, str]] = {
     ("name", "packed"), [*((name, False) for name in GOOD_FILES), ("trailing separators", True), ("UTF-16", True)]
 )
 def test_files_with_odd_manners_are_read_as_they_are_meant(tmp_path: Path, name: str, packed: bool) -> None:
-    content, said = GOOD_FILES[name]
+    content, note_part = GOOD_FILES[name]
     (tmp_path / "plain.csv").write_bytes(lines("a,b,y", *BODY))
     path = tmp_path / ("t.csv.gz" if packed else "t.csv")
     path.write_bytes(gzip.compress(content) if packed else content)
@@ -773,7 +773,7 @@ def test_files_with_odd_manners_are_read_as_they_are_meant(tmp_path: Path, name:
     assert (loaded.task, loaded.train.y.tolist()) == (twin.task, twin.train.y.tolist())
     for part, expected in zip(parts(loaded), parts(twin), strict=True):
         np.testing.assert_array_equal(part, expected)
-    assert any(said in note for note in loaded.notes)
+    assert any(note_part in note for note in loaded.notes)
 
 
 def test_a_first_row_of_words_that_come_again_is_a_row(tmp_path: Path) -> None:
@@ -940,10 +940,10 @@ def test_masked_features_are_missing(held_as: Any) -> None:
 
 def test_missing_values_of_many_columns_are_one_line() -> None:
     gaps = {f"c{i}": np.where(np.arange(N) == i, np.nan, np.arange(N)) for i in range(40)}
-    said = [note for note in of_value(base().assign(**gaps), target="y").notes if "missing" in note]
-    assert len(said) == 1
-    assert said[0].startswith("c0: 1 of 120 values is missing; c1: 1 of")
-    assert said[0].endswith("; and 30 more columns have missing values.")
+    notes = [note for note in of_value(base().assign(**gaps), target="y").notes if "missing" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("c0: 1 of 120 values is missing; c1: 1 of")
+    assert notes[0].endswith("; and 30 more columns have missing values.")
 
 
 def test_names_of_columns_have_no_spaces_around_them(tmp_path: Path) -> None:
@@ -1098,10 +1098,10 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
 
 @pytest.mark.parametrize("name", FILES)
 def test_files_that_cannot_be_read_are_one_message(tmp_path: Path, name: str) -> None:
-    source, kwargs, prepare, said = FILES[name]
+    source, kwargs, prepare, message = FILES[name]
     if prepare:
         prepare(tmp_path)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         data.load(source, base=tmp_path, **kwargs)
     one_message(error.value)
 
@@ -1113,7 +1113,7 @@ def one_message(error: InputError) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reader", "error", "said"),
+    ("reader", "error", "message"),
     [
         ("read_csv", PermissionError(13, "Permission denied"), "cannot be read: permission denied"),
         ("read_csv", MemoryError("Unable to allocate 3 TiB"), r"memory ran out \(a file of .* GiB, .* GiB free\)"),
@@ -1125,7 +1125,7 @@ def one_message(error: InputError) -> None:
     ],
 )
 def test_whatever_a_library_raises_is_said_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception, message: str
 ) -> None:
     def fails(*args: Any, **kwargs: Any) -> None:
         raise error
@@ -1134,7 +1134,7 @@ def test_whatever_a_library_raises_is_said_of_the_file(
     base().to_csv(tmp_path / "t.csv", index=False)
     base().to_parquet(tmp_path / "t.parquet")
     monkeypatch.setattr(pd, reader, fails)
-    with pytest.raises(DataError, match=said) as refused:
+    with pytest.raises(DataError, match=message) as refused:
         data.load(name, target="y", base=tmp_path)
     one_message(refused.value)
 
@@ -1144,10 +1144,10 @@ def series(values: Any) -> pd.Series[Any]:
 
 
 def nested(depth: int) -> list[Any]:
-    found: list[Any] = []
+    inner: list[Any] = []
     for _ in range(depth):
-        found = [found]
-    return found
+        inner = [inner]
+    return inner
 
 
 X = base()[["a", "b"]]
@@ -1236,11 +1236,11 @@ VALUES: dict[str, tuple[Any, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_values_that_cannot_be_used_are_one_message(name: str) -> None:
-    value, kwargs, said = VALUES[name]
-    if not said:
+    value, kwargs, message = VALUES[name]
+    if not message:
         assert everywhere_finite(of_value(value, **kwargs))
         return
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         of_value(value, **kwargs)
     one_message(error.value)
 
@@ -1264,6 +1264,6 @@ def test_fill_values_far_values_and_the_year_9999_train_to_the_end(tmp_path: Pat
     }  # fmt: skip
     result = lossreg.tune(study)
     assert [trial.state for trial in result.trials] == ["complete"] * 4
-    said = "\n".join(result.notes)
-    assert "fill: the same value in every training row, 0 after preprocessing." in said
-    assert "far: 1 of 120 values is out of all proportion to the training rows (1e+45): taken as missing." in said
+    notes = "\n".join(result.notes)
+    assert "fill: the same value in every training row, 0 after preprocessing." in notes
+    assert "far: 1 of 120 values is out of all proportion to the training rows (1e+45): taken as missing." in notes

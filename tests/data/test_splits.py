@@ -22,7 +22,7 @@ from lossreg.errors import DataError, InputError
 RNG = np.random.default_rng(0)
 
 
-def found(task: str, y: np.ndarray) -> Labels:
+def labels_of(task: str, y: np.ndarray) -> Labels:
     classes = (
         tuple("abcdefg"[: y.shape[1] if task == "multilabel" else int(y.max()) + 1]) if task != "regression" else ()
     )
@@ -45,7 +45,7 @@ Y = {
 @pytest.mark.parametrize("folds", [2, 3, 5, 7, 10])
 @pytest.mark.parametrize("task", Y)
 def test_every_fold_has_as_many_rows_as_the_others(task: str, folds: int) -> None:
-    labels = found(task, Y[task])
+    labels = labels_of(task, Y[task])
     for seed in range(3):
         cuts = cut(labels, folds, seed)
         rest = np.setdiff1d(np.arange(len(labels.y)), cuts[0].test)
@@ -65,7 +65,7 @@ def test_every_fold_has_as_many_rows_as_the_others(task: str, folds: int) -> Non
 def test_the_folds_are_those_of_scikit_learn(task: str) -> None:
     """Compare the parts of the rows: 80 outside the test, 5 folds."""
     y = Y[task][:100]
-    cuts = cut(found(task, y), 5, seed=3)
+    cuts = cut(labels_of(task, y), 5, seed=3)
     rest = np.setdiff1d(np.arange(100), cuts[0].test)
     kind = KFold if task == "regression" else StratifiedKFold
     expected = kind(5, shuffle=True, random_state=4).split(rest, y[rest])
@@ -75,12 +75,12 @@ def test_the_folds_are_those_of_scikit_learn(task: str) -> None:
 
 
 def test_the_test_rows_are_those_of_a_study_without_folds() -> None:
-    labels = found("multiclass", Y["multiclass"])
+    labels = labels_of("multiclass", Y["multiclass"])
     np.testing.assert_array_equal(cut(labels, 5)[0].test, cut(labels, None)[0].test)
 
 
 def test_classes_keep_their_shares() -> None:
-    labels = found("binary", np.repeat([0, 1], [900, 100]))
+    labels = labels_of("binary", np.repeat([0, 1], [900, 100]))
     for part in cut(labels, 5):
         assert labels.y[part.validation].sum() == 16
         assert labels.y[part.train].sum() == 64
@@ -89,17 +89,17 @@ def test_classes_keep_their_shares() -> None:
 @pytest.mark.parametrize("folds", [2, 5, 20])
 @pytest.mark.parametrize("rare", [2, 3, 6])
 def test_a_rare_class_has_training_rows_in_every_fold(rare: int, folds: int) -> None:
-    labels = found("multiclass", RNG.permutation(np.repeat([0, 1, 2], [100, 100 - rare, rare])))
+    labels = labels_of("multiclass", RNG.permutation(np.repeat([0, 1, 2], [100, 100 - rare, rare])))
     for seed in range(4):
         cuts = cut(labels, folds, seed)
         assert all((labels.y[part.train] == 2).any() for part in cuts)
         for number, part in enumerate(cuts, 1):
-            said = f"No validation row in fold {number} of class c." in part.notes
-            assert said == (2 not in labels.y[part.validation])
+            is_noted = f"No validation row in fold {number} of class c." in part.notes
+            assert is_noted == (2 not in labels.y[part.validation])
 
 
 def test_classes_of_fewer_rows_than_folds_are_cut_all_the_same() -> None:
-    labels = found("multiclass", np.repeat(np.arange(7), 6))
+    labels = labels_of("multiclass", np.repeat(np.arange(7), 6))
     assert len(cut(labels, 10)) == 10
 
 
@@ -119,7 +119,7 @@ def test_a_label_that_lacks_training_rows_in_a_fold_is_an_error() -> None:
 ])  # fmt: skip
 def test_a_number_of_folds_that_cannot_be(folds: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        cut(found("regression", Y["regression"][:100]), folds)
+        cut(labels_of("regression", Y["regression"][:100]), folds)
 
 
 # ------------------------------------------------------------------ data sets
@@ -128,7 +128,7 @@ def test_a_number_of_folds_that_cannot_be(folds: Any, says: str) -> None:
 def test_each_fold_has_its_own_statistics_and_constants() -> None:
     loaded = data.load("sklearn:breast_cancer", folds=5, seed=1)
     x, y = datasets.load_breast_cancer(return_X_y=True)
-    labels = found("binary", y)
+    labels = labels_of("binary", y)
     for fold, rows in zip(loaded.folds, cut(labels, 5, seed=1), strict=True):
         scaler = StandardScaler().fit(x[rows.train])
         for part, index in ((fold.train, rows.train), (fold.validation, rows.validation), (fold.test, rows.test)):
@@ -173,9 +173,9 @@ def test_the_columns_are_the_same_in_every_fold(tmp_path: Path) -> None:
         loaded = data.load("t.csv", target="left", base=tmp_path, folds=5, seed=seed)
         names = [fold.preprocessor.get_feature_names_out() for fold in loaded.folds]
         assert {fold.input_shape for fold in loaded.folds} == {(len(names[0]),)}
-        cities = {place for own in names for place, name in enumerate(own) if name.startswith("city")}
+        cities = {place for columns in names for place, name in enumerate(columns) if name.startswith("city")}
         assert len(cities) == 32
-        assert len({tuple(np.delete(own, sorted(cities))) for own in names}) == 1
+        assert len({tuple(np.delete(columns, sorted(cities))) for columns in names}) == 1
         for fold in loaded.folds:
             assert all(np.isfinite(part.x).all() for part in (fold.train, fold.validation, fold.test))
 

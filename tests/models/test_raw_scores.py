@@ -250,11 +250,13 @@ NAMED = {"a": X, "b": X[::-1].copy()}
 )
 def test_several_inputs_are_taken_by_name(make: Callable[[], Any]) -> None:
     keras.utils.set_random_seed(0)
-    made = make()
+    model = make()
     need = Need(SEVERAL, 3, 3)
-    ordered = [NAMED[entry.name] for entry in made.inputs] if isinstance(getattr(made, "input", None), list) else NAMED
-    given = run(made, ordered)
-    scores = raw_scores(made, need)
+    ordered = (
+        [NAMED[entry.name] for entry in model.inputs] if isinstance(getattr(model, "input", None), list) else NAMED
+    )
+    given = run(model, ordered)
+    scores = raw_scores(model, need)
     assert sorted(scores.input) == ["a", "b"]
     np.testing.assert_allclose(special.softmax(run(scores, NAMED), axis=-1), given, rtol=1e-5)
 

@@ -57,7 +57,7 @@ def site(tmp_path, monkeypatch):
         sys.modules.pop(module, None)
 
 
-def found(*names):
+def discovered(*names):
     """Entries by loss name and reports by plugin name, of the named installed plugins alone."""
     sources = [one for one in discovery.installed() if one.name in names]
     entries, reports = collect([BUILTIN, *sources])
@@ -112,7 +112,7 @@ def test_a_failing_plugin_is_refused_whole_and_alone(site, name):
     code, error = FAILURES[name]
     site(name, code, version="2.5")
     site("healthy", GOOD.format("healthy_loss"))
-    losses, reports = found(name, "healthy")
+    losses, reports = discovered(name, "healthy")
     assert set(losses) == {"huber", "mse", "healthy_loss"}
     report = reports[name]
     assert error in report.error
@@ -134,7 +134,7 @@ def test_a_failing_plugin_is_refused_whole_and_alone(site, name):
 )
 def test_an_entry_point_of_the_wrong_type(site, thing, error):
     site("wrong", GOOD.format("mine") + f"thing = {thing}\n", value="wrong_module:thing")
-    losses, reports = found("wrong")
+    losses, reports = discovered("wrong")
     assert "mine" not in losses
     assert reports["wrong"].error.startswith("offers no losses: ")
     assert error in reports["wrong"].error
@@ -153,14 +153,14 @@ def test_an_entry_point_of_the_wrong_type(site, thing, error):
 )
 def test_an_entry_point_that_leads_nowhere(site, value, error):
     site("wrong", "", value=value)
-    assert error in found("wrong")[1]["wrong"].error
+    assert error in discovered("wrong")[1]["wrong"].error
 
 
 @pytest.mark.parametrize("value", ["right_module", "right_module : plugin", "right_module:plugin.part [extra]"])
 def test_entry_points_may_name_modules_attributes_and_extras(site, value):
     more = "class plugin:\n    lossreg_losses = staticmethod(lossreg_losses)\nplugin.part = plugin\n"
     site("right", GOOD.format("mine") + more, value=value)
-    assert "mine" in found("right")[0]
+    assert "mine" in discovered("right")[0]
 
 
 def test_entry_points_that_cannot_be_parsed_hide_no_others(site, tmp_path):
@@ -170,7 +170,7 @@ def test_entry_points_that_cannot_be_parsed_hide_no_others(site, tmp_path):
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
         (folder / "entry_points.txt").write_text(text)
-    losses, reports = found("healthy", "broken", "foreign")
+    losses, reports = discovered("healthy", "broken", "foreign")
     assert "healthy_loss" in losses
     assert reports["broken"].refusal.startswith(
         "plugin broken (broken 1.5) is refused: its entry_points.txt cannot be read"
@@ -181,7 +181,7 @@ def test_entry_points_that_cannot_be_parsed_hide_no_others(site, tmp_path):
 def test_a_distribution_without_metadata_is_still_heard(site, tmp_path):
     site("bare", GOOD.format("mine"))
     (tmp_path / "bare-1.0.dist-info" / "METADATA").unlink()
-    losses, reports = found("bare")
+    losses, reports = discovered("bare")
     assert "mine" in losses
     assert reports["bare"].display_name == "plugin bare"
 
@@ -244,7 +244,7 @@ def test_an_interrupt_is_the_users_and_passes():
 def test_a_plugin_that_ignores_interrupts_is_alone_in_that(site):
     handler = signal.getsignal(signal.SIGINT)
     site("deaf", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + GOOD.format("mine"))
-    assert "mine" in found("deaf")[0]
+    assert "mine" in discovered("deaf")[0]
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -266,7 +266,7 @@ def test_streams_stay_open_and_standard_output_clean_whatever_a_plugin_does_to_t
     code, guard, heard = HARM[name]
     site(name, f"import ctypes, os, subprocess, sys\n{code}\n" + GOOD.format("mine"))
     with guard():
-        assert "mine" in found(name)[0]
+        assert "mine" in discovered(name)[0]
     sys.stdout.write("out\n")
     sys.stderr.write("err\n")
     assert capfd.readouterr() == ("out\n", f"{heard}err\n")
@@ -275,20 +275,20 @@ def test_streams_stay_open_and_standard_output_clean_whatever_a_plugin_does_to_t
 def test_objects_lists_and_generators_are_accepted(site):
     body = "class Plugin:\n    @hookimpl\n    def lossreg_losses(self):\n        return [spec('a'), spec('b')]\n"
     site("thing", HEAD + body + "plugin = Plugin()\n", value="thing_module:plugin")
-    losses, reports = found("thing")
+    losses, reports = discovered("thing")
     assert reports["thing"].losses == ("a", "b")
     assert {"a", "b"} <= set(losses)
 
 
 def test_a_loss_knows_its_plugin_distribution_and_version(site):
     site("prov", GOOD.format("mine"), version="3.1.4")
-    entry = found("prov")[0]["mine"]
+    entry = discovered("prov")[0]["mine"]
     assert (entry.plugin, entry.distribution, entry.version) == ("prov", "prov", "3.1.4")
 
 
 def test_what_a_plugin_prints_stays_off_standard_output(site, capsys):
     site("chatty", "print('hello')\n" + GOOD.format("mine") + "    print('bye')\n")
-    assert "mine" in found("chatty")[0]
+    assert "mine" in discovered("chatty")[0]
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "hello\nbye\n"
@@ -349,7 +349,7 @@ def test_a_slow_import_is_warned_of_by_name(site, tmp_path, monkeypatch):
     (tmp_path / "heavy_backend.py").touch()
     site("slow", "import heavy_backend\n" + GOOD.format("slow_loss"))
     site("swift", GOOD.format("swift_loss"))
-    losses, reports = found("slow", "swift")
+    losses, reports = discovered("slow", "swift")
     assert {"slow_loss", "swift_loss"} <= set(losses)
     assert reports["swift"].warnings == ()
     (warning,) = reports["slow"].warnings

@@ -97,11 +97,11 @@ def test_a_verdict_leaves_the_missing_loss_out(removed, tmp_path, monkeypatch):
 def test_a_study_goes_on_without_the_missing_loss_where_asked(removed, monkeypatch):
     monkeypatch.chdir(removed)
     before = lossreg.results(STUDY)
-    own = sum(trial.candidate == "mine" for trial in before.trials)
+    count = sum(trial.candidate == "mine" for trial in before.trials)
     outline = plan(STUDY, [*SKIP, "search.trials=34"])
     assert [row[0] for row in outline.rows] == ["cross_entropy", "focal"]
     result = lossreg.tune(STUDY, [*SKIP, "search.trials=34"])
-    assert sum(trial.candidate == "mine" for trial in result.trials) == own
+    assert sum(trial.candidate == "mine" for trial in result.trials) == count
     assert result.counts["complete"] == 34
     assert len({trial.number for trial in result.trials}) == 34
     assert "mine is left out: it came from lossreg-scaled 1.3, which is not installed" in result.notes

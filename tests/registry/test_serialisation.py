@@ -22,7 +22,7 @@ SPECS = cases.SPECS
 ROOT = Path(__file__).parents[2]
 
 
-def made(spec, seed=0):
+def built(spec, seed=0):
     """The loss with parameters that are not its defaults."""
     arguments = {**cases.draw(spec, np.random.default_rng(seed)), **cases.constants(spec)}
     # a level that is not searched would stay at its default
@@ -53,7 +53,7 @@ WAYS = {
 @pytest.mark.parametrize("name", ["focal", "class_balanced_focal", "multi_quantile"])
 def test_every_parameter_survives(name, way):
     spec = SPECS[name]
-    loss = made(spec)
+    loss = built(spec)
     again = WAYS[way](loss)
     assert again is not loss
     assert again.get_config() == loss.get_config()
@@ -65,7 +65,7 @@ def test_every_parameter_survives(name, way):
 
 
 def test_a_config_is_not_changed_by_reading_it():
-    config = made(SPECS["focal"]).get_config()
+    config = built(SPECS["focal"]).get_config()
     before = copy.deepcopy(config)
     RegistryLoss.from_config(config)
     assert config == before
@@ -90,7 +90,7 @@ def test_the_registered_name_is_of_the_package():
 
 
 def test_a_loss_whose_plugin_is_gone_is_named():
-    config = {**made(SPECS["huber"]).get_config(), "loss": "hubber"}
+    config = {**built(SPECS["huber"]).get_config(), "loss": "hubber"}
     with pytest.raises(UnknownError, match=r"unknown loss 'hubber'\. Did you mean huber"):
         RegistryLoss.from_config(config)
 

@@ -66,9 +66,9 @@ class Environment:
         builder = EnvBuilder(symlinks=True, with_pip=find_spec("pip") is None)
         builder.create(folder)
         self.folder, self.python = folder, builder.ensure_directories(folder).env_exe
-        own = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
+        site_packages = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
         borrowed = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
-        Path(own, "borrowed.pth").write_text(f"{SOURCE}\n{borrowed}\n")
+        Path(site_packages, "borrowed.pth").write_text(f"{SOURCE}\n{borrowed}\n")
 
     def pip(self, *arguments):
         done = run(self.python, "-m", "pip", "--no-cache-dir", "--disable-pip-version-check", *arguments)

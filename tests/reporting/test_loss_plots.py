@@ -151,7 +151,7 @@ def test_values_lie_in_the_domain_and_have_the_default(name):
 # -------------------------------------------------------------------------------- other shapes
 
 
-def made(name="made", **fields):
+def new_spec(name="made", **fields):
     return LossSpec(name=name, summary="s", reference="r", formula="$f_{", **fields)
 
 
@@ -162,7 +162,7 @@ def above_each_class(y_true, y_pred):
 
 
 def test_ordered_classes_have_a_curve_each_with_its_least_at_its_place():
-    spec = made(function=above_each_class, tasks=("multiclass",), target="ordinal", outputs="k-1")
+    spec = new_spec(function=above_each_class, tasks=("multiclass",), target="ordinal", outputs="k-1")
     actual = drawn(spec)["true class"]
     assert list(actual) == ["0", "1", "2", "3"]
     for true in (1, 2):
@@ -174,7 +174,7 @@ def test_a_loss_of_whole_batches_is_that_of_a_batch_with_the_sample():
     def spread(y_true, y_pred, *, c):
         return ops.ones_like(y_pred[:, 0]) * c * ops.mean(y_pred * (1.0 - 2.0 * y_true))
 
-    spec = made(
+    spec = new_spec(
         function=spread, tasks=("binary",), target="binary", outputs="1", activation="sigmoid", level="batch",
         params=(Float("c", 1.0, 1.0, 3.0),),
     )  # fmt: skip
@@ -187,7 +187,7 @@ def test_a_mask_is_swept_as_a_whole():
     def missed(y_true, y_pred):
         return ops.mean(ops.abs(y_true - ops.sigmoid(y_pred)), axis=(1, 2, 3))
 
-    spec = made(function=missed, tasks=("segmentation",), target="dense", outputs="1", activation="sigmoid")
+    spec = new_spec(function=missed, tasks=("segmentation",), target="dense", outputs="1", activation="sigmoid")
     x, loss, _ = drawn(spec)[""]["made"]
     np.testing.assert_allclose(loss, sigmoid(-x), rtol=1e-4, atol=1e-5)
 
@@ -197,7 +197,7 @@ def test_any_other_shape_has_one_raw_score_swept():
         return ops.square(y_pred[:, 0] - 1.0) + ops.sum(y_pred[:, 1:], axis=-1)
 
     for fields in ({"target": "real", "outputs": "5"}, {"target": "onehot", "outputs": "4"}):
-        spec = made(function=first_of_many, tasks=("regression",), activation="identity", **fields)
+        spec = new_spec(function=first_of_many, tasks=("regression",), activation="identity", **fields)
         x, loss, gradient = drawn(spec)[""]["made"]
         np.testing.assert_allclose(loss, (x - 1.0) ** 2, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(gradient, 2.0 * (x - 1.0), rtol=1e-4, atol=1e-4)
@@ -207,7 +207,7 @@ def test_a_loss_that_fails_says_which_and_why():
     def broken(y_true, y_pred):
         raise ZeroDivisionError("by hand")
 
-    spec = made(function=broken, tasks=("regression",), target="real", outputs="1", activation="identity")
+    spec = new_spec(function=broken, tasks=("regression",), target="real", outputs="1", activation="identity")
     with pytest.raises(LossregError, match="loss 'made' cannot be drawn: ZeroDivisionError: by hand"):
         loss_plots.figure(spec)
 
@@ -244,7 +244,7 @@ def test_a_sheet_has_a_small_picture_a_loss():
 
 
 def test_a_gallery_has_a_picture_a_loss_and_an_index_and_goes_on_past_one_that_fails(tmp_path):
-    broken = made("broken", function=lambda y_true, y_pred: 1 / 0, tasks=("binary",), target="binary", outputs="1")
+    broken = new_spec("broken", function=lambda y_true, y_pred: 1 / 0, tasks=("binary",), target="binary", outputs="1")
     lines, warned = [], []
     loss_plots.write([SPECS["hinge"], broken, SPECS["poisson"]], tmp_path / "new/all", lines.append, warned.append)
     assert lines == ["1/3 hinge", "2/3 broken", "3/3 poisson"]

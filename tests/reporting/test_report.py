@@ -94,9 +94,9 @@ def test_scores_within_the_noise_of_the_first_are_marked():
     members = {"scores": [0.93, 0.95, 0.97, 0.95], "spread": 0.02}
     scores = {"cross_entropy": 0.95, "focal": 0.941, "gce_mild": 0.939}
     trials = [sample.trial(n, name, score=score, **members) for n, (name, score) in enumerate(scores.items())]
-    made = sample.study(0, trials=trials)
-    assert [report.rank(made, row) for row in made.leaderboard()] == ["1", "~2", "3"]
-    page, table = report.markdown(made), " ".join(printed(tables.leaderboard(made)).split())
+    study = sample.study(0, trials=trials)
+    assert [report.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
+    page, table = report.markdown(study), " ".join(printed(tables.leaderboard(study)).split())
     assert report.NOISE.replace("~", r"\~") in page.replace("~:", r"\~:")
     assert report.NOISE in table
     single = sample.study(0, trials=[dataclasses.replace(t, scores=[], spread=None) for t in trials])
@@ -108,15 +108,15 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     trials = [
         sample.trial(n, name, score=0.9 - n / 10) for n, name in enumerate(("focal", "cross_entropy", "gce_mild"))
     ]
-    made = sample.study(0, trials=trials)
-    made.verdict = sample_verdict.study("worse").verdict
+    study = sample.study(0, trials=trials)
+    study.verdict = sample_verdict.study("worse").verdict
     p_values = {"cross_entropy": 0.2, "focal": None, "gce_mild": 0.01}
     reevaluated = tuple(Reevaluated(name, n, (0.8, 0.9), p) for n, (name, p) in enumerate(p_values.items()))
-    made.verdict = dataclasses.replace(made.verdict, reevaluated=reevaluated)
-    assert [report.rank(made, row) for row in made.leaderboard()] == ["1", "~2", "3"]
-    assert report.noise(made) == report.NOT_SHOWN
-    assert Verdict.of_stored(json.loads(json.dumps(made.verdict.stored()))) == made.verdict
-    assert made.verdict.to_json()["reevaluated"][0] == {
+    study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
+    assert [report.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
+    assert report.noise(study) == report.NOT_SHOWN
+    assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict
+    assert study.verdict.to_json()["reevaluated"][0] == {
         "candidate": "cross_entropy", "trial": 0, "score": pytest.approx(0.85), "spread": pytest.approx(0.005**0.5),
         "p_value": 0.2,
     }  # fmt: skip
@@ -218,11 +218,11 @@ def test_constants_that_an_older_version_did_not_keep_are_no_numbers():
 
 
 def test_a_function_of_the_users_own_is_called_by_its_name():
-    own = sample.trial(0, loss="my_loss", loss_params={"scale": 2.0}, distribution="")
-    assert own.recipe == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
+    trial = sample.trial(0, loss="my_loss", loss_params={"scale": 2.0}, distribution="")
+    assert trial.recipe == "lossreg.get(my_loss, scale=2.0, from_logits=True)"
     expression = 'lossreg.wrap(my_loss, target="count", activation="exp", outputs="1")'
-    own = sample.trial(0, loss="own", loss_params={}, distribution="", expression=expression)
-    assert own.recipe == f"lossreg.get({expression}, from_logits=True)"
+    trial = sample.trial(0, loss="own", loss_params={}, distribution="", expression=expression)
+    assert trial.recipe == f"lossreg.get({expression}, from_logits=True)"
 
 
 def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
@@ -238,40 +238,40 @@ def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
 
 def test_what_was_searched_besides_the_loss_is_shown():
     params = {"loss": "focal", "focal.gamma": 1.0, "learning_rate": 0.1, "batch_size": 32, "optimizer.momentum": 0.9}
-    own = sample.trial(0, params=params, learning_rate=0.1)
-    assert report.besides(own) == ["learning rate 0.1", "batch_size 32", "optimizer.momentum 0.9"]
-    found = sample.study(0, trials=[own])
-    assert "optimizer.momentum 0.9" in report.markdown(found)
-    assert "optimizer.momentum 0.9" in printed(tables.leaderboard(found), 200)
+    trial = sample.trial(0, params=params, learning_rate=0.1)
+    assert report.besides(trial) == ["learning rate 0.1", "batch_size 32", "optimizer.momentum 0.9"]
+    study = sample.study(0, trials=[trial])
+    assert "optimizer.momentum 0.9" in report.markdown(study)
+    assert "optimizer.momentum 0.9" in printed(tables.leaderboard(study), 200)
 
 
 def test_a_loss_that_was_pruned_away_is_said():
-    found = sample.study(0, trials=[sample.trial(0, "cross_entropy"), sample.trial(1, "focal", "pruned")])
-    assert [line.split(":")[0] for line in report.failures(found)] == ["focal"]
-    assert progress.standing(found).endswith("1 pruned")
+    study = sample.study(0, trials=[sample.trial(0, "cross_entropy"), sample.trial(1, "focal", "pruned")])
+    assert [line.split(":")[0] for line in report.failures(study)] == ["focal"]
+    assert progress.standing(study).endswith("1 pruned")
 
 
 def test_scores_of_several_members_are_shown_with_their_spread():
     several = sample.trial(0, score=0.953, scores=[0.941, 0.953, 0.965], spread=0.012)
-    made = sample.study(0, trials=[several, sample.trial(1, "gce_mild", score=0.9)])
-    made.spec = {"train": {"epochs": 6}, "data": {"folds": 3}, "search": {"seeds": 1}}
+    study = sample.study(0, trials=[several, sample.trial(1, "gce_mild", score=0.9)])
+    study.spec = {"train": {"epochs": 6}, "data": {"folds": 3}, "search": {"seeds": 1}}
     assert report.scored(several) == "0.953 +- 0.012"
     assert report.scored(None) == "-"
-    page = report.markdown(made)
-    for text in (page, printed(tables.leaderboard(made))):
+    page = report.markdown(study)
+    for text in (page, printed(tables.leaderboard(study))):
         assert "0.953 +- 0.012" in text
     assert "the mean of 3 folds, +- their standard deviation" in page
-    assert made.to_json()["best"]["spread"] == made.to_json()["losses"][0]["spread"] == 0.012
-    assert made.to_json()["best"]["scores"] == several.scores
-    assert report.trial_rows(made)[0]["spread"] == report.leaderboard_rows(made)[0]["spread"] == 0.012
+    assert study.to_json()["best"]["spread"] == study.to_json()["losses"][0]["spread"] == 0.012
+    assert study.to_json()["best"]["scores"] == several.scores
+    assert report.trial_rows(study)[0]["spread"] == report.leaderboard_rows(study)[0]["spread"] == 0.012
 
 
 def test_epochs_that_were_not_trained_are_counted():
     short = sample.trial(0, epochs=4, epoch=2)
-    made = sample.study(0, trials=[short, sample.trial(1)])
-    assert report.epochs(made) == "10 of 12 epochs trained"
-    assert "2 trials: 2 complete, 10 of 12 epochs trained" in report.markdown(made)
-    assert (report.trial_rows(made)[0]["epoch"], report.trial_rows(made)[0]["epochs"]) == (2, 4)
+    study = sample.study(0, trials=[short, sample.trial(1)])
+    assert report.epochs(study) == "10 of 12 epochs trained"
+    assert "2 trials: 2 complete, 10 of 12 epochs trained" in report.markdown(study)
+    assert (report.trial_rows(study)[0]["epoch"], report.trial_rows(study)[0]["epochs"]) == (2, 4)
     assert report.epochs(sample.study(0, trials=[sample.trial(1)])) == ""
 
 
@@ -282,7 +282,7 @@ def test_a_result_is_shown_in_one_line():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (
             {"total": 28.7, "training": 11.9, "search": 1.4, "search_spent": 2.0, "verdict": 6.1, "tracking": 20.8},
@@ -293,12 +293,12 @@ def test_a_result_is_shown_in_one_line():
         ({}, "no time"),
     ],
 )
-def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, said):
-    assert report.took(sample.study(0, seconds=seconds)) == said
+def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, text):
+    assert report.took(sample.study(0, seconds=seconds)) == text
 
 
 @pytest.mark.parametrize(
-    ("task", "classes", "said"),
+    ("task", "classes", "text"),
     [
         ("binary", {"no": 5, "yes": 3}, "Labels are class indices: no = 0, yes = 1."),
         ("multiclass", {"0": 5, "1": 3, "2": 3}, "Labels are class indices, 0 to 2."),
@@ -307,10 +307,10 @@ def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, said):
         ("count", {}, "Train on the target in its own units."),
     ],
 )
-def test_a_recipe_says_which_labels_it_expects(task, classes, said):
+def test_a_recipe_says_which_labels_it_expects(task, classes, text):
     result = sample.study(task=task, data={**sample.study().data, "classes": classes})
-    assert report.labels(result) == said
-    assert said in report.markdown(result).replace("\\", "")
+    assert report.labels(result) == text
+    assert text in report.markdown(result).replace("\\", "")
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,10 @@ def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
     """The recommended loss is never said to have the worse metric, except where the margin decides."""
     result = sample_verdict.study(case, direction)
     good, bad = ("higher", "lower") if direction == "maximize" else ("lower", "higher")
-    said = re.search(r"is [\d.]+ (higher|lower) than that of", " ".join(lines(result)))
-    if said:
+    change = re.search(r"is [\d.]+ (higher|lower) than that of", " ".join(lines(result)))
+    if change:
         is_by_margin = result.verdict.against_baseline.difference > 0 and result.recommended.candidate != "focal"
-        assert said[1] == (bad if is_by_margin else good)
+        assert change[1] == (bad if is_by_margin else good)
 
 
 @pytest.mark.parametrize(
@@ -168,11 +168,11 @@ def test_rows_of_outer_folds_are_named():
 
 def test_a_tie_counts_half():
     main = compared(0.01, 0.02, share_won=0.525)
-    said = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert said.endswith("it was better in 10.5 of 20 repeated trainings, a tie counting half.")
+    sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
+    assert sentence.endswith("it was better in 10.5 of 20 repeated trainings, a tie counting half.")
     main = compared(0.01, 0.02, share_won=1.0, repeats=1)
-    said = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert said.endswith("it was better in 1 of 1 repeated training.")
+    sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
+    assert sentence.endswith("it was better in 1 of 1 repeated training.")
 
 
 def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
@@ -183,7 +183,7 @@ def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
 
 
 @pytest.mark.parametrize(
-    ("difference", "half", "said"),
+    ("difference", "half", "text"),
     [
         (0.0123456, 0.0161, "0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 higher)"),
         (0.5, 0.0161, "0.500 higher than that of cross_entropy (95% interval: 0.484 to 0.516 higher)"),
@@ -194,9 +194,9 @@ def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
         (0.02, 0.0, "0.020 higher than that of cross_entropy (95% interval: 0.020 to 0.020 higher)"),
     ],
 )
-def test_numbers_have_the_digits_that_the_interval_allows(difference, half, said):
+def test_numbers_have_the_digits_that_the_interval_allows(difference, half, text):
     result = sample_verdict.study("no difference, ahead", against_baseline=compared(difference, half))
-    assert said in lines(result)[1]
+    assert text in lines(result)[1]
 
 
 def test_a_comparison_without_finite_numbers_is_left_out():

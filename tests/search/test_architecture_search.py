@@ -85,9 +85,9 @@ def test_a_study_of_two_models_and_two_batch_sizes_is_the_same_after_a_stop_and_
     first = next(record for record in whole.trials if record.number == 0)
     assert (first.params["batch_size"], first.params["model.units"]) == (32, 4)
     assert trials(parted) == trials(whole)
-    own, trained = whole.best.params, load_trial(document("whole", units)).model
+    params, trained = whole.best.params, load_trial(document("whole", units)).model
     hidden = [layer.units for layer in trained.layers if isinstance(layer, keras.layers.Dense)]
-    assert hidden == [own["model.units"], 3]
+    assert hidden == [params["model.units"], 3]
     again = document("parted", {"units": {"choices": [4, 8, 16]}})
     with pytest.raises(InputError, match=r"model\.hp"):
         lossreg.tune(again)
@@ -97,18 +97,18 @@ def test_a_study_of_two_models_and_two_batch_sizes_is_the_same_after_a_stop_and_
 
 
 def test_a_study_of_a_hyper_model_is_trained_and_loaded():
-    own = document(hp="search", trials=2)
-    own["model"]["build"] = "own.py:Own"
-    best, trained = lossreg.tune(own).best, load_trial(own).model
+    study = document(hp="search", trials=2)
+    study["model"]["build"] = "own.py:Own"
+    best, trained = lossreg.tune(study).best, load_trial(study).model
     widths = [layer.units for layer in trained.layers if isinstance(layer, keras.layers.Dense)]
     assert widths == [best.params["model.units"], *[4] * best.params.get("model.depth", 0), 3]
 
 
 @pytest.mark.parametrize("name", ["build", "Own", "own"])
 def test_a_dry_run_shows_what_is_searched(name):
-    own = document(hp="search")
-    own["model"]["build"] = f"own.py:{name}"
-    outline = plan(own)
+    study = document(hp="search")
+    study["model"]["build"] = f"own.py:{name}"
+    outline = plan(study)
     assert outline.architectures == {
         "batch_size": "16 | 32",
         "model.kind": "plain | deep",
@@ -119,7 +119,7 @@ def test_a_dry_run_shows_what_is_searched(name):
 
 
 @pytest.mark.parametrize(
-    ("hp", "said"),
+    ("hp", "message"),
     [
         ({"unit": 8}, "model.hp.unit: the model has no such hyperparameter. Did you mean units?"),
         ({"units": 4.5}, "model.hp.units: units must be a whole number, not 4.5"),
@@ -127,20 +127,20 @@ def test_a_dry_run_shows_what_is_searched(name):
         ({"units": {"choices": [4, 0]}}, "model.build: with units = 0"),
     ],
 )
-def test_what_cannot_be_searched_is_said_before_the_search(hp, said):
+def test_what_cannot_be_searched_is_said_before_the_search(hp, message):
     with pytest.raises(InputError) as caught:
         plan(document(hp=hp))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_built_in_model_s_options_are_searched_too():
-    own = document()
-    own["model"] = {
+    study = document()
+    study["model"] = {
         "hidden": {"choices": [[8], [4, 4]]},
         "dropout": {"low": 0.0, "high": 0.12},
         "activation": {"choices": ["relu", "tanh"]},
     }
-    assert plan(own).architectures == {
+    assert plan(study).architectures == {
         "batch_size": "16 | 32",
         "model.hidden": "8 | 4, 4",
         "model.activation": "relu | tanh",

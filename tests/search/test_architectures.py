@@ -106,12 +106,12 @@ def test_one_name_under_two_conditions_is_two_hyperparameters_and_odd_names_are_
 
 
 def test_equal_values_call_the_model_s_function_once() -> None:
-    own = Own(network)
-    searched = Architectures(Options((16, 32)), own)
+    model = Own(network)
+    searched = Architectures(Options((16, 32)), model)
     for batch_size in (16, 32):
         for _ in range(3):
             asked(searched, **{"batch_size": batch_size, "model.units": 48, "model.kind": "deep", "model.depth": 2})
-    assert own.calls == 1
+    assert model.calls == 1
 
 
 def test_a_model_that_cannot_be_built_is_said_with_the_values_before_the_search_and_fails_its_trial_within() -> None:

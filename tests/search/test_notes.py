@@ -46,14 +46,17 @@ def study(trials, losses, name="small", **sections):
 
 def asked(labels, sign):
     """The settings of 24 trials in turn, where a loss's scores count as they are or turned round."""
-    own = searches.proposer()
-    own = replace(own, candidates={label: own.candidates[label] for label in labels})
-    made = searches.loop(
-        searches.optuna_study(), 24, Fake(lambda plan, epoch: sign * searches.curve(plan, epoch), slots=1), own=own
+    reordered = searches.proposer()
+    reordered = replace(reordered, candidates={label: reordered.candidates[label] for label in labels})
+    loop = searches.loop(
+        searches.optuna_study(),
+        24,
+        Fake(lambda plan, epoch: sign * searches.curve(plan, epoch), slots=1),
+        proposals=reordered,
     )
-    made.run()
-    records = sorted(made.heard.records, key=lambda record: record.number)
-    published = {name: own.published(name)[0] for name in own.names}
+    loop.run()
+    records = sorted(loop.heard.records, key=lambda record: record.number)
+    published = {name: reordered.published(name)[0] for name in reordered.names}
     return [(record.candidate, *record.params.items()) for record in records], undirected(published)
 
 
@@ -67,7 +70,7 @@ def test_no_setting_follows_from_a_score_before_the_trial_that_is_named(labels):
 
 
 @pytest.mark.parametrize(
-    ("losses", "trials", "said"),
+    ("losses", "trials", "message"),
     [
         (7, 24, "from trial 29 on: none of 24 trials. Set search.trials to 56, or search at most 3 losses"),
         (7, 30, "from trial 29 on: 2 of 30 trials. Set search.trials to 56"),
@@ -76,22 +79,22 @@ def test_no_setting_follows_from_a_score_before_the_trial_that_is_named(labels):
         (7, 64, ""),
     ],
 )
-def test_the_note_names_the_number_of_trials_that_would_do(losses, trials, said):
+def test_the_note_names_the_number_of_trials_that_would_do(losses, trials, message):
     published = {f"loss_{n}": {"learning_rate": 1e-3} for n in range(losses)}
     note = undirected_note(published, trials)
-    assert said in note
-    assert bool(note) == bool(said)
+    assert message in note
+    assert bool(note) == bool(message)
     assert not undirected_note(published, 2 * undirected(published))
 
 
 @pytest.mark.long
 def test_few_trials_per_loss_are_said_before_during_and_after_and_no_longer_once_there_are_more():
     few = study(8, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}})
-    said = [note for note in plan(few).notes if note.startswith(FAIR_START)]
-    assert "With 3 losses it chooses from trial 13 on: none of 8 trials" in said[0]
+    notes = [note for note in plan(few).notes if note.startswith(FAIR_START)]
+    assert "With 3 losses it chooses from trial 13 on: none of 8 trials" in notes[0]
     result = lossreg.tune(few)
-    assert said[0] in result.notes
-    assert said[0] in report.markdown(result)
+    assert notes[0] in result.notes
+    assert notes[0] in report.markdown(result)
     assert not [note for note in lossreg.tune(few, ["search.trials=24"]).notes if note.startswith(FAIR_START)]
     at_random = study(8, few["losses"], "at_random", search={"sampler": "random"})
     assert not [note for note in plan(at_random).notes if note.startswith(FAIR_START)]
@@ -178,15 +181,16 @@ def rare(trainer):
 def test_a_model_that_predicts_one_class_is_said(trainer):
     asked = rare(trainer)
     result = lossreg.tune(asked)
-    found = data.load("rows.csv", target="y", seed=0)
+    dataset = data.load("rows.csv", target="y", seed=0)
     for row in result.leaderboard():
         model, _ = lossreg.load_trial(asked, loss=row.candidate)
         classes = {
-            found.classes[c] for c in (model.predict(found.validation.x, verbose=0)[..., -1] > 0.5).ravel().astype(int)
+            dataset.classes[c]
+            for c in (model.predict(dataset.validation.x, verbose=0)[..., -1] > 0.5).ravel().astype(int)
         }
-        said = f"{row.candidate}: the model of trial {row.best.number} predicts class 'no' for every validation row"
-        assert (said in report.failures(result)) == (classes == {"no"})
-        assert (said in report.markdown(result)) == (classes == {"no"})
+        message = f"{row.candidate}: the model of trial {row.best.number} predicts class 'no' for every validation row"
+        assert (message in report.failures(result)) == (classes == {"no"})
+        assert (message in report.markdown(result)) == (classes == {"no"})
     assert any("predicts class 'no'" in line for line in report.failures(result))
     assert lossreg.results(asked).best == result.best
 
@@ -206,12 +210,12 @@ SCORES = np.array([[[2.0, 0.0, 1.0]] * 4, [[0.0, 3.0, 1.0]] * 4, [[0.0, 3.0, 1.0
     ],
 )
 def test_what_every_row_is_predicted_to_be(task, loss, scores, expected):
-    own = problems.problem(task, {"own": loss})
-    assert predicts_only(own, ["own"] * len(scores), scores.astype(np.float32)).tolist() == expected
+    problem = problems.problem(task, {"own": loss})
+    assert predicts_only(problem, ["own"] * len(scores), scores.astype(np.float32)).tolist() == expected
 
 
 def test_few_rows_are_looked_at_where_predictions_vary_and_all_where_they_may_not(monkeypatch):
-    own, rows, asked = problems.problem("multiclass", {"own": "cross_entropy"}), 5000, []
+    problem, rows, asked = problems.problem("multiclass", {"own": "cross_entropy"}), 5000, []
     scores = np.zeros((3, rows, 3), np.float32)
     scores[..., 1] = 1.0
     scores[0, ::2, 2] = 2.0
@@ -223,5 +227,5 @@ def test_few_rows_are_looked_at_where_predictions_vary_and_all_where_they_may_no
         return plain(*args)
 
     monkeypatch.setattr(scoring, "predictions", counted)
-    assert predicts_only(own, ["own"] * 3, scores).tolist() == [-1, -1, 1]
+    assert predicts_only(problem, ["own"] * 3, scores).tolist() == [-1, -1, 1]
     assert sum(lanes * seen for lanes, seen in asked) < 2 * rows + 3 * 200

@@ -26,9 +26,9 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2500, FEATURES)).astype(np.float32)
 
 
-def trained(own, seed):
+def trained(instance, seed):
     """Weights that no plan starts with."""
-    model = own.build(own.outputs(next(iter(own.losses))), seed)
+    model = instance.build(instance.outputs(next(iter(instance.losses))), seed)
     return [weight + RNG.normal(0, 0.3, weight.shape) for weight in model.get_weights()]
 
 
@@ -50,20 +50,20 @@ def by_keras(outputs, weights, x, activation=None):
     ("regression", "mean_squared_error", "value", None, lambda z, c: c.target_center + c.target_scale * z[:, 0]),
 ])  # fmt: skip
 def test_predictions_are_those_of_keras(task, loss, response, activation, expected):
-    own = replace(problem(task, {"a": loss}), metric=SimpleNamespace(response=response))
-    predictor, each = Predictor(), plan(own, "a", 1e-3)
+    instance = replace(problem(task, {"a": loss}), metric=SimpleNamespace(response=response))
+    predictor, each = Predictor(), plan(instance, "a", 1e-3)
     for seed in range(2):
-        weights = trained(own, seed)
-        values = expected(by_keras(own.outputs("a"), weights, X, activation), own.dataset.constants)
-        np.testing.assert_allclose(predictor.predict(own, each, weights, X), values, rtol=1e-5, atol=1e-6)
+        weights = trained(instance, seed)
+        values = expected(by_keras(instance.outputs("a"), weights, X, activation), instance.dataset.constants)
+        np.testing.assert_allclose(predictor.predict(instance, each, weights, X), values, rtol=1e-5, atol=1e-6)
 
 
 def test_masks_are_predicted_pixel_by_pixel():
-    own = problem("segmentation", {"a": "binary_crossentropy"})
-    weights = trained(own, 5)
-    model = own.build(1, 0)
+    instance = problem("segmentation", {"a": "binary_crossentropy"})
+    weights = trained(instance, 5)
+    model = instance.build(1, 0)
     model.set_weights(weights)
-    predicted = Predictor().predict(own, plan(own, "a", 1e-3), weights, X)
+    predicted = Predictor().predict(instance, plan(instance, "a", 1e-3), weights, X)
     np.testing.assert_array_equal(predicted, model.predict(X, verbose=0).reshape(-1) > 0)
 
 
@@ -77,16 +77,16 @@ def test_a_model_is_traced_once_for_all_plans_of_its_architecture_and_width():
 
     builder = Mlp(lambda: Seen(5))
     builder.build = lambda shape, outputs, k, seed, answer=None, build=builder.build: build(shape, outputs, k, seed)
-    own = problem(
+    instance = problem(
         "binary", {"one": "binary_crossentropy", "two": "squared_hinge", "wide": "cross_entropy"}, builder=builder
     )
     predictor, small = Predictor(), Architecture(8, (("hidden", 5),))
 
     def predict(candidate, seed, architecture=None):
-        before, each = len(calls), replace(plan(own, candidate, 1e-3, seed=seed), architecture=architecture)
-        model = own.build(own.outputs(candidate), seed)
+        before, each = len(calls), replace(plan(instance, candidate, 1e-3, seed=seed), architecture=architecture)
+        model = instance.build(instance.outputs(candidate), seed)
         traces_of_build = len(calls) - before
-        predictor.predict(own, each, model.get_weights(), X[:60])
+        predictor.predict(instance, each, model.get_weights(), X[:60])
         return len(calls) - before - traces_of_build
 
     assert predict("one", 0) > 0
@@ -100,17 +100,17 @@ def test_splits_are_trained_and_predicted_with_what_belongs_to_each():
     study = data.load("sklearn:wine")
     again = study.resampled([3, 1])
     losses = {"ce": registry.default().get("cross_entropy")}
-    own = Problem(again, resolve("mlp", hidden=[8]), catalogue.resolve("accuracy", "multiclass"), losses)
+    instance = Problem(again, resolve("mlp", hidden=[8]), catalogue.resolve("accuracy", "multiclass"), losses)
     plans = [Plan("ce", losses["ce"].bind({}, 3), 1e-2, 6, seed, fold=fold) for fold in (0, 1) for seed in (0, 1)]
-    population, predictor = Population(own, 3, variants=plans), Predictor()
-    policy = SearchPolicy(0, own.metric, "ce", "best")
+    population, predictor = Population(instance, 3, variants=plans), Predictor()
+    policy = SearchPolicy(0, instance.metric, "ce", "best")
     correct = []
     for one in retraining.train(Pool([population]), plans, policy, wants_weights=True):
         each, fold = plans[one.index], again.folds[plans[one.index].fold]
-        predicted = predictor.predict(own, each, one.weights, fold.validation.x)
+        predicted = predictor.predict(instance, each, one.weights, fold.validation.x)
         assert accuracy_score(fold.validation.y, predicted) == pytest.approx(one.score)
-        on_test = predictor.predict(own, each, one.weights)
-        np.testing.assert_array_equal(on_test, predictor.predict(own, each, one.weights, fold.test.x))
+        on_test = predictor.predict(instance, each, one.weights)
+        np.testing.assert_array_equal(on_test, predictor.predict(instance, each, one.weights, fold.test.x))
         correct.append(accuracy_score(study.test.y, on_test))
     population.shutdown()
     assert len(correct) == 4

@@ -206,16 +206,16 @@ def test_the_order_is_the_same_each_time():
 
 
 def test_lanes_of_a_population_are_trained_as_by_model_fit():
-    own = problem("multiclass", {"ce": "cross_entropy", "focal": "focal"})
+    instance = problem("multiclass", {"ce": "cross_entropy", "focal": "focal"})
     plans = [
-        plan(own, "ce", 3e-3, seed=1), plan(own, "focal", 1e-2, seed=2, epochs=2, gamma=1.5),
-        plan(own, "focal", 3e-3, seed=1, epochs=3, gamma=0.5),
+        plan(instance, "ce", 3e-3, seed=1), plan(instance, "focal", 1e-2, seed=2, epochs=2, gamma=1.5),
+        plan(instance, "focal", 3e-3, seed=1, epochs=3, gamma=0.5),
     ]  # fmt: skip
-    population = Population(own, 2, blocks=1, variants=plans)
+    population = Population(instance, 2, blocks=1, variants=plans)
     ended = list(train([population], plans, wants_weights=True))
     population.shutdown()
     assert [one.index for one in ended] == [1, 0, 2]
     for one in ended:
-        losses, weights, _ = alone(own, plans[one.index])
+        losses, weights, _ = alone(instance, plans[one.index])
         assert difference(one.weights, weights) < 2e-5
         np.testing.assert_allclose(one.curves["val_loss"], [val_loss for _, val_loss in losses], rtol=2e-4)

@@ -159,13 +159,13 @@ def test_a_trial_that_cannot_be_had_as_a_model_is_refused_with_the_reason(finish
     kept = {row.best.number for row in result.leaderboard()}
     other = next(trial.number for trial in result.trials if trial.number not in kept)
     assert {int(path.stem.split("-")[1]) for path in Path(".lossreg/small").glob("weights-*.npz")} == kept
-    for given, said in {
+    for given, message in {
         (other, None): rf"search\.keep: the weights of trial {other} .*keep = \"all\"",
         (99, None): "no trial 99. Its trials go from 0 to 11",
         (None, "fokal"): "no loss 'fokal'. Did you mean focal",
         (0, "focal"): "exclude each other",
     }.items():
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             lossreg.load_trial(document(), *given)
     with pytest.raises(InputError, match="has not been run yet"):
         lossreg.load_trial(document(name="never"))
@@ -303,7 +303,7 @@ def test_a_finished_study_is_written_whole_to_another_store_and_its_model_is_kep
     assert model.read_bytes() == written
     assert elsewhere.seconds == finished[1].seconds
     client = mlflow.MlflowClient("sqlite:///other.db")
-    runs = client.search_runs([found.experiment_id for found in client.search_experiments()])
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     assert len(runs) == 1 + len(finished[1].trials)
 
 
@@ -342,16 +342,16 @@ def test_a_changed_study_is_not_resumed_unless_fresh():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"search": {"metric": "acuracy"}}, r"search\.metric: unknown metric 'acuracy'.*[Dd]id you mean accuracy"),
         ({"losses": {"cross_entropy": {}, "foccal": {}}}, r"losses\.foccal: unknown loss 'foccal'.*Did you mean focal"),
         ({"losses": {"cross_entropy": {}, "focal": {"gama": 2.0}}}, r"losses\.focal\.gama.*[Dd]id you mean gamma"),
     ],
 )
-def test_a_slip_in_a_study_that_has_run_is_named_as_such(finished, change, said, monkeypatch):
+def test_a_slip_in_a_study_that_has_run_is_named_as_such(finished, change, message, monkeypatch):
     monkeypatch.chdir(finished[0])
-    with pytest.raises(InputError, match=said) as told:
+    with pytest.raises(InputError, match=message) as told:
         lossreg.tune(document(**change))
     assert "other values" not in str(told.value)
 

@@ -31,30 +31,30 @@ from lossreg.training.pool import Failure, Placed, Pool, Waits
 
 
 def run(trials=24, trainer=None, study=None, **options):
-    made = loop(study or optuna_study(), trials, trainer, **options)
-    made.run()
-    return made
+    search = loop(study or optuna_study(), trials, trainer, **options)
+    search.run()
+    return search
 
 
 def test_every_trial_is_trained_for_all_its_epochs_and_told_its_last_score():
-    made = run(24)
-    assert len(made.heard.records) == 24
-    for record in made.heard.records:
+    search = run(24)
+    assert len(search.heard.records) == 24
+    for record in search.heard.records:
         assert record.state == "complete"
         assert len(record.curves["val_score"]) == EPOCHS
         assert record.score == record.curves["val_score"][-1]
-        assert made.study.trials[record.number].value == record.score
+        assert search.study.trials[record.number].value == record.score
 
 
 def test_a_freed_slot_is_refilled_at_the_next_epoch():
     ragged = Fake(
         lambda plan, epoch: math.nan if plan.candidate == "mixed" and epoch == 2 else curve(plan, epoch), slots=3
     )
-    made = run(12, ragged)
+    search = run(12, ragged)
     busy = {slot for slot, _ in ragged.opened}
     assert busy == {0, 1, 2}
     # 12 trials on 3 slots: were slots refilled only when all are free, four rounds of all epochs would be needed
-    assert made.heard.epochs < 4 * EPOCHS
+    assert search.heard.epochs < 4 * EPOCHS
 
 
 def test_slots_are_filled_lowest_first():
@@ -73,11 +73,11 @@ def test_two_runs_give_the_same_trials_and_scores():
 @pytest.mark.parametrize(("metric", "told"), [(ACCURACY, 0.0), (LOSS, math.inf)])
 def test_divergence_is_told_the_worst_score_and_the_slot_is_freed(metric, told):
     fake = Fake(lambda plan, epoch: math.nan if plan.candidate == "focal" and epoch == 3 else curve(plan, epoch))
-    made = run(12, fake, metric=metric, study=optuna_study(metric=metric))
-    diverged = [record for record in made.heard.records if record.state == "diverged"]
+    search = run(12, fake, metric=metric, study=optuna_study(metric=metric))
+    diverged = [record for record in search.heard.records if record.state == "diverged"]
     assert {record.candidate for record in diverged} == {"focal"}
     for record in diverged:
-        trial = made.study.trials[record.number]
+        trial = search.study.trials[record.number]
         assert (trial.state, trial.value) == (TrialState.COMPLETE, told)
         assert record.score is None
         assert len(record.curves["val_score"]) == 3
@@ -88,43 +88,43 @@ def test_divergence_is_told_the_worst_score_and_the_slot_is_freed(metric, told):
 def test_best_epoch_is_scored_when_the_study_asks_for_it(direction):
     metric = ACCURACY if direction > 0 else LOSS
     peaked = Fake(lambda plan, epoch: curve(plan, 1) - direction * 0.1 * (epoch - 3) ** 2)
-    made = run(9, peaked, metric=metric, study=optuna_study(metric=metric), score_epoch="best")
-    assert {record.epoch for record in made.heard.records} == {3}
-    best = (max if direction > 0 else min)(made.heard.records, key=lambda record: record.score)
-    assert made.heard.weights[best.number][0] == [3.0]
+    search = run(9, peaked, metric=metric, study=optuna_study(metric=metric), score_epoch="best")
+    assert {record.epoch for record in search.heard.records} == {3}
+    best = (max if direction > 0 else min)(search.heard.records, key=lambda record: record.score)
+    assert search.heard.weights[best.number][0] == [3.0]
 
 
 def test_weights_come_with_a_trial_exactly_when_it_is_the_best_so_far():
-    made = run(24, keep="best")
+    search = run(24, keep="best")
     best = -math.inf
-    for record in made.heard.records:
-        assert (record.number in made.heard.weights) == (record.score > best)
+    for record in search.heard.records:
+        assert (record.number in search.heard.weights) == (record.score > best)
         best = max(best, record.score)
-    assert all(weights[0] == [EPOCHS] for weights in made.heard.weights.values())
+    assert all(weights[0] == [EPOCHS] for weights in search.heard.weights.values())
 
 
 def test_every_loss_starts_as_published_and_gets_its_share():
-    made = run(24)
-    first = sorted(made.heard.records, key=lambda record: record.number)[:3]
+    search = run(24)
+    first = sorted(search.heard.records, key=lambda record: record.number)[:3]
     assert [record.candidate for record in first] == ["cross_entropy", "focal", "mixed"]
     assert first[1].params["focal.gamma"] == 2.0
     assert all(record.learning_rate == pytest.approx(1e-3) for record in first)
-    assert min(Counter(record.candidate for record in made.heard.records).values()) >= 4
+    assert min(Counter(record.candidate for record in search.heard.records).values()) >= 4
 
 
 @pytest.mark.parametrize("trials", [13, 24, 40])
 @pytest.mark.parametrize("slots", [1, 5])
 def test_the_baseline_ends_with_as_many_trials_as_any_other_loss(trials, slots):
-    made = run(trials, Fake(curve, slots=slots))
-    counts = Counter(record.candidate for record in made.heard.records)
+    search = run(trials, Fake(curve, slots=slots))
+    counts = Counter(record.candidate for record in search.heard.records)
     assert counts.total() == trials
     assert counts["cross_entropy"] >= max(counts["focal"], counts["mixed"])
 
 
 def test_only_the_chosen_loss_s_parameters_are_suggested():
     for record in run(15).heard.records:
-        own = {name.split(".")[0] for name in record.params if name != "learning_rate"}
-        assert own <= {record.candidate}
+        names = {name.split(".")[0] for name in record.params if name != "learning_rate"}
+        assert names <= {record.candidate}
 
 
 def test_suggested_class_weights_have_mean_one_over_the_training_rows():
@@ -149,8 +149,8 @@ class Late(Fake):
 
 
 def test_no_trial_starts_after_the_deadline_and_those_begun_are_finished():
-    made = run(24, Fake(curve, slots=4), deadline=time.monotonic() - 1)
-    assert [record.candidate for record in made.heard.records] == ["cross_entropy", "focal", "mixed"]
+    search = run(24, Fake(curve, slots=4), deadline=time.monotonic() - 1)
+    assert [record.candidate for record in search.heard.records] == ["cross_entropy", "focal", "mixed"]
     slow = loop(optuna_study(), 24, Late(curve, slots=4), deadline=1e9)
     slow.pool.trainers[0].loop = slow
     slow.run()
@@ -163,11 +163,11 @@ def test_no_trial_starts_after_the_deadline_and_those_begun_are_finished():
 
 def test_pruning_spares_the_first_third():
     study = optuna_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=2))
-    made = run(24, Fake(curve, slots=2), study=study, prune=True)
-    pruned = [record for record in made.heard.records if record.state == "pruned"]
+    search = run(24, Fake(curve, slots=2), study=study, prune=True)
+    pruned = [record for record in search.heard.records if record.state == "pruned"]
     assert pruned
     assert all(len(record.curves["val_score"]) > EPOCHS / 3 for record in pruned)
-    assert all(made.study.trials[record.number].state == TrialState.PRUNED for record in pruned)
+    assert all(search.study.trials[record.number].state == TrialState.PRUNED for record in pruned)
 
 
 class Failing(Fake):
@@ -187,11 +187,11 @@ class Failing(Fake):
 
 
 def test_an_exception_among_many_fails_those_it_hit_and_the_next_run_has_as_many_again():
-    made = run(24, Failing(curve, slots=4))
-    assert Counter(record.state for record in made.heard.records) == {"complete": 20, "failed": 4}
-    assert {r.reason for r in made.heard.records if r.state == "failed"} == {"RuntimeError: out of memory"}
-    run(24, Fake(curve), study=made.study)
-    assert Counter(record.state for record in history.records(made.study)) == {"complete": 24, "failed": 4}
+    search = run(24, Failing(curve, slots=4))
+    assert Counter(record.state for record in search.heard.records) == {"complete": 20, "failed": 4}
+    assert {r.reason for r in search.heard.records if r.state == "failed"} == {"RuntimeError: out of memory"}
+    run(24, Fake(curve), study=search.study)
+    assert Counter(record.state for record in history.records(search.study)) == {"complete": 24, "failed": 4}
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit("done"), type("Stop", (KeyboardInterrupt,), {})("now")])
@@ -202,36 +202,36 @@ def test_what_would_end_the_program_fails_the_trials_that_it_hit(error):
                 raise error
             return super().advance()
 
-    made = run(12, Ends(curve, slots=1))
-    failed = [record for record in made.heard.records if record.state == "failed"]
+    search = run(12, Ends(curve, slots=1))
+    failed = [record for record in search.heard.records if record.state == "failed"]
     assert {record.candidate for record in failed} == {"mixed"}
     assert {record.reason for record in failed} == {f"{type(error).__name__}: {error}"}
-    assert Counter(record.state for record in made.heard.records) == {
+    assert Counter(record.state for record in search.heard.records) == {
         "complete": 12 - len(failed),
         "failed": len(failed),
     }
 
 
 def test_what_always_fails_among_many_ends_the_run_and_the_next_one_trains_what_was_open():
-    made = loop(optuna_study(), 24, Failing(curve, slots=4, ill=("cross_entropy", "focal", "mixed")))
+    search = loop(optuna_study(), 24, Failing(curve, slots=4, ill=("cross_entropy", "focal", "mixed")))
     with pytest.raises(LossregError, match="cannot train this"):
-        made.run()
-    assert Counter(record.state for record in made.heard.records) == {"failed": 8}
-    lost = [active.subject.params for active in (*made.active, *made.waiting)]
-    run(24, Fake(curve), study=made.study)
-    records = [record for record in history.records(made.study) if record.state == "complete"]
+        search.run()
+    assert Counter(record.state for record in search.heard.records) == {"failed": 8}
+    lost = [active.subject.params for active in (*search.active, *search.waiting)]
+    run(24, Fake(curve), study=search.study)
+    records = [record for record in history.records(search.study) if record.state == "complete"]
     assert len(records) == 24
     for params in lost:
         assert sum({"loss": r.candidate, **r.params} == params for r in records) == 1
 
 
 def test_a_plan_that_fails_alone_fails_and_the_others_go_on():
-    made = run(12, Failing(curve, slots=1, ill=("mixed",)))
-    states = {(record.candidate, record.state) for record in made.heard.records}
+    search = run(12, Failing(curve, slots=1, ill=("mixed",)))
+    states = {(record.candidate, record.state) for record in search.heard.records}
     assert states == {("mixed", "failed"), ("cross_entropy", "complete"), ("focal", "complete")}
-    assert {r.reason for r in made.heard.records if r.state == "failed"} == {"ValueError: cannot train this"}
-    assert len(made.heard.records) == 12
-    mended = run(12, Fake(curve), study=made.study)
+    assert {r.reason for r in search.heard.records if r.state == "failed"} == {"ValueError: cannot train this"}
+    assert len(search.heard.records) == 12
+    mended = run(12, Fake(curve), study=search.study)
     assert Counter(r.state for r in history.records(mended.study))["complete"] == 12
 
 
@@ -241,8 +241,8 @@ def test_predictions_outside_the_metric_s_domain_train_on_and_are_told_the_worst
 
     trainer = Fake(outside)
     trainer._report = lambda plan, epoch: EpochReport(epoch, 1.0, 1.0, 0.0, outside(plan, epoch))
-    made = run(12, trainer)
-    for record in made.heard.records:
+    search = run(12, trainer)
+    for record in search.heard.records:
         assert len(record.curves["val_score"]) == EPOCHS
         assert record.state == ("diverged" if record.candidate == "focal" else "complete")
         assert ("domain" in record.reason) == (record.candidate == "focal")
@@ -270,10 +270,10 @@ def test_a_trial_cut_off_before_optuna_was_told_is_told_not_trained_again(tmp_pa
     with pytest.raises(Cut):
         loop(study(), 12, Fake(shape, slots=4)).run()
     monkeypatch.undo()
-    made = run(12, Fake(shape, slots=4), study=study())
-    records = history.records(made.study)
+    search = run(12, Fake(shape, slots=4), study=study())
+    records = history.records(search.study)
     assert Counter(record.state for record in records) == {state: 12}
-    assert made.study.trials[told[3][0]].value == told[3][1]
+    assert search.study.trials[told[3][0]].value == told[3][1]
 
 
 def test_among_equals_the_best_is_the_first_by_number_and_its_weights_are_kept():
@@ -281,10 +281,10 @@ def test_among_equals_the_best_is_the_first_by_number_and_its_weights_are_kept()
         Fake(lambda plan, epoch: 0.5, slots=2, refused=("cross_entropy",)),
         Fake(lambda plan, epoch: 0.5, slots=1),
     ]
-    made = scheduler(optuna_study(), 12, Pool(trainers), keep="best")
-    made.run()
-    assert min(record.number for record in made.heard.records) == 0
-    assert list(made.heard.weights)[-1] == 0
+    search = scheduler(optuna_study(), 12, Pool(trainers), keep="best")
+    search.run()
+    assert min(record.number for record in search.heard.records) == 0
+    assert list(search.heard.weights)[-1] == 0
 
 
 def test_a_full_trainer_does_not_keep_another_one_idle():
@@ -311,11 +311,11 @@ class Killed(Fake):
 
 
 def test_a_study_in_a_hurry_keeps_the_baseline_abreast():
-    made = loop(optuna_study(), 200, Killed(curve, slots=4, after=8 * EPOCHS), deadline=time.monotonic() + 1e6)
+    search = loop(optuna_study(), 200, Killed(curve, slots=4, after=8 * EPOCHS), deadline=time.monotonic() + 1e6)
     with pytest.raises(KeyboardInterrupt):
-        made.run()
-    counts = Counter(record.candidate for record in made.heard.records)
-    assert counts["cross_entropy"] >= max(counts.values()) - made.pool.slots - 1
+        search.run()
+    counts = Counter(record.candidate for record in search.heard.records)
+    assert counts["cross_entropy"] >= max(counts.values()) - search.pool.slots - 1
 
 
 @pytest.mark.parametrize("kind", ["tpe", "random"])
@@ -326,12 +326,12 @@ def test_an_interrupted_study_ends_with_every_trial_once(tmp_path, kind):
 
     interrupted = []
     for after in (9, 3, 14):
-        made = loop(study(), 32, Killed(curve, slots=4, after=after))
+        search = loop(study(), 32, Killed(curve, slots=4, after=after))
         with pytest.raises(KeyboardInterrupt):
-            made.run()
-        interrupted += [active.subject.params for active in (*made.active, *made.waiting)]
-    made = run(32, Fake(curve, slots=4), study=study())
-    records = history.records(made.study)
+            search.run()
+        interrupted += [active.subject.params for active in (*search.active, *search.waiting)]
+    search = run(32, Fake(curve, slots=4), study=study())
+    records = history.records(search.study)
     assert len(records) == 32
     params = [(record.candidate, tuple(sorted(record.params.items()))) for record in records]
     assert len(set(params)) == 32
@@ -341,12 +341,12 @@ def test_an_interrupted_study_ends_with_every_trial_once(tmp_path, kind):
 
 
 def test_a_resumed_random_search_asks_what_an_unbroken_one_asks(tmp_path):
-    own = proposer()
+    proposals = proposer()
 
     def sample(study, count):
         for _ in range(count):
             trial = study.ask()
-            own.suggest(trial)
+            proposals.suggest(trial)
             study.tell(trial, 0.5)
 
     whole = optuna_study(kind="random")
@@ -361,10 +361,10 @@ def test_a_resumed_random_search_asks_what_an_unbroken_one_asks(tmp_path):
 def test_a_refused_loss_goes_to_the_next_trainer_with_the_reason():
     first, second = Fake(curve, slots=3, refused=("focal",)), Fake(curve, slots=1)
     second.name = "fit"
-    made = scheduler(optuna_study(), 24, Pool([first, second]))
-    made.run()
-    assert len(made.heard.records) == 24
-    for record in made.heard.records:
+    search = scheduler(optuna_study(), 24, Pool([first, second]))
+    search.run()
+    assert len(search.heard.records) == 24
+    for record in search.heard.records:
         assert (record.trainer, record.refusal) == (
             ("fit", "focal is refused") if record.candidate == "focal" else ("fake", "")
         )
@@ -397,10 +397,10 @@ class Crowd(Fake):
 @pytest.mark.parametrize("slots", [4, 6, 9])
 def test_a_trial_of_folds_and_seeds_is_scored_by_the_mean_of_all_its_members(slots):
     crowd = Crowd(by_member, slots=slots)
-    made = run(12, crowd, folds=2, seeds=2)
+    search = run(12, crowd, folds=2, seeds=2)
     alone = {record.number: record for record in run(12, study=optuna_study(kind="random")).heard.records}
     assert set(crowd.busy) == {4 * (slots // 4)}
-    for record in made.heard.records:
+    for record in search.heard.records:
         scores = [
             by_member(SimpleNamespace(**vars_of(record), fold=fold, seed=seed), EPOCHS) for fold in (0, 1)
             for seed in (0, 1)
@@ -408,10 +408,10 @@ def test_a_trial_of_folds_and_seeds_is_scored_by_the_mean_of_all_its_members(slo
         assert record.scores == pytest.approx(scores)
         assert record.score == pytest.approx(np.mean(scores))
         assert record.spread == pytest.approx(np.std(scores, ddof=1))
-        assert made.study.trials[record.number].value == record.score
-    assert made.heard.records[0].score == pytest.approx(alone[made.heard.records[0].number].score)
-    assert {tuple(weights[0]) for weights in made.heard.weights.values()} == {(0, 0, EPOCHS)}
-    assert history.records(made.study) == sorted(made.heard.records, key=lambda record: record.number)
+        assert search.study.trials[record.number].value == record.score
+    assert search.heard.records[0].score == pytest.approx(alone[search.heard.records[0].number].score)
+    assert {tuple(weights[0]) for weights in search.heard.weights.values()} == {(0, 0, EPOCHS)}
+    assert history.records(search.study) == sorted(search.heard.records, key=lambda record: record.number)
 
 
 def vars_of(record):
@@ -428,9 +428,9 @@ def test_a_trial_ends_as_a_whole_when_a_member_does_and_says_which(state):
         return curve(plan, epoch)
 
     members = [Fake(ill, slots=1) for _ in range(4)]
-    made = scheduler(optuna_study(), 12, Members(members), own=proposer(seed=6), folds=2, seeds=2)
-    made.run()
-    records = made.heard.records
+    search = scheduler(optuna_study(), 12, Members(members), proposals=proposer(seed=6), folds=2, seeds=2)
+    search.run()
+    records = search.heard.records
     assert Counter((r.candidate, r.state) for r in records if r.state != "complete") == {("mixed", state): 4}
     reasons = {record.reason for record in records if record.candidate == "mixed"}
     assert len(reasons) == 1
@@ -483,11 +483,11 @@ def peaked(plan, epoch):
 @pytest.mark.parametrize(("score_epoch", "chosen"), [("best", 3), ("last", 5)])
 def test_a_trial_that_gets_no_better_stops_and_is_complete(score_epoch, chosen):
     rules = {"patience": Patience(2), "score_epoch": score_epoch, "keep": "all"}
-    made = run(12, Fake(peaked), **rules)
-    for record in made.heard.records:
+    search = run(12, Fake(peaked), **rules)
+    for record in search.heard.records:
         assert (record.state, record.epoch, record.epochs) == ("complete", chosen, 5)
         assert record.score == record.curves["val_score"][chosen - 1]
-        assert made.heard.weights[record.number][0] == [chosen]
+        assert search.heard.weights[record.number][0] == [chosen]
 
 
 def test_scores_outside_the_metric_s_domain_do_not_count_as_waiting():
@@ -509,15 +509,15 @@ def test_a_pruner_spares_the_first_third_and_ends_bad_trials_after_it(name, epoc
     def pruned():
         study = optuna_study(pruner=pruners.build(name, epochs))
         pruners.begin(study)
-        return run(40, Fake(hopeless, slots=4), study=study, own=proposer(epochs=epochs), prune=True)
+        return run(40, Fake(hopeless, slots=4), study=study, proposals=proposer(epochs=epochs), prune=True)
 
-    made, again = pruned(), pruned()
-    ended = [record for record in made.heard.records if record.state == "pruned"]
+    search, again = pruned(), pruned()
+    ended = [record for record in search.heard.records if record.state == "pruned"]
     assert all(epochs / 3 < record.epochs < epochs for record in ended)
-    assert all(made.study.trials[record.number].state == TrialState.PRUNED for record in ended)
+    assert all(search.study.trials[record.number].state == TrialState.PRUNED for record in ended)
     assert Counter(record.candidate for record in ended)["mixed"] >= (epochs > 1)
-    assert made.heard.records[-1].state in ("complete", "pruned")
-    told = [[(r.number, r.params, r.score, r.state) for r in one.heard.records] for one in (made, again)]
+    assert search.heard.records[-1].state in ("complete", "pruned")
+    told = [[(r.number, r.params, r.score, r.state) for r in one.heard.records] for one in (search, again)]
     assert told[0] == told[1]
 
 
@@ -525,15 +525,15 @@ def test_a_pruner_spares_the_first_third_and_ends_bad_trials_after_it(name, epoc
 def test_a_pruned_study_is_resumed(tmp_path, name):
     def study():
         storage = JournalStorage(Journal(tmp_path / "journal.log"))
-        made = optuna_study(storage, pruner=pruners.build(name, EPOCHS))
-        pruners.begin(made)
-        return made
+        created = optuna_study(storage, pruner=pruners.build(name, EPOCHS))
+        pruners.begin(created)
+        return created
 
     for after in (9, 14):
         with pytest.raises(KeyboardInterrupt):
             loop(study(), 40, Killed(hopeless, slots=4, after=after), prune=True).run()
-    made = run(40, Fake(hopeless, slots=4), study=study(), prune=True)
-    records = history.records(made.study)
+    search = run(40, Fake(hopeless, slots=4), study=study(), prune=True)
+    records = history.records(search.study)
     assert len(records) == 40
     assert Counter(record.state for record in records)["pruned"]
     assert all(record.epochs > EPOCHS / 3 for record in records)
@@ -552,9 +552,9 @@ def test_a_pruner_that_fails_is_left_out_and_said_once():
         def prune(self, study, trial):
             raise ZeroDivisionError("rungs")
 
-    made = run(12, study=optuna_study(pruner=Broken()), prune=True)
-    assert {record.state for record in made.heard.records} == {"complete"}
-    assert made.heard.warnings == ["the pruner failed, and nothing more is pruned: ZeroDivisionError: rungs"]
+    search = run(12, study=optuna_study(pruner=Broken()), prune=True)
+    assert {record.state for record in search.heard.records} == {"complete"}
+    assert search.heard.warnings == ["the pruner failed, and nothing more is pruned: ZeroDivisionError: rungs"]
 
 
 # ------------------------------------------------------------------- what ends a run
@@ -562,17 +562,17 @@ def test_a_pruner_that_fails_is_left_out_and_said_once():
 
 @pytest.mark.parametrize("error", [LossregError("no room"), OSError(28, "No space left on device")])
 def test_trials_that_ended_in_the_epoch_before_an_error_are_told(error):
-    made = loop(optuna_study(), 24, Fake(curve, slots=4))
+    search = loop(optuna_study(), 24, Fake(curve, slots=4))
 
     def epoch(active, epochs_done):
-        made.heard.epochs += 1
-        if made.heard.epochs == EPOCHS:
+        search.heard.epochs += 1
+        if search.heard.epochs == EPOCHS:
             raise error
 
-    made.heard.epoch = epoch
+    search.heard.epoch = epoch
     with pytest.raises(type(error)):
-        made.run()
-    assert Counter(record.state for record in history.records(made.study)) == {"complete": 4}
+        search.run()
+    assert Counter(record.state for record in history.records(search.study)) == {"complete": 4}
 
 
 def test_a_full_disk_is_no_failing_pruner(monkeypatch):
@@ -580,22 +580,22 @@ def test_a_full_disk_is_no_failing_pruner(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(optuna.Trial, "report", report)
-    made = loop(optuna_study(pruner=optuna.pruners.MedianPruner()), 12, prune=True)
+    search = loop(optuna_study(pruner=optuna.pruners.MedianPruner()), 12, prune=True)
     with pytest.raises(OSError, match="No space left"):
-        made.run()
-    assert made.heard.warnings == []
+        search.run()
+    assert search.heard.warnings == []
 
 
 def test_nothing_is_asked_for_while_more_trials_are_under_way_than_there_are_slots():
     # twelve trials are known: the sampler learns from here on, and for eight at a time it knows too little
-    made, seen = loop(run(12).study, 36, Fake(curve, slots=8)), []
+    search, seen = loop(run(12).study, 36, Fake(curve, slots=8)), []
 
     def epoch(active, epochs_done):
-        made.pool.resize(3)
-        seen.append((active, made.started))
+        search.pool.resize(3)
+        seen.append((active, search.started))
 
-    made.heard.epoch = epoch
-    made.run()
+    search.heard.epoch = epoch
+    search.run()
     assert seen[:EPOCHS] == [(8, 20)] * (EPOCHS - 1) + [(0, 20)]
     assert max(active for active, _ in seen[EPOCHS:]) == 3
 
@@ -610,8 +610,8 @@ class Shut(Fake):
 
 
 def test_a_plan_that_its_trainer_cannot_open_fails_and_the_others_go_on():
-    made = run(12, Shut(curve, slots=3))
-    states = {(record.candidate, record.state, record.reason) for record in made.heard.records}
+    search = run(12, Shut(curve, slots=3))
+    states = {(record.candidate, record.state, record.reason) for record in search.heard.records}
     assert states == {
         ("mixed", "failed", "ValueError: no memory"), ("cross_entropy", "complete", ""), ("focal", "complete", ""),
     }  # fmt: skip
@@ -621,13 +621,13 @@ def test_a_plan_that_its_trainer_cannot_open_fails_and_the_others_go_on():
 
 
 def test_the_weights_of_every_loss_s_best_are_kept_or_of_all():
-    made = run(24)
+    search = run(24)
     best = {}
-    for record in sorted(made.heard.records, key=lambda r: r.number):
+    for record in sorted(search.heard.records, key=lambda r: r.number):
         if record.candidate not in best or record.score > best[record.candidate].score:
             best[record.candidate] = record
-    assert {record.number for record in best.values()} <= set(made.heard.weights)
-    assert len(made.heard.weights) < 24
+    assert {record.number for record in best.values()} <= set(search.heard.weights)
+    assert len(search.heard.weights) < 24
     assert len(run(24, keep="all").heard.weights) == 24
 
 
@@ -649,11 +649,11 @@ class Asked(Fake):
 
 
 def test_trials_are_asked_for_while_the_epoch_before_is_trained(monkeypatch):
-    waits, own, suggest = Asked(curve, slots=3), proposer(), Proposer.suggest
+    waits, proposals, suggest = Asked(curve, slots=3), proposer(), Proposer.suggest
     monkeypatch.setattr(Proposer, "suggest", lambda self, trial: waits.asked.set() or suggest(self, trial))
-    made = scheduler(optuna_study(kind="random"), 24, Pool([waits]), own=own)
+    search = scheduler(optuna_study(kind="random"), 24, Pool([waits]), proposals=proposals)
     waits.asked.clear()
-    made.run()
+    search.run()
     # three successors in the last three epochs of each of seven rounds
     assert waits.met == 21
     assert [slot for slot, _ in waits.opened] == [0, 1, 2] * 8
@@ -686,10 +686,10 @@ def test_the_times_add_up(monkeypatch):
         "lossreg.search.scheduler.time",
         SimpleNamespace(perf_counter=clock, monotonic=time.monotonic, time=time.time),
     )
-    made = loop(optuna_study(), 24)
-    made.run()
-    assert made.seconds["training"] + made.seconds["search"] == now[-1] - now[0]
-    assert made.seconds["search_spent"] >= made.seconds["search"] > 0
+    search = loop(optuna_study(), 24)
+    search.run()
+    assert search.seconds["training"] + search.seconds["search"] == now[-1] - now[0]
+    assert search.seconds["search_spent"] >= search.seconds["search"] > 0
 
 
 def test_with_many_trials_the_sampler_is_shown_the_best_and_the_newest():
@@ -710,16 +710,16 @@ def test_with_many_trials_the_sampler_is_shown_the_best_and_the_newest():
 def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(count):
     def asked(sampler):
         study = optuna.create_study(study_name="s", sampler=sampler, direction="maximize")
-        own = proposer()
+        proposals = proposer()
         rng = np.random.default_rng(1)
         for _ in range(count):
             trial = optuna.trial.FixedTrial({"loss": "mixed", "mixed.eps": rng.uniform(0, 0.3), "learning_rate": 0.001})
-            own.suggest(trial)
+            proposals.suggest(trial)
             study.add_trial(
                 optuna.trial.create_trial(value=rng.random(), params=trial.params, distributions=trial.distributions)
             )
         trial = study.ask()
-        own.suggest(trial)
+        proposals.suggest(trial)
         return trial.params
 
     seed = int(np.random.SeedSequence([5, count]).generate_state(1)[0])

@@ -26,12 +26,12 @@ def machine_of_two_cores(monkeypatch):
 
 
 def prepared(*, lanes="auto", trials=1000, folds=1, seeds=1, epochs=20, lane_bytes=1):
-    own = proposer()
+    proposals = proposer()
     search = SimpleNamespace(lanes=lanes, seeds=seeds)
     spec = SimpleNamespace(search=search, train=SimpleNamespace(epochs=epochs))
     return SimpleNamespace(
-        spec=spec, problem=SimpleNamespace(folds=(None,) * folds), trials=trials, proposer=own,
-        candidates=own.candidates, lane_bytes=lane_bytes,
+        spec=spec, problem=SimpleNamespace(folds=(None,) * folds), trials=trials, proposer=proposals,
+        candidates=proposals.candidates, lane_bytes=lane_bytes,
     )  # fmt: skip
 
 
@@ -55,8 +55,8 @@ class Timed(Fake):
 class Factory:
     first = ()
 
-    def __init__(self, made, refused=""):
-        self.made, self.refused = made, refused
+    def __init__(self, trainer, refused=""):
+        self.trainer, self.refused = trainer, refused
 
     def key(self, plan):
         return 0
@@ -65,16 +65,16 @@ class Factory:
         return self.refused
 
     def make(self, plan):
-        return self.made
+        return self.trainer
 
 
-def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
-    made = Timed(seconds, ill)
-    pool = Pool([], populations=Factory(made), slots=sizing.lanes(own, own.lane_bytes))
-    chosen = sizing.choose(own, pool, own.lane_bytes, kept, lambda: made.time)
+def settle(ready, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
+    trainer = Timed(seconds, ill)
+    pool = Pool([], populations=Factory(trainer), slots=sizing.lanes(ready, ready.lane_bytes))
+    chosen = sizing.choose(ready, pool, ready.lane_bytes, kept, lambda: trainer.time)
     assert pool.slots == chosen.lanes
     assert pool.free == pool.slots
-    return chosen, made
+    return chosen, trainer
 
 
 @pytest.mark.parametrize(
@@ -95,44 +95,44 @@ def settle(own, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
     ],
 )
 def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(options, number):
-    own = prepared(**options)
-    assert sizing.lanes(own, own.lane_bytes) == number
+    ready = prepared(**options)
+    assert sizing.lanes(ready, ready.lane_bytes) == number
 
 
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
-    chosen, made = settle(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
+    chosen, trainer = settle(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
     assert chosen.lanes == 32
     assert chosen.message == "lanes: 32 (2 blocks of 16): 1 ms per trial-epoch, 0.9 at 64; memory allows 1000"
-    assert set(made.widths) == {32, 64}
+    assert set(trainer.widths) == {32, 64}
 
 
 def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
-    chosen, made = settle(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
+    chosen, trainer = settle(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
     assert chosen.lanes == 128
     assert "0.18 ms per trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.message
-    assert max(made.widths) <= 250  # a quarter of the trials
+    assert max(trainer.widths) <= 250  # a quarter of the trials
 
 
 @pytest.mark.parametrize("trials", [64, 200])
 def test_nothing_is_measured_where_nothing_can_be_chosen(trials):
-    chosen, made = settle(prepared(trials=trials))
-    assert not made.widths
+    chosen, trainer = settle(prepared(trials=trials))
+    assert not trainer.widths
     assert chosen.message.endswith("; memory allows 1000")
 
 
 def test_measuring_takes_a_small_share_of_the_study():
-    own = prepared(trials=300, epochs=2)
-    _, made = settle(own, lambda lanes: 0.1 * lanes)
-    assert set(made.widths) == {32}
+    ready = prepared(trials=300, epochs=2)
+    _, trainer = settle(ready, lambda lanes: 0.1 * lanes)
+    assert set(trainer.widths) == {32}
     expected = 0.1 * 300 * 2
-    _, made = settle(prepared(trials=1000, epochs=100), lambda lanes: 0.1 * lanes)
-    assert made.time < 0.05 * 0.1 * 1000 * 100 + 4 * 0.1 * 32
+    _, trainer = settle(prepared(trials=1000, epochs=100), lambda lanes: 0.1 * lanes)
+    assert trainer.time < 0.05 * 0.1 * 1000 * 100 + 4 * 0.1 * 32
     assert expected
 
 
 def test_what_the_study_began_with_is_kept_and_never_measured():
-    chosen, made = settle(prepared(), kept=48)
-    assert (chosen.lanes, chosen.message, made.widths) == (48, "", [])
+    chosen, trainer = settle(prepared(), kept=48)
+    assert (chosen.lanes, chosen.message, trainer.widths) == (48, "", [])
 
 
 @pytest.mark.parametrize(("kept", "asked"), [(0, 5000), (4000, "auto")])
@@ -151,9 +151,9 @@ def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
 @pytest.mark.parametrize("populations", [None, Factory(None, "no lane can be mapped")], ids=["none", "refused"])
 @pytest.mark.parametrize(("lanes", "kept"), [("auto", 0), (64, 0), ("auto", 48)])
 def test_one_trial_at_a_time_where_no_loss_goes_to_a_population(populations, lanes, kept):
-    own = prepared(lanes=lanes, folds=3)
-    pool = Pool([Fake(curve, 3)], populations=populations, slots=sizing.lanes(own, own.lane_bytes), members=3)
-    assert sizing.choose(own, pool, own.lane_bytes, kept) == sizing.Choice(3)
+    ready = prepared(lanes=lanes, folds=3)
+    pool = Pool([Fake(curve, 3)], populations=populations, slots=sizing.lanes(ready, ready.lane_bytes), members=3)
+    assert sizing.choose(ready, pool, ready.lane_bytes, kept) == sizing.Choice(3)
     assert pool.slots == 3
 
 
@@ -171,13 +171,13 @@ def test_a_shape_is_built_and_an_unproven_model_rehearsed_once(monkeypatch):
             built.append(1)
             return super().build(*given)
 
-    own = problem("multiclass", {"ce": "cross_entropy"}, builder=Counted(Own))
-    each = plan(own, "ce", 1e-3)
-    factory = sizing.Populations(own, [each], {}, 4)
+    instance = problem("multiclass", {"ce": "cross_entropy"}, builder=Counted(Own))
+    each = plan(instance, "ce", 1e-3)
+    factory = sizing.Populations(instance, [each], {}, 4)
     assert factory.refuses(each) == ""
-    made = factory.make(each)
-    made.prepare()
+    population = factory.make(each)
+    population.prepare()
     again = factory.make(each)
-    assert again is not made
+    assert again is not population
     assert again.refuses("ce") == ""
     assert (len(built), len(rehearsed)) == (1, 1)

@@ -100,13 +100,17 @@ def test_nothing_is_called_best(direction, word):
 
 @pytest.mark.parametrize("direction", [1, -1])
 def test_the_weights_that_are_kept_are_those_of_the_trial_called_best(direction):
-    own = searches.proposer()
-    own = replace(own, candidates=dict(reversed(own.candidates.items())))  # the baseline last
+    proposals = searches.proposer()
+    proposals = replace(proposals, candidates=dict(reversed(proposals.candidates.items())))  # the baseline last
     metric = searches.ACCURACY if direction > 0 else searches.LOSS
     study = searches.optuna_study(metric=metric)
-    search = searches.loop(study, 6, Fake(lambda plan, epoch: 0.9, slots=1), own=own, metric=metric, keep="best")
+    search = searches.loop(
+        study, 6, Fake(lambda plan, epoch: 0.9, slots=1), proposals=proposals, metric=metric, keep="best"
+    )
     search.run()
-    result = sample.study(0, trials=search.heard.records, direction=metric.direction, losses=dict.fromkeys(own.names))
+    result = sample.study(
+        0, trials=search.heard.records, direction=metric.direction, losses=dict.fromkeys(proposals.names)
+    )
     assert search.heard.records[0].candidate != "cross_entropy"
     assert result.best.candidate == "cross_entropy"
     assert list(search.heard.weights)[-1] == result.best.number

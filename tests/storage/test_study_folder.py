@@ -39,7 +39,7 @@ def full():
     signal.signal(signal.SIGXFSZ, heard)
 
 
-def refused(*said):
+def refused(*parts):
     before = sorted(Path().rglob("*"))
     done = CliRunner().invoke(cli.app, ["tune", "s.toml"])
     assert done.exit_code == 2, done.output
@@ -48,7 +48,7 @@ def refused(*said):
     assert done.stderr.count("\n") == 1
     with pytest.raises(InputError) as caught:
         lossreg.tune("s.toml")
-    for words in said:
+    for words in parts:
         assert words in done.stderr
         assert words in str(caught.value)
     assert sorted(Path().rglob("*")) == before

@@ -89,8 +89,8 @@ def tempered(y, z, t1, t2):
         return special.inv_boxcox(z - level, 1 - t2).sum() - 1
 
     p = special.inv_boxcox(z - optimize.brentq(excess, z.max(), z.max() + 1e3, xtol=1e-13), 1 - t2)
-    own = np.where(y > 0, y * special.boxcox(np.where(y > 0, y, 1), 1 - t1), 0)
-    return (own - y * special.boxcox(p, 1 - t1) - (y ** (2 - t1) - p ** (2 - t1)) / (2 - t1)).sum()
+    of_label = np.where(y > 0, y * special.boxcox(np.where(y > 0, y, 1), 1 - t1), 0)
+    return (of_label - y * special.boxcox(p, 1 - t1) - (y ** (2 - t1) - p ** (2 - t1)) / (2 - t1)).sum()
 
 
 @np.vectorize

@@ -184,8 +184,8 @@ def tempered_softmax(z, t):
 
 def bi_tempered(y, z, t1, t2):
     def of(label, q):
-        own = label * log_t(label, t1) if label else 0.0
-        return own - label * log_t(q, t1) - (label ** (2 - t1) - q ** (2 - t1)) / (2 - t1)
+        of_label = label * log_t(label, t1) if label else 0.0
+        return of_label - label * log_t(q, t1) - (label ** (2 - t1) - q ** (2 - t1)) / (2 - t1)
 
     return sum(of(label, q) for label, q in zip(y, tempered_softmax(z, t2), strict=True))
 

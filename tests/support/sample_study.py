@@ -14,7 +14,7 @@ LOSSES = {"cross_entropy": "cross_entropy", "focal": "focal", "gce_mild": "gener
 def trial(number: int, candidate: str = "focal", state: str = "complete", epochs: int = 6, **changes) -> TrialRecord:
     rng = random.Random(number)
     rate = 10 ** rng.uniform(-4, -2)
-    own = {"focal.gamma": rng.uniform(0, 5)} if candidate == "focal" else {}
+    loss_params = {"focal.gamma": rng.uniform(0, 5)} if candidate == "focal" else {}
     score = 0.9 + rng.random() / 12
     curve = [score * (1 - 0.5 ** (epoch + 2)) for epoch in range(epochs)]
     curves = {
@@ -30,9 +30,9 @@ def trial(number: int, candidate: str = "focal", state: str = "complete", epochs
         "state": state,
         "candidate": candidate,
         "loss": LOSSES.get(candidate, candidate),
-        "params": {"loss": candidate, "learning_rate": rate, **own},
-        "loss_params": {"gamma": own["focal.gamma"], "alpha": None}
-        if own
+        "params": {"loss": candidate, "learning_rate": rate, **loss_params},
+        "loss_params": {"gamma": loss_params["focal.gamma"], "alpha": None}
+        if loss_params
         else {"q": 0.3}
         if candidate == "gce_mild"
         else {},

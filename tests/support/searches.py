@@ -34,8 +34,8 @@ def spec(name, *params):
     )
 
 
-def candidate(own, space, baseline=False):
-    return Candidate(own.name, own, Entry(own, "test", "test-losses", "1.0"), space, baseline)
+def candidate(loss, space, baseline=False):
+    return Candidate(loss.name, loss, Entry(loss, "test", "test-losses", "1.0"), space, baseline)
 
 
 def proposer(epochs=EPOCHS, seed=0):
@@ -84,22 +84,22 @@ def optuna_study(storage=None, metric=ACCURACY, seed=0, kind="tpe", pruner=None)
     )  # fmt: skip
 
 
-def begun(study, own=None, trials=24):
+def begun(study, proposals=None, trials=24):
     """Queue what a run queues before it starts."""
-    own = own or proposer()
+    proposals = proposals or proposer()
     requeue_interrupted(study)
-    enqueue_start(study, {name: own.published(name)[0] for name in own.names}, trials)
+    enqueue_start(study, {name: proposals.published(name)[0] for name in proposals.names}, trials)
     return study
 
 
-def scheduler(study, trials, pool, *, metric=ACCURACY, own=None, baseline="cross_entropy", **policy):
+def scheduler(study, trials, pool, *, metric=ACCURACY, proposals=None, baseline="cross_entropy", **policy):
     """A scheduler that is about to run, and as `heard` what it tells."""
-    own, heard = own or proposer(), Heard()
-    begun(study, own, trials)
+    proposals, heard = proposals or proposer(), Heard()
+    begun(study, proposals, trials)
     policy = SearchPolicy(trials, metric, baseline, **policy)
-    losses = {name: candidate.spec.name for name, candidate in own.candidates.items()}
+    losses = {name: candidate.spec.name for name, candidate in proposals.candidates.items()}
     result = StudyResult("s", metric.name, metric.direction, "multiclass", losses, baseline, history.records(study))
-    search = Scheduler(study, own, pool, policy, result=result, observers=[heard])
+    search = Scheduler(study, proposals, pool, policy, result=result, observers=[heard])
     search.heard = heard
     return search
 

@@ -33,9 +33,9 @@ TRIALS, METRIC, GAMMA, LOSS = "trials = 2", 'metric = "accuracy"', "gamma = { lo
 SPLIT, ENABLED, NAME, BATCH = "test = 0.2", "enabled = true", 'name = "study"', "batch_size = 8"
 
 
-def keyed(place, key, *values, said=()):
+def keyed(place, key, *values, parts=()):
     """One case for each value of a key that the sound file does not have."""
-    return [(place, f"{place.rstrip()}\n{key} = {value}\n", (key, *said)) for value in values]
+    return [(place, f"{place.rstrip()}\n{key} = {value}\n", (key, *parts)) for value in values]
 
 
 def replaced(line, *values, message=()):
@@ -104,7 +104,7 @@ WORDS = [
     *keyed("[tracking]\n", "experiment", f'"{"e" * 600}"', "3"),
     *keyed("[tracking]\n", "uri", '""', "3", '"a\\u0000b"', '"sqlite:///a\\u0000b.db"', '"htp:/x"'),
     *replaced(ENABLED, '"yes"', "1", "[]"),
-    *keyed("[losses.focal]\n", "function", '"x"', '"x.py"', '"x.py:"', '"x.py:1a"', '":f"', '""', "3", said=()),
+    *keyed("[losses.focal]\n", "function", '"x"', '"x.py"', '"x.py:"', '"x.py:1a"', '":f"', '""', "3", parts=()),
     *keyed("[losses.focal]\n", "loss", '""', "3"),
     *keyed("[losses.focal]\n", "activation", '"softmx"', '"softmax"'),
 ]  # fmt: skip

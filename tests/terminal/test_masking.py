@@ -203,9 +203,9 @@ def test_a_password_that_is_a_word_is_masked_in_texts_as_a_whole_word_and_never_
     learn(address)
     assert (masked(text), masked(text, words=False)) == (shown, text)
     assert masked(address, words=False) == printable(address) == "postgresql://me:***@host/db"
-    own = {"candidate": password, "params": {f"{password}.gamma": 1.0}, "loss_params": {"kind": password}}
-    trial = messages.trial(messages.of_trial(sample.trial(0, **own, reason=f"login with {password} failed")))
-    assert (trial.candidate, trial.params, trial.loss_params) == tuple(own.values())
+    secret_fields = {"candidate": password, "params": {f"{password}.gamma": 1.0}, "loss_params": {"kind": password}}
+    trial = messages.trial(messages.of_trial(sample.trial(0, **secret_fields, reason=f"login with {password} failed")))
+    assert (trial.candidate, trial.params, trial.loss_params) == tuple(secret_fields.values())
     assert trial.reason == "login with *** failed"
     assert entities.run_name(trial) == f"000 {password}"
     assert {"loss": password, f"{password}.kind": password}.items() <= entities.trial_params(trial).items()

@@ -43,9 +43,9 @@ def empty():
 
 @pytest.fixture
 def uri(empty, tmp_path):
-    made = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
-    new_database.make(made, empty)
-    return made
+    address = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
+    new_database.make(address, empty)
+    return address
 
 
 @pytest.fixture
@@ -68,17 +68,17 @@ def children(uri, parent):
     """Trial numbers in the store, and the status of the parent."""
     client = MlflowClient(uri)
     run = client.get_run(parent)
-    found = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
-    return sorted(int(one.data.tags["lossreg.trial"]) for one in found), run.info.status
+    runs = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return sorted(int(one.data.tags["lossreg.trial"]) for one in runs), run.info.status
 
 
 def begun(uri, result, **options):
     """A tracker whose parent run is open, and which has been told no trial."""
-    said = []
-    made = Tracker(uri, "x", warn=said.append, **options)
-    made.start(dataclasses.replace(result, trials=[]))
-    assert made.where()["run_id"]
-    return made, said
+    warnings = []
+    study_tracker = Tracker(uri, "x", warn=warnings.append, **options)
+    study_tracker.start(dataclasses.replace(result, trials=[]))
+    assert study_tracker.where()["run_id"]
+    return study_tracker, warnings
 
 
 def synced(uri, result, run_id):
@@ -135,34 +135,34 @@ def test_the_process_of_a_killed_study_writes_what_it_was_told_and_ends(uri, tmp
 
 def test_a_killed_process_costs_one_warning_and_sync_brings_the_rest(uri, launched):
     result = sample.study(6)
-    made, said = begun(uri, result)
-    made.trial(result.trials[0], result)
-    made.flush()
+    study_tracker, warnings = begun(uri, result)
+    study_tracker.trial(result.trials[0], result)
+    study_tracker.flush()
     launched[0].kill()
     assert has_ended(launched[0].pid)
     for trial in result.trials[1:]:
-        made.trial(trial, result)
-    made.finish(result)
-    assert len(said) == 1
-    assert "its process ended with exit code -9" in said[0]
-    assert "lossreg sync" in said[0]
-    assert children(uri, made.run_id)[0] == [0]
-    synced(uri, result, made.run_id)
-    assert children(uri, made.run_id) == ([0, 1, 2, 3, 4, 5], "FINISHED")
+        study_tracker.trial(trial, result)
+    study_tracker.finish(result)
+    assert len(warnings) == 1
+    assert "its process ended with exit code -9" in warnings[0]
+    assert "lossreg sync" in warnings[0]
+    assert children(uri, study_tracker.run_id)[0] == [0]
+    synced(uri, result, study_tracker.run_id)
+    assert children(uri, study_tracker.run_id) == ([0, 1, 2, 3, 4, 5], "FINISHED")
 
 
 def test_a_process_that_stands_still_holds_no_study_up(uri, launched):
-    said = []
-    made = Tracker(uri, "x", warn=said.append, patience=0.5)
-    made.prepare()
+    warnings = []
+    study_tracker = Tracker(uri, "x", warn=warnings.append, patience=0.5)
+    study_tracker.prepare()
     os.kill(launched[0].pid, signal.SIGSTOP)
     result = sample.study(6)
-    made.start(result)
+    study_tracker.start(result)
     for _ in range(100):
         for trial in result.trials:
-            made.trial(trial, result)  # far more than a pipe holds
-    made.finish(result)
-    assert [re.search(r"nothing written for \d+ s", text) is not None for text in said] == [True]
+            study_tracker.trial(trial, result)  # far more than a pipe holds
+    study_tracker.finish(result)
+    assert [re.search(r"nothing written for \d+ s", text) is not None for text in warnings] == [True]
     assert has_ended(launched[0].pid)
 
 
@@ -170,9 +170,9 @@ class Thoughtful:
     """A process that answers a `flush`, though not before `asked` is set."""
 
     def __init__(self, asked):
-        (inner, outer), (heard, said) = os.pipe(), os.pipe()
+        (inner, outer), (heard, answered) = os.pipe(), os.pipe()
         self.lines, self.answers = os.fdopen(outer, "wb"), os.fdopen(heard, "rb")
-        ends = asked, os.fdopen(inner, "rb"), os.fdopen(said, "wb")
+        ends = asked, os.fdopen(inner, "rb"), os.fdopen(answered, "wb")
         threading.Thread(target=self.serve, args=ends, daemon=True).start()
 
     def serve(self, asked, lines, answers):
@@ -199,13 +199,13 @@ def test_a_long_quiet_time_before_a_question_is_no_time_without_an_answer(monkey
             asked.set()
         return clock[0]
 
-    made = Tracker("sqlite:///x.db", "x", launch=lambda: Thoughtful(asked))
+    study_tracker = Tracker("sqlite:///x.db", "x", launch=lambda: Thoughtful(asked))
     monkeypatch.setattr(tracker, "time", SimpleNamespace(monotonic=now))
-    made.start(sample.study(1))
+    study_tracker.start(sample.study(1))
     clock[0] = 900.0
-    made.flush()
-    assert not made.error
-    made.close()
+    study_tracker.flush()
+    assert not study_tracker.error
+    study_tracker.close()
 
 
 @pytest.mark.parametrize(("spent", "signs"), [([0.0, 3.0, 3.1, 9.0], 3), ([1.0, 1.001, 1.002, 1.003], 0)])
@@ -219,21 +219,21 @@ def test_a_process_that_cannot_be_started_costs_one_warning():
     def refuse():
         raise OSError("no memory")
 
-    said = []
-    made = Tracker("sqlite:///x.db", "x", warn=said.append, launch=refuse)
-    made.prepare()
-    assert said == [], "the study may still be refused"
-    made.start(sample.study(1))
-    made.finish(sample.study(1))
-    assert len(said) == 1
-    assert "no memory" in said[0]
+    warnings = []
+    study_tracker = Tracker("sqlite:///x.db", "x", warn=warnings.append, launch=refuse)
+    study_tracker.prepare()
+    assert warnings == [], "the study may still be refused"
+    study_tracker.start(sample.study(1))
+    study_tracker.finish(sample.study(1))
+    assert len(warnings) == 1
+    assert "no memory" in warnings[0]
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_study_alone(uri, launched):
-    made = Tracker(uri, "x")
-    made.prepare()
+    study_tracker = Tracker(uri, "x")
+    study_tracker.prepare()
     assert os.getsid(launched[0].pid) == launched[0].pid != os.getsid(0)
-    made.close()
+    study_tracker.close()
     assert has_ended(launched[0].pid)
 
 
@@ -272,15 +272,15 @@ def test_an_interrupted_study_has_its_trials_so_far_and_a_killed_parent(launched
 def test_a_run_waits_for_the_process_of_the_run_before_it(uri, tmp_path):
     """Both would find the same trials missing, and write each twice."""
     result = sample.study(2, folder=str(tmp_path))
-    made = Tracker(uri, "x", patience=0.3, launch=Inline)
+    study_tracker = Tracker(uri, "x", patience=0.3, launch=Inline)
     with (tmp_path / "tracking.lock").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        made.start(result)
-        made.where()
-        assert made.error == "nothing written for 0 s"
-    made = Tracker(uri, "x", launch=Inline)
-    made.sync(result)
-    assert not made.error
+        study_tracker.start(result)
+        study_tracker.where()
+        assert study_tracker.error == "nothing written for 0 s"
+    study_tracker = Tracker(uri, "x", launch=Inline)
+    study_tracker.sync(result)
+    assert not study_tracker.error
 
 
 MODULES = """
@@ -351,14 +351,14 @@ def test_the_package_is_what_mlflow_itself_would_write(tmp_path):
     assert files[0] == files[1]
     for name in ("requirements.txt", "conda.yaml", "python_env.yaml", "data/keras_module.txt"):
         assert (tmp_path / "own" / name).read_text() == (tmp_path / "theirs" / name).read_text()
-    own, theirs = (yaml.safe_load((tmp_path / one / "MLmodel").read_text()) for one in ("own", "theirs"))
-    for written in (own, theirs):
+    ours, theirs = (yaml.safe_load((tmp_path / one / "MLmodel").read_text()) for one in ("own", "theirs"))
+    for written in (ours, theirs):
         for name in ("utc_time_created", "model_size_bytes"):
             del written[name]
-    own["flavors"]["python_function"] = {
-        name: own["flavors"]["python_function"][name] for name in theirs["flavors"]["python_function"]
+    ours["flavors"]["python_function"] = {
+        name: ours["flavors"]["python_function"][name] for name in theirs["flavors"]["python_function"]
     }
-    assert own == theirs
+    assert ours == theirs
 
 
 def test_a_line_that_was_cut_off_ends_the_study(uri):

@@ -192,14 +192,14 @@ def test_a_wrong_address_is_refused_without_its_secret(folder, command, form, sp
     # in a parameter, what follows a & is another parameter
     address = form.format(quote_plus(SECRET) if "={}" in form or "3D{}" in form else spell(SECRET))
     Path("toy.toml").write_text(TOML.replace("URI", json.dumps(address)))
-    said = [command("tune", "toy.toml"), command("sync", "toy.toml", "--set", f"tracking.uri={address}")]
-    said.append(command("ui", "toy.toml", "--set", f"tracking.uri={address}"))
-    said.append(command("tune", "toy.toml", "--set", f"tracking={address}"))
+    outcomes = [command("tune", "toy.toml"), command("sync", "toy.toml", "--set", f"tracking.uri={address}")]
+    outcomes.append(command("ui", "toy.toml", "--set", f"tracking.uri={address}"))
+    outcomes.append(command("tune", "toy.toml", "--set", f"tracking={address}"))
     Path("toy.toml").write_text(TOML.replace("URI", f'"{address}'))
-    said.append(command("tune", "toy.toml"))
+    outcomes.append(command("tune", "toy.toml"))
     Path("toy.toml").unlink()
-    assert [code for code, _ in said] == [2] * 5
-    assert leaks(*(printed for _, printed in said)) == []
+    assert [code for code, _ in outcomes] == [2] * 5
+    assert leaks(*(printed for _, printed in outcomes)) == []
     assert list(folder.iterdir()) == []
 
 
@@ -229,23 +229,28 @@ def test_a_study_prints_without_its_secret(folder):
 def test_a_study_at_a_failing_server_runs_resumes_and_leaves_no_secret(folder, command, capfd):
     """Another password is no other study."""
     uri = "http://me:{}@127.0.0.1:{}/x"
-    said = []
+    printed = []
     with failing.web(500) as port:
         for password, trials in ((quote(SECRET, safe=""), 3), (f"new-{quote(SECRET, safe='')}", 4)):
             document = {**STUDY, "tracking": {"uri": uri.format(password, port)}}
             document["search"] = {**STUDY["search"], "trials": trials}
             result = lossreg.tune(document, trainers=[Fake(curve)], progress=progress.Lines())
             assert len(result.trials) == trials
-            said += [repr(result), json.dumps(result.to_json()), str(result.tracking), repr(lossreg.results(document))]
+            printed += [
+                repr(result),
+                json.dumps(result.to_json()),
+                str(result.tracking),
+                repr(lossreg.results(document)),
+            ]
         with pytest.raises(LossregError) as refused:
             lossreg.tune(document, trainers=[Fake(curve)], require_tracking=True)
-        said += [str(refused.value), repr(refused.value)]
+        printed += [str(refused.value), repr(refused.value)]
         toml_with(uri.format(quote(SECRET, safe=""), "PORT"), port)
-        said += [command("results", "toy.toml")[1], command("results", "toy.toml", "--json")[1]]
-    said += capfd.readouterr()
-    assert "resuming: 3 of 4" in "".join(said)
+        printed += [command("results", "toy.toml")[1], command("results", "toy.toml", "--json")[1]]
+    printed += capfd.readouterr()
+    assert "resuming: 3 of 4" in "".join(printed)
     Path("toy.toml").unlink()
-    assert leaks(*said) == []
+    assert leaks(*printed) == []
     kept = StudyFolder(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE]
     assert kept["spec"]["tracking"]["uri"] == f"http://me:***@127.0.0.1:{port}/x"
 
@@ -272,15 +277,15 @@ def test_a_store_that_works_and_the_process_that_writes_it_show_no_secret(folder
         data={"name": told, "source": address, "classes": {told: 2}}, tracking={"uri": address},
     )  # fmt: skip
     result.trials[1] = sample.trial(1, state="failed", reason=told, version=told)
-    said = []
+    warnings = []
     learning = Tracker(address, "x")  # as a study learns the secrets of its address
-    writing = Tracker(f"sqlite:///{folder / 'mlflow.db'}", "x", warn=said.append)
+    writing = Tracker(f"sqlite:///{folder / 'mlflow.db'}", "x", warn=warnings.append)
     writing.start(result)
     writing.where()
     lines = command_lines_of_children()
     writing.finish(result)
     learning.close()
-    assert (said, writing.error) == ([], "")
+    assert (warnings, writing.error) == ([], "")
     assert any("worker.main()" in line for line in lines)
     assert (folder / "mlflow.db").stat().st_size
     assert len(list(folder.rglob("report.md"))) == 1

@@ -69,8 +69,8 @@ def children(uri, tracker):
     client = MlflowClient(uri)
     parent = client.get_run(tracker.run_id)
     query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
-    found = client.search_runs([parent.info.experiment_id], query)
-    return parent, {int(run.data.tags["lossreg.trial"]): run for run in found}, len(found)
+    runs = client.search_runs([parent.info.experiment_id], query)
+    return parent, {int(run.data.tags["lossreg.trial"]): run for run in runs}, len(runs)
 
 
 # --------------------------------------------------------------------------- what is written
@@ -92,11 +92,11 @@ def written(uri):
 
 def test_one_child_a_trial_with_its_status_and_times(uri, written):
     result, tracker = written
-    _, found, count = children(uri, tracker)
+    _, runs, count = children(uri, tracker)
     assert count == len(result.trials)
     statuses = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
     for trial in result.trials:
-        run = found[trial.number]
+        run = runs[trial.number]
         assert run.info.status == statuses[trial.state]
         assert (run.info.start_time, run.info.end_time) == (trial.started * 1000, trial.ended * 1000)
         assert run.data.tags["lossreg.state"] == trial.state
@@ -107,9 +107,9 @@ def test_one_child_a_trial_with_its_status_and_times(uri, written):
 
 def test_children_carry_loss_parameters_and_rate(uri, written):
     result, tracker = written
-    _, found, _ = children(uri, tracker)
+    _, runs, _ = children(uri, tracker)
     for trial in result.trials:
-        params = found[trial.number].data.params
+        params = runs[trial.number].data.params
         assert params["loss"] == trial.candidate
         assert float(params["learning_rate"]) == pytest.approx(trial.learning_rate, rel=1e-8)
         if trial.candidate == "focal":
@@ -120,23 +120,23 @@ def test_children_carry_loss_parameters_and_rate(uri, written):
 
 def test_curves_by_epoch_and_one_objective(uri, written):
     result, tracker = written
-    _, found, _ = children(uri, tracker)
+    _, runs, _ = children(uri, tracker)
     client = MlflowClient(uri)
     for trial in result.trials:
-        run = found[trial.number]
+        run = runs[trial.number]
         for curve, name in zip(trial.curves, ("train_loss", "val_loss", "train_accuracy", "val_accuracy"), strict=True):
             history = client.get_metric_history(run.info.run_id, name)
             expected = {i: v for i, v in enumerate(trial.curves[curve], 1) if math.isfinite(v)}
             assert {point.step: point.value for point in history} == expected
         assert run.data.metrics.get("score") == trial.score
-    assert set(found[0].data.metrics) == {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "score"}
+    assert set(runs[0].data.metrics) == {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "score"}
 
 
 def test_nothing_infinite_is_logged(uri, written):
     result, tracker = written
-    _, found, _ = children(uri, tracker)
+    _, runs, _ = children(uri, tracker)
     diverged = next(trial for trial in result.trials if trial.state == "diverged")
-    points = MlflowClient(uri).get_metric_history(found[diverged.number].info.run_id, "train_loss")
+    points = MlflowClient(uri).get_metric_history(runs[diverged.number].info.run_id, "train_loss")
     assert [point.step for point in points] == [1, 2]
 
 
@@ -159,20 +159,20 @@ def test_parent_has_description_leaderboard_data_and_best_so_far(uri, written):
 def test_the_parent_starts_before_its_children_and_ends_after_it(uri, written):
     """It was created before any trial, in a process that takes seconds to start."""
     result, tracker = written
-    parent, found, _ = children(uri, tracker)
+    parent, runs, _ = children(uri, tracker)
     assert parent.info.start_time == result.started * 1000
-    assert all(parent.info.start_time <= child.info.start_time for child in found.values())
+    assert all(parent.info.start_time <= child.info.start_time for child in runs.values())
     assert parent.info.start_time < parent.info.end_time
 
 
 def test_tags_have_the_names_that_queries_and_older_runs_use(uri, written):
-    parent, found, _ = children(uri, written[1])
+    parent, runs, _ = children(uri, written[1])
     tags = parent.data.tags
     assert (tags["lossreg.study"], tags["lossreg.metric"], tags["lossreg.task"]) == ("toy", "accuracy", "binary")
     ends = ("complete", "failed", "pruned", "diverged")
     assert [tags[f"lossreg.trials.{end}"] for end in ends] == ["9", "1", "1", "1"]
     assert {"lossreg.key", "lossreg.best_loss", "lossreg.best_get"} <= tags.keys()
-    assert {name for name in found[0].data.tags if name.startswith("lossreg.")} == {
+    assert {name for name in runs[0].data.tags if name.startswith("lossreg.")} == {
         "lossreg.trial", "lossreg.state", "lossreg.loss", "lossreg.candidate", "lossreg.trainer", "lossreg.get",
         "lossreg.distribution", "lossreg.version",
     }  # fmt: skip
@@ -275,9 +275,9 @@ def test_the_active_run_stack_is_never_used(written):
 def test_more_metrics_than_one_request_takes(uri, experiment):
     long = sample.trial(0, epochs=600)
     tracker = finished(uri, experiment, sample.study(0, trials=[long]))
-    _, found, _ = children(uri, tracker)
+    _, runs, _ = children(uri, tracker)
     for name in ("train_loss", "val_accuracy"):
-        history = MlflowClient(uri).get_metric_history(found[0].info.run_id, name)
+        history = MlflowClient(uri).get_metric_history(runs[0].info.run_id, name)
         assert [point.step for point in sorted(history, key=lambda p: p.step)] == list(range(1, 601))
 
 
@@ -288,11 +288,11 @@ def test_strange_names_and_long_values_are_taken(uri, experiment):
     tracker = finished(
         uri, experiment, sample.study(0, trials=[odd], losses={"a/../b <x>": "focal"}, metric="f1 (macro)")
     )
-    _, found, _ = children(uri, tracker)
-    assert set(found[0].data.params) == {"loss", "learning_rate", "a_1_b_2", "_/up", "a/_/b _x_.v"}
-    assert len(found[0].data.params["a/_/b _x_.v"]) == 6000
-    assert len(found[0].data.tags["lossreg.reason"]) == 8000
-    assert "val_f1 _macro_" in found[0].data.metrics
+    _, runs, _ = children(uri, tracker)
+    assert set(runs[0].data.params) == {"loss", "learning_rate", "a_1_b_2", "_/up", "a/_/b _x_.v"}
+    assert len(runs[0].data.params["a/_/b _x_.v"]) == 6000
+    assert len(runs[0].data.tags["lossreg.reason"]) == 8000
+    assert "val_f1 _macro_" in runs[0].data.metrics
 
 
 LONG = "x" * 260
@@ -303,15 +303,15 @@ def test_names_that_mlflow_would_take_for_one_stay_apart_and_are_told_in_full(ur
     odd = sample.trial(0, params=params, loss_params={}, candidate="focal")
     spec = {"model": {"args": {f"{LONG}1": 7, f"{LONG}2": 8}}}
     tracker = finished(uri, experiment, sample.study(0, trials=[odd], spec=spec))
-    parent, found, _ = children(uri, tracker)
+    parent, runs, _ = children(uri, tracker)
     for run, values in (
-        (found[0], params),
+        (runs[0], params),
         (parent, {f"model.args.{name}": value for name, value in spec["model"]["args"].items()}),
     ):
         full = json.loads(run.data.tags["lossreg.names"])
         stored = {full.get(name, name): value for name, value in run.data.params.items()}
         assert {name: stored[name] for name in values} == {name: str(value) for name, value in values.items()}
-    assert {"plain", "p_"} < set(found[0].data.params), "names that MLflow takes stay"
+    assert {"plain", "p_"} < set(runs[0].data.params), "names that MLflow takes stay"
 
 
 def test_a_name_is_the_same_in_every_run_whatever_else_is_in_it():
@@ -342,9 +342,9 @@ def test_texts_from_outside_neither_control_a_terminal_nor_become_links_in_mlflo
         spec={"data": {"target": HOSTILE, HOSTILE: 1}},
     )  # fmt: skip
     tracker = finished(uri, experiment, result)
-    parent, found, _ = children(uri, tracker)
+    parent, runs, _ = children(uri, tracker)
     texts = [
-        text for run in (parent, *found.values()) for kept in (run.data.tags, run.data.params) for text in kept.items()
+        text for run in (parent, *runs.values()) for kept in (run.data.tags, run.data.params) for text in kept.items()
     ]
     assert len([value for _, value in texts if "evil.example" in value]) >= 4
     assert not [text for text in texts if any(bad in "".join(text) for bad in ("\x1b", "\u202e"))]
@@ -415,16 +415,16 @@ def test_a_second_sync_writes_nothing(uri, experiment):
 def snapshot(uri, tracker):
     """All that is stored, in an order that does not depend on time."""
     client = MlflowClient(uri)
-    parent, found, count = children(uri, tracker)
+    parent, runs, count = children(uri, tracker)
     points = {
         (run.info.run_id, name): sorted(
             (p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)
         )
-        for run in [parent, *found.values()]
+        for run in [parent, *runs.values()]
         for name in run.data.metrics
     }
     stored = {
-        number: (run.info.run_id, run.info.status, run.data.params, run.data.tags) for number, run in found.items()
+        number: (run.info.run_id, run.info.status, run.data.params, run.data.tags) for number, run in runs.items()
     }
     return count, stored, points, parent.data.params
 
@@ -437,8 +437,8 @@ def test_a_resumed_study_finds_its_parent_by_key_and_adds_what_is_missing(uri, e
     assert MlflowClient(uri).get_run(part.run_id).info.status == "KILLED", "interrupted, not finished"
     again = finished(uri, experiment, result, key=experiment)
     assert again.run_id == part.run_id
-    parent, found, count = children(uri, again)
-    assert (parent.info.status, sorted(found), count) == ("FINISHED", list(range(9)), 9)
+    parent, runs, count = children(uri, again)
+    assert (parent.info.status, sorted(runs), count) == ("FINISHED", list(range(9)), 9)
 
 
 @pytest.mark.parametrize("cut", ["created", "logged"])
@@ -456,20 +456,20 @@ def test_a_half_written_child_is_completed(uri, experiment, cut):
         ]
         client.log_batch(half, points[:7], [mlflow.entities.Param("loss", last.candidate)])
     finished(uri, experiment, result, run_id=parent)
-    _, found, count = children(uri, tracker)
+    _, runs, count = children(uri, tracker)
     assert count == 6
-    assert (found[5].info.run_id, found[5].info.status) == (half, "FINISHED" if last.state != "failed" else "FAILED")
+    assert (runs[5].info.run_id, runs[5].info.status) == (half, "FINISHED" if last.state != "failed" else "FAILED")
     whole = finished(uri, f"{experiment}-whole", result)
     _, expected, _ = children(uri, whole)
-    assert found[5].data.params == expected[5].data.params
-    assert found[5].data.metrics == expected[5].data.metrics
+    assert runs[5].data.params == expected[5].data.params
+    assert runs[5].data.metrics == expected[5].data.metrics
 
 
 def test_a_child_deleted_by_hand_comes_back(uri, experiment):
     result = sample.study(3)
     tracker = finished(uri, experiment, result)
-    _, found, _ = children(uri, tracker)
-    MlflowClient(uri).delete_run(found[1].info.run_id)
+    _, runs, _ = children(uri, tracker)
+    MlflowClient(uri).delete_run(runs[1].info.run_id)
     finished(uri, experiment, result, run_id=tracker.run_id)
     assert sorted(children(uri, tracker)[1]) == [0, 1, 2]
 
@@ -488,9 +488,9 @@ def test_a_lost_parent_is_written_anew(uri, experiment, lost):
 def trials_in(uri, experiment):
     """Of every run of the experiment that is not deleted: its trial, None for a parent, and its parent."""
     client = MlflowClient(uri)
-    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
     return sorted(
-        (int(run.data.tags.get("lossreg.trial", -1)), run.data.tags.get("mlflow.parentRunId", "")) for run in found
+        (int(run.data.tags.get("lossreg.trial", -1)), run.data.tags.get("mlflow.parentRunId", "")) for run in runs
     )
 
 
@@ -640,13 +640,13 @@ def run_through(tracker, result):
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
 def test_a_dead_server_costs_one_warning_and_is_given_up_before_mlflow_tries_for_minutes(scheme, monkeypatch):
-    said = []
+    warnings = []
     monkeypatch.setattr(writer, "Writer", lambda *args: fail("MLflow is asked"))
-    tracker = Tracker(f"{scheme}://127.0.0.1:{closed_port()}/x", "x", warn=said.append)
+    tracker = Tracker(f"{scheme}://127.0.0.1:{closed_port()}/x", "x", warn=warnings.append)
     run_through(tracker, sample.study(12))
-    assert len(said) == 1
-    assert "no answer" in said[0]
-    assert "lossreg sync" in said[0]
+    assert len(warnings) == 1
+    assert "no answer" in warnings[0]
+    assert "lossreg sync" in warnings[0]
     assert tracker.where()["run_id"] is None
 
 
@@ -659,9 +659,9 @@ def test_a_dead_server_does_not_lose_the_former_run(uri):
 
 def test_a_mute_server_costs_one_warning(mute, monkeypatch):
     monkeypatch.setattr("lossreg.tracking.uri.PATIENCE", 0.3)
-    said = []
-    run_through(Tracker(f"http://127.0.0.1:{mute}", "x", warn=said.append), sample.study(3))
-    assert len(said) == 1
+    warnings = []
+    run_through(Tracker(f"http://127.0.0.1:{mute}", "x", warn=warnings.append), sample.study(3))
+    assert len(warnings) == 1
 
 
 def opened(uri, experiment, folder=""):
@@ -697,17 +697,17 @@ def test_required_tracking_raises():
 
 
 def test_a_store_that_breaks_on_the_way_costs_one_warning(uri, experiment, monkeypatch):
-    said = []
+    warnings = []
     result = sample.study(6)
-    tracker = Tracker(uri, experiment, warn=said.append)
+    tracker = Tracker(uri, experiment, warn=warnings.append)
     tracker.start(dataclasses.replace(result, trials=[]))
     tracker.where()
     monkeypatch.setattr(MlflowClient, "create_run", lambda *args, **kwargs: fail("disk full"))
     for trial in result.trials:
         tracker.trial(trial, result)
     tracker.finish(result)
-    assert len(said) == 1
-    assert "disk full" in said[0]
+    assert len(warnings) == 1
+    assert "disk full" in warnings[0]
     assert "disk full" in tracker.where()["error"]
     monkeypatch.undo()
     assert "error" not in finished(uri, experiment, result, run_id=tracker.run_id).where()
@@ -741,12 +741,12 @@ def test_no_other_process_has_the_study_while_a_child_is_still_written(uri, expe
 
 
 def test_an_artifact_store_that_refuses_leaves_the_trials(uri, experiment, monkeypatch):
-    said = []
+    warnings = []
     monkeypatch.setattr(MlflowClient, "log_text", lambda *args, **kwargs: fail("access denied"))
-    tracker = Tracker(uri, experiment, warn=said.append)
+    tracker = Tracker(uri, experiment, warn=warnings.append)
     tracker.sync(sample.study(3))
-    assert len(said) == 1
-    assert "access denied" in said[0]
+    assert len(warnings) == 1
+    assert "access denied" in warnings[0]
     assert children(uri, tracker)[0].info.status == "FINISHED"
 
 
@@ -769,9 +769,9 @@ def test_a_deleted_experiment_is_explained(uri, experiment):
     client = MlflowClient(uri)
     number = client.create_experiment(experiment)
     client.delete_experiment(number)
-    said = []
-    Tracker(uri, experiment, warn=said.append).sync(sample.study(1))
-    assert f"mlflow experiments restore --experiment-id {number}" in said[0]
+    warnings = []
+    Tracker(uri, experiment, warn=warnings.append).sync(sample.study(1))
+    assert f"mlflow experiments restore --experiment-id {number}" in warnings[0]
 
 
 def test_an_answer_without_an_experiment_is_not_taken_for_one():
@@ -838,14 +838,14 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("bad", "said"), BAD.items(), ids=list(BAD))
-def test_a_bad_uri_is_refused(monkeypatch, tmp_path, bad, said):
+@pytest.mark.parametrize(("bad", "message"), BAD.items(), ids=list(BAD))
+def test_a_bad_uri_is_refused(monkeypatch, tmp_path, bad, message):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("text.db").write_text("no database")
     with contextlib.closing(sqlite3.connect("shop.db")) as shop:
         shop.execute("CREATE TABLE customers (id INTEGER)")
-    with pytest.raises(InputError, match=re.escape(said)) as caught:
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
         tracking.check(bad, {})
     assert str(caught.value).startswith("tracking.uri: ")
     assert "secret" not in str(caught.value)

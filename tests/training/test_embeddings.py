@@ -68,10 +68,10 @@ class Table(keras.layers.Layer):
 def words(optimizer, layer=lambda: keras.layers.Embedding(6, 4)):
     """A problem whose rows are seven tokens of a vocabulary of six."""
     builder = Mlp(layer, keras.layers.Flatten)
-    own = problem("multiclass", {"ce": "cross_entropy"}, optimizer=optimizer, builder=builder)
-    for part in (own.dataset.train, own.dataset.validation):
+    instance = problem("multiclass", {"ce": "cross_entropy"}, optimizer=optimizer, builder=builder)
+    for part in (instance.dataset.train, instance.dataset.validation):
         part.x = np.digitize(part.x, [-1, -0.5, 0, 0.5, 1]).astype("float32")
-    return own
+    return instance
 
 
 LONG_LOOKUPS = [pytest.param(name, None, marks=pytest.mark.long) for name in ("sgd", "adam", "rmsprop")]
@@ -79,12 +79,12 @@ LONG_LOOKUPS = [pytest.param(name, None, marks=pytest.mark.long) for name in ("s
 
 @pytest.mark.parametrize(("optimizer", "layer"), [("adam", Table), *LONG_LOOKUPS])
 def test_a_lane_against_model_fit_as_it_is_and_with_the_one_line(optimizer, layer):
-    own = words(optimizer, layer) if layer else words(optimizer)
-    each = plan(own, "ce", 0.02, 3)
-    _, (lane,) = run(Population(own, 1, blocks=1), [each])
-    _, (fit,) = run(Fit(own), [each])
-    _, plain, _ = alone(own, each)
-    _, summed, _ = alone(own, each, lossreg.dense_gradients)
+    instance = words(optimizer, layer) if layer else words(optimizer)
+    each = plan(instance, "ce", 0.02, 3)
+    _, (lane,) = run(Population(instance, 1, blocks=1), [each])
+    _, (fit,) = run(Fit(instance), [each])
+    _, plain, _ = alone(instance, each)
+    _, summed, _ = alone(instance, each, lossreg.dense_gradients)
     assert difference(lane, summed) < 2e-5
     assert difference(lane, fit) < 2e-5
     # what README says of it: the same with SGD, another model with Adam and its like
@@ -92,11 +92,11 @@ def test_a_lane_against_model_fit_as_it_is_and_with_the_one_line(optimizer, laye
 
 
 def test_keras_s_own_gradients_are_had_from_fit_and_refused_by_lanes():
-    own = replace(words("adam"), sliced=True)
-    each = plan(own, "ce", 0.02, 3)
-    _, (fit,) = run(Fit(own), [each])
-    assert difference(fit, alone(own, each)[1]) < 2e-5
-    assert "embedding_gradients is keras" in Population(own, 1).refuses("ce")
+    instance = replace(words("adam"), sliced=True)
+    each = plan(instance, "ce", 0.02, 3)
+    _, (fit,) = run(Fit(instance), [each])
+    assert difference(fit, alone(instance, each)[1]) < 2e-5
+    assert "embedding_gradients is keras" in Population(instance, 1).refuses("ce")
     assert not Population(replace(words("sgd"), sliced=True), 1).refuses("ce")
     plain = problem("multiclass", {"ce": "cross_entropy"})
     assert not Population(replace(plain, sliced=True), 1).refuses("ce")
@@ -276,8 +276,8 @@ def test_a_study_says_that_lanes_gain_nothing_from_a_large_embedding(tmp_path, m
         "losses": {"cross_entropy": {}}, "search": {"lanes": 1},
         "tracking": {"enabled": False}, "verdict": {"enabled": False},
     }  # fmt: skip
-    said = [note for note in outline.plan(asked).notes if "every lane updates" in note]
-    assert said[0].startswith("words/embeddings has 1,000,000 numbers, which every lane updates in every step")
+    notes = [note for note in outline.plan(asked).notes if "every lane updates" in note]
+    assert notes[0].startswith("words/embeddings has 1,000,000 numbers, which every lane updates in every step")
     assert not [note for note in outline.plan(asked, ["search.trainer=fit"]).notes if "every lane updates" in note]
 
 
@@ -292,9 +292,9 @@ def test_a_study_says_what_its_embedding_gets_and_goes_to_fit_where_asked(tmp_pa
     def planned(**train):
         return outline.plan({**study, "train": train})
 
-    said = [note for note in planned().notes if "sum of a token's gradients" in note]
-    assert said[0].startswith("words/embeddings: adam is given the sum")
-    assert 'lossreg.dense_gradients("adam")' in said[0]
+    notes = [note for note in planned().notes if "sum of a token's gradients" in note]
+    assert notes[0].startswith("words/embeddings: adam is given the sum")
+    assert 'lossreg.dense_gradients("adam")' in notes[0]
     assert not [note for note in planned(optimizer="sgd").notes if "token" in note or "every lane updates" in note]
     asked = planned(embedding_gradients="keras")
     assert not [note for note in asked.notes if "token" in note]

@@ -75,10 +75,10 @@ def by_progress(y, z, *, progress):
 
 
 def tried(function, **more):
-    own = problem("regression", {"l": "mean_squared_error"})
+    instance = problem("regression", {"l": "mean_squared_error"})
     fields = {"name": "mine", "tasks": ("regression",), "summary": "s", "reference": "r", "target": "real"}
-    own.losses["l"] = LossSpec(**{**fields, "function": function, "outputs": "1", "activation": "affine", **more})
-    return own, plan(own, "l", 0.01)
+    instance.losses["l"] = LossSpec(**{**fields, "function": function, "outputs": "1", "activation": "affine", **more})
+    return instance, plan(instance, "l", 0.01)
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,8 @@ def dataset(kind, seed=0, *, weighted=False):
     y = (x.sum(-1) > 0).astype(np.int8) if masks else y
     weights = rng.uniform(0.2, 2, number).astype(np.float32) if weighted else None
     parts = [
-        SimpleNamespace(x=cut(x, own), y=y[own], weights=None if weights is None else weights[own])
-        for own in (slice(ROWS), slice(ROWS, None))
+        SimpleNamespace(x=cut(x, of_part), y=y[of_part], weights=None if weights is None else weights[of_part])
+        for of_part in (slice(ROWS), slice(ROWS, None))
     ]
     k = 2 if masks else 3
     return of_one_fold(

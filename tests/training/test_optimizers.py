@@ -228,11 +228,11 @@ def test_lanes_equal_model_fit():
     lanes_equal_fit(setup, [planned(setup), planned(setup, 2.0)])
 
 
-PRODUCT = [(name, own) for name in MAPPED for own in (*COMMON, *OWN.get(name, ()))]
+PRODUCT = [(name, settings) for name in MAPPED for settings in (*COMMON, *OWN.get(name, ()))]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("name", "fixed"), PRODUCT, ids=[f"{name}-{own}" for name, own in PRODUCT])
+@pytest.mark.parametrize(("name", "fixed"), PRODUCT, ids=[f"{name}-{settings}" for name, settings in PRODUCT])
 def test_lanes_equal_model_fit_with_every_setting(name, fixed):
     setup = studied(name, fixed)
     lanes_equal_fit(setup, [planned(setup)])

@@ -48,7 +48,7 @@ class Factory:
     """Makes populations and remembers them."""
 
     def __init__(self, slots=99, ill=lambda key, plans: None, refused=()):
-        self.slots, self.ill, self.refused, self.made, self.first = slots, ill, refused, [], []
+        self.slots, self.ill, self.refused, self.populations, self.first = slots, ill, refused, [], []
         self.most_alive = 0
 
     def key(self, plan):
@@ -58,9 +58,9 @@ class Factory:
         return "refused" if plan.candidate in self.refused else ""
 
     def make(self, plan):
-        self.made.append(Population(self, plan.architecture, self.slots))
-        self.most_alive = max(self.most_alive, sum(not one.over for one in self.made))
-        return self.made[-1]
+        self.populations.append(Population(self, plan.architecture, self.slots))
+        self.most_alive = max(self.most_alive, sum(not one.over for one in self.populations))
+        return self.populations[-1]
 
 
 def solo():
@@ -94,7 +94,7 @@ def test_every_open_plan_is_advanced_in_every_epoch_whatever_its_shape():
         assert list(reports) == slots == list(range(12))
         assert {report.epoch for report in reports.values()} == {epoch}
         assert not failures
-    assert len(factory.made) == 5
+    assert len(factory.populations) == 5
 
 
 def test_slots_are_shared_by_all_shapes_and_filled_lowest_first():
@@ -118,7 +118,7 @@ def test_few_populations_live_at_a_time_and_the_longest_idle_is_let_go():
         pool.advance()
         pool.close(slot)
     assert factory.most_alive == MOST_POPULATIONS
-    counts = Counter(one.key.batch_size for one in factory.made)
+    counts = Counter(one.key.batch_size for one in factory.populations)
     assert counts.pop(1) == 2  # used again while it was there, made again when it was gone
     assert set(counts.values()) == {1}
 
@@ -135,18 +135,18 @@ def test_a_shape_waits_while_all_populations_are_busy_and_others_do_not():
 
 def search(pool, trials=24, sizes=tuple(range(1, 21)), study=None):
     """The records of a study over that many batch sizes."""
-    made = shaped(pool, trials, sizes, study)
-    made.run()
-    return made.heard.records
+    loop = shaped(pool, trials, sizes, study)
+    loop.run()
+    return loop.heard.records
 
 
 def shaped(pool, trials, sizes, study=None):
-    own = proposer()
+    proposals = proposer()
     architectures = Architectures(
         Options(sizes) if len(sizes) > 1 else Fixed(sizes[0]), lambda outputs, answer: Model()
     )
-    own = type(own)(**{**vars(own), "architectures": architectures})
-    return scheduler(study or optuna_study(), trials, pool, own=own)
+    proposals = type(proposals)(**{**vars(proposals), "architectures": architectures})
+    return scheduler(study or optuna_study(), trials, pool, proposals=proposals)
 
 
 class Model:
@@ -202,7 +202,7 @@ def test_the_trials_of_a_population_that_keeps_failing_end_elsewhere_and_the_res
         assert (record.trainer, record.refusal) == (
             ("fit", "population failed: RuntimeError: ill") if ill else ("population", "")
         )
-    assert sum(one.key == Architecture(2) for one in factory.made) <= MOST_FAILURES + 1
+    assert sum(one.key == Architecture(2) for one in factory.populations) <= MOST_FAILURES + 1
 
 
 def test_a_plan_that_fails_alone_too_fails_with_the_reason():
@@ -251,9 +251,9 @@ def test_a_trial_whose_model_cannot_be_built_fails_and_the_rest_go_on(where):
 def test_a_trial_that_is_trained_again_has_begun_once():
     errors = [ValueError("once")]
     pool = Pool([solo()], populations=Factory(ill=lambda key, plans: errors.pop() if errors else None), slots=4)
-    made = shaped(pool, 24, (1,))
-    made.run()
-    assert (len(made.heard.records), made.placed) == (24, 24)
+    loop = shaped(pool, 24, (1,))
+    loop.run()
+    assert (len(loop.heard.records), loop.placed) == (24, 24)
 
 
 def test_closing_what_was_never_opened_does_nothing():

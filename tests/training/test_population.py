@@ -448,8 +448,8 @@ def test_a_multiclass_loss_sees_a_binary_logit_as_two_opposite_halves():
     z = np.array([[-3.0], [-0.5], [0.0], [0.7], [4.0]], np.float32)
     for true in (0, 1):
         y = np.eye(2, dtype=np.float32)[[true] * 5]
-        own, other = (z[:, 0] / 2, -z[:, 0] / 2) if true else (-z[:, 0] / 2, z[:, 0] / 2)
+        of_label, other = (z[:, 0] / 2, -z[:, 0] / 2) if true else (-z[:, 0] / 2, z[:, 0] / 2)
         # Keras's categorical hinge: the true class counts as a score of 0 among the others
-        wanted = np.maximum(0.0, 1.0 + np.maximum(other, 0.0) - own)
+        wanted = np.maximum(0.0, 1.0 + np.maximum(other, 0.0) - of_label)
         got = spec.values(y, z, 2, spec.bind({}))
         np.testing.assert_allclose(keras.ops.convert_to_numpy(got), wanted, rtol=1e-6)

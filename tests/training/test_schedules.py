@@ -69,8 +69,8 @@ CASES = {
 
 def progress_of(step):
     """The share of the training before a step, as a lane's graph has it: in float32, epoch by epoch."""
-    own = EPOCHS * np.float32(1)
-    before, a_step = np.float32(step // 14 / EPOCHS), np.float32(1 / (own * 14))
+    total = EPOCHS * np.float32(1)
+    before, a_step = np.float32(step // 14 / EPOCHS), np.float32(1 / (total * 14))
     return np.float32(before + a_step * np.float32(step % 14))
 
 

@@ -61,8 +61,8 @@ def mask_without_its_first_row(y, z):
 @WRONG.add("permutation", **proper(stop_gradient=True))
 def first_class_half_detached(y, z):
     """The first class learns half as fast, and no value shows it."""
-    own = z[:, :1]
-    return ce(y, ops.concatenate([0.5 * own + 0.5 * ops.stop_gradient(own), z[:, 1:]], axis=-1))
+    first = z[:, :1]
+    return ce(y, ops.concatenate([0.5 * first + 0.5 * ops.stop_gradient(first), z[:, 1:]], axis=-1))
 
 
 @WRONG.add("arguments", **real(non_differentiable_points=True, params=(Q,), elicits="quantile"))

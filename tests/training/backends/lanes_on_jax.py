@@ -189,8 +189,8 @@ def branches():
 
     def of(factor):
         def one(lane):
-            rows, own = lane
-            return interface.value_and_gradient(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + own, rows)
+            rows, offset = lane
+            return interface.value_and_gradient(lambda z: factor * keras.ops.sum(keras.ops.square(z)) + offset, rows)
 
         return interface.branch(lambda by_sample, by_lane: interface.map_lanes(one, (by_sample[0], by_lane)))
 
@@ -200,7 +200,10 @@ def branches():
 @pytest.mark.parametrize("groups", [[0], [1, 1], [0, 0, 0, 0, 0, 1, 2, 2, 2], [2] * 8, [0, 2, 2, 2, 2, 2, 2]])
 def test_every_lane_goes_through_its_own_branch_whatever_the_width(groups):
     rng = np.random.default_rng(len(groups))
-    rows, own = rng.normal(size=(len(groups), 3)).astype(np.float32), rng.normal(size=len(groups)).astype(np.float32)
+    rows, offsets = (
+        rng.normal(size=(len(groups), 3)).astype(np.float32),
+        rng.normal(size=len(groups)).astype(np.float32),
+    )
     three = branches()
     program = interface.compiled(
         lambda data, arrangement, lanes: interface.dispatch(three, arrangement, [lanes[0]], lanes[1], often=True),
@@ -209,8 +212,8 @@ def test_every_lane_goes_through_its_own_branch_whatever_the_width(groups):
     )
     factors = np.array(FACTORS)[groups]
     for lanes in range(len(groups), 0, -1):
-        values, slopes = program(interface.arrange(groups[:lanes]), (rows[:lanes], own[:lanes]))
-        np.testing.assert_allclose(values, factors[:lanes] * (rows[:lanes] ** 2).sum(1) + own[:lanes], rtol=1e-5)
+        values, slopes = program(interface.arrange(groups[:lanes]), (rows[:lanes], offsets[:lanes]))
+        np.testing.assert_allclose(values, factors[:lanes] * (rows[:lanes] ** 2).sum(1) + offsets[:lanes], rtol=1e-5)
         np.testing.assert_allclose(slopes, 2 * factors[:lanes, None] * rows[:lanes], rtol=1e-5)
 
 

@@ -48,9 +48,9 @@ def on_jax(request):
 @pytest.mark.parametrize("name", names())
 def test_on_jax(on_jax, name):
     outcomes, output = on_jax
-    own = {test: outcome for test, outcome in outcomes.items() if test.split("[")[0] == name}
-    assert own, output[-4000:]
-    assert set(own.values()) == {"PASSED"}, output[-8000:]
+    of_name = {test: outcome for test, outcome in outcomes.items() if test.split("[")[0] == name}
+    assert of_name, output[-4000:]
+    assert set(of_name.values()) == {"PASSED"}, output[-8000:]
 
 
 @pytest.mark.long

@@ -42,7 +42,9 @@ def test_without_the_private_converter_lanes_end_where_they_end_with_it(request)
     assert _pfor.converter() is None
     slower_reports, slower_weights = trained()
     assert max(map(difference, weights, slower_weights)) < 1e-5
-    losses, slower_losses = ([report.val_loss for each in own for report in each] for own in (reports, slower_reports))
+    losses, slower_losses = (
+        [report.val_loss for each in of_trainer for report in each] for of_trainer in (reports, slower_reports)
+    )
     assert losses == pytest.approx(slower_losses, rel=1e-5)
 
 
