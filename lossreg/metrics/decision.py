@@ -57,6 +57,11 @@ def by_name(metric: str, task: str) -> str:
     return SHIFT if task == "multiclass" else THRESHOLD
 
 
+def in_words(what: str) -> str:
+    """Return what is tuned as users read it."""
+    return "prior shift" if what == SHIFT else what
+
+
 def _is_of_probabilities(metric: str) -> bool:
     return metric.removeprefix("neg_") in OF_PROBABILITIES
 
@@ -69,7 +74,7 @@ def shortage(metric: Metric, task: str, rows: int) -> str:
     fewest = FEWEST_ACCURACY if metric.name == "accuracy" else FEWEST[what]
     if rows >= fewest:
         return ""
-    return f"{rows} validation rows are too few for a {what} of {metric.name}, which needs {fewest}"
+    return f"{rows} validation rows are too few for a {in_words(what)} of {metric.name}, which needs {fewest}"
 
 
 def halves(y: Array, seed: int = 0) -> NDArray[np.bool_]:

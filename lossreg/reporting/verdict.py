@@ -254,8 +254,7 @@ class _Words:
     @property
     def _what(self) -> str:
         """What is tuned of a decision."""
-        what = decisions.by_name(self.result.metric, self.result.task)
-        return "prior shift" if what == decisions.SHIFT else what
+        return decisions.in_words(decisions.by_name(self.result.metric, self.result.task))
 
     def _against(self, comparison: Comparison) -> str:
         """Return a further comparison from the baseline's side."""

@@ -19,6 +19,7 @@ import optuna
 
 from lossreg.data import room
 from lossreg.errors import InputError, LossregError, one_line
+from lossreg.metrics import decision
 from lossreg.runtime import system
 from lossreg.search import completion, reevaluation, restore
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms, repeated
@@ -336,9 +337,10 @@ class VerdictStage:
         gain = self._compared(predictions, BASELINE + TUNED, BASELINE)
         if gain is None or gain.low <= 0:
             return ()
-        what, name = scoring.tunable(problem) or "decision", self.prepared.metric.name
+        metric = self.prepared.metric.name
+        what = decision.in_words(decision.by_name(metric, problem.dataset.task))
         return (
-            f"a tuned {what} gives {baseline} a better {name}, by {gain.difference:.2g} on the test rows: "
+            f"a tuned {what} gives {baseline} a better {metric}, by {gain.difference:.2g} on the test rows: "
             'search.decision = "tuned" tunes it in every trial',
         )
 
