@@ -30,6 +30,15 @@ from lossreg.terminal import masking
 DROPOUT_STEP = 0.05
 # more would fill any memory before the first epoch
 MOST_SEEDS, MOST_LANES = 1000, 100_000
+FEWEST_FOLDS, MOST_FOLDS = 2, 10  # outer ones
+
+
+def _outer_folds(raw: Any) -> Any:
+    is_whole = isinstance(raw, int) and not isinstance(raw, bool)
+    if raw is None or (is_whole and (raw == 0 or FEWEST_FOLDS <= raw <= MOST_FOLDS)):
+        return raw
+    what = f"must be a number of folds from {FEWEST_FOLDS} to {MOST_FOLDS}, or 0 for none, not {shown(raw)}"
+    raise InputError(what, hint="Leave it out to have 5 where that takes little time.")
 
 
 def _lanes(value: Any) -> Any:
@@ -202,6 +211,7 @@ CandidateName = Annotated[str, AfterValidator(_candidate_name)]
 Name = Annotated[str, AfterValidator(_name)]
 
 Lanes = Annotated[Literal["auto"] | int, BeforeValidator(_lanes)]
+OuterFolds = Annotated[int | None, BeforeValidator(_outer_folds)]
 Preprocessing = Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)]
 Hyperparameters = Annotated[Any, PlainValidator(_hp)]
 ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)]

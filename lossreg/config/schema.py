@@ -30,6 +30,7 @@ from lossreg.config.fields import (
     Function,
     Hyperparameters,
     Lanes,
+    OuterFolds,
     Outputs,
     Parameter,
     Preprocessing,
@@ -47,6 +48,8 @@ from lossreg.contract.former_names import by_present_names
 from lossreg.contract.params import Float
 from lossreg.errors import InputError
 from lossreg.terminal import masking
+
+REPEATS, OUTER_REPEATS = 20, 6  # of winner and baseline on the test rows, and in each outer fold
 
 
 class Section(BaseModel):
@@ -239,13 +242,28 @@ class Search(Section):
 
 
 class Verdict(Section):
-    """The verdict: winner and baseline are trained again `repeats` times and compared on the test rows."""
+    """The verdict: winner and baseline are trained again `repeats` times and compared on the test rows.
+
+    With `outer` folds the whole search is done again in each, and every row is a test row once.
+    """
 
     enabled: bool = True
-    repeats: int = Field(default=20, ge=2, le=1000, description="It is the number of trainings of each of them.")
+    repeats: int | None = Field(
+        default=None, ge=2, le=1000, description="It is the number of trainings of each of them, 2 to 1000."
+    )
+    outer: OuterFolds = None
     margin: float = Field(
         default=0.0, ge=0, description="It is the difference of the metric below which two losses count as equal."
     )
+
+    def repeats_with(self, outer: int) -> int:
+        """Return the number of repeats: of each of so many outer folds, with 0 those on the test rows."""
+        return self.repeats or (OUTER_REPEATS if outer else REPEATS)
+
+    def is_met(self, *, outer: int, repeats: int, margin: float) -> bool:
+        """Return whether a verdict with these is what is asked for; so many outer folds are, where none are named."""
+        is_as_deep = self.outer in (None, outer) and repeats >= self.repeats_with(outer)
+        return is_as_deep and margin == self.margin
 
 
 class Tracking(Section):

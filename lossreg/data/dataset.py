@@ -16,6 +16,7 @@ from lossreg.errors import DataError
 
 if TYPE_CHECKING:
     from lossreg.data.loaded_rows import LoadedRows
+    from lossreg.data.splits import Part
 
 TRAINING_SHARE = 0.85
 
@@ -92,20 +93,25 @@ class Dataset:
         x = self.train.x
         return {name: tuple(part.shape[1:]) for name, part in x.items()} if isinstance(x, dict) else tuple(x.shape[1:])
 
-    def resampled(self, seeds: Sequence[int], share: float = TRAINING_SHARE) -> Dataset:
+    def resampled(
+        self, seeds: Sequence[int], share: float = TRAINING_SHARE, parts: Sequence[Part] | None = None
+    ) -> Dataset:
         """Return a data set with the same test samples, and one fold per seed: all other samples, split at random.
 
-        share: that of the training samples, stratified; the rest of a fold are its validation samples. All folds have
+        share: that of the training samples, stratified; the rest of a fold are its validation samples; parts: for each
+        seed, the test samples and the development samples of its fold, in place of the study's. All folds have
         equally many of each, and preprocessors and constants of their own training samples. A seed gives the same fold
         whichever others are asked for. Raises `DataError` where a split cannot be made or does not fit into memory.
         """
-        return self._rows().resampled(seeds, share)
+        return self.rows.resampled(seeds, share, parts)
 
     def resampled_at_once(self) -> int:
         """Return the number of folds that `resampled` may make at a time, as far as memory goes; at least 1."""
-        return self._rows().at_once(self.train.x)
+        return self.rows.at_once(self.train.x)
 
-    def _rows(self) -> LoadedRows:
+    @property
+    def rows(self) -> LoadedRows:
+        """The rows as they were read; raises `DataError` where they were not kept."""
         if self.loaded is None:
             raise DataError("the rows of this data set were not kept, so they cannot be split again", where=self.source)
         return self.loaded

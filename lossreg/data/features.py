@@ -130,8 +130,8 @@ def count(x: Features) -> int:
     return len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
 
 
-def take(x: Features, rows: NDArray[np.int64]) -> Any:
-    """Return the rows of these numbers, in the form of `x`."""
+def take(x: Features, rows: NDArray[np.int64] | slice) -> Any:
+    """Return these rows, in the form of `x`."""
     if isinstance(x, dict):
         return {name: take(part, rows) for name, part in x.items()}
     return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]

@@ -20,7 +20,7 @@ from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
 from lossreg.data.reading import Readings
 from lossreg.data.scaling import coarse
-from lossreg.data.splits import Rows, Rows3
+from lossreg.data.splits import Part, Rows, Rows3
 from lossreg.errors import DataError
 
 Weighed = tuple[NDArray[np.float32] | None, ...]
@@ -50,10 +50,21 @@ class LoadedRows:
         """The numbers of all rows but the test rows."""
         return np.setdiff1d(np.arange(len(self.labels.y)), self.test)
 
-    def resampled(self, seeds: Sequence[int], share: float) -> Dataset:
-        """Return the same test samples, and a fold per seed of all others, as `Dataset.resampled`."""
-        cuts = splits.resample(self.labels, self.test, share=share, seeds=seeds, where=self.where)
-        return self.dataset(cuts, self.development)
+    def outer(self, number: int, seed: int) -> tuple[Part, ...]:
+        """Return all rows in so many parts, each of which is tested once."""
+        return splits.outer(self.labels, number, seed=seed)
+
+    def constants(self, rows: Rows) -> Constants:
+        """Return the constants of the labels of these rows."""
+        multihot = self.labels.task == "multilabel"
+        return Constants.from_labels(self.labels.y[rows], len(self.labels.classes), multihot=multihot)
+
+    def resampled(self, seeds: Sequence[int], share: float, parts: Sequence[Part] | None = None) -> Dataset:
+        """Return a data set with a fold per seed, as `Dataset.resampled`."""
+        own = Part(self.test, self.development)
+        wanted = list(zip(parts or [own] * len(seeds), seeds, strict=True))
+        cuts = splits.resample(self.labels, wanted, share=share, where=self.where)
+        return self.dataset(cuts, np.arange(len(self.labels.y)) if parts else own.development)
 
     def at_once(self, x: Any) -> int:
         """Return the number of folds, of all rows, that may be made at a time; x: some preprocessed samples."""
@@ -72,10 +83,11 @@ class LoadedRows:
         except DataError as error:
             raise error.at(self.where) from None
         first, *further = [
-            self._fold(preprocessor, self._splits(arrays, rows, weights_of_parts))
-            for preprocessor, arrays, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
+            self._fold(preprocessor, rows, self._splits(counted.array, rows, weights_of_parts))
+            for preprocessor, counted, rows, weights_of_parts in zip(fitted, transformed, cuts, weighed, strict=True)
         ]
-        gaps, lost = inputs.gaps(self.raw.x, self.readings), _lost(transformed)
+        gaps = inputs.gaps(self.raw.x, self.readings)
+        lost = reduce(Lost.worst, [counted.lost for counted in transformed])  # from the cut that lost most of each
         notes = [*missing_line(gaps, lost), *fitted[0].notes, *lost.beside(gaps).lines()]
         given: dict[str, Any] = {}
         if first.train.weights is not None:
@@ -105,21 +117,18 @@ class LoadedRows:
         room.check(row, len(self.labels.y), len(cuts), self.where)
         return fitted
 
-    def _transformed(self, preprocessor: Preprocessor, rows: Rows3) -> list[Counted]:
-        """Return the training, validation and test samples of a cut, preprocessed."""
-        parts = (rows.train, rows.validation, rows.test)
-        return [preprocessor.counted(features.take(self.raw.x, index)) for index in parts]
+    def _transformed(self, preprocessor: Preprocessor, rows: Rows3) -> Counted:
+        """Return the training, validation and test samples of a cut, one after the other, preprocessed."""
+        return preprocessor.counted(features.take(self.raw.x, np.concatenate([rows.train, rows.validation, rows.test])))
 
-    def _splits(self, arrays: Sequence[Counted], rows: Rows3, weighed: Weighed) -> list[Split]:
+    def _splits(self, x: Any, rows: Rows3, weighed: Weighed) -> list[Split]:
         indices = (rows.train, rows.validation, rows.test)
-        return [
-            Split(part.array, self.labels.y[index], weight)
-            for part, index, weight in zip(arrays, indices, weighed, strict=True)
-        ]
+        ends = np.cumsum([len(index) for index in indices]).tolist()
+        parts = [features.take(x, slice(end - len(index), end)) for index, end in zip(indices, ends, strict=True)]
+        return [Split(part, self.labels.y[index], w) for part, index, w in zip(parts, indices, weighed, strict=True)]
 
-    def _fold(self, preprocessor: Preprocessor, parts: Sequence[Split]) -> Dataset:
+    def _fold(self, preprocessor: Preprocessor, rows: Rows3, parts: Sequence[Split]) -> Dataset:
         labels = self.labels
-        multihot = labels.task == "multilabel"
         return Dataset(
             name=self.raw.name,
             source=self.where,
@@ -132,14 +141,8 @@ class LoadedRows:
             validation=parts[1],
             test=parts[2],
             preprocessor=preprocessor,
-            constants=Constants.from_labels(parts[0].y, len(labels.classes), multihot=multihot),
+            constants=self.constants(rows.train),
         )
-
-
-def _lost(cuts: Sequence[Sequence[Counted]]) -> Lost:
-    """Return the values that preprocessing lost, from the cut that lost most of each."""
-    totals = [reduce(Lost.plus, (part.lost for part in parts)) for parts in cuts]
-    return reduce(Lost.worst, totals)
 
 
 def _coarse(dataset: Dataset) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from lossreg.errors import DataError, InputError
 Rows = NDArray[np.int64]
 LEAST = 2
 DIGITS = 12  # of a share: 1 - 0.85 is a little more than 0.15
-RESAMPLING = 1
+RESAMPLING, OUTER = 1, 2
 LACKS = {
     "multilabel": ("with label", "Drop rare labels."),
     "segmentation": ("with any", "A mask has 1 where the object is, and 0 elsewhere."),
@@ -32,6 +32,13 @@ class Rows3:
     validation: Rows
     test: Rows
     notes: list[str] = field(default_factory=list)
+
+
+class Part(NamedTuple):
+    """The rows that are tested, and those that everything else is done with, both in ascending order."""
+
+    test: Rows
+    development: Rows
 
 
 def cut(
@@ -62,24 +69,41 @@ def cut(
     )
 
 
-def resample(labels: Labels, test: Rows, *, share: float, seeds: Sequence[int], where: str) -> tuple[Rows3, ...]:
-    """Split the rows outside `test` at random, once per seed: a `share` of them are training rows.
+def outer(labels: Labels, number: int, *, seed: int) -> tuple[Part, ...]:
+    """Cut all rows into so many parts, each of which is tested once, stratified by class.
 
-    All splits have the same number of training rows and of validation rows, and are stratified as in `cut`. A seed
-    gives the same split whichever others are asked for. Raises `DataError` as `cut` does.
+    Their numbers of test rows differ by one at most. All have equally many development rows: where there is one too
+    many, one of the commonest class is left out.
+    """
+    rows, groups, rng = np.arange(len(labels.y)), labels.groups, np.random.default_rng([seed, OUTER])
+    tested = [np.sort(part) for part in _parts(rows, groups, number, _random_state(seed, OUTER))]
+    size = len(rows) - max(map(len, tested))
+    return tuple(Part(part, _trimmed(np.setdiff1d(rows, part), groups, size, rng)) for part in tested)
+
+
+def resample(labels: Labels, wanted: Sequence[tuple[Part, int]], *, share: float, where: str) -> tuple[Rows3, ...]:
+    """Split development rows at random, once per part and seed: a `share` of them are training rows.
+
+    All splits of parts with equally many development rows have the same number of training rows and of validation
+    rows, and are stratified as in `cut`. A part and a seed give the same split whichever others are asked for. Raises
+    `DataError` as `cut` does.
     """
     _check_share("share", share)
-    rest, validation = np.setdiff1d(np.arange(len(labels.y)), test), round(1 - share, DIGITS)
-    pairs = [_share_out(rest, labels, validation, _random_state(seed), where) for seed in seeds]
+    validation = round(1 - share, DIGITS)
     return tuple(
-        _checked(labels, Rows3(*pair, test), f" in split {seed}", where)
-        for seed, pair in zip(seeds, pairs, strict=True)
+        _checked(
+            labels,
+            Rows3(*_share_out(part.development, labels, validation, _random_state(seed, RESAMPLING), where), part.test),
+            f" in split {seed}",
+            where,
+        )
+        for part, seed in wanted
     )
 
 
-def _random_state(seed: int) -> int:
-    """Return the state for the split of a seed; that of `cut` for the same seed, or the next, is another."""
-    return int(np.random.SeedSequence([seed, RESAMPLING]).generate_state(1)[0])
+def _random_state(seed: int, use: int) -> int:
+    """Return the state for a use of a seed; that of `cut` for the same seed, or the next, is another."""
+    return int(np.random.SeedSequence([seed, use]).generate_state(1)[0])
 
 
 def _checked(labels: Labels, rows: Rows3, split: str, where: str) -> Rows3:

@@ -33,7 +33,7 @@ def line(verdict: Verdict, width: int, *, unicode: bool) -> str:
     Zero is in the middle; to its right the winner is better, to its left the baseline.
     """
     comparison = words.known(verdict.against_baseline)
-    left, right = f"{verdict.baseline.candidate} better", f"{verdict.winner.candidate} better"
+    right, left = (f"{side} better" for side in verdict.sides)
     room = min(width - len(left) - len(right) - 2, MOST)
     if comparison is None or room < LEAST:
         return ""

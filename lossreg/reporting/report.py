@@ -168,8 +168,9 @@ def _p_values(result: StudyResult) -> dict[str, float]:
 
 def caveat(result: StudyResult) -> str:
     """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
-    is_opened = result.verdict is not None and result.verdict.openings > 0
-    return verdict_words.TWO_KINDS_OF_SCORES if is_opened else OPTIMISM
+    if result.verdict is None or not result.verdict.openings:
+        return OPTIMISM
+    return verdict_words.IN_OUTER_FOLDS if result.verdict.outer else verdict_words.TWO_KINDS_OF_SCORES
 
 
 def recipe_heading(result: StudyResult) -> str:

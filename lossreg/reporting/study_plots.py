@@ -174,7 +174,7 @@ def verdict(result: StudyResult) -> Figure | None:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    name = result.verdict.winner.candidate
+    name, _ = result.verdict.sides
     lower = "" if result.direction == "maximize" else ", which is lower"
     where = f"{result.metric} on {result.verdict.test_rows} test rows"
     axes.set(xlabel=f"difference in {where}; right: better with {name}{lower}",
@@ -186,10 +186,10 @@ def _comparisons(result: StudyResult) -> dict[str, Comparison]:
     """Return the comparisons of a verdict that have numbers, by what the winner is compared with."""
     if result.verdict is None:
         return {}
-    baseline = result.verdict.baseline.candidate
+    winner, baseline = result.verdict.sides
     rows = {
         baseline: result.verdict.against_baseline,
-        f"{baseline},\nlearning rate of {result.verdict.winner.candidate}": result.verdict.against_same_rate,
+        f"{baseline},\nlearning rate of {winner}": result.verdict.against_same_rate,
         f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
     }
     return {name: comparison for name, row in rows.items() if (comparison := known(row))}

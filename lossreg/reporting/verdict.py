@@ -14,6 +14,10 @@ TWO_KINDS_OF_SCORES = (
     "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
     "optimistic; those of the verdict come from the test rows, which the search did not use."
 )
+IN_OUTER_FOLDS = (
+    "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
+    "optimistic; those of the verdict come from rows that the search of their outer fold did not use."
+)
 EXPLORATORY = (
     "This is exploratory: trials were added after the test rows were first looked at, so the answer is less sure "
     "than its numbers."
@@ -134,13 +138,25 @@ class _Words:
 
     @property
     def winner(self) -> str:
-        """The name of the winner."""
-        return self.verdict.winner.candidate
+        """The winner by name; with outer folds, how the others were tuned."""
+        return self._side(0)
 
     @property
     def baseline(self) -> str:
-        """The name of the baseline."""
-        return self.verdict.baseline.candidate
+        """The baseline by name; with outer folds, how it was tuned."""
+        return self._side(1)
+
+    def _side(self, number: int) -> str:
+        return f"{'tuning ' if self.verdict.outer else ''}{self.verdict.sides[number]}"
+
+    def _first(self, side: str) -> str:
+        """Return a side as the first words of a sentence; a loss keeps its name as it is."""
+        return side[0].upper() + side[1:] if self.verdict.outer else side
+
+    @property
+    def rate(self) -> str:
+        """Whose learning rate a further arm has."""
+        return "each fold's winner" if self.verdict.outer else self.winner
 
     @property
     def measured(self) -> str:
@@ -152,21 +168,25 @@ class _Words:
         value = "" if score is None or not math.isfinite(score) else f"{score:.{max(change.rounding.decimals, 0)}f}, "
         against = f"{change.size} than that of" if change.size else "about the same as that of"
         return (
-            f"{self._rows} its {self.result.metric} is {value}{against} {self._other} (95% interval: "
+            f"{self._whose} is {value}{against} {self._other} (95% interval: "
             f"{change.interval}){_won(change.comparison)}."
         )
 
     @property
-    def _rows(self) -> str:
-        rows = f"{self.verdict.test_rows} test row{'s' * (self.verdict.test_rows != 1)}"
-        if self.verdict.outer:
-            return f"On {rows}, each of them in one of {self.verdict.outer} outer folds,"
-        return f"On {rows}"
+    def _whose(self) -> str:
+        """Where the metric was measured, and of what: `On 500 test rows its accuracy`."""
+        rows, metric = self.verdict.test_rows, self.result.metric
+        if not self.verdict.outer:
+            return f"On {rows} test row{'s' * (rows != 1)} its {metric}"
+        return (
+            f"In {self.verdict.outer}-fold nested cross-validation, in which each of {rows} rows was a test row once, "
+            f"the {metric} of {self.winner if self.is_winner else self.baseline}"
+        )
 
     @property
     def _other(self) -> str:
-        if self.is_winner:
-            return self.baseline
+        if self.is_winner or self.verdict.outer:
+            return self.baseline if self.is_winner else self.winner
         return f"{arm_of(self.result, self.verdict.winner)}, the best other loss"
 
     @property
@@ -181,7 +201,7 @@ class _Words:
         }[self.verdict.answer]()
 
     def _better(self) -> str:
-        start = f"{self.winner} is better than {self.baseline}"
+        start = f"{self._first(self.winner)} is better than {self.baseline}"
         if self.verdict.cause is None:
             return f"{start}."
         same_rate = known(self.verdict.against_same_rate)
@@ -192,25 +212,26 @@ class _Words:
     def _because(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
             return "both were trained with the same learning rate"
-        return f"with the learning rate of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
+        return f"with the learning rate of {self.rate}, {self._alone} is still worse ({self._against(same_rate)})"
 
     def _undecided(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return f"there is no comparison with {self.baseline} at the learning rate of {self.winner}"
+            return f"there is no comparison with {self._alone} at the learning rate of {self.rate}"
         return (
-            f"with the learning rate of {self.winner}, {self.baseline} is not shown to be worse "
+            f"with the learning rate of {self.rate}, {self._alone} is not shown to be worse "
             f"({self._against(same_rate)})"
         )
 
     def _no_difference(self) -> str:
         if self.main and self.main.low > 0 and self._tuned:
             return (
-                f"{self.winner} is better than {self.baseline} as it is, but not shown to be better where both have a "
-                f"tuned {self._what}: {self.baseline} with a tuned {self._what} may do as well."
+                f"{self._first(self.winner)} is better than {self.baseline} as it is, but not shown to be better where "
+                f"both have a tuned {self._what}: {self.baseline} with a tuned {self._what} may do as well."
             )
         seen = self._detectable()
         if self.is_winner:
-            return f"{self.winner} is not shown to be better than {self.baseline}, which is the simpler choice{seen}."
+            start = f"{self._first(self.winner)} is not shown to be better than {self.baseline}"
+            return f"{start}, which is the simpler choice{seen}."
         return f"No difference between the two is shown{seen}."
 
     def _detectable(self) -> str:
@@ -221,12 +242,12 @@ class _Words:
 
     def _equal(self) -> str:
         return (
-            f"{self.winner} and {self.baseline} are practically equal: the interval lies within the margin of "
-            f"{self.verdict.margin:g}."
+            f"{self._first(self.winner)} and {self.baseline} are practically equal: the interval lies within the "
+            f"margin of {self.verdict.margin:g}."
         )
 
     def _worse(self) -> str:
-        return f"{self.winner} is worse than {self.baseline}."
+        return f"{self._first(self.winner)} is worse than {self.baseline}."
 
     def _not_enough_data(self) -> str:
         reason = self.verdict.reason.strip().rstrip(".")
@@ -267,15 +288,31 @@ class _Words:
     @property
     def remarks(self) -> list[str]:
         """What limits the answer."""
-        remarks = [self._simpler, self._left_out, EXPLORATORY if self.verdict.exploratory else "", self._openings]
+        remarks = [
+            self._winners,
+            self._simpler,
+            self._left_out,
+            EXPLORATORY if self.verdict.exploratory else "",
+            self._openings,
+        ]
         return [remark for remark in remarks if remark]
+
+    @property
+    def _alone(self) -> str:
+        return self.verdict.baseline.candidate
+
+    @property
+    def _winners(self) -> str:
+        """The best other losses of the outer folds."""
+        won = [f"{name} in {count}" for name, count in self.verdict.folds_won.items()]
+        return f"Of the {self.verdict.outer} outer folds, the best other loss was {', '.join(won)}." if won else ""
 
     @property
     def _simpler(self) -> str:
         if self.is_winner or self.main is None or not 0 < self.main.difference <= self.verdict.margin:
             return ""
         return (
-            f"{self.baseline} is the simpler choice, and the difference does not exceed the margin of "
+            f"{self._first(self.baseline)} is the simpler choice, and the difference does not exceed the margin of "
             f"{self.verdict.margin:g}."
         )
 
@@ -291,8 +328,9 @@ class _Words:
     def _openings(self) -> str:
         if self.verdict.openings <= 1:
             return ""
+        rows = "All rows" if self.verdict.outer else "The test rows"
         return (
-            f"The test rows have been looked at {self.verdict.openings} times; every further look makes a result by "
+            f"{rows} have been looked at {self.verdict.openings} times; every further look makes a result by "
             "chance more likely."
         )
 

@@ -36,13 +36,7 @@ class Arms:
     @classmethod
     def of(cls, prepared: Prepared, winner: TrialRecord, baseline: TrialRecord) -> Arms:
         """Return the arms of two trials of a study."""
-        plans = {name: restore.plan_of(prepared, trial) for name, trial in ((WINNER, winner), (BASELINE, baseline))}
-        shared = plans[WINNER]
-        same_rate = replace(
-            plans[BASELINE], learning_rate=shared.learning_rate, optimizer_settings=shared.optimizer_settings,
-            architecture=shared.architecture,
-        )  # fmt: skip
-        return cls(winner, baseline, plans if same_rate == plans[BASELINE] else {**plans, SAME_RATE: same_rate})
+        return cls(winner, baseline, plans(restore.plan_of(prepared, winner), restore.plan_of(prepared, baseline)))
 
     @property
     def is_same_rate(self) -> bool:
@@ -52,6 +46,16 @@ class Arms:
     def described(self, scores: Mapping[str, np.ndarray] | None = None) -> tuple[Arm, Arm]:
         """Return winner and baseline as a verdict has them; scores: of each repeat, by arm."""
         return _arm(self.winner, (scores or {}).get(WINNER)), _arm(self.baseline, (scores or {}).get(BASELINE))
+
+
+def plans(winner: Plan, baseline: Plan) -> dict[str, Plan]:
+    """Return the plan of each arm."""
+    same_rate = replace(
+        baseline, learning_rate=winner.learning_rate, optimizer_settings=winner.optimizer_settings,
+        architecture=winner.architecture,
+    )  # fmt: skip
+    both = {WINNER: winner, BASELINE: baseline}
+    return both if same_rate == baseline else {**both, SAME_RATE: same_rate}
 
 
 def repeated(plan: Plan, repeats: Iterable[int], seed: int) -> list[tuple[int, Plan]]:

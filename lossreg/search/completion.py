@@ -64,7 +64,8 @@ def _has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult
         return True
     if verdict is None:
         return len({row.is_baseline for row in result.leaderboard() if row.best}) < 2
-    return not verdict.repeats or verdict.covers(asked.repeats, asked.margin)
+    is_met = asked.is_met(outer=verdict.outer, repeats=verdict.repeats, margin=verdict.margin)
+    return not verdict.repeats or is_met
 
 
 def _source(spec: StudySpec) -> list[Any] | None:

@@ -64,6 +64,12 @@ class Prepared:
         return architectures.described(self.problem.outputs(first)) if architectures else {}
 
     @property
+    def start(self) -> dict[str, Mapping[str, Any] | None]:
+        """The parameters of every candidate's first trial, as published; None of a missing loss."""
+        published = {candidate: params for candidate, (params, _) in self.published.items()}
+        return {candidate: published.get(candidate) for candidate in self.proposer.every or tuple(self.candidates)}
+
+    @property
     def metric(self) -> Metric:
         """The metric that is optimised."""
         return self.problem.metric

@@ -20,14 +20,14 @@ SPLITS = 5
 SETTINGS, MOST = 20, 5  # in all, and of one loss
 
 
-def settings(candidates: int) -> int:
+def settings(candidates: int, in_all: int = SETTINGS) -> int:
     """Return the number of settings per loss that are trained again, in a study of so many candidates."""
-    return max(1, min(MOST, round(SETTINGS / candidates)))
+    return max(1, min(MOST, round(in_all / candidates)))
 
 
-def contenders(result: StudyResult) -> list[TrialRecord]:
-    """Return the completed trials with the best validation scores, some of each candidate."""
-    most = settings(len(result.losses))
+def contenders(result: StudyResult, in_all: int = SETTINGS) -> list[TrialRecord]:
+    """Return the completed trials with the best validation scores, some of each candidate, about so many in all."""
+    most = settings(len(result.losses), in_all)
     return [trial for candidate in result.losses for trial in result.ranked(candidate)[:most]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import optuna
@@ -130,8 +131,12 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
 
 def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:
     """Return the first member's plan of a trial that has ended."""
-    trial = optuna.trial.FixedTrial({"loss": record.candidate, **record.params}, number=record.number)
-    return prepared.proposer.suggest(trial)
+    return plan_with(prepared, record.candidate, record.params)
+
+
+def plan_with(prepared: Prepared, candidate: str, params: Mapping[str, Any]) -> Plan:
+    """Return the plan of a trial with these parameters, as Optuna has them."""
+    return prepared.proposer.suggest(optuna.trial.FixedTrial({"loss": candidate, **params}))
 
 
 def data_of(prepared: Prepared, record: TrialRecord) -> Any:

@@ -38,24 +38,27 @@ class Retrained:
 
 
 def train(
-    pool: Pool, plans: Sequence[Plan], policy: SearchPolicy, observer: Observer | None = None, *,
+    pool: Pool, plans: Sequence[Plan | Sequence[Plan]], policy: SearchPolicy, observer: Observer | None = None, *,
     wants_weights: bool = False,
 ) -> Iterator[Retrained]:  # fmt: skip
     """Yield every plan as soon as it has ended, in the order of their slots where several end in one epoch.
 
-    policy decides which epoch is scored, and early stopping. A plan whose trainer failed is trained once more
-    elsewhere, or fails. The observer is told of every epoch. Raises `LossregError` when plans that were trained
-    together failed and nothing can go on, or no trainer has a slot; `KeyboardInterrupt` when the observer is stopping.
+    Several plans in place of one are trained side by side, as the members of a trial. policy decides which epoch is
+    scored, and early stopping. A plan whose trainer failed is trained once more elsewhere, or fails. The observer is
+    told of every epoch. Raises `LossregError` when plans that were trained together failed and nothing can go on, or
+    no trainer has a slot; `KeyboardInterrupt` when the observer is stopping.
     """
     return _Retraining(pool, plans, policy, observer or Observer(), wants_weights).run()
 
 
 class _Retraining:
     def __init__(
-        self, pool: Pool, plans: Sequence[Plan], policy: SearchPolicy, observer: Observer, wants_weights: bool
-    ) -> None:
+        self, pool: Pool, plans: Sequence[Plan | Sequence[Plan]], policy: SearchPolicy, observer: Observer,
+        wants_weights: bool,
+    ) -> None:  # fmt: skip
         self._pool, self._policy, self._observer, self._wants_weights = pool, policy, observer, wants_weights
-        self._waiting = deque(Active(index, [plan], policy.curve()) for index, plan in enumerate(plans))
+        members = [[plan] if isinstance(plan, Plan) else plan for plan in plans]
+        self._waiting = deque(Active(index, each, policy.curve()) for index, each in enumerate(members))
         self._active: list[Active[int]] = []
         self._ended: deque[Retrained] = deque()
         self._epochs = 0

@@ -16,7 +16,7 @@ from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
-from lossreg.search.verdict_stage import VerdictStage
+from lossreg.search.verdict_stage import Pace, VerdictStage
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, requeue_interrupted
@@ -56,7 +56,7 @@ class RunState:
         """Queue the trials that are due, and begin the study in MLflow or take it up again."""
         _warn_of_changed_origins(prepared, study, run.progress)
         interrupted = requeue_interrupted(study)
-        _queue_start(prepared, study)
+        enqueue_start(study, prepared.start, prepared.trials)
         result = history.result(study, run.folder.path)
         policy = SearchPolicy.of(prepared, deadline)
         observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), tracker, run.progress]
@@ -118,9 +118,8 @@ class RunState:
         self._summarise()
 
     def _verdict(self) -> Verdict | None:
-        before = self.study.user_attrs[ATTRIBUTE]["seconds"].get("training", 0.0)
-        pace = (before + self.scheduler.seconds["training"]) / max(1, len(self.result.trials))
-        run = self.run
+        run, trials, members = self.run, max(1, len(self.result.trials)), self.scheduler.policy.members
+        pace = Pace(self._spent("training") / trials / members, self._spent("search_spent") / trials)
         stage = VerdictStage(self.prepared, self.result, self.study, run.folder, run.progress, pace, self._after_search)
         return stage.reach(again=run.is_verdict)
 
@@ -133,6 +132,11 @@ class RunState:
             yield
         finally:
             self.seconds["verdict"] = time.perf_counter() - begin
+
+    def _spent(self, on: str) -> float:
+        """Return seconds of the search, earlier runs included."""
+        before: float = self.study.user_attrs[ATTRIBUTE]["seconds"].get(on, 0.0)
+        return before + self.scheduler.seconds[on]
 
     def _summarise(self) -> None:
         """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""
@@ -154,13 +158,6 @@ def _warn_of_changed_origins(prepared: Prepared, study: optuna.Study, progress: 
         if candidate in before and tuple(before[candidate]) != now:
             was = " ".join(before[candidate]) or "the study's own"
             progress.warn(f"{candidate} came from {was} when the study began, and comes from {' '.join(now)} now")
-
-
-def _queue_start(prepared: Prepared, study: optuna.Study) -> None:
-    """Queue what is missing of the fair start, missing losses left out."""
-    published = {candidate: params for candidate, (params, _) in prepared.published.items()}
-    candidates = prepared.proposer.every or tuple(prepared.candidates)
-    enqueue_start(study, {candidate: published.get(candidate) for candidate in candidates}, prepared.trials)
 
 
 def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer, *, is_enough: bool) -> None:

@@ -245,14 +245,24 @@ def pool(prepared: Prepared, slots: int) -> Pool:
     return _pool(prepared.spec, populations, slots, per_trial)
 
 
-def retraining_pool(prepared: Prepared, problem: Problem, plans: Sequence[Plan]) -> Pool:
-    """Return the trainers for plans that are known from the start, in rounds of equally many lanes."""
+def in_rounds(prepared: Prepared, lanes: int, members: int = 1) -> int:
+    """Return the slots for lanes that are known from the start, in rounds of equally many; whole trials of members."""
+    most = max(members, _most(prepared) // members * members)
+    return math.ceil(lanes / math.ceil(lanes / most) / members) * members
+
+
+def _most(prepared: Prepared) -> int:
+    """Return the lanes of plans that are known from the start, at most."""
     from lossreg.training.backends import interface
 
-    most = min(_of_block()[1] * interface.blocks(), _lanes_in_memory(lane_bytes(prepared)))
-    rounds = math.ceil(len(plans) / max(1, most))
-    populations = Populations(problem, plans, prepared.unmapped, len(plans))
-    return _pool(prepared.spec, populations, math.ceil(len(plans) / rounds))
+    return min(_of_block()[1] * interface.blocks(), _lanes_in_memory(lane_bytes(prepared)))
+
+
+def retraining_pool(prepared: Prepared, problem: Problem, plans: Sequence[Plan], members: int = 1) -> Pool:
+    """Return the trainers for plans that are known from the start, as trials of so many members."""
+    lanes = len(plans) * members
+    populations = Populations(problem, plans, prepared.unmapped, max(lanes, _most(prepared)))
+    return _pool(prepared.spec, populations, in_rounds(prepared, lanes, members), members)
 
 
 def _pool(spec: StudySpec, populations: Populations, slots: int, members: int = 1) -> Pool:

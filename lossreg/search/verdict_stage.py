@@ -8,6 +8,7 @@ benchmarks.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,8 +22,9 @@ from lossreg.data import room
 from lossreg.errors import InputError, LossregError, one_line
 from lossreg.metrics import decision
 from lossreg.runtime import system
-from lossreg.search import completion, reevaluation, restore
+from lossreg.search import completion, nested, reevaluation, restore
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms, repeated
+from lossreg.search.nested import ARMS, Nested, Predictions, Settings
 from lossreg.search.predictions import Predictor
 from lossreg.search.reevaluation import SPLITS, Choice
 from lossreg.search.retrainer import OnSplit, Retrainer
@@ -33,7 +35,7 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer, Comparison, Reevaluated, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring
-from lossreg.verdict import answers
+from lossreg.verdict import answers, variation
 from lossreg.verdict.comparison import compare
 
 if TYPE_CHECKING:
@@ -43,10 +45,9 @@ FROZEN = "frozen"
 # how the note on a verdict that failed begins, without a former verdict and with one, and ends
 FAILURES = ("there is no verdict", "there is no new verdict")
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
-LONG = 2.0  # minutes that a user should know of
-ARMS = 3  # that are trained, at most; two are also predicted with their decision tuned
+OUTER = "outer"
+LONG = nested.LONG  # minutes that a user should know of
 BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
-Predictions = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Frozen:
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
     test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
     number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have their
-    decision tuned; reevaluated: the candidates on fresh splits.
+    decision tuned; reevaluated: the candidates on fresh splits; outer: the number of outer folds, 0 without;
+    settings: what each of them chose.
     """
 
     trials: int
@@ -67,6 +69,8 @@ class Frozen:
     repeats: int = 0
     decision: str = "default"
     reevaluated: tuple[Reevaluated, ...] = ()
+    outer: int = 0
+    settings: Sequence[Settings] = ()
 
     @classmethod
     def of_stored(cls, values: Mapping[str, Any]) -> Self:
@@ -76,7 +80,7 @@ class Frozen:
     @property
     def key(self) -> str:
         """A text that is equal where predictions of the test rows can be used again."""
-        return f"{self.trials}-{self.winner}-{self.baseline}"
+        return f"{self.trials}-{self.winner}-{self.baseline}" + (f"-{self.outer}" if self.outer else "")
 
 
 class Failed(NamedTuple):
@@ -87,10 +91,41 @@ class Failed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds of a study's search: of a training, and of asking for a trial."""
+
+    training: float = 0.0
+    asking: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tested:
+    """The rows of a comparison.
+
+    y: their labels as metrics take them; groups: of pixels, their mask; folds: the outer fold of each, None without.
+    """
+
+    rows: int
+    y: np.ndarray
+    groups: np.ndarray | None
+    folds: np.ndarray | None
+
+    @classmethod
+    def of(cls, prepared: Prepared, outer: int) -> Self:
+        """Return the test rows of a study, or with outer folds all of its rows."""
+        dataset = prepared.problem.dataset
+        y = dataset.rows.labels.y if outer else dataset.test.y
+        pixels = math.prod(dataset.spatial_shape)
+        groups = np.repeat(np.arange(len(y)), pixels) if dataset.spatial_shape else None
+        folds = Nested.of(prepared, outer, 0, Observer()).folds if outer else None
+        return cls(len(y), y.ravel() if dataset.spatial_shape else y, groups, folds)
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictStage:
     """The verdict of a study whose trials have ended, in its open storage.
 
-    pace: training seconds per trial; training: a context for the time in which settings are trained again.
+    pace: of its search; training: a context for the time in which settings are trained again.
     """
 
     prepared: Prepared
@@ -98,7 +133,7 @@ class VerdictStage:
     study: optuna.Study
     folder: StudyFolder
     progress: Observer
-    pace: float = 0.0
+    pace: Pace = Pace()
     training: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def reach(self, *, again: bool = False) -> Verdict | None:
@@ -108,14 +143,18 @@ class VerdictStage:
         repeats stays; it is then tried once more where the study has changed, or with `again`.
         """
         asked, verdict = self.prepared.spec.verdict, self.result.verdict
-        if verdict and self._frozen() and verdict.covers(asked.repeats, asked.margin):
+        if (
+            verdict
+            and self._frozen(verdict.outer)
+            and asked.is_met(outer=verdict.outer, repeats=verdict.repeats, margin=verdict.margin)
+        ):
             return verdict
         state = completion.state(self.prepared.spec, self.result)
         if not again and (self._attributes.get(completion.FAILED) == state or (verdict and not verdict.repeats)):
             return verdict
         self.result.notes = [note for note in self.result.notes if not note.startswith(FAILURES)]
         try:
-            return self._reached(asked.repeats)
+            return self._reached()
         except Exception as error:
             self._note(completion.FAILED, state)
             reason = str(error) if isinstance(error, LossregError) else one_line(error)
@@ -124,8 +163,8 @@ class VerdictStage:
             self.progress.warn(self.result.notes[-1])
             return verdict
 
-    def _reached(self, repeats: int) -> Verdict | None:
-        missing = self.prepared.missing
+    def _reached(self) -> Verdict | None:
+        asked, missing = self.prepared.spec.verdict, self.prepared.missing
         board = {
             row.candidate: row.best for row in self.result.leaderboard() if row.best and row.candidate not in missing
         }
@@ -136,43 +175,85 @@ class VerdictStage:
             return None
         if reason := self._shortage():
             return self._without_comparison(top, baseline, reason)
-        frozen = self._frozen()
+        outer = self._outer()
+        repeats, frozen, tested = asked.repeats_with(outer), self._frozen(outer), Tested.of(self.prepared, outer)
         known = self.folder.load_predictions(frozen.key) if frozen else {}
         done = min(map(len, known.values()), default=0)
         if frozen and done >= repeats:
-            return self._judged(self._arms(frozen), frozen, known)
-        self._require_room(repeats)
-        self._announce(repeats)
-        first = SPLITS + done if frozen else 0
-        with self.training(), Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats)) as retrainer:
-            opened = self._open_test_rows(retrainer, repeats)
-            if isinstance(opened, Failed):
-                return self._without_choice(opened, top, baseline)
-            frozen = opened
-            arms = self._arms(frozen)
-            predictions = self._predictions(arms, known, range(done, repeats), retrainer)
+            return self._judged(tested, frozen, known)
+        self._require_room(repeats, tested)
+        self._announce(outer, repeats, done)
+        to_do = range(done, repeats)
+        with self.training():
+            opened, new = self._in_folds(frozen, to_do, outer) if outer else self._on_split(frozen, to_do)
+        if isinstance(opened, Failed):
+            return self._without_choice(opened, top, baseline)
+        frozen = opened
+        predictions = _joined(known, new)
         self.folder.save_predictions(frozen.key, predictions)
-        return self._judged(arms, frozen, predictions)
+        return self._judged(tested, frozen, predictions)
 
-    def _announce(self, repeats: int) -> None:
-        """Say how long it takes, where that is long."""
-        trainings = len(reevaluation.contenders(self.result)) * SPLITS + ARMS * repeats
-        minutes = trainings * self.pace / 60
-        if minutes >= LONG:
+    def _outer(self) -> int:
+        """Return the number of outer folds: as asked for, as noted before, or as many as take little time."""
+        asked, noted = self.prepared.spec.verdict.outer, self._noted()
+        if asked is not None:
+            return asked
+        trials = len(self.result.trials)
+        if noted and noted.trials == trials:
+            return noted.outer
+        kept = self._attributes.get(OUTER) or {}
+        if kept.get("trials") != trials:
+            kept = {"trials": trials, "folds": self._usual_folds()}
+            self._note(OUTER, kept)
+        return int(kept["folds"])
+
+    def _usual_folds(self) -> int:
+        """Return the number of outer folds of a study that names none; they are proposed where they take long."""
+        rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
+        minutes = self._minutes(usual, self.prepared.spec.verdict.repeats_with(usual))
+        if rows.raw.given_test or nested.is_usual(len(rows.labels.y), minutes):
+            return 0 if rows.raw.given_test else usual
+        self.progress.message(
+            f"nested cross-validation (verdict.outer = {usual}) would take about {in_words(minutes)} and see smaller "
+            "differences"
+        )
+        return 0
+
+    def _minutes(self, outer: int, repeats: int) -> float:
+        """Return about how long the verdict takes, by the pace of the study's search."""
+        trainings = self._trainings(outer, repeats)
+        return (trainings * self.pace.training + outer * len(self.result.trials) * self.pace.asking) / 60
+
+    def _trainings(self, outer: int, repeats: int) -> int:
+        first = len(reevaluation.contenders(self.result)) * SPLITS
+        return first + (self._nested(outer).trainings(repeats) if outer else ARMS * repeats)
+
+    def _announce(self, outer: int, repeats: int, done: int) -> None:
+        """Say how long it takes, where that is long or every row is a test row."""
+        new = repeats - done
+        trainings, minutes = self._trainings(outer, new), self._minutes(outer, new)
+        if done:
+            trainings = ARMS * new * max(1, outer)
+            minutes = trainings * self.pace.training / 60
+        if outer:
+            self.progress.phase(
+                f"verdict: {outer}-fold nested cross-validation, up to {trainings} trainings, about {in_words(minutes)}"
+            )
+        elif minutes >= LONG:
             self.progress.message(
                 f"the verdict takes up to {trainings} trainings, about {minutes:.0f} minutes at this study's pace; "
                 "fewer verdict.repeats take less, and verdict.enabled = false leaves it for `lossreg verdict`"
             )
 
-    def _require_room(self, repeats: int) -> None:
+    def _require_room(self, repeats: int, tested: Tested) -> None:
         """Raise `InputError` unless the predictions of the test rows fit into memory."""
         dataset, response = self.prepared.problem.dataset, self.prepared.metric.response
         per_row = dataset.n_classes if response == "probability" and dataset.task != "multilabel" else 1
         arms = ARMS + 2 * (self.prepared.problem.decision != "tuned")
-        size, free = BYTES * arms * repeats * dataset.test.y.size * per_row, system.free_memory()
+        size, free = BYTES * arms * repeats * tested.y.size * per_row, system.free_memory()
         if size > free:
             what = (
-                f"predictions of {len(dataset.test)} test rows, {repeats} times by {ARMS} models, need "
+                f"predictions of {tested.rows} test rows, {repeats} times by {ARMS} models, need "
                 f"{room.in_gib(size)} of memory, and {room.in_gib(free)} are free"
             )
             raise InputError(what, hint="Lower verdict.repeats, or have fewer test rows.")
@@ -208,26 +289,70 @@ class VerdictStage:
 
     # ------------------------------------------------------------ before the test rows are opened
 
-    def _open_test_rows(self, retrainer: Retrainer, repeats: int) -> Frozen | Failed:
-        """Note what is compared, and that the test rows are opened, unless there is nothing to compare.
+    def _on_split(self, frozen: Frozen | None, repeats: range) -> tuple[Frozen | Failed, Predictions]:
+        """Return what is compared, and new predictions of the test rows, unless there is nothing to compare."""
+        chosen = self._noted_choice()
+        first = SPLITS + repeats.start if chosen else 0
+        with Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats.stop)) as retrainer:
+            choice = chosen or self._choose(retrainer)
+            if isinstance(choice, Failed):
+                return choice, {}
+            if frozen is None:
+                frozen = self._freeze(self._opening(choice, repeats.stop, retrainer))
+            else:
+                frozen = self._opened(frozen, repeats.stop)
+            return frozen, self._predictions(self._arms(frozen), repeats, retrainer)
 
-        A verdict that was cut off is finished, which is no further opening.
-        """
-        if frozen := self._frozen():
-            verdict = self.result.verdict
-            is_answered = verdict is not None and verdict.openings == frozen.openings
-            return self._freeze(replace(frozen, openings=frozen.openings + is_answered, repeats=repeats))
-        before, chosen = self._noted(), self._choose(retrainer)
-        if isinstance(chosen, Failed):
-            return chosen
+    def _in_folds(self, frozen: Frozen | None, repeats: range, outer: int) -> tuple[Frozen | Failed, Predictions]:
+        """Return the same with outer folds, in which every row is a test row once."""
+        folds, choice = self._nested(outer), self._noted_choice()
+        folds.check()
+        if choice is None:
+            with Retrainer(self.prepared, self.progress, range(SPLITS)) as retrainer:
+                chosen = self._choose(retrainer)
+            if isinstance(chosen, Failed):
+                return chosen, {}
+            choice = chosen
+        searched = [] if frozen else folds.search()
+        with folds.retrainer(chosen=frozen is not None, repeats=repeats) as retrainer:
+            if frozen:
+                frozen = self._opened(frozen, repeats.stop)
+            else:
+                settings = folds.choose(searched, retrainer)
+                opening = self._opening(choice, repeats.stop, retrainer)
+                frozen = self._freeze(replace(opening, outer=outer, settings=settings))
+            return frozen, folds.predictions(frozen.settings, repeats, retrainer)
+
+    def _noted_choice(self) -> Frozen | None:
+        """Return winner and baseline setting of these trials as noted before, also for a comparison of another kind."""
+        noted = self._noted()
+        return noted if noted and noted.trials == len(self.result.trials) else None
+
+    def _nested(self, outer: int) -> Nested:
+        return Nested.of(self.prepared, outer, len(self.result.trials), self.progress)
+
+    def _opening(self, choice: Frozen, repeats: int, retrainer: Retrainer) -> Frozen:
+        """Return what is compared, with a further opening of the test rows."""
+        before = self._noted()
         openings = (before.openings if before else 0) + 1
+        is_exploratory = before is not None and (before.exploratory or before.trials != choice.trials)
         is_tuned = self.prepared.problem.decision == "tuned" and scoring.tunable(retrainer.problem)
-        return self._freeze(
-            replace(
-                chosen, openings=openings, exploratory=before is not None, repeats=repeats,
-                decision="tuned" if is_tuned else "default",
-            )
-        )  # fmt: skip
+        decision = "tuned" if is_tuned else "default"
+        return replace(
+            choice,
+            openings=openings,
+            exploratory=is_exploratory,
+            repeats=repeats,
+            decision=decision,
+            outer=0,
+            settings=(),
+        )
+
+    def _opened(self, frozen: Frozen, repeats: int) -> Frozen:
+        """Note a further opening; a verdict that was cut off is finished, which is none."""
+        verdict = self.result.verdict
+        is_answered = verdict is not None and verdict.openings == frozen.openings
+        return self._freeze(replace(frozen, openings=frozen.openings + is_answered, repeats=repeats))
 
     def _choose(self, retrainer: Retrainer) -> Frozen | Failed:
         """Return winner and baseline setting by their scores on fresh splits."""
@@ -254,10 +379,10 @@ class VerdictStage:
         reevaluated = reevaluation.of_candidates(self.result, trials, scores)
         return Frozen(len(self.result.trials), winner.number, baseline.number, reevaluated=reevaluated)
 
-    def _frozen(self) -> Frozen | None:
-        """Return what was noted of the present trials."""
+    def _frozen(self, outer: int) -> Frozen | None:
+        """Return what was noted of the present trials and so many outer folds."""
         noted = self._noted()
-        return noted if noted and noted.trials == len(self.result.trials) else None
+        return noted if noted and (noted.trials, noted.outer) == (len(self.result.trials), outer) else None
 
     def _noted(self) -> Frozen | None:
         """Return what was noted last, of these trials or of fewer."""
@@ -287,10 +412,10 @@ class VerdictStage:
 
     # ------------------------------------------------------------ with the test rows
 
-    def _predictions(self, arms: Arms, known: Predictions, new: range, retrainer: Retrainer) -> Predictions:
-        """Return the predictions `(repeats, samples, ...)` of the test rows by arm: known ones, then new repeats.
+    def _predictions(self, arms: Arms, new: range, retrainer: Retrainer) -> Predictions:
+        """Return the predictions `(repeats, samples, ...)` of the test rows by arm, of new repeats.
 
-        Those of a repeat that failed are NaN, and those of an arm that earlier repeats did not have.
+        Those of a repeat that failed are NaN.
         """
         seed = self.prepared.spec.search.seed
         asked = [
@@ -298,7 +423,7 @@ class VerdictStage:
             for name, plan in arms.plans.items()
             for repeat, plan in repeated(plan, new, seed + SPLITS)
         ]
-        found: dict[str, dict[int, np.ndarray]] = {name: {} for name in (*arms.plans, *known)}
+        found: dict[str, dict[int, np.ndarray]] = {name: {} for name in arms.plans}
         predictor = Predictor()
         for finished in retrainer.train(asked, f"winner and baseline, {len(new)} times each", wants_weights=True):
             if finished.training.weights is not None:
@@ -310,31 +435,36 @@ class VerdictStage:
         if shape is None:
             raise InputError("no training of winner or baseline came to its end")
         missing = np.full(shape, np.nan, np.float32)
-        return {name: _stacked(known.get(name), by_repeat, new, missing) for name, by_repeat in found.items()}
+        return {
+            name: np.stack([by_repeat.get(repeat, missing) for repeat in new]).astype(np.float32)
+            for name, by_repeat in found.items()
+        }
 
-    def _judged(self, arms: Arms, frozen: Frozen, predictions: Predictions) -> Verdict:
+    def _judged(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> Verdict:
         margin, repeats = self.prepared.spec.verdict.margin, len(predictions[WINNER])
-        main = self._compared(predictions, WINNER, BASELINE)
-        same_rate = None if arms.is_same_rate else self._compared(predictions, WINNER, SAME_RATE)
-        tuned = self._compared(predictions, WINNER + TUNED, BASELINE + TUNED)
+        main = self._compared(tested, predictions, WINNER, BASELINE)
+        is_same_rate = SAME_RATE not in predictions
+        same_rate = self._compared(tested, predictions, WINNER, SAME_RATE)
+        tuned = self._compared(tested, predictions, WINNER + TUNED, BASELINE + TUNED)
         answer = answers.answer(main, margin, tuned)
-        scores = {name: self._scores(predictions[name]) for name in (WINNER, BASELINE)}
-        winner, baseline = arms.described(scores)
+        scores = {name: self._scores(tested, predictions[name]) for name in (WINNER, BASELINE)}
+        winner, baseline = self._arms(frozen).described(scores)
         return Verdict(
             answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
-            answers.cause(answer, same_rate, same_rate=arms.is_same_rate), main, same_rate, tuned, margin=margin,
-            decision=frozen.decision, repeats=repeats, test_rows=len(self.prepared.problem.dataset.test),
-            openings=frozen.openings, exploratory=frozen.exploratory, trials=frozen.trials,
-            reevaluated=frozen.reevaluated, notes=self._notes(arms, frozen, predictions),
+            answers.cause(answer, same_rate, same_rate=is_same_rate), main, same_rate, tuned, margin=margin,
+            decision=frozen.decision, notes=self._notes(tested, frozen, predictions), repeats=repeats,
+            test_rows=tested.rows, openings=frozen.openings, exploratory=frozen.exploratory,
+            outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
+            reevaluated=frozen.reevaluated,
             reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
         )  # fmt: skip
 
-    def _notes(self, arms: Arms, frozen: Frozen, predictions: Predictions) -> tuple[str, ...]:
+    def _notes(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> tuple[str, ...]:
         """Return what there is to know about the decisions that were compared."""
-        problem, baseline = self.prepared.problem, arms.baseline.candidate
+        problem, baseline = self.prepared.problem, self.result.baseline
         if problem.decision == "tuned" and frozen.decision != "tuned" and scoring.tunable(problem):
             return ("the verdict compares default decisions: its repeats leave out too few rows to tune them on",)
-        gain = self._compared(predictions, BASELINE + TUNED, BASELINE)
+        gain = self._compared(tested, predictions, BASELINE + TUNED, BASELINE)
         if gain is None or gain.low <= 0:
             return ()
         metric = self.prepared.metric.name
@@ -344,29 +474,45 @@ class VerdictStage:
             'search.decision = "tuned" tunes it in every trial',
         )
 
-    def _compared(self, predictions: Predictions, first: str, second: str) -> Comparison | None:
+    def _compared(self, tested: Tested, predictions: Predictions, first: str, second: str) -> Comparison | None:
         """Compare two arms; None where there is none of one, or it did not finish half of the repeats."""
         if first not in predictions or second not in predictions:
             return None
-        dataset = self.prepared.problem.dataset
-        y, groups = dataset.scored_labels(dataset.test), None
-        if dataset.spatial_shape:
-            groups = np.repeat(np.arange(len(dataset.test)), int(np.prod(dataset.spatial_shape)))
-        seed = self.prepared.spec.search.seed
-        compared = compare(self.prepared.metric, y, predictions[first], predictions[second], groups=groups, seed=seed)
+        compared = compare(
+            self.prepared.metric, tested.y, predictions[first], predictions[second], groups=tested.groups,
+            folds=tested.folds, seed=self.prepared.spec.search.seed,
+        )  # fmt: skip
         # the repeats that an unstable loss survives are its best ones
         return compared if compared and 2 * compared.repeats >= len(predictions[first]) else None
 
-    def _scores(self, predictions: np.ndarray) -> np.ndarray:
-        dataset, metric = self.prepared.problem.dataset, self.prepared.metric
-        y = dataset.scored_labels(dataset.test)
+    def _scores(self, tested: Tested, predictions: np.ndarray) -> np.ndarray:
+        metric = self.prepared.metric
         finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
         lanes, scores = predictions[finite], np.full(len(predictions), np.nan)
-        scores[finite] = metric.score_lanes(y, lanes.astype(np.int64) if metric.response == "label" else lanes)
+        lanes = lanes.astype(np.int64) if metric.response == "label" else lanes
+        scores[finite] = variation.scores(metric, tested.y, lanes, tested.folds)
         return scores
 
 
-def _stacked(known: Any, found: Mapping[int, np.ndarray], new: Sequence[int], missing: np.ndarray) -> np.ndarray:
-    """Return known predictions followed by new ones, `missing` where a repeat has none."""
-    rows = np.stack([found.get(repeat, missing) for repeat in new]).astype(np.float32)
-    return np.concatenate([np.repeat(missing[None], new[0], 0) if known is None else known, rows])
+def _joined(known: Predictions, new: Predictions) -> Predictions:
+    """Return known predictions followed by new ones by arm, NaN where either has none of an arm."""
+    if not known:
+        return new
+
+    def of(predictions: Predictions, name: str) -> np.ndarray:
+        missing = np.full_like(next(iter(predictions.values())), np.nan)
+        return predictions.get(name, missing)
+
+    return {name: np.concatenate([of(known, name), of(new, name)]) for name in {**known, **new}}
+
+
+def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:
+    """Return the number of outer folds in which a candidate was the winner, most first."""
+    return dict(Counter(chosen[WINNER]["candidate"] for chosen in settings).most_common())
+
+
+def in_words(minutes: float) -> str:
+    """Return a time, `40 seconds` or `4 minutes`."""
+    if minutes < 1:
+        return f"{max(10, 10 * round(6 * minutes))} seconds"
+    return f"{minutes:.0f} minute{'s' * (round(minutes) != 1)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
@@ -101,9 +101,10 @@ class Verdict:
     with the winner's learning rate (None where that is the same); against_tuned_decision: the two with the decision
     of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
-    exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split; trials:
-    the number of trials that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on
-    fresh splits, best first; notes: lines for the user.
+    exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split;
+    folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
+    that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on fresh splits, best
+    first; notes: lines for the user.
     """
 
     answer: Answer
@@ -121,14 +122,18 @@ class Verdict:
     openings: int = 0
     exploratory: bool = False
     outer: int = 0
+    folds_won: Mapping[str, int] = field(default_factory=dict)
     trials: int = 0
     reason: str = ""
     reevaluated: tuple[Reevaluated, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def covers(self, repeats: int, margin: float) -> bool:
-        """Return whether it was reached with at least so many repeats, and with this margin."""
-        return self.repeats >= repeats and self.margin == margin
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What is compared: winner and baseline; with outer folds all losses but the baseline, and the baseline."""
+        if self.outer:
+            return "the other losses", f"{self.baseline.candidate} alone"
+        return self.winner.candidate, self.baseline.candidate
 
     def to_json(self) -> dict[str, Any]:
         """Return `verdict` of the JSON documents."""
@@ -153,6 +158,7 @@ class Verdict:
                 "openings": self.openings,
                 "exploratory": self.exploratory,
                 "outer": self.outer,
+                "folds_won": dict(self.folds_won),
                 "trials": self.trials,
                 "reason": self.reason,
                 "reevaluated": [candidate.to_json() for candidate in self.reevaluated],

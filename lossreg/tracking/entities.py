@@ -211,11 +211,12 @@ def baseline_points(result: StudyResult) -> list[Point]:
 
 
 def _verdict_tags(verdict: Verdict) -> dict[str, str]:
-    """Return the answer, the recommended candidate and the cause, which is `none` where there is none."""
+    """Return the answer, the recommended candidate, the cause (`none` where there is none) and the outer folds."""
     return {
         VERDICT: verdict.answer.value,
         RECOMMENDED: verdict.recommended.candidate,
         CAUSE: verdict.cause.value if verdict.cause else "none",
+        "lossreg.outer_folds": str(verdict.outer),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,20 +30,25 @@ def compare(
     other: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
     seed: int = 0,
 ) -> Comparison | None:
     """Compare the winner's predictions with those of another arm; above 0 the winner is better.
 
     y: labels of the n test rows, as `Metric.score_lanes` takes them; winner, other: predictions `(R, n, ...)` of the
     metric's `response`, where a repeat has the same training rows, seed and batches in both arms; groups: `(n,)`
-    values, equal where rows are not independent, such as the pixels of a mask. Repeats in which an arm's predictions
+    values, equal where rows are not independent, such as the pixels of a mask; folds: `(n,)` numbers from 0 of the
+    outer folds, where each was predicted by models of its own. Repeats in which an arm's predictions
     are not finite, or a score is not, are left out. None where fewer than 2 repeats or groups remain, or where a
     part of the rows has no score.
 
     The interval is for these settings, trained on other rows of the same kind and scored on many: it allows for the
-    choice of test rows, the training rows and seed of a repeat, and (`UNSEEN`) that of the development rows.
+    choice of test rows, the training rows and seed of a repeat, and (`UNSEEN`, or with outer folds from the
+    differences between them) that of the development rows.
     """
-    sample = _sample(metric, np.asarray(y), np.asarray(winner), np.asarray(other), groups)
+    y, by_fold = np.asarray(y), None if folds is None else np.asarray(folds)
+    units = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    sample = _scored(Sample(metric, y, _both(np.asarray(winner), np.asarray(other), metric), units, by_fold))
     if len(sample.lanes) < 2 * FEWEST or sample.units < FEWEST:
         return None
     differences = sample.differences()
@@ -50,17 +56,18 @@ def compare(
     return _comparison(differences, parts) if np.isfinite(parts.variance) else None
 
 
-def _sample(
-    metric: Metric, y: NDArray[Any], winner: NDArray[Any], other: NDArray[Any], groups: ArrayLike | None
-) -> Sample:
-    """Return the rows with the repeats that both arms finished."""
-    numbers = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+def _both(winner: NDArray[Any], other: NDArray[Any], metric: Metric) -> NDArray[Any]:
+    """Return the predictions of both arms, of the repeats that both finished."""
     finite = _finite(winner) & _finite(other)
     lanes = np.concatenate([winner[finite], other[finite]])
     # predicted classes with NaN for what is missing are floats
-    sample = Sample(metric, y, lanes.astype(np.int64) if metric.response == "label" else lanes, numbers)
+    return lanes.astype(np.int64) if metric.response == "label" else lanes
+
+
+def _scored(sample: Sample) -> Sample:
+    """Return the repeats in which both arms have a score."""
     scored = np.isfinite(sample.differences())
-    return Sample(metric, y, sample.lanes[np.tile(scored, 2)], numbers)
+    return replace(sample, lanes=sample.lanes[np.tile(scored, 2)])
 
 
 def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
@@ -69,7 +76,8 @@ def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _comparison(differences: NDArray[np.float64], parts: Components) -> Comparison:
-    mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + UNSEEN)))
+    unseen = 0.0 if parts.folds else UNSEEN
+    mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + unseen)))
     quantile = float(stdtrit(parts.freedom, (1 + LEVEL) / 2))
     return Comparison(
         difference=mean,

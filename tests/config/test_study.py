@@ -138,7 +138,7 @@ def test_a_file_of_two_lines_has_every_default(write):
             "keep": "losses",
         },
         "losses": {},
-        "verdict": {"enabled": True, "repeats": 20, "margin": 0.0},
+        "verdict": {"enabled": True, "repeats": None, "outer": None, "margin": 0.0},
         "tracking": {"experiment": "two_lines", "uri": None, "enabled": True, "model": True},
         "plugins": {"block": [], "skip_missing": False},
     }

@@ -89,8 +89,9 @@ def test_splits_are_stratified(task: str) -> None:
     test = np.arange(0, N, 5)
     groups = labels.groups
     assert groups is not None
-    counts = np.bincount(groups[np.setdiff1d(np.arange(N), test)])
-    for rows in splits.resample(labels, test, share=0.85, seeds=range(10), where="here"):
+    part = splits.Part(test, np.setdiff1d(np.arange(N), test))
+    counts = np.bincount(groups[part.development])
+    for rows in splits.resample(labels, [(part, seed) for seed in range(10)], share=0.85, where="here"):
         drawn = np.bincount(groups[rows.validation], minlength=len(counts))
         assert (np.abs(drawn - 0.15 * counts) <= 1).all()
 
@@ -100,7 +101,8 @@ def test_splits_are_stratified(task: str) -> None:
 )
 def test_the_share_is_that_of_the_training_rows(rows: int, share: float, validation: int) -> None:
     labels = Labels("regression", np.arange(float(rows + 20)))
-    (part,) = splits.resample(labels, np.arange(20), share=share, seeds=[7], where="here")
+    outer = splits.Part(np.arange(20), np.arange(20, rows + 20))
+    (part,) = splits.resample(labels, [(outer, 7)], share=share, where="here")
     assert (len(part.train), len(part.validation)) == (rows - validation, validation)
 
 
@@ -233,3 +235,49 @@ def test_splits_that_cannot_be_made() -> None:
         study.resampled([0], share=1.5)
     with pytest.raises(DataError, match="not kept"):
         replace(study, loaded=None).resampled([0])
+
+
+# ------------------------------------------------------------ outer parts
+
+
+@pytest.mark.parametrize("number", [2, 5, 7])
+@pytest.mark.parametrize("task", LABELS)
+def test_every_row_is_tested_once_and_all_parts_have_equally_many_others(task: str, number: int) -> None:
+    parts = splits.outer(labels_of(task), number, seed=3)
+    np.testing.assert_array_equal(np.sort(np.concatenate([part.test for part in parts])), np.arange(N))
+    assert {len(part.test) for part in parts} <= {N // number, N // number + 1}
+    assert {len(part.development) for part in parts} == {N - -(-N // number)}
+    for part in parts:
+        assert not set(part.test) & set(part.development)
+        assert len(set(part.development)) == len(part.development)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "segmentation"])
+def test_parts_are_stratified_and_follow_the_seed(task: str) -> None:
+    labels = labels_of(task)
+    groups = labels.groups
+    assert groups is not None
+    parts = splits.outer(labels, 5, seed=3)
+    for part in parts:
+        counts = np.bincount(groups[part.test], minlength=groups.max() + 1)
+        assert (np.abs(counts - np.bincount(groups) / 5) <= 1).all()
+    again, other = splits.outer(labels, 5, seed=3), splits.outer(labels, 5, seed=4)
+    assert all(np.array_equal(one.test, same.test) for one, same in zip(parts, again, strict=True))
+    assert not all(np.array_equal(one.test, same.test) for one, same in zip(parts, other, strict=True))
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_folds_of_different_parts_have_their_own_test_rows_and_equal_sizes(tmp_path: Path, task: str) -> None:
+    save(tmp_path, task)
+    study = data.load("a.npz", base=tmp_path, preprocess="none", task=task, seed=3)
+    parts = study.rows.outer(7, seed=1)
+    wanted = [(0, 5), (6, 5), (0, 6)]
+    again = study.resampled([seed for _, seed in wanted], parts=[parts[part] for part, _ in wanted])
+    assert len({(len(fold.train), len(fold.validation)) for fold in again.folds}) == 1
+    for fold, (part, _) in zip(again.folds, wanted, strict=True):
+        np.testing.assert_array_equal(numbers(fold.test), parts[part].test)
+        used = np.sort(np.concatenate([numbers(fold.train), numbers(fold.validation)]))
+        np.testing.assert_array_equal(used, parts[part].development)
+        assert fold.constants == study.rows.constants(numbers(fold.train))
+    (alone,) = study.resampled([5], parts=[parts[6]]).folds
+    np.testing.assert_array_equal(numbers(alone.train), numbers(again.folds[1].train))

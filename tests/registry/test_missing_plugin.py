@@ -89,7 +89,7 @@ def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused
 def test_a_verdict_leaves_the_missing_loss_out(removed, tmp_path, monkeypatch):
     shutil.copytree(removed / ".lossreg", tmp_path / ".lossreg")
     monkeypatch.chdir(tmp_path)
-    verdict = lossreg.tune({**STUDY, "verdict": {"repeats": 2}}, SKIP).verdict
+    verdict = lossreg.tune({**STUDY, "verdict": {"repeats": 2, "outer": 0}}, SKIP).verdict
     assert (verdict.winner.candidate, verdict.baseline.candidate) == ("focal", "cross_entropy")
     assert verdict.repeats == 2
 

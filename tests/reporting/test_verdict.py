@@ -162,8 +162,13 @@ def test_what_limits_an_answer_is_added(changes, expected):
 
 
 def test_rows_of_outer_folds_are_named():
-    [measured] = [line for line in lines(sample_verdict.study("worse", outer=5)) if "test rows" in line]
-    assert measured.startswith("On 500 test rows, each of them in one of 5 outer folds, its f1_macro is")
+    assert lines(sample_verdict.study("worse", outer=5, folds_won={"focal": 4, "gce_mild": 1}))[1:] == [
+        "In 5-fold nested cross-validation, in which each of 500 rows was a test row once, the f1_macro of tuning "
+        "cross_entropy alone is 0.031 higher than that of tuning the other losses (95% interval: 0.012 to 0.050 higher"
+        "); it was better in 19 of 20 repeated trainings.",
+        "Tuning the other losses is worse than tuning cross_entropy alone.",
+        "Of the 5 outer folds, the best other loss was focal in 4, gce_mild in 1.",
+    ]
 
 
 def test_a_tie_counts_half():

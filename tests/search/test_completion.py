@@ -34,7 +34,7 @@ def test_a_verdict_with_fewer_repeats_or_another_margin_is_not_the_one_asked_for
 def test_a_verdict_that_was_cut_off_is_left_to_do_and_one_that_failed_is_not():
     result = replace(sample_verdict.study("better, because of the loss"), verdict=None)
     assert not is_complete(result)
-    assert is_complete(result, failed=20)
+    assert is_complete(result, failed=20, repeats=20)
     assert not is_complete(result, failed=20, repeats=30)
     assert is_complete(result, enabled=False)
 

@@ -28,6 +28,8 @@ batch_size = 8
 trials = 64
 metric = "accuracy"
 lanes = 8
+[verdict]
+outer = 0
 [tracking]
 experiment = "killed"
 """

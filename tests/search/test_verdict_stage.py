@@ -44,7 +44,7 @@ def study(**sections):
         "search": {"trials": 6, "metric": "mean_absolute_error", "lanes": 4},
         "losses": {"mean_squared_error": {}, "huber": {}},
         "tracking": {"enabled": False},
-        "verdict": {"repeats": REPEATS},
+        "verdict": {"repeats": REPEATS, "outer": 0},
         **sections,
     }
 
@@ -220,7 +220,7 @@ class Heard(Observer):
 @pytest.mark.usefixtures("again")
 def test_another_margin_needs_neither_training_nor_a_further_look_at_the_test_rows(finished):
     heard, before = Heard(), finished[1].verdict
-    verdict = lossreg.tune(study(verdict={"repeats": REPEATS, "margin": 1e6}), progress=heard).verdict
+    verdict = lossreg.tune(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e6}), progress=heard).verdict
     assert (verdict.answer, verdict.margin, verdict.openings) == (Answer.EQUAL, 1e6, before.openings)
     assert verdict.against_baseline == before.against_baseline
     assert not heard.trainings
@@ -238,7 +238,7 @@ def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finishe
     (line,) = [line for line in heard.lines if "there is no new verdict" in line and "No space left" in line]
     assert lossreg.results(study()).verdict == before
     heard = Heard()
-    assert line in lossreg.tune(study(verdict={"repeats": REPEATS + 2}), progress=heard).notes
+    assert line in lossreg.tune(study(verdict={"repeats": REPEATS + 2, "outer": 0}), progress=heard).notes
     assert not heard.trainings, "it is tried once"
     deeper = run.verdict(study(), REPEATS + 2)
     assert deeper.verdict.openings == before.openings + 1
@@ -253,7 +253,7 @@ def test_a_baseline_that_diverges_at_the_rate_of_the_winner_does_not_cost_the_ve
 
     Path(".lossreg/small/verdict.npz").unlink()
     monkeypatch.setattr(Arms, "of", of)
-    verdict = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-6})).verdict
+    verdict = run.verdict(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e-6})).verdict
     assert verdict.against_same_rate is None
     assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
 
@@ -284,7 +284,7 @@ def test_a_winner_that_survives_fewer_than_half_of_the_repeats_is_not_judged_by_
     stored = predictions(Path.cwd())
     stored["winner"][:lost] = np.nan
     np.savez(".lossreg/small/verdict.npz", **stored)
-    verdict = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-6})).verdict
+    verdict = run.verdict(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e-6})).verdict
     assert (verdict.answer != Answer.NOT_ENOUGH_DATA) == answered
     if answered:
         assert verdict.against_baseline.repeats == REPEATS - lost

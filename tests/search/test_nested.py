@@ -1,0 +1,172 @@
+"""Nested cross-validation as a verdict: every row is a test row once, of models that never saw it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error
+
+import lossreg
+from lossreg.data import load
+from lossreg.search import nested, run
+from lossreg.search.verdict_stage import FROZEN
+from lossreg.storage.observer import Observer
+from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import ATTRIBUTE
+
+ROWS = """
+import numpy as np
+
+def rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 4))
+    return x, x @ [1.0, -2.0, 0.5, 0.0] + rng.standard_t(2, size=150) {change}
+"""
+N, OUTER, REPEATS = 150, 3, 2
+SEARCH = {"trials": 6, "metric": "mean_absolute_error", "lanes": 4}
+VERDICT = {"outer": OUTER, "repeats": REPEATS}
+
+
+def study(**sections):
+    return {
+        "name": "small",
+        "data": {"source": "table.py:rows"},
+        "model": {"hidden": [8]},
+        "train": {"epochs": 3},
+        "search": SEARCH,
+        "losses": {"mean_squared_error": {}, "huber": {}},
+        "tracking": {"enabled": False},
+        "verdict": VERDICT,
+        **sections,
+    }
+
+
+def written(folder, change=""):
+    (folder / "table.py").write_text(ROWS.replace("{change}", change))
+
+
+class Told(Observer):
+    """Keeps what is said, and stops the study in a phase that is called so."""
+
+    def __init__(self, last=None):
+        self.lines, self.last = [], last
+
+    def phase(self, text):
+        self.lines.append(text)
+
+    message = warn = phase
+
+    def stopping(self):
+        return self.last is not None and any(self.last in line for line in self.lines)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a study that ran to its end, its result, and what was said."""
+    folder, told = tmp_path_factory.mktemp("nested"), Told()
+    written(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, lossreg.tune(study(), progress=told), told.lines
+
+
+def predictions(folder):
+    with np.load(folder / ".lossreg" / "small" / "verdict.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files if name != "key"}
+
+
+def settings(folder):
+    return StudyFolder(folder / ".lossreg" / "small", "small").read().user_attrs[ATTRIBUTE][FROZEN]["settings"]
+
+
+def outer_parts(folder):
+    return load("table.py:rows", base=folder).rows.outer(OUTER, 0)
+
+
+def test_the_difference_is_that_of_stored_predictions_of_all_rows(finished):
+    folder, result, lines = finished
+    verdict, stored = result.verdict, predictions(folder)
+    y = load("table.py:rows", base=folder).rows.labels.y
+    errors = {
+        name: np.array([mean_absolute_error(y, repeat) for repeat in stored[name]]) for name in ("winner", "baseline")
+    }
+    differences = errors["baseline"] - errors["winner"]
+    assert (verdict.outer, verdict.repeats, verdict.test_rows, verdict.openings) == (OUTER, REPEATS, N, 1)
+    assert verdict.against_baseline.difference == pytest.approx(differences.mean(), rel=1e-4)
+    assert verdict.baseline.score == pytest.approx(errors["baseline"].mean(), rel=1e-5)
+    assert verdict.recommended == (verdict.winner if differences.mean() > 0 else verdict.baseline)
+    assert dict(verdict.folds_won) == {"huber": OUTER}
+    assert result.recommended.number == verdict.recommended.trial
+    assert [line for line in lines if "3-fold nested cross-validation, up to" in line]
+    assert [line for line in lines if "the search again in 3 outer folds: 18 of 18 trainings" in line]
+
+
+def test_each_outer_fold_chooses_settings_of_its_own(finished):
+    folder, result, _ = finished
+    chosen = settings(folder)
+    rates = {(name, fold[name]["params"]["learning_rate"]) for fold in chosen for name in ("winner", "baseline")}
+    assert [fold["baseline"]["candidate"] for fold in chosen] == ["mean_squared_error"] * OUTER
+    assert len(rates) > 2
+    assert result.verdict.winner.candidate == "huber"
+
+
+@pytest.mark.long
+def test_what_is_cut_off_is_done_again_with_the_same_answer(finished, tmp_path, monkeypatch):
+    """Also the number of folds that was taken unasked is kept."""
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    unasked = study(verdict={"repeats": REPEATS})
+    monkeypatch.setattr(nested, "USUAL", OUTER)
+    for taken, last in ((True, "the search again"), (False, "winner and baseline")):
+        monkeypatch.setattr(nested, "is_usual", lambda *_, taken=taken: taken)
+        with pytest.raises(KeyboardInterrupt):
+            lossreg.tune(unasked, progress=Told(last))
+        assert lossreg.results(unasked).verdict is None
+    resumed, whole = lossreg.tune(unasked).verdict, finished[1].verdict
+    assert settings(tmp_path) == settings(finished[0])
+    assert (resumed.outer, resumed.openings, resumed.answer) == (OUTER, 1, whole.answer)
+    assert resumed.against_baseline.interval == pytest.approx(whole.against_baseline.interval, rel=1e-4)
+
+
+@pytest.mark.long
+def test_the_targets_of_a_folds_test_rows_change_neither_its_choice_nor_its_predictions(
+    finished, tmp_path, monkeypatch
+):
+    folder = finished[0]
+    first = outer_parts(folder)[0].test
+    y = load("table.py:rows", base=folder).rows.labels.y
+    written(tmp_path, f"\ndef rows(before=rows):\n    x, y = before()\n    test = {sorted(y[first].tolist())}\n"
+                      "    return x, np.where(np.isin(y, test), 1e3, y)")  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    lossreg.tune(study())
+    assert settings(tmp_path)[0] == settings(folder)[0]
+    for name in ("winner", "baseline"):
+        before, after = predictions(folder)[name], predictions(tmp_path)[name]
+        np.testing.assert_array_equal(before[:, first], after[:, first])
+        assert not np.isclose(np.delete(before, first, 1), np.delete(after, first, 1)).any()
+
+
+@pytest.mark.long
+def test_a_verdict_of_another_kind_is_a_further_look_and_more_repeats_are_added(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    before = predictions(Path.cwd())
+    deeper = run.verdict(study(), REPEATS + 1).verdict
+    after = predictions(Path.cwd())
+    assert (deeper.repeats, deeper.openings, deeper.outer, deeper.exploratory) == (REPEATS + 1, 2, OUTER, False)
+    for name, stored in before.items():
+        np.testing.assert_array_equal(after[name][:REPEATS], stored)
+    told = Told()
+    split = run.verdict(study(verdict={"outer": 0, "repeats": 3}), progress=told).verdict
+    assert (split.outer, split.repeats, split.test_rows, split.openings) == (0, 3, 30, 3)
+    assert (split.winner.trial, split.baseline.trial) == (deeper.winner.trial, deeper.baseline.trial)
+    # a study that names no number of folds keeps the one it has
+    assert lossreg.tune(study(verdict={"repeats": 3})).verdict == split
+
+
+@pytest.mark.parametrize(("rows", "minutes", "expected"), [(1999, 1.9, True), (2000, 0.1, False), (300, 2.0, False)])
+def test_small_studies_that_take_little_time_have_outer_folds_unasked(rows, minutes, expected):
+    assert nested.is_usual(rows, minutes) is expected
