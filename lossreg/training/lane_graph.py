@@ -8,7 +8,7 @@ number of lanes, and which lane trains with which loss, change nothing in the pr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -174,7 +174,8 @@ class Outcome(NamedTuple):
 class LaneGraph:
     """The compiled epoch of a model, an optimizer and loss groups.
 
-    train, validation: the samples of that many folds, equally many of each; width: of packed arguments.
+    data: training and validation samples of that many folds, equally many of each, of which only the shapes count;
+    width: of packed arguments.
     """
 
     def __init__(
@@ -183,18 +184,18 @@ class LaneGraph:
         optimizer: LaneOptimizer,
         groups: Sequence[Group],
         *,
-        train: Samples,
-        validation: Samples,
+        data: tuple[Samples, Samples],
         folds: int,
         batch_size: int,
         width: int,
     ) -> None:
         self.model, self.optimizer, self.groups, self.folds, self.width = model, optimizer, list(groups), folds, width
-        self.samples, self.validated = train.number // folds, validation.number // folds
+        self.samples, self.validated = (part.number // folds for part in data)
         self.batch = min(batch_size, self.samples)
         optimizer.build(model.trainable_variables)
         signature = (self._state_signature(), self._inputs_signature())
-        self._compiled = interface.compiled(self._epoch, (train, validation), signature)
+        self._compiled = interface.compiled(self._epoch, data, signature)
+        self.is_warm = False
 
     @property
     def steps(self) -> int:
@@ -206,19 +207,22 @@ class LaneGraph:
         """The shape `(*spatial_shape, outputs)` of the raw scores of a sample."""
         return tuple(self.model.outputs[0].shape[1:])
 
-    def epoch(self, state: State, inputs: LaneInputs, arrangement: Any) -> tuple[State, Outcome]:
-        """Return every lane after one more epoch, of what `inputs` returned."""
-        return self._compiled(arrangement, (state, inputs))
+    def epoch(
+        self, data: tuple[Samples, Samples], state: State, inputs: LaneInputs, arrangement: Any
+    ) -> tuple[State, Outcome]:
+        """Return every lane after one more epoch on these samples, of what `inputs` returned."""
+        return self._compiled(data, arrangement, (state, inputs))
 
-    def initial(self, start: Start, plans: Sequence[Plan]) -> State:
-        """Return new lanes, one per plan, with these variables and fresh optimizer state."""
+    def initial(self, starts: Sequence[Start], plans: Sequence[Plan]) -> State:
+        """Return new lanes, one per plan, with the variables of its start and fresh optimizer state."""
 
-        def stack(value: np.ndarray) -> Tensor:
-            return interface.to_device(np.repeat(value[None], len(plans), 0))
+        def stacked(lanes: Iterable[Sequence[np.ndarray]]) -> list[Tensor]:
+            return [interface.to_device(np.stack(values)) for values in zip(*lanes, strict=True)]
 
-        slots = zip(*(self.optimizer.initial(plan) for plan in plans), strict=True)
-        stacked = [interface.to_device(np.stack(slot)) for slot in slots]
-        return State([stack(v) for v in start.trainable], [stack(v) for v in start.other], stacked)
+        return State(
+            stacked(start.trainable for start in starts), stacked(start.other for start in starts),
+            stacked(map(self.optimizer.initial, plans)),
+        )  # fmt: skip
 
     def weights(self, state: State, lane: int) -> list[np.ndarray]:
         """Return the weights of a lane in the order of `model.weights`."""

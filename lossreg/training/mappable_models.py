@@ -160,7 +160,7 @@ def _mapped(model: keras.Model, lanes: Sequence[Lane]) -> tuple[Callable[[Any], 
     shapes = keras.tree.map_structure(lambda values: interface.Leaf(values.shape, str(values.dtype)), lanes[0])
     step = interface.compiled(lambda data, arrangement, lanes: _trained(model, interface.map_lanes, lanes), (), shapes)
     stacked = keras.tree.map_structure(lambda *values: interface.to_device(np.stack(values)), *lanes)
-    return partial(step, interface.arrange([0] * len(lanes))), stacked
+    return partial(step, (), interface.arrange([0] * len(lanes))), stacked
 
 
 def _trained(model: keras.Model, mapped: Callable[[Any, Any], Any], lanes: Any) -> Any:

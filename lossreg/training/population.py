@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ import numpy as np
 from lossreg.models.embeddings import tables
 from lossreg.registry.dense_gradients import squares_slices
 from lossreg.storage.records import Weights
-from lossreg.training import optimizers
+from lossreg.training import optimizers, programs
 from lossreg.training.backends import interface
 from lossreg.training.interface import Architecture, EpochReport, Plan, Problem, batch_order
 from lossreg.training.lane_graph import WEIGHTS, Group, LaneGraph, LaneInputs, Outcome, Samples, Start, State
@@ -46,8 +46,12 @@ def group_of(problem: Problem, plan: Plan) -> Group:
         spec, data = problem.losses[plan.candidate], problem.dataset
         shapes = {name: value.shape for name, value in loss_arguments(spec, plan.params, data.constants).items()}
         static = static_arguments(spec, plan.params, data.n_classes)
-        problem.groups[key] = Group(spec, data.n_classes, static, shapes)
-    return problem.groups[key]
+        problem.groups[key] = programs.of(
+            lambda: ("loss", id(spec), data.n_classes, *sorted(static.items()), *sorted(shapes.items())),
+            lambda: Group(spec, data.n_classes, static, shapes),
+        )
+    group: Group = problem.groups[key]
+    return group
 
 
 def device_samples(problem: Problem, which: str) -> Samples:
@@ -175,7 +179,6 @@ class Population:
         self._waiting: list[tuple[int, Plan]] = []
         self._groups: dict[Key, Group] = {}
         self._graph: LaneGraph | None = None
-        self._warm = False
         self._starts: dict[int, Start] = {}
         for plan in variants:
             if not self.refuses(plan.candidate):
@@ -224,8 +227,9 @@ class Population:
         self._admit()
         busy = [block for block in self.blocks if block.lanes]
         # its first call optimises the graph, which several threads would each do
-        parts = self._pool.map(self._advance, busy) if self._warm else list(map(self._advance, busy))
-        self._warm = True
+        assert self._graph
+        parts = self._pool.map(self._advance, busy) if self._graph.is_warm else list(map(self._advance, busy))
+        self._graph.is_warm = True
         reports = {slot: report for part in parts for slot, report in part.items()}
         return dict(sorted(reports.items()))
 
@@ -253,11 +257,11 @@ class Population:
         key = static_key(self.problem, plan)
         if key not in self._groups:
             self._groups[key] = group_of(self.problem, plan)
-            self._graph, self._warm = None, False
+            self._graph = None
         return list(self._groups).index(key)
 
     def _admit(self) -> None:
-        """Move waiting plans into their blocks, lanes of one seed together."""
+        """Move waiting plans into their blocks."""
         lanes = [self._lane(slot, plan) for slot, plan in self._waiting]
         self._waiting = []
         self.prepare()
@@ -266,10 +270,9 @@ class Population:
         for block, new in zip(self.blocks, self._by_block(lanes), strict=True):
             if not new:
                 block.compact()
-            for seed in sorted({lane.plan.seed for lane in new}):
-                same_seed = [lane for lane in new if lane.plan.seed == seed]
-                state = graph.initial(self._initial(seed), [lane.plan for lane in same_seed])
-                block.join(same_seed, state)
+            else:
+                starts = [self._initial(lane.plan.seed) for lane in new]
+                block.join(new, graph.initial(starts, [lane.plan for lane in new]))
 
     def _by_block(self, lanes: Sequence[Lane]) -> list[list[Lane]]:
         """Return new lanes by block: equally many, with lanes of one loss together, which makes a step cheaper."""
@@ -291,24 +294,44 @@ class Population:
 
     def _initial(self, seed: int) -> Start:
         if seed not in self._starts:
-            self._starts[seed] = Start.of(self._build(seed))
+            self._starts[seed] = programs.of(
+                lambda: ("start", seed, self.architecture, self._model_key), lambda: Start.of(self._build(seed))
+            )
         return self._starts[seed]
 
+    @cached_property
+    def _model_key(self) -> str:
+        return repr({**self._model.get_config(), "name": ""})
+
+    @property
+    def _data(self) -> tuple[Samples, Samples]:
+        return device_samples(self.problem, "train"), device_samples(self.problem, "validation")
+
     def _new_graph(self) -> LaneGraph:
-        problem = self.problem
-        optimizer = optimizers.LaneOptimizer(problem)
-        return LaneGraph(
-            self._model, optimizer, list(self._groups.values()), train=device_samples(problem, "train"),
-            validation=device_samples(problem, "validation"), folds=len(problem.folds),
-            batch_size=self.architecture.batch_size, width=max(group.width for group in problem.groups.values()),
-        )  # fmt: skip
+        problem, groups = self.problem, list(self._groups.values())
+        folds, batch_size = len(problem.folds), self.architecture.batch_size
+        width = max(group.width for group in problem.groups.values())
+
+        def key() -> Hashable:
+            shapes = keras.tree.map_structure(lambda part: (tuple(part.shape), str(part.dtype)), self._data)
+            settings = (problem.optimizer, problem.optimizer_settings, problem.searched, problem.schedule)
+            return "epoch", *map(id, groups), folds, batch_size, width, self._model_key, repr((shapes, settings))
+
+        def make() -> LaneGraph:
+            optimizer = optimizers.LaneOptimizer(problem)
+            return LaneGraph(
+                self._model, optimizer, groups, data=self._data, folds=folds, batch_size=batch_size, width=width
+            )
+
+        graph: LaneGraph = programs.of(key, make)
+        return graph
 
     def _advance(self, block: Block) -> dict[int, EpochReport]:
         graph = self._graph
         assert graph
         assert block.state
         inputs, arrangement, order = self._inputs(graph, block.lanes)
-        block.state, outcome = graph.epoch(block.state, inputs, arrangement)
+        block.state, outcome = graph.epoch(self._data, block.state, inputs, arrangement)
         reports = self._reports(block.lanes, order, outcome)
         for lane in block.lanes:
             lane.epoch += 1

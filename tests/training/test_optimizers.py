@@ -113,7 +113,7 @@ def by_lanes(setup, plans, scales=(1.0,) * LANES):
         by_lane = np.asarray(scales, np.float32)
         slopes = [interface.to_device(part * by_lane.reshape(-1, *[1] * (part.ndim - 1))) for part in slopes_of(step)]
         progress = interface.to_device(np.full(LANES, step / STEPS, np.float32))
-        weights, slots = update(NOTHING, [slots, slopes, weights, progress])
+        weights, slots = update([], NOTHING, [slots, slopes, weights, progress])
     return [[np.asarray(part)[lane] for part in weights] for lane in range(LANES)]
 
 

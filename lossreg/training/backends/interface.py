@@ -115,9 +115,10 @@ class Backend(Protocol):
         ...
 
     def compiled(self, function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tree) -> Callable[..., Tree]:
-        """Return `function(data, arrangement, lanes)` as one program of `(arrangement, lanes)`.
+        """Return `function(data, arrangement, lanes)` as one program.
 
-        lanes: a tree of `Leaf`; every tensor in and out, but for data and arrangement, has the axis of lanes first.
+        data: tensors of the shapes that it will be given; lanes: a tree of `Leaf`; every tensor in and out, but for
+        data and arrangement, has the axis of lanes first.
         """
         ...
 

@@ -178,32 +178,31 @@ class Program:
     A narrower program is compiled once the padding has cost as much time as compiling takes.
     """
 
-    def __init__(self, function: Callable[[Tree, Tree, Tree], Tree], data: Tree) -> None:
+    def __init__(self, function: Callable[[Tree, Tree, Tree], Tree]) -> None:
         on_processors = jax.default_backend() == "cpu"
         self._jit = jax.jit(function, compiler_options=ON_PROCESSORS if on_processors else None)
-        self._data = data
         self._programs: dict[int, Any] = {}
         self._lock = threading.Lock()
         self._compiling = self._wasted = 0.0
 
-    def __call__(self, arrangement: dict[str, Any], lanes: Tree) -> Tree:
+    def __call__(self, data: Tree, arrangement: dict[str, Any], lanes: Tree) -> Tree:
         """Return the function of these lanes."""
         number = len(leaves(lanes)[0])
-        program, width = self._program(number, arrangement, lanes)
+        program, width = self._program(number, data, arrangement, lanes)
         begin = time.perf_counter()
-        results = program(self._data, *self._padded(width, arrangement, lanes))
+        results = program(data, *self._padded(width, arrangement, lanes))
         results = each(lambda tensor: np.asarray(tensor)[:number], results)
         self._wasted += (time.perf_counter() - begin) * (1 - _width(number) / width)
         return results
 
-    def _program(self, number: int, arrangement: dict[str, Any], lanes: Tree) -> tuple[Any, int]:
+    def _program(self, number: int, data: Tree, arrangement: dict[str, Any], lanes: Tree) -> tuple[Any, int]:
         with self._lock:
             wide = [width for width in self._programs if width >= number]
             best = _width(number)
             if wide and (min(wide) <= best or self._wasted <= self._compiling):
                 return self._programs[min(wide)], min(wide)
             begin = time.perf_counter()
-            self._programs[best] = self._jit.lower(self._data, *self._padded(best, arrangement, lanes)).compile()
+            self._programs[best] = self._jit.lower(data, *self._padded(best, arrangement, lanes)).compile()
             self._compiling, self._wasted = time.perf_counter() - begin, 0.0
             return self._programs[best], best
 
@@ -214,7 +213,7 @@ class Program:
 
 def compiled(function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tree) -> Callable[..., Tree]:
     """Return the function as programs for the numbers of lanes that are met."""
-    return Program(function, data)
+    return Program(function)
 
 
 def in_graph(function: Callable[[Tree, Tree], Tree], batch: Tree, rest: Tree) -> Tree:

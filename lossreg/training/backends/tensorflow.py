@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,7 +178,7 @@ def compiled(function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tr
     """Return the function as a graph of an open number of lanes."""
     specs = each(lambda leaf: tf.TensorSpec([None, *leaf.shape], leaf.dtype), lanes)
     whole = tf.TensorSpec([None], tf.int32)
-    graph = tf.function(partial(function, data), input_signature=[(whole, whole), specs], autograph=False)
+    graph = tf.function(function, input_signature=[_open(data, 0), (whole, whole), specs], autograph=False)
     # traced here, once: several threads that call a tf.function first would each trace it
     return graph.get_concrete_function()
 

@@ -212,21 +212,21 @@ def test_every_lane_goes_through_its_own_branch_whatever_the_width(groups):
     )
     factors = np.array(FACTORS)[groups]
     for lanes in range(len(groups), 0, -1):
-        values, slopes = program(interface.arrange(groups[:lanes]), (rows[:lanes], offsets[:lanes]))
+        values, slopes = program((), interface.arrange(groups[:lanes]), (rows[:lanes], offsets[:lanes]))
         np.testing.assert_allclose(values, factors[:lanes] * (rows[:lanes] ** 2).sum(1) + offsets[:lanes], rtol=1e-5)
         np.testing.assert_allclose(slopes, 2 * factors[:lanes, None] * rows[:lanes], rtol=1e-5)
 
 
 def test_a_narrower_program_is_compiled_only_once_that_is_worth_it():
-    program = on_jax.Program(lambda data, arrangement, lanes: lanes + data, np.float32(1))
-    chunks = interface.arrange([0])
-    assert program(chunks, np.zeros(40, np.float32)).sum() == 40
+    program = on_jax.Program(lambda data, arrangement, lanes: lanes + data)
+    one, chunks = np.float32(1), interface.arrange([0])
+    assert program(one, chunks, np.zeros(40, np.float32)).sum() == 40
     for _ in range(3):
         program._wasted = 0.0
-        assert program(chunks, np.zeros(3, np.float32)).tolist() == [1, 1, 1]
+        assert program(one, chunks, np.zeros(3, np.float32)).tolist() == [1, 1, 1]
     assert sorted(program._programs) == [40]
     program._wasted = 2 * program._compiling
-    assert program(chunks, np.zeros(3, np.float32)).tolist() == [1, 1, 1]
+    assert program(one, chunks, np.zeros(3, np.float32)).tolist() == [1, 1, 1]
     assert sorted(program._programs) == [3, 40]
 
 
