@@ -1,197 +1,398 @@
 """Studies of known truth: how often the verdict is right, and what the top of the leaderboard is worth beside it.
 
-    python studies/benchmarks/verdict.py [--designs names noise ...] [--rows 300] [--metric accuracy] [--studies 40]
+    KERAS_BACKEND=jax python studies/benchmarks/verdict.py --designs names --rows 300 --studies 200 --out names.jsonl
+    python studies/benchmarks/verdict.py --report *.jsonl --plot power.png
 
-Every study draws a fresh data set from a generator and runs lossreg's own search, choice and verdict. The truth is what
-the same settings reach when they are trained on further fresh samples of the same size and scored on `--truth` fresh
-rows. For metrics that are maximised. Printed per design, with the one-sided 95% bound of Clopper and Pearson:
+Every study draws a fresh data set from a generator and runs lossreg's own search, choice and verdict; studies of equal
+shapes share what is compiled. The truth is what the same settings reach when they are trained on further fresh samples
+of the same size (`--samples`) and scored on `--truth` fresh rows. The oracle has those trainings too, and a fresh test
+set of the study's size for each of them: it says "better" where a t-test at 95% does. `verdict_report.py` says what
+is printed. With JAX a study takes a third of the time that it takes with TensorFlow.
 
-    better      verdicts that say so; false ones are those whose winner has no true gain over the baseline
-    by loss     the same of "because of the loss", with the true gain over the baseline at the winner's learning rate
-    covered     intervals that hold the true gain
-    bias        the estimated gain minus the true one, with its standard error
-    top         studies whose leaderboard has another loss than the baseline first, its gain there and its true gain
+Studies that `--out` holds already are left out, so that a run can be continued. Two runs side by side, on one core
+each (`taskset -c 0`), take disjoint numbers: `--first 0 --studies 100` and `--first 100 --studies 100`.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import itertools
 import json
-import os
 import sys
 import tempfile
-from dataclasses import replace
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import verdict_report
 
-FEATURES, EPOCHS, BATCH = 10, 20, 32
-SAMPLES = 10  # fresh samples that a setting is trained on for its true score
+import lossreg
 
-DESIGNS = {
+FEATURES, EPOCHS = 10, 20
+TEST, VALIDATION = 0.2, 0.25
+LANES, LANES_AT_MOST = 16, 48
+BLOCKS = 20  # of the rows of the truth, for its standard error
+
+
+@lossreg.softmax_loss(reference="a multiple of cross-entropy")
+def triple(y_true: Any, y_pred: Any) -> Any:
+    """Three times cross-entropy.
+
+        -3 log p_t
+
+    y_true `(batch, k)`, one-hot; y_pred of the same shape. Returns `(batch,)`, at least 0.
+    """
+    from lossreg import ops
+
+    return -3.0 * ops.sum(y_true * ops.log_softmax(y_pred, axis=-1), axis=-1)
+
+
+RECOMMENDED = {"cross_entropy": {}, "focal": {}, "gce": {}, "label_smoothing_ce": {}, "class_balanced_ce": {}}
+DESIGNS: dict[str, dict[str, Any]] = {
     # nothing differs
     "names": {"cross_entropy": {}, **{f"again_{i}": {"loss": "cross_entropy"} for i in range(4)}},
-    "multiple": {"cross_entropy": {}, "triple": {"function": "triple", "activation": "softmax", "target": "onehot"}},
-    "alpha": {"cross_entropy": {}, "weighted_ce": {"alpha": "per_class"}},
+    "multiple": {"cross_entropy": {}, "triple": {"function": triple}},
+    "alpha": {"cross_entropy": {}, "focal": {"gamma": 0.0, "alpha": "search"}},
+    # the threshold is all that differs
+    "threshold": {"cross_entropy": {}, "weighted_ce": {"tau": 1.0}},
     # something may
-    "losses": {"cross_entropy": {}, "focal": {}, "gce": {}, "label_smoothing_ce": {}, "class_balanced_ce": {}},
-    "noise": {"cross_entropy": {}, "focal": {}, "gce": {}, "label_smoothing_ce": {}, "class_balanced_ce": {}},
+    "losses": RECOMMENDED,
+    "outliers": {"mse": {}, "mae": {}, "huber": {}, "log_cosh": {}},
 }
-WRONG = {"noise": 0.3}  # the share of training and test labels that are drawn at random
+TASKS = {"threshold": "binary", "outliers": "regression"}
+METRICS = {"threshold": "balanced_accuracy", "outliers": "neg_mean_absolute_error"}
 
 
-def triple(y_true, y_pred):
-    """Three times cross-entropy of raw scores."""
-    import keras
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All that studies share but their samples and number.
 
-    return 3 * keras.losses.categorical_crossentropy(y_true, y_pred, from_logits=True)
+    rows: of a data set; imbalance: how many times as many rows of the first class as of another; noise: the share of
+    labels that are drawn at random, for outliers the share of targets with ten times the noise.
+    """
+
+    design: str
+    rows: int
+    imbalance: float
+    noise: float
+    metric: str
+    optimizer: str
+    trials: int
+    repeats: int
+    outer: int | None
+    decision: str | None
+    seed: int
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Cell:
+        """Return the cell of a line of `--out`."""
+        return cls(**{each.name: values.get(each.name) for each in fields(cls)})
+
+    @property
+    def task(self) -> str:
+        return TASKS.get(self.design, "multiclass")
+
+    @property
+    def test_rows(self) -> int:
+        return round(TEST * self.rows)
+
+    def study(self, source: Path, number: int) -> dict[str, Any]:
+        """Return the study file."""
+        verdict = {"repeats": self.repeats, **({} if self.outer is None else {"outer": self.outer})}
+        decision = {} if self.decision is None else {"decision": self.decision}
+        return {
+            "name": "simulated",
+            "data": {
+                "source": str(source),
+                "test": TEST,
+                "validation": VALIDATION,
+                "task": self.task,
+                "preprocess": "none",
+            },
+            "model": {"hidden": [32]},
+            "train": {"epochs": EPOCHS, "batch_size": 32 if self.rows <= 500 else 64, "optimizer": self.optimizer},
+            "search": {"trials": self.trials, "metric": self.metric, "seed": number, "lanes": LANES, **decision},
+            "losses": DESIGNS[self.design],
+            "verdict": verdict,
+            "tracking": {"enabled": False},
+        }
+
+    def sample(self, rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
+        """Return fresh rows as the arrays of an .npz file."""
+        draw = linear if self.task == "regression" else normal
+        x, y = draw(self, rng, rows)
+        return {"x": x.astype(np.float32), "y": y}
 
 
-def sample(rng, rows, design, imbalance):
-    """Rows of three classes, normal around means at equal distances; `imbalance` times as many of one as of another."""
-    share = np.array([imbalance, 1.0, 1.0]) / (imbalance + 2)
-    y = rng.choice(3, rows, p=share)
-    means = np.zeros((3, FEATURES))
-    means[[0, 1, 2], [0, 1, 2]] = 1.5
-    x = means[y] + rng.normal(size=(rows, FEATURES))
-    wrong = rng.random(rows) < WRONG.get(design, 0.0)
-    return x.astype(np.float32), np.where(wrong, rng.integers(0, 3, rows), y)
+def normal(cell: Cell, rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of classes that are normal around means at equal distances."""
+    classes = 2 if cell.task == "binary" else 3
+    share = np.array([cell.imbalance, *[1.0] * (classes - 1)])
+    y = rng.choice(classes, rows, p=share / share.sum())
+    x = 1.5 * np.eye(classes, FEATURES)[y] + rng.normal(size=(rows, FEATURES))
+    return x, np.where(rng.random(rows) < cell.noise, rng.integers(0, classes, rows), y)
 
 
-def study(design, metric, seed, args, *, source, test):
-    losses = {name: dict(loss) for name, loss in DESIGNS[design].items()}
-    for loss in losses.values():
-        if loss.get("function") == "triple":
-            loss["function"] = triple
-    return {
-        "name": "simulated",
-        "data": {"source": source, "test": test, "validation": 0.25, "task": "multiclass"},
-        "model": {"hidden": [32]},
-        "train": {"epochs": EPOCHS, "batch_size": BATCH},
-        "search": {"trials": args.trials, "metric": metric, "seed": seed},
-        "losses": losses,
-        "verdict": {"repeats": args.repeats},
-        "tracking": {"enabled": False},
-    }
+def linear(cell: Cell, rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of a linear target with noise, and with ten times the noise in some."""
+    x = rng.normal(size=(rows, FEATURES))
+    scale = np.where(rng.random(rows) < cell.noise, 10.0, 1.0)
+    return x, x.sum(1) / np.sqrt(FEATURES) + scale * rng.normal(size=rows)
 
 
-def simulated(design, metric, number, args):
-    """One study, and the true scores of what it compared."""
-    import lossreg
+# ------------------------------------------------------------------ one study
 
-    rng = np.random.default_rng([args.seed, number])
-    np.savez("rows.npz", **dict(zip("xy", sample(rng, args.rows, design, args.imbalance), strict=True)))
-    document = study(design, metric, number, args, source="rows.npz", test=0.2)
-    result = lossreg.tune(document)
-    verdict, top = result.verdict, result.best
-    rate = {"learning_rate": verdict.winner.learning_rate}
-    trial = {each.number: each for each in result.trials}
-    settings = {
-        "winner": plan(trial[verdict.winner.trial]),
-        "baseline": plan(trial[verdict.baseline.trial]),
-        "same_rate": replace(plan(trial[verdict.baseline.trial]), **rate),
-        "top": plan(top),
-    }
-    scores = true_scores(settings, design, metric, rng, args)
-    board = next(row.best.score for row in result.leaderboard() if row.is_baseline)
+
+def simulated(cell: Cell, number: int, args: argparse.Namespace, predictor: Any) -> dict[str, Any]:
+    """Return what a study reported, and what is true of it."""
+    rng = np.random.default_rng([cell.seed, number])
+    begin = time.process_time()
+    source = Path("rows.npz").absolute()
+    np.savez(source, **cell.sample(rng, cell.rows))
+    result = lossreg.tune(cell.study(source, number))
+    spent = time.process_time() - begin
+    line = {**reported(result), **true(cell, result, rng, args, predictor)}
+    return {**line, "seconds": spent, "seconds_truth": time.process_time() - begin - spent}
+
+
+def reported(result: Any) -> dict[str, Any]:
+    """Return what verdict and leaderboard say."""
+    verdict, top, baseline = result.verdict, result.best, board_baseline(result)
     main = verdict.against_baseline
+    sign = 1.0 if result.direction == "maximize" else -1.0
     return {
         "answer": verdict.answer.value, "cause": verdict.cause.value if verdict.cause else None,
-        "difference": main.difference, "low": main.low, "high": main.high,
-        "true": scores["winner"] - scores["baseline"], "true_same_rate": scores["winner"] - scores["same_rate"],
-        "is_winner": verdict.recommended == verdict.winner,
-        "top_is_other": top.candidate != result.baseline, "top_gain": top.score - board,
-        "top_true": scores["top"] - scores["baseline"],
+        "difference": main.difference if main else None, "low": main.low if main else None,
+        "high": main.high if main else None, "is_winner": verdict.recommended == verdict.winner,
+        "detectable": main.detectable if main else None, "reason": verdict.reason,
+        "top_is_other": top.candidate != result.baseline, "top_gain": sign * (top.score - baseline.score),
     }  # fmt: skip
 
 
-def plan(trial):
+def plan(trial: Any) -> Any:
+    """Return the training of a trial with the loss parameters that it had, whatever the samples."""
     from lossreg.training.interface import Plan
 
     return Plan(trial.candidate, trial.loss_params, trial.learning_rate, EPOCHS)
 
 
-def true_scores(settings, design, metric, rng, args):
-    """The mean score of each setting on fresh rows, trained on fresh samples as large as those of the verdict."""
-    from lossreg.config import study as studies
-    from lossreg.search import preparation, retraining, sizing
-    from lossreg.search.policy import SearchPolicy
-    from lossreg.search.predictions import Predictor
+def board_baseline(result: Any) -> Any:
+    """Return the baseline's best trial on the leaderboard."""
+    return next(row.best for row in result.leaderboard() if row.candidate == result.baseline)
 
-    development = round(0.8 * args.rows)
-    pool = SAMPLES * development
-    x, y = sample(rng, pool + args.truth, design, args.imbalance)
-    np.savez("fresh.npz", x=x, y=y)
-    share = args.truth / (pool + args.truth)
-    spec = studies.of(study(design, metric, 0, args, source="fresh.npz", test=share))
-    prepared = preparation.prepare(spec)
-    dataset = prepared.problem.dataset.resampled(range(SAMPLES), 0.85 * development / pool)
-    problem = replace(prepared.problem, dataset=dataset)
-    plans = {
-        (name, fold): replace(each, fold=fold, seed=fold) for name, each in settings.items() for fold in range(SAMPLES)
+
+def true(cell: Cell, result: Any, rng: np.random.Generator, args: argparse.Namespace, predictor: Any) -> dict[str, Any]:
+    """Return the true gains of winner and top of the leaderboard, with standard errors, and what the oracle says."""
+    verdict = result.verdict
+    if verdict.against_baseline is None:
+        return {}
+    fresh = Fresh.drawn(cell, rng, args)
+    trials = {trial.number: trial for trial in result.trials}
+    winner, baseline = (plan(trials[arm.trial]) for arm in (verdict.winner, verdict.baseline))
+    arms = {
+        "winner": winner,
+        "baseline": baseline,
+        "same_rate": replace(baseline, learning_rate=winner.learning_rate),
+        "top": plan(result.best),
+        "board": plan(board_baseline(result)),
     }
-    trainers, predictor = sizing.retraining_pool(prepared, problem, list(plans.values())), Predictor()
-    scores = {name: [] for name in settings}
-    policy = SearchPolicy.of(prepared)
-    for trained in retraining.train(trainers, list(plans.values()), policy, wants_weights=True):
-        (name, _), each = list(plans.items())[trained.index]
-        predicted = predictor.predict(problem, each, trained.weights)
-        scores[name].append(problem.metric.score(dataset.test.y, predicted))
-    trainers.shutdown()
-    return {name: float(np.mean(values)) for name, values in scores.items()}
+    scores = fresh.scores(arms, predictor)
+    gain = Gain.of(scores, "winner", "baseline")
+    same_rate = Gain.of(scores, "winner", "same_rate")
+    tuned = Gain.of(scores, "winner_tuned", "baseline_tuned") if "winner_tuned" in scores else None
+    oracle = gain.is_shown and (tuned is None or tuned.is_shown)
+    return {
+        "true": gain.value, "true_error": gain.error, "true_same_rate": same_rate.value,
+        "true_tuned": tuned.value if tuned else None, "oracle": oracle,
+        "oracle_loss": oracle and same_rate.is_shown, "top_true": Gain.of(scores, "top", "board").value,
+    }  # fmt: skip
 
 
-def report(design, found):
-    """The lines of one design."""
-    from scipy.stats import binomtest
-
-    def share(hits):
-        bound = binomtest(sum(hits), len(hits)).proportion_ci(0.90, "exact").high
-        return f"{sum(hits)} of {len(hits)} (at most {100 * bound:.1f}%)"
-
-    better = [each["answer"] == "better" for each in found]
-    by_loss = [each["cause"] == "loss" for each in found]
-    false = [is_better and each["true"] <= 0 for is_better, each in zip(better, found, strict=True)]
-    false_loss = [is_loss and each["true_same_rate"] <= 0 for is_loss, each in zip(by_loss, found, strict=True)]
-    bias = np.array([each["difference"] - each["true"] for each in found])
-    top = [each for each in found if each["top_is_other"]]
-    covered = [each["low"] <= each["true"] <= each["high"] for each in found]
-    error = bias.std(ddof=1) / np.sqrt(len(bias)) if len(bias) > 1 else np.nan
-    yield f"{design}: better {sum(better)}, false {share(false)}; by loss {sum(by_loss)}, false {share(false_loss)}"
-    yield f"    covered {sum(covered)} of {len(covered)}; bias {bias.mean():+.4f} +- {error:.4f}"
-    gains = [(each["top_gain"], each["top_true"]) for each in top]
-    means = "gain {:+.4f}, true {:+.4f}".format(*np.mean(gains, axis=0)) if gains else "none"
-    yield f"    top of the leaderboard is another loss in {len(top)} of {len(found)}: {means}"
+# ------------------------------------------------------------------ its truth
 
 
-def main():
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of one arm, by sample it was trained on; above is better.
+
+    all: on the rows of the truth; blocks: `(samples, blocks)`, on blocks of these; fresh: on a test set of its own.
+    """
+
+    all: np.ndarray
+    blocks: np.ndarray
+    fresh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """The true gain of one arm over another.
+
+    error: its standard error, of samples and of rows; is_shown: whether a t-test at 95% of the fresh test sets says so.
+    """
+
+    value: float
+    error: float
+    is_shown: bool
+
+    @classmethod
+    def of(cls, scores: Mapping[str, Scores], first: str, second: str) -> Gain:
+        from scipy import stats
+
+        one, other = scores[first], scores[second]
+        done = np.isfinite(one.all - other.all)
+        gains, blocks, fresh = (
+            (each - rest)[done]
+            for each, rest in ((one.all, other.all), (one.blocks, other.blocks), (one.fresh, other.fresh))
+        )
+        error = np.hypot(stats.sem(gains), stats.sem(blocks.mean(0)))
+        limit = fresh.mean() - stats.t.ppf(0.975, len(fresh) - 1) * stats.sem(fresh)
+        return cls(float(gains.mean()), float(error), bool(limit > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Fresh samples as large as the development rows of a study, as the folds of a problem.
+
+    The test rows of a fold are a fresh test set of its own, then the rows of the truth, which all folds share.
+    """
+
+    prepared: Any
+    problem: Any
+    own: int
+
+    @classmethod
+    def drawn(cls, cell: Cell, rng: np.random.Generator, args: argparse.Namespace) -> Fresh:
+        from lossreg.config import study as studies
+        from lossreg.data.splits import Rows3
+        from lossreg.search import preparation
+
+        development, own = cell.rows - cell.test_rows, cell.test_rows
+        training = development - int(np.ceil(0.15 * development))
+        of_sample = development + own
+        source = Path("fresh.npz").absolute()
+        np.savez(source, **cell.sample(rng, args.samples * of_sample + args.truth))
+        shared = args.samples * of_sample + np.arange(args.truth)
+        cuts = [
+            Rows3(rows[:training], rows[training:development], np.concatenate([rows[development:], shared]))
+            for rows in np.arange(args.samples * of_sample).reshape(args.samples, of_sample)
+        ]
+        prepared = preparation.prepare(studies.of(cell.study(source, 0)), rehearsed=False)
+        dataset = prepared.problem.dataset.loaded.dataset(cuts, np.arange(args.samples * of_sample))
+        return cls(prepared, replace(prepared.problem, dataset=dataset), own)
+
+    def scores(self, arms: Mapping[str, Any], predictor: Any) -> dict[str, Scores]:
+        """Train every arm on every sample, equal plans once; return the scores by arm."""
+        samples = range(len(self.problem.folds))
+        first = {name: next(other for other in arms if arms[other] == plan) for name, plan in arms.items()}
+        asked = {
+            (name, sample): replace(arms[name], fold=sample, seed=sample)
+            for name in dict.fromkeys(first.values())
+            for sample in samples
+        }
+        predicted: dict[str, dict[int, np.ndarray]] = {}
+        for (name, sample), weights in self._trained(asked):
+            by_arm = predictor.of_arm(name, self.problem, asked[name, sample], weights)
+            for arm, values in by_arm.items():
+                predicted.setdefault(arm, {})[sample] = values
+        scores = {name: self._scored(by_sample) for name, by_sample in predicted.items()}
+        return {**scores, **{name: scores[other] for name, other in first.items()}}
+
+    def _trained(self, asked: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+        from lossreg.search import retraining, sizing
+        from lossreg.search.policy import SearchPolicy
+        from lossreg.training.pool import Pool
+
+        # all losses of the study, so that the graph is the same whichever won
+        variants = list(self.prepared.proposer.variants())
+        populations = sizing.Populations(self.problem, variants, {}, len(asked))
+        pool = Pool([], populations=populations, slots=min(LANES_AT_MOST, len(asked)))
+        keys, plans, policy = list(asked), list(asked.values()), SearchPolicy.of(self.prepared)
+        try:
+            for trained in retraining.train(pool, plans, policy, wants_weights=True):
+                if trained.weights is not None:
+                    yield keys[trained.index], trained.weights
+        finally:
+            pool.shutdown()
+
+    def _scored(self, predicted: Mapping[int, np.ndarray]) -> Scores:
+        """Return the scores of predictions `(rows, ...)` by sample."""
+        metric, labels = self.problem.metric, [fold.test.y for fold in self.problem.folds]
+        sign = 1.0 if metric.direction == "maximize" else -1.0
+        shared, parts = labels[0][self.own :], np.array_split(np.arange(len(labels[0]) - self.own), BLOCKS)
+        scores = Scores(*(np.full((len(labels), *more), np.nan) for more in ((), (BLOCKS,), ())))
+        for sample, values in predicted.items():
+            truth, own = values[None, self.own :], values[None, : self.own]
+            scores.all[sample] = sign * metric.score_lanes(shared, truth)[0]
+            scores.blocks[sample] = [sign * metric.score_lanes(shared[part], truth[:, part])[0] for part in parts]
+            scores.fresh[sample] = sign * metric.score_lanes(labels[sample][: self.own], own)[0]
+        return scores
+
+
+# ------------------------------------------------------------------ many studies
+
+
+def run(cell: Cell, numbers: range, args: argparse.Namespace) -> None:
+    """Simulate the studies of these numbers that `--out` has not, and append a line for each."""
+    from lossreg.search.predictions import Predictor
+    from lossreg.training import programs
+
+    known = verdict_report.lines([args.out]) if args.out.exists() else []
+    done = {line["study"] for line in known if Cell.of(line) == cell}
+    predictor = Predictor()
+    with programs.shared():
+        for number in (number for number in numbers if number not in done):
+            with tempfile.TemporaryDirectory() as folder, chdir(folder):
+                line = simulated(cell, number, args, predictor)
+            with args.out.open("a") as file:
+                file.write(json.dumps({**asdict(cell), "study": number, **line}) + "\n")
+            print(f"{cell.design} {number}: {line['answer']}, {line['seconds']:.1f} s", file=sys.stderr, flush=True)
+            gc.collect()
+            if not gc.get_freeze_count():
+                gc.freeze()  # what is shared stays, and is not looked through again
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=["names", "losses", "noise"])
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--imbalance", type=float, default=1.0)
-    parser.add_argument("--metric", default="accuracy")
-    parser.add_argument("--studies", type=int, default=40)
+    parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=["names"])
+    parser.add_argument("--rows", nargs="+", type=int, default=[300], help="of a data set")
+    parser.add_argument("--imbalance", nargs="+", type=float, default=[1.0], help="rows of the first class per other")
+    parser.add_argument("--noise", nargs="+", type=float, default=[0.0], help="share of random labels, or of outliers")
+    parser.add_argument("--metric", help="by default accuracy, or that of the design")
+    parser.add_argument("--optimizer", default="adam")
+    parser.add_argument("--decision", choices=("default", "tuned"), help="search.decision")
+    parser.add_argument("--outer", type=int, help="verdict.outer, of nested cross-validation")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--truth", type=int, default=20_000)
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first study")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a file to which a line of JSON per study is added")
+    parser.add_argument("--samples", type=int, default=20, help="that settings are trained on for the truth")
+    parser.add_argument("--truth", type=int, default=20_000, help="rows of the truth")
+    parser.add_argument("--out", type=Path, default=Path("verdict.jsonl"))
+    parser.add_argument("--report", nargs="+", type=Path, metavar="FILE", help="print the table of these files")
+    parser.add_argument("--plot", type=Path, help="with --report, a picture of power over effect size")
     args = parser.parse_args()
-    out = args.out.absolute() if args.out else None
-    for design in args.designs:
-        found = []
-        for number in range(args.studies):
-            with tempfile.TemporaryDirectory() as folder:
-                os.chdir(folder)
-                found.append(simulated(design, args.metric, number, args))
-                os.chdir("/")
-            print(f"{design} {number + 1}/{args.studies}: {found[-1]['answer']}", file=sys.stderr, flush=True)
-            if out:
-                with out.open("a") as file:
-                    file.write(
-                        json.dumps({"design": design, "study": number, **vars(args), **found[-1]}, default=str) + "\n"
-                    )
-        print("\n".join(report(design, found)), flush=True)
+    args.out = args.out.absolute()
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    if args.report:
+        verdict_report.show(args.report, args.plot)
+        return
+    for design, rows, imbalance, noise in itertools.product(args.designs, args.rows, args.imbalance, args.noise):
+        metric = args.metric or METRICS.get(design, "accuracy")
+        cell = Cell(
+            design, rows, imbalance, noise, metric, args.optimizer, args.trials, args.repeats, args.outer,
+            args.decision, args.seed,
+        )  # fmt: skip
+        run(cell, range(args.first, args.first + args.studies), args)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,221 @@
+"""The table and the power curve of studies of known truth, from the lines that `verdict.py` writes.
+
+Printed per cell, with one-sided bounds of Clopper and Pearson at 95%:
+
+    better      studies whose verdict says so; false ones are those whose winner has no true gain over the baseline, or
+                none with the decision of both tuned
+    by loss     the same of "because of the loss", with the true gain over the baseline at the winner's learning rate
+    covered     intervals that hold the true gain, with an interval of Clopper and Pearson at 95%
+    bias        the estimated gain minus the true one, with its standard error
+    power       of the studies with a true gain, those whose verdict is "better"; of the oracle, and the share of it
+    first       studies whose leaderboard has another loss than the baseline first, its gain there and its true gain
+    truth       the standard error of the true gain, as a share of that of the estimated one
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+KEYS = (
+    "design", "rows", "imbalance", "noise", "metric", "optimizer", "trials", "repeats", "outer", "decision", "seed",
+)  # fmt: skip
+USUAL = {
+    "imbalance": 1.0, "noise": 0.0, "optimizer": "adam", "trials": 24, "repeats": 20, "outer": None, "decision": None,
+    "seed": 0,
+}  # fmt: skip
+HALF_WIDTH = 1.96  # of an interval, in standard errors
+
+Line = Mapping[str, Any]
+
+
+def lines(files: Iterable[Path]) -> list[Line]:
+    """Return the lines of the files; raises `ValueError` for one that is no line of `verdict.py`."""
+    found = []
+    for file in files:
+        for number, text in enumerate(file.read_text().splitlines(), 1):
+            try:
+                found.append(json.loads(text))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{file}, line {number}: {error}") from error
+    return found
+
+
+def cells(studies: Iterable[Line]) -> dict[tuple[Any, ...], list[Line]]:
+    """Return the studies of each cell, each study once."""
+    by_cell: dict[tuple[Any, ...], dict[int, Line]] = {}
+    for study in studies:
+        by_cell.setdefault(tuple(study.get(key) for key in KEYS), {})[study["study"]] = study
+    return {cell: [of[number] for number in sorted(of)] for cell, of in by_cell.items()}
+
+
+def title(cell: Sequence[Any]) -> str:
+    """Return `names, 300 rows, accuracy`, with what is unusual."""
+    values = dict(zip(KEYS, cell, strict=True))
+    first = [values.pop("design"), f"{values.pop('rows')} rows", values.pop("metric")]
+    return ", ".join([*first, *(f"{key} {value}" for key, value in values.items() if value not in (None, USUAL[key]))])
+
+
+class Figures:
+    """The figures of the studies of one cell."""
+
+    def __init__(self, studies: Sequence[Line]) -> None:
+        self.studies = studies
+        self.compared = [study for study in studies if study["difference"] is not None]
+        self.better = np.array([study["answer"] == "better" for study in self.compared], bool)
+        self.by_loss = np.array([study["cause"] == "loss" for study in self.compared], bool)
+        self.true = np.array([least(study) for study in self.compared])
+        self.gains = self._column("true")
+
+    def _column(self, key: str) -> np.ndarray:
+        return np.array([study[key] for study in self.compared], float)
+
+    @property
+    def false(self) -> np.ndarray:
+        """Whether each verdict says "better" of a winner without a true gain."""
+        return self.better & (self.true <= 0)
+
+    @property
+    def false_by_loss(self) -> np.ndarray:
+        """Whether each verdict says "because of the loss" of one without a true gain at the same learning rate."""
+        return self.by_loss & (self._column("true_same_rate") <= 0)
+
+    @property
+    def covered(self) -> np.ndarray:
+        """Whether each interval holds the true gain."""
+        return (self._column("low") <= self.gains) & (self.gains <= self._column("high"))
+
+    @property
+    def bias(self) -> np.ndarray:
+        """The estimated gain minus the true one."""
+        return self._column("difference") - self.gains
+
+    @property
+    def oracle(self) -> np.ndarray:
+        """Whether the oracle says "better"."""
+        return self._column("oracle") > 0
+
+    @property
+    def truth_error(self) -> float:
+        """The standard error of the true gain as a share of the estimate's, the mean of the studies."""
+        widths = (self._column("high") - self._column("low")) / 2 / HALF_WIDTH
+        usable = widths > 0
+        return float(np.mean(self._column("true_error")[usable] / widths[usable])) if usable.any() else np.nan
+
+    def text(self) -> list[str]:
+        """Return the lines of the table."""
+        number = len(self.compared)
+        if not number:
+            return [f"no comparison in {len(self.studies)} studies: {self.studies[0]['reason']}"]
+        recommended = [study["true"] if study["is_winner"] else 0.0 for study in self.compared]
+        seconds = np.mean([(study["seconds"], study["seconds_truth"]) for study in self.studies], axis=0)
+        return [
+            f"better {self.better.sum()} of {number}, false {bounded(self.false)}; "
+            f"by loss {self.by_loss.sum()}, false {bounded(self.false_by_loss)}",
+            f"covered {within(self.covered)}; bias {mean(self.bias)}; true gain {mean(self.gains)}, "
+            f"of what is recommended {mean(np.array(recommended))}",
+            self._power(),
+            self._first(),
+            f"truth {100 * self.truth_error:.0f}% of the verdict's standard error; {seconds[0]:.1f} s of processor "
+            f"time per study, {seconds[1]:.1f} of its truth; {len(self.studies) - number} without a comparison",
+        ]
+
+    def _power(self) -> str:
+        real = self.true > 0
+        if not real.any():
+            return "power: no study has a true gain"
+        power, oracle = self.better[real].mean(), self.oracle[real].mean()
+        share = f"{100 * power / oracle:.0f}%" if oracle else "no share"
+        return f"power {within(self.better[real])}; oracle {100 * oracle:.1f}%: {share} of it"
+
+    def _first(self) -> str:
+        first = [(study["top_gain"], study["top_true"]) for study in self.compared if study["top_is_other"]]
+        if not first:
+            return "first on the leaderboard: the baseline in all"
+        gain, true = np.array(first).T
+        false = np.array([study["top_is_other"] and study["top_true"] <= 0 for study in self.compared])
+        return (
+            f"first on the leaderboard another loss in {len(first)} of {len(self.compared)}, without a true gain "
+            f"{bounded(false)}; gain {gain.mean():+.4f}, true {true.mean():+.4f}, gain minus true {mean(gain - true)}"
+        )
+
+
+def least(study: Line) -> float:
+    """Return the true gain, with default decisions or with tuned ones, whichever is less."""
+    return min(study["true"], study["true"] if study["true_tuned"] is None else study["true_tuned"])
+
+
+def bounded(hits: np.ndarray) -> str:
+    """Return `3 (at most 3.8%)`."""
+    from scipy.stats import binomtest
+
+    high = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.90, "exact").high
+    return f"{hits.sum()} (at most {100 * high:.1f}%)"
+
+
+def within(hits: np.ndarray) -> str:
+    """Return `95.0% (91.0 to 97.6)`."""
+    low, high = interval(hits)
+    return f"{100 * hits.mean():.1f}% ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def interval(hits: np.ndarray) -> tuple[float, float]:
+    """Return the interval of Clopper and Pearson at 95%."""
+    from scipy.stats import binomtest
+
+    both = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, "exact")
+    return both.low, both.high
+
+
+def mean(values: np.ndarray) -> str:
+    """Return the mean with its standard error."""
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{values.mean():+.4f} +- {error:.4f}"
+
+
+def show(files: Sequence[Path], picture: Path | None) -> None:
+    """Print the table of these files, and draw the power curve."""
+    by_cell = {cell: Figures(studies) for cell, studies in cells(lines(files)).items()}
+    for cell, figures in by_cell.items():
+        print(title(cell))
+        print("".join(f"    {line}\n" for line in figures.text()), end="")
+    if picture:
+        draw(by_cell, picture)
+
+
+def draw(by_cell: Mapping[tuple[Any, ...], Figures], picture: Path) -> None:
+    """Draw the share of "better" over the mean true gain of each cell, of verdict and oracle."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for number, (name, curve) in enumerate(curves(by_cell).items()):
+        gains, shares, low, high, oracle = np.array(sorted(curve)).T
+        color = f"C{number}"
+        axes.errorbar(gains, shares, [shares - low, high - shares], fmt="o-", color=color, capsize=3, label=name)
+        axes.plot(gains, oracle, "x--", color=color, label=f"{name}: oracle")
+    axes.set(xlabel="true gain of the winner, mean of the studies", ylabel='share of "better"', ylim=(-0.02, 1.02))
+    axes.legend(fontsize="small")
+    figure.savefig(picture, dpi=150)
+
+
+def curves(by_cell: Mapping[tuple[Any, ...], Figures]) -> dict[str, list[tuple[float, ...]]]:
+    """Return the points of each curve, of cells that differ in noise and imbalance alone.
+
+    A point is the mean true gain, the share of "better" with the ends of its interval, and the oracle's share.
+    """
+    points: dict[str, list[tuple[float, ...]]] = {}
+    for cell, figures in by_cell.items():
+        if len(figures.compared):
+            varied = [
+                USUAL[key] if key in ("noise", "imbalance") else value for key, value in zip(KEYS, cell, strict=True)
+            ]
+            share, ends = figures.better.mean(), interval(figures.better)
+            points.setdefault(title(varied), []).append((figures.gains.mean(), share, *ends, figures.oracle.mean()))
+    return points
