@@ -174,6 +174,12 @@ def reported(result: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def mean_gain(scores: Mapping[str, Scores], folds: int) -> float | None:
+    """Return the mean true gain of the settings that outer folds chose, None without any."""
+    gains = [Gain.of(scores, f"winner {fold}", f"baseline {fold}").value for fold in range(folds)]
+    return float(np.mean(gains)) if gains else None
+
+
 def plan(trial: Any) -> Any:
     """Return the training of a trial with the loss parameters that it had, whatever the samples."""
     from lossreg.training.interface import Plan
@@ -201,13 +207,15 @@ def true(cell: Cell, result: Any, rng: np.random.Generator, args: argparse.Names
         "top": plan(result.best),
         "board": plan(board_baseline(result)),
     }
-    scores = fresh.scores(arms, predictor)
+    folds = fresh.of_folds()
+    scores = fresh.scores({**arms, **folds}, predictor)
     gain = Gain.of(scores, "winner", "baseline")
     same_rate = Gain.of(scores, "winner", "same_rate")
     tuned = Gain.of(scores, "winner_tuned", "baseline_tuned") if "winner_tuned" in scores else None
     oracle = gain.is_shown and (tuned is None or tuned.is_shown)
     return {
         "true": gain.value, "true_error": gain.error, "true_same_rate": same_rate.value,
+        "true_folds": mean_gain(scores, len(folds) // 2),
         "true_tuned": tuned.value if tuned else None, "oracle": oracle,
         "oracle_loss": oracle and same_rate.is_shown, "top_true": Gain.of(scores, "top", "board").value,
     }  # fmt: skip
@@ -284,6 +292,23 @@ class Fresh:
         prepared = preparation.prepare(studies.of(cell.study(source, 0)), rehearsed=False)
         dataset = prepared.problem.dataset.loaded.dataset(cuts, np.arange(args.samples * of_sample))
         return cls(prepared, replace(prepared.problem, dataset=dataset), own)
+
+    def of_folds(self) -> dict[str, Any]:
+        """Return the plans of winner and baseline of each outer fold, `winner 0`; none without nested cross-validation.
+
+        The gain that is estimated there is the mean of the folds'.
+        """
+        from lossreg.search import restore
+        from lossreg.storage.study_folder import StudyFolder
+        from lossreg.storage.trials import ATTRIBUTE
+
+        spec = self.prepared.spec
+        frozen = StudyFolder(spec.folder, spec.name).read().user_attrs[ATTRIBUTE]["frozen"]
+        return {
+            f"{name} {number}": restore.plan_with(self.prepared, chosen["candidate"], chosen["params"])
+            for number, settings in enumerate(frozen.get("settings", ()))
+            for name, chosen in settings.items()
+        }
 
     def scores(self, arms: Mapping[str, Any], predictor: Any) -> dict[str, Scores]:
         """Train every arm on every sample, equal plans once; return the scores by arm."""
@@ -377,6 +402,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--report", nargs="+", type=Path, metavar="FILE", help="print the table of these files")
     parser.add_argument("--plot", type=Path, help="with --report, a picture of power over effect size")
     args = parser.parse_args()
+    if args.outer and "alpha" in args.designs:
+        parser.error("alpha has no truth with --outer: which weights are searched depends on the fold")
     args.out = args.out.absolute()
     return args
 
