@@ -32,7 +32,7 @@ class LearningCurve:
         self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
         self.member_scores: list[list[float]] = []
         self._predicts_only: list[int] = []
-        self._default_scores: list[float] = []
+        self._default_scores: list[float | None] = []
         self._decisions: list[Mapping[str, Any]] = []
         self.chosen = 0
         self.diverged: int | None = None
@@ -47,7 +47,8 @@ class LearningCurve:
         # the first member's model is the one that is kept
         self._predicts_only.append(reports[0].predicts_only)
         self._decisions.append(reports[0].decision)
-        self._default_scores.append(float(sum(report.default_score for report in reports) / len(reports)))
+        default = [report.default_score for report in reports if report.default_score is not None]
+        self._default_scores.append(sum(default) / len(default) if len(default) == len(reports) else None)
         self.diverged = next((i for i, report in enumerate(reports) if report.diverged), None)
         if self.diverged is None:
             self._compare(self._sign * self.curves["val_score"][-1])
@@ -85,8 +86,7 @@ class LearningCurve:
     @property
     def default_score(self) -> float | None:
         """The score at the chosen epoch without tuned decisions, None where none are tuned."""
-        score = self._default_scores[self.chosen - 1] if self.chosen else math.nan
-        return score if math.isfinite(score) else None
+        return self._default_scores[self.chosen - 1] if self.chosen else None
 
     @property
     def decision(self) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -116,7 +115,7 @@ class EpochReport:
     train_score: float
     val_score: float
     predicts_only: int = -1
-    default_score: float = math.nan
+    default_score: float | None = None
     decision: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -143,12 +143,12 @@ class Scored(NamedTuple):
     """The score of a lane on validation samples.
 
     predicts_only: as `predicts_only` has it; default_score: without a tuned decision; decision: fitted on all of
-    these samples, by its name. NaN and nothing where no decision is tuned.
+    these samples, by its name. None and nothing where no decision is tuned.
     """
 
     score: float
     predicts_only: int
-    default_score: float = math.nan
+    default_score: float | None = None
     decision: Mapping[str, Any] = {}
 
 

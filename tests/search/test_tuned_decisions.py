@@ -18,6 +18,7 @@ from lossreg.metrics import catalogue, decision
 from lossreg.reporting import report, verdict
 from lossreg.search import outline, run
 from lossreg.storage.verdict import Answer
+from lossreg.tracking import entities
 
 ROWS = """
 import numpy as np
@@ -102,6 +103,13 @@ def test_both_scores_are_stored_and_shown(tuned):
     assert any("threshold" in text for text in report.besides(tuned.best))
     header, *_ = report.to_csv(report.trial_rows(tuned)).splitlines()
     assert {"score", "default_score", "decision"} <= set(header.split(","))
+
+
+def test_both_scores_and_the_decision_are_tracked(tuned):
+    points = {point.name: point.value for point in entities.trial_points(tuned.best, tuned.metric)}
+    assert (points["score"], points["default_score"]) == (tuned.best.score, tuned.best.default_score)
+    tag = entities.trial_tags(tuned.best, "parent")["lossreg.decision"]
+    assert tag == f"threshold {tuned.best.decision['threshold']!r}"
 
 
 def test_the_arms_of_its_verdict_are_tuned(tuned):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import keras
@@ -96,6 +97,12 @@ def run(trainer, plans, epochs=None):
         for slot, report in trainer.advance().items():
             reports[slot].append(report)
     return reports, [trainer.weights(slot) for slot in range(len(plans))]
+
+
+def is_close(report, other, absolute):
+    """Return whether two reports of an epoch agree in all numbers."""
+    numbers, others = ([v for v in dataclasses.astuple(one)[:-1] if v is not None] for one in (report, other))
+    return numbers == pytest.approx(others, rel=2e-4, abs=absolute) and report.decision == other.decision
 
 
 def again(population, plans, epochs=None):

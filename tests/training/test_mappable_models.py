@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import astuple, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from problems import ACCURACY, difference, of_one_fold
+from problems import ACCURACY, difference, is_close, of_one_fold
 from quick import long_but
 
 import lossreg
@@ -534,5 +534,5 @@ def test_members_of_a_trial_train_alike_in_fit_and_in_lanes():
     for slot, each in enumerate(members):
         assert difference(weights[slot], lane_weights[slot]) < 5e-6, each
         for report, lane in zip(reports[slot], lanes[slot], strict=True):
-            assert astuple(report) == pytest.approx(astuple(lane), rel=2e-4, abs=2e-6)
+            assert is_close(report, lane, 2e-6)
     assert len({report[-1].val_loss for report in reports}) == len(members)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from problems import Mlp, alone, dataset, difference, of_one_fold, plan, problem, run
+from problems import Mlp, alone, dataset, difference, is_close, of_one_fold, plan, problem, run
 from quick import long_but
 
 from lossreg import ops
@@ -49,7 +49,7 @@ def one_by_one(setup, plans):
 
 
 def same(report, other):
-    return dataclasses.astuple(report) == pytest.approx(dataclasses.astuple(other), rel=2e-4, abs=1e-6)
+    return is_close(report, other, 1e-6)
 
 
 @pytest.mark.parametrize("task", long_but({"multiclass"}, list(PLANS)))
