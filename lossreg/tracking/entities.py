@@ -29,8 +29,9 @@ LONGEST_NAME = 250
 LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
+OUTER_FOLDS = "lossreg.outer_folds"
 # instead of a verdict that the study has no more, whose metrics stay, since MLflow deletes none
-OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE), "outdated")
+OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 
 
@@ -216,7 +217,7 @@ def _verdict_tags(verdict: Verdict) -> dict[str, str]:
         VERDICT: verdict.answer.value,
         RECOMMENDED: verdict.recommended.candidate,
         CAUSE: verdict.cause.value if verdict.cause else "none",
-        "lossreg.outer_folds": str(verdict.outer),
+        OUTER_FOLDS: str(verdict.outer),
     }
 
 
