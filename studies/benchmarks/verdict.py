@@ -154,9 +154,10 @@ def simulated(cell: Cell, number: int, args: argparse.Namespace, predictor: Any)
     begin = time.process_time()
     source = Path("rows.npz").absolute()
     np.savez(source, **cell.sample(rng, cell.rows))
-    result = lossreg.tune(cell.study(source, number))
+    study = cell.study(source, number)
+    result = lossreg.tune(study)
     spent = time.process_time() - begin
-    line = {**reported(result), **true(cell, result, rng, args, predictor)}
+    line = {**reported(result), **true(cell, study, result, rng, args=args, predictor=predictor)}
     return {**line, "seconds": spent, "seconds_truth": time.process_time() - begin - spent}
 
 
@@ -172,6 +173,29 @@ def reported(result: Any) -> dict[str, Any]:
         "detectable": main.detectable if main else None, "reason": verdict.reason,
         "top_is_other": top.candidate != result.baseline, "top_gain": sign * (top.score - baseline.score),
     }  # fmt: skip
+
+
+def fold_plans(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plans of winner and baseline of each outer fold, `winner 0`; none without nested cross-validation.
+
+    The gain that is estimated there is the mean of the folds'.
+    """
+    from lossreg.config import study as studies
+    from lossreg.search import fold_search, preparation, restore
+    from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage.trials import ATTRIBUTE
+
+    spec = studies.of(study)
+    chosen = StudyFolder(spec.folder, spec.name).read().user_attrs[ATTRIBUTE]["frozen"].get("settings", ())
+    if not chosen:
+        return {}
+    prepared = preparation.prepare(spec, rehearsed=False)
+    parts = prepared.problem.dataset.rows.outer(len(chosen), spec.search.seed)
+    return {
+        f"{name} {number}": restore.plan_with(fold_search.of_rows(prepared, part.development), **setting)
+        for number, (part, settings) in enumerate(zip(parts, chosen, strict=True))
+        for name, setting in settings.items()
+    }
 
 
 def mean_gain(scores: Mapping[str, Scores], folds: int) -> float | None:
@@ -192,7 +216,15 @@ def board_baseline(result: Any) -> Any:
     return next(row.best for row in result.leaderboard() if row.candidate == result.baseline)
 
 
-def true(cell: Cell, result: Any, rng: np.random.Generator, args: argparse.Namespace, predictor: Any) -> dict[str, Any]:
+def true(
+    cell: Cell,
+    study: Mapping[str, Any],
+    result: Any,
+    rng: np.random.Generator,
+    *,
+    args: argparse.Namespace,
+    predictor: Any,
+) -> dict[str, Any]:
     """Return the true gains of winner and top of the leaderboard, with standard errors, and what the oracle says."""
     verdict = result.verdict
     if verdict.against_baseline is None:
@@ -207,7 +239,7 @@ def true(cell: Cell, result: Any, rng: np.random.Generator, args: argparse.Names
         "top": plan(result.best),
         "board": plan(board_baseline(result)),
     }
-    folds = fresh.of_folds()
+    folds = fold_plans(study)
     scores = fresh.scores({**arms, **folds}, predictor)
     gain = Gain.of(scores, "winner", "baseline")
     same_rate = Gain.of(scores, "winner", "same_rate")
@@ -292,23 +324,6 @@ class Fresh:
         prepared = preparation.prepare(studies.of(cell.study(source, 0)), rehearsed=False)
         dataset = prepared.problem.dataset.loaded.dataset(cuts, np.arange(args.samples * of_sample))
         return cls(prepared, replace(prepared.problem, dataset=dataset), own)
-
-    def of_folds(self) -> dict[str, Any]:
-        """Return the plans of winner and baseline of each outer fold, `winner 0`; none without nested cross-validation.
-
-        The gain that is estimated there is the mean of the folds'.
-        """
-        from lossreg.search import restore
-        from lossreg.storage.study_folder import StudyFolder
-        from lossreg.storage.trials import ATTRIBUTE
-
-        spec = self.prepared.spec
-        frozen = StudyFolder(spec.folder, spec.name).read().user_attrs[ATTRIBUTE]["frozen"]
-        return {
-            f"{name} {number}": restore.plan_with(self.prepared, chosen["candidate"], chosen["params"])
-            for number, settings in enumerate(frozen.get("settings", ()))
-            for name, chosen in settings.items()
-        }
 
     def scores(self, arms: Mapping[str, Any], predictor: Any) -> dict[str, Scores]:
         """Train every arm on every sample, equal plans once; return the scores by arm."""
@@ -402,8 +417,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--report", nargs="+", type=Path, metavar="FILE", help="print the table of these files")
     parser.add_argument("--plot", type=Path, help="with --report, a picture of power over effect size")
     args = parser.parse_args()
-    if args.outer and "alpha" in args.designs:
-        parser.error("alpha has no truth with --outer: which weights are searched depends on the fold")
     args.out = args.out.absolute()
     return args
 
