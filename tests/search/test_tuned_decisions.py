@@ -144,6 +144,7 @@ def test_tuned_predictions_are_those_of_the_thresholds_of_the_rows_left_out(plai
     assert scores["baseline_tuned"] > scores["baseline"] + 0.02
 
 
+@pytest.mark.long
 def test_predictions_of_before_there_were_tuned_ones_are_deepened(plain):
     file = Path(plain.folder) / "verdict.npz"
     with np.load(file) as arrays:

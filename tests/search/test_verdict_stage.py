@@ -226,6 +226,7 @@ def test_another_margin_needs_neither_training_nor_a_further_look_at_the_test_ro
     assert not heard.trainings
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("again")
 def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finished, monkeypatch):
     def full(*_):
@@ -293,6 +294,7 @@ def test_a_winner_that_survives_fewer_than_half_of_the_repeats_is_not_judged_by_
         assert verdict.reason == "fewer than half of 4 repeats have a score of both losses"
 
 
+@pytest.mark.long
 def test_splits_that_do_not_fit_into_memory_together_are_made_one_after_another(finished, tmp_path, monkeypatch):
     written(tmp_path)
     monkeypatch.chdir(tmp_path)

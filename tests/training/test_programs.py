@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import keras
+import pytest
 from problems import assert_as_alone, dataset, plan, problem, run
 
 from lossreg.training import programs
@@ -20,6 +21,7 @@ class Named:
         return keras.Sequential([keras.Input(input_shape, name="x"), keras.layers.Dense(outputs, name="scores")])
 
 
+@pytest.mark.long
 def test_what_is_compiled_is_shared_by_other_samples_and_by_no_other_optimizer(monkeypatch):
     compiled, compile_epoch = [], interface.compiled
     monkeypatch.setattr(interface, "compiled", lambda *args: compiled.append(args) or compile_epoch(*args))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from problems import plan, problem, run
+from quick import long_but
 from scipy.special import softmax
 from sklearn import metrics as sk
 
@@ -43,7 +44,7 @@ def decided(what, raw_scores, numbers):
     return (raw_scores + numbers).argmax(1) if what == "shift" else softmax(raw_scores / numbers, axis=1)
 
 
-@pytest.mark.parametrize("what", CASES)
+@pytest.mark.parametrize("what", long_but({"shift"}, list(CASES)))
 def test_both_trainers_report_the_scores_that_the_weights_give(what):
     setup, function = tuned(what)
     plans = [plan(setup, name, 3e-3) for name in setup.losses]
@@ -65,6 +66,7 @@ def test_both_trainers_report_the_scores_that_the_weights_give(what):
         assert last.val_score == pytest.approx(function(y, predicted), rel=1e-4)
 
 
+@pytest.mark.long
 def test_too_few_rows_are_scored_with_the_default_decision():
     setup, _ = tuned("threshold")
     setup = replace(setup, metric=catalogue.resolve("accuracy", "binary"))
