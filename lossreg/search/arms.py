@@ -38,11 +38,6 @@ class Arms:
         """Return the arms of two trials of a study."""
         return cls(winner, baseline, plans(restore.plan_of(prepared, winner), restore.plan_of(prepared, baseline)))
 
-    @property
-    def is_same_rate(self) -> bool:
-        """True if winner and baseline share learning rate, optimizer settings and architecture."""
-        return SAME_RATE not in self.plans
-
     def described(self, scores: Mapping[str, np.ndarray] | None = None) -> tuple[Arm, Arm]:
         """Return winner and baseline as a verdict has them; scores: of each repeat, by arm."""
         return _arm(self.winner, (scores or {}).get(WINNER)), _arm(self.baseline, (scores or {}).get(BASELINE))

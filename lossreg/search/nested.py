@@ -8,7 +8,7 @@ cross-validation for model selection.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ from lossreg.search.fold_search import FoldSearch
 from lossreg.search.predictions import Predictor
 from lossreg.search.retrainer import Finished, OnSplit, Retrainer
 from lossreg.storage.observer import Observer
-from lossreg.storage.records import Outcome, StudyResult
+from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from lossreg.training.interface import Plan
 
 # of the settings and splits of a fold's re-evaluation, where the study's own choice has 20 and 5
-SETTINGS, SPLITS = 10, 2
+SETTINGS_OF_FOLD, SPLITS_OF_FOLD = 10, 2
 ARMS = 3  # at most
 # outer folds of a study that names none, if it has fewer rows than that and they take fewer minutes than that
 USUAL, MOST_ROWS, LONG = 5, 2000, 2.0
 # numbers of a fold's splits: that of its search, then those of the re-evaluation, then those of the repeats
 OF_FOLD = 10_000
 SEARCH, AGAIN = 0, 1
-FIRST_SEED = 40_000  # of the splits, the searches and the outer parts, so that none is the study's own
+FIRST_SEED = 40_000  # of the splits and the searches, so that none is the study's own
 Settings = dict[str, dict[str, Any]]  # of a fold: candidate and parameters of winner and baseline
 Predictions = dict[str, np.ndarray]
 
@@ -84,8 +84,8 @@ class Nested:
 
     def trainings(self, repeats: int) -> int:
         """Return the number of trainings, at most."""
-        again = reevaluation.settings(len(self.prepared.candidates), SETTINGS) * len(self.prepared.candidates) * SPLITS
-        search = self.trials * self.prepared.spec.search.seeds
+        search, count = self.trials * self.prepared.spec.search.seeds, len(self.prepared.candidates)
+        again = reevaluation.settings(count, SETTINGS_OF_FOLD) * count * SPLITS_OF_FOLD
         return len(self.parts) * (search + again + ARMS * repeats)
 
     def check(self) -> None:
@@ -112,7 +112,7 @@ class Nested:
         prepared = {fold: fold_search.of_rows(self.prepared, self.parts[fold].development) for fold in folds}
         seed = self.prepared.spec.search.seed + FIRST_SEED
         searches = {fold: FoldSearch(prepared[fold], self.trials, seed + fold) for fold in folds}
-        done, total = folds.start * self.trials, len(self.parts) * self.trials
+        done, total = (count * self.trials * seeds for count in (folds.start, len(self.parts)))
         splits = [fold * OF_FOLD + SEARCH for fold in folds]
         variants = self.prepared.proposer.variants()
         with Retrainer(self.prepared, self.progress, splits, partial(self._data, self._share), variants) as retrainer:
@@ -123,7 +123,7 @@ class Nested:
             ]:
                 task = f"the search again in {len(self.parts)} outer folds"
                 ended = _by_fold(retrainer.train(asked, task, done=done, total=total))
-                done += len(asked)
+                done += len(asked) * seeds
                 for fold, search in searches.items():
                     search.tell({int(one.asked.name): one.training for one in ended.get(fold, ())})
         return [Searched(prepared[fold], search.result) for fold, search in searches.items()]
@@ -134,22 +134,28 @@ class Nested:
         Raises `InputError` where a fold has none, since training diverged.
         """
         seed = self.prepared.spec.search.seed
-        contenders = {fold: reevaluation.contenders(one.result, SETTINGS) for fold, one in enumerate(searched)}
+        contenders = {fold: reevaluation.contenders(one.result, SETTINGS_OF_FOLD) for fold, one in enumerate(searched)}
         asked = [
             OnSplit(str(trial.number), fold * OF_FOLD + AGAIN + split, plan)
             for fold, trials in contenders.items()
             for trial in trials
-            for split, plan in arms.repeated(restore.plan_of(searched[fold].prepared, trial), range(SPLITS), seed)
+            for split, plan in arms.repeated(
+                restore.plan_of(searched[fold].prepared, trial), range(SPLITS_OF_FOLD), seed
+            )
         ]
-        scores = {fold: {trial.number: [math.nan] * SPLITS for trial in trials} for fold, trials in contenders.items()}
-        task = f"the best settings of each outer fold, again on {SPLITS} fresh splits"
+        scores = {
+            fold: {trial.number: [math.nan] * SPLITS_OF_FOLD for trial in trials} for fold, trials in contenders.items()
+        }
+        task = f"the best settings of each outer fold, again on {SPLITS_OF_FOLD} fresh splits"
         for one in retrainer.train(asked, task):
             if one.training.outcome == Outcome.COMPLETE:
                 fold, number = divmod(one.asked.split, OF_FOLD)
                 scores[fold][int(one.asked.name)][number - AGAIN] = one.training.score
         return [self._choice(fold, searched[fold].result, contenders[fold], scores[fold]) for fold in contenders]
 
-    def _choice(self, fold: int, result: StudyResult, trials: Any, scores: Any) -> Settings:
+    def _choice(
+        self, fold: int, result: StudyResult, trials: Sequence[TrialRecord], scores: Mapping[int, Sequence[float]]
+    ) -> Settings:
         winner, baseline = reevaluation.choose(result, trials, scores)
         if winner is None or baseline is None:
             raise InputError(f"in outer fold {fold + 1} no setting of the baseline, or of the others, came to its end")
@@ -167,9 +173,9 @@ class Nested:
         training that failed are NaN.
         """
         plans = [self._plans(fold, chosen) for fold, chosen in enumerate(settings)]
-        seed = self.prepared.spec.search.seed + SPLITS
+        seed = self.prepared.spec.search.seed + SPLITS_OF_FOLD
         asked = [
-            OnSplit(name, fold * OF_FOLD + AGAIN + SPLITS + repeat, plan)
+            OnSplit(name, fold * OF_FOLD + AGAIN + SPLITS_OF_FOLD + repeat, plan)
             for fold, arms_of_fold in enumerate(plans)
             for name, first in arms_of_fold.items()
             for repeat, plan in arms.repeated(first, repeats, seed)
@@ -181,26 +187,31 @@ class Nested:
             if one.training.weights is not None:
                 fold, number = divmod(one.asked.split, OF_FOLD)
                 by_arm = predictor.of_arm(one.asked.name, retrainer.problem, one.plan, one.training.weights)
-                predicted |= {(arm, fold, number - AGAIN - SPLITS): values for arm, values in by_arm.items()}
+                predicted |= {(arm, fold, number - AGAIN - SPLITS_OF_FOLD): values for arm, values in by_arm.items()}
         if any(SAME_RATE in of_fold for of_fold in plans):
             same = [
                 (fold, repeat) for fold, of_fold in enumerate(plans) for repeat in repeats if SAME_RATE not in of_fold
             ]
             predicted |= {(SAME_RATE, *at): predicted[BASELINE, *at] for at in same if (BASELINE, *at) in predicted}
-        return self._in_order(predicted, repeats)
+        return self._in_order(predicted, {name for of_fold in plans for name in of_fold}, repeats)
 
     def _plans(self, fold: int, chosen: Settings) -> dict[str, Plan]:
         prepared = fold_search.of_rows(self.prepared, self.parts[fold].development)
         winner, baseline = (restore.plan_with(prepared, **chosen[name]) for name in (WINNER, BASELINE))
         return arms.plans(winner, baseline)
 
-    def _in_order(self, predicted: Mapping[tuple[str, int, int], np.ndarray], repeats: range) -> Predictions:
-        """Return predictions by arm, fold and repeat in the order of the rows, by arm; NaN where there is none."""
+    def _in_order(
+        self, predicted: Mapping[tuple[str, int, int], np.ndarray], names: Iterable[str], repeats: range
+    ) -> Predictions:
+        """Return predictions by arm, fold and repeat in the order of the rows, by arm; NaN where there is none.
+
+        names: the arms that were trained, also where all trainings of one failed.
+        """
         if not predicted:
             raise InputError("no training of winner or baseline came to its end")
         further = next(iter(predicted.values())).shape[1:]
         shape = (len(repeats), sum(len(part.test) for part in self.parts), self._pixels, *further)
-        by_arm: Predictions = {name: np.full(shape, np.nan, np.float32) for name in (WINNER, BASELINE)}
+        by_arm: Predictions = {name: np.full(shape, np.nan, np.float32) for name in names}
         for (name, fold, repeat), values in predicted.items():
             rows, test = by_arm.setdefault(name, np.full(shape, np.nan, np.float32)), self.parts[fold].test
             rows[repeat - repeats.start, test] = values.reshape(len(test), self._pixels, *further)
@@ -216,7 +227,7 @@ class Nested:
 
     def retrainer(self, *, chosen: bool, repeats: range) -> Retrainer:
         """Return the trainer of repeats in every fold, before that of the choice of settings unless they are known."""
-        numbers = range(SPLITS + repeats.start if chosen else 0, SPLITS + repeats.stop)
+        numbers = range(SPLITS_OF_FOLD + repeats.start if chosen else 0, SPLITS_OF_FOLD + repeats.stop)
         splits = [fold * OF_FOLD + AGAIN + number for fold in range(len(self.parts)) for number in numbers]
         return Retrainer(self.prepared, self.progress, splits, partial(self._data, None))
 

@@ -81,7 +81,7 @@ class Retrainer:
         done, total: of the trainings of the task, where these are but some of them. Raises `LossregError` when nothing
         can be trained any more, `KeyboardInterrupt` when the observer is stopping.
         """
-        total = total or len(asked)
+        total = total or sum(one.seeds for one in asked)
         self._report(done, total, task)
         for chunk in self._chunks:
             now = [one for one in asked if one.split in chunk]
@@ -92,8 +92,9 @@ class Retrainer:
             trials = [_members(plan, one.seeds) for plan, one in zip(plans, now, strict=True)]
             policy = SearchPolicy.of(self._prepared)
             for training in retraining.train(self._pool, trials, policy, self._progress, wants_weights=wants_weights):
-                done += 1
-                self._report(done, total, task)
+                seeds = now[training.index].seeds
+                done += seeds
+                self._report(done, total, task, seeds)
                 yield Finished(now[training.index], plans[training.index], training)
 
     def _take(self, chunk: tuple[int, ...], asked: Sequence[OnSplit]) -> None:
@@ -115,9 +116,9 @@ class Retrainer:
         self._pool.warn = self._progress.warn
         self._pool.prepare()
 
-    def _report(self, done: int, total: int, task: str) -> None:
-        """Say about five times how far it is."""
-        if done == total or done % max(1, total // 5) == 0:
+    def _report(self, done: int, total: int, task: str, step: int = 1) -> None:
+        """Say about five times how far it is; step: the trainings since the last time."""
+        if done == total or done % max(1, total // 5) < step:
             self._progress.phase(f"verdict: {task}: {done} of {total} trainings")
 
 

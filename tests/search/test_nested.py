@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from sklearn.metrics import mean_absolute_error
 
 import lossreg
 from lossreg.data import load
-from lossreg.search import nested, run
+from lossreg.search import arms, nested, run
+from lossreg.search.arms import SAME_RATE
 from lossreg.search.verdict_stage import FROZEN
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.verdict import Answer, Cause
 
 ROWS = """
 import numpy as np
@@ -111,6 +114,28 @@ def test_each_outer_fold_chooses_settings_of_its_own(finished):
     assert [fold["baseline"]["candidate"] for fold in chosen] == ["mean_squared_error"] * OUTER
     assert len(rates) > 2
     assert result.verdict.winner.candidate == "huber"
+
+
+def test_a_baseline_whose_trainings_at_the_rate_of_the_winner_all_failed_leaves_the_cause_open(
+    finished, tmp_path, monkeypatch
+):
+    def plans(winner, baseline, before=arms.plans):
+        return {**before(winner, baseline), SAME_RATE: replace(baseline, learning_rate=1e30)}
+
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    file = Path(".lossreg/small/verdict.npz")
+    with np.load(file) as arrays:
+        key = arrays["key"]
+    file.unlink()
+    monkeypatch.setattr(arms, "plans", plans)
+    run.verdict(study(verdict={**VERDICT, "margin": 1e-6}))
+    stored = predictions(Path.cwd())
+    assert np.isnan(stored[SAME_RATE]).all()
+    y = load("table.py:rows").rows.labels.y
+    np.savez(file, **{**stored, "winner": np.tile(y + 1e-3, (REPEATS, 1))}, key=key)
+    verdict = run.verdict(study(verdict={**VERDICT, "margin": 1e-5})).verdict
+    assert (verdict.answer, verdict.cause) == (Answer.BETTER, Cause.LOSS_OR_RATE)
 
 
 @pytest.mark.long
