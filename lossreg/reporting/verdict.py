@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lossreg.metrics import decision as decisions
 from lossreg.reporting.parameters import loss_params
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
@@ -275,6 +274,8 @@ class _Words:
     @property
     def _what(self) -> str:
         """What is tuned of a decision."""
+        from lossreg.metrics import decision as decisions
+
         return decisions.in_words(decisions.by_name(self.result.metric, self.result.task))
 
     def _against(self, comparison: Comparison) -> str:
