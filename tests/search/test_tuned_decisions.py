@@ -40,7 +40,7 @@ def study(name, search=None, **sections):
         "search": {"trials": 4, "metric": "balanced_accuracy", "lanes": 4, "keep": "all", **(search or {})},
         "losses": {"cross_entropy": {}, "weighted_bce": {"tau": 1.0}},
         "tracking": {"enabled": False},
-        "verdict": {"repeats": REPEATS},
+        "verdict": {"outer": 0, "repeats": REPEATS},
         **sections,
     }
 

@@ -28,7 +28,10 @@ def folder(tmp_path, monkeypatch):
 def test_results_are_those_of_then(folder):
     result = lossreg.results({"name": "iris", "data": {"source": "sklearn:iris"}})
     then = json.loads((SAVED / "results-0.2.0.json").read_text())
-    assert result.to_json() == then | {"verdict": None}
+    untuned = {"default_score": None, "decision": {}}
+    trials = {name: then[name] | untuned for name in ("best", "baseline")}
+    losses = [row | {"default_score": None} for row in then["losses"]]
+    assert result.to_json() == then | trials | {"losses": losses, "verdict": None}
 
 
 def test_the_journal_is_whole(folder):

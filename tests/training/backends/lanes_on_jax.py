@@ -282,6 +282,7 @@ lanes = 4
 [losses.cross_entropy]
 [losses.label_smoothing_ce]
 [verdict]
+outer = 0
 repeats = 2
 """
 
