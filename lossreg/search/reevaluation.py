@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lossreg.data.dataset import TRAINING_SHARE
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Reevaluated
 from lossreg.verdict import noise
@@ -69,7 +70,8 @@ def of_candidates(
     sign = 1.0 if result.direction == "maximize" else -1.0
     signed = {candidate: sign * np.asarray(scores[trial.number]) for candidate, trial in best.items()}
     first = signed.pop(result.best.candidate, None) if result.best else None
-    p_values = {} if first is None else noise.p_values(first, signed)
+    ratio = (1 - TRAINING_SHARE) / TRAINING_SHARE
+    p_values = {} if first is None else noise.p_values(first, signed, ratio)
     return tuple(
         Reevaluated(candidate, trial.number, tuple(scores[trial.number]), p_values.get(candidate))
         for candidate, trial in best.items()
