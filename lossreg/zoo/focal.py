@@ -17,9 +17,12 @@ from lossreg.zoo.numerics import expected, log_other, weighted
         "categorical_focal",
         "categorical_focal_loss",
         "categorical_focal_crossentropy",
-        "catergorical_focal_loss",  # as a tutorial misspells it, so that its code runs
+        "catergorical_focal_loss",
     ),
-    reference="Lin et al., Focal loss for dense object detection, 2017, arXiv:1708.02002",
+    reference=(
+        "Lin et al., Focal loss for dense object detection, 2017, arXiv:1708.02002; the alias catergorical_focal_loss "
+        "is the misspelt name of a known implementation"
+    ),
     params=(Float("gamma", 2.0, 0.0, 5.0, domain="[0, inf)"), PerClass("alpha")),
     elicits="weighted mode",
     limits=(Limit({"gamma": 0.0}, "cross_entropy"),),
