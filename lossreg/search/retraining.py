@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lossreg.errors import LossregError, one_line
 from lossreg.search.active import Active
@@ -22,8 +23,8 @@ class Retrained:
     """A plan that has ended.
 
     index: its position in the list; outcome: complete, failed or diverged; score: the metric on its validation samples
-    at `epoch`, counted from 1, NaN unless complete; curves: as in `TrialRecord.curves`; weights: those at that epoch,
-    if they were wanted and there is a score; reason: why it has none.
+    at `epoch`, counted from 1, NaN unless complete; curves, decision: as in `TrialRecord`; weights: those at that
+    epoch, if they were wanted and there is a score; reason: why it has none.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Retrained:
     score: float
     epoch: int
     curves: Mapping[str, list[float]]
+    decision: Mapping[str, Any]
     weights: Weights | None
     reason: str
     trainer: str
@@ -142,6 +144,7 @@ class _Retraining:
         self._ended.append(
             Retrained(
                 active.subject, outcome, curve.score if is_complete else math.nan, curve.chosen, curve.curves,
-                active.weights if is_complete else None, reason, active.trainer, time.time() - active.started,
+                curve.decision, active.weights if is_complete else None, reason, active.trainer,
+                time.time() - active.started,
             )
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def _saved(
         return None
     weights = folder.load_weights(best.number)
     if weights is None and result.verdict:
-        weights = _trained_again(prepared, best, folder, progress)
+        best, weights = _trained_again(prepared, best, folder, progress)
     if weights is None:
         progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
         return None
@@ -63,17 +64,22 @@ def _saved(
     return tracking.describe(model, path)
 
 
-def _trained_again(prepared: Prepared, trial: TrialRecord, folder: StudyFolder, progress: Observer) -> Weights | None:
-    """Keep and return the weights of a trial from a second training, None where it does not come to its end."""
+def _trained_again(
+    prepared: Prepared, trial: TrialRecord, folder: StudyFolder, progress: Observer
+) -> tuple[TrialRecord, Weights | None]:
+    """Train all members of a trial a second time; keep and return the first one's weights, with its decision.
+
+    None in place of weights where the training does not come to its end.
+    """
     progress.message(f"the weights of trial {trial.number}, which is recommended, were not kept: it is trained again")
     plan, policy = restore.plan_of(prepared, trial), SearchPolicy.of(prepared)
-    pool = sizing.retraining_pool(prepared, prepared.problem, [plan])
+    pool = sizing.retraining_pool(prepared, prepared.problem, [plan], policy.members)
     pool.warn = progress.warn
     try:
         pool.prepare()
-        (ended,) = retraining.train(pool, [plan], policy, progress, wants_weights=True)
+        (ended,) = retraining.train(pool, [policy.plans(plan)], policy, progress, wants_weights=True)
     finally:
         pool.shutdown()
     if ended.weights is not None:
         folder.save_weights(trial.number, ended.weights)
-    return ended.weights
+    return replace(trial, decision=ended.decision), ended.weights

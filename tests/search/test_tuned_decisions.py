@@ -17,6 +17,7 @@ from lossreg.errors import InputError
 from lossreg.metrics import catalogue, decision
 from lossreg.reporting import report, verdict
 from lossreg.search import outline, run
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.verdict import Answer
 from lossreg.tracking import entities
 
@@ -154,6 +155,27 @@ def test_predictions_of_before_there_were_tuned_ones_are_deepened(plain):
     assert (few.repeats, few.against_tuned_decision) == (REPEATS + 2, None)
     many = run.verdict(study("plain"), 2 * REPEATS + 2).verdict
     assert many.against_tuned_decision.repeats == REPEATS + 2
+
+
+SEEDED = study(
+    "seeded",
+    {"decision": "tuned", "seeds": 2, "score_epoch": "best", "keep": "losses", "trials": 2},
+    train={"epochs": 12, "learning_rate": 0.05, "early_stopping": {"patience": 4}},
+    # with this margin the baseline is recommended, whose first member would be best in another epoch
+    verdict={"enabled": False, "outer": 0, "repeats": 2, "margin": 1.0},
+)
+
+
+def test_a_trial_that_is_trained_again_for_the_verdict_has_the_epoch_and_the_decision_of_its_record():
+    x = load(SOURCE).validation.x
+    result = lossreg.tune(SEEDED)
+    before = {trial.number: lossreg.load_trial(SEEDED, trial.number).model.predict(x) for trial in result.trials}
+    StudyFolder(Path(result.folder), "seeded").forget_weights(before)
+    chosen = run.verdict(SEEDED, 2).recommended
+    assert chosen.candidate == result.baseline
+    model = keras.models.load_model(Path(result.folder) / "best.keras")
+    assert model.get_layer("decision").offset == pytest.approx(-chosen.decision["threshold"], rel=1e-3)
+    np.testing.assert_allclose(model.predict(x), before[chosen.number], rtol=1e-3, atol=1e-4)
 
 
 def test_the_decision_of_a_study_does_not_change(tuned):
