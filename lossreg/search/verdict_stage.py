@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 FROZEN = "frozen"
 # how the note on a verdict that failed begins, without a former verdict and with one, and ends
 FAILURES = ("there is no verdict", "there is no new verdict")
+LACKS_TUNED = (
+    "fewer than half of the repeats have the decision of both losses tuned, so the winner is not called better or "
+    "equal; more repeats (`lossreg verdict STUDY --repeats N`) have it"
+)
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
 LONG = nested.LONG  # minutes that a user should know of
@@ -446,13 +450,15 @@ class VerdictStage:
         is_same_rate = SAME_RATE not in predictions
         same_rate = self._compared(tested, predictions, WINNER, SAME_RATE)
         tuned = self._compared(tested, predictions, WINNER + TUNED, BASELINE + TUNED)
-        answer = answers.answer(main, margin, tuned)
+        lacks_tuned = tuned is None and any(name.endswith(TUNED) for name in predictions)
+        notes = self._notes(tested, frozen, predictions) + ((LACKS_TUNED,) if lacks_tuned else ())
+        answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned)
         scores = {name: self._scores(tested, predictions[name]) for name in (WINNER, BASELINE)}
         winner, baseline = self._arms(frozen).described(scores)
         return Verdict(
             answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
             answers.cause(answer, same_rate, same_rate=is_same_rate), main, same_rate, tuned, margin=margin,
-            decision=frozen.decision, notes=self._notes(tested, frozen, predictions), repeats=repeats,
+            decision=frozen.decision, notes=notes, repeats=repeats,
             test_rows=tested.rows, openings=frozen.openings, exploratory=frozen.exploratory,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated,

@@ -11,8 +11,9 @@ FEWEST_OF_CLASS = 30
 
 
 def answer(
-    against_baseline: Comparison | None, margin: float = 0.0, against_tuned_decision: Comparison | None = None
-) -> Answer:
+    against_baseline: Comparison | None, margin: float = 0.0, against_tuned_decision: Comparison | None = None, *,
+    lacks_tuned: bool = False,
+) -> Answer:  # fmt: skip
     """Return the evidence for the winner.
 
     An interval within the margin comes first: "practically equal" also where it lies above 0, since a difference that
@@ -21,11 +22,14 @@ def answer(
     question of the estimate (`recommend`).
 
     margin: differences below it do not matter, 0 if all do; against_tuned_decision: where there is one, the winner
-    must be better than that too, and be equal to it to be equal.
+    must be better than that too, and be equal to it to be equal; lacks_tuned: that comparison would be possible, but
+    too few repeats have it, so that neither is shown.
     """
     if against_baseline is None:
         return Answer.NOT_ENOUGH_DATA
     comparisons = [against_baseline, *([against_tuned_decision] if against_tuned_decision else [])]
+    if lacks_tuned:
+        return Answer.WORSE if against_baseline.high < 0 else Answer.NO_DIFFERENCE
     if all(-margin < one.low and one.high < margin for one in comparisons):
         return Answer.EQUAL
     if all(one.low > 0 for one in comparisons):

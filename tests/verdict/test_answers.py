@@ -57,6 +57,21 @@ def test_a_tuned_decision_of_the_baseline_has_to_be_beaten_too(
     assert answer(interval(*default), margin, interval(*tuned)) is expected
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.02, 0.04, Answer.NO_DIFFERENCE),
+        (-0.001, 0.001, Answer.NO_DIFFERENCE),
+        (-0.001, 0.03, Answer.NO_DIFFERENCE),
+        (-0.04, -0.02, Answer.WORSE),
+    ],
+)
+def test_where_tuned_decisions_were_not_compared_but_could_be_nothing_good_is_said(
+    low: float, high: float, expected: Answer
+) -> None:
+    assert answer(interval(low, high), 0.01, lacks_tuned=True) is expected
+
+
 def test_without_a_comparison_the_data_are_not_enough() -> None:
     assert answer(None) is Answer.NOT_ENOUGH_DATA
     assert recommend(WINNER, BASELINE, None) is BASELINE
