@@ -27,8 +27,8 @@ RAW = (
 )
 NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
 NOT_SHOWN = (
-    "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (paired t-tests at "
-    "5%, adjusted by Holm's method), so that either may be the better one."
+    "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
+    "t-tests at 5%, adjusted by Holm's method), so that either may be the better one."
 )
 LEVEL = 0.05
 ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."

@@ -169,6 +169,7 @@ SEEDED = study(
 )
 
 
+@pytest.mark.long
 def test_a_trial_that_is_trained_again_for_the_verdict_has_the_epoch_and_the_decision_of_its_record():
     x = load(SOURCE).validation.x
     result = lossreg.tune(SEEDED)
