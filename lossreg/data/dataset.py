@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from lossreg.contract.targets import Constants
 from lossreg.data import inputs
 from lossreg.data.inputs import Preprocessor
+from lossreg.data.splits import TRAINING_SHARE
 from lossreg.errors import DataError
 
 if TYPE_CHECKING:
     from lossreg.data.loaded_rows import LoadedRows
     from lossreg.data.splits import Part
-
-TRAINING_SHARE = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from lossreg.errors import DataError, InputError
 
 Rows = NDArray[np.int64]
 LEAST = 2
+TRAINING_SHARE = 0.85  # of a split of development rows
 DIGITS = 12  # of a share: 1 - 0.85 is a little more than 0.15
 RESAMPLING, OUTER = 1, 2
 LACKS = {
@@ -79,6 +80,11 @@ def outer(labels: Labels, number: int, *, seed: int) -> tuple[Part, ...]:
     tested = [np.sort(part) for part in _parts(rows, groups, number, _random_state(seed, OUTER))]
     size = len(rows) - max(map(len, tested))
     return tuple(Part(part, _trimmed(np.setdiff1d(rows, part), groups, size, rng)) for part in tested)
+
+
+def left_out(rows: int, share: float = TRAINING_SHARE) -> int:
+    """Return the number of validation rows of a split of so many development rows."""
+    return int(np.ceil(round(1 - share, DIGITS) * rows))
 
 
 def resample(labels: Labels, wanted: Sequence[tuple[Part, int]], *, share: float, where: str) -> tuple[Rows3, ...]:

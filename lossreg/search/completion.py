@@ -33,7 +33,8 @@ def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, 
     """Return whether the study as it stands is complete, and is in this MLflow store, where it is tracked at all."""
     note = stored.get(KEY) or {}
     is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
-    return is_same and _has_verdict(stored, spec, result) and note.get("uri") == without_secrets(uri) and _is_there(uri)
+    is_same = is_same and note.get("uri") == without_secrets(uri)
+    return is_same and _has_nothing_left(stored, spec, result) and _is_there(uri)
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
@@ -57,15 +58,23 @@ def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:
     return {"trials": len(result.trials), **spec.verdict.model_dump()}
 
 
-def _has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult) -> bool:
-    """Return whether no verdict is left to reach or to try."""
+def has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, *, again: bool = False) -> bool:
+    """Return whether the verdict of a study is what is asked for, or was tried in vain and is not to be tried `again`.
+
+    result: with a verdict on all of its trials, or without one.
+    """
     asked, verdict = spec.verdict, result.verdict
-    if not asked.enabled or stored.get(FAILED) == state(spec, result):
+    if verdict and asked.is_met(outer=verdict.outer, repeats=verdict.repeats, margin=verdict.margin):
         return True
-    if verdict is None:
-        return len({row.is_baseline for row in result.leaderboard() if row.best}) < 2
-    is_met = asked.is_met(outer=verdict.outer, repeats=verdict.repeats, margin=verdict.margin)
-    return not verdict.repeats or is_met
+    is_tried = stored.get(FAILED) == state(spec, result) or (verdict is not None and not verdict.repeats)
+    return is_tried and not again
+
+
+def _has_nothing_left(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult) -> bool:
+    """Return whether no verdict is left to reach or to try."""
+    if not spec.verdict.enabled or has_verdict(stored, spec, result):
+        return True
+    return result.verdict is None and len({row.is_baseline for row in result.leaderboard() if row.best}) < 2
 
 
 def _source(spec: StudySpec) -> list[Any] | None:

@@ -48,6 +48,19 @@ def is_usual(rows: int, minutes: float) -> bool:
     return rows < MOST_ROWS and minutes < LONG
 
 
+def parts(prepared: Prepared, folds: int) -> tuple[Part, ...]:
+    """Return all rows of a study in so many parts, each of which is tested once."""
+    return prepared.problem.dataset.rows.outer(folds, prepared.spec.search.seed)
+
+
+def fold_of_rows(dataset: Dataset, parts: Sequence[Part]) -> np.ndarray:
+    """Return the number of the outer fold that each row, or pixel, is tested in."""
+    folds = np.empty(sum(len(part.test) for part in parts), np.int64)
+    for number, part in enumerate(parts):
+        folds[part.test] = number
+    return np.repeat(folds, math.prod(dataset.spatial_shape))
+
+
 class Searched(NamedTuple):
     """A fold's search that has ended, and the study with the class counts of the fold."""
 
@@ -67,26 +80,18 @@ class Nested:
     @classmethod
     def of(cls, prepared: Prepared, folds: int, trials: int, progress: Observer) -> Nested:
         """Return so many outer folds of all rows of a study."""
-        seed = prepared.spec.search.seed
-        return cls(prepared, prepared.problem.dataset.rows.outer(folds, seed), trials, progress)
-
-    @property
-    def folds(self) -> np.ndarray:
-        """The number of the outer fold that each row, or pixel, is tested in."""
-        folds = np.empty(sum(len(part.test) for part in self.parts), np.int64)
-        for number, part in enumerate(self.parts):
-            folds[part.test] = number
-        return np.repeat(folds, self._pixels)
+        return cls(prepared, parts(prepared, folds), trials, progress)
 
     @property
     def _pixels(self) -> int:
         return math.prod(self.prepared.problem.dataset.spatial_shape)
 
-    def trainings(self, repeats: int) -> int:
-        """Return the number of trainings, at most."""
+    @property
+    def trainings_before(self) -> int:
+        """The number of trainings of searches and choices, at most."""
         search, count = self.trials * self.prepared.spec.search.seeds, len(self.prepared.candidates)
         again = reevaluation.settings(count, SETTINGS_OF_FOLD) * count * SPLITS_OF_FOLD
-        return len(self.parts) * (search + again + ARMS * repeats)
+        return len(self.parts) * (search + again)
 
     def check(self) -> None:
         """Raise `InputError` if the metric is undefined for the rows of an outer fold."""

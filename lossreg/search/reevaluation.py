@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossreg.data.dataset import TRAINING_SHARE
+from lossreg.data.splits import TRAINING_SHARE
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.verdict import Reevaluated
 from lossreg.verdict import noise

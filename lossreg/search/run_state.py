@@ -131,7 +131,7 @@ class RunState:
         try:
             yield
         finally:
-            self.seconds["verdict"] = time.perf_counter() - begin
+            self.seconds["verdict"] = self.seconds.get("verdict", 0.0) + time.perf_counter() - begin
 
     def _spent(self, on: str) -> float:
         """Return seconds of the search, earlier runs included."""

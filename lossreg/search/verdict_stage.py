@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import optuna
 
-from lossreg.data import room
+from lossreg.data import room, splits
 from lossreg.errors import InputError, LossregError, one_line
 from lossreg.metrics import decision
 from lossreg.runtime import system
 from lossreg.search import completion, nested, reevaluation, restore
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms, repeated
+from lossreg.search.frozen import FROZEN, Frozen, Notes
 from lossreg.search.nested import ARMS, Nested, Predictions, Settings
 from lossreg.search.predictions import Predictor
 from lossreg.search.reevaluation import SPLITS, Choice
@@ -32,7 +33,7 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
-from lossreg.storage.verdict import Answer, Comparison, Reevaluated, Verdict
+from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.terminal import caller
 from lossreg.training import scoring
 from lossreg.verdict import answers, variation
@@ -41,7 +42,6 @@ from lossreg.verdict.comparison import compare
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
-FROZEN = "frozen"
 # how the note on a verdict that failed begins, without a former verdict and with one, and ends
 FAILURES = ("there is no verdict", "there is no new verdict")
 LACKS_TUNED = (
@@ -50,41 +50,8 @@ LACKS_TUNED = (
 )
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
-LONG = nested.LONG  # minutes that a user should know of
+LONGEST = 60  # minutes of nested cross-validation that is proposed
 BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    """What is noted before the test rows are opened.
-
-    trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
-    test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
-    number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have their
-    decision tuned; reevaluated: the candidates on fresh splits; outer: the number of outer folds, 0 without;
-    settings: what each of them chose.
-    """
-
-    trials: int
-    winner: int
-    baseline: int
-    openings: int = 1
-    exploratory: bool = False
-    repeats: int = 0
-    decision: str = "default"
-    reevaluated: tuple[Reevaluated, ...] = ()
-    outer: int = 0
-    settings: Sequence[Settings] = ()
-
-    @classmethod
-    def of_stored(cls, values: Mapping[str, Any]) -> Self:
-        """Return what was noted."""
-        return cls(**{**values, "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ())))})
-
-    @property
-    def key(self) -> str:
-        """A text that is equal where predictions of the test rows can be used again."""
-        return f"{self.trials}-{self.winner}-{self.baseline}" + (f"-{self.outer}" if self.outer else "")
 
 
 class Failed(NamedTuple):
@@ -121,7 +88,7 @@ class Tested:
         y = dataset.rows.labels.y if outer else dataset.test.y
         pixels = math.prod(dataset.spatial_shape)
         groups = np.repeat(np.arange(len(y)), pixels) if dataset.spatial_shape else None
-        folds = Nested.of(prepared, outer, 0, Observer()).folds if outer else None
+        folds = nested.fold_of_rows(dataset, nested.parts(prepared, outer)) if outer else None
         return cls(len(y), y.ravel() if dataset.spatial_shape else y, groups, folds)
 
 
@@ -146,29 +113,23 @@ class VerdictStage:
         None where there is nothing to compare. Where it fails the progress is warned, and a verdict with fewer
         repeats stays; it is then tried once more where the study has changed, or with `again`.
         """
-        asked, verdict = self.prepared.spec.verdict, self.result.verdict
-        if (
-            verdict
-            and self._frozen(verdict.outer)
-            and asked.is_met(outer=verdict.outer, repeats=verdict.repeats, margin=verdict.margin)
-        ):
-            return verdict
-        state = completion.state(self.prepared.spec, self.result)
-        if not again and (self._attributes.get(completion.FAILED) == state or (verdict and not verdict.repeats)):
-            return verdict
+        spec, result = self.prepared.spec, self.result
+        if result.verdict and result.verdict.trials != len(result.trials):
+            result.verdict = None
+        if completion.has_verdict(self._attributes, spec, result, again=again):
+            return result.verdict
         self.result.notes = [note for note in self.result.notes if not note.startswith(FAILURES)]
         try:
             return self._reached()
         except Exception as error:
-            self._note(completion.FAILED, state)
-            reason = str(error) if isinstance(error, LossregError) else one_line(error)
+            self._note(completion.FAILED, completion.state(spec, result))
             how = caller.words(TRY_AGAIN, TRY_AGAIN)
-            self.result.notes.append(f"{FAILURES[verdict is not None]}: {reason}; {how}")
-            self.progress.warn(self.result.notes[-1])
-            return verdict
+            result.notes.append(f"{FAILURES[result.verdict is not None]}: {_reason(error)}; {how}")
+            self.progress.warn(result.notes[-1])
+            return result.verdict
 
     def _reached(self) -> Verdict | None:
-        asked, missing = self.prepared.spec.verdict, self.prepared.missing
+        missing = self.prepared.missing
         board = {
             row.candidate: row.best for row in self.result.leaderboard() if row.best and row.candidate not in missing
         }
@@ -180,36 +141,64 @@ class VerdictStage:
         if reason := self._shortage():
             return self._without_comparison(top, baseline, reason)
         outer = self._outer()
-        repeats, frozen, tested = asked.repeats_with(outer), self._frozen(outer), Tested.of(self.prepared, outer)
-        known = self.folder.load_predictions(frozen.key) if frozen else {}
+        try:
+            compared = self._compared_in(outer)
+        except Exception as error:
+            if not outer:
+                raise
+            self._require_unasked(error)
+            compared = self._compared_in(0)
+        return self._without_choice(compared, top, baseline) if isinstance(compared, Failed) else compared
+
+    def _compared_in(self, outer: int) -> Verdict | Failed:
+        """Return the verdict with so many outer folds, 0 for the test rows, unless there is nothing to compare."""
+        repeats, tested = self.prepared.spec.verdict.repeats_with(outer), Tested.of(self.prepared, outer)
+        noted = self._notes.of_outer(outer)
+        known = self.folder.load_predictions(noted.key, outer) if noted else {}
         done = min(map(len, known.values()), default=0)
-        if frozen and done >= repeats:
-            return self._judged(tested, frozen, known)
+        if noted and done >= repeats:
+            return self._judged(tested, self._freeze(replace(noted, openings=self._notes.openings)), known)
+        self._require_installed(outer)
         self._require_room(repeats, tested)
         self._announce(outer, repeats, done)
-        to_do = range(done, repeats)
         with self.training():
-            opened, new = self._in_folds(frozen, to_do, outer) if outer else self._on_split(frozen, to_do)
+            opened, new = (self._in_folds if outer else self._on_split)(range(done, repeats), outer)
         if isinstance(opened, Failed):
-            return self._without_choice(opened, top, baseline)
-        frozen = opened
+            return opened
         predictions = _joined(known, new)
-        self.folder.save_predictions(frozen.key, predictions)
-        return self._judged(tested, frozen, predictions)
+        self.folder.save_predictions(opened.key, predictions, outer)
+        return self._judged(tested, opened, predictions)
+
+    def _require_unasked(self, error: Exception) -> None:
+        """Raise the error of outer folds again if they were asked for; else note that there are none, and why."""
+        verdict = self.result.verdict
+        if self.prepared.spec.verdict.outer is None and not (verdict and verdict.repeats):
+            reason = f"the verdict is without nested cross-validation, which failed: {_reason(error)}"
+            self._note(OUTER, {"trials": len(self.result.trials), "folds": 0, "reason": reason})
+            self.progress.warn(reason)
+            return
+        if isinstance(error, InputError):
+            hint = f"{error.hint} verdict.outer = 0 compares on the test rows alone.".lstrip()
+            raise InputError(error.what, where=error.where, hint=hint) from error
+        raise error
 
     def _outer(self) -> int:
         """Return the number of outer folds: as asked for, as noted before, or as many as take little time."""
-        asked, noted = self.prepared.spec.verdict.outer, self._noted()
+        asked, noted, unasked = self.prepared.spec.verdict.outer, self._notes.choice, self._unasked
         if asked is not None:
             return asked
-        trials = len(self.result.trials)
-        if noted and noted.trials == trials:
+        if noted and not unasked.get("reason"):
             return noted.outer
-        kept = self._attributes.get(OUTER) or {}
-        if kept.get("trials") != trials:
-            kept = {"trials": trials, "folds": self._usual_folds()}
-            self._note(OUTER, kept)
-        return int(kept["folds"])
+        if not unasked:
+            unasked = {"trials": len(self.result.trials), "folds": self._usual_folds()}
+            self._note(OUTER, unasked)
+        return int(unasked["folds"])
+
+    @property
+    def _unasked(self) -> Mapping[str, Any]:
+        """What was noted of outer folds that nobody asked for, of these trials; with the reason if they failed."""
+        noted: Mapping[str, Any] = self._attributes.get(OUTER) or {}
+        return noted if noted.get("trials") == len(self.result.trials) else {}
 
     def _usual_folds(self) -> int:
         """Return the number of outer folds of a study that names none; they are proposed where they take long."""
@@ -217,33 +206,39 @@ class VerdictStage:
         minutes = self._minutes(usual, self.prepared.spec.verdict.repeats_with(usual))
         if rows.raw.given_test or nested.is_usual(len(rows.labels.y), minutes):
             return 0 if rows.raw.given_test else usual
-        self.progress.message(
-            f"nested cross-validation (verdict.outer = {usual}) would take about {in_words(minutes)} and see smaller "
-            "differences"
-        )
+        if minutes <= LONGEST:
+            self.progress.message(
+                f"nested cross-validation (verdict.outer = {usual}) would take about {in_words(minutes)} and see "
+                "smaller differences"
+            )
         return 0
 
     def _minutes(self, outer: int, repeats: int) -> float:
-        """Return about how long the verdict takes, by the pace of the study's search."""
-        trainings = self._trainings(outer, repeats)
-        return (trainings * self.pace.training + outer * len(self.result.trials) * self.pace.asking) / 60
+        """Return about how long so many new repeats take, with what comes before, by the pace of the study's search."""
+        asked = 0 if self._is_searched(outer) else outer * len(self.result.trials)
+        return (self._trainings(outer, repeats) * self.pace.training + asked * self.pace.asking) / 60
 
     def _trainings(self, outer: int, repeats: int) -> int:
-        first = len(reevaluation.contenders(self.result)) * SPLITS
-        return first + (self._nested(outer).trainings(repeats) if outer else ARMS * repeats)
+        """Return the number of trainings of so many new repeats, with what comes before, at most."""
+        first = 0 if self._notes.choice else len(reevaluation.contenders(self.result)) * SPLITS
+        if outer and not self._is_searched(outer):
+            first += self._nested(outer).trainings_before
+        return first + max(1, outer) * ARMS * repeats
+
+    def _is_searched(self, outer: int) -> bool:
+        """Return whether the settings of all outer folds are known."""
+        noted = self._notes.of_outer(outer)
+        return bool(noted and noted.settings)
 
     def _announce(self, outer: int, repeats: int, done: int) -> None:
         """Say how long it takes, where that is long or every row is a test row."""
         new = repeats - done
         trainings, minutes = self._trainings(outer, new), self._minutes(outer, new)
-        if done:
-            trainings = ARMS * new * max(1, outer)
-            minutes = trainings * self.pace.training / 60
         if outer:
             self.progress.phase(
                 f"verdict: {outer}-fold nested cross-validation, up to {trainings} trainings, about {in_words(minutes)}"
             )
-        elif minutes >= LONG:
+        elif minutes >= nested.LONG:
             self.progress.message(
                 f"the verdict takes up to {trainings} trainings, about {minutes:.0f} minutes at this study's pace; "
                 "fewer verdict.repeats take less, and verdict.enabled = false leaves it for `lossreg verdict`"
@@ -284,79 +279,59 @@ class VerdictStage:
         return replace(verdict, recommended=verdict.winner) if winner else verdict
 
     def _without_comparison(self, winner: TrialRecord, baseline: TrialRecord, reason: str) -> Verdict:
-        (first, second), before = Arms(winner, baseline, {}).described(), self._noted()
+        first, second = Arms(winner, baseline, {}).described()
         return Verdict(
             Answer.NOT_ENOUGH_DATA, first, second, second, margin=self.prepared.spec.verdict.margin, reason=reason,
             test_rows=len(self.prepared.problem.dataset.test), trials=len(self.result.trials),
-            openings=before.openings if before else 0,
+            openings=self._notes.openings,
         )  # fmt: skip
 
     # ------------------------------------------------------------ before the test rows are opened
 
-    def _on_split(self, frozen: Frozen | None, repeats: range) -> tuple[Frozen | Failed, Predictions]:
+    def _on_split(self, repeats: range, outer: int) -> tuple[Frozen | Failed, Predictions]:
         """Return what is compared, and new predictions of the test rows, unless there is nothing to compare."""
-        chosen = self._noted_choice()
-        first = SPLITS + repeats.start if chosen else 0
+        noted = self._notes.choice
+        first = SPLITS + repeats.start if noted else 0
         with Retrainer(self.prepared, self.progress, range(first, SPLITS + repeats.stop)) as retrainer:
-            choice = chosen or self._choose(retrainer)
+            choice = noted or self._choose(retrainer)
             if isinstance(choice, Failed):
                 return choice, {}
-            if frozen is None:
-                frozen = self._freeze(self._opening(choice, repeats.stop, retrainer))
-            else:
-                frozen = self._opened(frozen, repeats.stop)
-            return frozen, self._predictions(self._arms(frozen), repeats, retrainer)
+            opened = self._open(choice, outer, repeats.stop, len(self.prepared.problem.dataset.rows.development))
+            return opened, self._predictions(self._arms(opened), repeats, retrainer)
 
-    def _in_folds(self, frozen: Frozen | None, repeats: range, outer: int) -> tuple[Frozen | Failed, Predictions]:
+    def _in_folds(self, repeats: range, outer: int) -> tuple[Frozen | Failed, Predictions]:
         """Return the same with outer folds, in which every row is a test row once."""
-        folds, choice = self._nested(outer), self._noted_choice()
+        folds = self._nested(outer)
         folds.check()
-        if choice is None:
-            with Retrainer(self.prepared, self.progress, range(SPLITS)) as retrainer:
-                chosen = self._choose(retrainer)
-            if isinstance(chosen, Failed):
-                return chosen, {}
-            choice = chosen
-        searched = [] if frozen else folds.search()
-        with folds.retrainer(chosen=frozen is not None, repeats=repeats) as retrainer:
-            if frozen:
-                frozen = self._opened(frozen, repeats.stop)
-            else:
-                settings = folds.choose(searched, retrainer)
-                opening = self._opening(choice, repeats.stop, retrainer)
-                frozen = self._freeze(replace(opening, outer=outer, settings=settings))
-            return frozen, folds.predictions(frozen.settings, repeats, retrainer)
+        choice = self._notes.choice or self._choose_first()
+        if isinstance(choice, Failed):
+            return choice, {}
+        # the searches use rows that are test rows of the study
+        opened = self._open(choice, outer, repeats.stop, len(folds.parts[0].development))
+        is_searched = bool(opened.settings)
+        searched = [] if is_searched else folds.search()
+        with folds.retrainer(chosen=is_searched, repeats=repeats) as retrainer:
+            if not is_searched:
+                opened = self._freeze(replace(opened, settings=folds.choose(searched, retrainer)))
+            return opened, folds.predictions(opened.settings, repeats, retrainer)
 
-    def _noted_choice(self) -> Frozen | None:
-        """Return winner and baseline setting of these trials as noted before, also for a comparison of another kind."""
-        noted = self._noted()
-        return noted if noted and noted.trials == len(self.result.trials) else None
+    def _choose_first(self) -> Frozen | Failed:
+        with Retrainer(self.prepared, self.progress, range(SPLITS)) as retrainer:
+            return self._choose(retrainer)
 
     def _nested(self, outer: int) -> Nested:
         return Nested.of(self.prepared, outer, len(self.result.trials), self.progress)
 
-    def _opening(self, choice: Frozen, repeats: int, retrainer: Retrainer) -> Frozen:
-        """Return what is compared, with a further opening of the test rows."""
-        before = self._noted()
-        openings = (before.openings if before else 0) + 1
-        is_exploratory = before is not None and (before.exploratory or before.trials != choice.trials)
-        is_tuned = self.prepared.problem.decision == "tuned" and scoring.tunable(retrainer.problem)
-        decision = "tuned" if is_tuned else "default"
-        return replace(
-            choice,
-            openings=openings,
-            exploratory=is_exploratory,
-            repeats=repeats,
-            decision=decision,
-            outer=0,
-            settings=(),
-        )
-
-    def _opened(self, frozen: Frozen, repeats: int) -> Frozen:
-        """Note a further opening; a verdict that was cut off is finished, which is none."""
-        verdict = self.result.verdict
-        is_answered = verdict is not None and verdict.openings == frozen.openings
-        return self._freeze(replace(frozen, openings=frozen.openings + is_answered, repeats=repeats))
+    def _open(self, choice: Frozen, outer: int, repeats: int, development: int) -> Frozen:
+        """Note what is compared before rows are opened; development: the number of rows that repeats train on."""
+        problem = self.prepared.problem
+        is_short = decision.shortage(problem.metric, problem.dataset.task, splits.left_out(development))
+        is_tuned = problem.decision == "tuned" and not is_short
+        opened = self._notes.opened(choice, outer, repeats, "tuned" if is_tuned else "default")
+        if verdict := self.result.verdict:
+            self.result.verdict = replace(verdict, openings=opened.openings)
+            self._note("verdict", {**self._attributes["verdict"], "openings": opened.openings})
+        return self._freeze(opened)
 
     def _choose(self, retrainer: Retrainer) -> Frozen | Failed:
         """Return winner and baseline setting by their scores on fresh splits."""
@@ -383,26 +358,20 @@ class VerdictStage:
         reevaluated = reevaluation.of_candidates(self.result, trials, scores)
         return Frozen(len(self.result.trials), winner.number, baseline.number, reevaluated=reevaluated)
 
-    def _frozen(self, outer: int) -> Frozen | None:
-        """Return what was noted of the present trials and so many outer folds."""
-        noted = self._noted()
-        return noted if noted and (noted.trials, noted.outer) == (len(self.result.trials), outer) else None
+    @property
+    def _notes(self) -> Notes:
+        return Notes.of_stored(self._attributes.get(FROZEN), len(self.result.trials))
 
-    def _noted(self) -> Frozen | None:
-        """Return what was noted last, of these trials or of fewer."""
-        note = self._attributes.get(FROZEN)
-        return Frozen.of_stored(note) if note else None
-
-    def _freeze(self, frozen: Frozen) -> Frozen:
-        self._note(FROZEN, asdict(frozen))
-        return frozen
+    def _freeze(self, noted: Frozen) -> Frozen:
+        self._note(FROZEN, self._notes.noting(noted).stored())
+        return noted
 
     @property
     def _attributes(self) -> Mapping[str, Any]:
         attributes: Mapping[str, Any] = self.study.user_attrs[ATTRIBUTE]
         return attributes
 
-    def _note(self, name: str, value: Mapping[str, Any]) -> None:
+    def _note(self, name: str, value: Any) -> None:
         self.study.set_user_attr(ATTRIBUTE, {**self._attributes, name: value})
 
     def _arms(self, frozen: Frozen) -> Arms:
@@ -410,9 +379,20 @@ class VerdictStage:
 
     def _trial(self, number: int) -> TrialRecord:
         trial = next(trial for trial in self.result.trials if trial.number == number)
-        if trial.candidate in self.prepared.missing:
-            raise InputError(f"it compares {trial.candidate}, which is missing", hint="Install its plugin again.")
+        self._require_known([trial.candidate])
         return trial
+
+    def _require_installed(self, outer: int) -> None:
+        """Raise `InputError` if a candidate that was chosen before is missing."""
+        if choice := self._notes.choice:
+            self._arms(choice)
+        if noted := self._notes.of_outer(outer):
+            self._require_known(arm["candidate"] for chosen in noted.settings for arm in chosen.values())
+
+    def _require_known(self, candidates: Iterable[str]) -> None:
+        for candidate in candidates:
+            if candidate in self.prepared.missing:
+                raise InputError(f"it compares {candidate}, which is missing", hint="Install its plugin again.")
 
     # ------------------------------------------------------------ with the test rows
 
@@ -451,7 +431,7 @@ class VerdictStage:
         same_rate = self._compared(tested, predictions, WINNER, SAME_RATE)
         tuned = self._compared(tested, predictions, WINNER + TUNED, BASELINE + TUNED)
         lacks_tuned = tuned is None and any(name.endswith(TUNED) for name in predictions)
-        notes = self._notes(tested, frozen, predictions) + ((LACKS_TUNED,) if lacks_tuned else ())
+        notes = self._remarks(tested, frozen, predictions) + ((LACKS_TUNED,) if lacks_tuned else ())
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned)
         scores = {name: self._scores(tested, predictions[name]) for name in (WINNER, BASELINE)}
         winner, baseline = self._arms(frozen).described(scores)
@@ -465,8 +445,12 @@ class VerdictStage:
             reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
         )  # fmt: skip
 
-    def _notes(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> tuple[str, ...]:
-        """Return what there is to know about the decisions that were compared."""
+    def _remarks(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> tuple[str, ...]:
+        """Return what there is to know about the comparison: why it is without outer folds, and its decisions."""
+        reason = "" if frozen.outer else self._unasked.get("reason", "")
+        return (*([reason] if reason else []), *self._of_decisions(tested, frozen, predictions))
+
+    def _of_decisions(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> tuple[str, ...]:
         problem, baseline = self.prepared.problem, self.result.baseline
         if problem.decision == "tuned" and frozen.decision != "tuned" and scoring.tunable(problem):
             return ("the verdict compares default decisions: its repeats leave out too few rows to tune them on",)
@@ -475,9 +459,10 @@ class VerdictStage:
             return ()
         metric = self.prepared.metric.name
         what = decision.in_words(decision.by_name(metric, problem.dataset.task))
+        where = "" if frozen.outer else " on the test rows"
         return (
-            f"a tuned {what} gives {baseline} a better {metric}, by {gain.difference:.2g} on the test rows: "
-            'search.decision = "tuned" tunes it in every trial',
+            f"a tuned {what} gives {baseline} a better {metric}, by {gain.difference:.2g}{where}: "
+            'search.decision = "tuned" in a new study tunes it in every trial',
         )
 
     def _compared(self, tested: Tested, predictions: Predictions, first: str, second: str) -> Comparison | None:
@@ -510,6 +495,10 @@ def _joined(known: Predictions, new: Predictions) -> Predictions:
         return predictions.get(name, missing)
 
     return {name: np.concatenate([of(known, name), of(new, name)]) for name in {**known, **new}}
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, LossregError) else one_line(error)
 
 
 def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:

@@ -241,19 +241,22 @@ class StudyFolder:
             what = f"this file of weights is damaged ({one_line(error)})"
             raise InputError(what, where=str(file), hint=hint) from error
 
-    def save_predictions(self, key: str, predictions: Mapping[str, np.ndarray]) -> None:
-        """Write the predictions of the test rows by the arms of a verdict, which the key names; all or nothing."""
-        with _replaced(self.path / "verdict.part", self._predictions) as file:
+    def save_predictions(self, key: str, predictions: Mapping[str, np.ndarray], outer: int = 0) -> None:
+        """Write the predictions of the test rows by the arms of a verdict, which the key names; all or nothing.
+
+        outer: its number of outer folds. There is a file for each, so that one verdict does not replace another.
+        """
+        with _replaced(self.path / "verdict.part", self._predictions(outer)) as file:
             np.savez_compressed(file, **predictions, **{KEY: np.str_(key)})  # type: ignore[arg-type]
 
-    def load_predictions(self, key: str) -> dict[str, np.ndarray]:
+    def load_predictions(self, key: str, outer: int = 0) -> dict[str, np.ndarray]:
         """Return the predictions that were saved under that key; none where there are none, or they are damaged."""
-        try:
-            with np.load(self._predictions) as arrays:
-                same = str(arrays[KEY]) == key
-                return {name: arrays[name] for name in arrays.files if name != KEY} if same else {}
-        except Exception:
-            return {}
+        # a version before had one file for all
+        for file in dict.fromkeys((self._predictions(outer), self._predictions(0))):
+            with suppress(Exception), np.load(file) as arrays:
+                if str(arrays[KEY]) == key:
+                    return {name: arrays[name] for name in arrays.files if name != KEY}
+        return {}
 
     def damaged(self) -> dict[Path, int]:
         """Return the files of weights and of the model that cannot be read or are another trial's.
@@ -331,9 +334,8 @@ class StudyFolder:
         """The files of the best model, and of the number of the trial that trained it."""
         return self.path / "best.keras", self.path / "best.trial"
 
-    @property
-    def _predictions(self) -> Path:
-        return self.path / "verdict.npz"
+    def _predictions(self, outer: int) -> Path:
+        return self.path / (f"verdict-{outer}.npz" if outer else "verdict.npz")
 
     def _weights(self, number: int) -> Path:
         return self.path / f"weights-{number:06d}.npz"

@@ -182,11 +182,14 @@ def fold_plans(study: Mapping[str, Any]) -> dict[str, Any]:
     """
     from lossreg.config import study as studies
     from lossreg.search import fold_search, preparation, restore
+    from lossreg.search.frozen import FROZEN, Notes
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 
     spec = studies.of(study)
-    chosen = StudyFolder(spec.folder, spec.name).read().user_attrs[ATTRIBUTE]["frozen"].get("settings", ())
+    attributes = StudyFolder(spec.folder, spec.name).read().user_attrs[ATTRIBUTE]
+    last = Notes.of_stored(attributes.get(FROZEN), spec.search.trials).last
+    chosen = last.settings if last else ()
     if not chosen:
         return {}
     prepared = preparation.prepare(spec, rehearsed=False)

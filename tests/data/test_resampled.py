@@ -104,6 +104,7 @@ def test_the_share_is_that_of_the_training_rows(rows: int, share: float, validat
     outer = splits.Part(np.arange(20), np.arange(20, rows + 20))
     (part,) = splits.resample(labels, [(outer, 7)], share=share, where="here")
     assert (len(part.train), len(part.validation)) == (rows - validation, validation)
+    assert splits.left_out(rows, share) == validation
 
 
 @pytest.mark.parametrize("task", ["regression", "multiclass"])

@@ -12,9 +12,11 @@ from sklearn.metrics import mean_absolute_error
 
 import lossreg
 from lossreg.data import load
+from lossreg.errors import InputError
 from lossreg.search import arms, nested, run
 from lossreg.search.arms import SAME_RATE
-from lossreg.search.verdict_stage import FROZEN
+from lossreg.search.frozen import FROZEN
+from lossreg.search.nested import Nested
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -77,12 +79,12 @@ def finished(tmp_path_factory):
 
 
 def predictions(folder):
-    with np.load(folder / ".lossreg" / "small" / "verdict.npz") as arrays:
+    with np.load(folder / ".lossreg" / "small" / f"verdict-{OUTER}.npz") as arrays:
         return {name: arrays[name] for name in arrays.files if name != "key"}
 
 
 def settings(folder):
-    return StudyFolder(folder / ".lossreg" / "small", "small").read().user_attrs[ATTRIBUTE][FROZEN]["settings"]
+    return StudyFolder(folder / ".lossreg" / "small", "small").read().user_attrs[ATTRIBUTE][FROZEN][-1]["settings"]
 
 
 def outer_parts(folder):
@@ -124,7 +126,7 @@ def test_a_baseline_whose_trainings_at_the_rate_of_the_winner_all_failed_leaves_
 
     shutil.copytree(finished[0], tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
-    file = Path(".lossreg/small/verdict.npz")
+    file = Path(f".lossreg/small/verdict-{OUTER}.npz")
     with np.load(file) as arrays:
         key = arrays["key"]
     file.unlink()
@@ -190,6 +192,29 @@ def test_a_verdict_of_another_kind_is_a_further_look_and_more_repeats_are_added(
     assert (split.winner.trial, split.baseline.trial) == (deeper.winner.trial, deeper.baseline.trial)
     # a study that names no number of folds keeps the one it has
     assert lossreg.tune(study(verdict={"repeats": 3})).verdict == split
+    told = Told()
+    back = run.verdict(study(), REPEATS + 1, progress=told).verdict
+    assert back == replace(deeper, openings=3)
+    assert not [line for line in told.lines if "trainings" in line]
+
+
+def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path, monkeypatch):
+    def fails(*_):
+        raise InputError("in outer fold 2 no setting came to its end")
+
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Nested, "search", fails)
+    told = Told()
+    assert lossreg.tune(study(), progress=told).verdict is None
+    [line] = [line for line in told.lines if "there is no verdict" in line]
+    assert "in outer fold 2 no setting came to its end. verdict.outer = 0 compares on the test rows alone" in line
+    monkeypatch.setattr(nested, "USUAL", OUTER)
+    verdict = run.verdict(study(verdict={"repeats": REPEATS})).verdict
+    assert (verdict.outer, verdict.repeats, verdict.test_rows, verdict.openings) == (0, REPEATS, 30, 2)
+    assert [note for note in verdict.notes if "in outer fold 2 no setting came to its end" in note]
+    again = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-9})).verdict
+    assert (again.outer, again.openings, again.notes) == (0, 2, verdict.notes)
 
 
 @pytest.mark.parametrize(("rows", "minutes", "expected"), [(1999, 1.9, True), (2000, 0.1, False), (300, 2.0, False)])

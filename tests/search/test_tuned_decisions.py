@@ -17,6 +17,7 @@ from lossreg.errors import InputError
 from lossreg.metrics import catalogue, decision
 from lossreg.reporting import report, verdict
 from lossreg.search import outline, run
+from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.verdict import Answer
 from lossreg.tracking import entities
@@ -180,6 +181,29 @@ def test_a_trial_that_is_trained_again_for_the_verdict_has_the_epoch_and_the_dec
     model = keras.models.load_model(Path(result.folder) / "best.keras")
     assert model.get_layer("decision").offset == pytest.approx(-chosen.decision["threshold"], rel=1e-3)
     np.testing.assert_allclose(model.predict(x), before[chosen.number], rtol=1e-3, atol=1e-4)
+
+
+class Stops(Observer):
+    """Stops a study when its outer folds are searched."""
+
+    def __init__(self):
+        self.is_searched = False
+
+    def phase(self, text):
+        self.is_searched |= "the search again" in text
+
+    def stopping(self):
+        return self.is_searched
+
+
+def test_decisions_are_tuned_where_a_repeat_leaves_out_enough_rows_whatever_the_search_has():
+    """Of 315 development rows the search has 95 validation rows and a repeat leaves out 48: 50 are needed."""
+    few = study("few", {"decision": "tuned"}, data={"source": SOURCE, "test": 0.65, "validation": 0.3})
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune({**few, "verdict": {"repeats": 2, "outer": 2}}, progress=Stops())
+    result = run.verdict({**few, "verdict": {"repeats": 2, "outer": 0}}).verdict
+    assert (result.decision, result.openings) == ("default", 2)
+    assert [note for note in result.notes if "too few rows to tune them" in note]
 
 
 def test_the_decision_of_a_study_does_not_change(tuned):

@@ -17,7 +17,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
 from lossreg.search import restore, run
 from lossreg.search.arms import SAME_RATE, Arms
-from lossreg.search.verdict_stage import FROZEN
+from lossreg.search.frozen import FROZEN
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -147,7 +147,7 @@ def test_a_verdict_that_was_cut_off_is_finished_with_the_same_answer(finished, t
     with pytest.raises(KeyboardInterrupt):
         lossreg.tune(study(), progress=Stops())
     assert lossreg.results(study()).verdict is None
-    noted = StudyFolder(tmp_path / ".lossreg" / "small", "small").read().user_attrs[ATTRIBUTE][FROZEN]
+    noted = StudyFolder(tmp_path / ".lossreg" / "small", "small").read().user_attrs[ATTRIBUTE][FROZEN][-1]
     assert (noted["repeats"], noted["openings"]) == (REPEATS, 1)
     resumed = lossreg.tune(study()).verdict
     whole = finished[1].verdict
@@ -167,6 +167,24 @@ def test_more_repeats_are_added_to_those_that_there_are(finished):
     for name in ("winner", "baseline"):
         np.testing.assert_array_equal(after[name][:REPEATS], before[name])
         assert np.ptp(after[name], axis=0).any()
+
+
+@pytest.mark.usefixtures("again")
+def test_more_repeats_that_were_cut_off_are_a_look_at_the_test_rows(finished):
+    with pytest.raises(KeyboardInterrupt):
+        run.verdict(study(), REPEATS + 3, progress=Stops())
+    looked_at = replace(finished[1].verdict, openings=2)
+    assert lossreg.results(study()).verdict == looked_at
+    assert lossreg.tune(study()).verdict == looked_at
+    assert run.verdict(study(), REPEATS + 2).verdict.openings == 2, "it is finished"
+
+
+@pytest.mark.usefixtures("again")
+def test_what_was_noted_and_predicted_before_there_was_a_note_per_kind_is_read(finished):
+    with StudyFolder(Path(".lossreg/small"), "small").opened("minimize", None, None) as stored:
+        attributes = stored.user_attrs[ATTRIBUTE]
+        stored.set_user_attr(ATTRIBUTE, {**attributes, FROZEN: attributes[FROZEN][-1]})
+    assert run.verdict(study(), REPEATS + 1).verdict.openings == finished[1].verdict.openings + 1
 
 
 @pytest.mark.usefixtures("again")
@@ -235,9 +253,9 @@ def test_what_fails_leaves_the_verdict_that_there_is_and_counts_one_look(finishe
     heard, before = Heard(), finished[1].verdict
     with monkeypatch.context() as patch:
         patch.setattr(StudyFolder, "save_predictions", full)
-        assert run.verdict(study(), REPEATS + 2, progress=heard).verdict == before
+        assert run.verdict(study(), REPEATS + 2, progress=heard).verdict == replace(before, openings=2)
     (line,) = [line for line in heard.lines if "there is no new verdict" in line and "No space left" in line]
-    assert lossreg.results(study()).verdict == before
+    assert lossreg.results(study()).verdict == replace(before, openings=2)
     heard = Heard()
     assert line in lossreg.tune(study(verdict={"repeats": REPEATS + 2, "outer": 0}), progress=heard).notes
     assert not heard.trainings, "it is tried once"

@@ -1,0 +1,104 @@
+"""`Frozen`: what a verdict notes before it opens the test rows, and `Notes`, those of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from lossreg.search.nested import Settings
+from lossreg.storage.verdict import Reevaluated
+
+FROZEN = "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What is noted before the test rows are opened.
+
+    trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
+    test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
+    largest number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have
+    their decision tuned; reevaluated: the candidates on fresh splits; outer: the number of outer folds, 0 without;
+    settings: what each of them chose, empty as long as they are searched.
+    """
+
+    trials: int
+    winner: int
+    baseline: int
+    openings: int = 0
+    exploratory: bool = False
+    repeats: int = 0
+    decision: str = "default"
+    reevaluated: tuple[Reevaluated, ...] = ()
+    outer: int = 0
+    settings: Sequence[Settings] = ()
+
+    @classmethod
+    def of_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return what was noted."""
+        return cls(**{**values, "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ())))})
+
+    @property
+    def key(self) -> str:
+        """A text that is equal where predictions of the test rows can be used again."""
+        return f"{self.trials}-{self.winner}-{self.baseline}" + (f"-{self.outer}" if self.outer else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the verdicts of a study noted: one per number of outer folds, the last one at the end.
+
+    trials: the number that the study has now.
+    """
+
+    frozen: tuple[Frozen, ...]
+    trials: int
+
+    @classmethod
+    def of_stored(cls, stored: Any, trials: int) -> Self:
+        """Return the notes of a study, of which older versions kept the last one alone."""
+        notes = [stored] if isinstance(stored, Mapping) else stored or []
+        return cls(tuple(map(Frozen.of_stored, notes)), trials)
+
+    def stored(self) -> list[dict[str, Any]]:
+        """Return the form that `of_stored` reads."""
+        return [asdict(frozen) for frozen in self.frozen]
+
+    @property
+    def last(self) -> Frozen | None:
+        """What was noted last, of these trials or of fewer."""
+        return self.frozen[-1] if self.frozen else None
+
+    @property
+    def choice(self) -> Frozen | None:
+        """Winner and baseline setting of the present trials, also if noted for another number of outer folds."""
+        return self.last if self.last and self.last.trials == self.trials else None
+
+    @property
+    def openings(self) -> int:
+        """The number of times that the test rows were opened."""
+        return self.last.openings if self.last else 0
+
+    def of_outer(self, outer: int) -> Frozen | None:
+        """Return what was noted of the present trials and so many outer folds."""
+        return next((one for one in self.frozen if (one.outer, one.trials) == (outer, self.trials)), None)
+
+    def opened(self, choice: Frozen, outer: int, repeats: int, decision: str) -> Frozen:
+        """Return what to note before rows are opened for so many repeats.
+
+        This is a further opening unless it was noted before, and is now finished after it was cut off.
+        """
+        if frozen := self.of_outer(outer):
+            openings = self.openings + (repeats > frozen.repeats)
+            return replace(frozen, openings=openings, repeats=max(repeats, frozen.repeats))
+        is_exploratory = self.last is not None and (self.last.exploratory or self.last.trials != choice.trials)
+        return replace(
+            choice, openings=self.openings + 1, exploratory=is_exploratory, repeats=repeats, decision=decision,
+            outer=outer, settings=(),
+        )  # fmt: skip
+
+    def noting(self, frozen: Frozen) -> Self:
+        """Return the notes of these trials with this one as the last, in place of that of as many outer folds."""
+        others = (one for one in self.frozen if one.outer != frozen.outer and one.trials == frozen.trials)
+        return replace(self, frozen=(*others, frozen))
