@@ -95,7 +95,9 @@ class Dataset:
     def resampled(
         self, seeds: Sequence[int], share: float = TRAINING_SHARE, parts: Sequence[Part] | None = None
     ) -> Dataset:
-        """Return a data set with the same test samples, and one fold per seed: all other samples, split at random.
+        """Return a data set with one fold per seed, its development samples split at random.
+
+        These are all but the test samples, which are the same in all folds, unless parts are given.
 
         share: that of the training samples, stratified; the rest of a fold are its validation samples; parts: for each
         seed, the test samples and the development samples of its fold, in place of the study's. All folds have

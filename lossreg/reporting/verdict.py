@@ -137,25 +137,18 @@ class _Words:
 
     @property
     def winner(self) -> str:
-        """The winner by name; with outer folds, how the others were tuned."""
-        return self._side(0)
+        """The winner by name; with outer folds, all of theirs."""
+        return self.verdict.sides[0]
 
     @property
     def baseline(self) -> str:
-        """The baseline by name; with outer folds, how it was tuned."""
-        return self._side(1)
-
-    def _side(self, number: int) -> str:
-        return f"{'tuning ' if self.verdict.outer else ''}{self.verdict.sides[number]}"
-
-    def _first(self, side: str) -> str:
-        """Return a side as the first words of a sentence; a loss keeps its name as it is."""
-        return side[0].upper() + side[1:] if self.verdict.outer else side
+        """The baseline by name."""
+        return self.verdict.sides[1]
 
     @property
-    def rate(self) -> str:
-        """Whose learning rate a further arm has."""
-        return "each fold's winner" if self.verdict.outer else self.winner
+    def _first(self) -> str:
+        """The winner as the first words of a sentence; a loss keeps its name as it is."""
+        return self.winner[0].upper() + self.winner[1:] if self.verdict.outer else self.winner
 
     @property
     def measured(self) -> str:
@@ -178,8 +171,8 @@ class _Words:
         if not self.verdict.outer:
             return f"On {rows} test row{'s' * (rows != 1)} its {metric}"
         return (
-            f"In {self.verdict.outer}-fold nested cross-validation, in which each of {rows} rows was a test row once, "
-            f"the {metric} of {self.winner if self.is_winner else self.baseline}"
+            f"In {self.verdict.outer}-fold nested cross-validation, with one search over all losses in each fold and "
+            f"each of {rows} rows a test row once, the {metric} of {self.winner if self.is_winner else self.baseline}"
         )
 
     @property
@@ -200,7 +193,7 @@ class _Words:
         }[self.verdict.answer]()
 
     def _better(self) -> str:
-        start = f"{self._first(self.winner)} is better than {self.baseline}"
+        start = f"{self._first} is better than {self.baseline}"
         if self.verdict.cause is None:
             return f"{start}."
         same_rate = known(self.verdict.against_same_rate)
@@ -211,25 +204,25 @@ class _Words:
     def _because(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
             return "both were trained with the same learning rate"
-        return f"with the learning rate of {self.rate}, {self._alone} is still worse ({self._against(same_rate)})"
+        return f"with the learning rate of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
 
     def _undecided(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return f"there is no comparison with {self._alone} at the learning rate of {self.rate}"
+            return f"there is no comparison with {self.baseline} at the learning rate of {self.winner}"
         return (
-            f"with the learning rate of {self.rate}, {self._alone} is not shown to be worse "
+            f"with the learning rate of {self.winner}, {self.baseline} is not shown to be worse "
             f"({self._against(same_rate)})"
         )
 
     def _no_difference(self) -> str:
         if self.main and self.main.low > 0 and self._tuned:
             return (
-                f"{self._first(self.winner)} is better than {self.baseline} as it is, but not shown to be better where "
+                f"{self._first} is better than {self.baseline} as it is, but not shown to be better where "
                 f"both have a tuned {self._what}: {self.baseline} with a tuned {self._what} may do as well."
             )
         seen = self._detectable()
         if self.is_winner:
-            start = f"{self._first(self.winner)} is not shown to be better than {self.baseline}"
+            start = f"{self._first} is not shown to be better than {self.baseline}"
             return f"{start}, which is the simpler choice{seen}."
         return f"No difference between the two is shown{seen}."
 
@@ -241,12 +234,12 @@ class _Words:
 
     def _equal(self) -> str:
         return (
-            f"{self._first(self.winner)} and {self.baseline} are practically equal: the interval lies within the "
+            f"{self._first} and {self.baseline} are practically equal: the interval lies within the "
             f"margin of {self.verdict.margin:g}."
         )
 
     def _worse(self) -> str:
-        return f"{self._first(self.winner)} is worse than {self.baseline}."
+        return f"{self._first} is worse than {self.baseline}."
 
     def _not_enough_data(self) -> str:
         reason = self.verdict.reason.strip().rstrip(".")
@@ -299,10 +292,6 @@ class _Words:
         return [remark for remark in remarks if remark]
 
     @property
-    def _alone(self) -> str:
-        return self.verdict.baseline.candidate
-
-    @property
     def _winners(self) -> str:
         """The best other losses of the outer folds."""
         won = [f"{name} in {count}" for name, count in self.verdict.folds_won.items()]
@@ -313,7 +302,7 @@ class _Words:
         if self.is_winner or self.main is None or not 0 < self.main.difference <= self.verdict.margin:
             return ""
         return (
-            f"{self._first(self.baseline)} is the simpler choice, and the difference does not exceed the margin of "
+            f"{self.baseline} is the simpler choice, and the difference does not exceed the margin of "
             f"{self.verdict.margin:g}."
         )
 

@@ -1,7 +1,8 @@
 """Nested cross-validation: the search and the choice of settings once more in each outer fold.
 
-Every row is a test row once, of models that were searched, chosen and trained without it. This compares searching over
-losses with searching the baseline alone, on all rows. Source: Varma and Simon 2006, Bias in error estimation when using
+Every row is a test row once, of models that were searched, chosen and trained without it. In each fold one search tries
+all losses, the baseline as often as the most tried of the others; its best other loss is compared with its best setting
+of the baseline. Source: Varma and Simon 2006, Bias in error estimation when using
 cross-validation for model selection.
 """
 

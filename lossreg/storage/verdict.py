@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from lossreg.storage.records import finite, spread
 
+OF_FOLDS = "each fold's best other loss"
+
 
 class Answer(StrEnum):
     """The evidence on the test rows for the winner against the baseline."""
@@ -33,7 +35,8 @@ class Arm:
     """A setting that was trained again and again: a loss with its parameters and learning rate.
 
     candidate: the study's name of the loss; trial: the number of the trial it comes from; recipe: the loss, ready to
-    paste; score: the mean metric on the test rows over the repeats, None where none was computed.
+    paste; score: the mean metric on the test rows over the repeats, None where none was computed; with outer folds that
+    of the settings that each fold chose, the winner's or the baseline's.
     """
 
     candidate: str
@@ -130,10 +133,8 @@ class Verdict:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What is compared: winner and baseline; with outer folds all losses but the baseline, and the baseline."""
-        if self.outer:
-            return "the other losses", f"{self.baseline.candidate} alone"
-        return self.winner.candidate, self.baseline.candidate
+        """What is compared: winner and baseline; with outer folds the winner of each, and the baseline."""
+        return OF_FOLDS if self.outer else self.winner.candidate, self.baseline.candidate
 
     def to_json(self) -> dict[str, Any]:
         """Return `verdict` of the JSON documents."""
