@@ -34,7 +34,7 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
     """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
     words = _Words(result, verdict)
-    return [line for line in (words.measured, words.answer, words.tuned, *words.remarks) if line]
+    return [line for line in (words.chosen, words.measured, words.answer, words.tuned, *words.remarks) if line]
 
 
 def arm_of(result: StudyResult, arm: Arm) -> str:
@@ -165,14 +165,24 @@ class _Words:
         )
 
     @property
+    def chosen(self) -> str:
+        """Why another loss is recommended than the one that leads the leaderboard; empty where it is that one."""
+        others = [row.candidate for row in self.result.leaderboard() if row.best and not row.is_baseline]
+        reevaluated, name = self.verdict.reevaluated, self.verdict.winner.candidate
+        if not (self.is_winner and reevaluated) or name in others[:1]:
+            return ""
+        splits = len(reevaluated[0].scores)
+        return f"{name} was chosen by its mean score on {splits} fresh splits, not by the leaderboard."
+
+    @property
     def _whose(self) -> str:
         """Where the metric was measured, and of what: `On 500 test rows its accuracy`."""
         rows, metric = self.verdict.test_rows, self.result.metric
         if not self.verdict.outer:
             return f"On {rows} test row{'s' * (rows != 1)} its {metric}"
         return (
-            f"In {self.verdict.outer}-fold nested cross-validation, with one search over all losses in each fold and "
-            f"each of {rows} rows a test row once, the {metric} of {self.winner if self.is_winner else self.baseline}"
+            f"In {self.verdict.outer}-fold nested cross-validation on all {rows} rows, the {metric} of "
+            f"{self.winner if self.is_winner else self.baseline}"
         )
 
     @property

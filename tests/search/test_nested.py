@@ -198,6 +198,7 @@ def test_a_verdict_of_another_kind_is_a_further_look_and_more_repeats_are_added(
     assert not [line for line in told.lines if "trainings" in line]
 
 
+@pytest.mark.long
 def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path, monkeypatch):
     def fails(*_):
         raise InputError("in outer fold 2 no setting came to its end")

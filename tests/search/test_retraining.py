@@ -205,6 +205,7 @@ def test_the_order_is_the_same_each_time():
     assert again() == again()
 
 
+@pytest.mark.long
 def test_lanes_of_a_population_are_trained_as_by_model_fit():
     instance = problem("multiclass", {"ce": "cross_entropy", "focal": "focal"})
     plans = [

@@ -196,6 +196,7 @@ class Stops(Observer):
         return self.is_searched
 
 
+@pytest.mark.long
 def test_decisions_are_tuned_where_a_repeat_leaves_out_enough_rows_whatever_the_search_has():
     """Of 315 development rows the search has 95 validation rows and a repeat leaves out 48: 50 are needed."""
     few = study("few", {"decision": "tuned"}, data={"source": SOURCE, "test": 0.65, "validation": 0.3})
