@@ -52,6 +52,11 @@ from lossreg.terminal import masking
 REPEATS, OUTER_REPEATS = 20, 6  # of winner and baseline on the test rows, and in each outer fold
 
 
+def _later(default: str) -> Any:
+    """Return the field of a key that older versions lack; at its default a study is stored as by them."""
+    return Field(default=default, exclude_if=lambda value: value == default)
+
+
 class Section(BaseModel):
     """A table of a study file: no key that it does not know, no value converted silently."""
 
@@ -80,7 +85,7 @@ class Data(Section):
         default=None, ge=2, le=10_000, description="It is the number of folds of the rows outside the test, at least 2."
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
-    preprocess: Preprocessing = "standard"
+    preprocess: Preprocessing = _later("standard")
 
     @model_validator(mode="after")
     def _one_way(self) -> Data:
@@ -89,11 +94,9 @@ class Data(Section):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_defaults(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _one_of_two(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         section: dict[str, Any] = plain(self)
         section.pop("folds" if self.folds is None else "validation")
-        if self.preprocess == "standard":
-            section.pop("preprocess")  # as in studies from before there was a choice
         return section
 
     @model_validator(mode="after")
@@ -204,14 +207,7 @@ class Train(Section):
     ] = None  # fmt: skip
     early_stopping: Annotated[EarlyStopping | None, BeforeValidator(_early_stopping)] = None
     class_weight: ClassWeight = None
-    embedding_gradients: Literal["summed", "keras"] = "summed"
-
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        section: dict[str, Any] = plain(self)
-        if self.embedding_gradients == "summed":
-            section.pop("embedding_gradients")  # as in studies from before there was a choice
-        return section
+    embedding_gradients: Literal["summed", "keras"] = _later("summed")
 
 
 class Search(Section):
@@ -227,18 +223,11 @@ class Search(Section):
     lanes: Lanes = "auto"
     trainer: Literal["auto", "population", "fit"] = "auto"
     sampler: Literal["tpe", "random"] = "tpe"
-    decision: Literal["default", "tuned"] = "default"
+    decision: Literal["default", "tuned"] = _later("default")
     keep: Literal["best", "losses", "all"] = Field(
         default="losses",
         description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",
     )
-
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        section: dict[str, Any] = plain(self)
-        if self.decision == "default":
-            section.pop("decision")  # as in studies from before there was a choice
-        return section
 
 
 class Verdict(Section):
