@@ -2,8 +2,7 @@
 
 Every row is a test row once, of models that were searched, chosen and trained without it. In each fold one search tries
 all losses, the baseline as often as the most tried of the others; its best other loss is compared with its best setting
-of the baseline. Source: Varma and Simon 2006, Bias in error estimation when using
-cross-validation for model selection.
+of the baseline. Source: Varma and Simon 2006, Bias in error estimation when using cross-validation for model selection.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lossreg.data.splits import TRAINING_SHARE
 from lossreg.errors import InputError
 from lossreg.search import arms, fold_search, reevaluation, restore
 from lossreg.search.arms import BASELINE, SAME_RATE, WINNER
@@ -235,14 +235,13 @@ class Nested:
         """Return the trainer of repeats in every fold, before that of the choice of settings unless they are known."""
         numbers = range(SPLITS_OF_FOLD + repeats.start if chosen else 0, SPLITS_OF_FOLD + repeats.stop)
         splits = [fold * OF_FOLD + AGAIN + number for fold in range(len(self.parts)) for number in numbers]
-        return Retrainer(self.prepared, self.progress, splits, partial(self._data, None))
+        return Retrainer(self.prepared, self.progress, splits, partial(self._data, TRAINING_SHARE))
 
-    def _data(self, share: float | None, splits: Sequence[int]) -> Dataset:
-        """Return a data set with these splits, by default with the share of training samples that the verdict has."""
-        seed, own = self.prepared.spec.search.seed + FIRST_SEED, {} if share is None else {"share": share}
-        return self.prepared.problem.dataset.resampled(
-            [seed + split for split in splits], parts=[self.parts[split // OF_FOLD] for split in splits], **own
-        )
+    def _data(self, share: float, splits: Sequence[int]) -> Dataset:
+        """Return a data set with these splits, of which a share are training samples."""
+        seed = self.prepared.spec.search.seed + FIRST_SEED
+        parts = [self.parts[split // OF_FOLD] for split in splits]
+        return self.prepared.problem.dataset.resampled([seed + split for split in splits], share, parts)
 
 
 def _by_fold(ended: Iterator[Finished]) -> dict[int, list[Finished]]:
