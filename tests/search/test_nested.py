@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_study
 from sklearn.metrics import mean_absolute_error
 
 import lossreg
@@ -22,35 +23,16 @@ from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer, Cause
 
-ROWS = """
-import numpy as np
-
-def rows():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(150, 4))
-    return x, x @ [1.0, -2.0, 0.5, 0.0] + rng.standard_t(2, size=150) {change}
-"""
 N, OUTER, REPEATS = 150, 3, 2
-SEARCH = {"trials": 6, "metric": "mean_absolute_error", "lanes": 4}
 VERDICT = {"outer": OUTER, "repeats": REPEATS}
 
 
 def study(**sections):
-    return {
-        "name": "small",
-        "data": {"source": "table.py:rows"},
-        "model": {"hidden": [8]},
-        "train": {"epochs": 3},
-        "search": SEARCH,
-        "losses": {"mean_squared_error": {}, "huber": {}},
-        "tracking": {"enabled": False},
-        "verdict": VERDICT,
-        **sections,
-    }
+    return small_study.study(**{"verdict": VERDICT, **sections})
 
 
 def written(folder, change=""):
-    (folder / "table.py").write_text(ROWS.replace("{change}", change))
+    small_study.write_rows(folder, N, change)
 
 
 class Told(Observer):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_study
 from sklearn.metrics import mean_absolute_error
 
 import lossreg
@@ -24,33 +25,15 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
 from lossreg.training.population import Population
 
-ROWS = """
-import numpy as np
-
-def rows():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(300, 4))
-    return x, x @ [1.0, -2.0, 0.5, 0.0] + rng.standard_t(2, size=300) {change}
-"""
 REPEATS = 4
 
 
 def study(**sections):
-    return {
-        "name": "small",
-        "data": {"source": "table.py:rows"},
-        "model": {"hidden": [8]},
-        "train": {"epochs": 3},
-        "search": {"trials": 6, "metric": "mean_absolute_error", "lanes": 4},
-        "losses": {"mean_squared_error": {}, "huber": {}},
-        "tracking": {"enabled": False},
-        "verdict": {"repeats": REPEATS, "outer": 0},
-        **sections,
-    }
+    return small_study.study(**{"verdict": {"repeats": REPEATS, "outer": 0}, **sections})
 
 
 def written(folder, change=""):
-    (folder / "table.py").write_text(ROWS.replace("{change}", change))
+    small_study.write_rows(folder, 300, change)
 
 
 class CountsPopulations(Observer):
@@ -213,7 +196,7 @@ def test_the_targets_of_the_test_rows_change_neither_search_nor_choice(finished,
 def test_few_rows_are_not_enough(tmp_path, monkeypatch):
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "table.py").write_text(ROWS.replace("{change}", "").replace("300", "90"))
+    small_study.write_rows(tmp_path, 90)
     verdict = lossreg.tune(study()).verdict
     assert (verdict.answer, verdict.openings, verdict.recommended) == (Answer.NOT_ENOUGH_DATA, 0, verdict.baseline)
     assert verdict.reason == "90 rows, and a verdict needs at least 100"
