@@ -192,11 +192,10 @@ class Tracker(Observer):
 
     def _listen(self, worker: Process) -> None:
         """Take the answers of the process until it ends."""
-        with contextlib.suppress(ValueError):  # killed half-way through a line
+        with worker.answers, contextlib.suppress(ValueError):  # killed half-way through a line
             for line in worker.answers:
                 self._take(messages.decode(line))
         status = worker.wait()
-        worker.answers.close()
         self._end = f"its process ended with exit code {status}"
         if self._started and not self._closed:
             self._give_up(self._end)

@@ -210,7 +210,7 @@ def test_a_category_that_a_fold_does_not_train_on_is_unknown_to_it(tmp_path: Pat
     for fold, count in zip(loaded.folds, seen, strict=True):
         assert fold.validation.x[:, column].sum() == 0
         with warnings.catch_warnings(record=True) as raised:
-            warnings.simplefilter("always")
+            warnings.simplefilter("always", UserWarning)
             again = pickle.loads(pickle.dumps(fold.preprocessor)).transform(frame.drop(columns="left"))
         assert again[:, column].sum() == count
         assert ("'once'" in "".join(str(warning.message) for warning in raised)) == (count == 0)
