@@ -82,9 +82,9 @@ class Dataset:
         """Shape of one mask; empty for every task but segmentation."""
         return self.train.y.shape[1:] if self.task == "segmentation" else ()
 
-    def scored_labels(self, part: Split) -> NDArray[Any]:
-        """Return the labels of a part as metrics take them: those of masks pixel by pixel."""
-        return part.y.ravel() if self.spatial_shape else part.y
+    def scored_labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return labels as metrics take them: those of masks pixel by pixel."""
+        return y.ravel() if self.spatial_shape else y
 
     @property
     def input_shape(self) -> Any:

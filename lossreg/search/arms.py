@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 WINNER, BASELINE, SAME_RATE = "winner", "baseline", "same_rate"
 TUNED = "_tuned"  # at the end of an arm's name: the same trainings, with their decision tuned
-# of the seeds of weights and batches, so that none is the search's own
-FIRST_SEED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,6 @@ def plans(winner: Plan, baseline: Plan) -> dict[str, Plan]:
     )  # fmt: skip
     both = {WINNER: winner, BASELINE: baseline}
     return both if same_rate == baseline else {**both, SAME_RATE: same_rate}
-
-
-def repeated(plan: Plan, repeats: Iterable[int], seed: int) -> list[tuple[int, Plan]]:
-    """Return the plan once per repeat, with the seed that all arms have in that repeat."""
-    return [(repeat, replace(plan, seed=seed + FIRST_SEED + repeat)) for repeat in repeats]
 
 
 def _arm(trial: TrialRecord, scores: np.ndarray | None) -> Arm:

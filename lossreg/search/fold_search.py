@@ -37,7 +37,7 @@ class FoldSearch:
     """
 
     def __init__(self, prepared: Prepared, trials: int, seed: int) -> None:
-        metric = prepared.metric
+        self.prepared, metric = prepared, prepared.metric
         study = optuna.create_study(
             direction=metric.direction, sampler=SeededSampler(seed, prepared.spec.search.sampler),
             pruner=optuna.pruners.NopPruner(),

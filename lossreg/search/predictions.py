@@ -1,18 +1,27 @@
-"""`Predictor`: predictions of trained plans, with one model for all that share an architecture."""
+"""Predictions of trained plans, and those of the test rows by arm.
+
+`Predictor` makes them with one model for all plans that share an architecture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossreg.errors import InputError
 from lossreg.metrics import decision
-from lossreg.search.arms import BASELINE, TUNED, WINNER
+from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER
 from lossreg.storage.records import Weights
 from lossreg.training import scoring
 from lossreg.training.interface import Architecture, Plan, Problem
 from lossreg.training.solo import batches
+
+if TYPE_CHECKING:
+    from lossreg.search.retrainer import Group, Retrainer
+
+Predictions = dict[str, np.ndarray]  # `(repeats, rows, ...)` by arm
 
 
 class Predictor:
@@ -61,3 +70,43 @@ class Predictor:
         if key not in self._models:
             self._models[key] = problem.build(key[0], plan.seed, plan.architecture)
         return self._models[key]
+
+
+def predicted_by_arm(
+    retrainer: Retrainer, groups: Sequence[Group], rows: Sequence[np.ndarray], splits: range, task: str
+) -> Predictions:
+    """Return the predictions of all test rows by arm, a repeat per split; NaN where a training failed.
+
+    groups: the plans of arms; rows: those that each group predicts, of masks their pixels. Where a baseline has the
+    winner's rate, and that of another group has not, it stands for itself with that rate.
+    """
+    predicted = _predicted(retrainer, groups, splits, task)
+    names = dict.fromkeys([*(name for group in groups for name in group.plans), *(name for name, _ in predicted)])
+    shape = (len(splits), sum(map(len, rows)), *next(iter(predicted.values())).shape[1:])
+    by_arm = {name: np.empty(shape, np.float32) for name in names}
+    for name, ordered in by_arm.items():
+        for group, of_group in zip(groups, rows, strict=True):
+            arm = BASELINE if name == SAME_RATE and name not in group.plans else name
+            for repeat, split in enumerate(splits):
+                ordered[repeat, of_group] = predicted.get((arm, group.first + split), np.nan)
+    return by_arm
+
+
+def _predicted(
+    retrainer: Retrainer, groups: Sequence[Group], splits: range, task: str
+) -> dict[tuple[str, int], np.ndarray]:
+    """Return predictions by arm and split, of the trainings that came to their end."""
+    predictor, predicted = Predictor(), {}
+    for one in retrainer.train_groups(groups, splits, task, wants_weights=True):
+        if one.training.weights is not None:
+            of_arms = predictor.of_arm(one.asked.name, retrainer.problem, one.plan, one.training.weights)
+            predicted.update({(arm, one.asked.split): values for arm, values in of_arms.items()})
+    if not predicted:
+        raise InputError("no training of winner or baseline came to its end")
+    return predicted
+
+
+def joined(known: Predictions, new: Predictions) -> Predictions:
+    """Return known predictions followed by new ones by arm, NaN where either has none of an arm."""
+    parts = [(part, np.full_like(next(iter(part.values())), np.nan)) for part in (known, new) if part]
+    return {name: np.concatenate([part.get(name, missing) for part, missing in parts]) for name in {**known, **new}}

@@ -142,7 +142,7 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
     name = spec.search.metric or catalogue.default(dataset.task)
     metric: Metric = _located(spec, "search.metric", catalogue.resolve, name, dataset.task)
     for fold in dataset.folds:
-        _located(spec, "search.metric", metric.check, fold.scored_labels(fold.validation), dataset.n_classes)
+        _located(spec, "search.metric", metric.check, fold.scored_labels(fold.validation.y), dataset.n_classes)
     reason = decision.shortage(metric, dataset.task, min(len(fold.validation) for fold in dataset.folds))
     is_left_out = bool(reason) and spec.search.decision == "tuned"
     return metric, [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []

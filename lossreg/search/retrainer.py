@@ -1,9 +1,11 @@
-"""`Retrainer`: settings of a study are trained again on fresh splits of the development rows."""
+"""`Retrainer`: plans of a study are trained on fresh splits of its rows."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -12,6 +14,7 @@ from lossreg.search import retraining, sizing
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.retraining import Retrained
 from lossreg.storage.observer import Observer
+from lossreg.storage.records import Outcome
 from lossreg.training.interface import Plan
 from lossreg.training.pool import Pool
 
@@ -19,8 +22,15 @@ if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.search.preparation import Prepared
 
-# of the splits, so that none is the search's own
-FIRST_SEED = 20_000
+# of weights and batches, so that none is the search's own
+FIRST_SEED = 10_000
+
+
+class Group(NamedTuple):
+    """Plans by name to train on splits of the same rows; first: the number of the first of these splits."""
+
+    plans: Mapping[str, Plan]
+    first: int = 0
 
 
 class OnSplit(NamedTuple):
@@ -46,17 +56,17 @@ class Finished(NamedTuple):
 class Retrainer:
     """Trains plans on splits of all samples but the test samples; a context, which ends its trainers.
 
-    splits: the numbers of those that will be asked for; data: makes the data set of some of them, by default fresh
-    splits of the study's development rows; variants: plans like those that will be asked for later. As many as fit
-    into memory are made at a time; `problem` has those of the plan that was yielded last.
+    splits: the numbers of those that will be asked for; data: makes the data set of some of them; variants: plans like
+    those that will be asked for later. As many splits as fit into memory are made at a time; `problem` has those of
+    the plan that was yielded last, `prepared` is the study.
     """
 
     def __init__(
         self, prepared: Prepared, progress: Observer, splits: Sequence[int],
-        data: Callable[[Sequence[int]], Dataset] | None = None, variants: Iterable[Plan] = (),
+        data: Callable[[Sequence[int]], Dataset], variants: Iterable[Plan] = (),
     ) -> None:  # fmt: skip
-        self._prepared, self._progress = prepared, progress
-        self._data, self._variants = data or self._fresh, list(variants)
+        self.prepared, self._progress = prepared, progress
+        self._data, self._variants = data, list(variants)
         size = prepared.problem.dataset.resampled_at_once()
         self._chunks = [tuple(splits[first : first + size]) for first in range(0, len(splits), size)]
         self._chunk: tuple[int, ...] = ()
@@ -69,9 +79,34 @@ class Retrainer:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def _fresh(self, splits: Sequence[int]) -> Dataset:
-        seed = self._prepared.spec.search.seed
-        return self._prepared.problem.dataset.resampled([seed + FIRST_SEED + split for split in splits])
+    def scores(self, groups: Sequence[Group], splits: int, task: str) -> tuple[list[dict[int, list[float]]], str]:
+        """Return each group's scores on its first splits, NaN where training failed, and the commonest reason for that.
+
+        groups: plans of trials, named by their numbers, which are the keys.
+        """
+        known: dict[tuple[str, int], float] = {}
+        reasons: Counter[str] = Counter()
+        for one in self.train_groups(groups, range(splits), task):
+            if one.training.outcome == Outcome.COMPLETE:
+                known[one.asked.name, one.asked.split] = one.training.score
+            else:
+                reasons[one.training.reason] += 1
+        by_group = [
+            {int(name): [known.get((name, first + split), math.nan) for split in range(splits)] for name in plans}
+            for plans, first in groups
+        ]
+        return by_group, max(reasons, key=reasons.__getitem__, default="its scores are not finite")
+
+    def train_groups(
+        self, groups: Sequence[Group], splits: range, task: str, *, wants_weights: bool = False
+    ) -> Iterator[Finished]:
+        """Train each plan on these splits of its group, with the seed that all plans have there; as `train`."""
+        seed = self.prepared.spec.search.seed + FIRST_SEED
+        asked = [
+            OnSplit(name, group.first + split, replace(plan, seed=seed + split))
+            for group in groups for name, plan in group.plans.items() for split in splits
+        ]  # fmt: skip
+        return self.train(asked, task, wants_weights=wants_weights)
 
     def train(
         self, asked: Sequence[OnSplit], task: str, *, wants_weights: bool = False, done: int = 0, total: int = 0
@@ -90,7 +125,7 @@ class Retrainer:
             self._take(chunk, now)
             plans = [replace(one.plan, fold=chunk.index(one.split)) for one in now]
             trials = [_members(plan, one.seeds) for plan, one in zip(plans, now, strict=True)]
-            policy = SearchPolicy.of(self._prepared)
+            policy = SearchPolicy.of(self.prepared)
             for training in retraining.train(self._pool, trials, policy, self._progress, wants_weights=wants_weights):
                 seeds = now[training.index].seeds
                 done += seeds
@@ -101,14 +136,14 @@ class Retrainer:
         """Have samples of these splits, and trainers for them, with slots for rounds of equally many lanes."""
         if chunk != self._chunk:
             self._renew(chunk, asked)
-        self._pool.resize(sizing.in_rounds(self._prepared, sum(one.seeds for one in asked), asked[0].seeds))
+        self._pool.resize(sizing.in_rounds(self.prepared, sum(one.seeds for one in asked), asked[0].seeds))
 
     def _renew(self, chunk: tuple[int, ...], asked: Sequence[OnSplit]) -> None:
         self._open.close()
         # those before are freed first; graphs are cycles that only the collector finds
-        self.problem, self._pool = self._prepared.problem, Pool([])
+        self.problem, self._pool = self.prepared.problem, Pool([])
         gc.collect()
-        prepared = self._prepared
+        prepared = self.prepared
         self.problem, self._chunk = replace(prepared.problem, dataset=self._data(chunk)), chunk
         plans = [*(one.plan for one in asked), *self._variants]
         self._pool = sizing.retraining_pool(prepared, self.problem, plans, asked[0].seeds)

@@ -13,10 +13,11 @@ import optuna
 from lossreg.errors import LossregError
 from lossreg.search import attributes, completion, history, notes, top_model
 from lossreg.search.checkpoints import Checkpoints
+from lossreg.search.estimate import Pace
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
-from lossreg.search.verdict_stage import Pace, VerdictStage
+from lossreg.search.verdict_stage import VerdictStage
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, requeue_interrupted

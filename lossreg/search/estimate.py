@@ -1,0 +1,68 @@
+"""What new repeats of a verdict take: trainings, time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from lossreg.data import room
+from lossreg.errors import InputError
+from lossreg.runtime import system
+from lossreg.search import nested, reevaluation
+from lossreg.search.frozen import Notes
+from lossreg.search.nested import ARMS
+from lossreg.search.reevaluation import SPLITS
+from lossreg.storage.records import StudyResult
+
+if TYPE_CHECKING:
+    from lossreg.search.judgement import Tested
+    from lossreg.search.preparation import Prepared
+
+BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds of a study's search: of a training, and of asking for a trial."""
+
+    training: float
+    asking: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The number of trainings of new repeats, with what comes before them, at most, and about how long they take."""
+
+    trainings: int
+    minutes: float
+
+    @classmethod
+    def of(cls, prepared: Prepared, result: StudyResult, notes: Notes, pace: Pace, *, outer: int, repeats: int) -> Self:
+        """Return the estimate for so many outer folds and repeats, by the pace of the study's search."""
+        noted, trials = notes.of_outer(outer), len(result.trials)
+        first = 0 if notes.choice else len(reevaluation.contenders(result)) * SPLITS
+        # of folds whose settings are not known
+        searches = 0 if noted and noted.settings else outer
+        trainings = first + nested.trainings_before(prepared, searches, trials) + max(1, outer) * ARMS * repeats
+        return cls(trainings, (trainings * pace.training + searches * trials * pace.asking) / 60)
+
+    @property
+    def in_words(self) -> str:
+        """The time, `40 seconds` or `4 minutes`."""
+        if self.minutes < 1:
+            return f"{max(10, 10 * round(6 * self.minutes))} seconds"
+        return f"{self.minutes:.0f} minute{'s' * (round(self.minutes) != 1)}"
+
+
+def require_room(prepared: Prepared, repeats: int, tested: Tested) -> None:
+    """Raise `InputError` unless the predictions of the test rows fit into memory."""
+    dataset, response = prepared.problem.dataset, prepared.metric.response
+    per_row = dataset.n_classes if response == "probability" and dataset.task != "multilabel" else 1
+    arms = ARMS + 2 * (prepared.problem.decision != "tuned")
+    size, free = BYTES * arms * repeats * tested.y.size * per_row, system.free_memory()
+    if size > free:
+        what = (
+            f"predictions of {tested.rows} test rows, {repeats} times by {ARMS} models, need "
+            f"{room.in_gib(size)} of memory, and {room.in_gib(free)} are free"
+        )
+        raise InputError(what, hint="Lower verdict.repeats, or have fewer test rows.")

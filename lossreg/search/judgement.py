@@ -1,0 +1,167 @@
+"""From predictions of the test rows to the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from lossreg.errors import InputError
+from lossreg.metrics import decision
+from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms
+from lossreg.search.frozen import Frozen, Notes
+from lossreg.search.one_split import Failed
+from lossreg.search.predictions import Predictions
+from lossreg.search.reevaluation import SPLITS
+from lossreg.storage.records import TrialRecord
+from lossreg.storage.verdict import Answer, Comparison, Verdict
+from lossreg.training import scoring
+from lossreg.verdict import answers, variation
+from lossreg.verdict.comparison import compare
+
+if TYPE_CHECKING:
+    from lossreg.data import Dataset
+    from lossreg.data.splits import Part
+    from lossreg.search.nested import Settings
+    from lossreg.search.preparation import Prepared
+
+LACKS_TUNED = (
+    "fewer than half of the repeats have the decision of both losses tuned, so the winner is not called better or "
+    "equal; more repeats (`lossreg verdict STUDY --repeats N`) have it"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tested:
+    """The rows of a comparison.
+
+    y: their labels as metrics take them; groups: of pixels, their mask; folds: the outer fold of each, None without.
+    """
+
+    rows: int
+    y: np.ndarray
+    groups: np.ndarray | None
+    folds: np.ndarray | None
+
+    @classmethod
+    def of(cls, dataset: Dataset, parts: Sequence[Part] = ()) -> Self:
+        """Return the test rows of a study, or with the parts of outer folds all of its rows."""
+        y, pixels = dataset.rows.labels.y if parts else dataset.test.y, math.prod(dataset.spatial_shape)
+        groups = np.repeat(np.arange(len(y)), pixels) if dataset.spatial_shape else None
+        folds = np.empty(len(y), np.int64)
+        for number, part in enumerate(parts):
+            folds[part.test] = number
+        return cls(len(y), dataset.scored_labels(y), groups, np.repeat(folds, pixels) if parts else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What the predictions of the test rows by arm say of winner and baseline."""
+
+    prepared: Prepared
+    frozen: Frozen
+    arms: Arms
+    tested: Tested
+    predictions: Predictions
+
+    def verdict(self, notes: Sequence[str] = ()) -> Verdict:
+        """Return the verdict, with these notes before its own."""
+        frozen, margin, repeats = self.frozen, self.prepared.spec.verdict.margin, len(self.predictions[WINNER])
+        main, same_rate = self._compared(WINNER, BASELINE), self._compared(WINNER, SAME_RATE)
+        tuned = self._compared(WINNER + TUNED, BASELINE + TUNED)
+        lacks_tuned = tuned is None and any(name.endswith(TUNED) for name in self.predictions)
+        answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned)
+        winner, baseline = self.arms.described({name: self._scores(name) for name in (WINNER, BASELINE)})
+        return Verdict(
+            answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
+            answers.cause(answer, same_rate, same_rate=SAME_RATE not in self.predictions), main, same_rate, tuned,
+            margin=margin, decision=frozen.decision,
+            notes=(*notes, *self._of_decisions(), *([LACKS_TUNED] if lacks_tuned else [])), repeats=repeats,
+            test_rows=self.tested.rows, openings=frozen.openings, exploratory=frozen.exploratory,
+            outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
+            reevaluated=frozen.reevaluated,
+            reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
+        )  # fmt: skip
+
+    def _of_decisions(self) -> tuple[str, ...]:
+        problem, baseline = self.prepared.problem, self.arms.baseline.candidate
+        if problem.decision == "tuned" and self.frozen.decision != "tuned" and scoring.tunable(problem):
+            return ("the verdict compares default decisions: its repeats leave out too few rows to tune them on",)
+        gain = self._compared(BASELINE + TUNED, BASELINE)
+        if gain is None or gain.low <= 0:
+            return ()
+        metric = self.prepared.metric.name
+        what = decision.in_words(decision.by_name(metric, problem.dataset.task))
+        where = "" if self.frozen.outer else " on the test rows"
+        return (
+            f"a tuned {what} gives {baseline} a better {metric}, by {gain.difference:.2g}{where}: "
+            'search.decision = "tuned" in a new study tunes it in every trial',
+        )
+
+    def _compared(self, first: str, second: str) -> Comparison | None:
+        """Compare two arms; None where there is none of one, or it did not finish half of the repeats."""
+        predictions, tested = self.predictions, self.tested
+        if first not in predictions or second not in predictions:
+            return None
+        compared = compare(
+            self.prepared.metric, tested.y, predictions[first], predictions[second], groups=tested.groups,
+            folds=tested.folds, seed=self.prepared.spec.search.seed,
+        )  # fmt: skip
+        # the repeats that an unstable loss survives are its best ones
+        return compared if compared and 2 * compared.repeats >= len(predictions[first]) else None
+
+    def _scores(self, arm: str) -> np.ndarray:
+        metric, predictions = self.prepared.metric, self.predictions[arm]
+        finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
+        lanes, scores = predictions[finite], np.full(len(predictions), np.nan)
+        lanes = lanes.astype(np.int64) if metric.response == "label" else lanes
+        scores[finite] = variation.scores(metric, self.tested.y, lanes, self.tested.folds)
+        return scores
+
+
+def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:
+    """Return the number of outer folds in which a candidate was the winner, most first."""
+    return dict(Counter(chosen[WINNER]["candidate"] for chosen in settings).most_common())
+
+
+# ------------------------------------------------------------ without predictions
+
+
+def shortage(prepared: Prepared) -> str:
+    """Return why the data do not allow a verdict; empty where they do."""
+    dataset = prepared.problem.dataset
+    summary = dataset.summary()
+    counts = {} if dataset.spatial_shape else summary["classes"]
+    if reason := answers.shortage(sum(summary["rows"].values()), counts):
+        return reason
+    try:
+        prepared.metric.check(dataset.scored_labels(dataset.test.y), dataset.n_classes)
+    except InputError as error:
+        return f"of the test rows, {error.what}"
+    return ""
+
+
+def without_comparison(
+    prepared: Prepared, notes: Notes, winner: TrialRecord, baseline: TrialRecord, reason: str
+) -> Verdict:
+    """Return the verdict where nothing can be compared."""
+    first, second = Arms(winner, baseline, {}).described()
+    return Verdict(
+        Answer.NOT_ENOUGH_DATA, first, second, second, margin=prepared.spec.verdict.margin, reason=reason,
+        test_rows=len(prepared.problem.dataset.test), trials=notes.trials, openings=notes.openings,
+    )  # fmt: skip
+
+
+def without_choice(
+    prepared: Prepared, notes: Notes, failed: Failed, top: TrialRecord, baseline: TrialRecord
+) -> Verdict:  # fmt: skip
+    """Return the verdict where all settings of the baseline, or of the others, failed on fresh splits."""
+    winner, reference = failed.choice
+    names = [f"a loss other than {baseline.candidate}"] * (not winner) + [baseline.candidate] * (not reference)
+    reason = f"no setting of {' or of '.join(names)} came to its end on {SPLITS} fresh splits ({failed.reason})"
+    verdict = without_comparison(prepared, notes, winner or top, reference or baseline, reason)
+    return replace(verdict, recommended=verdict.winner) if winner else verdict
