@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lossreg.reporting import report
+from lossreg.reporting import report, values
 from lossreg.storage.observer import Observer
 from lossreg.terminal.plain_text import printable, printable_line
 
@@ -127,7 +127,7 @@ def standing(result: StudyResult) -> str:
     """Return `highest accuracy 0.9731 (focal), 9 pruned`: the top score and the trials that did not complete."""
     best, top = result.best, f"{result.extreme} {result.metric}"
     tied = f" and {len(result.ties) - 1} more" if result.ties else ""
-    leader = f"{top} {report.number(best.score)} ({best.candidate}{tied})" if best else "no trial completed yet"
+    leader = f"{top} {values.number(best.score)} ({best.candidate}{tied})" if best else "no trial completed yet"
     others = [f"{count} {state}" for state, count in result.counts.items() if count and state != "complete"]
     return ", ".join([leader, *others])
 
@@ -263,7 +263,7 @@ class Display(Watcher):
         from lossreg.reporting import tables
 
         rows = result.leaderboard()
-        shown = [(row.candidate, report.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
+        shown = [(row.candidate, values.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
         more = [(f"and {len(rows) - MOST_ROWS} more", "", "")] if len(rows) > MOST_ROWS else []
         columns = {"loss": "left", f"{result.extreme} {result.metric}": "right", "trials": "right"}
         return tables.table("", columns, [*shown[:MOST_ROWS], *more])

@@ -274,15 +274,15 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
 
 def _show_recommended(result: StudyResult, trial: TrialRecord) -> None:
     """Print the verdict, and the recipe to train with."""
-    from lossreg.reporting import report
+    from lossreg.reporting import leaderboard, report, usage
 
     if result.verdict:
         _show_verdict(result, result.verdict)
     say(f"\n{report.caveat(result)}\n")
-    if ties := report.ties(result):
+    if ties := leaderboard.ties(result):
         say(ties)
-    say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(report.besides(trial))})", whole=True)
-    say(" ".join([*report.usage(trial), report.labels(result)]))
+    say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(usage.besides(trial))})", whole=True)
+    say(" ".join([*usage.notes(trial), usage.labels(result)]))
 
 
 def _show_verdict(result: StudyResult, verdict: Verdict) -> None:

@@ -17,8 +17,9 @@ from lossreg.contract import activations, recipes
 from lossreg.contract.claims import reached
 from lossreg.contract.params import Choice, Float, Param, PerClass
 from lossreg.contract.targets import TARGETS, TASKS
-from lossreg.reporting import report
-from lossreg.reporting.parameters import loss_params
+from lossreg.reporting import report, usage
+from lossreg.reporting.leaderboard import cells, has_tuned_decisions, noise
+from lossreg.reporting.values import loss_params, number
 from lossreg.terminal.plain_text import printable, spelled
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[str]],
 
 def leaderboard(result: StudyResult) -> Table:
     """Return the candidates, best first, with the parameters of the best trial of each; equal scores share a rank."""
-    default = {"default\ndecision": "right"} if report.has_tuned_decisions(result) else {}
+    default = {"default\ndecision": "right"} if has_tuned_decisions(result) else {}
     columns = {"": "right", "loss": "left", "score": "right", **default, "gain": "right", "top\ntrial": "right",
                "trials": "right", "learning\nrate": "right", "parameters": "left"}  # fmt: skip
     title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
@@ -78,16 +79,16 @@ def leaderboard(result: StudyResult) -> Table:
     for row in result.leaderboard():
         is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else row.rank == 1
         grid.add_row(*map(cell, _cells(result, row)), style=BEST if is_first else None)
-    if noise := report.noise(result):
-        grid.caption, grid.caption_justify = cell(noise), "left"
+    if caption := noise(result):
+        grid.caption, grid.caption_justify = cell(caption), "left"
     return grid
 
 
 def _cells(result: StudyResult, row: Standing) -> list[str]:
-    standing, best = report.standing(result, row), row.best
+    standing, best = cells(result, row), row.best
     if best is None:
         return [*standing, "-", "no trial completed"]
-    params = ", ".join(filter(None, [loss_params(best), *report.besides(best)[1:]]))
+    params = ", ".join(filter(None, [loss_params(best), *usage.besides(best)[1:]]))
     return [*standing, f"{best.learning_rate:.3g}", params or "-"]
 
 
@@ -208,7 +209,7 @@ def limit(one: Limit) -> str:
 
 
 def _assignments(values: Mapping[str, Any]) -> str:
-    shown = {name: "absent" if value is None else report.number(value) for name, value in values.items()}
+    shown = {name: "absent" if value is None else number(value) for name, value in values.items()}
     return ", ".join(f"{name} = {value}" for name, value in shown.items())
 
 
@@ -220,7 +221,7 @@ def _param_table(params: Sequence[Param]) -> Table:
 
 def default(param: Param) -> str:
     """Return the published value of a parameter, or `absent`."""
-    return "absent" if param.default is None else report.number(param.default)
+    return "absent" if param.default is None else number(param.default)
 
 
 def search_range(param: Param) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lossreg.reporting.parameters import loss_params
+from lossreg.reporting.values import loss_params
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
 

@@ -13,7 +13,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 
-from lossreg.reporting import report
+from lossreg.reporting import leaderboard, report
 from lossreg.storage.records import StudyResult
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package
@@ -47,7 +47,7 @@ class Artifacts:
         }
         for name, text in texts.items():
             self.client.log_text(self.run_id, text, name)
-        self._log_table("leaderboard.json", report.leaderboard_rows(result))
+        self._log_table("leaderboard.json", leaderboard.rows(result))
 
     def _log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = list(rows[0]) if rows else []

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
-from lossreg.reporting import report
+from lossreg.reporting import report, usage
 from lossreg.storage.records import StudyResult, TrialRecord, finite
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.plain_text import printable
@@ -135,7 +135,7 @@ def trial_tags(trial: TrialRecord, parent: str) -> dict[str, str]:
         "lossreg.distribution": trial.distribution,
         "lossreg.version": trial.version,
         "lossreg.reason": trial.reason,
-        "lossreg.decision": report.decision(trial),
+        "lossreg.decision": usage.decision(trial),
     }
     return _tags(tags) | name_tags(_trial_values(trial))
 

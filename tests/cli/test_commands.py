@@ -28,7 +28,7 @@ from lossreg.errors import LossregError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import report, verdict
+from lossreg.reporting import report, values, verdict
 from lossreg.search import history, outline, restore, run
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import streams
@@ -816,7 +816,7 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
         assert part in text
     for row in result.leaderboard():
         assert row.candidate in text
-        assert report.number(row.best.score) in text
+        assert values.number(row.best.score) in text
 
 
 def test_a_display_of_many_losses_stays_small():

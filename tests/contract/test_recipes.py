@@ -25,7 +25,7 @@ from lossreg.config import study as studies
 from lossreg.contract import recipes
 from lossreg.models import inference
 from lossreg.registry import registry
-from lossreg.reporting import report
+from lossreg.reporting import report, usage
 from lossreg.search import preparation
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.training.interface import batch_order
@@ -254,7 +254,7 @@ BOTH = re.compile(r"sample_weight=(w \* numpy\.array\(.*?\)\[y\])`")
 
 
 def told(study, label):
-    return " ".join(report.usage(study.last[label]))
+    return " ".join(usage.notes(study.last[label]))
 
 
 def refitted(study, label, **weights):

@@ -23,7 +23,7 @@ from lossreg.contract.params import Choice, Int
 from lossreg.contract.spec import LossSpec
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
-from lossreg.reporting import report, tables, verdict
+from lossreg.reporting import leaderboard, report, tables, usage, values, verdict
 from lossreg.search.outline import Outline
 from lossreg.storage.verdict import Reevaluated, Verdict
 from lossreg.terminal import plain_text
@@ -95,13 +95,13 @@ def test_scores_within_the_noise_of_the_first_are_marked():
     scores = {"cross_entropy": 0.95, "focal": 0.941, "gce_mild": 0.939}
     trials = [sample.trial(n, name, score=score, **members) for n, (name, score) in enumerate(scores.items())]
     study = sample.study(0, trials=trials)
-    assert [report.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
+    assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
     page, table = report.markdown(study), " ".join(printed(tables.leaderboard(study)).split())
-    assert report.NOISE.replace("~", r"\~") in page.replace("~:", r"\~:")
-    assert report.NOISE in table
+    assert leaderboard.NOISE.replace("~", r"\~") in page.replace("~:", r"\~:")
+    assert leaderboard.NOISE in table
     single = sample.study(0, trials=[dataclasses.replace(t, scores=[], spread=None) for t in trials])
-    assert [report.rank(single, row) for row in single.leaderboard()] == ["1", "2", "3"]
-    assert report.NOISE not in report.markdown(single)
+    assert [leaderboard.rank(single, row) for row in single.leaderboard()] == ["1", "2", "3"]
+    assert leaderboard.NOISE not in report.markdown(single)
 
 
 def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
@@ -113,8 +113,8 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     p_values = {"cross_entropy": 0.2, "focal": None, "gce_mild": 0.01}
     reevaluated = tuple(Reevaluated(name, n, (0.8, 0.9), p) for n, (name, p) in enumerate(p_values.items()))
     study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
-    assert [report.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
-    assert report.noise(study) == report.NOT_SHOWN
+    assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
+    assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
     assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict
     assert study.verdict.to_json()["reevaluated"][0] == {
         "candidate": "cross_entropy", "trial": 0, "score": pytest.approx(0.85), "spread": pytest.approx(0.005**0.5),
@@ -143,7 +143,7 @@ def test_a_study_with_nothing_completed_says_so():
 def test_gain_is_positive_when_better(direction):
     trials = [sample.trial(0, "cross_entropy", score=0.5), sample.trial(1, "focal", score=0.75)]
     gains = {
-        row.candidate: report.gain(sample.study(0, trials=trials, direction=direction), row)
+        row.candidate: leaderboard.gain(sample.study(0, trials=trials, direction=direction), row)
         for row in sample.study(0, trials=trials, direction=direction).leaderboard()
     }
     assert gains == {
@@ -205,14 +205,14 @@ def test_constants_of_a_loss_are_numbers_in_its_recipe():
     assert loss.needs == constants
     page = report.markdown(sample.study(0, losses={"class_balanced_ce": "class_balanced_ce"}, trials=[trial]))
     assert recipes.wrapped(line) in page
-    assert report.ROWS in page
+    assert usage.ROWS in page
     gone = sample.trial(0, loss="of_a_plugin_that_is_gone", loss_params={"a": 1}, constants={"target_mean": 3.0})
     assert gone.recipe == 'lossreg.get("of_a_plugin_that_is_gone", a=1, target_mean=3.0, from_logits=True)'
 
 
 def test_constants_that_an_older_version_did_not_keep_are_no_numbers():
     trial = sample.trial(0, loss="huber", loss_params={"delta": 1.0}, constants={"target_scale": None})
-    assert report.NOT_KEPT in report.usage(trial)
+    assert usage.NOT_KEPT in usage.notes(trial)
     with pytest.raises(InputError, match="target_scale must be a number"):
         eval(trial.recipe, {"lossreg": lossreg})
 
@@ -239,7 +239,7 @@ def test_a_recipe_longer_than_a_tag_is_left_out_of_it_whole():
 def test_what_was_searched_besides_the_loss_is_shown():
     params = {"loss": "focal", "focal.gamma": 1.0, "learning_rate": 0.1, "batch_size": 32, "optimizer.momentum": 0.9}
     trial = sample.trial(0, params=params, learning_rate=0.1)
-    assert report.besides(trial) == ["learning rate 0.1", "batch_size 32", "optimizer.momentum 0.9"]
+    assert usage.besides(trial) == ["learning rate 0.1", "batch_size 32", "optimizer.momentum 0.9"]
     study = sample.study(0, trials=[trial])
     assert "optimizer.momentum 0.9" in report.markdown(study)
     assert "optimizer.momentum 0.9" in printed(tables.leaderboard(study), 200)
@@ -255,15 +255,15 @@ def test_scores_of_several_members_are_shown_with_their_spread():
     several = sample.trial(0, score=0.953, scores=[0.941, 0.953, 0.965], spread=0.012)
     study = sample.study(0, trials=[several, sample.trial(1, "gce_mild", score=0.9)])
     study.spec = {"train": {"epochs": 6}, "data": {"folds": 3}, "search": {"seeds": 1}}
-    assert report.scored(several) == "0.953 +- 0.012"
-    assert report.scored(None) == "-"
+    assert values.scored(several) == "0.953 +- 0.012"
+    assert values.scored(None) == "-"
     page = report.markdown(study)
     for text in (page, printed(tables.leaderboard(study))):
         assert "0.953 +- 0.012" in text
     assert "the mean of 3 folds, +- their standard deviation" in page
     assert study.to_json()["best"]["spread"] == study.to_json()["losses"][0]["spread"] == 0.012
     assert study.to_json()["best"]["scores"] == several.scores
-    assert report.trial_rows(study)[0]["spread"] == report.leaderboard_rows(study)[0]["spread"] == 0.012
+    assert report.trial_rows(study)[0]["spread"] == leaderboard.rows(study)[0]["spread"] == 0.012
 
 
 def test_epochs_that_were_not_trained_are_counted():
@@ -309,7 +309,7 @@ def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, text):
 )
 def test_a_recipe_says_which_labels_it_expects(task, classes, text):
     result = sample.study(task=task, data={**sample.study().data, "classes": classes})
-    assert report.labels(result) == text
+    assert usage.labels(result) == text
     assert text in report.markdown(result).replace("\\", "")
 
 
@@ -318,7 +318,7 @@ def test_a_recipe_says_which_labels_it_expects(task, classes, text):
     [(0.123456789, "0.12346"), (None, "-"), (math.inf, "-"), (math.nan, "-"), (3, "3"), (True, "True")],
 )
 def test_numbers_for_people(value, shown):
-    assert report.number(value) == shown
+    assert values.number(value) == shown
 
 
 # ------------------------------------------------------------------------------ JSON, CSV

@@ -13,7 +13,7 @@ from fake_trainer import Fake
 from rich.console import Console
 
 from lossreg.cli import progress
-from lossreg.reporting import report, tables
+from lossreg.reporting import leaderboard, report, tables
 from lossreg.search.restore import find
 
 LOSSES = {label: label for label in ("focal", "gce", "cross_entropy", "poly1", "never_run")}
@@ -40,7 +40,7 @@ def tied():
 def test_equal_scores_share_a_rank_and_the_next_rank_counts_them(tied):
     ranks = [(row.candidate, row.rank) for row in tied.leaderboard()]
     assert ranks == [("cross_entropy", 1), ("focal", 1), ("gce", 1), ("poly1", 4), ("never_run", None)]
-    assert [(row["candidate"], row["rank"]) for row in report.leaderboard_rows(tied)] == ranks
+    assert [(row["candidate"], row["rank"]) for row in leaderboard.rows(tied)] == ranks
     assert [(row["name"], row["rank"]) for row in tied.to_json()["losses"]] == ranks
 
 
@@ -55,18 +55,18 @@ def test_of_equals_the_best_trial_is_the_baselines_everywhere(tied):
 def test_of_equals_without_the_baseline_the_earliest_is_first():
     result = study({"gce": 0.97, "focal": 0.97, "cross_entropy": 0.9})
     assert result.best.candidate == "gce"
-    assert "the earliest trial stands first" in report.ties(result)
+    assert "the earliest trial stands first" in leaderboard.ties(result)
     assert study({"gce": 0.97, "focal": 0.96}).ties == []
-    assert report.ties(study({"gce": 0.97, "focal": 0.96})) == ""
+    assert leaderboard.ties(study({"gce": 0.97, "focal": 0.96})) == ""
 
 
 def test_a_gain_of_nothing_is_a_tie_and_a_small_one_is_not_shown_as_nothing(tied):
-    assert [report.gain(tied, row) for row in tied.leaderboard()][:3] == ["baseline", "tie", "tie"]
+    assert [leaderboard.gain(tied, row) for row in tied.leaderboard()][:3] == ["baseline", "tie", "tie"]
     near = study({"cross_entropy": 0.9, "focal": 0.900004, "gce": 0.8999969})
-    assert [report.gain(near, row) for row in near.leaderboard()][:3] == ["+4.0e-06", "baseline", "-3.1e-06"]
+    assert [leaderboard.gain(near, row) for row in near.leaderboard()][:3] == ["+4.0e-06", "baseline", "-3.1e-06"]
     assert [row.rank for row in near.leaderboard()][:3] == [1, 2, 3]
     lower = study({"cross_entropy": 0.9, "focal": 0.8999969}, "minimize")
-    assert [report.gain(lower, row) for row in lower.leaderboard()][:2] == ["+3.1e-06", "baseline"]
+    assert [leaderboard.gain(lower, row) for row in lower.leaderboard()][:2] == ["+3.1e-06", "baseline"]
 
 
 def test_means_of_the_same_folds_in_another_order_are_equal():

@@ -15,7 +15,7 @@ import lossreg
 from lossreg.data import load
 from lossreg.errors import InputError
 from lossreg.metrics import catalogue, decision
-from lossreg.reporting import report, verdict
+from lossreg.reporting import leaderboard, report, usage, values, verdict
 from lossreg.search import outline, run
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
@@ -101,8 +101,8 @@ def test_both_scores_are_stored_and_shown(tuned):
         row.best.default_score for row in tuned.leaderboard()
     ]
     assert "| default decision |" in report.markdown(tuned)
-    assert report.number(tuned.best.default_score) in report.standing(tuned, tuned.leaderboard()[0])
-    assert any("threshold" in text for text in report.besides(tuned.best))
+    assert values.number(tuned.best.default_score) in leaderboard.cells(tuned, tuned.leaderboard()[0])
+    assert any("threshold" in text for text in usage.besides(tuned.best))
     header, *_ = report.to_csv(report.trial_rows(tuned)).splitlines()
     assert {"score", "default_score", "decision"} <= set(header.split(","))
 

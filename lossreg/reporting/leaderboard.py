@@ -1,0 +1,117 @@
+"""The leaderboard of a study: one row per candidate, best first, with its rank and its gain over the baseline."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lossreg.reporting.values import listed, number, scored
+from lossreg.storage.records import Standing, StudyResult, exact
+from lossreg.terminal import plain_text
+
+NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
+NOT_SHOWN = (
+    "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
+    "t-tests at 5%, adjusted by Holm's method), so that either may be the better one."
+)
+LEVEL = 0.05
+
+
+def has_tuned_decisions(result: StudyResult) -> bool:
+    """Return whether scores are those of tuned decisions, so that there are default ones beside them."""
+    return any(trial.default_score is not None for trial in result.trials)
+
+
+def gain(result: StudyResult, row: Standing) -> str:
+    """Return the gain of a candidate's best over the baseline's: `+0.0123`, positive when better; `tie` when equal.
+
+    A difference that four decimals would show as zero has two significant digits instead.
+    """
+    baseline = next((other.best for other in result.leaderboard() if other.is_baseline), None)
+    if row.best is None or row.best.score is None or baseline is None or baseline.score is None or row.is_baseline:
+        return "baseline" if row.is_baseline else "-"
+    if exact(row.best.score) == exact(baseline.score):
+        return "tie"
+    difference = (row.best.score - baseline.score) * (1 if result.direction == "maximize" else -1)
+    return f"{difference:+.4f}" if abs(difference) >= 5e-5 else f"{difference:+.1e}"
+
+
+def rank(result: StudyResult, row: Standing) -> str:
+    """Return the rank of a candidate: `2`, or `~2` if it is within the noise of the first, `-` without a score."""
+    return f"{'~' * _is_within_noise(result, row)}{number(row.rank)}"
+
+
+def _is_within_noise(result: StudyResult, row: Standing) -> bool:
+    """Tell whether either may be the better loss: by trainings on fresh splits, or by the members of the first trial.
+
+    With a verdict these are its paired tests. Without one, the score is within one standard error of the first.
+    """
+    if tested := _p_values(result):
+        return row.rank not in (None, 1) and tested.get(row.candidate, 0.0) > LEVEL
+    first = result.best
+    if first is None or first.spread is None or first.score is None or row.best is None or row.best.score is None:
+        return False
+    return row.rank != 1 and abs(first.score - row.best.score) <= first.spread / math.sqrt(len(first.scores))
+
+
+def noise(result: StudyResult) -> str:
+    """Return a sentence on the ranks that are marked; nothing if none is."""
+    is_any = any(_is_within_noise(result, row) for row in result.leaderboard())
+    return (NOT_SHOWN if _p_values(result) else NOISE) if is_any else ""
+
+
+def _p_values(result: StudyResult) -> dict[str, float]:
+    """Return what the verdict's fresh splits say of each candidate against the first; empty without such splits."""
+    reevaluated = result.verdict.reevaluated if result.verdict else ()
+    return {one.candidate: one.p_value for one in reevaluated if one.p_value is not None}
+
+
+def ties(result: StudyResult, most: int = 8) -> str:
+    """Return a line on the candidates that share the top score; nothing if only one has it."""
+    tied = result.ties
+    if not tied:
+        return ""
+    names = [f"{candidate} (baseline)" if candidate == result.baseline else candidate for candidate in tied]
+    first = "the baseline's trial" if result.baseline in tied else "the earliest trial"
+    score = scored(result.best)
+    return f"{len(tied)} of {len(result.losses)} candidates tie at {score}: {listed(names, most)}; {first} stands first"
+
+
+def markdown(result: StudyResult) -> str:
+    """Return the leaderboard as a table in Markdown."""
+    default = ["default decision"] * has_tuned_decisions(result)
+    head = ["", "loss", f"{result.extreme} {result.metric}", *default, "against baseline", "top trial", "trials"]
+    sides = ["--:", ":--", *["--:"] * (len(head) - 2)]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(sides) + " |"]
+    lines += ["| " + " | ".join(map(plain_text.markdown, cells(result, row))) + " |" for row in result.leaderboard()]
+    return "\n".join(lines)
+
+
+def cells(result: StudyResult, row: Standing) -> list[str]:
+    """Return the cells of a row of the leaderboard: rank, candidate, score, gain, number of its trial, trials.
+
+    Behind the score is the one of the default decision, where decisions are tuned.
+    """
+    trial = str(row.best.number) if row.best else "-"
+    default = [number(row.best.default_score if row.best else None)] * has_tuned_decisions(result)
+    return [rank(result, row), row.candidate, scored(row.best), *default, gain(result, row), trial, str(row.trials)]
+
+
+def rows(result: StudyResult) -> list[dict[str, Any]]:
+    """Return one flat row per candidate, best first; equal scores have equal ranks."""
+    return [
+        {
+            "rank": row.rank,
+            "candidate": row.candidate,
+            "loss": row.loss,
+            "best_score": row.best.score if row.best else None,
+            "default_score": row.best.default_score if row.best else None,
+            "spread": row.best.spread if row.best else None,
+            "best_trial": row.best.number if row.best else None,
+            "trials": row.trials,
+            "baseline": row.is_baseline,
+            "learning_rate": row.best.learning_rate if row.best else None,
+            "recipe": row.best.recipe if row.best else None,
+        }
+        for row in result.leaderboard()
+    ]

@@ -1,0 +1,97 @@
+"""What belongs to a recipe: the model, labels and weights that it is for, and what else its trial was trained with."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from lossreg.contract.recipes import WIDTH, literal, wrapped
+from lossreg.reporting.values import listed, number, short
+from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.terminal.plain_text import code, printable_line
+
+RAW = (
+    "A recipe is for a model that ends in raw scores, without an activation, as the models of the trials do; drop "
+    "`from_logits=True` for one that ends in probabilities or in the target's own units."
+)
+ROWS = "The constants in a recipe are those of the training rows (with folds, of the first fold)."
+PROGRESS = "`progress` rises from 0 to 1 during a trial; in a compiled loss it is fixed."
+NOT_KEPT = "Constants shown as `...` were not kept by the version of lossreg that ran the study: fill them in."
+DECISIONS = {
+    "threshold": "`threshold`: class 1 where the log odds (the raw score before a sigmoid) exceed it.",
+    "shift": "`shift`: added to the raw scores, or log probabilities, before the largest is taken.",
+    "temperature": "`temperature`: divides the raw scores, or log probabilities, before softmax or sigmoid.",
+}
+FITTED = "It was fitted on the validation rows; the model that is kept has it in it."
+
+
+def notes(trial: TrialRecord) -> list[str]:
+    """Return the notes to a recipe: the model that it is for, and the rows that its numbers come from."""
+    sentences = [RAW, ROWS] if trial.constants else [RAW]
+    if trial.weights:
+        sentences.append(_weighted(trial.weights))
+    sentences += [f"{DECISIONS[what]} {FITTED}" for what in trial.decision if what in DECISIONS]
+    if "progress" in trial.constants:
+        sentences.append(PROGRESS)
+    if any(value is None for value in trial.constants.values()):
+        sentences.append(NOT_KEPT)
+    return sentences
+
+
+def decision(trial: TrialRecord) -> str:
+    """Return the tuned decision of a trial in full, `threshold 0.3125`; empty where none is tuned."""
+    return ", ".join(f"{name} {literal(value)}" for name, value in trial.decision.items())
+
+
+def labels(result: StudyResult, most: int = 12) -> str:
+    """Return a sentence on the labels that a recipe expects: `Labels are class indices: no = 0, yes = 1.`"""
+    names = list(result.data.get("classes") or ())
+    if result.task == "segmentation":
+        return "Labels are masks of 0 and 1."
+    if result.task == "multilabel":
+        return f"Labels are one column of 0 and 1 per label: {listed(names, most)}."
+    if result.task not in ("binary", "multiclass"):
+        return "Train on the target in its own units."
+    if names == [str(i) for i in range(len(names))]:
+        return f"Labels are class indices, 0 to {len(names) - 1}."
+    return f"Labels are class indices: {listed([f'{name} = {i}' for i, name in enumerate(names)], most)}."
+
+
+def _weighted(weights: Mapping[str, Any]) -> str:
+    """Return a sentence on the weights that `model.fit` needs for the same training."""
+    column = f"the column `{weights['rows']}`" if weights.get("rows") else "the weights of your rows"
+    if "classes" not in weights:
+        return f"Training rows were weighted: give `model.fit` {column} as `sample_weight`."
+    numbers = weights["classes"]
+    if "rows" in weights:
+        product = f"`sample_weight=w * numpy.array({literal(numbers)})[y]`"
+        return f"Training rows and classes were weighted: give `model.fit` {product}, where w is {column}."
+    mapping = ", ".join(f"{index}: {literal(number)}" for index, number in enumerate(numbers))
+    return f"Classes were weighted: give `model.fit` `class_weight={{{mapping}}}`."
+
+
+def besides(trial: TrialRecord) -> list[str]:
+    """Return a trial's parameters without those of its loss: `learning rate 0.0021`, `optimizer.momentum 0.9`."""
+    others = {
+        name: value for name, value in trial.params.items()
+        if name not in ("learning_rate", "loss") and not name.startswith(f"{trial.candidate}.")
+    }  # fmt: skip
+    shown = {"learning rate": trial.learning_rate, **others, **trial.decision}
+    return [f"{name} {short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
+
+
+def code_block(trial: TrialRecord) -> str:
+    """Return a recipe as a code span, or as a block of several lines where it is long."""
+    recipe = printable_line(trial.recipe)
+    return code(recipe) if len(recipe) <= WIDTH else f"```python\n{wrapped(recipe)}\n```"
+
+
+def commented(trial: TrialRecord) -> str:
+    """Return a recipe with a comment on its training: behind it, or above it where the line would be long."""
+    recipe, comment = printable_line(trial.recipe), printable_line(", ".join([trial.candidate, *besides(trial)]))
+    line = f"{recipe}  # {comment}"
+    if len(line) <= WIDTH:
+        return line
+    above = textwrap.fill(comment, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
+    return f"{above}\n{wrapped(recipe)}"

@@ -1,0 +1,44 @@
+"""Numbers, scores and parameters of trials as short text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossreg.storage.records import TrialRecord, finite
+
+
+def loss_params(trial: TrialRecord) -> str:
+    """Return the loss parameters of a trial for a table's cell: `gamma=2.1, alpha=0.25`."""
+    return ", ".join(f"{name}={short(value)}" for name, value in trial.loss_params.items() if value is not None)
+
+
+def short(value: Any) -> str:
+    """Return a value with few digits: floats have four, those of a list three."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(f'{item:.3g}' if isinstance(item, float) else str(item) for item in value)}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def number(value: Any) -> str:
+    """Return a value as text: floats to five significant digits, `-` for what is absent or not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "-" if value is None else str(value)
+    return "-" if finite(float(value)) is None else f"{value:.5g}"
+
+
+def scored(trial: TrialRecord | None) -> str:
+    """Return the score of a trial: `0.953`, of several members `0.953 +- 0.012`, `-` where there is none."""
+    if trial is None or trial.spread is None:
+        return number(trial.score if trial else None)
+    return f"{number(trial.score)} +- {trial.spread:.2g}"
+
+
+def listed(values: Any, most: int = 12) -> str:
+    """Return the first values, or keys with their values: `no 30, yes 12, and 3 more`."""
+    if isinstance(values, Mapping):
+        values = [f"{name} {count}" for name, count in values.items()]
+    if not values:
+        return ""
+    shown = ", ".join(map(str, values[:most]))
+    return f"{shown}, and {len(values) - most} more" if len(values) > most else shown
