@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lossreg.training.population import Population
 
 # lanes of a block: usually, and at most while the fair start is under way
-OF_CORE, OF_DEVICE = (16, 48), (64, 1024)
+OF_CORE, OF_DEVICE = (16, 64), (64, 1024)
 ROUNDS = 4
 CLEARLY = 0.85  # of the usual time per lane, below which another number of lanes is taken
 SHARE, SHORT = 0.05, 0.5  # what measuring may take: a share of the study's expected time, or seconds

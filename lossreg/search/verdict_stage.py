@@ -32,6 +32,7 @@ from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal import caller
+from lossreg.training import programs
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
@@ -116,7 +117,7 @@ class VerdictStage:
         self._require_installed(outer)
         estimate.require_room(self.prepared, repeats, tested)
         self._announce(outer, repeats, done)
-        with self.training():
+        with self.training(), programs.shared():
             new = range(done, repeats)
             opened, predictions = self._in_folds(new, folds) if folds else self._on_split(new)
         if isinstance(opened, Failed):

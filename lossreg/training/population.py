@@ -295,13 +295,18 @@ class Population:
     def _initial(self, seed: int) -> Start:
         if seed not in self._starts:
             self._starts[seed] = programs.of(
-                lambda: ("start", seed, self.architecture, self._model_key), lambda: Start.of(self._build(seed))
+                lambda: ("start", seed, self._model_key), lambda: Start.of(self._build(seed))
             )
         return self._starts[seed]
 
     @cached_property
-    def _model_key(self) -> str:
-        return repr({**self._model.get_config(), "name": ""})
+    def _model_key(self) -> Hashable:
+        """What is equal for equal models: the configuration, or where a layer has none, what builds the model."""
+        try:
+            configuration = repr({**self._model.get_config(), "name": ""})
+        except Exception:
+            return self.outputs, self.architecture, self.problem.builder
+        return self.outputs, self.architecture, configuration
 
     @property
     def _data(self) -> tuple[Samples, Samples]:
@@ -313,9 +318,13 @@ class Population:
         width = max(group.width for group in problem.groups.values())
 
         def key() -> Hashable:
-            shapes = keras.tree.map_structure(lambda part: (tuple(part.shape), str(part.dtype)), self._data)
+            per_fold = tuple(part.number // folds for part in self._data)
             settings = (problem.optimizer, problem.optimizer_settings, problem.searched, problem.schedule)
-            return "epoch", *map(id, groups), folds, batch_size, width, self._model_key, repr((shapes, settings))
+            shapes = interface.signature(self._data)
+            return (
+                "epoch", *map(id, groups), folds > 1, per_fold, batch_size, width, self._model_key,
+                repr((shapes, settings)),
+            )  # fmt: skip
 
         def make() -> LaneGraph:
             optimizer = optimizers.LaneOptimizer(problem)

@@ -1,4 +1,4 @@
-"""`shared`: studies that are run within it share what is traced and compiled for samples of the same shapes."""
+"""`shared`: what is traced and compiled within it is shared by samples of the same shapes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _kept: ContextVar[dict[Hashable, Any] | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Keep traced losses, compiled epochs and initial weights, for many studies that differ in their samples alone.
+    """Keep traced losses, compiled epochs and initial weights, for problems that differ in their samples alone.
 
-    Losses are shared where they are the same object, models where their configurations are equal.
+    Losses are shared where they are the same object, models where their configurations are equal. Within another such
+    context, that one keeps them.
     """
-    token = _kept.set({})
+    token = _kept.set({} if (kept := _kept.get()) is None else kept)
     try:
         yield
     finally:

@@ -114,6 +114,10 @@ class Backend(Protocol):
         """
         ...
 
+    def signature(self, data: Tree) -> Tree:
+        """Return what is equal for samples that one compiled function takes."""
+        ...
+
     def compiled(self, function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tree) -> Callable[..., Tree]:
         """Return `function(data, arrangement, lanes)` as one program.
 
@@ -146,7 +150,7 @@ start, blocks, to_device = _backend.start, _backend.blocks, _backend.to_device
 take, join, gather, map_lanes = _backend.take, _backend.join, _backend.gather, _backend.map_lanes
 value_and_gradient, pull_back, loop = _backend.value_and_gradient, _backend.pull_back, _backend.loop
 branch, arrange, dispatch = _backend.branch, _backend.arrange, _backend.dispatch
-compiled, in_graph = _backend.compiled, _backend.in_graph
+signature, compiled, in_graph = _backend.signature, _backend.compiled, _backend.in_graph
 
 
 def feed(samples: Tree, size: int) -> Callable[[np.ndarray], dict[str, Any]]:

@@ -211,6 +211,11 @@ class Program:
         return chunks, each(lambda tensor: _lengthened(tensor, width), lanes)
 
 
+def signature(data: Tree) -> Tree:
+    """Return shapes and types of the samples."""
+    return each(lambda tensor: (tuple(tensor.shape), str(tensor.dtype)), data)
+
+
 def compiled(function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tree) -> Callable[..., Tree]:
     """Return the function as programs for the numbers of lanes that are met."""
     return Program(function)

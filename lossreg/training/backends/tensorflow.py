@@ -174,11 +174,16 @@ def dispatch(
     return tf.ensure_shape(values, [None]), tf.ensure_shape(gradients, like.shape)
 
 
+def signature(data: Tree) -> Tree:
+    """Return specifications of the samples, of an open number."""
+    return _open(data, 1)
+
+
 def compiled(function: Callable[[Tree, Tree, Tree], Tree], data: Tree, lanes: Tree) -> Callable[..., Tree]:
     """Return the function as a graph of an open number of lanes."""
     specs = each(lambda leaf: tf.TensorSpec([None, *leaf.shape], leaf.dtype), lanes)
     whole = tf.TensorSpec([None], tf.int32)
-    graph = tf.function(function, input_signature=[_open(data, 0), (whole, whole), specs], autograph=False)
+    graph = tf.function(function, input_signature=[signature(data), (whole, whole), specs], autograph=False)
     # traced here, once: several threads that call a tf.function first would each trace it
     return graph.get_concrete_function()
 
