@@ -11,7 +11,7 @@ from scipy.special import ndtri, stdtrit
 
 from lossreg.metrics.catalogue import Metric
 from lossreg.storage.verdict import Comparison
-from lossreg.verdict.variation import Components, Sample, components
+from lossreg.verdict.variation import Components, Sample, components, smallest_part
 
 LEVEL, POWER = 0.95, 0.8
 FEWEST = 2  # repeats, and independent units of rows: a variance needs two
@@ -21,6 +21,9 @@ FEWEST = 2  # repeats, and independent units of rows: a variance needs two
 # and three metrics is .93 without and .94 with this addition. A multiple of the variance between repeats, .85 / .15
 # as in Nadeau and Bengio's correction, would make the interval of arms that are one loss 3 to 4 times too wide.
 UNSEEN = 0.1
+# Where no row tells two arms apart, the upper 95% bound of the share of rows that would is this by their number
+# (Hanley and Lippman-Hand 1983, If nothing goes wrong, is everything all right?).
+RULE_OF_THREE = 3.0
 
 
 def compare(
@@ -42,9 +45,11 @@ def compare(
     are not finite, or a score is not, are left out. None where fewer than 2 repeats or groups remain, or where a
     part of the rows has no score.
 
-    The interval is for these settings, trained on other rows of the same kind and scored on many: it allows for the
-    choice of test rows, the training rows and seed of a repeat, and (`UNSEEN`, or with outer folds from the
-    differences between them) that of the development rows.
+    The interval is for these settings, trained on splits of these development rows and scored on many rows: it allows
+    for the choice of test rows, and for the training rows and seed of a repeat. For other development rows of the same
+    kind it allows in part (`UNSEEN`, or with outer folds from the differences between them): enough where two losses
+    hardly differ, too little where a gain hangs on few rows such as outliers. Where labels or ranks are all that is
+    scored and no row tells the arms apart, it has the width of the rule of three.
     """
     y, by_fold = np.asarray(y), None if folds is None else np.asarray(folds)
     units = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -53,7 +58,10 @@ def compare(
         return None
     differences = sample.differences()
     parts = components(sample, differences, np.random.default_rng(seed))
-    return _comparison(differences, parts) if np.isfinite(parts.variance) else None
+    if not np.isfinite(parts.variance):
+        return None
+    is_blind = parts.variance == 0 and metric.response in ("label", "score")
+    return _comparison(differences, parts, RULE_OF_THREE / smallest_part(sample) if is_blind else 0.0)
 
 
 def _both(winner: NDArray[Any], other: NDArray[Any], metric: Metric) -> NDArray[Any]:
@@ -75,10 +83,12 @@ def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
 
-def _comparison(differences: NDArray[np.float64], parts: Components) -> Comparison:
+def _comparison(differences: NDArray[np.float64], parts: Components, least: float) -> Comparison:
+    """Return the comparison, with an interval of at least so much to both sides."""
     unseen = 0.0 if parts.folds else UNSEEN
     mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + unseen)))
     quantile = float(stdtrit(parts.freedom, (1 + LEVEL) / 2))
+    error = max(error, least / quantile)
     return Comparison(
         difference=mean,
         low=mean - quantile * error,

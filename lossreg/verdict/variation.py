@@ -133,6 +133,17 @@ def scores(metric: Metric, y: Array, lanes: Array, folds: NDArray[np.int64] | No
     return np.average(by_fold, axis=0, weights=[mask.sum() for mask in masks])
 
 
+def smallest_part(sample: Sample) -> int:
+    """Return the number of rows, at most of independent units, that one part of the score hangs on.
+
+    That is all rows where it is a mean over rows, else those of the rarest class or label.
+    """
+    if _name(sample.metric) in ROW_MEANS:
+        return sample.units
+    columns = sample.y.reshape(len(sample.y), -1).T
+    return min(sample.units, *(int(np.unique(column, return_counts=True)[1].min()) for column in columns))
+
+
 def components(sample: Sample, differences: Floats, rng: np.random.Generator) -> Components:
     """Return the parts of the variance of the mean of `differences`."""
     repeats, deviations = len(differences), _deviations(sample, differences, rng)

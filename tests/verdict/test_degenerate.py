@@ -56,6 +56,27 @@ def test_arms_that_predict_one_class(winner: int, other: int, difference: float,
     assert comparison.low <= comparison.difference <= comparison.high
 
 
+@pytest.mark.parametrize(("name", "rows"), [("accuracy", 36), ("balanced_accuracy", 12), ("roc_auc", 12)])
+def test_arms_that_no_row_tells_apart_may_differ_on_other_rows(name: str, rows: int) -> None:
+    metric = catalogue.BY_NAME[name]
+    predicted = np.tile(Y, (5, 1)) if metric.response == "label" else np.tile(Y + 0.01 * np.arange(len(Y)), (5, 1))
+    comparison = compare(metric, Y, predicted, predicted)
+    assert comparison is not None
+    # the share p of rows of which n in a row show nothing in 5% of the cases: (1 - p)^n = 0.05
+    bound = 1 - 0.05 ** (1 / rows)
+    assert comparison.difference == 0
+    assert -comparison.low == pytest.approx(comparison.high)
+    assert bound <= comparison.high <= 1.15 * bound
+    assert comparison.detectable > comparison.high
+
+
+def test_arms_of_equal_probabilities_do_not_differ() -> None:
+    loss, predicted = catalogue.BY_NAME["neg_log_loss"], np.tile(np.eye(3)[Y + 1] * 0.7 + 0.1, (5, 1, 1))
+    comparison = compare(loss, Y + 1, predicted, predicted)
+    assert comparison is not None
+    assert (comparison.low, comparison.high) == (0, 0)
+
+
 @pytest.mark.parametrize("metric", catalogue.available("multiclass"), ids=lambda metric: metric.name)
 def test_a_class_that_nobody_predicts_and_few_rows_have(metric: catalogue.Metric) -> None:
     y = np.array([0, 1] * 10 + [2, 2])
