@@ -5,9 +5,10 @@
 
 Every study draws a fresh data set from a generator and runs lossreg's own search, choice and verdict; studies of equal
 shapes share what is compiled. The truth is what the same settings reach when they are trained on further fresh samples
-of the same size (`--samples`) and scored on `--truth` fresh rows. The oracle has those trainings too, and a fresh test
-set of the study's size for each of them: it says "better" where a t-test at 95% does. `verdict_report.py` says what
-is printed. With JAX a study takes a third of the time that it takes with TensorFlow.
+of the same size (`--samples`) and scored on `--truth` fresh rows; beside it stands what they reach on these rows when
+they are trained on as many further splits of the study's own development rows. The oracle has the trainings on fresh
+samples too, and a fresh test set of the study's size for each of them: it says "better" where a t-test at 95% does.
+`verdict_report.py` says what is printed. With JAX a study takes a third of the time that it takes with TensorFlow.
 
 Studies that `--out` holds already are left out, so that a run can be continued. Two runs side by side, on one core
 each (`taskset -c 0`), take disjoint numbers: `--first 0 --studies 100` and `--first 100 --studies 100`.
@@ -22,7 +23,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -175,25 +176,29 @@ def reported(result: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fold_plans(study: Mapping[str, Any]) -> dict[str, Any]:
+def prepared_of(study: Mapping[str, Any]) -> Any:
+    """Return the study as the search prepares it."""
+    from lossreg.config import study as studies
+    from lossreg.search import preparation
+
+    return preparation.prepare(studies.of(study), rehearsed=False)
+
+
+def fold_plans(prepared: Any) -> dict[str, Any]:
     """Return the plans of winner and baseline of each outer fold, `winner 0`; none without nested cross-validation.
 
     The gain that is estimated there is the mean of the folds'.
     """
-    from lossreg.config import study as studies
-    from lossreg.search import fold_search, preparation, restore
+    from lossreg.search import fold_search, restore
     from lossreg.search.frozen import FROZEN, Notes
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 
-    spec = studies.of(study)
+    spec = prepared.spec
     attributes = StudyFolder(spec.folder, spec.name).read().user_attrs[ATTRIBUTE]
     last = Notes.of_stored(attributes.get(FROZEN), spec.search.trials).last
     chosen = last.settings if last else ()
-    if not chosen:
-        return {}
-    prepared = preparation.prepare(spec, rehearsed=False)
-    parts = prepared.problem.dataset.rows.outer(len(chosen), spec.search.seed)
+    parts = prepared.problem.dataset.rows.outer(len(chosen), spec.search.seed) if chosen else ()
     return {
         f"{name} {number}": restore.plan_with(fold_search.of_rows(prepared, part.development), **setting)
         for number, (part, settings) in enumerate(zip(parts, chosen, strict=True))
@@ -205,6 +210,26 @@ def mean_gain(scores: Mapping[str, Scores], folds: int) -> float | None:
     """Return the mean true gain of the settings that outer folds chose, None without any."""
     gains = [Gain.of(scores, f"winner {fold}", f"baseline {fold}").value for fold in range(folds)]
     return float(np.mean(gains)) if gains else None
+
+
+def gain_here(
+    cell: Cell, prepared: Any, plans: Mapping[str, Any], rng: np.random.Generator, *, args: argparse.Namespace,
+    predictor: Any,
+) -> float:  # fmt: skip
+    """Return the gain of winner over baseline that are trained on the study's own development rows.
+
+    With outer folds it is the mean of theirs, on the development rows of each.
+    """
+    rows, folds = prepared.problem.dataset.rows, len(plans) // 2
+    parts = [part.development for part in rows.outer(folds, prepared.spec.search.seed)] if folds > 1 else []
+    each = args.samples // max(1, len(parts))
+    here = Fresh.here(cell, [part for part in parts or [rows.development] for _ in range(each)], rng, args)
+    if not parts:
+        return Gain.of(here.scores(plans, predictor), "winner", "baseline").value
+    samples = {name: range(each * int(name.split()[1]), each * (int(name.split()[1]) + 1)) for name in plans}
+    gain = mean_gain(here.scores(plans, predictor, samples), folds)
+    assert gain is not None
+    return gain
 
 
 def plan(trial: Any) -> Any:
@@ -242,7 +267,8 @@ def true(
         "top": plan(result.best),
         "board": plan(board_baseline(result)),
     }
-    folds = fold_plans(study)
+    prepared = prepared_of(study)
+    folds = fold_plans(prepared)
     scores = fresh.scores({**arms, **folds}, predictor)
     gain = Gain.of(scores, "winner", "baseline")
     same_rate = Gain.of(scores, "winner", "same_rate")
@@ -251,6 +277,10 @@ def true(
     return {
         "true": gain.value, "true_error": gain.error, "true_same_rate": same_rate.value,
         "true_folds": mean_gain(scores, len(folds) // 2),
+        "true_here": gain_here(
+            cell, prepared, folds or {name: arms[name] for name in ("winner", "baseline")}, rng, args=args,
+            predictor=predictor,
+        ),
         "true_tuned": tuned.value if tuned else None, "oracle": oracle,
         "oracle_loss": oracle and same_rate.is_shown, "top_true": Gain.of(scores, "top", "board").value,
     }  # fmt: skip
@@ -310,32 +340,56 @@ class Fresh:
 
     @classmethod
     def drawn(cls, cell: Cell, rng: np.random.Generator, args: argparse.Namespace) -> Fresh:
-        from lossreg.config import study as studies
-        from lossreg.data.splits import Rows3
-        from lossreg.search import preparation
-
+        """Return fresh samples, each with test rows of its own."""
         development, own = cell.rows - cell.test_rows, cell.test_rows
-        training = development - int(np.ceil(0.15 * development))
-        of_sample = development + own
-        source = Path("fresh.npz").absolute()
-        np.savez(source, **cell.sample(rng, args.samples * of_sample + args.truth))
-        shared = args.samples * of_sample + np.arange(args.truth)
-        cuts = [
-            Rows3(rows[:training], rows[training:development], np.concatenate([rows[development:], shared]))
-            for rows in np.arange(args.samples * of_sample).reshape(args.samples, of_sample)
-        ]
-        prepared = preparation.prepare(studies.of(cell.study(source, 0)), rehearsed=False)
-        dataset = prepared.problem.dataset.loaded.dataset(cuts, np.arange(args.samples * of_sample))
-        return cls(prepared, replace(prepared.problem, dataset=dataset), own)
+        rows = np.arange(args.samples * (development + own)).reshape(args.samples, -1)
+        samples = [(part[:development], part[development:]) for part in rows]
+        return cls._of(cell, cell.sample(rng, rows.size + args.truth), samples, args)
 
-    def scores(self, arms: Mapping[str, Any], predictor: Any) -> dict[str, Scores]:
-        """Train every arm on every sample, equal plans once; return the scores by arm."""
+    @classmethod
+    def here(
+        cls, cell: Cell, developments: Sequence[np.ndarray], rng: np.random.Generator, args: argparse.Namespace
+    ) -> Fresh:
+        """Return further splits of rows of the study, `rows.npz`, each with fresh test rows."""
+        own, number = cell.test_rows, len(developments)
+        fresh = cell.sample(rng, number * own + args.truth)
+        with np.load("rows.npz") as known:
+            arrays = {name: np.concatenate([known[name], values]) for name, values in fresh.items()}
+        tests = cell.rows + np.arange(number * own).reshape(number, own)
+        samples = [(rng.permutation(rows), test) for rows, test in zip(developments, tests, strict=True)]
+        return cls._of(cell, arrays, samples, args)
+
+    @classmethod
+    def _of(
+        cls, cell: Cell, arrays: Mapping[str, np.ndarray], samples: Sequence[tuple[np.ndarray, np.ndarray]],
+        args: argparse.Namespace,
+    ) -> Fresh:  # fmt: skip
+        """Return these rows, of which the last are those of the truth; samples: development and test rows of each."""
+        from lossreg.data.splits import Rows3
+
+        source = Path("fresh.npz").absolute()
+        np.savez(source, **arrays)
+        number = len(arrays["y"])
+        shared, development = np.arange(number - args.truth, number), len(samples[0][0])
+        training = development - int(np.ceil(0.15 * development))
+        cuts = [Rows3(rows[:training], rows[training:], np.concatenate([test, shared])) for rows, test in samples]
+        prepared = prepared_of(cell.study(source, 0))
+        decisive = np.unique(np.concatenate([rows for rows, _ in samples]))
+        dataset = prepared.problem.dataset.loaded.dataset(cuts, decisive)
+        return cls(prepared, replace(prepared.problem, dataset=dataset), cell.test_rows)
+
+    def scores(
+        self, arms: Mapping[str, Any], predictor: Any, only: Mapping[str, range] | None = None
+    ) -> dict[str, Scores]:
+        """Train every arm on every sample, or on some alone, equal plans once; return the scores by arm."""
         samples = range(len(self.problem.folds))
-        first = {name: next(other for other in arms if arms[other] == plan) for name, plan in arms.items()}
+        first = {
+            name: name if only else next(other for other in arms if arms[other] == plan) for name, plan in arms.items()
+        }
         asked = {
             (name, sample): replace(arms[name], fold=sample, seed=sample)
             for name in dict.fromkeys(first.values())
-            for sample in samples
+            for sample in (only[name] if only else samples)
         }
         predicted: dict[str, dict[int, np.ndarray]] = {}
         for (name, sample), weights in self._trained(asked):
@@ -382,8 +436,9 @@ class Fresh:
 def run(cell: Cell, numbers: range, args: argparse.Namespace) -> None:
     """Simulate the studies of these numbers that `--out` has not, and append a line for each."""
     from lossreg.search.predictions import Predictor
-    from lossreg.training import programs
+    from lossreg.training import programs, solo
 
+    solo.SAMPLES = args.truth + cell.rows  # predicted at a time: one call per training
     known = verdict_report.lines([args.out]) if args.out.exists() else []
     done = {line["study"] for line in known if Cell.of(line) == cell}
     predictor = Predictor()

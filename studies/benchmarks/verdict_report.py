@@ -7,6 +7,7 @@ Printed per cell, with one-sided bounds of Clopper and Pearson at 95%:
     by loss     the same of "because of the loss", with the true gain over the baseline at the winner's learning rate
     covered     intervals that hold the true gain, with an interval of Clopper and Pearson at 95%
     bias        the estimated gain minus the true one, with its standard error
+    here        both for the gain of models that are trained on the development rows of the study itself
     power       of the studies with a true gain, those whose verdict is "better"; of the oracle, and the share of it
     first       studies whose leaderboard has another loss than the baseline first, its gain there and its true gain
     truth       the standard error of the true gain, as a share of that of the estimated one
@@ -94,6 +95,17 @@ class Figures:
         """The estimated gain minus the true one."""
         return self._column("difference") - self.gains
 
+    def _here(self) -> str:
+        """Return coverage and bias for the gain of models that are trained on the rows of each study itself."""
+        studies = [study for study in self.compared if study.get("true_here") is not None]
+        if not studies:
+            return "here: not computed"
+        gains, low, high, estimates = (
+            np.array([study[key] for study in studies], float) for key in ("true_here", "low", "high", "difference")
+        )
+        covered = within((low <= gains) & (gains <= high))
+        return f"here, in {len(studies)} studies: covered {covered}; bias {mean(estimates - gains)}"
+
     @property
     def oracle(self) -> np.ndarray:
         """Whether the oracle says "better"."""
@@ -118,6 +130,7 @@ class Figures:
             f"by loss {self.by_loss.sum()}, false {bounded(self.false_by_loss)}",
             f"covered {within(self.covered)}; bias {mean(self.bias)}; true gain {mean(self.gains)}, "
             f"of what is recommended {mean(np.array(recommended))}",
+            self._here(),
             self._power(),
             self._first(),
             f"truth {100 * self.truth_error:.0f}% of the verdict's standard error; {seconds[0]:.1f} s of processor "
