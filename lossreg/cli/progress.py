@@ -6,6 +6,7 @@ Both have the methods of `lossreg.storage.observer.Observer` and write to standa
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.status import Status
 
-    from lossreg.storage.records import StudyResult, TrialRecord
+    from lossreg.storage.records import Standing, StudyResult, TrialRecord
 
 EVERY_SECONDS = 10.0
 MOST_ROWS = 12
+REST = 20
 
 
 def progress(console: Console | None = None) -> Lines | Display:
@@ -194,6 +196,8 @@ class Display(Watcher):
         self._live: Live | None = None
         self._status: Status | None = None
         self._active = self._epochs = 0
+        self._rows: list[Standing] = []
+        self._stale_at = -math.inf
 
     def message(self, text: str) -> None:
         """Print a note above the display."""
@@ -262,8 +266,17 @@ class Display(Watcher):
     def _board(self, result: StudyResult) -> RenderableType:
         from lossreg.reporting import tables
 
-        rows = result.leaderboard()
+        rows = self._standings(result)
         shown = [(row.candidate, values.number(row.best.score if row.best else None), str(row.trials)) for row in rows]
         more = [(f"and {len(rows) - MOST_ROWS} more", "", "")] if len(rows) > MOST_ROWS else []
         columns = {"loss": "left", f"{result.extreme} {result.metric}": "right", "trials": "right"}
         return tables.table("", columns, [*shown[:MOST_ROWS], *more])
+
+    def _standings(self, result: StudyResult) -> list[Standing]:
+        """Return the leaderboard, sorted again after `REST` times as long as that takes."""
+        begin = self._now()
+        if begin >= self._stale_at:
+            self._rows = result.leaderboard()
+            end = self._now()
+            self._stale_at = end + REST * (end - begin)
+        return self._rows

@@ -23,6 +23,7 @@ StudyLike = StudySpec | str | Path | Mapping[str, Any]
 _STUDY_FIELDS = (
     "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "started"
 )  # fmt: skip
+_TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
 def results(study: StudyLike) -> StudyResult:
@@ -47,11 +48,10 @@ def from_trial(trial: FrozenTrial) -> TrialRecord | None:
         return None
     values = current(values)
     values = values if "constants" in values else {**values, "constants": _unknown(values["loss"])}
-    known = {field.name for field in fields(TrialRecord)}
     params = {name: value for name, value in trial.params.items() if name != "loss"}
     score = trial.value if values["state"] == Outcome.COMPLETE and trial.state == TrialState.COMPLETE else None
     return TrialRecord(
-        number=trial.number, params=params, score=score, **{k: v for k, v in values.items() if k in known}
+        number=trial.number, params=params, score=score, **{k: v for k, v in values.items() if k in _TRIAL_FIELDS}
     )
 
 

@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CURVES = ("train_loss", "val_loss", "train_score", "val_score")
 # The mean of the same fold scores in another order differs in its last digits.
 DIGITS = 12
+# scores that are further apart, relative to their size, are not equal to so many digits
+NEAR = 10.0 ** (2 - DIGITS)
 Worth = tuple[float, bool, int]
 Weights = list["np.ndarray"]
 
@@ -210,6 +212,8 @@ FORMER = {"label": "candidate", "constant": "predicts_only", "settings": "loss_p
 
 def current(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's record as read from a journal of any version, its fields under their present names."""
+    if FORMER.keys().isdisjoint(record):
+        return dict(record)
     return {FORMER.get(name, name): value for name, value in record.items()}
 
 
@@ -306,7 +310,10 @@ class StudyResult:
 
     def leaderboard(self) -> list[Standing]:
         """Return a row per candidate, best first; of equals the baseline, then the earlier trial; no score last."""
-        rows = [self._standing(candidate, loss) for candidate, loss in self.losses.items()]
+        trials: defaultdict[str, list[TrialRecord]] = defaultdict(list)
+        for trial in self.trials:
+            trials[trial.candidate].append(trial)
+        rows = [self._standing(candidate, loss, trials[candidate]) for candidate, loss in self.losses.items()]
         rows.sort(key=lambda row: self._worth(row.best), reverse=True)
         scores = [self._worth(row.best)[0] for row in rows]
         return [replace(row, rank=scores.index(self._worth(row.best)[0]) + 1 if row.best else None) for row in rows]
@@ -365,17 +372,24 @@ class StudyResult:
         trials = [trial for trial in self.trials if trial.candidate == candidate and trial.finite_score is not None]
         return sorted(trials, key=self._worth, reverse=True)
 
-    def _standing(self, candidate: str, loss: str) -> Standing:
-        trials = [trial for trial in self.trials if trial.candidate == candidate]
+    def _standing(self, candidate: str, loss: str, trials: Sequence[TrialRecord]) -> Standing:
         return Standing(candidate, loss, len(trials), self._best(trials), candidate == self.baseline)
 
     def _best(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
-        done = [trial for trial in trials if trial.state == Outcome.COMPLETE and trial.score is not None]
-        return max(done, key=self._worth, default=None)
+        done = [trial for trial in trials if trial.score is not None and trial.state == Outcome.COMPLETE]
+        scores = [self._sign * trial.score for trial in done if trial.score is not None]
+        top = max(scores, default=0.0)
+        # only these can be the first among equals; none is left out where a score is not finite
+        near = top - NEAR * abs(top)
+        contenders = (trial for trial, score in zip(done, scores, strict=True) if not score < near)
+        return max(contenders, key=self._worth, default=None)
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.direction == "maximize" else -1.0
 
     def _worth(self, trial: TrialRecord | None) -> Worth:
         """Return the sort key of a trial, larger is better; the smallest of all where there is no score."""
         if trial is None or trial.score is None:
             return (-math.inf, False, 0)
-        sign = 1.0 if self.direction == "maximize" else -1.0
-        return worth(trial.score, trial.number, sign=sign, baseline=trial.candidate == self.baseline)
+        return worth(trial.score, trial.number, sign=self._sign, baseline=trial.candidate == self.baseline)

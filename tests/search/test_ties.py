@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sample_study as sample
 import searches
@@ -74,6 +76,18 @@ def test_means_of_the_same_folds_in_another_order_are_equal():
     one, other = sum(folds) / 3, sum(reversed(folds)) / 3
     assert one != other
     assert study({"focal": one, "cross_entropy": other}).ties == ["cross_entropy", "focal"]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize("odd", [[], [math.inf], [-math.inf]])
+def test_the_best_of_many_is_the_first_in_order_however_close_they_are(direction, odd):
+    rng, sign = np.random.default_rng(0), {"minimize": 1, "maximize": -1}[direction]
+    for size in (0.0, 1e-9, 0.3, -7e5):
+        scores = [*(size * (1 + rng.integers(-3, 4, 200) * 10.0 ** -rng.integers(9, 15, 200))), *odd]
+        trials = [sample.trial(n, list(LOSSES)[n % 3], score=float(score)) for n, score in enumerate(scores)]
+        result = sample.study(0, trials=trials, direction=direction, losses=LOSSES)
+        order = [(sign * float(f"{t.score:.12g}"), t.candidate != "cross_entropy", t.number) for t in trials]
+        assert result.best.number == min(order)[2]
 
 
 def test_everything_printed_says_that_several_are_at_the_top(tied):
