@@ -93,8 +93,9 @@ def verdict(
         from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
         from lossreg.search import run
+        from lossreg.storage.study_folder import StudyFolder
 
-        run.require_ended(spec)
+        run.require_ended(StudyFolder(spec.folder, spec.name))
         import_keras()
         watcher = progress()
         watcher.is_concluded = not as_json
@@ -203,14 +204,12 @@ def _tune(spec: StudySpec, fresh: bool, progress: Observer, require_tracking: bo
     folder = StudyFolder(spec.folder, spec.name)
     folder.require_free()
     folder.require_writable()
-    if not fresh:
-        folder.require_readable()
     from lossreg.search import run
 
-    if not fresh and (result := run.finished(spec, progress)):
+    if not fresh and (result := run.finished(spec, folder, progress)):
         return result
     _import_keras(spec)
-    return run.tune(spec, fresh=fresh, progress=progress, require_tracking=require_tracking)
+    return run.go_on(spec, folder, fresh=fresh, progress=progress, require_tracking=require_tracking)
 
 
 def _show_leaderboard(result: StudyResult) -> None:

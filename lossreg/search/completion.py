@@ -31,10 +31,14 @@ def of(spec: StudySpec, result: StudyResult, uri: str) -> dict[str, Any]:
 
 def is_tracked(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult, uri: str) -> bool:
     """Return whether the study as it stands is complete, and is in this MLflow store, where it is tracked at all."""
-    note = stored.get(KEY) or {}
-    is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
-    is_same = is_same and note.get("uri") == without_secrets(uri)
+    is_same = is_noted(stored, spec, uri) and stored[KEY].get("trials") == len(result.trials)
     return is_same and _has_nothing_left(stored, spec, result) and _is_there(uri)
+
+
+def is_noted(stored: Mapping[str, Any], spec: StudySpec, uri: str) -> bool:
+    """Return whether a study of this file was once complete, and in this MLflow store; its trials are not looked at."""
+    note = stored.get(KEY) or {}
+    return note.get("document") == spec.document() and note.get("uri") == without_secrets(uri)
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:
@@ -43,14 +47,14 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     With functions of the user's, or a file that has changed since, the outcome may be another now.
     """
     begun = folder.peek()
-    if begun is None:
-        return None
-    stored, result = begun.user_attrs[ATTRIBUTE], history.result(begun, folder.path)
+    stored = begun.user_attrs[ATTRIBUTE] if begun else {}
     source = _source(spec)
-    is_known = source is not None and (stored.get(KEY) or {}).get("source") == source
+    if begun is None or source is None or not is_noted(stored, spec, uri) or stored[KEY].get("source") != source:
+        return None
+    result = history.result(begun, folder.path)
     top = result.recommended
     has_model = top is not None and folder.has_best(top.number)
-    return result if is_known and has_model and is_tracked(stored, spec, result, uri) else None
+    return result if has_model and is_tracked(stored, spec, result, uri) else None
 
 
 def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:

@@ -52,9 +52,9 @@ def tune(
     _check_arguments(progress, trainers, fresh=fresh, require_tracking=require_tracking)
     backend.check()
     progress = progress or Observer()
-    if not fresh and (result := finished(spec, progress)):
-        return result
     folder = StudyFolder(spec.folder, spec.name)
+    if not fresh and (result := finished(spec, folder, progress)):
+        return result
     return Run(spec, folder, progress, begin, fresh, require_tracking, tuple(trainers or ())).execute()
 
 
@@ -64,31 +64,37 @@ def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer 
     Raises `InputError` for a study of which no trial has ended.
     """
     begun = studies.of(study)
-    changed = ["verdict.enabled=true", f"search.trials={require_ended(begun)}"]
+    folder = StudyFolder(begun.folder, begun.name)
+    changed = ["verdict.enabled=true", f"search.trials={require_ended(folder)}"]
     spec = studies.of(begun, [*changed, *([f"verdict.repeats={repeats}"] if repeats else [])])
     backend.check()
-    folder = StudyFolder(spec.folder, spec.name)
     return Run(spec, folder, progress or Observer(), time.perf_counter(), False, False, (), is_verdict=True).execute()
 
 
-def require_ended(spec: StudySpec) -> int:
+def require_ended(folder: StudyFolder) -> int:
     """Return the number of trials that have ended; raises `InputError` if there is none. Imports no Keras."""
-    trials = StudyFolder(spec.folder, spec.name).read().get_trials(deepcopy=False)
+    trials = folder.read().get_trials(deepcopy=False)
     ended = sum(counts_as_trial(trial) for trial in trials if trial.state.is_finished())
     if not ended:
-        raise InputError(f"no trial of study {spec.name!r} has ended, so there is nothing to compare")
+        raise InputError(f"no trial of study {folder.name!r} has ended, so there is nothing to compare")
     return ended
 
 
-def finished(spec: StudySpec, progress: Observer) -> StudyResult | None:
+def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyResult | None:
     """Return the result of a study of which nothing is left to do, None of others. Imports no Keras."""
-    folder = StudyFolder(spec.folder, spec.name)
     folder.require_free()
     result = completion.reached(spec, folder, tracked.uri(spec))
     if result is not None:
         progress.trained(result)
         progress.message(f"all {len(result.trials)} trials are done: nothing is left to do")
     return result
+
+
+def go_on(
+    spec: StudySpec, folder: StudyFolder, *, fresh: bool, progress: Observer, require_tracking: bool
+) -> StudyResult:
+    """Run a study that is not `finished`; folder is the one that was looked at, of which nothing is read again."""
+    return Run(spec, folder, progress, time.perf_counter(), fresh, require_tracking).execute()
 
 
 def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
@@ -117,7 +123,7 @@ class Run:
     begin: float
     fresh: bool
     require_tracking: bool
-    trainers: tuple[Trainer, ...]
+    trainers: tuple[Trainer, ...] = ()
     is_verdict: bool = False
 
     def execute(self) -> StudyResult:
@@ -151,7 +157,7 @@ class Run:
 
     def _tracker(self, uri: str, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
         is_tracked = False
-        if begun is not None:
+        if begun is not None and completion.is_noted(stored, self.spec, uri):
             is_tracked = completion.is_tracked(stored, self.spec, history.result(begun, self.folder.path), uri)
         return tracked.tracker(self.spec, uri, self.progress, is_tracked=is_tracked, required=self.require_tracking)
 

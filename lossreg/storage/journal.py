@@ -1,4 +1,4 @@
-"""The `Journal` of a study: Optuna's journal file, written by one process that need not read its own lines again."""
+"""The `Journal` of a study: Optuna's journal file, read once, and written by one process that knows its own lines."""
 
 from __future__ import annotations
 
@@ -7,25 +7,33 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
 SYNC_EVERY = 1.0
+Version = tuple[int, int, int]
 
 
 class Journal(BaseJournalBackend):  # type: ignore[misc]
-    """Writes the lines of Optuna's own `JournalFileBackend`; only for the holder of the study's lock.
+    """Reads and writes the lines of Optuna's own `JournalFileBackend`; only the holder of the study's lock writes.
 
     What is appended is with the operating system at once, so that a killed process loses nothing, and on
     the disk within `SYNC_EVERY` seconds. What was written is read from memory.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._read, self._synced = path, False, time.monotonic()
+        self._path, self._synced = path, time.monotonic()
+        self._version: Version | None = None
         self._unread: deque[dict[str, Any]] = deque()
-        self._file = path.open("ab", buffering=0)
+        self._file: FileIO | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """True if the file is as it was when it was read; False if it was not read yet, or is gone."""
+        return self._version is not None and self._path.exists() and self._version == _version(self._path)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write one line for each log; raises `OSError`, with nothing written, where the disk has no room for all."""
@@ -36,6 +44,8 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
 
     def _write(self, lines: bytes) -> None:
         """Write all of it or nothing: a line that was cut off would swallow the next one."""
+        if self._file is None:
+            self._file = FileIO(self._path, "ab")
         size, left = os.fstat(self._file.fileno()).st_size, memoryview(lines)
         try:
             while left:
@@ -45,22 +55,29 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the logs that were not read yet, at first those of the file."""
-        if not self._read:
-            self._read = True
+        """Yield the logs that were not read yet, at first those of the file; a line without its end is none."""
+        if self._version is None and self._path.exists():
+            self._version = _version(self._path)
             self._unread.clear()
             with self._path.open("rb") as file:
-                yield from map(json.loads, file)
+                yield from (json.loads(line) for line in file if line.endswith(b"\n"))
         while self._unread:
             yield self._unread.popleft()
 
     def sync(self) -> None:
         """Force everything onto the disk."""
-        os.fsync(self._file.fileno())
+        if self._file is not None:
+            os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
     def close(self) -> None:
         """Force everything onto the disk, and write no more."""
-        if not self._file.closed:
+        if self._file is not None and not self._file.closed:
             self.sync()
             self._file.close()
+
+
+def _version(path: Path) -> Version:
+    """Return what differs between two states of a file that other processes replace, lengthen or shorten."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
 import time
@@ -18,7 +17,6 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
 from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
@@ -37,22 +35,16 @@ REPAIR = ("lossreg repair STUDY", "lossreg.repair(study)")
 FRESH = ("lossreg tune STUDY --fresh", "lossreg.tune(study, fresh=True)")
 
 
-class _NoLock(JournalFileOpenLock):
-    """Locks nothing: the study's lock is held, which ends with its process, killed or not."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        return None
-
-
 class StudyFolder:
-    """The files of a study: journal, weights, the model of the best trial, and a lock."""
+    """The files of a study: journal, weights, the model of the best trial, and a lock.
+
+    What was read of the journal is kept: reading takes long, and it is done again only after the file has changed.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.journal = path / "journal.log"
+        self._read: tuple[Journal, JournalStorage] | None = None
 
     @property
     def exists(self) -> bool:
@@ -105,16 +97,6 @@ class StudyFolder:
                     with suppress(OSError):
                         folder.rmdir()
 
-    def require_readable(self) -> None:
-        """Raise `InputError` for a journal with a line that is no entry, much faster than `read`."""
-        if not self.exists:
-            return
-        with self._readable(), self.journal.open("rb") as file:
-            for line in file:
-                # a line without its end is what a kill leaves, and is dropped
-                if line.endswith(b"\n") and not isinstance(json.loads(line).get("op_code"), int):
-                    raise ValueError(f"a line without an op_code: {line[:40]!r}")
-
     def require_begun(self) -> None:
         """Raise `InputError` if the study was never run."""
         if not self.exists:
@@ -136,13 +118,24 @@ class StudyFolder:
         Only while the lock is held.
         """
         self.drop_unfinished_line()
-        with closing(Journal(self.journal)) as journal:
+        journal, storage = self._storage()
+        # nobody else reads from a storage that is written
+        self._read = None
+        with closing(journal):
             with self._readable():
                 study = optuna.create_study(
-                    study_name=self.name, storage=JournalStorage(journal), sampler=sampler, pruner=pruner,
-                    direction=direction, load_if_exists=True,
+                    study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, direction=direction,
+                    load_if_exists=True,
                 )  # fmt: skip
             yield study
+
+    def _storage(self) -> tuple[Journal, JournalStorage]:
+        """Return the journal and Optuna's storage of what it has; raises `InputError` for one that is damaged."""
+        if self._read is None or not self._read[0].is_current:
+            journal = Journal(self.journal)
+            with self._readable():
+                self._read = journal, JournalStorage(journal)
+        return self._read
 
     def read(self) -> optuna.Study:
         """Return the Optuna study, for reading; raises `InputError` when it was never run or is damaged."""
@@ -161,9 +154,8 @@ class StudyFolder:
         """Return the Optuna study, for reading; None when it was never run, or killed before anything was written."""
         if not self.exists:
             return None
-        with self._readable():
-            storage = JournalStorage(JournalFileBackend(str(self.journal), _NoLock(str(self.journal))))
-            names = optuna.get_all_study_names(storage)
+        _, storage = self._storage()
+        names = optuna.get_all_study_names(storage)
         if self.name not in names:
             self._require_belonging(not names, f"it is of the study {', '.join(map(repr, names))}")
             return None

@@ -30,6 +30,7 @@ from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import report, values, verdict
 from lossreg.search import history, outline, restore, run
+from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import ATTRIBUTE, StudyFolder
 from lossreg.terminal import streams
 
@@ -64,7 +65,7 @@ def finished(monkeypatch):
         result=sample.study(12, tracking={"uri": "sqlite:///x.db", "experiment": "toy", "run_id": "abc"})
     )
 
-    def tune(spec, *, fresh, progress, require_tracking):
+    def tune(spec, folder, *, fresh, progress, require_tracking):
         calls.spec, calls.fresh, calls.require = spec, fresh, require_tracking
         sys.stdout.write("what Keras prints\n")
         progress.message("loading")
@@ -79,7 +80,7 @@ def finished(monkeypatch):
         progress.end(calls.result)
         return calls.result
 
-    monkeypatch.setattr(run, "tune", tune)
+    monkeypatch.setattr(run, "go_on", tune)
     monkeypatch.setattr(history, "results", lambda spec: calls.result)
     return calls
 
@@ -352,13 +353,13 @@ ENDS = {
 @pytest.mark.parametrize("code", ENDS)
 def test_what_ends_a_study_early(lossreg, study, monkeypatch, code):
     error, message = ENDS[code]
-    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(error))
+    monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: throw(error))
     for option in ([], ["--json"]):
         assert lossreg("tune", study, *option) == (code, "", f"{message}\n")
 
 
 def test_the_command_that_goes_on_with_a_study_has_its_overrides_without_secrets(lossreg, study, monkeypatch):
-    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(KeyboardInterrupt()))
+    monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: throw(KeyboardInterrupt()))
     store = "tracking.uri=http://me:hidden-word@127.0.0.1:5000"
     given = ["--set", "search.trials=20", "--set", 'search.metric="accuracy"', "--set"]
     code, _, err = lossreg("tune", study, *given, store)
@@ -379,14 +380,14 @@ def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_don
             assert not is_training
         raise LossregError("no room left")
 
-    monkeypatch.setattr(run, "tune", tune)
+    monkeypatch.setattr(run, "go_on", tune)
     ended, out, err = lossreg("tune", study)
     assert (ended, out) == (code, "")
     assert err.splitlines()[-1] == {1: "Error: no room left", 130: ENDS[130][1]}[code]
 
 
 def test_what_nobody_expected_is_one_line_too(lossreg, study, monkeypatch):
-    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
+    monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: throw(ZeroDivisionError("oops")))
     message = "Error: ZeroDivisionError: oops (unexpected; LOSSREG_DEBUG=1 shows where)\n"
     assert lossreg("tune", study) == (1, "", message)
 
@@ -471,7 +472,7 @@ def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch
         trials=64, done=0, epochs=30, lanes=32, blocks=2,
     )  # fmt: skip
     monkeypatch.setattr(outline, "plan", lambda spec: planned)
-    monkeypatch.setattr(run, "tune", lambda *args, **kwargs: pytest.fail("trained"))
+    monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: pytest.fail("trained"))
     code, out, _ = lossreg("tune", study, "--dry-run", *["--json"] * as_json)
     assert code == 0
     if as_json:
@@ -817,6 +818,26 @@ def test_the_display_has_bar_pace_and_best_of_each_loss():
     for row in result.leaderboard():
         assert row.candidate in text
         assert values.number(row.best.score) in text
+
+
+def test_a_display_spends_little_on_the_leaderboard_of_many_trials():
+    clock, sorts = Clock(), []
+
+    class Long(StudyResult):
+        def leaderboard(self):
+            clock.now += 0.5
+            sorts.append(clock.now)
+            return super().leaderboard()
+
+    result = sample.study(12)
+    long = Long(**{column.name: getattr(result, column.name) for column in dataclasses.fields(result)})
+    display = terminal.Display(Console(file=io.StringIO(), force_terminal=True), clock)
+    for trial in result.trials * 20:
+        display.trial(trial, long)
+        display.render()
+        clock.now += 0.25
+    assert len(sorts) > 1
+    assert 0.5 * len(sorts) < 0.1 * clock.now
 
 
 def test_a_display_of_many_losses_stays_small():

@@ -14,6 +14,7 @@ import mlflow
 import numpy as np
 import pytest
 from fake_trainer import Fake
+from optuna.storages import JournalStorage
 
 import lossreg
 from lossreg.config import study
@@ -401,6 +402,38 @@ def test_a_study_notes_the_store_that_it_began_with_wherever_the_user_s_code_goe
     faked(document(trials=3), progress=Moving())
     stored = StudyFolder(Path(".lossreg/small"), "small").peek().user_attrs[ATTRIBUTE]
     assert stored["ending"]["uri"] == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.fixture
+def replays(monkeypatch):
+    """The storages into which Optuna has replayed a journal from its first line."""
+    replayed, begin = [], JournalStorage.__init__
+
+    def counted(storage, backend):
+        replayed.append(storage)
+        begin(storage, backend)
+
+    monkeypatch.setattr(JournalStorage, "__init__", counted)
+    return replayed
+
+
+def test_a_resumed_study_reads_its_journal_once(replays):
+    faked(untracked(trials=4))
+    replays.clear()
+    result = faked(untracked(trials=8))
+    assert [trial.number for trial in result.trials] == list(range(8))
+    assert len(replays) == 1
+
+
+def test_what_another_process_writes_between_two_looks_is_read():
+    faked(untracked(trials=3))
+    folder = StudyFolder(Path(".lossreg/small"), "small")
+    assert len(folder.read().get_trials()) == 3
+    faked(untracked(trials=5))
+    assert len(folder.read().get_trials()) == 5
+    faked(untracked(trials=6))
+    with folder.opened("maximize", None, None) as opened:
+        assert len(opened.get_trials()) == 6
 
 
 def test_a_run_that_cannot_begin_starts_nothing_in_mlflow(monkeypatch):
