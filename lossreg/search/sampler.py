@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container, Mapping, Sequence
+import itertools
+from collections import deque
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,30 @@ class View(optuna.Study):
         return self.get_trials(deepcopy, states)
 
 
+class Memory:
+    """The trials that `seen` may choose, for which every ended trial of a study is looked at once.
+
+    Of the trials before the first that runs or waits it keeps `BEST_SEEN` of the best, and of the newest one more than
+    `MOST_SEEN`, so that `seen` knows that there are more.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._best: list[FrozenTrial] = []
+        self._newest: deque[FrozenTrial] = deque(maxlen=MOST_SEEN + 1)
+
+    def updated(self, trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+        """Return what `seen` may choose of all trials of a study by number."""
+        later = itertools.islice(trials, self._count, None)
+        ended = list(itertools.takewhile(lambda trial: trial.state.is_finished(), later))
+        self._count += len(ended)
+        usable = [trial for trial in ended if trial.state in SEEN]
+        self._best = best([*self._best, *usable], direction)
+        self._newest.extend(usable)
+        before = {trial.number: trial for trial in (*self._best, *self._newest)}
+        return [*map(before.__getitem__, sorted(before)), *(t for t in trials[self._count :] if t.state in SEEN)]
+
+
 class SeededSampler(BaseSampler):
     """TPE (or random), seeded for each trial from (seed, trial number).
 
@@ -57,6 +83,7 @@ class SeededSampler(BaseSampler):
         self._number, self._delegate = -1, RandomSampler()
         self._space = IntersectionSearchSpace(include_pruned=True)
         self._view: View | None = None
+        self._memory = Memory()
 
     @property
     def learns(self) -> bool:
@@ -71,8 +98,14 @@ class SeededSampler(BaseSampler):
             self._delegate = (
                 RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True, n_startup_trials=LEARNS_FROM)
             )
-            self._view = None if plain else View(study, seen(study.get_trials(False, SEEN), study.direction))
+            self._view = None if plain else View(study, seen(self._remembered(study), study.direction))
         return self._delegate
+
+    def _remembered(self, study: optuna.Study) -> list[FrozenTrial]:
+        if isinstance(study.pruner, HyperbandPruner):
+            # the trials of one bracket at a time
+            return study.get_trials(False, SEEN)
+        return self._memory.updated(study._get_trials(deepcopy=False, use_cache=True), study.direction)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the search space that all trials share, computed incrementally."""
@@ -80,9 +113,8 @@ class SeededSampler(BaseSampler):
         if isinstance(delegate, RandomSampler):
             return delegate.infer_relative_search_space(study, trial)
         if isinstance(study.pruner, HyperbandPruner):
-            # the trials of one bracket at a time
             return delegate.infer_relative_search_space(self._view or study, trial)
-        space = self._space.calculate(study)
+        space = self._space.calculate(study, use_cache=True)
         return {name: distribution for name, distribution in space.items() if not distribution.single()}
 
     def sample_relative(
@@ -105,11 +137,15 @@ def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Froze
     ended = [trial for trial in trials if trial.state != TrialState.RUNNING]
     if len(ended) <= MOST_SEEN:
         return list(trials)
+    shown = {trial.number for trial in (*best(ended, direction), *ended[BEST_SEEN - MOST_SEEN :])}
+    return [trial for trial in trials if trial.state == TrialState.RUNNING or trial.number in shown]
+
+
+def best(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+    """Return `BEST_SEEN` of the complete trials, those with the best values; of equals the first."""
     sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
-    complete = (trial for trial in ended if trial.state == TrialState.COMPLETE)
-    best = {trial.number for trial in heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value)}
-    newest = {trial.number for trial in ended[BEST_SEEN - MOST_SEEN :]}
-    return [trial for trial in trials if trial.state == TrialState.RUNNING or trial.number in best | newest]
+    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
+    return sorted(heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value), key=lambda t: t.number)
 
 
 def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any] | None], trials: int) -> None:

@@ -23,7 +23,7 @@ from lossreg.errors import LossregError
 from lossreg.search import history, pruners
 from lossreg.search.learning_curve import Patience
 from lossreg.search.proposer import Proposer
-from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, SeededSampler, seen
+from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, Memory, SeededSampler, seen
 from lossreg.storage.journal import Journal
 from lossreg.storage.trials import tell
 from lossreg.training.interface import EpochReport
@@ -704,6 +704,54 @@ def test_with_many_trials_the_sampler_is_shown_the_best_and_the_newest():
     assert trials[-(MOST_SEEN - BEST_SEEN) :] == shown[BEST_SEEN - MOST_SEEN :]
     assert set(np.argsort([trial.value for trial in trials])[:BEST_SEEN]) <= {trial.number for trial in shown}
     assert seen(trials[:MOST_SEEN], optuna.study.StudyDirection.MINIMIZE) == trials[:MOST_SEEN]
+
+
+MINIMIZE = optuna.study.StudyDirection.MINIMIZE
+SHOWN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+def history_of_trials(count, width=4):
+    """Yield all trials by number, time after time: `width` of them run, and end in any order, in any state."""
+    rng, trials = np.random.default_rng(0), []
+    ends = rng.choice([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], count, p=[0.8, 0.1, 0.1])
+    while len(trials) < count or any(trial.state == TrialState.RUNNING for trial in trials):
+        running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
+        if len(trials) < count and len(running) < width:
+            trials = [*trials, optuna.trial.create_trial(state=TrialState.RUNNING)]
+            trials[-1].number = len(trials) - 1
+        else:
+            number = int(rng.choice(running))
+            # few values, so that some are equal
+            value = int(rng.integers(60)) / 10 if ends[number] == TrialState.COMPLETE else None
+            ended = optuna.trial.create_trial(state=TrialState(int(ends[number])), value=value)
+            ended.number = number
+            trials = [*trials[:number], ended, *trials[number + 1 :]]
+        yield trials
+
+
+def test_the_sampler_is_shown_the_same_whether_it_remembers_or_looks_at_all_trials():
+    memory = Memory()
+    for trials in history_of_trials(MOST_SEEN + 150):
+        usable = [trial for trial in trials if trial.state in SHOWN]
+        assert seen(memory.updated(trials, MINIMIZE), MINIMIZE) == seen(usable, MINIMIZE)
+    assert len(seen(usable, MINIMIZE)) < len(usable)
+
+
+def test_the_sampler_looks_at_no_more_trials_late_in_a_study_than_early(monkeypatch):
+    study, looked = optuna_study(), []
+    monkeypatch.setattr(
+        "lossreg.search.sampler.seen", lambda trials, direction: looked.append(len(trials)) or seen(trials, direction)
+    )
+    for _ in range(3):
+        study.add_trials(
+            optuna.trial.create_trial(
+                params={"x": x}, distributions={"x": optuna.distributions.FloatDistribution(0, 1)}, value=x
+            )
+            for x in np.random.default_rng(0).random(1000)
+        )
+        trial = study.ask()
+        study.tell(trial, trial.suggest_float("x", 0, 1))
+    assert max(looked) <= MOST_SEEN + 2 + BEST_SEEN
 
 
 @pytest.mark.parametrize("count", [12, 60])
