@@ -1,0 +1,122 @@
+"""The time that commands take on a study of many trials.
+
+    python studies/benchmarks/load.py [--trials 1000 20000 100000] [--more 32] [--tracked] [--keep FOLDER]
+
+A study on iris is run for a few trials of one epoch, and the lines of its journal about trials that the sampler chose
+are repeated, with other numbers and worse scores, until it has as many trials as asked for. Each command then runs in a
+process of its own, imports included; `processor` is its time on all cores, which other work on the machine disturbs
+less than `wall`. `tune` runs `--more` further trials; `search` has the seconds that it notes as spent on the search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+BEGUN = 64
+CREATE, STATE = 4, 6
+STUDY = """
+name = "load"
+data = {{ source = "sklearn:iris" }}
+model = {{ hidden = [16] }}
+train = {{ epochs = 1, batch_size = 16 }}
+search = {{ trials = {trials}, metric = "log_loss" }}
+tracking = {{ enabled = {tracked} }}
+verdict = {{ enabled = false }}
+
+[losses]
+cross_entropy = {{}}
+focal = {{}}
+label_smoothing_ce = {{}}
+"""
+
+
+def grow(journal, trials):
+    """Append trials to a journal: the last half of its own again and again, with other numbers and scores."""
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    count = sum(line["op_code"] == CREATE for line in lines)
+    by_trial = {number: [] for number in range(count)}
+    created = iter(range(count))
+    for line in lines:
+        if line["op_code"] == CREATE or "trial_id" in line:
+            by_trial[next(created) if line["op_code"] == CREATE else line["trial_id"]].append(line)
+    models = [by_trial[number] for number in range(count // 2, count)]
+    chance = random.Random(0)
+    with journal.open("a") as file:
+        for number in range(count, trials):
+            for line in repeated(models[number % len(models)], number, chance.uniform(1.01, 2.0)):
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def repeated(lines, number, factor):
+    """The lines of a trial as those of another one, with a worse score."""
+    for line in lines:
+        new = line if line["op_code"] == CREATE else {**line, "trial_id": number}
+        if line["op_code"] == STATE and line["values"]:
+            new["values"] = [value * factor for value in line["values"]]
+        if "lossreg" in line.get("user_attr", {}):
+            record = line["user_attr"]["lossreg"]
+            new["user_attr"] = {"lossreg": {**record, "told": record["told"] * factor}}
+        yield new
+
+
+def command(*arguments):
+    """Run a command of lossreg; return its seconds on the clock and of the processor, and what it wrote."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "lossreg", *arguments], capture_output=True, text=True, check=False)
+    wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        sys.exit(done.stderr[-3000:])
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+
+
+def measure(trials, args):
+    """Print a row for each command on a study of so many trials."""
+    text = STUDY.format(trials=BEGUN, tracked=str(args.tracked).lower())
+    Path("study.toml").write_text(text)
+    command("tune", "study.toml")
+    (journal,) = Path().glob("**/journal.log")
+    grow(journal, trials)
+    searched = json.loads(command("results", "study.toml", "--json")[2])["seconds"]["search_spent"]
+    more = ["--set", f"search.trials={trials + args.more}"]
+    for name, arguments in {
+        "results": ("results", "study.toml"),
+        "tune --dry-run": ("tune", "study.toml", "--dry-run", *more),
+        "model": ("model", "study.toml"),
+        f"tune, {args.more} more": ("tune", "study.toml", "--json", *more),
+    }.items():
+        wall, processor, written = command(*arguments)
+        search = f"{json.loads(written)['seconds']['search_spent'] - searched:8.1f}" if "--json" in arguments else ""
+        print(f"{trials:7d}  {name:16s} {wall:8.1f} {processor:10.1f} {search}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 20000, 100000])
+    parser.add_argument("--more", type=int, default=32)
+    parser.add_argument("--tracked", action="store_true", help="write the further trials into an MLflow store too")
+    parser.add_argument("--keep", type=Path, help="a folder for the studies, which are left there")
+    args = parser.parse_args()
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(" trials  command              wall  processor   search")
+    for trials in args.trials:
+        with ExitStack() as stack:
+            folder = args.keep / str(trials) if args.keep else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.mkdir(parents=True, exist_ok=True)
+            os.chdir(folder)
+            measure(trials, args)
+            os.chdir(Path(__file__).parent)
+
+
+if __name__ == "__main__":
+    main()
