@@ -1,17 +1,22 @@
-"""The `Journal` of a study: Optuna's journal file, read once, and written by one process that knows its own lines."""
+"""The `Journal` of a study, Optuna's file read once and written by one process, and the `StudyStorage` upon it."""
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import os
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, TrialState
 
 SYNC_EVERY = 1.0
 Version = tuple[int, int, int]
@@ -75,6 +80,39 @@ class Journal(BaseJournalBackend):  # type: ignore[misc]
         if self._file is not None and not self._file.closed:
             self.sync()
             self._file.close()
+
+
+class StudyStorage(JournalStorage):  # type: ignore[misc]
+    """Optuna's storage of a journal, which looks up a trial that has ended, and so changes no more, only once.
+
+    Optuna's own goes through all trials for each one that is asked for.
+    """
+
+    def __init__(self, journal: BaseJournalBackend) -> None:
+        super().__init__(journal)
+        self._ended: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the trials by number, those in one of the states where there are any given."""
+        ended, later = self._ended[study_id], self._later(study_id)
+        ended.extend(itertools.takewhile(lambda trial: trial.state.is_finished(), later))
+        later = [trial for trial in later if not ended or trial.number > ended[-1].number]
+        is_any = states is None or any(state in states for state in TrialState if state.is_finished())
+        trials = [*ended, *later] if is_any else later
+        chosen = trials if states is None else [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(chosen) if deepcopy else chosen
+
+    def _later(self, study_id: int) -> list[FrozenTrial]:
+        """Return the trials behind those that are known to have ended."""
+        if not self._ended[study_id]:
+            return list(super().get_all_trials(study_id, deepcopy=False))
+        later: list[FrozenTrial] = []
+        with suppress(KeyError):
+            for number in itertools.count(len(self._ended[study_id])):
+                later.append(self.get_trial(self.get_trial_id_from_study_id_trial_number(study_id, number)))
+        return later
 
 
 def _version(path: Path) -> Version:

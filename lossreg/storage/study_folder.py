@@ -16,11 +16,10 @@ from zipfile import ZipFile, is_zipfile
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial
 
 from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
-from lossreg.storage.journal import Journal
+from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
@@ -44,7 +43,7 @@ class StudyFolder:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.journal = path / "journal.log"
-        self._read: tuple[Journal, JournalStorage] | None = None
+        self._read: tuple[Journal, StudyStorage] | None = None
 
     @property
     def exists(self) -> bool:
@@ -129,12 +128,12 @@ class StudyFolder:
                 )  # fmt: skip
             yield study
 
-    def _storage(self) -> tuple[Journal, JournalStorage]:
+    def _storage(self) -> tuple[Journal, StudyStorage]:
         """Return the journal and Optuna's storage of what it has; raises `InputError` for one that is damaged."""
         if self._read is None or not self._read[0].is_current:
             journal = Journal(self.journal)
             with self._readable():
-                self._read = journal, JournalStorage(journal)
+                self._read = journal, StudyStorage(journal)
         return self._read
 
     def read(self) -> optuna.Study:

@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 
+import numpy as np
 import optuna
 import pytest
 from fake_trainer import Fake
@@ -14,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from searches import curve, loop, optuna_study
 
-from lossreg.storage.journal import Journal
+from lossreg.storage.journal import Journal, StudyStorage
 
 
 @pytest.fixture
@@ -78,3 +79,49 @@ def test_a_line_without_room_is_an_error_and_leaves_nothing(path, room, left):
     study.set_user_attr("after", 2)
     read = optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(path))))
     assert read.user_attrs == study.user_attrs == {"before": 1, "after": 2}
+
+
+def test_the_trials_of_a_storage_are_those_of_optuna_s_own_at_any_time(path):
+    study = optuna_study(StudyStorage(Journal(path)))
+    own = optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(path))))
+    asked, filled = [], set()
+    some = [None, (TrialState.WAITING,), (TrialState.RUNNING, TrialState.WAITING), (TrialState.COMPLETE,)]
+    for step in np.random.default_rng(0).integers(4, size=200):
+        if step == 0:
+            study.enqueue_trial({"x": 0.5})
+        elif step == 1 or not asked:
+            asked.append(study.ask())
+            asked[-1].suggest_float("x", 0, 1)
+        else:
+            state = [TrialState.FAIL, TrialState.COMPLETE][step - 2]
+            study.tell(asked.pop(step % len(asked)), 1.0 if state == TrialState.COMPLETE else None, state=state)
+        for states in some:
+            trials = study.get_trials(deepcopy=step == 1, states=states)
+            assert trials == own.get_trials(states=states)
+            filled |= {trial.state for trial in trials}
+    assert filled == {TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.FAIL}
+
+
+def test_trials_that_have_ended_are_not_looked_up_for_each_new_one(path, monkeypatch):
+    study, numbers = optuna_study(StudyStorage(Journal(path)), kind="random"), []
+    look_up = JournalStorage.get_trial
+
+    def counted(storage, number):
+        numbers.append(number)
+        return look_up(storage, number)
+
+    for number in range(300):
+        if number == 200:
+            monkeypatch.setattr(JournalStorage, "get_trial", counted)
+            monkeypatch.setattr(JournalStorage, "get_all_trials", lambda *args, **options: pytest.fail("all of them"))
+        trial = study.ask()
+        study.tell(trial, trial.suggest_float("x", 0, 1))
+    assert min(numbers) >= 199
+
+
+def test_the_storage_of_a_study_copies_what_it_lends_out(path):
+    study = optuna_study(StudyStorage(Journal(path)))
+    study.tell(study.ask(), 1.0)
+    study.trials[0].params["x"] = 1
+    study.get_trials(deepcopy=False).clear()
+    assert [trial.params for trial in study.trials] == [{}]
