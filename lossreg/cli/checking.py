@@ -130,4 +130,5 @@ def _failing(results: Sequence[Result]) -> str:
 def _totals(results: Sequence[Result]) -> str:
     failing, idle = _failing(results), sum(result.message.startswith(NOT_APPLICABLE) for result in results)
     passed = f"{sum(result.ok for result in results) - idle} of {len(results) - idle} checks pass"
-    return passed + (f", {idle} do not apply" if idle else "") + (f"; fails: {failing}" if failing else "")
+    not_applied = f", {idle} {'does' if idle == 1 else 'do'} not apply" if idle else ""
+    return passed + not_applied + (f"; fails: {failing}" if failing else "")

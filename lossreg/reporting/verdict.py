@@ -166,13 +166,13 @@ class _Words:
 
     @property
     def chosen(self) -> str:
-        """Why another loss is recommended than the one that leads the leaderboard; empty where it is that one."""
+        """Which other loss is compared, where another one leads the leaderboard; else empty."""
         others = [row.candidate for row in self.result.leaderboard() if row.best and not row.is_baseline]
         reevaluated, name = self.verdict.reevaluated, self.verdict.winner.candidate
-        if not (self.is_winner and reevaluated) or name in others[:1]:
+        if not reevaluated or name in others[:1]:
             return ""
         splits = len(reevaluated[0].scores)
-        return f"{name} was chosen by its mean score on {splits} fresh splits, not by the leaderboard."
+        return f"The best other loss is {name}: by its mean score on {splits} fresh splits, not by the leaderboard."
 
     @property
     def _whose(self) -> str:
@@ -232,8 +232,11 @@ class _Words:
             )
         seen = self._detectable()
         if self.is_winner:
-            start = f"{self._first} is not shown to be better than {self.baseline}"
-            return f"{start}, which is the simpler choice{seen}."
+            guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
+            return (
+                f"{self._first} is not shown to be better than {self.baseline}: {guess} is a best guess, "
+                f"{self.baseline} the simpler choice{seen}."
+            )
         return f"No difference between the two is shown{seen}."
 
     def _detectable(self) -> str:

@@ -41,9 +41,10 @@ class KeptTrial(NamedTuple):
 def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None) -> Trained:
     """Return the model that a trial trained, and its preprocessor, without training anything.
 
-    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or
-    the best of the loss with that candidate, or the best of all; of a trial of several folds or seeds it is the
-    first member. Raises `InputError` where there is no such trial, or its weights were not kept.
+    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or the best of that
+    candidate by validation score, or without either the recommended one, which is the best of all where there is no
+    verdict; of a trial of several folds or seeds it is the first member. Raises `InputError` where there is no such
+    trial, or its weights were not kept.
     """
     spec = studies.of(study)
     if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):

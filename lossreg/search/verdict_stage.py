@@ -165,8 +165,7 @@ class VerdictStage:
             return 0 if rows.raw.given_test else usual
         if new.minutes <= LONGEST:
             self.progress.message(
-                f"nested cross-validation (verdict.outer = {usual}) would take about {new.in_words} and see "
-                "smaller differences"
+                f"nested cross-validation (verdict.outer = {usual}) would test every row, in about {new.in_words}"
             )
         return 0
 
