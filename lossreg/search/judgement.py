@@ -73,7 +73,7 @@ class Judgement:
         frozen, margin, repeats = self.frozen, self.prepared.spec.verdict.margin, len(self.predictions[WINNER])
         main, same_rate = self._compared(WINNER, BASELINE), self._compared(WINNER, SAME_RATE)
         tuned = self._compared(WINNER + TUNED, BASELINE + TUNED)
-        lacks_tuned = tuned is None and any(name.endswith(TUNED) for name in self.predictions)
+        lacks_tuned = main is not None and tuned is None and any(name.endswith(TUNED) for name in self.predictions)
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned)
         winner, baseline = self.arms.described({name: self._scores(name) for name in (WINNER, BASELINE)})
         return Verdict(
@@ -142,7 +142,15 @@ def shortage(prepared: Prepared) -> str:
         prepared.metric.check(dataset.scored_labels(dataset.test.y), dataset.n_classes)
     except InputError as error:
         return f"of the test rows, {error.what}"
-    return ""
+    return "" if prepared.spec.verdict.outer else _untested(dataset)
+
+
+def _untested(dataset: Dataset) -> str:
+    """Return which class has no test row; empty where each has one."""
+    if dataset.task not in ("binary", "multiclass"):
+        return ""
+    missing = np.setdiff1d(np.arange(dataset.n_classes), dataset.test.y)
+    return f"no test row is of class {dataset.classes[missing[0]]!r}" if len(missing) else ""
 
 
 def without_comparison(

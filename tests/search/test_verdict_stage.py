@@ -13,10 +13,11 @@ import small_study
 from sklearn.metrics import mean_absolute_error
 
 import lossreg
+from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
-from lossreg.search import restore, run
+from lossreg.search import judgement, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
 from lossreg.storage.observer import Observer
@@ -200,6 +201,20 @@ def test_few_rows_are_not_enough(tmp_path, monkeypatch):
     verdict = lossreg.tune(study()).verdict
     assert (verdict.answer, verdict.openings, verdict.recommended) == (Answer.NOT_ENOUGH_DATA, 0, verdict.baseline)
     assert verdict.reason == "90 rows, and a verdict needs at least 100"
+
+
+@pytest.mark.parametrize(
+    ("outer", "reason"), [(None, "no test row is of class '0'"), (0, "no test row is of class '0'"), (5, "")]
+)
+def test_a_class_that_no_given_test_row_has_is_not_enough(outer, reason, tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 3)).astype("float32"), np.arange(200) % 2
+    np.savez(tmp_path / "rows.npz", x_train=x, y_train=y, x_test=x[:50], y_test=np.ones(50, int))
+    sections = {
+        "name": "given", "data": {"source": str(tmp_path / "rows.npz")}, "losses": {"cross_entropy": {}, "focal": {}},
+        "verdict": {} if outer is None else {"outer": outer},
+    }  # fmt: skip
+    assert judgement.shortage(preparation.prepare(studies.of(sections), rehearsed=False)) == reason
 
 
 class Heard(Observer):
