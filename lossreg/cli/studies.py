@@ -86,13 +86,13 @@ def verdict(
 
     With more repeats than before, an earlier comparison is deepened.
 
-    No trial is added. Runs the functions that the study names.
+    No trial is added. Runs the functions that the study names. The exit code is 1 where no verdict is reached.
     """
     with only_json(as_json) as out:
         spec = load(study, overrides or ())
         from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
-        from lossreg.search import run
+        from lossreg.search import run, verdict_stage
         from lossreg.storage.study_folder import StudyFolder
 
         run.require_ended(StudyFolder(spec.folder, spec.name))
@@ -103,6 +103,8 @@ def verdict(
         again = interrupts.resuming("verdict", study, overrides or (), options)
         result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
         _conclude(result, study, as_json, out)
+        if verdict_stage.failed(result):
+            raise typer.Exit(1)
 
 
 @app.command()

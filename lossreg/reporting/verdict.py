@@ -325,7 +325,8 @@ class _Words:
         if count <= 0:
             return ""
         verb = "is" if count == 1 else "are"
-        return f"{count} of {self.verdict.repeats} repeated trainings {verb} left out, because a loss diverged."
+        of = f"{count} of {self.verdict.repeats} repeated trainings"
+        return f"{of} {verb} left out, because a training diverged or failed."
 
     @property
     def _openings(self) -> str:

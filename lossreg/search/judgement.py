@@ -57,6 +57,15 @@ class Tested:
             folds[part.test] = number
         return cls(len(y), dataset.scored_labels(y), groups, np.repeat(folds, pixels) if parts else None)
 
+    def matching(self, predictions: Predictions) -> Predictions:
+        """Return stored predictions if they are numbers for each of these rows, else none."""
+        arrays = predictions.values()
+        fits = all(
+            array.ndim > 1 and array.shape[1] == len(self.y) and np.issubdtype(array.dtype, np.number)
+            for array in arrays
+        )
+        return predictions if fits and {WINNER, BASELINE} <= predictions.keys() else {}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:

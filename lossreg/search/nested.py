@@ -121,9 +121,9 @@ class Nested:
             for one, trials in zip(searched, contenders, strict=True)
         ]
         task = f"the best settings of each outer fold, again on {SPLITS_OF_FOLD} fresh splits"
-        scores, _ = retrainer.scores(_groups(plans), SPLITS_OF_FOLD, task)
+        scores, reason = retrainer.scores(_groups(plans), SPLITS_OF_FOLD, task)
         return [
-            _choice(fold, reevaluation.choose(one.result, contenders[fold], scores[fold]))
+            _choice(fold, reevaluation.choose(one.result, contenders[fold], scores[fold]), reason)
             for fold, one in enumerate(searched)
         ]
 
@@ -169,9 +169,10 @@ def _groups(plans: Sequence[Mapping[str, Plan]]) -> list[Group]:
     return [Group(of_fold, fold * OF_FOLD + AGAIN) for fold, of_fold in enumerate(plans)]
 
 
-def _choice(fold: int, choice: Choice) -> Settings:
+def _choice(fold: int, choice: Choice, reason: str) -> Settings:
     if choice.winner is None or choice.baseline is None:
-        raise InputError(f"in outer fold {fold + 1} no setting of the baseline, or of the others, came to its end")
+        which = "a loss other than the baseline" if choice.winner is None else "the baseline"
+        raise InputError(f"in outer fold {fold + 1} no setting of {which} came to its end ({reason})")
     return {
         name: {"candidate": trial.candidate, "params": dict(trial.params)}
         for name, trial in ((WINNER, choice.winner), (BASELINE, choice.baseline))

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, LossregError
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER
-from lossreg.storage.records import Weights
+from lossreg.storage.records import Outcome, Weights
 from lossreg.training import scoring
 from lossreg.training.interface import Architecture, Plan, Problem
 from lossreg.training.solo import batches
@@ -95,12 +96,21 @@ def predicted_by_arm(
 def _predicted(
     retrainer: Retrainer, groups: Sequence[Group], splits: range, task: str
 ) -> dict[tuple[str, int], np.ndarray]:
-    """Return predictions by arm and split, of the trainings that came to their end."""
+    """Return predictions by arm and split, of the trainings that came to their end.
+
+    Raises `LossregError` where most trainings of an arm failed with an error, so that they are tried again later.
+    """
     predictor, predicted = Predictor(), {}
+    failed: Counter[str] = Counter()
     for one in retrainer.train_groups(groups, splits, task, wants_weights=True):
         if one.training.weights is not None:
             of_arms = predictor.of_arm(one.asked.name, retrainer.problem, one.plan, one.training.weights)
             predicted.update({(arm, one.asked.split): values for arm, values in of_arms.items()})
+        elif one.training.outcome == Outcome.FAILED:
+            failed[one.asked.name] += 1
+            number = len(splits) * sum(one.asked.name in group.plans for group in groups)
+            if 2 * failed[one.asked.name] > number:
+                raise LossregError(f"most trainings of {one.plan.candidate} failed: {one.training.reason}")
     if not predicted:
         raise InputError("no training of winner or baseline came to its end")
     return predicted

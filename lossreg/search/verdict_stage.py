@@ -44,6 +44,11 @@ OUTER = "outer"
 LONGEST = 60  # minutes of nested cross-validation that is proposed
 
 
+def failed(result: StudyResult) -> bool:
+    """Return whether a study has no verdict, or an earlier one alone since the last attempt failed."""
+    return result.verdict is None or any(note.startswith(FAILURES) for note in result.notes)
+
+
 @dataclass(frozen=True, slots=True)
 class VerdictStage:
     """The verdict of a study whose trials have ended, in its open storage.
@@ -76,7 +81,7 @@ class VerdictStage:
         except Exception as error:
             self._note(completion.FAILED, completion.state(spec, result))
             how = caller.words(TRY_AGAIN, TRY_AGAIN)
-            result.notes.append(f"{FAILURES[result.verdict is not None]}: {_reason(error)}; {how}")
+            result.notes.append(f"{FAILURES[result.verdict is not None]}: {_reason(error).rstrip('.')}; {how}")
             self.progress.warn(result.notes[-1])
             return result.verdict
 
@@ -110,7 +115,7 @@ class VerdictStage:
         folds = Nested.of(self.prepared, outer, trials, self.progress) if outer else None
         tested = Tested.of(self.prepared.problem.dataset, folds.parts if folds else ())
         noted = self._notes.of_outer(outer)
-        known = self.folder.load_predictions(noted.key, outer) if noted else {}
+        known = tested.matching(self.folder.load_predictions(noted.key, outer) if noted else {})
         done = min(map(len, known.values()), default=0)
         if noted and done >= repeats:
             return self._judged(tested, self._freeze(replace(noted, openings=self._notes.openings)), known)

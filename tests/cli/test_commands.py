@@ -452,6 +452,22 @@ def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):
     assert document["interval"] == list(finished.result.verdict.against_baseline.interval)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [("better, because of the loss", "", 0), ("better, because of the loss", "there is no new verdict: boom", 1),
+     ("not enough data", "", 0), (None, "", 1)],
+)  # fmt: skip
+def test_a_verdict_that_is_not_reached_has_exit_code_1(lossreg, study, monkeypatch, case):
+    kind, note, expected = case
+    result = sample_verdict.study(kind) if kind else sample.study(3)
+    result.notes += [note] if note else []
+    monkeypatch.setattr(run, "require_ended", lambda folder: None)
+    monkeypatch.setattr(run, "verdict", lambda *args, **kwargs: result)
+    assert lossreg("verdict", study)[0] == expected
+    code, out, _ = lossreg("verdict", study, "--json")
+    assert (code, json.loads(out)["study"]) == (expected, result.study)
+
+
 @pytest.mark.parametrize("command", ["tune", "results"])
 def test_json_is_one_document_and_nothing_else(lossreg, study, finished, command):
     finished.result.trials[3] = sample.trial(3, score=math.nan)

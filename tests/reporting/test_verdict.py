@@ -152,8 +152,8 @@ def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
             {"openings": 3},
             "The test rows have been looked at 3 times; every further look makes a result by chance more likely.",
         ),
-        ({"repeats": 21}, "1 of 21 repeated trainings is left out, because a loss diverged."),
-        ({"repeats": 22}, "2 of 22 repeated trainings are left out, because a loss diverged."),
+        ({"repeats": 21}, "1 of 21 repeated trainings is left out, because a training diverged or failed."),
+        ({"repeats": 22}, "2 of 22 repeated trainings are left out, because a training diverged or failed."),
     ],
 )
 def test_what_limits_an_answer_is_added(changes, expected):

@@ -17,10 +17,12 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
-from lossreg.search import judgement, preparation, restore, run
+from lossreg.search import judgement, preparation, restore, run, verdict_stage
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
+from lossreg.search.retrainer import Retrainer
 from lossreg.storage.observer import Observer
+from lossreg.storage.records import Outcome
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
@@ -342,3 +344,38 @@ def test_a_recommended_trial_whose_weights_were_removed_is_trained_again(finishe
     assert [line for line in heard.lines if f"the weights of trial {number}" in line and "trained again" in line]
     assert folder.has_best(number)
     np.testing.assert_allclose(lossreg.load_trial(study()).model.predict(x, verbose=0), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("again")
+def test_repeats_that_fail_are_trained_again_later_with_the_reason_told(finished, monkeypatch):
+    train_groups = Retrainer.train_groups
+
+    def broken(self, groups, splits, task, *, wants_weights=False):
+        for one in train_groups(self, groups, splits, task, wants_weights=wants_weights):
+            failed = replace(one.training, outcome=Outcome.FAILED, weights=None, reason="RuntimeError: boom")
+            yield one._replace(training=failed)
+
+    before, more = finished[1].verdict, REPEATS + 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Retrainer, "train_groups", broken)
+        result = run.verdict(study(), more)
+    assert verdict_stage.failed(result)
+    assert [note for note in result.notes if "most trainings of huber failed: RuntimeError: boom; " in note]
+    result = run.verdict(study(), more)
+    assert not verdict_stage.failed(result)
+    assert (result.verdict.repeats, result.verdict.openings) == (more, before.openings + 1)
+    assert result.verdict.against_baseline.repeats == more
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("again")
+@pytest.mark.parametrize("damage", [lambda array: array[:, :-1], lambda array: array.astype(str)])
+def test_stored_predictions_of_other_rows_are_not_used(damage, finished):
+    [file] = Path.cwd().glob(".lossreg/*/verdict*.npz")
+    with np.load(file) as stored:
+        arrays = {name: damage(array) if array.ndim > 1 else array for name, array in stored.items()}
+    np.savez(file, **arrays)
+    margin = study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e-9})
+    verdict, before = lossreg.tune(margin).verdict, finished[1].verdict
+    assert (verdict.repeats, verdict.openings) == (REPEATS, before.openings)
+    assert verdict.against_baseline.difference == pytest.approx(before.against_baseline.difference, rel=1e-4)
