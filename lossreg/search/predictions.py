@@ -98,7 +98,8 @@ def _predicted(
 ) -> dict[tuple[str, int], np.ndarray]:
     """Return predictions by arm and split, of the trainings that came to their end.
 
-    Raises `LossregError` where most trainings of an arm failed with an error, so that they are tried again later.
+    Raises `LossregError` where most trainings of winner or baseline failed with an error, so that they are tried again
+    later.
     """
     predictor, predicted = Predictor(), {}
     failed: Counter[str] = Counter()
@@ -106,10 +107,9 @@ def _predicted(
         if one.training.weights is not None:
             of_arms = predictor.of_arm(one.asked.name, retrainer.problem, one.plan, one.training.weights)
             predicted.update({(arm, one.asked.split): values for arm, values in of_arms.items()})
-        elif one.training.outcome == Outcome.FAILED:
+        elif one.training.outcome == Outcome.FAILED and one.asked.name in (WINNER, BASELINE):
             failed[one.asked.name] += 1
-            number = len(splits) * sum(one.asked.name in group.plans for group in groups)
-            if 2 * failed[one.asked.name] > number:
+            if 2 * failed[one.asked.name] > len(splits) * len(groups):
                 raise LossregError(f"most trainings of {one.plan.candidate} failed: {one.training.reason}")
     if not predicted:
         raise InputError("no training of winner or baseline came to its end")
