@@ -59,10 +59,9 @@ class Tested:
 
     def matching(self, predictions: Predictions) -> Predictions:
         """Return stored predictions if they are numbers for each of these rows, else none."""
-        arrays = predictions.values()
         fits = all(
             array.ndim > 1 and array.shape[1] == len(self.y) and np.issubdtype(array.dtype, np.number)
-            for array in arrays
+            for array in predictions.values()
         )
         return predictions if fits and {WINNER, BASELINE} <= predictions.keys() else {}
 
@@ -151,15 +150,10 @@ def shortage(prepared: Prepared) -> str:
         prepared.metric.check(dataset.scored_labels(dataset.test.y), dataset.n_classes)
     except InputError as error:
         return f"of the test rows, {error.what}"
-    return "" if prepared.spec.verdict.outer else _untested(dataset)
-
-
-def _untested(dataset: Dataset) -> str:
-    """Return which class has no test row; empty where each has one."""
-    if dataset.task not in ("binary", "multiclass"):
+    if prepared.spec.verdict.outer or dataset.task not in ("binary", "multiclass"):
         return ""
-    missing = np.setdiff1d(np.arange(dataset.n_classes), dataset.test.y)
-    return f"no test row is of class {dataset.classes[missing[0]]!r}" if len(missing) else ""
+    absent = dataset.rows.labels.absent(dataset.rows.test)
+    return f"no test row is of class {absent[0]!r}" if absent else ""
 
 
 def without_comparison(

@@ -226,7 +226,7 @@ def gain_here(
     here = Fresh.here(cell, [part for part in parts or [rows.development] for _ in range(each)], rng, args)
     if not parts:
         return Gain.of(here.scores(plans, predictor), "winner", "baseline").value
-    samples = {name: range(each * int(name.split()[1]), each * (int(name.split()[1]) + 1)) for name in plans}
+    samples = {name: range(each * fold, each * (fold + 1)) for name in plans for fold in [int(name.split()[1])]}
     gain = mean_gain(here.scores(plans, predictor, samples), folds)
     assert gain is not None
     return gain
@@ -365,14 +365,16 @@ class Fresh:
         args: argparse.Namespace,
     ) -> Fresh:  # fmt: skip
         """Return these rows, of which the last are those of the truth; samples: development and test rows of each."""
-        from lossreg.data.splits import Rows3
+        from lossreg.data import splits
 
         source = Path("fresh.npz").absolute()
         np.savez(source, **arrays)
         number = len(arrays["y"])
         shared, development = np.arange(number - args.truth, number), len(samples[0][0])
-        training = development - int(np.ceil(0.15 * development))
-        cuts = [Rows3(rows[:training], rows[training:], np.concatenate([test, shared])) for rows, test in samples]
+        training = development - splits.left_out(development)
+        cuts = [
+            splits.Rows3(rows[:training], rows[training:], np.concatenate([test, shared])) for rows, test in samples
+        ]
         prepared = prepared_of(cell.study(source, 0))
         decisive = np.unique(np.concatenate([rows for rows, _ in samples]))
         dataset = prepared.problem.dataset.loaded.dataset(cuts, decisive)
