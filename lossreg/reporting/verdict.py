@@ -34,7 +34,8 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
     """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
     words = _Words(result, verdict)
-    return [line for line in (words.chosen, words.measured, words.answer, words.tuned, *words.remarks) if line]
+    lines = (words.chosen, words.trial, words.measured, words.answer, words.same_rate, words.tuned, *words.remarks)
+    return [line for line in lines if line]
 
 
 def arm_of(result: StudyResult, arm: Arm) -> str:
@@ -175,6 +176,18 @@ class _Words:
         return f"The best other loss is {name}: by its mean score on {splits} fresh splits, not by the leaderboard."
 
     @property
+    def trial(self) -> str:
+        """Which trial of the recommended loss it is, where the leaderboard shows another one; else empty."""
+        name, number = self.verdict.recommended.candidate, self.verdict.recommended.trial
+        shown = next((row.best for row in self.result.leaderboard() if row.candidate == name), None)
+        if not self.verdict.reevaluated or shown is None or number in (None, shown.number):
+            return ""
+        return (
+            f"Of {name}, trial {number} is the best on fresh splits; the leaderboard shows trial {shown.number}, which "
+            "has the best validation score."
+        )
+
+    @property
     def _whose(self) -> str:
         """Where the metric was measured, and of what: `On 500 test rows its accuracy`."""
         rows, metric = self.verdict.test_rows, self.result.metric
@@ -222,6 +235,19 @@ class _Words:
         return (
             f"with the learning rate of {self.winner}, {self.baseline} is not shown to be worse "
             f"({self._against(same_rate)})"
+        )
+
+    @property
+    def same_rate(self) -> str:
+        """The winner against the baseline at its learning rate, where the answer says nothing of it; else empty."""
+        comparison = known(self.verdict.against_same_rate)
+        is_asked = self.verdict.answer is Answer.NO_DIFFERENCE and self.is_winner
+        if comparison is None or not is_asked:
+            return ""
+        change = self._change(reversed_comparison(comparison))
+        return (
+            f"With the learning rate of {self.winner}, the {self.result.metric} of {self.baseline} is "
+            f"{change.size or 'about the same'} (95% interval: {change.interval})."
         )
 
     def _no_difference(self) -> str:

@@ -77,6 +77,29 @@ def test_a_decision_without_proof_says_what_would_have_been_seen():
     ]
 
 
+def test_a_winner_that_is_not_shown_to_be_better_is_compared_at_its_own_learning_rate_too():
+    said = lines(sample_verdict.study("no difference, ahead", against_same_rate=compared(0.01, 0.018)))
+    assert said[3] == (
+        "With the learning rate of focal, the f1_macro of cross_entropy is 0.010 lower (95% interval: 0.028 lower to "
+        "0.008 higher)."
+    )
+    behind = sample_verdict.study("no difference, behind", against_same_rate=compared(0.01, 0.018))
+    assert not [line for line in lines(behind) if "learning rate" in line]
+
+
+def test_a_recommended_trial_that_the_leaderboard_does_not_show_is_explained():
+    result = sample_verdict.study("better, at the same rate", reevaluated=(Reevaluated("focal", 1, (0.9, 0.8)),))
+    assert not [line for line in lines(result) if "trial" in line.split()]
+    result.add(replace(sample.trial(7, "focal"), score=1.0))
+    result.verdict = sample_verdict.study("better, at the same rate").verdict
+    assert not [line for line in lines(result) if "trial" in line.split()]
+    result.verdict = replace(result.verdict, reevaluated=(Reevaluated("focal", 1, (0.9, 0.8)),))
+    assert (
+        "Of focal, trial 1 is the best on fresh splits; the leaderboard shows trial 7, which has the best validation "
+        "score."
+    ) in lines(result)
+
+
 def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
     assert lines(sample_verdict.study("worse", "minimize", "log_loss")) == [
         "Train with cross_entropy.",
