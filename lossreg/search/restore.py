@@ -41,9 +41,10 @@ class KeptTrial(NamedTuple):
 def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None) -> Trained:
     """Return the model that a trial trained, and its preprocessor, without training anything.
 
-    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or the best of that
-    candidate by validation score, or without either the recommended one, which is the best of all where there is no
-    verdict; of a trial of several folds or seeds it is the first member. Raises `InputError` where there is no such
+    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or that of that
+    candidate, or without either the recommended one, which is the best of all where there is no verdict. Of a candidate
+    it is the recommended trial if that is one of its trials, else the best by validation score. Of a trial of several
+    folds or seeds it is the first member. Raises `InputError` where there is no such
     trial, or its weights were not kept.
     """
     spec = studies.of(study)
@@ -77,7 +78,7 @@ def restore(spec: studies.StudySpec, kept: KeptTrial) -> Trained:
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
-    """Return the completed trial of that number, or the best of that loss, or the recommended one.
+    """Return the completed trial of that number, or the recommended one; of a loss that, or its best.
 
     Raises `InputError` where there is none.
     """
@@ -95,7 +96,8 @@ def find(result: StudyResult, number: int | None = None, loss: str | None = None
             known = ", ".join(result.losses)
             hint = did_you_mean(loss, result.losses) or f"It has {known}."
             raise InputError(f"study {result.study!r} has no loss {loss!r}", hint=hint)
-        record = next(row.best for row in result.leaderboard() if row.candidate == loss)
+        is_recommended = record is not None and record.candidate == loss
+        record = record if is_recommended else next(row.best for row in result.leaderboard() if row.candidate == loss)
     if record is None or record.state != Outcome.COMPLETE:
         of = f"of {loss} " if loss else ""
         reason = f"trial {number} ended as {record.state}" if record else f"no trial {of}completed"
