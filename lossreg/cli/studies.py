@@ -92,10 +92,11 @@ def verdict(
         spec = load(study, overrides or ())
         from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
-        from lossreg.search import run, verdict_stage
-        from lossreg.storage.study_folder import StudyFolder
+        from lossreg.search import completion, run
 
-        run.require_ended(StudyFolder(spec.folder, spec.name))
+        if result := run.reached_verdict(spec, repeats):
+            _conclude(result, study, as_json, out)
+            return
         import_keras()
         watcher = progress()
         watcher.is_concluded = not as_json
@@ -103,7 +104,7 @@ def verdict(
         again = interrupts.resuming("verdict", study, overrides or (), options)
         result = _interruptible(lambda: run.verdict(spec, repeats, progress=watcher), again, watcher)
         _conclude(result, study, as_json, out)
-        if verdict_stage.failed(result):
+        if completion.lacks_verdict(result):
             raise typer.Exit(1)
 
 
@@ -132,7 +133,8 @@ def model(
         typer.Option("--trial", metavar="N", min=0, help="The trial; by default the recommended one."),
     ] = None,
     loss: Annotated[
-        str | None, typer.Option("--loss", metavar="CANDIDATE", help="The trial of this candidate with the top score.")
+        str | None,
+        typer.Option("--loss", metavar="CANDIDATE", help="Its recommended trial, else that with the top score."),
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")

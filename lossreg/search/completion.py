@@ -16,6 +16,8 @@ from lossreg.tracking.uri import sqlite_path, without_secrets
 
 KEY = "ending"
 FAILED = "failed_verdict"
+# how the note on a verdict that failed begins, without a former verdict and with one
+FAILURES = ("there is no verdict", "there is no new verdict")
 BUILT_IN = "sklearn:"
 
 
@@ -72,6 +74,11 @@ def has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult,
         return True
     is_tried = stored.get(FAILED) == state(spec, result) or (verdict is not None and not verdict.repeats)
     return is_tried and not again
+
+
+def lacks_verdict(result: StudyResult) -> bool:
+    """Return whether a study has no verdict, or an earlier one alone since the last attempt failed."""
+    return result.verdict is None or any(note.startswith(FAILURES) for note in result.notes)
 
 
 def _has_nothing_left(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult) -> bool:

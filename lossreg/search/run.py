@@ -63,16 +63,38 @@ def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer 
 
     Raises `InputError` for a study of which no trial has ended.
     """
-    begun = studies.of(study)
-    folder = StudyFolder(begun.folder, begun.name)
-    changed = ["verdict.enabled=true", f"search.trials={require_ended(folder)}"]
-    spec = studies.of(begun, [*changed, *([f"verdict.repeats={repeats}"] if repeats else [])])
+    spec, folder = _for_verdict(study, repeats)
     backend.check()
+    if result := _judged(spec, folder):
+        return result
     return Run(spec, folder, progress or Observer(), time.perf_counter(), False, False, (), is_verdict=True).execute()
 
 
-def require_ended(folder: StudyFolder) -> int:
-    """Return the number of trials that have ended; raises `InputError` if there is none. Imports no Keras."""
+def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult | None:
+    """Return the result of a study that has that verdict, None of others. Imports no Keras.
+
+    Raises `InputError` for a study of which no trial has ended, or that another process runs.
+    """
+    return _judged(*_for_verdict(study, repeats))
+
+
+def _for_verdict(study: StudyLike, repeats: int | None) -> tuple[StudySpec, StudyFolder]:
+    """Return the study with a verdict on the trials that have ended, and its folder, which no other process uses."""
+    begun = studies.of(study)
+    folder = StudyFolder(begun.folder, begun.name)
+    changed = ["verdict.enabled=true", f"search.trials={_ended(folder)}"]
+    folder.require_free()
+    return studies.of(begun, [*changed, *([f"verdict.repeats={repeats}"] if repeats else [])]), folder
+
+
+def _judged(spec: StudySpec, folder: StudyFolder) -> StudyResult | None:
+    """Return the result of a study that has its verdict and lacks nothing, None of others."""
+    result = completion.reached(spec, folder, tracked.uri(spec))
+    return None if result is None or completion.lacks_verdict(result) else result
+
+
+def _ended(folder: StudyFolder) -> int:
+    """Return the number of trials that have ended; raises `InputError` if there is none."""
     trials = folder.read().get_trials(deepcopy=False)
     ended = sum(counts_as_trial(trial) for trial in trials if trial.state.is_finished())
     if not ended:

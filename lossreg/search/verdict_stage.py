@@ -37,16 +37,9 @@ from lossreg.training import programs
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
-# how the note on a verdict that failed begins, without a former verdict and with one, and ends
-FAILURES = ("there is no verdict", "there is no new verdict")
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
 LONGEST = 60  # minutes of nested cross-validation that is proposed
-
-
-def failed(result: StudyResult) -> bool:
-    """Return whether a study has no verdict, or an earlier one alone since the last attempt failed."""
-    return result.verdict is None or any(note.startswith(FAILURES) for note in result.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +68,16 @@ class VerdictStage:
             result.verdict = None
         if completion.has_verdict(self._attributes, spec, result, again=again):
             return result.verdict
-        self.result.notes = [note for note in self.result.notes if not note.startswith(FAILURES)]
+        self.result.notes = [note for note in self.result.notes if not note.startswith(completion.FAILURES)]
         try:
             return self._reached()
         except Exception as error:
             self._note(completion.FAILED, completion.state(spec, result))
-            how = caller.words(TRY_AGAIN, TRY_AGAIN)
-            result.notes.append(f"{FAILURES[result.verdict is not None]}: {_reason(error).rstrip('.')}; {how}")
+            if result.verdict and not result.verdict.repeats:
+                # it says why an earlier attempt failed
+                result.verdict = None
+            failure, how = completion.FAILURES[result.verdict is not None], caller.words(TRY_AGAIN, TRY_AGAIN)
+            result.notes.append(f"{failure}: {_reason(error).rstrip('.')}; {how}")
             self.progress.warn(result.notes[-1])
             return result.verdict
 
@@ -121,6 +117,7 @@ class VerdictStage:
             return self._judged(tested, self._freeze(replace(noted, openings=self._notes.openings)), known)
         self._require_installed(outer)
         estimate.require_room(self.prepared, repeats, tested)
+        self.folder.require_room_for_predictions(outer)
         self._announce(outer, repeats, done)
         with self.training(), programs.shared():
             new = range(done, repeats)

@@ -240,6 +240,12 @@ class StudyFolder:
         with _replaced(self.path / "verdict.part", self._predictions(outer)) as file:
             np.savez_compressed(file, **predictions, **{KEY: np.str_(key)})  # type: ignore[arg-type]
 
+    def require_room_for_predictions(self, outer: int = 0) -> None:
+        """Raise `InputError` where predictions cannot be saved, because a folder is in the place of their file."""
+        if (file := self._predictions(outer)).is_dir():
+            what = "is a folder, and predictions of the test rows belong there"
+            raise InputError(what, where=brief(file), hint="Move it aside.")
+
     def load_predictions(self, key: str, outer: int = 0) -> dict[str, np.ndarray]:
         """Return the predictions that were saved under that key; none where there are none, or they are damaged."""
         # a version before had one file for all

@@ -461,7 +461,7 @@ def test_a_verdict_that_is_not_reached_has_exit_code_1(lossreg, study, monkeypat
     kind, note, expected = case
     result = sample_verdict.study(kind) if kind else sample.study(3)
     result.notes += [note] if note else []
-    monkeypatch.setattr(run, "require_ended", lambda folder: None)
+    monkeypatch.setattr(run, "reached_verdict", lambda *args: None)
     monkeypatch.setattr(run, "verdict", lambda *args, **kwargs: result)
     assert lossreg("verdict", study)[0] == expected
     code, out, _ = lossreg("verdict", study, "--json")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sample_study as sample
+import sample_verdict
 import small_study
 from sklearn.metrics import mean_absolute_error
 
@@ -17,7 +19,7 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
-from lossreg.search import judgement, preparation, restore, run, verdict_stage
+from lossreg.search import completion, judgement, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
 from lossreg.search.retrainer import Retrainer
@@ -359,12 +361,43 @@ def test_repeats_that_fail_are_trained_again_later_with_the_reason_told(finished
     with monkeypatch.context() as patch:
         patch.setattr(Retrainer, "train_groups", broken)
         result = run.verdict(study(), more)
-    assert verdict_stage.failed(result)
+    assert completion.lacks_verdict(result)
     assert [note for note in result.notes if "most trainings of huber failed: RuntimeError: boom; " in note]
     result = run.verdict(study(), more)
-    assert not verdict_stage.failed(result)
+    assert not completion.lacks_verdict(result)
     assert (result.verdict.repeats, result.verdict.openings) == (more, before.openings + 1)
     assert result.verdict.against_baseline.repeats == more
+
+
+@pytest.mark.usefixtures("again")
+def test_the_verdict_of_a_study_of_which_nothing_is_left_is_returned_as_it_is(finished, monkeypatch):
+    assert run.reached_verdict(study()) is None  # with functions of the user's, the outcome may be another now
+    monkeypatch.setattr(completion, "reached", lambda *args: finished[1])
+    assert run.reached_verdict(study()) is finished[1] is run.verdict(study())
+    failed = replace(finished[1], notes=[f"{completion.FAILURES[1]}: boom"])
+    monkeypatch.setattr(completion, "reached", lambda *args: failed)
+    assert run.reached_verdict(study()) is None
+
+
+def test_the_trial_of_a_candidate_is_the_recommended_one_if_it_is_its_own():
+    result = sample_verdict.study("better, at the same rate")
+    verdict, top = result.verdict, replace(sample.trial(7, "focal"), score=1.0)
+    result.add(top)
+    assert restore.find(result, loss="focal").number == 7
+    result.verdict = verdict
+    assert restore.find(result, loss="focal").number == verdict.recommended.trial != 7
+    assert restore.find(result, loss="cross_entropy").number == verdict.baseline.trial
+
+
+@pytest.mark.usefixtures("again", "finished")
+def test_a_folder_in_the_place_of_predictions_is_refused_before_the_training(monkeypatch):
+    [file] = Path.cwd().glob(".lossreg/*/verdict*.npz")
+    file.unlink()
+    file.mkdir()
+    monkeypatch.setattr(Retrainer, "train_groups", lambda *args, **kwargs: pytest.fail("trained"))
+    result = run.verdict(study(), REPEATS + 1)
+    assert completion.lacks_verdict(result)
+    assert [note for note in result.notes if "is a folder, and predictions of the test rows belong there" in note]
 
 
 @pytest.mark.long
