@@ -88,11 +88,12 @@ class Cell:
     outer: int | None
     decision: str | None
     seed: int
+    epochs: int = EPOCHS
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Cell:
         """Return the cell of a line of `--out`."""
-        return cls(**{each.name: values.get(each.name) for each in fields(cls)})
+        return cls(**{each.name: values.get(each.name, each.default) for each in fields(cls)})
 
     @property
     def task(self) -> str:
@@ -116,7 +117,7 @@ class Cell:
                 "preprocess": "none",
             },
             "model": {"hidden": [32]},
-            "train": {"epochs": EPOCHS, "batch_size": 32 if self.rows <= 500 else 64, "optimizer": self.optimizer},
+            "train": {"epochs": self.epochs, "batch_size": 32 if self.rows <= 500 else 64, "optimizer": self.optimizer},
             "search": {"trials": self.trials, "metric": self.metric, "seed": number, "lanes": LANES, **decision},
             "losses": DESIGNS[self.design],
             "verdict": verdict,
@@ -232,11 +233,11 @@ def gain_here(
     return gain
 
 
-def plan(trial: Any) -> Any:
+def plan(trial: Any, epochs: int) -> Any:
     """Return the training of a trial with the loss parameters that it had, whatever the samples."""
     from lossreg.training.interface import Plan
 
-    return Plan(trial.candidate, trial.loss_params, trial.learning_rate, EPOCHS)
+    return Plan(trial.candidate, trial.loss_params, trial.learning_rate, epochs)
 
 
 def board_baseline(result: Any) -> Any:
@@ -259,13 +260,13 @@ def true(
         return {}
     fresh = Fresh.drawn(cell, rng, args)
     trials = {trial.number: trial for trial in result.trials}
-    winner, baseline = (plan(trials[arm.trial]) for arm in (verdict.winner, verdict.baseline))
+    winner, baseline = (plan(trials[arm.trial], cell.epochs) for arm in (verdict.winner, verdict.baseline))
     arms = {
         "winner": winner,
         "baseline": baseline,
         "same_rate": replace(baseline, learning_rate=winner.learning_rate),
-        "top": plan(result.best),
-        "board": plan(board_baseline(result)),
+        "top": plan(result.best, cell.epochs),
+        "board": plan(board_baseline(result), cell.epochs),
     }
     prepared = prepared_of(study)
     folds = fold_plans(prepared)
@@ -466,6 +467,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--optimizer", default="adam")
     parser.add_argument("--decision", choices=("default", "tuned"), help="search.decision")
     parser.add_argument("--outer", type=int, help="verdict.outer, of nested cross-validation")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="with more, wrong labels are learnt by heart")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--studies", type=int, default=200)
@@ -490,7 +492,7 @@ def main() -> None:
         metric = args.metric or METRICS.get(design, "accuracy")
         cell = Cell(
             design, rows, imbalance, noise, metric, args.optimizer, args.trials, args.repeats, args.outer,
-            args.decision, args.seed,
+            args.decision, args.seed, args.epochs,
         )  # fmt: skip
         run(cell, range(args.first, args.first + args.studies), args)
 

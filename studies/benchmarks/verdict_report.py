@@ -24,10 +24,11 @@ import numpy as np
 
 KEYS = (
     "design", "rows", "imbalance", "noise", "metric", "optimizer", "trials", "repeats", "outer", "decision", "seed",
+    "epochs",
 )  # fmt: skip
 USUAL = {
     "imbalance": 1.0, "noise": 0.0, "optimizer": "adam", "trials": 24, "repeats": 20, "outer": None, "decision": None,
-    "seed": 0,
+    "seed": 0, "epochs": 20,
 }  # fmt: skip
 HALF_WIDTH = 1.96  # of an interval, in standard errors
 
@@ -50,7 +51,7 @@ def cells(studies: Iterable[Line]) -> dict[tuple[Any, ...], list[Line]]:
     """Return the studies of each cell, each study once."""
     by_cell: dict[tuple[Any, ...], dict[int, Line]] = {}
     for study in studies:
-        by_cell.setdefault(tuple(study.get(key) for key in KEYS), {})[study["study"]] = study
+        by_cell.setdefault(tuple(study.get(key, USUAL.get(key)) for key in KEYS), {})[study["study"]] = study
     return {cell: [of[number] for number in sorted(of)] for cell, of in by_cell.items()}
 
 
