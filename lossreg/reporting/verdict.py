@@ -290,13 +290,29 @@ class _Words:
         if self.verdict.decision == "tuned":
             return f"Both have a tuned {self._what}."
         if self._tuned is None:
-            return ""
+            return self._not_tuned
         change = self._change(self._tuned)
         size = f"{change.size} than" if change.size else "about the same as"
         so = f": the gain is not one of the {self._what} alone" * (self.verdict.answer is Answer.BETTER)
         return (
             f"With a tuned {self._what} for both, the {self.result.metric} of {self.winner} is {size} that of "
             f"{self.baseline} (95% interval: {change.interval}){so}."
+        )
+
+    @property
+    def _not_tuned(self) -> str:
+        """That a gain may be one of the decision; empty where nothing is tuned, or it hardly matters."""
+        from lossreg.metrics import catalogue
+        from lossreg.metrics import decision as decisions
+
+        metric = catalogue.resolve(self.result.metric, self.result.task)
+        # a threshold hardly ever improves accuracy
+        is_decided = metric.name != "accuracy" and decisions.kind(metric, self.result.task)
+        if self.verdict.answer is not Answer.BETTER or not is_decided:
+            return ""
+        return (
+            f"The two were not compared with a tuned {self._what}, for which there are too few rows: the gain may be "
+            f"one of the {self._what} alone."
         )
 
     @property

@@ -15,6 +15,10 @@ from lossreg.reporting import interval, report, verdict
 from lossreg.storage.verdict import Answer, Reevaluated
 
 DIRECTIONS = ["maximize", "minimize"]
+THRESHOLD_ALONE = (
+    "The two were not compared with a tuned threshold, for which there are too few rows: the gain may be one of the "
+    "threshold alone."
+)
 
 
 def lines(result):
@@ -31,6 +35,7 @@ def test_a_better_loss_is_recommended_and_its_cause_is_named():
         "; it was better in 19 of 20 repeated trainings.",
         "focal is better than cross_entropy, because of the loss: with the learning rate of focal, cross_entropy is "
         "still worse (f1_macro 0.025 lower, 95% interval: 0.006 to 0.044 lower).",
+        THRESHOLD_ALONE,
     ]
 
 
@@ -55,6 +60,15 @@ def test_a_gain_of_the_threshold_alone_is_named():
 def test_a_gain_with_tuned_decisions_too_is_not_one_of_the_threshold():
     result = sample_verdict.study("better, at the same rate", against_tuned_decision=compared(0.02, 0.012))
     assert lines(result)[3].endswith("0.008 to 0.032 higher): the gain is not one of the threshold alone.")
+
+
+@pytest.mark.parametrize(
+    ("case", "metric", "told"),
+    [("better, at the same rate", "f1_macro", True), ("better, at the same rate", "accuracy", False),
+     ("better, at the same rate", "roc_auc", False), ("no difference, ahead", "f1_macro", False)],
+)  # fmt: skip
+def test_a_gain_that_may_be_one_of_the_threshold_is_called_so(case, metric, told):
+    assert (THRESHOLD_ALONE in lines(sample_verdict.study(case, metric=metric))) == told
 
 
 @pytest.mark.parametrize(
