@@ -3,8 +3,8 @@
 For the author of a loss: a decorator for its kind (`softmax_loss`, `sigmoid_loss`, `margin_loss`, `multilabel_loss`,
 `regression_loss`, `loss`) or `LossSpec`; `Float`, `Int`, `Choice`, `PerClass`, `Claims`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
-`load_trial` (the model that a trial trained), `repair` (of a damaged study), `dense_gradients` (an optimizer for
-embeddings as a study has it).
+`load_trial` (the model that a trial trained), `load_preprocessor` (of the file beside a saved model), `repair` (of a
+damaged study), `dense_gradients` (an optimizer for embeddings as a study has it).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from lossreg.contract.params import Choice, Float, Int, PerClass
     from lossreg.contract.spec import LossSpec
+    from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
     from lossreg.errors import InputError, LossregError
     from lossreg.hookspecs import hookimpl
     from lossreg.registry.dense_gradients import dense_gradients
@@ -55,6 +56,7 @@ __all__ = [
     "get",
     "hookimpl",
     "load_model",
+    "load_preprocessor",
     "load_trial",
     "loss",
     "losses",
@@ -64,6 +66,7 @@ __all__ = [
     "regression_loss",
     "repair",
     "results",
+    "save_preprocessor",
     "sigmoid_loss",
     "softmax_loss",
     "tune",
@@ -78,6 +81,7 @@ _NAMES = {
     ),
     "contract.params": ("Choice", "Float", "Int", "PerClass"),
     "contract.spec": ("LossSpec",),
+    "data.preprocessor_file": ("load_preprocessor", "save_preprocessor"),
     "errors": ("InputError", "LossregError"),
     "hookspecs": ("hookimpl",),
     "registry.dense_gradients": ("dense_gradients",),

@@ -151,14 +151,14 @@ def model(
 
     kept = restore.look_up(spec, trial, loss)
     import_keras()
-    import joblib
+    from lossreg.data import preprocessor_file
 
     with waiting.busy("building the model and its preprocessing"):
         restored = restore.restore(spec, kept)
-    beside = output.with_suffix(".preprocessor.joblib")
+    beside = output.with_suffix(".preprocessor.json")
     output.parent.mkdir(parents=True, exist_ok=True)
     restored.model.save(output)
-    joblib.dump(restored.preprocessor, beside)
+    preprocessor_file.save_preprocessor(restored.preprocessor, beside)
     say(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
 
 

@@ -47,7 +47,12 @@ class Categories:
     @classmethod
     def of(cls, column: pd.Series[Any]) -> Categories:
         """Return the categories of a column of training rows."""
-        names = frozenset(texts(column))
+        return cls.named(texts(column))
+
+    @classmethod
+    def named(cls, every: Iterable[str]) -> Categories:
+        """Return the categories with these names, of which any may be there several times."""
+        names = frozenset(every)
         numbers: dict[Decimal, list[str]] = defaultdict(list)
         by_truth: dict[bool, list[str]] = defaultdict(list)
         for name in sorted(names):

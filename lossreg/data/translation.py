@@ -37,10 +37,22 @@ class Translation:
         numbers = {name: way for name, way in ways.items() if isinstance(way, AsNumbers)}
         return cls(
             {name: Categories.of(read[name]) for name in categories},
-            {name: Categories.of(pd.Series(way.categories)) for name, way in ways.items() if isinstance(way, AsRanks)},
+            _ranks(readings),
             tuple(name for name in numbers if truths.are_flags(read[name].to_numpy(np.float64))),
             {name: Thousands.of(rows[name], way.numerals.decimal) for name, way in numbers.items()},
         )
+
+    @classmethod
+    def restored(
+        cls,
+        readings: Mapping[str, Reading],
+        categories: Mapping[str, Iterable[str]],
+        flags: tuple[str, ...],
+        thousands: Mapping[str, Thousands],
+    ) -> Translation:
+        """Return the terms that have these categories, by the names of each, and the ranks of these readings."""
+        known = {name: Categories.named(names) for name, names in categories.items()}
+        return cls(known, _ranks(readings), flags, thousands)
 
     def before(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the new rows, with truth values and ordered categories as reading knows them."""
@@ -54,3 +66,9 @@ class Translation:
             thousands.count(rows[name], name, lost)
         known = {name: categories.match(read[name], lost) for name, categories in self.categories.items()}
         return read.assign(**known) if known else read
+
+
+def _ranks(readings: Mapping[str, Reading]) -> dict[str, Categories]:
+    """Return the categories of each column that is read as ranks."""
+    ways = {name: reading.read for name, reading in readings.items()}
+    return {name: Categories.of(pd.Series(way.categories)) for name, way in ways.items() if isinstance(way, AsRanks)}

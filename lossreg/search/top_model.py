@@ -53,14 +53,13 @@ def _saved(
         return None
     if folder.has_best(best.number):
         return folder.model_of(best.number)
-    import joblib
-
     from lossreg import tracking
+    from lossreg.data import preprocessor_file
 
     progress.phase(f"study {prepared.spec.name}: writing the model of trial {best.number}")
     model = restore.build(prepared, best, weights)
     path = folder.save_model(model, best.number)
-    joblib.dump(restore.data_of(prepared, best).preprocessor, folder.preprocessor)
+    folder.save_preprocessor(preprocessor_file.dumps(restore.data_of(prepared, best).preprocessor))
     return tracking.describe(model, path)
 
 

@@ -313,12 +313,19 @@ class StudyFolder:
     def has_best(self, number: int) -> bool:
         """Return whether the best trial's model and its preprocessing can be loaded."""
         path = self.model_of(number)
-        return path is not None and is_archive(path) and self.preprocessor.exists()
+        return path is not None and is_archive(path) and any(file.exists() for file in self._preprocessors)
+
+    def save_preprocessor(self, text: str) -> None:
+        """Write the best trial's preprocessing, all or nothing; a pickle of a version before is removed."""
+        file, pickled = self._preprocessors
+        with _replaced(file.with_suffix(".part"), file) as part:
+            part.write(text.encode())
+        pickled.unlink(missing_ok=True)
 
     @property
-    def preprocessor(self) -> Path:
-        """The file of the best trial's preprocessing."""
-        return self.path / "preprocessor.joblib"
+    def _preprocessors(self) -> tuple[Path, Path]:
+        """The file of the best trial's preprocessing, and that of versions up to 0.2.0, which is never loaded."""
+        return self.path / "preprocessor.json", self.path / "preprocessor.joblib"
 
     @staticmethod
     def _owner(note: Path) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import commands
-import joblib
+import numpy as np
 import pytest
 import sample_study as sample
 import sample_verdict
@@ -24,6 +24,8 @@ from rich.console import Console
 
 from lossreg import cli, tracking
 from lossreg.cli import progress as terminal
+from lossreg.data.preprocess import AsGiven
+from lossreg.data.preprocessor_file import load_preprocessor
 from lossreg.errors import LossregError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
@@ -510,14 +512,15 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     # a wrong address of a server is no matter here: nothing is tracked
     study.write_text(f'{STUDY}\n[tracking]\nuri = "nonsense://"\n')
     monkeypatch.setattr(restore, "look_up", lambda *given: asked.append(given[1:]))
-    monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), "the preprocessor"))
+    preprocessor = AsGiven().fit(np.zeros((1, 3)))
+    monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), preprocessor))
     for args in ((), ("--trial", 3), ("--loss", "focal", "-o", "out/focal.keras")):
         code, out, _ = lossreg("model", study, *args)
         assert code == 0
         assert "from preprocessed rows to predictions" in out
     assert asked == [(None, None), (3, None), (None, "focal")]
     assert Path("out/focal.keras").read_text() == Path("model.keras").read_text() == "a model"
-    assert joblib.load("out/focal.preprocessor.joblib") == "the preprocessor"
+    assert load_preprocessor("out/focal.preprocessor.json").shape_ == (3,)
 
 
 @pytest.mark.parametrize(

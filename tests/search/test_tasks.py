@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import joblib
 import keras
 import numpy as np
 import pandas as pd
@@ -69,7 +68,7 @@ def predicted(folder: Path, spec: study.StudySpec) -> tuple[data.Dataset, np.nda
     loaded = data.load(given.source, target=given.target, base=folder)
     model = keras.models.load_model(spec.folder / "best.keras")
     assert "lossreg" not in str(model.get_config())
-    preprocessor = joblib.load(spec.folder / "preprocessor.joblib")
+    preprocessor = lossreg.load_preprocessor(spec.folder / "preprocessor.json")
     assert type(preprocessor) is type(loaded.preprocessor)
     return loaded, model.predict(loaded.validation.x, verbose=0), loaded.validation.y
 

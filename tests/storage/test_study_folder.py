@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import signal
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,24 @@ def test_the_folder_of_a_study_that_may_be_written_is_as_it_was():
     with kept.lock():
         kept.require_writable()
         assert [path.name for path in kept.path.iterdir()] == ["lock"]
+
+
+class Model:
+    """Stands in for a Keras model."""
+
+    def save(self, path):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", "{}")
+
+
+def test_a_model_of_0_2_0_is_whole_with_its_pickle_which_a_new_one_replaces(tmp_path):
+    folder = StudyFolder(tmp_path, "toy")
+    folder.save_model(Model(), 3)
+    assert not folder.has_best(3)
+    pickled = tmp_path / "preprocessor.joblib"
+    pickled.write_bytes(b"a pickle")
+    assert folder.has_best(3)
+    folder.save_preprocessor("{}")
+    assert folder.has_best(3)
+    assert not pickled.exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.keras", "best.trial", "preprocessor.json"]
