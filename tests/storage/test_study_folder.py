@@ -155,4 +155,4 @@ def test_a_model_of_0_2_0_is_whole_with_its_pickle_which_a_new_one_replaces(tmp_
     folder.save_preprocessor("{}")
     assert folder.has_best(3)
     assert not pickled.exists()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.keras", "best.trial", "preprocessor.json"]
+    assert sorted(file.name for file in tmp_path.glob("[bp]*")) == ["best.keras", "best.trial", "preprocessor.json"]
