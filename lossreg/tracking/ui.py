@@ -24,6 +24,8 @@ SETTINGS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
     "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::UserWarning",
 }  # fmt: skip
+# its processes take no module from the current folder, which may be a stranger's
+ELSEWHERE = {"PYTHONSAFEPATH": "1"}
 # of lines of MLflow that help nobody here: the server is for this machine alone
 NOISE = "To allow connections from other hosts"
 ADDRESS = "MLFLOW_BACKEND_STORE_URI"
@@ -37,13 +39,13 @@ LAST_LINES = 10.0
 
 def command(port: int) -> list[str]:
     """Return the command of MLflow's UI, on loopback only; all users of the machine can read it, so it has no URI."""
-    serve = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1"]
+    serve = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1"]
     return [*serve, "--port", str(port), "--workers", "1"]
 
 
 def environment(uri: str) -> dict[str, str]:
     """Return the variables for `command`, with the store `uri`; only processes of the same user can read them."""
-    return {**SETTINGS, **os.environ, ADDRESS: uri}
+    return {**SETTINGS, **os.environ, **ELSEWHERE, ADDRESS: uri}
 
 
 def page(address: str, tracking: Mapping[str, Any]) -> str:

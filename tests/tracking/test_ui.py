@@ -78,7 +78,7 @@ def test_the_address_of_the_store_is_on_no_command_line():
     options = {param.name: param for param in cli.commands["server"].params}
     assert options["backend_store_uri"].envvar in ui.environment("postgresql://me:pl-nt1d@host/db")
     assert not [part for part in ui.command(5000) if "://" in part]
-    cli.commands["server"].make_context("server", ui.command(5000)[4:], resilient_parsing=True)
+    cli.commands["server"].make_context("server", ui.command(5000)[5:], resilient_parsing=True)
 
 
 def test_a_server_that_fails_is_an_error_and_one_that_ends_is_none():
@@ -156,3 +156,25 @@ def test_mlflow_s_own_server_shows_its_store_to_nobody_and_leaves_nothing_runnin
 )
 def test_the_page_is_that_for_model_training(where, place):
     assert ui.page("http://127.0.0.1:5000", where) == f"http://127.0.0.1:5000{place}"
+
+
+def test_nothing_in_the_current_folder_is_taken_for_a_module(tmp_path):
+    """`lossreg ui` may be called in a stranger's folder, and MLflow's server starts processes of its own."""
+    (tmp_path / "mlflow.py").write_text("print('planted')")
+    (tmp_path / "uvicorn.py").write_text("print('planted')")
+    command, settings = ui.command(5000), ui.environment("sqlite:///x.db")
+    interpreter = command[: command.index("mlflow")]
+    for arguments in ([*interpreter, "uvicorn", "--version"], [sys.executable, "-m", "uvicorn", "--version"]):
+        done = subprocess.run(arguments, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+        assert "Running uvicorn" in done.stdout, done.stderr
+        assert "planted" not in done.stdout
+    plain = subprocess.run(
+        [sys.executable, "-m", "uvicorn"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
+    )  # fmt: skip
+    assert "planted" in plain.stdout
+
+
+def test_the_server_is_on_loopback_alone():
+    command = ui.command(5000)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
