@@ -4,7 +4,8 @@ For the author of a loss: a decorator for its kind (`softmax_loss`, `sigmoid_los
 `regression_loss`, `loss`) or `LossSpec`; `Float`, `Int`, `Choice`, `PerClass`, `Claims`, `Limit`, `hookimpl`, `ops`.
 For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
 `load_trial` (the model that a trial trained), `load_preprocessor` (of the file beside a saved model), `repair` (of a
-damaged study), `dense_gradients` (an optimizer for embeddings as a study has it).
+damaged study), `dense_gradients` (an optimizer for embeddings as a study has it), `safe_mode` (for studies of
+strangers).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lossreg.registry.dense_gradients import dense_gradients
     from lossreg.registry.keras_loss import get, load_model, wrap
     from lossreg.registry.registry import losses
+    from lossreg.runtime.safety import safe_mode
     from lossreg.search.history import results
     from lossreg.search.repairs import repair
     from lossreg.search.restore import load_trial
@@ -66,6 +68,7 @@ __all__ = [
     "regression_loss",
     "repair",
     "results",
+    "safe_mode",
     "save_preprocessor",
     "sigmoid_loss",
     "softmax_loss",
@@ -87,6 +90,7 @@ _NAMES = {
     "registry.dense_gradients": ("dense_gradients",),
     "registry.keras_loss": ("get", "load_model", "wrap"),
     "registry.registry": ("losses",),
+    "runtime.safety": ("safe_mode",),
     "search.history": ("results",),
     "search.repairs": ("repair",),
     "search.restore": ("load_trial",),

@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from lossreg.cli.progress import Watcher
+from lossreg.runtime import safety
 from lossreg.terminal.masking import masked
 from lossreg.terminal.signals import INTERRUPTING
 
@@ -21,7 +22,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 def resuming(command: str, study: Path, overrides: Sequence[str], options: Sequence[str] = ()) -> str:
     """Return the command that goes on with a study, for a shell; secrets in its overrides are masked."""
     given = [part for override in overrides for part in ("--set", masked(override))]
-    return shlex.join(["lossreg", command, str(study), *options, *given])
+    return shlex.join(["lossreg", command, str(study), *safety.options(), *options, *given])
 
 
 class Interrupts:

@@ -112,7 +112,7 @@ def _draw(specs: Sequence[LossSpec], path: Path, every: bool) -> None:
 def plugins(as_json: Json = False) -> None:
     """List the plugins with their losses, or why one is refused.
 
-    A plugin is code: every command that looks losses up runs it.
+    A plugin is code: every command that looks losses up runs it; with --safe none is run.
     """
     reports = loaded_registry().plugins
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import inspect
 import json
 import os
 import sys
@@ -20,7 +21,8 @@ from typer.core import TyperGroup
 
 from lossreg import __version__
 from lossreg.cli import waiting
-from lossreg.errors import LossregError, brief, one_line, refusal
+from lossreg.errors import InputError, LossregError, brief, one_line, refusal
+from lossreg.runtime import safety
 from lossreg.storage.records import finite
 from lossreg.terminal import caller, signals, status_line, streams
 from lossreg.terminal.masking import masked, masked_values
@@ -43,6 +45,13 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set search.trials=100."),
 ]
+Safe = Annotated[
+    bool, typer.Option("--safe", help="Run no code that a study names and no plugin: for studies of strangers.")
+]
+AllowedPlugins = Annotated[
+    list[str] | None,
+    typer.Option("--allow-plugin", metavar="NAME", help="A plugin that --safe runs; may be given several times."),
+]
 Task = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what serves this task.", show_default=False)]
 
 
@@ -50,12 +59,15 @@ Work = TypeVar("Work", bound=Callable[..., None])
 
 
 def guarded(work: Work) -> Work:
-    """Return `work` with errors as one line and exit codes: 1 for a failure, 2 for wrong input, 130 on Ctrl-C."""
+    """Return `work` with the options of safe mode, errors as one line, and exit codes.
+
+    These are 1 for a failure, 2 for wrong input, 130 on Ctrl-C.
+    """
 
     @wraps(work)
-    def run(*args: Any, **kwargs: Any) -> None:
+    def run(*args: Any, safe: bool = False, allow_plugin: Sequence[str] | None = None, **kwargs: Any) -> None:
         try:
-            with signals.raising(), caller.shell():
+            with signals.raising(), caller.shell(), _as_safe(safe, allow_plugin or ()):
                 work(*args, **kwargs)
         except typer.Exit:
             raise
@@ -69,7 +81,29 @@ def guarded(work: Work) -> Work:
         except (Exception, SystemExit, GeneratorExit) as error:
             complain(f"Error: {one_line(error)} (unexpected; LOSSREG_DEBUG=1 shows where)", 1)
 
-    return cast(Work, run)
+    return cast(Work, _with_options_of(work, run))
+
+
+def _with_options_of(work: Callable[..., None], run: Callable[..., None]) -> Callable[..., None]:
+    """Return `run` with the parameters of `work`, and those of safe mode, as typer reads them."""
+    own = [
+        inspect.Parameter("safe", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Safe),
+        inspect.Parameter("allow_plugin", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=AllowedPlugins),
+    ]
+    signature = inspect.signature(work, eval_str=True)
+    every = [*signature.parameters.values(), *own]
+    run.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+    return run
+
+
+@contextmanager
+def _as_safe(safe: bool, allowed: Sequence[str]) -> Iterator[None]:
+    """Have safe mode on during the block if the options ask for it."""
+    if allowed and not safe and not safety.is_on():
+        raise InputError("belongs to --safe", where="--allow-plugin", hint="Add --safe, or leave it out.")
+    with safety.safe_mode(allowed) if safe or allowed else nullcontext():
+        yield
 
 
 def complain(message: str, code: int) -> NoReturn:
@@ -147,13 +181,19 @@ def lossreg(
     """
 
 
-def load(study: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    """Return the study of a file, and name the file in the commands of messages."""
+def load(study: Path, overrides: Sequence[str] = (), *, is_run: bool = False) -> StudySpec:
+    """Return the study of a file, and name the file in the commands of messages.
+
+    Raises `InputError` in safe mode, before anything slow, where the study `is_run` and names code.
+    """
     waiting.announce(f"reading {study}")
-    from lossreg.config.study import load as load_study
+    from lossreg.config import study as studies
 
     caller.name_study(str(study))
-    return load_study(study, tuple(overrides))
+    spec = studies.load(study, tuple(overrides))
+    if is_run:
+        studies.require_trusted(spec)
+    return spec
 
 
 def loaded_registry() -> Registry:

@@ -72,12 +72,14 @@ def ui(
 def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     """Write a study into MLflow, and note the place in its journal."""
     from lossreg import tracking
+    from lossreg.config import study as studies
     from lossreg.search import history
     from lossreg.storage.study_folder import StudyFolder
     from lossreg.storage.trials import ATTRIBUTE
 
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
+    studies.require_trusted(spec, is_run=False)
     warnings: list[str] = []
     folder = StudyFolder(spec.folder, spec.name)
     folder.require_begun()

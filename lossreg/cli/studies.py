@@ -53,10 +53,10 @@ def tune(
 ) -> None:
     """Run a study, or resume it where it stopped.
 
-    A study file is code: the functions that it names are run, with --dry-run too.
+    A study file is code: the functions that it names are run, with --dry-run too; with --safe none is.
     """
     with only_json(as_json) as out:
-        spec = load(study, overrides or ())
+        spec = load(study, overrides or (), is_run=True)
         if dry_run:
             _dry_run(spec, as_json, out)
             return
@@ -89,7 +89,7 @@ def verdict(
     No trial is added. Runs the functions that the study names. The exit code is 1 where no verdict is reached.
     """
     with only_json(as_json) as out:
-        spec = load(study, overrides or ())
+        spec = load(study, overrides or (), is_run=True)
         from lossreg.cli import interrupts
         from lossreg.cli.progress import progress
         from lossreg.search import completion, run
@@ -146,7 +146,7 @@ def model(
     """
     with on_disk(f"--output {brief(output)}"):
         _check_output(output)
-    spec = load(study)
+    spec = load(study, is_run=True)
     from lossreg.search import restore
 
     kept = restore.look_up(spec, trial, loss)

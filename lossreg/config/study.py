@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lossreg.config import document as documents
+from lossreg.config import untrusted
 from lossreg.config.document import Origin, dotted
 from lossreg.config.fields import CandidateName, Name, safe
 from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Tracking, Train, Verdict
@@ -31,7 +32,7 @@ from lossreg.errors import InputError, is_text, represented
 from lossreg.registry.discovery import Entry, key
 from lossreg.registry.registry import Registry
 from lossreg.registry.user_loss import UserLoss, wrap
-from lossreg.runtime import digests, user_code
+from lossreg.runtime import digests, safety, user_code
 from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked_values
 
@@ -131,15 +132,20 @@ def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[s
     if isinstance(source, StudySpec):
         if not overrides:
             return source
-        return _checked(source._document, overrides, file=source._origin.file, base=source.base)
+        return _checked(
+            source._document, overrides, file=source._origin.file, base=source.base, given=source._origin.overridden
+        )
     if isinstance(source, (str, Path)):
         return load(source, overrides)
     return from_dict(source, overrides)
 
 
-def _checked(document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path) -> StudySpec:
+def _checked(
+    document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path, given: tuple[str, ...] = ()
+) -> StudySpec:
+    """Return the study of a document; given: the keys that overrides had replaced in it before."""
     changed, keys = documents.override(documents.checked(document, Origin(file)), overrides)
-    origin = Origin(file, keys)
+    origin = Origin(file, (*given, *keys))
     try:
         study = StudySpec.model_validate(changed)
     except ValidationError as error:
@@ -375,6 +381,13 @@ def require_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
+def require_trusted(study: StudySpec, *, is_run: bool = True) -> None:
+    """Raise `InputError` in safe mode where the study names functions, if it `is_run`, or where to write to."""
+    mistakes = list(untrusted.mistakes(study, study._origin.overridden, is_run)) if safety.is_on() else []
+    if mistakes:
+        raise documents.gathered(mistakes, study._origin)
+
+
 def start_over() -> str:
     """Return a hint for a study that has been run with other values."""
     way = words("--fresh", "fresh=True")
@@ -385,7 +398,9 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
     """Return the study as it was when it began, by its kept fingerprint and document; relative paths start as now."""
     unchanged = not changes(fingerprinted, fingerprint(study))
     tracking = study.tracking.model_dump()
-    return study if unchanged else from_dict({**document, "tracking": tracking}, base=study.base)
+    if unchanged:
+        return study
+    return _checked({**document, "tracking": tracking}, (), file="", base=study.base, given=("tracking",))
 
 
 def _shown(value: Any) -> str:

@@ -22,6 +22,7 @@ from lossreg.data.scaling import Limits
 from lossreg.data.thousands import Thousands
 from lossreg.data.translation import Translation
 from lossreg.errors import InputError, on_disk, one_line, represented
+from lossreg.runtime import safety
 
 ReasonName = Literal["number", "date", "duration", "rank"]
 REASONS: dict[ReasonName, Reason] = {"number": NO_NUMBER, "date": NO_DATE, "duration": NO_DURATION, "rank": NO_RANK}
@@ -206,7 +207,8 @@ def save_preprocessor(preprocessor: Preprocessor, path: str | Path) -> None:
 def load_preprocessor(path: str | Path) -> Preprocessor:
     """Return the preprocessor of a file that `lossreg model` or a study has written; nothing of a JSON file is run.
 
-    A `.joblib` file, as versions up to 0.2.0 wrote, is a pickle: loading it runs the code in it. Raises `InputError`.
+    A `.joblib` file, as versions up to 0.2.0 wrote, is a pickle: loading it runs the code in it, and safe mode refuses
+    it. Raises `InputError`.
     """
     with on_disk(path):
         file = Path(path)
@@ -239,6 +241,7 @@ def _reason(error: Exception) -> str:
 
 def _unpickled(file: Path) -> Preprocessor:
     """Return the preprocessor of a pickle, which runs code."""
+    safety.refuse("is a pickle, which is code", str(file))
     import joblib
 
     try:

@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +34,8 @@ BUILTIN = "lossreg.zoo"
 RESERVED = ("builtin", "lossreg", "study")
 PATIENCE = 10.0  # seconds after which a plugin that is still being imported is named
 SLOW = ("tensorflow", "keras", "torch", "jax")
+# what becomes of a plugin that is named for it
+BLOCKED, ALLOWED = "blocked, by the study or by LOSSREG_BLOCK", "allowed in safe mode"
 VALUE = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?")
 
 
@@ -140,25 +142,31 @@ def installed() -> list[Source]:
     return [builtin, *sorted(_others(), key=lambda source: (source.distribution.lower(), source.name))]
 
 
-def collect(sources: Sequence[Source], block: Sequence[str] = ()) -> tuple[list[Entry], list[PluginReport]]:
+def collect(
+    sources: Sequence[Source], block: Sequence[str] = (), allowed: Collection[str] | None = None
+) -> tuple[list[Entry], list[PluginReport]]:
     """Load the plugins and refuse those whose names clash; `block` has plugin or distribution names.
+
+    allowed: the only plugins or distributions that are loaded; None allows all.
 
     Raises `InputError` when `block` names the built-in losses.
     """
     blocked = {key(name) for name in block}
     if blocked & {key("builtin"), key("lossreg")}:
         raise InputError("the built-in losses cannot be blocked", hint="Block plugins or distributions by name.")
-    offers = _with_lost_references(_without_clashes([_blocked(source, blocked) or load(source) for source in sources]))
+    usable = None if allowed is None else {key(name) for name in allowed}
+    loaded = [_blocked(source, blocked) or _not_allowed(source, usable) or load(source) for source in sources]
+    offers = _with_lost_references(_without_clashes(loaded))
     entries = [entry for offer in offers for entry in offer.entries()]
     return entries, [offer.report() for offer in offers]
 
 
-def unmatched(sources: Sequence[Source], block: Sequence[str]) -> list[str]:
-    """A line for each name in `block` that is neither a plugin nor a distribution."""
+def unmatched(sources: Sequence[Source], names: Sequence[str], treated: str = BLOCKED) -> list[str]:
+    """A line for each of the names, which are `treated` so, that is neither a plugin nor a distribution."""
     known = {name for source in sources if not source.builtin for name in (source.name, source.distribution) if name}
     keys = {key(name) for name in known}
-    missing = [name for name in block if key(name) not in keys]
-    problem = "is blocked, by the study or by LOSSREG_BLOCK, and is no plugin or distribution that is installed"
+    missing = [name for name in names if key(name) not in keys]
+    problem = f"is {treated}, and is no plugin or distribution that is installed"
     return [f"{name} {problem}. {did_you_mean(name, sorted(known))}".strip() for name in missing]
 
 
@@ -254,7 +262,14 @@ def _loaded(point: EntryPoint) -> object:
 
 def _blocked(source: Source, blocked: set[str]) -> Offer | None:
     hit = not source.builtin and blocked & {key(source.name), key(source.distribution)}
-    return Offer(source, error="blocked, by the study or by LOSSREG_BLOCK", blocked=True) if hit else None
+    return Offer(source, error=BLOCKED, blocked=True) if hit else None
+
+
+def _not_allowed(source: Source, allowed: set[str] | None) -> Offer | None:
+    if source.builtin or allowed is None or allowed & {key(source.name), key(source.distribution)}:
+        return None
+    way = caller.words(f"--allow-plugin {source.name}", f'allow_plugins=["{source.name}"]')
+    return Offer(source, error=f"safe mode runs no plugin that is not allowed, as by {way}", blocked=True)
 
 
 def _specs(source: Source) -> Iterator[LossSpec]:

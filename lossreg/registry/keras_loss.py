@@ -23,7 +23,7 @@ from lossreg.contract.targets import STANDARD, TARGETS, WEIGHTS
 from lossreg.errors import InputError, LossregError, ParameterError, is_text, one_line, represented
 from lossreg.registry import dense_gradients, keras_labels, loss_constants, registry, saved_loss  # noqa: F401 (registers optimizers)
 from lossreg.registry.user_loss import UserLoss, wrap
-from lossreg.runtime import backend  # noqa: F401 (imported because it notices forks)
+from lossreg.runtime import backend, keras_file  # noqa: F401 (backend is imported because it notices forks)
 
 __all__ = ["RegistryLoss", "get", "load_model", "wrap"]
 
@@ -319,12 +319,13 @@ def load_model(path: Any, **options: Any) -> Any:
     """Return `keras.saving.load_model(path, **options)`, with every lossreg loss known to Keras.
 
     path: a file, or a remote one that Keras reads: `"hf://user/model"`, `"gs://bucket/model.keras"`.
-    Raises `InputError` where there is no such file, or Keras makes no model of it.
+    Code in a file, as in a Lambda layer, is run only with `safe_mode=False`. Raises `InputError` for a file with code,
+    where there is no such file, or Keras makes no model of it.
     """
     if not is_text(path) and not isinstance(path, os.PathLike):
         raise InputError(f"{represented(path)} is no path", where="lossreg.load_model")
     try:
-        return keras.saving.load_model(path, **options)
+        return keras_file.load(path, **options)
     except LossregError:
         raise
     except Exception as error:

@@ -11,6 +11,7 @@ from lossreg.contract.targets import TASKS
 from lossreg.errors import InputError, UnknownError, did_you_mean, represented
 from lossreg.registry import discovery
 from lossreg.registry.discovery import Entry, PluginReport, key
+from lossreg.runtime import safety
 from lossreg.terminal.caller import words
 
 __all__ = ["Entry", "PluginReport", "Registry", "default", "forget", "losses"]
@@ -100,11 +101,11 @@ def _may_offer(report: PluginReport, name: str) -> bool:
 def default(block: Sequence[str] = ()) -> Registry:
     """The built-ins and every installed plugin but those in `block` or `LOSSREG_BLOCK`.
 
-    Both name plugins or distributions, the variable with commas between. Loaded once for
-    each set of names.
+    Both name plugins or distributions, the variable with commas between. In safe mode only the plugins that it allows.
+    Loaded once for each set of names.
     """
     named = (*block, *os.environ.get("LOSSREG_BLOCK", "").split(","))
-    return _load(frozenset(filter(None, (name.strip() for name in named))))
+    return _load(frozenset(filter(None, (name.strip() for name in named))), safety.allowed())
 
 
 def forget() -> None:
@@ -116,9 +117,11 @@ def forget() -> None:
 
 
 @cache
-def _load(block: frozenset[str]) -> Registry:
+def _load(block: frozenset[str], allowed: frozenset[str] | None) -> Registry:
     sources, names = discovery.installed(), sorted(block)
-    return Registry(*discovery.collect(sources, names), discovery.unmatched(sources, names))
+    notes = discovery.unmatched(sources, names, discovery.BLOCKED)
+    notes += discovery.unmatched(sources, sorted(allowed or ()), discovery.ALLOWED)
+    return Registry(*discovery.collect(sources, names, allowed), notes)
 
 
 def losses(task: str | None = None) -> list[LossSpec]:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from lossreg.errors import InputError, UnknownError, brief, contained, did_you_mean, on_disk, one_line
+from lossreg.runtime import safety
 
 LOSSREG = Path(__file__).parents[1]
 STANDARD = Path(traceback.__file__).parent
@@ -23,9 +24,10 @@ FORMS = 'Write "file.py:function" or "package.module:function".'
 def locate(reference: str, base: Path = Path()) -> Any:
     """Return the object that `reference` names; files and modules are looked for in `base` first.
 
-    Raises `InputError` for a file or module that is missing or fails on import, with the error in its message, and
-    `UnknownError` for a name that is not in it.
+    Raises `InputError` for a file or module that is missing or fails on import, with the error in its message, and for
+    all of them in safe mode; `UnknownError` for a name that is not in it.
     """
+    safety.refuse("is code", reference)
     source, _, attribute = reference.rpartition(":")
     if not source or not attribute.isidentifier():
         raise InputError("is neither a file nor a module with a function", where=reference, hint=FORMS)

@@ -104,6 +104,7 @@ def prepare(
     to the candidates it began with, and data and search spaces must be unchanged. Where nothing is to be trained,
     the losses need not be `rehearsed`, and only the loss of the candidate `wanted` has to be installed.
     """
+    studies.require_trusted(spec)
     stored = stored or {}
     installed = registry.default(tuple(spec.plugins.block))
     missing = resumption.missing(installed, stored)

@@ -153,6 +153,7 @@ class Run:
         from lossreg.search import preparation
         from lossreg.search.run_state import RunState
 
+        studies.require_trusted(self.spec)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         minutes = self.spec.search.minutes
         deadline = time.monotonic() + 60 * minutes if minutes else math.inf

@@ -220,7 +220,7 @@ class StudyFolder:
         try:
             if not is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
-            with np.load(file) as arrays:
+            with np.load(file, allow_pickle=False) as arrays:
                 stored = int(arrays[TRIAL]) if TRIAL in arrays.files else number
                 if stored != number:
                     what = f"this file holds the weights of trial {stored}, not of trial {number}"
@@ -250,7 +250,7 @@ class StudyFolder:
         """Return the predictions that were saved under that key; none where there are none, or they are damaged."""
         # a version before had one file for all
         for file in dict.fromkeys((self._predictions(outer), self._predictions(0))):
-            with suppress(Exception), np.load(file) as arrays:
+            with suppress(Exception), np.load(file, allow_pickle=False) as arrays:
                 if str(arrays[KEY]) == key:
                     return {name: arrays[name] for name in arrays.files if name != KEY}
         return {}

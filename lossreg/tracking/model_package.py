@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lossreg.runtime import keras_file
+
 FLAVOR = "keras"
 DATA = "data"
 
@@ -59,9 +61,7 @@ def _requirements(model: Any) -> list[str]:
 
 def _loaded(path: str) -> dict[str, Any]:
     """Return the description of a file alone; imports Keras."""
-    import keras
-
-    return describe(keras.models.load_model(path, compile=False), Path(path))
+    return describe(keras_file.load(path, compile=False), Path(path))
 
 
 def pack(description: Mapping[str, Any], folder: Path, logged: Any, run_id: str) -> None:

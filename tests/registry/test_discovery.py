@@ -332,6 +332,28 @@ def test_a_blocked_plugin_is_not_loaded(block):
     assert reports[1].lines == ()
 
 
+@pytest.mark.parametrize("allowed", [[], ["another"], ["builtin"]])
+def test_a_plugin_that_is_not_allowed_is_not_loaded(allowed):
+    one = Source("one", "dist-one", "1.0", lambda: pytest.fail("it was loaded"))
+    entries, reports = collect([BUILTIN, one], allowed=allowed)
+    assert {entry.plugin for entry in entries} == {"builtin"}
+    assert reports[1].error == 'safe mode runs no plugin that is not allowed, as by allow_plugins=["one"]'
+    # a line on every command would be of no use
+    assert reports[1].lines == ()
+    with caller.shell():
+        assert collect([BUILTIN, one], allowed=allowed)[1][1].error.endswith("as by --allow-plugin one")
+
+
+@pytest.mark.parametrize("allowed", ["one", "ONE", "dist-one", "Dist_One"])
+def test_a_plugin_that_is_allowed_is_loaded_unless_it_is_blocked(allowed):
+    sources = [BUILTIN, source("one", spec("a")), source("two", spec("b"))]
+    entries, _ = collect(sources, allowed=[allowed])
+    assert [entry.spec.name for entry in entries] == ["huber", "mse", "a"]
+    entries, reports = collect(sources, ["one"], allowed=[allowed])
+    assert [entry.spec.name for entry in entries] == ["huber", "mse"]
+    assert reports[1].error.startswith("blocked")
+
+
 def test_blocking_settles_a_collision():
     entries, reports = collect([BUILTIN, source("one", spec("shared")), source("two", spec("shared"))], ["dist-two"])
     assert [entry.plugin for entry in entries if entry.spec.name == "shared"] == ["one"]

@@ -139,10 +139,21 @@ def test_the_default_registry_is_loaded_once_for_each_block(fresh, monkeypatch):
 
 def test_the_environment_blocks_a_plugin(fresh, monkeypatch):
     seen = []
-    monkeypatch.setattr(registry.discovery, "collect", lambda sources, block: (seen.append(block), ([], []))[1])
+    monkeypatch.setattr(registry.discovery, "collect", lambda sources, block, _: (seen.append(block), ([], []))[1])
     monkeypatch.setenv("LOSSREG_BLOCK", "bad-plugin, other")
     registry.default(["third"])
     assert seen == [["bad-plugin", "other", "third"]]
+
+
+def test_safe_mode_has_a_registry_of_its_own_with_the_built_ins(fresh):
+    everything = registry.default()
+    with lossreg.safe_mode(["no-such-plugin"]):
+        safe = registry.default()
+        assert safe is not everything
+        assert {entry.plugin for entry in safe.specs()} == {"builtin"}
+        assert all(report.blocked for report in safe.plugins[1:])
+        assert "no-such-plugin is allowed in safe mode, and is no plugin or distribution" in safe.notes[0]
+    assert registry.default() is everything
 
 
 def test_no_built_in_is_refused():

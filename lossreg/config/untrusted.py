@@ -1,0 +1,52 @@
+"""What safe mode does not take from a study file: functions, which are code, and addresses, where results would go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from lossreg.config.document import dotted
+from lossreg.errors import InputError
+from lossreg.runtime.safety import READ_IT
+from lossreg.terminal.caller import words
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
+
+BUNDLED = "sklearn:"
+# where a study writes to
+ADDRESSES = (("tracking", "uri"), ("storage", "url"))
+
+
+def mistakes(study: StudySpec, overridden: Collection[str], is_run: bool) -> Iterator[InputError]:
+    """Yield what safe mode refuses in a study; overridden: the keys whose values are the user's own.
+
+    is_run: without it only what would be written elsewhere is refused.
+    """
+    yield from _functions(study) if is_run else ()
+    for section, name in ADDRESSES:
+        key, value = f"{section}.{name}", getattr(getattr(study, section, None), name, None)
+        if value is not None and not any(given in (key, section) for given in overridden):
+            what = "is an address that only the study file names, and safe mode writes to none of these"
+            hint = words(f"Give it yourself: --set {key}=...", f'Give it yourself, as an override: "{key}=...".')
+            yield InputError(what, where=key, hint=hint)
+    yield from _links(study)
+
+
+def _functions(study: StudySpec) -> Iterator[InputError]:
+    source, build = study.data.source, study.model.build
+    named = {"data.source": source if not source.startswith(BUNDLED) else "", "model.build": build}
+    for candidate, loss in study.losses.items():
+        named[dotted(("losses", candidate, "function"))] = loss.function if isinstance(loss.function, str) else ""
+    for key, value in named.items():
+        if ":" in value:
+            yield InputError(f"{value} names code, which safe mode does not run", where=key, hint=READ_IT)
+
+
+def _links(study: StudySpec) -> Iterator[InputError]:
+    """Yield a mistake where files that a study writes would go elsewhere."""
+    folder = study.folder
+    for path in (folder.parent, folder, *(folder.rglob("*") if folder.is_dir() else ())):
+        if path.is_symlink():
+            yield InputError("is a link, and safe mode writes through none", where=str(path), hint="Remove it.")
+            return
