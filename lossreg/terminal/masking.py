@@ -52,6 +52,12 @@ FILLERS = ("", "x-oauth-basic")
 DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite")
 SERVERS = "|".join(DATABASES[:-1])
 NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|account|private)[_-]?key)"
+# further names of parameters in an address, of whatever server; the value may be the path of a key, which is no secret
+PARAMETER = (
+    r"(?:(?:[\w.~-]*[_.~-])?(?:key|pass|pw|sig|sas|auth|jwt|bearer|session)"
+    r"|[\w.~-]*(?:apikey|sslkey|accesskey|authkey|keyid|signature|sessionid))"
+)
+NO_PATH = r"(?!(?:/|\.{1,2}/|~|%2F))"
 BRACED = r"\{(?:[^}]|\}\})*\}"
 VALUE = rf"""(?:{BRACED}|"[^"]*"|'[^']*'|[^\s;&"',)\]]+)"""
 # a word without a dot or a port may be a token
@@ -74,7 +80,7 @@ ACCOUNTS = _compiled(
     # postgresql://user:password@host, with any characters in the password, and where it begins like a port
     (rf"((?:{SERVERS})[\w+]{{0,30}}://{USER}):.*@", rf"\1:{MASK}@"),
     # https://token@host, https://token:@host; a database's user without a password is no secret
-    (r"(https?://)[^:/?#]+(?:@|:(?:x-oauth-basic)?@(?![^/?#]*@))", rf"\1{MASK}@"),
+    (r"((?:https?|grpcs?)://)[^:/?#]+(?:@|:(?:x-oauth-basic)?@(?![^/?#]*@))", rf"\1{MASK}@"),
     # http://user:password@host, with any characters in the password; not http://host:5000/a@b
     (rf"(://{LONG_USER}):(?!\d{{1,5}}[/?#]).*@", rf"\1:{MASK}@"),
 )
@@ -100,7 +106,7 @@ FORMS = [
         (rf"({NAME}%3D)(?:(?!%3B)[^\s&;\"'<>])+", rf"\1{MASK}"),
         # password=..., PWD={...}; ?sig=...
         (rf"({NAME}\s?=\s?)(?!=){VALUE}", rf"\1{MASK}"),
-        (r"([?&]sig=)[^\s&\"'<>]+", rf"\1{MASK}"),
+        (rf"([?&]{PARAMETER}=){NO_PATH}[^\s&\"'<>]+", rf"\1{MASK}"),
     ),
     (BETWEEN_BLANKS, _without_accounts),
     *_compiled(
@@ -337,6 +343,6 @@ def _parameter(name: str, value: str) -> Iterator[str]:
         for match in re.finditer(rf"{NAME}\s*=\s*({BRACED}|[^;]*)", unquote_plus(value), re.IGNORECASE):
             secret = match[1].strip("{ ").removesuffix("}")
             yield from (secret, secret.replace("}}", "}"))
-    elif re.search(rf"{NAME}$|^sig$", name, re.IGNORECASE):
+    elif re.search(rf"{NAME}=|^{PARAMETER}={NO_PATH}", f"{name}={value}", re.IGNORECASE):
         # a library may take an @ in the value for the end of the account
         yield from (value, *value.split("@"))

@@ -50,13 +50,24 @@ BY_FORM = {
     "Authorization: Bearer pl-nt1d.x": "Authorization: ***",
     "s3://bucket?aws_secret_access_key=pl-nt1d": "s3://bucket?aws_secret_access_key=***",
     "https://x.blob.core/c?sv=1&sig=pl-nt1d": "https://x.blob.core/c?sv=1&sig=***",
+    "postgresql+psycopg://me:pl-nt1d@host/db?password=pl-nt1d": "postgresql+psycopg://me:***@host/db?password=***",
+    "postgresql+psycopg://host/db?sslpassword=pl-nt1d&sslkey=pl-nt1d": "postgresql+psycopg://host/db?sslpassword=***&sslkey=***",
+    "grpc://me:pl-nt1d@host:13000": "grpc://me:***@host:13000",
+    "grpc://pl-nt1d@host:13000": "grpc://***@host:13000",
+    "grpc://host:13000?token=pl-nt1d": "grpc://host:13000?token=***",
+    "http://h/x?key=pl-nt1d&page=2": "http://h/x?key=***&page=2",
+    "https://h/x?X-Amz-Credential=pl-nt1d&X-Amz-Signature=pl-nt1d": "https://h/x?X-Amz-Credential=***&X-Amz-Signature=***",
+    "https://h/x?AWSAccessKeyId=pl-nt1d&my_pw=pl-nt1d&apiKey=pl-nt1d": "https://h/x?AWSAccessKeyId=***&my_pw=***&apiKey=***",
+    "https://h/x?auth=pl-nt1d&jwt=pl-nt1d&sas=pl-nt1d&session=pl-nt1d": "https://h/x?auth=***&jwt=***&sas=***&session=***",
 }
 HARMLESS = [
     "http://127.0.0.1:5000/a@b", "https://example.org/@someone", "postgresql://me@host/db",
     "sqlite:////home/me@home/x.db",
     'password authentication failed for user "me"', "mail me@example.org", "databricks://profile",
     "focal: token 3 of 4",
-    "score == 0.5", "https://[::1]:5000/x",
+    "score == 0.5", "https://[::1]:5000/x", "mysql+pymysql://me@host/db?ssl_key=/certs/client.key&ssl_ca=ca.pem",
+    "http://h/?monkey=banana&workflowType=machine_learning&keepalives_idle=5&primary_keys=ab12&tokenizer=bert",
+    "postgresql://host/db?sslkey=%2Fcerts%2Fx&passfile=~/.pgpass&target_session_attrs=read-write", "key=3 of auth=2",
 ]  # fmt: skip
 
 
@@ -111,6 +122,12 @@ def test_a_secret_that_was_learned_is_found_in_any_spelling(address, spelled):
 def test_pieces_into_which_a_library_cuts_an_address_are_found(address, echo):
     learn(address)
     assert "h4lf" not in masked(echo)
+
+
+@pytest.mark.parametrize("name", ["key", "X-Amz-Signature", "auth", "my_pw", "sslkey", "AWSAccessKeyId", "sas"])
+def test_the_value_of_a_parameter_that_looks_like_a_secret_is_known_wherever_it_comes(name):
+    learn(f"postgresql+psycopg://host/db?{name}=pl-nt1d&connect_timeout=pl-ain7")
+    assert masked("refused: pl-nt1d after pl-ain7") == "refused: *** after pl-ain7"
 
 
 # what a form takes for the end of a secret
