@@ -77,6 +77,7 @@ class Artifacts:
         trial = result.recommended
         if trial is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(trial.number):
             return
+        self._forget_unfinished()
         logged = self.client.create_logged_model(
             self.experiment_id,
             re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
@@ -90,3 +91,10 @@ class Artifacts:
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))
+
+    def _forget_unfinished(self) -> None:
+        """Delete the models that the parent does not name as its own: a kill, or a lost answer, left them behind."""
+        own = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
+        for model in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{self.run_id}'"):
+            if model.model_id not in own:
+                self.client.delete_logged_model(model.model_id)

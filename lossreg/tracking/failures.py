@@ -1,12 +1,13 @@
-"""Failures of an MLflow store in words: what is wrong with its file or disk, and what to do."""
+"""Failures of an MLflow store in words: what is wrong with its server, file or disk, and what to do."""
 
 from __future__ import annotations
 
 import errno
+import re
 
 from lossreg.errors import shortened
 from lossreg.terminal import masking
-from lossreg.tracking.uri import sqlite_path
+from lossreg.tracking.uri import is_server, sqlite_path
 
 # messages of SQLite, which SQLAlchemy and MLflow pass on inside longer texts, and what they mean
 SQLITE = {
@@ -26,15 +27,52 @@ SYSTEM = {
     errno.EROFS: "the disk of {path} must not be written to: choose another place",
     errno.EACCES: "{path} must not be written to: give yourself that right on it",
 }
+LOGIN = "look at MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+STATUS = {
+    "401": f"the server asks for a login (HTTP 401): {LOGIN}",
+    "403": f"the server refuses access (HTTP 403): look whether this account may write there, and {LOGIN}",
+    "404": "the server has no MLflow at this address (HTTP 404): look at the address",
+    "413": "the server, or a proxy before it, takes no file of this size (HTTP 413)",
+    "429": "the server takes no more requests for now (HTTP 429)",
+}
+# as MLflow's client and its artifact stores tell the status of an answer that is not MLflow's own
+STATUS_TOLD = re.compile(
+    r"failed with error code (\d{3}) != |^(\d{3}) (?:Client|Server) Error: |too many (\d{3}) error"
+)
+# messages of the libraries below, inside longer texts
+CONNECTION = {
+    "was not in a valid JSON format": "the answer is a web page and not MLflow's: look whether a proxy before the "
+    "server asks for a login, and whether MLflow is at this address",
+    "timed out": "no answer (timed out)",
+    "Connection refused": "no answer (connection refused)",
+    "Connection aborted": "the connection was cut off",
+    "Connection reset": "the connection was cut off",
+    "Remote end closed connection": "the connection was cut off",
+    "database or disk is full": "no room is left on the server's disk",
+    "attempt to write a readonly database": "the server must not write to its database",
+    "Network is unreachable": "no answer (the network is unreachable)",
+}
 LONGEST = 300
 
 
 def reason(error: Exception, uri: str) -> str:
     """Return what is wrong with the store `uri` and what to do, or the first line of the error, without SQL."""
     text = masking.masked(str(error)).strip() or type(error).__name__
-    if known := _known(text, error, uri):
+    if known := _known(text, error, uri) or _status(text) or (is_server(uri) and _connection(text)):
         return known
     return shortened(text.splitlines()[0].strip().rstrip("."), LONGEST)
+
+
+def _status(text: str) -> str:
+    """Return the meaning of the HTTP status that `text` tells, empty where it tells none."""
+    told = STATUS_TOLD.search(text)
+    status = next(filter(None, told.groups())) if told else ""
+    return STATUS.get(status) or (f"the server failed (HTTP {status}): look into its log" if status else "")
+
+
+def _connection(text: str) -> str:
+    """Return the trouble with a server or the way there that `text` tells of, empty where it tells of none."""
+    return next((meaning for phrase, meaning in CONNECTION.items() if phrase in text), "")
 
 
 def _known(text: str, error: Exception, uri: str) -> str:

@@ -17,22 +17,27 @@ TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Lookup:
-    """Runs of one experiment, which is created if it is missing, with its files at `location`."""
+    """Runs of one experiment, which is created if it is missing, with its files at `location`.
 
-    def __init__(self, client: MlflowClient, experiment: str, location: str | None) -> None:
+    One that was deleted is brought back, with all its runs, only where `restore` is set.
+    """
+
+    def __init__(self, client: MlflowClient, experiment: str, location: str | None, *, restore: bool = False) -> None:
         self.client = client
-        self.experiment_id = self._experiment(experiment, location)
+        self.experiment_id = self._experiment(experiment, location, restore)
 
-    def _experiment(self, name: str, location: str | None) -> str:
+    def _experiment(self, name: str, location: str | None, restore: bool) -> str:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             return _understood(self.client.create_experiment(name, location, TRAINING))
         number = _understood(experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
-            raise LossregError(
-                f"the experiment {name!r} is deleted; bring it back with "
-                f"`mlflow experiments restore --experiment-id {number}`, or name another"
-            )
+            if not restore:
+                raise LossregError(
+                    f"the experiment {name!r} is deleted; bring it back with "
+                    f"`mlflow experiments restore --experiment-id {number}` or `lossreg sync STUDY`, or name another"
+                )
+            self.client.restore_experiment(number)
         return number
 
     def parent(self, run_id: str, key: str) -> Run | None:
@@ -58,6 +63,10 @@ class Lookup:
         run = self._run(run_id)
         is_gone = run is None or (run.info.lifecycle_stage != "active" and _belongs_to(run, key))
         return [*ids, run_id] if is_gone else ids
+
+    def doubles(self, key: str, parent: str) -> list[str]:
+        """Return the ids of further parents with the key, which a server had created when its answer was lost."""
+        return [run.info.run_id for run in self._search(entities.KEY, key) if run.info.run_id != parent] if key else []
 
     def _run(self, run_id: str) -> Run | None:
         """Return the run of that id, deleted or not; None where there is none."""

@@ -49,6 +49,12 @@ def is_missing(uri: str) -> bool:
     return path is not None and not (path.exists() and path.stat().st_size)
 
 
+def open_anew_each_time(uri: str) -> None:
+    """Have MLflow keep no connection to an SQLite file: one that is deleted meanwhile would take all, and lose it."""
+    if sqlite_path(uri) is not None:
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+
+
 def make(uri: str, ready: NewDatabase | None = None) -> None:
     """Create an SQLite store that is missing, from `ready` if it was made ahead.
 

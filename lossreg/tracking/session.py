@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lossreg.storage.records import TrialRecord
 from lossreg.terminal import masking
 from lossreg.tracking import failures, messages, model_package, new_database
 from lossreg.tracking.messages import Message
+from lossreg.tracking.outage import Outage
 from lossreg.tracking.uri import ping
 
 if TYPE_CHECKING:
@@ -22,15 +23,25 @@ REFRESH = 5.0
 
 
 class Session:
-    """One study on its way into one store; `answer` takes the answers."""
+    """One study on its way into one store; `answer` takes the answers.
+
+    Whatever fails, the study is kept here, and all of it that is missing is written once the store works again.
+    """
 
     def __init__(self, answer: Callable[..., None]) -> None:
         self.answer = answer
         self.uri = self.experiment = ""
-        self.is_open = self._is_refused = self._is_rehearsed = False
+        self.is_open = self._is_drawn = self._is_rehearsed = False
+        self.outage = Outage()
+        self._writer: Writer | None = None
+        self._known: dict[str, Any] = {}
+        self._exact = False
+        self._refused = ""  # why the artifact store took no files
         self._ready: NewDatabase | None = None
         self._held = contextlib.ExitStack()
         self._refreshed = time.monotonic()
+
+    # ------------------------------------------------------------------- messages of a study
 
     def prepare(self, uri: str, experiment: str) -> None:
         """Import MLflow and make the tables of a missing database, in memory; nothing is written.
@@ -39,6 +50,7 @@ class Session:
         """
         self.uri, self.experiment = uri, experiment
         masking.learn(uri)
+        new_database.open_anew_each_time(uri)
         with contextlib.suppress(Exception):
             from lossreg.tracking import artifacts, writer
 
@@ -49,21 +61,109 @@ class Session:
                 self.answer()
             artifacts.warm_up()
 
-    def open(self, result: Message, trials: list[Message], run_id: str, key: str, lost: Iterable[int] = ()) -> None:
-        """Create the parent run or take it up again, and write every trial that is missing."""
-        from lossreg.tracking.writer import Writer
-
-        self.result = messages.study(result, [])
+    def open(
+        self, result: Message, trials: list[Message], run_id: str, key: str, lost: Iterable[int] = (),
+        *, exact: bool = False,
+    ) -> None:  # fmt: skip
+        """Create the parent run or take it up again, and write every trial that is missing; `exact` as in `Writer`."""
+        self.result = messages.study(result, list(map(messages.trial, trials)))
+        self._known, self._exact = {"run_id": run_id, "key": key, "lost": list(lost)}, exact
         self._wait_for_predecessor(result["folder"])
-        ping(self.uri)
-        new_database.make(self.uri, self._ready)
-        self.writer: Writer = Writer(self.uri, self.experiment)
-        self._held.callback(self.writer.shutdown)
-        self.result.trials.extend(map(messages.trial, trials))
-        self.writer.open(self.result, run_id, key, lost)
         self.is_open = True
-        self.answer(run_id=self.writer.run_id, experiment_id=self.writer.experiment_id)
-        self._write(self.result.trials)
+        self._attempt(self._connected)
+
+    def add(self, trials: Sequence[TrialRecord]) -> None:
+        """Write trials that ended; while the store is away they are kept for later."""
+        for trial in trials:
+            self.result.add(trial)
+        if self._writer is not None:
+            self._attempt(lambda: self._write(trials))
+        else:
+            self.rest()
+
+    def rest(self) -> None:
+        """Use a time without messages: try a store that failed again, bring the parent's page up to date."""
+        if not self.is_open or not self.outage.is_due:
+            return
+        if self._writer is None:
+            self._attempt(self._connected)
+        self._rehearse()
+        if self._writer is not None and time.monotonic() - self._refreshed > REFRESH:
+            self._attempt(lambda: self._connected().refresh(self.result))
+            self._refreshed = time.monotonic()
+
+    def flush(self, ticket: int) -> None:
+        """Everything so far is written; the parent counts as killed unless more comes."""
+        self.interrupt()
+        self.answer(done=ticket)
+
+    def interrupt(self) -> None:
+        """Close the parent as killed: the study ends here, for now."""
+        self._insist(self._interrupt)
+
+    def draw(self, result: Message) -> None:
+        """Draw the plots of a study that has ended."""
+        self.result = messages.study(result, self.result.trials)
+        if self._writer is not None:
+            self._attempt(self._draw)
+
+    def finish(self, result: Message, status: str, model: Message | None, ticket: int) -> None:
+        """Write the parent's summary, then what needs an artifact store, which may be closed to us; end the parent."""
+        self.result = messages.study(result, self.result.trials)
+        self._insist(lambda: self._finish(status, model))
+        self.is_open = False
+        self.leave()
+        if self._refused:
+            self.answer(lacking=self._refused)
+        self.answer(done=ticket)
+
+    def leave(self) -> None:
+        """Let the next process have the study, once nothing is being written any more."""
+        self._disconnect()
+        self._held.close()
+
+    # ---------------------------------------------------------------------------- the store
+
+    def _attempt(self, work: Callable[[], object]) -> bool:
+        """Do work on the store and return whether it went well; after a failure all begins with the parent run."""
+        try:
+            work()
+        except Exception as error:
+            self._disconnect()
+            self.outage.add(failures.reason(error, self.uri))
+            if self.outage.is_certain:
+                self.answer(error=self.outage.reason)
+            return False
+        if self.outage.failures:
+            self.outage.end()
+            self.answer(error="")
+        return True
+
+    def _insist(self, work: Callable[[], object]) -> None:
+        """Do work at once, until it goes well or it is certain that the store is away."""
+        while not self._attempt(work) and not self.outage.is_certain:
+            time.sleep(self.outage.wait or 0.0)
+
+    def _connected(self) -> Writer:
+        """Return the writer; where there is none, the parent run is opened and every missing trial written first."""
+        if self._writer is None:
+            from lossreg.tracking.writer import Writer
+
+            ping(self.uri)
+            self.answer()
+            new_database.make(self.uri, self._ready)
+            self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact)
+            writer.open(self.result, **self._known)
+            self._known["run_id"] = writer.run_id
+            self._is_drawn, self._refused = False, ""
+            self.answer(run_id=writer.run_id, experiment_id=writer.experiment_id)
+            self._write(self.result.trials)
+        return self._writer
+
+    def _disconnect(self) -> None:
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
 
     def _wait_for_predecessor(self, folder: str) -> None:
         """Wait until the process of a killed run has written its trials: two would write each of them twice."""
@@ -74,70 +174,45 @@ class Session:
         lock = self._held.enter_context(Path(folder, "tracking.lock").open("wb"))  # noqa: SIM115
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-    def add(self, trials: list[TrialRecord]) -> None:
-        """Write trials that ended."""
-        for trial in trials:
-            self.result.add(trial)
-        self._write(trials)
-
-    def _write(self, trials: list[TrialRecord]) -> None:
+    def _write(self, trials: Sequence[TrialRecord]) -> None:
         """Write trials and answer after each, as a sign of life: a study waits for no server that has gone quiet."""
-        for _ in self.writer.write(trials, self.result.metric):
+        for _ in self._connected().write(trials, self.result.metric):
             self.answer()
 
-    def rest(self) -> None:
-        """Use a time without messages: rehearse what the study will wait for, bring the parent's page up to date."""
-        if not self.is_open:
-            return
+    def _rehearse(self) -> None:
+        """Do once what the study will wait for, to have it over."""
         if not self._is_rehearsed:
             self._is_rehearsed = True
             with contextlib.suppress(Exception):
                 model_package.rehearse()
-        if time.monotonic() - self._refreshed > REFRESH:
-            self.writer.refresh(self.result)
-            self._refreshed = time.monotonic()
 
-    def flush(self, ticket: int) -> None:
-        """Everything so far is written; the parent counts as killed unless more comes."""
-        self.interrupt()
-        self.answer(done=ticket)
+    def _interrupt(self) -> None:
+        writer = self._connected()
+        writer.refresh(self.result)
+        writer.close(self.result, "KILLED")
 
-    def interrupt(self) -> None:
-        """Close the parent as killed: the study ends here, for now."""
-        self.writer.refresh(self.result)
-        self.writer.close(self.result, "KILLED")
+    def _draw(self) -> None:
+        self._is_drawn = True
+        self._with_files(self._connected().artifacts.draw, self.result)
 
-    def draw(self, result: Message) -> None:
-        """Draw the plots of a study that has ended."""
-        self.result = messages.study(result, self.result.trials)
-        self._with_files(self.writer.artifacts.draw, self.result)
-
-    def finish(self, result: Message, status: str, model: Message | None, ticket: int) -> None:
-        """Write the parent's summary, then what needs an artifact store, which may be closed to us; end the parent."""
-        self.result = messages.study(result, self.result.trials)
-        self.writer.summarise(self.result)
+    def _finish(self, status: str, model: Message | None) -> None:
+        writer = self._connected()
+        writer.summarise(self.result)
         self.answer()
-        self._with_files(self.writer.artifacts.tabulate, self.result)
-        self._with_files(self.writer.artifacts.draw_verdict, self.result)
+        if not self._is_drawn:
+            self._draw()
+        self._with_files(writer.artifacts.tabulate, self.result)
+        self._with_files(writer.artifacts.draw_verdict, self.result)
         if model is not None:
-            self._with_files(self.writer.artifacts.log_model, self.result, model)
-        self.writer.close(self.result, status)
-        self.is_open = False
-        self.leave()
-        self.answer(done=ticket)
+            self._with_files(writer.artifacts.log_model, self.result, model)
+        writer.close(self.result, status)
 
     def _with_files(self, work: Callable[..., None], *args: object) -> None:
         """Do work that needs an artifact store, unless that has refused some, and answer as a sign of life."""
-        if self._is_refused:
+        if self._refused:
             return
         try:
             work(*args)
             self.answer()
         except Exception as error:
-            self._is_refused = True
-            reason = failures.reason(error, self.uri)
-            self.answer(warning=f"MLflow has the trials, but took no plots or model: {reason}")
-
-    def leave(self) -> None:
-        """Let the next process have the study, once nothing is being written any more."""
-        self._held.close()
+            self._refused = failures.reason(error, self.uri)

@@ -20,15 +20,21 @@ from lossreg.tracking.messages import Message
 from lossreg.tracking.uri import without_secrets
 from lossreg.tracking.worker import Process
 
+# seconds in which a store that is known to be away may show that it is back, when the study ends
+LAST_TRY = 2.0
+# seconds that a study waits in all for a store that works, and the share of its own time where that is more
+MOST, SHARE = 60.0, 0.1
+
 
 class Tracker(Observer):
     """Writes a study into MLflow through a process of its own, which imports neither Keras nor TensorFlow.
 
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
-    found again even when its run id was lost. `warn` is called, from a thread, with the reason why
-    tracking was given up; everything after that is dropped, and `sync` writes it later. With
-    `required`, `start` and `finish` raise `LossregError` instead. Nothing waits for more than
-    `patience` seconds without progress. `launch` starts what stands in for `Process`.
+    found again even when its run id was lost. `warn` is called once, from a thread, when the store does not work; the
+    process goes on trying, and `sync` writes what is still missing in the end.
+    With `required`, `start` and `finish` raise `LossregError` instead. Nothing waits for more than `patience` seconds
+    without progress, `LAST_TRY` for a store that is known to be away, and, unless `required`, for more than `MOST`
+    seconds or `SHARE` of the study's time in all. `launch` starts what stands in for `Process`.
     """
 
     def __init__(
@@ -39,13 +45,13 @@ class Tracker(Observer):
         key: str = "",
         warn: Callable[[str], None] = lambda text: None,
         required: bool = False,
-        patience: float = 60.0,
+        patience: float = 20.0,
         launch: Callable[[], Process] | None = None,
     ) -> None:
         masking.learn(uri)
         self.uri, self.experiment = uri, experiment
         self.run_id = self.experiment_id = ""
-        self.error = ""
+        self._trouble = self._lacking = ""
         self.seconds = self.waited = 0.0
         self._key, self._warn, self._required, self._patience = key, warn, required, patience
         self._launch = launch
@@ -53,9 +59,14 @@ class Tracker(Observer):
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._tickets, self._done = itertools.count(1), 0
         self._change = threading.Condition()
-        self._progress = time.monotonic()
-        self._started = self._drawn = self._closed = False
+        self._begin = self._progress = time.monotonic()
+        self._started = self._closed = self._is_given_up = self._is_told = False
         self._end = ""
+
+    @property
+    def error(self) -> str:
+        """Why the store lacks something of the study now, empty where it does not."""
+        return self._trouble or self._lacking
 
     # ------------------------------------------------------------------ calls of a study
 
@@ -73,16 +84,20 @@ class Tracker(Observer):
         threading.Thread(target=self._listen, args=(self._worker,), name="lossreg-answers", daemon=True).start()
         self._send("prepare", uri=self.uri, experiment=self.experiment)
 
-    def start(self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = ()) -> None:
+    def start(
+        self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = (),
+        *, exact: bool = False,
+    ) -> None:  # fmt: skip
         """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing.
 
         `lost` are the numbers of trials that were cut off for good: the best score so far does not wait for them.
+        `exact` as in `Writer`.
         """
         if self._worker is None and not self._end:
             self.prepare()
         self.run_id, self._started, self._progress = run_id or "", True, time.monotonic()
         trials = [messages.of_trial(trial) for trial in result.trials]
-        about = {"run_id": self.run_id, "key": key or self._key, "lost": list(lost)}
+        about = {"run_id": self.run_id, "key": key or self._key, "lost": list(lost), "exact": exact}
         self._send("open", result=messages.of_study(result), trials=trials, **about)
         if self._end:
             self._give_up(self._end)
@@ -92,13 +107,13 @@ class Tracker(Observer):
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Queue the child run of an ended trial; returns at once."""
-        if not self.error:
+        if not self._is_given_up:
             self._send("trial", trial=messages.of_trial(record))
 
     def where(self) -> dict[str, Any]:
         """Return the `tracking` of the result, with None for what is missing; waits for the parent run.
 
-        `error` is there only where tracking was given up, so that the store lacks something.
+        `error` is there only where the store lacks something.
         """
         self._wait(self._is_opened)
         failed = {"error": self.error} if self.error else {}
@@ -120,7 +135,6 @@ class Tracker(Observer):
 
     def trained(self, result: StudyResult) -> None:
         """Queue the plots of a study that has ended; returns at once. `finish` follows, and draws them otherwise."""
-        self._drawn = True
         self._send("draw", result=messages.of_study(result))
 
     def finish(self, result: StudyResult, model: Any = None) -> None:
@@ -129,9 +143,7 @@ class Tracker(Observer):
         `model` is a Keras model, the path of one, or its description by `describe`.
         """
         status = "FINISHED" if result.best is not None else "FAILED"
-        if not self._drawn:
-            self.trained(result)
-        about, folder = model_package.of(model) if model is not None and not self.error else (None, None)
+        about, folder = model_package.of(model) if model is not None and not self._is_given_up else (None, None)
         self._ask("finish", result=messages.of_study(result), status=status, model=about)
         self.close()
         if folder is not None:
@@ -139,9 +151,9 @@ class Tracker(Observer):
         self._raise_if_required()
 
     def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
-        """Write all of `result` that is missing in MLflow, complete what is half-written, return the new `tracking`."""
+        """Bring MLflow to exactly what `result` has, and return the new `tracking`."""
         try:
-            self.start(result, run_id)
+            self.start(result, run_id, exact=True)
             self.finish(result, model)
         finally:
             self.close()
@@ -161,20 +173,29 @@ class Tracker(Observer):
         self._wait(lambda: self._done >= ticket)
 
     def _is_opened(self) -> bool:
-        return bool(self.experiment_id) or not self._started
+        return bool(self.experiment_id or self._trouble) or not self._started
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         began = time.monotonic()
         with self._change:
-            while not ready() and not self.error:
+            while not ready() and not self._is_given_up:
                 self._change.wait(0.2)
-                if time.monotonic() - max(self._progress, began) > self._patience:
-                    self._give_up(f"nothing written for {self._patience:.0f} s")
+                if reason := self._impatience(began):
+                    self._give_up(reason)
         self.waited += time.monotonic() - began
 
+    def _impatience(self, began: float) -> str:
+        """Return why a wait that began then has lasted long enough, empty while it has not."""
+        now, patience = time.monotonic(), LAST_TRY if self._trouble else self._patience
+        if now - max(self._progress, began) > patience:
+            return self._trouble or f"nothing written for {patience:.0f} s"
+        if not self._required and self.waited + now - began > max(MOST, SHARE * (began - self._begin)):
+            return self._trouble or "it takes the trials too slowly, and the study is over"
+        return ""
+
     def _raise_if_required(self) -> None:
-        if self._required and self.error:
-            raise LossregError(f"tracking failed: {self.error}")
+        if self._required and self._trouble:
+            raise LossregError(f"tracking failed: {self._trouble}")
 
     # ---------------------------------------------------------------------------- the process
 
@@ -201,10 +222,11 @@ class Tracker(Observer):
             self._give_up(self._end)
 
     def _take(self, answer: Message) -> None:
-        if "warning" in answer:
-            self._warn(masking.masked(answer["warning"]))
         if "error" in answer:
-            self._give_up(answer["error"])
+            self._note(answer["error"])
+        if lacking := masking.masked(answer.get("lacking", "")):
+            self._lacking = f"it has the trials, but took no plots or model: {lacking}"
+            self._tell(f"MLflow at {without_secrets(self.uri)} has the trials, but took no plots or model: {lacking}")
         with self._change:
             self.run_id = answer.get("run_id", self.run_id)
             self.experiment_id = answer.get("experiment_id", self.experiment_id)
@@ -214,17 +236,26 @@ class Tracker(Observer):
             self._change.notify_all()
 
     def _give_up(self, reason: str) -> None:
-        if self.error:
+        """End the process, whatever it does: what it has not written is missing."""
+        if self._is_given_up:
             return
-        self.error = masking.masked(reason)
+        self._is_given_up = True
+        self._note(reason)
         self.close()
         if self._worker is not None:
             self._worker.kill()
-        if not self._required:
-            self._warn(
-                f"MLflow at {without_secrets(self.uri)}: {self.error}. The study goes on without it; "
-                "`lossreg sync STUDY` writes the runs later."
-            )
+
+    def _note(self, reason: str) -> None:
+        """Note why the store does not work, nothing where it works again."""
+        self._trouble = masking.masked(reason)
+        if self._trouble and not self._required:
+            self._tell(f"MLflow at {without_secrets(self.uri)}: {self._trouble}. The study goes on without it")
+
+    def _tell(self, trouble: str) -> None:
+        """Warn of the first trouble."""
+        if not self._is_told:
+            self._is_told = True
+            self._warn(f"{trouble}; what is missing there is written once it works again, or by `lossreg sync STUDY`.")
 
 
 class Untracked(Observer):

@@ -31,11 +31,10 @@ worker.main()
 GRACE = 60.0
 # seconds between signs of life of a process that works, and of processor time that show that it does
 PULSE, LEAST_WORK = 5.0, 0.02
-# MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour
+# MLflow's own 120 s and 7 tries would hold a study up for a quarter of an hour; the `Session` tries again by itself
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -75,7 +74,7 @@ class Process:
 
 
 def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lambda: None) -> None:
-    """Obey the messages in `lines` until they end; nothing more after the first failure, which is answered.
+    """Obey the messages in `lines` until they end; a store that fails is tried again in between.
 
     Lines that end before `finish` come from a killed study: its trials are written, the parent run is closed as
     killed, and `leave`, which ends this process, is called after `GRACE` seconds at the latest, or at once if no study
@@ -85,7 +84,7 @@ def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lamb
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines, inbox, leave), name="lossreg-inbox", daemon=True).start()
     try:
-        for batch in _batches(inbox):
+        for batch in _batches(inbox, lambda: session.outage.wait):
             began = time.monotonic()
             _obey(session, batch)
             if inbox.empty():
@@ -101,7 +100,9 @@ def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lamb
 
 
 def _obey(session: Session, batch: list[Message]) -> None:
-    """Obey one message of any kind, or several of trials."""
+    """Obey one message of any kind, or several of trials; none was a time without any."""
+    if not batch:
+        return
     if batch[0]["do"] == "trial":
         session.add([messages.trial(message["trial"]) for message in batch])
         return
@@ -109,10 +110,20 @@ def _obey(session: Session, batch: list[Message]) -> None:
     getattr(session, message["do"])(**{name: value for name, value in message.items() if name != "do"})
 
 
-def _batches(inbox: queue.SimpleQueue[Message | None]) -> Iterator[list[Message]]:
-    """Yield the messages in order, trials that are there at the same time together."""
+def _batches(inbox: queue.SimpleQueue[Message | None], patience: Callable[[], float | None]) -> Iterator[list[Message]]:
+    """Yield the messages in order, trials that are there at the same time together; none where none comes for so long.
+
+    patience returns the seconds, None for any time.
+    """
     trials: list[Message] = []
-    while (message := inbox.get()) is not None:
+    while True:
+        try:
+            message = inbox.get(timeout=patience())
+        except queue.Empty:
+            yield []
+            continue
+        if message is None:
+            break
         if message["do"] == "trial":
             trials.append(message)
         if trials and (message["do"] != "trial" or inbox.empty()):

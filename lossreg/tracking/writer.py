@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunInfo, RunTag
 
 from lossreg import __version__
 from lossreg.storage.records import StudyResult, TrialRecord
@@ -32,15 +32,20 @@ Answer = TypeVar("Answer")
 
 
 class Writer:
-    """One study in one MLflow store."""
+    """One study in one MLflow store.
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    exact: the store is to hold this study as it is now: a deleted experiment is brought back, and children of trials
+    that the study does not have are deleted.
+    """
+
+    def __init__(self, uri: str, experiment: str, *, exact: bool = False) -> None:
         silence()
         self.client = MlflowClient(uri)
         self.run_id = ""
-        self._lookup = Lookup(self.client, experiment, _location(uri, experiment))
+        self._exact = exact
+        self._lookup = Lookup(self.client, experiment, _location(uri, experiment), restore=exact)
         self._pool = ThreadPoolExecutor(threads(uri), "lossreg-writer")
-        self._children: dict[int, str] = {}
+        self._children: dict[int, RunInfo] = {}
         self._written: set[int] = set()
         self._steps: set[int] = set()
         self._lost: set[int] = set()
@@ -64,65 +69,81 @@ class Writer:
         if parent is None:
             self._create_parent(result, key)
         else:
-            self._take_up(parent)
-        for former in self._lookup.lost_parents(run_id, key, self.run_id):
-            self._adopt_children(former)
+            self._take_up(parent, result)
+        doubles = self._lookup.doubles(key, self.run_id)
+        self._gather([self.run_id, *self._lookup.lost_parents(run_id, key, self.run_id), *doubles])
+        for double in doubles:
+            patiently(self.client.delete_run, double)
+        if self._exact:
+            for number in self._children.keys() - {trial.number for trial in result.trials}:
+                self._delete_child(number)
 
     def _create_parent(self, result: StudyResult, key: str) -> None:
         started = entities.milliseconds(_start(result))
         tags = entities.study_tags(result, key)
         self._note = tags[entities.NOTE]
         source = {"mlflow.source.name": f"lossreg {__version__}"}
-        run = self.client.create_run(self.experiment_id, started, {**tags, **source}, result.study)
-        self.run_id = run.info.run_id
-        self._log(self.run_id, (), entities.study_params(result))
-        if result.data:
-            dataset = Dataset(**entities.dataset(result.data))
-            self.client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "tuning")])])
+        run = patiently(self.client.create_run, self.experiment_id, started, {**tags, **source}, result.study)
+        self._describe(run, result)
 
-    def _take_up(self, parent: Run) -> None:
-        self.run_id = run_id = parent.info.run_id
+    def _take_up(self, parent: Run, result: StudyResult) -> None:
+        run_id = parent.info.run_id
         self._former = entities.OUTDATED if entities.VERDICT in parent.data.tags else EMPTY
-        for run in self._lookup.children(run_id):
-            self._index(run)
-        history = self.client.get_metric_history(run_id, "best_score") if self._children else []
-        self._steps = {metric.step for metric in history}
-        self.client.update_run(run_id, status="RUNNING")
+        self._describe(self.client.get_run(run_id), result)
+        self._steps = {metric.step for metric in self.client.get_metric_history(run_id, "best_score")}
+        patiently(self.client.update_run, run_id, "RUNNING")
 
-    def _adopt_children(self, former: str) -> None:
-        """Give the parent the children of a former one; those of trials that it has already are deleted."""
-        for child in self._lookup.children(former):
-            if _number(child) in self._children:
-                patiently(self.client.delete_run, child.info.run_id)
-            else:
-                patiently(self.client.set_tag, child.info.run_id, entities.PARENT, self.run_id)
-                self._index(child)
+    def _describe(self, parent: Run, result: StudyResult) -> None:
+        """Give the parent what it lacks of the study's parameters and data."""
+        self.run_id, params = parent.info.run_id, entities.study_params(result)
+        self._log(self.run_id, (), {name: params[name] for name in params if name not in parent.data.params})
+        if result.data and not (parent.inputs and parent.inputs.dataset_inputs):
+            dataset = Dataset(**entities.dataset(result.data))
+            context = InputTag("mlflow.data.context", "tuning")
+            patiently(self.client.log_inputs, self.run_id, [DatasetInput(dataset, [context])])
 
-    def _index(self, child: Run) -> None:
-        number = _number(child)
-        if number is None:
-            return
-        self._children[number] = child.info.run_id
-        if child.info.status != "RUNNING":
-            self._written.add(number)
+    def _gather(self, parents: Iterable[str]) -> None:
+        """Take over the children of all parents: one per trial, a complete one where there is one; others go."""
+        children = [child for parent in parents for child in self._lookup.children(parent)]
+        for child in sorted(children, key=lambda child: not _is_complete(child.info)):
+            number, run_id = _number(child), child.info.run_id
+            if number in self._children:
+                patiently(self.client.delete_run, run_id)
+                continue
+            if child.data.tags[entities.PARENT] != self.run_id:
+                patiently(self.client.set_tag, run_id, entities.PARENT, self.run_id)
+            if number is not None:
+                self._children[number] = child.info
+
+    def _delete_child(self, number: int) -> None:
+        patiently(self.client.delete_run, self._children.pop(number).run_id)
 
     def write(self, trials: Sequence[TrialRecord], metric: str) -> Iterator[None]:
         """Write the child runs of trials, and yield after each of those that were not complete already."""
-        missing = [trial for trial in trials if trial.number not in self._written]
+        missing = [trial for trial in trials if not self._has(trial)]
         return self._pool.map(partial(self._write, metric=metric), missing)
+
+    def _has(self, trial: TrialRecord) -> bool:
+        child = self._children.get(trial.number)
+        is_complete = trial.number in self._written or (child is not None and _is_complete(child))
+        return is_complete and child is not None and _is_of(child, trial)
 
     def _write(self, trial: TrialRecord, metric: str) -> None:
         """Write a child in three calls, the last of which says that it is complete."""
-        run_id = self._children.get(trial.number) or self._create_child(trial)
+        child = self._children.get(trial.number)
+        if child is not None and not _is_of(child, trial):
+            self._delete_child(trial.number)
+            child = None
+        run_id = (child or self._create_child(trial)).run_id
         points, params = entities.trial_points(trial, metric), entities.trial_params(trial)
         self._log(run_id, points, params)
         patiently(self.client.set_terminated, run_id, entities.STATUS[trial.state], entities.milliseconds(trial.ended))
         self._written.add(trial.number)
 
-    def _create_child(self, trial: TrialRecord) -> str:
+    def _create_child(self, trial: TrialRecord) -> RunInfo:
         started, tags = entities.milliseconds(trial.started), entities.trial_tags(trial, self.run_id)
         child = patiently(self.client.create_run, self.experiment_id, started, tags, entities.run_name(trial))
-        self._children[trial.number] = child.info.run_id
+        self._children[trial.number] = child.info
         return self._children[trial.number]
 
     def refresh(self, result: StudyResult, *, is_over: bool = False) -> None:
@@ -174,6 +195,15 @@ def _number(child: Run) -> int | None:
     """Return the number of the trial that a child run is of, None where it has none."""
     tag = child.data.tags.get(entities.TRIAL)
     return None if tag is None else int(tag)
+
+
+def _is_complete(child: RunInfo) -> bool:
+    return bool(child.status != "RUNNING")
+
+
+def _is_of(child: RunInfo, trial: TrialRecord) -> bool:
+    """Return whether a child is of this very training: a journal that lost its end goes on with the same numbers."""
+    return not trial.started or bool(child.start_time == entities.milliseconds(trial.started))
 
 
 def _location(uri: str, experiment: str) -> str | None:

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from lossreg import tracking
 from lossreg.errors import LossregError
-from lossreg.tracking import Tracker, new_database, tracker
+from lossreg.tracking import Tracker, new_database, outage, tracker
 from lossreg.tracking.new_database import NewDatabase
 from lossreg.tracking.uri import sqlite_path
 
@@ -32,6 +32,7 @@ def empty():
 @pytest.fixture
 def uri(empty, tmp_path, monkeypatch):
     monkeypatch.setattr(tracker, "Process", Inline)
+    monkeypatch.setattr(outage, "FIRST", 0.01)
     address = tracking.check(f"sqlite:///{tmp_path / 'mlflow.db'}", {})
     new_database.make(address, empty)
     return address
@@ -128,5 +129,5 @@ def test_no_room_for_artifacts_is_named(uri, monkeypatch):
 
     monkeypatch.setattr(MlflowClient, "log_text", refuse)
     [warning], parent = run_through(uri, sample.study(3))
-    assert "MLflow has the trials, but took no plots or model: no room is left on the disk of /big/disk" in warning
+    assert "has the trials, but took no plots or model: no room is left on the disk of /big/disk" in warning
     assert trials(uri, parent) == [0, 1, 2]
