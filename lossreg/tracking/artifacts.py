@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 
 from lossreg.reporting import leaderboard, report
-from lossreg.storage.records import StudyResult
+from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal.plain_text import printable
 from lossreg.tracking import entities, model_package
 
@@ -77,10 +77,23 @@ class Artifacts:
         trial = result.recommended
         if trial is None or self.client.get_run(self.run_id).data.tags.get(MODEL_TRIAL) == str(trial.number):
             return
-        self._forget_unfinished()
+        if trial.number not in self._modelled():
+            self._create_model(trial, f"{result.study}-best", description)
+        self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))
+
+    def _modelled(self) -> set[int]:
+        """Return the trials of which the parent has a model; models that a kill or a lost answer left are deleted."""
+        own = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
+        models = self.client.search_logged_models([self.experiment_id], f"source_run_id = '{self.run_id}'")
+        for model in models:
+            if model.model_id not in own:
+                self.client.delete_logged_model(model.model_id)
+        return {int(model.tags[entities.TRIAL]) for model in models if model.model_id in own}
+
+    def _create_model(self, trial: TrialRecord, name: str, description: Mapping[str, Any]) -> None:
         logged = self.client.create_logged_model(
             self.experiment_id,
-            re.sub(r"[/:.%\"']", "_", f"{result.study}-best"),
+            re.sub(r"[/:.%\"']", "_", name),
             source_run_id=self.run_id,
             params=entities.trial_params(trial),
             tags={entities.TRIAL: str(trial.number), "lossreg.get": entities.recipe_tag(trial)},
@@ -90,11 +103,3 @@ class Artifacts:
             self.client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        self.client.set_tag(self.run_id, MODEL_TRIAL, str(trial.number))
-
-    def _forget_unfinished(self) -> None:
-        """Delete the models that the parent does not name as its own: a kill, or a lost answer, left them behind."""
-        own = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
-        for model in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{self.run_id}'"):
-            if model.model_id not in own:
-                self.client.delete_logged_model(model.model_id)

@@ -87,10 +87,15 @@ class AilingServer:
 
 @contextlib.contextmanager
 def ailing(folder):
-    """Have a server for a while."""
-    server = AilingServer(folder)
+    """Have a server for a while; it tells MLflow and the environment where its store is, which is undone."""
+    import mlflow
+
+    environment, server = os.environ.copy(), AilingServer(folder)
     try:
         yield server
     finally:
-        server._cured.set()
+        server.cure()
         server.close()
+        mlflow.set_tracking_uri(None)
+        os.environ.clear()
+        os.environ |= environment
