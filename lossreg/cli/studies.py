@@ -30,6 +30,7 @@ from lossreg.errors import InputError, brief, on_disk
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
     from lossreg.config.study import StudySpec
+    from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer
     from lossreg.storage.records import StudyResult, TrialRecord
     from lossreg.storage.verdict import Verdict
@@ -42,6 +43,13 @@ def tune(
     *,
     overrides: Overrides = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; the former run is moved aside.")] = False,
+    allow_changed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed",
+            help="Go on with a changed study; trials that later ones cannot be compared with are kept apart.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what would be done, and stop; runs the functions that the study names."),
@@ -58,7 +66,7 @@ def tune(
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
         if dry_run:
-            _dry_run(spec, as_json, out)
+            _dry_run(spec, allow_changed, as_json, out)
             return
         from lossreg.cli import interrupts
         from lossreg.cli.progress import is_one_stream, progress
@@ -66,7 +74,9 @@ def tune(
         watcher = progress()
         watcher.is_concluded = not as_json
         resume = interrupts.resuming("tune", study, overrides or ())
-        result = _run(spec, resume, fresh, require_tracking, watcher)
+        from lossreg.search.run import Switches
+
+        result = _run(spec, resume, Switches(fresh, allow_changed, require_tracking), watcher)
         _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
 
 
@@ -177,11 +187,11 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, resume: str, fresh: bool, require_tracking: bool, watcher: Watcher) -> StudyResult:
+def _run(spec: StudySpec, resume: str, switches: Switches, watcher: Watcher) -> StudyResult:
     """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
     if watcher.is_concluded:
         watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
-    return _interruptible(lambda: _tune(spec, fresh, watcher, require_tracking), resume, watcher)
+    return _interruptible(lambda: _tune(spec, watcher, switches), resume, watcher)
 
 
 def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher) -> StudyResult:
@@ -201,7 +211,7 @@ def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watche
             watcher.close()
 
 
-def _tune(spec: StudySpec, fresh: bool, progress: Observer, require_tracking: bool) -> StudyResult:
+def _tune(spec: StudySpec, progress: Observer, switches: Switches) -> StudyResult:
     from lossreg.storage.study_folder import StudyFolder
 
     # before Keras, whose import takes most of the wait
@@ -210,10 +220,10 @@ def _tune(spec: StudySpec, fresh: bool, progress: Observer, require_tracking: bo
     folder.require_writable()
     from lossreg.search import run
 
-    if not fresh and (result := run.finished(spec, folder, progress)):
+    if not switches.fresh and (result := run.finished(spec, folder, progress)):
         return result
     _import_keras(spec)
-    return run.go_on(spec, folder, fresh=fresh, progress=progress, require_tracking=require_tracking)
+    return run.go_on(spec, folder, progress, switches)
 
 
 def _show_leaderboard(result: StudyResult) -> None:
@@ -230,14 +240,14 @@ def _show_recipes(result: StudyResult) -> None:
     say("")
 
 
-def _dry_run(spec: StudySpec, as_json: bool, out: Any) -> None:
+def _dry_run(spec: StudySpec, allow_changed: bool, as_json: bool, out: Any) -> None:
     from dataclasses import asdict
 
     from lossreg.search.outline import plan
 
     _import_keras(spec)
     with waiting.busy("reading data and losses"):
-        planned = plan(spec)
+        planned = plan(spec, allow_changed=allow_changed)
     if as_json:
         print_json(asdict(planned), out)
         return

@@ -2,7 +2,7 @@
 
 `load` reads and checks a file in milliseconds, without Keras; every mistake is reported with file, dotted key, the
 fault and what would work. `candidates` looks the losses up in a registry and gives their search spaces.
-`fingerprint` and `changes` tell a resumed study from a different one.
+`fingerprint` and `changed` tell a resumed study from a different one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from lossreg.registry.discovery import Entry, key
 from lossreg.registry.registry import Registry
 from lossreg.registry.user_loss import UserLoss, wrap
 from lossreg.runtime import digests, safety, user_code
-from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked_values
 
 BASELINES = {
@@ -365,20 +364,16 @@ def fingerprint(study: StudySpec) -> dict[str, Any]:
     return marks if study.losses else {**marks, "losses": "recommended"}
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return the differences between two fingerprints, one line per key: `train.epochs: 30 -> 50`."""
-    old = _with_activation_as("activation", old)
+def with_present_names(marks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fingerprint of any version under the keys of this one."""
+    return _with_activation_as("activation", marks)
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return the differences between two fingerprints by key, each as a line: `train.epochs: 30 -> 50`."""
+    old = with_present_names(old)
     keys = dict.fromkeys((*new, *old))
-    return [f"{k}: {_shown(old.get(k))} -> {_shown(new.get(k))}" for k in keys if old.get(k) != new.get(k)]
-
-
-def require_unchanged(study: StudySpec, kept: Mapping[str, Any]) -> None:
-    """Raise `InputError` where the study differs from the one whose fingerprint was kept when it began."""
-    if changed := changes(kept, fingerprint(study)):
-        raise InputError(
-            "the study has been run with other values: " + "; ".join(changed), where=study.place(),
-            hint=start_over(),
-        )  # fmt: skip
+    return {k: f"{k}: {_shown(old.get(k))} -> {_shown(new.get(k))}" for k in keys if old.get(k) != new.get(k)}
 
 
 def require_trusted(study: StudySpec, *, is_run: bool = True) -> None:
@@ -388,15 +383,9 @@ def require_trusted(study: StudySpec, *, is_run: bool = True) -> None:
         raise documents.gathered(mistakes, study._origin)
 
 
-def start_over() -> str:
-    """Return a hint for a study that has been run with other values."""
-    way = words("--fresh", "fresh=True")
-    return f"Take the change back, give the study another name, or start over with {way}."
-
-
 def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
     """Return the study as it was when it began, by its kept fingerprint and document; relative paths start as now."""
-    unchanged = not changes(fingerprinted, fingerprint(study))
+    unchanged = not changed(fingerprinted, fingerprint(study))
     tracking = study.tracking.model_dump()
     if unchanged:
         return study

@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from lossreg.config import study as studies
-from lossreg.config.study import StudySpec
-from lossreg.errors import InputError
-from lossreg.metrics import catalogue
-from lossreg.registry import registry
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
 from lossreg.terminal.masking import masked_values
@@ -22,33 +18,7 @@ from lossreg.terminal.masking import masked_values
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
-
-def stored(spec: StudySpec, begun: optuna.Study | None) -> dict[str, Any]:
-    """Return the attributes of a study that was begun, none of a new one.
-
-    Raises `InputError` when the study file has changed since then.
-    """
-    if begun is None:
-        return {}
-    attributes: dict[str, Any] = begun.user_attrs[ATTRIBUTE]
-    if studies.changes(attributes["fingerprint"], studies.fingerprint(spec)):
-        _check_names(spec, attributes)
-    studies.require_unchanged(spec, attributes["fingerprint"])
-    return attributes
-
-
-def _check_names(spec: StudySpec, attributes: Mapping[str, Any]) -> None:
-    """Raise `InputError` for an unknown metric, loss or parameter: more likely a slip than another study."""
-    task, data = attributes["task"], attributes["data"]
-    if spec.data.task not in ("auto", task):
-        return
-    try:
-        catalogue.resolve(spec.search.metric or attributes["metric"], task)
-    except InputError as error:
-        raise error.at(spec.place("search.metric")) from None
-    known = registry.default(tuple(spec.plugins.block))
-    missing = [candidate for candidate, name in attributes["losses"].items() if known.look_up(name) is None]
-    studies.candidates(spec, known, task, len(data.get("classes") or ()), missing)
+CHANGES = "changes"  # key of the changes that were allowed, each with the number of trials before it
 
 
 def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
@@ -74,6 +44,18 @@ def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "trainer": {},
         "notes": [],
     }
+
+
+def of_trial(attributes: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return the attributes of a study as they were when a trial was begun."""
+    later = (change for change in attributes.get(CHANGES, ()) if number < change["trials"])
+    return {**attributes, **next((change["before"] for change in later), {})}
+
+
+def first_trial(attributes: Mapping[str, Any]) -> int:
+    """Return the number of the first trial since the study changed last."""
+    stages = attributes.get(CHANGES)
+    return stages[-1]["trials"] if stages else 0
 
 
 def is_finished(study: optuna.Study | None, trials: int) -> bool:

@@ -27,7 +27,8 @@ def of_rows(prepared: Prepared, development: Rows) -> Prepared:
     """Return the study with class counts, on which search spaces may depend, of these rows alone."""
     constants = prepared.problem.dataset.rows.constants(development)
     proposer = replace(prepared.proposer, constants=constants)
-    return replace(prepared, proposer=proposer, published={name: proposer.published(name) for name in proposer.names})
+    published = {name: proposer.published(name) for name in proposer.names}
+    return replace(prepared, proposer=proposer, published=published, earlier=0)
 
 
 class FoldSearch:
@@ -39,8 +40,8 @@ class FoldSearch:
     def __init__(self, prepared: Prepared, trials: int, seed: int) -> None:
         self.prepared, metric = prepared, prepared.metric
         study = optuna.create_study(
-            direction=metric.direction, sampler=SeededSampler(seed, prepared.spec.search.sampler),
-            pruner=optuna.pruners.NopPruner(),
+            direction=metric.direction, pruner=optuna.pruners.NopPruner(),
+            sampler=SeededSampler(seed, prepared.spec.search.sampler, prepared.proposer.allowed),
         )  # fmt: skip
         enqueue_start(study, prepared.start, trials)
         self._worst, self._size = SearchPolicy.of(prepared).worst, math.ceil(trials / GENERATIONS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from lossreg.search import sizing
 from lossreg.search.sampler import undirected_note
@@ -30,6 +31,16 @@ def _members(prepared: Prepared) -> str:
     folds, seeds = len(prepared.problem.folds), prepared.spec.search.seeds
     first = " and ".join(["the first fold"] * (folds > 1) + ["the first seed"] * (seeds > 1))
     return f"a trial is trained {folds * seeds} times; its model is that of {first}" if first else ""
+
+
+def changed_origins(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:
+    """Name the losses that another distribution or version offers than when the study began."""
+    before, lines = stored["provenance"], []
+    for candidate, now in prepared.provenance.items():
+        if candidate in before and tuple(before[candidate]) != now:
+            was = " ".join(before[candidate]) or "the study's own"
+            lines.append(f"{candidate} came from {was} when the study began, and comes from {' '.join(now)} now")
+    return lines
 
 
 def of_trainers(prepared: Prepared, pool: Pool) -> list[str]:

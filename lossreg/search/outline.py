@@ -11,8 +11,9 @@ from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
 from lossreg.reporting import report
 from lossreg.runtime import backend
-from lossreg.search import attributes, history, notes, sizing, tracked
+from lossreg.search import history, notes, sizing, tracked
 from lossreg.search.history import StudyLike
+from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.storage.study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -49,22 +50,27 @@ class Outline:
     asked: dict[str, str] = field(default_factory=dict)
 
 
-def plan(study: StudyLike, overrides: Sequence[str] = ()) -> Outline:
+def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool = False) -> Outline:
     """Return what `tune` would do; nothing is written. Raises `InputError` as `tune` would."""
     from lossreg.search import preparation
 
     spec = studies.of(study, overrides)
     backend.check()
     tracked.uri(spec)
-    begun = StudyFolder(spec.folder, spec.name).peek()
-    stored = attributes.stored(spec, begun)
-    prepared = preparation.prepare(spec, stored)
+    begun, new = StudyFolder(spec.folder, spec.name).peek(), []
+    try:
+        prepared = preparation.prepare(spec, Changes.of_file(spec, begun, allowed=allow_changed))
+    except KeptApartError as kept:
+        begun, new = None, [f"the former trials are kept apart: {change.described}" for change in kept.changes]
+        prepared = preparation.prepare(spec)
+    stored = prepared.begun.stored if prepared.begun else {}
+    new += [f"later trials only: {change.described}" for change in prepared.begun.accepted] if prepared.begun else []
     done = len(history.records(begun)) if begun else 0
     lanes = stored.get("lanes") or sizing.lanes(prepared, sizing.lane_bytes(prepared))
-    return _outlined(prepared, done, lanes)
+    return _outlined(prepared, done, lanes, new)
 
 
-def _outlined(prepared: Prepared, done: int, lanes: int) -> Outline:
+def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> Outline:
     spec, dataset = prepared.spec, prepared.problem.dataset
     pool = sizing.pool(prepared, lanes)
     try:
@@ -73,7 +79,7 @@ def _outlined(prepared: Prepared, done: int, lanes: int) -> Outline:
             data=dataset.summary(), rows=_rows(prepared), baseline=prepared.baseline,
             learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials, done=done,
             epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool), refused=sizing.refused(prepared, pool),
-            notes=notes.of_study(prepared), optimizer=spec.train.optimizer.describe(),
+            notes=[*new, *notes.of_study(prepared)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
             architectures=prepared.architecture_spaces, asked=_further_keys(spec),
         )  # fmt: skip

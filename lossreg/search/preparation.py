@@ -22,6 +22,7 @@ from lossreg.registry import registry
 from lossreg.search import resumption
 from lossreg.search.architectures import USUAL_BATCH, Architectures
 from lossreg.search.proposer import Proposer
+from lossreg.search.resumption import Changes
 from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
 
@@ -37,7 +38,8 @@ class Prepared:
 
     published: by candidate, its loss as published, as Optuna parameters, and notes; notes: lines for the user;
     missing: by candidate, where the losses came from that the study was begun with and goes on without; unmapped: by
-    candidate, why its loss cannot be mapped over lanes, as far as losses were tried.
+    candidate, why its loss cannot be mapped over lanes, as far as losses were tried; begun: a resumed study, and how it
+    changed; earlier: the number of its first trial since its last change.
     """
 
     spec: StudySpec
@@ -48,6 +50,8 @@ class Prepared:
     notes: Notes = field(default_factory=list)
     missing: Mapping[str, str] = field(default_factory=dict)
     unmapped: Mapping[str, str] = field(default_factory=dict)
+    begun: Changes | None = None
+    earlier: int = 0
 
     @property
     def spaces(self) -> dict[str, dict[str, str]]:
@@ -95,19 +99,19 @@ class Prepared:
         return any(params for params, _ in self.published.values())
 
 
-def prepare(
-    spec: StudySpec, stored: Mapping[str, Any] | None = None, *, rehearsed: bool = True, wanted: str = ""
-) -> Prepared:
+def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = True, wanted: str = "") -> Prepared:
     """Resolve a study; raises `InputError` for whatever is wrong with it.
 
-    stored: the attributes that the storage holds of a study that is resumed; a default set of losses is then limited
-    to the candidates it began with, and data and search spaces must be unchanged. Where nothing is to be trained,
-    the losses need not be `rehearsed`, and only the loss of the candidate `wanted` has to be installed.
+    begun: what the storage holds of a study that is resumed, and how it changed; a default set of losses is then
+    limited to the candidates it began with. Raises `KeptApartError` for a change that is allowed and scores cannot be
+    compared across. Where nothing is to be trained, the losses need not be `rehearsed`, and only the loss of the
+    candidate `wanted` has to be installed.
     """
     studies.require_trusted(spec)
-    stored = stored or {}
+    begun = begun or Changes(spec, {})
+    stored = begun.stored
     installed = registry.default(tuple(spec.plugins.block))
-    missing = resumption.missing(installed, stored)
+    missing = resumption.missing(spec, installed, stored)
     resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
     dataset, data_notes = load_data(spec)
     metric, metric_notes = choose_metric(spec, dataset)
@@ -115,8 +119,10 @@ def prepare(
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
     notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
     published = {name: proposer.published(name) for name in candidates}
-    prepared = Prepared(spec, problem, candidates, proposer, published, notes, missing)
-    resumption.check(prepared, stored)
+    prepared = Prepared(spec, problem, candidates, proposer, published, notes, missing, begun=begun)
+    prepared = replace(
+        prepared, begun=begun.of_prepared(prepared), missing={**resumption.left_out(prepared), **missing}
+    )
     if not rehearsed:
         return prepared
     unmapped, rehearsal_notes = rehearse(prepared)

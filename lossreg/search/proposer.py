@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,8 +36,9 @@ class Proposer:
     slugs: the class names as Optuna and MLflow show them (`focal.alpha.malignant`); optimizer: the optimizer's
     name, searched the search spaces of its settings (`optimizer.momentum`), architectures that of batch size and
     model; constants: those of the first fold, whose class counts decide searched weights, the same for all members
-    of a trial; every: all candidates that the study began with, if some are missing now, so that Optuna's choice
-    stays the same.
+    of a trial; every: all candidates that the study has had, if some are missing now, so that Optuna's choice
+    stays the same; choices: the same of other parameters, by name; allowed: those choices that may be drawn, of
+    parameters that have others too.
     """
 
     candidates: Mapping[str, Candidate]
@@ -49,6 +52,8 @@ class Proposer:
     architectures: Architectures | None = None
     every: tuple[str, ...] = ()
     weights: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -60,16 +65,28 @@ class Proposer:
         candidate = trial.suggest_categorical("loss", self.every or self.names)
         if candidate not in self.candidates:
             raise MissingLossError(candidate)
-        spec = self.candidates[candidate].spec
         params = {name: self._suggest(trial, candidate, name) for name in self.candidates[candidate].search_space}
-        rate = _number(trial, RATE, self.rate)
+        return self._plan(trial, candidate, params, self._number(trial, RATE, self.rate))
+
+    def repeated(self, candidate: str, params: Mapping[str, Any], loss_params: Mapping[str, Any], rate: float) -> Plan:
+        """Return the plan of a trial that was asked for while other ranges held, by its record."""
+        with warnings.catch_warnings():
+            # FixedTrial warns of values outside the present ranges
+            warnings.simplefilter("ignore")
+            trial = optuna.trial.FixedTrial({"loss": candidate, **params})
+            return self._plan(trial, candidate, loss_params, rate)
+
+    def _plan(self, trial: optuna.trial.BaseTrial, candidate: str, params: Mapping[str, Any], rate: float) -> Plan:
+        """Return a plan with these parameters of the loss; those of optimizer and model are suggested."""
         optimizer_settings = {
-            name: _value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()
+            name: self._value(trial, f"{OPTIMIZER}.{name}", space) for name, space in self.searched.items()
         }
         architecture = (
-            self.architectures.suggest(partial(_value, trial), self._outputs(candidate)) if self.architectures else None
+            self.architectures.suggest(partial(self._value, trial), self._outputs(candidate))
+            if self.architectures
+            else None
         )
-        loss_params = spec.bind(params, self.constants.n_classes or None)
+        loss_params = self.candidates[candidate].spec.bind(params, self.constants.n_classes or None)
         return Plan(candidate, loss_params, rate, self.epochs, self.seed, optimizer_settings, architecture=architecture)
 
     def _outputs(self, candidate: str) -> int:
@@ -127,7 +144,25 @@ class Proposer:
         if isinstance(space, ByCount):
             tau = trial.suggest_float(f"{name}.tau", space.low, space.high)
             return self._weights(np.maximum(self.constants.class_counts, 1.0) ** -tau)
-        return _value(trial, name, space)
+        return self._value(trial, name, space)
+
+    def _value(self, trial: optuna.trial.BaseTrial, name: str, space: Space) -> Any:
+        if isinstance(space, Range) and space.integer:
+            return trial.suggest_int(name, int(space.low), int(space.high), log=space.log, step=int(space.step) or 1)
+        return self._number(trial, name, space)
+
+    def _number(self, trial: optuna.trial.BaseTrial, name: str, space: Space) -> Any:
+        if isinstance(space, Fixed):
+            return space.value
+        if isinstance(space, Options):
+            return self._chosen(trial, name, space)
+        assert isinstance(space, Range)
+        return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step or None)
+
+    def _chosen(self, trial: optuna.trial.BaseTrial, name: str, space: Options) -> Any:
+        tokens = [_token(choice) for choice in space.choices]
+        token = trial.suggest_categorical(name, self.choices.get(name, tokens))
+        return space.choices[tokens.index(token)] if token in tokens else _value_of(token)
 
     def _free_classes(self) -> list[tuple[int, str]]:
         """Return all classes but the most frequent, whose weight is 1: k weights have k - 1 degrees of freedom."""
@@ -151,26 +186,9 @@ def _token(choice: Any) -> Any:
     return str(list(choice)) if isinstance(choice, tuple) else choice
 
 
-def _chosen(trial: optuna.Trial, name: str, space: Options) -> Any:
-    tokens = [_token(choice) for choice in space.choices]
-    return space.choices[tokens.index(trial.suggest_categorical(name, tokens))]
-
-
-def _value(trial: optuna.Trial, name: str, space: Space) -> Any:
-    if isinstance(space, Options):
-        return _chosen(trial, name, space)
-    if isinstance(space, Range) and space.integer:
-        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log, step=int(space.step) or 1)
-    return _number(trial, name, space)
-
-
-def _number(trial: optuna.Trial, name: str, space: Space) -> Any:
-    if isinstance(space, Fixed):
-        return space.value
-    if isinstance(space, Options):
-        return _chosen(trial, name, space)
-    assert isinstance(space, Range)
-    return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step or None)
+def _value_of(token: Any) -> Any:
+    """Return a choice from the form in which the storage keeps it."""
+    return tuple(ast.literal_eval(token)) if isinstance(token, str) and token.startswith("[") else token
 
 
 def middle(space: Space) -> Any:

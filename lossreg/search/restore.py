@@ -10,8 +10,9 @@ import optuna
 from lossreg.config import study as studies
 from lossreg.config.search_space import shown
 from lossreg.errors import InputError, did_you_mean
-from lossreg.search import history
+from lossreg.search import attributes, history
 from lossreg.search.history import StudyLike
+from lossreg.search.resumption import Changes
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -72,8 +73,10 @@ def restore(spec: studies.StudySpec, kept: KeptTrial) -> Trained:
     from lossreg.search import preparation
 
     backend.check()
-    begun = studies.as_begun(spec, kept.attributes["fingerprint"], kept.attributes["spec"])
-    prepared = preparation.prepare(begun, kept.attributes, rehearsed=False, wanted=kept.record.candidate)
+    stored = attributes.of_trial(kept.attributes, kept.record.number)
+    begun = studies.as_begun(spec, stored["fingerprint"], stored["spec"])
+    changed = Changes(begun, stored)
+    prepared = preparation.prepare(begun, changed, rehearsed=False, wanted=kept.record.candidate)
     return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
 
 
@@ -134,6 +137,8 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
 
 def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:
     """Return the first member's plan of a trial that has ended."""
+    if record.number < prepared.earlier:
+        return prepared.proposer.repeated(record.candidate, record.params, record.loss_params, record.learning_rate)
     return plan_with(prepared, record.candidate, record.params)
 
 

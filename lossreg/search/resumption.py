@@ -1,25 +1,43 @@
-"""Checks of a resumed study: its losses are still installed, and its data and search spaces are unchanged."""
+"""Checks of a resumed study: its losses are still installed, and what has changed of it since it began.
+
+Changes are refused, each with its reason, unless they are allowed; a change that later trials alone are concerned by
+is then `accepted`, and one that scores cannot be compared across has the former trials `KeptApartError`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
+from lossreg.config import changes
 from lossreg.config import study as studies
+from lossreg.config.changes import Change, Effect
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, UnknownError
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
 from lossreg.registry.registry import Registry
 from lossreg.search.architectures import OR
+from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
 
 if TYPE_CHECKING:
+    import optuna
+
     from lossreg.search.preparation import Prepared
 
 
-def missing(installed: Registry, stored: Mapping[str, Any]) -> dict[str, str]:
+# key of the candidates that a study no longer has, each with its marks in the fingerprint
+LEFT_OUT = "left_out"
+
+
+def missing(spec: StudySpec, installed: Registry, stored: Mapping[str, Any]) -> dict[str, str]:
     """Return the candidates of a study whose loss is no longer installed, and where each came from, in words."""
     origins = {}
     for candidate, loss in stored.get("losses", {}).items():
+        if spec.losses and candidate not in spec.losses:
+            continue
         distribution, version = stored["provenance"].get(candidate) or ("", "")
         if distribution and installed.look_up(loss) is None:
             origins[candidate] = f"{distribution} {version}, {_state_of(installed, distribution)}"
@@ -42,16 +60,99 @@ def require_installed(spec: StudySpec, origins: Mapping[str, str]) -> None:
         raise UnknownError(what, where=spec.place(), hint=f"Install it, or go on without: {way}.")
 
 
-def check(prepared: Prepared, stored: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless data, losses and search spaces are those that the study began with."""
-    if not stored:
+class KeptApartError(Exception):
+    """A study changed so that its trials cannot be compared with later ones, which a new run is to have."""
+
+    def __init__(self, accepted: Iterable[Change]) -> None:
+        super().__init__()
+        self.changes = tuple(accepted)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes of a study since it began, and whether they are allowed; stored: the attributes that it has."""
+
+    spec: StudySpec
+    stored: Mapping[str, Any]
+    allowed: bool = False
+    accepted: tuple[Change, ...] = ()
+
+    @classmethod
+    def of_file(cls, spec: StudySpec, study: optuna.Study | None, *, allowed: bool = False) -> Self:
+        """Return those of the study file, none of a new study; raises what `adding` raises."""
+        stored = study.user_attrs[ATTRIBUTE] if study else {}
+        begun = cls(spec, stored, allowed)
+        if not stored:
+            return begun
+        left_out = {key: mark for marks in stored.get(LEFT_OUT, {}).values() for key, mark in marks.items()}
+        found = changes.of(stored["fingerprint"], studies.fingerprint(spec), left_out)
+        if found:
+            _check_names(spec, stored)
+        return begun.adding(change for change in found if not _is_same_metric(change, spec, stored))
+
+    def of_prepared(self, prepared: Prepared) -> Self:
+        """Return these and those of data, losses and search spaces; raises `InputError` or `KeptApartError`."""
+        if not self.stored:
+            return self
+        known = {change.key.rpartition(".")[0] for change in self.accepted}
+        found = [
+            *_changes_of_data(prepared, self.stored),
+            *_changes_of_losses(prepared, self.stored, known),
+            *_changes_of_models(prepared, self.stored, known),
+        ]
+        return self.adding(found)
+
+    def adding(self, found: Iterable[Change]) -> Self:
+        """Return these with others.
+
+        Raises `InputError` unless they are allowed, `KeptApartError` where trials are to be kept apart.
+        """
+        added = replace(self, accepted=(*self.accepted, *found))
+        if added.accepted and not self.allowed:
+            raise changes.refusal(added.accepted, self.spec)
+        if any(change.effect == Effect.APART for change in added.accepted):
+            raise KeptApartError(added.accepted)
+        return added
+
+
+def left_out(prepared: Prepared) -> dict[str, str]:
+    """Return the candidates that a study has trials of and no longer tries, and where each was, in words."""
+    begun = prepared.begun.stored.get("losses", {}) if prepared.begun else {}
+    gone = (candidate for candidate in begun if candidate not in prepared.candidates)
+    return dict.fromkeys(gone, "an earlier state of the study")
+
+
+def _is_same_metric(change: Change, spec: StudySpec, stored: Mapping[str, Any]) -> bool:
+    """Return whether a study now names the metric that it had by default, or no longer names the default."""
+    name = spec.search.metric or catalogue.default(stored["task"])
+    return change.key == "search.metric" and catalogue.resolve(name, stored["task"]).name == stored["metric"]
+
+
+def _check_names(spec: StudySpec, attributes: Mapping[str, Any]) -> None:
+    """Raise `InputError` for an unknown metric, loss or parameter: more likely a slip than another study."""
+    task, data = attributes["task"], attributes["data"]
+    if spec.data.task not in ("auto", task):
         return
-    changes = [*_changes_of_data(prepared, stored), *_changes_of_losses(prepared, stored)]
-    if not _is_as_begun(stored.get("shapes", prepared.architecture_spaces), prepared.architecture_spaces):
-        changes.append("what is searched of the model")
-    if changes:
-        what, where = f"changed since the study began: {'; '.join(changes)}", prepared.spec.place()
-        raise InputError(what, where=where, hint=studies.start_over())
+    try:
+        catalogue.resolve(spec.search.metric or attributes["metric"], task)
+    except InputError as error:
+        raise error.at(spec.place("search.metric")) from None
+    known = registry.default(tuple(spec.plugins.block))
+    missing = [candidate for candidate, name in attributes["losses"].items() if known.look_up(name) is None]
+    studies.candidates(spec, known, task, len(data.get("classes") or ()), missing)
+
+
+def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
+    before, now = stored["data"].get("digest"), prepared.problem.dataset.digest
+    what = f"the data (digest {before} -> {now}), or how they are read"
+    return [Change(what, *changes.effect_of("data"))] if before != now else []
+
+
+def _changes_of_models(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:
+    begun, now = stored.get("shapes", prepared.architecture_spaces), prepared.architecture_spaces
+    if _is_as_begun(begun, now) or not {"model", "train"}.isdisjoint(known):
+        return []
+    return [Change("what is searched of the model", *changes.effect_of("model"))]
 
 
 def _is_as_begun(begun: Mapping[str, str], now: Mapping[str, str]) -> bool:
@@ -59,21 +160,35 @@ def _is_as_begun(begun: Mapping[str, str], now: Mapping[str, str]) -> bool:
     return begun in (now, {name: text.partition(OR)[0] for name, text in now.items()})
 
 
-def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:
-    before, now = stored["data"].get("digest"), prepared.problem.dataset.digest
-    return [f"the data (digest {before} -> {now}), or how they are read"] if before != now else []
-
-
-def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any]) -> list[str]:
-    changes = []
+def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:
+    """Return the changes of candidates that no change of the file has told."""
+    found = _changes_of_identity(prepared, stored)
     begun = {candidate: _renamed(spaces) for candidate, spaces in stored["spaces"].items()}
-    for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in prepared.missing]:
+    # a change of the file that is told by its key needs no second line
+    told = {*prepared.missing, *stored.get(LEFT_OUT, ()), *(key.partition(".")[2] for key in known)}
+    for candidate in [candidate for candidate in {**begun, **prepared.spaces} if candidate not in told]:
         if candidate not in prepared.spaces:
             origin = " ".join(stored["provenance"].get(candidate, ())) or "the study"
-            changes.append(f"the loss {candidate} is missing (it came from {origin})")
+            what = f"the loss {candidate} is missing (it came from {origin})"
+            found.append(Change(what, Effect.LATER, "later trials are of the others"))
         elif begun.get(candidate) != prepared.spaces[candidate]:
-            changes.append(f"the ranges of {candidate}")
-    return changes
+            found.append(Change(f"the ranges of {candidate}", *changes.effect_of("losses")))
+    return found
+
+
+def _changes_of_identity(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
+    """Return the candidates that are another loss now, and the change of the baseline."""
+    begun, known = stored["losses"], registry.default(tuple(prepared.spec.plugins.block))
+    found = []
+    for name, candidate in prepared.candidates.items():
+        entry = known.look_up(begun[name]) if name in begun and candidate.entry.distribution else None
+        if entry and entry.spec.name != candidate.spec.name:
+            what = f"losses.{name}.loss: {begun[name]} -> {candidate.spec.name}"
+            found.append(Change(what, Effect.APART, changes.ANOTHER_LOSS))
+    if stored["baseline"] != prepared.baseline:
+        what = f"the baseline: {stored['baseline']} -> {prepared.baseline}"
+        found.append(Change(what, Effect.APART, "losses are compared with another one"))
+    return found
 
 
 def _renamed(spaces: Mapping[str, str]) -> dict[str, str]:

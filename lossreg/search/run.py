@@ -6,18 +6,20 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from lossreg.config import study as studies
+from lossreg.config.changes import Change
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError
 from lossreg.runtime import backend
-from lossreg.search import attributes, completion, history, pruners, sizing, tracked
+from lossreg.search import attributes, completion, history, pruners, sizing, stages, tracked
 from lossreg.search.history import StudyLike
+from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.search.sampler import SeededSampler
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
@@ -36,6 +38,7 @@ def tune(
     overrides: Sequence[str] = (),
     *,
     fresh: bool = False,
+    allow_changed: bool = False,
     progress: Observer | None = None,
     require_tracking: bool = False,
     trainers: Sequence[Trainer] | None = None,
@@ -43,19 +46,21 @@ def tune(
     """Run a study, or finish one that was begun.
 
     study is a file, a table of its sections or a `StudySpec`; `fresh` moves a former run aside;
-    `require_tracking` makes a tracking server that does not answer an error; `trainers` stand
-    in for the population and `model.fit`. Raises `InputError` for what is wrong with the
-    study, `LossregError` when every trial failed.
+    `allow_changed` goes on with a study that has changed where its trials and later ones can be compared, and moves
+    the former run aside where they cannot; `require_tracking` makes a tracking server that does not answer an error;
+    `trainers` stand in for the population and `model.fit`. Raises `InputError` for what is wrong with the study,
+    `LossregError` when every trial failed.
     """
     begin = time.perf_counter()
     spec = studies.of(study, overrides)
-    _check_arguments(progress, trainers, fresh=fresh, require_tracking=require_tracking)
+    switches = Switches(fresh, allow_changed, require_tracking)
+    _check_arguments(progress, trainers, **asdict(switches))
     backend.check()
     progress = progress or Observer()
     folder = StudyFolder(spec.folder, spec.name)
     if not fresh and (result := finished(spec, folder, progress)):
         return result
-    return Run(spec, folder, progress, begin, fresh, require_tracking, tuple(trainers or ())).execute()
+    return Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute()
 
 
 def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer | None = None) -> StudyResult:
@@ -67,7 +72,7 @@ def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer 
     backend.check()
     if result := _judged(spec, folder):
         return result
-    return Run(spec, folder, progress or Observer(), time.perf_counter(), False, False, (), is_verdict=True).execute()
+    return Run(spec, folder, progress or Observer(), time.perf_counter(), is_verdict=True).execute()
 
 
 def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult | None:
@@ -112,11 +117,9 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
     return result
 
 
-def go_on(
-    spec: StudySpec, folder: StudyFolder, *, fresh: bool, progress: Observer, require_tracking: bool
-) -> StudyResult:
+def go_on(spec: StudySpec, folder: StudyFolder, progress: Observer, switches: Switches) -> StudyResult:
     """Run a study that is not `finished`; folder is the one that was looked at, of which nothing is read again."""
-    return Run(spec, folder, progress, time.perf_counter(), fresh, require_tracking).execute()
+    return Run(spec, folder, progress, time.perf_counter(), switches).execute()
 
 
 def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
@@ -133,22 +136,39 @@ def _check_arguments(progress: Any, trainers: Any, **switches: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Switches:
+    """The switches of `tune`, which describes them."""
+
+    fresh: bool = False
+    allow_changed: bool = False
+    require_tracking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of a study, with the arguments of `tune`; begin is when it was called.
 
-    is_verdict: only the verdict was asked for, so that one which failed is tried again.
+    is_verdict: only the verdict was asked for, so that one which failed is tried again; apart: the changes for which
+    the former run is moved aside.
     """
 
     spec: StudySpec
     folder: StudyFolder
     progress: Observer
     begin: float
-    fresh: bool
-    require_tracking: bool
+    switches: Switches = Switches()
     trainers: tuple[Trainer, ...] = ()
     is_verdict: bool = False
+    apart: tuple[Change, ...] = ()
 
     def execute(self) -> StudyResult:
+        """Run the study; where its trials are to be kept apart from later ones, as a new one."""
+        try:
+            return self._execute()
+        except KeptApartError as kept:
+            return replace(self, switches=replace(self.switches, fresh=True), apart=kept.changes)._execute()
+
+    def _execute(self) -> StudyResult:
         """Prepare everything, then open the study's storage, train, and finish; MLflow is imported meanwhile."""
         from lossreg.search import preparation
         from lossreg.search.run_state import RunState
@@ -160,29 +180,35 @@ class Run:
         # asked again when the data are loaded and traced; until then nothing is written
         self.folder.require_free()
         self.folder.require_writable()
-        begun = None if self.fresh else self.folder.peek()
-        stored = attributes.stored(self.spec, begun)
+        begun = None if self.switches.fresh else self.folder.peek()
+        changed = Changes.of_file(self.spec, begun, allowed=self.switches.allow_changed)
+        stored = changed.stored
         # once: the user's code may change the folder or the environment later
         uri = tracked.uri(self.spec)
         with closing(self._tracker(uri, begun, stored)) as tracker:
             tracker.prepare()
             self.progress.phase(f"study {self.spec.name}: loading data and losses")
-            prepared = preparation.prepare(self.spec, stored)
+            prepared = stages.joined(preparation.prepare(self.spec, changed), begun)
             lane_bytes = sizing.lane_bytes(prepared)
             lanes = stored.get("lanes") or sizing.lanes(prepared, lane_bytes)
             with self._pool(prepared, lanes) as pool:
                 # before the lock, since a trace may fail
                 if not attributes.is_finished(begun, prepared.trials):
                     lanes = self._trace(prepared, pool, lane_bytes, stored) or lanes
-                self._make_way(uri)
+                aside = self._make_way(uri)
                 with self.folder.lock(), self._opened(prepared, lanes) as study:
-                    return RunState.begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline).execute()
+                    new = [*aside, *stages.begin(study, prepared)]
+                    prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
+                    state = RunState.begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new)
+                    return state.execute()
 
     def _tracker(self, uri: str, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
         is_tracked = False
         if begun is not None and completion.is_noted(stored, self.spec, uri):
             is_tracked = completion.is_tracked(stored, self.spec, history.result(begun, self.folder.path), uri)
-        return tracked.tracker(self.spec, uri, self.progress, is_tracked=is_tracked, required=self.require_tracking)
+        return tracked.tracker(
+            self.spec, uri, self.progress, is_tracked=is_tracked, required=self.switches.require_tracking
+        )
 
     @contextmanager
     def _pool(self, prepared: Prepared, lanes: int) -> Iterator[Pool]:
@@ -204,19 +230,25 @@ class Run:
             self.progress.message(chosen.message)
         return chosen.lanes
 
-    def _make_way(self, uri: str) -> None:
-        """Raise `LossregError` for a store that must answer and does not; move a former run aside."""
+    def _make_way(self, uri: str) -> list[str]:
+        """Move a former run aside; return notes on why, where it was not asked for.
+
+        Raises `LossregError` for a store that must answer and does not.
+        """
         from lossreg import tracking
 
-        if self.require_tracking:
+        if self.switches.require_tracking:
             tracking.require_answer(uri)
-        if self.fresh and (aside := self.folder.archive()):
+        aside = self.folder.archive() if self.switches.fresh else None
+        if aside and not self.apart:
             self.progress.message(f"the former run was moved to {aside}")
+        return [f"begun anew, apart from the former run in {aside}: {change.described}" for change in self.apart]
 
     @contextmanager
     def _opened(self, prepared: Prepared, lanes: int) -> Iterator[optuna.Study]:
         """Have the Optuna study open, created if need be."""
-        sampler = SeededSampler(self.spec.search.seed, self.spec.search.sampler)
+        stages.widen(self.folder, prepared)
+        sampler = SeededSampler(self.spec.search.seed, self.spec.search.sampler, prepared.proposer.allowed)
         pruner = pruners.build(self.spec.search.pruner, self.spec.train.epochs)
         with self.folder.opened(prepared.metric.direction, sampler, pruner) as study:
             pruners.begin(study)

@@ -52,16 +52,25 @@ class RunState:
     @classmethod
     def begin(
         cls, run: Run, prepared: Prepared, pool: Pool, study: optuna.Study, tracker: Tracker | Untracked,
-        *, uri: str, deadline: float,
+        *, uri: str, deadline: float, new: Sequence[str] = (),
     ) -> Self:  # fmt: skip
-        """Queue the trials that are due, and begin the study in MLflow or take it up again."""
-        _warn_of_changed_origins(prepared, study, run.progress)
+        """Queue the trials that are due, and begin the study in MLflow or take it up again.
+
+        new: notes on how the study changed.
+        """
         interrupted = requeue_interrupted(study)
         enqueue_start(study, prepared.start, prepared.trials)
         result = history.result(study, run.folder.path)
         policy = SearchPolicy.of(prepared, deadline)
         observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), tracker, run.progress]
         scheduler = Scheduler(study, prepared.proposer, pool, policy, result=result, observers=observers)
+        for note in new:
+            run.progress.message(note)
+        result.notes = list(dict.fromkeys((*result.notes, *new)))
+        origins = notes.changed_origins(prepared, study.user_attrs[ATTRIBUTE])
+        for line in origins:
+            run.progress.warn(line)
+        result.notes += [line for line in origins if line not in result.notes]
         lines = [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)]
         _add_notes(result, lines, run.progress, is_enough=scheduler.started > prepared.trials)
         together = pool.slots // policy.members
@@ -150,15 +159,6 @@ class RunState:
         result.seconds = total if self.scheduler.epochs or self.seconds or not before else dict(before)
         result.trainer = attributes.trainers(result)
         result.tracking = self.tracker.where() or result.tracking
-
-
-def _warn_of_changed_origins(prepared: Prepared, study: optuna.Study, progress: Observer) -> None:
-    """Warn of losses that another distribution or version offers than when the study began."""
-    before = study.user_attrs[ATTRIBUTE]["provenance"]
-    for candidate, now in prepared.provenance.items():
-        if candidate in before and tuple(before[candidate]) != now:
-            was = " ".join(before[candidate]) or "the study's own"
-            progress.warn(f"{candidate} came from {was} when the study began, and comes from {' '.join(now)} now")
 
 
 def _add_notes(result: StudyResult, lines: Sequence[str], progress: Observer, *, is_enough: bool) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 import optuna
@@ -25,6 +26,9 @@ FAIR_START = "fair start"
 LEARNS_FROM = 10
 # TPE's own good set has 25 trials at most, and it weighs old ones down
 MOST_SEEN, BEST_SEEN = 256, 25
+# of values that may not be drawn any more, one after another
+MOST_DRAWS = 50
+Drawn = TypeVar("Drawn")
 SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
@@ -75,11 +79,13 @@ class SeededSampler(BaseSampler):
 
     A sampler seeded once would repeat its first trials when a study is resumed. Trials of the fair start are always
     drawn at random. Of more than `MOST_SEEN` ended trials TPE sees the best and the newest, so that a suggestion
-    takes no longer late in a study.
+    takes no longer late in a study. allowed: the choices that may be drawn, of parameters that have others too.
     """
 
-    def __init__(self, seed: int, kind: str = "tpe") -> None:
-        self._seed, self._kind = seed, kind
+    def __init__(
+        self, seed: int, kind: str = "tpe", allowed: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    ) -> None:
+        self._seed, self._kind, self._allowed = seed, kind, allowed
         self._number, self._delegate = -1, RandomSampler()
         self._space = IntersectionSearchSpace(include_pruned=True)
         self._view: View | None = None
@@ -122,14 +128,40 @@ class SeededSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Return the values that the delegate samples together."""
         delegate = self._for(study, trial)
-        return delegate.sample_relative(self._view or study, trial, search_space)
+
+        def drawn() -> dict[str, Any]:
+            return delegate.sample_relative(self._view or study, trial, search_space)
+
+        values = self._repeated(drawn, lambda values: all(self._is_allowed(*value) for value in values.items()))
+        return {name: value for name, value in values.items() if self._is_allowed(name, value)}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the value that the delegate samples by itself."""
         delegate = self._for(study, trial)
-        return delegate.sample_independent(self._view or study, trial, param_name, param_distribution)
+
+        def drawn() -> Any:
+            return delegate.sample_independent(self._view or study, trial, param_name, param_distribution)
+
+        value = self._repeated(drawn, lambda value: self._is_allowed(param_name, value))
+        if self._is_allowed(param_name, value):
+            return value
+        allowed = self._allowed[param_name]
+        return allowed[trial.number % len(allowed)]
+
+    def _is_allowed(self, name: str, value: Any) -> bool:
+        return name not in self._allowed or value in self._allowed[name]
+
+    @staticmethod
+    def _repeated(draw: Callable[[], Drawn], accepts: Callable[[Drawn], bool]) -> Drawn:
+        """Return the first draw that is accepted, or the last of `MOST_DRAWS`."""
+        value = draw()
+        for _ in range(MOST_DRAWS):
+            if accepts(value):
+                break
+            value = draw()
+        return value
 
 
 def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -202,6 +202,20 @@ class StudyFolder:
         if not text.endswith(b"\n"):
             with self.journal.open("r+b") as file:
                 file.truncate(text.rfind(b"\n") + 1)
+
+    def rewrite(self, changed: Callable[[FrozenTrial], FrozenTrial]) -> None:
+        """Write the journal again, each trial as `changed` returns it; all or nothing, and only with the lock held."""
+        study, part = self.read(), self.journal.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with closing(Journal(part)) as journal:
+            new = optuna.create_study(
+                study_name=self.name, storage=StudyStorage(journal), direction=study.direction
+            )  # fmt: skip
+            for name, value in study.user_attrs.items():
+                new.set_user_attr(name, value)
+            new.add_trials(changed(trial) for trial in study.get_trials())
+        part.replace(self.journal)
+        self._read = None
 
     def save_weights(self, number: int, weights: Weights) -> None:
         """Write the weights of a trial that is about to end, with its number; all or nothing."""

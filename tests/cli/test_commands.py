@@ -67,8 +67,8 @@ def finished(monkeypatch):
         result=sample.study(12, tracking={"uri": "sqlite:///x.db", "experiment": "toy", "run_id": "abc"})
     )
 
-    def tune(spec, folder, *, fresh, progress, require_tracking):
-        calls.spec, calls.fresh, calls.require = spec, fresh, require_tracking
+    def tune(spec, folder, progress, switches):
+        calls.spec, calls.fresh, calls.require = spec, switches.fresh, switches.require_tracking
         sys.stdout.write("what Keras prints\n")
         progress.message("loading")
         progress.begin(12, 0, list(calls.result.losses), 4)
@@ -116,7 +116,7 @@ COMMANDS = {
     "metrics": ("--task", "--json"),
     "check": ("NAME", "--json"),
     "new-plugin": ("NAME", "--folder", "--task"),
-    "tune": ("STUDY", "--set", "--fresh", "--dry-run", "--require-tracking", "--json"),
+    "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--dry-run", "--require-tracking", "--json"),
     "results": ("STUDY", "--json"),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
@@ -374,7 +374,7 @@ def test_the_command_that_goes_on_with_a_study_has_its_overrides_without_secrets
 def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_done(
     lossreg, study, monkeypatch, is_training, code
 ):
-    def tune(*args, progress, **kwargs):
+    def tune(spec, folder, progress, switches):
         progress.training = is_training
         try:
             signal.raise_signal(signal.SIGINT)
@@ -489,7 +489,7 @@ def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch
         rows=[("focal", "focal", "lossreg 0.1.0", {"gamma": "0 to 5"})], baseline="cross_entropy", learning_rate="log",
         trials=64, done=0, epochs=30, lanes=32, blocks=2,
     )  # fmt: skip
-    monkeypatch.setattr(outline, "plan", lambda spec: planned)
+    monkeypatch.setattr(outline, "plan", lambda spec, **switches: planned)
     monkeypatch.setattr(run, "go_on", lambda *args, **kwargs: pytest.fail("trained"))
     code, out, _ = lossreg("tune", study, "--dry-run", *["--json"] * as_json)
     assert code == 0

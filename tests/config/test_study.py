@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lossreg
-from lossreg.config import study
+from lossreg.config import changes, study
 from lossreg.config.optimization import COMMON, OPTIMIZERS, RATES, SWITCHES, USUAL_RATES
 from lossreg.config.schema import Data
 from lossreg.config.search_space import ByCount, Fixed, PerClassRange, Range
@@ -152,8 +152,8 @@ def test_the_former_name_of_an_activation_is_read(write):
     assert former.losses == now.losses
     kept = {key.replace("mine.activation", "mine.link"): value for key, value in study.fingerprint(now).items()}
     assert "losses.mine.link" in kept
-    assert study.changes(kept, study.fingerprint(now)) == []
-    assert study.changes({**kept, "losses.mine.link": "sigmoid"}, study.fingerprint(now)) == [
+    assert study.changed(kept, study.fingerprint(now)) == {}
+    assert list(study.changed({**kept, "losses.mine.link": "sigmoid"}, study.fingerprint(now)).values()) == [
         "losses.mine.activation: sigmoid -> softmax"
     ]
 
@@ -379,7 +379,7 @@ def test_a_message_names_what_its_reader_can_type(tmp_path):
     spec = study.from_dict({"data": {"source": "a.csv"}}, base=tmp_path)
 
     def changed():
-        study.require_unchanged(spec, {})
+        raise changes.refusal(changes.of({}, study.fingerprint(spec)), spec)
 
     def never_run():
         lossreg.results(spec)
@@ -893,21 +893,24 @@ def test_what_may_change_when_a_study_is_resumed(write, assignment):
 def test_what_must_not_change_is_told_line_by_line(write, assignment, lines):
     path = write(DESIGN)
     old = json.loads(json.dumps(study.fingerprint(study.load(path))))
-    assert study.changes(old, study.fingerprint(study.load(path, [assignment]))) == lines
-    assert study.changes(old, old) == []
+    assert list(study.changed(old, study.fingerprint(study.load(path, [assignment]))).values()) == lines
+    assert study.changed(old, old) == {}
 
 
 def test_a_label_that_went_is_told(write):
     old = study.fingerprint(study.load(write(DESIGN)))
     new = study.fingerprint(study.load(write(DESIGN.replace("[losses.cross_entropy] ", "").replace(
         "[losses.cross_entropy]\n", ""))))  # fmt: skip
-    assert study.changes(old, new) == ["losses.cross_entropy.loss: cross_entropy -> not set"]
+    assert list(study.changed(old, new).values()) == ["losses.cross_entropy.loss: cross_entropy -> not set"]
 
 
 def test_a_default_set_is_not_a_written_one(write):
     old = study.fingerprint(study.load(write(MINIMAL)))
     new = study.fingerprint(study.load(write(MINIMAL + "[losses.focal]")))
-    assert study.changes(old, new) == ["losses.focal.loss: not set -> focal", "losses: recommended -> not set"]
+    assert list(study.changed(old, new).values()) == [
+        "losses.focal.loss: not set -> focal",
+        "losses: recommended -> not set",
+    ]
 
 
 DECLARED = """
