@@ -60,7 +60,9 @@ def _saved(
     model = restore.build(prepared, best, weights)
     path = folder.save_model(model, best.number)
     folder.save_preprocessor(preprocessor_file.dumps(restore.data_of(prepared, best).preprocessor))
-    return tracking.describe(model, path)
+    description = tracking.describe(model, path)
+    tracking.note(description)
+    return description
 
 
 def _trained_again(

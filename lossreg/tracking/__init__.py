@@ -6,7 +6,7 @@ slow or gone costs one warning and no trial.
 
 from __future__ import annotations
 
-from lossreg.tracking.model_package import describe
+from lossreg.tracking.model_package import describe, note
 from lossreg.tracking.tracker import Tracker, Untracked
 from lossreg.tracking.ui import free_port, page, serve
 from lossreg.tracking.uri import check, is_server, require_answer, without_secrets
@@ -18,6 +18,7 @@ __all__ = [
     "describe",
     "free_port",
     "is_server",
+    "note",
     "page",
     "require_answer",
     "serve",

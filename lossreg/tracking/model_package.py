@@ -1,18 +1,39 @@
-"""A saved Keras model as an MLflow model, packed without Keras."""
+"""A saved Keras model as an MLflow model, packed without Keras: a note beside it says what MLflow keeps of it."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from lossreg.runtime import keras_file
 
 FLAVOR = "keras"
 DATA = "data"
+Version = Annotated[str, StringConstraints(pattern=r"^[\w.+-]+$")]
+Dtype = Annotated[str, StringConstraints(pattern=r"^[a-z]\w*$")]
+Tensor = tuple[str | None, Dtype, list[int]]
+# nobody else's package is installed where the model is served
+Requirement = Annotated[str, StringConstraints(pattern=r"^(keras|tensorflow|jax|torch|lossreg)==[\w.+-]+$")]
+
+
+class Note(BaseModel):
+    """The description of a saved model as it is kept beside its file, whose digest it has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    version: Version
+    backend: Version
+    requirements: list[Requirement]
 
 
 def describe(model: Any, path: Path) -> dict[str, Any]:
@@ -29,12 +50,34 @@ def describe(model: Any, path: Path) -> dict[str, Any]:
     }
 
 
+def note(description: Mapping[str, Any]) -> None:
+    """Keep a description beside the model's file, so that the model need not be loaded to be tracked later."""
+    path = Path(description["path"])
+    about = {name: value for name, value in description.items() if name != "path"}
+    path.with_suffix(".json").write_text(Note(digest=_digest(path), **about).model_dump_json())
+
+
+def _noted(path: Path) -> dict[str, Any]:
+    """Return the description that is kept beside a model's file; its path alone where there is none of this file."""
+    try:
+        kept = Note.model_validate_json(path.with_suffix(".json").read_bytes())
+        about = kept.model_dump(exclude={"digest"}) if kept.digest == _digest(path) else {}
+    except (OSError, ValueError):
+        about = {}
+    return {"path": str(path), **about}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def of(model: Any) -> tuple[dict[str, Any], Path | None]:
     """Return the description of a model, a path or a description, and a folder to remove when it is logged."""
     if isinstance(model, Mapping):
         return dict(model), None
     if isinstance(model, (str, Path)):
-        return {"path": str(model)}, None
+        return _noted(Path(model)), None
     folder = Path(tempfile.mkdtemp(prefix="lossreg-"))
     model.save(folder / "model.keras")
     return describe(model, folder / "model.keras"), folder

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 from fake_trainer import Fake
 from inline import Inline
+from mlflow import MlflowClient
 from searches import curve
 
 import lossreg
+from lossreg import tracking
 from lossreg.cli import interrupts
 from lossreg.registry import registry
 from lossreg.storage.study_folder import StudyFolder
@@ -154,6 +156,18 @@ def test_a_command_that_looks_runs_nothing(folder, command, monkeypatch, args, s
     assert code == 0, err
     assert not Path("ran").exists()
     assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+
+
+def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, command):
+    path = folder / ".lossreg" / "toy" / "best.keras"
+    model = keras.saving.load_model(path, safe_mode=False)
+    Path("ran").unlink()
+    tracking.note(tracking.describe(model, path))
+    code, _, err = command("sync", "toy.toml")
+    assert (code, "has code in it" in err) == (0, False)
+    assert not Path("ran").exists()
+    [logged] = MlflowClient("sqlite:///mlflow.db").search_logged_models(["1"])
+    assert logged.status == "READY"
 
 
 OF_LOSSES = [("losses",), ("show", "focal"), ("plugins",), ("check", "huber", "--only", "names")]

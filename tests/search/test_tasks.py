@@ -17,6 +17,7 @@ from lossreg import data
 from lossreg.config import study
 from lossreg.errors import InputError
 from lossreg.reporting import report
+from lossreg.tracking import model_package
 
 OWN = """
 import keras
@@ -68,6 +69,8 @@ def predicted(folder: Path, spec: study.StudySpec) -> tuple[data.Dataset, np.nda
     loaded = data.load(given.source, target=given.target, base=folder)
     model = keras.models.load_model(spec.folder / "best.keras")
     assert "lossreg" not in str(model.get_config())
+    described, _ = model_package.of(spec.folder / "best.keras")
+    assert described["outputs"][0][2][1:] == list(model.output_shape[1:])
     preprocessor = lossreg.load_preprocessor(spec.folder / "preprocessor.json")
     assert type(preprocessor) is type(loaded.preprocessor)
     return loaded, model.predict(loaded.validation.x, verbose=0), loaded.validation.y
