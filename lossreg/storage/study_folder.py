@@ -64,7 +64,8 @@ class StudyFolder:
 
         with on_disk(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            opened = (self.path / "lock").open("w")
+            # not emptied: a link may have been planted in its place
+            opened = (self.path / "lock").open("a")
         with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -303,12 +304,8 @@ class StudyFolder:
             file.replace(aside / file.name)
         if journal:
             shutil.copy2(self.journal, aside / self.journal.name)
-            part = self.journal.with_suffix(".part")
-            with part.open("wb") as new:
-                new.write(journal)
-                new.flush()
-                os.fsync(new.fileno())
-            part.replace(self.journal)
+            with _replaced(self.journal.with_suffix(".part"), self.journal) as part:
+                part.write(journal)
         return aside
 
     def save_model(self, model: Any, number: int) -> Path:
@@ -361,8 +358,12 @@ class StudyFolder:
 
 @contextmanager
 def _replaced(part: Path, whole: Path) -> Iterator[IO[bytes]]:
-    """Have a file open that takes the place of another once it is on the disk; nothing is left of one that fails."""
+    """Have a file open that takes the place of another once it is on the disk; nothing is left of one that fails.
+
+    A link in its place is removed, so that nothing is written where it leads.
+    """
     try:
+        part.unlink(missing_ok=True)
         with part.open("wb") as file:
             yield file
             file.flush()

@@ -171,7 +171,7 @@ class Session:
             return
         import fcntl
 
-        lock = self._held.enter_context(Path(folder, "tracking.lock").open("wb"))  # noqa: SIM115
+        lock = self._held.enter_context(Path(folder, "tracking.lock").open("ab"))  # noqa: SIM115
         fcntl.flock(lock, fcntl.LOCK_EX)
 
     def _write(self, trials: Sequence[TrialRecord]) -> None:

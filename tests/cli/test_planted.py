@@ -170,6 +170,19 @@ def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, command):
     assert logged.status == "READY"
 
 
+@pytest.mark.parametrize("name", ["lock", "tracking.lock", "journal.part", "best.json", "weights.part"])
+def test_nothing_is_written_where_a_planted_link_leads(folder, command, name):
+    precious = folder / "precious"
+    precious.write_text("precious")
+    path = folder / ".lossreg" / "toy" / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(precious)
+    with Path(".lossreg/toy/journal.log").open("ab") as journal:
+        journal.write(b"damaged\n")
+    assert command("repair", "toy.toml")[0] == command("sync", "toy.toml")[0] == 0
+    assert precious.read_text() == "precious"
+
+
 OF_LOSSES = [("losses",), ("show", "focal"), ("plugins",), ("check", "huber", "--only", "names")]
 
 
