@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import sample_verdict
+import typer
 
+from lossreg.cli import app
 from lossreg.config import study as studies
 from lossreg.config.optimization import SCHEDULES
 from lossreg.config.schema import Data, Model, Plugins, Search, Tracking, Train, Verdict
@@ -81,3 +83,11 @@ def test_the_model_on_the_page_has_these_hyperparameters():
     model = scope["build_model"](hp)
     assert isinstance(model, keras.Model)
     assert set(hp.values) == {"units", "depth"}
+
+
+def test_what_each_command_runs_is_said():
+    page = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+    table = page.split("## What each command runs")[1].split("From Python")[0]
+    first_cells = re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)
+    named = set(re.findall(r"`([a-z-]+)", " ".join(first_cells)))
+    assert named == set(typer.main.get_command(app).commands)
