@@ -1,0 +1,73 @@
+"""The address of a storage that several workers share: checked, and completed from the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from lossreg.errors import InputError
+from lossreg.terminal import masking
+from lossreg.terminal.masking import scheme_and_host
+
+POSTGRESQL, GRPC = "postgresql", "grpc"
+EXAMPLES = "postgresql+psycopg://user@host/database or grpc://host:13000"
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+SQLITE = (
+    "SQLite has one writer at a time and locks its whole file, over a network not even reliably, so several workers "
+    "would wait for each other and fail"
+)
+
+
+def check(url: str) -> str:
+    """Return an address as it is written; raises `InputError` for one that no worker could use.
+
+    One that begins with a variable of the environment is checked when it is used.
+    """
+    masking.learn(url)
+    if not VARIABLE.match(url):
+        _check_kind(url)
+    return url
+
+
+def complete(url: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return an address with the values of its variables, `${NAME}`; raises `InputError`."""
+    missing = [name for name in VARIABLE.findall(url) if not environ.get(name)]
+    if missing:
+        raise InputError(
+            f"the environment has no variable {missing[0]}", where="storage.url", hint=f"For example {EXAMPLES}."
+        )
+    address = VARIABLE.sub(lambda match: environ[match[1]], url)
+    masking.learn(address)
+    _check_kind(address)
+    return address
+
+
+def kind(url: str) -> str:
+    """Return `postgresql`, `grpc` or what else an address begins with."""
+    return url.partition("://")[0].partition("+")[0].lower()
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return both of a gRPC address."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 0
+
+
+def _check_kind(url: str) -> None:
+    written = repr(scheme_and_host(url))
+    if kind(url) == "sqlite":
+        hint = f"Take a server, {EXAMPLES}; or leave url out, for one process with a file of its own."
+        raise InputError(f"{written} cannot be shared: {SQLITE}", hint=hint)
+    if kind(url) not in (POSTGRESQL, GRPC) or "://" not in url:
+        raise InputError(f"{written} is no storage that workers can share", hint=f"For example {EXAMPLES}.")
+    if kind(url) == GRPC and not _is_server(url):
+        raise InputError(f"{written} names no host and port", hint="For example grpc://host:13000.")
+
+
+def _is_server(url: str) -> bool:
+    try:
+        return all(host_and_port(url))
+    except ValueError:
+        return False

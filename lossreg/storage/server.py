@@ -1,0 +1,180 @@
+"""Optuna's storage on a server, PostgreSQL or a gRPC proxy before it: opened, and asked again where it does not answer.
+
+`Patient` is Optuna's storage with every call tried again for a while.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.trial import TrialState
+
+from lossreg.errors import InputError, LossregError, one_line
+from lossreg.storage import address
+from lossreg.terminal.masking import masked
+
+# several workers that come at once make the tables of a new database together, and all but one fail at first
+TRIES = 5
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+SECONDS_TO_CONNECT = 10
+# a server that vanished without a word counts as gone after these
+CONNECTION = {
+    "connect_timeout": SECONDS_TO_CONNECT, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
+# of a gRPC proxy whose database does not answer
+DATABASE_FAILED = "An exception is raised during the commit"
+PIP = {"postgresql": "lossreg[postgresql]", "grpc": "lossreg[grpc]"}
+
+
+class Forwarding(BaseStorage):  # type: ignore[misc]
+    """Optuna's storage that passes every call on to another one, through `_forward`."""
+
+    def __init__(self, inner: BaseStorage) -> None:
+        self._inner = inner
+
+    def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._inner, name)(*args, **kwargs)
+
+
+def _forwarded(name: str) -> Callable[..., Any]:
+    def method(self: Forwarding, *args: Any, **kwargs: Any) -> Any:
+        return self._forward(name, *args, **kwargs)
+
+    return method
+
+
+for _name in (*BaseStorage.__abstractmethods__, "get_best_trial", "get_trial_id_from_study_id_trial_number"):
+    setattr(Forwarding, _name, _forwarded(_name))
+Forwarding.__abstractmethods__ = frozenset()
+
+
+class Patient(Forwarding):
+    """Tries every call again while the server does not answer, for `patience` seconds; says so once.
+
+    Raises `LossregError` after that.
+    """
+
+    def __init__(
+        self, inner: BaseStorage, url: str, patience: float, pause: Callable[[float], Any] = time.sleep
+    ) -> None:
+        super().__init__(inner)
+        self._where, self._patience, self._pause = masked(url), patience, pause
+        self._is_quiet = False
+        self.warn: Callable[[str], Any] = lambda text: None
+
+    def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        waited, pause = 0.0, FIRST_PAUSE
+        while True:
+            try:
+                answer = super()._forward(name, *args, **kwargs)
+            except Exception as error:
+                if not is_unanswered(error):
+                    raise
+                self._complain(error, waited)
+            else:
+                self._is_quiet = False
+                return answer
+            self._pause(pause * random.uniform(0.5, 1.0))
+            waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
+
+    def _complain(self, error: Exception, waited: float) -> None:
+        reason = one_line(error.__cause__ or error)
+        if waited >= self._patience:
+            raise LossregError(
+                f"the storage at {self._where} has not answered for {self._patience:.0f} s ({reason}); no trial that "
+                "ended is lost, and other workers, or the next one, run those that were running again"
+            ) from error
+        if not self._is_quiet:
+            self._is_quiet = True
+            self.warn(
+                f"the storage at {self._where} does not answer ({reason}); it is asked again for {self._patience:.0f} s"
+            )
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """End or start a trial; one whose end was written although no answer came has ended as it should."""
+        try:
+            return bool(self._forward("set_trial_state_values", trial_id, state=state, values=values))
+        except UpdateFinishedTrialError:
+            trial = self._forward("get_trial", trial_id)
+            if state == TrialState.COMPLETE and (trial.state, trial.values) == (state, list(values or ())):
+                return True
+            raise
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Return whether an error says that the server could not be reached, or went away."""
+    grpc = sys.modules.get("grpc")
+    if grpc is not None and isinstance(error, grpc.RpcError):
+        return _is_unanswered_call(error)
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    is_invalid = isinstance(cause, DBAPIError) and cause.connection_invalidated
+    return is_invalid or isinstance(cause, (OperationalError, InterfaceError))
+
+
+def _is_unanswered_call(error: Any) -> bool:
+    code = error.code().name if hasattr(error, "code") else ""
+    return code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or (code == "UNKNOWN" and DATABASE_FAILED in error.details())
+
+
+def connect(url: str) -> BaseStorage:
+    """Return the storage at an address.
+
+    Raises `InputError` where its driver is not installed, `LossregError` where nothing answers.
+    """
+    kind = address.kind(url)
+    try:
+        return _grpc(url) if kind == address.GRPC else _postgresql(url)
+    except ImportError as error:
+        hint = f"pip install '{PIP[kind]}', and write postgresql+psycopg://" if kind in PIP else ""
+        what = f"the driver of {masked(url)} is not installed ({one_line(error)})"
+        raise InputError(what, where="storage.url", hint=f"{hint}.") from None
+    except (LossregError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        reason = one_line(error.__cause__ or error)
+        raise LossregError(f"the storage at {masked(url)} does not answer ({reason})") from None
+
+
+def _postgresql(url: str) -> BaseStorage:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        given = make_url(url).query
+        make_url(url).get_dialect()
+    except (ArgumentError, ValueError) as error:
+        raise InputError(
+            f"{masked(url)} is no address of a database ({one_line(error)})", where="storage.url"
+        ) from None
+    settings = {name: value for name, value in CONNECTION.items() if name not in given}
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": settings}))
+        except Exception as error:
+            if not tries_left or is_unanswered(error) or isinstance(error, ImportError):
+                raise
+            time.sleep(random.random())
+    raise AssertionError("unreachable")
+
+
+def _grpc(url: str) -> BaseStorage:
+    importlib.import_module("grpc")
+    from optuna.storages import GrpcStorageProxy
+
+    host, port = address.host_and_port(url)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = GrpcStorageProxy(host=host, port=port)
+    proxy.wait_server_ready(timeout=SECONDS_TO_CONNECT)
+    return proxy

@@ -1,0 +1,121 @@
+"""A storage that does not answer is asked again, for a while; what it does not know is not asked again."""
+
+import grpc
+import optuna
+import pytest
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import TrialState
+from sqlalchemy.exc import DataError, OperationalError
+
+from lossreg.errors import InputError, LossregError
+from lossreg.storage import server
+from lossreg.storage.server import Patient
+
+
+def internal(cause):
+    error = StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = cause
+    return error
+
+
+class Call(grpc.RpcError):
+    def __init__(self, code, details=""):
+        self._code, self._details = code, details
+
+    def code(self):
+        return self._code
+
+    def details(self):
+        return self._details
+
+
+AWAY = internal(OperationalError("SELECT 1", {}, Exception("the database system is starting up")))
+
+
+class Flaky(optuna.storages.InMemoryStorage):
+    """Fails so many times before it answers, or after it has obeyed."""
+
+    def __init__(self, failures, error=AWAY, after=False):
+        super().__init__()
+        self.left, self.error, self.after = failures, error, after
+
+    def set_trial_state_values(self, trial_id, state, values=None):
+        if self.left and not self.after:
+            self.left -= 1
+            raise self.error
+        done = super().set_trial_state_values(trial_id, state, values)
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return done
+
+
+def begun(inner, patience=60.0):
+    """A patient storage with one running trial, the pauses that it made, and what it said."""
+    pauses, said = [], []
+    patient = Patient(inner, "postgresql+psycopg://me:s3cret-word@db/x", patience, pause=pauses.append)
+    patient.warn = said.append
+    study = optuna.create_study(storage=patient)
+    study.ask()
+    return patient, study, pauses, said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AWAY,
+        OperationalError("SELECT 1", {}, Exception("gone")),
+        Call(grpc.StatusCode.UNAVAILABLE),
+        Call(grpc.StatusCode.UNKNOWN, "Exception calling application: An exception is raised during the commit."),
+    ],
+)
+def test_a_call_is_tried_again_with_longer_pauses_and_said_once(error):
+    _, study, pauses, said = begun(Flaky(6, error))
+    study.tell(0, 1.0)
+    assert study.trials[0].value == 1.0
+    assert len(pauses) == 6
+    assert sum(pauses) > 4 * pauses[0]
+    [line] = said
+    assert "does not answer" in line
+    assert "60 s" in line
+    assert "s3cret" not in line
+
+
+def test_after_its_patience_it_ends_with_one_message():
+    _, study, pauses, said = begun(Flaky(10_000), patience=20.0)
+    with pytest.raises(LossregError, match=r"has not answered for 20 s .* no trial that ended is lost") as error:
+        study.tell(0, 1.0)
+    assert not isinstance(error.value, InputError)
+    assert 10 <= sum(pauses) <= 25
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        internal(DataError("INSERT", {}, Exception("too long"))),
+        Call(grpc.StatusCode.UNKNOWN, "Exception calling application: 'x'"),
+        UpdateFinishedTrialError("done"),
+    ],
+)
+def test_other_errors_are_not_tried_again(error):
+    _, study, pauses, _ = begun(Flaky(1, error))
+    with pytest.raises(type(error)):
+        study.tell(0, 1.0)
+    assert not pauses
+
+
+def test_an_end_that_was_written_although_no_answer_came_is_an_end():
+    patient, study, _, _ = begun(Flaky(1, after=True))
+    study.tell(0, 1.5)
+    assert study.trials[0].value == 1.5
+    # but another's end is not taken for one's own
+    with pytest.raises(UpdateFinishedTrialError):
+        patient.set_trial_state_values(study.trials[0]._trial_id, TrialState.COMPLETE, [2.0])
+
+
+def test_a_missing_driver_is_one_message_with_the_command():
+    with pytest.raises(InputError, match=r"driver of postgresql\+pg8000://db/x .* pip install 'lossreg\[postgresql\]'"):
+        server.connect("postgresql+pg8000://db/x")
+    with pytest.raises(InputError, match=r"postgresql\+nodriver://db/x is no address of a database"):
+        server.connect("postgresql+nodriver://db/x")
