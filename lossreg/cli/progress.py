@@ -82,6 +82,10 @@ class Watcher(Observer):
         self._pace.done += 1
         self._result = result
 
+    def elsewhere(self, record: TrialRecord, result: StudyResult) -> None:
+        """Count a trial of another worker."""
+        self.trial(record, result)
+
     def trained(self, result: StudyResult) -> None:
         """Remove what is shown and pass the result to `on_trained`."""
         self.close()

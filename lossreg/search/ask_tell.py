@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 import optuna
 from optuna.trial import TrialState
@@ -17,16 +18,18 @@ from lossreg.training.interface import Plan
 class AskTell:
     """Asks the queue first, then for the baseline where it lags behind, then the sampler, and counts the answers.
 
-    trials: their number at most; hurried: whether the study may end before that. `started` counts the trials
-    that use up the budget, `known` those of them whose end the sampler has been told, `queued` those that
-    wait in Optuna's own queue.
+    trials: their number at most, the `budget`; hurried: whether the study may end before that. `started` counts the
+    trials that use up the budget, `known` those of them whose end the sampler has been told, `queued` those that
+    wait in Optuna's own queue. worker: the name of this one among several, empty without others.
     """
+
+    worker = ""
 
     def __init__(
         self, study: optuna.Study, proposer: Proposer, trials: int, baseline: str, *, hurried: bool = False
     ) -> None:
         self.study, self.proposer = study, proposer
-        self._trials, self._baseline, self._hurried = trials, baseline, hurried
+        self.budget, self._baseline, self._hurried = trials, baseline, hurried
         begun = study.get_trials(deepcopy=False)
         counted = [trial for trial in begun if counts_as_trial(trial)]
         self.started, self.known = len(counted), sum(trial.state.is_finished() for trial in counted)
@@ -37,12 +40,21 @@ class AskTell:
     @property
     def left(self) -> int:
         """The number of trials that the budget still allows."""
-        return self._trials - self.started
+        return self.budget - self.started
+
+    @property
+    def may_ask(self) -> bool:
+        """True if the budget allows one more trial."""
+        return self.left > 0
 
     @property
     def learns(self) -> bool:
         """True if the next answer depends on what is known."""
         return not self.queued and getattr(self.study.sampler, "learns", True)
+
+    def try_ask(self) -> tuple[optuna.Trial, Plan] | None:
+        """Return the same as `ask`; None if other workers have taken all."""
+        return self.ask()
 
     def ask(self) -> tuple[optuna.Trial, Plan]:
         """Return the next trial, and the training that it asks for."""
@@ -53,6 +65,14 @@ class AskTell:
         self._open[trial.number] = trial
         self._asked[plan.candidate] += 1
         return trial, plan
+
+    def wait(self, is_stopping: Callable[[], bool]) -> bool:
+        """Wait, with nothing to train, for trials that other workers may leave; return whether there are some."""
+        return False
+
+    def news(self) -> list[TrialRecord]:
+        """Return the trials that other workers have ended since the last call."""
+        return []
 
     def _next(self) -> tuple[optuna.Trial, Plan]:
         """Return the next trial of a loss that is installed.
@@ -78,18 +98,28 @@ class AskTell:
 
         In a hurried study the baseline never lags behind.
         """
-        others = (count for candidate, count in self._asked.items() if candidate != self._baseline)
-        lag = max(others, default=0) - self._asked[self._baseline]
-        # one more trial of the leader and one fewer left must still be made good
-        return lag >= (1 if self._hurried else self.left - 1)
+        return self._lags(self._lag(self._asked), self.left)
 
-    def tell(self, record: TrialRecord, told: float | None) -> None:
-        """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it."""
+    def _lag(self, tried: Mapping[str, int]) -> int:
+        """Return how many trials the baseline has fewer than the most tried other loss."""
+        others = (count for candidate, count in tried.items() if candidate != self._baseline)
+        return max(others, default=0) - tried.get(self._baseline, 0)
+
+    def _lags(self, lag: int, left: int) -> bool:
+        # one more trial of the leader and one fewer left must still be made good
+        return lag >= (1 if self._hurried else left - 1)
+
+    def tell(self, record: TrialRecord, told: float | None) -> bool:
+        """Write a trial's end: its record first, by which a resumed study tells Optuna what a kill kept from it.
+
+        Return False where the trial is another worker's by now.
+        """
         self._open.pop(record.number).set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
         tell(self.study, record.number, record.state, told)
         has_failed = record.state == Outcome.FAILED
         self.known += not has_failed
         self._asked[record.candidate] -= has_failed
+        return True
 
     def give_back(self) -> None:
         """Queue again what was asked for and never trained."""

@@ -55,6 +55,11 @@ class SearchPolicy:
         return -math.inf if self.metric.direction == "maximize" else math.inf
 
     @property
+    def is_hurried(self) -> bool:
+        """True if the study may end before its budget is spent."""
+        return math.isfinite(self.deadline)
+
+    @property
     def members(self) -> int:
         """The number of members of a trial."""
         return self.folds * self.seeds

@@ -180,14 +180,17 @@ def best(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[Froze
     return sorted(heapq.nlargest(BEST_SEEN, complete, key=lambda trial: sign * trial.value), key=lambda t: t.number)
 
 
-def enqueue_start(study: optuna.Study, published: Mapping[str, Mapping[str, Any] | None], trials: int) -> None:
+def enqueue_start(
+    study: optuna.Study, published: Mapping[str, Mapping[str, Any] | None], trials: int,
+    stands: Callable[[FrozenTrial], bool] = lambda trial: trial.state != TrialState.FAIL,
+) -> None:  # fmt: skip
     """Queue the fair start: every loss as published, then with random parameters in turn, `PER_LOSS` trials each.
 
     published maps each candidate to Optuna parameters. One without parameters is trained once; None stands for a
-    missing loss, of which nothing is queued. Queued entries are left alone, failed ones are queued again.
+    missing loss, of which nothing is queued. Entries of which `stands` is true are left alone, others queued again.
     """
     trials_so_far = study.get_trials(deepcopy=False)
-    done = {trial.user_attrs.get(START) for trial in trials_so_far if trial.state != TrialState.FAIL}
+    done = {trial.user_attrs.get(START) for trial in trials_so_far if stands(trial)}
     candidates = list(published)
     for number in range(min(trials, PER_LOSS * len(candidates))):
         candidate, first = candidates[number % len(candidates)], number < len(candidates)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections import deque
@@ -47,12 +46,11 @@ class Scheduler:
 
     def __init__(
         self, study: optuna.Study, proposer: Proposer, pool: Pool, policy: SearchPolicy, *, result: StudyResult,
-        observers: Sequence[Observer],
+        observers: Sequence[Observer], ask_tell: AskTell | None = None,
     ) -> None:  # fmt: skip
         self.study, self.proposer, self.pool, self.policy = study, proposer, pool, policy
         self.result, self.observers = result, observers
-        hurried = math.isfinite(policy.deadline)
-        self.ask_tell = AskTell(study, proposer, policy.trials, policy.baseline, hurried=hurried)
+        self.ask_tell = ask_tell or AskTell(study, proposer, policy.trials, policy.baseline, hurried=policy.is_hurried)
         self.active: list[ActiveTrial] = []
         self.waiting: deque[ActiveTrial] = deque()
         self.ended: deque[Ended] = deque()
@@ -74,14 +72,15 @@ class Scheduler:
         trials that were trained together failed and nothing can go on; they are run again when the study
         is resumed. Raises `KeyboardInterrupt` when an observer is stopping.
         """
-        if self.pool.slots < self.policy.members and self.ask_tell.left > 0:
+        if self.pool.slots < self.policy.members and self.ask_tell.may_ask:
             raise self._too_narrow()
         begin = time.perf_counter()
         with _short_switch_interval(), ThreadPoolExecutor(1, "lossreg-training") as worker:
             try:
                 self._fill()
-                while self.active:
-                    self._epoch(worker)
+                while self.active or self._waits():
+                    if self.active:
+                        self._epoch(worker)
                     self._fill()
             except BaseException:
                 self._tell_ended()
@@ -109,10 +108,29 @@ class Scheduler:
         self._beside += min(spent, seconds)
         self._take(reports, failures)
         self.epochs += 1
+        self._take_news()
         for observer in self.observers:
             observer.epoch(len(self.active), self.epochs)
-        if any(observer.stopping() for observer in self.observers):
+        if self._is_stopping():
             raise KeyboardInterrupt
+
+    def _waits(self) -> bool:
+        """Wait for what other workers may leave; return whether there is something to train."""
+        self._tell_ended()
+        is_left = not self._is_late() and self.ask_tell.wait(self._is_stopping)
+        self._take_news()
+        return is_left
+
+    def _is_stopping(self) -> bool:
+        return any(observer.stopping() for observer in self.observers)
+
+    def _take_news(self) -> None:
+        """Take in the trials that other workers have ended."""
+        for record in self.ask_tell.news():
+            self._keep.add(record)
+            self.result.add(record)
+            for observer in self.observers:
+                observer.elsewhere(record, self.result)
 
     def _tell_last(self) -> None:
         """Tell the ends of the last epoch; queue again what was asked for and came too late."""
@@ -127,9 +145,8 @@ class Scheduler:
         """Tell the ends of the epoch before, then ask for what this one will leave room for."""
         self._tell_ended()
         for _ in range(self._wanted()):
-            if not (self._may_ask() and self._is_ahead()):
+            if not (self._may_ask() and self._is_ahead() and self._ask()):
                 break
-            self.waiting.append(self._ask())
 
     def _wanted(self) -> int:
         """Return the number of trials to ask for in this epoch."""
@@ -150,7 +167,8 @@ class Scheduler:
             if weights is not None:
                 for observer in self.observers:
                     observer.checkpoint(record, weights)
-            self.ask_tell.tell(record, told)
+            if not self.ask_tell.tell(record, told):
+                continue
             self.result.add(record)
             for observer in self.observers:
                 observer.trial(record, self.result)
@@ -163,7 +181,8 @@ class Scheduler:
         if demand.is_due(len(self.active), self._width, is_ahead=self._is_ahead()):
             while self._free > 0 and len(self.waiting) < demand.MOST_WAITING and self._may_ask():
                 self._tell_ended()
-                self.waiting.append(self._ask())
+                if not self._ask():
+                    break
                 self._place_waiting()
         if self.waiting and not self.active and not self._is_late():
             raise self._too_narrow()
@@ -171,13 +190,17 @@ class Scheduler:
     def _too_narrow(self) -> LossregError:
         return LossregError(f"no trainer has {self.policy.members} slots, which a trial of this study takes at once")
 
-    def _ask(self) -> ActiveTrial:
-        trial, plan = self.ask_tell.ask()
-        return Active(trial, self.policy.plans(plan), self.policy.curve())
+    def _ask(self) -> bool:
+        """Have one more trial wait, unless other workers have taken all."""
+        asked = self.ask_tell.try_ask()
+        if asked is not None:
+            trial, plan = asked
+            self.waiting.append(Active(trial, self.policy.plans(plan), self.policy.curve()))
+        return asked is not None
 
     def _may_ask(self) -> bool:
         """Return whether the budget allows one more trial; every loss gets its first, however late it is."""
-        return self.started < self.policy.trials and not self._is_over(self.started)
+        return self.ask_tell.may_ask and not self._is_over(self.started)
 
     def _is_late(self) -> bool:
         """Return whether the trials that wait must not start any more."""
@@ -299,6 +322,7 @@ class Scheduler:
             default_score=curve.default_score,
             decision=curve.decision,
             started=active.started,
+            worker=self.ask_tell.worker,
             trainer=active.trainer,
             reason=reason,
             refusal=active.refusal,

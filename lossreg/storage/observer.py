@@ -28,6 +28,9 @@ class Observer:
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Note that a trial has ended; result includes it."""
 
+    def elsewhere(self, record: TrialRecord, result: StudyResult) -> None:
+        """Note that a trial has ended in another worker; result includes it."""
+
     def epoch(self, active: int, epochs_done: int) -> None:
         """Note that the active trials were trained for one more epoch."""
 

@@ -86,7 +86,8 @@ class TrialRecord:
     predicts for every validation sample (0 in tasks without classes), None where its predictions vary; weights: of
     the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty
     where all count 1; default_score: the score without tuned decisions, decision: the tuned one of the first member,
-    `{"threshold": 0.3}`, `{"shift": [0.1, -0.1]}` or `{"temperature": 1.2}`; None and empty where none is tuned.
+    `{"threshold": 0.3}`, `{"shift": [0.1, -0.1]}` or `{"temperature": 1.2}`; None and empty where none is tuned;
+    worker: the name of the one that trained it, `host:process:random`, empty where there was but one.
     """
 
     number: int
@@ -115,6 +116,7 @@ class TrialRecord:
     weights: Mapping[str, Any] = field(default_factory=dict)
     default_score: float | None = None
     decision: Mapping[str, Any] = field(default_factory=dict)
+    worker: str = ""
 
     @classmethod
     def of_training(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from lossreg.storage.records import TOLD, Outcome
@@ -12,6 +14,14 @@ from lossreg.storage.records import TOLD, Outcome
 ATTRIBUTE = "lossreg"
 START = "lossreg:start"
 RETRY_OF = "lossreg:retry_of"
+# of several workers: the number of the one that runs a trial
+OWNER = "lossreg:owner"
+# Optuna's name of the parameters that a trial was queued with
+FIXED = "fixed_params"
+# why a trial ended without an outcome: it was cut off and runs again, or it was one too many
+LOST = "lossreg:lost"
+CUT_OFF, BEYOND, TWICE, MISSING = "cut off", "beyond the budget", "there twice", "its loss is missing"
+ENDS = {Outcome.FAILED: TrialState.FAIL, Outcome.PRUNED: TrialState.PRUNED}
 
 
 def counts_as_trial(trial: FrozenTrial) -> bool:
@@ -21,33 +31,82 @@ def counts_as_trial(trial: FrozenTrial) -> bool:
 
 def tell(study: optuna.Study, number: int, state: str, value: float | None) -> None:
     """End a trial in Optuna; one that diverged is complete there, with the worst value."""
-    ends = {Outcome.FAILED: TrialState.FAIL, Outcome.PRUNED: TrialState.PRUNED}
-    if state in ends:
-        study.tell(number, state=ends[Outcome(state)])
+    if state in ENDS:
+        study.tell(number, state=ENDS[Outcome(state)])
     else:
         study.tell(number, value)
 
 
-def requeue_interrupted(study: optuna.Study) -> int:
+def has_failed(trial: FrozenTrial) -> bool:
+    """Return whether a trial came to its end and failed, and was neither cut off nor one too many."""
+    record = trial.user_attrs.get(ATTRIBUTE)
+    is_failure = record is not None and record["state"] == Outcome.FAILED and LOST not in trial.user_attrs
+    return trial.state == TrialState.FAIL and is_failure
+
+
+def has_place(trial: FrozenTrial) -> bool:
+    """Return whether a trial has a place in the budget that several workers share; it keeps it when it is cut off.
+
+    A failed one keeps it too: a loss that always fails would be tried for ever. Copies have that of their original.
+    """
+    return RETRY_OF not in trial.user_attrs and stands(trial)
+
+
+def stands(trial: FrozenTrial) -> bool:
+    """Return whether a trial runs, has an outcome, waits, or has a copy that does: all but those too many."""
+    is_kept = has_failed(trial) or trial.user_attrs.get(LOST) == CUT_OFF
+    return trial.state != TrialState.FAIL or is_kept
+
+
+def excess(trials: Sequence[FrozenTrial], trial: FrozenTrial, budget: int) -> str:
+    """Return why a trial that a worker just took is one too many; empty where it is not.
+
+    It follows from the trials below it, which all workers know: the budget is spent, or an earlier one has the same
+    place in the fair start or is a copy of the same trial.
+    """
+    below = [other for other in trials if other.number < trial.number and stands(other)]
+    if any(_marks(trial) & _marks(other) for other in below):
+        return TWICE
+    is_copy = RETRY_OF in trial.user_attrs
+    return BEYOND if not is_copy and sum(map(has_place, below)) >= budget else ""
+
+
+def _marks(trial: FrozenTrial) -> set[tuple[str, int]]:
+    """Return what only one trial may have."""
+    name = RETRY_OF if RETRY_OF in trial.user_attrs else START
+    return {(name, trial.user_attrs[name])} if name in trial.user_attrs else set()
+
+
+def drop(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:
+    """End a trial without an outcome; return False where another worker has ended it."""
+    try:
+        study._storage.set_trial_user_attr(trial._trial_id, LOST, reason)
+        study.tell(trial.number, state=TrialState.FAIL)
+    except (UpdateFinishedTrialError, ValueError):
+        return False
+    return True
+
+
+def requeue_interrupted(study: optuna.Study, is_cut_off: Callable[[FrozenTrial], bool] = lambda trial: True) -> int:
     """Queue again, with the same parameters, every trial that was cut off, and return their number.
 
-    Optuna is told of one that had ended before it was told. A copy is queued
-    before its original is ended, and recognised afterwards, so that a kill in between repeats
-    nothing.
+    is_cut_off: says so of a trial that runs; without other workers all are. Optuna is told of one that had ended
+    before it was told. A copy is queued before its original is ended, and recognised afterwards, so that a kill in
+    between repeats nothing.
     """
     trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
     copied = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING and is_cut_off(trial)]
     again = 0
     for trial in running:
         record = trial.user_attrs.get(ATTRIBUTE)
         if record is not None:
-            tell(study, trial.number, record["state"], record[TOLD])
+            with suppress(UpdateFinishedTrialError, ValueError):
+                tell(study, trial.number, record["state"], record[TOLD])
             continue
-        again += 1
         if trial.number not in copied:
             _copy(study, trial)
-        study.tell(trial.number, state=TrialState.FAIL)
+        again += drop(study, trial, CUT_OFF)
     return again
 
 
@@ -55,4 +114,4 @@ def _copy(study: optuna.Study, trial: FrozenTrial) -> None:
     attrs = {RETRY_OF: trial.number}
     if START in trial.user_attrs:
         attrs[START] = trial.user_attrs[START]
-    study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params, user_attrs=attrs)
+    study.enqueue_trial(trial.system_attrs.get(FIXED, {}) | trial.params, user_attrs=attrs)

@@ -1,0 +1,220 @@
+"""`SharedAskTell`: where one of several workers asks Optuna for trials and tells how they ended.
+
+Nothing that was counted before is relied on: the trials in the storage are looked at each time, and what a worker has
+taken too many it gives up by a rule that all workers share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from lossreg.search import history
+from lossreg.search.ask_tell import AskTell
+from lossreg.search.proposer import MissingLossError, Proposer
+from lossreg.storage import trials as states
+from lossreg.storage.records import TrialRecord
+from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
+from lossreg.storage.workers import Workers
+from lossreg.training.interface import Plan
+
+# seconds between two looks at the storage while others train
+POLL = 0.5
+# and for what others choose, which takes them a fraction of a second
+SOON, MOST_POLLS = 0.05, 100
+
+
+class SharedAskTell(AskTell):
+    """Asks and tells as one of several workers; `learns`, `started` and the others are those of all workers.
+
+    message: called once with a line when there is nothing to do but to wait.
+    """
+
+    def __init__(
+        self, study: optuna.Study, proposer: Proposer, trials: int, baseline: str, workers: Workers,
+        *, hurried: bool = False, message: Callable[[str], Any] = lambda text: None,
+        pause: Callable[[float], Any] = time.sleep, now: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        super().__init__(study, proposer, trials, baseline, hurried=hurried)
+        self.workers, self._message, self._pause, self._now = workers, message, pause, now
+        self.worker = workers.name
+        self._reported = {record.number for record in history.records(study)}
+        self._ownerless: dict[int, float] = {}
+        self._is_waiting = False
+        self._all: Sequence[FrozenTrial] = ()
+        self._running: list[FrozenTrial] = []
+        self._look()
+
+    @property
+    def may_ask(self) -> bool:
+        """True if a trial waits in the queue, or the budget of all workers allows one more."""
+        self._look()
+        return self.queued > 0 or self.left > 0
+
+    def try_ask(self) -> tuple[optuna.Trial, Plan] | None:
+        """Return the next trial and its training; None if others took the last, which this worker has given up."""
+        while True:
+            self._take_over()
+            if not self.may_ask:
+                return None
+            trial = self.study.ask()
+            if reason := self._excess(trial.number):
+                self._drop(trial.number, reason)
+                continue
+            if self._is_due(trial.number):
+                trial = self._of_baseline(trial.number)
+            try:
+                plan = self.proposer.suggest(trial)
+            except MissingLossError:
+                self._drop(trial.number, MISSING)
+                self._queue(min(self.proposer.names, key=lambda candidate: self._asked[candidate]))
+                continue
+            self._open[trial.number] = trial
+            return trial, plan
+
+    def _is_due(self, number: int) -> bool:
+        """Return whether a new trial must be of the baseline, by all trials below it.
+
+        Where that depends on trials that other workers have just begun, it is waited for what they choose.
+        """
+        if _loss(self._all[number]):
+            return False
+        for _ in range(MOST_POLLS):
+            below = [trial for trial in self._all[:number] if states.has_place(trial)]
+            tried = Counter(_loss(trial) for trial in below if not states.has_failed(trial))
+            undecided = tried.pop("", 0)
+            lag, left = self._lag(tried), self.budget - len(below)
+            if self._lags(lag - undecided, left) == self._lags(lag + undecided, left):
+                break
+            self._pause(SOON)
+            self._refresh()
+        return self._lags(lag, left)
+
+    def _of_baseline(self, number: int) -> optuna.Trial:
+        """Return a new trial with its loss fixed."""
+        storage, trial_id = self.study._storage, self._all[number]._trial_id
+        storage.set_trial_system_attr(trial_id, FIXED, {"loss": self._baseline})
+        return optuna.Trial(self.study, trial_id)
+
+    def _excess(self, number: int) -> str:
+        """Return why a trial that was taken is one too many, empty where it is not."""
+        self._refresh()
+        copied = self._all[number].user_attrs.get(RETRY_OF)
+        if copied is not None and not self._is_lost(copied):
+            return TWICE
+        return states.excess(self._all, self._all[number], self.budget)
+
+    def _is_lost(self, number: int) -> bool:
+        """Return whether the original of a copy is lost; one that seems to run is ended here."""
+        if self._all[number].state == TrialState.RUNNING:
+            self._drop(number, CUT_OFF)
+            self._refresh()
+        original = self._all[number]
+        return bool(original.state == TrialState.FAIL and original.user_attrs.get(LOST) == CUT_OFF)
+
+    def _drop(self, number: int, reason: str) -> None:
+        states.drop(self.study, self._all[number], reason)
+
+    def wait(self, is_stopping: Callable[[], bool]) -> bool:
+        """Wait until other workers leave something to train or nothing runs any more; say once that it does.
+
+        Raises `KeyboardInterrupt` when it is to stop.
+        """
+        while True:
+            self._refresh()
+            self._take_over()
+            if self.may_ask:
+                self._is_waiting = False
+                return True
+            if not self._running:
+                return False
+            if is_stopping():
+                raise KeyboardInterrupt
+            self._say(len(self._running))
+            self._pause(POLL)
+
+    def _say(self, running: int) -> None:
+        if not self._is_waiting:
+            names = ", ".join(other.name for other in self.workers.others) or "others"
+            self._message(
+                f"nothing is left to start: waiting for {running} trial{'s' * (running > 1)} of {names}, "
+                "which are run here if they are not ended there (Ctrl-C leaves)"
+            )
+        self._is_waiting = True
+
+    def news(self) -> list[TrialRecord]:
+        """Return the trials that other workers have ended since the last call."""
+        self._look()
+        ended = (trial for trial in self._all if trial.state.is_finished() and trial.number not in self._reported)
+        new = [trial for trial in ended if trial.number not in self._open]
+        self._reported |= {trial.number for trial in new}
+        return [record for trial in new if (record := history.from_trial(trial))]
+
+    def tell(self, record: TrialRecord, told: float | None) -> bool:
+        """Write a trial's end, unless it was given to another worker, which held this one for dead."""
+        self._reported.add(record.number)
+        try:
+            return super().tell(record, told)
+        except (UpdateFinishedTrialError, ValueError):
+            self._refresh()
+            if self._all[record.number].state != TrialState.FAIL:
+                raise
+            self._message(
+                f"trial {record.number} was given to another worker, since this one gave no sign of life for a while: "
+                "its result is dropped"
+            )
+            return False
+
+    def give_back(self) -> None:
+        """Queue again what was asked for and is not told."""
+        mine = set(self._open)
+        states.requeue_interrupted(self.study, lambda trial: trial.number in mine)
+        self._open.clear()
+
+    # ------------------------------------------------------------ what all workers have done
+
+    def _refresh(self) -> None:
+        """Look at the trials in the storage, as they are now."""
+        self.study._storage.refresh()
+        self._look()
+
+    def _look(self) -> None:
+        """Count the trials of all workers, if they were read anew."""
+        trials = self.study.get_trials(deepcopy=False)
+        if trials is self._all:
+            return
+        self._all = trials
+        placed = [trial for trial in trials if states.has_place(trial)]
+        self.started, self.known = len(placed), sum(trial.state.is_finished() for trial in placed)
+        self.queued = sum(trial.state == TrialState.WAITING for trial in trials)
+        self._running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        self._asked = Counter(map(_loss, placed))
+
+    def _take_over(self) -> None:
+        """Queue again the trials of workers that left or died."""
+        self._look()
+        if any(map(self._is_cut_off, self._running)):
+            states.requeue_interrupted(self.study, self._is_cut_off)
+            self._refresh()
+
+    def _is_cut_off(self, trial: FrozenTrial) -> bool:
+        """Return whether nobody trains a trial that runs; nor one that a lost answer of the storage left here."""
+        owner = trial.user_attrs.get(OWNER)
+        if owner is None:
+            # its owner may be about to write its number
+            since = self._ownerless.setdefault(trial.number, self._now())
+            return self._now() - since > self.workers.dead_after
+        is_mine = owner == self.workers.number and trial.number not in self._open
+        return is_mine or self.workers.has_ended(owner)
+
+
+def _loss(trial: FrozenTrial) -> str:
+    """Return the candidate that a trial tries, or will try."""
+    given = trial.params or trial.system_attrs.get(FIXED, {})
+    return str(given.get("loss", ""))

@@ -1,0 +1,179 @@
+"""`Workers`: those who run a study in one storage, with this process among them.
+
+Each is a trial of a second Optuna study, `STUDY:workers`, whose storage makes what is needed of one: numbers that are
+given once, and a state that ends once. A worker that is alive runs, and counts its beats in an attribute; one that
+left is complete; one whose count stood still is ended as failed by whoever saw it, which it notices at its next beat.
+No clock of one machine is compared with that of another.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from lossreg.runtime import processes
+
+WORKER = "lossreg:worker"
+# how often a worker beats within the time after which it counts as dead
+BEATS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One that runs the study: its number, in the order in which they came, and its name, `host:process:random`."""
+
+    number: int
+    name: str
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is known of another worker: its beats, when they were read, and the seconds in which they did not change."""
+
+    beats: int
+    at: float
+    idle: float = 0.0
+
+
+class Workers:
+    """The workers of a study, as this process sees them.
+
+    dead_after: seconds without a beat after which a worker counts as dead. `pulse` beats and looks at the others;
+    `start` has a thread do so until `leave`.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, study: str, dead_after: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._storage, self._study_name = storage, f"{study}:workers"
+        self.dead_after, self._now = dead_after, now
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
+        self._trial: optuna.Trial | None = None
+        self._beats = 0
+        self._seen: dict[int, Seen] = {}
+        self._live: dict[int, Worker] = {}
+        self._ended: set[int] = set()
+        self._over = threading.Event()
+        self._beating = threading.RLock()
+        self._opened: optuna.Study | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of this worker, -1 before it has joined."""
+        return self._trial.number if self._trial is not None else -1
+
+    @property
+    def others(self) -> list[Worker]:
+        """The other workers that are alive, as far as is known, in order."""
+        live = self._live
+        return [live[number] for number in sorted(live) if number != self.number]
+
+    @property
+    def is_first(self) -> bool:
+        """True if no worker that came before this one is alive."""
+        return not any(other.number < self.number for other in self.others)
+
+    def beats(self, other: Worker) -> int:
+        """Return the beats of another worker when it was last looked at."""
+        seen = self._seen.get(other.number)
+        return seen.beats if seen else 0
+
+    def has_ended(self, number: int) -> bool:
+        """Return whether that worker left or is dead."""
+        return number in self._ended
+
+    def join(self) -> None:
+        """Become one of the workers."""
+        with self._beating:
+            self._study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._told(0)}))
+            added = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            number = next(trial._trial_id for trial in reversed(added) if _name(trial) == self.name)
+            self._trial = optuna.Trial(self._study, number)
+            self.look()
+
+    def start(self) -> None:
+        """Beat from a thread of its own."""
+        threading.Thread(target=self._beat_on, name="lossreg-beat", daemon=True).start()
+
+    def _beat_on(self) -> None:
+        while not self._over.wait(self.dead_after / BEATS):
+            # an error of the storage meets the study's own thread as well
+            with suppress(Exception):
+                self.pulse()
+
+    def pulse(self) -> None:
+        """Say that this worker is alive, under a new number if it was held for dead, and look at the others."""
+        with self._beating:
+            if self._over.is_set():
+                return
+            self._beats += 1
+            try:
+                if self._trial is not None:
+                    self._trial.set_user_attr(WORKER, self._told(self._beats))
+            except UpdateFinishedTrialError:
+                self.join()
+            self.look()
+
+    def _told(self, beats: int) -> dict[str, Any]:
+        return {"name": self.name, "process": processes.mark(), "beats": beats}
+
+    def look(self) -> None:
+        """Look at the others; one that did not beat for `dead_after` seconds, or whose process is gone, is dead."""
+        with self._beating:
+            trials = self._study.get_trials(deepcopy=False)
+            self._ended = {trial.number for trial in trials if trial.state.is_finished()}
+            live = [trial for trial in trials if trial.state == TrialState.RUNNING and WORKER in trial.user_attrs]
+            dead = [trial.number for trial in live if trial.number != self.number and self._is_dead(trial)]
+            for number in dead:
+                self._end(number, TrialState.FAIL)
+            self._live = {
+                trial.number: Worker(trial.number, _name(trial)) for trial in live if trial.number not in dead
+            }
+
+    def _is_dead(self, trial: FrozenTrial) -> bool:
+        told, now = trial.user_attrs[WORKER], self._now()
+        seen = self._seen.setdefault(trial.number, Seen(told["beats"], now))
+        # a long time between two looks says that the storage did not answer: nobody could beat
+        seen.idle = seen.idle + min(now - seen.at, 2 * self.dead_after / BEATS) if seen.beats == told["beats"] else 0.0
+        seen.beats, seen.at = told["beats"], now
+        return seen.idle >= self.dead_after or processes.has_ended(told["process"])
+
+    def leave(self) -> None:
+        """Be none of the workers any more."""
+        self._over.set()
+        with self._beating:
+            if self._trial is not None:
+                self._end(self._trial.number, TrialState.COMPLETE)
+                self._trial = None
+
+    def _end(self, number: int, state: TrialState) -> None:
+        """End a worker, unless another one did."""
+        with suppress(ValueError, UpdateFinishedTrialError):
+            self._study.tell(number, 0.0 if state == TrialState.COMPLETE else None, state)
+        self._ended.add(number)
+
+    @property
+    def _study(self) -> optuna.Study:
+        """The study whose trials are the workers."""
+        if self._opened is None:
+            self._opened = optuna.create_study(
+                study_name=self._study_name, storage=self._storage, sampler=RandomSampler(), load_if_exists=True
+            )
+        return self._opened
+
+
+def _name(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get(WORKER, {}).get("name", ""))
