@@ -8,7 +8,7 @@ DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all loss lint bench catalogue system clean
+.PHONY: help tune ui test test-all loss lint bench catalogue system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,10 +30,10 @@ tune: $(DONE) ## run a study (STUDY=studies/quickstart.toml)
 ui: $(DONE) ## the MLflow UI on that study's store
 	$(BIN)/lossreg ui $(STUDY)
 
-test: $(DONE_DEV) ## the tests
+test: $(DONE_DEV) postgresql ## the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
-test-all: $(DONE_DEV) system ## all tests, the long ones too
+test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 loss: $(DONE_DEV) ## everything about one loss (LOSS=focal)
@@ -54,6 +54,10 @@ catalogue: $(DONE) ## write docs/losses.md anew
 
 system: ## Debian's Chromium, for the tests that look at the MLflow UI
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }
+
+postgresql: ## Debian's PostgreSQL, for the tests of studies with several workers
+	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 \
+		|| { apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; }
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

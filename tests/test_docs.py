@@ -11,12 +11,12 @@ import typer
 from lossreg.cli import app
 from lossreg.config import study as studies
 from lossreg.config.optimization import SCHEDULES
-from lossreg.config.schema import Data, Model, Plugins, Search, Tracking, Train, Verdict
+from lossreg.config.schema import Data, Model, Plugins, Search, Storage, Tracking, Train, Verdict
 from lossreg.storage.verdict import Answer, Cause
 
 PAGE = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
 SECTIONS = {"data": Data, "model": Model, "train": Train, "search": Search, "verdict": Verdict, "tracking": Tracking,
-            "plugins": Plugins}  # fmt: skip
+            "plugins": Plugins, "storage": Storage}  # fmt: skip
 KEYS = [(name, key) for name, section in SECTIONS.items() for key in section.model_fields]
 
 

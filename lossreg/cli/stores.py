@@ -74,14 +74,14 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     from lossreg import tracking
     from lossreg.config import study as studies
     from lossreg.search import history
-    from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage import shared_study
     from lossreg.storage.trials import ATTRIBUTE
 
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     studies.require_trusted(spec, is_run=False)
     warnings: list[str] = []
-    folder = StudyFolder(spec.folder, spec.name)
+    folder = shared_study.of(spec)
     folder.require_begun()
     with folder.lock():
         folder.drop_unfinished_line()
@@ -153,10 +153,10 @@ def _tracked_at(study: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
         return {}
     from lossreg import tracking
     from lossreg.search import history
-    from lossreg.storage.study_folder import StudyFolder
+    from lossreg.storage import shared_study
 
     spec = load(study, overrides)
-    if not StudyFolder(spec.folder, spec.name).exists:
+    if not shared_study.of(spec).exists:
         warn(f"study {spec.name} has not been run yet, so the store has no runs of it")
         return {"uri": spec.tracking.uri}
     result = history.results(spec)

@@ -26,6 +26,8 @@ from lossreg.cli.shell import (
     say,
 )
 from lossreg.errors import InputError, brief, on_disk
+from lossreg.runtime import devices
+from lossreg.storage.address import EXAMPLES
 
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
@@ -76,8 +78,49 @@ def tune(
         resume = interrupts.resuming("tune", study, overrides or ())
         from lossreg.search.run import Switches
 
-        result = _run(spec, resume, Switches(fresh, allow_changed, require_tracking), watcher)
+        result = _run(spec, resume, watcher, Switches(fresh, allow_changed, require_tracking))
         _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+
+
+@app.command()
+@guarded
+def worker(
+    study: Study,
+    *,
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu, gpu or gpu:N; one worker for each GPU.")
+    ] = "",
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Join the workers of a study with a shared storage.
+
+    The first one begins the study. Workers may join and leave at any time; the trials of
+    one that dies run again. The last one finishes the study.
+    """
+    with only_json(as_json) as out:
+        spec = load(study, overrides or (), is_run=True)
+        _require_shared(spec)
+        if device:
+            devices.choose(device)
+        from lossreg.cli import interrupts
+        from lossreg.cli.progress import is_one_stream, progress
+        from lossreg.search.run import Switches
+
+        watcher = progress()
+        watcher.is_concluded = not as_json
+        again = interrupts.resuming("worker", study, overrides or (), ["--device", device] if device else ())
+        result = _run(spec, again, watcher, Switches(), device)
+        _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+
+
+def _require_shared(spec: StudySpec) -> None:
+    """Raise `InputError` for a study whose trials are in a file, which has one writer."""
+    if spec.storage.url is None:
+        raise InputError(
+            "is not set, and the study's own file is for one process", where=spec.place("storage.url"),
+            hint=f"Name a storage for several, {EXAMPLES}; `lossreg tune` runs a study in one process.",
+        )  # fmt: skip
 
 
 @app.command()
@@ -187,11 +230,11 @@ def _check_output(file: Path) -> None:
         raise InputError(f"{brief(above)} is not a folder", where=where)
 
 
-def _run(spec: StudySpec, resume: str, switches: Switches, watcher: Watcher) -> StudyResult:
+def _run(spec: StudySpec, resume: str, watcher: Watcher, switches: Switches, device: str = "") -> StudyResult:
     """Run a study; unless `--json` is set its leaderboard is printed as soon as the last trial ends."""
     if watcher.is_concluded:
         watcher.on_trained = lambda result: _show_leaderboard(result) if result.best else None
-    return _interruptible(lambda: _tune(spec, watcher, switches), resume, watcher)
+    return _interruptible(lambda: _tune(spec, watcher, switches, device), resume, watcher)
 
 
 def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watcher) -> StudyResult:
@@ -211,11 +254,12 @@ def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watche
             watcher.close()
 
 
-def _tune(spec: StudySpec, progress: Observer, switches: Switches) -> StudyResult:
-    from lossreg.storage.study_folder import StudyFolder
+def _tune(spec: StudySpec, progress: Observer, switches: Switches, device: str) -> StudyResult:
+    from lossreg.storage import shared_study
 
     # before Keras, whose import takes most of the wait
-    folder = StudyFolder(spec.folder, spec.name)
+    folder = shared_study.of(spec)
+    switches.check(folder)
     folder.require_free()
     folder.require_writable()
     from lossreg.search import run
@@ -223,6 +267,7 @@ def _tune(spec: StudySpec, progress: Observer, switches: Switches) -> StudyResul
     if not switches.fresh and (result := run.finished(spec, folder, progress)):
         return result
     _import_keras(spec)
+    devices.require(device)
     return run.go_on(spec, folder, progress, switches)
 
 

@@ -138,6 +138,7 @@ def refusal(changes: Iterable[Change], spec: StudySpec) -> InputError:
     lines = [str(change) for change in changes]
     told = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
     way, fresh = words(*ALLOW), words("--fresh", "fresh=True")
-    hint = f"Take the change back, give the study another name, add {way}, or start over with {fresh}."
+    others = "" if spec.storage.url else f", add {way}, or start over with {fresh}"
+    hint = f"Take the change back{',' if others else ' or'} give the study another name{others}."
     hint = hint if len(lines) == 1 else f"\n{hint}"
     return InputError(f"the study has been run with other values:{told}", where=spec.place(), hint=hint)

@@ -24,6 +24,7 @@ from lossreg.contract.spec import WIDTHS
 from lossreg.contract.targets import TARGETS
 from lossreg.errors import InputError, did_you_mean
 from lossreg.runtime.user_code import FORMS
+from lossreg.storage import address
 from lossreg.terminal import masking
 
 # each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
@@ -216,6 +217,7 @@ Preprocessing = Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda way
 Hyperparameters = Annotated[Any, PlainValidator(_hp)]
 ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)]
 TrackingUri = Annotated[Text, AfterValidator(_with_secrets_noted)]
+StorageUrl = Annotated[Text, AfterValidator(address.check)]
 Function = Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)]
 ActivationName = Annotated[str | None, _known("activation", ACTIVATIONS)]
 TargetName = Annotated[str | None, _known("target", TARGETS)]

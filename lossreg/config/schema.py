@@ -36,6 +36,7 @@ from lossreg.config.fields import (
     Preprocessing,
     Seeds,
     Share,
+    StorageUrl,
     TargetName,
     Text,
     Texts,
@@ -264,6 +265,23 @@ class Tracking(Section):
     )
     enabled: bool = True
     model: bool = Field(default=True, description="It says whether the model of the recommended trial is logged.")
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]
+
+
+class Storage(Section):
+    """Where the trials are: by default in a file beside the study, for one process; at `url` for several workers.
+
+    A worker that gave no sign of life for `dead_after` seconds is held for dead, and its trials are run by others;
+    a storage that does not answer is asked again for `patience` seconds.
+    """
+
+    url: StorageUrl | None = Field(
+        default=None, description='It is an address such as "postgresql+psycopg://user@host/database".'
+    )
+    dead_after: float = Field(default=60.0, ge=1.0, le=86_400.0)
+    patience: float = Field(default=300.0, ge=0.0, le=86_400.0)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, masking.masked_values(value)) for name, value in super().__repr_args__()]

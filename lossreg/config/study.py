@@ -21,7 +21,7 @@ from lossreg.config import document as documents
 from lossreg.config import untrusted
 from lossreg.config.document import Origin, dotted
 from lossreg.config.fields import CandidateName, Name, safe
-from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Tracking, Train, Verdict
+from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Storage, Tracking, Train, Verdict
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
 from lossreg.contract import activations
 from lossreg.contract.declaration import spec_of
@@ -56,6 +56,7 @@ class StudySpec(Section):
     losses: dict[CandidateName, Loss] = Field(default_factory=dict)
     verdict: Verdict = Verdict()
     tracking: Tracking = Tracking()
+    storage: Storage = Field(default=Storage(), exclude=True)
     plugins: Plugins = Plugins()
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     _origin: Origin = PrivateAttr(Origin())
@@ -86,7 +87,7 @@ class StudySpec(Section):
         return self._origin.of(dotted_key)
 
     def document(self) -> dict[str, Any]:
-        """Return the study as plain JSON values, defaults filled in; the address of its store without password."""
+        """Return the study as plain JSON values, defaults filled in, without its storage and without passwords."""
         document = self.model_dump(mode="json")
         document["tracking"] = masked_values(document["tracking"])
         losses = self.losses.items()
@@ -386,10 +387,10 @@ def require_trusted(study: StudySpec, *, is_run: bool = True) -> None:
 def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
     """Return the study as it was when it began, by its kept fingerprint and document; relative paths start as now."""
     unchanged = not changed(fingerprinted, fingerprint(study))
-    tracking = study.tracking.model_dump()
     if unchanged:
         return study
-    return _checked({**document, "tracking": tracking}, (), file="", base=study.base, given=("tracking",))
+    elsewhere = {"tracking": study.tracking.model_dump(), "storage": study.storage.model_dump()}
+    return _checked({**document, **elsewhere}, (), file="", base=study.base, given=("tracking", "storage"))
 
 
 def _shown(value: Any) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
 from lossreg.storage.records import StudyResult
@@ -58,10 +59,12 @@ def first_trial(attributes: Mapping[str, Any]) -> int:
     return stages[-1]["trials"] if stages else 0
 
 
-def is_finished(study: optuna.Study | None, trials: int) -> bool:
-    """Return whether no trial is left to run."""
+def is_finished(
+    study: optuna.Study | None, trials: int, counts: Callable[[FrozenTrial], bool] = counts_as_trial
+) -> bool:
+    """Return whether no trial is left to run; counts: says which trials use up the budget."""
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()] if study else []
-    return sum(map(counts_as_trial, ended)) >= trials
+    return sum(map(counts, ended)) >= trials
 
 
 def write_summary(study: optuna.Study, result: StudyResult, completion: Mapping[str, Any]) -> None:

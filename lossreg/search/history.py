@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.config.study import StudySpec
 from lossreg.registry import registry
+from lossreg.storage import shared_study
 from lossreg.storage.records import IN_OPTUNA, Outcome, StudyResult, TrialRecord, current, finite
-from lossreg.storage.study_folder import StudyFolder
-from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.trials import ATTRIBUTE, LOST
 from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
 
@@ -23,13 +23,15 @@ StudyLike = StudySpec | str | Path | Mapping[str, Any]
 _STUDY_FIELDS = (
     "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "started"
 )  # fmt: skip
+# the parent run in MLflow that the first of several workers made, until the study ends
+PARENT = "lossreg:parent"
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 
 
 def results(study: StudyLike) -> StudyResult:
     """Return the result of a study as far as it has come; raises `InputError` if it was never run."""
     spec = studies.of(study)
-    return result(StudyFolder(spec.folder, spec.name).read(), spec.folder)
+    return result(shared_study.of(spec).read(), spec.folder)
 
 
 def to_attribute(record: TrialRecord) -> dict[str, Any]:
@@ -44,7 +46,9 @@ def to_attribute(record: TrialRecord) -> dict[str, Any]:
 def from_trial(trial: FrozenTrial) -> TrialRecord | None:
     """Return the record of an ended trial; None while it runs, and of one that was cut off."""
     values = trial.user_attrs.get(ATTRIBUTE)
-    if values is None or not trial.state.is_finished():
+    # of one that was given to another worker there may be a record of its first one
+    is_dropped = trial.state == TrialState.FAIL and LOST in trial.user_attrs
+    if values is None or not trial.state.is_finished() or is_dropped:
         return None
     values = current(values)
     values = values if "constants" in values else {**values, "constants": _unknown(values["loss"])}
@@ -69,12 +73,14 @@ def records(study: optuna.Study) -> list[TrialRecord]:
 def lost(study: optuna.Study) -> list[int]:
     """Return the numbers of the trials that were cut off for good, and of which there is no record."""
     ended = (trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
-    return [trial.number for trial in ended if trial.user_attrs.get(ATTRIBUTE) is None]
+    return [trial.number for trial in ended if from_trial(trial) is None]
 
 
 def result(study: optuna.Study, folder: Path) -> StudyResult:
     """Return the result of a study as far as it has come."""
-    attributes, trials = study.user_attrs.get(ATTRIBUTE, {}), records(study)
+    noted, trials = study.user_attrs, records(study)
+    attributes = noted.get(ATTRIBUTE, {})
+    attributes = {**attributes, "tracking": attributes.get("tracking") or noted.get(PARENT, {})}
     return StudyResult(
         study=study.study_name, trials=trials, notes=list(attributes.get("notes", [])), folder=str(folder),
         verdict=_verdict(attributes, len(trials)),

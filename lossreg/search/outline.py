@@ -14,7 +14,7 @@ from lossreg.runtime import backend
 from lossreg.search import history, notes, sizing, tracked
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
-from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage import shared_study
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
@@ -57,7 +57,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool
     spec = studies.of(study, overrides)
     backend.check()
     tracked.uri(spec)
-    begun, new = StudyFolder(spec.folder, spec.name).peek(), []
+    begun, new = shared_study.of(spec).peek(), []
     try:
         prepared = preparation.prepare(spec, Changes.of_file(spec, begun, allowed=allow_changed))
     except KeptApartError as kept:
@@ -66,7 +66,7 @@ def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool
     stored = prepared.begun.stored if prepared.begun else {}
     new += [f"later trials only: {change.described}" for change in prepared.begun.accepted] if prepared.begun else []
     done = len(history.records(begun)) if begun else 0
-    lanes = stored.get("lanes") or sizing.lanes(prepared, sizing.lane_bytes(prepared))
+    lanes = (not spec.storage.url and stored.get("lanes")) or sizing.lanes(prepared, sizing.lane_bytes(prepared))
     return _outlined(prepared, done, lanes, new)
 
 

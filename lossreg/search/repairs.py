@@ -21,11 +21,11 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import study as studies
 from lossreg.errors import InputError, on_disk, one_line
 from lossreg.search.history import StudyLike
-from lossreg.storage import lines
+from lossreg.storage import lines, shared_study
 from lossreg.storage.creations import numbered
 from lossreg.storage.lines import Line
 from lossreg.storage.records import STUDY_KEYS, TOLD, TRIAL_KEYS, current, lacking
-from lossreg.storage.study_folder import FRESH, StudyFolder
+from lossreg.storage.study_folder import FRESH
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF, START
 from lossreg.terminal.caller import words
 
@@ -71,7 +71,8 @@ def repair(study: StudyLike) -> Report:
     `InputError` for a study that was never run, that another process runs, or of whose journal nothing is left.
     """
     spec = studies.of(study)
-    folder = StudyFolder(spec.folder, spec.name)
+    folder = shared_study.of(spec)
+    folder.require_journal("lossreg repair", "lossreg.repair")
     folder.require_begun()
     with folder.lock():
         with on_disk(folder.journal):

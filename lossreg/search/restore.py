@@ -13,6 +13,7 @@ from lossreg.errors import InputError, did_you_mean
 from lossreg.search import attributes, history
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes
+from lossreg.storage import shared_study
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -58,7 +59,7 @@ def load_trial(study: StudyLike, number: int | None = None, loss: str | None = N
 
 def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> KeptTrial:
     """Return the trial that `load_trial` restores, without importing Keras; raises `InputError`."""
-    folder = StudyFolder(spec.folder, spec.name)
+    folder = shared_study.of(spec)
     study = folder.read()
     record = find(history.result(study, folder.path), number, loss)
     weights = folder.load_weights(record.number)

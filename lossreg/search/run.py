@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from lossreg.search import attributes, completion, history, pruners, sizing, sta
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.search.sampler import SeededSampler
+from lossreg.storage import shared_study
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
@@ -29,6 +30,7 @@ from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
+    from lossreg.search.run_state import RunState
     from lossreg.tracking import Tracker, Untracked
     from lossreg.training.interface import Trainer
 
@@ -57,7 +59,8 @@ def tune(
     _check_arguments(progress, trainers, **asdict(switches))
     backend.check()
     progress = progress or Observer()
-    folder = StudyFolder(spec.folder, spec.name)
+    folder = shared_study.of(spec)
+    switches.check(folder)
     if not fresh and (result := finished(spec, folder, progress)):
         return result
     return Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute()
@@ -86,7 +89,7 @@ def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult
 def _for_verdict(study: StudyLike, repeats: int | None) -> tuple[StudySpec, StudyFolder]:
     """Return the study with a verdict on the trials that have ended, and its folder, which no other process uses."""
     begun = studies.of(study)
-    folder = StudyFolder(begun.folder, begun.name)
+    folder = shared_study.of(begun)
     changed = ["verdict.enabled=true", f"search.trials={_ended(folder)}"]
     folder.require_free()
     return studies.of(begun, [*changed, *([f"verdict.repeats={repeats}"] if repeats else [])]), folder
@@ -143,6 +146,11 @@ class Switches:
     allow_changed: bool = False
     require_tracking: bool = False
 
+    def check(self, folder: StudyFolder) -> None:
+        """Raise `InputError` for a switch that does not apply to a storage that several workers share."""
+        for name in [name for name in ("fresh", "allow_changed") if getattr(self, name)]:
+            folder.require_journal(f"--{name.replace('_', '-')}", f"{name}=True")
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -171,7 +179,6 @@ class Run:
     def _execute(self) -> StudyResult:
         """Prepare everything, then open the study's storage, train, and finish; MLflow is imported meanwhile."""
         from lossreg.search import preparation
-        from lossreg.search.run_state import RunState
 
         studies.require_trusted(self.spec)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -190,17 +197,30 @@ class Run:
             self.progress.phase(f"study {self.spec.name}: loading data and losses")
             prepared = stages.joined(preparation.prepare(self.spec, changed), begun)
             lane_bytes = sizing.lane_bytes(prepared)
-            lanes = stored.get("lanes") or sizing.lanes(prepared, lane_bytes)
+            # each of several workers has a number of its own
+            before = 0 if self.folder.is_shared else stored.get("lanes", 0)
+            lanes = before or sizing.lanes(prepared, lane_bytes)
             with self._pool(prepared, lanes) as pool:
                 # before the lock, since a trace may fail
-                if not attributes.is_finished(begun, prepared.trials):
-                    lanes = self._trace(prepared, pool, lane_bytes, stored) or lanes
+                if not attributes.is_finished(begun, prepared.trials, self.folder.counts):
+                    lanes = self._trace(prepared, pool, lane_bytes, before) or lanes
                 aside = self._make_way(uri)
-                with self.folder.lock(), self._opened(prepared, lanes) as study:
+                with self._entered(), self._opened(prepared, lanes, stored) as study:
                     new = [*aside, *stages.begin(study, prepared)]
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
-                    state = RunState.begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new)
-                    return state.execute()
+                    begin = self._state.begin
+                    return begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new).execute()
+
+    def _entered(self) -> AbstractContextManager[None]:
+        """Have the study for this process: alone for a verdict, else with others where its storage allows it."""
+        return self.folder.lock() if self.is_verdict else self.folder.joined()
+
+    @property
+    def _state(self) -> type[RunState]:
+        from lossreg.search.run_state import RunState
+        from lossreg.search.shared_run import SharedRunState
+
+        return SharedRunState if self.folder.is_shared and not self.is_verdict else RunState
 
     def _tracker(self, uri: str, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
         is_tracked = False
@@ -219,13 +239,13 @@ class Run:
         finally:
             pool.shutdown()
 
-    def _trace(self, prepared: Prepared, pool: Pool, lane_bytes: int, stored: Mapping[str, Any]) -> int | None:
+    def _trace(self, prepared: Prepared, pool: Pool, lane_bytes: int, before: int) -> int | None:
         """Trace model and losses; return the number of lanes, None for trainers that have their own."""
         self.progress.phase(f"study {self.spec.name}: tracing model and losses")
         pool.prepare()
         if self.trainers:
             return None
-        chosen = sizing.choose(prepared, pool, lane_bytes, stored.get("lanes", 0))
+        chosen = sizing.choose(prepared, pool, lane_bytes, before)
         if chosen.message:
             self.progress.message(chosen.message)
         return chosen.lanes
@@ -245,13 +265,12 @@ class Run:
         return [f"begun anew, apart from the former run in {aside}: {change.described}" for change in self.apart]
 
     @contextmanager
-    def _opened(self, prepared: Prepared, lanes: int) -> Iterator[optuna.Study]:
+    def _opened(self, prepared: Prepared, lanes: int, stored: Mapping[str, Any]) -> Iterator[optuna.Study]:
         """Have the Optuna study open, created if need be."""
         stages.widen(self.folder, prepared)
         sampler = SeededSampler(self.spec.search.seed, self.spec.search.sampler, prepared.proposer.allowed)
         pruner = pruners.build(self.spec.search.pruner, self.spec.train.epochs)
         with self.folder.opened(prepared.metric.direction, sampler, pruner) as study:
             pruners.begin(study)
-            if ATTRIBUTE not in study.user_attrs:
-                study.set_user_attr(ATTRIBUTE, attributes.initial(prepared, lanes))
+            self._state.found(self, prepared, study, attributes.initial(prepared, lanes), stored)
             yield study

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +12,7 @@ import optuna
 
 from lossreg.errors import LossregError
 from lossreg.search import attributes, completion, history, notes, top_model
+from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.estimate import Pace
 from lossreg.search.policy import SearchPolicy
@@ -27,7 +28,10 @@ from lossreg.training.pool import Pool
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
     from lossreg.search.run import Run
+    from lossreg.search.shared_tracking import SharedTracking
     from lossreg.storage.verdict import Verdict
+
+    Recorder = Tracker | Untracked | SharedTracking
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,15 @@ class RunState:
 
         new: notes on how the study changed.
         """
-        interrupted = requeue_interrupted(study)
-        enqueue_start(study, prepared.start, prepared.trials)
+        interrupted = cls._queue(prepared, study)
         result = history.result(study, run.folder.path)
         policy = SearchPolicy.of(prepared, deadline)
-        observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), tracker, run.progress]
-        scheduler = Scheduler(study, prepared.proposer, pool, policy, result=result, observers=observers)
+        recorder = cls._recorder(run, study, tracker)
+        observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), recorder, run.progress]
+        ask_tell = cls._ask_tell(run, prepared, study, policy)
+        scheduler = Scheduler(
+            study, prepared.proposer, pool, policy, result=result, observers=observers, ask_tell=ask_tell
+        )
         for note in new:
             run.progress.message(note)
         result.notes = list(dict.fromkeys((*result.notes, *new)))
@@ -75,42 +82,83 @@ class RunState:
         _add_notes(result, lines, run.progress, is_enough=scheduler.started > prepared.trials)
         together = pool.slots // policy.members
         state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)
-        tracker.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
+        recorder.start(result, result.tracking.get("run_id"), study.user_attrs[ATTRIBUTE]["id"], history.lost(study))
         return state
+
+    @classmethod
+    def found(
+        cls, run: Run, prepared: Prepared, study: optuna.Study, initial: Mapping[str, Any], stored: Mapping[str, Any]
+    ) -> None:
+        """Give a new study its attributes; stored: those that were read before."""
+        if ATTRIBUTE not in study.user_attrs:
+            study.set_user_attr(ATTRIBUTE, initial)
+
+    @classmethod
+    def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
+        """Queue what was cut off, and the fair start; return the number of trials that were cut off."""
+        interrupted = requeue_interrupted(study)
+        enqueue_start(study, prepared.start, prepared.trials)
+        return interrupted
+
+    @classmethod
+    def _ask_tell(cls, run: Run, prepared: Prepared, study: optuna.Study, policy: SearchPolicy) -> AskTell:
+        return AskTell(study, prepared.proposer, policy.trials, policy.baseline, hurried=policy.is_hurried)
+
+    @classmethod
+    def _recorder(cls, run: Run, study: optuna.Study, tracker: Tracker | Untracked) -> Recorder:
+        return tracker
 
     def execute(self) -> StudyResult:
         """Run the trials that are left and finish the study; whatever ends it, a summary of it is written.
 
         Raises `LossregError` when every trial failed.
         """
+        with self._summarised() as summary:
+            self._train()
+            return self._concluded(summary)
+
+    @contextmanager
+    def _summarised(self) -> Iterator[dict[str, Any]]:
+        """Write a summary of the study in the end, and what the block adds to it."""
         summary: dict[str, Any] = {completion.KEY: {}}
         try:
-            self._train()
-            self._finish()
-            if attributes.is_finished(self.study, self.prepared.trials) and not self.tracker.error:
-                summary[completion.KEY] = completion.of(self.run.spec, self.result, self.uri)
-            self.run.progress.end(self.result)
-            if self.result.trials and not self.result.best:
-                raise LossregError(f"no trial completed: {notes.why_no_score(self.result)}")
-            return self.result
+            yield summary
         finally:
             self._summarise()
             attributes.write_summary(self.study, self.result, summary)
 
+    def _concluded(self, summary: dict[str, Any]) -> StudyResult:
+        """Finish a study whose trials have ended."""
+        run = self.run
+        self._finish()
+        if attributes.is_finished(self.study, self.prepared.trials, run.folder.counts) and not self.tracker.error:
+            summary[completion.KEY] = completion.of(run.spec, self.result, self.uri)
+        run.progress.end(self.result)
+        self._require_score()
+        return self.result
+
+    def _require_score(self) -> None:
+        if self.result.trials and not self.result.best:
+            raise LossregError(f"no trial completed: {notes.why_no_score(self.result)}")
+
     def _train(self) -> None:
         """Run the scheduler; the tracker has written all that was done, whatever ends it."""
-        progress, done, total = self.run.progress, self.scheduler.started, self.prepared.trials
+        progress, done, total = self.run.progress, self.scheduler.ask_tell.known, self.prepared.trials
         try:
             if done < total:
                 progress.begin(total, done, list(self.prepared.candidates), self.together)
-                if done or self.interrupted:
-                    progress.message(notes.resumed(done, total, self.interrupted))
+                if line := self._resumed(done, total):
+                    progress.message(line)
             elif line := notes.nothing_to_train(done, total):
                 progress.message(line)
             self.scheduler.run()
         except BaseException:
             self.tracker.flush()
             raise
+
+    def _resumed(self, done: int, total: int) -> str:
+        """Return a line on what was there before, empty of a new study."""
+        return notes.resumed(done, total, self.interrupted) if done or self.interrupted else ""
 
     def _finish(self) -> None:
         """Write the model of the top trial, and plots and model into MLflow."""

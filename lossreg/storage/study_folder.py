@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
 from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
-from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.trials import ATTRIBUTE, START, counts_as_trial
 from lossreg.terminal.caller import words
 
 # bytes that a study takes at least; a disk with less is full
@@ -38,12 +38,21 @@ class StudyFolder:
     """The files of a study: journal, weights, the model of the best trial, and a lock.
 
     What was read of the journal is kept: reading takes long, and it is done again only after the file has changed.
+    counts: says whether a trial uses up the budget.
     """
+
+    is_shared = False
+    counts = staticmethod(counts_as_trial)
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.journal = path / "journal.log"
         self._read: tuple[Journal, StudyStorage] | None = None
+
+    @property
+    def where(self) -> str:
+        """Where the trials are: in messages."""
+        return str(self.journal)
 
     @property
     def exists(self) -> bool:
@@ -72,6 +81,13 @@ class StudyFolder:
             except OSError:
                 raise InputError(f"study {self.name!r} is being run by another process", where=str(self.path)) from None
             yield
+
+    def joined(self) -> AbstractContextManager[None]:
+        """Run the study, with others where its storage allows it; raises `InputError` where it does not."""
+        return self.lock()
+
+    def require_journal(self, shell: str, python: str) -> None:
+        """Raise `InputError` for what is not done to a storage that is shared."""
 
     def require_free(self) -> None:
         """Raise `InputError` while another process runs the study; nothing is written."""
@@ -146,7 +162,7 @@ class StudyFolder:
     def _never_run(self) -> InputError:
         return InputError(
             f"study {self.name!r} has not been run yet",
-            where=str(self.path),
+            where=self.where,
             hint=f"Run {words('`lossreg tune`', '`lossreg.tune`')} first.",
         )
 
@@ -159,9 +175,12 @@ class StudyFolder:
         if self.name not in names:
             self._require_belonging(not names, f"it is of the study {', '.join(map(repr, names))}")
             return None
-        study = optuna.load_study(study_name=self.name, storage=storage)
+        return self._checked(optuna.load_study(study_name=self.name, storage=storage))
+
+    def _checked(self, study: optuna.Study) -> optuna.Study | None:
+        """Return a study as it was read; None where nothing was written yet. Raises `InputError` for another's."""
         about, trials = study.user_attrs.get(ATTRIBUTE), study.get_trials(deepcopy=False)
-        begun = about is not None or not trials or any(ATTRIBUTE in trial.user_attrs for trial in trials)
+        begun = about is not None or not trials or any({ATTRIBUTE, START} & trial.user_attrs.keys() for trial in trials)
         self._require_belonging(begun, "it is of another program's study")
         self._require_belonging(about is None or isinstance(about, Mapping), "what it tells of the study is not whole")
         self._check_whole(about, trials)
@@ -179,7 +198,7 @@ class StudyFolder:
         """Raise `InputError` for a journal that this study cannot have written."""
         if not belongs:
             hint = f"Give the study another name; `{words(*FRESH)}` moves the journal aside."
-            raise InputError(f"this journal is not this study's: {otherwise}", where=str(self.journal), hint=hint)
+            raise InputError(f"this journal is not this study's: {otherwise}", where=self.where, hint=hint)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -193,7 +212,7 @@ class StudyFolder:
 
     def _damaged(self, reason: str) -> InputError:
         hint = f"`{words(*REPAIR)}` goes on without its bad lines, `{words(*FRESH)}` moves it aside and starts over."
-        return InputError(f"this journal is damaged ({reason})", where=str(self.journal), hint=hint)
+        return InputError(f"this journal is damaged ({reason})", where=self.where, hint=hint)
 
     def drop_unfinished_line(self) -> None:
         """Drop a last line that a kill left unfinished; only while the lock is held, before anything is appended."""
@@ -221,7 +240,7 @@ class StudyFolder:
     def save_weights(self, number: int, weights: Weights) -> None:
         """Write the weights of a trial that is about to end, with its number; all or nothing."""
         arrays = {f"w{i:04d}": weight for i, weight in enumerate(weights)}
-        with _replaced(self.path / "weights.part", self._weights(number)) as file:
+        with _replaced(self._part("weights"), self._weights(number)) as file:
             np.savez(file, **arrays, **{TRIAL: np.int64(number)})  # type: ignore[arg-type]
 
     def load_weights(self, number: int) -> Weights | None:
@@ -252,7 +271,7 @@ class StudyFolder:
 
         outer: its number of outer folds. There is a file for each, so that one verdict does not replace another.
         """
-        with _replaced(self.path / "verdict.part", self._predictions(outer)) as file:
+        with _replaced(self._part("verdict"), self._predictions(outer)) as file:
             np.savez_compressed(file, **predictions, **{KEY: np.str_(key)})  # type: ignore[arg-type]
 
     def require_room_for_predictions(self, outer: int = 0) -> None:
@@ -351,6 +370,10 @@ class StudyFolder:
 
     def _predictions(self, outer: int) -> Path:
         return self.path / (f"verdict-{outer}.npz" if outer else "verdict.npz")
+
+    def _part(self, kind: str) -> Path:
+        """Return the file in which this process writes, before it takes the place of another."""
+        return self.path / f"{kind}.part"
 
     def _weights(self, number: int) -> Path:
         return self.path / f"weights-{number:06d}.npz"

@@ -35,7 +35,7 @@ class Session:
         self.outage = Outage()
         self._writer: Writer | None = None
         self._known: dict[str, Any] = {}
-        self._exact = False
+        self._exact, self._is_alone = False, True
         self._refused = ""  # why the artifact store took no files
         self._ready: NewDatabase | None = None
         self._held = contextlib.ExitStack()
@@ -63,12 +63,18 @@ class Session:
 
     def open(
         self, result: Message, trials: list[Message], run_id: str, key: str, lost: Iterable[int] = (),
-        *, exact: bool = False,
+        *, exact: bool = False, is_alone: bool = True,
     ) -> None:  # fmt: skip
-        """Create the parent run or take it up again, and write every trial that is missing; `exact` as in `Writer`."""
+        """Create the parent run or take it up again, and write every trial that is missing; `exact` as in `Writer`.
+
+        is_alone: whether the parent run is kept up to date and ended from here.
+        """
+        self._disconnect()
         self.result = messages.study(result, list(map(messages.trial, trials)))
         self._known, self._exact = {"run_id": run_id, "key": key, "lost": list(lost)}, exact
-        self._wait_for_predecessor(result["folder"])
+        self._is_alone = is_alone
+        if is_alone:
+            self._wait_for_predecessor(result["folder"])
         self.is_open = True
         self._attempt(self._connected)
 
@@ -88,7 +94,7 @@ class Session:
         if self._writer is None:
             self._attempt(self._connected)
         self._rehearse()
-        if self._writer is not None and time.monotonic() - self._refreshed > REFRESH:
+        if self._writer is not None and self._is_alone and time.monotonic() - self._refreshed > REFRESH:
             self._attempt(lambda: self._connected().refresh(self.result))
             self._refreshed = time.monotonic()
 
@@ -98,8 +104,8 @@ class Session:
         self.answer(done=ticket)
 
     def interrupt(self) -> None:
-        """Close the parent as killed: the study ends here, for now."""
-        self._insist(self._interrupt)
+        """Close the parent as killed, unless other workers write too: the study ends here, for now."""
+        self._insist(self._interrupt if self._is_alone else self._connected)
 
     def draw(self, result: Message) -> None:
         """Draw the plots of a study that has ended."""

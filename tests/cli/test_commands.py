@@ -117,6 +117,7 @@ COMMANDS = {
     "check": ("NAME", "--json"),
     "new-plugin": ("NAME", "--folder", "--task"),
     "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--dry-run", "--require-tracking", "--json"),
+    "worker": ("STUDY", "--device", "--set", "--json"),
     "results": ("STUDY", "--json"),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
@@ -313,6 +314,12 @@ MISTAKES = {
     "unknown task of metrics": (["metrics", "--task", "bin"], "Did you mean binary?"),
     "unknown key": (["tune", "toy.toml", "--set", "search.trails=3"], "trials"),
     "malformed override": (["tune", "toy.toml", "--set", "search.trials"], "search.trials"),
+    "a worker without a storage": (["worker", "toy.toml"], "storage.url: is not set"),
+    "a worker on no device": (
+        ["worker", "toy.toml", "--set", "storage.url=grpc://127.0.0.1:9", "--device", "tpu"],
+        "It is cpu, gpu, or gpu:N",
+    ),
+    "a storage of SQLite": (["tune", "toy.toml", "--set", "storage.url=sqlite:///x.db"], "SQLite has one writer"),
     "results of a folder": (["results", "."], "Error: "),
 }
 

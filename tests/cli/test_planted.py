@@ -225,16 +225,6 @@ def test_in_safe_mode_a_study_with_code_is_one_clear_mistake(folder, command, mo
     assert sorted(Path().rglob("*")) == before
 
 
-def test_a_study_without_code_runs_to_its_end_in_safe_mode(folder):
-    Path("rows.csv").write_text("a,b,label\n" + "".join(f"{i},{i % 7},{'xyz'[i % 3]}\n" for i in range(90)))
-    with lossreg.safe_mode():
-        result = lossreg.tune(
-            {**STUDY, "name": "own", "data": {"source": "rows.csv", "target": "label"}}, trainers=[Fake(curve)]
-        )
-    assert [trial.state for trial in result.trials] == ["complete"] * 3
-    assert not Path("ran").exists()
-
-
 def test_code_that_only_the_journal_names_is_not_run_in_safe_mode(folder, command):
     Path("toy.toml").write_text(HARMLESS)
     np.savez(".lossreg/toy/weights-000000.npz", w0000=np.zeros(2), trial=0)

@@ -397,7 +397,7 @@ def test_a_message_names_what_its_reader_can_type(tmp_path):
 
 MISTAKES = [
     ("nmae = 'a'", "nmae: unknown key; a study has name, data, model, train, search, losses, verdict, tracking, "
-                   "plugins. Did you mean name?"),
+                   "storage, plugins. Did you mean name?"),
     ("epochs = 3", "epochs: unknown key; a study has", "Did you mean train.epochs?"),
     ("[loss.focal]", "loss: unknown key", "Did you mean losses?"),
     ("train = 3", "train: must be a table, not 3"),

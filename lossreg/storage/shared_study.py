@@ -1,0 +1,142 @@
+"""`SharedStudy`: a study whose trials are in a storage that several workers share; weights stay in the local folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.samplers import BaseSampler
+
+from lossreg.errors import InputError
+from lossreg.storage import address, server
+from lossreg.storage.shared_storage import SharedStorage
+from lossreg.storage.study_folder import StudyFolder
+from lossreg.storage.trials import has_place
+from lossreg.storage.workers import Workers
+from lossreg.terminal.caller import words
+from lossreg.terminal.masking import masked
+
+if TYPE_CHECKING:
+    from lossreg.config.study import StudySpec
+
+# seconds between two looks at other workers
+POLL = 0.5
+
+
+class SharedStudy(StudyFolder):
+    """The study of that name at an address; `workers` are those who run it, this process among them once it joined."""
+
+    is_shared = True
+    counts = staticmethod(has_place)
+
+    def __init__(
+        self, path: Path, name: str, url: str, *, dead_after: float, patience: float,
+        pause: Callable[[float], Any] = time.sleep,
+    ) -> None:  # fmt: skip
+        super().__init__(path, name)
+        self._url, self._dead_after, self._patience, self._pause = url, dead_after, patience, pause
+
+    @property
+    def where(self) -> str:
+        """The address, without its password."""
+        return masked(self._url)
+
+    @cached_property
+    def storage(self) -> server.Patient:
+        """Optuna's storage; raises `InputError` for an unusable address, `LossregError` where nothing answers."""
+        url = address.complete(self._url)
+        return server.Patient(server.connect(url), url, self._patience)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Those who run the study."""
+        return Workers(self.storage, self.name, self._dead_after)
+
+    @property
+    def exists(self) -> bool:
+        """True if the study has ever been run."""
+        try:
+            self.storage.get_study_id_from_name(self.name)
+        except KeyError:
+            return False
+        return True
+
+    def peek(self) -> optuna.Study | None:
+        """Return the Optuna study, for reading; None when it was never run."""
+        return self._checked(optuna.load_study(study_name=self.name, storage=self.storage)) if self.exists else None
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Be one of those who run the study."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.workers.join()
+        self.workers.start()
+        try:
+            yield
+        finally:
+            self.workers.leave()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only one who works on the study; raises `InputError` where others run it."""
+        with self.joined():
+            before = {other.number: self.workers.beats(other) for other in self.workers.others}
+            while others := [other for other in self.workers.others if other.number in before]:
+                if alive := [other.name for other in others if self.workers.beats(other) != before[other.number]]:
+                    what = f"study {self.name!r} is being run by {', '.join(alive)}"
+                    raise InputError(what, where=self.where, hint="Wait until it has ended, or end that worker.")
+                self._pause(POLL)
+                self.workers.look()
+            yield
+
+    def require_journal(self, shell: str, python: str) -> None:
+        """Raise `InputError`: others may be at work on it, and its damages are the database's to mend."""
+        raise InputError(
+            f"{words(shell, python)} is for a study whose trials are in a file; those of this one are shared",
+            where=self.where,
+            hint=f"Give the study another name; or `optuna delete-study --study-name {self.name} --storage URL`.",
+        )
+
+    def require_free(self) -> None:
+        """Do nothing: others may run the study."""
+
+    def archive(self) -> Path | None:
+        """Raise `InputError`."""
+        self.require_journal("--fresh", "fresh=True")
+        return None
+
+    @contextmanager
+    def opened(self, direction: str, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> Iterator[optuna.Study]:
+        """Have the Optuna study open, created by whoever comes first."""
+        storage = SharedStorage(self.storage, lambda: self.workers.number)
+        yield optuna.create_study(
+            study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, direction=direction,
+            load_if_exists=True,
+        )  # fmt: skip
+
+    def drop_unfinished_line(self) -> None:
+        """Do nothing: there are no lines."""
+
+    def _part(self, kind: str) -> Path:
+        return self.path / f"{kind}-{self.workers.number}.part"
+
+    def _require_belonging(self, belongs: bool, otherwise: str) -> None:
+        if not belongs:
+            what = f"the study {self.name!r} there is not this one: {otherwise}"
+            raise InputError(what, where=self.where, hint="Give the study another name.")
+
+    def _damaged(self, reason: str) -> InputError:
+        return InputError(f"the study there is damaged ({reason})", where=self.where, hint="Give it another name.")
+
+
+def of(spec: StudySpec) -> StudyFolder:
+    """Return what holds a study: the folder beside its file, and the storage that it names, if it names one."""
+    named = spec.storage
+    if named.url is None:
+        return StudyFolder(spec.folder, spec.name)
+    return SharedStudy(spec.folder, spec.name, named.url, dead_after=named.dead_after, patience=named.patience)

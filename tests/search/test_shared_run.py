@@ -1,0 +1,136 @@
+"""Whole studies of several workers in a real PostgreSQL: how they begin, end, and are looked at."""
+
+from __future__ import annotations
+
+import threading
+
+import mlflow
+import pytest
+from fake_trainer import Fake
+
+import lossreg
+from lossreg.errors import InputError, LossregError
+from lossreg.search.outline import plan
+from lossreg.storage.observer import Observer
+
+SECRET = "pr1vate-w0rd"
+
+
+class Heard(Observer):
+    def __init__(self):
+        self.messages = []
+
+    def message(self, text):
+        self.messages.append(text)
+
+    warn = phase = message
+
+
+def document(url, **sections):
+    return {
+        "name": "many",
+        "data": {"source": "sklearn:iris"},
+        "model": {"hidden": [4]},
+        "train": {"epochs": 3, "batch_size": 16},
+        "search": {"trials": 10, "metric": "accuracy"},
+        "losses": {"cross_entropy": {}, "focal": {}},
+        "verdict": {"enabled": False},
+        "storage": {"url": url, "patience": 1.0},
+        **sections,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def faked(asked, **options):
+    """The study run without Keras: every epoch of a trial scores a half."""
+    return lossreg.tune(asked, trainers=[Fake(lambda plan, epoch: 0.5)], **options)
+
+
+def together(asked, count):
+    """Run the study with so many workers at once; return each one's result and what it said."""
+    heard, results = [Heard() for _ in range(count)], [None] * count
+
+    def run(i):
+        results[i] = faked(asked, progress=heard[i])
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results, heard
+
+
+def runs_of(folder, experiment):
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    found = client.get_experiment_by_name(experiment)
+    return client.search_runs([found.experiment_id], max_results=1000)
+
+
+def test_workers_share_a_study_and_one_of_them_finishes_it(database, tmp_path):
+    asked = document(database)
+    results, heard = together(asked, 3)
+    assert [len(result.trials) for result in results] == [10, 10, 10]
+    finishers = [
+        i
+        for i, said in enumerate(heard.messages for heard in heard)
+        if not any("finishes the study" in s and "worker" in s.split()[0] for s in said)
+    ]
+    assert len(finishers) == 1
+    kept = lossreg.results(asked)
+    assert kept.counts["complete"] == 10
+    assert all(trial.worker for trial in kept.trials)
+    runs = runs_of(tmp_path, "many")
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert [run.info.run_id for run in parents] == [kept.tracking["run_id"]]
+    numbers = [int(run.data.tags["lossreg.trial"]) for run in runs if run not in parents]
+    assert sorted(numbers) == list(range(10))
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    told = "\n".join([str(kept.to_json()), *(line for one in heard for line in one.messages)])
+    assert SECRET not in told
+    assert not any(
+        SECRET in file.read_text(errors="replace") for file in (tmp_path / ".lossreg").rglob("*") if file.is_file()
+    )
+
+
+def test_a_shared_study_is_looked_at_and_not_started_over_or_repaired(database):
+    asked = document(database, tracking={"enabled": False})
+    with pytest.raises(InputError, match="has not been run yet"):
+        lossreg.results(asked)
+    faked(asked)
+    outline = plan(asked)
+    assert (outline.trials, outline.done) == (10, 10)
+    for refused in (lambda: faked(asked, fresh=True), lambda: lossreg.repair(asked)):
+        with pytest.raises(InputError, match="optuna delete-study --study-name many") as error:
+            refused()
+        assert SECRET not in str(error.value)
+    more = faked(document(database, tracking={"enabled": False}, search={"trials": 14, "metric": "accuracy"}))
+    assert len(more.trials) == 14
+
+
+def test_a_worker_with_other_data_is_refused(database):
+    faked(document(database, tracking={"enabled": False}))
+    with pytest.raises(InputError, match=r"data\.test: 0\.2 -> 0\.3"):
+        faked(document(database, tracking={"enabled": False}, data={"source": "sklearn:iris", "test": 0.3}))
+
+
+def test_a_storage_that_does_not_answer_is_told_without_its_password():
+    asked = document(f"postgresql+psycopg://tester:{SECRET}@127.0.0.1:9/db")
+    with pytest.raises(LossregError, match=r"127\.0\.0\.1:9/db does not answer") as error:
+        faked(asked)
+    assert SECRET not in str(error.value)
+    assert error.value.exit_code == 1
+
+
+def test_an_address_may_come_from_the_environment(database, monkeypatch):
+    asked = document("${LOSSREG_STORAGE}", tracking={"enabled": False})
+    with pytest.raises(InputError, match="no variable LOSSREG_STORAGE"):
+        faked(asked)
+    monkeypatch.setenv("LOSSREG_STORAGE", database)
+    assert len(faked(asked).trials) == 10
+    assert lossreg.results(document(database)).counts["complete"] == 10
