@@ -310,7 +310,7 @@ def _secrets(address: str) -> Iterator[str]:
         # the last @ may be in a parameter, whose other half is in the place of the host
         yield from [f"{password}@{host}"] if "?" in password else []
     # `;` ends a parameter for some drivers, and is part of its value for others
-    pairs = re.findall(r"[?&;]([^=&;]+)=([^&;]*)", rest) + re.findall(r"[?&]([^=&;]+)=([^&]*)", rest)
+    pairs = re.findall(r"[?&;]([^=&;?]+)=([^&;]*)", rest) + re.findall(r"[?&]([^=&;?]+)=([^&]*)", rest)
     for name, value in pairs:
         yield from _parameter(name, value)
 
