@@ -222,10 +222,15 @@ def current(record: Mapping[str, Any]) -> dict[str, Any]:
 def lacking(record: Any, keys: Mapping[str, type]) -> str:
     """Return the first of `keys` that a record read from a journal lacks or has of another kind; empty if none.
 
-    Something that is no record at all lacks the first key.
+    Something that is no record at all lacks the first key. An empty text is none: with an empty id every run in MLflow
+    would be the study's.
     """
     record = current(record) if isinstance(record, Mapping) else {}
-    return next((key for key, kind in keys.items() if key not in record or not isinstance(record[key], kind)), "")
+    return next((key for key, kind in keys.items() if key not in record or not _is_of(record[key], kind)), "")
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and value != ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,22 @@ def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, command):
     assert logged.status == "READY"
 
 
+@pytest.mark.parametrize("key", ["", None, 3, "' OR '1'='1"])
+def test_a_journal_takes_no_run_of_another_study_for_its_own(folder, command, key):
+    """Its id and its run are texts of a stranger, and the store has other studies."""
+    client = MlflowClient("sqlite:///mlflow.db")
+    other = client.create_run("0", tags={"lossreg.key": "another"}).info.run_id
+    journal = Path(".lossreg/toy/journal.log")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        if "fingerprint" in (about := line.get("user_attr", {}).get("lossreg", {})):
+            about |= {"id": key, "tracking": {"run_id": other}}
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    before = client.get_run(other).to_dictionary()
+    command("sync", "toy.toml")
+    assert client.get_run(other).to_dictionary() == before
+
+
 @pytest.mark.parametrize("name", ["lock", "tracking.lock", "journal.part", "best.json", "weights.part"])
 def test_nothing_is_written_where_a_planted_link_leads(folder, command, name):
     precious = folder / "precious"
