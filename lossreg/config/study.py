@@ -78,6 +78,14 @@ class StudySpec(Section):
         return self._base / ".lossreg" / self.name
 
     @property
+    def storage_url(self) -> str | None:
+        """The address of a shared storage; raises `InputError` in safe mode where only the study file names it."""
+        url, given = self.storage.url, self._origin.overridden
+        for mistake in untrusted.of_address(untrusted.STORAGE, url, given) if safety.is_on() else ():
+            raise mistake.at(self.place(mistake.where))
+        return url
+
+    @property
     def origin(self) -> str:
         """The study file as the user gave it; empty for a study that came from no file."""
         return self._origin.file
@@ -378,7 +386,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
 
 
 def require_trusted(study: StudySpec, *, is_run: bool = True) -> None:
-    """Raise `InputError` in safe mode where the study names functions, if it `is_run`, or where to write to."""
+    """Raise `InputError` in safe mode where the study names functions, if it `is_run`, or addresses."""
     mistakes = list(untrusted.mistakes(study, study._origin.overridden, is_run)) if safety.is_on() else []
     if mistakes:
         raise documents.gathered(mistakes, study._origin)

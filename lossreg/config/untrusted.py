@@ -1,4 +1,4 @@
-"""What safe mode does not take from a study file: functions, which are code, and addresses, where results would go."""
+"""What safe mode does not take from a study file: functions, which are code, and addresses of stores and servers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
 
 BUNDLED = "sklearn:"
-# where a study writes to
-ADDRESSES = (("tracking", "uri"), ("storage", "url"))
+TRACKING, STORAGE = "tracking.uri", "storage.url"
 
 
 def mistakes(study: StudySpec, overridden: Collection[str], is_run: bool) -> Iterator[InputError]:
@@ -24,13 +23,17 @@ def mistakes(study: StudySpec, overridden: Collection[str], is_run: bool) -> Ite
     is_run: without it only what would be written elsewhere is refused.
     """
     yield from _functions(study) if is_run else ()
-    for section, name in ADDRESSES:
-        key, value = f"{section}.{name}", getattr(getattr(study, section, None), name, None)
-        if value is not None and not any(given in (key, section) for given in overridden):
-            what = "is an address that only the study file names, and safe mode writes to none of these"
-            hint = words(f"Give it yourself: --set {key}=...", f'Give it yourself, as an override: "{key}=...".')
-            yield InputError(what, where=key, hint=hint)
+    yield from of_address(TRACKING, study.tracking.uri, overridden)
+    yield from of_address(STORAGE, study.storage.url, overridden)
     yield from _links(study)
+
+
+def of_address(key: str, value: str | None, overridden: Collection[str]) -> Iterator[InputError]:
+    """Yield a mistake for an address that no override gave."""
+    if value is not None and not {key, key.partition(".")[0]} & {*overridden}:
+        what = "is an address that only the study file names, and safe mode connects to none of these"
+        hint = words(f"Give it yourself: --set {key}=...", f'Give it yourself, as an override: "{key}=...".')
+        yield InputError(what, where=key, hint=hint)
 
 
 def _functions(study: StudySpec) -> Iterator[InputError]:

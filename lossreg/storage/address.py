@@ -14,6 +14,8 @@ from lossreg.terminal.masking import scheme_and_host
 POSTGRESQL, GRPC = "postgresql", "grpc"
 EXAMPLES = "postgresql+psycopg://user@host/database or grpc://host:13000"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+# a study file of somebody else could send any other variable to a server of theirs
+PREFIX = "LOSSREG_"
 SQLITE = (
     "SQLite has one writer at a time and locks its whole file, over a network not even reliably, so several workers "
     "would wait for each other and fail"
@@ -26,6 +28,9 @@ def check(url: str) -> str:
     One that begins with a variable of the environment is checked when it is used.
     """
     masking.learn(url)
+    if foreign := [name for name in VARIABLE.findall(url) if not name.startswith(PREFIX)]:
+        what = f"${{{foreign[0]}}} cannot stand in an address, only variables whose names begin with {PREFIX}"
+        raise InputError(what, hint=f"For example ${{{PREFIX}PASSWORD}}.")
     if not VARIABLE.match(url):
         _check_kind(url)
     return url

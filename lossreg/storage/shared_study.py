@@ -136,7 +136,7 @@ class SharedStudy(StudyFolder):
 
 def of(spec: StudySpec) -> StudyFolder:
     """Return what holds a study: the folder beside its file, and the storage that it names, if it names one."""
-    named = spec.storage
-    if named.url is None:
+    named, url = spec.storage, spec.storage_url
+    if url is None:
         return StudyFolder(spec.folder, spec.name)
-    return SharedStudy(spec.folder, spec.name, named.url, dead_after=named.dead_after, patience=named.patience)
+    return SharedStudy(spec.folder, spec.name, url, dead_after=named.dead_after, patience=named.patience)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+import lossreg
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.runtime.safety import safe_mode
+from lossreg.storage import server
 
 GOOD = {"name": "toy", "data": {"source": "rows.csv"}, "losses": {"focal": {}}}
 CODE = {
@@ -16,7 +18,11 @@ CODE = {
     "model.build": {"model": {"build": "evil.models:build"}},
     "losses.mine.function": {"losses": {"mine": {"function": "evil.py:loss"}}},
 }
-ADDRESSES = ["http://evil.example", "sqlite:///profile", "postgresql://evil.example/db"]
+ADDRESSES = {
+    "tracking.uri": ["http://evil.example", "sqlite:///profile", "postgresql://evil.example/db"],
+    "storage.url": ["postgresql+psycopg://evil.example/db", "grpc://evil.example:13000"],
+}
+PLACES = [(*key.split("."), address) for key, addresses in ADDRESSES.items() for address in addresses]
 
 
 def require(study, **kwargs):
@@ -51,23 +57,31 @@ def test_a_function_that_the_caller_gives_is_the_caller_s_own():
     require(studies.from_dict({**GOOD, "losses": {"mine": {"function": mine}}}))
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(("section", "name", "address"), PLACES)
 @pytest.mark.parametrize("is_run", [True, False])
-def test_an_address_is_refused_unless_the_user_gives_it(address, is_run):
-    document = {**GOOD, "tracking": {"uri": address}}
-    with pytest.raises(InputError, match=r"tracking\.uri: is an address that only the study file names"):
+def test_an_address_is_refused_unless_the_user_gives_it(section, name, address, is_run):
+    document = {**GOOD, section: {name: address}}
+    with pytest.raises(InputError, match=rf"{section}\.{name}: is an address that only the study file names"):
         require(studies.from_dict(document), is_run=is_run)
     for start in (GOOD, document):
-        own = studies.from_dict(start, [f"tracking.uri={address}"])
+        own = studies.from_dict(start, [f"{section}.{name}={address}"])
         require(own, is_run=is_run)
         # further overrides leave it the user's own
         require(studies.of(own, ["search.trials=3"]), is_run=is_run)
 
 
 def test_an_override_of_another_key_makes_the_address_nobody_s_own():
-    study = studies.from_dict({**GOOD, "tracking": {"uri": ADDRESSES[0]}}, ["tracking.model=false"])
+    study = studies.from_dict({**GOOD, "tracking": {"uri": "http://evil.example"}}, ["tracking.model=false"])
     with pytest.raises(InputError, match="only the study file names"):
         require(study)
+
+
+@pytest.mark.parametrize("work", [lossreg.results, lossreg.tune, lossreg.load_trial, lossreg.repair])
+def test_no_shared_storage_that_only_the_study_names_is_looked_at(work, monkeypatch):
+    monkeypatch.setattr(server, "connect", lambda url: pytest.fail(f"{url} was connected to"))
+    document = {**GOOD, "storage": {"url": "grpc://evil.example:13000"}}
+    with safe_mode(), pytest.raises(InputError, match=r"storage\.url: is an address that only the study file names"):
+        work(document)
 
 
 def test_all_mistakes_are_told_at_once_with_their_places(tmp_path):

