@@ -1,4 +1,4 @@
-"""A fitted preprocessor as a JSON file of numbers and texts, which nothing of is run when it is read.
+"""A fitted preprocessor as a JSON file of numbers and texts; reading it runs nothing that is in it.
 
 Versions up to 0.2.0 wrote pickles (`.joblib`), which run code when they are loaded.
 """

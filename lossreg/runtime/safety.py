@@ -51,15 +51,19 @@ def allowed() -> frozenset[str] | None:
     if not is_on():
         return None
     named = (name.strip() for name in os.environ.get(ALLOWED, "").split(","))
+    return _allowed_by_blocks() | frozenset(filter(None, named))
+
+
+def _allowed_by_blocks() -> frozenset[str]:
     blocks = list(_blocks)
-    return frozenset(filter(None, named)) | (frozenset.intersection(*blocks) if blocks else frozenset())
+    return frozenset.intersection(*blocks) if blocks else frozenset()
 
 
 def options() -> list[str]:
     """Return the options of a command that has the same effect as the blocks that are open; none without any."""
-    blocks = list(_blocks)
-    names = sorted(frozenset.intersection(*blocks)) if blocks else []
-    return ["--safe"] * bool(blocks) + [part for name in names for part in ("--allow-plugin", name)]
+    return ["--safe"] * bool(_blocks) + [
+        part for name in sorted(_allowed_by_blocks()) for part in ("--allow-plugin", name)
+    ]
 
 
 def refuse(what: str, where: str) -> None:
