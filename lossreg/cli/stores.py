@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,12 +90,29 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
         model = _recommended_model(folder, result, warnings) if spec.tracking.model else None
-        with waiting.busy(f"writing into MLflow at {tracking.without_secrets(uri)}", line=True), streams.silenced():
+        text = f"writing into MLflow at {tracking.without_secrets(uri)}"
+        with waiting.busy(text, line=True) as show, streams.silenced():
+            tracker.on_left = _estimate(text, len(result.trials), show)
             where = tracker.sync(result, result.tracking.get("run_id"), model)
         kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
     for text in warnings:
         warn(text)
     return result, where
+
+
+def _estimate(text: str, trials: int, show: Callable[[str], None]) -> Callable[[int], None]:
+    """Return a function of the number of trials that are still to be written, which shows it and the time they take."""
+    from lossreg.cli.progress import Pace
+
+    pace = Pace()
+
+    def on_left(left: int) -> None:
+        if not pace.total:
+            pace.begin(trials, trials - left)
+        pace.done = trials - left
+        show(f"{text}: {pace.done} of {trials} trials, {pace}")
+
+    return on_left
 
 
 def _named_store(spec: StudySpec, result: StudyResult) -> str:

@@ -181,9 +181,12 @@ class Session:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
     def _write(self, trials: Sequence[TrialRecord]) -> None:
-        """Write trials and answer after each, as a sign of life: a study waits for no server that has gone quiet."""
-        for _ in self._connected().write(trials, self.result.metric):
-            self.answer()
+        """Write the trials that are missing; answer how many are left, at first and after each, as a sign of life."""
+        writer = self._connected()
+        missing = writer.missing(trials)
+        self.answer(left=len(missing))
+        for written, _ in enumerate(writer.write(missing, self.result.metric), start=1):
+            self.answer(left=len(missing) - written)
 
     def _rehearse(self) -> None:
         """Do once what the study will wait for, to have it over."""

@@ -20,6 +20,8 @@ from lossreg.tracking.messages import Message
 from lossreg.tracking.uri import without_secrets
 from lossreg.tracking.worker import Process
 
+# seconds without progress, after which a study, or one that requires tracking, waits no longer
+PATIENCE, REQUIRED_PATIENCE = 20.0, 60.0
 # seconds in which a store that is known to be away may show that it is back, when the study ends
 LAST_TRY = 2.0
 # seconds that a study waits in all for a store that works, and the share of its own time where that is more
@@ -31,10 +33,12 @@ class Tracker(Observer):
 
     `uri` comes from `check`. `key` names the study for good: a parent run that carries it is
     found again even when its run id was lost. `warn` is called once, from a thread, when the store does not work; the
-    process goes on trying, and `sync` writes what is still missing in the end.
-    With `required`, `start` and `finish` raise `LossregError` instead. Nothing waits for more than `patience` seconds
-    without progress, `LAST_TRY` for a store that is known to be away, and, unless `required`, for more than `MOST`
-    seconds or `SHARE` of the study's time in all. `launch` starts what stands in for `Process`.
+    process goes on trying, and `sync` writes what is still missing in the end. With `required`, `start` and `finish`
+    raise `LossregError` instead. `launch` starts what stands in for `Process`. `on_left` is called, from a thread, with
+    the number of children that are still to be written.
+
+    Nothing waits for more than `patience` seconds without progress, `LAST_TRY` for a store that is known to be away,
+    and, unless `required`, for more than `MOST` seconds, or `SHARE` of the study's time, in all.
     """
 
     def __init__(
@@ -45,19 +49,21 @@ class Tracker(Observer):
         key: str = "",
         warn: Callable[[str], None] = lambda text: None,
         required: bool = False,
-        patience: float = 20.0,
+        patience: float | None = None,
         launch: Callable[[], Process] | None = None,
     ) -> None:
         masking.learn(uri)
         self.uri, self.experiment = uri, experiment
         self.run_id = self.experiment_id = ""
+        self.on_left: Callable[[int], None] = lambda left: None
         self._trouble = self._lacking = ""
         self.seconds = self.waited = 0.0
-        self._key, self._warn, self._required, self._patience = key, warn, required, patience
+        self._key, self._warn, self._required = key, warn, required
+        self._patience = patience or (REQUIRED_PATIENCE if required else PATIENCE)
         self._launch = launch
         self._worker: Process | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._tickets, self._done = itertools.count(1), 0
+        self._tickets, self._done, self._left = itertools.count(1), 0, 0
         self._change = threading.Condition()
         self._begin = self._progress = time.monotonic()
         self._started = self._closed = self._is_given_up = self._is_told = False
@@ -190,8 +196,12 @@ class Tracker(Observer):
         now, patience = time.monotonic(), LAST_TRY if self._trouble else self._patience
         if now - max(self._progress, began) > patience:
             return self._trouble or f"nothing written for {patience:.0f} s"
-        if not self._required and self.waited + now - began > max(MOST, SHARE * (began - self._begin)):
-            return self._trouble or "it takes the trials too slowly, and the study is over"
+        most = max(MOST, SHARE * (began - self._begin))
+        if not self._required and self.waited + now - began > most:
+            slow = (
+                f"it takes the trials too slowly: {self._left} were still missing {most:.0f} s after the last one ended"
+            )
+            return self._trouble or slow
         return ""
 
     def _raise_if_required(self) -> None:
@@ -225,6 +235,9 @@ class Tracker(Observer):
     def _take(self, answer: Message) -> None:
         if "error" in answer:
             self._note(answer["error"])
+        if "left" in answer:
+            self._left = answer["left"]
+            self.on_left(self._left)
         if lacking := masking.masked(answer.get("lacking", "")):
             self._lacking = f"it has the trials, but took no plots or model: {lacking}"
             self._tell(f"MLflow at {without_secrets(self.uri)} has the trials, but took no plots or model: {lacking}")

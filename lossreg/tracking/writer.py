@@ -118,15 +118,18 @@ class Writer:
     def _delete_child(self, number: int) -> None:
         patiently(self.client.delete_run, self._children.pop(number).run_id)
 
-    def write(self, trials: Sequence[TrialRecord], metric: str) -> Iterator[None]:
-        """Write the child runs of trials, and yield after each of those that were not complete already."""
-        missing = [trial for trial in trials if not self._has(trial)]
-        return self._pool.map(partial(self._write, metric=metric), missing)
+    def missing(self, trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """Return the trials of which there is no complete child run."""
+        return [trial for trial in trials if not self._has(trial)]
 
     def _has(self, trial: TrialRecord) -> bool:
         child = self._children.get(trial.number)
         is_complete = trial.number in self._written or (child is not None and _is_complete(child))
         return is_complete and child is not None and _is_of(child, trial)
+
+    def write(self, trials: Sequence[TrialRecord], metric: str) -> Iterator[None]:
+        """Write the child runs of trials, and yield after each of those that were not complete already."""
+        return self._pool.map(partial(self._write, metric=metric), self.missing(trials))
 
     def _write(self, trial: TrialRecord, metric: str) -> None:
         """Write a child in three calls, the last of which says that it is complete."""

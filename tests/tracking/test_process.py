@@ -208,6 +208,54 @@ def test_a_long_quiet_time_before_a_question_is_no_time_without_an_answer(monkey
     study_tracker.close()
 
 
+class Slow:
+    """A process that shows that it goes on, ever again, and is never done."""
+
+    def __init__(self):
+        (inner, outer), (heard, answered) = os.pipe(), os.pipe()
+        self.lines, self.answers = os.fdopen(outer, "wb"), os.fdopen(heard, "rb")
+        self.ended, self.more = threading.Event(), threading.Semaphore(1)
+        ends = os.fdopen(inner, "rb"), os.fdopen(answered, "wb")
+        threading.Thread(target=self.serve, args=ends, daemon=True).start()
+
+    def serve(self, lines, answers):
+        with lines, answers:
+            while self.more.acquire() and not self.ended.is_set():
+                answers.write(messages.encode({"experiment_id": "1", "left": 3}))
+                answers.flush()
+
+    def kill(self):
+        self.ended.set()
+        self.more.release()
+
+    def wait(self):
+        return -9
+
+
+@pytest.mark.parametrize("took", [30.0, 7200.0], ids=["a short study", "a long one"])
+def test_a_study_waits_for_a_slow_store_for_a_minute_or_a_tenth_of_its_own_time(monkeypatch, took):
+    clock, slow, warnings = [0.0], Slow(), []
+    monkeypatch.setattr(tracker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    study_tracker = Tracker("sqlite:///x.db", "x", launch=lambda: slow, warn=warnings.append)
+
+    def answered(left):
+        clock[0] += 15.0
+        slow.more.release()
+
+    study_tracker.start(sample.study(1))
+    study_tracker.where()
+    clock[0] = took
+    study_tracker.on_left = answered
+    slow.more.release()
+    study_tracker.finish(sample.study(1))
+    most = max(60.0, 0.1 * took)
+    assert most < study_tracker.waited <= most + 30.0
+    [warning] = warnings
+    assert f"it takes the trials too slowly: 3 were still missing {most:.0f} s after the last one ended" in warning
+    assert "lossreg sync" in warning
+    assert slow.ended.is_set()
+
+
 @pytest.mark.parametrize(("spent", "signs"), [([0.0, 3.0, 3.1, 9.0], 3), ([1.0, 1.001, 1.002, 1.003], 0)])
 def test_a_process_gives_signs_of_life_while_it_works_and_none_while_it_waits(spent, signs):
     answers, times, ends = [], iter(spent), iter([False, False, False, True])

@@ -679,7 +679,7 @@ def test_a_slow_store_shows_that_it_goes_on(uri, experiment):
     """Requests may each take seconds: 12 trials in one batch are 12 signs of life, not one."""
     session, answers = opened(uri, experiment)
     session.add(sample.study(12).trials)
-    assert answers == [{}] * 12
+    assert answers == [{"left": left} for left in range(12, -1, -1)]
     session.interrupt()
 
 
