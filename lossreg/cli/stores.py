@@ -80,13 +80,13 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     if not spec.tracking.enabled:
         raise InputError("is false, so there is nothing to sync", where=spec.place("tracking.enabled"))
     studies.require_trusted(spec, is_run=False)
-    warnings: list[str] = []
     folder = shared_study.of(spec)
     folder.require_begun()
     with folder.lock():
         folder.drop_unfinished_line()
-        result, kept = history.results(spec), folder.read()
-        about = kept.user_attrs[ATTRIBUTE]
+        kept = folder.read()
+        warnings = folder.settle(kept)
+        result, about = history.results(spec), kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
         model = _recommended_model(folder, result, warnings) if spec.tracking.model else None

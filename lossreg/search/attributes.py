@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
+from lossreg.storage import identity
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
 from lossreg.terminal.masking import masked_values
@@ -26,7 +26,7 @@ def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
     """Return the attributes of a study that begins."""
     spec, data = prepared.spec, prepared.problem.dataset
     return {
-        "id": uuid.uuid4().hex,
+        "id": identity.new(),
         "started": time.time(),
         "metric": prepared.metric.name,
         "direction": prepared.metric.direction,

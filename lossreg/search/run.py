@@ -206,7 +206,7 @@ class Run:
                     lanes = self._trace(prepared, pool, lane_bytes, before) or lanes
                 aside = self._make_way(uri)
                 with self._entered(), self._opened(prepared, lanes, stored) as study:
-                    new = [*aside, *stages.begin(study, prepared)]
+                    new = [*aside, *self.folder.settle(study), *stages.begin(study, prepared)]
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin
                     return begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new).execute()

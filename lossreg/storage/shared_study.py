@@ -94,6 +94,10 @@ class SharedStudy(StudyFolder):
                 self.workers.look()
             yield
 
+    def settle(self, study: optuna.Study) -> list[str]:
+        """Do nothing: the study lies in a database."""
+        return []
+
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError`: others may be at work on it, and its damages are the database's to mend."""
         raise InputError(

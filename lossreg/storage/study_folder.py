@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
+from lossreg.storage import identity
 from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
 from lossreg.storage.trials import ATTRIBUTE, START, counts_as_trial
@@ -85,6 +86,10 @@ class StudyFolder:
     def joined(self) -> AbstractContextManager[None]:
         """Run the study, with others where its storage allows it; raises `InputError` where it does not."""
         return self.lock()
+
+    def settle(self, study: optuna.Study) -> list[str]:
+        """Note where the study lies, and tell a copy from its original; return notes. Only while the lock is held."""
+        return identity.settle(study, self.path)
 
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError` for what is not done to a storage that is shared."""

@@ -1,7 +1,7 @@
 """Tracking: the study as an MLflow parent run with one child run per trial.
 
-Optuna's storage is the truth; a process of its own writes MLflow from it, and can write it anew. A store that is down,
-slow or gone costs one warning and no trial.
+Optuna's storage is the truth; a process of its own writes MLflow from it, and can write it anew. A store that does not
+work costs one warning, no trial and no waiting; it is tried again.
 """
 
 from __future__ import annotations

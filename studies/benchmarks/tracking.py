@@ -1,12 +1,17 @@
 """Cost of tracking per trial: processor time of the process that writes into MLflow, and the time that a study waits.
 
     python studies/benchmarks/tracking.py [--stores sqlite server] [--trials 200] [--epochs 20] [--pace 0.1]
+    python studies/benchmarks/tracking.py --outages [--trials 64] [--epochs 20] [--rounds 3]
 
 Trials made up without any training are handed to the tracker: first all together, then one every `--pace` seconds, as
 a small network gives them. `per child` is the processor time between the opened parent run and the last written child,
 `waited` what a study waits for then until all children are written, `end` what it waits for after that, for plots,
 tables and an end of the parent run. `server` is `mlflow server` on loopback, over SQLite; its own processor time is not
 counted. MLflow is imported and a new store's tables are made before, while a study loads its data.
+
+With `--outages` whole studies on digits are run by `lossreg tune`, in turn, with a server that is up, one that is down
+all the time and one that takes requests and never answers: medians of their wall time, from the return key to the
+shell, and the trials that `lossreg sync` has brought into the server afterwards.
 """
 
 from __future__ import annotations
@@ -14,14 +19,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import os
 import random
 import signal
+import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +39,20 @@ from lossreg.tracking import Tracker, check, free_port
 from lossreg.tracking.worker import Process
 
 LOSSES = {"cross_entropy": "cross_entropy", "focal": "focal"}
+STUDY = """
+name = "outage"
+data = {{ source = "sklearn:digits" }}
+model = {{ hidden = [64] }}
+train = {{ epochs = {epochs} }}
+search = {{ trials = {trials}, metric = "accuracy" }}
+verdict = {{ enabled = false }}
+tracking = {{ experiment = "{experiment}" }}
+
+[losses]
+cross_entropy = {{}}
+focal = {{}}
+label_smoothing_ce = {{}}
+"""
 
 
 class Cost(NamedTuple):
@@ -140,13 +163,65 @@ def measure(kind, args):
             print(f"{name:12} {rate:>8} {milliseconds:13.1f} {spent.waited:10.2f} {spent.end:7.2f}", flush=True)
 
 
+@contextlib.contextmanager
+def hanging():
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def command(address, *arguments):
+    """Run a command of lossreg with MLflow at that address; return its seconds on the clock."""
+    begin = time.perf_counter()
+    variables = {**os.environ, "MLFLOW_TRACKING_URI": address, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-m", "lossreg", *arguments], env=variables, check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def children(address, experiment):
+    """The trials that a server has of a study."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(address)
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], max_results=1000)
+    return len({run.data.tags["lossreg.trial"] for run in runs if "lossreg.trial" in run.data.tags})
+
+
+def outages(args):
+    """Print the wall time of whole studies by what the server does."""
+    seconds, synced = defaultdict(list), {}
+    with tempfile.TemporaryDirectory() as folder, server(folder) as up, hanging() as stuck:
+        addresses = {"up": up, "down": f"http://127.0.0.1:{free_port()}", "hanging": stuck}
+        for turn, (kind, address) in itertools.product(range(args.rounds), addresses.items()):
+            experiment, place = f"{kind}-{turn}", Path(folder, f"{kind}-{turn}")
+            place.mkdir()
+            os.chdir(place)
+            text = STUDY.format(epochs=args.epochs, trials=args.trials, experiment=experiment)
+            Path("study.toml").write_text(text)
+            seconds[kind].append(command(address, "tune", "study.toml"))
+            command(up, "sync", "study.toml")
+            synced[kind] = children(up, experiment)
+            os.chdir(folder)
+    print("server    wall, s  against up  trials there after sync")
+    for kind, times in seconds.items():
+        median = statistics.median(times)
+        print(f"{kind:8} {median:8.1f} {median / statistics.median(seconds['up']):11.2f} {synced[kind]:10d}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "server"], help="or the URI of a database")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--pace", type=float, default=0.1)
+    parser.add_argument(
+        "--outages", action="store_true", help="whole studies with a server that is up, down or hanging"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    if args.outages:
+        outages(args)
+        return
     print("store         pace, s  per child, ms  waited, s  end, s")
     for kind in args.stores:
         measure(kind, args)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -109,14 +110,15 @@ def runs_of(client, name):
     return [run for run in runs if run not in children], children
 
 
-def assert_equal_to_journal(study, store):
+def assert_equal_to_journal(study, store, studies=1):
     """MLflow has one parent, and one child for each trial of the journal, with its times, parameters and curves."""
     client, (trials, about) = MlflowClient(store), journal(study)
-    [parent], children = runs_of(client, about["spec"]["name"])
-    assert parent.info.run_id == about["tracking"]["run_id"]
+    parents, children = runs_of(client, about["spec"]["name"])
+    assert len(parents) == studies
+    [parent] = [parent for parent in parents if parent.info.run_id == about["tracking"]["run_id"]]
+    children = [child for child in children if child.data.tags["mlflow.parentRunId"] == parent.info.run_id]
     assert parent.info.status == "FINISHED"
     assert sorted(int(child.data.tags["lossreg.trial"]) for child in children) == sorted(trials)
-    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
     for child in children:
         assert_is(client, child, trials[int(child.data.tags["lossreg.trial"])])
     assert_curve(client, parent.info.run_id, "best_score", best_so_far(trials))
@@ -234,6 +236,32 @@ def test_an_sqlite_store_that_is_deleted_while_the_study_runs_is_rebuilt(study, 
     Path("mlflow.db").unlink()
     assert command("sync", study)[0] == 0
     assert_equal_to_journal(study, store)
+
+
+def test_two_copies_of_a_study_have_a_run_each(server, study, command, tmp_path, monkeypatch):
+    run(study, Watch(0, None))
+    shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy"))
+    notes = []
+    for folder, trials in ((tmp_path.with_name(f"{tmp_path.name}-copy"), 11), (tmp_path, 10)):
+        monkeypatch.chdir(folder)
+        result = lossreg.tune(study, [f"search.trials={trials}"], trainers=[Fake(curve)])
+        notes.append([note for note in result.notes if "copied from" in note])
+        assert len(result.trials) == trials
+    assert [len(of_run) for of_run in notes] == [1, 0]
+    for folder in (tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy")):
+        monkeypatch.chdir(folder)
+        assert_equal_to_journal(study, server.store, studies=2)
+        assert command("sync", study)[0] == 0
+        assert_equal_to_journal(study, server.store, studies=2)
+
+
+def test_a_copy_that_is_only_synced_has_a_run_of_its_own_too(server, study, command, tmp_path, monkeypatch):
+    run(study, Watch(0, None))
+    monkeypatch.chdir(shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy")))
+    code, _, err = command("sync", study)
+    assert code == 0
+    assert "it has a run of its own in MLflow" in " ".join(err.split())
+    assert_equal_to_journal(study, server.store, studies=2)
 
 
 def test_tries_follow_each_other_ever_more_slowly():
