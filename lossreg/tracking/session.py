@@ -41,16 +41,22 @@ class Session:
         self._held = contextlib.ExitStack()
         self._refreshed = time.monotonic()
 
+    @property
+    def patience(self) -> float | None:
+        """Seconds to wait for a message until the store is to be tried again, None for any time."""
+        return self.outage.wait if self.is_open else None
+
     # ------------------------------------------------------------------- messages of a study
 
     def prepare(self, uri: str, experiment: str) -> None:
         """Import MLflow and make the tables of a missing database, in memory; nothing is written.
 
-        What fails here fails again, with a message, when the study opens.
+        What fails here fails again, with a message, when the study opens: a server that hangs is known by then.
         """
         self.uri, self.experiment = uri, experiment
         masking.learn(uri)
         new_database.open_anew_each_time(uri)
+        self._attempt(lambda: ping(uri))
         with contextlib.suppress(Exception):
             from lossreg.tracking import artifacts, writer
 
@@ -156,7 +162,7 @@ class Session:
             from lossreg.tracking.writer import Writer
 
             ping(self.uri)
-            self.answer()
+            self.answer(trying=True)
             new_database.make(self.uri, self._ready)
             self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact)
             writer.open(self.result, **self._known)

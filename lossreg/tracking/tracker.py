@@ -66,7 +66,7 @@ class Tracker(Observer):
         self._tickets, self._done, self._left = itertools.count(1), 0, 0
         self._change = threading.Condition()
         self._begin = self._progress = time.monotonic()
-        self._started = self._closed = self._is_given_up = self._is_told = False
+        self._started = self._closed = self._is_given_up = self._is_told = self._is_trying = False
         self._end = ""
 
     @property
@@ -77,7 +77,7 @@ class Tracker(Observer):
     # ------------------------------------------------------------------ calls of a study
 
     def prepare(self) -> None:
-        """Start the process, which imports MLflow and makes new tables in memory; no store is touched before `start`.
+        """Start the process, which imports MLflow and makes new tables in memory; nothing is written before `start`.
 
         Whoever calls it calls `close` in the end.
         """
@@ -193,7 +193,8 @@ class Tracker(Observer):
 
     def _impatience(self, began: float) -> str:
         """Return why a wait that began then has lasted long enough, empty while it has not."""
-        now, patience = time.monotonic(), LAST_TRY if self._trouble else self._patience
+        now, is_away = time.monotonic(), self._trouble and not self._is_trying
+        patience = LAST_TRY if is_away else self._patience
         if now - max(self._progress, began) > patience:
             return self._trouble or f"nothing written for {patience:.0f} s"
         most = max(MOST, SHARE * (began - self._begin))
@@ -233,7 +234,9 @@ class Tracker(Observer):
             self._give_up(self._end)
 
     def _take(self, answer: Message) -> None:
+        self._is_trying = answer.get("trying", self._is_trying)
         if "error" in answer:
+            self._is_trying = False
             self._note(answer["error"])
         if "left" in answer:
             self._left = answer["left"]

@@ -84,7 +84,7 @@ def serve(lines: IO[bytes], answers: IO[bytes], leave: Callable[[], None] = lamb
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines, inbox, leave), name="lossreg-inbox", daemon=True).start()
     try:
-        for batch in _batches(inbox, lambda: session.outage.wait):
+        for batch in _batches(inbox, lambda: session.patience):
             began = time.monotonic()
             _obey(session, batch)
             if inbox.empty():

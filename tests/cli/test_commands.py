@@ -569,7 +569,9 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
     assert (code, asked) == (0, [(f"sqlite:///{Path.cwd()}/x.db", "toy", "the-key", True), (12, "abc", None)])
     assert "12 trials" in out
     assert "lossreg ui toy.toml" in out
-    assert StudyFolder(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE] == {**kept, "tracking": where}
+    noted = StudyFolder(Path(".lossreg/toy"), "toy").read().user_attrs[ATTRIBUTE]
+    assert noted.pop("place")["path"] == f"{Path.cwd()}/.lossreg/toy"
+    assert noted == {**kept, "tracking": where}
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import ailing_server
 import commands
+import failing_servers
 import pytest
+import sample_study
 from fake_trainer import Fake
 from inline import Inline
 from mlflow import MlflowClient
@@ -24,7 +26,8 @@ import lossreg
 from lossreg.reporting import study_plots
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
-from lossreg.tracking import new_database, outage, tracker
+from lossreg.tracking import messages, new_database, outage, tracker
+from lossreg.tracking.session import Session
 
 TOML = """
 name = "{name}"
@@ -88,11 +91,12 @@ class Watch(Observer):
             self.happen()
 
 
-def run(study, watch):
-    """Run it; no server that hangs is waited for."""
+def run(study, watch, *, is_patient=True):
+    """Run the study; a server that hangs is not waited for unless `is_patient`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-        patch.setattr("lossreg.tracking.uri.PATIENCE", 0.2)
+        if not is_patient:
+            patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+            patch.setattr("lossreg.tracking.uri.PATIENCE", 0.2)
         return lossreg.tune(study, progress=watch, trainers=[Fake(curve)])
 
 
@@ -164,7 +168,7 @@ def test_a_store_that_fails_costs_one_warning_and_sync_brings_everything(server,
     watch = Watch(at, lambda: server.ail(ailment))
     if at == 0:
         watch.happen()
-    assert len(run(study, watch).trials) == 8
+    assert len(run(study, watch, is_patient=ailment != "hanging").trials) == 8
     [warning] = watch.warnings
     assert WORDS[ailment] in warning
     assert "lossreg sync STUDY" in warning
@@ -189,7 +193,7 @@ def test_a_store_that_is_back_before_the_end_has_everything_without_sync(server,
         watch.at, watch.happen = 6, server.cure
 
     watch = Watch(2, come_and_go)
-    lossreg.tune(study, progress=watch, trainers=[Fake(curve)])
+    run(study, watch)
     assert len(watch.warnings) <= 1
     assert_equal_to_journal(study, server.store)
     assert "error" not in journal(study)[1]["tracking"]
@@ -262,6 +266,19 @@ def test_a_copy_that_is_only_synced_has_a_run_of_its_own_too(server, study, comm
     assert code == 0
     assert "it has a run of its own in MLflow" in " ".join(err.split())
     assert_equal_to_journal(study, server.store, studies=2)
+
+
+def test_a_server_that_is_down_is_known_before_the_study_opens_and_told_when_it_does():
+    answers = []
+    session = Session(lambda **answer: answers.append(answer))
+    session.prepare(f"http://127.0.0.1:{failing_servers.closed_port()}", "x")
+    assert session.outage.reason == WORDS["down"]
+    assert session.patience is None, "nobody has asked for it yet"
+    assert not [answer for answer in answers if "error" in answer]
+    session.open(messages.of_study(sample_study.study(2)), [], "", "")
+    assert answers[-1] == {"error": WORDS["down"]}
+    assert session.patience is not None
+    session.leave()
 
 
 def test_tries_follow_each_other_ever_more_slowly():
