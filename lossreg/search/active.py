@@ -32,7 +32,8 @@ class Fault(NamedTuple):
 class Active(Generic[Subject]):
     """The plans of one `subject`, such as the members of a trial, and the slots that they have.
 
-    avoids: trainers that failed to train them; weights: of the first plan, where a copy was asked for.
+    avoids: trainers that failed to train them; weights: of the first plan, where a copy was asked for;
+    ready: the scheduler's clock from which they may be placed.
     """
 
     subject: Subject
@@ -44,6 +45,7 @@ class Active(Generic[Subject]):
     started: float = field(default_factory=time.time)
     weights: Weights | None = None
     avoids: Avoids = NOTHING
+    ready: int = 0
 
     @property
     def plan(self) -> Plan:

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.search import unfinished
 from lossreg.search.history import to_attribute
 from lossreg.search.proposer import MissingLossError, Proposer
+from lossreg.search.unfinished import Unfinished
 from lossreg.storage.records import TOLD, Outcome, TrialRecord
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
@@ -51,6 +53,24 @@ class AskTell:
     def learns(self) -> bool:
         """True if the next answer depends on what is known."""
         return not self.queued and getattr(self.study.sampler, "learns", True)
+
+    def again(self) -> list[tuple[optuna.Trial, Plan, Unfinished]]:
+        """Return the trials that a former run left unfinished, with the parameters that they have; only at first."""
+        return [asked for trial in unfinished.end_recorded(self.study) if (asked := self._again(trial))]
+
+    def _again(self, frozen: FrozenTrial) -> tuple[optuna.Trial, Plan, Unfinished] | None:
+        # the storage changes what it gave
+        before, is_counted = Unfinished.of(frozen), "loss" in frozen.params
+        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        try:
+            plan = self.proposer.suggest(trial)
+        except MissingLossError:
+            self.started -= 1
+            self.study.tell(trial, state=TrialState.FAIL)
+            return None
+        self._open[trial.number] = trial
+        self._asked[plan.candidate] += not is_counted
+        return trial, plan, before
 
     def try_ask(self) -> tuple[optuna.Trial, Plan] | None:
         """Return the same as `ask`; None if other workers have taken all."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import optuna
 
 from lossreg.errors import LossregError
-from lossreg.search import attributes, completion, history, notes, top_model
+from lossreg.search import attributes, completion, history, notes, top_model, unfinished
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.estimate import Pace
@@ -21,7 +21,7 @@ from lossreg.search.scheduler import Scheduler
 from lossreg.search.verdict_stage import VerdictStage
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
-from lossreg.storage.trials import ATTRIBUTE, requeue_interrupted
+from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking import Tracker, Untracked
 from lossreg.training.pool import Pool
 
@@ -95,8 +95,8 @@ class RunState:
 
     @classmethod
     def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
-        """Queue what was cut off, and the fair start; return the number of trials that were cut off."""
-        interrupted = requeue_interrupted(study)
+        """Queue the fair start; return the number of trials that were cut off, with which the scheduler begins."""
+        interrupted = len(unfinished.end_recorded(study))
         enqueue_start(study, prepared.start, prepared.trials)
         return interrupted
 

@@ -89,6 +89,8 @@ class SeededSampler(BaseSampler):
         self._number, self._delegate = -1, RandomSampler()
         self._space = IntersectionSearchSpace(include_pruned=True)
         self._view: View | None = None
+        self._drawn: set[str] = set()
+        self._together: set[str] = set()
         self._memory = Memory()
 
     @property
@@ -104,6 +106,7 @@ class SeededSampler(BaseSampler):
             self._delegate = (
                 RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True, n_startup_trials=LEARNS_FROM)
             )
+            self._drawn, self._together = set(), set()
             self._view = None if plain else View(study, seen(self._remembered(study), study.direction))
         return self._delegate
 
@@ -133,7 +136,9 @@ class SeededSampler(BaseSampler):
             return delegate.sample_relative(self._view or study, trial, search_space)
 
         values = self._repeated(drawn, lambda values: all(self._is_allowed(*value) for value in values.items()))
-        return {name: value for name, value in values.items() if self._is_allowed(name, value)}
+        values = {name: value for name, value in values.items() if self._is_allowed(name, value)}
+        self._together = set(values)
+        return values
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -144,11 +149,21 @@ class SeededSampler(BaseSampler):
         def drawn() -> Any:
             return delegate.sample_independent(self._view or study, trial, param_name, param_distribution)
 
+        self._draw_again(study, trial)
+        self._drawn.add(param_name)
         value = self._repeated(drawn, lambda value: self._is_allowed(param_name, value))
         if self._is_allowed(param_name, value):
             return value
         allowed = self._allowed[param_name]
         return allowed[trial.number % len(allowed)]
+
+    def _draw_again(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Draw what a run drew that was cut off between two parameters, so that the next draw is what it had been."""
+        drawn = {*self._drawn, *self._together, *trial.system_attrs.get("fixed_params", ())}
+        for name, distribution in trial.distributions.items():
+            if name not in drawn:
+                self._drawn.add(name)
+                self._delegate.sample_independent(self._view or study, trial, name, distribution)
 
     def _is_allowed(self, name: str, value: Any) -> bool:
         return name not in self._allowed or value in self._allowed[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,12 +14,13 @@ import optuna
 
 from lossreg.errors import LossregError, one_line
 from lossreg.registry import user_loss
-from lossreg.search import demand
+from lossreg.search import demand, unfinished
 from lossreg.search.active import Active, Fault
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import KeepPolicy
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
+from lossreg.search.unfinished import AHEAD, ASKED, CLOCK, PLACED, PRUNED, Unfinished
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord, Weights
 from lossreg.training.interface import EpochReport
@@ -41,7 +42,7 @@ class Scheduler:
 
     result takes in every record before the observers are told of it. seconds has training, search (what training
     waited for) and search_spent (all of the search); epochs counts those in which all active trials were trained,
-    placed the trials that have begun.
+    clock those of former runs too, placed the trials that have begun.
     """
 
     def __init__(
@@ -55,6 +56,10 @@ class Scheduler:
         self.waiting: deque[ActiveTrial] = deque()
         self.ended: deque[Ended] = deque()
         self.epochs = 0
+        self._is_alone = not self.ask_tell.worker
+        self.clock = self._until = unfinished.clock(study.get_trials(deepcopy=False)) if self._is_alone else 0
+        self._again: dict[int, Unfinished] = {}
+        self._is_filling = False
         self.seconds = {"training": 0.0, "search": 0.0, "search_spent": 0.0}
         self._beside = 0.0  # seconds of the search while an epoch was trained
         self.placed, self._stuck, self._prunes = self.ask_tell.started, 0, policy.prune
@@ -77,6 +82,7 @@ class Scheduler:
         begin = time.perf_counter()
         with _short_switch_interval(), ThreadPoolExecutor(1, "lossreg-training") as worker:
             try:
+                self._train_again(worker)
                 self._fill()
                 while self.active or self._waits():
                     if self.active:
@@ -95,6 +101,32 @@ class Scheduler:
         self.seconds["search"] = time.perf_counter() - begin - self.seconds["training"]
         self.seconds["search_spent"] = self.seconds["search"] + self._beside
 
+    def _train_again(self, worker: Executor) -> None:
+        """Train what a former run left unfinished up to where it was, each trial from the epoch in which it began."""
+        later: dict[int, list[ActiveTrial]] = defaultdict(list)
+        for trial, plan, before in self.ask_tell.again():
+            active = Active(trial, self.policy.plans(plan), self.policy.curve(), ready=before.ready)
+            self._again[trial.number] = before
+            self.placed -= 1
+            (later[before.placed] if before.placed >= 0 else self.waiting).append(active)
+        # cut off while slots were filled, once they were too many to be left free
+        self._is_filling = any(before.ready == before.asked == self._until for before in self._again.values())
+        self.clock = min(later, default=self._until)
+        self._place_begun(later)
+        while self.clock < self._until:
+            if self.active:
+                self._epoch(worker)
+            else:
+                self.clock += 1
+            self._place_begun(later)
+        for active in self.waiting:
+            if self._again[active.subject.number].asked < 0:
+                self._is_filling = self._is_due()
+                active.ready = self.clock + (not self._is_filling)
+
+    def _place_begun(self, later: Mapping[int, Sequence[ActiveTrial]]) -> None:
+        self.waiting.extendleft(active for active in later.get(self.clock, ()) if not self._place(active))
+
     def _epoch(self, worker: Executor) -> None:
         """Train one epoch of all active trials beside the search, and take in its reports."""
         epoch = worker.submit(_timed, self.pool.advance)
@@ -108,6 +140,7 @@ class Scheduler:
         self._beside += min(spent, seconds)
         self._take(reports, failures)
         self.epochs += 1
+        self.clock += 1
         self._take_news()
         for observer in self.observers:
             observer.epoch(len(self.active), self.epochs)
@@ -144,8 +177,10 @@ class Scheduler:
     def _search_meanwhile(self) -> None:
         """Tell the ends of the epoch before, then ask for what this one will leave room for."""
         self._tell_ended()
+        if self.clock < self._until:
+            return
         for _ in range(self._wanted()):
-            if not (self._may_ask() and self._is_ahead() and self._ask()):
+            if not (self._may_ask() and self._is_ahead() and self._ask(ahead=True)):
                 break
 
     def _wanted(self) -> int:
@@ -178,25 +213,35 @@ class Scheduler:
     def _fill(self) -> None:
         """Put waiting trials into free slots, then newly asked ones where many slots, or all, would be idle."""
         self._place_waiting()
-        if demand.is_due(len(self.active), self._width, is_ahead=self._is_ahead()):
+        if any(active.ready > self.clock for active in self.waiting):
+            return  # the run that was cut off had filled the slots
+        is_due, self._is_filling = self._is_due(), False
+        if is_due:
             while self._free > 0 and len(self.waiting) < demand.MOST_WAITING and self._may_ask():
                 self._tell_ended()
-                if not self._ask():
+                if not self._ask(ahead=False):
                     break
                 self._place_waiting()
         if self.waiting and not self.active and not self._is_late():
             raise self._too_narrow()
 
+    def _is_due(self) -> bool:
+        """Return whether free slots are to be filled at once, or are being filled."""
+        return self._is_filling or demand.is_due(len(self.active), self._width, is_ahead=self._is_ahead())
+
     def _too_narrow(self) -> LossregError:
         return LossregError(f"no trainer has {self.policy.members} slots, which a trial of this study takes at once")
 
-    def _ask(self) -> bool:
-        """Have one more trial wait, unless other workers have taken all."""
+    def _ask(self, *, ahead: bool) -> bool:
+        """Have one more trial wait, unless other workers have taken all; ahead: of the epoch's end."""
         asked = self.ask_tell.try_ask()
-        if asked is not None:
-            trial, plan = asked
-            self.waiting.append(Active(trial, self.policy.plans(plan), self.policy.curve()))
-        return asked is not None
+        if asked is None:
+            return False
+        trial, plan = asked
+        if self._is_alone:
+            trial.set_user_attr(CLOCK, {ASKED: self.clock, AHEAD: ahead})
+        self.waiting.append(Active(trial, self.policy.plans(plan), self.policy.curve(), ready=self.clock + ahead))
+        return True
 
     def _may_ask(self) -> bool:
         """Return whether the budget allows one more trial; every loss gets its first, however late it is."""
@@ -220,8 +265,10 @@ class Scheduler:
 
     def _place_waiting(self) -> None:
         """Put waiting trials into free slots, lowest first; those that want others than are free are `_stuck`."""
-        self.waiting = deque(active for active in self.waiting if self._is_late() or not self._place(active))
-        self._stuck = len(self.waiting) if self._free > 0 else 0
+        self.waiting = deque(
+            active for active in self.waiting if active.ready > self.clock or self._is_late() or not self._place(active)
+        )
+        self._stuck = sum(active.ready <= self.clock for active in self.waiting) if self._free > 0 else 0
 
     def _place(self, active: ActiveTrial) -> bool:
         """Open all members of a trial, or none; return whether it waits no longer."""
@@ -233,6 +280,7 @@ class Scheduler:
             return True
         self.active.append(active)
         self.placed += 1
+        self._mark(active, PLACED, self.clock)
         if fault := active.open(self.pool):
             self._fail(active, fault)
         return True
@@ -260,10 +308,16 @@ class Scheduler:
 
     def _is_pruned(self, active: ActiveTrial) -> bool:
         """Ask the pruner; one that fails is asked no more."""
-        curve = active.curve
+        curve, before = active.curve, self._again.get(active.subject.number, Unfinished(active.subject.number))
+        # as was decided in the run that was cut off
+        if before.pruned >= 0 or curve.epoch < before.reported:
+            return curve.epoch == before.pruned
+        if curve.epoch == before.reported and self.clock < self._until:
+            return False
         try:
-            active.subject.report(curve.curves["val_score"][-1], curve.epoch)
-            return curve.epoch > active.plan.epochs / 3 and active.subject.should_prune()
+            if curve.epoch > before.reported:
+                active.subject.report(curve.curves["val_score"][-1], curve.epoch)
+            is_pruned = curve.epoch > active.plan.epochs / 3 and active.subject.should_prune()
         except OSError:
             raise  # the journal cannot be written
         except Exception as error:
@@ -271,6 +325,14 @@ class Scheduler:
             for observer in self.observers:
                 observer.warn(f"the pruner failed, and nothing more is pruned: {one_line(error)}")
             return False
+        if is_pruned:
+            self._mark(active, PRUNED, curve.epoch)
+        return is_pruned
+
+    def _mark(self, active: ActiveTrial, name: str, value: int) -> None:
+        marks = active.subject.user_attrs.get(CLOCK, {})
+        if self._is_alone and marks.get(name) != value:
+            active.subject.set_user_attr(CLOCK, {**marks, name: value})
 
     def _fail(self, active: ActiveTrial, fault: Fault) -> None:
         self._end(active, Outcome.FAILED, self._reason(fault))

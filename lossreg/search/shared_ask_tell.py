@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.search import history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.proposer import MissingLossError, Proposer
+from lossreg.search.unfinished import Unfinished
 from lossreg.storage import trials as states
 from lossreg.storage.records import TrialRecord
 from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
@@ -56,6 +57,10 @@ class SharedAskTell(AskTell):
         """True if a trial waits in the queue, or the budget of all workers allows one more."""
         self._look()
         return self.queued > 0 or self.left > 0
+
+    def again(self) -> list[tuple[optuna.Trial, Plan, Unfinished]]:
+        """Return nothing: what was cut off is queued again, for any worker."""
+        return []
 
     def try_ask(self) -> tuple[optuna.Trial, Plan] | None:
         """Return the next trial and its training; None if others took the last, which this worker has given up."""

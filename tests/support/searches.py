@@ -18,9 +18,9 @@ from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import SeededSampler, enqueue_start
 from lossreg.search.scheduler import Scheduler
+from lossreg.search.unfinished import end_recorded
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
-from lossreg.storage.trials import requeue_interrupted
 from lossreg.training.pool import Pool
 
 ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)
@@ -87,7 +87,7 @@ def optuna_study(storage=None, metric=ACCURACY, seed=0, kind="tpe", pruner=None)
 def begun(study, proposals=None, trials=24):
     """Queue what a run queues before it starts."""
     proposals = proposals or proposer()
-    requeue_interrupted(study)
+    end_recorded(study)
     enqueue_start(study, {name: proposals.published(name)[0] for name in proposals.names}, trials)
     return study
 
