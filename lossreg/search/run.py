@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from lossreg.config import study as studies
 from lossreg.config.changes import Change
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
-from lossreg.errors import InputError
+from lossreg.errors import InputError, LossregError, brief, refusal
 from lossreg.runtime import backend
 from lossreg.search import attributes, completion, history, pruners, sizing, stages, tracked
 from lossreg.search.history import StudyLike
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from lossreg.search.run_state import RunState
     from lossreg.tracking import Tracker, Untracked
     from lossreg.training.interface import Trainer
+
+# reasons of the operating system that room on the disk takes away
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def tune(
@@ -175,6 +179,12 @@ class Run:
             return self._execute()
         except KeptApartError as kept:
             return replace(self, switches=replace(self.switches, fresh=True), apart=kept.changes)._execute()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            where = f"{brief(error.filename)}: " if error.filename else ""
+            what = "The trials that have ended are kept: make room, and run the study again."
+            raise LossregError(f"{where}{refusal(error)}. {what}") from error
 
     def _execute(self) -> StudyResult:
         """Prepare everything, then open the study's storage, train, and finish; MLflow is imported meanwhile."""

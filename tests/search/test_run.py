@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -18,12 +20,13 @@ from optuna.storages import JournalStorage
 
 import lossreg
 from lossreg.config import study
-from lossreg.errors import InputError
+from lossreg.errors import InputError, LossregError
 from lossreg.search.learning_curve import LearningCurve, Patience
 from lossreg.search.outline import plan
 from lossreg.search.repairs import repair
 from lossreg.search.run_state import RunState
 from lossreg.search.scheduler import Scheduler
+from lossreg.storage.journal import Journal
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -355,6 +358,24 @@ def test_a_slip_in_a_study_that_has_run_is_named_as_such(finished, change, messa
     with pytest.raises(InputError, match=message) as told:
         lossreg.tune(document(**change))
     assert "other values" not in str(told.value)
+
+
+def test_a_full_disk_is_one_message_and_what_had_ended_is_kept(monkeypatch):
+    heard, write = Heard(), Journal.append_logs
+
+    def append(journal, logs):
+        if len(heard.records) >= 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal.log")
+        write(journal, logs)
+
+    message = r"journal\.log: no space left on device\. The trials that have ended are kept: make room"
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append_logs", append)
+        with pytest.raises(LossregError, match=message) as told:
+            faked(untracked(), progress=heard)
+    assert not isinstance(told.value, InputError)
+    assert len(lossreg.results(untracked()).trials) == 5
+    assert faked(untracked()).counts["complete"] == 12
 
 
 def test_a_study_is_run_by_one_process_at_a_time():
