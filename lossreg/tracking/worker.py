@@ -183,6 +183,7 @@ def main() -> None:
     pulse = (partial(_answer, answers), threading.Event().wait)
     threading.Thread(target=keep_alive, args=pulse, name="lossreg-pulse", daemon=True).start()
     serve(sys.stdin.buffer, answers, leave=partial(os._exit, 0))
-    answers.flush()
+    with contextlib.suppress(OSError):  # the study is gone
+        answers.flush()
     # no thread or exit handler of a library holds the end up
     os._exit(0)
