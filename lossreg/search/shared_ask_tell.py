@@ -93,13 +93,18 @@ class SharedAskTell(AskTell):
         for _ in range(MOST_POLLS):
             below = [trial for trial in self._all[:number] if states.has_place(trial)]
             tried = Counter(_loss(trial) for trial in below if not states.has_failed(trial))
-            undecided = tried.pop("", 0)
+            tried.pop("", None)
             lag, left = self._lag(tried), self.budget - len(below)
+            undecided = sum(not _loss(trial) and self._is_trained(trial) for trial in below)
             if self._lags(lag - undecided, left) == self._lags(lag + undecided, left):
                 break
             self._pause(SOON)
             self._refresh()
         return self._lags(lag, left)
+
+    def _is_trained(self, trial: FrozenTrial) -> bool:
+        """Return whether a worker has a trial that will choose its loss; of one that was cut off a copy does."""
+        return trial.state == TrialState.RUNNING and not self._is_cut_off(trial)
 
     def _of_baseline(self, number: int) -> optuna.Trial:
         """Return a new trial with its loss fixed."""

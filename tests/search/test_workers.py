@@ -120,6 +120,28 @@ def test_the_trial_of_a_dead_worker_runs_again_with_the_same_parameters_once(dat
     assert len(history.records(first.study)) == TRIALS
 
 
+def test_nobody_waits_for_what_a_dead_worker_would_have_chosen(database, tmp_path):
+    now, pauses = [0.0], []
+    dead, other = (Joined(database, tmp_path, clock=lambda: now[0], pause=pauses.append) for _ in range(2))
+    while dead.ask_tell.queued:
+        dead.ask_tell.try_ask()
+    # cut off before they have a loss
+    cut_off = [dead.study.ask().number for _ in range(4)]
+    other.workers.pulse()
+    for _ in range(13):
+        now[0] += 5.0
+        other.workers.pulse()
+    other.search.run()
+    assert pauses == []
+    records = history.records(other.study)
+    assert len(records) == TRIALS
+    trials = other.study.get_trials(deepcopy=False)
+    again = {trial.user_attrs.get(RETRY_OF) for trial in trials if trial.state == TrialState.COMPLETE}
+    assert set(cut_off) <= again
+    tried = Counter(record.candidate for record in records)
+    assert max(tried.values()) == tried[BASELINE]
+
+
 def test_the_result_of_a_worker_that_was_held_for_dead_is_dropped(database, tmp_path):
     now = [0.0]
     paused, other = (Joined(database, tmp_path, clock=lambda: now[0]) for _ in range(2))
