@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import random
 import sys
 import time
@@ -17,7 +18,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateF
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import TrialState
 
-from lossreg.errors import InputError, LossregError, one_line
+from lossreg.errors import InputError, LossregError, first_line, one_line
 from lossreg.storage import address
 from lossreg.terminal.masking import masked
 
@@ -87,7 +88,7 @@ class Patient(Forwarding):
             waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
 
     def _complain(self, error: Exception, waited: float) -> None:
-        reason = one_line(error.__cause__ or error)
+        reason = _reason(error)
         if waited >= self._patience:
             raise LossregError(
                 f"the storage at {self._where} has not answered for {self._patience:.0f} s ({reason}); no trial that "
@@ -115,11 +116,18 @@ def is_unanswered(error: BaseException) -> bool:
     grpc = sys.modules.get("grpc")
     if grpc is not None and isinstance(error, grpc.RpcError):
         return _is_unanswered_call(error)
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     is_invalid = isinstance(cause, DBAPIError) and cause.connection_invalidated
-    return is_invalid or isinstance(cause, (OperationalError, InterfaceError))
+    # the last where Optuna goes on in a transaction whose connection was lost
+    return is_invalid or isinstance(cause, (OperationalError, InterfaceError, PendingRollbackError))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of what the database's driver says, without the statement that SQLAlchemy adds."""
+    cause = error.__cause__ or error
+    return first_line(getattr(cause, "orig", None) or cause)
 
 
 def _is_unanswered_call(error: Any) -> bool:
@@ -142,8 +150,7 @@ def connect(url: str) -> BaseStorage:
     except (LossregError, KeyboardInterrupt):
         raise
     except Exception as error:
-        reason = one_line(error.__cause__ or error)
-        raise LossregError(f"the storage at {masked(url)} does not answer ({reason})") from None
+        raise LossregError(f"the storage at {masked(url)} does not answer ({_reason(error)})") from None
 
 
 def _postgresql(url: str) -> BaseStorage:
@@ -157,6 +164,8 @@ def _postgresql(url: str) -> BaseStorage:
         raise InputError(
             f"{masked(url)} is no address of a database ({one_line(error)})", where="storage.url"
         ) from None
+    # Optuna's warnings of a lost connection have the whole statement
+    logging.getLogger("optuna.storages").setLevel(logging.ERROR)
     settings = {name: value for name, value in CONNECTION.items() if name not in given}
     for tries_left in reversed(range(TRIES)):
         try:

@@ -106,6 +106,10 @@ class SharedStudy(StudyFolder):
             hint=f"Give the study another name; or `optuna delete-study --study-name {self.name} --storage URL`.",
         )
 
+    def report_to(self, warn: Callable[[str], Any]) -> None:
+        """Have `warn` say that the server does not answer."""
+        self.storage.warn = warn
+
     def require_free(self) -> None:
         """Do nothing: others may run the study."""
 

@@ -94,6 +94,9 @@ class StudyFolder:
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError` for what is not done to a storage that is shared."""
 
+    def report_to(self, warn: Callable[[str], Any]) -> None:
+        """Have `warn` say what the storage waits for: nothing, of a file."""
+
     def require_free(self) -> None:
         """Raise `InputError` while another process runs the study; nothing is written."""
         if (self.path / "lock").exists():

@@ -5,7 +5,7 @@ import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, OperationalError, PendingRollbackError
 
 from lossreg.errors import InputError, LossregError
 from lossreg.storage import server
@@ -65,6 +65,7 @@ def begun(inner, patience=60.0):
     [
         AWAY,
         OperationalError("SELECT 1", {}, Exception("gone")),
+        internal(PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")),
         Call(grpc.StatusCode.UNAVAILABLE),
         Call(grpc.StatusCode.UNKNOWN, "Exception calling application: An exception is raised during the commit."),
     ],
@@ -79,6 +80,7 @@ def test_a_call_is_tried_again_with_longer_pauses_and_said_once(error):
     assert "does not answer" in line
     assert "60 s" in line
     assert "s3cret" not in line
+    assert "SELECT" not in line
 
 
 def test_after_its_patience_it_ends_with_one_message():
