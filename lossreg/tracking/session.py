@@ -51,12 +51,11 @@ class Session:
     def prepare(self, uri: str, experiment: str) -> None:
         """Import MLflow and make the tables of a missing database, in memory; nothing is written.
 
-        What fails here fails again, with a message, when the study opens: a server that hangs is known by then.
+        What fails here fails again, with a message, when the study opens.
         """
         self.uri, self.experiment = uri, experiment
         masking.learn(uri)
         new_database.open_anew_each_time(uri)
-        self._attempt(lambda: ping(uri))
         with contextlib.suppress(Exception):
             from lossreg.tracking import artifacts, writer
 

@@ -15,9 +15,9 @@ from lossreg.errors import LossregError
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.terminal import masking
-from lossreg.tracking import messages, model_package
+from lossreg.tracking import failures, messages, model_package
 from lossreg.tracking.messages import Message
-from lossreg.tracking.uri import without_secrets
+from lossreg.tracking.uri import ping, without_secrets
 from lossreg.tracking.worker import Process
 
 # seconds without progress, after which a study, or one that requires tracking, waits no longer
@@ -56,7 +56,7 @@ class Tracker(Observer):
         self.uri, self.experiment = uri, experiment
         self.run_id = self.experiment_id = ""
         self.on_left: Callable[[int], None] = lambda left: None
-        self._trouble = self._lacking = ""
+        self._trouble = self._lacking = self._doubt = ""
         self.seconds = self.waited = 0.0
         self._key, self._warn, self._required = key, warn, required
         self._patience = patience or (REQUIRED_PATIENCE if required else PATIENCE)
@@ -88,7 +88,15 @@ class Tracker(Observer):
             return
         threading.Thread(target=self._pump, args=(self._worker,), name="lossreg-tracking", daemon=True).start()
         threading.Thread(target=self._listen, args=(self._worker,), name="lossreg-answers", daemon=True).start()
+        threading.Thread(target=self._look, name="lossreg-ping", daemon=True).start()
         self._send("prepare", uri=self.uri, experiment=self.experiment)
+
+    def _look(self) -> None:
+        """Note a store that does not answer, long before the process can tell: a short study waits for none."""
+        try:
+            ping(self.uri)
+        except LossregError as error:
+            self._doubt = failures.reason(error, self.uri)
 
     def start(
         self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = (),
@@ -193,16 +201,14 @@ class Tracker(Observer):
 
     def _impatience(self, began: float) -> str:
         """Return why a wait that began then has lasted long enough, empty while it has not."""
-        now, is_away = time.monotonic(), self._trouble and not self._is_trying
-        patience = LAST_TRY if is_away else self._patience
+        now, trouble = time.monotonic(), self._trouble or self._doubt
+        patience = LAST_TRY if trouble and not self._is_trying else self._patience
         if now - max(self._progress, began) > patience:
-            return self._trouble or f"nothing written for {patience:.0f} s"
+            return trouble or f"nothing written for {patience:.0f} s"
         most = max(MOST, SHARE * (began - self._begin))
         if not self._required and self.waited + now - began > most:
-            slow = (
-                f"it takes the trials too slowly: {self._left} were still missing {most:.0f} s after the last one ended"
-            )
-            return self._trouble or slow
+            missing = f"{self._left} trials were" if self._left else "plots, tables or model were"
+            return trouble or f"it is too slow: {missing} still missing {most:.0f} s after the last trial ended"
         return ""
 
     def _raise_if_required(self) -> None:
@@ -234,7 +240,8 @@ class Tracker(Observer):
             self._give_up(self._end)
 
     def _take(self, answer: Message) -> None:
-        self._is_trying = answer.get("trying", self._is_trying)
+        if "trying" in answer:
+            self._is_trying, self._doubt = True, ""
         if "error" in answer:
             self._is_trying = False
             self._note(answer["error"])

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import ailing_server
 import commands
-import failing_servers
 import pytest
-import sample_study
 from fake_trainer import Fake
 from inline import Inline
 from mlflow import MlflowClient
@@ -26,8 +24,7 @@ import lossreg
 from lossreg.reporting import study_plots
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
-from lossreg.tracking import messages, new_database, outage, tracker
-from lossreg.tracking.session import Session
+from lossreg.tracking import new_database, outage, tracker
 
 TOML = """
 name = "{name}"
@@ -266,19 +263,6 @@ def test_a_copy_that_is_only_synced_has_a_run_of_its_own_too(server, study, comm
     assert code == 0
     assert "it has a run of its own in MLflow" in " ".join(err.split())
     assert_equal_to_journal(study, server.store, studies=2)
-
-
-def test_a_server_that_is_down_is_known_before_the_study_opens_and_told_when_it_does():
-    answers = []
-    session = Session(lambda **answer: answers.append(answer))
-    session.prepare(f"http://127.0.0.1:{failing_servers.closed_port()}", "x")
-    assert session.outage.reason == WORDS["down"]
-    assert session.patience is None, "nobody has asked for it yet"
-    assert not [answer for answer in answers if "error" in answer]
-    session.open(messages.of_study(sample_study.study(2)), [], "", "")
-    assert answers[-1] == {"error": WORDS["down"]}
-    assert session.patience is not None
-    session.leave()
 
 
 def test_tries_follow_each_other_ever_more_slowly():

@@ -26,7 +26,7 @@ from searches import curve
 
 import lossreg
 from lossreg import tracking
-from lossreg.errors import InputError
+from lossreg.errors import InputError, LossregError
 from lossreg.storage.observer import Observer
 from lossreg.terminal import masking
 from lossreg.tracking import Tracker, messages, new_database, tracker, worker
@@ -208,6 +208,37 @@ def test_a_long_quiet_time_before_a_question_is_no_time_without_an_answer(monkey
     study_tracker.close()
 
 
+class Silent:
+    """A process that takes messages and does not answer, as while it starts on a busy machine."""
+
+    def __init__(self):
+        self.lines, (heard, self.answered) = io.BytesIO(), os.pipe()
+        self.answers = os.fdopen(heard, "rb")
+
+    def kill(self):
+        os.close(self.answered)
+
+    def wait(self):
+        return -9
+
+
+def test_a_short_study_that_is_over_before_the_process_has_started_waits_for_no_server_that_is_down(monkeypatch):
+    warnings, looked = [], threading.Event()
+
+    def ping(uri):
+        looked.set()
+        raise LossregError("no answer (timed out)")
+
+    monkeypatch.setattr(tracker, "ping", ping)
+    study_tracker = Tracker("http://127.0.0.1:1", "x", launch=Silent, warn=warnings.append)
+    study_tracker.prepare()
+    assert looked.wait(30)
+    study_tracker.start(sample.study(1))
+    study_tracker.finish(sample.study(1))
+    assert len(warnings) == 1
+    assert "no answer (timed out)" in warnings[0], "not that nothing was written for a longer time"
+
+
 class Slow:
     """A process that shows that it goes on, ever again, and is never done."""
 
@@ -251,7 +282,7 @@ def test_a_study_waits_for_a_slow_store_for_a_minute_or_a_tenth_of_its_own_time(
     most = max(60.0, 0.1 * took)
     assert most < study_tracker.waited <= most + 30.0
     [warning] = warnings
-    assert f"it takes the trials too slowly: 3 were still missing {most:.0f} s after the last one ended" in warning
+    assert f"it is too slow: 3 trials were still missing {most:.0f} s after the last trial ended" in warning
     assert "lossreg sync" in warning
     assert slow.ended.is_set()
 
