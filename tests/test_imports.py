@@ -37,6 +37,11 @@ def test_listing_imports_nothing_heavy(snippet):
     assert HEAVY & set(python(code + "print(json.dumps(sorted(sys.modules)))")) == set()
 
 
+def test_a_study_is_looked_up_without_keras():
+    code = "import json, sys, lossreg.search.run, lossreg.storage.shared_study; print(json.dumps(list(sys.modules)))"
+    assert not {"keras", "tensorflow", "mlflow"} & set(python(code))
+
+
 def test_all_is_sorted_and_complete():
     assert lossreg.__all__ == sorted(lossreg.__all__)
     defined = {name for name, thing in vars(lossreg).items() if getattr(thing, "__module__", "").startswith("lossreg.")}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from lossreg.search.nested import Settings
 from lossreg.storage.verdict import Reevaluated
+
+if TYPE_CHECKING:
+    from lossreg.search.nested import Settings
 
 FROZEN = "frozen"
 
