@@ -114,7 +114,8 @@ class SharedAskTell(AskTell):
 
     def _excess(self, number: int) -> str:
         """Return why a trial that was taken is one too many, empty where it is not."""
-        self._refresh()
+        # the storage has read all trials since it was taken
+        self._look()
         copied = self._all[number].user_attrs.get(RETRY_OF)
         if copied is not None and not self._is_lost(copied):
             return TWICE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,8 @@ class SharedRunState(RunState):
         try:
             self._train()
         except BaseException:
-            self.scheduler.ask_tell.give_back()
+            with suppress(LossregError):
+                self.scheduler.ask_tell.give_back()
             raise
         self.tracker.flush()
         if not self._finishes():

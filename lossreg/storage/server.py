@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import TrialState
@@ -61,7 +62,7 @@ Forwarding.__abstractmethods__ = frozenset()
 class Patient(Forwarding):
     """Tries every call again while the server does not answer, for `patience` seconds; says so once.
 
-    Raises `LossregError` after that.
+    Raises `LossregError` after that, and for further calls at once until one is answered.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Patient(Forwarding):
     ) -> None:
         super().__init__(inner)
         self._where, self._patience, self._pause = masked(url), patience, pause
-        self._is_quiet = False
+        self._is_quiet = self._is_lost = False
         self.warn: Callable[[str], Any] = lambda text: None
 
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -82,14 +83,15 @@ class Patient(Forwarding):
                     raise
                 self._complain(error, waited)
             else:
-                self._is_quiet = False
+                self._is_quiet = self._is_lost = False
                 return answer
             self._pause(pause * random.uniform(0.5, 1.0))
             waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
 
     def _complain(self, error: Exception, waited: float) -> None:
         reason = _reason(error)
-        if waited >= self._patience:
+        if waited >= self._patience or self._is_lost:
+            self._is_lost = True
             raise LossregError(
                 f"the storage at {self._where} has not answered for {self._patience:.0f} s ({reason}); no trial that "
                 "ended is lost, and other workers, or the next one, run those that were running again"
@@ -106,7 +108,8 @@ class Patient(Forwarding):
             return bool(self._forward("set_trial_state_values", trial_id, state=state, values=values))
         except UpdateFinishedTrialError:
             trial = self._forward("get_trial", trial_id)
-            if state == TrialState.COMPLETE and (trial.state, trial.values) == (state, list(values or ())):
+            is_as_told = (trial.state, trial.values) == (state, list(values) if values else None)
+            if is_as_told and state != TrialState.FAIL:
                 return True
             raise
 
@@ -141,6 +144,8 @@ def connect(url: str) -> BaseStorage:
     Raises `InputError` where its driver is not installed, `LossregError` where nothing answers.
     """
     kind = address.kind(url)
+    # what fails is said here, without its SQL
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         return _grpc(url) if kind == address.GRPC else _postgresql(url)
     except ImportError as error:

@@ -18,6 +18,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from lossreg.storage.server import Forwarding
 from lossreg.storage.trials import ATTRIBUTE, OWNER
 
+# what TPE notes of a trial until its parameters, which say the same, are written
+PASSING = "tpe:"
 # seconds for which the trials that were read are new enough for a pruner
 FRESH = 1.0
 
@@ -32,6 +34,22 @@ class SharedStorage(Forwarding):
         self._ended: dict[int, FrozenTrial] = {}
         self._read: list[FrozenTrial] = []
         self._read_at = -math.inf
+        self._study_id = -1
+        self._told: FrozenTrial | None = None
+        self._about: dict[tuple[str, Any], Any] = {}
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return the number of a study, which does not change."""
+        return int(self._once("get_study_id_from_name", study_name))
+
+    def get_study_directions(self, study_id: int) -> Any:
+        """Return the directions of a study, which do not change."""
+        return self._once("get_study_directions", study_id)
+
+    def _once(self, name: str, argument: Any) -> Any:
+        if (name, argument) not in self._about:
+            self._about[name, argument] = getattr(self._inner, name)(argument)
+        return self._about[name, argument]
 
     def refresh(self) -> None:
         """Have trials read anew when they are next asked for."""
@@ -42,20 +60,28 @@ class SharedStorage(Forwarding):
         self.refresh()
         if template_trial is None:
             template_trial = create_trial(state=TrialState.RUNNING, user_attrs={OWNER: self._owner()})
-        number: int = self._inner.create_new_trial(study_id, template_trial)
+        trial_id: int = self._inner.create_new_trial(study_id, template_trial)
         if template_trial.state == TrialState.RUNNING:
-            self._mine[number] = self._inner.get_trial(number)
-        return number
+            self._take(study_id, trial_id)
+        return trial_id
+
+    def _take(self, study_id: int, trial_id: int) -> None:
+        """Know a trial that this worker has begun; all others are read with it, as it is asked for them next."""
+        self._read_all(study_id)
+        position = next(i for i, trial in enumerate(self._read) if trial._trial_id == trial_id)
+        self._mine[trial_id] = self._read[position] = copy.deepcopy(self._read[position])
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Start a trial that waited, unless another worker does, or end one."""
         self.refresh()
-        if state.is_finished():
-            self._mine.pop(trial_id, None)
+        ended = self._mine.pop(trial_id, None) if state.is_finished() else None
         is_changed = bool(self._inner.set_trial_state_values(trial_id, state, values))
+        if ended is not None:
+            # Optuna looks at it once more
+            ended.state, ended.values, self._told = state, list(values) if values else None, ended
         if state == TrialState.RUNNING and is_changed:
             self._inner.set_trial_user_attr(trial_id, OWNER, self._owner())
-            self._mine[trial_id] = self._inner.get_trial(trial_id)
+            self._take(self._study_id, trial_id)
         return is_changed
 
     def set_trial_param(self, trial_id: int, param_name: str, param_value_internal: float, distribution: Any) -> None:
@@ -78,8 +104,10 @@ class SharedStorage(Forwarding):
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write an attribute of Optuna's own."""
-        self._inner.set_trial_system_attr(trial_id, key, value)
-        if trial := self._mine.get(trial_id):
+        trial = self._mine.get(trial_id)
+        if trial is None or not key.startswith(PASSING):
+            self._inner.set_trial_system_attr(trial_id, key, value)
+        if trial is not None:
             trial.system_attrs[key] = value
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
@@ -88,6 +116,8 @@ class SharedStorage(Forwarding):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial; of one that this worker runs what it knows."""
+        if self._told is not None and self._told._trial_id == trial_id:
+            return self._told
         return self._mine.get(trial_id) or self._inner.get_trial(trial_id)
 
     def get_all_trials(
@@ -95,12 +125,16 @@ class SharedStorage(Forwarding):
     ) -> list[FrozenTrial]:
         """Return the trials by number as they were at most `FRESH` seconds ago, or after the last `refresh`."""
         if self._now() - self._read_at >= FRESH:
-            self._read = [self._known(trial) for trial in self._inner.get_all_trials(study_id, deepcopy=False)]
-            self._read_at = self._now()
+            self._read_all(study_id)
         if states is None and not deepcopy:
             return self._read
         trials = [trial for trial in self._read if states is None or trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
+
+    def _read_all(self, study_id: int) -> None:
+        self._study_id = study_id
+        self._read = [self._known(trial) for trial in self._inner.get_all_trials(study_id, deepcopy=False)]
+        self._read_at = self._now()
 
     def _known(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial with the scores of its epochs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.samplers import BaseSampler
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, LossregError
 from lossreg.storage import address, server
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
@@ -79,7 +79,9 @@ class SharedStudy(StudyFolder):
         try:
             yield
         finally:
-            self.workers.leave()
+            # of a storage that does not answer others learn by the silence of this worker
+            with suppress(LossregError):
+                self.workers.leave()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -6,17 +6,23 @@ import threading
 from collections import Counter
 
 import optuna
+import psycopg
+import pytest
 from fake_trainer import Fake
+from optuna.storages import get_storage
+from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
-from searches import ACCURACY, Heard, curve, proposer
+from postgres import PASSWORD, free_port
+from searches import ACCURACY, EPOCHS, Heard, curve, proposer
 
-from lossreg.search import history
+from lossreg.errors import LossregError
+from lossreg.search import history, pruners
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import SeededSampler, enqueue_start
 from lossreg.search.scheduler import Scheduler
 from lossreg.search.shared_ask_tell import SharedAskTell
 from lossreg.storage import trials as states
-from lossreg.storage.records import StudyResult
+from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import LOST, OWNER, RETRY_OF, START
 from lossreg.training.pool import Pool
@@ -27,9 +33,9 @@ BASELINE, TRIALS = "cross_entropy", 16
 class Joined:
     """A worker that has joined the study and is about to search; its beats are those that a test asks for."""
 
-    def __init__(self, url, folder, trials=TRIALS, pruner=None, clock=None, **options):
+    def __init__(self, url, folder, *, trials=TRIALS, pruner=None, clock=None, patience=0.0, **options):
         clock = clock or (lambda: 0.0)
-        self.shared = SharedStudy(folder, "s", url, dead_after=60.0, patience=0.0)
+        self.shared = SharedStudy(folder, "s", url, dead_after=60.0, patience=patience)
         self.workers = self.shared.workers
         self.workers._now = clock
         self.workers.join()
@@ -53,6 +59,15 @@ class Joined:
         )  # fmt: skip
 
 
+def sample(trial, plan, scores):
+    """The record of a trial with these scores."""
+    return TrialRecord.of_training(
+        Outcome.COMPLETE, number=trial.number, candidate=plan.candidate, loss=plan.candidate, params=trial.params,
+        loss_params={}, learning_rate=plan.learning_rate, curves={"val_score": scores}, chosen=len(scores),
+        scores=[scores[-1]], predicts_only=None, default_score=None, decision={}, started=0.0,
+    )  # fmt: skip
+
+
 def run_together(workers):
     """Have all workers search at the same time, as threads; raises what one of them raised."""
     errors = []
@@ -62,6 +77,8 @@ def run_together(workers):
             worker.search.run()
         except BaseException as error:
             errors.append(error)
+            # as a run does, or the others would wait for it
+            worker.workers.leave()
 
     threads = [threading.Thread(target=run, args=(worker,)) for worker in workers]
     for thread in threads:
@@ -176,3 +193,92 @@ def test_a_worker_that_leaves_gives_its_trials_back_at_once(database, tmp_path):
         t for t in other.study.get_trials(deepcopy=False) if t.user_attrs.get(RETRY_OF) in {t.number for t in trials}
     ]
     assert [copy.params for copy in copies] == [trial.params for trial in trials]
+
+
+def test_a_restart_of_the_database_costs_no_trial(postgres, database, tmp_path):
+    workers = [Joined(database, tmp_path, patience=120.0) for _ in range(3)]
+    said = []
+    for worker in workers:
+        worker.shared.storage.warn = said.append
+
+    class Restarting(Heard):
+        def trial(self, record, result):
+            super().trial(record, result)
+            if len(self.records) in (1, 3):
+                postgres.stop()
+                postgres.start()
+
+    workers[0].search.observers[0] = workers[0].heard = Restarting()
+    run_together(workers)
+    trials = workers[1].study.get_trials(deepcopy=False)
+    assert len(history.records(workers[1].study)) == TRIALS
+    assert not [trial for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+    told = [record.number for worker in workers for record in worker.heard.records]
+    assert sorted(told) == sorted(record.number for record in history.records(workers[1].study))
+    assert said
+    assert not any(PASSWORD in line for line in said)
+
+
+def test_a_database_that_stays_away_ends_the_worker_and_others_run_its_trials(postgres, database, tmp_path):
+    worker = Joined(database, tmp_path)
+
+    class Stopping(Heard):
+        def trial(self, record, result):
+            super().trial(record, result)
+            if len(self.records) == 2:
+                postgres.stop()
+
+    worker.search.observers[0] = worker.heard = Stopping()
+    with pytest.raises(LossregError, match="has not answered for 0 s"):
+        worker.search.run()
+    postgres.start()
+    told = {record.number for record in worker.heard.records}
+    worker.workers.leave()
+    other = Joined(database, tmp_path)
+    other.search.run()
+    records = history.records(other.study)
+    assert len(records) == TRIALS
+    assert told <= {record.number for record in records}
+
+
+@pytest.fixture
+def proxy(database):
+    """The address of Optuna's gRPC proxy before the database."""
+    storage, port = get_storage(database), free_port()
+    server = make_server(storage, "127.0.0.1", port)
+    server.start()
+    yield f"grpc://127.0.0.1:{port}"
+    server.stop(0).wait()
+
+
+def test_workers_share_a_study_through_a_proxy(proxy, tmp_path):
+    workers = [Joined(proxy, tmp_path) for _ in range(3)]
+    given_up = [workers[0].ask_tell.try_ask()[0] for _ in range(2)]
+    workers[0].ask_tell.give_back()
+    run_together(workers)
+    records = history.records(workers[0].study)
+    assert len(records) == TRIALS
+    again = [t for t in workers[0].study.get_trials(deepcopy=False) if RETRY_OF in t.user_attrs]
+    assert [trial.params for trial in again] == [trial.params for trial in given_up]
+    assert not workers[0].workers.others or len(workers[0].workers.others) == 2
+
+
+@pytest.mark.parametrize("kind", ["median", "asha"])
+def test_pruning_sees_the_trials_of_other_workers_and_writes_no_epochs(kind, database, tmp_path):
+    workers = [Joined(database, tmp_path, pruner=pruners.build(kind, EPOCHS)) for _ in range(2)]
+    # the first worker alone has ended trials, all of them good ones
+    for _ in range(8):
+        trial, plan = workers[0].ask_tell.try_ask()
+        record = sample(trial, plan, [0.9 + 0.01 * epoch for epoch in range(EPOCHS)])
+        for epoch, score in enumerate(record.curves["val_score"], start=1):
+            trial.report(score, epoch)
+            assert not trial.should_prune() or kind == "asha"
+        workers[0].ask_tell.tell(record, record.score)
+    trial, _ = workers[1].ask_tell.try_ask()
+    pruned = []
+    for epoch in range(1, EPOCHS + 1):
+        trial.report(0.1, epoch)
+        pruned.append(trial.should_prune())
+    assert any(pruned)
+    with psycopg.connect(database.replace("+psycopg", "")) as connection:
+        assert connection.execute("SELECT count(*) FROM trial_intermediate_values").fetchone() == (0,)

@@ -84,12 +84,16 @@ def test_a_call_is_tried_again_with_longer_pauses_and_said_once(error):
 
 
 def test_after_its_patience_it_ends_with_one_message():
-    _, study, pauses, said = begun(Flaky(10_000), patience=20.0)
+    patient, study, pauses, said = begun(Flaky(10_000), patience=20.0)
     with pytest.raises(LossregError, match=r"has not answered for 20 s .* no trial that ended is lost") as error:
         study.tell(0, 1.0)
     assert not isinstance(error.value, InputError)
     assert 10 <= sum(pauses) <= 25
     assert len(said) == 1
+    # leaving takes no second wait
+    with pytest.raises(LossregError, match="has not answered"):
+        patient.set_trial_state_values(0, TrialState.FAIL)
+    assert sum(pauses) <= 25
 
 
 @pytest.mark.parametrize(

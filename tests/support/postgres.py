@@ -45,7 +45,7 @@ class Postgres:
         secret.chmod(0o644)
         auth = ("--auth=scram-sha-256", f"--pwfile={secret}", "--username=tester", "--encoding=UTF8", "--no-sync")
         self._run("initdb", "-D", self.data, *auth)
-        quick = [] if durable else ["-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off"]
+        quick = [] if durable else ["-c fsync=off", "-c full_page_writes=off"]
         self._options = " ".join([f"-p {self.port}", f"-k {self.folder}", "-h 127.0.0.1", *quick])
         self.start()
 
