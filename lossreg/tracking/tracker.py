@@ -146,7 +146,8 @@ class Tracker(Observer):
 
     def flush(self) -> None:
         """Wait until everything queued is written. The parent counts as killed unless `finish` follows."""
-        self._ask("flush")
+        if self._started:
+            self._ask("flush")
 
     def trained(self, result: StudyResult) -> None:
         """Queue the plots of a study that has ended; returns at once. `finish` follows, and draws them otherwise."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
+import commands
 import mlflow
 import pytest
 from fake_trainer import Fake
@@ -12,6 +14,7 @@ import lossreg
 from lossreg.errors import InputError, LossregError
 from lossreg.search.outline import plan
 from lossreg.storage.observer import Observer
+from lossreg.storage.shared_study import SharedStudy
 
 SECRET = "pr1vate-w0rd"
 
@@ -134,3 +137,57 @@ def test_an_address_may_come_from_the_environment(database, monkeypatch):
     monkeypatch.setenv("LOSSREG_STORAGE", database)
     assert len(faked(asked).trials) == 10
     assert lossreg.results(document(database)).counts["complete"] == 10
+
+
+STUDY = """
+name = "many"
+[data]
+source = "sklearn:iris"
+[model]
+hidden = [4]
+[train]
+epochs = 3
+batch_size = 16
+[search]
+trials = 10
+metric = "accuracy"
+[losses.cross_entropy]
+[losses.focal]
+[verdict]
+enabled = false
+[storage]
+url = "${LOSSREG_STORAGE}"
+"""
+
+
+def test_commands_look_at_a_shared_study_and_bring_it_into_mlflow(database, tmp_path, monkeypatch, capfd):
+    (tmp_path / "many.toml").write_text(STUDY)
+    monkeypatch.setenv("LOSSREG_STORAGE", database)
+    lossreg_ = commands.runner(monkeypatch, capfd)
+    faked("many.toml", overrides=["tracking.enabled=false"])
+    code, out, err = lossreg_("results", "many.toml", "--json")
+    assert (code, json.loads(out)["trials"]["complete"]) == (0, 10)
+    code, out, err = lossreg_("sync", "many.toml")
+    assert code == 0, err
+    assert "10 trials are in the experiment 'many'" in out
+    assert len(runs_of(tmp_path, "many")) == 11
+    assert SECRET not in out + err
+    code, out, err = lossreg_("repair", "many.toml")
+    assert code == 2
+    assert "optuna delete-study" in err
+
+
+def test_a_study_that_others_run_is_left_alone_by_what_wants_it_alone(database, tmp_path):
+    shared = [
+        SharedStudy(tmp_path, "many", database, dead_after=60.0, patience=0.0, pause=lambda seconds: beat())
+        for _ in range(2)
+    ]
+
+    def beat():
+        shared[0].workers.pulse()
+
+    refused = pytest.raises(InputError, match=f"is being run by {shared[0].workers.name}")
+    with shared[0].joined(), refused, shared[1].lock():
+        pass
+    with shared[1].lock():
+        assert not shared[1].workers.others
