@@ -110,7 +110,8 @@ def _estimate(text: str, trials: int, show: Callable[[str], None]) -> Callable[[
         if not pace.total:
             pace.begin(trials, trials - left)
         pace.done = trials - left
-        show(f"{text}: {pace.done} of {trials} trials, {pace}")
+        done = f"{pace.done} of {trials} trials" if left else "all trials are there; tables, plots and the model follow"
+        show(f"{text}: {done}, {pace}" if left and pace.rate() else f"{text}: {done}")
 
     return on_left
 

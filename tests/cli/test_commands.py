@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -611,6 +612,27 @@ def test_sync_writes_into_mlflow_s_default_store_without_a_question(lossreg, stu
     finished.result.tracking = {"uri": recorded, "run_id": "abc"} if recorded else {}
     assert lossreg("sync", study)[0] == 0
     assert len(synced) == 1
+
+
+def test_sync_says_how_many_trials_are_left_and_for_how_long(lossreg, study, finished, monkeypatch):
+    class Recorder:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def sync(self, result, run_id, model):
+            for left in (12, 5, 0):
+                self.on_left(left)
+            return {"uri": "sqlite:///y.db", "experiment": "toy"}
+
+    monkeypatch.setattr(tracking, "Tracker", Recorder)
+    monkeypatch.setattr(cli.waiting, "EVERY", 0.0)
+    never_run(StudyFolder(Path(".lossreg/toy"), "toy"))
+    code, _, err = lossreg("sync", study, "--set", "tracking.uri=sqlite:///x.db")
+    assert code == 0
+    begun, first, second, last = [line.partition("x.db")[2] for line in err.splitlines() if "writing into" in line]
+    assert (begun, first) == ("", ": 0 of 12 trials")
+    assert re.fullmatch(r": 7 of 12 trials, [\d.]+ trials/s, 0:00 left", second)
+    assert "all trials are there" in last
 
 
 def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, finished, synced):
