@@ -39,11 +39,14 @@ test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
 loss: $(DONE_DEV) ## everything about one loss (LOSS=focal)
 	$(BIN)/python -m pytest tests/conformance/test_suite.py tests/zoo tests/registry tests/reporting --loss $(LOSS)
 
-lint: $(DONE_DEV) ## style, types, layers
+lint: $(DONE_DEV) ## style, types, layers, form of the launchers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck studies/deploy/*.sh .ci/run
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec studies/deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet studies/deploy/kubernetes.yaml
 
 bench: $(DONE_DEV) ## lossreg against its peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
