@@ -88,7 +88,8 @@ class Tracker(Observer):
             return
         threading.Thread(target=self._pump, args=(self._worker,), name="lossreg-tracking", daemon=True).start()
         threading.Thread(target=self._listen, args=(self._worker,), name="lossreg-answers", daemon=True).start()
-        threading.Thread(target=self._look, name="lossreg-ping", daemon=True).start()
+        if not self._required:
+            threading.Thread(target=self._look, name="lossreg-ping", daemon=True).start()
         self._send("prepare", uri=self.uri, experiment=self.experiment)
 
     def _look(self) -> None:

@@ -174,7 +174,10 @@ def command(address, *arguments):
     """Run a command of lossreg with MLflow at that address; return its seconds on the clock."""
     begin = time.perf_counter()
     variables = {**os.environ, "MLFLOW_TRACKING_URI": address, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run([sys.executable, "-m", "lossreg", *arguments], env=variables, check=True, capture_output=True)
+    line = [sys.executable, "-m", "lossreg", *arguments]
+    done = subprocess.run(line, env=variables, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{arguments}: {done.stderr[-2000:]}")
     return time.perf_counter() - begin
 
 
@@ -201,6 +204,7 @@ def outages(args):
             seconds[kind].append(command(address, "tune", "study.toml"))
             command(up, "sync", "study.toml")
             synced[kind] = children(up, experiment)
+            print(f"{experiment:12} {seconds[kind][-1]:8.1f} s, load {os.getloadavg()[0]:.1f}", flush=True)
             os.chdir(folder)
     print("server    wall, s  against up  trials there after sync")
     for kind, times in seconds.items():
