@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import optuna
 import pytest
 
-from lossreg.config.search_space import Fixed, Options
+from lossreg.config.search_space import Fixed, Options, Range, Space
 from lossreg.errors import InputError
 from lossreg.models.hyperparameters import given
 from lossreg.models.keras_tuner import Hyperparameters
 from lossreg.search.architectures import Architectures
-from lossreg.search.proposer import _value
 from lossreg.training.interface import Architecture
 
 
@@ -51,9 +51,21 @@ def conditional(hp: Any) -> None:
         hp.Float("rate, of <drop>", 0.0, 0.5, step=0.25)
 
 
+def drawn(trial: optuna.trial.BaseTrial, name: str, space: Space) -> Any:
+    """The value that a trial has in a space, by Optuna's own functions."""
+    if isinstance(space, Fixed):
+        return space.value
+    if isinstance(space, Options):
+        return trial.suggest_categorical(name, list(space.choices))
+    assert isinstance(space, Range)
+    if space.integer:
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log, step=int(space.step) or 1)
+    return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step or None)
+
+
 def asked(searched: Architectures, **params: Any) -> tuple[Architecture | None, dict[str, Any]]:
     trial = optuna.trial.FixedTrial(params)
-    return searched.suggest(lambda name, space: _value(trial, name, space), 1), trial.params
+    return searched.suggest(partial(drawn, trial), 1), trial.params
 
 
 def test_nothing_searched_is_no_architecture() -> None:
@@ -175,7 +187,7 @@ def sizes(build: Any, names: set[str], trials: int = 12) -> list[dict[str, Any]]
     study.enqueue_trial(searched.published(1))
 
     def objective(trial: optuna.Trial) -> float:
-        architecture = searched.suggest(lambda name, space: _value(trial, name, space), 1)
+        architecture = searched.suggest(partial(drawn, trial), 1)
         assert architecture is not None
         # the model that is built again from the values of a trial has the units that Optuna suggested
         again = build(Hyperparameters({"outputs": 1}, given(dict(architecture.model))))
