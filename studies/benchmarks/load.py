@@ -1,11 +1,14 @@
 """The time that commands take on a study of many trials.
 
     python studies/benchmarks/load.py [--trials 1000 20000 100000] [--more 32] [--tracked] [--keep FOLDER]
+    python studies/benchmarks/load.py --short 1500
 
 A study on iris is run for a few trials of one epoch, and the lines of its journal about trials that the sampler chose
 are repeated, with other numbers and worse scores, until it has as many trials as asked for. Each command then runs in a
 process of its own, imports included; `processor` is its time on all cores, which other work on the machine disturbs
 less than `wall`. `tune` runs `--more` further trials; `search` has the seconds that it notes as spent on the search.
+With `--short` a study of so many trials of two epochs is run with each sampler, and the share of the time is printed
+that training waits for the search.
 """
 
 from __future__ import annotations
@@ -100,14 +103,32 @@ def measure(trials, args):
         print(f"{trials:7d}  {name:16s} {wall:8.1f} {processor:10.1f} {search}", flush=True)
 
 
+def measure_short(trials):
+    """Print for each sampler the seconds of training, those that it waited for the search, and their share."""
+    print("sampler  training   waited   share")
+    for name in ("tpe", "random"):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            Path("study.toml").write_text(STUDY.format(trials=trials, tracked="false"))
+            changes = ["--set", "train.epochs=2", "--set", f"search.sampler={name}"]
+            seconds = json.loads(command("tune", "study.toml", "--json", *changes)[2])["seconds"]
+            os.chdir(Path(__file__).parent)
+        training, waited = seconds["training"], seconds["search"]
+        print(f"{name:7s} {training:9.1f} {waited:8.1f} {waited / (training + waited):7.0%}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 20000, 100000])
     parser.add_argument("--more", type=int, default=32)
     parser.add_argument("--tracked", action="store_true", help="write the further trials into an MLflow store too")
     parser.add_argument("--keep", type=Path, help="a folder for the studies, which are left there")
+    parser.add_argument("--short", type=int, metavar="TRIALS", help="measure a study of trials of two epochs instead")
     args = parser.parse_args()
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    if args.short:
+        measure_short(args.short)
+        return
     print(" trials  command              wall  processor   search")
     for trials in args.trials:
         with ExitStack() as stack:
