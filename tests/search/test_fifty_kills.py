@@ -1,0 +1,94 @@
+"""A study of 64 trials that is killed fifty times: none lost, none twice, all as in an unbroken run."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+from pathlib import Path
+
+import killed_study
+import mlflow
+import pytest
+from killed_study import EPOCHS, JOURNAL, NEVER, TRIALS
+
+import lossreg
+from lossreg.search import history
+from lossreg.storage.study_folder import StudyFolder
+
+pytestmark = pytest.mark.long
+KILLS = 50
+TRACKED_EVERY = 5
+
+
+def ended(folder):
+    """The number of trials that the journal has as complete, Optuna's state 1."""
+    journal = folder / JOURNAL
+    return journal.read_bytes().count(b'"state":1') if journal.exists() else 0
+
+
+def live(context, folder, kind, until, chance, *, tracked):
+    """Run the study until so many trials have ended, kill it at a random moment after that; return its exit code."""
+    process = context.Process(target=killed_study.run, args=(folder, kind, tracked, until + chance.randint(1, 4)))
+    process.start()
+    while process.is_alive() and ended(folder) < until:
+        process.join(0.002)
+    process.join(chance.expovariate(20.0))
+    process.kill()
+    process.join()
+    return process.exitcode
+
+
+def whole_run(context, folder, kind, *, tracked):
+    """Run the study to its end; return its exit code."""
+    process = context.Process(target=killed_study.run, args=(folder, kind, tracked, NEVER))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def outcome(folder):
+    study = StudyFolder(folder / ".lossreg/killed", "killed").read()
+    return study, {record.number: record for record in history.records(study)}
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("random", 1), ("tpe", 2)])
+def test_after_fifty_kills_every_trial_is_there_once_and_as_in_an_unbroken_run(tmp_path, monkeypatch, kind, seed):
+    context, chance = killed_study.processes(), random.Random(seed)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+    assert whole_run(context, whole, kind, tracked=False) == 0
+    codes = [
+        live(context, broken, kind, kill * TRIALS // (KILLS + 6), chance, tracked=not kill % TRACKED_EVERY)
+        for kill in range(KILLS)
+    ]
+    sys.stderr.write(f"seed {seed}, {kind}: killed {len(codes)} times, {ended(broken)} trials had ended then\n")
+    assert codes == [-signal.SIGKILL] * KILLS
+    assert whole_run(context, broken, kind, tracked=True) == 0
+
+    study, records = outcome(broken)
+    _, expected = outcome(whole)
+    assert len(records) == TRIALS
+    assert {trial.state.name for trial in study.get_trials(deepcopy=False)} == {"COMPLETE"}
+    assert {number: (record.candidate, record.params, record.score) for number, record in records.items()} == {
+        number: (record.candidate, record.params, record.score) for number, record in expected.items()
+    }
+    monkeypatch.chdir(broken)
+    result = lossreg.results(killed_study.document(kind, tracked=True))
+    assert result.best.number == min(expected.values(), key=lambda record: (record.score, record.number)).number
+    _check_mlflow(result, records)
+
+
+def _check_mlflow(result, records):
+    client = mlflow.MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+    experiment = client.get_experiment_by_name("killed").experiment_id
+    runs = client.search_runs([experiment], max_results=1000)
+    (parent,) = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent == result.tracking["run_id"]
+    children = [run for run in runs if run.info.run_id != parent]
+    scores = {int(run.data.tags["lossreg.trial"]): run.data.metrics["score"] for run in children}
+    assert len(children) == len(scores) == TRIALS
+    assert scores == {number: pytest.approx(record.score) for number, record in records.items()}
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert all(len(record.curves["val_score"]) == EPOCHS for record in records.values())
