@@ -50,6 +50,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "losses": (Effect.LATER, "later trials draw from it"),
     "verdict": (Effect.NONE, "it is reached again"),
     "tracking": (Effect.NONE, "the store is brought up to date"),
+    "storage": (Effect.NONE, "the trials are looked for where they are"),
     "plugins": (Effect.NONE, "a loss that is no longer there is asked about"),
 }
 # what identifies the loss of a candidate; every other key of its table is a parameter

@@ -161,7 +161,8 @@ class SeededSampler(BaseSampler):
         """Draw what a run drew that was cut off between two parameters, so that the next draw is what it had been."""
         drawn = {*self._drawn, *self._together, *trial.system_attrs.get("fixed_params", ())}
         for name, distribution in trial.distributions.items():
-            if name not in drawn:
+            # Optuna draws nothing where there is one value
+            if name not in drawn and not distribution.single():
                 self._drawn.add(name)
                 self._delegate.sample_independent(self._view or study, trial, name, distribution)
 
