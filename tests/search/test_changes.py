@@ -310,7 +310,7 @@ def test_mlflow_tells_of_a_change_and_has_the_trials_before_and_after_or_a_run_o
     faked({**BEGUN, **tracked})
     went_on = faked({**changed({"train.epochs": 5}, MORE), **tracked}, allow_changed=True)
     apart = faked({**changed({"search.metric": "log_loss"}), **tracked}, allow_changed=True)
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")  # MLflow keeps stores by their address
     experiment = client.get_experiment_by_name("small").experiment_id
     runs = client.search_runs([experiment], max_results=1000)
     for result, words, count in ((went_on, "changed after 14 trials: train", MORE), (apart, "begun anew", TRIALS)):
