@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -27,8 +28,8 @@ from lossreg.training.interface import Plan
 
 # seconds between two looks at the storage while others train
 POLL = 0.5
-# and for what others choose, which takes them a fraction of a second
-SOON, MOST_POLLS = 0.05, 100
+# and for what others choose, which takes them a fraction of a second: each pause is twice as long as the one before
+SOON, MOST_POLLS = 0.05, 7
 
 
 class SharedAskTell(AskTell):
@@ -68,20 +69,27 @@ class SharedAskTell(AskTell):
             self._take_over()
             if not self.may_ask:
                 return None
-            trial = self.study.ask()
-            if reason := self._excess(trial.number):
-                self._drop(trial.number, reason)
-                continue
-            if self._is_due(trial.number):
-                trial = self._of_baseline(trial.number)
-            try:
-                plan = self.proposer.suggest(trial)
-            except MissingLossError:
-                self._drop(trial.number, MISSING)
-                self._queue(min(self.proposer.names, key=lambda candidate: self._asked[candidate]))
-                continue
-            self._open[trial.number] = trial
-            return trial, plan
+            # others held this worker for dead, and gave away what it had just taken
+            with suppress(UpdateFinishedTrialError):
+                if asked := self._ask_once():
+                    return asked
+
+    def _ask_once(self) -> tuple[optuna.Trial, Plan] | None:
+        """Take one trial, and return its training; None of one that is dropped."""
+        trial = self.study.ask()
+        if reason := self._excess(trial.number):
+            self._drop(trial.number, reason)
+            return None
+        if self._is_due(trial.number):
+            trial = self._of_baseline(trial.number)
+        try:
+            plan = self.proposer.suggest(trial)
+        except MissingLossError:
+            self._drop(trial.number, MISSING)
+            self._queue(min(self.proposer.names, key=lambda candidate: self._asked[candidate]))
+            return None
+        self._open[trial.number] = trial
+        return trial, plan
 
     def _is_due(self, number: int) -> bool:
         """Return whether a new trial must be of the baseline, by all trials below it.
@@ -90,7 +98,7 @@ class SharedAskTell(AskTell):
         """
         if _loss(self._all[number]):
             return False
-        for _ in range(MOST_POLLS):
+        for poll in range(MOST_POLLS):
             below = [trial for trial in self._all[:number] if states.has_place(trial)]
             tried = Counter(_loss(trial) for trial in below if not states.has_failed(trial))
             tried.pop("", None)
@@ -98,7 +106,7 @@ class SharedAskTell(AskTell):
             undecided = sum(not _loss(trial) and self._is_trained(trial) for trial in below)
             if self._lags(lag - undecided, left) == self._lags(lag + undecided, left):
                 break
-            self._pause(SOON)
+            self._pause(SOON * 2**poll)
             self._refresh()
         return self._lags(lag, left)
 
@@ -211,6 +219,8 @@ class SharedAskTell(AskTell):
         """Queue again the trials of workers that left or died."""
         self._look()
         if any(map(self._is_cut_off, self._running)):
+            # what they wrote last
+            self._refresh()
             states.requeue_interrupted(self.study, self._is_cut_off)
             self._refresh()
 
