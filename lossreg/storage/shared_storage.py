@@ -20,8 +20,9 @@ from lossreg.storage.trials import ATTRIBUTE, OWNER
 
 # what TPE notes of a trial until its parameters, which say the same, are written
 PASSING = "tpe:"
-# seconds for which the trials that were read are new enough for a pruner
-FRESH = 1.0
+# seconds for which the trials that were read are new enough for a pruner, or so many times what reading them took, so
+# that a storage with many workers does other things too
+FRESH, TIMES = 1.0, 20
 
 
 class SharedStorage(Forwarding):
@@ -33,7 +34,7 @@ class SharedStorage(Forwarding):
         self._mine: dict[int, FrozenTrial] = {}
         self._ended: dict[int, FrozenTrial] = {}
         self._read: list[FrozenTrial] = []
-        self._read_at = -math.inf
+        self._read_at, self._fresh = -math.inf, FRESH
         self._study_id = -1
         self._told: FrozenTrial | None = None
         self._about: dict[tuple[str, Any], Any] = {}
@@ -123,8 +124,8 @@ class SharedStorage(Forwarding):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the trials by number as they were at most `FRESH` seconds ago, or after the last `refresh`."""
-        if self._now() - self._read_at >= FRESH:
+        """Return the trials by number as they were about `FRESH` seconds ago, or after the last `refresh`."""
+        if self._now() - self._read_at >= self._fresh:
             self._read_all(study_id)
         if states is None and not deepcopy:
             return self._read
@@ -132,9 +133,10 @@ class SharedStorage(Forwarding):
         return copy.deepcopy(trials) if deepcopy else trials
 
     def _read_all(self, study_id: int) -> None:
-        self._study_id = study_id
+        self._study_id, began = study_id, self._now()
         self._read = [self._known(trial) for trial in self._inner.get_all_trials(study_id, deepcopy=False)]
         self._read_at = self._now()
+        self._fresh = max(FRESH, TIMES * (self._read_at - began))
 
     def _known(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial with the scores of its epochs."""

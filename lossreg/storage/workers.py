@@ -29,6 +29,8 @@ from lossreg.runtime import processes
 WORKER = "lossreg:worker"
 # how often a worker beats within the time after which it counts as dead
 BEATS = 12
+# workers that look at the others at each of their beats; later ones do so at every `BEATS`th, since one look reads all
+WATCHERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,21 @@ class Worker:
 
 @dataclass(slots=True)
 class Seen:
-    """What is known of another worker: its beats, when they were read, and the seconds in which they did not change."""
+    """What is known of another worker: its beats, when they were read, and the seconds in which they did not change.
+
+    after: the beats of this worker until then.
+    """
 
     beats: int
     at: float
+    after: int
     idle: float = 0.0
 
 
 class Workers:
     """The workers of a study, as this process sees them.
 
-    dead_after: seconds without a beat after which a worker counts as dead. `pulse` beats and looks at the others;
+    dead_after: seconds without a beat after which a worker counts as dead. `pulse` beats and may look at the others;
     `start` has a thread do so until `leave`.
     """
 
@@ -115,7 +121,7 @@ class Workers:
                 self.pulse()
 
     def pulse(self) -> None:
-        """Say that this worker is alive, under a new number if it was held for dead, and look at the others."""
+        """Say that this worker is alive, under a new number if it was held for dead; at times look at others."""
         with self._beating:
             if self._over.is_set():
                 return
@@ -125,7 +131,13 @@ class Workers:
                     self._trial.set_user_attr(WORKER, self._told(self._beats))
             except UpdateFinishedTrialError:
                 self.join()
-            self.look()
+            if self._is_watcher or self._beats % BEATS == 0:
+                self.look()
+
+    @property
+    def _is_watcher(self) -> bool:
+        """True of the first few workers, as far as is known: they notice who died."""
+        return sum(other.number < self.number for other in self.others) < WATCHERS
 
     def _told(self, beats: int) -> dict[str, Any]:
         return {"name": self.name, "process": processes.mark(), "beats": beats}
@@ -145,10 +157,11 @@ class Workers:
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
         told, now = trial.user_attrs[WORKER], self._now()
-        seen = self._seen.setdefault(trial.number, Seen(told["beats"], now))
-        # a long time between two looks says that the storage did not answer: nobody could beat
-        seen.idle = seen.idle + min(now - seen.at, 2 * self.dead_after / BEATS) if seen.beats == told["beats"] else 0.0
-        seen.beats, seen.at = told["beats"], now
+        seen = self._seen.setdefault(trial.number, Seen(told["beats"], now, self._beats))
+        # a long time for the beats of this worker says that the storage did not answer: nobody could beat
+        most = 2 * self.dead_after / BEATS * max(1, self._beats - seen.after)
+        seen.idle = seen.idle + min(now - seen.at, most) if seen.beats == told["beats"] else 0.0
+        seen.beats, seen.at, seen.after = told["beats"], now, self._beats
         return seen.idle >= self.dead_after or processes.has_ended(told["process"])
 
     def leave(self) -> None:

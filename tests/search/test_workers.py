@@ -18,6 +18,7 @@ from searches import ACCURACY, EPOCHS, Heard, curve, proposer
 from lossreg.errors import LossregError
 from lossreg.search import history, pruners
 from lossreg.search.policy import SearchPolicy
+from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import SeededSampler, enqueue_start
 from lossreg.search.scheduler import Scheduler
 from lossreg.search.shared_ask_tell import SharedAskTell
@@ -25,6 +26,7 @@ from lossreg.storage import trials as states
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import LOST, OWNER, RETRY_OF, START
+from lossreg.storage.workers import BEATS, WATCHERS
 from lossreg.training.pool import Pool
 
 BASELINE, TRIALS = "cross_entropy", 16
@@ -135,6 +137,67 @@ def test_the_trial_of_a_dead_worker_runs_again_with_the_same_parameters_once(dat
         assert copy.params == trial.params
         assert copy.user_attrs[OWNER] in (first.workers.number, second.workers.number)
     assert len(history.records(first.study)) == TRIALS
+
+
+def test_a_worker_that_is_held_for_dead_while_it_asks_goes_on_with_another_trial(database, tmp_path, monkeypatch):
+    paused, other = Joined(database, tmp_path), Joined(database, tmp_path)
+    suggest, taken = Proposer.suggest, []
+
+    def suggested(proposals, trial):
+        if not taken:
+            taken.append(trial.number)
+            other.study._storage.refresh()
+            states.requeue_interrupted(other.study, lambda running: running.number == trial.number)
+        return suggest(proposals, trial)
+
+    monkeypatch.setattr(Proposer, "suggest", suggested)
+    paused.search.run()
+    records = history.records(other.study)
+    assert len(records) == TRIALS
+    assert not {record.number for record in records} & set(taken)
+
+
+def test_a_trial_runs_again_with_what_its_worker_wrote_last(database, tmp_path):
+    now = [0.0]
+    dead, other = (Joined(database, tmp_path, clock=lambda: now[0]) for _ in range(2))
+    other.study._storage._now = lambda: 0.0
+    while dead.ask_tell.queued:
+        dead.ask_tell.try_ask()
+    trial = dead.study.ask()
+    assert other.ask_tell.news() == []
+    dead.ask_tell.proposer.suggest(trial)
+    for _ in range(13):
+        now[0] += 5.0
+        other.workers.pulse()
+    other.search.run()
+    trials = other.study.get_trials(deepcopy=False)
+    [copy] = [again for again in trials if again.user_attrs.get(RETRY_OF) == trial.number]
+    assert copy.params == trial.params
+    assert len(trial.params) > 1
+
+
+def test_of_many_workers_later_ones_look_rarely_and_notice_in_time_that_all_before_them_died(database, tmp_path):
+    now = [0.0]
+    *dead, last = (Joined(database, tmp_path, clock=lambda: now[0]) for _ in range(WATCHERS + 1))
+    reads = counted_reads(last.workers)
+    for beats in range(1, BEATS + 1):
+        now[0] += 60.0 / BEATS
+        last.workers.pulse()
+        assert reads() == beats // BEATS
+    assert last.workers.others == []
+    assert all(last.workers.has_ended(worker.workers.number) for worker in dead)
+
+
+def counted_reads(workers):
+    """A function that returns how often all workers were read since."""
+    count, read = [0], workers._storage.get_all_trials
+
+    def reading(*args, **kwargs):
+        count[0] += 1
+        return read(*args, **kwargs)
+
+    workers._storage.get_all_trials = reading
+    return lambda: count[0]
 
 
 def test_nobody_waits_for_what_a_dead_worker_would_have_chosen(database, tmp_path):
