@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/quickstart.toml
 LOSS ?= focal
+SEED ?= 0
 DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune ui test test-all loss lint bench catalogue system postgresql clean
+.PHONY: help tune ui test test-all chaos loss lint bench catalogue system postgresql clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +36,9 @@ test: $(DONE_DEV) postgresql ## the tests
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+chaos: $(DONE_DEV) postgresql ## 200 trials on servers and workers that are killed at random (SEED=0)
+	$(BIN)/python -m pytest tests/chaos -m long -s --seed $(SEED)
 
 loss: $(DONE_DEV) ## everything about one loss (LOSS=focal)
 	$(BIN)/python -m pytest tests/conformance/test_suite.py tests/zoo tests/registry tests/reporting --loss $(LOSS)

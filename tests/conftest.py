@@ -12,7 +12,8 @@ import pytest
 TESTS = Path(__file__).parent
 # Files that take longest come first, so that no worker is left alone with one at the end.
 SLOW = (
-    "conformance/test_suite", "conformance/test_wrong", "training/test_population", "training/backends/test_jax",
+    "chaos/test_chaos", "conformance/test_suite", "conformance/test_wrong", "training/test_population",
+    "training/backends/test_jax",
     "test_readme", "registry/test_third_party", "conformance/test_right", "search/test_run",
     "training/test_mappable_models", "zoo/test_zoo", "tracking/test_process", "training/test_optimizers",
     "tracking/test_tracker",
@@ -27,6 +28,7 @@ def place(item):
 
 def pytest_addoption(parser):
     parser.addoption("--loss", help="run only the tests that have this loss, or a spec of this name, as a parameter")
+    parser.addoption("--seed", type=int, default=0, help="of what happens at random in tests/chaos")
 
 
 def pytest_collection_modifyitems(config, items):

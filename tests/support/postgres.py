@@ -53,6 +53,11 @@ class Postgres:
     def data(self):
         return str(self.folder / "data")
 
+    @property
+    def pid(self):
+        """The number of the process from which all others of the server are forked."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def _run(self, name, *args):
         done = subprocess.run(
             [*self._as, program(name), *args], capture_output=True, text=True, cwd=self.folder, check=False
