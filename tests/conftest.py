@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lossreg.terminal import masking
+
 TESTS = Path(__file__).parent
 # Files that take longest come first, so that no worker is left alone with one at the end.
 SLOW = (
@@ -60,6 +62,13 @@ def _signals_as_from_a_shell():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests():
+    """Have a password that one test learns, which may be an ordinary word, not masked in the messages of the next."""
+    with masking.fresh():
+        yield
 
 
 @pytest.fixture(scope="session")

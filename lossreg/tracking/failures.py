@@ -57,10 +57,12 @@ LONGEST = 300
 
 def reason(error: Exception, uri: str) -> str:
     """Return what is wrong with the store `uri` and what to do, or the first line of the error, without SQL."""
-    text = masking.masked(str(error)).strip() or type(error).__name__
+    text = str(error)
+    # before masking: a password may be a word of the messages that are looked for
     if known := _known(text, error, uri) or _status(text) or (is_server(uri) and _connection(text)):
         return known
-    return shortened(text.splitlines()[0].strip().rstrip("."), LONGEST)
+    masked = masking.masked(text).strip() or type(error).__name__
+    return shortened(masked.splitlines()[0].strip().rstrip("."), LONGEST)
 
 
 def _status(text: str) -> str:

@@ -17,13 +17,6 @@ from lossreg.terminal.masking import learn, masked, masked_values, scheme_and_ho
 from lossreg.terminal.plain_text import markdown, printable
 from lossreg.tracking import entities, messages
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_known_yet():
-    with masking.fresh():
-        yield
-
-
 BY_FORM = {
     "postgresql://me:pl-nt1d@host/db": "postgresql://me:***@host/db",
     "postgresql://me:pl@nt1d@host/db": "postgresql://me:***@host/db",
