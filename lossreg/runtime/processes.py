@@ -1,11 +1,24 @@
-"""Processes of this machine, and a mark by which another process can tell that one has ended."""
+"""Processes of this machine: how one starts, and a mark by which another process can tell that it has ended."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 PROC = Path("/proc")
+# the current folder is not searched for modules; this very package is taken, wherever it lies
+CODE = """
+import sys
+sys.path.insert(0, {root!r})
+import lossreg
+sys.path.pop(0)
+"""
+
+
+def python(code: str) -> list[str]:
+    """Return the command of a Python that runs code on this package; arguments may follow."""
+    return [sys.executable, "-P", "-c", CODE.format(root=str(Path(__file__).parents[2])) + code]
 
 
 def mark() -> str:

@@ -11,23 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import IO, Any
 
+from lossreg.runtime import processes
 from lossreg.terminal import masking
 from lossreg.tracking import failures, messages
 from lossreg.tracking.messages import Message
 from lossreg.tracking.session import Session
 
-# the current folder is not searched for modules; this very package is taken, wherever it lies
-CODE = """
-import sys
-sys.path.insert(0, {root!r})
-import lossreg
-sys.path.pop(0)
-from lossreg.tracking import worker
-worker.main()
-"""
+CODE = "from lossreg.tracking import worker; worker.main()"
 GRACE = 60.0
 # seconds between signs of life of a process that works, and of processor time that show that it does
 PULSE, LEAST_WORK = 5.0, 0.02
@@ -49,10 +41,9 @@ class Process:
     """
 
     def __init__(self) -> None:
-        root = str(Path(__file__).parents[2])
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", CODE.format(root=root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True,
+            processes.python(CODE), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
