@@ -35,6 +35,7 @@ test: $(DONE_DEV) postgresql ## the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(DONE_DEV) postgresql ## 200 trials on servers and workers that are killed at random (SEED=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +31,7 @@ from lossreg.storage.address import EXAMPLES
 
 if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
+    from lossreg.cli.ray_cluster import Cluster
     from lossreg.config.study import StudySpec
     from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer
@@ -90,6 +91,22 @@ def worker(
     device: Annotated[
         str, typer.Option("--device", metavar="DEVICE", help="cpu, gpu or gpu:N; one worker for each GPU.")
     ] = "",
+    ray: Annotated[
+        str,
+        typer.Option(
+            "--ray", metavar="ADDRESS", help="Have a Ray cluster run workers: auto, HOST:6379, ray://HOST:10001, local."
+        ),
+    ] = "",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            max=10_000,
+            help="How many with --ray; by default one for each GPU or machine.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
@@ -101,17 +118,47 @@ def worker(
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
         _require_shared(spec)
-        if device:
-            devices.choose(device)
-        from lossreg.cli import interrupts
         from lossreg.cli.progress import is_one_stream, progress
-        from lossreg.search.run import Switches
 
         watcher = progress()
         watcher.is_concluded = not as_json
-        again = interrupts.resuming("worker", study, overrides or (), ["--device", device] if device else ())
-        result = _run(spec, again, watcher, Switches(), device)
+        if ray:
+            from lossreg.cli.ray_cluster import Cluster
+
+            result = _on_ray(Cluster(ray, workers, device), spec, study, overrides or (), watcher)
+        elif workers is not None:
+            raise InputError("belongs to --ray", where="--workers", hint="Or call this command once for each worker.")
+        else:
+            result = _here(device, spec, study, overrides or (), watcher)
         _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+
+
+def _here(device: str, spec: StudySpec, study: Path, overrides: Sequence[str], watcher: Watcher) -> StudyResult:
+    """Be a worker."""
+    if device:
+        devices.choose(device)
+    from lossreg.cli import interrupts
+    from lossreg.search.run import Switches
+
+    again = interrupts.resuming("worker", study, overrides, ["--device", device] if device else ())
+    return _run(spec, again, watcher, Switches(), device)
+
+
+def _on_ray(cluster: Cluster, spec: StudySpec, study: Path, overrides: Sequence[str], watcher: Watcher) -> StudyResult:
+    """Have a cluster run workers, and return what they reached."""
+    from lossreg.cli import interrupts, ray_cluster
+    from lossreg.search import history
+
+    def work() -> StudyResult:
+        watcher.training = True
+        cluster.run(ray_cluster.arguments(study, overrides), watcher)
+        result = history.results(spec)
+        watcher.trained(result)
+        return result
+
+    if watcher.is_concluded:
+        watcher.on_trained = _show_leaderboard
+    return _interruptible(work, interrupts.resuming("worker", study, overrides, cluster.options), watcher)
 
 
 def _require_shared(spec: StudySpec) -> None:

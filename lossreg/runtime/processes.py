@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -19,6 +21,17 @@ sys.path.pop(0)
 def python(code: str) -> list[str]:
     """Return the command of a Python that runs code on this package; arguments may follow."""
     return [sys.executable, "-P", "-c", CODE.format(root=str(Path(__file__).parents[2])) + code]
+
+
+def leave_with(descriptor: int) -> None:
+    """Send this process SIGTERM once the other end of a pipe is closed, as it is when the process that has it ends."""
+
+    def wait() -> None:
+        while os.read(descriptor, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="lossreg-pipe", daemon=True).start()
 
 
 def mark() -> str:

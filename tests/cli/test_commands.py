@@ -118,7 +118,7 @@ COMMANDS = {
     "check": ("NAME", "--json"),
     "new-plugin": ("NAME", "--folder", "--task"),
     "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--dry-run", "--require-tracking", "--json"),
-    "worker": ("STUDY", "--device", "--set", "--json"),
+    "worker": ("STUDY", "--device", "--ray", "--workers", "--set", "--json"),
     "results": ("STUDY", "--json"),
     "verdict": ("STUDY", "--repeats", "--set", "--json"),
     "model": ("STUDY", "--trial", "--loss", "--output"),
@@ -319,6 +319,14 @@ MISTAKES = {
     "a worker on no device": (
         ["worker", "toy.toml", "--set", "storage.url=grpc://127.0.0.1:9", "--device", "tpu"],
         "It is cpu, gpu, or gpu:N",
+    ),
+    "workers without Ray": (
+        ["worker", "toy.toml", "--set", "storage.url=grpc://127.0.0.1:9", "--workers", "2"],
+        "--workers: belongs to --ray",
+    ),
+    "a numbered GPU on Ray": (
+        ["worker", "toy.toml", "--set", "storage.url=grpc://127.0.0.1:9", "--ray", "auto", "--device", "gpu:1"],
+        "With --ray it is cpu or gpu",
     ),
     "a storage of SQLite": (["tune", "toy.toml", "--set", "storage.url=sqlite:///x.db"], "SQLite has one writer"),
     "results of a folder": (["results", "."], "Error: "),
