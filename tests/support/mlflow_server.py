@@ -12,9 +12,9 @@ import urllib.request
 from lossreg.tracking import free_port, ui
 
 
-def wait_for(address, process):
+def wait_for(address, process, seconds=90):
     """Until the server answers; it needs about 20 s."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=2).close()
