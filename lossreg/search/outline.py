@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
@@ -57,7 +58,10 @@ def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool
     spec = studies.of(study, overrides)
     backend.check()
     tracked.uri(spec)
-    begun, new = shared_study.of(spec).peek(), []
+    folder = shared_study.of(spec)
+    if allow_changed:
+        folder.require_journal(*changes.ALLOW)
+    begun, new = folder.peek(), []
     try:
         prepared = preparation.prepare(spec, Changes.of_file(spec, begun, allowed=allow_changed))
     except KeptApartError as kept:

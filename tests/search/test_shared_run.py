@@ -116,10 +116,22 @@ def test_a_shared_study_is_looked_at_and_not_started_over_or_repaired(database):
     assert len(more.trials) == 14
 
 
-def test_a_worker_with_other_data_is_refused(database):
-    faked(document(database, tracking={"enabled": False}))
-    with pytest.raises(InputError, match=r"data\.test: 0\.2 -> 0\.3"):
-        faked(document(database, tracking={"enabled": False}, data={"source": "sklearn:iris", "test": 0.3}))
+def test_a_changed_study_is_refused_and_told_only_what_works_for_a_shared_one(database):
+    untracked = {"tracking": {"enabled": False}}
+    faked(document(database, **untracked))
+    changed = document(
+        database, **untracked, data={"source": "sklearn:iris", "test": 0.3}, train={"epochs": 2, "batch_size": 16}
+    )
+    with pytest.raises(InputError) as refused:
+        faked(changed)
+    assert str(refused.value).splitlines()[1:] == [
+        "  data.test: 0.2 -> 0.3",
+        "  train.epochs: 3 -> 2. ",
+        "Take the change back, give the study another name, or take another database.",
+    ]
+    for run in (plan, faked):
+        with pytest.raises(InputError, match=r"allow_changed=True is for a study whose trials are in a file"):
+            run(changed, allow_changed=True)
 
 
 def test_a_storage_that_does_not_answer_is_told_without_its_password():
