@@ -10,10 +10,17 @@ from dataclasses import replace
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, check_distribution_compatibility
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
+from lossreg.config.search_space import Options, PerClassRange, Range, Space
 from lossreg.search.proposer import Proposer
 from lossreg.storage.trials import START
 
@@ -41,6 +48,24 @@ def asked(proposer: Proposer) -> dict[str, Distributions]:
 def by_name(distributions: Mapping[str, Distributions]) -> dict[str, BaseDistribution]:
     """Return the distributions of all candidates, or trials, by parameter."""
     return {name: distribution for several in distributions.values() for name, distribution in several.items()}
+
+
+def rescaled(spaces: Mapping[str, Space], before: Distributions) -> list[str]:
+    """Return the keys of a study file whose search space is of another kind or scale than what trials drew from."""
+    return [key for key, space in spaces.items() if unlike(before, _drawn(key.partition(".")[2], space, before))]
+
+
+def _drawn(name: str, space: Space, before: Distributions) -> Distributions:
+    """Return what a parameter that trials have would be drawn from, one of each class by its name there."""
+    if isinstance(space, Options):
+        return {name: CategoricalDistribution(space.choices)}
+    if isinstance(space, Range):
+        kind = IntDistribution if space.integer else FloatDistribution
+        return {name: kind(space.low, space.high, log=space.log)}
+    if not isinstance(space, PerClassRange):
+        return {}
+    of_classes = [other for other in before if other.startswith(f"{name}.") and other != f"{name}.tau"]
+    return dict.fromkeys(of_classes, FloatDistribution(space.low, space.high, log=space.log))
 
 
 def unlike(before: Distributions, now: Distributions) -> list[str]:

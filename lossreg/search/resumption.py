@@ -6,28 +6,32 @@ is then `accepted`, and one that scores cannot be compared across has the former
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.config.changes import Change, Effect
-from lossreg.config.study import StudySpec
+from lossreg.config.search_space import Space
+from lossreg.config.study import Candidate, StudySpec
 from lossreg.errors import InputError, UnknownError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.registry import Registry
+from lossreg.search import choices
 from lossreg.search.architectures import OR
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.terminal.caller import words
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
     from lossreg.search.preparation import Prepared
 
 
+SCALE = "Optuna keeps the scale of a parameter"
 # key of the candidates that a study no longer has, each with its marks in the fingerprint
 LEFT_OUT = "left_out"
 
@@ -70,25 +74,30 @@ class KeptApartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changes of a study since it began, and whether they are allowed; stored: the attributes that it has."""
+    """The changes of a study since it began, and whether they are allowed.
+
+    stored: the attributes that it has; trials: those that it has.
+    """
 
     spec: StudySpec
     stored: Mapping[str, Any]
     allowed: bool = False
+    trials: Sequence[FrozenTrial] = ()
     accepted: tuple[Change, ...] = ()
 
     @classmethod
     def of_file(cls, spec: StudySpec, study: optuna.Study | None, *, allowed: bool = False) -> Self:
         """Return those of the study file, none of a new study; raises what `adding` raises."""
-        stored = study.user_attrs[ATTRIBUTE] if study else {}
-        begun = cls(spec, stored, allowed)
-        if not stored:
+        if study is None:
+            return cls(spec, {}, allowed)
+        begun = cls(spec, study.user_attrs[ATTRIBUTE], allowed, study.get_trials(deepcopy=False))
+        marks = _marks_left_out(begun.stored)
+        found = changes.of(begun.stored["fingerprint"], studies.fingerprint(spec), marks)
+        if not found:
             return begun
-        left_out = {key: mark for marks in stored.get(LEFT_OUT, {}).values() for key, mark in marks.items()}
-        found = changes.of(stored["fingerprint"], studies.fingerprint(spec), left_out)
-        if found:
-            _check_names(spec, stored)
-        return begun.adding(change for change in found if not _is_same_metric(change, spec, stored))
+        spaces = _spaces(spec, _known_candidates(spec, begun.stored))
+        found = [change for change in found if not _is_same_metric(change, spec, begun.stored)]
+        return begun.adding(_with_scales(found, choices.rescaled(spaces, choices.of_trials(begun.trials))))
 
     def of_prepared(self, prepared: Prepared) -> Self:
         """Return these and those of data, losses and search spaces; raises `InputError` or `KeptApartError`."""
@@ -100,7 +109,11 @@ class Changes:
             *_changes_of_losses(prepared, self.stored, known),
             *_changes_of_models(prepared, self.stored, known),
         ]
-        return self.adding(found)
+        return self.adding([*found, *(self._changes_of_scale(prepared) if found or self.accepted else ())])
+
+    def _changes_of_scale(self, prepared: Prepared) -> list[Change]:
+        asked = choices.by_name(choices.asked(prepared.proposer))
+        return [_of_scale(name) for name in choices.unlike(choices.of_trials(self.trials), asked)]
 
     def adding(self, found: Iterable[Change]) -> Self:
         """Return these with others.
@@ -128,18 +141,46 @@ def _is_same_metric(change: Change, spec: StudySpec, stored: Mapping[str, Any]) 
     return change.key == "search.metric" and catalogue.resolve(name, stored["task"]).name == stored["metric"]
 
 
-def _check_names(spec: StudySpec, attributes: Mapping[str, Any]) -> None:
-    """Raise `InputError` for an unknown metric, loss or parameter: more likely a slip than another study."""
+def _marks_left_out(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: mark for marks in stored.get(LEFT_OUT, {}).values() for key, mark in marks.items()}
+
+
+def _known_candidates(spec: StudySpec, attributes: Mapping[str, Any]) -> list[Candidate]:
+    """Return the candidates of a study that has changed, none where its task has.
+
+    Raises `InputError` for an unknown metric, loss or parameter: more likely a slip than another study.
+    """
     task, data = attributes["task"], attributes["data"]
     if spec.data.task not in ("auto", task):
-        return
+        return []
     try:
         catalogue.resolve(spec.search.metric or attributes["metric"], task)
     except InputError as error:
         raise error.at(spec.place("search.metric")) from None
     known = registry.default(tuple(spec.plugins.block))
     missing = [candidate for candidate, name in attributes["losses"].items() if known.look_up(name) is None]
-    studies.candidates(spec, known, task, len(data.get("classes") or ()), missing)
+    return studies.candidates(spec, known, task, len(data.get("classes") or ()), missing)
+
+
+def _spaces(spec: StudySpec, candidates: Iterable[Candidate]) -> dict[str, Space]:
+    """Return the search spaces of a study file's losses and learning rate, by key."""
+    of_losses = {
+        f"losses.{candidate.name}.{name}": space
+        for candidate in candidates
+        for name, space in candidate.search_space.items()
+    }
+    return {"train.learning_rate": spec.train.learning_rate, **of_losses}
+
+
+def _with_scales(found: Iterable[Change], rescaled: Collection[str]) -> list[Change]:
+    """Return the changes, those of the keys that are `rescaled` as changes of scale."""
+    told = {change.key: change for change in found}
+    return list({**told, **{key: _of_scale(key, told.get(key)) for key in rescaled}}.values())
+
+
+def _of_scale(name: str, told: Change | None = None) -> Change:
+    """Return the change of a parameter's scale, in the words in which it is told if it is."""
+    return Change(told.what if told else f"the scale of {name}", Effect.APART, SCALE, name)
 
 
 def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:

@@ -32,20 +32,12 @@ OTHERS = -1  # number of trials of a verdict's notes that are of an earlier stag
 
 
 def joined(prepared: Prepared, begun: optuna.Study | None) -> Prepared:
-    """Return a study that once changed so that it asks Optuna for choices that its earlier trials have too.
-
-    Raises `KeptApartError` where a parameter is asked for on another scale than before.
-    """
+    """Return a study that once changed so that it asks Optuna for choices that its earlier trials have too."""
     changed = prepared.begun
     if begun is None or changed is None or not (changed.accepted or changed.stored.get(attributes.CHANGES)):
         return prepared
     before = choices.of_trials(begun.get_trials(deepcopy=False))
     asked = choices.by_name(choices.asked(prepared.proposer))
-    if unlike := choices.unlike(before, asked):
-        changed.adding(
-            changes.Change(f"the scale of {name}", changes.Effect.APART, "Optuna keeps that of a parameter")
-            for name in unlike
-        )
     return replace(prepared, proposer=choices.joined(prepared.proposer, before, asked))
 
 

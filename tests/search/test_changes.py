@@ -10,12 +10,15 @@ import mlflow
 import numpy as np
 import pytest
 from fake_trainer import Fake
+from optuna.distributions import FloatDistribution
 
 import lossreg
 from lossreg.config import changes, study
 from lossreg.config.changes import Effect
+from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError
+from lossreg.search import choices
 from lossreg.search.outline import plan
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
@@ -146,6 +149,8 @@ APART = [
     ({"search.score_epoch": "best"}, "search.score_epoch"), ({"search.decision": "tuned"}, "search.decision"),
     ({"losses.gce": {"loss": "poly_loss"}}, "losses.gce.loss"),
     ({"train.learning_rate": {"low": 1e-3, "high": 3e-3, "log": False}}, "train.learning_rate"),
+    ({"train.learning_rate": {"choices": [1e-3, 3e-3]}}, "train.learning_rate"),
+    ({"losses.focal": {**FOCAL, "gamma": {"low": 1.0, "high": 2.0, "log": True}}}, "losses.focal.gamma"),
     ({"train.epochs": 4, "search.seed": 2}, "search.seed"),
 ]  # fmt: skip
 
@@ -179,11 +184,8 @@ def test_where_scores_stay_comparable_a_changed_study_goes_on_if_it_is_allowed(b
 @pytest.mark.parametrize(("change", "key"), cases(APART, "search.metric", "model.hidden"))
 def test_where_scores_are_not_comparable_the_former_trials_are_kept_apart_if_it_is_allowed(begun, change, key):
     document, before = changed(change, TRIALS), journal()
-    if "train.learning_rate" not in change:
-        with pytest.raises(
-            InputError, match=rf"(?s){re.escape(key)}.*allow_changed=True keeps the former trials apart"
-        ):
-            faked(document)
+    with pytest.raises(InputError, match=rf"(?s){re.escape(key)}.*allow_changed=True keeps the former trials apart"):
+        faked(document)
     assert journal() == before
     result = faked(document, allow_changed=True)
     assert len(result.trials) == TRIALS
@@ -193,6 +195,28 @@ def test_where_scores_are_not_comparable_the_former_trials_are_kept_apart_if_it_
     started = min(trial.started for trial in result.trials)
     assert all(trial.started >= started for trial in result.trials)
     assert StudyFolder(aside, "small").read().user_attrs["lossreg"]["id"] != _id()
+
+
+def test_another_scale_is_refused_with_what_the_flag_would_do_and_so_is_that_of_a_loss_that_comes_back(begun):
+    with pytest.raises(InputError, match=r"learning_rate: .* \(allow_changed=True keeps .* scale of a parameter\)\. "):
+        faked(changed({"train.learning_rate": {"low": 1e-3, "high": 3e-3, "log": False}}))
+    faked(changed({"losses.focal": None}, TRIALS + 1), allow_changed=True)
+    with pytest.raises(InputError, match=r"focal\.gamma: not set -> .* \(allow_changed=True keeps .* scale of a"):
+        faked(changed({"losses.focal": {**FOCAL, "gamma": {"low": 1.0, "high": 2.0, "log": True}}}, TRIALS + 1))
+
+
+@pytest.mark.parametrize(
+    ("space", "differs"),
+    [
+        (Range(0.0, 1.0), False), (Range(0.5, 1.0, log=True), True), (Range(1, 2, integer=True), True),
+        (Options((0.0, 1.0)), True), (Fixed(0.5), False), (ByCount(0.0, 1.0), False),
+        (PerClassRange(0.1, 9.0, log=True), False), (PerClassRange(0.1, 9.0, log=False), True),
+    ],
+)  # fmt: skip
+def test_a_search_space_is_held_against_what_trials_drew_from(space, differs):
+    alpha = {"focal.alpha.tau": FloatDistribution(0.0, 1.0), "focal.alpha.red": FloatDistribution(0.1, 1.0, log=True)}
+    before = {"focal.alpha": FloatDistribution(0.0, 1.0), **alpha}
+    assert choices.rescaled({"losses.focal.alpha": space}, before) == ["losses.focal.alpha"] * differs
 
 
 def _id():
