@@ -107,11 +107,10 @@ def _judged(spec: StudySpec, folder: StudyFolder) -> StudyResult | None:
 
 def _ended(folder: StudyFolder) -> int:
     """Return the number of trials that have ended; raises `InputError` if there is none."""
-    trials = folder.read().get_trials(deepcopy=False)
-    ended = sum(counts_as_trial(trial) for trial in trials if trial.state.is_finished())
-    if not ended:
+    ended = [trial for trial in folder.read().get_trials(deepcopy=False) if trial.state.is_finished()]
+    if not any(map(counts_as_trial, ended)):
         raise InputError(f"no trial of study {folder.name!r} has ended, so there is nothing to compare")
-    return ended
+    return sum(map(folder.counts, ended))
 
 
 def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyResult | None:
@@ -229,9 +228,11 @@ class Run:
     @property
     def _state(self) -> type[RunState]:
         from lossreg.search.run_state import RunState
-        from lossreg.search.shared_run import SharedRunState
+        from lossreg.search.shared_run import SharedRunState, SharedVerdictState
 
-        return SharedRunState if self.folder.is_shared and not self.is_verdict else RunState
+        if not self.folder.is_shared:
+            return RunState
+        return SharedVerdictState if self.is_verdict else SharedRunState
 
     def _tracker(self, uri: str, begun: optuna.Study | None, stored: Mapping[str, Any]) -> Tracker | Untracked:
         is_tracked = False

@@ -1,4 +1,7 @@
-"""`SharedRunState`: a study as one of several workers runs it; one of them finishes it when nothing runs any more."""
+"""`SharedRunState`: a study as one of several workers runs it; one of them finishes it when nothing runs any more.
+
+`SharedVerdictState` is that of `lossreg verdict`.
+"""
 
 from __future__ import annotations
 
@@ -114,6 +117,18 @@ class SharedRunState(RunState):
             time.sleep(POLL)
             workers.look()
         return True
+
+
+class SharedVerdictState(RunState):
+    """The verdict on the trials that have ended; those that were cut off are left to workers."""
+
+    @classmethod
+    def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
+        """Queue nothing."""
+        return 0
+
+    def _train(self) -> None:
+        """Train nothing."""
 
 
 def _names(workers: Sequence[Worker]) -> str:
