@@ -58,7 +58,7 @@ def machine(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-def test_a_verdict_in_which_a_worker_was_cut_off_is_finished_by_the_next_one_and_by_no_further(database, tmp_path, machine):
+def test_a_verdict_that_was_cut_off_is_finished_by_the_next_worker_and_by_no_further_one(database, tmp_path, machine):
     store = f"sqlite:///{tmp_path}/mlflow.db"
     asked = small_study.study(
         verdict={"repeats": REPEATS, "outer": 0}, storage={"url": database}, tracking={"uri": store}
