@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from lossreg.config import study as studies
 from lossreg.storage import identity
 from lossreg.storage.records import StudyResult
-from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
+from lossreg.storage.trials import ATTRIBUTE, has_score
 from lossreg.terminal.masking import masked_values
 
 if TYPE_CHECKING:
@@ -59,12 +59,9 @@ def first_trial(attributes: Mapping[str, Any]) -> int:
     return stages[-1]["trials"] if stages else 0
 
 
-def is_finished(
-    study: optuna.Study | None, trials: int, counts: Callable[[FrozenTrial], bool] = counts_as_trial
-) -> bool:
-    """Return whether no trial is left to run; counts: says which trials use up the budget."""
-    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()] if study else []
-    return sum(map(counts, ended)) >= trials
+def is_finished(study: optuna.Study | None, trials: int, counts: Callable[[FrozenTrial], bool] = has_score) -> bool:
+    """Return whether no trial is left to run; counts: says which trials have ended and use up the budget."""
+    return study is not None and sum(map(counts, study.get_trials(deepcopy=False))) >= trials
 
 
 def write_summary(study: optuna.Study, result: StudyResult, completion: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ taken too many it gives up by a rule that all workers share.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -22,6 +21,7 @@ from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
 from lossreg.storage import trials as states
 from lossreg.storage.records import TrialRecord
+from lossreg.storage.tally import Tallies, excess, loss
 from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
 from lossreg.storage.workers import Workers
 from lossreg.training.interface import Plan
@@ -50,7 +50,9 @@ class SharedAskTell(AskTell):
         self._ownerless: dict[int, float] = {}
         self._is_waiting = False
         self._all: Sequence[FrozenTrial] = ()
+        self._tallies = Tallies()
         self._running: list[FrozenTrial] = []
+        self._news_from = 0
         self._look()
 
     @property
@@ -96,19 +98,22 @@ class SharedAskTell(AskTell):
 
         Where that depends on trials that other workers have just begun, it is waited for what they choose.
         """
-        if _loss(self._all[number]):
+        if loss(self._all[number]):
             return False
         for poll in range(MOST_POLLS):
-            below = [trial for trial in self._all[:number] if states.has_place(trial)]
-            tried = Counter(_loss(trial) for trial in below if not states.has_failed(trial))
-            tried.pop("", None)
-            lag, left = self._lag(tried), self.budget - len(below)
-            undecided = sum(not _loss(trial) and self._is_trained(trial) for trial in below)
+            below = self._tallies.below(number)
+            below.tried.pop("", None)
+            lag, left = self._lag(below.tried), self.budget - below.placed
+            undecided = sum(not loss(trial) and self._is_trained(trial) for trial in self._running_below(number))
             if self._lags(lag - undecided, left) == self._lags(lag + undecided, left):
                 break
             self._pause(SOON * 2**poll)
             self._refresh()
         return self._lags(lag, left)
+
+    def _running_below(self, number: int) -> list[FrozenTrial]:
+        """Return the trials that run and had a place in the budget before one had."""
+        return [trial for trial in self._running if trial.number < number and states.has_place(trial)]
 
     def _is_trained(self, trial: FrozenTrial) -> bool:
         """Return whether a worker has a trial that will choose its loss; of one that was cut off a copy does."""
@@ -127,7 +132,7 @@ class SharedAskTell(AskTell):
         copied = self._all[number].user_attrs.get(RETRY_OF)
         if copied is not None and not self._is_lost(copied):
             return TWICE
-        return states.excess(self._all, self._all[number], self.budget)
+        return excess(self._tallies.below(number), self._all[number], self.budget)
 
     def _is_lost(self, number: int) -> bool:
         """Return whether the original of a copy is lost; one that seems to run is ended here."""
@@ -170,8 +175,9 @@ class SharedAskTell(AskTell):
     def news(self) -> list[TrialRecord]:
         """Return the trials that other workers have ended since the last call."""
         self._look()
-        ended = (trial for trial in self._all if trial.state.is_finished() and trial.number not in self._reported)
-        new = [trial for trial in ended if trial.number not in self._open]
+        ended = (trial for trial in self._all[self._news_from :] if trial.state.is_finished())
+        new = [trial for trial in ended if trial.number not in self._reported and trial.number not in self._open]
+        self._news_from = self._tallies.first
         self._reported |= {trial.number for trial in new}
         return [record for trial in new if (record := history.from_trial(trial))]
 
@@ -209,11 +215,11 @@ class SharedAskTell(AskTell):
         if trials is self._all:
             return
         self._all = trials
-        placed = [trial for trial in trials if states.has_place(trial)]
-        self.started, self.known = len(placed), sum(trial.state.is_finished() for trial in placed)
-        self.queued = sum(trial.state == TrialState.WAITING for trial in trials)
-        self._running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-        self._asked = Counter(map(_loss, placed))
+        self._tallies.read(trials)
+        tally, unsettled = self._tallies.below(), trials[self._tallies.first :]
+        self.started, self.known, self._asked = tally.placed, tally.ended, tally.asked
+        self.queued = sum(trial.state == TrialState.WAITING for trial in unsettled)
+        self._running = [trial for trial in unsettled if trial.state == TrialState.RUNNING]
 
     def _take_over(self) -> None:
         """Queue again the trials of workers that left or died."""
@@ -233,9 +239,3 @@ class SharedAskTell(AskTell):
             return self._now() - since > self.workers.dead_after
         is_mine = owner == self.workers.number and trial.number not in self._open
         return is_mine or self.workers.has_ended(owner)
-
-
-def _loss(trial: FrozenTrial) -> str:
-    """Return the candidate that a trial tries, or will try."""
-    given = trial.params or trial.system_attrs.get(FIXED, {})
-    return str(given.get("loss", ""))

@@ -16,7 +16,7 @@ from lossreg.errors import InputError, LossregError
 from lossreg.storage import address, server
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
-from lossreg.storage.trials import has_place
+from lossreg.storage.trials import has_outcome
 from lossreg.storage.workers import Workers
 from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked
@@ -32,7 +32,7 @@ class SharedStudy(StudyFolder):
     """The study of that name at an address; `workers` are those who run it, this process among them once it joined."""
 
     is_shared = True
-    counts = staticmethod(has_place)
+    counts = staticmethod(has_outcome)
 
     def __init__(
         self, path: Path, name: str, url: str, *, dead_after: float, patience: float,

@@ -22,7 +22,7 @@ from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
 from lossreg.storage import identity
 from lossreg.storage.journal import Journal, StudyStorage
 from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
-from lossreg.storage.trials import ATTRIBUTE, START, counts_as_trial
+from lossreg.storage.trials import ATTRIBUTE, START, has_score
 from lossreg.terminal.caller import words
 
 # bytes that a study takes at least; a disk with less is full
@@ -39,11 +39,11 @@ class StudyFolder:
     """The files of a study: journal, weights, the model of the best trial, and a lock.
 
     What was read of the journal is kept: reading takes long, and it is done again only after the file has changed.
-    counts: says whether a trial uses up the budget.
+    counts: says whether a trial has ended and uses up the budget.
     """
 
     is_shared = False
-    counts = staticmethod(counts_as_trial)
+    counts = staticmethod(has_score)
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name

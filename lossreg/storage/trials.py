@@ -37,6 +37,16 @@ def tell(study: optuna.Study, number: int, state: str, value: float | None) -> N
         study.tell(number, value)
 
 
+def has_score(trial: FrozenTrial) -> bool:
+    """Return whether a trial has ended and uses up the budget of one process."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def has_outcome(trial: FrozenTrial) -> bool:
+    """Return whether a trial has come to its end, if only to fail; one that was cut off has not, its copy will."""
+    return has_score(trial) or has_failed(trial)
+
+
 def has_failed(trial: FrozenTrial) -> bool:
     """Return whether a trial came to its end and failed, and was neither cut off nor one too many."""
     record = trial.user_attrs.get(ATTRIBUTE)
@@ -56,25 +66,6 @@ def stands(trial: FrozenTrial) -> bool:
     """Return whether a trial runs, has an outcome, waits, or has a copy that does: all but those too many."""
     is_kept = has_failed(trial) or trial.user_attrs.get(LOST) == CUT_OFF
     return trial.state != TrialState.FAIL or is_kept
-
-
-def excess(trials: Sequence[FrozenTrial], trial: FrozenTrial, budget: int) -> str:
-    """Return why a trial that a worker just took is one too many; empty where it is not.
-
-    It follows from the trials below it, which all workers know: the budget is spent, or an earlier one has the same
-    place in the fair start or is a copy of the same trial.
-    """
-    below = [other for other in trials if other.number < trial.number and stands(other)]
-    if any(_marks(trial) & _marks(other) for other in below):
-        return TWICE
-    is_copy = RETRY_OF in trial.user_attrs
-    return BEYOND if not is_copy and sum(map(has_place, below)) >= budget else ""
-
-
-def _marks(trial: FrozenTrial) -> set[tuple[str, int]]:
-    """Return what only one trial may have."""
-    name = RETRY_OF if RETRY_OF in trial.user_attrs else START
-    return {(name, trial.user_attrs[name])} if name in trial.user_attrs else set()
 
 
 def drop(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:

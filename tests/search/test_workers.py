@@ -16,7 +16,7 @@ from postgres import PASSWORD, free_port
 from searches import ACCURACY, EPOCHS, Heard, curve, proposer
 
 from lossreg.errors import LossregError
-from lossreg.search import history, pruners
+from lossreg.search import attributes, history, pruners
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import SeededSampler, enqueue_start
@@ -256,6 +256,21 @@ def test_a_worker_that_leaves_gives_its_trials_back_at_once(database, tmp_path):
         t for t in other.study.get_trials(deepcopy=False) if t.user_attrs.get(RETRY_OF) in {t.number for t in trials}
     ]
     assert [copy.params for copy in copies] == [trial.params for trial in trials]
+
+
+def test_a_study_whose_last_trials_were_given_back_is_not_finished(database, tmp_path):
+    leaving = Joined(database, tmp_path, trials=3)
+    while asked := leaving.ask_tell.try_ask():
+        if asked[0].number < 2:
+            leaving.ask_tell.tell(sample(*asked, [0.5]), 0.5)
+    leaving.ask_tell.give_back()
+    leaving.workers.leave()
+    other = Joined(database, tmp_path, trials=3)
+    assert other.ask_tell.known == 2
+    assert not attributes.is_finished(other.study, 3, other.shared.counts)
+    other.search.run()
+    assert other.ask_tell.known == 3
+    assert attributes.is_finished(other.study, 3, other.shared.counts)
 
 
 def test_a_restart_of_the_database_costs_no_trial(postgres, database, tmp_path):
