@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
+from lossreg.search import completion
 from lossreg.storage import identity
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, has_score
@@ -40,6 +41,7 @@ def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "spaces": prepared.spaces,
         "shapes": prepared.architecture_spaces,
         "lanes": lanes,
+        completion.OVER: -1,
         "seconds": {},
         "tracking": {},
         "trainer": {},

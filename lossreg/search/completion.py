@@ -15,6 +15,8 @@ from lossreg.storage.trials import ATTRIBUTE
 from lossreg.tracking.uri import sqlite_path, without_secrets
 
 KEY = "ending"
+# the number of trials with which the last run came to its end: budget or time was spent, the verdict tried
+OVER = "over"
 FAILED = "failed_verdict"
 # how the note on a verdict that failed begins, without a former verdict and with one
 FAILURES = ("there is no verdict", "there is no new verdict")
@@ -41,6 +43,11 @@ def is_noted(stored: Mapping[str, Any], spec: StudySpec, uri: str) -> bool:
     """Return whether a study of this file was once complete, and in this MLflow store; its trials are not looked at."""
     note = stored.get(KEY) or {}
     return note.get("document") == spec.document() and note.get("uri") == without_secrets(uri)
+
+
+def is_over(stored: Mapping[str, Any], result: StudyResult) -> bool:
+    """Return whether a study was not interrupted since; up to 0.2.0 that was not noted, and True is returned."""
+    return bool(stored.get(OVER, len(result.trials)) == len(result.trials))
 
 
 def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | None:

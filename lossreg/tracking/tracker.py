@@ -154,12 +154,13 @@ class Tracker(Observer):
         """Queue the plots of a study that has ended; returns at once. `finish` follows, and draws them otherwise."""
         self._send("draw", result=messages.of_study(result))
 
-    def finish(self, result: StudyResult, model: Any = None) -> None:
+    def finish(self, result: StudyResult, model: Any = None, *, is_over: bool = True) -> None:
         """Write what is queued, the report, the plots and the model; end the parent run and the process.
 
-        `model` is a Keras model, the path of one, or its description by `describe`.
+        `model` is a Keras model, the path of one, or its description by `describe`. The parent of a study that was
+        interrupted, and so is not `is_over`, is killed.
         """
-        status = "FINISHED" if result.best is not None else "FAILED"
+        status = ("FINISHED" if result.best is not None else "FAILED") if is_over else "KILLED"
         about, folder = model_package.of(model) if model is not None and not self._is_given_up else (None, None)
         self._ask("finish", result=messages.of_study(result), status=status, model=about)
         self.close()
@@ -167,11 +168,13 @@ class Tracker(Observer):
             shutil.rmtree(folder, ignore_errors=True)
         self._raise_if_required()
 
-    def sync(self, result: StudyResult, run_id: str | None = None, model: Any = None) -> dict[str, Any]:
-        """Bring MLflow to exactly what `result` has, and return the new `tracking`."""
+    def sync(
+        self, result: StudyResult, run_id: str | None = None, model: Any = None, *, is_over: bool = True
+    ) -> dict[str, Any]:
+        """Bring MLflow to exactly what `result` has, and return the new `tracking`; is_over as in `finish`."""
         try:
             self.start(result, run_id, exact=True)
-            self.finish(result, model)
+            self.finish(result, model, is_over=is_over)
         finally:
             self.close()
         return self.where()

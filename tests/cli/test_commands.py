@@ -568,7 +568,7 @@ def test_sync_writes_what_is_missing_and_notes_where(lossreg, study, finished, m
         def __init__(self, uri, experiment, *, key, warn, required):
             asked.append((uri, experiment, key, required))
 
-        def sync(self, result, run_id, model):
+        def sync(self, result, run_id, model, *, is_over):
             asked.append((len(result.trials), run_id, model))
             return where
 
@@ -592,7 +592,7 @@ def synced(finished, monkeypatch):
         def __init__(self, *args, **kwargs):
             pass
 
-        def sync(self, result, run_id, model):
+        def sync(self, result, run_id, model, *, is_over):
             models.append(model)
             return {"uri": "sqlite:///y.db", "experiment": "toy"}
 
@@ -627,7 +627,7 @@ def test_sync_says_how_many_trials_are_left_and_for_how_long(lossreg, study, fin
         def __init__(self, *args, **kwargs):
             pass
 
-        def sync(self, result, run_id, model):
+        def sync(self, result, run_id, model, *, is_over):
             for left in (12, 5, 0):
                 self.on_left(left)
             return {"uri": "sqlite:///y.db", "experiment": "toy"}

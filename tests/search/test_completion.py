@@ -1,15 +1,24 @@
-"""A study is complete when its verdict is reached too."""
+"""A study is complete when its verdict is reached too; `lossreg sync` ends its run in MLflow as the study ended."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
+import commands
+import mlflow
 import pytest
 import sample_study
 import sample_verdict
+from fake_trainer import Fake
+from inline import Inline
 
+import lossreg
+from lossreg import tracking
 from lossreg.config import study as studies
+from lossreg.reporting import study_plots
 from lossreg.search import completion
+from lossreg.storage.observer import Observer
 
 
 def asked(verdict):
@@ -42,3 +51,47 @@ def test_a_verdict_that_was_cut_off_is_left_to_do_and_one_that_failed_is_not():
 def test_too_few_data_or_nothing_to_compare_leave_nothing_to_do():
     assert is_complete(sample_verdict.study("not enough data"))
     assert is_complete(sample_study.study(0, trials=[sample_study.trial(0, "cross_entropy")]))
+
+
+STUDY = """
+name = "small"
+data.source = "sklearn:iris"
+search = { trials = 8, metric = "accuracy" }
+losses = { cross_entropy = {}, focal = {} }
+verdict.enabled = false
+tracking.uri = "sqlite:///mlflow.db"
+"""
+
+
+class Stops(Observer):
+    """Interrupts the study once a trial has ended."""
+
+    has_ended = False
+
+    def trial(self, record, result):
+        self.has_ended = True
+
+    def stopping(self):
+        return self.has_ended
+
+
+def test_sync_ends_the_parent_run_as_the_study_ended(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study_plots, "figures", lambda result: {})
+    monkeypatch.setattr(tracking, "Tracker", functools.partial(tracking.Tracker, launch=Inline))
+    (tmp_path / "small.toml").write_text(STUDY)
+    command = commands.runner(monkeypatch, capfd)
+
+    def run(**options):
+        lossreg.tune("small.toml", ["tracking.enabled=false"], trainers=[Fake(lambda plan, epoch: 0.5)], **options)
+
+    def synchronised():
+        assert command("sync", "small.toml")[0] == 0
+        parent = lossreg.results("small.toml").tracking["run_id"]
+        return mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(parent).info.status
+
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=Stops())
+    assert synchronised() == "KILLED"
+    run()
+    assert synchronised() == "FINISHED"
