@@ -9,14 +9,18 @@ import importlib
 import logging
 import random
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
 from optuna.trial import TrialState
 
 from lossreg.errors import InputError, LossregError, first_line, one_line
@@ -27,6 +31,8 @@ from lossreg.terminal.masking import masked
 TRIES = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 SECONDS_TO_CONNECT = 10
+# a call of a gRPC proxy that takes longer counts as unanswered, or than this share of the patience where that is more
+SECONDS_TO_ANSWER, SHARE = 60.0, 1 / 3
 # a server that vanished without a word counts as gone after these
 CONNECTION = {
     "connect_timeout": SECONDS_TO_CONNECT, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3,
@@ -59,6 +65,42 @@ for _name in (*BaseStorage.__abstractmethods__, "get_best_trial", "get_trial_id_
 Forwarding.__abstractmethods__ = frozenset()
 
 
+class Bounded(Forwarding):
+    """A gRPC proxy of which each call is answered within `seconds`, or raises `TimeoutError`.
+
+    Optuna's client sets no deadline, nor has it a parameter for one, so a proxy that hangs would be waited for for
+    ever. With a call that gets no answer its connection is closed, which ends what waits on it, and a new one is made.
+    """
+
+    def __init__(self, connect: Callable[[], GrpcStorageProxy], seconds: float) -> None:
+        super().__init__(connect())
+        self._connect, self._seconds = connect, seconds
+
+    def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        proxy, answer = self._inner, Future[Any]()
+        call = partial(getattr(proxy, name), *args, **kwargs)
+        # a daemon, which no exit of this process waits for
+        threading.Thread(target=_answer, args=(answer, call), name=f"lossreg-{name}", daemon=True).start()
+        try:
+            return answer.result(self._seconds)
+        except TimeoutError:
+            if self._inner is proxy:
+                self._inner = self._connect()
+                proxy.close()
+        except Exception:
+            # another thread closed the connection, as its call was not answered
+            if self._inner is proxy:
+                raise
+        raise TimeoutError(f"no answer within {self._seconds:.0f} s")
+
+
+def _answer(answer: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        answer.set_result(call())
+    except BaseException as error:
+        answer.set_exception(error)
+
+
 class Patient(Forwarding):
     """Tries every call again while the server does not answer, for `patience` seconds; says so once.
 
@@ -66,21 +108,24 @@ class Patient(Forwarding):
     """
 
     def __init__(
-        self, inner: BaseStorage, url: str, patience: float, pause: Callable[[float], Any] = time.sleep
-    ) -> None:
+        self, inner: BaseStorage, url: str, patience: float, pause: Callable[[float], Any] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         super().__init__(inner)
-        self._where, self._patience, self._pause = masked(url), patience, pause
+        self._where, self._patience, self._pause, self._now = masked(url), patience, pause, now
         self._is_quiet = self._is_lost = False
         self.warn: Callable[[str], Any] = lambda text: None
 
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
         waited, pause = 0.0, FIRST_PAUSE
         while True:
+            asked = self._now()
             try:
                 answer = super()._forward(name, *args, **kwargs)
             except Exception as error:
                 if not is_unanswered(error):
                     raise
+                waited += self._now() - asked
                 self._complain(error, waited)
             else:
                 self._is_quiet = self._is_lost = False
@@ -116,6 +161,8 @@ class Patient(Forwarding):
 
 def is_unanswered(error: BaseException) -> bool:
     """Return whether an error says that the server could not be reached, or went away."""
+    if isinstance(error, TimeoutError):
+        return True
     grpc = sys.modules.get("grpc")
     if grpc is not None and isinstance(error, grpc.RpcError):
         return _is_unanswered_call(error)
@@ -138,8 +185,8 @@ def _is_unanswered_call(error: Any) -> bool:
     return code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or (code == "UNKNOWN" and DATABASE_FAILED in error.details())
 
 
-def connect(url: str) -> BaseStorage:
-    """Return the storage at an address.
+def connect(url: str, patience: float = 0.0) -> BaseStorage:
+    """Return the storage at an address; patience: seconds for which a caller asks again.
 
     Raises `InputError` where its driver is not installed, `LossregError` where nothing answers.
     """
@@ -147,7 +194,7 @@ def connect(url: str) -> BaseStorage:
     # what fails is said here, without its SQL
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        return _grpc(url) if kind == address.GRPC else _postgresql(url)
+        return _grpc(url, max(SECONDS_TO_ANSWER, SHARE * patience)) if kind == address.GRPC else _postgresql(url)
     except ImportError as error:
         hint = f"pip install '{PIP[kind]}', and write postgresql+psycopg://" if kind in PIP else ""
         what = f"the driver of {masked(url)} is not installed ({one_line(error)})"
@@ -182,13 +229,15 @@ def _postgresql(url: str) -> BaseStorage:
     raise AssertionError("unreachable")
 
 
-def _grpc(url: str) -> BaseStorage:
+def _grpc(url: str, seconds: float) -> BaseStorage:
     importlib.import_module("grpc")
-    from optuna.storages import GrpcStorageProxy
-
     host, port = address.host_and_port(url)
+    with closing(_proxy(host, port)) as proxy:
+        proxy.wait_server_ready(timeout=SECONDS_TO_CONNECT)
+    return Bounded(partial(_proxy, host, port), seconds)
+
+
+def _proxy(host: str, port: int) -> GrpcStorageProxy:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        proxy = GrpcStorageProxy(host=host, port=port)
-    proxy.wait_server_ready(timeout=SECONDS_TO_CONNECT)
-    return proxy
+        return GrpcStorageProxy(host=host, port=port)

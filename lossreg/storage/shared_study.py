@@ -50,7 +50,7 @@ class SharedStudy(StudyFolder):
     def storage(self) -> server.Patient:
         """Optuna's storage; raises `InputError` for an unusable address, `LossregError` where nothing answers."""
         url = address.complete(self._url)
-        return server.Patient(server.connect(url), url, self._patience)
+        return server.Patient(server.connect(url, self._patience), url, self._patience)
 
     @cached_property
     def workers(self) -> Workers:

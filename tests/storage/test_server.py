@@ -1,15 +1,21 @@
 """A storage that does not answer is asked again, for a while; what it does not know is not asked again."""
 
+import threading
+from functools import partial
+
 import grpc
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import GrpcStorageProxy
+from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
+from postgres import free_port
 from sqlalchemy.exc import DataError, OperationalError, PendingRollbackError
 
 from lossreg.errors import InputError, LossregError
 from lossreg.storage import server
-from lossreg.storage.server import Patient
+from lossreg.storage.server import Bounded, Patient
 
 
 def internal(cause):
@@ -125,3 +131,77 @@ def test_a_missing_driver_is_one_message_with_the_command():
         server.connect("postgresql+pg8000://db/x")
     with pytest.raises(InputError, match=r"postgresql\+nodriver://db/x is no address of a database"):
         server.connect("postgresql+nodriver://db/x")
+
+
+class Hangs(optuna.storages.InMemoryStorage):
+    """Does not answer so many first calls that end a trial until it is released."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.left, self.released = calls, threading.Event()
+
+    def set_trial_state_values(self, trial_id, state, values=None):
+        self.left -= 1
+        if self.left >= 0:
+            self.released.wait()
+        return super().set_trial_state_values(trial_id, state, values)
+
+
+@pytest.fixture
+def hanging():
+    """A function of the number of calls that hang, which returns what connects to a proxy that is running."""
+    servers, storages = [], []
+
+    def start(calls):
+        storages.append(Hangs(calls))
+        port = free_port()
+        servers.append(make_server(storages[-1], "127.0.0.1", port))
+        servers[-1].start()
+        return partial(GrpcStorageProxy, host="127.0.0.1", port=port)
+
+    yield start
+    for storage, running in zip(storages, servers, strict=True):
+        storage.released.set()
+        running.stop(0).wait()
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_call_that_a_proxy_does_not_answer_is_made_again_on_a_new_connection(hanging):
+    _, study, pauses, said = begun(Bounded(hanging(2), 0.2))
+    study.tell(0, 1.0)
+    assert study.trials[0].value == 1.0
+    assert len(pauses) == 2
+    assert len(said) == 1
+    assert "no answer" in said[0]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_time_that_a_call_hung_is_part_of_the_patience(hanging):
+    ticks = iter(range(0, 1000, 15))
+    patient = Patient(Bounded(hanging(99), 0.1), "grpc://db:1", 20.0, lambda seconds: None, lambda: next(ticks))
+    study = optuna.create_study(storage=patient)
+    study.ask()
+    with pytest.raises(LossregError, match=r"has not answered for 20 s \(.*no answer"):
+        study.tell(0, 1.0)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_another_call_that_waits_on_the_closed_connection_is_unanswered_too(hanging):
+    bounded = Bounded(hanging(2), 0.3)
+    study = optuna.create_study(storage=bounded)
+    numbers = [study.ask()._trial_id for _ in range(2)]
+    errors = []
+
+    def end(number):
+        try:
+            bounded.set_trial_state_values(number, TrialState.COMPLETE, [1.0])
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=end, args=(number,)) for number in numbers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 2
+    assert all(map(server.is_unanswered, errors))
