@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from lossreg.errors import InputError
 from lossreg.terminal import masking
@@ -16,6 +16,13 @@ EXAMPLES = "postgresql+psycopg://user@host/database or grpc://host:13000"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 # a study file of somebody else could send any other variable to a server of theirs
 PREFIX = "LOSSREG_"
+# by these it could send what other files of this machine hold, or have keys written
+FOREIGN = ("passfile", "service", "servicefile", "conninfo", "dsn", "gssdelegation", "sslkeylogfile")
+REQUIRE_AUTH = "require_auth"
+# ways to authenticate in which the server learns no password; libpq's `none` has trust and certificates as well
+KEEPS_PASSWORD = ("scram-sha-256", "gss", "none")
+METHODS = {*KEEPS_PASSWORD, "md5"}
+PARAMETER = re.compile(r"[?&]([^?&=]+)=([^&]*)")
 SQLITE = (
     "SQLite has one writer at a time and locks its whole file, over a network not even reliably, so several workers "
     "would wait for each other and fail"
@@ -31,6 +38,7 @@ def check(url: str) -> str:
     if foreign := [name for name in VARIABLE.findall(url) if not name.startswith(PREFIX)]:
         what = f"${{{foreign[0]}}} cannot stand in an address, only variables whose names begin with {PREFIX}"
         raise InputError(what, hint=f"For example ${{{PREFIX}PASSWORD}}.")
+    _check_parameters(url)
     if not VARIABLE.match(url):
         _check_kind(url)
     return url
@@ -58,6 +66,18 @@ def host_and_port(url: str) -> tuple[str, int]:
     """Return both of a gRPC address."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or 0
+
+
+def _check_parameters(url: str) -> None:
+    """Raise `InputError` for parameters with which a study file could send a password of this machine elsewhere."""
+    instead = f'Take the whole address from the environment, url = "${{{PREFIX}STORAGE}}"'
+    for name, value in ((unquote_plus(name), unquote_plus(value)) for name, value in PARAMETER.findall(url)):
+        if name in FOREIGN:
+            what = f"{name} cannot stand in a study file, which could name any server for what is secret"
+            raise InputError(what, hint=f"{instead}.")
+        if name == REQUIRE_AUTH and not METHODS.issuperset(method.strip() for method in value.split(",")):
+            what = f"{REQUIRE_AUTH} can be {', '.join(sorted(METHODS))} in a study file, which could name any server"
+            raise InputError(what, hint=f"{instead}; or set PGREQUIREAUTH, for example to password.")
 
 
 def _check_kind(url: str) -> None:

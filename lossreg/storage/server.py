@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import random
 import sys
 import threading
@@ -38,6 +39,13 @@ CONNECTION = {
     "connect_timeout": SECONDS_TO_CONNECT, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }  # fmt: skip
+# libpq's variable for the methods by which it may authenticate
+METHODS = "PGREQUIREAUTH"
+REFUSED_METHOD = "authentication method requirement"
+OTHER_METHOD = (
+    f"If it is yours, name its method at the end of the address, ?{address.REQUIRE_AUTH}=md5; where it is shown the "
+    f"password itself, as with LDAP or PAM, set {METHODS}=password in the environment."
+)
 # of a gRPC proxy whose database does not answer
 DATABASE_FAILED = "An exception is raised during the commit"
 PIP = {"postgresql": "lossreg[postgresql]", "grpc": "lossreg[grpc]"}
@@ -202,7 +210,16 @@ def connect(url: str, patience: float = 0.0) -> BaseStorage:
     except (LossregError, KeyboardInterrupt):
         raise
     except Exception as error:
-        raise LossregError(f"the storage at {masked(url)} does not answer ({_reason(error)})") from None
+        raise _unusable(url, error) from None
+
+
+def _unusable(url: str, error: Exception) -> LossregError:
+    """Return the error for a storage that could not be opened."""
+    where, reason = masked(url), _reason(error)
+    if REFUSED_METHOD in reason:
+        what = f"the server at {where} does not authenticate by {address.KEEPS_PASSWORD[0]} ({reason})"
+        return InputError(what, where="storage.url", hint=OTHER_METHOD)
+    return LossregError(f"the storage at {where} does not answer ({reason})")
 
 
 def _postgresql(url: str) -> BaseStorage:
@@ -218,7 +235,7 @@ def _postgresql(url: str) -> BaseStorage:
         ) from None
     # Optuna's warnings of a lost connection have the whole statement
     logging.getLogger("optuna.storages").setLevel(logging.ERROR)
-    settings = {name: value for name, value in CONNECTION.items() if name not in given}
+    settings = {name: value for name, value in _defaults().items() if name not in given}
     for tries_left in reversed(range(TRIES)):
         try:
             return get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": settings}))
@@ -227,6 +244,12 @@ def _postgresql(url: str) -> BaseStorage:
                 raise
             time.sleep(random.random())
     raise AssertionError("unreachable")
+
+
+def _defaults() -> dict[str, Any]:
+    """Return the parameters of a connection that an address need not name."""
+    methods = {} if METHODS in os.environ else {address.REQUIRE_AUTH: ",".join(address.KEEPS_PASSWORD)}
+    return {**CONNECTION, **methods}
 
 
 def _grpc(url: str, seconds: float) -> BaseStorage:

@@ -52,9 +52,10 @@ FILLERS = ("", "x-oauth-basic")
 DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite")
 SERVERS = "|".join(DATABASES[:-1])
 NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|(?:api|access|account|private)[_-]?key)"
-# further names of parameters in an address, of whatever server; the value may be the path of a key, which is no secret
+# further names of parameters in an address, of whatever server; the value may be the path of a key, which is no secret,
+# and that of PostgreSQL's require_auth is a method
 PARAMETER = (
-    r"(?:(?:[\w.~-]*[_.~-])?(?:key|pass|pw|sig|sas|auth|jwt|bearer|session)"
+    r"(?!require_auth=)(?:(?:[\w.~-]*[_.~-])?(?:key|pass|pw|sig|sas|auth|jwt|bearer|session)"
     r"|[\w.~-]*(?:apikey|sslkey|accesskey|authkey|keyid|signature|sessionid))"
 )
 NO_PATH = r"(?!(?:/|\.{1,2}/|~|%2F))"

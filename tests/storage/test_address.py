@@ -41,6 +41,29 @@ def test_no_other_variable_of_the_environment_goes_into_an_address(url):
         studies.from_dict({**DATA, "storage": {"url": url}})
 
 
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "passfile=/home/me/.pgpass", "sslmode=require&service=mine", "pass%66ile=x", "conninfo=passfile%3Dx",
+        "require_auth=password", "require_auth=!scram-sha-256", "require_auth=md5,password", "require_auth=",
+    ],
+)  # fmt: skip
+def test_an_address_names_nothing_by_which_a_password_would_go_elsewhere(parameter):
+    url = f"postgresql+psycopg://me@host/db?{parameter}"
+    for written in (url, f"${{LOSSREG_STORAGE}}&{parameter}"):
+        with pytest.raises(InputError, match="in a study file, which could name any server") as error:
+            studies.from_dict({**DATA, "storage": {"url": written}})
+        assert '"${LOSSREG_STORAGE}"' in str(error.value)
+    # from the environment it is that of the person at work
+    assert address.complete("${LOSSREG_URL}", {"LOSSREG_URL": url}) == url
+
+
+@pytest.mark.parametrize("methods", ["md5", "none", "scram-sha-256,md5", "gss"])
+def test_an_address_may_name_how_its_server_authenticates(methods):
+    url = f"postgresql+psycopg://me@host/db?require_auth={methods}"
+    assert address.check(url) == url
+
+
 def test_the_address_is_in_nothing_that_is_stored_or_shown():
     study = studies.from_dict(
         {**DATA, "storage": {"url": "postgresql+psycopg://me:s3cret-word@db.example.org/studies"}}

@@ -14,6 +14,8 @@ import psycopg
 # Debian keeps them out of the path
 BINARIES = [Path("/usr/lib/postgresql"), Path("/usr/local/bin"), Path("/usr/bin")]
 PASSWORD = "pr1vate-w0rd"
+# the database for which no password is asked
+TRUSTED = "trusted"
 
 
 def program(name):
@@ -45,6 +47,8 @@ class Postgres:
         secret.chmod(0o644)
         auth = ("--auth=scram-sha-256", f"--pwfile={secret}", "--username=tester", "--encoding=UTF8", "--no-sync")
         self._run("initdb", "-D", self.data, *auth)
+        rules = self.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host {TRUSTED} all 127.0.0.1/32 trust\n{rules.read_text()}")
         quick = [] if durable else ["-c fsync=off", "-c full_page_writes=off"]
         self._options = " ".join([f"-p {self.port}", f"-k {self.folder}", "-h 127.0.0.1", *quick])
         self.start()

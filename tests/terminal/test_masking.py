@@ -61,6 +61,7 @@ HARMLESS = [
     "score == 0.5", "https://[::1]:5000/x", "mysql+pymysql://me@host/db?ssl_key=/certs/client.key&ssl_ca=ca.pem",
     "http://h/?monkey=banana&workflowType=machine_learning&keepalives_idle=5&primary_keys=ab12&tokenizer=bert",
     "postgresql://host/db?sslkey=%2Fcerts%2Fx&passfile=~/.pgpass&target_session_attrs=read-write", "key=3 of auth=2",
+    "postgresql://host/db?require_auth=scram-sha-256",
 ]  # fmt: skip
 
 
