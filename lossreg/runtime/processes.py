@@ -39,24 +39,39 @@ def mark() -> str:
 
     Empty where the system does not say, as outside Linux.
     """
-    return _mark_of(os.getpid())
+    try:
+        return _mark_of(os.getpid())
+    except OSError:
+        return ""
 
 
 def has_ended(other: str) -> bool:
     """Return whether the process of a mark has ended for certain; False where this process cannot know."""
-    here = mark().split()
-    parts = other.split()
+    here, parts = mark().split(), other.split()
     if len(parts) != len(here) or not here or parts[:2] != here[:2]:
         return False
-    return _mark_of(int(parts[2])) != other
+    number = int(parts[2])
+    try:
+        return _mark_of(number) != other
+    except OSError:
+        # a system may hide the processes of other users (hidepid)
+        return not _exists(number)
 
 
 def _mark_of(number: int) -> str:
-    try:
-        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-        namespace = (PROC / "self/ns/pid").readlink()
-        # behind the name, which may have blanks and brackets: the state is field 3, the start field 22
-        fields = (PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
+    """Return the mark of a process, empty of one that waits for its parent to notice its end."""
+    boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+    namespace = (PROC / "self/ns/pid").readlink()
+    # behind the name, which may have blanks and brackets: the state is field 3, the start field 22
+    fields = (PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
     return "" if fields[0] in "ZX" else f"{boot} {namespace} {number} {fields[19]}"
+
+
+def _exists(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

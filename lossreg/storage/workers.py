@@ -104,10 +104,10 @@ class Workers:
     def join(self) -> None:
         """Become one of the workers."""
         with self._beating:
-            self._study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._told(0)}))
-            added = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            number = next(trial._trial_id for trial in reversed(added) if _name(trial) == self.name)
-            self._trial = optuna.Trial(self._study, number)
+            study, added = self._study, create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._told(0)})
+            study_id = self._storage.get_study_id_from_name(self._study_name)
+            # another worker may end it at once
+            self._trial = optuna.Trial(study, self._storage.create_new_trial(study_id, added))
             self.look()
 
     def start(self) -> None:
