@@ -5,6 +5,7 @@ LossregError            the work failed                        exit code 1
 │   ├── ParameterError  a parameter value outside its domain
 │   ├── UnknownError    an unknown name
 │   └── DataError       the data cannot be used as asked
+├── UnansweredError     a storage did not answer for too long
 └── RefusedError        a trainer cannot carry this plan out
 """
 
@@ -64,6 +65,10 @@ class UnknownError(InputError):
 
 class DataError(InputError):
     """The data cannot be used as asked."""
+
+
+class UnansweredError(LossregError):
+    """A storage did not answer for as long as it is asked again."""
 
 
 class ForeignError(Exception):

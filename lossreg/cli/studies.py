@@ -25,7 +25,7 @@ from lossreg.cli.shell import (
     print_json,
     say,
 )
-from lossreg.errors import InputError, brief, on_disk
+from lossreg.errors import InputError, UnansweredError, brief, on_disk
 from lossreg.runtime import devices
 from lossreg.storage.address import EXAMPLES
 
@@ -292,8 +292,9 @@ def _interruptible(work: Callable[[], StudyResult], resume: str, watcher: Watche
         try:
             return work()
         except (KeyboardInterrupt, Exception) as error:
-            # an import that was cut off may raise anything
-            if not interrupts.cut_off and not isinstance(error, KeyboardInterrupt):
+            # an import that was cut off may raise anything, and a storage that was away was not waited for
+            is_end = interrupts.cut_off or (interrupts.code and isinstance(error, UnansweredError))
+            if not is_end and not isinstance(error, KeyboardInterrupt):
                 raise
             watcher.close()
             complain(f"Interrupted. Finished trials are kept; go on with: {resume}", interrupts.code or 130)

@@ -196,7 +196,7 @@ class Run:
         # asked again when the data are loaded and traced; until then nothing is written
         self.folder.require_free()
         self.folder.require_writable()
-        self.folder.report_to(self.progress.warn)
+        self.folder.report_to(self.progress)
         begun = None if self.switches.fresh else self.folder.peek()
         changed = Changes.of_file(self.spec, begun, allowed=self.switches.allow_changed)
         stored = changed.stored

@@ -24,7 +24,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateF
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
 from optuna.trial import TrialState
 
-from lossreg.errors import InputError, LossregError, first_line, one_line
+from lossreg.errors import InputError, LossregError, UnansweredError, first_line, one_line
 from lossreg.storage import address
 from lossreg.terminal.masking import masked
 
@@ -32,6 +32,8 @@ from lossreg.terminal.masking import masked
 TRIES = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 SECONDS_TO_CONNECT = 10
+# a process that is to stop waits for no more: Slurm and Kubernetes end it soon
+SECONDS_TO_LEAVE = 5.0
 # a call of a gRPC proxy that takes longer counts as unanswered, or than this share of the patience where that is more
 SECONDS_TO_ANSWER, SHARE = 60.0, 1 / 3
 # a server that vanished without a word counts as gone after these
@@ -112,7 +114,8 @@ def _answer(answer: Future[Any], call: Callable[[], Any]) -> None:
 class Patient(Forwarding):
     """Tries every call again while the server does not answer, for `patience` seconds; says so once.
 
-    Raises `LossregError` after that, and for further calls at once until one is answered.
+    Raises `UnansweredError` after that, and for further calls at once until one is answered. A process that is to stop,
+    or whose storage was told to `hurry`, waits for a few seconds alone.
     """
 
     def __init__(
@@ -120,39 +123,47 @@ class Patient(Forwarding):
         now: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         super().__init__(inner)
-        self._where, self._patience, self._pause, self._now = masked(url), patience, pause, now
-        self._is_quiet = self._is_lost = False
+        self._where, self._given_patience, self._pause, self._now = masked(url), patience, pause, now
+        self._is_quiet = self._is_lost = self._is_hurried = False
         self.warn: Callable[[str], Any] = lambda text: None
+        self.is_stopping: Callable[[], bool] = lambda: False
+
+    def hurry(self) -> None:
+        """Give up soon from now on, in calls that are under way too: this process leaves."""
+        self._is_hurried = True
+
+    @property
+    def _patience(self) -> float:
+        is_leaving = self._is_hurried or self.is_stopping()
+        return min(self._given_patience, SECONDS_TO_LEAVE) if is_leaving else self._given_patience
 
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        waited, pause = 0.0, FIRST_PAUSE
+        began, pause = self._now(), FIRST_PAUSE
         while True:
-            asked = self._now()
             try:
                 answer = super()._forward(name, *args, **kwargs)
             except Exception as error:
                 if not is_unanswered(error):
                     raise
-                waited += self._now() - asked
-                self._complain(error, waited)
+                self._complain(error, self._now() - began)
             else:
                 self._is_quiet = self._is_lost = False
                 return answer
             self._pause(pause * random.uniform(0.5, 1.0))
-            waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _complain(self, error: Exception, waited: float) -> None:
-        reason = _reason(error)
-        if waited >= self._patience or self._is_lost:
+        reason, patience = _reason(error), self._patience
+        if waited >= patience or self._is_lost:
             self._is_lost = True
-            raise LossregError(
-                f"the storage at {self._where} has not answered for {self._patience:.0f} s ({reason}); no trial that "
-                "ended is lost, and other workers, or the next one, run those that were running again"
+            raise UnansweredError(
+                f"the storage at {self._where} has not answered for {max(waited, patience):.0f} s ({reason}); no trial "
+                "that ended is lost, and other workers, or the next one, run those that were running again"
             ) from error
         if not self._is_quiet:
             self._is_quiet = True
             self.warn(
-                f"the storage at {self._where} does not answer ({reason}); it is asked again for {self._patience:.0f} s"
+                f"the storage at {self._where} does not answer ({reason}); it is asked again for {patience:.0f} s"
             )
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:

@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 
 from lossreg.errors import InputError, LossregError
 from lossreg.storage import address, server
+from lossreg.storage.observer import Observer
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import has_outcome
@@ -80,6 +81,7 @@ class SharedStudy(StudyFolder):
             yield
         finally:
             # of a storage that does not answer others learn by the silence of this worker
+            self.storage.hurry()
             with suppress(LossregError):
                 self.workers.leave()
 
@@ -108,9 +110,10 @@ class SharedStudy(StudyFolder):
             hint=f"Give the study another name; or `optuna delete-study --study-name {self.name} --storage URL`.",
         )
 
-    def report_to(self, warn: Callable[[str], Any]) -> None:
-        """Have `warn` say that the server does not answer."""
-        self.storage.warn = warn
+    def report_to(self, progress: Observer) -> None:
+        """Have an observer hear that the server does not answer, or signs of life fail, and asked whether to stop."""
+        self.storage.warn = self.workers.warn = progress.warn
+        self.storage.is_stopping = progress.stopping
 
     def require_free(self) -> None:
         """Do nothing: others may run the study."""

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from lossreg.errors import InputError, LossregError, brief, on_disk, one_line
 from lossreg.storage import identity
 from lossreg.storage.journal import Journal, StudyStorage
+from lossreg.storage.observer import Observer
 from lossreg.storage.records import STUDY_KEYS, TRIAL_KEYS, Weights, lacking
 from lossreg.storage.trials import ATTRIBUTE, START, has_score
 from lossreg.terminal.caller import words
@@ -94,8 +95,8 @@ class StudyFolder:
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError` for what is not done to a storage that is shared."""
 
-    def report_to(self, warn: Callable[[str], Any]) -> None:
-        """Have `warn` say what the storage waits for: nothing, of a file."""
+    def report_to(self, progress: Observer) -> None:
+        """Have an observer hear what the storage waits for, and asked whether to stop: nothing, of a file."""
 
     def require_free(self) -> None:
         """Raise `InputError` while another process runs the study; nothing is written."""

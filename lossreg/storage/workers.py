@@ -24,11 +24,14 @@ from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from lossreg.errors import LossregError, one_line
 from lossreg.runtime import processes
 
 WORKER = "lossreg:worker"
 # how often a worker beats within the time after which it counts as dead
 BEATS = 12
+# a worker that leaves waits for no longer until its last beat has ended
+SECONDS_TO_LEAVE = 10.0
 # workers that look at the others at each of their beats; later ones do so at every `BEATS`th, since one look reads all
 WATCHERS = 4
 
@@ -75,6 +78,8 @@ class Workers:
         self._over = threading.Event()
         self._beating = threading.RLock()
         self._opened: optuna.Study | None = None
+        self._is_quiet = False
+        self.warn: Callable[[str], Any] = lambda text: None
 
     @property
     def number(self) -> int:
@@ -116,9 +121,21 @@ class Workers:
 
     def _beat_on(self) -> None:
         while not self._over.wait(self.dead_after / BEATS):
-            # an error of the storage meets the study's own thread as well
-            with suppress(Exception):
+            try:
                 self.pulse()
+            except LossregError:
+                # the study's own thread meets it as well
+                continue
+            except Exception as error:
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._is_quiet:
+            self._is_quiet = True
+            self.warn(
+                f"worker {self.name} cannot give a sign of life, or look at others ({one_line(error)}); they may count "
+                "it as dead, and run its trials again"
+            )
 
     def pulse(self) -> None:
         """Say that this worker is alive, under a new number if it was held for dead; at times look at others."""
@@ -165,12 +182,16 @@ class Workers:
         return seen.idle >= self.dead_after or processes.has_ended(told["process"])
 
     def leave(self) -> None:
-        """Be none of the workers any more."""
+        """Be none of the workers any more; where a beat gets no answer for long, others learn it by the silence."""
         self._over.set()
-        with self._beating:
+        if not self._beating.acquire(timeout=SECONDS_TO_LEAVE):
+            return
+        try:
             if self._trial is not None:
                 self._end(self._trial.number, TrialState.COMPLETE)
                 self._trial = None
+        finally:
+            self._beating.release()
 
     def _end(self, number: int, state: TrialState) -> None:
         """End a worker, unless another one did."""

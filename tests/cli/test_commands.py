@@ -27,7 +27,7 @@ from lossreg import cli, tracking
 from lossreg.cli import progress as terminal
 from lossreg.data.preprocess import AsGiven
 from lossreg.data.preprocessor_file import load_preprocessor
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, UnansweredError
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
@@ -386,9 +386,12 @@ def test_the_command_that_goes_on_with_a_study_has_its_overrides_without_secrets
     assert shlex.split(command) == ["lossreg", "tune", "toy.toml", *given, "tracking.uri=http://me:***@127.0.0.1:5000"]
 
 
-@pytest.mark.parametrize(("is_training", "code"), [(True, 1), (False, 130)])
-def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_done(
-    lossreg, study, monkeypatch, is_training, code
+@pytest.mark.parametrize(
+    ("is_training", "error", "code"),
+    [(True, LossregError, 1), (True, UnansweredError, 130), (False, LossregError, 130)],
+)
+def test_a_failure_after_ctrl_c_is_told_unless_it_follows_from_the_signal(
+    lossreg, study, monkeypatch, *, is_training, error, code
 ):
     def tune(spec, folder, progress, switches):
         progress.training = is_training
@@ -396,7 +399,7 @@ def test_a_failure_after_ctrl_c_is_told_unless_the_signal_broke_off_what_was_don
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             assert not is_training
-        raise LossregError("no room left")
+        raise error("no room left")
 
     monkeypatch.setattr(run, "go_on", tune)
     ended, out, err = lossreg("tune", study)

@@ -1,9 +1,12 @@
 """Workers in a storage without a server: how they join, beat and leave where it or others misbehave."""
 
+import threading
+
 import optuna
 from optuna.trial import TrialState
 
-from lossreg.storage.workers import Workers
+from lossreg.storage import workers
+from lossreg.storage.workers import WORKER, Workers
 
 
 class Hasty(optuna.storages.InMemoryStorage):
@@ -26,3 +29,60 @@ def test_a_worker_that_another_ends_at_once_joins_again():
     worker.pulse()
     assert worker.number == 1
     assert not worker.has_ended(1)
+
+
+class Stuck(optuna.storages.InMemoryStorage):
+    """Does not answer beats until it is released."""
+
+    def __init__(self):
+        super().__init__()
+        self.beaten, self.released = threading.Event(), threading.Event()
+
+    def set_trial_user_attr(self, trial_id, key, value):
+        self.beaten.set()
+        self.released.wait()
+        super().set_trial_user_attr(trial_id, key, value)
+
+
+def test_a_worker_leaves_while_its_beat_gets_no_answer(monkeypatch):
+    monkeypatch.setattr(workers, "SECONDS_TO_LEAVE", 0.05)
+    storage = Stuck()
+    worker = Workers(storage, "s", dead_after=60.0)
+    worker.join()
+    beat = threading.Thread(target=worker.pulse)
+    beat.start()
+    storage.beaten.wait()
+    worker.leave()
+    storage.released.set()
+    beat.join()
+    worker.pulse()
+    [left] = storage.get_all_trials(0)
+    # others take it for dead
+    assert (left.state, left.user_attrs[WORKER]["beats"]) == (TrialState.RUNNING, 1)
+
+
+class Broken(optuna.storages.InMemoryStorage):
+    """Refuses beats."""
+
+    def __init__(self):
+        super().__init__()
+        self.beats, self.is_asked_often = 0, threading.Event()
+
+    def set_trial_user_attr(self, trial_id, key, value):
+        self.beats += 1
+        if self.beats > 2:
+            self.is_asked_often.set()
+        raise TypeError("no such thing")
+
+
+def test_a_beat_that_fails_is_told_once_and_tried_again():
+    storage, told = Broken(), []
+    worker = Workers(storage, "s", dead_after=0.01)
+    worker.warn = told.append
+    worker.join()
+    worker.start()
+    storage.is_asked_often.wait()
+    worker.leave()
+    [line] = told
+    assert worker.name in line
+    assert "TypeError: no such thing" in line
