@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -43,11 +44,21 @@ CONNECTION = {
 }  # fmt: skip
 # libpq's variable for the methods by which it may authenticate
 METHODS = "PGREQUIREAUTH"
-REFUSED_METHOD = "authentication method requirement"
-OTHER_METHOD = (
-    f"If it is yours, name its method at the end of the address, ?{address.REQUIRE_AUTH}=md5; where it is shown the "
-    f"password itself, as with LDAP or PAM, set {METHODS}=password in the environment."
-)
+# what a server says that can be reached and not used, and what would work
+REFUSALS = {
+    r"authentication method requirement": (
+        f"If it is yours, name its method at the end of the address, ?{address.REQUIRE_AUTH}=md5; where it is shown "
+        f"the password itself, as with LDAP or PAM, set {METHODS}=password in the environment."
+    ),
+    r"password authentication failed|no password supplied": (
+        f"The password is in the address, as ${{{address.PREFIX}PASSWORD}}, in PGPASSWORD or in ~/.pgpass."
+    ),
+    r"permission denied": "Let its owner run GRANT ALL ON SCHEMA public TO the user, or ALTER DATABASE ... OWNER TO.",
+    r'database ".*" does not exist': "Create it, for example with createdb.",
+    r'role ".*" does not exist': "Create it, for example with createuser.",
+    r"rejects connection|no pg_hba\.conf entry": "Allow it in the server's pg_hba.conf.",
+    r'invalid connection option "require_auth"': "It takes libpq 16 or newer: pip install 'lossreg[postgresql]'.",
+}
 # of a gRPC proxy whose database does not answer
 DATABASE_FAILED = "An exception is raised during the commit"
 PIP = {"postgresql": "lossreg[postgresql]", "grpc": "lossreg[grpc]"}
@@ -194,8 +205,11 @@ def is_unanswered(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of what the database's driver says, without the statement that SQLAlchemy adds."""
+    """Return the first line of what the driver says, without the statement that SQLAlchemy adds."""
     cause = error.__cause__ or error
+    # a gRPC error
+    if details := getattr(cause, "details", None):
+        cause = ConnectionError(details())
     return first_line(getattr(cause, "orig", None) or cause)
 
 
@@ -227,10 +241,10 @@ def connect(url: str, patience: float = 0.0) -> BaseStorage:
 def _unusable(url: str, error: Exception) -> LossregError:
     """Return the error for a storage that could not be opened."""
     where, reason = masked(url), _reason(error)
-    if REFUSED_METHOD in reason:
-        what = f"the server at {where} does not authenticate by {address.KEEPS_PASSWORD[0]} ({reason})"
-        return InputError(what, where="storage.url", hint=OTHER_METHOD)
-    return LossregError(f"the storage at {where} does not answer ({reason})")
+    if hint := next((hint for said, hint in REFUSALS.items() if re.search(said, reason)), ""):
+        return InputError(f"the storage at {where} cannot be used ({reason})", where="storage.url", hint=hint)
+    trouble = "does not answer" if is_unanswered(error) else "cannot be used"
+    return LossregError(f"the storage at {where} {trouble} ({reason})")
 
 
 def _postgresql(url: str) -> BaseStorage:
@@ -251,7 +265,8 @@ def _postgresql(url: str) -> BaseStorage:
         try:
             return get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": settings}))
         except Exception as error:
-            if not tries_left or is_unanswered(error) or isinstance(error, ImportError):
+            # RuntimeError: the tables are of another version of Optuna
+            if not tries_left or is_unanswered(error) or isinstance(error, (ImportError, RuntimeError)):
                 raise
             time.sleep(random.random())
     raise AssertionError("unreachable")
@@ -267,7 +282,10 @@ def _grpc(url: str, seconds: float) -> BaseStorage:
     importlib.import_module("grpc")
     host, port = address.host_and_port(url)
     with closing(_proxy(host, port)) as proxy:
-        proxy.wait_server_ready(timeout=SECONDS_TO_CONNECT)
+        try:
+            proxy.wait_server_ready(timeout=SECONDS_TO_CONNECT)
+        except ConnectionError:
+            raise TimeoutError(f"no answer within {SECONDS_TO_CONNECT} s") from None
     return Bounded(partial(_proxy, host, port), seconds)
 
 

@@ -1,16 +1,18 @@
 """A storage that does not answer is asked again, for a while; what it does not know is not asked again."""
 
+import re
 import threading
 from functools import partial
 
 import grpc
 import optuna
+import psycopg
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import GrpcStorageProxy
 from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
-from postgres import free_port
+from postgres import PASSWORD, free_port
 from sqlalchemy.exc import DataError, OperationalError, PendingRollbackError
 
 from lossreg.errors import InputError, LossregError, UnansweredError
@@ -151,6 +153,46 @@ def test_a_missing_driver_is_one_message_with_the_command():
         server.connect("postgresql+pg8000://db/x")
     with pytest.raises(InputError, match=r"postgresql\+nodriver://db/x is no address of a database"):
         server.connect("postgresql+nodriver://db/x")
+
+
+def refusal(url):
+    with pytest.raises(LossregError) as refused:
+        server.connect(url)
+    assert PASSWORD not in str(refused.value)
+    assert "SELECT" not in str(refused.value)
+    return refused.value
+
+
+def test_a_server_that_can_be_reached_and_not_used_says_what_would_work(postgres, database):
+    with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE USER guest PASSWORD 'guest-w0rd'")
+    cases = {
+        database.replace(
+            f"tester:{PASSWORD}", "guest:guest-w0rd"
+        ): "permission denied for schema .* GRANT ALL ON SCHEMA",
+        database.replace(PASSWORD, "wr0ng-one"): "password authentication failed .* PGPASSWORD",
+        f"{database}x": "does not exist.* createdb",
+    }
+    for url, message in cases.items():
+        error = refusal(url)
+        assert re.search(f"storage.url: the storage at .* cannot be used .*{message}", str(error))
+        assert error.exit_code == 2
+
+
+def test_tables_of_another_optuna_are_not_a_server_that_does_not_answer(database):
+    server.connect(database)
+    with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v9'")
+    assert re.search("cannot be used .*optuna version .* is no longer compatible", str(refusal(database)))
+
+
+def test_a_proxy_that_is_not_there_is_told_in_its_own_words(monkeypatch):
+    monkeypatch.setattr(server, "SECONDS_TO_CONNECT", 0.1)
+    assert "does not answer (TimeoutError: no answer within 0.1 s)" in str(refusal("grpc://127.0.0.1:9"))
+    error = Call(grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses")
+    _, study, _, said = begun(Flaky(1, error))
+    study.tell(0, 1.0)
+    assert "does not answer (ConnectionError: failed to connect to all addresses)" in said[0]
 
 
 class Hangs(optuna.storages.InMemoryStorage):
