@@ -94,6 +94,9 @@ class AskTell:
         """Return the trials that other workers have ended since the last call."""
         return []
 
+    def refresh(self) -> None:
+        """Do nothing: without other workers all trials are known."""
+
     def _next(self) -> tuple[optuna.Trial, Plan]:
         """Return the next trial of a loss that is installed.
 

@@ -284,5 +284,5 @@ class Run:
         pruner = pruners.build(self.spec.search.pruner, self.spec.train.epochs)
         with self.folder.opened(prepared.metric.direction, sampler, pruner) as study:
             pruners.begin(study)
-            self._state.found(self, prepared, study, attributes.initial(prepared, lanes), stored)
+            self._state.begin_study(self, prepared, study, attributes.initial(prepared, lanes), stored)
             yield study

@@ -86,7 +86,7 @@ class RunState:
         return state
 
     @classmethod
-    def found(
+    def begin_study(
         cls, run: Run, prepared: Prepared, study: optuna.Study, initial: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> None:
         """Give a new study its attributes; stored: those that were read before."""

@@ -23,12 +23,10 @@ from lossreg.storage import trials as states
 from lossreg.storage.records import TrialRecord
 from lossreg.storage.tally import Tallies, excess, loss
 from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
-from lossreg.storage.workers import Workers
+from lossreg.storage.workers import POLL, Workers
 from lossreg.training.interface import Plan
 
-# seconds between two looks at the storage while others train
-POLL = 0.5
-# and for what others choose, which takes them a fraction of a second: each pause is twice as long as the one before
+# seconds to wait for what others choose, which takes them a fraction of a second; each pause is twice the one before
 SOON, MOST_POLLS = 0.05, 7
 
 
@@ -108,7 +106,7 @@ class SharedAskTell(AskTell):
             if self._lags(lag - undecided, left) == self._lags(lag + undecided, left):
                 break
             self._pause(SOON * 2**poll)
-            self._refresh()
+            self.refresh()
         return self._lags(lag, left)
 
     def _running_below(self, number: int) -> list[FrozenTrial]:
@@ -138,7 +136,7 @@ class SharedAskTell(AskTell):
         """Return whether the original of a copy is lost; one that seems to run is ended here."""
         if self._all[number].state == TrialState.RUNNING:
             self._drop(number, CUT_OFF)
-            self._refresh()
+            self.refresh()
         original = self._all[number]
         return bool(original.state == TrialState.FAIL and original.user_attrs.get(LOST) == CUT_OFF)
 
@@ -151,7 +149,7 @@ class SharedAskTell(AskTell):
         Raises `KeyboardInterrupt` when it is to stop.
         """
         while True:
-            self._refresh()
+            self.refresh()
             self._take_over()
             if self.may_ask:
                 self._is_waiting = False
@@ -187,7 +185,7 @@ class SharedAskTell(AskTell):
         try:
             return super().tell(record, told)
         except (UpdateFinishedTrialError, ValueError):
-            self._refresh()
+            self.refresh()
             if self._all[record.number].state != TrialState.FAIL:
                 raise
             self._message(
@@ -204,7 +202,7 @@ class SharedAskTell(AskTell):
 
     # ------------------------------------------------------------ what all workers have done
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
         """Look at the trials in the storage, as they are now."""
         self.study._storage.refresh()
         self._look()
@@ -226,9 +224,9 @@ class SharedAskTell(AskTell):
         self._look()
         if any(map(self._is_cut_off, self._running)):
             # what they wrote last
-            self._refresh()
+            self.refresh()
             states.requeue_interrupted(self.study, self._is_cut_off)
-            self._refresh()
+            self.refresh()
 
     def _is_cut_off(self, trial: FrozenTrial) -> bool:
         """Return whether nobody trains a trial that runs; nor one that a lost answer of the storage left here."""

@@ -1,12 +1,12 @@
 """`SharedRunState`: a study as one of several workers runs it; one of them finishes it when nothing runs any more.
 
-`SharedVerdictState` is that of `lossreg verdict`.
+The first of those still there does, and notes it. A second one waits until that is noted, to do it if the first dies or
+leaves before. `SharedVerdictState` is that of `lossreg verdict`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,9 @@ from lossreg.search.sampler import enqueue_start
 from lossreg.search.shared_ask_tell import SharedAskTell
 from lossreg.search.shared_tracking import SharedTracking
 from lossreg.storage.records import StudyResult
-from lossreg.storage.shared_study import POLL, SharedStudy
+from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import ATTRIBUTE, stands
-from lossreg.storage.workers import Worker, Workers
+from lossreg.storage.workers import TRAINS, WAITS, Worker, Workers
 from lossreg.tracking import Tracker, Untracked
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class SharedRunState(RunState):
     """The run of one worker: it trains what it gets, and finishes the study if it is the first that is left."""
 
     @classmethod
-    def found(
+    def begin_study(
         cls, run: Run, prepared: Prepared, study: optuna.Study, initial: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> None:
         """Queue the fair start and give a new study its attributes, as the first worker; others wait for them.
@@ -46,9 +46,10 @@ class SharedRunState(RunState):
         Raises `InputError` where the study that another worker began meanwhile is not the one that was prepared.
         """
         workers = _workers(run)
-        while (about := study.user_attrs.get(ATTRIBUTE)) is None and not workers.is_first:
-            time.sleep(POLL)
-            workers.look()
+        _wait(run, lambda: workers.lone, "waiting for {}, which has the study for itself (`lossreg sync`, `verdict`)")
+        begun = "waiting for {}, which begins the study"
+        _wait(run, lambda: [] if ATTRIBUTE in study.user_attrs else workers.before, begun)
+        about = study.user_attrs.get(ATTRIBUTE)
         if about is None or workers.is_first:
             enqueue_start(study, prepared.start, prepared.trials, stands)
         if about is None:
@@ -74,6 +75,7 @@ class SharedRunState(RunState):
 
     def execute(self) -> StudyResult:
         """Run the trials that this worker gets; finish the study if no other one will."""
+        former = self.study.user_attrs.get(history.FINISHED)
         try:
             self._train()
         except BaseException:
@@ -81,16 +83,32 @@ class SharedRunState(RunState):
                 self.scheduler.ask_tell.give_back()
             raise
         self.tracker.flush()
-        if not self._finishes():
-            self.run.progress.trained(self.result)
-            self.run.progress.end(self.result)
-            self._require_score()
-            return self.result
-        self.result.trials[:] = history.records(self.study)
-        key, parent = self.study.user_attrs[ATTRIBUTE]["id"], self.study.user_attrs.get(history.PARENT, {})
-        self.tracker.start(self.result, parent.get("run_id"), key, history.lost(self.study), exact=True)
+        is_finisher = self._finishes(former)
+        self._take_in()
+        return self._finished() if is_finisher else self._left()
+
+    def _take_in(self) -> None:
+        """Take what all workers did into the result."""
+        result, now = self.result, history.result(self.study, self.run.folder.path)
+        result.trials[:], result.verdict, result.tracking = now.trials, now.verdict, now.tracking
+        result.notes = list(dict.fromkeys((*now.notes, *result.notes)))
+
+    def _left(self) -> StudyResult:
+        """Return the result of a study that another worker has finished, or will."""
+        self.run.progress.trained(self.result)
+        self.run.progress.end(self.result)
+        self._require_score()
+        return self.result
+
+    def _finished(self) -> StudyResult:
+        """Finish the study, and note it."""
+        key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
+        self.tracker.start(self.result, run_id, key, history.lost(self.study), exact=True)
         with self._summarised() as summary:
-            return self._concluded(summary)
+            self._concluded(summary)
+        note = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
+        self.study.set_user_attr(history.FINISHED, note)
+        return self.result
 
     def _resumed(self, done: int, total: int) -> str:
         if not (others := _workers(self.run).others):
@@ -99,24 +117,54 @@ class SharedRunState(RunState):
             f"{done} of {total} trials are done; {len(others)} other{'s' * (len(others) > 1)} at work: {_names(others)}"
         )
 
-    def _finishes(self) -> bool:
-        """Return whether this worker finishes the study, once no other one is left."""
-        workers, progress, is_said = _workers(self.run), self.run.progress, False
-        while others := workers.others:
-            if not workers.is_first:
-                progress.message(f"worker {others[0].name} finishes the study")
-                return False
-            if not attributes.is_finished(self.study, self.prepared.trials, self.run.folder.counts):
-                progress.message(f"the time of this worker is over; {_names(others)} go on")
-                return False
-            if not is_said:
-                progress.message(f"waiting for {_names(others)} to leave, then this worker finishes the study")
-            if progress.stopping():
-                raise KeyboardInterrupt
-            is_said = True
-            time.sleep(POLL)
-            workers.look()
-        return True
+    def _finishes(self, former: Any) -> bool:
+        """Return whether this worker finishes the study, once all others have ended their trials; former: as noted."""
+        workers = _workers(self.run)
+        workers.turn_to(WAITS)
+        self.scheduler.ask_tell.refresh()
+        since = workers.beats()
+        _wait(self.run, lambda: [] if self._parting(former, since) else self._awaited(), self._purpose())
+        parting = self._parting(former, since)
+        self.run.progress.message(parting or "this worker finishes the study")
+        return not parting
+
+    def _parting(self, former: Any, since: Mapping[int, int]) -> str:
+        """Return why this worker need not stay, empty where it must.
+
+        Another one has finished the study, or two that came before this one are certainly alive to do so, or one has
+        time left to train what remains.
+        """
+        note, workers = self.study.user_attrs.get(history.FINISHED), _workers(self.run)
+        if note != former and note["trials"] == len(history.records(self.study)):
+            return f"worker {note['worker']} has finished the study"
+        alive = [peer for peer in workers.beating(since) if peer in workers.peers]
+        at_work = [peer for peer in alive if peer.task == TRAINS]
+        if at_work and not attributes.is_finished(self.study, self.prepared.trials, self.run.folder.counts):
+            return f"the time of this worker is over; {_names(at_work)} go on"
+        before = [peer for peer in alive if peer in workers.before]
+        return f"worker {before[0].name} finishes the study" if len(before) > 1 else ""
+
+    def _awaited(self) -> list[Worker]:
+        """Return who trains, or is to finish the study before this one."""
+        workers = _workers(self.run)
+        return [peer for peer in workers.peers if peer.task == TRAINS or peer in workers.before]
+
+    def _purpose(self) -> str:
+        if before := _workers(self.run).before:
+            return f"worker {before[0].name} finishes the study; this one waits in case it does not"
+        return "waiting for {}, then this worker finishes the study"
+
+
+def _wait(run: Run, awaited: Callable[[], list[Worker]], line: str) -> None:
+    """Wait until no worker is awaited any more; the line, with their names, is said at the second look.
+
+    Raises `KeyboardInterrupt` when the study is to stop.
+    """
+    for look, others in enumerate(_workers(run).watch(awaited)):
+        if look == 1:
+            run.progress.message(line.format(_names(others)))
+        if run.progress.stopping():
+            raise KeyboardInterrupt
 
 
 class SharedVerdictState(RunState):

@@ -18,15 +18,12 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import has_outcome
-from lossreg.storage.workers import Workers
+from lossreg.storage.workers import ALONE, TRAINS, Workers
 from lossreg.terminal.caller import words
 from lossreg.terminal.masking import masked
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
-
-# seconds between two looks at other workers
-POLL = 0.5
 
 
 class SharedStudy(StudyFolder):
@@ -37,10 +34,10 @@ class SharedStudy(StudyFolder):
 
     def __init__(
         self, path: Path, name: str, url: str, *, dead_after: float, patience: float,
-        pause: Callable[[float], Any] = time.sleep,
+        now: Callable[[], float] = time.monotonic, pause: Callable[[float], Any] = time.sleep,
     ) -> None:  # fmt: skip
         super().__init__(path, name)
-        self._url, self._dead_after, self._patience, self._pause = url, dead_after, patience, pause
+        self._url, self._dead_after, self._patience, self._now, self._pause = url, dead_after, patience, now, pause
 
     @property
     def where(self) -> str:
@@ -56,7 +53,7 @@ class SharedStudy(StudyFolder):
     @cached_property
     def workers(self) -> Workers:
         """Those who run the study."""
-        return Workers(self.storage, self.name, self._dead_after)
+        return Workers(self.storage, self.name, self._dead_after, now=self._now, pause=self._pause)
 
     @property
     def exists(self) -> bool:
@@ -72,10 +69,10 @@ class SharedStudy(StudyFolder):
         return self._checked(optuna.load_study(study_name=self.name, storage=self.storage)) if self.exists else None
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
+    def joined(self, task: str = TRAINS) -> Iterator[None]:
         """Be one of those who run the study."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.workers.join()
+        self.workers.join(task)
         self.workers.start()
         try:
             yield
@@ -87,15 +84,14 @@ class SharedStudy(StudyFolder):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only one who works on the study; raises `InputError` where others run it."""
-        with self.joined():
-            before = {other.number: self.workers.beats(other) for other in self.workers.others}
-            while others := [other for other in self.workers.others if other.number in before]:
-                if alive := [other.name for other in others if self.workers.beats(other) != before[other.number]]:
+        """Be the only one who works on the study, as others that join wait; raises `InputError` where others run it."""
+        workers = self.workers
+        with self.joined(ALONE):
+            since = workers.beats()
+            for _ in workers.watch(lambda: [other for other in workers.others if other.number in since]):
+                if alive := [other.name for other in workers.beating(since) if other.number in since]:
                     what = f"study {self.name!r} is being run by {', '.join(alive)}"
                     raise InputError(what, where=self.where, hint="Wait until it has ended, or end that worker.")
-                self._pause(POLL)
-                self.workers.look()
             yield
 
     def settle(self, study: optuna.Study) -> list[str]:

@@ -1,9 +1,9 @@
 """`Workers`: those who run a study in one storage, with this process among them.
 
 Each is a trial of a second Optuna study, `STUDY:workers`, whose storage makes what is needed of one: numbers that are
-given once, and a state that ends once. A worker that is alive runs, and counts its beats in an attribute; one that
-left is complete; one whose count stood still is ended as failed by whoever saw it, which it notices at its next beat.
-No clock of one machine is compared with that of another.
+given once, and a state that ends once. A worker that is alive runs, and counts its beats in an attribute, which also
+has its task; one that left is complete; one whose count stood still is ended as failed by whoever saw it, which it
+notices at its next beat. No clock of one machine is compared with that of another.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,10 @@ from lossreg.errors import LossregError, one_line
 from lossreg.runtime import processes
 
 WORKER = "lossreg:worker"
+# what a worker does: it trains, it has nothing left to train, or it is a command that has the study for itself
+TRAINS, WAITS, ALONE = "trains", "waits", "alone"
+# seconds between two looks at the storage while there is nothing to do but to wait
+POLL = 0.5
 # how often a worker beats within the time after which it counts as dead
 BEATS = 12
 # a worker that leaves waits for no longer until its last beat has ended
@@ -38,10 +42,11 @@ WATCHERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One that runs the study: its number, in the order in which they came, and its name, `host:process:random`."""
+    """One that runs the study: its number, in the order in which they came, name, `host:process:random`, and task."""
 
     number: int
     name: str
+    task: str = TRAINS
 
 
 @dataclass(slots=True)
@@ -65,10 +70,12 @@ class Workers:
     """
 
     def __init__(
-        self, storage: BaseStorage, study: str, dead_after: float, now: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, storage: BaseStorage, study: str, dead_after: float,
+        *, now: Callable[[], float] = time.monotonic, pause: Callable[[float], Any] = time.sleep,
+    ) -> None:  # fmt: skip
         self._storage, self._study_name = storage, f"{study}:workers"
-        self.dead_after, self._now = dead_after, now
+        self.dead_after, self._now, self._pause = dead_after, now, pause
+        self._task = TRAINS
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._trial: optuna.Trial | None = None
         self._beats = 0
@@ -93,23 +100,50 @@ class Workers:
         return [live[number] for number in sorted(live) if number != self.number]
 
     @property
+    def lone(self) -> list[Worker]:
+        """Commands that have the study for themselves, or are about to find that others run it."""
+        return [other for other in self.others if other.task == ALONE]
+
+    @property
+    def peers(self) -> list[Worker]:
+        """The other workers, without such commands."""
+        return [other for other in self.others if other.task != ALONE]
+
+    @property
+    def before(self) -> list[Worker]:
+        """The other workers that came before this one, in order."""
+        return [peer for peer in self.peers if peer.number < self.number]
+
+    @property
     def is_first(self) -> bool:
         """True if no worker that came before this one is alive."""
-        return not any(other.number < self.number for other in self.others)
+        return not self.before
 
-    def beats(self, other: Worker) -> int:
-        """Return the beats of another worker when it was last looked at."""
-        seen = self._seen.get(other.number)
-        return seen.beats if seen else 0
+    def beats(self) -> dict[int, int]:
+        """Return the beats of each other worker, by number, when it was last looked at."""
+        return {other.number: self._seen[other.number].beats for other in self.others}
+
+    def beating(self, since: Mapping[int, int]) -> list[Worker]:
+        """Return the other workers that are certainly alive, since they have more `beats` than they had then."""
+        now = self.beats()
+        return [other for other in self.others if now.get(other.number) != since.get(other.number)]
+
+    def watch(self, awaited: Callable[[], list[Worker]]) -> Iterator[list[Worker]]:
+        """Yield the workers that are awaited, and look again, until there are none."""
+        while workers := awaited():
+            yield workers
+            self._pause(POLL)
+            self.look()
 
     def has_ended(self, number: int) -> bool:
         """Return whether that worker left or is dead."""
         return number in self._ended
 
-    def join(self) -> None:
-        """Become one of the workers."""
+    def join(self, task: str = TRAINS) -> None:
+        """Become one of the workers, for a task."""
         with self._beating:
-            study, added = self._study, create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._told(0)})
+            self._task = task
+            study, added = self._study, create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._about(0)})
             study_id = self._storage.get_study_id_from_name(self._study_name)
             # another worker may end it at once
             self._trial = optuna.Trial(study, self._storage.create_new_trial(study_id, added))
@@ -137,17 +171,23 @@ class Workers:
                 "it as dead, and run its trials again"
             )
 
+    def turn_to(self, task: str) -> None:
+        """Say that this worker has another task, under a new number if it was counted as dead, and look at others."""
+        self._task = task
+        self.pulse()
+        self.look()
+
     def pulse(self) -> None:
-        """Say that this worker is alive, under a new number if it was held for dead; at times look at others."""
+        """Say that this worker is alive, under a new number if it was counted as dead; at times look at others."""
         with self._beating:
             if self._over.is_set():
                 return
             self._beats += 1
             try:
                 if self._trial is not None:
-                    self._trial.set_user_attr(WORKER, self._told(self._beats))
+                    self._trial.set_user_attr(WORKER, self._about(self._beats))
             except UpdateFinishedTrialError:
-                self.join()
+                self.join(self._task)
             if self._is_watcher or self._beats % BEATS == 0:
                 self.look()
 
@@ -156,8 +196,8 @@ class Workers:
         """True of the first few workers, as far as is known: they notice who died."""
         return sum(other.number < self.number for other in self.others) < WATCHERS
 
-    def _told(self, beats: int) -> dict[str, Any]:
-        return {"name": self.name, "process": processes.mark(), "beats": beats}
+    def _about(self, beats: int) -> dict[str, Any]:
+        return {"name": self.name, "process": processes.mark(), "task": self._task, "beats": beats}
 
     def look(self) -> None:
         """Look at the others; one that did not beat for `dead_after` seconds, or whose process is gone, is dead."""
@@ -168,18 +208,16 @@ class Workers:
             dead = [trial.number for trial in live if trial.number != self.number and self._is_dead(trial)]
             for number in dead:
                 self._end(number, TrialState.FAIL)
-            self._live = {
-                trial.number: Worker(trial.number, _name(trial)) for trial in live if trial.number not in dead
-            }
+            self._live = {trial.number: _worker(trial) for trial in live if trial.number not in dead}
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
-        told, now = trial.user_attrs[WORKER], self._now()
-        seen = self._seen.setdefault(trial.number, Seen(told["beats"], now, self._beats))
+        about, now = trial.user_attrs[WORKER], self._now()
+        seen = self._seen.setdefault(trial.number, Seen(about["beats"], now, self._beats))
         # a long time for the beats of this worker says that the storage did not answer: nobody could beat
         most = 2 * self.dead_after / BEATS * max(1, self._beats - seen.after)
-        seen.idle = seen.idle + min(now - seen.at, most) if seen.beats == told["beats"] else 0.0
-        seen.beats, seen.at, seen.after = told["beats"], now, self._beats
-        return seen.idle >= self.dead_after or processes.has_ended(told["process"])
+        seen.idle = seen.idle + min(now - seen.at, most) if seen.beats == about["beats"] else 0.0
+        seen.beats, seen.at, seen.after = about["beats"], now, self._beats
+        return seen.idle >= self.dead_after or processes.has_ended(about["process"])
 
     def leave(self) -> None:
         """Be none of the workers any more; where a beat gets no answer for long, others learn it by the silence."""
@@ -207,6 +245,10 @@ class Workers:
                 study_name=self._study_name, storage=self._storage, sampler=RandomSampler(), load_if_exists=True
             )
         return self._opened
+
+
+def _worker(trial: FrozenTrial) -> Worker:
+    return Worker(trial.number, _name(trial), trial.user_attrs[WORKER].get("task", TRAINS))
 
 
 def _name(trial: FrozenTrial) -> str:

@@ -1,0 +1,153 @@
+"""Which of several workers finishes a study: one of them, whoever of the others dies or leaves; without a server."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import optuna
+import pytest
+from fake_trainer import Fake
+from optuna.storages import InMemoryStorage
+
+from lossreg.config import study as studies
+from lossreg.search import completion, preparation, run, top_model
+from lossreg.storage import server
+from lossreg.storage.observer import Observer
+from lossreg.storage.shared_study import SharedStudy
+from lossreg.storage.trials import ATTRIBUTE
+from lossreg.storage.workers import WAITS
+
+URL = "postgresql://db.example.org/studies"
+DEAD_AFTER = 60.0
+FINISHES = "this worker finishes the study"
+
+
+class Clock:
+    """Time that passes while a worker waits, five seconds at a look; `happens` has what is done at each look."""
+
+    def __init__(self):
+        self.seconds, self.happens = 0.0, []
+
+    def pause(self, seconds):
+        self.seconds += 5.0
+        if self.happens:
+            self.happens.pop(0)()
+
+
+class Heard(Observer):
+    """Remembers messages, and does `last` when the last of so many trials has ended."""
+
+    def __init__(self, trials=0, last=lambda: None):
+        self.messages, self._trials, self._last = [], trials, last
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def trial(self, record, result):
+        if len(result.trials) == self._trials:
+            self._last()
+
+
+class Site:
+    """A study in a storage: workers that run it, and others that only have joined."""
+
+    def __init__(self, storage, folder):
+        self.storage, self.folder = storage, folder
+
+    def spec(self, trials):
+        return studies.of({
+            "name": "many", "data": {"source": "sklearn:iris"}, "model": {"hidden": [4]}, "train": {"epochs": 1},
+            "search": {"trials": trials, "metric": "accuracy"}, "losses": {"cross_entropy": {}, "focal": {}},
+            "verdict": {"enabled": False}, "tracking": {"enabled": False}, "storage": {"url": URL},
+        })  # fmt: skip
+
+    def shared(self, clock=None):
+        clock = clock or Clock()
+        return SharedStudy(
+            self.folder, "many", URL, dead_after=DEAD_AFTER, patience=0.0, now=lambda: clock.seconds,
+            pause=clock.pause,
+        )  # fmt: skip
+
+    def joined(self, task=WAITS):
+        """A worker that has joined and beats when it is told to."""
+        workers = self.shared().workers
+        workers.join(task)
+        return workers
+
+    def run(self, trials, clock=None, last=lambda: None):
+        """Run the study as one worker; return what it says."""
+        heard = Heard(trials, last)
+        trainers = (Fake(lambda plan, epoch: 0.5),)
+        run.Run(self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers).execute()
+        return heard.messages
+
+    def has_ended(self, trials):
+        """True if it is noted that nothing is left to do."""
+        return completion.is_noted(self.shared().read().user_attrs[ATTRIBUTE], self.spec(trials), uri="")
+
+    def trials(self):
+        return optuna.load_study(study_name="many", storage=self.storage).get_trials()
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    memory = InMemoryStorage()
+    monkeypatch.setattr(server, "connect", lambda *args: memory)
+    monkeypatch.setattr(preparation, "rehearse", lambda prepared: ({}, []))
+    monkeypatch.setattr(top_model, "save", lambda *args: None)
+    return Site(memory, tmp_path)
+
+
+def test_a_worker_that_comes_while_the_first_one_lies_dead_finishes_the_study(site):
+    site.run(2)
+    site.joined()
+    messages = site.run(4)
+    assert FINISHES in messages
+    assert site.has_ended(4)
+
+
+def test_a_second_worker_waits_and_finishes_the_study_if_the_first_leaves_before(site):
+    site.run(2)
+    first, clock = site.joined(), Clock()
+    clock.happens = [first.pulse, first.pulse, first.pulse, first.leave]
+    messages = site.run(4, clock)
+    assert f"worker {first.name} finishes the study; this one waits in case it does not" in messages
+    assert messages[-1] == FINISHES
+    assert clock.happens == []
+    assert site.has_ended(4)
+
+
+def test_a_third_worker_leaves_when_two_before_it_are_alive(site):
+    site.run(2)
+    first, second, clock = site.joined(), site.joined(), Clock()
+    clock.happens = [first.pulse, second.pulse]
+    messages = site.run(4, clock)
+    assert messages[-1] == f"worker {first.name} finishes the study"
+    assert not site.has_ended(4)
+
+
+def test_a_worker_that_stood_still_at_the_end_does_not_finish_again_what_another_one_finished(site):
+    others = []
+    messages = site.run(2, last=lambda: others.extend(site.run(2)))
+    assert others[-1] == FINISHES
+    assert messages[-1].endswith("has finished the study")
+    assert FINISHES not in messages
+    assert site.has_ended(2)
+
+
+def test_a_worker_that_comes_while_a_command_has_the_study_for_itself_waits_and_then_finishes_it(site):
+    site.run(2)
+    before, clock, alone = len(site.trials()), Clock(), ExitStack()
+    holder = site.shared()
+    alone.enter_context(holder.lock())
+
+    def leave():
+        assert len(site.trials()) == before
+        alone.close()
+
+    clock.happens = [lambda: None, holder.workers.pulse, leave]
+    messages = site.run(4, clock)
+    assert messages[0].startswith(f"waiting for {holder.workers.name}, which has the study for itself")
+    assert messages[-1] == FINISHES
+    assert site.has_ended(4)
