@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError
+from lossreg.storage import address
 
 if TYPE_CHECKING:
     from lossreg.storage.observer import Observer
@@ -30,4 +31,19 @@ def tracker(spec: StudySpec, uri: str, progress: Observer, *, is_tracked: bool, 
 
     if not spec.tracking.enabled or is_tracked:
         return Untracked()
+    if warning := _of_another_machine(spec, uri):
+        progress.warn(warning)
     return Tracker(uri, spec.tracking.experiment, warn=progress.warn, required=required)
+
+
+def _of_another_machine(spec: StudySpec, uri: str) -> str:
+    """Return a warning where workers of other machines cannot reach the store, empty where they can."""
+    from lossreg.tracking.uri import VARIABLE, sqlite_path
+
+    file, url = sqlite_path(uri), spec.storage_url
+    if file is None or url is None or address.is_here(address.complete(url)):
+        return ""
+    return (
+        f"MLflow's store is {file}, a file of this machine: workers on others write runs of their own; name a server "
+        f"for all of them, as tracking.uri or {VARIABLE}"
+    )

@@ -11,6 +11,8 @@ from lossreg.errors import InputError
 from lossreg.terminal import masking
 from lossreg.terminal.masking import scheme_and_host
 
+# none of a Unix socket
+LOOPBACK = (None, "localhost", "127.0.0.1", "::1")
 POSTGRESQL, GRPC = "postgresql", "grpc"
 EXAMPLES = "postgresql+psycopg://user@host/database or grpc://host:13000"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -66,6 +68,11 @@ def host_and_port(url: str) -> tuple[str, int]:
     """Return both of a gRPC address."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or 0
+
+
+def is_here(url: str) -> bool:
+    """Return whether a complete address is one of this machine, where all workers may be."""
+    return urlsplit(url).hostname in LOOPBACK
 
 
 def _check_parameters(url: str) -> None:
