@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +38,21 @@ if TYPE_CHECKING:
     from lossreg.storage.observer import Observer
     from lossreg.storage.records import StudyResult, TrialRecord
     from lossreg.storage.verdict import Verdict
+
+
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, gpu or gpu:N; one worker for each GPU.")]
+RayAddress = Annotated[
+    str,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="Have a Ray cluster run workers: auto, HOST:6379, ray://HOST:10001, local."
+    ),
+]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", min=1, max=10_000, help="How many with --ray; by default one for each GPU or machine."
+    ),
+]
 
 
 @app.command()
@@ -88,49 +104,39 @@ def tune(
 def worker(
     study: Study,
     *,
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, gpu or gpu:N; one worker for each GPU.")
-    ] = "",
-    ray: Annotated[
-        str,
-        typer.Option(
-            "--ray", metavar="ADDRESS", help="Have a Ray cluster run workers: auto, HOST:6379, ray://HOST:10001, local."
-        ),
-    ] = "",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            min=1,
-            max=10_000,
-            help="How many with --ray; by default one for each GPU or machine.",
-        ),
-    ] = None,
+    device: Device = "",
+    ray: RayAddress = "",
+    workers: WorkerCount = None,
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
     """Join the workers of a study with a shared storage.
 
     The first one begins the study. Workers may join and leave at any time; the trials of
-    one that dies run again. The last one finishes the study.
+    one that dies run again. Of those that are there at the end the first one finishes the study.
     """
     with only_json(as_json) as out:
         spec = load(study, overrides or (), is_run=True)
         _require_shared(spec)
+        cluster = _cluster(ray, workers, device)
         from lossreg.cli.progress import is_one_stream, progress
 
         watcher = progress()
         watcher.is_concluded = not as_json
-        if ray:
-            from lossreg.cli.ray_cluster import Cluster
-
-            result = _on_ray(Cluster(ray, workers, device), spec, study, overrides or (), watcher)
-        elif workers is not None:
-            raise InputError("belongs to --ray", where="--workers", hint="Or call this command once for each worker.")
-        else:
-            result = _here(device, spec, study, overrides or (), watcher)
+        work = partial(_on_ray, cluster) if cluster else partial(_here, device)
+        result = work(spec, study, overrides or (), watcher)
         _conclude(result, study, as_json, out, shown=watcher.messages if is_one_stream() else ())
+
+
+def _cluster(ray: str, workers: int | None, device: str) -> Cluster | None:
+    """Return the Ray cluster at an address, None without one."""
+    if ray:
+        from lossreg.cli.ray_cluster import Cluster
+
+        return Cluster(ray, workers, device)
+    if workers is not None:
+        raise InputError("belongs to --ray", where="--workers", hint="Or call this command once for each worker.")
+    return None
 
 
 def _here(device: str, spec: StudySpec, study: Path, overrides: Sequence[str], watcher: Watcher) -> StudyResult:
