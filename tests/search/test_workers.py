@@ -12,6 +12,7 @@ from fake_trainer import Fake
 from optuna.storages import get_storage
 from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
+from populations import Factory
 from postgres import PASSWORD, free_port
 from searches import ACCURACY, EPOCHS, Heard, curve, proposer
 
@@ -35,7 +36,7 @@ BASELINE, TRIALS = "cross_entropy", 16
 class Joined:
     """A worker that has joined the study and is about to search; its beats are those that a test asks for."""
 
-    def __init__(self, url, folder, *, trials=TRIALS, pruner=None, clock=None, patience=0.0, **options):
+    def __init__(self, url, folder, *, trials=TRIALS, pruner=None, clock=None, patience=0.0, pool=None, **options):
         clock = clock or (lambda: 0.0)
         self.shared = SharedStudy(folder, "s", url, dead_after=60.0, patience=patience)
         self.workers = self.shared.workers
@@ -56,7 +57,7 @@ class Joined:
         result = StudyResult("s", "accuracy", "maximize", "multiclass", losses, BASELINE, history.records(self.study))
         self.heard = Heard()
         self.search = Scheduler(
-            self.study, proposals, Pool([Fake(curve)]), policy, result=result, observers=[self.heard],
+            self.study, proposals, pool or Pool([Fake(curve)]), policy, result=result, observers=[self.heard],
             ask_tell=self.ask_tell,
         )  # fmt: skip
 
@@ -271,6 +272,42 @@ def test_a_study_whose_last_trials_were_given_back_is_not_finished(database, tmp
     other.search.run()
     assert other.ask_tell.known == 3
     assert attributes.is_finished(other.study, 3, other.shared.counts)
+
+
+class LeavesAfter(Heard):
+    """Interrupts the search after so many trials."""
+
+    def __init__(self, trials):
+        super().__init__()
+        self.trials = trials
+
+    def stopping(self):
+        return len(self.records) >= self.trials
+
+
+def test_a_worker_that_runs_out_of_memory_goes_on_with_fewer_lanes_and_costs_no_trial(database, tmp_path):
+    held, lines, factory = [], [], Factory()
+    factory.ill = lambda key, plans: (held.append(len(plans)), MemoryError() if len(plans) > 2 else None)[1]
+    pool = Pool([], populations=factory, slots=8)
+    pool.warn = lines.append
+    narrow = Joined(database, tmp_path, pool=pool)
+    narrow.search.observers[0] = narrow.heard = LeavesAfter(4)
+    with pytest.raises(KeyboardInterrupt):
+        narrow.search.run()
+    assert lines == [f"{n} lanes did not fit into memory: {m} from now on" for n, m in ((8, 4), (4, 2))]
+    assert held[:2] == [8, 4]
+    assert {len(narrow.heard.records), *held[2:]} <= {2, 4}
+    narrow.ask_tell.give_back()
+    taken = narrow.study.get_trials()[:8]
+    narrow.workers.leave()
+    other = Joined(database, tmp_path)
+    other.search.run()
+    trials = other.study.get_trials(deepcopy=False)
+    records = history.records(other.study)
+    assert [record.state for record in records] == [Outcome.COMPLETE] * TRIALS
+    assert {record.number for record in narrow.heard.records} <= {record.number for record in records}
+    ended = [trial.params for trial in trials if trial.state == TrialState.COMPLETE]
+    assert all(ended.count(trial.params) == 1 for trial in taken)
 
 
 def test_a_restart_of_the_database_costs_no_trial(postgres, database, tmp_path):
