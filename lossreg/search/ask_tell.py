@@ -144,6 +144,9 @@ class AskTell:
         self._asked[record.candidate] -= has_failed
         return True
 
+    def note_training(self, is_trained: bool) -> None:
+        """Do nothing: whether anything can be trained matters where other workers can."""
+
     def give_back(self) -> None:
         """Queue again what was asked for and never trained."""
         requeue_interrupted(self.study)

@@ -139,6 +139,7 @@ class Scheduler:
         self.seconds["training"] += seconds
         self._beside += min(spent, seconds)
         self._take(reports, failures)
+        self.ask_tell.note_training(bool(reports))
         self.epochs += 1
         self.clock += 1
         self._take_news()
@@ -207,6 +208,8 @@ class Scheduler:
             self.result.add(record)
             for observer in self.observers:
                 observer.trial(record, self.result)
+        if not self.active:
+            self.ask_tell.note_training(False)
 
     # ---------------------------------------------------------------- between two epochs
 

@@ -15,12 +15,13 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.errors import LossregError
 from lossreg.search import history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
 from lossreg.storage import trials as states
-from lossreg.storage.records import TrialRecord
+from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.storage.tally import Tallies, excess, loss
 from lossreg.storage.trials import CUT_OFF, FIXED, LOST, MISSING, OWNER, RETRY_OF, TWICE
 from lossreg.storage.workers import POLL, Workers
@@ -28,6 +29,8 @@ from lossreg.training.interface import Plan
 
 # seconds to wait for what others choose, which takes them a fraction of a second; each pause is twice the one before
 SOON, MOST_POLLS = 0.05, 7
+# trials that end with the same error before anything is trained, after which a worker leaves
+MOST_FAILURES = 3
 
 
 class SharedAskTell(AskTell):
@@ -51,6 +54,8 @@ class SharedAskTell(AskTell):
         self._tallies = Tallies()
         self._running: list[FrozenTrial] = []
         self._news_from = 0
+        self._has_trained = False
+        self._failures: list[TrialRecord] = []
         self._look()
 
     @property
@@ -148,6 +153,7 @@ class SharedAskTell(AskTell):
 
         Raises `KeyboardInterrupt` when it is to stop.
         """
+        self._tell_failures()
         while True:
             self.refresh()
             self._take_over()
@@ -180,8 +186,40 @@ class SharedAskTell(AskTell):
         return [record for trial in new if (record := history.from_trial(trial))]
 
     def tell(self, record: TrialRecord, told: float | None) -> bool:
-        """Write a trial's end, unless it was given to another worker, which held this one for dead."""
+        """Write a trial's end; return False where it is kept for later, or was given to another worker."""
+        if self._may_be_of_machine(record):
+            self._failures.append(record)
+            return False
         self._reported.add(record.number)
+        return self._write(record, told)
+
+    def _may_be_of_machine(self, record: TrialRecord) -> bool:
+        """Return whether a trial may have failed since nothing can be trained here; a copy has its second chance."""
+        is_copy = RETRY_OF in self._all[record.number].user_attrs
+        return record.state == Outcome.FAILED and not self._has_trained and not is_copy
+
+    def note_training(self, is_trained: bool) -> None:
+        """Note whether an epoch was trained; failures before the first one count if they are not all the same.
+
+        Raises `LossregError` where nothing can be trained here: the failed trials are then given back.
+        """
+        self._has_trained |= is_trained
+        reasons = {record.reason for record in self._failures}
+        if self._has_trained or len(reasons) > 1:
+            self._tell_failures()
+        elif len(self._failures) >= MOST_FAILURES:
+            raise LossregError(
+                f"nothing can be trained here: the first {len(self._failures)} trials of this worker failed "
+                f"({reasons.pop()}). They are left to other workers: see to this machine, then start the worker again"
+            )
+
+    def _tell_failures(self) -> None:
+        """Write the failures that were kept; `news` has them then."""
+        while self._failures:
+            self._write(self._failures.pop(0), None)
+
+    def _write(self, record: TrialRecord, told: float | None) -> bool:
+        """Write a trial's end, unless it was given to another worker, which held this one for dead."""
         try:
             return super().tell(record, told)
         except (UpdateFinishedTrialError, ValueError):

@@ -310,6 +310,52 @@ def test_a_worker_that_runs_out_of_memory_goes_on_with_fewer_lanes_and_costs_no_
     assert all(ended.count(trial.params) == 1 for trial in taken)
 
 
+class Broken(Fake):
+    """Trains nothing, as on a machine whose driver is gone."""
+
+    def advance(self):
+        raise RuntimeError("no device")
+
+
+NOTHING_TRAINED = r"nothing can be trained here: the first 4 trials of this worker failed \(RuntimeError: no device\)"
+
+
+def test_a_worker_on_which_nothing_can_be_trained_leaves_and_its_trials_run_elsewhere(database, tmp_path):
+    broken = Joined(database, tmp_path, pool=Pool([Broken(curve)]))
+    with pytest.raises(LossregError, match=NOTHING_TRAINED):
+        broken.search.run()
+    broken.ask_tell.give_back()
+    broken.workers.leave()
+    other = Joined(database, tmp_path)
+    other.search.run()
+    assert [record.state for record in history.records(other.study)] == [Outcome.COMPLETE] * TRIALS
+    params = [trial.params for trial in other.study.get_trials() if trial.state == TrialState.COMPLETE]
+    assert all(params.count(trial.params) == 1 for trial in other.study.get_trials()[:4])
+
+
+def test_where_no_machine_can_train_anything_each_trial_fails_at_its_second_worker(database, tmp_path):
+    first, second = (Joined(database, tmp_path, trials=6, pool=Pool([Broken(curve)])) for _ in range(2))
+    with pytest.raises(LossregError, match=NOTHING_TRAINED):
+        first.search.run()
+    first.ask_tell.give_back()
+    first.workers.leave()
+    second.workers.look()
+    second.search.run()
+    assert [record.state for record in history.records(second.study)] == [Outcome.FAILED] * 6
+    assert len(second.search.result.trials) == 6
+    assert not [trial for trial in second.study.get_trials() if not trial.state.is_finished()]
+
+
+def test_a_loss_that_fails_everywhere_costs_the_trials_that_try_it_and_no_worker(database, tmp_path):
+    workers = [Joined(database, tmp_path, pool=Pool([Fake(curve, refused=("focal",))])) for _ in range(2)]
+    run_together(workers)
+    records = history.records(workers[0].study)
+    assert len(records) == TRIALS
+    assert {record.candidate for record in records if record.state == Outcome.FAILED} == {"focal"}
+    for worker in workers:
+        assert len(worker.search.result.trials) == TRIALS
+
+
 def test_a_restart_of_the_database_costs_no_trial(postgres, database, tmp_path):
     workers = [Joined(database, tmp_path, patience=120.0) for _ in range(3)]
     said = []
