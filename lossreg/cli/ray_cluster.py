@@ -6,6 +6,7 @@ study's storage.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0
 ADDRESSES = "auto, HOST:6379, ray://HOST:10001 or local"
 # how often Ray starts a worker again, and seconds before it does
 RESTARTS, PAUSE = 20, 5.0
+TASK = {"name": "worker", "scheduling_strategy": "SPREAD", "max_retries": RESTARTS}
 # seconds between two looks at the tasks, and at whether one is to leave
 POLL = 0.5
 SECONDS_TO_CONNECT = 10
@@ -42,12 +44,23 @@ FINAL = {
     WRONG_INPUT,
     *(sign * number + offset for number in INTERRUPTING for sign, offset in ((1, 128), (-1, 0))),
 }
-PLACE = {"gpu": "each on a GPU", "cpu": "each with all cores of its machine"}
+# the arguments of a worker, which may have a password: unlike a command line only its user can see its environment
+ARGUMENTS = "LOSSREG_ARGUMENTS"
+WITH_ARGUMENTS = f"import json, os; sys.argv[1:] = json.loads(os.environ.pop({ARGUMENTS!r}))\n"
 WORKER = "from lossreg.runtime import processes; processes.leave_with(0); from lossreg.cli import main; main()"
 
 
 class CrashedError(Exception):
     """A worker ended otherwise than in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where workers run: their device, and the cores that each takes; manner: what a message says of them."""
+
+    device: str
+    cores: list[int]
+    manner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +89,29 @@ class Cluster:
         cluster has no place for a worker, `LossregError` where no worker ended in order.
         """
         with _connected(self.address) as ray:
-            device, count = self._places(ray)
-            watcher.message(f"{count} worker{'s' * (count > 1)} on Ray at {self.address}, {PLACE[device]}")
-            task = ray.remote(work).options(
-                name="worker", num_gpus=int(device == "gpu"), scheduling_strategy="SPREAD", max_retries=RESTARTS,
-                retry_exceptions=[CrashedError],
-            )  # fmt: skip
-            args, variables = [*command, "--device", device], environment()
-            codes = _ended(ray, [task.remote(args, variables) for _ in range(count)], watcher)
+            places = self._places(ray)
+            count = len(places.cores)
+            watcher.message(f"{count} worker{'s' * (count > 1)} on Ray at {self.address}, {places.manner}")
+            task, args, variables = ray.remote(work), [*command, "--device", places.device], environment()
+            options = {**TASK, "num_gpus": int(places.device == "gpu"), "retry_exceptions": [CrashedError]}
+            tasks = [task.options(**options, num_cpus=cores).remote(args, variables) for cores in places.cores]
+            codes = _ended(ray, tasks, watcher)
         if FINISHED not in codes:
             raise LossregError(f"no worker ended in order; exit codes: {', '.join(map(str, sorted(set(codes))))}")
 
-    def _places(self, ray: Any) -> tuple[str, int]:
-        """Return the device of each worker, and their number."""
-        gpus = int(ray.cluster_resources().get("GPU", 0))
+    def _places(self, ray: Any) -> Places:
+        """Return where the workers run."""
+        gpus, machines = int(ray.cluster_resources().get("GPU", 0)), _machines(ray)
         device = self.device or ("gpu" if gpus else "cpu")
-        count = self.workers or (gpus if device == "gpu" else _machines(ray))
+        count = self.workers or (gpus if device == "gpu" else len(machines))
         if not count:
             hint = "Say with --workers how many it will have, or take --device cpu."
             raise InputError("the cluster has none", where=f"--device {device}", hint=hint)
-        return device, count
+        if device == "gpu":
+            return Places(device, [1] * count, "each on a GPU")
+        if count > len(machines):
+            return Places(device, [1] * count, "which share the cores of their machines")
+        return Places(device, machines[:count], "each with all cores of its machine")
 
 
 def arguments(study: Path, overrides: Sequence[str]) -> list[str]:
@@ -115,10 +131,10 @@ def work(args: Sequence[str], variables: Mapping[str, str]) -> int:
     When the task is cancelled, or its process ends, `lossreg` gets SIGTERM.
     Raises `CrashedError`, on which Ray runs the task again.
     """
-    command = [*processes.python(WORKER), *args]
+    given = {**os.environ, **variables, ARGUMENTS: json.dumps(args)}
     # its progress goes to Ray's logs; the results are shown by the command that asked for the workers
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, **variables},
+        processes.python(WITH_ARGUMENTS + WORKER), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=given,
         start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdin
@@ -176,9 +192,10 @@ def _require_answer(address: str) -> None:
         raise LossregError(f"there is no Ray cluster at {address} ({one_line(error)})") from None
 
 
-def _machines(ray: Any) -> int:
-    """Return the number of machines that may run tasks."""
-    return sum(1 for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1)
+def _machines(ray: Any) -> list[int]:
+    """Return the cores of each machine that may run tasks, the most first, so that none with fewer takes its place."""
+    cores = (int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
+    return sorted(filter(None, cores), reverse=True)
 
 
 def _ended(ray: Any, tasks: list[Any], watcher: Watcher) -> list[int]:

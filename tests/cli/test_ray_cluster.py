@@ -36,10 +36,11 @@ class FakeRay:
 
     exceptions = SimpleNamespace(RayError=RayError)
 
-    def __init__(self, endings, resources=(), machines=1):
+    def __init__(self, endings, resources=(), cores=(4,)):
         self.endings, self.resources = list(endings), dict(resources)
-        self.machines = [{"Alive": alive, "Resources": {"CPU": 4}} for alive in (*[True] * machines, False)]
-        self.started, self.cancelled = [], []
+        self.machines = [{"Alive": True, "Resources": {"CPU": float(count)} if count else {}} for count in cores]
+        self.machines.append({"Alive": False, "Resources": {"CPU": 64.0}})
+        self.started, self.asked, self.cancelled = [], [], []
 
     def init(self, **options):
         self.connected = options
@@ -58,7 +59,7 @@ class FakeRay:
         return self
 
     def options(self, **options):
-        self.asked = options
+        self.asked.append(options)
         return SimpleNamespace(remote=self.start)
 
     def start(self, *args):
@@ -98,21 +99,22 @@ def cluster(monkeypatch):
     return put
 
 
-@pytest.mark.parametrize(("asked", "resources", "machines", "expected"), [
-    (Cluster("auto"), {"GPU": 3.0}, 2, ("gpu", 3)),
-    (Cluster("auto"), {}, 2, ("cpu", 2)),
-    (Cluster("auto", device="cpu"), {"GPU": 3.0}, 2, ("cpu", 2)),
-    (Cluster("auto", workers=5), {"GPU": 3.0}, 2, ("gpu", 5)),
-    (Cluster("auto", workers=5, device="gpu"), {}, 2, ("gpu", 5)),
+@pytest.mark.parametrize(("asked", "gpus", "expected", "manner"), [
+    (Cluster("auto"), 3.0, ("gpu", [1, 1, 1]), "each on a GPU"),
+    (Cluster("auto"), 0.0, ("cpu", [16, 4]), "each with all cores of its machine"),
+    (Cluster("auto", device="cpu"), 3.0, ("cpu", [16, 4]), "each with all cores of its machine"),
+    (Cluster("auto", workers=1), 0.0, ("cpu", [16]), "each with all cores of its machine"),
+    (Cluster("auto", workers=3), 0.0, ("cpu", [1, 1, 1]), "which share the cores of their machines"),
+    (Cluster("auto", workers=5, device="gpu"), 0.0, ("gpu", [1] * 5), "each on a GPU"),
 ])  # fmt: skip
-def test_there_is_a_worker_for_each_gpu_or_machine(cluster, asked, resources, machines, expected):
-    ray, watcher = cluster([0] * 5, resources, machines), Heard()
+def test_there_is_a_worker_for_each_gpu_or_machine(cluster, asked, gpus, expected, manner):
+    ray, watcher = cluster([0] * 5, {"GPU": gpus}, cores=(4, 0, 16)), Heard()
     asked.run(["worker", "s.toml"], watcher)
-    device, count = expected
-    assert [args for args, _ in ray.started] == [["worker", "s.toml", "--device", device]] * count
-    assert ray.asked["num_gpus"] == (device == "gpu")
-    assert (ray.asked["max_retries"], ray.asked["retry_exceptions"]) == (20, [CrashedError])
-    assert watcher.heard[0].startswith(f"{count} workers on Ray at auto, each ")
+    device, cores = expected
+    assert [args for args, _ in ray.started] == [["worker", "s.toml", "--device", device]] * len(cores)
+    assert [(task["num_cpus"], task["num_gpus"]) for task in ray.asked] == [(count, device == "gpu") for count in cores]
+    assert all((task["max_retries"], task["retry_exceptions"]) == (20, [CrashedError]) for task in ray.asked)
+    assert watcher.heard[0] == f"{len(cores)} worker{'s' * (len(cores) > 1)} on Ray at auto, {manner}"
     assert ray.connected is None
 
 
@@ -190,6 +192,17 @@ sys.exit(143)
 def test_a_worker_that_ends_in_order_ends_its_task(monkeypatch, end, code):
     monkeypatch.setattr(ray_cluster, "WORKER", ENDING.format(end))
     assert ray_cluster.work([], {}) == code
+
+
+def test_the_arguments_of_a_worker_are_not_in_its_command_line(monkeypatch, tmp_path):
+    shown = tmp_path / "shown"
+    end = "open(sys.argv[1], 'w').write(open('/proc/self/cmdline').read() + str([sys.argv[2:], *os.environ]))"
+    monkeypatch.setattr(ray_cluster, "WORKER", ENDING.format(end))
+    assert ray_cluster.work([str(shown), "--set", "storage.url=postgresql://me:s3cret-w0rd@db/x"], {}) == 0
+    command, _, environment = shown.read_text().rpartition("\0")
+    assert "s3cret-w0rd" not in command
+    assert "s3cret-w0rd" in environment
+    assert ray_cluster.ARGUMENTS not in environment
 
 
 @pytest.mark.parametrize("end", ["sys.exit(1)", "sys.exit(os.environ['CODE'])", "os.kill(os.getpid(), signal.SIGKILL)"])
