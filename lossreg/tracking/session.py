@@ -109,8 +109,14 @@ class Session:
         self.answer(done=ticket)
 
     def interrupt(self) -> None:
-        """Close the parent as killed, unless other workers write too: the study ends here, for now."""
+        """Close the parent as killed: the study ends here, for now.
+
+        Of several workers, the one that finishes the study closes it, and writes what is missing.
+        """
         self._insist(self._interrupt if self._is_alone else self._connected)
+        if not self._is_alone:
+            self._disconnect()
+            self.is_open = False
 
     def draw(self, result: Message) -> None:
         """Draw the plots of a study that has ended."""
@@ -163,7 +169,7 @@ class Session:
             ping(self.uri)
             self.answer(trying=True)
             new_database.make(self.uri, self._ready)
-            self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact)
+            self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact, is_alone=self._is_alone)
             writer.open(self.result, **self._known)
             self._known["run_id"] = writer.run_id
             self._is_drawn, self._refused = False, ""

@@ -366,6 +366,27 @@ def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
     assert MlflowClient(uri).get_run(tracker.run_id).info.status == "FAILED"
 
 
+def test_one_of_several_workers_leaves_a_parent_ended_that_another_one_ended(uri, experiment):
+    finisher, late = writer.Writer(uri, experiment), writer.Writer(uri, experiment, is_alone=False)
+    finisher.open(sample.study(1))
+    finisher.close(sample.study(1), "FINISHED")
+    late.open(sample.study(1), finisher.run_id)
+    list(late.write(sample.study(1).trials, "accuracy"))
+    parent, runs, _ = children(uri, late)
+    assert parent.info.status == "FINISHED"
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_one_of_several_workers_that_has_ended_tries_no_store_again(is_alone, uri, experiment, monkeypatch):
+    monkeypatch.setattr("lossreg.tracking.session.ping", lambda uri: fail("is away"))
+    session = Session(lambda **answer: None)
+    session.prepare(uri, experiment)
+    session.open(messages.of_study(sample.study(1)), [], "", "", is_alone=is_alone)
+    session.flush(1)
+    assert (session.patience is not None) == is_alone
+
+
 # ------------------------------------------------------------------------------ requests
 
 
