@@ -273,7 +273,7 @@ class Tracking(Section):
 class Storage(Section):
     """Where the trials are: by default in a file beside the study, for one process; at `url` for several workers.
 
-    A worker that gave no sign of life for `dead_after` seconds is held for dead, and its trials are run by others;
+    A worker that gave no sign of life for `dead_after` seconds counts as dead, and its trials are run by others;
     a storage that does not answer is asked again for `patience` seconds.
     """
 

@@ -33,6 +33,8 @@ from lossreg.terminal.masking import masked
 TRIES = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 SECONDS_TO_CONNECT = 10
+# calls of Optuna's storage that the server itself answers; others may be answered from memory
+WRITES = ("set_", "create_")
 # a process that is to stop waits for no more: Slurm and Kubernetes end it soon
 SECONDS_TO_LEAVE = 5.0
 # a call of a gRPC proxy that takes longer counts as unanswered, or than this share of the patience where that is more
@@ -125,8 +127,8 @@ def _answer(answer: Future[Any], call: Callable[[], Any]) -> None:
 class Patient(Forwarding):
     """Tries every call again while the server does not answer, for `patience` seconds; says so once.
 
-    Raises `UnansweredError` after that, and for further calls at once until one is answered. A process that is to stop,
-    or whose storage was told to `hurry`, waits for a few seconds alone.
+    Raises `UnansweredError` after that, and for further calls at once until one that writes is answered. A process
+    that is to stop, or that calls `hurry`, waits for a few seconds alone.
     """
 
     def __init__(
@@ -158,7 +160,8 @@ class Patient(Forwarding):
                     raise
                 self._complain(error, self._now() - began)
             else:
-                self._is_quiet = self._is_lost = False
+                if name.startswith(WRITES):
+                    self._is_quiet = self._is_lost = False
                 return answer
             self._pause(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -183,8 +186,8 @@ class Patient(Forwarding):
             return bool(self._forward("set_trial_state_values", trial_id, state=state, values=values))
         except UpdateFinishedTrialError:
             trial = self._forward("get_trial", trial_id)
-            is_as_told = (trial.state, trial.values) == (state, list(values) if values else None)
-            if is_as_told and state != TrialState.FAIL:
+            is_as_written = (trial.state, trial.values) == (state, list(values) if values else None)
+            if is_as_written and state != TrialState.FAIL:
                 return True
             raise
 
@@ -224,7 +227,7 @@ def connect(url: str, patience: float = 0.0) -> BaseStorage:
     Raises `InputError` where its driver is not installed, `LossregError` where nothing answers.
     """
     kind = address.kind(url)
-    # what fails is said here, without its SQL
+    # failures are reported here, without their SQL
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         return _grpc(url, max(SECONDS_TO_ANSWER, SHARE * patience)) if kind == address.GRPC else _postgresql(url)
@@ -241,7 +244,7 @@ def connect(url: str, patience: float = 0.0) -> BaseStorage:
 def _unusable(url: str, error: Exception) -> LossregError:
     """Return the error for a storage that could not be opened."""
     where, reason = masked(url), _reason(error)
-    if hint := next((hint for said, hint in REFUSALS.items() if re.search(said, reason)), ""):
+    if hint := next((hint for pattern, hint in REFUSALS.items() if re.search(pattern, reason)), ""):
         return InputError(f"the storage at {where} cannot be used ({reason})", where="storage.url", hint=hint)
     trouble = "does not answer" if is_unanswered(error) else "cannot be used"
     return LossregError(f"the storage at {where} {trouble} ({reason})")

@@ -76,13 +76,13 @@ class Broken(optuna.storages.InMemoryStorage):
 
 
 def test_a_beat_that_fails_is_told_once_and_tried_again():
-    storage, told = Broken(), []
+    storage, warnings = Broken(), []
     worker = Workers(storage, "s", dead_after=0.01)
-    worker.warn = told.append
+    worker.warn = warnings.append
     worker.join()
     worker.start()
     storage.is_asked_often.wait()
     worker.leave()
-    [line] = told
+    [line] = warnings
     assert worker.name in line
     assert "TypeError: no such thing" in line
