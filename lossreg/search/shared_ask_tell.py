@@ -74,7 +74,7 @@ class SharedAskTell(AskTell):
             self._take_over()
             if not self.may_ask:
                 return None
-            # others held this worker for dead, and gave away what it had just taken
+            # others counted this worker as dead, and gave away what it had just taken
             with suppress(UpdateFinishedTrialError):
                 if asked := self._ask_once():
                     return asked
@@ -155,8 +155,10 @@ class SharedAskTell(AskTell):
         """
         self._tell_failures()
         while True:
-            self.refresh()
             self._take_over()
+            if self.may_ask or not self._running:
+                self.refresh()
+                self._take_over()
             if self.may_ask:
                 self._is_waiting = False
                 return True
@@ -219,13 +221,17 @@ class SharedAskTell(AskTell):
             self._write(self._failures.pop(0), None)
 
     def _write(self, record: TrialRecord, told: float | None) -> bool:
-        """Write a trial's end, unless it was given to another worker, which held this one for dead."""
+        """Write a trial's end, unless it was given to another worker, which counted this one as dead."""
         try:
             return super().tell(record, told)
         except (UpdateFinishedTrialError, ValueError):
             self.refresh()
-            if self._all[record.number].state != TrialState.FAIL:
-                raise
+            trial = self._all[record.number]
+            if LOST not in trial.user_attrs:
+                if trial.state != states.end(record.state):
+                    raise
+                # another worker told it from the record, or the storage did it and its answer was lost
+                return True
             self._message(
                 f"trial {record.number} was given to another worker, since this one gave no sign of life for a while: "
                 "its result is dropped"

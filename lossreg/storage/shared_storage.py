@@ -116,10 +116,10 @@ class SharedStorage(Forwarding):
         return dict(self.get_trial(trial_id).system_attrs)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial; of one that this worker runs what it knows."""
+        """Return a trial; of one that this worker runs what it knows, of others the scores of their epochs, if told."""
         if self._told is not None and self._told._trial_id == trial_id:
             return self._told
-        return self._mine.get(trial_id) or self._inner.get_trial(trial_id)
+        return self._mine.get(trial_id) or with_curve(self._inner.get_trial(trial_id))
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -148,7 +148,7 @@ class SharedStorage(Forwarding):
 
 
 def with_curve(trial: FrozenTrial) -> FrozenTrial:
-    """Return an ended trial with the scores of its epochs, from its record, as what it reported."""
+    """Return a trial with the scores of its epochs, from its record, if there is one, as what it reported."""
     record = trial.user_attrs.get(ATTRIBUTE) or {}
     curve = record.get("curves", {}).get("val_score", ())
     if not curve or trial.intermediate_values:

@@ -29,10 +29,15 @@ def counts_as_trial(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
 
+def end(state: str) -> TrialState:
+    """Return how a trial of that outcome ends in Optuna; one that diverged is complete there, with the worst value."""
+    return ENDS.get(Outcome(state), TrialState.COMPLETE)
+
+
 def tell(study: optuna.Study, number: int, state: str, value: float | None) -> None:
-    """End a trial in Optuna; one that diverged is complete there, with the worst value."""
+    """End a trial in Optuna."""
     if state in ENDS:
-        study.tell(number, state=ENDS[Outcome(state)])
+        study.tell(number, state=end(state))
     else:
         study.tell(number, value)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import optuna
 import psycopg
 import pytest
 from fake_trainer import Fake
-from optuna.storages import get_storage
+from optuna.storages import InMemoryStorage, get_storage
 from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
 from populations import Factory
@@ -17,14 +18,16 @@ from postgres import PASSWORD, free_port
 from searches import ACCURACY, EPOCHS, Heard, curve, proposer
 
 from lossreg.errors import LossregError
-from lossreg.search import attributes, history, pruners
+from lossreg.search import ask_tell, attributes, history, pruners
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import SeededSampler, enqueue_start
 from lossreg.search.scheduler import Scheduler
 from lossreg.search.shared_ask_tell import SharedAskTell
+from lossreg.storage import server
 from lossreg.storage import trials as states
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
+from lossreg.storage.shared_storage import SharedStorage
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import LOST, OWNER, RETRY_OF, START
 from lossreg.storage.workers import BEATS, WATCHERS
@@ -33,19 +36,34 @@ from lossreg.training.pool import Pool
 BASELINE, TRIALS = "cross_entropy", 16
 
 
-class Joined:
-    """A worker that has joined the study and is about to search; its beats are those that a test asks for."""
+@pytest.fixture
+def memory(monkeypatch):
+    """An address that stands for a storage in the memory of this process."""
+    storage = InMemoryStorage()
+    monkeypatch.setattr(server, "connect", lambda *args: storage)
+    return "postgresql://db.example.org/studies"
 
-    def __init__(self, url, folder, *, trials=TRIALS, pruner=None, clock=None, patience=0.0, pool=None, **options):
-        clock = clock or (lambda: 0.0)
-        self.shared = SharedStudy(folder, "s", url, dead_after=60.0, patience=patience)
+
+class Joined:
+    """A worker that has joined the study and is about to search; its beats are those that a test asks for.
+
+    clock: of what it knows of others; reading: of how old the trials are that it read.
+    """
+
+    def __init__(
+        self, url, folder, *, trials=TRIALS, pruner=None, clock=lambda: 0.0, reading=time.monotonic, patience=0.0,
+        pool=None, **options,
+    ):  # fmt: skip
+        self.shared = SharedStudy(folder, "s", url, dead_after=60.0, patience=patience, now=clock)
         self.workers = self.shared.workers
-        self.workers._now = clock
         self.workers.join()
         self.messages = []
         proposals = proposer()
-        with self.shared.opened("maximize", SeededSampler(0), pruner or optuna.pruners.NopPruner()) as study:
-            self.study = study
+        storage = SharedStorage(self.shared.storage, lambda: self.workers.number, reading)
+        self.study = optuna.create_study(
+            study_name="s", storage=storage, sampler=SeededSampler(0), pruner=pruner or optuna.pruners.NopPruner(),
+            direction="maximize", load_if_exists=True,
+        )  # fmt: skip
         if self.workers.is_first:
             start = {name: proposals.published(name)[0] for name in proposals.names}
             enqueue_start(self.study, start, trials, states.stands)
@@ -62,10 +80,10 @@ class Joined:
         )  # fmt: skip
 
 
-def sample(trial, plan, scores):
+def sample(trial, plan, scores, outcome=Outcome.COMPLETE):
     """The record of a trial with these scores."""
     return TrialRecord.of_training(
-        Outcome.COMPLETE, number=trial.number, candidate=plan.candidate, loss=plan.candidate, params=trial.params,
+        outcome, number=trial.number, candidate=plan.candidate, loss=plan.candidate, params=trial.params,
         loss_params={}, learning_rate=plan.learning_rate, curves={"val_score": scores}, chosen=len(scores),
         scores=[scores[-1]], predicts_only=None, default_score=None, decision={}, started=0.0,
     )  # fmt: skip
@@ -147,7 +165,7 @@ def test_a_worker_that_is_held_for_dead_while_it_asks_goes_on_with_another_trial
     def suggested(proposals, trial):
         if not taken:
             taken.append(trial.number)
-            other.study._storage.refresh()
+            other.ask_tell.refresh()
             states.requeue_interrupted(other.study, lambda running: running.number == trial.number)
         return suggest(proposals, trial)
 
@@ -160,8 +178,8 @@ def test_a_worker_that_is_held_for_dead_while_it_asks_goes_on_with_another_trial
 
 def test_a_trial_runs_again_with_what_its_worker_wrote_last(database, tmp_path):
     now = [0.0]
-    dead, other = (Joined(database, tmp_path, clock=lambda: now[0]) for _ in range(2))
-    other.study._storage._now = lambda: 0.0
+    # what was read stays new for ever
+    dead, other = (Joined(database, tmp_path, clock=lambda: now[0], reading=lambda: 0.0) for _ in range(2))
     while dead.ask_tell.queued:
         dead.ask_tell.try_ask()
     trial = dead.study.ask()
@@ -180,7 +198,7 @@ def test_a_trial_runs_again_with_what_its_worker_wrote_last(database, tmp_path):
 def test_of_many_workers_later_ones_look_rarely_and_notice_in_time_that_all_before_them_died(database, tmp_path):
     now = [0.0]
     *dead, last = (Joined(database, tmp_path, clock=lambda: now[0]) for _ in range(WATCHERS + 1))
-    reads = counted_reads(last.workers)
+    reads = counted_reads(last.shared.storage)
     for beats in range(1, BEATS + 1):
         now[0] += 60.0 / BEATS
         last.workers.pulse()
@@ -189,16 +207,63 @@ def test_of_many_workers_later_ones_look_rarely_and_notice_in_time_that_all_befo
     assert all(last.workers.has_ended(worker.workers.number) for worker in dead)
 
 
-def counted_reads(workers):
-    """A function that returns how often all workers were read since."""
-    count, read = [0], workers._storage.get_all_trials
+def counted_reads(storage, happen=lambda: None):
+    """A function that returns how often all workers, or all trials, were read since; something happens each time."""
+    count, read = [0], storage.get_all_trials
 
     def reading(*args, **kwargs):
         count[0] += 1
+        happen()
         return read(*args, **kwargs)
 
-    workers._storage.get_all_trials = reading
+    storage.get_all_trials = reading
     return lambda: count[0]
+
+
+def test_a_worker_that_waits_reads_the_trials_more_rarely_where_that_takes_long(memory, tmp_path):
+    now = [0.0]
+
+    def passing(seconds):
+        now[0] += seconds
+
+    busy = Joined(memory, tmp_path, trials=3)
+    waiting = Joined(memory, tmp_path, trials=3, reading=lambda: now[0], pause=passing)
+    while busy.ask_tell.may_ask:
+        busy.ask_tell.try_ask()
+    reads = counted_reads(waiting.shared.storage, lambda: passing(2.0))
+    stopping = iter([False] * 40 + [True])
+    with pytest.raises(KeyboardInterrupt):
+        waiting.ask_tell.wait(lambda: next(stopping))
+    assert reads() <= 2
+    assert now[0] >= 20.0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [
+        (Outcome.COMPLETE, (TrialState.COMPLETE, [0.3])),
+        (Outcome.PRUNED, (TrialState.PRUNED, [0.3])),
+        (Outcome.FAILED, (TrialState.FAIL, None)),
+    ],
+)
+def test_an_end_that_another_worker_told_from_the_record_stands(outcome, end, memory, tmp_path, monkeypatch):
+    one, other = Joined(memory, tmp_path), Joined(memory, tmp_path)
+    one.ask_tell.note_training(True)
+    trial, plan = one.ask_tell.try_ask()
+    trial.report(0.3, 1)
+    record = sample(trial, plan, [0.3], outcome)
+
+    def told_by_both(study, *told):
+        other.ask_tell.refresh()
+        states.requeue_interrupted(other.study, lambda running: running.number == trial.number)
+        states.tell(study, *told)
+
+    monkeypatch.setattr(ask_tell, "tell", told_by_both)
+    assert one.ask_tell.tell(record, record.score)
+    assert one.messages == []
+    other.ask_tell.refresh()
+    ended = other.study.trials[trial.number]
+    assert (ended.state, ended.values) == end
 
 
 def test_nobody_waits_for_what_a_dead_worker_would_have_chosen(database, tmp_path):
@@ -406,10 +471,10 @@ def test_a_database_that_stays_away_ends_the_worker_and_others_run_its_trials(po
 def proxy(database):
     """The address of Optuna's gRPC proxy before the database."""
     storage, port = get_storage(database), free_port()
-    server = make_server(storage, "127.0.0.1", port)
-    server.start()
+    serving = make_server(storage, "127.0.0.1", port)
+    serving.start()
     yield f"grpc://127.0.0.1:{port}"
-    server.stop(0).wait()
+    serving.stop(0).wait()
 
 
 def test_workers_share_a_study_through_a_proxy(proxy, tmp_path):
@@ -421,7 +486,9 @@ def test_workers_share_a_study_through_a_proxy(proxy, tmp_path):
     assert len(records) == TRIALS
     again = [t for t in workers[0].study.get_trials(deepcopy=False) if RETRY_OF in t.user_attrs]
     assert [trial.params for trial in again] == [trial.params for trial in given_up]
-    assert not workers[0].workers.others or len(workers[0].workers.others) == 2
+    workers[0].workers.leave()
+    workers[1].workers.look()
+    assert [other.name for other in workers[1].workers.others] == [workers[2].workers.name]
 
 
 @pytest.mark.parametrize("kind", ["median", "asha"])
