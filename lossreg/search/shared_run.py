@@ -46,9 +46,10 @@ class SharedRunState(RunState):
         Raises `InputError` where the study that another worker began meanwhile is not the one that was prepared.
         """
         workers = _workers(run)
-        _wait(run, lambda: workers.lone, "waiting for {}, which has the study for itself (`lossreg sync`, `verdict`)")
+        alone = "waiting for {}, which has the study for itself (`lossreg sync` or `verdict`)"
+        _wait(run, lambda: workers.lone[:1], alone)
         begun = "waiting for {}, which begins the study"
-        _wait(run, lambda: [] if ATTRIBUTE in study.user_attrs else workers.before, begun)
+        _wait(run, lambda: [] if ATTRIBUTE in study.user_attrs else workers.before[:1], begun)
         about = study.user_attrs.get(ATTRIBUTE)
         if about is None or workers.is_first:
             enqueue_start(study, prepared.start, prepared.trials, stands)
