@@ -17,6 +17,7 @@ from postgres import PASSWORD, Postgres
 from processes import has_ended
 
 import lossreg
+from lossreg.search.history import FINISHED as FINISHED_BY
 from lossreg.storage.trials import CUT_OFF, LOST, RETRY_OF, START
 
 STUDY = """
@@ -34,6 +35,7 @@ DEAD_AFTER = 8.0
 PACE = (0.3, 2)
 SHORT = havoc.Plan(trials=48, most=300, kill=4, term=1, pause=1, database=1, tracking=1)
 LONG = havoc.Plan(trials=200, most=1500, kill=10, term=4, pause=3, database=2, tracking=2)
+FINISHES = "this worker finishes the study"
 # what they are in MLflow
 FINISHED = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED"}
 
@@ -62,6 +64,8 @@ def test_nothing_is_lost_and_nothing_is_there_twice(plan, servers, tmp_path, req
     require_told([worker.log.read_text() for worker in storm.past])
     tracking.wait()
     assert all(has_ended(worker.writer, 90) for worker in storm.past if worker.writer)
+    require_finished(lossreg.results(study), url, tracking.uri)
+    assert sum(FINISHES in worker.log.read_text() for worker in storm.past) == 1
     synced = storm.command("sync", str(study))
     assert synced.process.exitcode == 0, synced.log.read_text()
     trials = optuna.load_study(study_name="chaos", storage=url).get_trials()
@@ -75,6 +79,13 @@ def require_told(logs):
     assert all(log.count("The study goes on without it") <= 1 for log in logs)
     lines = [line for log in logs for line in log.splitlines()]
     assert not [line for line in lines if any(word in line for word in ("Traceback", "SELECT", PASSWORD))]
+
+
+def require_finished(result, url, uri):
+    """One worker has noted that it finished the study; MLflow has heard of it, unless it is noted that it did not."""
+    noted = optuna.load_study(study_name="chaos", storage=url).user_attrs[FINISHED_BY]
+    assert noted["trials"] == len(result.trials)
+    assert "error" in result.tracking or MlflowClient(uri).get_run(result.tracking["run_id"]).info.status == "FINISHED"
 
 
 def require_whole(trials, budget):
