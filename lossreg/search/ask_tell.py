@@ -12,6 +12,7 @@ from lossreg.search import unfinished
 from lossreg.search.history import to_attribute
 from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
+from lossreg.storage import internals
 from lossreg.storage.records import TOLD, Outcome, TrialRecord
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial, requeue_interrupted, tell
 from lossreg.training.interface import Plan
@@ -61,7 +62,7 @@ class AskTell:
     def _again(self, frozen: FrozenTrial) -> tuple[optuna.Trial, Plan, Unfinished] | None:
         # the storage changes what it gave
         before, is_counted = Unfinished.of(frozen), "loss" in frozen.params
-        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        trial = internals.running(self.study, frozen)
         try:
             plan = self.proposer.suggest(trial)
         except MissingLossError:

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial
 
 from lossreg.config.search_space import Options, PerClassRange, Range, Space
 from lossreg.search.proposer import Proposer
+from lossreg.storage import internals
 from lossreg.storage.trials import START
 
 Distributions = Mapping[str, BaseDistribution]
@@ -87,7 +88,7 @@ def allows(proposer: Proposer, distribution: BaseDistribution | None, name: str,
     """Return whether a parameter may have a value; distribution: None where it is not asked for."""
     if isinstance(distribution, CategoricalDistribution):
         return value in proposer.allowed.get(name, distribution.choices)
-    return distribution is not None and bool(distribution._contains(distribution.to_internal_repr(value)))
+    return distribution is not None and internals.contains(distribution, distribution.to_internal_repr(value))
 
 
 def joined(proposer: Proposer, before: Distributions, now: Distributions) -> Proposer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.storage import internals
 from lossreg.storage.trials import START
 
 PER_LOSS = 4
@@ -30,24 +31,6 @@ MOST_SEEN, BEST_SEEN = 256, 25
 MOST_DRAWS = 50
 Drawn = TypeVar("Drawn")
 SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-
-
-class View(optuna.Study):
-    """A study with those trials that the sampler sees."""
-
-    def __init__(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
-        super().__init__(study.study_name, study._storage)
-        self._seen = trials
-
-    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        """Return those trials that are in one of the states."""
-        return [trial for trial in self._seen if states is None or trial.state in states]
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        # what Optuna's own samplers call
-        return self.get_trials(deepcopy, states)
 
 
 class Memory:
@@ -88,7 +71,7 @@ class SeededSampler(BaseSampler):
         self._seed, self._kind, self._allowed = seed, kind, allowed
         self._number, self._delegate = -1, RandomSampler()
         self._space = IntersectionSearchSpace(include_pruned=True)
-        self._view: View | None = None
+        self._view: internals.View | None = None
         self._drawn: set[str] = set()
         self._together: set[str] = set()
         self._memory = Memory()
@@ -107,14 +90,14 @@ class SeededSampler(BaseSampler):
                 RandomSampler(seed) if plain else TPESampler(seed=seed, multivariate=True, n_startup_trials=LEARNS_FROM)
             )
             self._drawn, self._together = set(), set()
-            self._view = None if plain else View(study, seen(self._remembered(study), study.direction))
+            self._view = None if plain else internals.View(study, seen(self._remembered(study), study.direction))
         return self._delegate
 
     def _remembered(self, study: optuna.Study) -> list[FrozenTrial]:
         if isinstance(study.pruner, HyperbandPruner):
             # the trials of one bracket at a time
             return study.get_trials(False, SEEN)
-        return self._memory.updated(study._get_trials(deepcopy=False, use_cache=True), study.direction)
+        return self._memory.updated(internals.cached_trials(study), study.direction)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the search space that all trials share, computed incrementally."""

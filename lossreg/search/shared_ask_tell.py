@@ -20,6 +20,7 @@ from lossreg.search import history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.proposer import MissingLossError, Proposer
 from lossreg.search.unfinished import Unfinished
+from lossreg.storage import internals
 from lossreg.storage import trials as states
 from lossreg.storage.records import Outcome, TrialRecord
 from lossreg.storage.tally import Tallies, excess, loss
@@ -124,9 +125,10 @@ class SharedAskTell(AskTell):
 
     def _of_baseline(self, number: int) -> optuna.Trial:
         """Return a new trial with its loss fixed."""
-        storage, trial_id = self.study._storage, self._all[number]._trial_id
-        storage.set_trial_system_attr(trial_id, FIXED, {"loss": self._baseline})
-        return optuna.Trial(self.study, trial_id)
+        trial = self._all[number]
+        storage = internals.storage(self.study)
+        storage.set_trial_system_attr(internals.trial_id(trial), FIXED, {"loss": self._baseline})
+        return internals.running(self.study, trial)
 
     def _excess(self, number: int) -> str:
         """Return why a trial that was taken is one too many, empty where it is not."""
@@ -248,7 +250,7 @@ class SharedAskTell(AskTell):
 
     def refresh(self) -> None:
         """Look at the trials in the storage, as they are now."""
-        self.study._storage.refresh()
+        internals.storage(self.study).refresh()
         self._look()
 
     def _look(self) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
 from optuna.trial import TrialState
 
+from lossreg.storage import internals
+
 CREATE_STUDY, STUDY_ATTRIBUTE, STUDY_SYSTEM, CREATE_TRIAL = 0, 2, 3, 4
 PARAM, STATE, INTERMEDIATE, ATTRIBUTE_OF_TRIAL, SYSTEM_OF_TRIAL = 5, 6, 7, 8, 9
 REPAIRER = "repair"
@@ -96,7 +98,7 @@ def _fault(log: Mapping[str, Any]) -> str:
 def _beyond(log: Mapping[str, Any]) -> str:
     """Return the fault in values that only fit or contradict each other; empty if there is none."""
     if log["op_code"] == PARAM and (distribution := distribution_of(log)) is not None:
-        inside = distribution._contains(log["param_value_internal"])
+        inside = internals.contains(distribution, log["param_value_internal"])
         return "" if inside else "its value lies outside its range"
     if log["op_code"] == STATE:
         date = "datetime_start" if log["state"] == TrialState.RUNNING else "datetime_complete"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import importlib
 import logging
 import os
@@ -85,7 +86,7 @@ def _forwarded(name: str) -> Callable[..., Any]:
 
 for _name in (*BaseStorage.__abstractmethods__, "get_best_trial", "get_trial_id_from_study_id_trial_number"):
     setattr(Forwarding, _name, _forwarded(_name))
-Forwarding.__abstractmethods__ = frozenset()
+abc.update_abstractmethods(Forwarding)
 
 
 class Bounded(Forwarding):

@@ -15,6 +15,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from lossreg.storage import internals
 from lossreg.storage.server import Forwarding
 from lossreg.storage.trials import ATTRIBUTE, OWNER
 
@@ -36,7 +37,7 @@ class SharedStorage(Forwarding):
         self._read: list[FrozenTrial] = []
         self._read_at, self._fresh = -math.inf, FRESH
         self._study_id = -1
-        self._told: FrozenTrial | None = None
+        self._latest: FrozenTrial | None = None
         self._about: dict[tuple[str, Any], Any] = {}
 
     def get_study_id_from_name(self, study_name: str) -> int:
@@ -69,7 +70,7 @@ class SharedStorage(Forwarding):
     def _take(self, study_id: int, trial_id: int) -> None:
         """Know a trial that this worker has begun; all others are read with it, as it is asked for them next."""
         self._read_all(study_id)
-        position = next(i for i, trial in enumerate(self._read) if trial._trial_id == trial_id)
+        position = next(i for i, trial in enumerate(self._read) if internals.trial_id(trial) == trial_id)
         self._mine[trial_id] = self._read[position] = copy.deepcopy(self._read[position])
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
@@ -79,7 +80,7 @@ class SharedStorage(Forwarding):
         is_changed = bool(self._inner.set_trial_state_values(trial_id, state, values))
         if ended is not None:
             # Optuna looks at it once more
-            ended.state, ended.values, self._told = state, list(values) if values else None, ended
+            ended.state, ended.values, self._latest = state, list(values) if values else None, ended
         if state == TrialState.RUNNING and is_changed:
             self._inner.set_trial_user_attr(trial_id, OWNER, self._owner())
             self._take(self._study_id, trial_id)
@@ -117,8 +118,8 @@ class SharedStorage(Forwarding):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial; of one that this worker runs what it knows, of others the scores of their epochs, if told."""
-        if self._told is not None and self._told._trial_id == trial_id:
-            return self._told
+        if self._latest is not None and internals.trial_id(self._latest) == trial_id:
+            return self._latest
         return self._mine.get(trial_id) or with_curve(self._inner.get_trial(trial_id))
 
     def get_all_trials(
@@ -141,7 +142,7 @@ class SharedStorage(Forwarding):
     def _known(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial with the scores of its epochs."""
         if not trial.state.is_finished():
-            return self._mine.get(trial._trial_id, trial) if trial.state == TrialState.RUNNING else trial
+            return self._mine.get(internals.trial_id(trial), trial) if trial.state == TrialState.RUNNING else trial
         if trial.number not in self._ended:
             self._ended[trial.number] = with_curve(trial)
         return self._ended[trial.number]

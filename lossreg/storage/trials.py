@@ -9,6 +9,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from lossreg.storage import internals
 from lossreg.storage.records import TOLD, Outcome
 
 ATTRIBUTE = "lossreg"
@@ -76,7 +77,7 @@ def stands(trial: FrozenTrial) -> bool:
 def drop(study: optuna.Study, trial: FrozenTrial, reason: str) -> bool:
     """End a trial without an outcome; return False where another worker has ended it."""
     try:
-        study._storage.set_trial_user_attr(trial._trial_id, LOST, reason)
+        internals.storage(study).set_trial_user_attr(internals.trial_id(trial), LOST, reason)
         study.tell(trial.number, state=TrialState.FAIL)
     except (UpdateFinishedTrialError, ValueError):
         return False

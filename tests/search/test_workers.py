@@ -158,7 +158,7 @@ def test_the_trial_of_a_dead_worker_runs_again_with_the_same_parameters_once(dat
     assert len(history.records(first.study)) == TRIALS
 
 
-def test_a_worker_that_is_held_for_dead_while_it_asks_goes_on_with_another_trial(database, tmp_path, monkeypatch):
+def test_a_worker_that_counts_as_dead_while_it_asks_goes_on_with_another_trial(database, tmp_path, monkeypatch):
     paused, other = Joined(database, tmp_path), Joined(database, tmp_path)
     suggest, taken = Proposer.suggest, []
 
@@ -288,7 +288,7 @@ def test_nobody_waits_for_what_a_dead_worker_would_have_chosen(database, tmp_pat
     assert max(tried.values()) == tried[BASELINE]
 
 
-def test_the_result_of_a_worker_that_was_held_for_dead_is_dropped(database, tmp_path):
+def test_the_result_of_a_worker_that_counted_as_dead_is_dropped(database, tmp_path):
     now = [0.0]
     paused, other = (Joined(database, tmp_path, clock=lambda: now[0]) for _ in range(2))
     former = paused.workers.number
