@@ -1,6 +1,6 @@
-"""`Havoc`: four workers on one study, and what befalls them and their servers at random moments.
+"""`Havoc`: four workers on one study, and what happens to them and their servers at random moments.
 
-Nothing here imports lossreg: what is befallen are the commands, in processes of their own.
+Nothing here imports lossreg: what runs are the commands, in processes of their own.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Plan(NamedTuple):
         """How often each thing happens."""
         return {kind: getattr(self, kind) for kind in (*SIGNALS, *SERVERS)}
 
-    def blows(self, chance):
+    def incidents(self, chance):
         """What happens, each when so many trials have ended and so many seconds more have passed, in order."""
         kinds = [kind for kind, times in self.happening.items() for _ in range(times)]
-        blows = [(chance.randint(1, self.trials * 4 // 5), chance.random(), kind) for kind in kinds]
-        return sorted(blows)
+        incidents = [(chance.randint(1, self.trials * 4 // 5), chance.random(), kind) for kind in kinds]
+        return sorted(incidents)
 
 
 class Worker:
@@ -112,7 +112,7 @@ class Havoc:
         self._context, self._arguments, self._folder, self._pace = forked(), arguments, folder, pace
         self._servers, self._paused, self._most, self._seed = servers, paused, plan.most, seed
         self._chance = random.Random(seed)
-        self._blows = plan.blows(self._chance)
+        self._incidents = plan.incidents(self._chance)
         self._due, self._order = [], itertools.count()
         self._down = Counter()
         self.happened, self.past, self._lines = Counter(), [], []
@@ -127,7 +127,7 @@ class Havoc:
                 self._join()
             while self.workers:
                 self._wait()
-                self._strike()
+                self._bring_about()
         finally:
             for worker in self.workers:
                 worker.process.kill()
@@ -187,10 +187,10 @@ class Havoc:
 
     # ------------------------------------------------------------------ what happens
 
-    def _strike(self):
+    def _bring_about(self):
         """Let happen what is due."""
-        while self._blows and len(self.ended) >= self._blows[0][0]:
-            _, delay, kind = self._blows.pop(0)
+        while self._incidents and len(self.ended) >= self._incidents[0][0]:
+            _, delay, kind = self._incidents.pop(0)
             self._later(delay, self._hit, kind)
         while self._due and self._due[0][0] <= self.seconds:
             _, _, act, args = heapq.heappop(self._due)

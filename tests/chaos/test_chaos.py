@@ -55,18 +55,18 @@ def test_nothing_is_lost_and_nothing_is_there_twice(plan, servers, tmp_path, req
     tracking, url = servers["tracking"], servers["database"].database("chaos")
     study = tmp_path / "study.toml"
     study.write_text(STUDY.format(trials=plan.trials, uri=tracking.uri, url=url, dead_after=DEAD_AFTER))
-    storm = havoc.Havoc(
+    chaos = havoc.Havoc(
         plan, request.config.getoption("seed"), ["worker", str(study)], tmp_path, servers, pace=PACE,
         paused=1.5 * DEAD_AFTER,
     )  # fmt: skip
-    storm.run()
-    assert storm.happened == plan.happening
-    require_told([worker.log.read_text() for worker in storm.past])
+    chaos.run()
+    assert chaos.happened == plan.happening
+    require_told([worker.log.read_text() for worker in chaos.past])
     tracking.wait()
-    assert all(has_ended(worker.writer, 90) for worker in storm.past if worker.writer)
+    assert all(has_ended(worker.writer, 90) for worker in chaos.past if worker.writer)
     require_finished(lossreg.results(study), url, tracking.uri)
-    assert sum(FINISHES in worker.log.read_text() for worker in storm.past) == 1
-    synced = storm.command("sync", str(study))
+    assert sum(FINISHES in worker.log.read_text() for worker in chaos.past) == 1
+    synced = chaos.command("sync", str(study))
     assert synced.process.exitcode == 0, synced.log.read_text()
     trials = optuna.load_study(study_name="chaos", storage=url).get_trials()
     require_whole(trials, plan.trials)
