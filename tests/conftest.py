@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lossreg.terminal import masking
+from lossreg.training import programs
 
 TESTS = Path(__file__).parent
 # Files that take longest come first, so that no worker is left alone with one at the end.
@@ -62,6 +63,16 @@ def _signals_as_from_a_shell():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _losses_are_traced_once(request):
+    """Have the studies of a file share what is traced and compiled: in most of them it takes longer than all else."""
+    if request.path.is_relative_to(TESTS / "training"):
+        yield
+        return
+    with programs.shared():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -68,6 +68,7 @@ def test_a_loss_in_model_compile(folder):
     assert np.isfinite(space["model"].fit(x, y, verbose=0).history["loss"][0])
 
 
+@pytest.mark.long
 def test_a_study_from_python(folder, capsys, monkeypatch):
     monkeypatch.setattr(nested, "is_usual", lambda *_: False)
     space = {}

@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 from fake_trainer import Fake
+from inline import Inline
 from optuna.distributions import FloatDistribution
 
 import lossreg
@@ -18,10 +19,12 @@ from lossreg.config.changes import Effect
 from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError
+from lossreg.reporting import study_plots
 from lossreg.search import choices
 from lossreg.search.outline import plan
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
+from lossreg.tracking import tracker
 
 FOCAL = {"gamma": {"low": 0.0, "high": 5.0}, "alpha": "none"}
 BEGUN = {
@@ -330,6 +333,8 @@ def test_changed_data_begin_anew_and_the_trials_on_the_former_ones_are_kept_apar
 
 def test_mlflow_tells_of_a_change_and_has_the_trials_before_and_after_or_a_run_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracker, "Process", Inline)
+    monkeypatch.setattr(study_plots, "figures", lambda result: {})
     tracked = {"tracking": {"uri": "sqlite:///mlflow.db", "experiment": "small"}}
     faked({**BEGUN, **tracked})
     went_on = faked({**changed({"train.epochs": 5}, MORE), **tracked}, allow_changed=True)

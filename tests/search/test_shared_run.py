@@ -9,12 +9,15 @@ import commands
 import mlflow
 import pytest
 from fake_trainer import Fake
+from inline import Inline
 
 import lossreg
 from lossreg.errors import InputError, LossregError
+from lossreg.reporting import study_plots
 from lossreg.search.outline import plan
 from lossreg.storage.observer import Observer
 from lossreg.storage.shared_study import SharedStudy
+from lossreg.tracking import tracker
 
 SECRET = "pr1vate-w0rd"
 
@@ -46,6 +49,8 @@ def document(url, **sections):
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracker, "Process", Inline)
+    monkeypatch.setattr(study_plots, "figures", lambda result: {})
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 

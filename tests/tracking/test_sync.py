@@ -106,7 +106,9 @@ def model(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
-@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "is_done", [pytest.param(False, id="before", marks=pytest.mark.long), pytest.param(True, id="after")]
+)
 def test_cut_off_at_any_write_and_begun_again_mlflow_has_the_same(uri, model, is_done):
     result = sample.study(2)
     with pytest.MonkeyPatch.context() as patch:
