@@ -85,7 +85,8 @@ def test_the_study_and_the_commands_on_it(folder, monkeypatch, trials):
     assert (spec.name, spec.search.trials) == ("churn", 64)
     served = []
     monkeypatch.setattr(tracking, "serve", lambda *given: served.append(given))
-    fast = ["--set", "train.epochs=2", "--set", "verdict.outer=0", "--set", f"search.trials={trials // 2}"]
+    small = ["train.epochs=2", "verdict.outer=0", "verdict.repeats=4", f"search.trials={trials // 2}"]
+    fast = [part for setting in small for part in ("--set", setting)]
     for command in commands("lossreg "):
         args = command.replace("search.trials=128", f"search.trials={trials}").split()[1:]
         done = CliRunner().invoke(cli.app, args[:2] + (fast if args[0] == "tune" else []) + args[2:])
