@@ -188,7 +188,7 @@ class Lines(Watcher):
     def end(self, result: StudyResult) -> None:
         """Write how the study ended, unless the caller does."""
         if not self.is_concluded:
-            self._write(f"done: {report.counts(result)} in {report.took(result)}")
+            self._write(f"done: {report.ended(result)}")
 
 
 class Display(Watcher):
@@ -237,7 +237,7 @@ class Display(Watcher):
         """Remove the display; print how the study ended unless standard output says so on the same terminal."""
         self.close()
         if not sys.stdout.isatty():
-            self.message(f"{report.counts(result)} in {report.took(result)}")
+            self.message(report.ended(result))
 
     def close(self) -> None:
         """Remove the display and the spinner."""

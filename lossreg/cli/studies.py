@@ -371,7 +371,7 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
     from lossreg.reporting import report
 
     trials = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
-    say(f"{trials} in {report.took(result)}")
+    say(f"{trials} in {report.took(result)}" if result.seconds else trials)
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
     for line in [*(f"note: {note}" for note in report.notes(result) if note not in shown), *report.failures(result)]:

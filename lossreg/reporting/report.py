@@ -52,6 +52,11 @@ def counts(result: StudyResult) -> str:
     return f"{total} trial{'s' * (total != 1)}: {', '.join(parts)}" if parts else "no trials"
 
 
+def ended(result: StudyResult) -> str:
+    """Return `12 complete in 28.7 s`, without the time where it is not known yet, as while another worker finishes."""
+    return f"{counts(result)} in {took(result)}" if result.seconds else counts(result)
+
+
 def took(result: StudyResult) -> str:
     """Return the time of a study: `28.7 s (training 11.9, search 2.0, verdict 6.1, MLflow 20.8)`.
 

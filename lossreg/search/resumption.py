@@ -185,7 +185,10 @@ def _of_scale(name: str, told: Change | None = None) -> Change:
 
 def _changes_of_data(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
     before, now = stored["data"].get("digest"), prepared.problem.dataset.digest
-    what = f"the data (digest {before} -> {now}), or how they are read"
+    source = prepared.spec.data.source
+    # a function has no file that could be another one here
+    same = ": every worker needs the same file" if prepared.spec.storage.url and ":" not in source else ""
+    what = f"the data of {source} (digest {before} -> {now}), or how they are read{same}"
     return [Change(what, *changes.effect_of("data"))] if before != now else []
 
 

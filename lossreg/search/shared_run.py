@@ -76,7 +76,8 @@ class SharedRunState(RunState):
 
     def execute(self) -> StudyResult:
         """Run the trials that this worker gets; finish the study if no other one will."""
-        former = self.study.user_attrs.get(history.FINISHED)
+        # as it was before this worker joined: another one may have finished the study since
+        former = _shared(self.run).noted.get(history.FINISHED)
         try:
             self._train()
         except BaseException:
@@ -185,6 +186,10 @@ def _names(workers: Sequence[Worker]) -> str:
 
 
 def _workers(run: Run) -> Workers:
+    return _shared(run).workers
+
+
+def _shared(run: Run) -> SharedStudy:
     if not isinstance(run.folder, SharedStudy):
         raise LossregError("this study has no workers")
-    return run.folder.workers
+    return run.folder

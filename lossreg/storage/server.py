@@ -54,7 +54,7 @@ REFUSALS = {
         f"the password itself, as with LDAP or PAM, set {METHODS}=password in the environment."
     ),
     r"password authentication failed|no password supplied": (
-        f"The password is in the address, as ${{{address.PREFIX}PASSWORD}}, in PGPASSWORD or in ~/.pgpass."
+        f"The password belongs in the address, as ${{{address.PREFIX}PASSWORD}}, in PGPASSWORD or in ~/.pgpass."
     ),
     r"permission denied": "Let its owner run GRANT ALL ON SCHEMA public TO the user, or ALTER DATABASE ... OWNER TO.",
     r'database ".*" does not exist': "Create it, for example with createdb.",
@@ -247,8 +247,11 @@ def _unusable(url: str, error: Exception) -> LossregError:
     where, reason = masked(url), _reason(error)
     if hint := next((hint for pattern, hint in REFUSALS.items() if re.search(pattern, reason)), ""):
         return InputError(f"the storage at {where} cannot be used ({reason})", where="storage.url", hint=hint)
-    trouble = "does not answer" if is_unanswered(error) else "cannot be used"
-    return LossregError(f"the storage at {where} {trouble} ({reason})")
+    if is_unanswered(error):
+        return LossregError(
+            f"the storage at {where} does not answer ({reason}): look whether it runs, at host and port"
+        )
+    return LossregError(f"the storage at {where} cannot be used ({reason})")
 
 
 def _postgresql(url: str) -> BaseStorage:

@@ -38,6 +38,7 @@ class SharedStudy(StudyFolder):
     ) -> None:  # fmt: skip
         super().__init__(path, name)
         self._url, self._dead_after, self._patience, self._now, self._pause = url, dead_after, patience, now, pause
+        self.noted: dict[str, Any] = {}
 
     @property
     def where(self) -> str:
@@ -65,8 +66,12 @@ class SharedStudy(StudyFolder):
         return True
 
     def peek(self) -> optuna.Study | None:
-        """Return the Optuna study, for reading; None when it was never run."""
-        return self._checked(optuna.load_study(study_name=self.name, storage=self.storage)) if self.exists else None
+        """Return the Optuna study, for reading; None when it was never run. `noted` are its attributes at that time."""
+        if not self.exists:
+            return None
+        study = optuna.load_study(study_name=self.name, storage=self.storage)
+        self.noted = dict(study.user_attrs)
+        return self._checked(study)
 
     @contextmanager
     def joined(self, task: str = TRAINS) -> Iterator[None]:

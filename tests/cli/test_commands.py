@@ -827,7 +827,7 @@ def test_lines_come_a_few_times_and_say_how_far(monkeypatch):
     assert printed[1].endswith("2.0 trials/s, 0:43 left")
     assert printed[-2].startswith("100/100 trials")
     assert printed[-2].endswith("2.0 trials/s")
-    assert printed[-1] == f"done: {report.counts(result)} in {report.took(result)}"
+    assert printed[-1] == f"done: {report.ended(result)}"
 
 
 def test_slow_trials_have_a_line_each():

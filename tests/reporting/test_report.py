@@ -294,7 +294,9 @@ def test_a_result_is_shown_in_one_line():
     ],
 )
 def test_times_say_what_was_done_and_whether_at_the_same_time(seconds, text):
-    assert report.took(sample.study(0, seconds=seconds)) == text
+    result = sample.study(0, seconds=seconds)
+    assert report.took(result) == text
+    assert report.ended(result) == " in ".join([report.counts(result), *([text] if seconds else [])])
 
 
 @pytest.mark.parametrize(

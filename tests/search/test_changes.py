@@ -323,7 +323,7 @@ def test_changed_data_begin_anew_and_the_trials_on_the_former_ones_are_kept_apar
     table(0)
     faked(document)
     table(1)
-    with pytest.raises(InputError, match=r"the data \(digest .*keeps the former trials apart: scores on other data"):
+    with pytest.raises(InputError, match=r"the data of .* \(digest .*keeps the former trials apart: scores on other"):
         faked(document)
     result = faked(document, allow_changed=True)
     assert len(result.trials) == TRIALS
@@ -350,6 +350,7 @@ def test_mlflow_tells_of_a_change_and_has_the_trials_before_and_after_or_a_run_o
     assert went_on.tracking["run_id"] != apart.tracking["run_id"]
 
 
+@pytest.mark.long
 def test_the_model_and_the_verdict_of_a_trial_before_a_change_are_those_of_its_own_parameters(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     keep = {"search.keep": "all"}

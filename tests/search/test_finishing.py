@@ -75,11 +75,13 @@ class Site:
         workers.join(task)
         return workers
 
-    def run(self, trials, clock=None, last=lambda: None):
-        """Run the study as one worker; return what it says."""
+    def run(self, trials, clock=None, last=lambda: None, loaded=lambda: None):
+        """Run the study as one worker, which has loaded its data when it calls `loaded`; return what it says."""
         heard = Heard(trials, last)
         trainers = (Fake(lambda plan, epoch: 0.5),)
-        run.Run(self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers).execute()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(preparation, "rehearse", lambda prepared: loaded() or ({}, []))
+            run.Run(self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers).execute()
         return heard.messages
 
     def has_ended(self, trials):
@@ -94,7 +96,6 @@ class Site:
 def site(tmp_path, monkeypatch):
     memory = InMemoryStorage()
     monkeypatch.setattr(server, "connect", lambda *args: memory)
-    monkeypatch.setattr(preparation, "rehearse", lambda prepared: ({}, []))
     monkeypatch.setattr(top_model, "save", lambda *args: None)
     return Site(memory, tmp_path)
 
@@ -134,6 +135,15 @@ def test_a_worker_that_stood_still_at_the_end_does_not_finish_again_what_another
     assert messages[-1].endswith("has finished the study")
     assert FINISHES not in messages
     assert site.has_ended(2)
+
+
+def test_a_worker_that_loads_its_data_while_the_study_is_finished_does_not_finish_it_again(site):
+    site.run(2)
+    others = []
+    messages = site.run(4, loaded=lambda: others.extend(site.run(4)))
+    assert others[-1] == FINISHES
+    assert messages[-1].endswith("has finished the study")
+    assert site.has_ended(4)
 
 
 def test_a_worker_that_comes_while_a_command_has_the_study_for_itself_waits_and_then_finishes_it(site):

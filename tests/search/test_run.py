@@ -598,7 +598,7 @@ def test_changed_data_are_not_mixed_into_a_resumed_study():
     faked(untracked(losses=losses, data=source, trials=3))
     table(1)
     for trials in (3, 6):
-        with pytest.raises(InputError, match=r"the data \(digest .*fresh=True"):
+        with pytest.raises(InputError, match=r"the data of .* \(digest .*fresh=True"):
             lossreg.tune(untracked(losses=losses, data=source, trials=trials))
 
 
