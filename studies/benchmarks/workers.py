@@ -35,6 +35,7 @@ from fake_trainer import Fake  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from searches import curve, proposer  # noqa: E402
 
+from lossreg.errors import LossregError  # noqa: E402
 from lossreg.search import history, shared_run  # noqa: E402, F401
 from lossreg.search.policy import SearchPolicy  # noqa: E402
 from lossreg.search.sampler import SeededSampler, enqueue_start  # noqa: E402
@@ -48,6 +49,8 @@ from lossreg.training.pool import Pool  # noqa: E402
 
 ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)
 BASELINE = "cross_entropy"
+# for workers that are to leave while the storage does not answer
+SECONDS_TO_LEAVE = 30
 TICKS = os.sysconf("SC_CLK_TCK")
 FORKED = multiprocessing.get_context("fork")
 
@@ -90,8 +93,10 @@ def search(url, trials, args, ready, over):
         ready.wait()
         try:
             scheduler.run()
-        except KeyboardInterrupt:
-            ask_tell.give_back()
+        except (KeyboardInterrupt, LossregError):
+            # asked to stop, or the storage no longer answers
+            with contextlib.suppress(LossregError):
+                ask_tell.give_back()
 
 
 def crew(count, cost, *arguments):
@@ -174,7 +179,8 @@ def measure(server, workers, args):
     forked(count, url, answer).join()
     over.set()
     for one in crews:
-        one.join()
+        one.join(SECONDS_TO_LEAVE)
+        one.terminate()
     if served is not None:
         served.terminate()
         served.join()
