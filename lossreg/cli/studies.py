@@ -226,7 +226,7 @@ def results(study: Study, as_json: Json = False) -> None:
         if not as_json:
             _show_leaderboard(result)
             _show_recipes(result)
-        _conclude(result, study, as_json, out)
+        _conclude(result, study, as_json, out, is_marked=True)
 
 
 @app.command()
@@ -363,8 +363,13 @@ def _import_keras(spec: StudySpec) -> None:
     import_keras()
 
 
-def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = ()) -> None:
-    """Print how a study ended, without the notes that were `shown` while it ran."""
+def _conclude(
+    result: StudyResult, study: Path, as_json: bool, out: Any, shown: Collection[str] = (), *, is_marked: bool = False
+) -> None:
+    """Print how a study ended, without the notes that were `shown` while it ran.
+
+    is_marked: the leaderboard was printed with the verdict's marks, and not before there was a verdict.
+    """
     if as_json:
         print_json(result.to_json(), out)
         return
@@ -377,22 +382,22 @@ def _conclude(result: StudyResult, study: Path, as_json: bool, out: Any, shown: 
     for line in [*(f"note: {note}" for note in report.notes(result) if note not in shown), *report.failures(result)]:
         say(line)
     if result.recommended:
-        _show_recommended(result, result.recommended)
+        _show_recommended(result, result.recommended, is_marked=is_marked)
     if error := result.tracking.get("error"):
         say(f"MLflow lacks some of it ({error}); write it there: lossreg sync {shlex.quote(str(study))}", whole=True)
     elif result.tracking.get("run_id"):
         say(f"Look closer: lossreg ui {shlex.quote(str(study))}", whole=True)
 
 
-def _show_recommended(result: StudyResult, trial: TrialRecord) -> None:
+def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: bool) -> None:
     """Print the verdict, and the recipe to train with."""
     from lossreg.reporting import leaderboard, report, usage
 
     if result.verdict:
         _show_verdict(result, result.verdict)
     say(f"\n{report.caveat(result)}\n")
-    if ties := leaderboard.ties(result):
-        say(ties)
+    for line in filter(None, [leaderboard.ties(result), "" if is_marked else leaderboard.close(result)]):
+        say(line)
     say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(usage.besides(trial))})", whole=True)
     say(" ".join([*usage.notes(trial), usage.labels(result)]))
 

@@ -60,6 +60,14 @@ def noise(result: StudyResult) -> str:
     return (NOT_SHOWN if _p_values(result) else NOISE) if is_any else ""
 
 
+def close(result: StudyResult, most: int = 8) -> str:
+    """Return a line on the candidates that a verdict does not tell from the first; nothing if there are none."""
+    names = [row.candidate for row in result.leaderboard() if _is_within_noise(result, row)]
+    if not names or not _p_values(result) or not result.best:
+        return ""
+    return f"not shown to be worse than {result.best.candidate} on fresh splits: {listed(names, most)}"
+
+
 def _p_values(result: StudyResult) -> dict[str, float]:
     """Return what the verdict's fresh splits say of each candidate against the first; empty without such splits."""
     reevaluated = result.verdict.reevaluated if result.verdict else ()

@@ -115,6 +115,8 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
     assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
     assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
+    assert leaderboard.close(study) == "not shown to be worse than focal on fresh splits: cross_entropy"
+    assert leaderboard.close(sample.study(0, trials=trials)) == ""
     assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict
     assert study.verdict.to_json()["reevaluated"][0] == {
         "candidate": "cross_entropy", "trial": 0, "score": pytest.approx(0.85), "spread": pytest.approx(0.005**0.5),
