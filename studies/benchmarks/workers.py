@@ -18,22 +18,20 @@ import contextlib
 import multiprocessing
 import os
 import secrets
-import socket
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import optuna
 
 TESTS = Path(__file__).parents[2] / "tests"
 sys.path.append(str(TESTS / "support"))
 
-from fake_trainer import Fake  # noqa: E402
-from postgres import Postgres  # noqa: E402
-from searches import curve, proposer  # noqa: E402
+from fake_trainer import Waiting  # noqa: E402
+from postgres import Postgres, free_port  # noqa: E402
+from searches import ACCURACY, curve, proposer  # noqa: E402
 
 from lossreg.errors import LossregError  # noqa: E402
 from lossreg.search import history, shared_run  # noqa: E402, F401
@@ -47,24 +45,11 @@ from lossreg.storage.records import StudyResult  # noqa: E402
 from lossreg.storage.shared_study import SharedStudy  # noqa: E402
 from lossreg.training.pool import Pool  # noqa: E402
 
-ACCURACY = SimpleNamespace(name="accuracy", direction="maximize", worst=0.0)
 BASELINE = "cross_entropy"
 # for workers that are to leave while the storage does not answer
 SECONDS_TO_LEAVE = 30
 TICKS = os.sysconf("SC_CLK_TCK")
 FORKED = multiprocessing.get_context("fork")
-
-
-class Waiting(Fake):
-    """A trainer whose epochs take so many seconds of waiting, as those of a GPU do."""
-
-    def __init__(self, seconds, slots):
-        super().__init__(curve, slots)
-        self.seconds = seconds
-
-    def advance(self):
-        time.sleep(self.seconds)
-        return super().advance()
 
 
 class Until(Observer):
@@ -86,7 +71,7 @@ def search(url, trials, args, ready, over):
         policy = SearchPolicy(trials, ACCURACY, BASELINE)
         losses = {name: name for name in proposals.names}
         result = StudyResult("s", "accuracy", "maximize", "multiclass", losses, BASELINE, history.records(study))
-        pool = Pool([Waiting(args.pace, args.lanes)])
+        pool = Pool([Waiting(curve, args.pace, args.lanes)])
         scheduler = Scheduler(
             study, proposals, pool, policy, result=result, observers=[Until(over)], ask_tell=ask_tell
         )  # fmt: skip
@@ -150,11 +135,6 @@ def spent(number):
                 # of those of its children that have ended
                 total += (int(fields[13]) + int(fields[14])) / TICKS if stat.parent.name == str(number) else 0.0
     return total
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def measure(server, workers, args):

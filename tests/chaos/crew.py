@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from functools import partial
 
 import mlflow  # noqa: F401
 import optuna
 import psycopg  # noqa: F401
 import sklearn.datasets  # noqa: F401
-from fake_trainer import Fake
+from fake_trainer import Waiting
 from searches import curve
 
 from lossreg import cli
@@ -28,18 +27,6 @@ from lossreg.tracking import session, tracker, worker  # noqa: F401
 
 # imports what Optuna needs for a database, and SQLAlchemy
 optuna.storages.RDBStorage("sqlite://")
-
-
-class Waiting(Fake):
-    """A trainer whose epochs take so many seconds of waiting, as those of a GPU do."""
-
-    def __init__(self, seconds, slots):
-        super().__init__(curve, slots)
-        self.seconds = seconds
-
-    def advance(self):
-        time.sleep(self.seconds)
-        return super().advance()
 
 
 class Telling(progress.Lines):
@@ -88,7 +75,7 @@ def command(arguments, log, wire, seconds, slots):
     wire.send(("writes", writing.pid))
     tracker.Process = lambda: writing
     preparation.rehearse = lambda prepared: ({}, [])
-    run.Run = partial(run.Run, trainers=(Waiting(seconds, slots),))
+    run.Run = partial(run.Run, trainers=(Waiting(curve, seconds, slots),))
     progress.progress = partial(Telling, wire)
     sys.argv = ["lossreg", *arguments]
     cli.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -58,3 +59,16 @@ class Fake:
     def _report(self, plan: Plan, epoch: int) -> EpochReport:
         score = self.curve(plan, epoch)
         return EpochReport(epoch, -score, -score, score, score)
+
+
+class Waiting(Fake):
+    """A trainer whose epochs take so many seconds of waiting, as those of a GPU do."""
+
+    def __init__(self, curve: Curve, seconds: float, slots: int) -> None:
+        super().__init__(curve, slots)
+        self.seconds = seconds
+
+    def advance(self) -> dict[int, EpochReport]:
+        """Wait, and report one more epoch of every open plan."""
+        time.sleep(self.seconds)
+        return super().advance()
