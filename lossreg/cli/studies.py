@@ -375,8 +375,7 @@ def _conclude(
         return
     from lossreg.reporting import report
 
-    trials = ", ".join(filter(None, [report.counts(result), report.epochs(result)]))
-    say(f"{trials} in {report.took(result)}" if result.seconds else trials)
+    say(report.ended(result, report.epochs(result)))
     if members := report.members(result.spec):
         say(f"each score is the mean of {members}, +- their standard deviation")
     for line in [*(f"note: {note}" for note in report.notes(result) if note not in shown), *report.failures(result)]:

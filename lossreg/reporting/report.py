@@ -52,9 +52,10 @@ def counts(result: StudyResult) -> str:
     return f"{total} trial{'s' * (total != 1)}: {', '.join(parts)}" if parts else "no trials"
 
 
-def ended(result: StudyResult) -> str:
-    """Return `12 complete in 28.7 s`, without the time where it is not known yet, as while another worker finishes."""
-    return f"{counts(result)} in {took(result)}" if result.seconds else counts(result)
+def ended(result: StudyResult, more: str = "") -> str:
+    """Return `12 complete, more in 28.7 s`, without the time where another worker still finishes the study."""
+    done = ", ".join(filter(None, [counts(result), more]))
+    return f"{done} in {took(result)}" if result.seconds else done
 
 
 def took(result: StudyResult) -> str:
