@@ -108,7 +108,7 @@ class SharedAskTell(AskTell):
             below = self._tallies.below(number)
             below.tried.pop("", None)
             lag, left = self._lag(below.tried), self.budget - below.placed
-            undecided = sum(not loss(trial) and self._is_trained(trial) for trial in self._running_below(number))
+            undecided = sum(map(self._is_undecided, self._running_below(number)))
             if self._lags(lag - undecided, left) == self._lags(lag + undecided, left):
                 break
             self._pause(SOON * 2**poll)
@@ -119,9 +119,9 @@ class SharedAskTell(AskTell):
         """Return the trials that run and had a place in the budget before one had."""
         return [trial for trial in self._running if trial.number < number and states.has_place(trial)]
 
-    def _is_trained(self, trial: FrozenTrial) -> bool:
-        """Return whether a worker has a trial that will choose its loss; of one that was cut off a copy does."""
-        return trial.state == TrialState.RUNNING and not self._is_cut_off(trial)
+    def _is_undecided(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial that runs will yet choose its loss; of one that was cut off a copy does."""
+        return not loss(trial) and not self._is_cut_off(trial)
 
     def _of_baseline(self, number: int) -> optuna.Trial:
         """Return a new trial with its loss fixed."""
