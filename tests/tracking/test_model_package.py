@@ -45,7 +45,7 @@ def test_a_model_without_a_note_of_this_very_file_is_described_by_its_path_alone
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("requirements", ["evil==1.0"]), ("requirements", ["keras==1.0 --index-url http://evil.example"]),
+        ("requirements", ["evil==1.0"]), ("requirements", ["keras==1.0 --pre evil"]),
         ("requirements", ["keras @ http://evil.example"]), ("version", "3\nloader_module: evil"), ("path", "/etc/x"),
         ("inputs", [[None, "O; import os", [-1]]]), ("outputs", "x"), ("digest", "0" * 64),
     ],
