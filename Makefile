@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STUDY ?= studies/quickstart.toml
 LOSS ?= focal
 SEED ?= 0
+# a test that hangs ends the run, which names it and tells what every thread was doing
+BOUND := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 DONE := $(VENV)/.installed
 DONE_DEV := $(VENV)/.installed-dev
 
@@ -32,7 +34,7 @@ ui: $(DONE) ## the MLflow UI on that study's store
 	$(BIN)/lossreg ui $(STUDY)
 
 test: $(DONE_DEV) postgresql ## the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(BOUND)
 
 test-all: $(DONE_DEV) postgresql system ## all tests, the long ones too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
