@@ -11,7 +11,8 @@ from scipy.special import ndtri, stdtrit
 
 from lossreg.metrics.catalogue import Metric
 from lossreg.storage.verdict import Comparison
-from lossreg.verdict.variation import Components, Sample, components, smallest_part
+from lossreg.verdict import unseen
+from lossreg.verdict.variation import Components, Sample, components
 
 LEVEL, POWER = 0.95, 0.8
 FEWEST = 2  # repeats, and independent units of rows: a variance needs two
@@ -21,9 +22,6 @@ FEWEST = 2  # repeats, and independent units of rows: a variance needs two
 # and three metrics is .93 without and .94 with this addition. A multiple of the variance between repeats, .85 / .15
 # as in Nadeau and Bengio's correction, would make the interval of arms that are one loss 3 to 4 times too wide.
 UNSEEN = 0.1
-# Where no row tells two arms apart, the upper 95% bound of the share of rows that would is this by their number
-# (Hanley and Lippman-Hand 1983, If nothing goes wrong, is everything all right?).
-RULE_OF_THREE = 3.0
 
 
 def compare(
@@ -49,7 +47,7 @@ def compare(
     for the choice of test rows, and for the training rows and seed of a repeat. For other development rows of the same
     kind it allows in part (`UNSEEN`, or with outer folds from the differences between them): enough where two losses
     hardly differ, too little where a gain hangs on few rows such as outliers. Where labels or ranks are all that is
-    scored and no row tells the arms apart, it has the width of the rule of three.
+    scored, it allows for rows of a kind that these do not show (`unseen`).
     """
     y, by_fold = np.asarray(y), None if folds is None else np.asarray(folds)
     units = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -60,8 +58,7 @@ def compare(
     parts = components(sample, differences, np.random.default_rng(seed))
     if not np.isfinite(parts.variance):
         return None
-    is_blind = parts.variance == 0 and metric.response in ("label", "score")
-    return _comparison(differences, parts, RULE_OF_THREE / smallest_part(sample) if is_blind else 0.0)
+    return _comparison(differences, parts, unseen.half_width(sample))
 
 
 def _both(winner: NDArray[Any], other: NDArray[Any], metric: Metric) -> NDArray[Any]:
@@ -83,12 +80,12 @@ def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
 
-def _comparison(differences: NDArray[np.float64], parts: Components, least: float) -> Comparison:
-    """Return the comparison, with an interval of at least so much to both sides."""
-    unseen = 0.0 if parts.folds else UNSEEN
-    mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + unseen)))
+def _comparison(differences: NDArray[np.float64], parts: Components, half_unseen: float) -> Comparison:
+    """Return the comparison; half_unseen: the half of its interval that unseen rows add, in quadrature."""
+    others = 0.0 if parts.folds else UNSEEN
+    mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + others)))
     quantile = float(stdtrit(parts.freedom, (1 + LEVEL) / 2))
-    error = max(error, least / quantile)
+    error = float(np.hypot(error, half_unseen / quantile))
     return Comparison(
         difference=mean,
         low=mean - quantile * error,

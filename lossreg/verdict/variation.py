@@ -114,6 +114,12 @@ class Sample:
             gain: Floats = scores[:half] - scores[half:]
         return gain if self.metric.direction == "maximize" else -gain
 
+    def ranked_together(self) -> list[Array | slice]:
+        """Return the rows whose decision values have a common order: those of each outer fold."""
+        if self.folds is None:
+            return [slice(None)]
+        return [np.flatnonzero(self.folds == fold) for fold in np.unique(self.folds)]
+
     @property
     def units(self) -> int:
         """The number of independent units."""
@@ -133,15 +139,9 @@ def scores(metric: Metric, y: Array, lanes: Array, folds: NDArray[np.int64] | No
     return np.average(by_fold, axis=0, weights=[mask.sum() for mask in masks])
 
 
-def smallest_part(sample: Sample) -> int:
-    """Return the number of rows, at most of independent units, that one part of the score hangs on.
-
-    That is all rows where it is a mean over rows, else those of the rarest class or label.
-    """
-    if _name(sample.metric) in ROW_MEANS:
-        return sample.units
-    columns = sample.y.reshape(len(sample.y), -1).T
-    return min(sample.units, *(int(np.unique(column, return_counts=True)[1].min()) for column in columns))
+def is_mean_over_rows(metric: Metric) -> bool:
+    """Return whether a metric is the mean of the scores of single rows."""
+    return _name(metric) in ROW_MEANS
 
 
 def components(sample: Sample, differences: Floats, rng: np.random.Generator) -> Components:
@@ -168,15 +168,14 @@ def _name(metric: Metric) -> str:
 
 def _deviations(sample: Sample, differences: Floats, rng: np.random.Generator) -> Floats:
     """Return deviations `(m, R)` whose sums of products are the covariances of the differences over test rows."""
-    name = _name(sample.metric)
-    if name in ROW_MEANS:
+    if is_mean_over_rows(sample.metric):
         return _of_rows(sample, differences)
-    return _resampled(sample, rng) if name in NOT_SMOOTH else _jackknifed(sample, rng)
+    return _resampled(sample, rng) if _name(sample.metric) in NOT_SMOOTH else _jackknifed(sample, rng)
 
 
 def _of_rows(sample: Sample, differences: Floats) -> Floats:
     """Return the exact deviations of a mean over rows, summed over each cluster."""
-    values = sample.paired(_row_scores(sample)) - differences[:, None]
+    values = sample.paired(row_scores(sample)) - differences[:, None]
     units = sample.units
     sums = np.zeros((units, len(differences)))
     np.add.at(sums, sample.clusters, values.T / values.shape[1])
@@ -184,7 +183,7 @@ def _of_rows(sample: Sample, differences: Floats) -> Floats:
     return deviations
 
 
-def _row_scores(sample: Sample) -> Floats:
+def row_scores(sample: Sample) -> Floats:
     """Return the score of each row alone `(2 R, n)`, computed for all rows of the same label at once."""
     labels, which = np.unique(sample.y, axis=0, return_inverse=True)
     scores = np.empty(sample.lanes.shape[:2])

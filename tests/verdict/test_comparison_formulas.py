@@ -77,8 +77,22 @@ def test_a_mean_over_rows_of_numbers_has_the_interval_of_the_analysis_of_varianc
 def test_repeats_that_are_all_alike_give_the_paired_t_test_over_rows() -> None:
     y, winner, other = scores(repeats=1)
     alike = [np.repeat(arm.argmax(-1), 3, axis=0) for arm in (winner, other)]
-    test = stats.ttest_rel(*((arm[0] == y).astype(float) for arm in alike))
-    assert compared("accuracy", y, *alike).interval == pytest.approx(widened(*test.confidence_interval()), rel=1e-9)
+    right = [(arm[0] == y).astype(float) for arm in alike]
+    low, high = widened(*stats.ttest_rel(*right).confidence_interval())
+    # and the rule of three for a kind of rows that are not there, as far as the arms agree
+    half = np.hypot((high - low) / 2, 3 / len(y) * np.mean(right[0] == right[1]))
+    expected = (low + high) / 2 - half, (low + high) / 2 + half
+    assert compared("accuracy", y, *alike).interval == pytest.approx(expected, rel=1e-9)
+
+
+def test_rows_and_repeats_that_cancel_leave_half_of_the_variance_of_the_rest() -> None:
+    table = np.array([[1.0, -1.0] * 10, [-1.0, 1.0] * 10, [0.5, -0.5] * 10, [-0.5, 0.5] * 10]) + 3
+    repeats, n = table.shape
+    rest = ((table - 3) ** 2).sum() / ((n - 1) * (repeats - 1))
+    freedom = (n - 1) * (repeats - 1) / 4
+    half = WIDER * stats.t.ppf(0.975, freedom) * np.sqrt(rest / 2 / table.size)
+    comparison = compared("mean_absolute_error", np.zeros(n), np.full(table.shape, 9.0), 9 + table)
+    assert comparison.interval == pytest.approx((3 - half, 3 + half), rel=1e-9)
 
 
 def test_rows_that_are_all_alike_give_the_paired_t_test_over_repeats() -> None:

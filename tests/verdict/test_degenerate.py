@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lossreg.metrics import catalogue
 from lossreg.verdict.comparison import compare
@@ -56,18 +57,77 @@ def test_arms_that_predict_one_class(winner: int, other: int, difference: float,
     assert comparison.low <= comparison.difference <= comparison.high
 
 
-@pytest.mark.parametrize(("name", "rows"), [("accuracy", 36), ("balanced_accuracy", 12), ("roc_auc", 12)])
-def test_arms_that_no_row_tells_apart_may_differ_on_other_rows(name: str, rows: int) -> None:
+# weight: what the score loses where all rows of the rarest class are wrong
+@pytest.mark.parametrize(
+    ("name", "rows", "weight"), [("accuracy", 36, 1), ("balanced_accuracy", 12, 1 / 2), ("roc_auc", 12, 1)]
+)
+def test_arms_that_no_row_tells_apart_may_differ_on_other_rows(name: str, rows: int, weight: float) -> None:
     metric = catalogue.BY_NAME[name]
     predicted = np.tile(Y, (5, 1)) if metric.response == "label" else np.tile(Y + 0.01 * np.arange(len(Y)), (5, 1))
     comparison = compare(metric, Y, predicted, predicted)
     assert comparison is not None
     # the share p of rows of which n in a row show nothing in 5% of the cases: (1 - p)^n = 0.05
-    bound = 1 - 0.05 ** (1 / rows)
+    bound = weight * (1 - 0.05 ** (1 / rows))
     assert comparison.difference == 0
     assert -comparison.low == pytest.approx(comparison.high)
     assert bound <= comparison.high <= 1.15 * bound
     assert comparison.detectable > comparison.high
+
+
+def steps(name: str, y: np.ndarray, *changes: slice | int) -> list[float]:
+    """Return half of the interval where the arms are alike, and where the other is wrong in more and more cells."""
+    metric, repeats = catalogue.BY_NAME[name], 20
+    winner = np.tile(y, (repeats, 1)).astype(float if metric.response == "score" else int)
+    other, halves = winner.copy(), []
+    for change in (slice(0), *changes):
+        other.T[change] = 1 - winner.T[change]
+        comparison = compare(metric, y, winner, other)
+        assert comparison is not None
+        halves.append((comparison.high - comparison.low) / 2)
+    return halves
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1_macro", "balanced_accuracy", "matthews_corrcoef"])
+def test_a_first_wrong_prediction_hardly_changes_what_is_known(name: str) -> None:
+    y = np.arange(60) % 2
+    alike, cell, row, rows = steps(name, y, (0, 0), 0, slice(4))
+    assert cell == pytest.approx(alike, rel=0.1)
+    assert cell < row < 2 * cell
+    assert row < rows < 2 * row
+
+
+def test_a_first_misplaced_row_leaves_about_half_of_what_is_unknown_of_ranks() -> None:
+    y = np.arange(60) % 2
+    alike, cell = steps("roc_auc", y, (1, 0))
+    assert alike == pytest.approx(3 / 30)
+    assert alike / 3 < cell < alike
+
+
+def few(rng: np.random.Generator, n: int, often: float, at_times: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels and predictions: on some rows the winner alone is right in all repeats, on any either errs."""
+    y, repeats = (np.arange(n) % 2), 20
+    right = np.tile(y, (repeats, 1))
+    winner, other = (right ^ (rng.random(right.shape) < at_times) for _ in range(2))
+    return y, winner, other ^ (rng.random(n) < often)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "often", "at_times"),
+    [
+        ("accuracy", 60, 0.02, 0.001), ("f1_macro", 60, 0.02, 0.001), ("f1_macro", 60, 0.05, 0.002),
+        ("accuracy", 300, 0.005, 0.001),
+    ],
+)  # fmt: skip
+def test_the_interval_covers_where_few_rows_tell_the_arms_apart(
+    name: str, n: int, often: float, at_times: float
+) -> None:
+    """The true difference is that of the shares of right predictions; classes are alike, so that it is F1's too."""
+    rng, studies = np.random.default_rng(0), 200
+    comparisons = [compare(catalogue.BY_NAME[name], *few(rng, n, often, at_times)) for _ in range(studies)]
+    truth = often * (1 - 2 * at_times)
+    held = sum(one.low <= truth <= one.high for one in comparisons if one)
+    assert stats.binomtest(held, studies, 0.95, "less").pvalue > 0.01
+    assert not [one for one in comparisons if one and -truth / 2 < one.low and one.high < truth / 2]
 
 
 def test_arms_of_equal_probabilities_do_not_differ() -> None:
