@@ -18,9 +18,9 @@ IN_OUTER_FOLDS = (
     "optimistic; those of the verdict come from rows that the search of their outer fold did not use."
 )
 EXPLORATORY = (
-    "This is exploratory: trials were added after the test rows were first looked at, so the answer is less sure "
-    "than its numbers."
+    "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
 )
+CHANGED = {"trials": "trials were added", "margin": "the margin was set"}
 LONGEST_ARM = 60
 # significant digits of half an interval
 DIGITS = 2
@@ -341,7 +341,7 @@ class _Words:
             self._winners,
             self._simpler,
             self._left_out,
-            EXPLORATORY if self.verdict.exploratory else "",
+            self._exploratory,
             self._openings,
         ]
         return [remark for remark in remarks if remark]
@@ -369,6 +369,12 @@ class _Words:
         verb = "is" if count == 1 else "are"
         of = f"{count} of {self.verdict.repeats} repeated trainings"
         return f"{of} {verb} left out, because a training diverged or failed."
+
+    @property
+    def _exploratory(self) -> str:
+        # an older version did not note what was changed
+        changed = self.verdict.changed or ("trials",) * self.verdict.exploratory
+        return EXPLORATORY.format(" and ".join(CHANGED[what] for what in changed)) if changed else ""
 
     @property
     def _openings(self) -> str:

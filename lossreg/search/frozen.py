@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lossreg.search.nested import Settings
 
 FROZEN = "frozen"
+TRIALS, MARGIN = "trials", "margin"  # what may be changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Frozen:
     test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
     largest number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have
     their decision tuned; reevaluated: the candidates on fresh splits; outer: the number of outer folds, 0 without;
-    settings: what each of them chose, empty as long as they are searched.
+    settings: what each of them chose, empty as long as they are searched; margin: the verdict's when the test rows
+    were first opened, None where an older version did not note it.
     """
 
     trials: int
@@ -35,6 +37,12 @@ class Frozen:
     reevaluated: tuple[Reevaluated, ...] = ()
     outer: int = 0
     settings: Sequence[Settings] = ()
+    margin: float | None = None
+
+    def changed(self, margin: float) -> tuple[str, ...]:
+        """Return what of a verdict with this margin was changed since the test rows were first opened."""
+        is_other = self.margin not in (None, margin)
+        return (TRIALS,) * self.exploratory + (MARGIN,) * is_other
 
     @classmethod
     def of_stored(cls, values: Mapping[str, Any]) -> Self:
@@ -82,22 +90,26 @@ class Notes:
         """The number of times that the test rows were opened."""
         return self.last.openings if self.last else 0
 
+    @property
+    def is_exploratory(self) -> bool:
+        """True if trials were added since the test rows were first opened."""
+        return self.last is not None and (self.last.exploratory or self.last.trials != self.trials)
+
     def of_outer(self, outer: int) -> Frozen | None:
         """Return what was noted of the present trials and so many outer folds."""
         return next((one for one in self.frozen if (one.outer, one.trials) == (outer, self.trials)), None)
 
-    def opened(self, choice: Frozen, outer: int, repeats: int, decision: str) -> Frozen:
-        """Return what to note before rows are opened for so many repeats.
+    def opened(self, choice: Frozen, outer: int, repeats: int, decision: str, margin: float) -> Frozen:
+        """Return what to note before rows are opened for so many repeats; margin: of the first time.
 
         This is a further opening unless it was noted before, and is now finished after it was cut off.
         """
         if frozen := self.of_outer(outer):
             openings = self.openings + (repeats > frozen.repeats)
-            return replace(frozen, openings=openings, repeats=max(repeats, frozen.repeats))
-        is_exploratory = self.last is not None and (self.last.exploratory or self.last.trials != choice.trials)
+            return replace(frozen, openings=openings, repeats=max(repeats, frozen.repeats), margin=margin)
         return replace(
-            choice, openings=self.openings + 1, exploratory=is_exploratory, repeats=repeats, decision=decision,
-            outer=outer, settings=(),
+            choice, openings=self.openings + 1, exploratory=self.is_exploratory, repeats=repeats, decision=decision,
+            outer=outer, settings=(), margin=margin,
         )  # fmt: skip
 
     def noting(self, frozen: Frozen) -> Self:

@@ -13,7 +13,7 @@ import numpy as np
 from lossreg.errors import InputError
 from lossreg.metrics import decision
 from lossreg.search.arms import BASELINE, SAME_RATE, TUNED, WINNER, Arms
-from lossreg.search.frozen import Frozen, Notes
+from lossreg.search.frozen import TRIALS, Frozen, Notes
 from lossreg.search.one_split import Failed
 from lossreg.search.predictions import Predictions
 from lossreg.search.reevaluation import SPLITS
@@ -82,6 +82,7 @@ class Judgement:
         main, same_rate = self._compared(WINNER, BASELINE), self._compared(WINNER, SAME_RATE)
         tuned = self._compared(WINNER + TUNED, BASELINE + TUNED)
         lacks_tuned = main is not None and tuned is None and any(name.endswith(TUNED) for name in self.predictions)
+        changed = frozen.changed(margin)
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned)
         winner, baseline = self.arms.described({name: self._scores(name) for name in (WINNER, BASELINE)})
         return Verdict(
@@ -89,7 +90,7 @@ class Judgement:
             answers.cause(answer, same_rate, same_rate=SAME_RATE not in self.predictions), main, same_rate, tuned,
             margin=margin, decision=frozen.decision,
             notes=(*notes, *self._of_decisions(), *([LACKS_TUNED] if lacks_tuned else [])), repeats=repeats,
-            test_rows=self.tested.rows, openings=frozen.openings, exploratory=frozen.exploratory,
+            test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated,
             reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
@@ -164,6 +165,7 @@ def without_comparison(
     return Verdict(
         Answer.NOT_ENOUGH_DATA, first, second, second, margin=prepared.spec.verdict.margin, reason=reason,
         test_rows=len(prepared.problem.dataset.test), trials=notes.trials, openings=notes.openings,
+        exploratory=notes.is_exploratory, changed=(TRIALS,) * notes.is_exploratory,
     )  # fmt: skip
 
 

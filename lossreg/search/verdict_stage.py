@@ -114,7 +114,8 @@ class VerdictStage:
         known = tested.matching(self.folder.load_predictions(noted.key, outer) if noted else {})
         done = min(map(len, known.values()), default=0)
         if noted and done >= repeats:
-            return self._judged(tested, self._freeze(replace(noted, openings=self._notes.openings)), known)
+            noted = replace(noted, openings=self._notes.openings, margin=self._first_margin)
+            return self._judged(tested, self._freeze(noted), known)
         self._require_installed(outer)
         estimate.require_room(self.prepared, repeats, tested)
         self.folder.require_room_for_predictions(outer)
@@ -222,11 +223,19 @@ class VerdictStage:
         problem = self.prepared.problem
         is_short = decision.shortage(problem.metric, problem.dataset.task, splits.left_out(development))
         is_tuned = problem.decision == "tuned" and not is_short
-        opened = self._notes.opened(choice, outer, repeats, "tuned" if is_tuned else "default")
+        opened = self._notes.opened(choice, outer, repeats, "tuned" if is_tuned else "default", self._first_margin)
         if verdict := self.result.verdict:
             self.result.verdict = replace(verdict, openings=opened.openings)
             self._note("verdict", {**self._attributes["verdict"], "openings": opened.openings})
         return self._freeze(opened)
+
+    @property
+    def _first_margin(self) -> float:
+        """The margin when the test rows were first opened; where an older version did not note it, its verdict's."""
+        noted, margin = self._notes.last, self.prepared.spec.verdict.margin
+        if noted and noted.margin is not None:
+            return noted.margin
+        return self.result.verdict.margin if noted and self.result.verdict else margin
 
     def _judged(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> Verdict:
         reason = "" if frozen.outer else self._unasked.get("reason", "")

@@ -104,7 +104,8 @@ class Verdict:
     with the winner's learning rate (None where that is the same); against_tuned_decision: the two with the decision
     of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
-    exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split;
+    exploratory: trials were added after the first look, or the margin was set after it; changed: which of the two,
+    `trials` and `margin`; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
     that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on fresh splits, best
     first; notes: lines for the user.
@@ -124,6 +125,7 @@ class Verdict:
     test_rows: int = 0
     openings: int = 0
     exploratory: bool = False
+    changed: tuple[str, ...] = ()
     outer: int = 0
     folds_won: Mapping[str, int] = field(default_factory=dict)
     trials: int = 0
@@ -158,6 +160,7 @@ class Verdict:
                 "test_rows": self.test_rows,
                 "openings": self.openings,
                 "exploratory": self.exploratory,
+                "changed": list(self.changed),
                 "outer": self.outer,
                 "folds_won": dict(self.folds_won),
                 "trials": self.trials,
@@ -187,6 +190,7 @@ class Verdict:
             "cause": Cause(values["cause"]) if values.get("cause") else None,
             "reevaluated": tuple(map(Reevaluated.of_stored, values.get("reevaluated", ()))),
             "notes": tuple(values.get("notes", ())),
+            "changed": tuple(values.get("changed", ())),
         }
         plain = {name: value for name, value in values.items() if name in known}
         return cls(**{**plain, **arms, **comparisons, **words})

@@ -189,6 +189,16 @@ def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
             {"openings": 3},
             "The test rows have been looked at 3 times; every further look makes a result by chance more likely.",
         ),
+        (
+            {"exploratory": True, "changed": ("margin",)},
+            "This is exploratory: the margin was set after the test rows were first looked at, so the answer is less "
+            "sure than its numbers.",
+        ),
+        (
+            {"exploratory": True, "changed": ("trials", "margin")},
+            "This is exploratory: trials were added and the margin was set after the test rows were first looked at, "
+            "so the answer is less sure than its numbers.",
+        ),
         ({"repeats": 21}, "1 of 21 repeated trainings is left out, because a training diverged or failed."),
         ({"repeats": 22}, "2 of 22 repeated trainings are left out, because a training diverged or failed."),
     ],

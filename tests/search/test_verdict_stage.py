@@ -238,12 +238,34 @@ class Heard(Observer):
 
 
 @pytest.mark.usefixtures("again")
-def test_another_margin_needs_neither_training_nor_a_further_look_at_the_test_rows(finished):
+def test_another_margin_needs_neither_training_nor_a_further_look_but_makes_a_verdict_exploratory(finished):
     heard, before = Heard(), finished[1].verdict
     verdict = lossreg.tune(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e6}), progress=heard).verdict
     assert (verdict.answer, verdict.margin, verdict.openings) == (Answer.EQUAL, 1e6, before.openings)
+    assert (verdict.exploratory, verdict.changed) == (True, ("margin",))
     assert verdict.against_baseline == before.against_baseline
     assert not heard.trainings
+    deeper = run.verdict(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e6}), REPEATS + 1).verdict
+    assert (deeper.exploratory, deeper.changed) == (True, ("margin",)), "a further look does not freeze another margin"
+    first = lossreg.tune(study(verdict={"repeats": REPEATS, "outer": 0})).verdict
+    assert (first.exploratory, first.changed) == (False, ())
+
+
+@pytest.mark.usefixtures("again")
+def test_the_margin_that_an_older_version_did_not_note_is_that_of_its_verdict():
+    with StudyFolder(Path(".lossreg/small"), "small").opened("minimize", None, None) as stored:
+        attributes = stored.user_attrs[ATTRIBUTE]
+        noted = [{name: value for name, value in one.items() if name != "margin"} for one in attributes[FROZEN]]
+        stored.set_user_attr(ATTRIBUTE, {**attributes, FROZEN: noted})
+    verdict = lossreg.tune(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e6})).verdict
+    assert verdict.changed == ("margin",)
+
+
+@pytest.mark.usefixtures("again")
+def test_without_a_comparison_a_verdict_is_exploratory_too_where_trials_were_added(monkeypatch):
+    monkeypatch.setattr(judgement, "shortage", lambda prepared: "too few")
+    more = lossreg.tune(study(search={"trials": 7, "metric": "mean_absolute_error", "lanes": 4})).verdict
+    assert (more.answer, more.exploratory, more.changed) == (Answer.NOT_ENOUGH_DATA, True, ("trials",))
 
 
 @pytest.mark.long
