@@ -26,6 +26,7 @@ from lossreg.verdict.comparison import compare
 if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.data.splits import Part
+    from lossreg.metrics.catalogue import Metric
     from lossreg.search.nested import Settings
     from lossreg.search.preparation import Prepared
 
@@ -145,16 +146,35 @@ def shortage(prepared: Prepared) -> str:
     dataset = prepared.problem.dataset
     summary = dataset.summary()
     counts = {} if dataset.spatial_shape else summary["classes"]
-    if reason := answers.shortage(sum(summary["rows"].values()), counts):
-        return reason
+    return answers.shortage(sum(summary["rows"].values()), counts)
+
+
+def shortage_of_test_rows(prepared: Prepared) -> str:
+    """Return why the test rows do not allow a verdict without outer folds; empty where they do."""
+    dataset, metric = prepared.problem.dataset, prepared.metric
     try:
-        prepared.metric.check(dataset.scored_labels(dataset.test.y), dataset.n_classes)
+        metric.check(dataset.scored_labels(dataset.test.y), dataset.n_classes)
     except InputError as error:
         return f"of the test rows, {error.what}"
-    if prepared.spec.verdict.outer or dataset.task not in ("binary", "multiclass"):
-        return ""
-    absent = dataset.rows.labels.absent(dataset.rows.test)
-    return f"no test row is of class {absent[0]!r}" if absent else ""
+    absent = dataset.rows.labels.absent(dataset.rows.test) if dataset.task in ("binary", "multiclass") else []
+    if absent:
+        return f"no test row is of class {absent[0]!r}"
+    return answers.shortage_of_tested(_tested_counts(dataset, metric), metric.name)
+
+
+def _tested_counts(dataset: Dataset, metric: Metric) -> dict[str, int]:
+    """Return the test rows of each class or with each label, masks with a pixel of it; none where it does not matter.
+
+    Of labels without which the metric is undefined for rows of one kind alone, it is the smaller number of both kinds.
+    """
+    if not variation.hangs_on_classes(metric):
+        return {}
+    y = dataset.test.y.reshape(len(dataset.test.y), -1)
+    if dataset.task == "multilabel":
+        counts = np.minimum(y.sum(axis=0), (1 - y).sum(axis=0)) if metric.every_class else y.sum(axis=0)
+    else:
+        counts = np.array([(y == label).any(axis=1).sum() for label in range(dataset.n_classes)])
+    return dict(zip(dataset.classes, counts.tolist(), strict=True))
 
 
 def without_comparison(

@@ -28,6 +28,7 @@ from lossreg.storage.observer import Observer
 if TYPE_CHECKING:
     from lossreg.data import Dataset
     from lossreg.data.splits import Part
+    from lossreg.metrics.catalogue import Metric
     from lossreg.search.preparation import Prepared
     from lossreg.training.interface import Plan
 
@@ -69,11 +70,13 @@ class Nested:
         return cls(prepared, prepared.problem.dataset.rows.outer(folds, prepared.spec.search.seed), trials, progress)
 
     def check(self) -> None:
-        """Raise `InputError` if the metric is undefined for the rows of an outer fold."""
+        """Raise `InputError` if the metric is undefined for the rows of an outer fold, or for all but one of them."""
         metric, dataset = self.prepared.metric, self.prepared.problem.dataset
         try:
             for part in self.parts:
-                metric.check(dataset.scored_labels(dataset.rows.labels.y[part.test]), dataset.n_classes)
+                y = dataset.scored_labels(dataset.rows.labels.y[part.test])
+                metric.check(y, dataset.n_classes)
+                _require_two_of_each(metric, y)
         except InputError as error:
             raise InputError(f"of the rows of an outer fold, {error.what}", hint="Use fewer outer folds.") from None
 
@@ -162,6 +165,14 @@ class Nested:
         seed = self.prepared.spec.search.seed + FIRST_SEED
         parts = [self.parts[split // OF_FOLD] for split in splits]
         return self.prepared.problem.dataset.resampled([seed + split for split in splits], share, parts)
+
+
+def _require_two_of_each(metric: Metric, y: np.ndarray) -> None:
+    """Raise `InputError` if a ranking hangs on one row: without it there is no interval."""
+    if metric.response != "score" or not metric.every_class:
+        return
+    if any(np.unique(column, return_counts=True)[1].min() < 2 for column in y.reshape(len(y), -1).T):
+        raise InputError(f"a class or label has one row alone, and an interval of {metric.name} takes two")
 
 
 def _groups(plans: Sequence[Mapping[str, Plan]]) -> list[Group]:

@@ -101,12 +101,16 @@ class VerdictStage:
                 raise
             self._require_unasked(error)
             compared = self._compared_in(0)
+        if isinstance(compared, str):
+            return judgement.without_comparison(self.prepared, self._notes, top, baseline, compared)
         if isinstance(compared, Failed):
             return judgement.without_choice(self.prepared, self._notes, compared, top, baseline)
         return compared
 
-    def _compared_in(self, outer: int) -> Verdict | Failed:
-        """Return the verdict with so many outer folds, 0 for the test rows, unless there is nothing to compare."""
+    def _compared_in(self, outer: int) -> Verdict | Failed | str:
+        """Return the verdict with so many outer folds, 0 for the test rows; where they are too few, why."""
+        if not outer and (reason := judgement.shortage_of_test_rows(self.prepared)):
+            return reason
         repeats, trials = self.prepared.spec.verdict.repeats_with(outer), len(self.result.trials)
         folds = Nested.of(self.prepared, outer, trials, self.progress) if outer else None
         tested = Tested.of(self.prepared.problem.dataset, folds.parts if folds else ())

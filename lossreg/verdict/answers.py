@@ -8,6 +8,7 @@ from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
 
 FEWEST_ROWS = 100
 FEWEST_OF_CLASS = 30
+FEWEST_TESTED = 5  # test rows of a class, for metrics that hang on classes: as many as a fifth of the fewest leaves
 
 
 def answer(
@@ -74,3 +75,14 @@ def shortage(rows: int, class_counts: Mapping[str, int] | None = None) -> str:
         len(rare), f" (and {len(rare) - 1} more classes have too few)"
     )
     return f"{count} rows of class {name!r}{others}, and a verdict needs at least {FEWEST_OF_CLASS} of each"
+
+
+def shortage_of_tested(class_counts: Mapping[str, int], metric: str) -> str:
+    """Return why the test rows of each class are not enough for a metric that hangs on them; empty when they are."""
+    name, count = min(class_counts.items(), key=lambda item: item[1], default=("", FEWEST_TESTED))
+    if count >= FEWEST_TESTED:
+        return ""
+    return (
+        f"{count} test row{'s' * (count != 1)} of class {name!r}, and a verdict by {metric} needs at least "
+        f"{FEWEST_TESTED} of each"
+    )

@@ -144,6 +144,11 @@ def is_mean_over_rows(metric: Metric) -> bool:
     return _name(metric) in ROW_MEANS
 
 
+def hangs_on_classes(metric: Metric) -> bool:
+    """Return whether a metric has parts that few rows decide: those of each class, or with each label."""
+    return metric.response != "value" and not is_mean_over_rows(metric) and not metric.name.endswith("_micro")
+
+
 def components(sample: Sample, differences: Floats, rng: np.random.Generator) -> Components:
     """Return the parts of the variance of the mean of `differences`."""
     repeats, deviations = len(differences), _deviations(sample, differences, rng)

@@ -207,18 +207,55 @@ def test_few_rows_are_not_enough(tmp_path, monkeypatch):
     assert verdict.reason == "90 rows, and a verdict needs at least 100"
 
 
-@pytest.mark.parametrize(
-    ("outer", "reason"), [(None, "no test row is of class '0'"), (0, "no test row is of class '0'"), (5, "")]
-)
-def test_a_class_that_no_given_test_row_has_is_not_enough(outer, reason, tmp_path):
+def given(folder, y_test, outer=0, metric="f1_macro"):
+    """A study of two classes, or as many labels as `y_test` has, with these test rows; none is trained."""
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(200, 3)).astype("float32"), np.arange(200) % 2
-    np.savez(tmp_path / "rows.npz", x_train=x, y_train=y, x_test=x[:50], y_test=np.ones(50, int))
-    sections = {
-        "name": "given", "data": {"source": str(tmp_path / "rows.npz")}, "losses": {"cross_entropy": {}, "focal": {}},
-        "verdict": {} if outer is None else {"outer": outer},
+    x, y = rng.normal(size=(200, 3)).astype("float32"), rng.integers(0, 2, (200, *y_test.shape[1:]))
+    np.savez(folder / "rows.npz", x_train=x, y_train=y, x_test=x[: len(y_test)], y_test=y_test)
+    return {
+        "name": "given", "data": {"source": str(folder / "rows.npz")}, "verdict": {"outer": outer},
+        "search": {"metric": metric, "trials": 4, "lanes": 2}, "model": {"hidden": [4]}, "train": {"epochs": 1},
+        "losses": {"multilabel_bce": {}} if y.ndim == 2 else {"cross_entropy": {}, "focal": {}},
+        "tracking": {"enabled": False},
     }  # fmt: skip
-    assert judgement.shortage(preparation.prepare(studies.of(sections), rehearsed=False)) == reason
+
+
+def short(sections):
+    return judgement.shortage_of_test_rows(preparation.prepare(studies.of(sections), rehearsed=False))
+
+
+@pytest.mark.parametrize(
+    ("metric", "positive", "reason"),
+    [
+        ("f1_macro", 0, "no test row is of class '1'"),
+        ("accuracy", 0, "no test row is of class '1'"),
+        ("f1_macro", 1, "1 test row of class '1', and a verdict by f1_macro needs at least 5 of each"),
+        ("roc_auc", 4, "4 test rows of class '1', and a verdict by roc_auc needs at least 5 of each"),
+        ("d2_log_loss_score", 47, "3 test rows of class '0', and a verdict by d2_log_loss_score needs at least 5 of "
+                                  "each"),
+        ("roc_auc", 5, ""),
+        ("accuracy", 1, ""),
+        ("log_loss", 1, ""),
+    ],
+)  # fmt: skip
+def test_few_given_test_rows_of_a_class_are_not_enough_for_metrics_that_hang_on_classes(
+    metric, positive, reason, tmp_path
+):
+    assert short(given(tmp_path, (np.arange(50) < positive).astype(int), metric=metric)) == reason
+
+
+@pytest.mark.parametrize(("metric", "is_short"), [("roc_auc", True), ("f1_macro", False), ("accuracy", False)])
+def test_a_label_that_nearly_all_test_rows_have_is_not_enough_to_rank_by_it(metric, is_short, tmp_path):
+    labels = np.stack([np.arange(50) < 48, np.arange(50) % 2], axis=1).astype(int)
+    assert bool(short(given(tmp_path, labels, metric=metric))) is is_short
+
+
+@pytest.mark.parametrize(("outer", "openings"), [(0, 0), (2, 1)])
+def test_too_few_test_rows_of_a_class_are_seen_before_any_is_opened(outer, openings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    y = (np.arange(50) < 1).astype(int)
+    verdict = lossreg.tune({**given(tmp_path, y), "verdict": {"outer": outer, "repeats": 2}}).verdict
+    assert (verdict.openings, bool(verdict.reason)) == (openings, not openings)
 
 
 class Heard(Observer):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
-from lossreg.verdict.answers import answer, cause, recommend, shortage
+from lossreg.verdict.answers import answer, cause, recommend, shortage, shortage_of_tested
 
 
 def interval(low: float, high: float) -> Comparison:
@@ -133,3 +133,16 @@ def test_the_estimate_decides_what_to_train_with(difference: float, margin: floa
 )
 def test_too_few_rows_are_told_in_words(rows: int, counts: dict[str, int] | None, reason: str) -> None:
     assert shortage(rows, counts) == reason
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        ({"a": 50, "b": 5}, ""),
+        ({}, ""),
+        ({"a": 50, "b": 4}, "4 test rows of class 'b', and a verdict by f1_macro needs at least 5 of each"),
+        ({"a": 1, "b": 4}, "1 test row of class 'a', and a verdict by f1_macro needs at least 5 of each"),
+    ],
+)
+def test_too_few_test_rows_of_a_class_are_told_in_words(counts: dict[str, int], reason: str) -> None:
+    assert shortage_of_tested(counts, "f1_macro") == reason
