@@ -251,6 +251,8 @@ class _Words:
         )
 
     def _no_difference(self) -> str:
+        if self.verdict.reason:
+            return f"{self._first} is called neither better than {self.baseline} nor equal: {self.verdict.reason}."
         if self.main and self.main.low > 0 and self._tuned:
             return (
                 f"{self._first} is better than {self.baseline} as it is, but not shown to be better where "
@@ -366,9 +368,21 @@ class _Words:
         count = self.verdict.repeats - self.main.repeats if self.main else 0
         if count <= 0:
             return ""
-        verb = "is" if count == 1 else "are"
-        of = f"{count} of {self.verdict.repeats} repeated trainings"
-        return f"{of} {verb} left out, because a training diverged or failed."
+        verb, of = "is" if count == 1 else "are", f"{count} of {self.verdict.repeats} repeats"
+        return f"{of} {verb} left out: {self._lost or 'one of the two has no score there'}."
+
+    @property
+    def _lost(self) -> str:
+        """Whose repeats have no score, and why; empty where an older version did not note it."""
+        reasons = []
+        for arm, name in zip(("winner", "baseline"), self.verdict.sides, strict=True):
+            scored = self.verdict.scored.get(arm, self.verdict.repeats)
+            finished = self.verdict.finished.get(arm, scored)
+            if failed := self.verdict.repeats - finished:
+                reasons.append(f"{failed} of {name} diverged or failed")
+            if finished > scored:
+                reasons.append(f"in {finished - scored} the {self.result.metric} of {name} is not finite")
+        return ", ".join(reasons)
 
     @property
     def _exploratory(self) -> str:

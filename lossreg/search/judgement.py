@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +21,7 @@ from lossreg.storage.records import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.training import scoring
 from lossreg.verdict import answers, variation
-from lossreg.verdict.comparison import compare
+from lossreg.verdict.comparison import FEWEST, compare
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -79,23 +79,30 @@ class Judgement:
 
     def verdict(self, notes: Sequence[str] = ()) -> Verdict:
         """Return the verdict, with these notes before its own."""
-        frozen, margin, repeats = self.frozen, self.prepared.spec.verdict.margin, len(self.predictions[WINNER])
+        frozen, margin, repeats = self.frozen, self.prepared.spec.verdict.margin, self._repeats()
         main, same_rate = self._compared(WINNER, BASELINE), self._compared(WINNER, SAME_RATE)
         tuned = self._compared(WINNER + TUNED, BASELINE + TUNED)
         lacks_tuned = main is not None and tuned is None and any(name.endswith(TUNED) for name in self.predictions)
         changed = frozen.changed(margin)
-        answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned)
-        winner, baseline = self.arms.described({name: self._scores(name) for name in (WINNER, BASELINE)})
+        answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned, is_unstable=repeats.is_unstable)
+        winner, baseline = self.arms.described(repeats.paired if main else repeats.scores)
         return Verdict(
-            answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
+            answer, winner, baseline,
+            answers.recommend(winner, baseline, main, margin, scored=repeats.scored, repeats=len(repeats)),
             answers.cause(answer, same_rate, same_rate=SAME_RATE not in self.predictions), main, same_rate, tuned,
             margin=margin, decision=frozen.decision,
-            notes=(*notes, *self._of_decisions(), *([LACKS_TUNED] if lacks_tuned else [])), repeats=repeats,
+            notes=(*notes, *self._of_decisions(), *([LACKS_TUNED] if lacks_tuned else [])), repeats=len(repeats),
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
-            reevaluated=frozen.reevaluated,
-            reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
+            reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
+            reason=repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None),
         )  # fmt: skip
+
+    def _repeats(self) -> Repeats:
+        return Repeats(
+            {name: int(_is_finite(self.predictions[name]).sum()) for name in (WINNER, BASELINE)},
+            {name: self._scores(name) for name in (WINNER, BASELINE)},
+        )
 
     def _of_decisions(self) -> tuple[str, ...]:
         problem, baseline = self.prepared.problem, self.arms.baseline.candidate
@@ -126,11 +133,62 @@ class Judgement:
 
     def _scores(self, arm: str) -> np.ndarray:
         metric, predictions = self.prepared.metric, self.predictions[arm]
-        finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
+        finite = _is_finite(predictions)
         lanes, scores = predictions[finite], np.full(len(predictions), np.nan)
         lanes = lanes.astype(np.int64) if metric.response == "label" else lanes
         scores[finite] = variation.scores(metric, self.tested.y, lanes, self.tested.folds)
         return scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """The repeats of winner and baseline, by arm.
+
+    finished: how many were trained to their end; scores: of each repeat, NaN where it was not, infinite where a
+    prediction leaves the domain of the metric.
+    """
+
+    finished: Mapping[str, int]
+    scores: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.scores[WINNER])
+
+    @property
+    def scored(self) -> dict[str, int]:
+        """How many have a score."""
+        return {name: int(np.isfinite(scores).sum()) for name, scores in self.scores.items()}
+
+    @property
+    def paired(self) -> dict[str, np.ndarray]:
+        """The scores of the repeats in which both have one."""
+        both = np.isfinite(list(self.scores.values())).all(axis=0)
+        return {name: scores[both] for name, scores in self.scores.items()}
+
+    @property
+    def is_unstable(self) -> bool:
+        """True if the winner has no score in too many of them."""
+        return answers.is_unstable(self.scored[WINNER], len(self))
+
+    def reason(self, metric: str, answer: Answer, *, is_compared: bool) -> str:
+        """Return why there is no comparison, or why the answer is not what its interval says; else empty."""
+        scored, total = self.scored, len(self)
+        if is_compared:
+            survived = f"{scored[WINNER]} of its {total} repeats alone have a score, which are its best ones"
+            return survived if self.is_unstable and answer is Answer.NO_DIFFERENCE else ""
+        both, fewest = len(self.paired[WINNER]), max(FEWEST, math.ceil(total / 2))
+        if both >= fewest:
+            return f"{metric} cannot be computed once some of the test rows are left out, as for its interval"
+        verb = "has" if both == 1 else "have"
+        return (
+            f"{both} of {total} repeats {verb} a score of both losses ({scored[WINNER]} of the winner, "
+            f"{scored[BASELINE]} of the baseline), and a comparison takes {fewest}"
+        )
+
+
+def _is_finite(predictions: np.ndarray) -> np.ndarray:
+    """Return for each repeat whether all of its predictions are finite."""
+    return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
 
 def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:

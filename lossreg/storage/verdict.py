@@ -35,8 +35,9 @@ class Arm:
     """A setting that was trained again and again: a loss with its parameters and learning rate.
 
     candidate: the study's name of the loss; trial: the number of the trial it comes from; recipe: the loss, ready to
-    paste; score: the mean metric on the test rows over the repeats, None where none was computed; with outer folds that
-    of the settings that each fold chose, the winner's or the baseline's.
+    paste; score: the mean metric on the test rows over the repeats that are compared, without a comparison over those
+    in which it has one, None where there are none; with outer folds that of the settings that each fold chose, the
+    winner's or the baseline's.
     """
 
     candidate: str
@@ -105,7 +106,8 @@ class Verdict:
     of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
     exploratory: trials were added after the first look, or the margin was set after it; changed: which of the two,
-    `trials` and `margin`; outer: the number of outer folds, 0 for one split;
+    `trials` and `margin`; finished, scored: in how many repeats `winner` and `baseline` were trained to their end, and
+    have a score; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
     that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on fresh splits, best
     first; notes: lines for the user.
@@ -126,6 +128,8 @@ class Verdict:
     openings: int = 0
     exploratory: bool = False
     changed: tuple[str, ...] = ()
+    finished: Mapping[str, int] = field(default_factory=dict)
+    scored: Mapping[str, int] = field(default_factory=dict)
     outer: int = 0
     folds_won: Mapping[str, int] = field(default_factory=dict)
     trials: int = 0
@@ -161,6 +165,8 @@ class Verdict:
                 "openings": self.openings,
                 "exploratory": self.exploratory,
                 "changed": list(self.changed),
+                "finished": dict(self.finished),
+                "scored": dict(self.scored),
                 "outer": self.outer,
                 "folds_won": dict(self.folds_won),
                 "trials": self.trials,

@@ -9,11 +9,14 @@ from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
 FEWEST_ROWS = 100
 FEWEST_OF_CLASS = 30
 FEWEST_TESTED = 5  # test rows of a class, for metrics that hang on classes: as many as a fifth of the fewest leaves
+# The repeats that an unstable loss survives are its best ones. From this share of lost ones on it is not called better:
+# with 20 repeats 4 are still chance, with 4 or fewer one is too many.
+MOST_LOST = 0.2
 
 
 def answer(
     against_baseline: Comparison | None, margin: float = 0.0, against_tuned_decision: Comparison | None = None, *,
-    lacks_tuned: bool = False,
+    lacks_tuned: bool = False, is_unstable: bool = False,
 ) -> Answer:  # fmt: skip
     """Return the evidence for the winner.
 
@@ -24,12 +27,12 @@ def answer(
 
     margin: differences below it do not matter, 0 if all do; against_tuned_decision: where there is one, the winner
     must be better than that too, and be equal to it to be equal; lacks_tuned: that comparison would be possible, but
-    too few repeats have it, so that neither is shown.
+    too few repeats have it, so that neither is shown; is_unstable: the winner lost too many repeats for that.
     """
     if against_baseline is None:
         return Answer.NOT_ENOUGH_DATA
     comparisons = [against_baseline, *([against_tuned_decision] if against_tuned_decision else [])]
-    if lacks_tuned:
+    if lacks_tuned or is_unstable:
         return Answer.WORSE if against_baseline.high < 0 else Answer.NO_DIFFERENCE
     if all(-margin < one.low and one.high < margin for one in comparisons):
         return Answer.EQUAL
@@ -50,14 +53,25 @@ def cause(answer: Answer, against_same_rate: Comparison | None, *, same_rate: bo
     return Cause.LOSS if is_loss else Cause.LOSS_OR_RATE
 
 
-def recommend(winner: Arm, baseline: Arm, against_baseline: Comparison | None, margin: float = 0.0) -> Arm:
+def is_unstable(scored: int, repeats: int) -> bool:
+    """Return whether a loss that has a score in so many of its repeats lost too many to be called better."""
+    return repeats - scored > MOST_LOST * repeats
+
+
+def recommend(
+    winner: Arm, baseline: Arm, against_baseline: Comparison | None, margin: float = 0.0, *,
+    scored: Mapping[str, int], repeats: int,
+) -> Arm:  # fmt: skip
     """Return the arm to train with: the winner where its estimated difference is above the margin.
 
-    Without a comparison it is the baseline, unless only the winner was ever trained to its end.
+    scored: in how many repeats `winner` and `baseline` have a score. Without a comparison it is the one that has more;
+    a winner that is unstable, and more so than the baseline, is not recommended.
     """
+    of_winner, of_baseline = scored["winner"], scored["baseline"]
     if against_baseline is None:
-        return winner if baseline.score is None and winner.score is not None else baseline
-    return winner if against_baseline.difference > margin else baseline
+        return winner if of_winner > of_baseline else baseline
+    is_ahead = against_baseline.difference > margin
+    return winner if is_ahead and not (of_winner < of_baseline and is_unstable(of_winner, repeats)) else baseline
 
 
 def shortage(rows: int, class_counts: Mapping[str, int] | None = None) -> str:

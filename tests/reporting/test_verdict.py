@@ -177,6 +177,12 @@ def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
         assert change[1] == (bad if is_by_margin else good)
 
 
+def counts(winner, baseline):
+    """The counts of finished and of scored repeats of both."""
+    finished, scored = ({"winner": a, "baseline": b} for a, b in zip(winner, baseline, strict=True))
+    return {"finished": finished, "scored": scored}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -199,13 +205,27 @@ def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
             "This is exploratory: trials were added and the margin was set after the test rows were first looked at, "
             "so the answer is less sure than its numbers.",
         ),
-        ({"repeats": 21}, "1 of 21 repeated trainings is left out, because a training diverged or failed."),
-        ({"repeats": 22}, "2 of 22 repeated trainings are left out, because a training diverged or failed."),
+        ({"repeats": 21}, "1 of 21 repeats is left out: one of the two has no score there."),
+        (
+            {"repeats": 21, **counts((21, 21), (20, 20))},
+            "1 of 21 repeats is left out: 1 of cross_entropy diverged or failed.",
+        ),
+        (
+            {"repeats": 29, **counts((25, 25), (28, 23))},
+            "9 of 29 repeats are left out: 4 of focal diverged or failed, 1 of cross_entropy diverged or failed, in 5 "
+            "the f1_macro of cross_entropy is not finite.",
+        ),
     ],
 )
 def test_what_limits_an_answer_is_added(changes, expected):
     assert lines(sample_verdict.study("no difference, ahead"))[3:] == []
     assert lines(sample_verdict.study("no difference, ahead", **changes))[3:] == [expected]
+
+
+def test_why_a_winner_that_lost_many_repeats_is_not_called_better():
+    reason = "12 of its 20 repeats alone have a score, which are its best ones"
+    result = sample_verdict.study("no difference, behind", reason=reason)
+    assert f"focal is called neither better than cross_entropy nor equal: {reason}." in lines(result)
 
 
 def test_the_best_guess_of_a_study_with_outer_folds_is_named():

@@ -366,11 +366,27 @@ def test_a_winner_that_survives_fewer_than_half_of_the_repeats_is_not_judged_by_
     np.savez(".lossreg/small/verdict.npz", **stored)
     verdict = run.verdict(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e-6})).verdict
     assert (verdict.answer != Answer.NOT_ENOUGH_DATA) == answered
+    assert verdict.recommended == verdict.baseline
+    assert verdict.finished == verdict.scored == {"winner": REPEATS - lost, "baseline": REPEATS}
     if answered:
+        assert verdict.answer not in (Answer.BETTER, Answer.EQUAL), "half of the trainings diverged"
         assert verdict.against_baseline.repeats == REPEATS - lost
+        gain = verdict.baseline.score - verdict.winner.score
+        assert gain == pytest.approx(verdict.against_baseline.difference), "of the same repeats"
     else:
-        assert verdict.recommended == verdict.baseline
-        assert verdict.reason == "fewer than half of 4 repeats have a score of both losses"
+        assert verdict.reason == (
+            "1 of 4 repeats has a score of both losses (1 of the winner, 4 of the baseline), and a comparison takes 2"
+        )
+
+
+@pytest.mark.usefixtures("again")
+def test_where_the_trainings_of_the_baseline_are_lost_the_winner_is_recommended():
+    stored = predictions(Path.cwd())
+    stored["baseline"][1:] = np.nan
+    np.savez(".lossreg/small/verdict.npz", **stored)
+    verdict = run.verdict(study(verdict={"repeats": REPEATS, "outer": 0, "margin": 1e-6})).verdict
+    assert (verdict.answer, verdict.recommended) == (Answer.NOT_ENOUGH_DATA, verdict.winner)
+    assert verdict.scored == {"winner": REPEATS, "baseline": 1}
 
 
 @pytest.mark.long

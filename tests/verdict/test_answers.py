@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
-from lossreg.verdict.answers import answer, cause, recommend, shortage, shortage_of_tested
+from lossreg.verdict.answers import answer, cause, is_unstable, recommend, shortage, shortage_of_tested
 
 
 def interval(low: float, high: float) -> Comparison:
@@ -72,15 +70,45 @@ def test_where_tuned_decisions_were_not_compared_but_could_be_nothing_good_is_sa
     assert answer(interval(low, high), 0.01, lacks_tuned=True) is expected
 
 
-def test_without_a_comparison_the_data_are_not_enough() -> None:
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.02, 0.04, Answer.NO_DIFFERENCE), (-0.001, 0.001, Answer.NO_DIFFERENCE), (-0.04, -0.02, Answer.WORSE)],
+)
+def test_nothing_good_is_said_of_a_winner_that_lost_many_repeats(low: float, high: float, expected: Answer) -> None:
+    assert answer(interval(low, high), 0.01, is_unstable=True) is expected
+
+
+@pytest.mark.parametrize(
+    ("scored", "repeats", "expected"),
+    [(20, 20, False), (16, 20, False), (15, 20, True), (10, 20, True), (5, 6, False), (4, 6, True), (3, 4, True)],
+)
+def test_more_than_a_fifth_of_the_repeats_is_many(scored: int, repeats: int, expected: bool) -> None:
+    assert is_unstable(scored, repeats) is expected
+
+
+def by_scored(winner: int, baseline: int, comparison: Comparison | None, margin: float = 0.0) -> Arm:
+    return recommend(WINNER, BASELINE, comparison, margin, scored={"winner": winner, "baseline": baseline}, repeats=20)
+
+
+@pytest.mark.parametrize(
+    ("winner", "baseline", "expected"),
+    [(0, 0, BASELINE), (9, 9, BASELINE), (20, 3, WINNER), (4, 3, WINNER), (3, 20, BASELINE), (1, 0, WINNER)],
+)
+def test_without_a_comparison_the_data_are_not_enough_and_the_loss_with_more_repeats_is_taken(
+    winner: int, baseline: int, expected: Arm
+) -> None:
     assert answer(None) is Answer.NOT_ENOUGH_DATA
-    assert recommend(WINNER, BASELINE, None) is BASELINE
-    assert recommend(replace(WINNER, score=0.8), replace(BASELINE, score=0.7), None).candidate == BASELINE.candidate
+    assert by_scored(winner, baseline, None) is expected
 
 
-def test_a_baseline_that_is_never_trained_to_its_end_is_not_recommended() -> None:
-    winner = replace(WINNER, score=0.8)
-    assert recommend(winner, BASELINE, None) is winner
+@pytest.mark.parametrize(
+    ("winner", "baseline", "expected"),
+    [(20, 20, WINNER), (16, 20, WINNER), (15, 20, BASELINE), (12, 12, WINNER), (12, 11, WINNER)],
+)
+def test_a_winner_that_lost_many_repeats_and_more_than_the_baseline_is_not_recommended(
+    winner: int, baseline: int, expected: Arm
+) -> None:
+    assert by_scored(winner, baseline, interval(0.01, 0.03)) is expected
 
 
 @pytest.mark.parametrize(
@@ -107,7 +135,7 @@ def test_the_loss_is_the_cause_where_the_rate_cannot_be(
 )
 def test_the_estimate_decides_what_to_train_with(difference: float, margin: float, expected: Arm) -> None:
     comparison = Comparison(difference, -1.0, 1.0, share_won=0.5, detectable=0.1, repeats=20)
-    assert recommend(WINNER, BASELINE, comparison, margin) is expected
+    assert by_scored(20, 20, comparison, margin) is expected
 
 
 @pytest.mark.parametrize(
