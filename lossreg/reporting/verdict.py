@@ -27,8 +27,8 @@ DIGITS = 2
 
 
 def decision(result: StudyResult, verdict: Verdict) -> str:
-    """Return the loss to train with: `Train with focal(gamma=2.1).`"""
-    return f"Train with {arm_of(result, verdict.recommended)}."
+    """Return the loss to train with: `Train with focal(gamma=2.1).`; both where another suits a tuned decision."""
+    return f"Train with {arm_of(result, verdict.recommended)}{_Words(result, verdict).if_tuned}."
 
 
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
@@ -205,6 +205,15 @@ class _Words:
         return f"{arm_of(self.result, self.verdict.winner)}, the best other loss"
 
     @property
+    def if_tuned(self) -> str:
+        """The other arm, where it is shown to be better with the decision of both tuned; else empty."""
+        if self._tuned is None:
+            return ""
+        is_better = self._tuned.high < 0 if self.is_winner else self._tuned.low > self.verdict.margin
+        other = self.verdict.baseline if self.is_winner else self.verdict.winner
+        return f", or with {arm_of(self.result, other)} if you tune the {self._what}" * is_better
+
+    @property
     def answer(self) -> str:
         """The answer, with what follows from it."""
         return {
@@ -252,10 +261,7 @@ class _Words:
 
     def _no_difference(self) -> str:
         if self.main and self.main.low > 0 and self._tuned:
-            return (
-                f"{self._first} is better than {self.baseline} as it is, but not shown to be better where "
-                f"both have a tuned {self._what}: {self.baseline} with a tuned {self._what} may do as well."
-            )
+            return self._better_as_it_is(self._tuned)
         seen = self._detectable()
         if self.is_winner:
             guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
@@ -264,6 +270,15 @@ class _Words:
                 f"{self.baseline} the simpler choice{seen}."
             )
         return f"No difference between the two is shown{seen}."
+
+    def _better_as_it_is(self, tuned: Comparison) -> str:
+        start = f"{self._first} is better than {self.baseline} as it is, but"
+        if tuned.high < 0:
+            return f"{start} worse where both have a tuned {self._what}."
+        return (
+            f"{start} not shown to be better where both have a tuned {self._what}: {self.baseline} with a tuned "
+            f"{self._what} may do as well."
+        )
 
     def _detectable(self) -> str:
         smallest = self.main.detectable if self.main else None
@@ -278,7 +293,9 @@ class _Words:
         )
 
     def _worse(self) -> str:
-        return f"{self._first} is worse than {self.baseline}."
+        is_better = self._tuned is not None and self._tuned.low > 0
+        but = f" as it is, but better where both have a tuned {self._what}" * is_better
+        return f"{self._first} is worse than {self.baseline}{but}."
 
     def _not_enough_data(self) -> str:
         reason = self.verdict.reason.strip().rstrip(".")

@@ -13,6 +13,7 @@ from sample_verdict import CASES, compared
 
 from lossreg.reporting import interval, report, verdict
 from lossreg.storage.verdict import Answer, Reevaluated
+from lossreg.verdict import answers
 
 DIRECTIONS = ["maximize", "minimize"]
 THRESHOLD_ALONE = (
@@ -55,6 +56,46 @@ def test_a_gain_of_the_threshold_alone_is_named():
         "With a tuned threshold for both, the f1_macro of focal is 0.0020 higher than that of cross_entropy (95% "
         "interval: 0.0040 lower to 0.0080 higher).",
     ]
+
+
+def with_tuned(case, tuned, **changes):
+    """A study of that case whose answer follows from a comparison with tuned decisions."""
+    result = sample_verdict.study(case, against_tuned_decision=tuned, **changes)
+    told = answers.answer(result.verdict.against_baseline, result.verdict.margin, tuned)
+    result.verdict = replace(result.verdict, answer=told, cause=None)
+    return result
+
+
+def test_a_baseline_that_is_better_with_a_tuned_threshold_is_recommended_to_those_who_tune_it():
+    result = with_tuned("better, at the same rate", compared(-0.02, 0.006))
+    assert lines(result)[0] == "Train with focal(gamma=2.1), or with cross_entropy if you tune the threshold."
+    assert lines(result)[2:4] == [
+        "focal is better than cross_entropy as it is, but worse where both have a tuned threshold.",
+        "With a tuned threshold for both, the f1_macro of focal is 0.0200 lower than that of cross_entropy (95% "
+        "interval: 0.0140 to 0.0260 lower).",
+    ]
+
+
+def test_a_winner_that_is_better_with_a_tuned_threshold_is_recommended_to_those_who_tune_it():
+    result = with_tuned("worse", compared(0.02, 0.006))
+    assert lines(result)[0] == "Train with cross_entropy, or with focal(gamma=2.1) if you tune the threshold."
+    assert lines(result)[2] == (
+        "focal is worse than cross_entropy as it is, but better where both have a tuned threshold."
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "tuned", "margin"),
+    [
+        ("better, at the same rate", compared(-0.002, 0.006), 0.0),
+        ("better, at the same rate", compared(0.02, 0.006), 0.0),
+        ("worse", compared(0.002, 0.006), 0.0),
+        ("worse", compared(-0.02, 0.006), 0.0),
+        ("worse", compared(0.02, 0.006), 0.015),
+    ],
+)
+def test_one_loss_is_recommended_where_a_tuned_threshold_shows_nothing_else(case, tuned, margin):
+    assert "if you tune" not in lines(with_tuned(case, tuned, margin=margin))[0]
 
 
 def test_a_gain_with_tuned_decisions_too_is_not_one_of_the_threshold():
