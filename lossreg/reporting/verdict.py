@@ -262,6 +262,8 @@ class _Words:
     def _no_difference(self) -> str:
         if self.main and self.main.low > 0 and self._tuned:
             return self._better_as_it_is(self._tuned)
+        if self.verdict.reason:
+            return f"{self._first} is called neither better than {self.baseline} nor equal: {self.verdict.reason}."
         seen = self._detectable()
         if self.is_winner:
             guess = self.verdict.recommended.candidate if self.verdict.outer else "it"

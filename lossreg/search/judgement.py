@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 LACKS_TUNED = (
-    "fewer than half of the repeats have the decision of both losses tuned, so the winner is not called better or "
-    "equal; more repeats (`lossreg verdict STUDY --repeats N`) have it"
+    "fewer than half of the repeats have the decision of both losses tuned; more repeats "
+    "(`lossreg verdict STUDY --repeats N`) have it"
 )
 
 
@@ -88,11 +88,13 @@ class Judgement:
             answer, winner, baseline, answers.recommend(winner, baseline, main, margin),
             answers.cause(answer, same_rate, same_rate=SAME_RATE not in self.predictions), main, same_rate, tuned,
             margin=margin, decision=frozen.decision,
-            notes=(*notes, *self._of_decisions(), *([LACKS_TUNED] if lacks_tuned else [])), repeats=repeats,
+            notes=(*notes, *self._of_decisions()), repeats=repeats,
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=frozen.exploratory,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated,
-            reason="" if main else f"fewer than half of {repeats} repeats have a score of both losses",
+            reason=LACKS_TUNED * (answer is not answers.answer(main, margin, tuned))
+            if main
+            else f"fewer than half of {repeats} repeats have a score of both losses",
         )  # fmt: skip
 
     def _of_decisions(self) -> tuple[str, ...]:

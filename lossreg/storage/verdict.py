@@ -106,8 +106,8 @@ class Verdict:
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
     exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
-    that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on fresh splits, best
-    first; notes: lines for the user.
+    that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;
+    reevaluated: the candidates on fresh splits, best first; notes: lines for the user.
     """
 
     answer: Answer
