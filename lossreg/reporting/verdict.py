@@ -34,7 +34,16 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
     """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
     words = _Words(result, verdict)
-    lines = (words.chosen, words.trial, words.measured, words.answer, words.same_rate, words.tuned, *words.remarks)
+    lines = (
+        words.chosen,
+        words.trial,
+        words.measured,
+        words.answer,
+        words.winners,
+        words.same_rate,
+        words.tuned,
+        *words.remarks,
+    )
     return [line for line in lines if line]
 
 
@@ -357,7 +366,6 @@ class _Words:
     def remarks(self) -> list[str]:
         """What limits the answer."""
         remarks = [
-            self._winners,
             self._simpler,
             self._left_out,
             EXPLORATORY if self.verdict.exploratory else "",
@@ -366,10 +374,22 @@ class _Words:
         return [remark for remark in remarks if remark]
 
     @property
-    def _winners(self) -> str:
-        """The best other losses of the outer folds."""
+    def winners(self) -> str:
+        """The best other losses of the outer folds, and whether the recommended one is seldom among them."""
         won = [f"{name} in {count}" for name, count in self.verdict.folds_won.items()]
-        return f"Of the {self.verdict.outer} outer folds, the best other loss was {', '.join(won)}." if won else ""
+        if not won:
+            return ""
+        return f"Of the {self.verdict.outer} outer folds, the best other loss was {', '.join(won)}.{self._seldom}"
+
+    @property
+    def _seldom(self) -> str:
+        name = self.verdict.winner.candidate
+        count = self.verdict.folds_won.get(name, 0)
+        if not self.is_winner or 2 * count >= self.verdict.outer:
+            return ""
+        if not count:
+            return f" None of them tested {name}: the numbers are those of other losses."
+        return f" Only {count} of them tested {name}: the numbers are mostly those of other losses."
 
     @property
     def _simpler(self) -> str:

@@ -261,6 +261,23 @@ def test_rows_of_outer_folds_are_named():
     ]
 
 
+@pytest.mark.parametrize(
+    ("won", "told"),
+    [
+        ({"gce_mild": 5}, "None of them tested focal: the numbers are those of other losses."),
+        ({"gce_mild": 4, "focal": 1}, "Only 1 of them tested focal: the numbers are mostly those of other losses."),
+        ({"gce_mild": 3, "focal": 2}, "Only 2 of them tested focal: the numbers are mostly those of other losses."),
+        ({"focal": 3, "gce_mild": 2}, ""),
+    ],
+)
+def test_a_recommended_loss_that_few_outer_folds_tested_is_told(won, told):
+    line = lines(sample_verdict.study("better, because of the loss", outer=5, folds_won=won))[3]
+    assert line.startswith("Of the 5 outer folds, the best other loss was ")
+    assert line.split(". ")[1:] == ([told] if told else [])
+    worse = lines(sample_verdict.study("worse", outer=5, folds_won=won))
+    assert not [line for line in worse if "tested" in line]
+
+
 @pytest.mark.parametrize(("score", "is_told"), [(0.99, True), (0.5, False)])
 def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is_told):
     reevaluated = (Reevaluated("focal", 1, (0.8, 0.9, 0.85)),)
