@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from lossreg.reporting.verdict import known
+from lossreg.reporting.verdict import differing, known
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,7 +189,7 @@ def _comparisons(result: StudyResult) -> dict[str, Comparison]:
     winner, baseline = result.verdict.sides
     rows = {
         baseline: result.verdict.against_baseline,
-        f"{baseline},\nlearning rate of {winner}": result.verdict.against_same_rate,
+        f"{baseline},\n{differing(result, result.verdict)} of {winner}": result.verdict.against_same_rate,
         f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
     }
     return {name: comparison for name, row in rows.items() if (comparison := known(row))}

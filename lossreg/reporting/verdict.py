@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lossreg.reporting.usage import training
 from lossreg.reporting.values import loss_params
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
@@ -22,6 +23,7 @@ EXPLORATORY = (
     "than its numbers."
 )
 LONGEST_ARM = 60
+MOST_NAMED = 4
 # significant digits of half an interval
 DIGITS = 2
 
@@ -52,6 +54,20 @@ def arm_of(result: StudyResult, arm: Arm) -> str:
     trial = next((trial for trial in result.trials if trial.number == arm.trial), None)
     params = loss_params(trial) if trial else ""
     return f"{arm.candidate}({params})" if 0 < len(params) <= LONGEST_ARM else arm.candidate
+
+
+def differing(result: StudyResult, verdict: Verdict) -> str:
+    """Return in what winner and baseline differ besides the loss: `learning rate and batch_size`.
+
+    With outer folds, each of which has settings of its own, it is all that the study searches.
+    """
+    settings = [training(one) for one in (result.trials if verdict.outer else (verdict.winner, verdict.baseline))]
+    names = dict.fromkeys(name for values in settings for name in values)
+    varied = [name for name in names if len({values.get(name) for values in settings}) > 1]
+    if not 0 < len(varied) <= MOST_NAMED:
+        return "settings of training"
+    *first, last = varied
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def known(comparison: Comparison | None) -> Comparison | None:
@@ -240,33 +256,35 @@ class _Words:
         same_rate = known(self.verdict.against_same_rate)
         if self.verdict.cause is Cause.LOSS:
             return f"{start}, because of the loss: {self._because(same_rate)}."
-        return f"{start}, but the learning rate may have done it: {self._undecided(same_rate)}."
+        return f"{start}, but the {self._differing} may have done it: {self._undecided(same_rate)}."
 
     def _because(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return "both were trained with the same learning rate"
-        return f"with the learning rate of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
+            return "nothing else differs"
+        return (
+            f"with the {self._differing} of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
+        )
 
     def _undecided(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return f"there is no comparison with {self.baseline} at the learning rate of {self.winner}"
+            return f"there is no comparison with {self.baseline} that has those of {self.winner}"
         return (
-            f"with the learning rate of {self.winner}, {self.baseline} is not shown to be worse "
+            f"with the {self._differing} of {self.winner}, {self.baseline} is not shown to be worse "
             f"({self._against(same_rate)})"
         )
 
     @property
+    def _differing(self) -> str:
+        return differing(self.result, self.verdict)
+
+    @property
     def same_rate(self) -> str:
-        """The winner against the baseline at its learning rate, where the answer says nothing of it; else empty."""
+        """The two with the winner's settings of training, where the answer says nothing of it; else empty."""
         comparison = known(self.verdict.against_same_rate)
         is_asked = self.verdict.answer is Answer.NO_DIFFERENCE and self.is_winner
         if comparison is None or not is_asked:
             return ""
-        change = self._change(reversed_comparison(comparison))
-        return (
-            f"With the learning rate of {self.winner}, the {self.result.metric} of {self.baseline} is "
-            f"{change.size or 'about the same'} (95% interval: {change.interval})."
-        )
+        return f"With the same {self._differing} for both, {self._of_winner(comparison)}."
 
     def _no_difference(self) -> str:
         if self.main and self.main.low > 0 and self._tuned:
@@ -319,12 +337,16 @@ class _Words:
             return f"Both have a tuned {self._what}."
         if self._tuned is None:
             return self._not_tuned
-        change = self._change(self._tuned)
-        size = f"{change.size} than" if change.size else "about the same as"
         so = f": the gain is not one of the {self._what} alone" * (self.verdict.answer is Answer.BETTER)
+        return f"With a tuned {self._what} for both, {self._of_winner(self._tuned)}{so}."
+
+    def _of_winner(self, comparison: Comparison) -> str:
+        """Return a further comparison as a clause on the winner."""
+        change = self._change(comparison)
+        size = f"{change.size} than" if change.size else "about the same as"
         return (
-            f"With a tuned {self._what} for both, the {self.result.metric} of {self.winner} is {size} that of "
-            f"{self.baseline} (95% interval: {change.interval}){so}."
+            f"the {self.result.metric} of {self.winner} is {size} that of {self.baseline} (95% interval: "
+            f"{change.interval})"
         )
 
     @property

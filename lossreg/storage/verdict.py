@@ -24,7 +24,7 @@ class Answer(StrEnum):
 
 
 class Cause(StrEnum):
-    """What the gain of a better winner is owed to."""
+    """What the gain of a better winner is owed to: the loss, or perhaps its learning rate or another setting."""
 
     LOSS = "loss"
     LOSS_OR_RATE = "loss or learning rate"
@@ -101,9 +101,9 @@ class Verdict:
     answer: the evidence for the winner against the baseline; cause: of a better winner, else None; winner: the best
     candidate other than the baseline, baseline: at its own best setting; recommended: one of the two, by the sign of
     the difference; against_baseline, against_same_rate: the winner against the baseline at its own best setting, and
-    with the winner's learning rate (None where that is the same); against_tuned_decision: the two with the decision
-    of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
-    `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
+    with the winner's settings of training (None where these are the same); against_tuned_decision: the two with the
+    decision of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons,
+    else `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
     exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
     that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;

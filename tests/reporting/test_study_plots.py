@@ -124,6 +124,16 @@ def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
     assert ("lower" in axes.get_xlabel()) == (direction == "minimize")
 
 
+def test_the_arm_with_the_settings_of_the_winner_is_named_by_what_differs():
+    result = sample_verdict.study("better, because of the loss")
+    winner = dataclasses.replace(
+        result.verdict.winner, learning_rate=result.verdict.baseline.learning_rate, params={"batch_size": 8}
+    )
+    result.verdict = dataclasses.replace(result.verdict, winner=winner)
+    [axes] = draw(study_plots.verdict(result)).axes
+    assert axes.get_yticklabels()[1].get_text() == "cross_entropy,\nbatch_size of focal"
+
+
 def test_no_comparison_no_picture():
     assert study_plots.verdict(sample_verdict.study("not enough data")) is None
     assert study_plots.verdict(sample.study(3)) is None

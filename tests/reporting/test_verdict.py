@@ -47,6 +47,48 @@ def test_a_gain_that_the_learning_rate_may_explain_is_not_ascribed_to_the_loss()
     )
 
 
+@pytest.mark.parametrize(
+    ("winner", "baseline", "named"),
+    [
+        ({"batch_size": 16}, {"batch_size": 64}, "batch_size"),
+        ({"learning_rate": 0.1, "model.units": 9}, {"model.units": 5}, "learning rate and model.units"),
+        (
+            {"learning_rate": 0.1, "batch_size": 16, "model.units": 8}, {"batch_size": 64},
+            "learning rate, batch_size and model.units",
+        ),
+        ({f"model.units_{i}": 8 for i in range(9)}, {}, "settings of training"),
+        ({"learning_rate": 0.1, "batch_size": 16, "focal.gamma": 2.1}, {"batch_size": 16}, "learning rate"),
+    ],
+)  # fmt: skip
+def test_what_may_have_done_it_is_named_and_nothing_that_winner_and_baseline_share(winner, baseline, named):
+    result = sample_verdict.study("better, perhaps by its rate", metric="roc_auc")
+    arms = {
+        name: replace(getattr(result.verdict, name), params=params, learning_rate=params.get("learning_rate", 0.01))
+        for name, params in (("winner", winner), ("baseline", baseline))
+    }
+    result.verdict = replace(result.verdict, **arms)
+    assert lines(result)[2].startswith(
+        f"focal is better than cross_entropy, but the {named} may have done it: with the {named} of focal, "
+    )
+
+
+def test_outer_folds_may_differ_in_whatever_the_study_searches():
+    result = sample_verdict.study("better, perhaps by its rate", outer=5)
+    rate = result.verdict.winner.learning_rate
+    result.trials[:] = [
+        replace(trial, params={"batch_size": 16 * (trial.number + 1)}, learning_rate=rate) for trial in result.trials
+    ]
+    assert (
+        ", but the batch_size may have done it: with the batch_size of each fold's best other loss, "
+        in lines(result)[2]
+    )
+
+
+def test_a_better_loss_that_was_trained_as_the_baseline_is_so_because_of_the_loss():
+    said = lines(sample_verdict.study("better, at the same rate", metric="roc_auc"))
+    assert said[2] == "focal is better than cross_entropy, because of the loss: nothing else differs."
+
+
 def test_a_gain_of_the_threshold_alone_is_named():
     result = sample_verdict.study("better, at the same rate", against_tuned_decision=compared(0.002, 0.006))
     result.verdict = replace(result.verdict, answer=Answer.NO_DIFFERENCE, cause=None)
@@ -142,8 +184,8 @@ def test_a_decision_without_proof_says_what_would_have_been_seen():
 def test_a_winner_that_is_not_shown_to_be_better_is_compared_at_its_own_learning_rate_too():
     said = lines(sample_verdict.study("no difference, ahead", against_same_rate=compared(0.01, 0.018)))
     assert said[3] == (
-        "With the learning rate of focal, the f1_macro of cross_entropy is 0.010 lower (95% interval: 0.028 lower to "
-        "0.008 higher)."
+        "With the same learning rate for both, the f1_macro of focal is 0.010 higher than that of cross_entropy (95% "
+        "interval: 0.008 lower to 0.028 higher)."
     )
     behind = sample_verdict.study("no difference, behind", against_same_rate=compared(0.01, 0.018))
     assert not [line for line in lines(behind) if "learning rate" in line]
