@@ -253,10 +253,13 @@ class _Words:
         start = f"{self._first} is better than {self.baseline}"
         if self.verdict.cause is None:
             return f"{start}."
-        same_rate = known(self.verdict.against_same_rate)
+        same_rate, lacks = known(self.verdict.against_same_rate), self._lacks_tuned
+        end = f"; there are too few rows to tune the {self._what} of both." if lacks else "."
         if self.verdict.cause is Cause.LOSS:
-            return f"{start}, because of the loss: {self._because(same_rate)}."
-        return f"{start}, but the {self._differing} may have done it: {self._undecided(same_rate)}."
+            perhaps = f", though perhaps by the {self._what} alone" if lacks else ""
+            return f"{start}, because of the loss{perhaps}: {self._because(same_rate)}{end}"
+        perhaps = f", or the {self._what} alone," if lacks else ""
+        return f"{start}, but the {self._differing}{perhaps} may have done it: {self._undecided(same_rate)}{end}"
 
     def _because(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
@@ -336,7 +339,7 @@ class _Words:
         if self.verdict.decision == "tuned":
             return f"Both have a tuned {self._what}."
         if self._tuned is None:
-            return self._not_tuned
+            return ""
         so = f": the gain is not one of the {self._what} alone" * (self.verdict.answer is Answer.BETTER)
         return f"With a tuned {self._what} for both, {self._of_winner(self._tuned)}{so}."
 
@@ -350,20 +353,15 @@ class _Words:
         )
 
     @property
-    def _not_tuned(self) -> str:
-        """That a gain may be one of the decision; empty where nothing is tuned, or it hardly matters."""
+    def _lacks_tuned(self) -> bool:
+        """True if the decision of both could matter and was not tuned."""
         from lossreg.metrics import catalogue
         from lossreg.metrics import decision as decisions
 
         metric = catalogue.resolve(self.result.metric, self.result.task)
         # a threshold hardly ever improves accuracy
-        is_decided = metric.name != "accuracy" and decisions.kind(metric, self.result.task)
-        if self.verdict.answer is not Answer.BETTER or not is_decided:
-            return ""
-        return (
-            f"The two were not compared with a tuned {self._what}, for which there are too few rows: the gain may be "
-            f"one of the {self._what} alone."
-        )
+        is_decided = metric.name != "accuracy" and bool(decisions.kind(metric, self.result.task))
+        return is_decided and self._tuned is None and self.verdict.decision != "tuned"
 
     @property
     def _tuned(self) -> Comparison | None:
