@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from lossreg.reporting.verdict import differing, known
+from lossreg.reporting.verdict import differing, known, tested
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,7 +176,7 @@ def verdict(result: StudyResult) -> Figure | None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     name, _ = result.verdict.sides
     lower = "" if result.direction == "maximize" else ", which is lower"
-    where = f"{result.metric} on {result.verdict.test_rows} test rows"
+    where = f"{result.metric} on {tested(result.verdict)}"
     axes.set(xlabel=f"difference in {where}; right: better with {name}{lower}",
              title=f"{result.study}: {name} against others, with 95% intervals")  # fmt: skip
     return figure

@@ -70,6 +70,12 @@ def differing(result: StudyResult, verdict: Verdict) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def tested(verdict: Verdict) -> str:
+    """Return the rows of the comparison: `500 test rows`, with outer folds `all 500 rows`."""
+    rows = verdict.test_rows
+    return f"all {rows} rows" if verdict.outer else f"{rows} test row{'s' * (rows != 1)}"
+
+
 def known(comparison: Comparison | None) -> Comparison | None:
     """Return a comparison that has finite numbers, else None."""
     values = (comparison.difference, comparison.low, comparison.high) if comparison else (None,)
@@ -215,11 +221,11 @@ class _Words:
     @property
     def _whose(self) -> str:
         """Where the metric was measured, and of what: `On 500 test rows its accuracy`."""
-        rows, metric = self.verdict.test_rows, self.result.metric
+        rows, metric = tested(self.verdict), self.result.metric
         if not self.verdict.outer:
-            return f"On {rows} test row{'s' * (rows != 1)} its {metric}"
+            return f"On {rows} its {metric}"
         return (
-            f"In {self.verdict.outer}-fold nested cross-validation on all {rows} rows, the {metric} of "
+            f"In {self.verdict.outer}-fold nested cross-validation on {rows}, the {metric} of "
             f"{self.winner if self.is_winner else self.baseline}"
         )
 
