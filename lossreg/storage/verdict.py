@@ -73,8 +73,9 @@ class Comparison:
 class Reevaluated:
     """The best setting of a candidate on the fresh splits by which winner and baseline were chosen.
 
-    trial: the number of the trial it comes from; scores: the metric on each split; p_value: of not being worse than
-    the first of the leaderboard, adjusted for the number of candidates; None for the first.
+    trial: the number of the trial it comes from; scores: the metric on each split; p_value: how likely a deficit
+    against the first of the leaderboard as large as this one is if it is as good as the first, adjusted for the number
+    of candidates; None for the first.
     """
 
     candidate: str
