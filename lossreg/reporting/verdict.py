@@ -10,14 +10,6 @@ from lossreg.reporting.values import loss_params
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
 
-TWO_KINDS_OF_SCORES = (
-    "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
-    "optimistic; those of the verdict come from the test rows, which the search did not use."
-)
-IN_OUTER_FOLDS = (
-    "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
-    "optimistic; those of the verdict come from rows that the search of their outer fold did not use."
-)
 EXPLORATORY = (
     "This is exploratory: trials were added after the test rows were first looked at, so the answer is less sure "
     "than its numbers."
@@ -36,16 +28,8 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
     """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
     words = _Words(result, verdict)
-    lines = (
-        words.chosen,
-        words.trial,
-        words.measured,
-        words.answer,
-        words.winners,
-        words.same_rate,
-        words.tuned,
-        *words.remarks,
-    )
+    further = (words.winners, words.same_rate, words.tuned, words.chosen, words.trial)
+    lines = (words.measured, words.answer, *further, *words.remarks)
     return [line for line in lines if line]
 
 
@@ -192,8 +176,8 @@ class _Words:
         value = "" if score is None or not math.isfinite(score) else f"{score:.{max(change.rounding.decimals, 0)}f}, "
         against = f"{change.size} than that of" if change.size else "about the same as that of"
         return (
-            f"{self._whose} is {value}{against} {self._other} (95% interval: "
-            f"{change.interval}){_won(change.comparison)}."
+            f"{self._whose} is {value}{against} {self._other} (95% interval: {change.interval})."
+            f"{_won(change.comparison)}"
         )
 
     @property
@@ -204,7 +188,7 @@ class _Words:
         if not reevaluated or name in others[:1]:
             return ""
         splits = len(reevaluated[0].scores)
-        return f"The best other loss is {name}: by its mean score on {splits} fresh splits, not by the leaderboard."
+        return f"{name} is the best other loss by its mean score on {splits} fresh splits, not on the leaderboard."
 
     @property
     def trial(self) -> str:
@@ -305,9 +289,9 @@ class _Words:
             guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
             return (
                 f"{self._first} is not shown to be better than {self.baseline}: {guess} is a best guess, "
-                f"{self.baseline} the simpler choice{seen}."
+                f"{self.baseline} the simpler choice.{seen}"
             )
-        return f"No difference between the two is shown{seen}."
+        return f"No difference between the two is shown.{seen}"
 
     def _better_as_it_is(self, tuned: Comparison) -> str:
         start = f"{self._first} is better than {self.baseline} as it is, but"
@@ -322,7 +306,7 @@ class _Words:
         smallest = self.main.detectable if self.main else None
         if not smallest or not math.isfinite(smallest):
             return ""
-        return f"; a difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies"
+        return f" A difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies."
 
     def _equal(self) -> str:
         return (
@@ -447,11 +431,10 @@ class _Words:
 
 
 def _won(comparison: Comparison) -> str:
-    """Return `; it was better in 14 of 20 repeated trainings`; nothing where none was finished."""
+    """Return ` It was better in 14 of 20 repeated trainings.`; nothing where none was finished."""
     if not comparison.repeats:
         return ""
     won = round(2 * comparison.share_won * comparison.repeats) / 2
     ties = "" if won.is_integer() else ", a tie counting half"
-    return (
-        f"; it was better in {won:g} of {comparison.repeats} repeated training{'s' * (comparison.repeats != 1)}{ties}"
-    )
+    trainings = f"repeated training{'s' * (comparison.repeats != 1)}"
+    return f" It was better in {won:g} of {comparison.repeats} {trainings}{ties}."

@@ -30,7 +30,7 @@ def test_a_better_loss_is_recommended_and_its_cause_is_named():
     assert lines(sample_verdict.study("better, because of the loss")) == [
         "Train with focal(gamma=2.1).",
         "On 500 test rows its f1_macro is 0.031 higher than that of cross_entropy (95% interval: 0.012 to 0.050 higher)"
-        "; it was better in 19 of 20 repeated trainings.",
+        ". It was better in 19 of 20 repeated trainings.",
         "focal is better than cross_entropy, because of the loss, though perhaps by the threshold alone: with the "
         "learning rate of focal, cross_entropy is still worse (f1_macro 0.025 lower, 95% interval: 0.006 to 0.044 "
         f"lower); {THRESHOLD_ALONE}",
@@ -183,8 +183,8 @@ def test_a_decision_without_proof_says_what_would_have_been_seen():
     assert lines(sample_verdict.study("no difference, ahead")) == [
         "Train with focal(gamma=2.1).",
         "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
-        "higher); it was better in 14 of 20 repeated trainings.",
-        "focal is not shown to be better than cross_entropy: it is a best guess, cross_entropy the simpler choice; a "
+        "higher). It was better in 14 of 20 repeated trainings.",
+        "focal is not shown to be better than cross_entropy: it is a best guess, cross_entropy the simpler choice. A "
         "difference of 0.023 would be seen in 4 of 5 such studies.",
     ]
 
@@ -216,7 +216,7 @@ def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
     assert lines(sample_verdict.study("worse", "minimize", "log_loss")) == [
         "Train with cross_entropy.",
         "On 500 test rows its log_loss is 0.031 lower than that of focal(gamma=2.1), the best other loss (95% interval"
-        ": 0.012 to 0.050 lower); it was better in 19 of 20 repeated trainings.",
+        ": 0.012 to 0.050 lower). It was better in 19 of 20 repeated trainings.",
         "focal is worse than cross_entropy.",
     ]
 
@@ -304,7 +304,7 @@ def test_the_best_guess_of_a_study_with_outer_folds_is_named():
 def test_rows_of_outer_folds_are_named():
     assert lines(sample_verdict.study("worse", outer=5, folds_won={"focal": 4, "gce_mild": 1}))[1:] == [
         "In 5-fold nested cross-validation on all 500 rows, the f1_macro of cross_entropy is 0.031 higher than that of "
-        "each fold's best other loss (95% interval: 0.012 to 0.050 higher); it was better in 19 of 20 repeated "
+        "each fold's best other loss (95% interval: 0.012 to 0.050 higher). It was better in 19 of 20 repeated "
         "trainings.",
         "Each fold's best other loss is worse than cross_entropy.",
         "Of the 5 outer folds, the best other loss was focal in 4, gce_mild in 1.",
@@ -333,8 +333,9 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
     reevaluated = (Reevaluated("focal", 1, (0.8, 0.9, 0.85)),)
     result = sample_verdict.study("better, at the same rate", reevaluated=reevaluated)
     result.trials.append(sample.trial(2, "gce_mild", score=score))
-    line = "The best other loss is focal: by its mean score on 3 fresh splits, not by the leaderboard."
+    line = "focal is the best other loss by its mean score on 3 fresh splits, not on the leaderboard."
     assert (line in lines(result)) == is_told
+    assert lines(result)[1].startswith("On 500 test rows its f1_macro is ")
     worse = sample_verdict.study("worse", reevaluated=reevaluated)
     assert line not in lines(worse)
     worse.trials.append(sample.trial(2, "gce_mild", score=score))
@@ -344,10 +345,10 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
 def test_a_tie_counts_half():
     main = compared(0.01, 0.02, share_won=0.525)
     sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert sentence.endswith("it was better in 10.5 of 20 repeated trainings, a tie counting half.")
+    assert sentence.endswith("It was better in 10.5 of 20 repeated trainings, a tie counting half.")
     main = compared(0.01, 0.02, share_won=1.0, repeats=1)
     sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert sentence.endswith("it was better in 1 of 1 repeated training.")
+    assert sentence.endswith("It was better in 1 of 1 repeated training.")
 
 
 def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
