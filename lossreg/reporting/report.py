@@ -19,8 +19,8 @@ LEADERBOARD = (
     "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
 )
 OPTIMISM = f"{LEADERBOARD}no test row was used for them."
-TEST_ROWS = f"{LEADERBOARD}the verdict's come from the test rows, which the search did not use."
-OUTER_FOLDS = f"{LEADERBOARD}the verdict's come from rows that the search of their outer fold did not use."
+TEST_ROWS = f"{LEADERBOARD}those of the verdict come from the test rows, which the search did not use."
+OUTER_FOLDS = f"{LEADERBOARD}those of the verdict come from rows that the search of their outer fold did not use."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
