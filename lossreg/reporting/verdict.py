@@ -253,7 +253,7 @@ class _Words:
 
     def _because(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return "nothing else differs"
+            return "both were otherwise trained alike"
         return (
             f"with the {self._differing} of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
         )
@@ -282,8 +282,8 @@ class _Words:
     def _no_difference(self) -> str:
         if self.main and self.main.low > 0 and self._tuned:
             return self._better_as_it_is(self._tuned)
-        if self.verdict.reason:
-            return f"{self._first} is called neither better than {self.baseline} nor equal: {self.verdict.reason}."
+        if self.verdict.reason or (self.main and self.main.low > 0):
+            return f"{self._first} is called neither better than {self.baseline} nor equal{self._reason}."
         seen = self._detectable()
         if self.is_winner:
             guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
@@ -320,8 +320,12 @@ class _Words:
         return f"{self._first} is worse than {self.baseline}{but}."
 
     def _not_enough_data(self) -> str:
+        return f"{self.winner} was not compared with {self.baseline}{self._reason}."
+
+    @property
+    def _reason(self) -> str:
         reason = self.verdict.reason.strip().rstrip(".")
-        return f"{self.winner} was not compared with {self.baseline}{f': {reason}' * bool(reason)}."
+        return f": {reason}" if reason else ""
 
     @property
     def tuned(self) -> str:

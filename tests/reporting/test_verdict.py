@@ -92,7 +92,7 @@ def test_outer_folds_may_differ_in_whatever_the_study_searches():
 
 def test_a_better_loss_that_was_trained_as_the_baseline_is_so_because_of_the_loss():
     said = lines(sample_verdict.study("better, at the same rate", metric="roc_auc"))
-    assert said[2] == "focal is better than cross_entropy, because of the loss: nothing else differs."
+    assert said[2] == "focal is better than cross_entropy, because of the loss: both were otherwise trained alike."
 
 
 def test_a_gain_of_the_threshold_alone_is_named():
@@ -167,6 +167,8 @@ def test_a_missing_comparison_of_tuned_decisions_is_the_reason_for_no_better_ans
     result = sample_verdict.study("better, at the same rate", reason=reason)
     result.verdict = replace(result.verdict, answer=Answer.NO_DIFFERENCE, cause=None)
     assert lines(result)[2:] == [f"focal is called neither better than cross_entropy nor equal: {reason}."]
+    result.verdict = replace(result.verdict, reason="")
+    assert lines(result)[2:] == ["focal is called neither better than cross_entropy nor equal."]
 
 
 @pytest.mark.parametrize(
