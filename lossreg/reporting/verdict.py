@@ -280,10 +280,11 @@ class _Words:
         return f"With the same {self._differing} for both, {self._of_winner(comparison)}."
 
     def _no_difference(self) -> str:
-        if self.main and self.main.low > 0 and self._tuned:
-            return self._better_as_it_is(self._tuned)
-        if self.verdict.reason or (self.main and self.main.low > 0):
+        is_ahead = self.main is not None and self.main.low > 0
+        if self.verdict.reason or (is_ahead and self._tuned is None):
             return f"{self._first} is called neither better than {self.baseline} nor equal{self._reason}."
+        if is_ahead and self._tuned:
+            return self._better_as_it_is(self._tuned)
         seen = self._detectable()
         if self.is_winner:
             guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
