@@ -49,7 +49,7 @@ def differing(result: StudyResult, verdict: Verdict) -> str:
     names = dict.fromkeys(name for values in settings for name in values)
     varied = [name for name in names if len({values.get(name) for values in settings}) > 1]
     if not 0 < len(varied) <= MOST_NAMED:
-        return "settings of training"
+        return "training settings"
     *first, last = varied
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -260,7 +260,7 @@ class _Words:
 
     def _undecided(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return f"there is no comparison with {self.baseline} that has those of {self.winner}"
+            return "there is no comparison with the same for both"
         return (
             f"with the {self._differing} of {self.winner}, {self.baseline} is not shown to be worse "
             f"({self._against(same_rate)})"

@@ -62,7 +62,7 @@ def test_a_gain_that_the_learning_rate_may_explain_is_not_ascribed_to_the_loss()
             {"learning_rate": 0.1, "batch_size": 16, "model.units": 8}, {"batch_size": 64},
             "learning rate, batch_size and model.units",
         ),
-        ({f"model.units_{i}": 8 for i in range(9)}, {}, "settings of training"),
+        ({f"model.units_{i}": 8 for i in range(9)}, {}, "training settings"),
         ({"learning_rate": 0.1, "batch_size": 16, "focal.gamma": 2.1}, {"batch_size": 16}, "learning rate"),
     ],
 )  # fmt: skip
