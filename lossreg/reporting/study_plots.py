@@ -177,8 +177,8 @@ def verdict(result: StudyResult) -> Figure | None:
     name, _ = result.verdict.sides
     lower = "" if result.direction == "maximize" else ", which is lower"
     where = f"{result.metric} on {tested(result.verdict)}"
-    axes.set(xlabel=f"difference in {where}; right: better with {name}{lower}",
-             title=f"{result.study}: {name} against others, with 95% intervals")  # fmt: skip
+    axes.set(xlabel=f"difference in {where}\nright: better with {name}{lower}")
+    figure.suptitle(f"{result.study}: {name} against others, with 95% intervals")
     return figure
 
 

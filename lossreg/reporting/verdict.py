@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
 from lossreg.reporting.usage import training
@@ -21,8 +22,12 @@ DIGITS = 2
 
 
 def decision(result: StudyResult, verdict: Verdict) -> str:
-    """Return the loss to train with: `Train with focal(gamma=2.1).`; both where another suits a tuned decision."""
-    return f"Train with {arm_of(result, verdict.recommended)}{_Words(result, verdict).if_tuned}."
+    """Return the loss to train with, and how sure that is: `Train with focal(gamma=2.1): a best guess, not proven.`
+
+    Both losses where the other one suits a tuned decision.
+    """
+    words = _Words(result, verdict)
+    return f"Train with {arm_of(result, verdict.recommended)}{words.if_tuned or words.how_sure}."
 
 
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
@@ -187,8 +192,20 @@ class _Words:
         reevaluated, name = self.verdict.reevaluated, self.verdict.winner.candidate
         if not reevaluated or name in others[:1]:
             return ""
-        splits = len(reevaluated[0].scores)
-        return f"{name} is the best other loss by its mean score on {splits} fresh splits, not on the leaderboard."
+        splits, as_good = len(reevaluated[0].scores), self._as_good_on_splits
+        with_others = f" that it shares with {', '.join(as_good)}" if as_good else ""
+        return (
+            f"{name} is the best other loss by its mean score on {splits} fresh splits{with_others}, "
+            "not on the leaderboard."
+        )
+
+    @property
+    def _as_good_on_splits(self) -> list[str]:
+        """The other candidates with the winner's mean score on the fresh splits, without the baseline."""
+        means = {one.candidate: statistics.fmean(one.scores) for one in self.verdict.reevaluated}
+        top = means.pop(self.verdict.winner.candidate, None)
+        means.pop(self.verdict.baseline.candidate, None)
+        return [name for name, mean in means.items() if top is not None and math.isclose(mean, top, rel_tol=1e-12)]
 
     @property
     def trial(self) -> str:
@@ -227,6 +244,43 @@ class _Words:
         is_better = self._tuned.high < 0 if self.is_winner else self._tuned.low > self.verdict.margin
         other = self.verdict.baseline if self.is_winner else self.verdict.winner
         return f", or with {arm_of(self.result, other)} if you tune the {self._what}" * is_better
+
+    @property
+    def how_sure(self) -> str:
+        """How sure it is that the recommended arm is better, in a few words after a colon."""
+        return f": {self._winner_sure() if self.is_winner else self._baseline_sure()}"
+
+    def _winner_sure(self) -> str:
+        return {
+            Answer.BETTER: f"{f'{self.winner} is ' * bool(self._seldom)}shown to be better{self._owed}",
+            Answer.NO_DIFFERENCE: self._not_shown,
+            Answer.EQUAL: f"practically equal to {self.baseline}",
+            Answer.WORSE: "a best guess",
+            Answer.NOT_ENOUGH_DATA: f"not compared with {self.baseline}",
+        }[self.verdict.answer]
+
+    def _baseline_sure(self) -> str:
+        return {
+            Answer.BETTER: "another loss is better, but not by more than the margin",
+            Answer.NO_DIFFERENCE: "no other loss is shown to be better",
+            Answer.EQUAL: "the best other loss is practically equal",
+            Answer.WORSE: "the best other loss is shown to be worse",
+            Answer.NOT_ENOUGH_DATA: "not compared with another loss",
+        }[self.verdict.answer]
+
+    @property
+    def _owed(self) -> str:
+        if self._lacks_tuned or self.verdict.cause is None:
+            return ""
+        return ", because of the loss" if self.verdict.cause is Cause.LOSS else f", perhaps by the {self._differing}"
+
+    @property
+    def _not_shown(self) -> str:
+        if not self._is_ahead:
+            return f"a best guess, not shown to be better than {self.baseline}"
+        if self._tuned is None:
+            return "a best guess"
+        return f"better than {self.baseline} as it is, not shown to be with a tuned {self._what} for both"
 
     @property
     def answer(self) -> str:
@@ -280,19 +334,19 @@ class _Words:
         return f"With the same {self._differing} for both, {self._of_winner(comparison)}."
 
     def _no_difference(self) -> str:
-        is_ahead = self.main is not None and self.main.low > 0
-        if self.verdict.reason or (is_ahead and self._tuned is None):
+        if self.verdict.reason or (self._is_ahead and self._tuned is None):
             return f"{self._first} is called neither better than {self.baseline} nor equal{self._reason}."
-        if is_ahead and self._tuned:
+        if self._is_ahead and self._tuned:
             return self._better_as_it_is(self._tuned)
         seen = self._detectable()
         if self.is_winner:
-            guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
-            return (
-                f"{self._first} is not shown to be better than {self.baseline}: {guess} is a best guess, "
-                f"{self.baseline} the simpler choice.{seen}"
-            )
+            return f"{self._first} is not shown to be better than {self.baseline}, the simpler choice.{seen}"
         return f"No difference between the two is shown.{seen}"
+
+    @property
+    def _is_ahead(self) -> bool:
+        """True if the winner's interval lies above 0."""
+        return self.main is not None and self.main.low > 0
 
     def _better_as_it_is(self, tuned: Comparison) -> str:
         start = f"{self._first} is better than {self.baseline} as it is, but"

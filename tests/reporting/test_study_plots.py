@@ -128,7 +128,7 @@ def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
 def test_a_picture_of_a_verdict_names_its_rows_as_its_words_do(outer, rows):
     result = sample_verdict.study("worse", outer=outer)
     [axes] = draw(study_plots.verdict(result)).axes
-    assert f" on {rows};" in axes.get_xlabel()
+    assert f" on {rows}\n" in axes.get_xlabel()
     assert any(f"n {rows}" in sentence for sentence in verdict.evidence(result, result.verdict))
 
 

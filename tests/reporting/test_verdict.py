@@ -12,7 +12,7 @@ import sample_verdict
 from sample_verdict import CASES, compared
 
 from lossreg.reporting import interval, report, verdict
-from lossreg.storage.verdict import Answer, Reevaluated
+from lossreg.storage.verdict import OF_FOLDS, Answer, Reevaluated
 from lossreg.verdict import answers
 
 DIRECTIONS = ["maximize", "minimize"]
@@ -28,7 +28,7 @@ def lines(result):
 
 def test_a_better_loss_is_recommended_and_its_cause_is_named():
     assert lines(sample_verdict.study("better, because of the loss")) == [
-        "Train with focal(gamma=2.1).",
+        "Train with focal(gamma=2.1): shown to be better.",
         "On 500 test rows its f1_macro is 0.031 higher than that of cross_entropy (95% interval: 0.012 to 0.050 higher)"
         ". It was better in 19 of 20 repeated trainings.",
         "focal is better than cross_entropy, because of the loss, though perhaps by the threshold alone: with the "
@@ -183,11 +183,11 @@ def test_tuned_arms_are_named(task, metric, what):
 
 def test_a_decision_without_proof_says_what_would_have_been_seen():
     assert lines(sample_verdict.study("no difference, ahead")) == [
-        "Train with focal(gamma=2.1).",
+        "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
         "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
         "higher). It was better in 14 of 20 repeated trainings.",
-        "focal is not shown to be better than cross_entropy: it is a best guess, cross_entropy the simpler choice. A "
-        "difference of 0.023 would be seen in 4 of 5 such studies.",
+        "focal is not shown to be better than cross_entropy, the simpler choice. A difference of 0.023 would be seen "
+        "in 4 of 5 such studies.",
     ]
 
 
@@ -216,7 +216,7 @@ def test_a_recommended_trial_that_the_leaderboard_does_not_show_is_explained():
 
 def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
     assert lines(sample_verdict.study("worse", "minimize", "log_loss")) == [
-        "Train with cross_entropy.",
+        "Train with cross_entropy: the best other loss is shown to be worse.",
         "On 500 test rows its log_loss is 0.031 lower than that of focal(gamma=2.1), the best other loss (95% interval"
         ": 0.012 to 0.050 lower). It was better in 19 of 20 repeated trainings.",
         "focal is worse than cross_entropy.",
@@ -232,9 +232,46 @@ def test_a_difference_within_the_margin_is_no_reason_to_change():
 
 def test_too_few_rows_are_the_reason_for_no_answer():
     assert lines(sample_verdict.study("not enough data")) == [
-        "Train with cross_entropy.",
+        "Train with cross_entropy: not compared with another loss.",
         "focal was not compared with cross_entropy: 80 rows, and a verdict needs at least 100.",
     ]
+
+
+TUNED = {"against_tuned_decision": compared(0.02, 0.01)}
+SELDOM = {"outer": 5, "folds_won": {"focal": 1, "gce_mild": 4}}
+AHEAD = {"against_baseline": compared(0.03, 0.01)}
+ALIKE = "better than cross_entropy as it is, not shown to be with a tuned threshold for both"
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "how_sure"),
+    [
+        ("better, because of the loss", TUNED, "shown to be better, because of the loss"),
+        ("better, because of the loss", TUNED | SELDOM, f"{OF_FOLDS} is shown to be better, because of the loss"),
+        ("better, perhaps by its rate", TUNED, "shown to be better, perhaps by the learning rate"),
+        ("better by less than the margin", {}, "another loss is better, but not by more than the margin"),
+        ("no difference, ahead", AHEAD | {"against_tuned_decision": compared(0.01, 0.02)}, ALIKE),
+        ("no difference, ahead", AHEAD, "a best guess"),
+        ("no difference, behind", {}, "no other loss is shown to be better"),
+        ("equal", {}, "the best other loss is practically equal"),
+    ],
+)  # fmt: skip
+def test_the_first_line_says_how_sure_it_is(case, changes, how_sure):
+    first, *others = lines(sample_verdict.study(case, **changes))
+    assert first.partition(": ")[2] == f"{how_sure}."
+    assert others
+
+
+def test_a_winner_that_shares_its_place_on_the_fresh_splits_says_so():
+    result = sample_verdict.study("no difference, ahead")
+    result.add(sample.trial(7, "gce_mild", score=1.0))
+    scores = {"focal": (0.9, 0.8), "gce_mild": (0.8, 0.9), "cross_entropy": (0.9, 0.8)}
+    reevaluated = tuple(Reevaluated(name, n, values) for n, (name, values) in enumerate(scores.items()))
+    result.verdict = sample_verdict.study("no difference, ahead", reevaluated=reevaluated).verdict
+    assert (
+        "focal is the best other loss by its mean score on 2 fresh splits that it shares with gce_mild, not on the "
+        "leaderboard."
+    ) in lines(result)
 
 
 def test_every_answer_is_among_the_cases():
@@ -299,8 +336,9 @@ def test_what_limits_an_answer_is_added(changes, expected):
 
 
 def test_the_best_guess_of_a_study_with_outer_folds_is_named():
-    line = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))[2]
-    assert line.startswith("Each fold's best other loss is not shown to be better than cross_entropy: focal is a best ")
+    said = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))
+    assert said[0] == "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy."
+    assert said[2].startswith("Each fold's best other loss is not shown to be better than cross_entropy, the simpler ")
 
 
 def test_rows_of_outer_folds_are_named():
@@ -380,15 +418,15 @@ def test_numbers_have_the_digits_that_the_interval_allows(difference, half, text
 def test_a_comparison_without_finite_numbers_is_left_out():
     main = replace(compared(0.01, 0.02), low=math.nan)
     assert lines(sample_verdict.study("no difference, ahead", against_baseline=main)) == [
-        "Train with focal(gamma=2.1).",
-        "focal is not shown to be better than cross_entropy: it is a best guess, cross_entropy the simpler choice.",
+        "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
+        "focal is not shown to be better than cross_entropy, the simpler choice.",
     ]
 
 
 def test_parameters_that_would_fill_the_line_are_left_to_the_recipe():
     result = sample_verdict.study("no difference, ahead")
     result.trials[1] = sample.trial(1, "focal", loss_params={"alpha": [0.123456] * 20})
-    assert lines(result)[0] == "Train with focal."
+    assert lines(result)[0] == "Train with focal: a best guess, not shown to be better than cross_entropy."
 
 
 # ----------------------------------------------------------------------------------- line

@@ -209,7 +209,7 @@ def test_parent_has_the_verdict(uri, experiment):
     tracker = finished(uri, experiment, result)
     parent, _, _ = children(uri, tracker)
     note = parent.data.tags["mlflow.note.content"]
-    assert note.startswith("**Train with focal(gamma=2.1).**")
+    assert note.startswith("**Train with focal(gamma=2.1): shown to be better.**")
     assert all(sentence in note for sentence in verdict.evidence(result, result.verdict))
     tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
     assert tags == {"verdict": "better", "recommended": "focal", "cause": "loss"}
