@@ -20,7 +20,7 @@ from lossreg.errors import InputError, LossregError, one_line
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
-from lossreg.search.estimate import Estimate, Pace
+from lossreg.search.estimate import Estimate
 from lossreg.search.frozen import FROZEN, Frozen, Notes
 from lossreg.search.judgement import Judgement, Tested
 from lossreg.search.nested import Nested
@@ -46,7 +46,7 @@ LONGEST = 60  # minutes of nested cross-validation that is proposed
 class VerdictStage:
     """The verdict of a study whose trials have ended, in its open storage.
 
-    pace: of its search; training: a context for the time in which settings are trained again.
+    training: a context for the time in which settings are trained again.
     """
 
     prepared: Prepared
@@ -54,7 +54,6 @@ class VerdictStage:
     study: optuna.Study
     folder: StudyFolder
     progress: Observer
-    pace: Pace
     training: Callable[[], AbstractContextManager[None]]
 
     def reach(self, *, again: bool = False) -> Verdict | None:
@@ -172,7 +171,7 @@ class VerdictStage:
         return 0
 
     def _estimate(self, outer: int, repeats: int) -> Estimate:
-        return Estimate.of(self.prepared, self.result, self._notes, self.pace, outer=outer, repeats=repeats)
+        return Estimate.of(self.prepared, self.result, self._notes, outer=outer, repeats=repeats)
 
     def _announce(self, outer: int, repeats: int, done: int) -> None:
         """Say how long it takes, where that is long or every row is a test row."""

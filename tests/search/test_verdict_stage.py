@@ -19,7 +19,7 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
-from lossreg.search import completion, judgement, preparation, restore, run
+from lossreg.search import completion, judgement, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
 from lossreg.search.retrainer import Retrainer
@@ -173,6 +173,18 @@ def test_what_was_noted_and_predicted_before_there_was_a_note_per_kind_is_read(f
         attributes = stored.user_attrs[ATTRIBUTE]
         stored.set_user_attr(ATTRIBUTE, {**attributes, FROZEN: attributes[FROZEN][-1]})
     assert run.verdict(study(), REPEATS + 1).verdict.openings == finished[1].verdict.openings + 1
+
+
+@pytest.mark.usefixtures("again")
+def test_a_study_that_was_cut_off_before_its_verdict_decides_by_the_pace_of_its_trials(monkeypatch):
+    """A power failure leaves the trials and no summary; the pace of those that are resumed alone would be none."""
+    folder = StudyFolder(Path(".lossreg/small"), "small")
+    with folder.opened("minimize", None, None) as stored:
+        attributes = {**stored.user_attrs[ATTRIBUTE], "seconds": {}, "verdict": None}
+        stored.set_user_attr(ATTRIBUTE, {name: attributes[name] for name in attributes if name != FROZEN})
+    # shorter than any verdict takes
+    monkeypatch.setattr(nested, "LONG", 1e-6)
+    assert lossreg.tune(study(verdict={"repeats": REPEATS})).verdict.outer == 0
 
 
 @pytest.mark.usefixtures("again")
