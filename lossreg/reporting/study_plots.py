@@ -182,6 +182,13 @@ def verdict(result: StudyResult) -> Figure | None:
     return figure
 
 
+def no_comparison(result: StudyResult) -> Figure:
+    """Return what takes the place of the plot of a former verdict."""
+    figure = new_figure(8.5, 1.6)
+    figure.text(0.5, 0.5, f"{result.study}: these trials have no comparison on test rows", ha="center", va="center")
+    return figure
+
+
 def _comparisons(result: StudyResult) -> dict[str, Comparison]:
     """Return the comparisons of a verdict that have numbers, by what the winner is compared with."""
     if result.verdict is None:

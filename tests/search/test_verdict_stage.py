@@ -182,8 +182,8 @@ def test_a_study_that_was_cut_off_before_its_verdict_decides_by_the_pace_of_its_
     with folder.opened("minimize", None, None) as stored:
         attributes = {**stored.user_attrs[ATTRIBUTE], "seconds": {}, "verdict": None}
         stored.set_user_attr(ATTRIBUTE, {name: attributes[name] for name in attributes if name != FROZEN})
-    # shorter than any verdict takes
-    monkeypatch.setattr(nested, "LONG", 1e-6)
+    # minutes: shorter than such a verdict takes, longer than a run without trials
+    monkeypatch.setattr(nested, "LONG", 0.005)
     assert lossreg.tune(study(verdict={"repeats": REPEATS})).verdict.outer == 0
 
 
