@@ -68,7 +68,7 @@ def is_finished(study: optuna.Study | None, trials: int, counts: Callable[[Froze
 
 def write_summary(study: optuna.Study, result: StudyResult, completion: Mapping[str, Any]) -> None:
     """Write the results of a study's runs; completion is the note of a study of which nothing is left to do."""
-    names = ("seconds", "trainer", "tracking", "notes")
+    names = ("seconds", "trainer", "tracking", "notes", "failure")
     verdict = {"verdict": result.verdict.stored() if result.verdict else None}
     summary = masked_values({name: getattr(result, name) for name in names} | verdict | dict(completion))
     study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], **summary})

@@ -67,7 +67,7 @@ class VerdictStage:
             result.verdict = None
         if completion.has_verdict(self._attributes, spec, result, again=again):
             return result.verdict
-        self.result.notes = [note for note in self.result.notes if not note.startswith(completion.FAILURES)]
+        result.notes, result.failure = [note for note in result.notes if note != result.failure], ""
         try:
             return self._reached()
         except Exception as error:
@@ -75,9 +75,10 @@ class VerdictStage:
             if result.verdict and not result.verdict.repeats:
                 # it says why an earlier attempt failed
                 result.verdict = None
-            failure, how = completion.FAILURES[result.verdict is not None], caller.words(TRY_AGAIN, TRY_AGAIN)
-            result.notes.append(f"{failure}: {_reason(error).rstrip('.')}; {how}")
-            self.progress.warn(result.notes[-1])
+            what, how = "new verdict" if result.verdict else "verdict", caller.words(TRY_AGAIN, TRY_AGAIN)
+            result.failure = f"there is no {what}: {_reason(error).rstrip('.')}; {how}"
+            result.notes.append(result.failure)
+            self.progress.warn(result.failure)
             return result.verdict
 
     def _reached(self) -> Verdict | None:

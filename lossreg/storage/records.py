@@ -257,7 +257,8 @@ class StudyResult:
     seconds has total, training, search (what training waited for), search_spent (that and what was done
     meanwhile), verdict (once it was reached for), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
-    the test rows were looked at; started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
+    the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
+    started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
     """
 
     study: str
@@ -275,6 +276,7 @@ class StudyResult:
     notes: list[str] = field(default_factory=list)
     folder: str = ""
     verdict: Verdict | None = None
+    failure: str = ""
     started: float = 0.0
 
     @property

@@ -386,7 +386,7 @@ def test_the_verdict_of_a_study_of_which_nothing_is_left_is_returned_as_it_is(fi
     assert run.reached_verdict(study()) is None  # with functions of the user's, the outcome may be another now
     monkeypatch.setattr(completion, "reached", lambda *args: finished[1])
     assert run.reached_verdict(study()) is finished[1] is run.verdict(study())
-    failed = replace(finished[1], notes=[f"{completion.FAILURES[1]}: boom"])
+    failed = replace(finished[1], failure="boom")
     monkeypatch.setattr(completion, "reached", lambda *args: failed)
     assert run.reached_verdict(study()) is None
 
