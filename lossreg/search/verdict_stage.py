@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from lossreg.data import splits
-from lossreg.errors import InputError, LossregError, one_line
+from lossreg.errors import InputError, LossregError, UnansweredError, one_line
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
+# errors that say nothing of the study: with outer folds it is tried again
+PASSING = (OSError, MemoryError, UnansweredError)
 LONGEST = 60  # minutes of nested cross-validation that is proposed
 
 
@@ -96,10 +98,14 @@ class VerdictStage:
         outer = self._outer()
         try:
             compared = self._compared_in(outer)
+        except PASSING:
+            raise
         except Exception as error:
             if not outer:
                 raise
-            self._require_unasked(error)
+            if not self._may_leave_out_folds:
+                raise _naming_one_split(error) from error
+            self._leave_out_folds(error)
             compared = self._compared_in(0)
         if isinstance(compared, Failed):
             return judgement.without_choice(self.prepared, self._notes, compared, top, baseline)
@@ -128,18 +134,17 @@ class VerdictStage:
         self.folder.save_predictions(opened.key, predictions, outer)
         return self._judged(tested, opened, predictions)
 
-    def _require_unasked(self, error: Exception) -> None:
-        """Raise the error of outer folds again if they were asked for; else note that there are none, and why."""
+    @property
+    def _may_leave_out_folds(self) -> bool:
+        """Whether nobody asked for outer folds, and no verdict has them."""
         verdict = self.result.verdict
-        if self.prepared.spec.verdict.outer is None and not (verdict and verdict.repeats):
-            reason = f"the verdict is without nested cross-validation, which failed: {_reason(error)}"
-            self._note(OUTER, {"trials": len(self.result.trials), "folds": 0, "reason": reason})
-            self.progress.warn(reason)
-            return
-        if isinstance(error, InputError):
-            hint = f"{error.hint} verdict.outer = 0 compares on the test rows alone.".lstrip()
-            raise InputError(error.what, where=error.where, hint=hint) from error
-        raise error
+        return self.prepared.spec.verdict.outer is None and not (verdict and verdict.repeats)
+
+    def _leave_out_folds(self, error: Exception) -> None:
+        """Note that these trials have a verdict without outer folds, which failed."""
+        reason = f"the verdict is without nested cross-validation, which failed: {_reason(error)}"
+        self._note(OUTER, {"trials": len(self.result.trials), "folds": 0, "reason": reason})
+        self.progress.warn(reason)
 
     def _outer(self) -> int:
         """Return the number of outer folds: as asked for, as noted before, or as many as take little time."""
@@ -270,6 +275,14 @@ class VerdictStage:
         for candidate in candidates:
             if candidate in self.prepared.missing:
                 raise InputError(f"it compares {candidate}, which is missing", hint="Install its plugin again.")
+
+
+def _naming_one_split(error: Exception) -> Exception:
+    """Return the error of outer folds with what works instead, if it is one of input."""
+    if not isinstance(error, InputError):
+        return error
+    hint = f"{error.hint} verdict.outer = 0 compares on the test rows alone.".lstrip()
+    return InputError(error.what, where=error.where, hint=hint)
 
 
 def _reason(error: Exception) -> str:
