@@ -12,7 +12,7 @@ from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
 
 EXPLORATORY = (
-    "This is exploratory: trials were added after the test rows were first looked at, so the answer is less sure "
+    "This is exploratory: trials were run after the test rows were first looked at, so the answer is less sure "
     "than its numbers."
 )
 LONGEST_ARM = 60

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lossreg.search.nested import Settings
 
 FROZEN = "frozen"
+# keys of a study: how often its test rows were opened before it began or changed, and what tells them from others
+BEFORE, TESTED = "openings_before", "test_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Frozen:
     """What is noted before the test rows are opened.
 
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
-    test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
+    test rows were opened, this time included; exploratory: whether trials were run since the first; repeats: the
     largest number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have
     their decision tuned; reevaluated: the candidates on fresh splits; outer: the number of outer folds, 0 without;
     settings: what each of them chose, empty as long as they are searched.
@@ -51,17 +53,19 @@ class Frozen:
 class Notes:
     """What the verdicts of a study noted: one per number of outer folds, the last one at the end.
 
-    trials: the number that the study has now.
+    trials: the number that the study has now; before: how often the test rows were opened for former trials, which
+    have no notes here.
     """
 
     frozen: tuple[Frozen, ...]
     trials: int
+    before: int = 0
 
     @classmethod
-    def of_stored(cls, stored: Any, trials: int) -> Self:
+    def of_stored(cls, stored: Any, trials: int, before: int = 0) -> Self:
         """Return the notes of a study, of which older versions kept the last one alone."""
         notes = [stored] if isinstance(stored, Mapping) else stored or []
-        return cls(tuple(map(Frozen.of_stored, notes)), trials)
+        return cls(tuple(map(Frozen.of_stored, notes)), trials, before)
 
     def stored(self) -> list[dict[str, Any]]:
         """Return the form that `of_stored` reads."""
@@ -80,7 +84,7 @@ class Notes:
     @property
     def openings(self) -> int:
         """The number of times that the test rows were opened."""
-        return self.last.openings if self.last else 0
+        return self.last.openings if self.last else self.before
 
     def of_outer(self, outer: int) -> Frozen | None:
         """Return what was noted of the present trials and so many outer folds."""
@@ -94,7 +98,8 @@ class Notes:
         if frozen := self.of_outer(outer):
             openings = self.openings + (repeats > frozen.repeats)
             return replace(frozen, openings=openings, repeats=max(repeats, frozen.repeats))
-        is_exploratory = self.last is not None and (self.last.exploratory or self.last.trials != choice.trials)
+        last = self.last
+        is_exploratory = last.exploratory or last.trials != choice.trials if last else bool(self.before)
         return replace(
             choice, openings=self.openings + 1, exploratory=is_exploratory, repeats=repeats, decision=decision,
             outer=outer, settings=(),
@@ -104,3 +109,8 @@ class Notes:
         """Return the notes of these trials with this one as the last, in place of that of as many outer folds."""
         others = (one for one in self.frozen if one.outer != frozen.outer and one.trials == frozen.trials)
         return replace(self, frozen=(*others, frozen))
+
+
+def openings(attributes: Mapping[str, Any]) -> int:
+    """Return how often the test rows of a study with these attributes were opened."""
+    return Notes.of_stored(attributes.get(FROZEN), 0, attributes.get(BEFORE, 0)).openings

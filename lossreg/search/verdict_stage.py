@@ -21,7 +21,7 @@ from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
 from lossreg.search.estimate import Estimate
-from lossreg.search.frozen import FROZEN, Frozen, Notes
+from lossreg.search.frozen import BEFORE, FROZEN, Frozen, Notes
 from lossreg.search.judgement import Judgement, Tested
 from lossreg.search.nested import Nested
 from lossreg.search.one_split import Failed
@@ -242,7 +242,8 @@ class VerdictStage:
 
     @property
     def _notes(self) -> Notes:
-        return Notes.of_stored(self._attributes.get(FROZEN), len(self.result.trials))
+        before = self._attributes.get(BEFORE, 0)
+        return Notes.of_stored(self._attributes.get(FROZEN), len(self.result.trials), before)
 
     def _freeze(self, noted: Frozen) -> Frozen:
         self._note(FROZEN, self._notes.noting(noted).stored())

@@ -105,7 +105,7 @@ class Verdict:
     with the winner's training settings (None if it has them); against_tuned_decision: the two with the decision
     of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
-    exploratory: trials were added after the first look; outer: the number of outer folds, 0 for one split;
+    exploratory: trials were run after the first look; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
     that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;
     reevaluated: the candidates on fresh splits, best first; notes: lines for the user.

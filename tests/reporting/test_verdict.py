@@ -319,7 +319,7 @@ def test_the_side_of_a_difference_is_that_of_the_metric(case, direction):
     [
         (
             {"exploratory": True},
-            "This is exploratory: trials were added after the test rows were first looked at, so the answer is less "
+            "This is exploratory: trials were run after the test rows were first looked at, so the answer is less "
             "sure than its numbers.",
         ),
         (

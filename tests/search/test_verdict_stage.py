@@ -193,6 +193,24 @@ def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory
     assert (more.verdict.exploratory, more.verdict.openings, more.verdict.trials) == (True, 2, 9)
 
 
+@pytest.mark.usefixtures("again")
+@pytest.mark.parametrize(
+    ("sections", "options", "openings"),
+    [
+        ({}, {"fresh": True}, 2),
+        ({"model": {"hidden": [9]}}, {"allow_changed": True}, 2),
+        # other test rows
+        pytest.param({"data": {"source": "table.py:rows", "test": 0.3}}, {"fresh": True}, 1, marks=pytest.mark.long),
+    ],
+    ids=["fresh", "kept apart", "another cut"],
+)
+def test_a_run_that_is_moved_aside_leaves_its_looks_at_the_same_test_rows(sections, options, openings):
+    begun_anew = study(verdict={"repeats": 2, "outer": 0}, **sections)
+    verdict = lossreg.tune(begun_anew, **options).verdict
+    assert (verdict.openings, verdict.exploratory) == (openings, openings > 1)
+    assert len(list(Path(".lossreg").iterdir())) == 2, "a former run and this one"
+
+
 def test_the_targets_of_the_test_rows_change_neither_search_nor_choice(finished, tmp_path, monkeypatch):
     folder, result = finished
     monkeypatch.chdir(folder)
