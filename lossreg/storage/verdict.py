@@ -137,16 +137,21 @@ class Verdict:
         """What is compared: winner and baseline; with outer folds the winner of each, and the baseline."""
         return OF_FOLDS if self.outer else self.winner.candidate, self.baseline.candidate
 
+    def _described(self, arm: Arm) -> dict[str, Any]:
+        """Return the form of an arm in the JSON documents; without the score of outer folds none of which has it."""
+        is_tested = not self.outer or arm.candidate in (self.baseline.candidate, *self.folds_won)
+        return asdict(arm) if is_tested else {**asdict(arm), "score": None}
+
     def to_json(self) -> dict[str, Any]:
         """Return `verdict` of the JSON documents."""
         main = self.against_baseline
         document: dict[str, Any] = finite(
             {
-                "recommended": asdict(self.recommended),
+                "recommended": self._described(self.recommended),
                 "answer": self.answer.value,
                 "cause": self.cause.value if self.cause else None,
-                "winner": asdict(self.winner),
-                "baseline": asdict(self.baseline),
+                "winner": self._described(self.winner),
+                "baseline": self._described(self.baseline),
                 "difference": main.difference if main else None,
                 "interval": list(main.interval) if main else None,
                 "share_won": main.share_won if main else None,

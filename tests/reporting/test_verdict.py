@@ -470,3 +470,12 @@ def test_a_line_that_does_not_fit_is_left_out():
     assert all(length <= width for width, length in zip(range(30, 140), widths, strict=True))
     assert max(widths) < 100
     assert drawn("not enough data") == ""
+
+
+@pytest.mark.parametrize(("won", "is_known"), [({"focal": 1, "poly1_ce": 4}, True), ({"poly1_ce": 5}, False)])
+def test_a_winner_that_no_outer_fold_tested_has_no_score_in_the_json_document(won, is_known):
+    result = sample_verdict.study("better, because of the loss", outer=5, folds_won=won)
+    scored = {name: replace(getattr(result.verdict, name), score=0.9) for name in ("winner", "baseline", "recommended")}
+    document = replace(result.verdict, **scored).to_json()
+    assert (document["winner"]["score"], document["recommended"]["score"]) == ((0.9, 0.9) if is_known else (None, None))
+    assert document["baseline"]["score"] == 0.9
