@@ -60,8 +60,9 @@ class Estimate:
         # of folds whose settings are not known
         searches = 0 if noted and noted.settings else outer
         trainings = first + nested.trainings_before(prepared, searches, trials) + max(1, outer) * ARMS * repeats
+        asking = searches * sum(trial.asking for trial in result.trials)
         members = len(prepared.problem.folds) * prepared.spec.search.seeds
-        return cls(trainings, trainings * pace(result.trials, members) / 60)
+        return cls(trainings, (trainings * pace(result.trials, members) + asking) / 60)
 
     @property
     def in_words(self) -> str:

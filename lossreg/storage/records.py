@@ -81,7 +81,8 @@ class TrialRecord:
     `epoch` (1-based), None unless complete; scores: those of the members at that epoch, empty unless
     folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
     curves: by name of `CURVES`, one value per epoch, the members' mean; seconds: wall time from the first
-    to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why no
+    to the last epoch; asking: seconds that asking for it took, 0 where an older version did not keep it;
+    trainer: population or fit; reason: why it failed or diverged; refusal: why no
     population could train it; started, ended: POSIX seconds; predicts_only: the class that the model
     predicts for every validation sample (0 in tasks without classes), None where its predictions vary; weights: of
     the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty
@@ -117,6 +118,7 @@ class TrialRecord:
     default_score: float | None = None
     decision: Mapping[str, Any] = field(default_factory=dict)
     worker: str = ""
+    asking: float = 0.0
 
     @classmethod
     def of_training(

@@ -74,7 +74,11 @@ def cycled(*values: Any) -> list[Any]:
 PLANTED: dict[str, tuple[list[Any], list[Any], str]] = {
     "words among numbers": (cycled("x", *map(str, range(20, 31))), ["low"], "are not numbers"),
     "words among dates": ([f"2024-01-{1 + i % 28:02}" for i in range(N)], ["soon"], "are not dates"),
-    "a date with its day first": ([f"{1 + i % 12:02}/{1 + i % 9:02}/2024" for i in range(N)], ["31/01/2024"], "are not dates"),
+    "a date with its day first": (
+        [f"{1 + i % 12:02}/{1 + i % 9:02}/2024" for i in range(N)],
+        ["31/01/2024"],
+        "are not dates",
+    ),
     "another unit": ([f"${i}" for i in range(N)], ["€7"], "are not numbers"),
     "a decimal comma": ([f"1,{100 + i}" for i in range(N)], ["0,5"], "comma"),
     "numbers among words": (cycled("low", "high", *"abcdefgh"), ["1", "2", "3"], ""),

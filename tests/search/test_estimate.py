@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import sample_study as sample
 
-from lossreg.search.estimate import pace
+from lossreg.config import study as studies
+from lossreg.search import preparation
+from lossreg.search.estimate import Estimate, pace
+from lossreg.search.frozen import Notes
 
 
 def trials(spans, worker=""):
@@ -39,3 +42,17 @@ def test_workers_that_train_at_the_same_time_each_take_theirs():
 
 def test_a_clock_that_was_set_back_and_no_trials_take_nothing():
     assert pace(trials([(10.0, 7.0)]), 1) == pace([], 5) == 0.0
+
+
+def test_searches_of_outer_folds_also_take_what_the_search_took_to_ask():
+    result = sample.study(8)
+    result.trials[:] = [replace(trial, asking=0.25) for trial in result.trials]
+    prepared = preparation.prepare(
+        studies.of({"data": {"source": "sklearn:iris"}, "losses": {"cross_entropy": {}, "focal": {}}}), rehearsed=False
+    )
+    estimates = [
+        Estimate.of(prepared, replace(result, trials=trials), Notes((), 8), outer=5, repeats=6)
+        for trials in (result.trials, [replace(trial, asking=0.0) for trial in result.trials])
+    ]
+    assert 60 * (estimates[0].minutes - estimates[1].minutes) == pytest.approx(5 * 8 * 0.25)
+    assert estimates[0].trainings == estimates[1].trainings
