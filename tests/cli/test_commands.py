@@ -481,9 +481,9 @@ def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):
      ("not enough data", "", 0), (None, "", 1)],
 )  # fmt: skip
 def test_a_verdict_that_is_not_reached_has_exit_code_1(lossreg, study, monkeypatch, case):
-    kind, note, expected = case
+    kind, failure, expected = case
     result = sample_verdict.study(kind) if kind else sample.study(3)
-    result.notes += [note] if note else []
+    result.failure = failure
     monkeypatch.setattr(run, "reached_verdict", lambda *args: None)
     monkeypatch.setattr(run, "verdict", lambda *args, **kwargs: result)
     assert lossreg("verdict", study)[0] == expected
