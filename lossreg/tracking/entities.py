@@ -30,7 +30,10 @@ LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
 OUTER_FOLDS = "lossreg.outer_folds"
-VERDICT_METRICS = ("verdict_difference", "verdict_low", "verdict_high", "verdict_share_won")
+# names of the metrics by comparison of the verdict
+COMPARED = {"against_baseline": "verdict", "against_tuned_decision": "verdict_tuned"}
+MEASURED = ("difference", "low", "high", "share_won")
+VERDICT_METRICS = tuple(f"{name}_{field}" for name in COMPARED.values() for field in MEASURED)
 # instead of a verdict that the study has no more
 OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
@@ -225,9 +228,10 @@ def _verdict_tags(verdict: Verdict) -> dict[str, str]:
 def verdict_points(result: StudyResult) -> list[Point]:
     """Return difference, 95% interval and share of repeats won, NaN where there is none; step = the number of looks."""
     verdict = result.verdict
-    main, openings = (verdict.against_baseline, verdict.openings) if verdict else (None, 0)
+    openings = verdict.openings if verdict else 0
     at = milliseconds(max((trial.ended for trial in result.trials), default=0.0))
-    values = {name: getattr(main, name.removeprefix("verdict_"), math.nan) for name in VERDICT_METRICS}
+    compared = {name: getattr(verdict, comparison, None) for comparison, name in COMPARED.items()}
+    values = {f"{name}_{field}": getattr(one, field, math.nan) for name, one in compared.items() for field in MEASURED}
     return [Point(name, value if _is_number(value) else math.nan, at, openings) for name, value in values.items()]
 
 

@@ -205,11 +205,12 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
 
 
 def test_parent_has_the_verdict(uri, experiment):
-    result = sample_verdict.study("better, because of the loss")
+    tuned = sample_verdict.compared(0.01, 0.02)
+    result = sample_verdict.study("better, because of the loss", against_tuned_decision=tuned)
     tracker = finished(uri, experiment, result)
     parent, _, _ = children(uri, tracker)
     note = parent.data.tags["mlflow.note.content"]
-    assert note.startswith("**Train with focal(gamma=2.1): shown to be better.**")
+    assert note.startswith("**Train with focal(gamma=2.1): shown to be better, because of the loss.**")
     assert all(sentence in note for sentence in verdict.evidence(result, result.verdict))
     tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
     assert tags == {"verdict": "better", "recommended": "focal", "cause": "loss"}
@@ -219,6 +220,10 @@ def test_parent_has_the_verdict(uri, experiment):
         "verdict_low": main.low,
         "verdict_high": main.high,
         "verdict_share_won": main.share_won,
+        "verdict_tuned_difference": tuned.difference,
+        "verdict_tuned_low": tuned.low,
+        "verdict_tuned_high": tuned.high,
+        "verdict_tuned_share_won": tuned.share_won,
     }
     client = MlflowClient(uri)
     assert "plots/verdict.png" in {item.path for item in client.list_artifacts(tracker.run_id, "plots")}
