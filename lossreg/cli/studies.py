@@ -227,6 +227,8 @@ def results(study: Study, as_json: Json = False) -> None:
             _show_leaderboard(result)
             _show_recipes(result)
         _conclude(result, study, as_json, out, is_marked=True)
+        if result.best and result.verdict is None and not as_json:
+            say(_without_verdict(spec, shlex.quote(str(study))), whole=True)
 
 
 @app.command()
@@ -361,6 +363,15 @@ def _import_keras(spec: StudySpec) -> None:
 
     tracked.uri(spec)
     import_keras()
+
+
+def _without_verdict(spec: StudySpec, study: str) -> str:
+    """Return which commands reach a verdict."""
+    command = "worker" if spec.storage.url else "tune"
+    return (
+        f"There is no verdict yet. `lossreg {command} {study}` goes on to it, `lossreg verdict {study}` reaches "
+        "one on the trials that there are."
+    )
 
 
 def _conclude(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lossreg.data.features import Features, Part
 from lossreg.data.lost import Lost
@@ -91,13 +92,17 @@ def preprocessing_of(x: Features, asked: Any) -> dict[str, str]:
     return dict.fromkeys(names, STANDARD) | table
 
 
-def read(x: Features, preprocess: Mapping[str, str]) -> dict[str, Readings]:
-    """Return how the columns of each standardised table are read, by input; raises `DataError`."""
+def read(x: Features, preprocess: Mapping[str, str], development: NDArray[np.int64]) -> dict[str, Readings]:
+    """Return how the columns of each standardised table are read, by input; raises `DataError`.
+
+    The development rows decide; where they are read as all rows suggest, notes count all of them.
+    """
     readings = {}
     for name, part in (x if isinstance(x, dict) else {"": x}).items():
         if isinstance(part, pd.DataFrame) and preprocess[name] == STANDARD:
             with _within(name):
-                readings[name] = Readings.of(part)
+                rows = part.iloc[development]
+                readings[name] = Readings.of(part).wherever_as(Readings.of(rows), rows)
     return readings
 
 

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.targets import Constants
@@ -49,6 +50,12 @@ class LoadedRows:
     def development(self) -> Rows:
         """The numbers of all rows but the test rows."""
         return np.setdiff1d(np.arange(len(self.labels.y)), self.test)
+
+    @property
+    def tested(self) -> str:
+        """A hash of features and labels of the test rows."""
+        y = self.raw.y.iloc[self.test] if isinstance(self.raw.y, pd.Series) else self.raw.y[self.test]
+        return replace(self.raw, x=features.take(self.raw.x, self.test), y=y, weights=None).digest()
 
     def outer(self, number: int, seed: int) -> tuple[Part, ...]:
         """Return all rows in so many parts, each of which is tested once."""

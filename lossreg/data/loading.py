@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lossreg.data import inputs, labels, sources, splits
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
@@ -54,7 +56,7 @@ def load(
     )
     choices = inputs.preprocessing_of(raw.x, preprocess)
     try:
-        readings = inputs.read(raw.x, choices)
+        readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test))
         digest = raw.digest([*inputs.marks(readings), *labelled.marks])
     except DataError as error:
         raise error.at(where) from None

@@ -1,6 +1,6 @@
 """Readings of the columns of a table: as numbers, dates, durations, ranks or categories, whatever their type.
 
-They are inferred once, from all rows, and kept for new rows; no statistic is computed here.
+They are inferred once and kept for new rows; no statistic is computed here.
 """
 
 from __future__ import annotations
@@ -347,6 +347,11 @@ class Readings(dict[str, Reading]):
                 readings[str(name)] = infer(rows[name], decimal)
         return readings
 
+    def wherever_as(self, others: Readings, rows: pd.DataFrame) -> Readings:
+        """Return the others, or these where they make the same of a column of these rows."""
+        same = {name for name, other in others.items() if _are_alike(self[name], other, rows[name])}
+        return Readings({name: self[name] if name in same else other for name, other in others.items()})
+
     def notes(self) -> list[str]:
         """Return notes on columns whose reading is not obvious."""
         return grouped({name: reading.note for name, reading in self.items()})
@@ -376,6 +381,14 @@ class Readings(dict[str, Reading]):
                 columns[name] = column if read is None else _kept(column, name, self[name], lost)
         table = pd.concat([pd.DataFrame(columns, index=rows.index), _block(rows[list(at_once)], lost)], axis=1)
         return table[list(self)], lost
+
+
+def _are_alike(one: Reading, other: Reading, column: pd.Series[Any]) -> bool:
+    """Return whether two readings make the same of a column."""
+    if one.kind != other.kind or one.read is None or other.read is None:
+        return (one.kind, one.read) == (other.kind, other.read)
+    column = plain(column)
+    return one.read == other.read or np.array_equal(one.read(column), other.read(column), equal_nan=True)
 
 
 def _gaps(column: pd.Series[Any], reading: Reading) -> int:

@@ -61,11 +61,16 @@ def noise(result: StudyResult) -> str:
 
 
 def close(result: StudyResult, most: int = 8) -> str:
-    """Return a line on the candidates that a verdict does not tell from the first; nothing if there are none."""
-    names = [row.candidate for row in result.leaderboard() if _is_within_noise(result, row)]
+    """Return a line on the candidates that the fresh splits do not tell from the first; nothing if there are none.
+
+    Winner and baseline, which the verdict compares on the test rows, are not among them.
+    """
+    compared = (result.verdict.winner.candidate, result.verdict.baseline.candidate) if result.verdict else ()
+    close = [row.candidate for row in result.leaderboard() if _is_within_noise(result, row)]
+    names = [name for name in close if name not in compared]
     if not names or not _p_values(result) or not result.best:
         return ""
-    return f"not shown to be worse than {result.best.candidate} on fresh splits: {listed(names, most)}"
+    return f"fresh splits alone do not show these to be worse than {result.best.candidate}: {listed(names, most)}"
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:

@@ -15,10 +15,12 @@ from lossreg.storage.verdict import Verdict
 from lossreg.terminal import plain_text
 from lossreg.terminal.plain_text import printable
 
-OPTIMISM = (
-    "Scores are validation scores of selected trials, each the best of several, and therefore optimistic; "
-    "no test row was used for them."
+LEADERBOARD = (
+    "The leaderboard has validation scores of selected trials, each the best of several, and therefore optimistic; "
 )
+OPTIMISM = f"{LEADERBOARD}no test row was used for them."
+TEST_ROWS = f"{LEADERBOARD}those of the verdict come from the test rows, which the search did not use."
+OUTER_FOLDS = f"{LEADERBOARD}those of the verdict come from rows that the search of their outer fold did not use."
 PRUNED_AWAY = 'no trial was let to its end. Losses that start slowly are pruned unfairly; pruner = "none" waits.'
 
 
@@ -31,7 +33,7 @@ def caveat(result: StudyResult) -> str:
     """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
     if result.verdict is None or not result.verdict.openings:
         return OPTIMISM
-    return verdict_words.IN_OUTER_FOLDS if result.verdict.outer else verdict_words.TWO_KINDS_OF_SCORES
+    return OUTER_FOLDS if result.verdict.outer else TEST_ROWS
 
 
 def recipe_heading(result: StudyResult) -> str:

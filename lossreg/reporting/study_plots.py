@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from lossreg.reporting.verdict import known
+from lossreg.reporting.verdict import differing, known, tested
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,9 +176,16 @@ def verdict(result: StudyResult) -> Figure | None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     name, _ = result.verdict.sides
     lower = "" if result.direction == "maximize" else ", which is lower"
-    where = f"{result.metric} on {result.verdict.test_rows} test rows"
-    axes.set(xlabel=f"difference in {where}; right: better with {name}{lower}",
-             title=f"{result.study}: {name} against others, with 95% intervals")  # fmt: skip
+    where = f"{result.metric} on {tested(result.verdict)}"
+    axes.set(xlabel=f"difference in {where}\nright: better with {name}{lower}")
+    figure.suptitle(f"{result.study}: {name} against others, with 95% intervals")
+    return figure
+
+
+def no_comparison(result: StudyResult) -> Figure:
+    """Return what takes the place of the plot of a former verdict."""
+    figure = new_figure(8.5, 1.6)
+    figure.text(0.5, 0.5, f"{result.study}: these trials have no comparison on test rows", ha="center", va="center")
     return figure
 
 
@@ -189,7 +196,7 @@ def _comparisons(result: StudyResult) -> dict[str, Comparison]:
     winner, baseline = result.verdict.sides
     rows = {
         baseline: result.verdict.against_baseline,
-        f"{baseline},\nlearning rate of {winner}": result.verdict.against_same_rate,
+        f"{baseline},\n{differing(result, result.verdict)} of {winner}": result.verdict.against_same_rate,
         f"{baseline},\ndecision of both tuned": result.verdict.against_tuned_decision,
     }
     return {name: comparison for name, row in rows.items() if (comparison := known(row))}

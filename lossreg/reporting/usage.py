@@ -9,6 +9,7 @@ from typing import Any
 from lossreg.contract.recipes import WIDTH, literal, wrapped
 from lossreg.reporting.values import listed, number, short
 from lossreg.storage.records import StudyResult, TrialRecord
+from lossreg.storage.verdict import Arm
 from lossreg.terminal.plain_text import code, printable_line
 
 RAW = (
@@ -73,12 +74,17 @@ def _weighted(weights: Mapping[str, Any]) -> str:
 
 def besides(trial: TrialRecord) -> list[str]:
     """Return a trial's parameters without those of its loss: `learning rate 0.0021`, `optimizer.momentum 0.9`."""
-    others = {
-        name: value for name, value in trial.params.items()
-        if name not in ("learning_rate", "loss") and not name.startswith(f"{trial.candidate}.")
-    }  # fmt: skip
-    shown = {"learning rate": trial.learning_rate, **others, **trial.decision}
+    shown = {**training(trial), **trial.decision}
     return [f"{name} {short(v) if isinstance(v, (list, tuple)) else number(v)}" for name, v in shown.items()]
+
+
+def training(one: TrialRecord | Arm) -> dict[str, Any]:
+    """Return learning rate, optimizer settings and hyperparameters of a trial, by name."""
+    others = {
+        name: value for name, value in one.params.items()
+        if name not in ("learning_rate", "loss") and not name.startswith(f"{one.candidate}.")
+    }  # fmt: skip
+    return {"learning rate": one.learning_rate, **others}
 
 
 def code_block(trial: TrialRecord) -> str:

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
+from lossreg.reporting.usage import training
 from lossreg.reporting.values import loss_params
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison, Verdict
 
-TWO_KINDS_OF_SCORES = (
-    "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
-    "optimistic; those of the verdict come from the test rows, which the search did not use."
-)
-IN_OUTER_FOLDS = (
-    "The scores of the leaderboard are validation scores of selected trials, each the best of several, and therefore "
-    "optimistic; those of the verdict come from rows that the search of their outer fold did not use."
-)
 EXPLORATORY = (
     "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
 )
-CHANGED = {"trials": "trials were added", "margin": "the margin was set"}
+CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 LONGEST_ARM = 60
+MOST_NAMED = 4
 # significant digits of half an interval
 DIGITS = 2
 
 
 def decision(result: StudyResult, verdict: Verdict) -> str:
-    """Return the loss to train with: `Train with focal(gamma=2.1).`"""
-    return f"Train with {arm_of(result, verdict.recommended)}."
+    """Return the loss to train with, and how sure that is: `Train with focal(gamma=2.1): a best guess, not proven.`
+
+    Both losses where the other one suits a tuned decision.
+    """
+    words = _Words(result, verdict)
+    return f"Train with {arm_of(result, verdict.recommended)}{words.if_tuned or words.how_sure}."
 
 
 def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
     """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
     words = _Words(result, verdict)
-    lines = (words.chosen, words.trial, words.measured, words.answer, words.same_rate, words.tuned, *words.remarks)
+    further = (words.winners, words.same_rate, words.tuned, words.chosen, words.trial)
+    lines = (words.measured, words.answer, *further, *words.remarks)
     return [line for line in lines if line]
 
 
@@ -43,6 +43,26 @@ def arm_of(result: StudyResult, arm: Arm) -> str:
     trial = next((trial for trial in result.trials if trial.number == arm.trial), None)
     params = loss_params(trial) if trial else ""
     return f"{arm.candidate}({params})" if 0 < len(params) <= LONGEST_ARM else arm.candidate
+
+
+def differing(result: StudyResult, verdict: Verdict) -> str:
+    """Return in what winner and baseline differ besides the loss: `learning rate and batch_size`.
+
+    With outer folds, each of which has settings of its own, it is all that the study searches.
+    """
+    settings = [training(one) for one in (result.trials if verdict.outer else (verdict.winner, verdict.baseline))]
+    names = dict.fromkeys(name for values in settings for name in values)
+    varied = [name for name in names if len({values.get(name) for values in settings}) > 1]
+    if not 0 < len(varied) <= MOST_NAMED:
+        return "training settings"
+    *first, last = varied
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def tested(verdict: Verdict) -> str:
+    """Return the rows of the comparison: `500 test rows`, with outer folds `all 500 rows`."""
+    rows = verdict.test_rows
+    return f"all {rows} rows" if verdict.outer else f"{rows} test row{'s' * (rows != 1)}"
 
 
 def known(comparison: Comparison | None) -> Comparison | None:
@@ -161,8 +181,8 @@ class _Words:
         value = "" if score is None or not math.isfinite(score) else f"{score:.{max(change.rounding.decimals, 0)}f}, "
         against = f"{change.size} than that of" if change.size else "about the same as that of"
         return (
-            f"{self._whose} is {value}{against} {self._other} (95% interval: "
-            f"{change.interval}){_won(change.comparison)}."
+            f"{self._whose} is {value}{against} {self._other} (95% interval: {change.interval})."
+            f"{_won(change.comparison)}"
         )
 
     @property
@@ -172,8 +192,20 @@ class _Words:
         reevaluated, name = self.verdict.reevaluated, self.verdict.winner.candidate
         if not reevaluated or name in others[:1]:
             return ""
-        splits = len(reevaluated[0].scores)
-        return f"The best other loss is {name}: by its mean score on {splits} fresh splits, not by the leaderboard."
+        splits, as_good = len(reevaluated[0].scores), self._as_good_on_splits
+        with_others = f" that it shares with {', '.join(as_good)}" if as_good else ""
+        return (
+            f"{name} is the best other loss by its mean score on {splits} fresh splits{with_others}, "
+            "not on the leaderboard."
+        )
+
+    @property
+    def _as_good_on_splits(self) -> list[str]:
+        """The other candidates with the winner's mean score on the fresh splits, without the baseline."""
+        means = {one.candidate: statistics.fmean(one.scores) for one in self.verdict.reevaluated}
+        top = means.pop(self.verdict.winner.candidate, None)
+        means.pop(self.verdict.baseline.candidate, None)
+        return [name for name, mean in means.items() if top is not None and math.isclose(mean, top, rel_tol=1e-12)]
 
     @property
     def trial(self) -> str:
@@ -190,11 +222,11 @@ class _Words:
     @property
     def _whose(self) -> str:
         """Where the metric was measured, and of what: `On 500 test rows its accuracy`."""
-        rows, metric = self.verdict.test_rows, self.result.metric
+        rows, metric = tested(self.verdict), self.result.metric
         if not self.verdict.outer:
-            return f"On {rows} test row{'s' * (rows != 1)} its {metric}"
+            return f"On {rows} its {metric}"
         return (
-            f"In {self.verdict.outer}-fold nested cross-validation on all {rows} rows, the {metric} of "
+            f"In {self.verdict.outer}-fold nested cross-validation on {rows}, the {metric} of "
             f"{self.winner if self.is_winner else self.baseline}"
         )
 
@@ -203,6 +235,52 @@ class _Words:
         if self.is_winner or self.verdict.outer:
             return self.baseline if self.is_winner else self.winner
         return f"{arm_of(self.result, self.verdict.winner)}, the best other loss"
+
+    @property
+    def if_tuned(self) -> str:
+        """The other arm, where it is shown to be better with the decision of both tuned; else empty."""
+        if self._tuned is None:
+            return ""
+        is_better = self._tuned.high < 0 if self.is_winner else self._tuned.low > self.verdict.margin
+        other = self.verdict.baseline if self.is_winner else self.verdict.winner
+        return f", or with {arm_of(self.result, other)} if you tune the {self._what}" * is_better
+
+    @property
+    def how_sure(self) -> str:
+        """How sure it is that the recommended arm is better, in a few words after a colon."""
+        return f": {self._winner_sure() if self.is_winner else self._baseline_sure()}"
+
+    def _winner_sure(self) -> str:
+        return {
+            Answer.BETTER: f"{f'{self.winner} is ' * bool(self._seldom)}shown to be better{self._owed}",
+            Answer.NO_DIFFERENCE: self._not_shown,
+            Answer.EQUAL: f"practically equal to {self.baseline}",
+            Answer.WORSE: "a best guess",
+            Answer.NOT_ENOUGH_DATA: f"not compared with {self.baseline}",
+        }[self.verdict.answer]
+
+    def _baseline_sure(self) -> str:
+        return {
+            Answer.BETTER: "another loss is better, but not by more than the margin",
+            Answer.NO_DIFFERENCE: "no other loss is shown to be better",
+            Answer.EQUAL: "the best other loss is practically equal",
+            Answer.WORSE: "the best other loss is shown to be worse",
+            Answer.NOT_ENOUGH_DATA: "not compared with another loss",
+        }[self.verdict.answer]
+
+    @property
+    def _owed(self) -> str:
+        if self._lacks_tuned or self.verdict.cause is None:
+            return ""
+        return ", because of the loss" if self.verdict.cause is Cause.LOSS else f", perhaps by the {self._differing}"
+
+    @property
+    def _not_shown(self) -> str:
+        if not self._is_ahead:
+            return f"a best guess, not shown to be better than {self.baseline}"
+        if self._tuned is None:
+            return "a best guess"
+        return f"better than {self.baseline} as it is, not shown to be with a tuned {self._what} for both"
 
     @property
     def answer(self) -> str:
@@ -219,59 +297,71 @@ class _Words:
         start = f"{self._first} is better than {self.baseline}"
         if self.verdict.cause is None:
             return f"{start}."
-        same_rate = known(self.verdict.against_same_rate)
+        same_rate, lacks = known(self.verdict.against_same_rate), self._lacks_tuned
+        end = f"; there are too few rows to tune the {self._what} of both." if lacks else "."
         if self.verdict.cause is Cause.LOSS:
-            return f"{start}, because of the loss: {self._because(same_rate)}."
-        return f"{start}, but the learning rate may have done it: {self._undecided(same_rate)}."
+            perhaps = f", though perhaps by the {self._what} alone" if lacks else ""
+            return f"{start}, because of the loss{perhaps}: {self._because(same_rate)}{end}"
+        perhaps = f", or the {self._what} alone," if lacks else ""
+        return f"{start}, but the {self._differing}{perhaps} may have done it: {self._undecided(same_rate)}{end}"
 
     def _because(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return "both were trained with the same learning rate"
-        return f"with the learning rate of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
+            return "both were otherwise trained alike"
+        return (
+            f"with the {self._differing} of {self.winner}, {self.baseline} is still worse ({self._against(same_rate)})"
+        )
 
     def _undecided(self, same_rate: Comparison | None) -> str:
         if same_rate is None:
-            return f"there is no comparison with {self.baseline} at the learning rate of {self.winner}"
+            return "there is no comparison with the same for both"
         return (
-            f"with the learning rate of {self.winner}, {self.baseline} is not shown to be worse "
+            f"with the {self._differing} of {self.winner}, {self.baseline} is not shown to be worse "
             f"({self._against(same_rate)})"
         )
 
     @property
+    def _differing(self) -> str:
+        return differing(self.result, self.verdict)
+
+    @property
     def same_rate(self) -> str:
-        """The winner against the baseline at its learning rate, where the answer says nothing of it; else empty."""
+        """The two with the winner's settings of training, where the answer says nothing of it; else empty."""
         comparison = known(self.verdict.against_same_rate)
         is_asked = self.verdict.answer is Answer.NO_DIFFERENCE and self.is_winner
         if comparison is None or not is_asked:
             return ""
-        change = self._change(reversed_comparison(comparison))
-        return (
-            f"With the learning rate of {self.winner}, the {self.result.metric} of {self.baseline} is "
-            f"{change.size or 'about the same'} (95% interval: {change.interval})."
-        )
+        return f"With the same {self._differing} for both, {self._of_winner(comparison)}."
 
     def _no_difference(self) -> str:
-        if self.verdict.reason:
-            return f"{self._first} is called neither better than {self.baseline} nor equal: {self.verdict.reason}."
-        if self.main and self.main.low > 0 and self._tuned:
-            return (
-                f"{self._first} is better than {self.baseline} as it is, but not shown to be better where "
-                f"both have a tuned {self._what}: {self.baseline} with a tuned {self._what} may do as well."
-            )
+        if self.verdict.reason or (self._is_ahead and self._tuned is None):
+            return f"{self._first} is called neither better than {self.baseline} nor equal{self._reason}."
+        if self._is_ahead and self._tuned:
+            return self._better_as_it_is(self._tuned)
         seen = self._detectable()
         if self.is_winner:
-            guess = self.verdict.recommended.candidate if self.verdict.outer else "it"
-            return (
-                f"{self._first} is not shown to be better than {self.baseline}: {guess} is a best guess, "
-                f"{self.baseline} the simpler choice{seen}."
-            )
-        return f"No difference between the two is shown{seen}."
+            return f"{self._first} is not shown to be better than {self.baseline}, the simpler choice.{seen}"
+        return f"No difference between the two is shown.{seen}"
+
+    @property
+    def _is_ahead(self) -> bool:
+        """True if the winner's interval lies above 0."""
+        return self.main is not None and self.main.low > 0
+
+    def _better_as_it_is(self, tuned: Comparison) -> str:
+        start = f"{self._first} is better than {self.baseline} as it is, but"
+        if tuned.high < 0:
+            return f"{start} worse where both have a tuned {self._what}."
+        return (
+            f"{start} not shown to be better where both have a tuned {self._what}: {self.baseline} with a tuned "
+            f"{self._what} may do as well."
+        )
 
     def _detectable(self) -> str:
         smallest = self.main.detectable if self.main else None
         if not smallest or not math.isfinite(smallest):
             return ""
-        return f"; a difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies"
+        return f" A difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies."
 
     def _equal(self) -> str:
         return (
@@ -280,11 +370,17 @@ class _Words:
         )
 
     def _worse(self) -> str:
-        return f"{self._first} is worse than {self.baseline}."
+        is_better = self._tuned is not None and self._tuned.low > 0
+        but = f" as it is, but better where both have a tuned {self._what}" * is_better
+        return f"{self._first} is worse than {self.baseline}{but}."
 
     def _not_enough_data(self) -> str:
+        return f"{self.winner} was not compared with {self.baseline}{self._reason}."
+
+    @property
+    def _reason(self) -> str:
         reason = self.verdict.reason.strip().rstrip(".")
-        return f"{self.winner} was not compared with {self.baseline}{f': {reason}' * bool(reason)}."
+        return f": {reason}" if reason else ""
 
     @property
     def tuned(self) -> str:
@@ -292,30 +388,29 @@ class _Words:
         if self.verdict.decision == "tuned":
             return f"Both have a tuned {self._what}."
         if self._tuned is None:
-            return self._not_tuned
-        change = self._change(self._tuned)
-        size = f"{change.size} than" if change.size else "about the same as"
+            return ""
         so = f": the gain is not one of the {self._what} alone" * (self.verdict.answer is Answer.BETTER)
+        return f"With a tuned {self._what} for both, {self._of_winner(self._tuned)}{so}."
+
+    def _of_winner(self, comparison: Comparison) -> str:
+        """Return a further comparison as a clause on the winner."""
+        change = self._change(comparison)
+        size = f"{change.size} than" if change.size else "about the same as"
         return (
-            f"With a tuned {self._what} for both, the {self.result.metric} of {self.winner} is {size} that of "
-            f"{self.baseline} (95% interval: {change.interval}){so}."
+            f"the {self.result.metric} of {self.winner} is {size} that of {self.baseline} (95% interval: "
+            f"{change.interval})"
         )
 
     @property
-    def _not_tuned(self) -> str:
-        """That a gain may be one of the decision; empty where nothing is tuned, or it hardly matters."""
+    def _lacks_tuned(self) -> bool:
+        """True if the decision of both could matter and was not tuned."""
         from lossreg.metrics import catalogue
         from lossreg.metrics import decision as decisions
 
         metric = catalogue.resolve(self.result.metric, self.result.task)
         # a threshold hardly ever improves accuracy
-        is_decided = metric.name != "accuracy" and decisions.kind(metric, self.result.task)
-        if self.verdict.answer is not Answer.BETTER or not is_decided:
-            return ""
-        return (
-            f"The two were not compared with a tuned {self._what}, for which there are too few rows: the gain may be "
-            f"one of the {self._what} alone."
-        )
+        is_decided = metric.name != "accuracy" and bool(decisions.kind(metric, self.result.task))
+        return is_decided and self._tuned is None and self.verdict.decision != "tuned"
 
     @property
     def _tuned(self) -> Comparison | None:
@@ -340,7 +435,6 @@ class _Words:
     def remarks(self) -> list[str]:
         """What limits the answer."""
         remarks = [
-            self._winners,
             self._simpler,
             self._left_out,
             self._exploratory,
@@ -349,10 +443,22 @@ class _Words:
         return [remark for remark in remarks if remark]
 
     @property
-    def _winners(self) -> str:
-        """The best other losses of the outer folds."""
+    def winners(self) -> str:
+        """The best other losses of the outer folds, and whether the recommended one is seldom among them."""
         won = [f"{name} in {count}" for name, count in self.verdict.folds_won.items()]
-        return f"Of the {self.verdict.outer} outer folds, the best other loss was {', '.join(won)}." if won else ""
+        if not won:
+            return ""
+        return f"Of the {self.verdict.outer} outer folds, the best other loss was {', '.join(won)}.{self._seldom}"
+
+    @property
+    def _seldom(self) -> str:
+        name = self.verdict.winner.candidate
+        count = self.verdict.folds_won.get(name, 0)
+        if not self.is_winner or 2 * count >= self.verdict.outer:
+            return ""
+        if not count:
+            return f" None of them tested {name}: the numbers are those of other losses."
+        return f" Only {count} of them tested {name}: the numbers are mostly those of other losses."
 
     @property
     def _simpler(self) -> str:
@@ -402,11 +508,10 @@ class _Words:
 
 
 def _won(comparison: Comparison) -> str:
-    """Return `; it was better in 14 of 20 repeated trainings`; nothing where none was finished."""
+    """Return ` It was better in 14 of 20 repeated trainings.`; nothing where none was finished."""
     if not comparison.repeats:
         return ""
     won = round(2 * comparison.share_won * comparison.repeats) / 2
     ties = "" if won.is_integer() else ", a tie counting half"
-    return (
-        f"; it was better in {won:g} of {comparison.repeats} repeated training{'s' * (comparison.repeats != 1)}{ties}"
-    )
+    trainings = f"repeated training{'s' * (comparison.repeats != 1)}"
+    return f" It was better in {won:g} of {comparison.repeats} {trainings}{ties}."

@@ -33,7 +33,7 @@ class Active(Generic[Subject]):
     """The plans of one `subject`, such as the members of a trial, and the slots that they have.
 
     avoids: trainers that failed to train them; weights: of the first plan, where a copy was asked for;
-    ready: the scheduler's clock from which they may be placed.
+    ready: the scheduler's clock from which they may be placed; asking: seconds that asking for them took.
     """
 
     subject: Subject
@@ -46,6 +46,7 @@ class Active(Generic[Subject]):
     weights: Weights | None = None
     avoids: Avoids = NOTHING
     ready: int = 0
+    asking: float = 0.0
 
     @property
     def plan(self) -> Plan:

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from lossreg.config import study as studies
-from lossreg.search import completion
+from lossreg.search import completion, frozen
 from lossreg.storage import identity
 from lossreg.storage.records import StudyResult
 from lossreg.storage.trials import ATTRIBUTE, has_score
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 CHANGES = "changes"  # key of the changes that were allowed, each with the number of trials before it
 
 
-def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
-    """Return the attributes of a study that begins."""
+def initial(prepared: Prepared, lanes: int, openings: int = 0) -> dict[str, Any]:
+    """Return the attributes of a study that begins; openings: of its test rows, by a former run."""
     spec, data = prepared.spec, prepared.problem.dataset
     return {
         "id": identity.new(),
@@ -41,6 +41,8 @@ def initial(prepared: Prepared, lanes: int) -> dict[str, Any]:
         "spaces": prepared.spaces,
         "shapes": prepared.architecture_spaces,
         "lanes": lanes,
+        frozen.TESTED: data.rows.tested,
+        frozen.BEFORE: openings,
         completion.OVER: -1,
         "seconds": {},
         "tracking": {},
@@ -68,7 +70,7 @@ def is_finished(study: optuna.Study | None, trials: int, counts: Callable[[Froze
 
 def write_summary(study: optuna.Study, result: StudyResult, completion: Mapping[str, Any]) -> None:
     """Write the results of a study's runs; completion is the note of a study of which nothing is left to do."""
-    names = ("seconds", "trainer", "tracking", "notes")
+    names = ("seconds", "trainer", "tracking", "notes", "failure")
     verdict = {"verdict": result.verdict.stored() if result.verdict else None}
     summary = masked_values({name: getattr(result, name) for name in names} | verdict | dict(completion))
     study.set_user_attr(ATTRIBUTE, {**study.user_attrs[ATTRIBUTE], **summary})

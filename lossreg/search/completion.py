@@ -18,8 +18,6 @@ KEY = "ending"
 # the number of trials with which the last run came to its end: budget or time was spent, the verdict tried
 OVER = "over"
 FAILED = "failed_verdict"
-# how the note on a verdict that failed begins, without a former verdict and with one
-FAILURES = ("there is no verdict", "there is no new verdict")
 BUILT_IN = "sklearn:"
 
 
@@ -85,7 +83,7 @@ def has_verdict(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult,
 
 def lacks_verdict(result: StudyResult) -> bool:
     """Return whether a study has no verdict, or an earlier one alone since the last attempt failed."""
-    return result.verdict is None or any(note.startswith(FAILURES) for note in result.notes)
+    return result.verdict is None or bool(result.failure)
 
 
 def _has_nothing_left(stored: Mapping[str, Any], spec: StudySpec, result: StudyResult) -> bool:

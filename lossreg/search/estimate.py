@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -12,7 +15,7 @@ from lossreg.search import nested, reevaluation
 from lossreg.search.frozen import Notes
 from lossreg.search.nested import ARMS
 from lossreg.search.reevaluation import SPLITS
-from lossreg.storage.records import StudyResult
+from lossreg.storage.records import StudyResult, TrialRecord
 
 if TYPE_CHECKING:
     from lossreg.search.judgement import Tested
@@ -21,12 +24,25 @@ if TYPE_CHECKING:
 BYTES = 20  # of memory that a prediction takes: it is stored in 4, and two arms are copied to be scored
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds of a study's search: of a training, and of asking for a trial."""
+def pace(trials: Sequence[TrialRecord], members: int) -> float:
+    """Return the seconds that a training took, from the records of a study's trials, of so many members each.
 
-    training: float
-    asking: float
+    Trials overlap as lanes, so it is the time in which any was trained; of several workers the sum of theirs. So a
+    study that was cut off has the pace of an unbroken one.
+    """
+    by_worker: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for trial in trials:
+        by_worker[trial.worker].append((trial.started, trial.ended))
+    return sum(map(_covered, by_worker.values())) / max(1, len(trials) * members)
+
+
+def _covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of these spans of time."""
+    length, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        length += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return length
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +53,16 @@ class Estimate:
     minutes: float
 
     @classmethod
-    def of(cls, prepared: Prepared, result: StudyResult, notes: Notes, pace: Pace, *, outer: int, repeats: int) -> Self:
+    def of(cls, prepared: Prepared, result: StudyResult, notes: Notes, *, outer: int, repeats: int) -> Self:
         """Return the estimate for so many outer folds and repeats, by the pace of the study's search."""
         noted, trials = notes.of_outer(outer), len(result.trials)
         first = 0 if notes.choice else len(reevaluation.contenders(result)) * SPLITS
         # of folds whose settings are not known
         searches = 0 if noted and noted.settings else outer
         trainings = first + nested.trainings_before(prepared, searches, trials) + max(1, outer) * ARMS * repeats
-        return cls(trainings, (trainings * pace.training + searches * trials * pace.asking) / 60)
+        asking = searches * sum(trial.asking for trial in result.trials)
+        members = len(prepared.problem.folds) * prepared.spec.search.seeds
+        return cls(trainings, (trainings * pace(result.trials, members) + asking) / 60)
 
     @property
     def in_words(self) -> str:

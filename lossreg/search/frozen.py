@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 FROZEN = "frozen"
 TRIALS, MARGIN = "trials", "margin"  # what may be changed
+# keys of a study: how often its test rows were opened before it began or changed, and what tells them from others
+BEFORE, TESTED = "openings_before", "test_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Frozen:
     """What is noted before the test rows are opened.
 
     trials: the number of trials that were considered; winner, baseline: numbers of trials; openings: how often the
-    test rows were opened, this time included; exploratory: whether trials were added since the first; repeats: the
+    test rows were opened, this time included; exploratory: whether trials were run since the first; repeats: the
     largest number that was asked for, 0 where an older version did not note it; decision: `tuned` where all arms have
     their decision tuned; reevaluated: the candidates on fresh splits; outer: the number of outer folds, 0 without;
     settings: what each of them chose, empty as long as they are searched; margin: the verdict's when the test rows
@@ -59,17 +61,19 @@ class Frozen:
 class Notes:
     """What the verdicts of a study noted: one per number of outer folds, the last one at the end.
 
-    trials: the number that the study has now.
+    trials: the number that the study has now; before: how often the test rows were opened for former trials, which
+    have no notes here.
     """
 
     frozen: tuple[Frozen, ...]
     trials: int
+    before: int = 0
 
     @classmethod
-    def of_stored(cls, stored: Any, trials: int) -> Self:
+    def of_stored(cls, stored: Any, trials: int, before: int = 0) -> Self:
         """Return the notes of a study, of which older versions kept the last one alone."""
         notes = [stored] if isinstance(stored, Mapping) else stored or []
-        return cls(tuple(map(Frozen.of_stored, notes)), trials)
+        return cls(tuple(map(Frozen.of_stored, notes)), trials, before)
 
     def stored(self) -> list[dict[str, Any]]:
         """Return the form that `of_stored` reads."""
@@ -88,12 +92,12 @@ class Notes:
     @property
     def openings(self) -> int:
         """The number of times that the test rows were opened."""
-        return self.last.openings if self.last else 0
+        return self.last.openings if self.last else self.before
 
     @property
     def is_exploratory(self) -> bool:
-        """True if trials were added since the test rows were first opened."""
-        return self.last is not None and (self.last.exploratory or self.last.trials != self.trials)
+        """True if trials were run since the test rows were first opened."""
+        return self.last.exploratory or self.last.trials != self.trials if self.last else bool(self.before)
 
     def of_outer(self, outer: int) -> Frozen | None:
         """Return what was noted of the present trials and so many outer folds."""
@@ -116,3 +120,8 @@ class Notes:
         """Return the notes of these trials with this one as the last, in place of that of as many outer folds."""
         others = (one for one in self.frozen if one.outer != frozen.outer and one.trials == frozen.trials)
         return replace(self, frozen=(*others, frozen))
+
+
+def openings(attributes: Mapping[str, Any]) -> int:
+    """Return how often the test rows of a study with these attributes were opened."""
+    return Notes.of_stored(attributes.get(FROZEN), 0, attributes.get(BEFORE, 0)).openings

@@ -21,7 +21,8 @@ from lossreg.terminal.masking import masked, masked_values
 
 StudyLike = StudySpec | str | Path | Mapping[str, Any]
 _STUDY_FIELDS = (
-    "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "started"
+    "metric", "direction", "task", "losses", "baseline", "data", "spec", "seconds", "tracking", "trainer", "failure",
+    "started",
 )  # fmt: skip
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"

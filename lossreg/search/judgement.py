@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
 LACKS_TUNED = (
-    "fewer than half of the repeats have the decision of both losses tuned, so the winner is not called better or "
-    "equal; more repeats (`lossreg verdict STUDY --repeats N`) have it"
+    "fewer than half of the repeats have the decision of both losses tuned; more repeats "
+    "(`lossreg verdict STUDY --repeats N`) have it"
 )
 
 
@@ -85,17 +85,19 @@ class Judgement:
         lacks_tuned = main is not None and tuned is None and any(name.endswith(TUNED) for name in self.predictions)
         changed = frozen.changed(margin)
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned, is_unstable=repeats.is_unstable)
+        without_lack = answers.answer(main, margin, tuned, is_unstable=repeats.is_unstable)
+        reason = repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None)
         winner, baseline = self.arms.described(repeats.paired if main else repeats.scores)
         return Verdict(
             answer, winner, baseline,
             answers.recommend(winner, baseline, main, margin, scored=repeats.scored, repeats=len(repeats)),
             answers.cause(answer, same_rate, same_rate=SAME_RATE not in self.predictions), main, same_rate, tuned,
             margin=margin, decision=frozen.decision,
-            notes=(*notes, *self._of_decisions(), *([LACKS_TUNED] if lacks_tuned else [])), repeats=len(repeats),
+            notes=(*notes, *self._of_decisions()), repeats=len(repeats),
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
-            reason=repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None),
+            reason=reason or LACKS_TUNED * (answer is not without_lack),
         )  # fmt: skip
 
     def _repeats(self) -> Repeats:

@@ -16,6 +16,7 @@ from lossreg.search import history, notes, sizing, tracked
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.storage import shared_study
+from lossreg.terminal.masking import masked
 
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
@@ -112,6 +113,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
         "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
+        "storage": f"{masked(spec.storage.url)}, which all workers share" if spec.storage.url else "",
         "decision": "tuned" if search.decision == "tuned" else "",
         "pruner": search.pruner if search.pruner != "none" else "",
     }

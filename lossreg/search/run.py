@@ -6,7 +6,7 @@ import errno
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, LossregError, brief, refusal
 from lossreg.runtime import backend
 from lossreg.search import attributes, completion, history, pruners, sizing, stages, tracked
+from lossreg.search.frozen import TESTED, openings
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
 from lossreg.search.sampler import SeededSampler
@@ -214,8 +215,10 @@ class Run:
                 # before the lock, since a trace may fail
                 if not attributes.is_finished(begun, prepared.trials, self.folder.counts):
                     lanes = self._trace(prepared, pool, lane_bytes, before) or lanes
+                looks = self._openings_before(prepared)
                 aside = self._make_way(uri)
-                with self._entered(), self._opened(prepared, lanes, stored) as study:
+                initial = attributes.initial(prepared, lanes, looks)
+                with self._entered(), self._opened(prepared, initial, stored) as study:
                     new = [*aside, *self.folder.settle(study), *stages.begin(study, prepared)]
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin
@@ -276,13 +279,24 @@ class Run:
             self.progress.message(f"the former run was moved to {aside}")
         return [f"begun anew, apart from the former run in {aside}: {change.described}" for change in self.apart]
 
+    def _openings_before(self, prepared: Prepared) -> int:
+        """Return how often a former run that is moved aside opened the same test rows; 0 if it cannot be read."""
+        if self.switches.fresh:
+            with suppress(InputError):
+                former = self.folder.peek()
+                stored = former.user_attrs[ATTRIBUTE] if former else {}
+                return openings(stored) if stored.get(TESTED) == prepared.problem.dataset.rows.tested else 0
+        return 0
+
     @contextmanager
-    def _opened(self, prepared: Prepared, lanes: int, stored: Mapping[str, Any]) -> Iterator[optuna.Study]:
+    def _opened(
+        self, prepared: Prepared, initial: Mapping[str, Any], stored: Mapping[str, Any]
+    ) -> Iterator[optuna.Study]:
         """Have the Optuna study open, created if need be."""
         stages.widen(self.folder, prepared)
         sampler = SeededSampler(self.spec.search.seed, self.spec.search.sampler, prepared.proposer.allowed)
         pruner = pruners.build(self.spec.search.pruner, self.spec.train.epochs)
         with self.folder.opened(prepared.metric.direction, sampler, pruner) as study:
             pruners.begin(study)
-            self._state.begin_study(self, prepared, study, attributes.initial(prepared, lanes), stored)
+            self._state.begin_study(self, prepared, study, initial, stored)
             yield study

@@ -14,7 +14,6 @@ from lossreg.errors import LossregError
 from lossreg.search import attributes, completion, history, notes, top_model, unfinished
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.checkpoints import Checkpoints
-from lossreg.search.estimate import Pace
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.sampler import FAIR_START, enqueue_start
 from lossreg.search.scheduler import Scheduler
@@ -177,9 +176,8 @@ class RunState:
         self._summarise()
 
     def _verdict(self) -> Verdict | None:
-        run, trials, members = self.run, max(1, len(self.result.trials)), self.scheduler.policy.members
-        pace = Pace(self._spent("training") / trials / members, self._spent("search_spent") / trials)
-        stage = VerdictStage(self.prepared, self.result, self.study, run.folder, run.progress, pace, self._after_search)
+        run = self.run
+        stage = VerdictStage(self.prepared, self.result, self.study, run.folder, run.progress, self._after_search)
         return stage.reach(again=run.is_verdict)
 
     @contextmanager
@@ -191,11 +189,6 @@ class RunState:
             yield
         finally:
             self.seconds["verdict"] = self.seconds.get("verdict", 0.0) + time.perf_counter() - begin
-
-    def _spent(self, on: str) -> float:
-        """Return seconds of the search, earlier runs included."""
-        before: float = self.study.user_attrs[ATTRIBUTE]["seconds"].get(on, 0.0)
-        return before + self.scheduler.seconds[on]
 
     def _summarise(self) -> None:
         """Bring the result up to date: this run's times, added to those of earlier runs, and who trained what."""

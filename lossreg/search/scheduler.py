@@ -237,13 +237,15 @@ class Scheduler:
 
     def _ask(self, *, ahead: bool) -> bool:
         """Have one more trial wait, unless other workers have taken all; ahead: of the epoch's end."""
+        begin = time.perf_counter()
         asked = self.ask_tell.try_ask()
         if asked is None:
             return False
         trial, plan = asked
         if self._is_alone:
             trial.set_user_attr(CLOCK, {ASKED: self.clock, AHEAD: ahead})
-        self.waiting.append(Active(trial, self.policy.plans(plan), self.policy.curve(), ready=self.clock + ahead))
+        plans, asking = self.policy.plans(plan), time.perf_counter() - begin
+        self.waiting.append(Active(trial, plans, self.policy.curve(), ready=self.clock + ahead, asking=asking))
         return True
 
     def _may_ask(self) -> bool:
@@ -387,6 +389,7 @@ class Scheduler:
             default_score=curve.default_score,
             decision=curve.decision,
             started=active.started,
+            asking=active.asking,
             worker=self.ask_tell.worker,
             trainer=active.trainer,
             reason=reason,

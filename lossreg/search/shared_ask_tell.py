@@ -30,7 +30,7 @@ from lossreg.training.interface import Plan
 
 # seconds to wait for what others choose, which takes them a fraction of a second; each pause is twice the one before
 SOON, MOST_POLLS = 0.05, 7
-# trials that end with the same error before anything is trained, after which a worker leaves
+# trials of several losses that end with the same error before anything is trained, after which a worker leaves
 MOST_FAILURES = 3
 
 
@@ -211,11 +211,15 @@ class SharedAskTell(AskTell):
         reasons = {record.reason for record in self._failures}
         if self._has_trained or len(reasons) > 1:
             self._tell_failures()
-        elif len(self._failures) >= MOST_FAILURES:
+        elif len(self._failures) >= MOST_FAILURES and not self._may_be_of_loss():
             raise LossregError(
                 f"nothing can be trained here: the first {len(self._failures)} trials of this worker failed "
                 f"({reasons.pop()}). They are left to other workers: see to this machine, then start the worker again"
             )
+
+    def _may_be_of_loss(self) -> bool:
+        """Return whether all failures are of one loss of several, which may be what fails."""
+        return len(self.proposer.names) > 1 and len({record.candidate for record in self._failures}) == 1
 
     def _tell_failures(self) -> None:
         """Write the failures that were kept; `news` has them then."""

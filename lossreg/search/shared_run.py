@@ -93,7 +93,7 @@ class SharedRunState(RunState):
         """Take what all workers did into the result."""
         result, now = self.result, history.result(self.study, self.run.folder.path)
         result.trials[:], result.verdict, result.tracking = now.trials, now.verdict, now.tracking
-        result.notes = list(dict.fromkeys((*now.notes, *result.notes)))
+        result.notes, result.failure = list(dict.fromkeys((*now.notes, *result.notes))), now.failure
 
     def _left(self) -> StudyResult:
         """Return the result of a study that another worker has finished, or will."""

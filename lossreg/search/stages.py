@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lossreg.config import changes
 from lossreg.config import study as studies
 from lossreg.search import attributes, choices
-from lossreg.search.frozen import FROZEN, Notes
+from lossreg.search.frozen import BEFORE, FROZEN, openings
 from lossreg.search.resumption import LEFT_OUT, Changes
 from lossreg.storage.trials import ATTRIBUTE, RETRY_OF
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from lossreg.storage.study_folder import StudyFolder
 
 REPLACED = ("fingerprint", "spec", "losses", "provenance", "spaces", "shapes")
-OTHERS = -1  # number of trials of a verdict's notes that are of an earlier stage
 
 
 def joined(prepared: Prepared, begun: optuna.Study | None) -> Prepared:
@@ -90,7 +89,6 @@ def _changed(stored: Mapping[str, Any], prepared: Prepared, trials: int, notes: 
     losses = {name: candidate.spec.name for name, candidate in prepared.candidates.items()}
     change = {"trials": trials, "at": time.time(), "lines": notes, "before": before}
     marks = {**stored["fingerprint"], **_all_marks(stored)}
-    former = Notes.of_stored(stored.get(FROZEN), OTHERS).frozen
     return {
         **stored,
         "fingerprint": studies.fingerprint(spec),
@@ -106,7 +104,8 @@ def _changed(stored: Mapping[str, Any], prepared: Prepared, trials: int, notes: 
         attributes.CHANGES: [*stored.get(attributes.CHANGES, ()), change],
         "notes": [*stored["notes"], *notes],
         "verdict": None,
-        FROZEN: Notes(tuple(replace(one, trials=OTHERS) for one in former), OTHERS).stored(),
+        FROZEN: [],
+        BEFORE: openings(stored),
     }  # fmt: skip
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from lossreg.data import splits
-from lossreg.errors import InputError, LossregError, one_line
+from lossreg.errors import InputError, LossregError, UnansweredError, one_line
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
-from lossreg.search.estimate import Estimate, Pace
-from lossreg.search.frozen import FROZEN, Frozen, Notes
+from lossreg.search.estimate import Estimate
+from lossreg.search.frozen import BEFORE, FROZEN, Frozen, Notes
 from lossreg.search.judgement import Judgement, Tested
 from lossreg.search.nested import Nested
 from lossreg.search.one_split import Failed
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
+# errors that say nothing of the study: with outer folds it is tried again
+PASSING = (OSError, MemoryError, UnansweredError)
 LONGEST = 60  # minutes of nested cross-validation that is proposed
 
 
@@ -46,7 +48,7 @@ LONGEST = 60  # minutes of nested cross-validation that is proposed
 class VerdictStage:
     """The verdict of a study whose trials have ended, in its open storage.
 
-    pace: of its search; training: a context for the time in which settings are trained again.
+    training: a context for the time in which settings are trained again.
     """
 
     prepared: Prepared
@@ -54,7 +56,6 @@ class VerdictStage:
     study: optuna.Study
     folder: StudyFolder
     progress: Observer
-    pace: Pace
     training: Callable[[], AbstractContextManager[None]]
 
     def reach(self, *, again: bool = False) -> Verdict | None:
@@ -68,7 +69,7 @@ class VerdictStage:
             result.verdict = None
         if completion.has_verdict(self._attributes, spec, result, again=again):
             return result.verdict
-        self.result.notes = [note for note in self.result.notes if not note.startswith(completion.FAILURES)]
+        result.notes, result.failure = [note for note in result.notes if note != result.failure], ""
         try:
             return self._reached()
         except Exception as error:
@@ -76,9 +77,10 @@ class VerdictStage:
             if result.verdict and not result.verdict.repeats:
                 # it says why an earlier attempt failed
                 result.verdict = None
-            failure, how = completion.FAILURES[result.verdict is not None], caller.words(TRY_AGAIN, TRY_AGAIN)
-            result.notes.append(f"{failure}: {_reason(error).rstrip('.')}; {how}")
-            self.progress.warn(result.notes[-1])
+            what, how = "new verdict" if result.verdict else "verdict", caller.words(TRY_AGAIN, TRY_AGAIN)
+            result.failure = f"there is no {what}: {_reason(error).rstrip('.')}; {how}"
+            result.notes.append(result.failure)
+            self.progress.warn(result.failure)
             return result.verdict
 
     def _reached(self) -> Verdict | None:
@@ -96,10 +98,14 @@ class VerdictStage:
         outer = self._outer()
         try:
             compared = self._compared_in(outer)
+        except PASSING:
+            raise
         except Exception as error:
             if not outer:
                 raise
-            self._require_unasked(error)
+            if not self._may_leave_out_folds:
+                raise _naming_one_split(error) from error
+            self._leave_out_folds(error)
             compared = self._compared_in(0)
         if isinstance(compared, str):
             return judgement.without_comparison(self.prepared, self._notes, top, baseline, compared)
@@ -133,18 +139,17 @@ class VerdictStage:
         self.folder.save_predictions(opened.key, predictions, outer)
         return self._judged(tested, opened, predictions)
 
-    def _require_unasked(self, error: Exception) -> None:
-        """Raise the error of outer folds again if they were asked for; else note that there are none, and why."""
+    @property
+    def _may_leave_out_folds(self) -> bool:
+        """Whether nobody asked for outer folds, and no verdict has them."""
         verdict = self.result.verdict
-        if self.prepared.spec.verdict.outer is None and not (verdict and verdict.repeats):
-            reason = f"the verdict is without nested cross-validation, which failed: {_reason(error)}"
-            self._note(OUTER, {"trials": len(self.result.trials), "folds": 0, "reason": reason})
-            self.progress.warn(reason)
-            return
-        if isinstance(error, InputError):
-            hint = f"{error.hint} verdict.outer = 0 compares on the test rows alone.".lstrip()
-            raise InputError(error.what, where=error.where, hint=hint) from error
-        raise error
+        return self.prepared.spec.verdict.outer is None and not (verdict and verdict.repeats)
+
+    def _leave_out_folds(self, error: Exception) -> None:
+        """Note that these trials have a verdict without outer folds, which failed."""
+        reason = f"the verdict is without nested cross-validation, which failed: {_reason(error)}"
+        self._note(OUTER, {"trials": len(self.result.trials), "folds": 0, "reason": reason})
+        self.progress.warn(reason)
 
     def _outer(self) -> int:
         """Return the number of outer folds: as asked for, as noted before, or as many as take little time."""
@@ -177,7 +182,7 @@ class VerdictStage:
         return 0
 
     def _estimate(self, outer: int, repeats: int) -> Estimate:
-        return Estimate.of(self.prepared, self.result, self._notes, self.pace, outer=outer, repeats=repeats)
+        return Estimate.of(self.prepared, self.result, self._notes, outer=outer, repeats=repeats)
 
     def _announce(self, outer: int, repeats: int, done: int) -> None:
         """Say how long it takes, where that is long or every row is a test row."""
@@ -250,7 +255,8 @@ class VerdictStage:
 
     @property
     def _notes(self) -> Notes:
-        return Notes.of_stored(self._attributes.get(FROZEN), len(self.result.trials))
+        before = self._attributes.get(BEFORE, 0)
+        return Notes.of_stored(self._attributes.get(FROZEN), len(self.result.trials), before)
 
     def _freeze(self, noted: Frozen) -> Frozen:
         self._note(FROZEN, self._notes.noting(noted).stored())
@@ -283,6 +289,14 @@ class VerdictStage:
         for candidate in candidates:
             if candidate in self.prepared.missing:
                 raise InputError(f"it compares {candidate}, which is missing", hint="Install its plugin again.")
+
+
+def _naming_one_split(error: Exception) -> Exception:
+    """Return the error of outer folds with what works instead, if it is one of input."""
+    if not isinstance(error, InputError):
+        return error
+    hint = f"{error.hint} verdict.outer = 0 compares on the test rows alone.".lstrip()
+    return InputError(error.what, where=error.where, hint=hint)
 
 
 def _reason(error: Exception) -> str:

@@ -81,7 +81,8 @@ class TrialRecord:
     `epoch` (1-based), None unless complete; scores: those of the members at that epoch, empty unless
     folds or seeds made several, score being their mean and spread their standard deviation (n - 1);
     curves: by name of `CURVES`, one value per epoch, the members' mean; seconds: wall time from the first
-    to the last epoch; trainer: population or fit; reason: why it failed or diverged; refusal: why no
+    to the last epoch; asking: seconds that asking for it took, 0 where an older version did not keep it;
+    trainer: population or fit; reason: why it failed or diverged; refusal: why no
     population could train it; started, ended: POSIX seconds; predicts_only: the class that the model
     predicts for every validation sample (0 in tasks without classes), None where its predictions vary; weights: of
     the training samples, `rows` naming the column ("" where it has no name), `classes` a list in class order; empty
@@ -117,6 +118,7 @@ class TrialRecord:
     default_score: float | None = None
     decision: Mapping[str, Any] = field(default_factory=dict)
     worker: str = ""
+    asking: float = 0.0
 
     @classmethod
     def of_training(
@@ -257,7 +259,8 @@ class StudyResult:
     seconds has total, training, search (what training waited for), search_spent (that and what was done
     meanwhile), verdict (once it was reached for), tracking; tracking has uri, experiment, run_id;
     trainer has population, fit (numbers of trials) and reasons; notes are lines for the user; verdict is None until
-    the test rows were looked at; started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
+    the test rows were looked at; failure: the note on the last attempt at a verdict where that failed, else empty;
+    started: POSIX seconds, 0 of a study that lossreg 0.2.0 or earlier began.
     """
 
     study: str
@@ -275,6 +278,7 @@ class StudyResult:
     notes: list[str] = field(default_factory=list)
     folder: str = ""
     verdict: Verdict | None = None
+    failure: str = ""
     started: float = 0.0
 
     @property

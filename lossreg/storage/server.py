@@ -57,7 +57,9 @@ REFUSALS = {
         f"The password belongs in the address, as ${{{address.PREFIX}PASSWORD}}, in PGPASSWORD or in ~/.pgpass."
     ),
     r"permission denied": "Let its owner run GRANT ALL ON SCHEMA public TO the user, or ALTER DATABASE ... OWNER TO.",
-    r'database ".*" does not exist': "Create it, for example with createdb.",
+    r'database ".*" does not exist': (
+        "Create it, for example with createdb. An address that names no database means the one with its user's name."
+    ),
     r'role ".*" does not exist': "Create it, for example with createuser.",
     r"rejects connection|no pg_hba\.conf entry": "Allow it in the server's pg_hba.conf.",
     r'invalid connection option "require_auth"': "It takes libpq 16 or newer: pip install 'lossreg[postgresql]'.",

@@ -24,7 +24,7 @@ class Answer(StrEnum):
 
 
 class Cause(StrEnum):
-    """What the gain of a better winner is owed to."""
+    """What the gain of a better winner is owed to: the loss, or perhaps its learning rate or another setting."""
 
     LOSS = "loss"
     LOSS_OR_RATE = "loss or learning rate"
@@ -74,8 +74,9 @@ class Comparison:
 class Reevaluated:
     """The best setting of a candidate on the fresh splits by which winner and baseline were chosen.
 
-    trial: the number of the trial it comes from; scores: the metric on each split; p_value: of not being worse than
-    the first of the leaderboard, adjusted for the number of candidates; None for the first.
+    trial: the number of the trial it comes from; scores: the metric on each split; p_value: how likely a deficit
+    against the first of the leaderboard as large as this one is if it is as good as the first, adjusted for the number
+    of candidates; None for the first.
     """
 
     candidate: str
@@ -102,15 +103,15 @@ class Verdict:
     answer: the evidence for the winner against the baseline; cause: of a better winner, else None; winner: the best
     candidate other than the baseline, baseline: at its own best setting; recommended: one of the two, by the sign of
     the difference; against_baseline, against_same_rate: the winner against the baseline at its own best setting, and
-    with the winner's learning rate (None where that is the same); against_tuned_decision: the two with the decision
+    with the winner's training settings (None if it has them); against_tuned_decision: the two with the decision
     of both tuned, None where it was not or is anyway; decision: `tuned` where it is tuned in all comparisons, else
     `default`; margin: differences below it do not matter; openings: how often the test rows were looked at;
-    exploratory: trials were added after the first look, or the margin was set after it; changed: which of the two,
+    exploratory: trials were run after the first look, or the margin was set after it; changed: which of the two,
     `trials` and `margin`; finished, scored: in how many repeats `winner` and `baseline` were trained to their end, and
     have a score; outer: the number of outer folds, 0 for one split;
     folds_won: with outer folds, the number of them in which a candidate was the winner; trials: the number of trials
-    that it was chosen from; reason: why there is no comparison; reevaluated: the candidates on fresh splits, best
-    first; notes: lines for the user.
+    that it was chosen from; reason: why there is no comparison, or why the answer is not what its interval says;
+    reevaluated: the candidates on fresh splits, best first; notes: lines for the user.
     """
 
     answer: Answer
@@ -142,16 +143,21 @@ class Verdict:
         """What is compared: winner and baseline; with outer folds the winner of each, and the baseline."""
         return OF_FOLDS if self.outer else self.winner.candidate, self.baseline.candidate
 
+    def _described(self, arm: Arm) -> dict[str, Any]:
+        """Return the form of an arm in the JSON documents; without the score of outer folds none of which has it."""
+        is_tested = not self.outer or arm.candidate in (self.baseline.candidate, *self.folds_won)
+        return asdict(arm) if is_tested else {**asdict(arm), "score": None}
+
     def to_json(self) -> dict[str, Any]:
         """Return `verdict` of the JSON documents."""
         main = self.against_baseline
         document: dict[str, Any] = finite(
             {
-                "recommended": asdict(self.recommended),
+                "recommended": self._described(self.recommended),
                 "answer": self.answer.value,
                 "cause": self.cause.value if self.cause else None,
-                "winner": asdict(self.winner),
-                "baseline": asdict(self.baseline),
+                "winner": self._described(self.winner),
+                "baseline": self._described(self.baseline),
                 "difference": main.difference if main else None,
                 "interval": list(main.interval) if main else None,
                 "share_won": main.share_won if main else None,

@@ -20,6 +20,8 @@ from lossreg.tracking import entities, model_package
 
 TABLES = "mlflow.loggedArtifacts"
 MODEL_TRIAL = "lossreg.model_trial"
+PLOTS = "plots"
+VERDICT_PLOT = f"{PLOTS}/verdict.png"
 
 
 def warm_up() -> None:
@@ -60,14 +62,17 @@ class Artifacts:
         from lossreg.reporting import study_plots
 
         for name, figure in study_plots.figures(result).items():
-            self.client.log_figure(self.run_id, figure, f"plots/{name}.png")
+            self.client.log_figure(self.run_id, figure, f"{PLOTS}/{name}.png")
 
     def draw_verdict(self, result: StudyResult) -> None:
-        """Write the plot of the verdict, which comes after the others; nothing where there is no comparison."""
+        """Write the plot of the verdict, which comes after the others; without a comparison only in place of one."""
         from lossreg.reporting import study_plots
 
-        if figure := study_plots.verdict(result):
-            self.client.log_figure(self.run_id, figure, "plots/verdict.png")
+        figure = study_plots.verdict(result)
+        if figure is None and VERDICT_PLOT in {file.path for file in self.client.list_artifacts(self.run_id, PLOTS)}:
+            figure = study_plots.no_comparison(result)
+        if figure is not None:
+            self.client.log_figure(self.run_id, figure, VERDICT_PLOT)
 
     def log_model(self, result: StudyResult, description: Mapping[str, Any]) -> None:
         """Write the recommended trial's model, described by `model_package.describe`, as an MLflow model of the parent.

@@ -30,7 +30,11 @@ LONGEST_PARAM = 6_000
 LONGEST_TAG = 8_000
 VERDICT, RECOMMENDED, CAUSE = "lossreg.verdict", "lossreg.recommended", "lossreg.cause"
 OUTER_FOLDS = "lossreg.outer_folds"
-# instead of a verdict that the study has no more, whose metrics stay, since MLflow deletes none
+# names of the metrics by comparison of the verdict
+COMPARED = {"against_baseline": "verdict", "against_tuned_decision": "verdict_tuned"}
+MEASURED = ("difference", "low", "high", "share_won")
+VERDICT_METRICS = tuple(f"{name}_{field}" for name in COMPARED.values() for field in MEASURED)
+# instead of a verdict that the study has no more
 OUTDATED = dict.fromkeys((VERDICT, RECOMMENDED, CAUSE, OUTER_FOLDS), "outdated")
 STATUS = {"complete": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 
@@ -222,16 +226,13 @@ def _verdict_tags(verdict: Verdict) -> dict[str, str]:
 
 
 def verdict_points(result: StudyResult) -> list[Point]:
-    """Return difference, 95% interval and share of repeats won; step = the number of looks at the test rows."""
+    """Return difference, 95% interval and share of repeats won, NaN where there is none; step = the number of looks."""
     verdict = result.verdict
-    main = verdict.against_baseline if verdict else None
-    if verdict is None or main is None:
-        return []
+    openings = verdict.openings if verdict else 0
     at = milliseconds(max((trial.ended for trial in result.trials), default=0.0))
-    values = {"difference": main.difference, "low": main.low, "high": main.high, "share_won": main.share_won}
-    return [
-        Point(f"verdict_{name}", value, at, verdict.openings) for name, value in values.items() if _is_number(value)
-    ]
+    compared = {name: getattr(verdict, comparison, None) for comparison, name in COMPARED.items()}
+    values = {f"{name}_{field}": getattr(one, field, math.nan) for name, one in compared.items() for field in MEASURED}
+    return [Point(name, value if _is_number(value) else math.nan, at, openings) for name, value in values.items()]
 
 
 def best_points(result: StudyResult, lost: Collection[int] = (), *, is_over: bool = False) -> list[Point]:

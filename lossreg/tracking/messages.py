@@ -12,7 +12,7 @@ from lossreg.storage.verdict import Verdict
 from lossreg.terminal.masking import masked, masked_values
 
 # fields that quote what others wrote, such as the message of an exception
-FREE_TEXTS = ("reason", "refusal", "notes")
+FREE_TEXTS = ("reason", "refusal", "notes", "failure")
 Message = dict[str, Any]
 
 

@@ -7,6 +7,7 @@ calls it. Importing this module imports MLflow (seconds).
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ class Writer:
         self._steps: set[int] = set()
         self._lost: set[int] = set()
         self._note = ""
+        self._shown: dict[str, float] = {}  # the last values of the verdict's metrics, NaN for none
         self._former: Mapping[str, str] = EMPTY  # tags in place of those of a verdict that was written before
 
     @property
@@ -97,6 +99,7 @@ class Writer:
 
     def _describe(self, parent: Run, result: StudyResult) -> None:
         """Give the parent what it lacks of the study's parameters and data."""
+        self._shown = {name: parent.data.metrics.get(name, math.nan) for name in entities.VERDICT_METRICS}
         self.run_id, params = parent.info.run_id, entities.study_params(result)
         self._log(self.run_id, (), {name: params[name] for name in params if name not in parent.data.params})
         if result.data and not (parent.inputs and parent.inputs.dataset_inputs):
@@ -152,7 +155,8 @@ class Writer:
         return self._children[trial.number]
 
     def refresh(self, result: StudyResult, *, is_over: bool = False) -> None:
-        """Bring the parent's leaderboard and its best-so-far curve up to date."""
+        """Bring the parent's leaderboard, its best-so-far curve and its verdict up to date."""
+        self._show(entities.verdict_points(result))
         curve = entities.best_points(result, self._lost, is_over=is_over)
         points = [point for point in curve if point.step not in self._steps]
         tags = {**self._former, **entities.study_tags(result)}
@@ -165,9 +169,25 @@ class Writer:
             self._former = entities.OUTDATED
 
     def summarise(self, result: StudyResult) -> None:
-        """Bring the parent's leaderboard, curve, baseline's best and verdict to their final state."""
+        """Bring the parent's leaderboard, curve, verdict and baseline's best to their final state."""
         self.refresh(result, is_over=True)
-        self._log(self.run_id, [*entities.baseline_points(result), *entities.verdict_points(result)])
+        self._log(self.run_id, entities.baseline_points(result))
+
+    def _show(self, points: Iterable[Point]) -> None:
+        """Have these points be the last of their metrics, where they are not; NaN takes back what is there.
+
+        MLflow shows the latest point of the highest step, and the largest value of equal ones.
+        """
+        new = [point for point in points if not _is_same(point.value, self._shown[point.name])]
+        if new:
+            self._log(self.run_id, map(self._after_others, new))
+            self._shown |= {point.name: point.value for point in new}
+
+    def _after_others(self, point: Point) -> Point:
+        """Return a point no earlier than those that its metric has."""
+        for other in self.client.get_metric_history(self.run_id, point.name):
+            point = point._replace(at=max(point.at, other.timestamp + 1), step=max(point.step, other.step))
+        return point
 
     def _log(
         self, run_id: str, points: Iterable[Point], params: Mapping[str, str] = EMPTY, tags: Mapping[str, str] = EMPTY
@@ -189,6 +209,10 @@ class Writer:
         """End the parent run, with its last trial; a resumed study opens it again."""
         ended = max((trial.ended for trial in result.trials), default=time.time())
         patiently(self.client.set_terminated, self.run_id, status, entities.milliseconds(ended))
+
+
+def _is_same(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def _start(result: StudyResult) -> float:

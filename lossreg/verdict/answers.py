@@ -44,8 +44,8 @@ def answer(
 def cause(answer: Answer, against_same_rate: Comparison | None, *, same_rate: bool) -> Cause | None:
     """Return what a better winner's gain is owed to; None for another answer.
 
-    same_rate: the baseline has the winner's learning rate anyway, so that there is no such comparison. Without it
-    and without a comparison (the repeats were not finite), the learning rate is not ruled out.
+    same_rate: the baseline has the winner's learning rate, optimizer settings and architecture anyway, so that there
+    is no such comparison. Without it and without a comparison (the repeats were not finite), these are not ruled out.
     """
     if answer is not Answer.BETTER:
         return None

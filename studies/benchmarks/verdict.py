@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ import verdict_report
 
 import lossreg
 
-FEATURES, EPOCHS = 10, 20
+FEATURES = 10
 TEST, VALIDATION = 0.2, 0.25
 LANES, LANES_AT_MOST = 16, 48
 BLOCKS = 20  # of the rows of the truth, for its standard error
@@ -69,31 +69,10 @@ TASKS = {"threshold": "binary", "outliers": "regression"}
 METRICS = {"threshold": "balanced_accuracy", "outliers": "neg_mean_absolute_error"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """All that studies share but their samples and number.
+class Cell(verdict_report.Settings):
+    """Settings of studies, with the studies and samples of these."""
 
-    rows: of a data set; imbalance: how many times as many rows of the first class as of another; noise: the share of
-    labels that are drawn at random, for outliers the share of targets with ten times the noise.
-    """
-
-    design: str
-    rows: int
-    imbalance: float
-    noise: float
-    metric: str
-    optimizer: str
-    trials: int
-    repeats: int
-    outer: int | None
-    decision: str | None
-    seed: int
-    epochs: int = EPOCHS
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Cell:
-        """Return the cell of a line of `--out`."""
-        return cls(**{each.name: values.get(each.name, each.default) for each in fields(cls)})
+    __slots__ = ()
 
     @property
     def task(self) -> str:
@@ -207,12 +186,6 @@ def fold_plans(prepared: Any) -> dict[str, Any]:
     }
 
 
-def mean_gain(scores: Mapping[str, Scores], folds: int) -> float | None:
-    """Return the mean true gain of the settings that outer folds chose, None without any."""
-    gains = [Gain.of(scores, f"winner {fold}", f"baseline {fold}").value for fold in range(folds)]
-    return float(np.mean(gains)) if gains else None
-
-
 def gain_here(
     cell: Cell, prepared: Any, plans: Mapping[str, Any], rng: np.random.Generator, *, args: argparse.Namespace,
     predictor: Any,
@@ -226,11 +199,11 @@ def gain_here(
     each = args.samples // max(1, len(parts))
     here = Fresh.here(cell, [part for part in parts or [rows.development] for _ in range(each)], rng, args)
     if not parts:
-        return Gain.of(here.scores(plans, predictor), "winner", "baseline").value
+        return Gain.of(here.scores(plans, predictor), [("winner", "baseline")]).value
     samples = {name: range(each * fold, each * (fold + 1)) for name in plans for fold in [int(name.split()[1])]}
-    gain = mean_gain(here.scores(plans, predictor, samples), folds)
-    assert gain is not None
-    return gain
+    scores = here.scores(plans, predictor, samples)
+    gains = [Gain.of(scores, [(f"winner {fold}", f"baseline {fold}")]).value for fold in range(folds)]
+    return float(np.mean(gains))
 
 
 def plan(trial: Any, epochs: int) -> Any:
@@ -270,20 +243,23 @@ def true(
     }
     prepared = prepared_of(study)
     folds = fold_plans(prepared)
-    scores = fresh.scores({**arms, **folds}, predictor)
-    gain = Gain.of(scores, "winner", "baseline")
-    same_rate = Gain.of(scores, "winner", "same_rate")
-    tuned = Gain.of(scores, "winner_tuned", "baseline_tuned") if "winner_tuned" in scores else None
-    oracle = gain.is_shown and (tuned is None or tuned.is_shown)
+    number = len(folds) // 2
+    at_rate = {
+        f"same_rate {fold}": replace(folds[f"baseline {fold}"], learning_rate=folds[f"winner {fold}"].learning_rate)
+        for fold in range(number)
+    }
+    scores = fresh.scores({**arms, **folds, **at_rate}, predictor)
+    own = Gains.of(scores, [""])
+    estimated = Gains.of(scores, [f" {fold}" for fold in range(number)]) if number else own
     return {
-        "true": gain.value, "true_error": gain.error, "true_same_rate": same_rate.value,
-        "true_folds": mean_gain(scores, len(folds) // 2),
+        **own.values(), "true_error": own.plain.error,
+        **{f"{name}_folds": value for name, value in estimated.values().items() if number},
         "true_here": gain_here(
             cell, prepared, folds or {name: arms[name] for name in ("winner", "baseline")}, rng, args=args,
             predictor=predictor,
         ),
-        "true_tuned": tuned.value if tuned else None, "oracle": oracle,
-        "oracle_loss": oracle and same_rate.is_shown, "top_true": Gain.of(scores, "top", "board").value,
+        "oracle": estimated.is_shown, "oracle_loss": estimated.is_shown and estimated.same_rate.is_shown,
+        "top_true": Gain.of(scores, [("top", "board")]).value,
     }  # fmt: skip
 
 
@@ -304,7 +280,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """The true gain of one arm over another.
+    """The true gain of one arm over another, or its mean over such pairs of outer folds.
 
     error: its standard error, of samples and of rows; is_shown: whether a t-test at 95% of the fresh test sets says so.
     """
@@ -314,18 +290,52 @@ class Gain:
     is_shown: bool
 
     @classmethod
-    def of(cls, scores: Mapping[str, Scores], first: str, second: str) -> Gain:
+    def of(cls, scores: Mapping[str, Scores], pairs: Sequence[tuple[str, str]]) -> Gain:
         from scipy import stats
 
-        one, other = scores[first], scores[second]
-        done = np.isfinite(one.all - other.all)
         gains, blocks, fresh = (
-            (each - rest)[done]
-            for each, rest in ((one.all, other.all), (one.blocks, other.blocks), (one.fresh, other.fresh))
+            np.mean([getattr(scores[one], rows) - getattr(scores[other], rows) for one, other in pairs], axis=0)
+            for rows in ("all", "blocks", "fresh")
         )
+        done = np.isfinite(gains)
+        gains, blocks, fresh = gains[done], blocks[done], fresh[done]
         error = np.hypot(stats.sem(gains), stats.sem(blocks.mean(0)))
         limit = fresh.mean() - stats.t.ppf(0.975, len(fresh) - 1) * stats.sem(fresh)
         return cls(float(gains.mean()), float(error), bool(limit > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """The true gains of winner over baseline: as they are, at the winner's learning rate, with tuned decisions."""
+
+    plain: Gain
+    same_rate: Gain
+    tuned: Gain | None
+
+    @classmethod
+    def of(cls, scores: Mapping[str, Scores], ends: Sequence[str]) -> Gains:
+        """Return those of the arms whose names have these ends, ` 0` in the first outer fold; their mean of several."""
+
+        def gain(other: str, tuned: str = "") -> Gain:
+            return Gain.of(scores, [(f"winner{end}{tuned}", f"{other}{end}{tuned}") for end in ends])
+
+        is_tuned = f"winner{ends[0]}_tuned" in scores
+        return cls(gain("baseline"), gain("same_rate"), gain("baseline", "_tuned") if is_tuned else None)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the oracle says "better"."""
+        return self.plain.is_shown and (self.tuned is None or self.tuned.is_shown)
+
+    def values(self) -> dict[str, float | None]:
+        """Return the gains as a line has them."""
+        tuned = self.tuned.value if self.tuned else None
+        return {"true": self.plain.value, "true_same_rate": self.same_rate.value, "true_tuned": tuned}
+
+
+def kind(arm: str) -> str:
+    """Return an arm without the number of its outer fold."""
+    return arm.split(maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,11 +394,15 @@ class Fresh:
     def scores(
         self, arms: Mapping[str, Any], predictor: Any, only: Mapping[str, range] | None = None
     ) -> dict[str, Scores]:
-        """Train every arm on every sample, or on some alone, equal plans once; return the scores by arm."""
+        """Train every arm on every sample, or on some alone, equal plans once; return the scores by arm.
+
+        Winners and baselines, those of outer folds too, are there with their decision tuned as well, where it can be.
+        """
+        from lossreg.search.arms import BASELINE, TUNED, WINNER
+
         samples = range(len(self.problem.folds))
-        first = {
-            name: name if only else next(other for other in arms if arms[other] == plan) for name, plan in arms.items()
-        }
+        same = {name: name if only else (plan, kind(name) in (WINNER, BASELINE)) for name, plan in arms.items()}
+        first = {name: next(other for other in arms if same[other] == same[name]) for name in arms}
         asked = {
             (name, sample): replace(arms[name], fold=sample, seed=sample)
             for name in dict.fromkeys(first.values())
@@ -396,11 +410,14 @@ class Fresh:
         }
         predicted: dict[str, dict[int, np.ndarray]] = {}
         for (name, sample), weights in self._trained(asked):
-            by_arm = predictor.of_arm(name, self.problem, asked[name, sample], weights)
+            by_arm = predictor.of_arm(kind(name), self.problem, asked[name, sample], weights)
             for arm, values in by_arm.items():
-                predicted.setdefault(arm, {})[sample] = values
+                predicted.setdefault(name + arm.removeprefix(kind(name)), {})[sample] = values
         scores = {name: self._scored(by_sample) for name, by_sample in predicted.items()}
-        return {**scores, **{name: scores[other] for name, other in first.items()}}
+        ends = ("", TUNED)
+        return {
+            name + end: scores[other + end] for name, other in first.items() for end in ends if other + end in scores
+        }
 
     def _trained(self, asked: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
         from lossreg.search import retraining, sizing
@@ -467,7 +484,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--optimizer", default="adam")
     parser.add_argument("--decision", choices=("default", "tuned"), help="search.decision")
     parser.add_argument("--outer", type=int, help="verdict.outer, of nested cross-validation")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="with more, wrong labels are learnt by heart")
+    parser.add_argument("--epochs", type=int, default=20, help="with more, wrong labels are learnt by heart")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--studies", type=int, default=200)
@@ -491,7 +508,7 @@ def main() -> None:
     for design, rows, imbalance, noise in itertools.product(args.designs, args.rows, args.imbalance, args.noise):
         metric = args.metric or METRICS.get(design, "accuracy")
         cell = Cell(
-            design, rows, imbalance, noise, metric, args.optimizer, args.trials, args.repeats, args.outer,
+            design, rows, metric, imbalance, noise, args.optimizer, args.trials, args.repeats, args.outer,
             args.decision, args.seed, args.epochs,
         )  # fmt: skip
         run(cell, range(args.first, args.first + args.studies), args)

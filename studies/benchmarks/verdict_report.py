@@ -1,9 +1,10 @@
 """The table and the power curve of studies of known truth, from the lines that `verdict.py` writes.
 
-Printed per cell, with one-sided bounds of Clopper and Pearson at 95%:
+Printed per cell, with one-sided upper bounds of Clopper and Pearson at 95%:
 
-    better      studies whose verdict says so; false ones are those whose winner has no true gain over the baseline, or
-                none with the decision of both tuned
+    better      studies whose verdict says so; false ones are those without a true gain over the baseline, or without
+                one where the decision of both is tuned. Their share of all studies is how often a study of this kind
+                errs; their share of the studies without a true gain is the level of the test, and larger
     by loss     the same of "because of the loss", with the true gain over the baseline at the winner's learning rate
     covered     intervals that hold the true gain, with an interval of Clopper and Pearson at 95%; then the same with
                 each interval made as much wider as the standard error of the true gain asks for
@@ -12,28 +13,60 @@ Printed per cell, with one-sided bounds of Clopper and Pearson at 95%:
     power       of the studies with a true gain, those whose verdict is "better"; of the oracle, and the share of it
     first       studies whose leaderboard has another loss than the baseline first, its gain there and its true gain
     truth       the standard error of the true gain, as a share of that of the estimated one
+
+With nested cross-validation a verdict estimates the mean gain of what the folds chose, so "true" is that mean in all of
+these, and the oracle's as well. Lines of before it was noted for tuned decisions, equal learning rates and the oracle
+have that of the study's own winner there.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-KEYS = (
-    "design", "rows", "imbalance", "noise", "metric", "optimizer", "trials", "repeats", "outer", "decision", "seed",
-    "epochs",
-)  # fmt: skip
-USUAL = {
-    "imbalance": 1.0, "noise": 0.0, "optimizer": "adam", "trials": 24, "repeats": 20, "outer": None, "decision": None,
-    "seed": 0, "epochs": 20,
-}  # fmt: skip
 HALF_WIDTH = 1.96  # of an interval, in standard errors
 
 Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that studies share but their samples and number.
+
+    rows: of a data set; imbalance: how many times as many rows of the first class as of another; noise: the share of
+    labels that are drawn at random, for outliers the share of targets with ten times the noise; epochs: with more,
+    wrong labels are learnt by heart.
+    """
+
+    design: str
+    rows: int
+    metric: str
+    imbalance: float = 1.0
+    noise: float = 0.0
+    optimizer: str = "adam"
+    trials: int = 24
+    repeats: int = 20
+    outer: int | None = None
+    decision: str | None = None
+    seed: int = 0
+    epochs: int = 20
+
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        """Return the settings of a line of `--out`."""
+        return cls(**{each.name: line[each.name] for each in fields(cls) if each.name in line})
+
+    @property
+    def title(self) -> str:
+        """`names, 300 rows, accuracy`, with what is unusual."""
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)[3:]}
+        unusual = [f"{name} {value}" for name, (value, usual) in values.items() if value not in (None, usual)]
+        return ", ".join([self.design, f"{self.rows} rows", self.metric, *unusual])
 
 
 def lines(files: Iterable[Path]) -> list[Line]:
@@ -48,19 +81,12 @@ def lines(files: Iterable[Path]) -> list[Line]:
     return found
 
 
-def cells(studies: Iterable[Line]) -> dict[tuple[Any, ...], list[Line]]:
+def cells(studies: Iterable[Line]) -> dict[Settings, list[Line]]:
     """Return the studies of each cell, each study once."""
-    by_cell: dict[tuple[Any, ...], dict[int, Line]] = {}
+    by_cell: dict[Settings, dict[int, Line]] = {}
     for study in studies:
-        by_cell.setdefault(tuple(study.get(key, USUAL.get(key)) for key in KEYS), {})[study["study"]] = study
+        by_cell.setdefault(Settings.of(study), {})[study["study"]] = study
     return {cell: [of[number] for number in sorted(of)] for cell, of in by_cell.items()}
-
-
-def title(cell: Sequence[Any]) -> str:
-    """Return `names, 300 rows, accuracy`, with what is unusual."""
-    values = dict(zip(KEYS, cell, strict=True))
-    first = [values.pop("design"), f"{values.pop('rows')} rows", values.pop("metric")]
-    return ", ".join([*first, *(f"{key} {value}" for key, value in values.items() if value not in (None, USUAL[key]))])
 
 
 class Figures:
@@ -72,20 +98,11 @@ class Figures:
         self.better = np.array([study["answer"] == "better" for study in self.compared], bool)
         self.by_loss = np.array([study["cause"] == "loss" for study in self.compared], bool)
         self.true = np.array([least(study) for study in self.compared])
-        self.gains = np.array([estimated(study) for study in self.compared])
+        self.same_rate = np.array([true(study, "true_same_rate") for study in self.compared])
+        self.gains = np.array([true(study, "true") for study in self.compared])
 
     def _column(self, key: str) -> np.ndarray:
         return np.array([study[key] for study in self.compared], float)
-
-    @property
-    def false(self) -> np.ndarray:
-        """Whether each verdict says "better" of a winner without a true gain."""
-        return self.better & (self.true <= 0)
-
-    @property
-    def false_by_loss(self) -> np.ndarray:
-        """Whether each verdict says "because of the loss" of one without a true gain at the same learning rate."""
-        return self.by_loss & (self._column("true_same_rate") <= 0)
 
     @property
     def covered(self) -> np.ndarray:
@@ -140,8 +157,8 @@ class Figures:
         recommended = [study["true"] if study["is_winner"] else 0.0 for study in self.compared]
         seconds = np.mean([(study["seconds"], study["seconds_truth"]) for study in self.studies], axis=0)
         return [
-            f"better {self.better.sum()} of {number}, false {bounded(self.false)}; "
-            f"by loss {self.by_loss.sum()}, false {bounded(self.false_by_loss)}",
+            f"better {self.better.sum()} of {number}, {false(self.better, self.true <= 0)}; "
+            f"by loss {self.by_loss.sum()}, {false(self.by_loss, self.same_rate <= 0)}",
             f"{self._covered()}; bias {mean(self.bias)}; true gain {mean(self.gains)}, "
             f"of what is recommended {mean(np.array(recommended))}",
             self._here(),
@@ -163,30 +180,38 @@ class Figures:
         first = [(study["top_gain"], study["top_true"]) for study in self.compared if study["top_is_other"]]
         if not first:
             return "first on the leaderboard: the baseline in all"
-        gain, true = np.array(first).T
-        false = np.array([study["top_is_other"] and study["top_true"] <= 0 for study in self.compared])
+        gain, real = np.array(first).T
+        is_other = np.array([study["top_is_other"] for study in self.compared], bool)
         return (
-            f"first on the leaderboard another loss in {len(first)} of {len(self.compared)}, without a true gain "
-            f"{bounded(false)}; gain {gain.mean():+.4f}, true {true.mean():+.4f}, gain minus true {mean(gain - true)}"
+            f"first on the leaderboard another loss in {len(first)} of {len(self.compared)}, "
+            f"{false(is_other, self._column('top_true') <= 0)}; gain {gain.mean():+.4f}, true {real.mean():+.4f}, "
+            f"gain minus true {mean(gain - real)}"
         )
 
 
-def estimated(study: Line) -> float:
-    """Return the true gain that is estimated: that of what the outer folds chose, if there are any."""
-    return study["true"] if study.get("true_folds") is None else study["true_folds"]
+def true(study: Line, key: str) -> Any:
+    """Return the true gain that is estimated: the mean of what the outer folds chose, if it is there."""
+    folds = study.get(f"{key}_folds")
+    return study[key] if folds is None else folds
 
 
 def least(study: Line) -> float:
     """Return the true gain, with default decisions or with tuned ones, whichever is less."""
-    return min(study["true"], study["true"] if study["true_tuned"] is None else study["true_tuned"])
+    return min(gain for key in ("true", "true_tuned") if (gain := true(study, key)) is not None)
 
 
-def bounded(hits: np.ndarray) -> str:
-    """Return `3 (at most 3.8%)`."""
+def false(claimed: np.ndarray, is_null: np.ndarray) -> str:
+    """Return `false 3 (of all 200 at most 3.8%; of the 90 without a true gain at most 8.4%)`."""
+    level = f"; of the {is_null.sum()} without a true gain at most {at_most(claimed[is_null])}" if is_null.any() else ""
+    hits = claimed & is_null
+    return f"false {hits.sum()} (of all {len(hits)} at most {at_most(hits)}{level})"
+
+
+def at_most(hits: np.ndarray) -> str:
+    """Return the one-sided upper bound of Clopper and Pearson at 95%, `3.8%`."""
     from scipy.stats import binomtest
 
-    high = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.90, "exact").high
-    return f"{hits.sum()} (at most {100 * high:.1f}%)"
+    return f"{100 * binomtest(int(hits.sum()), len(hits)).proportion_ci(0.90, 'exact').high:.1f}%"
 
 
 def within(hits: np.ndarray) -> str:
@@ -213,13 +238,13 @@ def show(files: Sequence[Path], picture: Path | None) -> None:
     """Print the table of these files, and draw the power curve."""
     by_cell = {cell: Figures(studies) for cell, studies in cells(lines(files)).items()}
     for cell, figures in by_cell.items():
-        print(title(cell))
+        print(cell.title)
         print("".join(f"    {line}\n" for line in figures.text()), end="")
     if picture:
         draw(by_cell, picture)
 
 
-def draw(by_cell: Mapping[tuple[Any, ...], Figures], picture: Path) -> None:
+def draw(by_cell: Mapping[Settings, Figures], picture: Path) -> None:
     """Draw the share of "better" over the mean true gain of each cell, of verdict and oracle."""
     import matplotlib
 
@@ -237,7 +262,7 @@ def draw(by_cell: Mapping[tuple[Any, ...], Figures], picture: Path) -> None:
     figure.savefig(picture, dpi=150)
 
 
-def curves(by_cell: Mapping[tuple[Any, ...], Figures]) -> dict[str, list[tuple[float, ...]]]:
+def curves(by_cell: Mapping[Settings, Figures]) -> dict[str, list[tuple[float, ...]]]:
     """Return the points of each curve, of cells that differ in noise and imbalance alone.
 
     A point is the mean true gain, the share of "better" with the ends of its interval, and the oracle's share.
@@ -245,9 +270,7 @@ def curves(by_cell: Mapping[tuple[Any, ...], Figures]) -> dict[str, list[tuple[f
     points: dict[str, list[tuple[float, ...]]] = {}
     for cell, figures in by_cell.items():
         if len(figures.compared):
-            varied = [
-                USUAL[key] if key in ("noise", "imbalance") else value for key, value in zip(KEYS, cell, strict=True)
-            ]
+            name = replace(cell, noise=0.0, imbalance=1.0).title
             share, ends = figures.better.mean(), interval(figures.better)
-            points.setdefault(title(varied), []).append((figures.gains.mean(), share, *ends, figures.oracle.mean()))
+            points.setdefault(name, []).append((figures.gains.mean(), share, *ends, figures.oracle.mean()))
     return points

@@ -445,6 +445,7 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     ):
         assert part in out
     assert ("something is odd" in err) == (command == "tune")
+    assert ("There is no verdict yet. `lossreg tune toy.toml` goes on" in out) == (command == "results")
 
 
 @pytest.mark.parametrize("command", ["tune", "results"])
@@ -464,6 +465,7 @@ def test_a_study_ends_with_its_verdict_and_the_recipe_to_train_with(lossreg, stu
     assert places == sorted(places)
     assert "validation score (f1_macro):" not in out
     assert ("cross_entropy better " in out) == (result.verdict.against_baseline is not None)
+    assert "There is no verdict" not in out
 
 
 def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):
@@ -479,9 +481,9 @@ def test_json_is_one_document_with_a_verdict_too(lossreg, study, finished):
      ("not enough data", "", 0), (None, "", 1)],
 )  # fmt: skip
 def test_a_verdict_that_is_not_reached_has_exit_code_1(lossreg, study, monkeypatch, case):
-    kind, note, expected = case
+    kind, failure, expected = case
     result = sample_verdict.study(kind) if kind else sample.study(3)
-    result.notes += [note] if note else []
+    result.failure = failure
     monkeypatch.setattr(run, "reached_verdict", lambda *args: None)
     monkeypatch.setattr(run, "verdict", lambda *args, **kwargs: result)
     assert lossreg("verdict", study)[0] == expected

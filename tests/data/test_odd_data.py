@@ -68,6 +68,44 @@ def cycled(*values: Any) -> list[Any]:
     return [values[i % len(values)] for i in range(N)]
 
 
+# ------------------------------------------------------------------ cells of test rows decide nothing
+
+# a column of development rows, what is planted in all test rows, and what is then said of it
+PLANTED: dict[str, tuple[list[Any], list[Any], str]] = {
+    "words among numbers": (cycled("x", *map(str, range(20, 31))), ["low"], "are not numbers"),
+    "words among dates": ([f"2024-01-{1 + i % 28:02}" for i in range(N)], ["soon"], "are not dates"),
+    "a date with its day first": (
+        [f"{1 + i % 12:02}/{1 + i % 9:02}/2024" for i in range(N)],
+        ["31/01/2024"],
+        "are not dates",
+    ),
+    "another unit": ([f"${i}" for i in range(N)], ["€7"], "are not numbers"),
+    "a decimal comma": ([f"1,{100 + i}" for i in range(N)], ["0,5"], "comma"),
+    "numbers among words": (cycled("low", "high", *"abcdefgh"), ["1", "2", "3"], ""),
+    "lists": (cycled("low", "high"), [[1, 2]], ""),
+    "truth values": (cycled(0.5, 1.5, 2.5), [True, False], ""),
+    "something among nothing": ([None] * N, [1.5, 2.5], "left out"),
+}
+
+
+@pytest.mark.parametrize("case", PLANTED)
+def test_features_of_test_rows_decide_nothing_and_are_read_as_new_rows(case):
+    column, planted, said = PLANTED[case]
+    plain = of_value(with_column(pd.Series(column, dtype=object)), target="y")
+    test = plain.rows.test.tolist()
+    values = [planted[i % len(planted)] if i in test else value for i, value in enumerate(column)]
+    table = with_column(pd.Series(values, dtype=object))
+    changed = of_value(table, target="y")
+    for one, other in ((plain, changed), *zip(*(it.resampled([1, 2]).folds for it in (plain, changed)), strict=True)):
+        np.testing.assert_array_equal(one.train.x, other.train.x)
+        np.testing.assert_array_equal(one.validation.x, other.validation.x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        as_new = changed.preprocessor.transform(table.drop(columns="y").iloc[test])
+    np.testing.assert_array_equal(changed.test.x, as_new)
+    assert not said or [note for note in changed.notes if note.startswith("c") and said in note]
+
+
 # ------------------------------------------------------------------ text that is numbers
 
 WHOLE = list(range(20, 20 + N))

@@ -68,7 +68,9 @@ def test_a_page_with_a_verdict_begins_with_it():
              result.recommended.recipe, report.heading(result), "| loss |"]  # fmt: skip
     places = [page.index(plain_text.markdown(part) if part.endswith(".") else part) for part in parts]
     assert places == sorted(places)
-    assert page.startswith("# toy\n\n**Train with focal(gamma=2.1).**")
+    assert page.startswith(
+        "# toy\n\n**Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.**"
+    )
     assert "- a note of the verdict" in page
 
 
@@ -115,7 +117,12 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
     assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
     assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
-    assert leaderboard.close(study) == "not shown to be worse than focal on fresh splits: cross_entropy"
+    # the two that the verdict compares are left to it
+    assert leaderboard.close(study) == ""
+    study.verdict = dataclasses.replace(
+        study.verdict, winner=sample_verdict.arm(trials[2]), baseline=study.verdict.winner
+    )
+    assert leaderboard.close(study) == "fresh splits alone do not show these to be worse than focal: cross_entropy"
     assert leaderboard.close(sample.study(0, trials=trials)) == ""
     assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict
     assert study.verdict.to_json()["reevaluated"][0] == {

@@ -10,7 +10,7 @@ import pytest
 import sample_study as sample
 import sample_verdict
 
-from lossreg.reporting import study_plots
+from lossreg.reporting import study_plots, verdict
 
 
 def draw(figure):
@@ -122,6 +122,24 @@ def test_a_verdict_is_drawn_with_every_comparison_zero_and_margin(direction):
         "cross_entropy", "cross_entropy,\nlearning rate of focal",
     ]  # fmt: skip
     assert ("lower" in axes.get_xlabel()) == (direction == "minimize")
+
+
+@pytest.mark.parametrize(("outer", "rows"), [(0, "500 test rows"), (5, "all 500 rows")])
+def test_a_picture_of_a_verdict_names_its_rows_as_its_words_do(outer, rows):
+    result = sample_verdict.study("worse", outer=outer)
+    [axes] = draw(study_plots.verdict(result)).axes
+    assert f" on {rows}\n" in axes.get_xlabel()
+    assert any(f"n {rows}" in sentence for sentence in verdict.evidence(result, result.verdict))
+
+
+def test_the_arm_with_the_settings_of_the_winner_is_named_by_what_differs():
+    result = sample_verdict.study("better, because of the loss")
+    winner = dataclasses.replace(
+        result.verdict.winner, learning_rate=result.verdict.baseline.learning_rate, params={"batch_size": 8}
+    )
+    result.verdict = dataclasses.replace(result.verdict, winner=winner)
+    [axes] = draw(study_plots.verdict(result)).axes
+    assert axes.get_yticklabels()[1].get_text() == "cross_entropy,\nbatch_size of focal"
 
 
 def test_no_comparison_no_picture():

@@ -12,13 +12,11 @@ import sample_verdict
 from sample_verdict import CASES, compared
 
 from lossreg.reporting import interval, report, verdict
-from lossreg.storage.verdict import Answer, Reevaluated
+from lossreg.storage.verdict import OF_FOLDS, Answer, Reevaluated
+from lossreg.verdict import answers
 
 DIRECTIONS = ["maximize", "minimize"]
-THRESHOLD_ALONE = (
-    "The two were not compared with a tuned threshold, for which there are too few rows: the gain may be one of the "
-    "threshold alone."
-)
+THRESHOLD_ALONE = "there are too few rows to tune the threshold of both."
 
 
 def lines(result):
@@ -30,20 +28,71 @@ def lines(result):
 
 def test_a_better_loss_is_recommended_and_its_cause_is_named():
     assert lines(sample_verdict.study("better, because of the loss")) == [
-        "Train with focal(gamma=2.1).",
+        "Train with focal(gamma=2.1): shown to be better.",
         "On 500 test rows its f1_macro is 0.031 higher than that of cross_entropy (95% interval: 0.012 to 0.050 higher)"
-        "; it was better in 19 of 20 repeated trainings.",
-        "focal is better than cross_entropy, because of the loss: with the learning rate of focal, cross_entropy is "
-        "still worse (f1_macro 0.025 lower, 95% interval: 0.006 to 0.044 lower).",
-        THRESHOLD_ALONE,
+        ". It was better in 19 of 20 repeated trainings.",
+        "focal is better than cross_entropy, because of the loss, though perhaps by the threshold alone: with the "
+        "learning rate of focal, cross_entropy is still worse (f1_macro 0.025 lower, 95% interval: 0.006 to 0.044 "
+        f"lower); {THRESHOLD_ALONE}",
     ]
+    assert lines(sample_verdict.study("better, because of the loss", metric="roc_auc"))[2] == (
+        "focal is better than cross_entropy, because of the loss: with the learning rate of focal, cross_entropy is "
+        "still worse (roc_auc 0.025 lower, 95% interval: 0.006 to 0.044 lower)."
+    )
 
 
 def test_a_gain_that_the_learning_rate_may_explain_is_not_ascribed_to_the_loss():
-    assert lines(sample_verdict.study("better, perhaps by its rate"))[2] == (
+    assert lines(sample_verdict.study("better, perhaps by its rate", metric="roc_auc"))[2] == (
         "focal is better than cross_entropy, but the learning rate may have done it: with the learning rate of focal, "
-        "cross_entropy is not shown to be worse (f1_macro 0.010 lower, 95% interval: 0.028 lower to 0.008 higher)."
+        "cross_entropy is not shown to be worse (roc_auc 0.010 lower, 95% interval: 0.028 lower to 0.008 higher)."
     )
+    assert lines(sample_verdict.study("better, perhaps by its rate"))[2] == (
+        "focal is better than cross_entropy, but the learning rate, or the threshold alone, may have done it: with the "
+        "learning rate of focal, cross_entropy is not shown to be worse (f1_macro 0.010 lower, 95% interval: 0.028 "
+        f"lower to 0.008 higher); {THRESHOLD_ALONE}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("winner", "baseline", "named"),
+    [
+        ({"batch_size": 16}, {"batch_size": 64}, "batch_size"),
+        ({"learning_rate": 0.1, "model.units": 9}, {"model.units": 5}, "learning rate and model.units"),
+        (
+            {"learning_rate": 0.1, "batch_size": 16, "model.units": 8}, {"batch_size": 64},
+            "learning rate, batch_size and model.units",
+        ),
+        ({f"model.units_{i}": 8 for i in range(9)}, {}, "training settings"),
+        ({"learning_rate": 0.1, "batch_size": 16, "focal.gamma": 2.1}, {"batch_size": 16}, "learning rate"),
+    ],
+)  # fmt: skip
+def test_what_may_have_done_it_is_named_and_nothing_that_winner_and_baseline_share(winner, baseline, named):
+    result = sample_verdict.study("better, perhaps by its rate", metric="roc_auc")
+    arms = {
+        name: replace(getattr(result.verdict, name), params=params, learning_rate=params.get("learning_rate", 0.01))
+        for name, params in (("winner", winner), ("baseline", baseline))
+    }
+    result.verdict = replace(result.verdict, **arms)
+    assert lines(result)[2].startswith(
+        f"focal is better than cross_entropy, but the {named} may have done it: with the {named} of focal, "
+    )
+
+
+def test_outer_folds_may_differ_in_whatever_the_study_searches():
+    result = sample_verdict.study("better, perhaps by its rate", metric="roc_auc", outer=5)
+    rate = result.verdict.winner.learning_rate
+    result.trials[:] = [
+        replace(trial, params={"batch_size": 16 * (trial.number + 1)}, learning_rate=rate) for trial in result.trials
+    ]
+    assert (
+        ", but the batch_size may have done it: with the batch_size of each fold's best other loss, "
+        in lines(result)[2]
+    )
+
+
+def test_a_better_loss_that_was_trained_as_the_baseline_is_so_because_of_the_loss():
+    said = lines(sample_verdict.study("better, at the same rate", metric="roc_auc"))
+    assert said[2] == "focal is better than cross_entropy, because of the loss: both were otherwise trained alike."
 
 
 def test_a_gain_of_the_threshold_alone_is_named():
@@ -57,6 +106,46 @@ def test_a_gain_of_the_threshold_alone_is_named():
     ]
 
 
+def with_tuned(case, tuned, **changes):
+    """A study of that case whose answer follows from a comparison with tuned decisions."""
+    result = sample_verdict.study(case, against_tuned_decision=tuned, **changes)
+    told = answers.answer(result.verdict.against_baseline, result.verdict.margin, tuned)
+    result.verdict = replace(result.verdict, answer=told, cause=None)
+    return result
+
+
+def test_a_baseline_that_is_better_with_a_tuned_threshold_is_recommended_to_those_who_tune_it():
+    result = with_tuned("better, at the same rate", compared(-0.02, 0.006))
+    assert lines(result)[0] == "Train with focal(gamma=2.1), or with cross_entropy if you tune the threshold."
+    assert lines(result)[2:4] == [
+        "focal is better than cross_entropy as it is, but worse where both have a tuned threshold.",
+        "With a tuned threshold for both, the f1_macro of focal is 0.0200 lower than that of cross_entropy (95% "
+        "interval: 0.0140 to 0.0260 lower).",
+    ]
+
+
+def test_a_winner_that_is_better_with_a_tuned_threshold_is_recommended_to_those_who_tune_it():
+    result = with_tuned("worse", compared(0.02, 0.006))
+    assert lines(result)[0] == "Train with cross_entropy, or with focal(gamma=2.1) if you tune the threshold."
+    assert lines(result)[2] == (
+        "focal is worse than cross_entropy as it is, but better where both have a tuned threshold."
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "tuned", "margin"),
+    [
+        ("better, at the same rate", compared(-0.002, 0.006), 0.0),
+        ("better, at the same rate", compared(0.02, 0.006), 0.0),
+        ("worse", compared(0.002, 0.006), 0.0),
+        ("worse", compared(-0.02, 0.006), 0.0),
+        ("worse", compared(0.02, 0.006), 0.015),
+    ],
+)
+def test_one_loss_is_recommended_where_a_tuned_threshold_shows_nothing_else(case, tuned, margin):
+    assert "if you tune" not in lines(with_tuned(case, tuned, margin=margin))[0]
+
+
 def test_a_gain_with_tuned_decisions_too_is_not_one_of_the_threshold():
     result = sample_verdict.study("better, at the same rate", against_tuned_decision=compared(0.02, 0.012))
     assert lines(result)[3].endswith("0.008 to 0.032 higher): the gain is not one of the threshold alone.")
@@ -68,7 +157,18 @@ def test_a_gain_with_tuned_decisions_too_is_not_one_of_the_threshold():
      ("better, at the same rate", "roc_auc", False), ("no difference, ahead", "f1_macro", False)],
 )  # fmt: skip
 def test_a_gain_that_may_be_one_of_the_threshold_is_called_so(case, metric, told):
-    assert (THRESHOLD_ALONE in lines(sample_verdict.study(case, metric=metric))) == told
+    said = lines(sample_verdict.study(case, metric=metric))
+    assert any(line.endswith(THRESHOLD_ALONE) for line in said) == told
+    assert ("by the threshold alone" in " ".join(said)) == told
+
+
+def test_a_missing_comparison_of_tuned_decisions_is_the_reason_for_no_better_answer():
+    reason = "fewer than half of the repeats have the decision of both losses tuned"
+    result = sample_verdict.study("better, at the same rate", reason=reason)
+    result.verdict = replace(result.verdict, answer=Answer.NO_DIFFERENCE, cause=None)
+    assert lines(result)[2:] == [f"focal is called neither better than cross_entropy nor equal: {reason}."]
+    result.verdict = replace(result.verdict, reason="")
+    assert lines(result)[2:] == ["focal is called neither better than cross_entropy nor equal."]
 
 
 @pytest.mark.parametrize(
@@ -83,19 +183,19 @@ def test_tuned_arms_are_named(task, metric, what):
 
 def test_a_decision_without_proof_says_what_would_have_been_seen():
     assert lines(sample_verdict.study("no difference, ahead")) == [
-        "Train with focal(gamma=2.1).",
+        "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
         "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
-        "higher); it was better in 14 of 20 repeated trainings.",
-        "focal is not shown to be better than cross_entropy: it is a best guess, cross_entropy the simpler choice; a "
-        "difference of 0.023 would be seen in 4 of 5 such studies.",
+        "higher). It was better in 14 of 20 repeated trainings.",
+        "focal is not shown to be better than cross_entropy, the simpler choice. A difference of 0.023 would be seen "
+        "in 4 of 5 such studies.",
     ]
 
 
 def test_a_winner_that_is_not_shown_to_be_better_is_compared_at_its_own_learning_rate_too():
     said = lines(sample_verdict.study("no difference, ahead", against_same_rate=compared(0.01, 0.018)))
     assert said[3] == (
-        "With the learning rate of focal, the f1_macro of cross_entropy is 0.010 lower (95% interval: 0.028 lower to "
-        "0.008 higher)."
+        "With the same learning rate for both, the f1_macro of focal is 0.010 higher than that of cross_entropy (95% "
+        "interval: 0.008 lower to 0.028 higher)."
     )
     behind = sample_verdict.study("no difference, behind", against_same_rate=compared(0.01, 0.018))
     assert not [line for line in lines(behind) if "learning rate" in line]
@@ -116,9 +216,9 @@ def test_a_recommended_trial_that_the_leaderboard_does_not_show_is_explained():
 
 def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
     assert lines(sample_verdict.study("worse", "minimize", "log_loss")) == [
-        "Train with cross_entropy.",
+        "Train with cross_entropy: the best other loss is shown to be worse.",
         "On 500 test rows its log_loss is 0.031 lower than that of focal(gamma=2.1), the best other loss (95% interval"
-        ": 0.012 to 0.050 lower); it was better in 19 of 20 repeated trainings.",
+        ": 0.012 to 0.050 lower). It was better in 19 of 20 repeated trainings.",
         "focal is worse than cross_entropy.",
     ]
 
@@ -132,9 +232,46 @@ def test_a_difference_within_the_margin_is_no_reason_to_change():
 
 def test_too_few_rows_are_the_reason_for_no_answer():
     assert lines(sample_verdict.study("not enough data")) == [
-        "Train with cross_entropy.",
+        "Train with cross_entropy: not compared with another loss.",
         "focal was not compared with cross_entropy: 80 rows, and a verdict needs at least 100.",
     ]
+
+
+TUNED = {"against_tuned_decision": compared(0.02, 0.01)}
+SELDOM = {"outer": 5, "folds_won": {"focal": 1, "gce_mild": 4}}
+AHEAD = {"against_baseline": compared(0.03, 0.01)}
+ALIKE = "better than cross_entropy as it is, not shown to be with a tuned threshold for both"
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "how_sure"),
+    [
+        ("better, because of the loss", TUNED, "shown to be better, because of the loss"),
+        ("better, because of the loss", TUNED | SELDOM, f"{OF_FOLDS} is shown to be better, because of the loss"),
+        ("better, perhaps by its rate", TUNED, "shown to be better, perhaps by the learning rate"),
+        ("better by less than the margin", {}, "another loss is better, but not by more than the margin"),
+        ("no difference, ahead", AHEAD | {"against_tuned_decision": compared(0.01, 0.02)}, ALIKE),
+        ("no difference, ahead", AHEAD, "a best guess"),
+        ("no difference, behind", {}, "no other loss is shown to be better"),
+        ("equal", {}, "the best other loss is practically equal"),
+    ],
+)  # fmt: skip
+def test_the_first_line_says_how_sure_it_is(case, changes, how_sure):
+    first, *others = lines(sample_verdict.study(case, **changes))
+    assert first.partition(": ")[2] == f"{how_sure}."
+    assert others
+
+
+def test_a_winner_that_shares_its_place_on_the_fresh_splits_says_so():
+    result = sample_verdict.study("no difference, ahead")
+    result.add(sample.trial(7, "gce_mild", score=1.0))
+    scores = {"focal": (0.9, 0.8), "gce_mild": (0.8, 0.9), "cross_entropy": (0.9, 0.8)}
+    reevaluated = tuple(Reevaluated(name, n, values) for n, (name, values) in enumerate(scores.items()))
+    result.verdict = sample_verdict.study("no difference, ahead", reevaluated=reevaluated).verdict
+    assert (
+        "focal is the best other loss by its mean score on 2 fresh splits that it shares with gce_mild, not on the "
+        "leaderboard."
+    ) in lines(result)
 
 
 def test_every_answer_is_among_the_cases():
@@ -188,7 +325,7 @@ def counts(winner, baseline):
     [
         (
             {"exploratory": True},
-            "This is exploratory: trials were added after the test rows were first looked at, so the answer is less "
+            "This is exploratory: trials were run after the test rows were first looked at, so the answer is less "
             "sure than its numbers.",
         ),
         (
@@ -202,7 +339,7 @@ def counts(winner, baseline):
         ),
         (
             {"exploratory": True, "changed": ("trials", "margin")},
-            "This is exploratory: trials were added and the margin was set after the test rows were first looked at, "
+            "This is exploratory: trials were run and the margin was set after the test rows were first looked at, "
             "so the answer is less sure than its numbers.",
         ),
         ({"repeats": 21}, "1 of 21 repeats is left out: one of the two has no score there."),
@@ -229,18 +366,36 @@ def test_why_a_winner_that_lost_many_repeats_is_not_called_better():
 
 
 def test_the_best_guess_of_a_study_with_outer_folds_is_named():
-    line = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))[2]
-    assert line.startswith("Each fold's best other loss is not shown to be better than cross_entropy: focal is a best ")
+    said = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))
+    assert said[0] == "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy."
+    assert said[2].startswith("Each fold's best other loss is not shown to be better than cross_entropy, the simpler ")
 
 
 def test_rows_of_outer_folds_are_named():
     assert lines(sample_verdict.study("worse", outer=5, folds_won={"focal": 4, "gce_mild": 1}))[1:] == [
         "In 5-fold nested cross-validation on all 500 rows, the f1_macro of cross_entropy is 0.031 higher than that of "
-        "each fold's best other loss (95% interval: 0.012 to 0.050 higher); it was better in 19 of 20 repeated "
+        "each fold's best other loss (95% interval: 0.012 to 0.050 higher). It was better in 19 of 20 repeated "
         "trainings.",
         "Each fold's best other loss is worse than cross_entropy.",
         "Of the 5 outer folds, the best other loss was focal in 4, gce_mild in 1.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("won", "told"),
+    [
+        ({"gce_mild": 5}, "None of them tested focal: the numbers are those of other losses."),
+        ({"gce_mild": 4, "focal": 1}, "Only 1 of them tested focal: the numbers are mostly those of other losses."),
+        ({"gce_mild": 3, "focal": 2}, "Only 2 of them tested focal: the numbers are mostly those of other losses."),
+        ({"focal": 3, "gce_mild": 2}, ""),
+    ],
+)
+def test_a_recommended_loss_that_few_outer_folds_tested_is_told(won, told):
+    line = lines(sample_verdict.study("better, because of the loss", outer=5, folds_won=won))[3]
+    assert line.startswith("Of the 5 outer folds, the best other loss was ")
+    assert line.split(". ")[1:] == ([told] if told else [])
+    worse = lines(sample_verdict.study("worse", outer=5, folds_won=won))
+    assert not [line for line in worse if "tested" in line]
 
 
 @pytest.mark.parametrize(("score", "is_told"), [(0.99, True), (0.5, False)])
@@ -248,8 +403,9 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
     reevaluated = (Reevaluated("focal", 1, (0.8, 0.9, 0.85)),)
     result = sample_verdict.study("better, at the same rate", reevaluated=reevaluated)
     result.trials.append(sample.trial(2, "gce_mild", score=score))
-    line = "The best other loss is focal: by its mean score on 3 fresh splits, not by the leaderboard."
+    line = "focal is the best other loss by its mean score on 3 fresh splits, not on the leaderboard."
     assert (line in lines(result)) == is_told
+    assert lines(result)[1].startswith("On 500 test rows its f1_macro is ")
     worse = sample_verdict.study("worse", reevaluated=reevaluated)
     assert line not in lines(worse)
     worse.trials.append(sample.trial(2, "gce_mild", score=score))
@@ -259,10 +415,10 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
 def test_a_tie_counts_half():
     main = compared(0.01, 0.02, share_won=0.525)
     sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert sentence.endswith("it was better in 10.5 of 20 repeated trainings, a tie counting half.")
+    assert sentence.endswith("It was better in 10.5 of 20 repeated trainings, a tie counting half.")
     main = compared(0.01, 0.02, share_won=1.0, repeats=1)
     sentence = lines(sample_verdict.study("no difference, ahead", against_baseline=main))[1]
-    assert sentence.endswith("it was better in 1 of 1 repeated training.")
+    assert sentence.endswith("It was better in 1 of 1 repeated training.")
 
 
 def test_the_mean_score_on_test_rows_is_shown_where_it_is_known():
@@ -292,15 +448,15 @@ def test_numbers_have_the_digits_that_the_interval_allows(difference, half, text
 def test_a_comparison_without_finite_numbers_is_left_out():
     main = replace(compared(0.01, 0.02), low=math.nan)
     assert lines(sample_verdict.study("no difference, ahead", against_baseline=main)) == [
-        "Train with focal(gamma=2.1).",
-        "focal is not shown to be better than cross_entropy: it is a best guess, cross_entropy the simpler choice.",
+        "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
+        "focal is not shown to be better than cross_entropy, the simpler choice.",
     ]
 
 
 def test_parameters_that_would_fill_the_line_are_left_to_the_recipe():
     result = sample_verdict.study("no difference, ahead")
     result.trials[1] = sample.trial(1, "focal", loss_params={"alpha": [0.123456] * 20})
-    assert lines(result)[0] == "Train with focal."
+    assert lines(result)[0] == "Train with focal: a best guess, not shown to be better than cross_entropy."
 
 
 # ----------------------------------------------------------------------------------- line
@@ -344,3 +500,12 @@ def test_a_line_that_does_not_fit_is_left_out():
     assert all(length <= width for width, length in zip(range(30, 140), widths, strict=True))
     assert max(widths) < 100
     assert drawn("not enough data") == ""
+
+
+@pytest.mark.parametrize(("won", "is_known"), [({"focal": 1, "poly1_ce": 4}, True), ({"poly1_ce": 5}, False)])
+def test_a_winner_that_no_outer_fold_tested_has_no_score_in_the_json_document(won, is_known):
+    result = sample_verdict.study("better, because of the loss", outer=5, folds_won=won)
+    scored = {name: replace(getattr(result.verdict, name), score=0.9) for name in ("winner", "baseline", "recommended")}
+    document = replace(result.verdict, **scored).to_json()
+    assert (document["winner"]["score"], document["recommended"]["score"]) == ((0.9, 0.9) if is_known else (None, None))
+    assert document["baseline"]["score"] == 0.9

@@ -200,6 +200,28 @@ def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path
     assert (again.outer, again.openings, again.notes) == (0, 2, verdict.notes)
 
 
+@pytest.mark.long
+def test_an_error_that_passes_does_not_give_up_outer_folds(finished, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    Path(f".lossreg/small/verdict-{OUTER}.npz").unlink()
+    with StudyFolder(Path(".lossreg/small"), "small").opened("minimize", None, None) as stored:
+        stored.set_user_attr(ATTRIBUTE, {**stored.user_attrs[ATTRIBUTE], "verdict": None, FROZEN: []})
+    monkeypatch.setattr(nested, "USUAL", OUTER)
+    monkeypatch.setattr(nested, "is_usual", lambda *_: True)
+    unasked = study(verdict={"repeats": REPEATS})
+    with monkeypatch.context() as patch:
+        patch.setattr(Nested, "search", full)
+        failed = lossreg.tune(unasked)
+    assert (failed.verdict, "No space left on device" in failed.failure) == (None, True)
+    verdict = run.verdict(unasked).verdict
+    assert (verdict.outer, verdict.notes) == (OUTER, finished[1].verdict.notes)
+    assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
+
+
 @pytest.mark.parametrize(("rows", "minutes", "expected"), [(1999, 1.9, True), (2000, 0.1, False), (300, 2.0, False)])
 def test_small_studies_that_take_little_time_have_outer_folds_unasked(rows, minutes, expected):
     assert nested.is_usual(rows, minutes) is expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 
 import commands
@@ -108,6 +109,7 @@ def test_a_shared_study_is_looked_at_and_not_started_over_or_repaired(database):
     faked(asked)
     outline = plan(asked)
     assert (outline.trials, outline.done) == (10, 10)
+    assert re.fullmatch(r"postgresql\S+tester:\*\*\*@127\S+, which all workers share", outline.asked["storage"])
     for refused in (lambda: faked(asked, fresh=True), lambda: lossreg.repair(asked)):
         with pytest.raises(InputError, match="optuna delete-study --study-name many") as error:
             refused()

@@ -19,7 +19,7 @@ from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
 from lossreg.runtime import system
-from lossreg.search import completion, judgement, preparation, restore, run
+from lossreg.search import completion, judgement, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
 from lossreg.search.frozen import FROZEN
 from lossreg.search.retrainer import Retrainer
@@ -176,9 +176,39 @@ def test_what_was_noted_and_predicted_before_there_was_a_note_per_kind_is_read(f
 
 
 @pytest.mark.usefixtures("again")
+def test_a_study_that_was_cut_off_before_its_verdict_decides_by_the_pace_of_its_trials(monkeypatch):
+    """A power failure leaves the trials and no summary; the pace of those that are resumed alone would be none."""
+    folder = StudyFolder(Path(".lossreg/small"), "small")
+    with folder.opened("minimize", None, None) as stored:
+        attributes = {**stored.user_attrs[ATTRIBUTE], "seconds": {}, "verdict": None}
+        stored.set_user_attr(ATTRIBUTE, {name: attributes[name] for name in attributes if name != FROZEN})
+    # minutes: shorter than such a verdict takes, longer than a run without trials
+    monkeypatch.setattr(nested, "LONG", 0.005)
+    assert lossreg.tune(study(verdict={"repeats": REPEATS})).verdict.outer == 0
+
+
+@pytest.mark.usefixtures("again")
 def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory():
     more = lossreg.tune(study(search={"trials": 9, "metric": "mean_absolute_error", "lanes": 4}))
     assert (more.verdict.exploratory, more.verdict.openings, more.verdict.trials) == (True, 2, 9)
+
+
+@pytest.mark.usefixtures("again")
+@pytest.mark.parametrize(
+    ("sections", "options", "openings"),
+    [
+        ({}, {"fresh": True}, 2),
+        ({"model": {"hidden": [9]}}, {"allow_changed": True}, 2),
+        # other test rows
+        pytest.param({"data": {"source": "table.py:rows", "test": 0.3}}, {"fresh": True}, 1, marks=pytest.mark.long),
+    ],
+    ids=["fresh", "kept apart", "another cut"],
+)
+def test_a_run_that_is_moved_aside_leaves_its_looks_at_the_same_test_rows(sections, options, openings):
+    begun_anew = study(verdict={"repeats": 2, "outer": 0}, **sections)
+    verdict = lossreg.tune(begun_anew, **options).verdict
+    assert (verdict.openings, verdict.exploratory) == (openings, openings > 1)
+    assert len(list(Path(".lossreg").iterdir())) == 2, "a former run and this one"
 
 
 def test_the_targets_of_the_test_rows_change_neither_search_nor_choice(finished, tmp_path, monkeypatch):
@@ -449,7 +479,7 @@ def test_the_verdict_of_a_study_of_which_nothing_is_left_is_returned_as_it_is(fi
     assert run.reached_verdict(study()) is None  # with functions of the user's, the outcome may be another now
     monkeypatch.setattr(completion, "reached", lambda *args: finished[1])
     assert run.reached_verdict(study()) is finished[1] is run.verdict(study())
-    failed = replace(finished[1], notes=[f"{completion.FAILURES[1]}: boom"])
+    failed = replace(finished[1], failure="boom")
     monkeypatch.setattr(completion, "reached", lambda *args: failed)
     assert run.reached_verdict(study()) is None
 

@@ -421,6 +421,23 @@ def test_a_loss_that_fails_everywhere_costs_the_trials_that_try_it_and_no_worker
         assert len(worker.search.result.trials) == TRIALS
 
 
+def test_a_worker_whose_first_trials_are_all_of_a_loss_that_fails_stays(database, tmp_path):
+    first = Joined(database, tmp_path)
+    start = []
+    while first.ask_tell.queued:
+        start.append(first.ask_tell.try_ask())
+    left = TRIALS - len(start)
+    for _ in range(left):
+        first.study.enqueue_trial({"loss": "focal"})
+    second = Joined(database, tmp_path, pool=Pool([Fake(curve, refused=("focal",))]))
+    for asked in start:
+        first.ask_tell.tell(sample(*asked, [0.5]), 0.5)
+    second.search.run()
+    records = history.records(second.study)
+    assert [record.state for record in records] == [Outcome.COMPLETE] * len(start) + [Outcome.FAILED] * left
+    assert left >= 3
+
+
 def test_a_restart_of_the_database_costs_no_trial(postgres, database, tmp_path):
     workers = [Joined(database, tmp_path, patience=120.0) for _ in range(3)]
     said = []

@@ -173,6 +173,7 @@ def test_a_server_that_can_be_reached_and_not_used_says_what_would_work(postgres
         ): "permission denied for schema .* GRANT ALL ON SCHEMA",
         database.replace(PASSWORD, "wr0ng-one"): "password authentication failed .* PGPASSWORD",
         f"{database}x": "does not exist.* createdb",
+        database.rpartition("/")[0]: 'database "tester" does not exist.* names no database',
     }
     for url, message in cases.items():
         error = refusal(url)

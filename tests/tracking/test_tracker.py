@@ -205,11 +205,12 @@ def test_parent_has_tables_and_plots(uri, written, tmp_path):
 
 
 def test_parent_has_the_verdict(uri, experiment):
-    result = sample_verdict.study("better, because of the loss")
+    tuned = sample_verdict.compared(0.01, 0.02)
+    result = sample_verdict.study("better, because of the loss", against_tuned_decision=tuned)
     tracker = finished(uri, experiment, result)
     parent, _, _ = children(uri, tracker)
     note = parent.data.tags["mlflow.note.content"]
-    assert note.startswith("**Train with focal(gamma=2.1).**")
+    assert note.startswith("**Train with focal(gamma=2.1): shown to be better, because of the loss.**")
     assert all(sentence in note for sentence in verdict.evidence(result, result.verdict))
     tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
     assert tags == {"verdict": "better", "recommended": "focal", "cause": "loss"}
@@ -219,6 +220,10 @@ def test_parent_has_the_verdict(uri, experiment):
         "verdict_low": main.low,
         "verdict_high": main.high,
         "verdict_share_won": main.share_won,
+        "verdict_tuned_difference": tuned.difference,
+        "verdict_tuned_low": tuned.low,
+        "verdict_tuned_high": tuned.high,
+        "verdict_tuned_share_won": tuned.share_won,
     }
     client = MlflowClient(uri)
     assert "plots/verdict.png" in {item.path for item in client.list_artifacts(tracker.run_id, "plots")}
@@ -253,6 +258,59 @@ def test_a_verdict_on_fewer_trials_is_outdated(uri, experiment, is_one_process):
     tags = {name: parent.data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause")}
     assert tags == dict.fromkeys(tags, "outdated")
     assert "Train with" not in parent.data.tags["mlflow.note.content"]
+
+
+def shown(uri, tracker):
+    """The metrics and tags of the verdict that MLflow shows, without numbers that were taken back."""
+    data = MlflowClient(uri).get_run(tracker.run_id).data
+    metrics = {name.removeprefix("verdict_"): value for name, value in data.metrics.items() if "verdict_" in name}
+    tags = {name: data.tags[f"lossreg.{name}"] for name in ("verdict", "recommended", "cause", "outer_folds")}
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}, tags
+
+
+def test_mlflow_shows_the_last_verdict_whichever_was_shown_before(uri, experiment):
+    """Going back to an earlier number of outer folds is no further look, and its numbers may be smaller."""
+    split, folds = (
+        sample_verdict.study(name, openings=openings, outer=outer)
+        for name, openings, outer in [("better, because of the loss", 1, 0), ("no difference, behind", 2, 3)]
+    )
+    back, without = (sample_verdict.study(name, openings=2) for name in ("worse", "not enough data"))
+    run_id = None
+    for number, result in enumerate([split, folds, split, folds, back, without, split, back]):
+        tracker = finished(uri, experiment, result, run_id)
+        run_id = tracker.run_id
+        main = result.verdict.against_baseline
+        metrics, tags = shown(uri, tracker)
+        assert metrics == (
+            {name: getattr(main, name) for name in ("difference", "low", "high", "share_won")} if main else {}
+        )
+        assert (tags["verdict"], tags["outer_folds"]) == (result.verdict.answer.value, str(result.verdict.outer))
+        rebuilt = finished(uri, f"{experiment}-{number}", result)
+        assert shown(uri, rebuilt) == (metrics, tags)
+
+
+def test_what_mlflow_showed_of_a_comparison_is_taken_back(uri, experiment, tmp_path):
+    def plot(tracker):
+        return Path(
+            MlflowClient(uri).download_artifacts(tracker.run_id, "plots/verdict.png", str(tmp_path))
+        ).read_bytes()
+
+    compared = sample_verdict.study("better, because of the loss")
+    first = finished(uri, experiment, compared)
+    before = plot(first)
+    tracker = finished(uri, experiment, sample_verdict.study("not enough data", openings=2), first.run_id)
+    assert shown(uri, tracker) == (
+        {}, {"verdict": "not enough data", "recommended": "cross_entropy", "cause": "none", "outer_folds": "0"},
+    )  # fmt: skip
+    assert plot(tracker) != before
+    again = finished(uri, experiment, compared, first.run_id)
+    assert plot(again) == before
+    compared.add(sample.trial(2, "focal"))
+    more = Tracker(uri, experiment, warn=fail)
+    more.start(compared, first.run_id)
+    more.flush()
+    more.close()
+    assert shown(uri, more)[0] == {}, "as soon as trials are added"
 
 
 def test_a_verdict_without_a_comparison_has_no_numbers_in_mlflow(uri, experiment):
