@@ -284,6 +284,6 @@ class SharedAskTell(AskTell):
         if owner is None:
             # its owner may be about to write its number
             since = self._ownerless.setdefault(trial.number, self._now())
-            return self._now() - since > self.workers.dead_after
+            return self._now() - since > self.workers.longest
         is_mine = owner == self.workers.number and trial.number not in self._open
         return is_mine or self.workers.has_ended(owner)

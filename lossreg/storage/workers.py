@@ -42,11 +42,15 @@ WATCHERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One that runs the study: its number, in the order in which they came, name, `host:process:random`, and task."""
+    """One that runs the study: its number, in the order in which they came, name, `host:process:random`, and task.
+
+    dead_after: its own, by which it is judged where that is the longer one.
+    """
 
     number: int
     name: str
     task: str = TRAINS
+    dead_after: float = 0.0
 
 
 @dataclass(slots=True)
@@ -65,8 +69,8 @@ class Seen:
 class Workers:
     """The workers of a study, as this process sees them.
 
-    dead_after: seconds without a beat after which a worker counts as dead. `pulse` beats and may look at the others;
-    `start` has a thread do so until `leave`.
+    dead_after: seconds without a beat after which a worker counts as dead; of another one that beats more rarely, its
+    own. `pulse` beats and may look at the others; `start` has a thread do so until `leave`.
     """
 
     def __init__(
@@ -98,6 +102,11 @@ class Workers:
         """The other workers that are alive, as far as is known, in order."""
         live = self._live
         return [live[number] for number in sorted(live) if number != self.number]
+
+    @property
+    def longest(self) -> float:
+        """The longest `dead_after` of all that are alive."""
+        return max([self.dead_after, *(other.dead_after for other in self.others)])
 
     @property
     def lone(self) -> list[Worker]:
@@ -197,10 +206,11 @@ class Workers:
         return sum(other.number < self.number for other in self.others) < WATCHERS
 
     def _about(self, beats: int) -> dict[str, Any]:
-        return {"name": self.name, "process": processes.mark(), "task": self._task, "beats": beats}
+        about = {"name": self.name, "process": processes.mark(), "task": self._task, "beats": beats}
+        return {**about, "dead_after": self.dead_after}
 
     def look(self) -> None:
-        """Look at the others; one that did not beat for `dead_after` seconds, or whose process is gone, is dead."""
+        """Look at the others; one that did not beat for long, or whose process is gone, is dead."""
         with self._beating:
             trials = self._study.get_trials(deepcopy=False)
             self._ended = {trial.number for trial in trials if trial.state.is_finished()}
@@ -217,7 +227,7 @@ class Workers:
         most = 2 * self.dead_after / BEATS * max(1, self._beats - seen.after)
         seen.idle = seen.idle + min(now - seen.at, most) if seen.beats == about["beats"] else 0.0
         seen.beats, seen.at, seen.after = about["beats"], now, self._beats
-        return seen.idle >= self.dead_after or processes.has_ended(about["process"])
+        return seen.idle >= max(self.dead_after, _dead_after(trial)) or processes.has_ended(about["process"])
 
     def leave(self) -> None:
         """Be none of the workers any more; where a beat gets no answer for long, others learn it by the silence."""
@@ -248,7 +258,11 @@ class Workers:
 
 
 def _worker(trial: FrozenTrial) -> Worker:
-    return Worker(trial.number, _name(trial), trial.user_attrs[WORKER].get("task", TRAINS))
+    return Worker(trial.number, _name(trial), trial.user_attrs[WORKER].get("task", TRAINS), _dead_after(trial))
+
+
+def _dead_after(trial: FrozenTrial) -> float:
+    return float(trial.user_attrs[WORKER].get("dead_after", 0.0))
 
 
 def _name(trial: FrozenTrial) -> str:

@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import TrialState
 
 from lossreg.storage import workers
-from lossreg.storage.workers import WORKER, Workers
+from lossreg.storage.workers import BEATS, WORKER, Workers
 
 
 class Hasty(optuna.storages.InMemoryStorage):
@@ -86,3 +86,28 @@ def test_a_beat_that_fails_is_told_once_and_tried_again():
     [line] = warnings
     assert worker.name in line
     assert "TypeError: no such thing" in line
+
+
+def test_a_worker_that_beats_rarely_is_judged_by_its_own_time_and_dies_after_it():
+    storage, now = optuna.storages.InMemoryStorage(), [0.0]
+    slow, quick = (Workers(storage, "s", dead_after=seconds, now=lambda: now[0]) for seconds in (60.0, 3.0))
+    for worker in (slow, quick):
+        worker.join()
+
+    def pass_time(seconds, beating):
+        """Beat as often as each worker would."""
+        for tick in range(int(seconds * 4)):
+            now[0] += 0.25
+            for worker in beating:
+                if tick % (worker.dead_after * 4 / BEATS) == 0:
+                    worker.pulse()
+
+    pass_time(60, [slow, quick])
+    assert (slow.number, quick.number) == (0, 1)
+    assert [other.name for other in quick.others] == [slow.name]
+    assert slow.longest == quick.longest == 60.0
+    pass_time(50, [quick])
+    assert not quick.has_ended(slow.number)
+    pass_time(15, [quick])
+    assert quick.has_ended(slow.number)
+    assert quick.longest == 3.0
