@@ -35,6 +35,8 @@ VIEW = "workflowType=machine_learning"
 # seconds that processes have to end when they are asked to, and that their last lines are waited for
 GRACE = 10.0
 LAST_LINES = 10.0
+# seconds after which a signal is noticed that another thread than the waiting one took
+LOOK = 0.2
 
 
 def command(port: int) -> list[str]:
@@ -116,7 +118,7 @@ class Group:
         reader.start()
         if self.asked:  # before there was anything to end
             self._send(signal.SIGTERM)
-        status = self._leader.wait()
+        status = _status(self._leader)
         self._end_the_rest()
         reader.join(LAST_LINES)
         return status
@@ -141,6 +143,15 @@ class Group:
             os.killpg(self._leader.pid, number)
             return True
         return False
+
+
+def _status(leader: subprocess.Popen[str]) -> int:
+    """Wait for the exit status in another thread: a signal wakes a `waitpid` only if the kernel hands it to its thread."""
+    waiter = threading.Thread(target=leader.wait, daemon=True)
+    waiter.start()
+    while waiter.is_alive():
+        waiter.join(LOOK)
+    return leader.wait()
 
 
 @contextmanager

@@ -56,6 +56,31 @@ def test_a_signal_ends_the_server_and_its_children(number, child):
     assert [has_ended(int(pid)) for pid in pids] == [True, True]
 
 
+# signals of the main thread go to another one, as the kernel may choose
+ELSEWHERE = """
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+"""
+ENDS_LATE = """
+import signal
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+signal.signal(signal.SIGALRM, lambda *args: print("not ended", flush=True))
+signal.alarm(20)
+print("started", flush=True)
+signal.pause()
+"""
+
+
+def test_a_signal_that_another_thread_takes_ends_the_server():
+    command = [sys.executable, "-c", ELSEWHERE + MAIN, ENDS_LATE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0, process.stderr.read()
+        assert process.stdout.read() == ""
+
+
 def test_children_of_a_server_that_failed_are_ended_and_its_lines_have_no_secrets():
     failing = SERVER.format(child=STUBBORN).replace(
         "child.wait()", "sys.exit(f'no {os.environ[\"MLFLOW_BACKEND_STORE_URI\"]}')"
