@@ -181,16 +181,17 @@ def lossreg(
     """
 
 
-def load(study: Path, overrides: Sequence[str] = (), *, is_run: bool = False) -> StudySpec:
+def load(study: Path, overrides: Sequence[str] | None = None, *, is_run: bool = False) -> StudySpec:
     """Return the study of a file, and name the file in the commands of messages.
 
+    overrides: None of a command that takes none.
     Raises `InputError` in safe mode, before anything slow, where the study `is_run` and names code.
     """
     waiting.announce(f"reading {study}")
     from lossreg.config import study as studies
 
-    caller.name_study(str(study))
-    spec = studies.load(study, tuple(overrides))
+    caller.name_study(str(study), takes_overrides=overrides is not None)
+    spec = studies.load(study, tuple(overrides or ()))
     if is_run:
         studies.require_trusted(spec)
     return spec

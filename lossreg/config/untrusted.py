@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 from lossreg.config.document import dotted
 from lossreg.errors import InputError
 from lossreg.runtime.safety import READ_IT
-from lossreg.terminal.caller import words
+from lossreg.storage import address
+from lossreg.terminal import caller
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
 
 BUNDLED = "sklearn:"
 TRACKING, STORAGE = "tracking.uri", "storage.url"
+# how to give an address where a command takes no overrides
+INSTEAD = {
+    TRACKING: "take it out of the study file, and set MLFLOW_TRACKING_URI in your environment",
+    STORAGE: f'have it come from your environment, url = "${{{address.PREFIX}STORAGE}}" in the study file',
+}
 
 
 def mistakes(study: StudySpec, overridden: Collection[str], is_run: bool) -> Iterator[InputError]:
@@ -29,11 +35,12 @@ def mistakes(study: StudySpec, overridden: Collection[str], is_run: bool) -> Ite
 
 
 def of_address(key: str, value: str | None, overridden: Collection[str]) -> Iterator[InputError]:
-    """Yield a mistake for an address that no override gave."""
-    if value is not None and not {key, key.partition(".")[0]} & {*overridden}:
+    """Yield a mistake for an address that neither an override nor, as a whole, the environment gave."""
+    is_own = {key, key.partition(".")[0]} & {*overridden} or (key == STORAGE and address.is_variable(value or ""))
+    if value is not None and not is_own:
         what = "is an address that only the study file names, and safe mode connects to none of these"
-        hint = words(f"Give it yourself: --set {key}=...", f'Give it yourself, as an override: "{key}=...".')
-        yield InputError(what, where=key, hint=hint)
+        override = f"--set {key}=..., or " if caller.takes_overrides() else ""
+        yield InputError(what, where=key, hint=f"Give it yourself: {override}{INSTEAD[key]}.")
 
 
 def _functions(study: StudySpec) -> Iterator[InputError]:

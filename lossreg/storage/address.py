@@ -59,6 +59,11 @@ def complete(url: str, environ: Mapping[str, str] = os.environ) -> str:
     return address
 
 
+def is_variable(url: str) -> bool:
+    """Return whether all of an address is a variable of the environment, and so the user's own."""
+    return VARIABLE.fullmatch(url) is not None
+
+
 def kind(url: str) -> str:
     """Return `postgresql`, `grpc` or what else an address begins with."""
     return url.partition("://")[0].partition("+")[0].lower()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 _at_the_shell: list[bool] = [False]
 _study: list[str] = [""]
+_takes_overrides: list[bool] = [False]
 
 
 @contextmanager
@@ -19,12 +20,20 @@ def shell() -> Iterator[None]:
         yield
     finally:
         _at_the_shell[0] = before
-        _study[0] = ""
+        _study[0], _takes_overrides[0] = "", False
 
 
-def name_study(file: str) -> None:
-    """Name the study file in the commands of messages, until the block of `shell` ends."""
-    _study[0] = shlex.quote(file)
+def name_study(file: str, *, takes_overrides: bool = False) -> None:
+    """Name the study file in the commands of messages, until the block of `shell` ends.
+
+    takes_overrides: whether the command at hand has `--set`.
+    """
+    _study[0], _takes_overrides[0] = shlex.quote(file), takes_overrides
+
+
+def takes_overrides() -> bool:
+    """Tell whether the caller is a command that has `--set`."""
+    return _takes_overrides[0]
 
 
 def is_shell() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import commands
 import pytest
 
 import lossreg
@@ -82,6 +83,33 @@ def test_no_shared_storage_that_only_the_study_names_is_looked_at(work, monkeypa
     document = {**GOOD, "storage": {"url": "grpc://evil.example:13000"}}
     with safe_mode(), pytest.raises(InputError, match=r"storage\.url: is an address that only the study file names"):
         work(document)
+
+
+def test_an_address_that_comes_from_the_environment_as_a_whole_is_the_user_s_own():
+    for url in ("${LOSSREG_STORAGE}?host=evil.example", "postgresql://${LOSSREG_USER}@evil.example/db"):
+        with pytest.raises(InputError, match="only the study file names"):
+            require(studies.from_dict({**GOOD, "storage": {"url": url}}))
+    own = studies.from_dict({**GOOD, "storage": {"url": "${LOSSREG_STORAGE}"}})
+    require(own)
+    with safe_mode():
+        assert own.storage_url == "${LOSSREG_STORAGE}"
+
+
+HINTS = {
+    True: 'Give it yourself: --set storage.url=..., or have it come from your environment, url = "${LOSSREG_STORAGE}"',
+    False: 'Give it yourself: have it come from your environment, url = "${LOSSREG_STORAGE}" in the study file.',
+}
+
+
+@pytest.mark.parametrize("command", ["results", "model", "repair", "tune", "worker", "verdict", "sync", "ui"])
+def test_the_hint_names_only_what_the_command_has(command, tmp_path, monkeypatch, capfd):
+    file = tmp_path / "toy.toml"
+    file.write_text('data.source = "sklearn:iris"\nstorage.url = "grpc://evil.example:13000"\n')
+    run = commands.runner(monkeypatch, capfd)
+    _, out, _ = run(command, "--help")
+    code, _, err = run(command, file, "--safe")
+    assert code == 2
+    assert HINTS["--set" in out] in err
 
 
 def test_all_mistakes_are_told_at_once_with_their_places(tmp_path):

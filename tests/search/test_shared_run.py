@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 
 import commands
@@ -189,6 +190,19 @@ def test_commands_look_at_a_shared_study_and_bring_it_into_mlflow(database, tmp_
     code, out, err = lossreg_("repair", "many.toml")
     assert code == 2
     assert "optuna delete-study" in err
+
+
+def test_a_shared_study_is_looked_at_in_safe_mode_without_a_pickle(database, tmp_path, monkeypatch, capfd):
+    (tmp_path / "many.toml").write_text(STUDY)
+    monkeypatch.setenv("LOSSREG_STORAGE", database)
+    faked("many.toml", overrides=["tracking.enabled=false"])
+    capfd.readouterr()
+    unpickled = []
+    sys.addaudithook(lambda event, args: unpickled.append(args) if event == "pickle.find_class" else None)
+    code, out, err = commands.runner(monkeypatch, capfd)("results", "many.toml", "--json", "--safe")
+    assert code == 0, err
+    assert json.loads(out)["trials"]["complete"] == 10
+    assert unpickled == []
 
 
 def test_a_study_that_others_run_is_left_alone_by_what_wants_it_alone(database, tmp_path):
