@@ -123,8 +123,11 @@ class RunState:
         try:
             yield summary
         finally:
-            self._summarise()
-            attributes.write_summary(self.study, self.result, summary)
+            self._write(summary)
+
+    def _write(self, summary: Mapping[str, Any]) -> None:
+        self._summarise()
+        attributes.write_summary(self.study, self.result, summary)
 
     def _concluded(self, summary: dict[str, Any]) -> StudyResult:
         """Finish a study whose trials have ended."""
@@ -168,12 +171,17 @@ class RunState:
         # trainers that stand in for others have no weights to predict with
         if run.spec.verdict.enabled and not run.trainers:
             result.verdict = self._verdict()
+        self._require_turn()
         model = top_model.save(self.prepared, result, run.folder, run.progress)
         self._summarise()
         if not isinstance(self.tracker, Untracked):
             run.progress.phase(f"study {run.spec.name}: writing plots and model into MLflow")
+        self._require_turn()
         self.tracker.finish(result, model if run.spec.tracking.model else None)
         self._summarise()
+
+    def _require_turn(self) -> None:
+        """Do nothing: no other process finishes the study."""
 
     def _verdict(self) -> Verdict | None:
         run = self.run

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -33,9 +33,21 @@ if TYPE_CHECKING:
     from lossreg.search.run import Run
 
 
+REPLACED = "this worker gave no sign of life for a while and counted as dead: others finish the study"
+
+
+class ReplacedError(Exception):
+    """This worker counted as dead while it finished the study, which others have taken over."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharedRunState(RunState):
-    """The run of one worker: it trains what it gets, and finishes the study if it is the first that is left."""
+    """The run of one worker: it trains what it gets, and finishes the study if it is the first that is left.
+
+    turn: the number under which it finishes the study, in a list that is empty before.
+    """
+
+    turn: list[int] = field(default_factory=list)
 
     @classmethod
     def begin_study(
@@ -85,9 +97,13 @@ class SharedRunState(RunState):
                 self.scheduler.ask_tell.give_back()
             raise
         self.tracker.flush()
-        is_finisher = self._finishes(former)
+        while self._finishes(former):
+            self._take_in()
+            with suppress(ReplacedError):
+                return self._finished()
+            self.run.progress.message(REPLACED)
         self._take_in()
-        return self._finished() if is_finisher else self._left()
+        return self._left()
 
     def _take_in(self) -> None:
         """Take what all workers did into the result."""
@@ -103,14 +119,33 @@ class SharedRunState(RunState):
         return self.result
 
     def _finished(self) -> StudyResult:
-        """Finish the study, and note it."""
+        """Finish the study, and note it; raises `ReplacedError` where others took it over meanwhile."""
+        self.turn[:] = [_workers(self.run).number]
         key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
         self.tracker.start(self.result, run_id, key, history.lost(self.study), exact=True)
         with self._summarised() as summary:
             self._concluded(summary)
+        if not self._has_turn:
+            raise ReplacedError
         note = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
         self.study.set_user_attr(history.FINISHED, note)
         return self.result
+
+    @property
+    def _has_turn(self) -> bool:
+        """True if this worker still counts as the one that finishes the study, and nobody has taken that over."""
+        return _workers(self.run).counts_as(*self.turn)
+
+    def _require_turn(self) -> None:
+        if not self._has_turn:
+            # the parent run is theirs
+            key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
+            self.tracker.start(self.result, run_id, key, is_alone=False)
+            raise ReplacedError
+
+    def _write(self, summary: Mapping[str, Any]) -> None:
+        if self._has_turn:
+            RunState._write(self, summary)
 
     def _resumed(self, done: int, total: int) -> str:
         if not (others := _workers(self.run).others):

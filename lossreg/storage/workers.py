@@ -186,6 +186,11 @@ class Workers:
         self.pulse()
         self.look()
 
+    def counts_as(self, number: int) -> bool:
+        """Return whether this worker still counts as alive under a number, which others learn is so by its beat."""
+        self.pulse()
+        return self.number == number
+
     def pulse(self) -> None:
         """Say that this worker is alive, under a new number if it was counted as dead; at times look at others."""
         with self._beating:

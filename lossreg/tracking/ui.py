@@ -146,7 +146,7 @@ class Group:
 
 
 def _status(leader: subprocess.Popen[str]) -> int:
-    """Wait for the exit status in another thread: a signal wakes a `waitpid` only if the kernel hands it to its thread."""
+    """Wait for the exit status in another thread: no signal that the kernel hands to a third one wakes a `waitpid`."""
     waiter = threading.Thread(target=leader.wait, daemon=True)
     waiter.start()
     while waiter.is_alive():

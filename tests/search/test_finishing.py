@@ -9,9 +9,12 @@ import optuna
 import pytest
 from fake_trainer import Fake
 from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
 
 from lossreg.config import study as studies
 from lossreg.search import completion, preparation, run, top_model
+from lossreg.search.history import FINISHED
+from lossreg.search.shared_run import REPLACED
 from lossreg.storage import server
 from lossreg.storage.observer import Observer
 from lossreg.storage.shared_study import SharedStudy
@@ -36,10 +39,14 @@ class Clock:
 
 
 class Heard(Observer):
-    """Remembers messages, and does `last` when the last of so many trials has ended."""
+    """Remembers messages; does `last` when the last of so many trials has ended, `finishing` when it first finishes."""
 
-    def __init__(self, trials=0, last=lambda: None):
-        self.messages, self._trials, self._last = [], trials, last
+    def __init__(self, trials=0, last=lambda: None, finishing=lambda: None):
+        self.messages, self._trials, self._last, self._finishing = [], trials, last, finishing
+
+    def trained(self, result):
+        if self.messages[-1] == FINISHES and self.messages.count(FINISHES) == 1:
+            self._finishing()
 
     def message(self, text):
         self.messages.append(text)
@@ -75,14 +82,23 @@ class Site:
         workers.join(task)
         return workers
 
-    def run(self, trials, clock=None, last=lambda: None, loaded=lambda: None):
+    def run(self, trials, clock=None, last=lambda: None, loaded=lambda: None, finishing=lambda: None):
         """Run the study as one worker, which has loaded its data when it calls `loaded`; return what it says."""
-        heard = Heard(trials, last)
+        heard = Heard(trials, last, finishing)
         trainers = (Fake(lambda plan, epoch: 0.5),)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(preparation, "rehearse", lambda prepared: loaded() or ({}, []))
             run.Run(self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers).execute()
         return heard.messages
+
+    def end(self):
+        """Have all workers counted as dead, as by another one that has not heard of them for long."""
+        study = optuna.load_study(study_name="many:workers", storage=self.storage)
+        for trial in study.get_trials(states=[TrialState.RUNNING]):
+            study.tell(trial.number, state=TrialState.FAIL)
+
+    def finisher(self):
+        return self.shared().read().user_attrs[FINISHED]["worker"]
 
     def has_ended(self, trials):
         """True if it is noted that nothing is left to do."""
@@ -144,6 +160,39 @@ def test_a_worker_that_loads_its_data_while_the_study_is_finished_does_not_finis
     assert others[-1] == FINISHES
     assert messages[-1].endswith("has finished the study")
     assert site.has_ended(4)
+
+
+def test_a_worker_that_counted_as_dead_while_it_finished_the_study_leaves_it_to_the_one_that_did(site, monkeypatch):
+    others, saved = [], []
+    monkeypatch.setattr(top_model, "save", lambda *args: saved.append(args))
+
+    def paused():
+        site.end()
+        others.extend(site.run(2))
+        assert len(saved) == 1
+
+    messages = site.run(2, finishing=paused)
+    assert others[-1] == FINISHES
+    assert messages[-2:] == [REPLACED, f"worker {site.finisher()} has finished the study"]
+    assert len(saved) == 1
+    assert site.has_ended(2)
+
+
+def test_a_worker_that_counted_as_dead_finishes_the_study_if_the_one_that_took_over_dies(site, monkeypatch):
+    clock, saved = Clock(), []
+    monkeypatch.setattr(top_model, "save", lambda *args: saved.append(args))
+    others = []
+
+    def paused():
+        site.end()
+        others.append(site.joined())
+        clock.happens = [others[0].pulse, others[0].pulse, others[0].leave]
+
+    messages = site.run(2, clock, finishing=paused)
+    waits = f"worker {others[0].name} finishes the study; this one waits in case it does not"
+    assert messages[-4:] == [FINISHES, REPLACED, waits, FINISHES]
+    assert len(saved) == 1
+    assert site.has_ended(2)
 
 
 def test_a_worker_that_comes_while_a_command_has_the_study_for_itself_waits_and_then_finishes_it(site):
