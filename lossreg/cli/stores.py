@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +89,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
         result, about = history.results(spec), kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)
-        model = _recommended_model(folder, result, warnings) if spec.tracking.model else None
+        model = _recommended_model(folder, result, kept.user_attrs, warnings) if spec.tracking.model else None
         text = f"writing into MLflow at {tracking.without_secrets(uri)}"
         with waiting.busy(text, line=True) as show, streams.silenced():
             tracker.on_left = _estimate(text, len(result.trials), show)
@@ -144,16 +144,20 @@ def _absolute(uri: str) -> str:
         return uri
 
 
-def _recommended_model(folder: StudyFolder, result: StudyResult, warnings: list[str]) -> Path | None:
-    """Return the file of the recommended trial's model; add a warning where an unfinished study does not have it."""
+def _recommended_model(
+    folder: StudyFolder, result: StudyResult, noted: Mapping[str, Any], warnings: list[str]
+) -> Path | None:
+    """Return the file of the recommended trial's model; add a warning that says why it is not there."""
+    from lossreg.search import completion
+
     trial = result.recommended
     if trial is None:
         return None
     model = folder.model_of(trial.number)
     if model is None:
-        warnings.append(
-            f"the model of the recommended trial ({trial.number}) is not there; finish the study to have it"
-        )
+        worker = completion.has_model(folder, result, noted)
+        instead = f"worker {worker}, which finished the study, has it: sync there" if worker else "finish the study"
+        warnings.append(f"the model of the recommended trial ({trial.number}) is not there; {instead} to have it")
     return model
 
 

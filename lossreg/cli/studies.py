@@ -244,6 +244,7 @@ def model(
         str | None,
         typer.Option("--loss", metavar="CANDIDATE", help="Its recommended trial, else that with the top score."),
     ] = None,
+    train: Annotated[bool, typer.Option("--train", help="Train the trial again if its weights are not here.")] = False,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where the model goes, a .keras file.")
     ] = Path("model.keras"),
@@ -257,7 +258,7 @@ def model(
     spec = load(study, is_run=True)
     from lossreg.search import restore
 
-    kept = restore.look_up(spec, trial, loss)
+    kept = restore.look_up(spec, trial, loss, train=train)
     import_keras()
     from lossreg.data import preprocessor_file
 

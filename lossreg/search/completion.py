@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 from lossreg.config.study import StudySpec
 from lossreg.search import history
 from lossreg.storage.records import StudyResult
@@ -54,6 +56,8 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     With functions of the user's, or a file that has changed since, the outcome may be another now.
     """
     begun = folder.peek()
+    if begun is not None and folder.is_shared and _is_finished_elsewhere(spec, folder, begun):
+        return history.result(begun, folder.path)
     stored = begun.user_attrs[ATTRIBUTE] if begun else {}
     source = _source(spec)
     if begun is None or source is None or not is_noted(stored, spec, uri) or stored[KEY].get("source") != source:
@@ -62,6 +66,21 @@ def reached(spec: StudySpec, folder: StudyFolder, uri: str) -> StudyResult | Non
     top = result.recommended
     has_model = top is not None and folder.has_best(top.number)
     return result if has_model and is_tracked(stored, spec, result, uri) else None
+
+
+def _is_finished_elsewhere(spec: StudySpec, folder: StudyFolder, study: optuna.Study) -> bool:
+    """Return whether another worker finished the study; its data file and MLflow store may be of its own machine."""
+    result, stored = history.result(study, folder.path), study.user_attrs.get(ATTRIBUTE, {})
+    note = stored.get(KEY) or {}
+    is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
+    return is_same and bool(has_model(folder, result, study.user_attrs)) and _has_nothing_left(stored, spec, result)
+
+
+def has_model(folder: StudyFolder, result: StudyResult, noted: Mapping[str, Any]) -> str:
+    """Return which other worker finished the study and has its model; empty where none has, or it is here too."""
+    top, note = result.recommended, noted.get(history.FINISHED) or {}
+    is_there = top is not None and note.get("trials") == len(result.trials) and note.get("model", False)
+    return str(note["worker"]) if top and is_there and not folder.has_best(top.number) else ""
 
 
 def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:

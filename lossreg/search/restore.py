@@ -9,11 +9,12 @@ import optuna
 
 from lossreg.config import study as studies
 from lossreg.config.search_space import shown
-from lossreg.errors import InputError, did_you_mean
-from lossreg.search import attributes, history
+from lossreg.errors import InputError, LossregError, did_you_mean
+from lossreg.search import attributes, completion, history
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes
 from lossreg.storage import shared_study
+from lossreg.storage.observer import Observer
 from lossreg.storage.records import Outcome, StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
@@ -33,52 +34,64 @@ class Trained(NamedTuple):
 
 
 class KeptTrial(NamedTuple):
-    """A trial whose weights were kept, with the attributes of its study."""
+    """A trial with the attributes of its study, and its weights, None where it is to be trained again."""
 
     attributes: dict[str, Any]
     record: TrialRecord
-    weights: Weights
+    weights: Weights | None
 
 
-def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None) -> Trained:
+def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None, *, train: bool = False) -> Trained:
     """Return the model that a trial trained, and its preprocessor, without training anything.
 
     study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or that of that
     candidate, or without either the recommended one, which is the best of all where there is no verdict. Of a candidate
     it is the recommended trial if that is one of its trials, else the best by validation score. Of a trial of several
     folds or seeds it is the first member. Raises `InputError` where there is no such
-    trial, or its weights were not kept.
+    trial, or its weights were not kept; with `train` it is then trained again.
     """
     spec = studies.of(study)
     if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
         raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
     if loss is not None and not isinstance(loss, str):
         raise InputError(f"must be the name of a candidate, not {shown(loss)}", where="loss")
-    return restore(spec, look_up(spec, number, loss))
+    return restore(spec, look_up(spec, number, loss, train=train))
 
 
-def look_up(spec: studies.StudySpec, number: int | None = None, loss: str | None = None) -> KeptTrial:
+def look_up(
+    spec: studies.StudySpec, number: int | None = None, loss: str | None = None, *, train: bool = False
+) -> KeptTrial:
     """Return the trial that `load_trial` restores, without importing Keras; raises `InputError`."""
     folder = shared_study.of(spec)
     study = folder.read()
-    record = find(history.result(study, folder.path), number, loss)
+    result = history.result(study, folder.path)
+    record = find(result, number, loss)
     weights = folder.load_weights(record.number)
-    if weights is None:
-        raise _not_kept(spec, folder, record)
+    if weights is None and not train:
+        raise _not_kept(spec, folder, record, completion.has_model(folder, result, study.user_attrs))
     return KeptTrial(study.user_attrs[ATTRIBUTE], record, weights)
 
 
-def restore(spec: studies.StudySpec, kept: KeptTrial) -> Trained:
-    """Return model and preprocessor of a trial that was looked up, of the study as it began; imports Keras."""
+def restore(spec: studies.StudySpec, kept: KeptTrial, progress: Observer | None = None) -> Trained:
+    """Return model and preprocessor of a trial that was looked up, of the study as it began; imports Keras.
+
+    Raises `LossregError` where it was to be trained again and that failed.
+    """
     from lossreg.runtime import backend
-    from lossreg.search import preparation
+    from lossreg.search import preparation, top_model
 
     backend.check()
     stored = attributes.of_trial(kept.attributes, kept.record.number)
     begun = studies.as_begun(spec, stored["fingerprint"], stored["spec"])
-    changed = Changes(begun, stored)
-    prepared = preparation.prepare(begun, changed, rehearsed=False, wanted=kept.record.candidate)
-    return Trained(build(prepared, kept.record, kept.weights), data_of(prepared, kept.record).preprocessor)
+    changed, record, weights = Changes(begun, stored), kept.record, kept.weights
+    prepared = preparation.prepare(begun, changed, rehearsed=weights is None, wanted=record.candidate)
+    if weights is None:
+        folder = shared_study.of(spec)
+        folder.require_free()
+        record, weights = top_model.trained_again(prepared, record, folder, progress or Observer())
+    if weights is None:
+        raise LossregError(f"trial {record.number} was trained again, and did not come to its end")
+    return Trained(build(prepared, record, weights), data_of(prepared, record).preprocessor)
 
 
 def find(result: StudyResult, number: int | None = None, loss: str | None = None) -> TrialRecord:
@@ -114,11 +127,18 @@ def _numbers(result: StudyResult) -> str:
     return "It has none yet." if last is None else f"Its trials go from 0 to {last}."
 
 
-def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord) -> InputError:
+def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord, finisher: str) -> InputError:
     there = ", ".join(map(str, folder.kept_weights())) or "none"
+    again = words("`lossreg model STUDY --train`", "`train=True`") + " trains it again"
+    if folder.is_shared:
+        finished = f", and worker {finisher}, which finished the study, the recommended model" if finisher else ""
+        return InputError(
+            f"the weights of trial {record.number} ({record.candidate}) are not here: worker {record.worker} trained "
+            f"it{finished}", hint=f"Ask for it there; or {again}.",
+        )  # fmt: skip
     return InputError(
         f"the weights of trial {record.number} ({record.candidate}) were not kept; those of these trials were: {there}",
-        where=spec.place("search.keep"), hint='Set search.keep = "all" before the study is run.',
+        where=spec.place("search.keep"), hint=f'Set search.keep = "all" before the study is run; {again}.',
     )  # fmt: skip
 
 

@@ -120,7 +120,10 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
     result = completion.reached(spec, folder, tracked.uri(spec))
     if result is not None:
         progress.trained(result)
-        progress.message(f"all {len(result.trials)} trials are done: nothing is left to do")
+        line = f"all {len(result.trials)} trials are done: nothing is left to do"
+        if worker := completion.has_model(folder, result, folder.noted):
+            line = f"worker {worker} has finished the study, and has its model"
+        progress.message(line)
     return result
 
 

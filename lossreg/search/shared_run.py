@@ -127,8 +127,7 @@ class SharedRunState(RunState):
             self._concluded(summary)
         if not self._has_turn:
             raise ReplacedError
-        note = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
-        self.study.set_user_attr(history.FINISHED, note)
+        _note_end(self)
         return self.result
 
     @property
@@ -214,6 +213,20 @@ class SharedVerdictState(RunState):
 
     def _train(self) -> None:
         """Train nothing."""
+
+    def execute(self) -> StudyResult:
+        """Reach the verdict; this process has the model then."""
+        result = RunState.execute(self)
+        _note_end(self)
+        return result
+
+
+def _note_end(state: RunState) -> None:
+    """Note that this worker finished the study, and whether it has its model."""
+    top, folder = state.result.recommended, state.run.folder
+    note = {"worker": _workers(state.run).name, "trials": len(state.result.trials)}
+    note["model"] = top is not None and folder.has_best(top.number)
+    state.study.set_user_attr(history.FINISHED, note)
 
 
 def _names(workers: Sequence[Worker]) -> str:

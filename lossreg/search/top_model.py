@@ -47,7 +47,7 @@ def _saved(
         return None
     weights = folder.load_weights(best.number)
     if weights is None and result.verdict:
-        best, weights = _trained_again(prepared, best, folder, progress)
+        best, weights = trained_again(prepared, best, folder, progress)
     if weights is None:
         progress.warn(f"the weights of the top trial ({best.number}) were not kept, so there is no model")
         return None
@@ -65,14 +65,14 @@ def _saved(
     return description
 
 
-def _trained_again(
+def trained_again(
     prepared: Prepared, trial: TrialRecord, folder: StudyFolder, progress: Observer
 ) -> tuple[TrialRecord, Weights | None]:
     """Train all members of a trial a second time; keep and return the first one's weights, with its decision.
 
     None in place of weights where the training does not come to its end.
     """
-    progress.message(f"the weights of trial {trial.number}, which is recommended, were not kept: it is trained again")
+    progress.message(f"the weights of trial {trial.number} were not kept here: it is trained again")
     plan, policy = restore.plan_of(prepared, trial), SearchPolicy.of(prepared)
     pool = sizing.retraining_pool(prepared, prepared.problem, [plan], policy.members)
     pool.warn = progress.warn

@@ -38,7 +38,6 @@ class SharedStudy(StudyFolder):
     ) -> None:  # fmt: skip
         super().__init__(path, name)
         self._url, self._dead_after, self._patience, self._now, self._pause = url, dead_after, patience, now, pause
-        self.noted: dict[str, Any] = {}
 
     @property
     def where(self) -> str:

@@ -50,6 +50,7 @@ class StudyFolder:
         self.path, self.name = path, name
         self.journal = path / "journal.log"
         self._read: tuple[Journal, StudyStorage] | None = None
+        self.noted: dict[str, Any] = {}
 
     @property
     def where(self) -> str:

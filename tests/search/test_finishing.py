@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 
@@ -12,7 +13,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from lossreg.config import study as studies
-from lossreg.search import completion, preparation, run, top_model
+from lossreg.errors import InputError
+from lossreg.search import completion, preparation, restore, run, top_model
 from lossreg.search.history import FINISHED
 from lossreg.search.shared_run import REPLACED
 from lossreg.storage import server
@@ -45,7 +47,7 @@ class Heard(Observer):
         self.messages, self._trials, self._last, self._finishing = [], trials, last, finishing
 
     def trained(self, result):
-        if self.messages[-1] == FINISHES and self.messages.count(FINISHES) == 1:
+        if self.messages[-1:] == [FINISHES] and self.messages.count(FINISHES) == 1:
             self._finishing()
 
     def message(self, text):
@@ -193,6 +195,42 @@ def test_a_worker_that_counted_as_dead_finishes_the_study_if_the_one_that_took_o
     assert messages[-4:] == [FINISHES, REPLACED, waits, FINISHES]
     assert len(saved) == 1
     assert site.has_ended(2)
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """The folders that have the model of the study's top trial."""
+    folders = set()
+    monkeypatch.setattr(top_model, "save", lambda prepared, result, folder, progress: folders.add(folder.path))
+    monkeypatch.setattr(SharedStudy, "has_best", lambda folder, number: folder.path in folders)
+    return folders
+
+
+def test_nothing_is_left_to_do_for_a_worker_elsewhere_once_the_study_is_finished(site, models, tmp_path):
+    site.run(2)
+    assert models == {site.folder}
+    elsewhere, heard = Site(site.storage, tmp_path / "new"), Heard()
+    assert run.finished(elsewhere.spec(3), elsewhere.shared(), heard) is None
+    result = run.finished(elsewhere.spec(2), elsewhere.shared(), heard)
+    assert len(result.trials) == 2
+    assert heard.messages == [f"worker {site.finisher()} has finished the study, and has its model"]
+    # the one that did has its own
+    assert completion.has_model(site.shared(), result, site.shared().read().user_attrs) == ""
+    with pytest.raises(InputError) as error:
+        restore.look_up(elsewhere.spec(2))
+    assert re.search(
+        rf"the weights of trial \d \(\w+\) are not here: worker {site.finisher()} trained it, and worker "
+        rf"{site.finisher()}, which finished the study, the recommended model", str(error.value),
+    )  # fmt: skip
+    assert "train=True" in str(error.value)
+
+
+def test_a_study_that_was_finished_without_a_model_is_finished_by_the_next_worker(site, tmp_path, models, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(top_model, "save", lambda *args: None)
+        site.run(2)
+    elsewhere = Site(site.storage, tmp_path / "new")
+    assert run.finished(elsewhere.spec(2), elsewhere.shared(), Heard()) is None
 
 
 def test_a_worker_that_comes_while_a_command_has_the_study_for_itself_waits_and_then_finishes_it(site):

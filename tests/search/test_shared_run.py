@@ -179,12 +179,15 @@ def test_commands_look_at_a_shared_study_and_bring_it_into_mlflow(database, tmp_
     (tmp_path / "many.toml").write_text(STUDY)
     monkeypatch.setenv("LOSSREG_STORAGE", database)
     lossreg_ = commands.runner(monkeypatch, capfd)
-    faked("many.toml", overrides=["tracking.enabled=false"])
+    with monkeypatch.context() as patch:
+        patch.setattr(SharedStudy, "has_best", lambda folder, number: True)
+        faked("many.toml", overrides=["tracking.enabled=false"])
     code, out, err = lossreg_("results", "many.toml", "--json")
     assert (code, json.loads(out)["trials"]["complete"]) == (0, 10)
     code, out, err = lossreg_("sync", "many.toml")
     assert code == 0, err
     assert "10 trials are in the experiment 'many'" in out
+    assert re.search(r"is not there; worker \S+:\d+:\w+, which finished the study, has it", err)
     assert len(runs_of(tmp_path, "many")) == 11
     assert SECRET not in out + err
     code, out, err = lossreg_("repair", "many.toml")

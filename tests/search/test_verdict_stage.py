@@ -454,6 +454,17 @@ def test_a_recommended_trial_whose_weights_were_removed_is_trained_again(finishe
 
 
 @pytest.mark.usefixtures("again")
+def test_a_trial_whose_weights_were_removed_is_trained_again_on_demand(finished):
+    number, x = finished[1].recommended.number, np.zeros((3, 4), np.float32)
+    before = lossreg.load_trial(study()).model.predict(x, verbose=0)
+    StudyFolder(Path(".lossreg/small"), "small").forget_weights([number])
+    with pytest.raises(lossreg.InputError, match=r"were not kept.*train=True. trains it again"):
+        lossreg.load_trial(study())
+    model = lossreg.load_trial(study(), train=True).model
+    np.testing.assert_allclose(model.predict(x, verbose=0), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("again")
 def test_repeats_that_fail_are_trained_again_later_with_the_reason_told(finished, monkeypatch):
     train_groups = Retrainer.train_groups
 
