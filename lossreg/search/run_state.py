@@ -64,7 +64,7 @@ class RunState:
         interrupted = cls._queue(prepared, study)
         result = history.result(study, run.folder.path)
         policy = SearchPolicy.of(prepared, deadline)
-        recorder = cls._recorder(run, study, tracker)
+        recorder = cls._recorder(run, prepared, study, tracker)
         observers = [Checkpoints(run.folder, policy.keep, result, policy.contenders), recorder, run.progress]
         ask_tell = cls._ask_tell(run, prepared, study, policy)
         scheduler = Scheduler(
@@ -104,7 +104,7 @@ class RunState:
         return AskTell(study, prepared.proposer, policy.trials, policy.baseline, hurried=policy.is_hurried)
 
     @classmethod
-    def _recorder(cls, run: Run, study: optuna.Study, tracker: Tracker | Untracked) -> Recorder:
+    def _recorder(cls, run: Run, prepared: Prepared, study: optuna.Study, tracker: Tracker | Untracked) -> Recorder:
         return tracker
 
     def execute(self) -> StudyResult:

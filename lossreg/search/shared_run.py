@@ -6,8 +6,8 @@ leaves before. `SharedVerdictState` is that of `lossreg verdict`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,19 +83,19 @@ class SharedRunState(RunState):
         )  # fmt: skip
 
     @classmethod
-    def _recorder(cls, run: Run, study: optuna.Study, tracker: Tracker | Untracked) -> SharedTracking:
-        return SharedTracking(study, tracker, is_founder=_workers(run).is_first)
+    def _recorder(
+        cls, run: Run, prepared: Prepared, study: optuna.Study, tracker: Tracker | Untracked
+    ) -> SharedTracking:
+        is_founder = _workers(run).is_first
+        is_over = attributes.is_finished(study, prepared.trials, run.folder.counts)
+        return SharedTracking(study, tracker, is_founder=is_founder, reopens=is_founder and not is_over)
 
     def execute(self) -> StudyResult:
         """Run the trials that this worker gets; finish the study if no other one will."""
         # as it was before this worker joined: another one may have finished the study since
         former = _shared(self.run).noted.get(history.FINISHED)
-        try:
+        with self._left_to_others():
             self._train()
-        except BaseException:
-            with suppress(LossregError):
-                self.scheduler.ask_tell.give_back()
-            raise
         self.tracker.flush()
         while self._finishes(former):
             self._take_in()
@@ -104,6 +104,27 @@ class SharedRunState(RunState):
             self.run.progress.message(REPLACED)
         self._take_in()
         return self._left()
+
+    @contextmanager
+    def _left_to_others(self) -> Iterator[None]:
+        """Give trials back when the block is interrupted, and end the parent run in MLflow as the last worker."""
+        try:
+            yield
+        except BaseException:
+            with suppress(LossregError):
+                self.scheduler.ask_tell.give_back()
+                self._end_as_last()
+            raise
+
+    def _end_as_last(self) -> None:
+        """End the parent run of an interrupted study, if no worker is left; of two that leave together both may."""
+        workers = _workers(self.run)
+        workers.leave()
+        workers.look()
+        if not workers.others:
+            key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
+            self.tracker.start(self.result, run_id, key, history.lost(self.study))
+            self.tracker.flush()
 
     def _take_in(self) -> None:
         """Take what all workers did into the result."""
@@ -159,7 +180,8 @@ class SharedRunState(RunState):
         workers.turn_to(WAITS)
         self.scheduler.ask_tell.refresh()
         since = workers.beats()
-        _wait(self.run, lambda: [] if self._parting(former, since) else self._awaited(), self._purpose())
+        with self._left_to_others():
+            _wait(self.run, lambda: [] if self._parting(former, since) else self._awaited(), self._purpose())
         parting = self._parting(former, since)
         self.run.progress.message(parting or "this worker finishes the study")
         return not parting

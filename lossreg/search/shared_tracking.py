@@ -20,14 +20,16 @@ EVERY = 2.0
 class SharedTracking(Observer):
     """Hands the trials of this worker to its tracker once there is a parent run, which the founder makes and notes.
 
+    reopens: whether the parent run of a study that was interrupted is set running again.
     Trials that never get there are written by the worker that finishes the study.
     """
 
     def __init__(
-        self, study: optuna.Study, tracker: Tracker | Untracked, *, is_founder: bool,
+        self, study: optuna.Study, tracker: Tracker | Untracked, *, is_founder: bool, reopens: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._study, self._tracker, self._is_founder, self._now = study, tracker, is_founder, now
+        self._reopens = reopens
         self._result: StudyResult | None = None
         self._key = ""
         self._held: list[TrialRecord] = []
@@ -62,5 +64,6 @@ class SharedTracking(Observer):
     def _begin(self, run_id: str | None) -> None:
         assert self._result is not None
         self._is_started = True
-        self._tracker.start(replace(self._result, trials=self._held), run_id, self._key, is_alone=False)
+        held = replace(self._result, trials=self._held)
+        self._tracker.start(held, run_id, self._key, is_alone=False, reopens=self._reopens)
         self._held = []

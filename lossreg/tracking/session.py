@@ -35,7 +35,7 @@ class Session:
         self.outage = Outage()
         self._writer: Writer | None = None
         self._known: dict[str, Any] = {}
-        self._exact, self._is_alone = False, True
+        self._exact, self._is_alone, self._reopens = False, True, True
         self._refused = ""  # why the artifact store took no files
         self._ready: NewDatabase | None = None
         self._held = contextlib.ExitStack()
@@ -68,16 +68,17 @@ class Session:
 
     def open(
         self, result: Message, trials: list[Message], run_id: str, key: str, lost: Iterable[int] = (),
-        *, exact: bool = False, is_alone: bool = True,
+        *, exact: bool = False, is_alone: bool = True, reopens: bool = False,
     ) -> None:  # fmt: skip
         """Create the parent run or take it up again, and write every trial that is missing; `exact` as in `Writer`.
 
-        is_alone: whether the parent run is kept up to date and ended from here.
+        is_alone: whether the parent run is kept up to date and ended from here; reopens: whether it is set running if
+        not.
         """
         self._disconnect()
         self.result = messages.study(result, list(map(messages.trial, trials)))
         self._known, self._exact = {"run_id": run_id, "key": key, "lost": list(lost)}, exact
-        self._is_alone = is_alone
+        self._is_alone, self._reopens = is_alone, is_alone or reopens
         if is_alone:
             self._wait_for_predecessor(result["folder"])
         self.is_open = True
@@ -169,7 +170,7 @@ class Session:
             ping(self.uri)
             self.answer(trying=True)
             new_database.make(self.uri, self._ready)
-            self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact, is_alone=self._is_alone)
+            self._writer = writer = Writer(self.uri, self.experiment, exact=self._exact, reopens=self._reopens)
             writer.open(self.result, **self._known)
             self._known["run_id"] = writer.run_id
             self._is_drawn, self._refused = False, ""

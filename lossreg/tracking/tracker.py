@@ -101,20 +101,21 @@ class Tracker(Observer):
 
     def start(
         self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = (),
-        *, exact: bool = False, is_alone: bool = True,
+        *, exact: bool = False, is_alone: bool = True, reopens: bool = False,
     ) -> None:  # fmt: skip
         """Create the parent run or take `run_id` up again, and write every trial of `result` that is missing.
 
         `lost` are the numbers of trials that were cut off for good: the best score so far does not wait for them.
         `exact` as in `Writer`. `is_alone`: whether no other worker writes trials of this study; where some do, the
-        parent run is left to the one that finishes it.
+        parent run is left to the one that finishes it, and to the one that `reopens` an interrupted study.
         """
         if self._worker is None and not self._end:
             self.prepare()
         self.run_id, self._started, self._progress = run_id or "", True, time.monotonic()
         trials = [messages.of_trial(trial) for trial in result.trials]
         about = {"run_id": self.run_id, "key": key or self._key, "lost": list(lost)}
-        self._send("open", result=messages.of_study(result), trials=trials, exact=exact, is_alone=is_alone, **about)
+        how = {"exact": exact, "is_alone": is_alone, "reopens": reopens}
+        self._send("open", result=messages.of_study(result), trials=trials, **how, **about)
         if self._end:
             self._give_up(self._end)
         if self._required:
@@ -301,7 +302,7 @@ class Untracked(Observer):
 
     def start(
         self, result: StudyResult, run_id: str | None = None, key: str = "", lost: Collection[int] = (),
-        *, exact: bool = False, is_alone: bool = True,
+        *, exact: bool = False, is_alone: bool = True, reopens: bool = False,
     ) -> None:  # fmt: skip
         """Do nothing."""
 

@@ -36,15 +36,15 @@ class Writer:
     """One study in one MLflow store.
 
     exact: the store is to hold this study as it is now: a deleted experiment is brought back, and children of trials
-    that the study does not have are deleted. is_alone: no other worker writes this study; of several, one that comes
-    late leaves the status of a parent run that another one may have ended.
+    that the study does not have are deleted. reopens: the parent run is set running; of several workers, one that
+    comes late leaves the status of a parent run that another one may have ended.
     """
 
-    def __init__(self, uri: str, experiment: str, *, exact: bool = False, is_alone: bool = True) -> None:
+    def __init__(self, uri: str, experiment: str, *, exact: bool = False, reopens: bool = True) -> None:
         silence()
         self.client = MlflowClient(uri)
         self.run_id = ""
-        self._exact, self._is_alone = exact, is_alone
+        self._exact, self._reopens = exact, reopens
         self._lookup = Lookup(self.client, experiment, _location(uri, experiment), restore=exact)
         self._pool = ThreadPoolExecutor(threads(uri), "lossreg-writer")
         self._children: dict[int, RunInfo] = {}
@@ -94,7 +94,7 @@ class Writer:
         self._former = entities.OUTDATED if entities.VERDICT in parent.data.tags else EMPTY
         self._describe(self.client.get_run(run_id), result)
         self._steps = {metric.step for metric in self.client.get_metric_history(run_id, "best_score")}
-        if self._is_alone:
+        if self._reopens:
             patiently(self.client.update_run, run_id, "RUNNING")
 
     def _describe(self, parent: Run, result: StudyResult) -> None:

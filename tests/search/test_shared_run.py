@@ -103,6 +103,42 @@ def test_workers_share_a_study_and_one_of_them_finishes_it(database, tmp_path):
     )
 
 
+class Leaves(Heard):
+    """Does something when its first trial has ended, and is then interrupted."""
+
+    def __init__(self, first=lambda: None):
+        super().__init__()
+        self.first, self.has_ended = first, False
+
+    def trial(self, record, result):
+        if not self.has_ended:
+            self.first()
+        self.has_ended = True
+
+    def stopping(self):
+        return self.has_ended
+
+
+def parent_status(folder):
+    [status] = {run.info.status for run in runs_of(folder, "many") if "mlflow.parentRunId" not in run.data.tags}
+    return status
+
+
+def test_the_last_worker_that_leaves_kills_the_parent_run_and_the_next_one_sets_it_running(database, tmp_path):
+    asked = document(database)
+    with pytest.raises(KeyboardInterrupt):
+        faked(asked, progress=Leaves())
+    assert parent_status(tmp_path) == "KILLED"
+    other = SharedStudy(tmp_path, "many", database, dead_after=60.0, patience=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        faked(asked, progress=Leaves(other.workers.join))
+    # the other one goes on
+    assert parent_status(tmp_path) == "RUNNING"
+    other.workers.leave()
+    faked(asked)
+    assert parent_status(tmp_path) == "FINISHED"
+
+
 def test_a_shared_study_is_looked_at_and_not_started_over_or_repaired(database):
     asked = document(database, tracking={"enabled": False})
     with pytest.raises(InputError, match="has not been run yet"):

@@ -425,7 +425,7 @@ def test_no_completed_trial_ends_the_parent_as_failed(uri, experiment):
 
 
 def test_one_of_several_workers_leaves_a_parent_ended_that_another_one_ended(uri, experiment):
-    finisher, late = writer.Writer(uri, experiment), writer.Writer(uri, experiment, is_alone=False)
+    finisher, late = writer.Writer(uri, experiment), writer.Writer(uri, experiment, reopens=False)
     finisher.open(sample.study(1))
     finisher.close(sample.study(1), "FINISHED")
     late.open(sample.study(1), finisher.run_id)
