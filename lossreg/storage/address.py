@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus, urlsplit
 
-from lossreg.errors import InputError
+from lossreg.errors import InputError, did_you_mean
 from lossreg.terminal import masking
 from lossreg.terminal.masking import scheme_and_host
 
@@ -15,6 +15,8 @@ from lossreg.terminal.masking import scheme_and_host
 LOOPBACK = (None, "localhost", "127.0.0.1", "::1")
 POSTGRESQL, GRPC = "postgresql", "grpc"
 EXAMPLES = "postgresql+psycopg://user@host/database or grpc://host:13000"
+MEANT = "Did you mean postgresql+psycopg://?"
+ENCODED = "@ is written as %40, / as %2F"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 # a study file of somebody else could send any other variable to a server of theirs
 PREFIX = "LOSSREG_"
@@ -36,10 +38,10 @@ def check(url: str) -> str:
 
     One that begins with a variable of the environment is checked when it is used.
     """
-    masking.learn(url)
     if foreign := [name for name in VARIABLE.findall(url) if not name.startswith(PREFIX)]:
         what = f"${{{foreign[0]}}} cannot stand in an address, only variables whose names begin with {PREFIX}"
         raise InputError(what, hint=f"For example ${{{PREFIX}PASSWORD}}.")
+    masking.learn(url)
     _check_parameters(url)
     if not VARIABLE.match(url):
         _check_kind(url)
@@ -97,10 +99,26 @@ def _check_kind(url: str) -> None:
     if kind(url) == "sqlite":
         hint = f"Take a server, {EXAMPLES}; or leave url out, for one process with a file of its own."
         raise InputError(f"{written} cannot be shared: {SQLITE}", hint=hint)
+    if url != url.strip():
+        raise InputError(f"{written} has a space before or after it", hint="Remove it.")
     if kind(url) not in (POSTGRESQL, GRPC) or "://" not in url:
-        raise InputError(f"{written} is no storage that workers can share", hint=f"For example {EXAMPLES}.")
+        is_postgresql = did_you_mean(re.split(r"[+:/]", url)[0].lower(), (POSTGRESQL,))
+        hint = MEANT if is_postgresql or url.startswith(POSTGRESQL) else f"For example {EXAMPLES}."
+        raise InputError(f"{written} is no storage that workers can share", hint=hint)
     if kind(url) == GRPC and not _is_server(url):
         raise InputError(f"{written} names no host and port", hint="For example grpc://host:13000.")
+    if kind(url) == POSTGRESQL:
+        _check_database(url, written)
+
+
+def _check_database(url: str, written: str) -> None:
+    """Raise `InputError` for an account or a port that no server has; variables that are not yet put in may be any."""
+    account, _, rest = url.partition("://")[2].partition("?")[0].rpartition("@")
+    if "@" in account:
+        raise InputError(f"{written} has more than one @", hint=f"In a password {ENCODED}.")
+    port = re.search(r":([^:\]]+)$", VARIABLE.sub("1", rest.partition("/")[0]))
+    if port and not (port[1].isdecimal() and 0 < int(port[1]) < 2**16):
+        raise InputError(f"{written} has no port that there is", hint="Ports go from 1 to 65535.")
 
 
 def _is_server(url: str) -> bool:

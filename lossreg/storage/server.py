@@ -54,16 +54,17 @@ REFUSALS = {
         f"the password itself, as with LDAP or PAM, set {METHODS}=password in the environment."
     ),
     r"password authentication failed|no password supplied": (
-        f"The password belongs in the address, as ${{{address.PREFIX}PASSWORD}}, in PGPASSWORD or in ~/.pgpass."
+        f"The password belongs in the address, as ${{{address.PREFIX}PASSWORD}}, in PGPASSWORD or in ~/.pgpass; in the "
+        f"address {address.ENCODED}."
     ),
     r"permission denied": "Let its owner run GRANT ALL ON SCHEMA public TO the user, or ALTER DATABASE ... OWNER TO.",
-    r'database ".*" does not exist': (
-        "Create it, for example with createdb. An address that names no database means the one with its user's name."
-    ),
+    r'database ".*" does not exist': "Create it, for example with createdb.",
     r'role ".*" does not exist': "Create it, for example with createuser.",
     r"rejects connection|no pg_hba\.conf entry": "Allow it in the server's pg_hba.conf.",
     r'invalid connection option "require_auth"': "It takes libpq 16 or newer: pip install 'lossreg[postgresql]'.",
+    r"invalid connection option": "What follows the ? are parameters of libpq, such as connect_timeout or sslmode.",
 }
+NAMELESS = "The address names no database, which means the one with its user's name"
 # of a gRPC proxy whose database does not answer
 DATABASE_FAILED = "An exception is raised during the commit"
 PIP = {"postgresql": "lossreg[postgresql]", "grpc": "lossreg[grpc]"}
@@ -248,7 +249,9 @@ def _unusable(url: str, error: Exception) -> LossregError:
     """Return the error for a storage that could not be opened."""
     where, reason = masked(url), _reason(error)
     if hint := next((hint for pattern, hint in REFUSALS.items() if re.search(pattern, reason)), ""):
-        return InputError(f"the storage at {where} cannot be used ({reason})", where="storage.url", hint=hint)
+        nameless = f" {NAMELESS}." if "database" in reason and _names_no_database(url) else ""
+        what = f"the storage at {where} cannot be used ({reason})"
+        return InputError(what, where="storage.url", hint=f"{hint}{nameless}")
     if is_unanswered(error):
         return LossregError(
             f"the storage at {where} does not answer ({reason}): look whether it runs, at host and port"
@@ -256,17 +259,23 @@ def _unusable(url: str, error: Exception) -> LossregError:
     return LossregError(f"the storage at {where} cannot be used ({reason})")
 
 
+def _names_no_database(url: str) -> bool:
+    from sqlalchemy.engine import make_url
+
+    return address.kind(url) == address.POSTGRESQL and not make_url(url).database
+
+
 def _postgresql(url: str) -> BaseStorage:
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     try:
         given = make_url(url).query
         make_url(url).get_dialect()
     except (ArgumentError, ValueError) as error:
-        raise InputError(
-            f"{masked(url)} is no address of a database ({one_line(error)})", where="storage.url"
-        ) from None
+        hint = address.MEANT if isinstance(error, NoSuchModuleError) else f"For example {address.EXAMPLES}."
+        what = f"{masked(url)} is no address of a database ({one_line(error)})"
+        raise InputError(what, where="storage.url", hint=hint) from None
     # Optuna's warnings of a lost connection have the whole statement
     logging.getLogger("optuna.storages").setLevel(logging.ERROR)
     settings = {name: value for name, value in _defaults().items() if name not in given}

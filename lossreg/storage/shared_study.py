@@ -104,10 +104,11 @@ class SharedStudy(StudyFolder):
 
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError`: others may be at work on it, and its damages are the database's to mend."""
+        delete = f"`optuna delete-study --study-name {self.name} --storage URL`, and the same for {self.name}:workers"
         raise InputError(
             f"{words(shell, python)} is for a study whose trials are in a file; those of this one are shared",
             where=self.where,
-            hint=f"Give the study another name; or `optuna delete-study --study-name {self.name} --storage URL`.",
+            hint=f"Give the study another name; or {delete}.",
         )
 
     def report_to(self, progress: Observer) -> None:

@@ -16,6 +16,14 @@ DATA = {"data": {"source": "sklearn:iris"}, "name": "s"}
         ("trials.log", "no storage that workers can share"),
         ("grpc://host", "names no host and port. For example grpc://host:13000"),
         ("grpc://host:many", "names no host and port"),
+        ("postgres://me@host/db", r"Did you mean postgresql\+psycopg://\?"),
+        ("postgresq+psycopg://me@host/db", r"Did you mean postgresql\+psycopg://\?"),
+        ("postgresql+psycopg:/me@host/db", r"Did you mean postgresql\+psycopg://\?"),
+        (" postgresql+psycopg://me@host/db", "a space before or after"),
+        ("postgresql+psycopg://me@host/db ", "a space before or after"),
+        ("postgresql+psycopg://me:s3cr@t-Pw@host/db", "more than one @. In a password @ is written as %40, / as %2F"),
+        ("postgresql+psycopg://me:pw@host:554321/db", "Ports go from 1 to 65535"),
+        ("postgresql+psycopg://me:pw@host:abc/db", "Ports go from 1 to 65535"),
     ],
 )
 def test_an_address_that_no_worker_can_use_is_refused_with_what_would_work(url, message):
@@ -33,6 +41,24 @@ def test_variables_of_the_environment_are_put_in():
     assert masked("it was h1dden-one") == "it was ***"
     with pytest.raises(InputError, match="no variable LOSSREG_PASSWORD"):
         address.complete(url, {"LOSSREG_HOST": "db"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:pw@host:5432/db", "postgresql+psycopg://me:p%40w@[::1]:5432/db?application_name=a@b",
+        "postgresql+psycopg://me@[::1]/db", "postgresql:///db?host=/run/postgresql",
+        "postgresql://${LOSSREG_USER}:${LOSSREG_PASSWORD}@${LOSSREG_HOST}:${LOSSREG_PORT}/db", "postgresql://me:p/w@host/db",
+    ],
+)  # fmt: skip
+def test_addresses_of_all_forms_are_taken(url):
+    assert address.check(url) == url
+
+
+def test_a_variable_that_stands_for_a_password_is_named_where_it_cannot_stand():
+    with pytest.raises(InputError) as error:
+        studies.from_dict({**DATA, "storage": {"url": "postgresql+psycopg://me:${HOME}@host/db"}})
+    assert "${HOME} cannot stand in an address" in masked(str(error.value))
 
 
 @pytest.mark.parametrize("url", ["${HOME}", "postgresql://evil.example/x?application_name=${AWS_SECRET_ACCESS_KEY}"])

@@ -152,7 +152,7 @@ def test_an_end_that_was_written_although_no_answer_came_is_an_end():
 def test_a_missing_driver_is_one_message_with_the_command():
     with pytest.raises(InputError, match=r"driver of postgresql\+pg8000://db/x .* pip install 'lossreg\[postgresql\]'"):
         server.connect("postgresql+pg8000://db/x")
-    with pytest.raises(InputError, match=r"postgresql\+nodriver://db/x is no address of a database"):
+    with pytest.raises(InputError, match=r"nodriver://db/x is no address .* Did you mean postgresql\+psycopg://\?"):
         server.connect("postgresql+nodriver://db/x")
 
 
@@ -172,8 +172,9 @@ def test_a_server_that_can_be_reached_and_not_used_says_what_would_work(postgres
             f"tester:{PASSWORD}", "guest:guest-w0rd"
         ): "permission denied for schema .* GRANT ALL ON SCHEMA",
         database.replace(PASSWORD, "wr0ng-one"): "password authentication failed .* PGPASSWORD",
-        f"{database}x": "does not exist.* createdb",
-        database.rpartition("/")[0]: 'database "tester" does not exist.* names no database',
+        f"{database}x": r"does not exist.* createdb\.$",
+        f"{database}?conect_timeout=3": "invalid connection option.*parameters of libpq",
+        database.rpartition("/")[0]: 'database "tester" does not exist.* names no database.*user.s name',
     }
     for url, message in cases.items():
         error = refusal(url)
