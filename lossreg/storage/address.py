@@ -38,10 +38,10 @@ def check(url: str) -> str:
 
     One that begins with a variable of the environment is checked when it is used.
     """
+    masking.learn(url)
     if foreign := [name for name in VARIABLE.findall(url) if not name.startswith(PREFIX)]:
         what = f"${{{foreign[0]}}} cannot stand in an address, only variables whose names begin with {PREFIX}"
         raise InputError(what, hint=f"For example ${{{PREFIX}PASSWORD}}.")
-    masking.learn(url)
     _check_parameters(url)
     if not VARIABLE.match(url):
         _check_kind(url)

@@ -46,6 +46,8 @@ LONGER_THAN_WORDS = 16
 # a word begins after an escape or an encoded character too, although a letter or a digit is before it
 BORDER = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
 MOST_CUTS = 8
+# what stands for a secret, and is none
+A_VARIABLE = re.compile(r"\$\{\w+\}")
 # passwords that mean "none" beside a token
 FILLERS = ("", "x-oauth-basic")
 # here a user without a password is a user, and no token
@@ -158,6 +160,7 @@ class Secrets:
         return _without(self._words, text) if words else text
 
     def _add(self, secrets: Iterable[str]) -> None:
+        secrets = (secret for secret in secrets if not A_VARIABLE.fullmatch(secret))
         spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
         if spellings <= self._spellings:
             return

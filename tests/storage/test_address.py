@@ -55,9 +55,11 @@ def test_addresses_of_all_forms_are_taken(url):
     assert address.check(url) == url
 
 
-def test_a_variable_that_stands_for_a_password_is_named_where_it_cannot_stand():
+def test_a_variable_that_stands_for_a_password_is_named_where_it_cannot_stand(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('storage.url = "postgresql+psycopg://me:${HOME}@host/db"\n')
     with pytest.raises(InputError) as error:
-        studies.from_dict({**DATA, "storage": {"url": "postgresql+psycopg://me:${HOME}@host/db"}})
+        studies.load(file)
     assert "${HOME} cannot stand in an address" in masked(str(error.value))
 
 
