@@ -532,14 +532,14 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     asked = []
     # a wrong address of a server is no matter here: nothing is tracked
     study.write_text(f'{STUDY}\n[tracking]\nuri = "nonsense://"\n')
-    monkeypatch.setattr(restore, "look_up", lambda *given: asked.append(given[1:]))
+    monkeypatch.setattr(restore, "look_up", lambda spec, *given, train: asked.append((*given, train)))
     preprocessor = AsGiven().fit(np.zeros((1, 3)))
     monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), preprocessor))
-    for args in ((), ("--trial", 3), ("--loss", "focal", "-o", "out/focal.keras")):
+    for args in ((), ("--trial", 3, "--train"), ("--loss", "focal", "-o", "out/focal.keras")):
         code, out, _ = lossreg("model", study, *args)
         assert code == 0
         assert "from preprocessed rows to predictions" in out
-    assert asked == [(None, None), (3, None), (None, "focal")]
+    assert asked == [(None, None, False), (3, None, True), (None, "focal", False)]
     assert Path("out/focal.keras").read_text() == Path("model.keras").read_text() == "a model"
     assert load_preprocessor("out/focal.preprocessor.json").shape_ == (3,)
 
