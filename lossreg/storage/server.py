@@ -38,6 +38,8 @@ SECONDS_TO_CONNECT = 10
 WRITES = ("set_", "create_")
 # a process that is to stop waits for no more: Slurm and Kubernetes end it soon
 SECONDS_TO_LEAVE = 5.0
+# a call that neither fails nor is answered, as of a server that was stopped, is told of after these
+SECONDS_UNTIL_TOLD = 20.0
 # a call of a gRPC proxy that takes longer counts as unanswered, or than this share of the patience where that is more
 SECONDS_TO_ANSWER, SHARE = 60.0, 1 / 3
 # a server that vanished without a word counts as gone after these
@@ -142,12 +144,20 @@ class Patient(Forwarding):
         super().__init__(inner)
         self._where, self._given_patience, self._pause, self._now = masked(url), patience, pause, now
         self._is_quiet = self._is_lost = self._is_hurried = False
+        self._calls: dict[int, float] = {}
         self.warn: Callable[[str], Any] = lambda text: None
         self.is_stopping: Callable[[], bool] = lambda: False
 
     def hurry(self) -> None:
         """Give up soon from now on, in calls that are under way too: this process leaves."""
         self._is_hurried = True
+
+    def notice(self) -> None:
+        """Warn, from another thread, of a call that gets no answer, once until there are answers again."""
+        waited = self._now() - min(list(self._calls.values()), default=self._now())
+        if waited >= SECONDS_UNTIL_TOLD and not self._is_quiet:
+            self._is_quiet = True
+            self.warn(f"the storage at {self._where} has not answered a call for {waited:.0f} s: it is waited for")
 
     @property
     def _patience(self) -> float:
@@ -157,6 +167,7 @@ class Patient(Forwarding):
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
         began, pause = self._now(), FIRST_PAUSE
         while True:
+            self._calls[threading.get_ident()] = self._now()
             try:
                 answer = super()._forward(name, *args, **kwargs)
             except Exception as error:
@@ -167,6 +178,8 @@ class Patient(Forwarding):
                 if name.startswith(WRITES):
                     self._is_quiet = self._is_lost = False
                 return answer
+            finally:
+                self._calls.pop(threading.get_ident(), None)
             self._pause(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
 

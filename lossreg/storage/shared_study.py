@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ from lossreg.terminal.masking import masked
 
 if TYPE_CHECKING:
     from lossreg.config.study import StudySpec
+
+# seconds between two looks at whether calls of the storage are answered
+LOOK = 5.0
 
 
 class SharedStudy(StudyFolder):
@@ -78,13 +82,21 @@ class SharedStudy(StudyFolder):
         self.path.mkdir(parents=True, exist_ok=True)
         self.workers.join(task)
         self.workers.start()
+        over = threading.Event()
+        threading.Thread(target=self._notice, args=(over,), name="lossreg-notice", daemon=True).start()
         try:
             yield
         finally:
+            over.set()
             # of a storage that does not answer others learn by the silence of this worker
             self.storage.hurry()
             with suppress(LossregError):
                 self.workers.leave()
+
+    def _notice(self, over: threading.Event) -> None:
+        """Have it told that a call of the storage is waited for."""
+        while not over.wait(LOOK):
+            self.storage.notice()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

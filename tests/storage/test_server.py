@@ -140,6 +140,36 @@ def test_other_errors_are_not_tried_again(error):
     assert not pauses
 
 
+class Silent(optuna.storages.InMemoryStorage):
+    """Answers a write only after the seconds that `wait` has pass."""
+
+    def set_trial_state_values(self, *args, **kwargs):
+        self.wait()
+        return super().set_trial_state_values(*args, **kwargs)
+
+
+def test_a_call_that_is_waited_for_without_an_error_is_told_once():
+    now, warnings, storage = [0.0], [], Silent()
+    patient = Patient(storage, f"postgresql://me:{PASSWORD}@db/x", 300.0, now=lambda: now[0])
+    patient.warn = warnings.append
+
+    def wait(seconds=90):
+        for _ in range(0, seconds, 5):
+            now[0] += 5.0
+            patient.notice()
+
+    study = optuna.create_study(storage=patient)
+    for seconds in (10, 90, 90):
+        study.ask()
+        now[0] += 1000.0
+        patient.notice()
+        storage.wait = partial(wait, seconds)
+        study.tell(len(study.trials) - 1, 1.0)
+    assert (
+        warnings == ["the storage at postgresql://me:***@db/x has not answered a call for 20 s: it is waited for"] * 2
+    )
+
+
 def test_an_end_that_was_written_although_no_answer_came_is_an_end():
     patient, study, _, _ = begun(Flaky(1, after=True))
     study.tell(0, 1.5)
