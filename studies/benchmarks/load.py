@@ -7,6 +7,7 @@ A study on iris is run for a few trials of one epoch, and the lines of its journ
 are repeated, with other numbers and worse scores, until it has as many trials as asked for. Each command then runs in a
 process of its own, imports included; `processor` is its time on all cores, which other work on the machine disturbs
 less than `wall`. `tune` runs `--more` further trials; `search` has the seconds that it notes as spent on the search.
+With `--tracked` the study has an MLflow store, and `sync` then writes into it what is missing there, as `tune` does.
 With `--short` a study of so many trials of two epochs is run with each sampler, and the share of the time is printed
 that training waits for the search.
 """
@@ -92,12 +93,15 @@ def measure(trials, args):
     grow(journal, trials)
     searched = json.loads(command("results", "study.toml", "--json")[2])["seconds"]["search_spent"]
     more = ["--set", f"search.trials={trials + args.more}"]
-    for name, arguments in {
+    commands = {
         "results": ("results", "study.toml"),
         "tune --dry-run": ("tune", "study.toml", "--dry-run", *more),
         "model": ("model", "study.toml"),
         f"tune, {args.more} more": ("tune", "study.toml", "--json", *more),
-    }.items():
+    }
+    if args.tracked:
+        commands["sync"] = ("sync", "study.toml")
+    for name, arguments in commands.items():
         wall, processor, written = command(*arguments)
         search = f"{json.loads(written)['seconds']['search_spent'] - searched:8.1f}" if "--json" in arguments else ""
         print(f"{trials:7d}  {name:16s} {wall:8.1f} {processor:10.1f} {search}", flush=True)
@@ -121,7 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 20000, 100000])
     parser.add_argument("--more", type=int, default=32)
-    parser.add_argument("--tracked", action="store_true", help="write the further trials into an MLflow store too")
+    parser.add_argument("--tracked", action="store_true", help="with an MLflow store, into which `sync` writes")
     parser.add_argument("--keep", type=Path, help="a folder for the studies, which are left there")
     parser.add_argument("--short", type=int, metavar="TRIALS", help="measure a study of trials of two epochs instead")
     args = parser.parse_args()
