@@ -193,10 +193,9 @@ class _Words:
         if not reevaluated or name in others[:1]:
             return ""
         splits, as_good = len(reevaluated[0].scores), self._as_good_on_splits
-        with_others = f" that it shares with {', '.join(as_good)}" if as_good else ""
+        tied = f" (tied with {', '.join(as_good)})" if as_good else ""
         return (
-            f"{name} is the best other loss by its mean score on {splits} fresh splits{with_others}, "
-            "not on the leaderboard."
+            f"{name} is the best other loss by its mean score on {splits} fresh splits{tied}, not on the leaderboard."
         )
 
     @property

@@ -269,8 +269,7 @@ def test_a_winner_that_shares_its_place_on_the_fresh_splits_says_so():
     reevaluated = tuple(Reevaluated(name, n, values) for n, (name, values) in enumerate(scores.items()))
     result.verdict = sample_verdict.study("no difference, ahead", reevaluated=reevaluated).verdict
     assert (
-        "focal is the best other loss by its mean score on 2 fresh splits that it shares with gce_mild, not on the "
-        "leaderboard."
+        "focal is the best other loss by its mean score on 2 fresh splits (tied with gce_mild), not on the leaderboard."
     ) in lines(result)
 
 
