@@ -227,8 +227,8 @@ def results(study: Study, as_json: Json = False) -> None:
             _show_leaderboard(result)
             _show_recipes(result)
         _conclude(result, study, as_json, out, is_marked=True)
-        if result.best and result.verdict is None and not as_json:
-            say(_without_verdict(spec, shlex.quote(str(study))), whole=True)
+        if not as_json and (text := _without_verdict(spec, result, shlex.quote(str(study)))):
+            say(text, whole=True)
 
 
 @app.command()
@@ -366,13 +366,14 @@ def _import_keras(spec: StudySpec) -> None:
     import_keras()
 
 
-def _without_verdict(spec: StudySpec, study: str) -> str:
-    """Return which commands reach a verdict."""
+def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
+    """Return which commands reach a verdict; empty where there is one, or nothing to compare."""
+    if result.verdict or len({row.is_baseline for row in result.leaderboard() if row.best}) < 2:
+        return ""
+    text = f"There is no verdict yet. `lossreg verdict {study}` reaches one on the trials that there are"
     command = "worker" if spec.storage.url else "tune"
-    return (
-        f"There is no verdict yet. `lossreg {command} {study}` goes on to it, `lossreg verdict {study}` reaches "
-        "one on the trials that there are."
-    )
+    is_awaited = spec.verdict.enabled and not result.failure
+    return f"{text}; `lossreg {command} {study}` runs what is missing before." if is_awaited else f"{text}."
 
 
 def _conclude(

@@ -238,7 +238,7 @@ class _Words:
     @property
     def if_tuned(self) -> str:
         """The other arm, where it is shown to be better with the decision of both tuned; else empty."""
-        if self._tuned is None:
+        if self._tuned is None or self.verdict.reason:
             return ""
         is_better = self._tuned.high < 0 if self.is_winner else self._tuned.low > self.verdict.margin
         other = self.verdict.baseline if self.is_winner else self.verdict.winner
@@ -261,11 +261,19 @@ class _Words:
     def _baseline_sure(self) -> str:
         return {
             Answer.BETTER: "another loss is better, but not by more than the margin",
-            Answer.NO_DIFFERENCE: "no other loss is shown to be better",
+            Answer.NO_DIFFERENCE: self._none_better,
             Answer.EQUAL: "the best other loss is practically equal",
             Answer.WORSE: "the best other loss is shown to be worse",
             Answer.NOT_ENOUGH_DATA: "not compared with another loss",
         }[self.verdict.answer]
+
+    @property
+    def _none_better(self) -> str:
+        if not self._is_ahead:
+            return "no other loss is shown to be better"
+        if self.verdict.reason:
+            return "the best other loss is called neither better nor equal"
+        return "another loss is better as it is, but not by more than the margin"
 
     @property
     def _owed(self) -> str:
@@ -277,7 +285,7 @@ class _Words:
     def _not_shown(self) -> str:
         if not self._is_ahead:
             return f"a best guess, not shown to be better than {self.baseline}"
-        if self._tuned is None:
+        if self._tuned is None or self.verdict.reason:
             return "a best guess"
         return f"better than {self.baseline} as it is, not shown to be with a tuned {self._what} for both"
 

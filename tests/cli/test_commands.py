@@ -445,7 +445,22 @@ def test_the_end_of_a_study_says_what_won_and_where_to_look(lossreg, study, fini
     ):
         assert part in out
     assert ("something is odd" in err) == (command == "tune")
-    assert ("There is no verdict yet. `lossreg tune toy.toml` goes on" in out) == (command == "results")
+    assert ("There is no verdict yet. `lossreg verdict toy.toml`" in out) == (command == "results")
+
+
+def test_results_name_the_commands_that_reach_a_verdict(lossreg, study, finished):
+    def last_line():
+        lines = [line for line in lossreg("results", study)[1].splitlines() if "There is no verdict" in line]
+        return lines[0] if lines else ""
+
+    assert last_line().endswith("; `lossreg tune toy.toml` runs what is missing before.")
+    study.write_text(f"{STUDY}[verdict]\nenabled = false\n")
+    assert last_line().endswith("`lossreg verdict toy.toml` reaches one on the trials that there are.")
+    study.write_text(STUDY)
+    finished.result.failure = "boom"
+    assert last_line().endswith("that there are.")
+    finished.result.trials = [trial for trial in finished.result.trials if trial.candidate == finished.result.baseline]
+    assert last_line() == ""
 
 
 @pytest.mark.parametrize("command", ["tune", "results"])

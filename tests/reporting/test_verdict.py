@@ -240,6 +240,9 @@ def test_too_few_rows_are_the_reason_for_no_answer():
 TUNED = {"against_tuned_decision": compared(0.02, 0.01)}
 SELDOM = {"outer": 5, "folds_won": {"focal": 1, "gce_mild": 4}}
 AHEAD = {"against_baseline": compared(0.03, 0.01)}
+UNSTABLE = TUNED | {"reason": "15 of its 20 repeats alone have a score"}
+SMALL = {"against_baseline": compared(0.002, 0.001), "margin": 0.005, "against_tuned_decision": compared(0.0, 0.01)}
+OTHER = "the best other loss"
 ALIKE = "better than cross_entropy as it is, not shown to be with a tuned threshold for both"
 
 
@@ -252,6 +255,9 @@ ALIKE = "better than cross_entropy as it is, not shown to be with a tuned thresh
         ("better by less than the margin", {}, "another loss is better, but not by more than the margin"),
         ("no difference, ahead", AHEAD | {"against_tuned_decision": compared(0.01, 0.02)}, ALIKE),
         ("no difference, ahead", AHEAD, "a best guess"),
+        ("no difference, ahead", AHEAD | UNSTABLE, "a best guess"),
+        ("no difference, behind", AHEAD | UNSTABLE, f"{OTHER} is called neither better nor equal"),
+        ("no difference, behind", SMALL, "another loss is better as it is, but not by more than the margin"),
         ("no difference, behind", {}, "no other loss is shown to be better"),
         ("equal", {}, "the best other loss is practically equal"),
     ],

@@ -29,6 +29,7 @@ from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.verdict import Answer
 from lossreg.training.population import Population
+from lossreg.verdict import answers
 
 REPEATS = 4
 
@@ -403,6 +404,8 @@ def test_a_winner_that_survives_fewer_than_half_of_the_repeats_is_not_judged_by_
         assert verdict.against_baseline.repeats == REPEATS - lost
         gain = verdict.baseline.score - verdict.winner.score
         assert gain == pytest.approx(verdict.against_baseline.difference), "of the same repeats"
+        of_interval = answers.answer(verdict.against_baseline, verdict.margin, verdict.against_tuned_decision)
+        assert bool(verdict.reason) == (verdict.answer != of_interval)
     else:
         assert verdict.reason == (
             "1 of 4 repeats has a score of both losses (1 of the winner, 4 of the baseline), and a comparison takes 2"
