@@ -21,7 +21,7 @@ from lossreg.storage.records import TrialRecord
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 from lossreg.training import scoring
 from lossreg.verdict import answers, variation
-from lossreg.verdict.comparison import FEWEST, compare
+from lossreg.verdict.comparison import FEWEST, compare, is_finite
 
 if TYPE_CHECKING:
     from lossreg.data import Dataset
@@ -102,7 +102,7 @@ class Judgement:
 
     def _repeats(self) -> Repeats:
         return Repeats(
-            {name: int(_is_finite(self.predictions[name]).sum()) for name in (WINNER, BASELINE)},
+            {name: int(is_finite(self.predictions[name]).sum()) for name in (WINNER, BASELINE)},
             {name: self._scores(name) for name in (WINNER, BASELINE)},
         )
 
@@ -135,7 +135,7 @@ class Judgement:
 
     def _scores(self, arm: str) -> np.ndarray:
         metric, predictions = self.prepared.metric, self.predictions[arm]
-        finite = _is_finite(predictions)
+        finite = is_finite(predictions)
         lanes, scores = predictions[finite], np.full(len(predictions), np.nan)
         lanes = lanes.astype(np.int64) if metric.response == "label" else lanes
         scores[finite] = variation.scores(metric, self.tested.y, lanes, self.tested.folds)
@@ -186,11 +186,6 @@ class Repeats:
             f"{both} of {total} repeats {verb} a score of both losses ({scored[WINNER]} of the winner, "
             f"{scored[BASELINE]} of the baseline), and a comparison takes {fewest}"
         )
-
-
-def _is_finite(predictions: np.ndarray) -> np.ndarray:
-    """Return for each repeat whether all of its predictions are finite."""
-    return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
 
 def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:

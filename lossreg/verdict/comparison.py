@@ -63,7 +63,7 @@ def compare(
 
 def _both(winner: NDArray[Any], other: NDArray[Any], metric: Metric) -> NDArray[Any]:
     """Return the predictions of both arms, of the repeats that both finished."""
-    finite = _finite(winner) & _finite(other)
+    finite = is_finite(winner) & is_finite(other)
     lanes = np.concatenate([winner[finite], other[finite]])
     # predicted classes with NaN for what is missing are floats
     return lanes.astype(np.int64) if metric.response == "label" else lanes
@@ -75,7 +75,7 @@ def _scored(sample: Sample) -> Sample:
     return replace(sample, lanes=sample.lanes[np.tile(scored, 2)])
 
 
-def _finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
+def is_finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
     """Return for each repeat whether all of its predictions are finite."""
     return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
