@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import importlib
 import logging
+import math
 import os
 import random
 import re
@@ -145,6 +146,7 @@ class Patient(Forwarding):
         self._where, self._given_patience, self._pause, self._now = masked(url), patience, pause, now
         self._is_quiet = self._is_lost = self._is_hurried = False
         self._calls: dict[int, float] = {}
+        self._noticed = -math.inf
         self.warn: Callable[[str], Any] = lambda text: None
         self.is_stopping: Callable[[], bool] = lambda: False
 
@@ -154,8 +156,11 @@ class Patient(Forwarding):
 
     def notice(self) -> None:
         """Warn, from another thread, of a call that gets no answer, once until there are answers again."""
-        waited = self._now() - min(list(self._calls.values()), default=self._now())
-        if waited >= SECONDS_UNTIL_TOLD and not self._is_quiet:
+        oldest = min(list(self._calls.values()), default=self._now())
+        # a process that was paused in the middle of a call has not noticed it before
+        was_noticed, self._noticed = oldest == self._noticed, oldest
+        waited = self._now() - oldest
+        if waited >= SECONDS_UNTIL_TOLD and was_noticed and not self._is_quiet:
             self._is_quiet = True
             self.warn(f"the storage at {self._where} has not answered a call for {waited:.0f} s: it is waited for")
 

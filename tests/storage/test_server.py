@@ -170,6 +170,22 @@ def test_a_call_that_is_waited_for_without_an_error_is_told_once():
     )
 
 
+def test_a_process_that_was_paused_in_a_call_does_not_blame_the_storage():
+    now, warnings, storage = [0.0], [], Silent()
+    patient = Patient(storage, "postgresql://db/x", 300.0, now=lambda: now[0])
+    patient.warn = warnings.append
+
+    def pause():
+        now[0] += 60.0
+        patient.notice()
+
+    storage.wait = pause
+    study = optuna.create_study(storage=patient)
+    for _ in range(2):
+        study.tell(study.ask(), 1.0)
+    assert not warnings
+
+
 def test_an_end_that_was_written_although_no_answer_came_is_an_end():
     patient, study, _, _ = begun(Flaky(1, after=True))
     study.tell(0, 1.5)
