@@ -85,8 +85,8 @@ class Judgement:
         lacks_tuned = main is not None and tuned is None and any(name.endswith(TUNED) for name in self.predictions)
         changed = frozen.changed(margin)
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned, is_unstable=repeats.is_unstable)
-        without_lack = answers.answer(main, margin, tuned, is_unstable=repeats.is_unstable)
-        reason = repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None)
+        is_of_interval = main is not None and answer is answers.answer(main, margin, tuned)
+        reason = repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None) or LACKS_TUNED
         winner, baseline = self.arms.described(repeats.paired if main else repeats.scores)
         return Verdict(
             answer, winner, baseline,
@@ -97,7 +97,7 @@ class Judgement:
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
-            reason=reason or LACKS_TUNED * (answer is not without_lack),
+            reason="" if is_of_interval else reason,
         )  # fmt: skip
 
     def _repeats(self) -> Repeats:
