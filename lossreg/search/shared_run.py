@@ -22,6 +22,7 @@ from lossreg.search.run_state import RunState
 from lossreg.search.sampler import enqueue_start
 from lossreg.search.shared_ask_tell import SharedAskTell
 from lossreg.search.shared_tracking import SharedTracking
+from lossreg.storage import internals
 from lossreg.storage.records import StudyResult
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import ATTRIBUTE, stands
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 REPLACED = "this worker gave no sign of life for a while and counted as dead: others finish the study"
+VERDICT_REPLACED = "this command gave no sign of life for a while and counted as dead: the result is that of others"
 
 
 class ReplacedError(Exception):
@@ -41,13 +43,67 @@ class ReplacedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SharedRunState(RunState):
-    """The run of one worker: it trains what it gets, and finishes the study if it is the first that is left.
+class TurnState(RunState):
+    """A run that finishes a study as one of several processes, and writes nothing once others have taken that over.
 
     turn: the number under which it finishes the study, in a list that is empty before.
     """
 
     turn: list[int] = field(default_factory=list)
+
+    @classmethod
+    def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
+        """Queue nothing: the fair start is there, and what other workers left is found while this one asks."""
+        return 0
+
+    def _take_turn(self) -> None:
+        self.turn[:] = [_workers(self.run).number]
+
+    @property
+    def _has_turn(self) -> bool:
+        """True if this worker still counts as the one that finishes the study, and nobody has taken that over."""
+        return _workers(self.run).counts_as(*self.turn)
+
+    def _require_turn(self) -> None:
+        if not self._has_turn:
+            # the parent run is theirs
+            key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
+            self.tracker.start(self.result, run_id, key, is_alone=False)
+            raise ReplacedError
+
+    def _write(self, summary: Mapping[str, Any]) -> None:
+        if self._has_turn:
+            RunState._write(self, summary)
+
+    def _take_in(self) -> None:
+        """Take what all workers did into the result."""
+        internals.storage(self.study).refresh()
+        result, now = self.result, history.result(self.study, self.run.folder.path)
+        result.trials[:], result.verdict, result.tracking = now.trials, now.verdict, now.tracking
+        result.notes, result.failure = list(dict.fromkeys((*now.notes, *result.notes))), now.failure
+
+    def _left(self) -> StudyResult:
+        """Return the result of a study that another worker has finished, or will."""
+        self.run.progress.trained(self.result)
+        self.run.progress.end(self.result)
+        self._require_score()
+        return self.result
+
+    def _note_end(self) -> None:
+        """Note that this worker finished the study, and whether it has its model.
+
+        Raises `ReplacedError` where others took it over meanwhile.
+        """
+        if not self._has_turn:
+            raise ReplacedError
+        top, folder = self.result.recommended, self.run.folder
+        note = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
+        note["model"] = top is not None and folder.has_best(top.number)
+        self.study.set_user_attr(history.FINISHED, note)
+
+
+class SharedRunState(TurnState):
+    """The run of one worker: it trains what it gets, and finishes the study if it is the first that is left."""
 
     @classmethod
     def begin_study(
@@ -69,11 +125,6 @@ class SharedRunState(RunState):
             study.set_user_attr(ATTRIBUTE, initial)
         elif not stored:
             Changes.of_file(run.spec, study).of_prepared(prepared)
-
-    @classmethod
-    def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
-        """Queue nothing: the fair start is there, and what other workers left is found while this one asks."""
-        return 0
 
     @classmethod
     def _ask_tell(cls, run: Run, prepared: Prepared, study: optuna.Study, policy: SearchPolicy) -> AskTell:
@@ -126,46 +177,15 @@ class SharedRunState(RunState):
             self.tracker.start(self.result, run_id, key, history.lost(self.study))
             self.tracker.flush()
 
-    def _take_in(self) -> None:
-        """Take what all workers did into the result."""
-        result, now = self.result, history.result(self.study, self.run.folder.path)
-        result.trials[:], result.verdict, result.tracking = now.trials, now.verdict, now.tracking
-        result.notes, result.failure = list(dict.fromkeys((*now.notes, *result.notes))), now.failure
-
-    def _left(self) -> StudyResult:
-        """Return the result of a study that another worker has finished, or will."""
-        self.run.progress.trained(self.result)
-        self.run.progress.end(self.result)
-        self._require_score()
-        return self.result
-
     def _finished(self) -> StudyResult:
         """Finish the study, and note it; raises `ReplacedError` where others took it over meanwhile."""
-        self.turn[:] = [_workers(self.run).number]
+        self._take_turn()
         key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
         self.tracker.start(self.result, run_id, key, history.lost(self.study), exact=True)
         with self._summarised() as summary:
             self._concluded(summary)
-        if not self._has_turn:
-            raise ReplacedError
-        _note_end(self)
+        self._note_end()
         return self.result
-
-    @property
-    def _has_turn(self) -> bool:
-        """True if this worker still counts as the one that finishes the study, and nobody has taken that over."""
-        return _workers(self.run).counts_as(*self.turn)
-
-    def _require_turn(self) -> None:
-        if not self._has_turn:
-            # the parent run is theirs
-            key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
-            self.tracker.start(self.result, run_id, key, is_alone=False)
-            raise ReplacedError
-
-    def _write(self, summary: Mapping[str, Any]) -> None:
-        if self._has_turn:
-            RunState._write(self, summary)
 
     def _resumed(self, done: int, total: int) -> str:
         if not (others := _workers(self.run).others):
@@ -225,30 +245,22 @@ def _wait(run: Run, awaited: Callable[[], list[Worker]], line: str) -> None:
             raise KeyboardInterrupt
 
 
-class SharedVerdictState(RunState):
+class SharedVerdictState(TurnState):
     """The verdict on the trials that have ended; those that were cut off are left to workers."""
-
-    @classmethod
-    def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
-        """Queue nothing."""
-        return 0
 
     def _train(self) -> None:
         """Train nothing."""
 
     def execute(self) -> StudyResult:
-        """Reach the verdict; this process has the model then."""
-        result = RunState.execute(self)
-        _note_end(self)
-        return result
-
-
-def _note_end(state: RunState) -> None:
-    """Note that this worker finished the study, and whether it has its model."""
-    top, folder = state.result.recommended, state.run.folder
-    note = {"worker": _workers(state.run).name, "trials": len(state.result.trials)}
-    note["model"] = top is not None and folder.has_best(top.number)
-    state.study.set_user_attr(history.FINISHED, note)
+        """Reach the verdict; this process has the model then. Return the result of others if they took that over."""
+        self._take_turn()
+        with suppress(ReplacedError):
+            RunState.execute(self)
+            self._note_end()
+            return self.result
+        self.run.progress.message(VERDICT_REPLACED)
+        self._take_in()
+        return self._left()
 
 
 def _names(workers: Sequence[Worker]) -> str:

@@ -16,7 +16,7 @@ from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.search import completion, preparation, restore, run, top_model
 from lossreg.search.history import FINISHED
-from lossreg.search.shared_run import REPLACED
+from lossreg.search.shared_run import REPLACED, VERDICT_REPLACED
 from lossreg.storage import server
 from lossreg.storage.observer import Observer
 from lossreg.storage.shared_study import SharedStudy
@@ -87,11 +87,17 @@ class Site:
     def run(self, trials, clock=None, last=lambda: None, loaded=lambda: None, finishing=lambda: None):
         """Run the study as one worker, which has loaded its data when it calls `loaded`; return what it says."""
         heard = Heard(trials, last, finishing)
+        self.execute(trials, clock, heard, loaded)
+        return heard.messages
+
+    def execute(self, trials, clock, heard, loaded=lambda: None, *, is_verdict=False):
         trainers = (Fake(lambda plan, epoch: 0.5),)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(preparation, "rehearse", lambda prepared: loaded() or ({}, []))
-            run.Run(self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers).execute()
-        return heard.messages
+            return run.Run(
+                self.spec(trials), self.shared(clock), heard, time.perf_counter(), trainers=trainers,
+                is_verdict=is_verdict,
+            ).execute()  # fmt: skip
 
     def end(self):
         """Have all workers counted as dead, as by another one that has not heard of them for long."""
@@ -195,6 +201,38 @@ def test_a_worker_that_counted_as_dead_finishes_the_study_if_the_one_that_took_o
     assert messages[-4:] == [FINISHES, REPLACED, waits, FINISHES]
     assert len(saved) == 1
     assert site.has_ended(2)
+
+
+class Paused(Heard):
+    """Does something once when the trials of the study are over."""
+
+    def __init__(self, happens):
+        super().__init__()
+        self.happens = [happens]
+
+    def trained(self, result):
+        if self.happens:
+            self.happens.pop()()
+
+
+def test_a_verdict_that_counted_as_dead_leaves_the_study_to_the_worker_that_took_it_over(site, monkeypatch):
+    saved = []
+    monkeypatch.setattr(top_model, "save", lambda *args: saved.append(args))
+    site.run(2)
+
+    def paused():
+        site.end()
+        site.run(3)
+        saved.clear()
+        noted.update(site.shared().read().user_attrs)
+
+    noted, heard = {}, Paused(paused)
+    result = site.execute(2, None, heard, is_verdict=True)
+    assert heard.messages[-1] == VERDICT_REPLACED
+    assert len(result.trials) == 3
+    assert saved == []
+    assert site.shared().read().user_attrs == noted
+    assert site.has_ended(3)
 
 
 @pytest.fixture
