@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -77,10 +78,19 @@ def _is_finished_elsewhere(spec: StudySpec, folder: StudyFolder, study: optuna.S
 
 
 def has_model(folder: StudyFolder, result: StudyResult, noted: Mapping[str, Any]) -> str:
-    """Return which other worker finished the study and has its model; empty where none has, or it is here too."""
+    """Return which other worker finished the study and has its model; empty where none has, or it is here too.
+
+    A model that is gone from the folder that had it is nowhere.
+    """
     top, note = result.recommended, noted.get(history.FINISHED) or {}
     is_there = top is not None and note.get("trials") == len(result.trials) and note.get("model", False)
-    return str(note["worker"]) if top and is_there and not folder.has_best(top.number) else ""
+    is_elsewhere = is_there and note.get("folder") != place(folder)
+    return str(note["worker"]) if top and is_elsewhere and not folder.has_best(top.number) else ""
+
+
+def place(folder: StudyFolder) -> list[str]:
+    """Return the machine and the path of a folder."""
+    return [socket.gethostname(), str(folder.path.resolve())]
 
 
 def state(spec: StudySpec, result: StudyResult) -> dict[str, Any]:

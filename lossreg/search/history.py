@@ -26,7 +26,7 @@ _STUDY_FIELDS = (
 )  # fmt: skip
 # the parent run in MLflow that the first of several workers made, until the study ends
 PARENT = "lossreg:parent"
-# which of several workers finished the study last, with how many trials, and whether it has the model
+# which of several workers finished the study last, with how many trials, in which folder, and whether it has the model
 FINISHED = "lossreg:finished"
 _TRIAL_FIELDS = frozenset(field.name for field in fields(TrialRecord))
 

@@ -28,6 +28,7 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, counts_as_trial
+from lossreg.terminal.caller import words
 from lossreg.training.pool import Pool
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
         progress.trained(result)
         line = f"all {len(result.trials)} trials are done: nothing is left to do"
         if worker := completion.has_model(folder, result, folder.noted):
-            line = f"worker {worker} has finished the study, and has its model"
+            again = words("`lossreg model STUDY --train`", "`load_trial(study, train=True)`")
+            line = f"worker {worker} has finished the study, and has its model; {again} trains it again here"
         progress.message(line)
     return result
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from lossreg.errors import LossregError
-from lossreg.search import attributes, history
+from lossreg.search import attributes, completion, history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.resumption import Changes
@@ -97,8 +97,8 @@ class TurnState(RunState):
         if not self._has_turn:
             raise ReplacedError
         top, folder = self.result.recommended, self.run.folder
-        note = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
-        note["model"] = top is not None and folder.has_best(top.number)
+        note: dict[str, Any] = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
+        note |= {"model": top is not None and folder.has_best(top.number), "folder": completion.place(folder)}
         self.study.set_user_attr(history.FINISHED, note)
 
 

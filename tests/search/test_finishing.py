@@ -251,7 +251,10 @@ def test_nothing_is_left_to_do_for_a_worker_elsewhere_once_the_study_is_finished
     assert run.finished(elsewhere.spec(3), elsewhere.shared(), heard) is None
     result = run.finished(elsewhere.spec(2), elsewhere.shared(), heard)
     assert len(result.trials) == 2
-    assert heard.messages == [f"worker {site.finisher()} has finished the study, and has its model"]
+    assert heard.messages == [
+        f"worker {site.finisher()} has finished the study, and has its model; `load_trial(study, train=True)` trains "
+        "it again here"
+    ]  # fmt: skip
     # the one that did has its own
     assert completion.has_model(site.shared(), result, site.shared().read().user_attrs) == ""
     with pytest.raises(InputError) as error:
@@ -269,6 +272,15 @@ def test_a_study_that_was_finished_without_a_model_is_finished_by_the_next_worke
         site.run(2)
     elsewhere = Site(site.storage, tmp_path / "new")
     assert run.finished(elsewhere.spec(2), elsewhere.shared(), Heard()) is None
+
+
+def test_a_study_whose_model_is_gone_from_the_folder_that_had_it_is_finished_again_there(site, models):
+    site.run(2)
+    models.clear()
+    assert run.finished(site.spec(2), site.shared(), Heard()) is None
+    messages = site.run(2)
+    assert messages[-1] == FINISHES
+    assert models == {site.folder}
 
 
 def test_a_worker_that_comes_while_a_command_has_the_study_for_itself_waits_and_then_finishes_it(site):
