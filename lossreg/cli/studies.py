@@ -268,7 +268,8 @@ def model(
     output.parent.mkdir(parents=True, exist_ok=True)
     restored.model.save(output)
     preprocessor_file.save_preprocessor(restored.preprocessor, beside)
-    say(f"{output}: from preprocessed rows to predictions; {beside}: from raw rows to preprocessed ones")
+    what = f"trial {kept.record.number}, from preprocessed rows to predictions"
+    say(f"{output}: {what}; {beside}: from raw rows to preprocessed ones")
 
 
 # ------------------------------------------------------------------------------ the work

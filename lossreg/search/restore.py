@@ -129,7 +129,7 @@ def _numbers(result: StudyResult) -> str:
 
 def _not_kept(spec: studies.StudySpec, folder: StudyFolder, record: TrialRecord, finisher: str) -> InputError:
     there = ", ".join(map(str, folder.kept_weights())) or "none"
-    again = words("`lossreg model STUDY --train`", "`train=True`") + " trains it again"
+    again = words(f"`lossreg model STUDY --trial {record.number} --train`", "`train=True`") + " trains it again"
     if folder.is_shared:
         finished = f", and worker {finisher}, which finished the study, the recommended model" if finisher else ""
         return InputError(

@@ -547,13 +547,14 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     asked = []
     # a wrong address of a server is no matter here: nothing is tracked
     study.write_text(f'{STUDY}\n[tracking]\nuri = "nonsense://"\n')
-    monkeypatch.setattr(restore, "look_up", lambda spec, *given, train: asked.append((*given, train)))
+    kept = restore.KeptTrial({}, sample.study(12).trials[5], [])
+    monkeypatch.setattr(restore, "look_up", lambda spec, *given, train: asked.append((*given, train)) or kept)
     preprocessor = AsGiven().fit(np.zeros((1, 3)))
     monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), preprocessor))
     for args in ((), ("--trial", 3, "--train"), ("--loss", "focal", "-o", "out/focal.keras")):
         code, out, _ = lossreg("model", study, *args)
         assert code == 0
-        assert "from preprocessed rows to predictions" in out
+        assert "trial 5, from preprocessed rows to predictions" in out
     assert asked == [(None, None, False), (3, None, True), (None, "focal", False)]
     assert Path("out/focal.keras").read_text() == Path("model.keras").read_text() == "a model"
     assert load_preprocessor("out/focal.preprocessor.json").shape_ == (3,)
@@ -569,6 +570,7 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
         (("--loss", "fokal"), "Did you mean focal?"),
         (("--loss", "focal", "--trial", 1), "exclude each other"),
         (("--trial", 1), 'keep = "all"'),
+        (("--trial", 1), "--trial 1 --train` trains it again"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_a_mistake(lossreg, study, monkeypatch, args, message):
