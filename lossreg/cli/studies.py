@@ -262,7 +262,9 @@ def model(
     import_keras()
     from lossreg.data import preprocessor_file
 
-    with waiting.busy("building the model and its preprocessing"):
+    trains = kept.weights is None
+    doing = f"trial {kept.record.number} is trained again" if trains else "building the model and its preprocessing"
+    with waiting.busy(doing, line=trains):
         restored = restore.restore(spec, kept)
     beside = output.with_suffix(".preprocessor.json")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ class KeptTrial(NamedTuple):
 
 
 def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None, *, train: bool = False) -> Trained:
-    """Return the model that a trial trained, and its preprocessor, without training anything.
+    """Return the model that a trial trained, and its preprocessor, without training unless `train`.
 
     study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or that of that
     candidate, or without either the recommended one, which is the best of all where there is no verdict. Of a candidate

@@ -560,6 +560,17 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     assert load_preprocessor("out/focal.preprocessor.json").shape_ == (3,)
 
 
+@pytest.mark.parametrize(("weights", "told"), [(None, True), ([], False)])
+def test_model_tells_that_a_trial_is_trained_again(lossreg, study, monkeypatch, weights, told):
+    kept = restore.KeptTrial({}, sample.study(12).trials[5], weights)
+    preprocessor = AsGiven().fit(np.zeros((1, 3)))
+    monkeypatch.setattr(restore, "look_up", lambda *given, train: kept)
+    monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), preprocessor))
+    code, _, err = lossreg("model", study, "--train")
+    assert code == 0
+    assert ("trial 5 is trained again" in err) == told
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
