@@ -39,8 +39,14 @@ def of_address(key: str, value: str | None, overridden: Collection[str]) -> Iter
     is_own = {key, key.partition(".")[0]} & {*overridden} or (key == STORAGE and address.is_variable(value or ""))
     if value is not None and not is_own:
         what = "is an address that only the study file names, and safe mode connects to none of these"
-        override = f"--set {key}=..., or " if caller.takes_overrides() else ""
-        yield InputError(what, where=key, hint=f"Give it yourself: {override}{INSTEAD[key]}.")
+        yield InputError(what, where=key, hint=f"Give it yourself: {_override(key)}{INSTEAD[key]}.")
+
+
+def _override(key: str) -> str:
+    """Return the start of the hint that names an override, empty in a command that takes none."""
+    if not caller.is_shell():
+        return f'as an override: "{key}=...", or '
+    return f"--set {key}=..., or " if caller.takes_overrides() else ""
 
 
 def _functions(study: StudySpec) -> Iterator[InputError]:

@@ -62,8 +62,9 @@ def test_a_function_that_the_caller_gives_is_the_caller_s_own():
 @pytest.mark.parametrize("is_run", [True, False])
 def test_an_address_is_refused_unless_the_user_gives_it(section, name, address, is_run):
     document = {**GOOD, section: {name: address}}
-    with pytest.raises(InputError, match=rf"{section}\.{name}: is an address that only the study file names"):
+    with pytest.raises(InputError, match=rf"{section}\.{name}: is an address that only the study file names") as error:
         require(studies.from_dict(document), is_run=is_run)
+    assert f'Give it yourself: as an override: "{section}.{name}=...", or ' in str(error.value)
     for start in (GOOD, document):
         own = studies.from_dict(start, [f"{section}.{name}={address}"])
         require(own, is_run=is_run)
