@@ -156,8 +156,8 @@ def _recommended_model(
     model = folder.model_of(trial.number)
     if model is None:
         worker = completion.has_model(folder, result, noted)
-        instead = f"worker {worker}, which finished the study, has it: sync there" if worker else "finish the study"
-        warnings.append(f"the model of the recommended trial ({trial.number}) is not there; {instead} to have it")
+        instead = f"worker {worker} has it: sync there" if worker else "finish the study to have it"
+        warnings.append(f"the model of the recommended trial ({trial.number}) is not there; {instead}")
     return model
 
 

@@ -688,6 +688,20 @@ def test_sync_leaves_a_model_out_that_is_not_the_best_trial_s(lossreg, study, fi
     assert f"the model of the recommended trial ({best}) is not there" in err
 
 
+def test_sync_names_the_worker_that_has_the_recommended_trial_s_model(lossreg, study, finished, synced):
+    store = StudyFolder(Path(".lossreg/toy"), "toy")
+    never_run(store)
+    noted = {"worker": "host:1:ab", "trials": len(finished.result.trials), "model": True}
+    with store.lock(), store.opened("maximize", None, None) as opened:
+        opened.set_user_attr(history.FINISHED, noted)
+    code, _, err = lossreg("sync", study)
+    best = finished.result.recommended.number
+    assert (code, synced) == (0, [None])
+    told = f"the model of the recommended trial ({best}) is not there; worker host:1:ab has it: sync there"
+    assert told in err.splitlines()[-1]
+    assert err.splitlines()[-1].endswith("sync there")
+
+
 class Dies:
     """A Keras model whose saving is cut off when the file is there."""
 
