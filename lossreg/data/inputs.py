@@ -95,14 +95,13 @@ def preprocessing_of(x: Features, asked: Any) -> dict[str, str]:
 def read(x: Features, preprocess: Mapping[str, str], development: NDArray[np.int64]) -> dict[str, Readings]:
     """Return how the columns of each standardised table are read, by input; raises `DataError`.
 
-    The development rows decide; where they are read as all rows suggest, notes count all of them.
+    The development rows decide; where all rows are read as all of them suggest, notes count all of them.
     """
     readings = {}
     for name, part in (x if isinstance(x, dict) else {"": x}).items():
         if isinstance(part, pd.DataFrame) and preprocess[name] == STANDARD:
             with _within(name):
-                rows = part.iloc[development]
-                readings[name] = Readings.of(part).wherever_as(Readings.of(rows), rows)
+                readings[name] = Readings.of(part).wherever_as(Readings.of(part.iloc[development]), part)
     return readings
 
 

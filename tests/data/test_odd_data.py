@@ -81,6 +81,8 @@ PLANTED: dict[str, tuple[list[Any], list[Any], str]] = {
     ),
     "another unit": ([f"${i}" for i in range(N)], ["€7"], "are not numbers"),
     "a decimal comma": ([f"1,{100 + i}" for i in range(N)], ["0,5"], "comma"),
+    "a decimal comma among whole numbers": ([str(i) for i in range(N)], ["1,5"], ""),
+    "a day first where no date decides": (cycled(*(f"0{i}/0{i}/2020" for i in range(1, 10))), ["25/02/2020"], ""),
     "numbers among words": (cycled("low", "high", *"abcdefgh"), ["1", "2", "3"], ""),
     "lists": (cycled("low", "high"), [[1, 2]], ""),
     "truth values": (cycled(0.5, 1.5, 2.5), [True, False], ""),
@@ -101,7 +103,7 @@ def test_features_of_test_rows_decide_nothing_and_are_read_as_new_rows(case):
         np.testing.assert_array_equal(one.validation.x, other.validation.x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        as_new = changed.preprocessor.transform(table.drop(columns="y").iloc[test])
+        as_new = plain.preprocessor.transform(table.drop(columns="y").iloc[test])
     np.testing.assert_array_equal(changed.test.x, as_new)
     assert not said or [note for note in changed.notes if note.startswith("c") and said in note]
 
