@@ -44,7 +44,7 @@ class Metric:
 
     direction: maximize or minimize; worst: a bound that no score is worse than, None if
     there is none; domain: the interval of labels and predictions; every_class: undefined
-    unless the samples have every class.
+    unless the samples have every class; ranks: only the order of predictions counts.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Metric:
     many: Many | None = field(default=None, repr=False, compare=False)
     domain: str = "(-inf, inf)"
     every_class: bool = False
+    ranks: bool = False
 
     def score(self, y_true: Any, prediction: Any) -> float:
         """Return the score of one prediction, computed by scikit-learn."""
@@ -178,6 +179,7 @@ def _metric(name: str, response: str, one: One, many: Many | None, summary: str,
         "direction": "maximize",
         "tasks": REGRESSION if response == "value" else CLASSIFICATION,
         "worst": 0.0 if response == "label" else None,
+        "ranks": response == "score",
     }
     facts = {**usual, **facts}
     if "binary" in facts["tasks"]:
@@ -242,6 +244,7 @@ def _area_over_classes(way: str, average: str) -> Metric:
         f"area under the ROC curve, each class against {'the rest' if way == 'ovr' else 'each other'}, {average} mean",
         worst=0.0,
         every_class=True,
+        ranks=True,
     )
 
 

@@ -169,7 +169,7 @@ class Nested:
 
 def _require_two_of_each(metric: Metric, y: np.ndarray) -> None:
     """Raise `InputError` if a ranking hangs on one row: without it there is no interval."""
-    if metric.response != "score" or not metric.every_class:
+    if not metric.ranks or not metric.every_class:
         return
     if any(np.unique(column, return_counts=True)[1].min() < 2 for column in y.reshape(len(y), -1).T):
         raise InputError(f"a class or label has one row alone, and an interval of {metric.name} takes two")

@@ -17,7 +17,7 @@ everything all right?; Agresti and Min 2005, Simple improved confidence interval
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -35,7 +35,7 @@ def half_width(sample: Sample) -> float:
 
     That is so where probabilities or numbers are scored. It is computed for labels and ranks.
     """
-    if sample.metric.response not in ("label", "score"):
+    if sample.metric.response != "label" and not sample.metric.ranks:
         return 0.0
     if is_mean_over_rows(sample.metric):
         return _bound(sample, (sample.paired(row_scores(sample)) != 0).any(axis=0))
@@ -72,7 +72,7 @@ class _Columns:
     @property
     def is_ranked(self) -> bool:
         """True if ranks are scored, False if labels are."""
-        return self.sample.metric.response == "score"
+        return self.sample.metric.ranks
 
     def half_width(self) -> float:
         """Return the widest bound of the score by the rows of a label."""
@@ -109,15 +109,24 @@ class _Columns:
         return label, min(others, key=others.__getitem__) if others else label + 1
 
     def _scored_with(self, column: int, label: int, value: Array | int) -> Array:
-        """Return the score of each lane with a further row, which has this label only, and this prediction of it."""
-        row, predicted = np.zeros_like(self.y[:1]), self.lanes.min(axis=1, keepdims=True)
-        row[0, column], predicted[:, 0, column] = label, value
-        y, lanes = np.concatenate([self.y, row]), np.concatenate([self.lanes, predicted], axis=1)
-        folds = self.sample.folds
-        folds = None if folds is None else np.append(folds, folds.min())
-        if y.shape[1] == 1:
-            y, lanes = y[:, 0], lanes[..., 0]
-        return scores(self.sample.metric, y, lanes, folds)
+        """Return the score of each lane with a further row that has this label, and this prediction of it."""
+        predicted, sample = self.lanes.min(axis=1, keepdims=True), self.sample
+        predicted[:, 0, column] = value
+        predicted = predicted.reshape(len(predicted), 1, *sample.lanes.shape[2:])
+        y, lanes = np.append(sample.y, self._row(column, label), axis=0), np.append(sample.lanes, predicted, axis=1)
+        folds = None if sample.folds is None else np.append(sample.folds, sample.folds.min())
+        # places among others are no probabilities, which would be scaled to sum to 1
+        metric = replace(sample.metric, response="score") if self.is_ranked else sample.metric
+        return scores(metric, y, lanes, folds)
+
+    def _row(self, column: int, label: int) -> Array:
+        """Return a further row with this label in a column: no other label, or of the other classes the rarest."""
+        if self.sample.y.ndim == 1 and self.y.shape[1] > 1:
+            classes = np.where(np.arange(self.y.shape[1]) == column, np.inf, self.y.sum(axis=0))
+            return np.array([column if label else classes.argmin()])
+        row = np.zeros_like(self.sample.y[:1])
+        row[..., column if row.ndim > 1 else 0] = label
+        return row
 
 
 def _differ(lanes: Array) -> Flags:

@@ -132,7 +132,7 @@ def scores(metric: Metric, y: Array, lanes: Array, folds: NDArray[np.int64] | No
     Decision values of different models have no common order, so ranking metrics are averaged over the folds, weighted
     by their rows; for other metrics all predictions are scored together (Forman and Scholz 2010).
     """
-    if folds is None or metric.response != "score":
+    if folds is None or not metric.ranks:
         return metric.score_lanes(y, lanes)
     masks = [folds == fold for fold in np.unique(folds)]
     by_fold = [metric.score_lanes(y[mask], lanes[:, mask]) for mask in masks]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.metrics import mean_absolute_error
 import lossreg
 from lossreg.data import load
 from lossreg.errors import InputError
+from lossreg.metrics import catalogue
 from lossreg.search import arms, nested, run
 from lossreg.search.arms import SAME_RATE
 from lossreg.search.frozen import FROZEN
@@ -220,6 +222,17 @@ def test_an_error_that_passes_does_not_give_up_outer_folds(finished, tmp_path, m
     verdict = run.verdict(unasked).verdict
     assert (verdict.outer, verdict.notes) == (OUTER, finished[1].verdict.notes)
     assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["roc_auc_ovr", "roc_auc_ovo_weighted", "average_precision"])
+def test_a_ranking_that_hangs_on_one_row_of_an_outer_fold_is_refused(tmp_path, name):
+    lines = [f"{0.1 * row},{'ab'[row % 2] if row >= 4 else 'c'}" for row in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(["x,y", *lines]))
+    dataset = load("rows.csv", target="y", base=tmp_path)
+    asked = SimpleNamespace(metric=catalogue.BY_NAME[name], problem=SimpleNamespace(dataset=dataset))
+    Nested(asked, dataset.rows.outer(2, 0), 1, Told()).check()
+    with pytest.raises(InputError, match=f"one row alone, and an interval of {name} takes two. Use fewer outer folds"):
+        Nested(asked, dataset.rows.outer(3, 0), 1, Told()).check()
 
 
 @pytest.mark.parametrize(("rows", "minutes", "expected"), [(1999, 1.9, True), (2000, 0.1, False), (300, 2.0, False)])

@@ -89,7 +89,7 @@ def test_the_comparison_depends_on_neither_the_order_of_the_arms_nor_that_of_the
     assert half_width(one) == pytest.approx(half_width(other), rel=tolerance)
     same = compared(metric, y, good, good)
     assert (same.difference, same.share_won, same.low) == (0.0, 0.5, -same.high)
-    assert (same.high == 0) == (metric.response in ("probability", "value"))
+    assert (same.high == 0) == (metric.response in ("probability", "value") and not name.startswith("roc_auc"))
 
 
 @pytest.mark.parametrize(("name", "task"), [case for case in ONCE if case[0] in ROW_MEANS])

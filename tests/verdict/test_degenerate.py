@@ -74,6 +74,22 @@ def test_arms_that_no_row_tells_apart_may_differ_on_other_rows(name: str, rows: 
     assert comparison.detectable > comparison.high
 
 
+# 12, 12 and 6 in 30 rows; weight: what the score loses where all rows of the last class are ranked last in its column
+@pytest.mark.parametrize(
+    ("name", "weight"),
+    [("roc_auc_ovr", 1 / 3), ("roc_auc_ovr_weighted", 6 / 30), ("roc_auc_ovo", 1 / 3),
+     ("roc_auc_ovo_weighted", (18 + 18) / (18 + 18 + 24) / 2)],
+)  # fmt: skip
+def test_classes_that_both_arms_rank_without_fault_may_differ_on_other_rows(name: str, weight: float) -> None:
+    y = np.tile(np.repeat([0, 1, 2], [12, 12, 6]), 10)
+    winner, other = (np.tile(np.eye(3)[y] * share + (1 - share) / 3, (5, 1, 1)) for share in (0.8, 0.5))
+    comparison = compare(catalogue.BY_NAME[name], y, winner, other)
+    assert comparison is not None
+    assert comparison.difference == 0
+    assert -comparison.low == pytest.approx(comparison.high)
+    assert comparison.high == pytest.approx(weight * 3 / 60, rel=0.03)
+
+
 def steps(name: str, y: np.ndarray, *changes: slice | int) -> list[float]:
     """Return half of the interval where the arms are alike, and where the other is wrong in more and more cells."""
     metric, repeats = catalogue.BY_NAME[name], 20

@@ -28,6 +28,20 @@ def test_ranking_is_averaged_over_the_folds_by_their_rows() -> None:
     np.testing.assert_allclose(scores(metric, Y, VALUES, FOLDS), expected)
 
 
+@pytest.mark.parametrize("way", ["ovr", "ovo"])
+def test_ranking_of_several_classes_is_averaged_over_the_folds_too(way: str) -> None:
+    y = np.arange(N) % 3
+    lanes = RNG.dirichlet([1, 1, 1], (4, N)) + np.eye(3)[y]
+    lanes[:, FOLDS == 2] += [0.0, 5.0, 0.0]
+    lanes /= lanes.sum(axis=-1, keepdims=True)
+    parts = [k == FOLDS for k in range(3)]
+    expected = [
+        np.average([roc_auc_score(y[one], lane[one], multi_class=way) for one in parts], weights=[40, 30, 20])
+        for lane in lanes
+    ]
+    np.testing.assert_allclose(scores(catalogue.resolve(f"roc_auc_{way}", "multiclass"), y, lanes, FOLDS), expected)
+
+
 def test_predicted_classes_of_all_folds_are_scored_together() -> None:
     lanes = (VALUES > 0.5).astype(int)
     expected = [f1_score(Y, lane, average="macro") for lane in lanes]
