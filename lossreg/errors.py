@@ -11,6 +11,7 @@ LossregError            the work failed                        exit code 1
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,8 @@ from lossreg.terminal.masking import masked
 SURROGATES = re.compile("[\ud800-\udfff]")
 # bold and colours of a terminal
 STYLES = re.compile(r"\x1b\[[\d;]*m")
+# reasons of the operating system that room on the disk takes away
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # lines in which TensorFlow says where in a graph it was
 PLACES = ("[[{{", "stack traces")
 
@@ -162,6 +165,11 @@ def on_disk(where: object, *, hint: str = "") -> Iterator[None]:
             raise
         what = "no such file: no path has such characters (NUL, lone surrogates)"
         raise InputError(what, where=brief(where)) from error
+
+
+def is_for_want_of_room(error: Exception) -> bool:
+    """Return whether an error is due to a disk without room."""
+    return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
 def refusal(error: OSError) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from lossreg.config import study as studies
 from lossreg.config.changes import Change
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
-from lossreg.errors import InputError, LossregError, brief, refusal
+from lossreg.errors import InputError, LossregError, brief, is_for_want_of_room, refusal
 from lossreg.runtime import backend
 from lossreg.search import attributes, completion, history, pruners, sizing, stages, tracked
 from lossreg.search.frozen import TESTED, openings
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from lossreg.search.run_state import RunState
     from lossreg.tracking import Tracker, Untracked
     from lossreg.training.interface import Trainer
-
-# reasons of the operating system that room on the disk takes away
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def tune(
@@ -185,7 +181,7 @@ class Run:
         except KeptApartError as kept:
             return replace(self, switches=replace(self.switches, fresh=True), apart=kept.changes)._execute()
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if not is_for_want_of_room(error):
                 raise
             where = f"{brief(error.filename)}: " if error.filename else ""
             what = "The trials that have ended are kept: make room, and run the study again."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from lossreg.data import splits
-from lossreg.errors import InputError, LossregError, UnansweredError, one_line
+from lossreg.errors import InputError, LossregError, UnansweredError, is_for_want_of_room, one_line
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 
 TRY_AGAIN = "`lossreg verdict STUDY` tries again"
 OUTER = "outer"
-# errors that say nothing of the study: with outer folds it is tried again
-PASSING = (OSError, MemoryError, UnansweredError)
+ONE_SPLIT = "verdict.outer = 0 compares on the test rows alone."
 LONGEST = 60  # minutes of nested cross-validation that is proposed
 
 
@@ -98,12 +97,10 @@ class VerdictStage:
         outer = self._outer()
         try:
             compared = self._compared_in(outer)
-        except PASSING:
-            raise
         except Exception as error:
             if not outer:
                 raise
-            if not self._may_leave_out_folds:
+            if _passes(error) or not self._may_leave_out_folds:
                 raise _naming_one_split(error) from error
             self._leave_out_folds(error)
             compared = self._compared_in(0)
@@ -292,11 +289,17 @@ class VerdictStage:
 
 
 def _naming_one_split(error: Exception) -> Exception:
-    """Return the error of outer folds with what works instead, if it is one of input."""
-    if not isinstance(error, InputError):
+    """Return the error of outer folds with what works instead."""
+    if isinstance(error, UnansweredError):
         return error
-    hint = f"{error.hint} verdict.outer = 0 compares on the test rows alone.".lstrip()
-    return InputError(error.what, where=error.where, hint=hint)
+    if not isinstance(error, InputError):
+        return LossregError(f"{_reason(error).rstrip('.')}. {ONE_SPLIT}")
+    return InputError(error.what, where=error.where, hint=f"{error.hint} {ONE_SPLIT}".lstrip())
+
+
+def _passes(error: Exception) -> bool:
+    """Return whether an error says nothing of the study, so that outer folds are tried again."""
+    return isinstance(error, (MemoryError, UnansweredError)) or is_for_want_of_room(error)
 
 
 def _reason(error: Exception) -> str:

@@ -183,9 +183,10 @@ def test_a_verdict_of_another_kind_is_a_further_look_and_more_repeats_are_added(
 
 
 @pytest.mark.long
-def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [InputError("in outer fold 2, a.csv is gone"), FileNotFoundError("fold 2, a.csv")])
+def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path, monkeypatch, error):
     def fails(*_):
-        raise InputError("in outer fold 2 no setting came to its end")
+        raise error
 
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -193,19 +194,21 @@ def test_outer_folds_that_fail_unasked_leave_a_verdict_on_the_test_rows(tmp_path
     told = Told()
     assert lossreg.tune(study(), progress=told).verdict is None
     [line] = [line for line in told.lines if "there is no verdict" in line]
-    assert "in outer fold 2 no setting came to its end. verdict.outer = 0 compares on the test rows alone" in line
+    assert "fold 2, a.csv" in line
+    assert "verdict.outer = 0 compares on the test rows alone" in line
     monkeypatch.setattr(nested, "USUAL", OUTER)
     verdict = run.verdict(study(verdict={"repeats": REPEATS})).verdict
     assert (verdict.outer, verdict.repeats, verdict.test_rows, verdict.openings) == (0, REPEATS, 30, 2)
-    assert [note for note in verdict.notes if "in outer fold 2 no setting came to its end" in note]
+    assert [note for note in verdict.notes if "fold 2, a.csv" in note]
     again = run.verdict(study(verdict={"repeats": REPEATS, "margin": 1e-9})).verdict
     assert (again.outer, again.openings, again.notes) == (0, 2, verdict.notes)
 
 
 @pytest.mark.long
-def test_an_error_that_passes_does_not_give_up_outer_folds(finished, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError("no room for an array")])
+def test_an_error_that_passes_does_not_give_up_outer_folds(finished, tmp_path, monkeypatch, error):
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise error
 
     shutil.copytree(finished[0], tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
@@ -218,7 +221,8 @@ def test_an_error_that_passes_does_not_give_up_outer_folds(finished, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(Nested, "search", full)
         failed = lossreg.tune(unasked)
-    assert (failed.verdict, "No space left on device" in failed.failure) == (None, True)
+    assert (failed.verdict, str(error.args[-1]) in failed.failure) == (None, True)
+    assert "verdict.outer = 0 compares on the test rows alone" in failed.failure
     verdict = run.verdict(unasked).verdict
     assert (verdict.outer, verdict.notes) == (OUTER, finished[1].verdict.notes)
     assert verdict.against_baseline.interval == pytest.approx(finished[1].verdict.against_baseline.interval, rel=1e-4)
