@@ -8,7 +8,8 @@ is too narrow. Therefore half of the interval is
 
 with the standard error s, the quantile t, the share a of the n rows on which the two agree in every repeat, and the
 weight w of these rows in the score: 1 for a mean over rows; otherwise the rows of each class count by themselves, with
-what the score loses where one is predicted wrongly, and the class with the widest bound decides. Like the
+what the score loses where one is predicted wrongly, and the class with the widest bound decides. Where ranks are
+scored, a is 2^-d with the number d of rows that have another place, since places differ by degrees. Like the
 pseudo-observations of Agresti and Min the second part fades as rows on which the two differ become many: in the designs
 of tests/verdict/test_coverage.py it adds up to 2.4% where labels are scored, and nothing where ranks are, but for
 rankings that are nearly perfect (16%). Sources: Hanley and Lippman-Hand 1983, If nothing goes wrong, is
