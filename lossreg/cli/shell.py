@@ -276,12 +276,12 @@ def warn(text: str) -> None:
     tell(f"Warning: {text}")
 
 
-def display(page: RenderableType) -> None:
-    """Print a table or a page on standard output."""
+def display(page: RenderableType, *, whole: bool = False) -> None:
+    """Print a table or a page on standard output; with `whole`, lines are broken on a terminal alone."""
     from lossreg.reporting.tables import Printable
 
     waiting.wipe()
-    console().print(Printable(page))
+    console().print(Printable(page), soft_wrap=whole and not sys.stdout.isatty())
 
 
 def console() -> Console:

@@ -424,7 +424,7 @@ def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
 
     page = console()
     say("")
-    display(tables.cell(words.decision(result, verdict), tables.BEST))
+    display(tables.cell(words.decision(result, verdict), tables.BEST), whole=True)
     line = interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf"))
     for text in filter(None, [*words.evidence(result, verdict), line]):
         say(text)
