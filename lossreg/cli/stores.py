@@ -155,7 +155,7 @@ def _recommended_model(
         return None
     model = folder.model_of(trial.number)
     if model is None:
-        worker = completion.has_model(folder, result, noted)
+        worker = completion.model_holder(folder, result, noted)
         instead = f"worker {worker} has it: sync there" if worker else "finish the study to have it"
         warnings.append(f"the model of the recommended trial ({trial.number}) is not there; {instead}")
     return model

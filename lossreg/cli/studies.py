@@ -371,7 +371,9 @@ def _import_keras(spec: StudySpec) -> None:
 
 def _without_verdict(spec: StudySpec, result: StudyResult, study: str) -> str:
     """Return which commands reach a verdict; empty where there is one, or nothing to compare."""
-    if result.verdict or len({row.is_baseline for row in result.leaderboard() if row.best}) < 2:
+    from lossreg.search import completion
+
+    if result.verdict or not completion.is_comparable(result):
         return ""
     text = f"There is no verdict yet. `lossreg verdict {study}` reaches one on the trials that there are"
     command = "worker" if spec.storage.url else "tune"

@@ -74,10 +74,10 @@ def _is_finished_elsewhere(spec: StudySpec, folder: StudyFolder, study: optuna.S
     result, stored = history.result(study, folder.path), study.user_attrs.get(ATTRIBUTE, {})
     note = stored.get(KEY) or {}
     is_same = note.get("document") == spec.document() and note.get("trials") == len(result.trials)
-    return is_same and bool(has_model(folder, result, study.user_attrs)) and _has_nothing_left(stored, spec, result)
+    return is_same and bool(model_holder(folder, result, study.user_attrs)) and _has_nothing_left(stored, spec, result)
 
 
-def has_model(folder: StudyFolder, result: StudyResult, noted: Mapping[str, Any]) -> str:
+def model_holder(folder: StudyFolder, result: StudyResult, noted: Mapping[str, Any]) -> str:
     """Return which other worker finished the study and has its model; empty where none has, or it is here too.
 
     A model that is gone from the folder that had it is nowhere.
@@ -119,7 +119,12 @@ def _has_nothing_left(stored: Mapping[str, Any], spec: StudySpec, result: StudyR
     """Return whether no verdict is left to reach or to try."""
     if not spec.verdict.enabled or has_verdict(stored, spec, result):
         return True
-    return result.verdict is None and len({row.is_baseline for row in result.leaderboard() if row.best}) < 2
+    return result.verdict is None and not is_comparable(result)
+
+
+def is_comparable(result: StudyResult) -> bool:
+    """Return whether both the baseline and another candidate have a score."""
+    return len({row.is_baseline for row in result.leaderboard() if row.best}) == 2
 
 
 def _source(spec: StudySpec) -> list[Any] | None:

@@ -68,7 +68,7 @@ def look_up(
     record = find(result, number, loss)
     weights = folder.load_weights(record.number)
     if weights is None and not train:
-        raise _not_kept(spec, folder, record, completion.has_model(folder, result, study.user_attrs))
+        raise _not_kept(spec, folder, record, completion.model_holder(folder, result, study.user_attrs))
     return KeptTrial(study.user_attrs[ATTRIBUTE], record, weights)
 
 

@@ -118,7 +118,7 @@ def finished(spec: StudySpec, folder: StudyFolder, progress: Observer) -> StudyR
     if result is not None:
         progress.trained(result)
         line = f"all {len(result.trials)} trials are done: nothing is left to do"
-        if worker := completion.has_model(folder, result, folder.noted):
+        if worker := completion.model_holder(folder, result, folder.noted):
             again = words("`lossreg model STUDY --train`", "`load_trial(study, train=True)`")
             line = f"worker {worker} has finished the study, and has its model; {again} trains it again here"
         progress.message(line)

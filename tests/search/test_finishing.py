@@ -256,7 +256,7 @@ def test_nothing_is_left_to_do_for_a_worker_elsewhere_once_the_study_is_finished
         "it again here"
     ]  # fmt: skip
     # the one that did has its own
-    assert completion.has_model(site.shared(), result, site.shared().read().user_attrs) == ""
+    assert completion.model_holder(site.shared(), result, site.shared().read().user_attrs) == ""
     with pytest.raises(InputError) as error:
         restore.look_up(elsewhere.spec(2))
     assert re.search(
