@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lossreg.reporting import verdict as words
+from lossreg.reporting.change import known
 from lossreg.storage.verdict import Comparison, Verdict
 
 LEAST, MOST = 21, 61
@@ -32,7 +32,7 @@ def line(verdict: Verdict, width: int, *, unicode: bool) -> str:
 
     Zero is in the middle; to its right the winner is better, to its left the baseline.
     """
-    comparison = words.known(verdict.against_baseline)
+    comparison = known(verdict.against_baseline)
     right, left = (f"{side} better" for side in verdict.sides)
     room = min(width - len(left) - len(right) - 2, MOST)
     if comparison is None or room < LEAST:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from lossreg.reporting.verdict import differing, known, tested
+from lossreg.reporting.arms import differing, tested
+from lossreg.reporting.change import known
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

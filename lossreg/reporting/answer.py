@@ -1,0 +1,99 @@
+"""The answer of a verdict as a sentence, with what follows from it."""
+
+from __future__ import annotations
+
+import math
+
+from lossreg.reporting.arms import Arms
+from lossreg.reporting.change import Rounding
+from lossreg.storage.verdict import Answer, Cause, Comparison
+
+
+def sentence(arms: Arms) -> str:
+    """Return the answer: `focal is better than cross_entropy, because of the loss: ...`."""
+    return {
+        Answer.BETTER: _better,
+        Answer.NO_DIFFERENCE: _no_difference,
+        Answer.EQUAL: _equal,
+        Answer.WORSE: _worse,
+        Answer.NOT_ENOUGH_DATA: _not_enough_data,
+    }[arms.verdict.answer](arms)
+
+
+def _better(arms: Arms) -> str:
+    start, lacks = f"{arms.first} is better than {arms.baseline}", arms.lacks_tuned
+    if arms.verdict.cause is None:
+        return f"{start}."
+    end = f"; there are too few rows to tune the {arms.tuned_part} of both." if lacks else "."
+    if arms.verdict.cause is Cause.LOSS:
+        perhaps = f", though perhaps by the {arms.tuned_part} alone" if lacks else ""
+        return f"{start}, because of the loss{perhaps}: {_because(arms)}{end}"
+    perhaps = f", or the {arms.tuned_part} alone," if lacks else ""
+    return f"{start}, but the {arms.differing}{perhaps} may have done it: {_undecided(arms)}{end}"
+
+
+def _because(arms: Arms) -> str:
+    if arms.at_same_rate is None:
+        return "both were otherwise trained alike"
+    return (
+        f"with the {arms.differing} of {arms.winner}, {arms.baseline} is still worse "
+        f"({arms.of_baseline(arms.at_same_rate)})"
+    )
+
+
+def _undecided(arms: Arms) -> str:
+    if arms.at_same_rate is None:
+        return "there is no comparison with the same for both"
+    return (
+        f"with the {arms.differing} of {arms.winner}, {arms.baseline} is not shown to be worse "
+        f"({arms.of_baseline(arms.at_same_rate)})"
+    )
+
+
+def _no_difference(arms: Arms) -> str:
+    if arms.verdict.reason or (arms.is_ahead and arms.tuned is None):
+        return f"{arms.first} is called neither better than {arms.baseline} nor equal{_reason(arms)}."
+    if arms.is_ahead and arms.tuned:
+        return _better_as_it_is(arms, arms.tuned)
+    if arms.is_winner:
+        return f"{arms.first} is not shown to be better than {arms.baseline}, the simpler choice.{_detectable(arms)}"
+    return f"No difference between the two is shown.{_detectable(arms)}"
+
+
+def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:
+    start, part = f"{arms.first} is better than {arms.baseline} as it is, but", arms.tuned_part
+    if tuned.high < 0:
+        return f"{start} worse where both have a tuned {part}."
+    return (
+        f"{start} not shown to be better where both have a tuned {part}: {arms.baseline} with a tuned {part} may do as "
+        "well."
+    )
+
+
+def _detectable(arms: Arms) -> str:
+    smallest = arms.main.detectable if arms.main else None
+    if not smallest or not math.isfinite(smallest):
+        return ""
+    return f" A difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies."
+
+
+def _equal(arms: Arms) -> str:
+    return (
+        f"{arms.first} and {arms.baseline} are practically equal: the interval lies within the margin of "
+        f"{arms.verdict.margin:g}."
+    )
+
+
+def _worse(arms: Arms) -> str:
+    is_better = arms.tuned is not None and arms.tuned.low > 0
+    but = f" as it is, but better where both have a tuned {arms.tuned_part}" * is_better
+    return f"{arms.first} is worse than {arms.baseline}{but}."
+
+
+def _not_enough_data(arms: Arms) -> str:
+    return f"{arms.winner} was not compared with {arms.baseline}{_reason(arms)}."
+
+
+def _reason(arms: Arms) -> str:
+    reason = arms.verdict.reason.strip().rstrip(".")
+    return f": {reason}" if reason else ""

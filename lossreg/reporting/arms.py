@@ -1,0 +1,141 @@
+"""What a verdict compares: the winner, the baseline, and in what they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lossreg.reporting.change import Change, known, reversed_comparison
+from lossreg.reporting.usage import training
+from lossreg.reporting.values import loss_params
+from lossreg.storage.records import StudyResult
+from lossreg.storage.verdict import Arm, Comparison, Verdict
+
+LONGEST_ARM = 60
+MOST_NAMED = 4
+
+
+def arm_of(result: StudyResult, arm: Arm) -> str:
+    """Return a loss with its parameters, `focal(gamma=2.1)`; without them where they are long or not known."""
+    trial = next((trial for trial in result.trials if trial.number == arm.trial), None)
+    params = loss_params(trial) if trial else ""
+    return f"{arm.candidate}({params})" if 0 < len(params) <= LONGEST_ARM else arm.candidate
+
+
+def differing(result: StudyResult, verdict: Verdict) -> str:
+    """Return in what winner and baseline differ besides the loss: `learning rate and batch_size`.
+
+    With outer folds, each of which has settings of its own, it is all that the study searches.
+    """
+    settings = [training(one) for one in (result.trials if verdict.outer else (verdict.winner, verdict.baseline))]
+    names = dict.fromkeys(name for values in settings for name in values)
+    varied = [name for name in names if len({values.get(name) for values in settings}) > 1]
+    if not 0 < len(varied) <= MOST_NAMED:
+        return "training settings"
+    *first, last = varied
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def tested(verdict: Verdict) -> str:
+    """Return the rows of the comparison: `500 test rows`, with outer folds `all 500 rows`."""
+    rows = verdict.test_rows
+    return f"all {rows} rows" if verdict.outer else f"{rows} test row{'s' * (rows != 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Winner and baseline of a verdict, by name, and the comparisons between them that have finite numbers."""
+
+    result: StudyResult
+    verdict: Verdict
+
+    @property
+    def winner(self) -> str:
+        """The winner by name; with outer folds, all of theirs."""
+        return self.verdict.sides[0]
+
+    @property
+    def first(self) -> str:
+        """The winner as the first words of a sentence; a loss keeps its name as it is."""
+        return self.winner[0].upper() + self.winner[1:] if self.verdict.outer else self.winner
+
+    @property
+    def baseline(self) -> str:
+        """The baseline by name."""
+        return self.verdict.sides[1]
+
+    @property
+    def is_winner(self) -> bool:
+        """True if the winner is recommended, False if the baseline is."""
+        return self.verdict.recommended.candidate == self.verdict.winner.candidate
+
+    @property
+    def main(self) -> Comparison | None:
+        """The winner against the baseline."""
+        return known(self.verdict.against_baseline)
+
+    @property
+    def is_ahead(self) -> bool:
+        """True if the winner's interval lies above 0."""
+        return self.main is not None and self.main.low > 0
+
+    @property
+    def at_same_rate(self) -> Comparison | None:
+        """The winner against the baseline with the winner's settings of training."""
+        return known(self.verdict.against_same_rate)
+
+    @property
+    def tuned(self) -> Comparison | None:
+        """The winner against the baseline with the decision of both tuned."""
+        return known(self.verdict.against_tuned_decision)
+
+    @property
+    def tuned_part(self) -> str:
+        """What is tuned of a decision: `threshold`."""
+        from lossreg.metrics import decision as decisions
+
+        return decisions.in_words(decisions.by_name(self.result.metric, self.result.task))
+
+    @property
+    def lacks_tuned(self) -> bool:
+        """True if the decision of both could matter and was not tuned."""
+        from lossreg.metrics import catalogue
+        from lossreg.metrics import decision as decisions
+
+        metric = catalogue.resolve(self.result.metric, self.result.task)
+        # a threshold hardly ever improves accuracy
+        is_decided = metric.name != "accuracy" and bool(decisions.kind(metric, self.result.task))
+        return is_decided and self.tuned is None and self.verdict.decision != "tuned"
+
+    @property
+    def differing(self) -> str:
+        """In what the two differ besides the loss."""
+        return differing(self.result, self.verdict)
+
+    @property
+    def seldom(self) -> str:
+        """How many of the outer folds tested the recommended loss, where it is fewer than half; else empty."""
+        name = self.verdict.winner.candidate
+        count = self.verdict.folds_won.get(name, 0)
+        if not self.is_winner or 2 * count >= self.verdict.outer:
+            return ""
+        if not count:
+            return f"None of them tested {name}: the numbers are those of other losses."
+        return f"Only {count} of them tested {name}: the numbers are mostly those of other losses."
+
+    def change(self, comparison: Comparison) -> Change:
+        """Return a comparison as a change of the study's metric."""
+        return Change(comparison, self.result.direction == "maximize")
+
+    def of_winner(self, comparison: Comparison) -> str:
+        """Return a comparison as a clause on the winner."""
+        change = self.change(comparison)
+        size = f"{change.size} than" if change.size else "about the same as"
+        return (
+            f"the {self.result.metric} of {self.winner} is {size} that of {self.baseline} (95% interval: "
+            f"{change.interval})"
+        )
+
+    def of_baseline(self, comparison: Comparison) -> str:
+        """Return a comparison from the baseline's side, in a few words."""
+        change = self.change(reversed_comparison(comparison))
+        return f"{self.result.metric} {change.size or 'about the same'}, 95% interval: {change.interval}"

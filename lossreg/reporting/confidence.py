@@ -1,0 +1,62 @@
+"""How sure it is that the recommended loss is better, in the few words that follow its name."""
+
+from __future__ import annotations
+
+from lossreg.reporting.arms import Arms, arm_of
+from lossreg.storage.verdict import Answer, Cause
+
+
+def in_words(arms: Arms) -> str:
+    """Return `: shown to be better`, or `, or with cross_entropy if you tune the threshold` where that is shown."""
+    return _if_tuned(arms) or f": {_of_winner(arms) if arms.is_winner else _of_baseline(arms)}"
+
+
+def _if_tuned(arms: Arms) -> str:
+    """Return the other arm, where it is shown to be better with the decision of both tuned; else an empty text."""
+    if arms.tuned is None or arms.verdict.reason:
+        return ""
+    is_better = arms.tuned.high < 0 if arms.is_winner else arms.tuned.low > arms.verdict.margin
+    other = arms.verdict.baseline if arms.is_winner else arms.verdict.winner
+    return f", or with {arm_of(arms.result, other)} if you tune the {arms.tuned_part}" * is_better
+
+
+def _of_winner(arms: Arms) -> str:
+    return {
+        Answer.BETTER: f"{f'{arms.winner} is ' * bool(arms.seldom)}shown to be better{_cause(arms)}",
+        Answer.NO_DIFFERENCE: _not_shown(arms),
+        Answer.EQUAL: f"practically equal to {arms.baseline}",
+        Answer.WORSE: "a best guess",
+        Answer.NOT_ENOUGH_DATA: f"not compared with {arms.baseline}",
+    }[arms.verdict.answer]
+
+
+def _of_baseline(arms: Arms) -> str:
+    return {
+        Answer.BETTER: "another loss is better, but not by more than the margin",
+        Answer.NO_DIFFERENCE: _none_better(arms),
+        Answer.EQUAL: "the best other loss is practically equal",
+        Answer.WORSE: "the best other loss is shown to be worse",
+        Answer.NOT_ENOUGH_DATA: "not compared with another loss",
+    }[arms.verdict.answer]
+
+
+def _cause(arms: Arms) -> str:
+    if arms.lacks_tuned or arms.verdict.cause is None:
+        return ""
+    return ", because of the loss" if arms.verdict.cause is Cause.LOSS else f", perhaps by the {arms.differing}"
+
+
+def _not_shown(arms: Arms) -> str:
+    if not arms.is_ahead:
+        return f"a best guess, not shown to be better than {arms.baseline}"
+    if arms.tuned is None or arms.verdict.reason:
+        return "a best guess"
+    return f"better than {arms.baseline} as it is, not shown to be with a tuned {arms.tuned_part} for both"
+
+
+def _none_better(arms: Arms) -> str:
+    if not arms.is_ahead:
+        return "no other loss is shown to be better"
+    if arms.verdict.reason:
+        return "the best other loss is called neither better nor equal"
+    return "another loss is better as it is, but not by more than the margin"

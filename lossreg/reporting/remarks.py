@@ -1,0 +1,61 @@
+"""What limits the answer of a verdict, in sentences."""
+
+from __future__ import annotations
+
+from lossreg.reporting.arms import Arms
+
+EXPLORATORY = (
+    "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
+)
+CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
+
+
+def sentences(arms: Arms) -> list[str]:
+    """Return the remarks on a verdict, none where nothing limits it."""
+    return [text for text in (_simpler(arms), _left_out(arms), _exploratory(arms), _openings(arms)) if text]
+
+
+def _simpler(arms: Arms) -> str:
+    if arms.is_winner or arms.main is None or not 0 < arms.main.difference <= arms.verdict.margin:
+        return ""
+    return (
+        f"{arms.baseline} is the simpler choice, and the difference does not exceed the margin of "
+        f"{arms.verdict.margin:g}."
+    )
+
+
+def _left_out(arms: Arms) -> str:
+    count = arms.verdict.repeats - arms.main.repeats if arms.main else 0
+    if count <= 0:
+        return ""
+    verb, of = "is" if count == 1 else "are", f"{count} of {arms.verdict.repeats} repeats"
+    return f"{of} {verb} left out: {_lost(arms) or 'one of the two has no score there'}."
+
+
+def _lost(arms: Arms) -> str:
+    """Return whose repeats have no score, and why; empty where an older version did not note it."""
+    reasons, verdict = [], arms.verdict
+    for arm, name in zip(("winner", "baseline"), verdict.sides, strict=True):
+        scored = verdict.scored.get(arm, verdict.repeats)
+        finished = verdict.finished.get(arm, scored)
+        if failed := verdict.repeats - finished:
+            reasons.append(f"{failed} of {name} diverged or failed")
+        if finished > scored:
+            reasons.append(f"in {finished - scored} the {arms.result.metric} of {name} is not finite")
+    return ", ".join(reasons)
+
+
+def _exploratory(arms: Arms) -> str:
+    # an older version did not note what was changed
+    changed = arms.verdict.changed or ("trials",) * arms.verdict.exploratory
+    return EXPLORATORY.format(" and ".join(CHANGED[what] for what in changed)) if changed else ""
+
+
+def _openings(arms: Arms) -> str:
+    if arms.verdict.openings <= 1:
+        return ""
+    rows = "All rows" if arms.verdict.outer else "The test rows"
+    return (
+        f"{rows} have been looked at {arms.verdict.openings} times; every further look makes a result by chance more "
+        "likely."
+    )
