@@ -413,20 +413,26 @@ def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: boo
     if result.verdict:
         _show_verdict(result, result.verdict)
     say(f"\n{report.caveat(result)}\n")
-    for line in filter(None, [leaderboard.ties(result), "" if is_marked else leaderboard.close(result)]):
+    ties, close = "" if result.verdict else leaderboard.ties(result), "" if is_marked else leaderboard.close(result)
+    for line in filter(None, [ties, close]):
         say(line)
     say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(usage.besides(trial))})", whole=True)
     say(" ".join([*usage.notes(trial), usage.labels(result)]))
 
 
 def _show_verdict(result: StudyResult, verdict: Verdict) -> None:
-    """Print what to train with, how sure that is, and the interval as a line where it fits."""
-    from lossreg.reporting import interval, tables
+    """Print what to train with, and how sure that is: the interval as a line where it fits, a table, sentences."""
+    from lossreg.reporting import interval, tables, verdict_table
     from lossreg.reporting import verdict as words
 
     page = console()
     say("")
     display(tables.cell(words.decision(result, verdict), tables.BEST), whole=True)
-    line = interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf"))
-    for text in filter(None, [*words.evidence(result, verdict), line]):
+    if line := interval.line(verdict, page.width, unicode=page.encoding.lower().startswith("utf")):
+        say(line)
+    comparisons = verdict_table.table(result, verdict)
+    if comparisons:
+        say("")
+        display(comparisons)
+    for text in words.evidence(result, verdict, has_table=comparisons is not None):
         say(text)

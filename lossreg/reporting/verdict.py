@@ -20,12 +20,16 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
     return f"Train with {arm_of(result, verdict.recommended)}{confidence.in_words(Arms(result, verdict))}."
 
 
-def evidence(result: StudyResult, verdict: Verdict) -> list[str]:
-    """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know."""
+def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) -> list[str]:
+    """Return how sure the decision is, in sentences: what was measured, the answer, what else there is to know.
+
+    has_table: what was measured is shown as a table, and left out here.
+    """
     arms = Arms(result, verdict)
+    further = () if has_table else (_at_same_rate(arms), _tuned(arms))
     lines = (
-        _measured(arms), answer.sentence(arms), _folds(arms), _at_same_rate(arms), _tuned(arms), _chosen(arms),
-        _trial(arms), *remarks.sentences(arms),
+        "" if has_table else _measured(arms), answer.sentence(arms), _folds(arms), *further, _all_tuned(arms),
+        _chosen(arms), _trial(arms), *remarks.sentences(arms),
     )  # fmt: skip
     return [line for line in lines if line]
 
@@ -88,12 +92,14 @@ def _at_same_rate(arms: Arms) -> str:
 
 def _tuned(arms: Arms) -> str:
     """Return the two with the decision of both tuned; empty where there is no such comparison."""
-    if arms.verdict.decision == "tuned":
-        return f"Both have a tuned {arms.tuned_part}."
     if arms.tuned is None:
         return ""
     so = f": the gain is not one of the {arms.tuned_part} alone" * (arms.verdict.answer is Answer.BETTER)
     return f"With a tuned {arms.tuned_part} for both, {arms.of_winner(arms.tuned)}{so}."
+
+
+def _all_tuned(arms: Arms) -> str:
+    return f"Both have a tuned {arms.tuned_part}." if arms.verdict.decision == "tuned" else ""
 
 
 def _chosen(arms: Arms) -> str:

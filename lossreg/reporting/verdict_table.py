@@ -1,0 +1,60 @@
+"""The comparisons of a verdict as a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from lossreg.reporting import tables
+from lossreg.reporting.arms import Arms, tested
+from lossreg.reporting.change import Change, Rounding
+from lossreg.reporting.report import arrow
+from lossreg.storage.records import StudyResult
+from lossreg.storage.verdict import Comparison, Verdict
+
+COLUMNS = {"": "left", "score": "right", "difference": "right", "95% interval": "right", "better in": "right"}
+
+
+def table(result: StudyResult, verdict: Verdict) -> Table | None:
+    """Return what was measured of winner and baseline, in the units of the metric; None without a comparison."""
+    arms = Arms(result, verdict)
+    if arms.main is None:
+        return None
+    return tables.table(_title(arms), COLUMNS, _rows(arms, arms.main))
+
+
+def _title(arms: Arms) -> str:
+    outer = arms.verdict.outer
+    how = f" in {outer} outer folds" if outer else ""
+    return f"{arms.result.metric} on {tested(arms.verdict)}{how}, {arrow(arms.result.direction)}"
+
+
+def _rows(arms: Arms, main: Comparison) -> Iterator[list[str]]:
+    rounding = Rounding.of(main)
+    yield [arms.winner, _score(arms.verdict.winner.score, rounding), *_compared(arms.change(main))]
+    yield [arms.baseline, _score(arms.verdict.baseline.score, rounding), "", "", ""]
+    further = {
+        f"same {arms.differing} for both": arms.at_same_rate,
+        f"tuned {arms.tuned_part} for both": arms.tuned,
+    }
+    for name, comparison in further.items():
+        if comparison:
+            yield [name, "", *_compared(arms.change(comparison))]
+
+
+def _score(score: float | None, rounding: Rounding) -> str:
+    return "" if score is None or not math.isfinite(score) else f"{score:.{max(rounding.decimals, 0)}f}"
+
+
+def _compared(change: Change) -> list[str]:
+    """Return difference, interval and the repeats in which the winner was better."""
+    comparison = change.comparison
+    low, high = sorted(comparison.interval, reverse=not change.is_maximized)
+    won = round(2 * comparison.share_won * comparison.repeats) / 2
+    return [
+        change.signed(comparison.difference),
+        f"{change.signed(low)} to {change.signed(high)}",
+        f"{won:g} of {comparison.repeats}" if comparison.repeats else "",
+    ]

@@ -1,0 +1,76 @@
+"""The comparisons of a verdict as a table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+import sample_verdict
+from rich.console import Console
+from sample_verdict import CASES, compared
+
+from lossreg.reporting import verdict, verdict_table
+from lossreg.storage.verdict import OF_FOLDS
+
+MEASURED = re.compile(r"95% interval|repeated training")
+
+
+def shown(result, width=80):
+    """The table's lines without the rule, each as its cells."""
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(verdict_table.table(result, result.verdict))
+    return [re.split(r"\s{2,}", line.strip()) for line in capture.get().splitlines() if line.strip(" ─")]
+
+
+def with_scores(result, winner, baseline):
+    of = result.verdict
+    return replace(of, winner=replace(of.winner, score=winner), baseline=replace(of.baseline, score=baseline))
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
+def test_differences_are_those_of_the_metric_and_intervals_begin_with_the_lower_end(direction, sign):
+    result = sample_verdict.study("better, because of the loss", direction, against_tuned_decision=compared(0.0, 0.01))
+    result.verdict = with_scores(result, 0.9314, 0.9004)
+    rows = {name: cells for name, *cells in shown(result)[2:]}
+    assert shown(result)[0] == [f"f1_macro on 500 test rows, {'higher' if sign > 0 else 'lower'} is better"]
+    assert rows == {
+        "focal": ["0.931", "+0.031" if sign > 0 else "-0.031", *at(0.012, 0.05, sign), "19 of 20"],
+        "cross_entropy": ["0.900"],
+        "same learning rate for both": ["+0.025" if sign > 0 else "-0.025", *at(0.006, 0.044, sign), "14 of 20"],
+        "tuned threshold for both": ["0.000", *at(-0.01, 0.01, sign), "14 of 20"],
+    }  # fmt: skip
+
+
+def at(low, high, sign):
+    return ["{:+.3f} to {:+.3f}".format(*sorted((sign * low, sign * high)))]
+
+
+def test_outer_folds_compare_what_each_chose():
+    result = sample_verdict.study("better, because of the loss", outer=5)
+    title, _, winner, *_ = shown(result)
+    assert title == ["f1_macro on all 500 rows in 5 outer folds, higher is better"]
+    assert winner[0] == OF_FOLDS
+
+
+def test_a_tie_counts_half_and_lost_repeats_are_not_counted():
+    main = compared(0.03, 0.02, share_won=0.75, repeats=18)
+    result = sample_verdict.study("better, because of the loss", against_baseline=main)
+    assert shown(result)[2][-1] == "13.5 of 18"
+
+
+def test_without_a_comparison_there_is_no_table():
+    result = sample_verdict.study("not enough data")
+    assert verdict_table.table(result, result.verdict) is None
+
+
+@pytest.mark.parametrize("case", [case for case, (_, main, _) in CASES.items() if main])
+def test_the_sentences_beside_the_table_do_not_repeat_what_was_measured(case):
+    result = sample_verdict.study(case, metric="roc_auc", against_tuned_decision=compared(0.02, 0.006))
+    all_said = verdict.evidence(result, result.verdict)
+    beside = verdict.evidence(result, result.verdict, has_table=True)
+    assert set(beside) < set(all_said)
+    # but for the comparison that a cause is concluded from
+    concluded = [line for line in beside if "because of" in line or "may have done it" in line]
+    assert not any(MEASURED.search(line) for line in beside if line not in concluded)
