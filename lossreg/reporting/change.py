@@ -22,6 +22,7 @@ def reversed_comparison(comparison: Comparison) -> Comparison:
     return Comparison(
         difference=-comparison.difference, low=-comparison.high, high=-comparison.low,
         share_won=1 - comparison.share_won, detectable=comparison.detectable, repeats=comparison.repeats,
+        unseen=comparison.unseen,
     )  # fmt: skip
 
 
@@ -34,7 +35,7 @@ class Rounding:
     @classmethod
     def of(cls, comparison: Comparison) -> Rounding:
         """Return the rounding of a comparison; that of the difference where the interval has no width."""
-        return cls.of_size((comparison.high - comparison.low) / 2 or abs(comparison.difference))
+        return cls.of_size(comparison.half or abs(comparison.difference))
 
     @classmethod
     def of_size(cls, size: float) -> Rounding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lossreg.reporting.arms import Arms
+from lossreg.reporting.change import Rounding
 
 EXPLORATORY = (
     "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
@@ -12,7 +13,8 @@ CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 
 def sentences(arms: Arms) -> list[str]:
     """Return the remarks on a verdict, none where nothing limits it."""
-    return [text for text in (_simpler(arms), _left_out(arms), _exploratory(arms), _openings(arms)) if text]
+    remarks = (_simpler(arms), _unseen(arms), _left_out(arms), _exploratory(arms), _openings(arms))
+    return [remark for remark in remarks if remark]
 
 
 def _simpler(arms: Arms) -> str:
@@ -21,6 +23,15 @@ def _simpler(arms: Arms) -> str:
     return (
         f"{arms.baseline} is the simpler choice, and the difference does not exceed the margin of "
         f"{arms.verdict.margin:g}."
+    )
+
+
+def _unseen(arms: Arms) -> str:
+    if arms.main is None or arms.main.unseen <= arms.main.half:
+        return ""
+    size = Rounding.of_size(arms.main.unseen).text(arms.main.unseen)
+    return (
+        f"Few test rows tell the two apart: rows of a kind that these do not show may change the difference by {size}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -54,7 +55,8 @@ class Comparison:
 
     difference: the mean over the repeats; low, high: its 95% interval; share_won: the share of the repeats in which
     the winner had the better score, ties counted half; detectable: the difference that such a comparison shows in
-    80% of studies; repeats: those that both arms finished.
+    80% of studies; repeats: those that both arms finished; unseen: by how much rows of a kind that the test rows do not
+    show may change the difference, with certainty of 95%.
     """
 
     difference: float
@@ -63,11 +65,21 @@ class Comparison:
     share_won: float
     detectable: float
     repeats: int
+    unseen: float = 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95% interval of the difference."""
         return self.low, self.high
+
+    @property
+    def half(self) -> float:
+        """Half of the interval."""
+        return (self.high - self.low) / 2
+
+    def is_within(self, margin: float) -> bool:
+        """Return whether the interval lies within the margin, also with what unseen rows may add to it."""
+        return abs(self.difference) + math.hypot(self.half, self.unseen) < margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +174,7 @@ class Verdict:
                 "interval": list(main.interval) if main else None,
                 "share_won": main.share_won if main else None,
                 "detectable": main.detectable if main else None,
+                "unseen": main.unseen if main else None,
                 "against_same_rate": _comparison(self.against_same_rate),
                 "against_tuned_decision": _comparison(self.against_tuned_decision),
                 "decision": self.decision,

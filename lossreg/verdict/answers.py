@@ -20,10 +20,10 @@ def answer(
 ) -> Answer:  # fmt: skip
     """Return the evidence for the winner.
 
-    An interval within the margin comes first: "practically equal" also where it lies above 0, since a difference that
-    certainly does not matter is no reason to leave the baseline. Where the interval lies above 0 and reaches beyond
-    the margin, the winner is better, though not shown to be better by the margin; what to train with is then a
-    question of the estimate (`recommend`).
+    An interval within the margin comes first, widened by what rows of a kind that the test rows do not show may add:
+    "practically equal" also where it lies above 0, since a difference that certainly does not matter is no reason to
+    leave the baseline. Where the interval lies above 0 and reaches beyond the margin, the winner is better, though not
+    shown to be better by the margin; what to train with is then a question of the estimate (`recommend`).
 
     margin: differences below it do not matter, 0 if all do; against_tuned_decision: where there is one, the winner
     must be better than that too, and be equal to it to be equal; lacks_tuned: that comparison would be possible, but
@@ -34,7 +34,7 @@ def answer(
     comparisons = [against_baseline, *([against_tuned_decision] if against_tuned_decision else [])]
     if lacks_tuned or is_unstable:
         return Answer.WORSE if against_baseline.high < 0 else Answer.NO_DIFFERENCE
-    if all(-margin < one.low and one.high < margin for one in comparisons):
+    if all(one.is_within(margin) for one in comparisons):
         return Answer.EQUAL
     if all(one.low > 0 for one in comparisons):
         return Answer.BETTER

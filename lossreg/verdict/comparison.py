@@ -47,7 +47,7 @@ def compare(
     for the choice of test rows, and for the training rows and seed of a repeat. For other development rows of the same
     kind it allows in part (`UNSEEN`, or with outer folds from the differences between them): enough where two losses
     hardly differ, too little where a gain hangs on few rows such as outliers. Where labels or ranks are all that is
-    scored, it allows for rows of a kind that these do not show (`unseen`).
+    scored, rows of a kind that these do not show are allowed for in part, and in full in `unseen` and `detectable`.
     """
     y, by_fold = np.asarray(y), None if folds is None else np.asarray(folds)
     units = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -58,7 +58,7 @@ def compare(
     parts = components(sample, differences, np.random.default_rng(seed))
     if not np.isfinite(parts.variance):
         return None
-    return _comparison(differences, parts, unseen.half_width(sample))
+    return _comparison(differences, parts, unseen.bound(sample))
 
 
 def _both(winner: NDArray[Any], other: NDArray[Any], metric: Metric) -> NDArray[Any]:
@@ -80,17 +80,18 @@ def is_finite(predictions: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim))))
 
 
-def _comparison(differences: NDArray[np.float64], parts: Components, half_unseen: float) -> Comparison:
-    """Return the comparison; half_unseen: the half of its interval that unseen rows add, in quadrature."""
+def _comparison(differences: NDArray[np.float64], parts: Components, bound: float) -> Comparison:
+    """Return the comparison; bound: by how much unseen rows may change the difference."""
     others = 0.0 if parts.folds else UNSEEN
     mean, error = float(differences.mean()), float(np.sqrt(parts.variance * (1 + others)))
     quantile = float(stdtrit(parts.freedom, (1 + LEVEL) / 2))
-    error = float(np.hypot(error, half_unseen / quantile))
+    half = float(np.hypot(quantile * error, unseen.HALF_A_ROW * bound))
     return Comparison(
         difference=mean,
-        low=mean - quantile * error,
-        high=mean + quantile * error,
+        low=mean - half,
+        high=mean + half,
         share_won=float(((np.sign(differences) + 1) / 2).mean()),
-        detectable=(quantile + float(ndtri(POWER))) * error,
+        detectable=(1 + float(ndtri(POWER)) / quantile) * float(np.hypot(quantile * error, bound)),
         repeats=len(differences),
+        unseen=bound,
     )

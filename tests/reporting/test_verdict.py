@@ -26,6 +26,15 @@ def lines(result):
 # ---------------------------------------------------------------------------------- words
 
 
+@pytest.mark.parametrize(("unseen", "is_said"), [(0.05, True), (0.016, False), (0.0, False)])
+def test_what_rows_that_are_not_shown_may_change_is_said_where_the_interval_is_narrower(unseen, is_said):
+    result = sample_verdict.study("no difference, ahead", against_baseline=compared(0.012, 0.016, unseen=unseen))
+    sentence = (
+        "Few test rows tell the two apart: rows of a kind that these do not show may change the difference by 0.050."
+    )
+    assert (sentence in lines(result)) is is_said
+
+
 def test_a_better_loss_is_recommended_and_its_cause_is_named():
     assert lines(sample_verdict.study("better, because of the loss")) == [
         "Train with focal(gamma=2.1): shown to be better.",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
@@ -35,6 +37,22 @@ def test_the_answer_follows_from_the_interval_and_the_margin(
     low: float, high: float, margin: float, expected: Answer
 ) -> None:
     assert answer(interval(low, high), margin) is expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unseen", "expected"),
+    [
+        (-0.003, 0.003, 0.0, Answer.EQUAL),
+        (-0.003, 0.003, 0.003, Answer.EQUAL),
+        (-0.003, 0.003, 0.004, Answer.NO_DIFFERENCE),
+        (0.001, 0.003, 0.0049, Answer.BETTER),
+        (-0.003, -0.001, 0.0049, Answer.WORSE),
+    ],
+)
+def test_arms_that_unseen_rows_may_tell_apart_are_not_equal(
+    low: float, high: float, unseen: float, expected: Answer
+) -> None:
+    assert answer(replace(interval(low, high), unseen=unseen), 0.005) is expected
 
 
 @pytest.mark.parametrize(

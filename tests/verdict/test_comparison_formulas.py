@@ -79,8 +79,8 @@ def test_repeats_that_are_all_alike_give_the_paired_t_test_over_rows() -> None:
     alike = [np.repeat(arm.argmax(-1), 3, axis=0) for arm in (winner, other)]
     right = [(arm[0] == y).astype(float) for arm in alike]
     low, high = widened(*stats.ttest_rel(*right).confidence_interval())
-    # and the rule of three for a kind of rows that are not there, as far as the arms agree
-    half = np.hypot((high - low) / 2, 3 / len(y) * np.mean(right[0] == right[1]))
+    # and half a row, halved by each row on which the arms differ
+    half = np.hypot((high - low) / 2, 0.5 / len(y) * 0.5 ** np.sum(right[0] != right[1]))
     expected = (low + high) / 2 - half, (low + high) / 2 + half
     assert compared("accuracy", y, *alike).interval == pytest.approx(expected, rel=1e-9)
 
@@ -125,8 +125,11 @@ def test_a_function_of_all_rows_varies_as_in_a_bootstrap_of_rows(name: str) -> N
     assert half == pytest.approx(1.97 * WIDER * drawn.standard_error, rel=0.12)
 
 
-@pytest.mark.parametrize("name", ["log_loss", "accuracy", "f1_macro", "r2"])
-def test_copies_of_a_row_add_nothing_within_a_group(name: str) -> None:
+# what F1 loses by one further row is not quite a quarter of what it loses by four
+@pytest.mark.parametrize(
+    ("name", "precision"), [("log_loss", 1e-9), ("accuracy", 1e-9), ("f1_macro", 1e-3), ("r2", 1e-9)]
+)
+def test_copies_of_a_row_add_nothing_within_a_group(name: str, precision: float) -> None:
     metric = catalogue.BY_NAME[name]
     y, *arms = scores(seed=4)
     arms = [arm.argmax(-1) if metric.response == "label" else arm for arm in arms]
@@ -134,7 +137,7 @@ def test_copies_of_a_row_add_nothing_within_a_group(name: str) -> None:
     copies = [np.concatenate([arm] * 4, axis=1) for arm in arms]
     names = np.tile([f"patient {i}" for i in range(len(y))], 4)
     once, grouped = compared(name, y, *arms), compared(name, np.tile(y, 4), *copies, groups=names)
-    assert (grouped.difference, *grouped.interval) == pytest.approx((once.difference, *once.interval), rel=1e-9)
+    assert (grouped.difference, *grouped.interval) == pytest.approx((once.difference, *once.interval), rel=precision)
     alone = compared(name, np.tile(y, 4), *copies)
     assert alone.high - alone.low < 0.9 * (once.high - once.low)
 
