@@ -470,16 +470,17 @@ def test_a_study_ends_with_its_verdict_and_the_recipe_to_train_with(lossreg, stu
     result = finished.result
     code, out, _ = lossreg(command, study)
     assert code == 0
-    assert [*verdict.evidence(result, result.verdict)] == [
-        line for line in out.splitlines() if line in verdict.evidence(result, result.verdict)
-    ]
+    is_compared = result.verdict.against_baseline is not None
+    sentences = verdict.evidence(result, result.verdict, has_table=is_compared)
+    assert [line for line in out.splitlines() if line in sentences] == sentences
+    assert (f"f1_macro on {result.verdict.test_rows} test rows, higher is better" in out) == is_compared
     places = [out.index(part) for part in (
         "on validation samples", verdict.decision(result, result.verdict), report.caveat(result),
         f"Recommended, trial {result.recommended.number}: {result.recommended.recipe}",
     )]  # fmt: skip
     assert places == sorted(places)
     assert "validation score (f1_macro):" not in out
-    assert ("cross_entropy better " in out) == (result.verdict.against_baseline is not None)
+    assert ("cross_entropy better " in out) == is_compared
     assert "There is no verdict" not in out
 
 
