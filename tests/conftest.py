@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import hashlib
 import signal
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lossreg.terminal import masking
+from lossreg.tracking import new_database
 from lossreg.training import programs
 
 TESTS = Path(__file__).parent
@@ -34,6 +37,22 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=0, help="of what happens at random in tests/chaos")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep what is imported out of garbage collection, now and when a study asks for one: a tenth of all time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def pytest_sessionfinish():
+    """Leave what the tests made to the system: pytest would go through it once more, and Python at the exit."""
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(config, items):
     items.sort(key=place)
     if loss := config.getoption("loss"):
@@ -55,6 +74,12 @@ def _tensorflow_as_in_studies():
         from lossreg.training.backends import interface
 
         interface.start()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mlflow_makes_its_tables_once():
+    """Have all stores that are new copied from one that is empty: MLflow takes seconds to make one."""
+    new_database.NewDatabase = functools.cache(new_database.NewDatabase)
 
 
 @pytest.fixture(scope="session", autouse=True)
