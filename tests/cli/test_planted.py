@@ -23,6 +23,7 @@ import lossreg
 from lossreg import tracking
 from lossreg.cli import interrupts
 from lossreg.registry import registry
+from lossreg.reporting import study_plots
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.tracking import tracker
 
@@ -121,7 +122,13 @@ def folder(stranger, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def plugin(folder, monkeypatch):
+def unplotted(monkeypatch):
+    """`sync` draws no plots, half of its time: `test_a_command_that_looks_runs_nothing` has it draw them."""
+    monkeypatch.setattr(study_plots, "figures", lambda result: {})
+
+
+@pytest.fixture
+def plugin(folder, unplotted, monkeypatch):
     """An installed plugin that makes a file when it is imported."""
     site = folder / "site"
     (site / "evil_plugin-1.0.dist-info").mkdir(parents=True)
@@ -158,7 +165,7 @@ def test_a_command_that_looks_runs_nothing(folder, command, monkeypatch, args, s
     assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
 
 
-def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, command):
+def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, unplotted, command):
     path = folder / ".lossreg" / "toy" / "best.keras"
     model = keras.saving.load_model(path, safe_mode=False)
     Path("ran").unlink()
@@ -171,7 +178,7 @@ def test_a_model_that_is_noted_is_tracked_without_being_loaded(folder, command):
 
 
 @pytest.mark.parametrize("key", ["", None, 3, "' OR '1'='1"])
-def test_a_journal_takes_no_run_of_another_study_for_its_own(folder, command, key):
+def test_a_journal_takes_no_run_of_another_study_for_its_own(folder, unplotted, command, key):
     """Its id and its run are texts of a stranger, and the store has other studies."""
     client = MlflowClient("sqlite:///mlflow.db")
     other = client.create_run("0", tags={"lossreg.key": "another"}).info.run_id
@@ -187,7 +194,7 @@ def test_a_journal_takes_no_run_of_another_study_for_its_own(folder, command, ke
 
 
 @pytest.mark.parametrize("name", ["lock", "tracking.lock", "journal.part", "best.json", "weights.part"])
-def test_nothing_is_written_where_a_planted_link_leads(folder, command, name):
+def test_nothing_is_written_where_a_planted_link_leads(folder, unplotted, command, name):
     precious = folder / "precious"
     precious.write_text("precious")
     path = folder / ".lossreg" / "toy" / name
@@ -218,7 +225,7 @@ def test_a_plugin_runs_where_losses_are_looked_up_but_in_safe_mode(plugin, comma
     assert plugin.exists() is runs
 
 
-def test_a_model_with_code_in_it_is_not_loaded_to_track_it(folder, command):
+def test_a_model_with_code_in_it_is_not_loaded_to_track_it(folder, unplotted, command):
     code, out, err = command("sync", "toy.toml")
     assert (code, "3 trials are in the experiment" in out) == (0, True)
     assert "best.keras: has code in it" in " ".join(err.split())
@@ -260,7 +267,7 @@ def test_nothing_is_written_to_an_address_that_only_the_study_names(folder, comm
     assert not Path("profile.db").exists()
 
 
-def test_an_address_of_the_user_s_own_is_written_to_in_safe_mode(folder, command):
+def test_an_address_of_the_user_s_own_is_written_to_in_safe_mode(folder, unplotted, command):
     Path("toy.toml").write_text(f'{HARMLESS}\ntracking.uri = "http://127.0.0.1:9"\n')
     code, _, err = command("sync", "toy.toml", "--safe", "--set", "tracking.uri=sqlite:///mine.db")
     assert code == 0, err
