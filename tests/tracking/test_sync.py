@@ -52,24 +52,37 @@ def whole(uri, experiment, result, model):
 
 
 def cut_off(patch, at, *, is_done):
-    """Have the client end this process before its write of that number, or after it; `count` is how many there were."""
-    count = [0]
+    """Have the client end this process before its write of that number, or after it; return the names of its writes."""
+    begun = []
 
-    def counted(call):
+    def noted(name, call):
         def write(*args, **kwargs):
-            count[0] += 1
-            if count[0] == at and not is_done:
+            begun.append(name)
+            number = len(begun)
+            if number == at and not is_done:
                 raise Killed
             answer = call(*args, **kwargs)
-            if count[0] == at:
+            if number == at:
                 raise Killed
             return answer
 
         return write
 
     for name in WRITES:
-        patch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
-    return count
+        patch.setattr(MlflowClient, name, noted(name, getattr(MlflowClient, name)))
+    return begun
+
+
+def of_each_kind(writes):
+    """The number of the middle one of the writes of each name, from 1."""
+    numbers = {}
+    for number, name in enumerate(writes, 1):
+        numbers.setdefault(name, []).append(number)
+    return [of_name[len(of_name) // 2] for of_name in numbers.values()]
+
+
+def of_all(writes):
+    return range(1, len(writes) + 1)
 
 
 def content(uri, experiment):
@@ -107,18 +120,23 @@ def model(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
 @pytest.mark.parametrize(
-    "is_done", [pytest.param(False, id="before", marks=pytest.mark.long), pytest.param(True, id="after")]
+    ("is_done", "chosen"),
+    [
+        pytest.param(False, of_all, id="before", marks=pytest.mark.long),
+        pytest.param(True, of_all, id="after", marks=pytest.mark.long),
+        pytest.param(True, of_each_kind, id="after one of each kind"),
+    ],
 )
-def test_cut_off_at_any_write_and_begun_again_mlflow_has_the_same(uri, model, is_done):
+def test_cut_off_at_any_write_and_begun_again_mlflow_has_the_same(uri, model, is_done, chosen):
     result = sample.study(2)
     with pytest.MonkeyPatch.context() as patch:
-        count = cut_off(patch, 0, is_done=is_done)
-        whole(uri, f"unbroken-{is_done}", result, model)
-    expected = content(uri, f"unbroken-{is_done}")
-    assert count[0] >= 18
+        writes = cut_off(patch, 0, is_done=is_done)
+        whole(uri, f"unbroken-{is_done}-{chosen.__name__}", result, model)
+    expected = content(uri, f"unbroken-{is_done}-{chosen.__name__}")
+    assert len(writes) >= 18
     assert len(expected[0]) == 3
-    for at in range(1, count[0] + 1):
-        experiment = f"cut-{is_done}-{at}"
+    for at in chosen(writes):
+        experiment = f"cut-{is_done}-{chosen.__name__}-{at}"
         with pytest.MonkeyPatch.context() as patch:
             cut_off(patch, at, is_done=is_done)
             with pytest.raises(Killed):
