@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import sys
 
+import commands
 import jax
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from problems import Mlp, again, assert_as_alone, dataset, difference, plan, problem, run
 
 import lossreg
-from lossreg import LossSpec, cli
+from lossreg import LossSpec
 from lossreg.errors import InputError
 from lossreg.registry import registry
 from lossreg.training.backends import interface
@@ -291,11 +291,14 @@ def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "toy.toml").write_text(STUDY)
-    monkeypatch.setattr(sys, "argv", ["lossreg", "tune", "toy.toml"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    out, err = capfd.readouterr()
-    assert not ended.value.code, err
+    code, out, err = commands.runner(monkeypatch, capfd)("tune", "toy.toml")
+    assert not code, err
     assert "5 complete" in out + err
     assert "Recommended, trial " in out + err
     assert "On 30 test rows its accuracy is" in " ".join(out.split())
+
+
+def test_the_checks_of_losses_say_where_they_run(monkeypatch, capfd):
+    code, _, err = commands.runner(monkeypatch, capfd)("check", "brier")
+    assert code == 2
+    assert "the checks of losses run on tensorflow, and Keras is set to jax." in " ".join(err.split())

@@ -86,11 +86,3 @@ def test_a_backend_that_cannot_train_is_one_message(tmp_path, backend, says):
     assert done.returncode == 2
     assert done.stderr.startswith(says)
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_the_checks_of_losses_say_where_they_run():
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "lossreg", "check", "brier"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 2
-    assert "the checks of losses run on tensorflow, and Keras is set to jax." in done.stderr
