@@ -31,7 +31,7 @@ TOML = """
 name = "{name}"
 data.source = "sklearn:iris"
 train.epochs = 3
-search = {{trials = 8, metric = "accuracy", lanes = 1}}
+search = {{trials = 5, metric = "accuracy", lanes = 1}}
 losses = {{cross_entropy = {{}}, focal = {{}}}}
 verdict.enabled = false
 tracking.uri = "{uri}"
@@ -167,13 +167,13 @@ def test_a_status_is_told_though_a_password_is_a_word_of_the_message():
         assert failures.reason(ConnectionError(error), "http://host") == WORDS["500"] + ": look into its log"
 
 
-@pytest.mark.parametrize("at", [0, 4], ids=["from the start", "from the middle on"])
+@pytest.mark.parametrize("at", [0, 3], ids=["from the start", "from the middle on"])
 @pytest.mark.parametrize("ailment", AILMENTS)
 def test_a_store_that_fails_costs_one_warning_and_sync_brings_everything(server, study, command, ailment, at):
     watch = Watch(at, lambda: server.ail(ailment))
     if at == 0:
         watch.happen()
-    assert len(run(study, watch, is_patient=ailment != "hanging").trials) == 8
+    assert len(run(study, watch, is_patient=ailment != "hanging").trials) == 5
     [warning] = watch.warnings
     assert WORDS[ailment] in warning
     assert "lossreg sync STUDY" in warning
@@ -184,7 +184,7 @@ def test_a_store_that_fails_costs_one_warning_and_sync_brings_everything(server,
     server.cure()
     code, out, err = command("sync", study)
     assert code == 0, err
-    assert "8 trials are in the experiment" in out
+    assert "5 trials are in the experiment" in out
     assert_equal_to_journal(study, server.store)
     run_id = journal(study)[1]["tracking"]["run_id"]
     assert {"report.md", "trials.csv", "leaderboard.json"} <= files(server.uri, run_id)
@@ -195,7 +195,7 @@ def test_a_store_that_fails_costs_one_warning_and_sync_brings_everything(server,
 def test_a_store_that_is_back_before_the_end_has_everything_without_sync(server, study, ailment):
     def come_and_go():
         server.ail(ailment)
-        watch.at, watch.happen = 6, server.cure
+        watch.at, watch.happen = 4, server.cure
 
     watch = Watch(2, come_and_go)
     run(study, watch)
@@ -204,7 +204,7 @@ def test_a_store_that_is_back_before_the_end_has_everything_without_sync(server,
     assert "error" not in journal(study)[1]["tracking"]
 
 
-@pytest.mark.parametrize("at", [3, 8], ids=["in the middle", "after the last trial"])
+@pytest.mark.parametrize("at", [3, 5], ids=["in the middle", "after the last trial"])
 @pytest.mark.parametrize("is_deleted", ["experiment", "parent"])
 def test_what_is_deleted_while_the_study_runs_is_rebuilt(server, study, command, is_deleted, at):
     client, name = MlflowClient(server.store), study.read_text().split('"')[1]
@@ -218,7 +218,7 @@ def test_what_is_deleted_while_the_study_runs_is_rebuilt(server, study, command,
             client.delete_run(parent.info.run_id)
 
     watch = Watch(at, lambda: [opened(client, name), delete()])
-    assert len(run(study, watch).trials) == 8
+    assert len(run(study, watch).trials) == 5
     assert len(watch.warnings) == (is_deleted == "experiment"), "only a person brings an experiment back"
     assert all(WORDS["experiment"] in warning for warning in watch.warnings)
     assert command("sync", study)[0] == 0
@@ -240,7 +240,7 @@ def test_an_sqlite_store_that_is_deleted_while_the_study_runs_is_rebuilt(study, 
     study.write_text(re.sub("tracking.uri = .*", f'tracking.uri = "{store}"', study.read_text()))
     name = study.read_text().split('"')[1]
     watch = Watch(4, lambda: [opened(MlflowClient(store), name), Path("mlflow.db").unlink()])
-    assert len(run(study, watch).trials) == 8
+    assert len(run(study, watch).trials) == 5
     assert_equal_to_journal(study, store)
     Path("mlflow.db").unlink()
     assert command("sync", study)[0] == 0
@@ -251,7 +251,7 @@ def test_two_copies_of_a_study_have_a_run_each(server, study, command, tmp_path,
     run(study, Watch(0, None))
     shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy"))
     notes = []
-    for folder, trials in ((tmp_path.with_name(f"{tmp_path.name}-copy"), 11), (tmp_path, 10)):
+    for folder, trials in ((tmp_path.with_name(f"{tmp_path.name}-copy"), 8), (tmp_path, 7)):
         monkeypatch.chdir(folder)
         result = lossreg.tune(study, [f"search.trials={trials}"], trainers=[Fake(curve)])
         notes.append([note for note in result.notes if "copied from" in note])
