@@ -379,7 +379,7 @@ def test_a_full_disk_is_one_message_and_what_had_ended_is_kept(monkeypatch):
 
 
 def test_a_study_is_run_by_one_process_at_a_time():
-    lossreg.tune(untracked(trials=3))
+    faked(untracked(trials=3))
     heard = Heard()
     with StudyFolder(Path(".lossreg/small"), "small").lock(), pytest.raises(InputError, match="another process"):
         lossreg.tune(untracked(trials=6), progress=heard)
