@@ -199,7 +199,7 @@ def test_trials_added_after_the_test_rows_were_opened_make_a_verdict_exploratory
     ("sections", "options", "openings"),
     [
         ({}, {"fresh": True}, 2),
-        ({"model": {"hidden": [9]}}, {"allow_changed": True}, 2),
+        ({"search": {**small_study.SEARCH, "score_epoch": "best"}}, {"allow_changed": True}, 2),
         # other test rows
         pytest.param({"data": {"source": "table.py:rows", "test": 0.3}}, {"fresh": True}, 1, marks=pytest.mark.long),
     ],
