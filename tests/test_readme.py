@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from example_plugins import offered
+from inline import Inline
 from typer.testing import CliRunner
 
 import lossreg
@@ -18,6 +19,7 @@ from lossreg import cli, conformance, tracking
 from lossreg.config import study as studies
 from lossreg.registry import registry
 from lossreg.search import nested
+from lossreg.tracking import tracker
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,6 +39,7 @@ def commands(containing):
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tracker, "Process", Inline)
     return tmp_path
 
 
