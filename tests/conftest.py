@@ -39,7 +39,7 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Keep what is imported out of garbage collection, now and when a study asks for one: a tenth of all time."""
+    """Keep what is imported, a million objects, out of garbage collection, now and when a study asks for one."""
     gc.disable()
     try:
         return (yield)
