@@ -37,7 +37,7 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "train.early_stopping": (Effect.LATER, "later trials end so"),
     "search.trials": (Effect.NONE, "more trials are added"),
     "search.minutes": (Effect.NONE, "the time of the next run"),
-    "search.lanes": (Effect.NONE, "a study keeps the number it began with"),
+    "search.lanes": (Effect.NONE, "a study keeps the number it began with, or takes a smaller one"),
     "search.trainer": (Effect.NONE, "both trainers train the same"),
     "search.keep": (Effect.NONE, "the weights of later trials"),
     "search.sampler": (Effect.LATER, "later trials are chosen so"),

@@ -48,6 +48,13 @@ def of_trainers(prepared: Prepared, pool: Pool) -> list[str]:
     return [f"{candidate} goes to model.fit: {reason}" for candidate, reason in sizing.refused(prepared, pool).items()]
 
 
+def fewer_lanes(lanes: int, begun: int) -> list[str]:
+    """Return a note for a study that goes on with fewer lanes than it began with, none for others."""
+    if lanes >= begun:
+        return []
+    return [f"lanes: {lanes}, as asked, instead of the {begun} that the study began with: later trials may be others"]
+
+
 def nothing_to_train(done: int, total: int) -> str:
     """Return the line for a study that was asked for fewer trials than it has, empty for others."""
     return f"{done} trials are done, {total} were asked for: nothing to train" if done > total else ""

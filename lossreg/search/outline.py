@@ -71,7 +71,8 @@ def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool
     stored = prepared.begun.stored if prepared.begun else {}
     new += [f"later trials only: {change.described}" for change in prepared.begun.accepted] if prepared.begun else []
     done = len(history.records(begun)) if begun else 0
-    lanes = (not spec.storage.url and stored.get("lanes")) or sizing.lanes(prepared, sizing.lane_bytes(prepared))
+    before = 0 if spec.storage.url else sizing.kept(prepared, stored.get("lanes", 0))
+    lanes = before or sizing.lanes(prepared, sizing.lane_bytes(prepared))
     return _outlined(prepared, done, lanes, new)
 
 

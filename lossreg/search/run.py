@@ -17,7 +17,7 @@ from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
 from lossreg.errors import InputError, LossregError, brief, is_for_want_of_room, refusal
 from lossreg.runtime import backend
-from lossreg.search import attributes, completion, history, pruners, sizing, stages, tracked
+from lossreg.search import attributes, completion, history, notes, pruners, sizing, stages, tracked
 from lossreg.search.frozen import TESTED, openings
 from lossreg.search.history import StudyLike
 from lossreg.search.resumption import Changes, KeptApartError
@@ -210,7 +210,8 @@ class Run:
             prepared = stages.joined(preparation.prepare(self.spec, changed), begun)
             lane_bytes = sizing.lane_bytes(prepared)
             # each of several workers has a number of its own
-            before = 0 if self.folder.is_shared else stored.get("lanes", 0)
+            begun_with = 0 if self.folder.is_shared else stored.get("lanes", 0)
+            before = sizing.kept(prepared, begun_with)
             lanes = before or sizing.lanes(prepared, lane_bytes)
             with self._pool(prepared, lanes) as pool:
                 # before the lock, since a trace may fail
@@ -221,6 +222,7 @@ class Run:
                 initial = attributes.initial(prepared, lanes, looks)
                 with self._entered(), self._opened(prepared, initial, stored) as study:
                     new = [*aside, *self.folder.settle(study), *stages.begin(study, prepared)]
+                    new += notes.fewer_lanes(before, begun_with)
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin
                     return begin(self, prepared, pool, study, tracker, uri=uri, deadline=deadline, new=new).execute()

@@ -47,6 +47,12 @@ def lanes(prepared: Prepared, lane_bytes: int) -> int:
     return min(whole(prepared, wanted), fitting(prepared, lane_bytes))
 
 
+def kept(prepared: Prepared, begun: int) -> int:
+    """Return the lanes of a study that began with so many: these, or fewer where it asks for a smaller number."""
+    asked, per_trial = prepared.spec.search.lanes, members(prepared)
+    return min(begun, max(1, asked // per_trial) * per_trial) if isinstance(asked, int) else begun
+
+
 def members(prepared: Prepared) -> int:
     """Return the number of lanes per trial: folds times seeds."""
     return len(prepared.problem.folds) * prepared.spec.search.seeds

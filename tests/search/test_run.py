@@ -654,6 +654,34 @@ def test_own_parameters_are_python_values_where_they_are_not_searched():
     assert {trial.loss_params["times"] for trial in result.trials if trial.candidate == "mine"} == {3}
 
 
+class Watched(Heard):
+    """Interrupts the study when so many trials have ended; `together` is the number that it trains at a time."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.together = most, 0
+
+    def begin(self, total, done, candidates, together):
+        self.together = together
+
+    def stopping(self):
+        return len(self.records) >= self.most
+
+
+def test_a_study_goes_on_with_fewer_lanes_than_it_began_with_and_says_so():
+    asked, one = untracked(), ["search.lanes=1"]
+    with pytest.raises(KeyboardInterrupt):
+        lossreg.tune(asked, progress=(begun := Watched(1)))
+    assert begun.together == plan(asked).lanes == 4
+    assert plan(asked, one).lanes == 1
+    result = lossreg.tune(asked, one, progress=(heard := Watched(99)))
+    assert heard.together == 1
+    [note] = [note for note in result.notes if note.startswith("lanes: ")]
+    assert note == "lanes: 1, as asked, instead of the 4 that the study began with: later trials may be others"
+    assert note in heard.messages
+    assert result.counts["complete"] == 12
+
+
 QUANTILES = {"choices": [[0.1, 0.5, 0.9], [0.05, 0.5, 0.95]]}
 
 

@@ -135,6 +135,14 @@ def test_what_the_study_began_with_is_kept_and_never_measured():
     assert (chosen.lanes, chosen.message, trainer.widths) == (48, "", [])
 
 
+@pytest.mark.parametrize(
+    ("asked", "folds", "begun", "expected"),
+    [("auto", 1, 48, 48), (64, 1, 48, 48), (1, 1, 48, 1), (1, 5, 20, 5), (12, 5, 20, 10), (1, 1, 0, 0)],
+)
+def test_a_smaller_number_wins_over_the_one_that_the_study_began_with(asked, folds, begun, expected):
+    assert sizing.kept(prepared(lanes=asked, folds=folds), begun) == expected
+
+
 @pytest.mark.parametrize(("kept", "asked"), [(0, 5000), (4000, "auto")])
 def test_lanes_beyond_memory_are_reduced_and_it_is_said(kept, asked):
     chosen, _ = settle(prepared(lanes=asked, trials=10_000, lane_bytes=10), kept=kept)
