@@ -1,4 +1,4 @@
-"""A study of 64 trials that is killed fifty times: none lost, none twice, all as in an unbroken run."""
+"""A study of 64 trials that is killed five times, or fifty: none lost, none twice, all as in an unbroken run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ import lossreg
 from lossreg.search import history
 from lossreg.storage.study_folder import StudyFolder
 
-pytestmark = pytest.mark.long
-KILLS = 50
 TRACKED_EVERY = 5
 
 
@@ -52,20 +50,41 @@ def outcome(folder):
     return study, {record.number: record for record in history.records(study)}
 
 
+def test_after_five_kills_every_trial_is_there_once_and_as_in_an_unbroken_run(tmp_path):
+    run_killed(tmp_path, "tpe", kills=5, seed=3, tracked_every=0)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "seed"), [("random", 1), ("tpe", 2)])
-def test_after_fifty_kills_every_trial_is_there_once_and_as_in_an_unbroken_run(tmp_path, monkeypatch, kind, seed):
+def test_after_fifty_kills_mlflow_too_has_every_trial_once_as_in_an_unbroken_run(tmp_path, monkeypatch, kind, seed):
+    expected = run_killed(tmp_path, kind, kills=50, seed=seed, tracked_every=TRACKED_EVERY)
+    monkeypatch.chdir(tmp_path / "broken")
+    result = lossreg.results(killed_study.document(kind, tracked=True))
+    assert result.best.number == min(expected.values(), key=lambda record: (record.score, record.number)).number
+    _check_mlflow(result, expected)
+
+
+def run_killed(tmp_path, kind, *, kills, seed, tracked_every):
+    """Kill a study so many times and end it; return the trials that it has, which are those of an unbroken run.
+
+    tracked_every: of how many runs one is tracked, and the last one too; 0 for none.
+    """
     context, chance = killed_study.processes(), random.Random(seed)
+
+    def is_tracked(kill):
+        return bool(tracked_every) and not kill % tracked_every
+
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
         folder.mkdir()
     assert whole_run(context, whole, kind, tracked=False) == 0
     codes = [
-        live(context, broken, kind, kill * TRIALS // (KILLS + 6), chance, tracked=not kill % TRACKED_EVERY)
-        for kill in range(KILLS)
+        live(context, broken, kind, kill * TRIALS // (kills + kills // 10 + 1), chance, tracked=is_tracked(kill))
+        for kill in range(kills)
     ]
     sys.stderr.write(f"seed {seed}, {kind}: killed {len(codes)} times, {ended(broken)} trials had ended then\n")
-    assert codes == [-signal.SIGKILL] * KILLS
-    assert whole_run(context, broken, kind, tracked=True) == 0
+    assert codes == [-signal.SIGKILL] * kills
+    assert whole_run(context, broken, kind, tracked=bool(tracked_every)) == 0
 
     study, records = outcome(broken)
     _, expected = outcome(whole)
@@ -74,10 +93,7 @@ def test_after_fifty_kills_every_trial_is_there_once_and_as_in_an_unbroken_run(t
     assert {number: (record.candidate, record.params, record.score) for number, record in records.items()} == {
         number: (record.candidate, record.params, record.score) for number, record in expected.items()
     }
-    monkeypatch.chdir(broken)
-    result = lossreg.results(killed_study.document(kind, tracked=True))
-    assert result.best.number == min(expected.values(), key=lambda record: (record.score, record.number)).number
-    _check_mlflow(result, records)
+    return records
 
 
 def _check_mlflow(result, records):
