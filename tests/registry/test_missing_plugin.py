@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_trainer import Fake
 
 import lossreg
 from lossreg import InputError
@@ -41,15 +42,21 @@ STUDY = {
 SKIP = ["plugins.skip_missing=true"]
 
 
+def install(folder, version):
+    """Install the plugin into a folder, and return what an uninstaller removes."""
+    info = folder / f"lossreg_scaled-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lossreg-scaled\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text("[lossreg]\nscaled = scaled_module\n")
+    (folder / "scaled_module.py").write_text(PLUGIN)
+    return info
+
+
 @pytest.fixture(scope="module")
 def removed(tmp_path_factory):
     """A folder with a study that was begun with a plugin; the plugin is gone."""
     folder = tmp_path_factory.mktemp("removed")
-    info = folder / "lossreg_scaled-1.3.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lossreg-scaled\nVersion: 1.3\n")
-    (info / "entry_points.txt").write_text("[lossreg]\nscaled = scaled_module\n")
-    (folder / "scaled_module.py").write_text(PLUGIN)
+    info = install(folder, "1.3")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
@@ -76,6 +83,21 @@ def test_a_missing_plugin_is_named_with_its_distribution_and_version(removed, mo
         assert "as overrides" in str(caught.value)
     with caller.shell(), pytest.raises(InputError, match=r"--set plugins\.skip_missing=true"):
         plan(STUDY)
+
+
+def test_a_study_goes_on_with_another_version_of_a_plugin_and_notes_both(removed, tmp_path, monkeypatch):
+    shutil.copytree(removed / ".lossreg", tmp_path / ".lossreg")
+    install(tmp_path, "1.4")
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        registry.forget()
+        result = lossreg.tune(STUDY, ["search.trials=16"], trainers=[Fake(lambda plan, epoch: 0.5)])
+    registry.forget()
+    line = "mine came from lossreg-scaled 1.3 when the study began, and comes from lossreg-scaled 1.4 now"
+    assert line in result.notes
+    assert line in lossreg.results(STUDY).notes
+    assert result.counts["complete"] == 16
 
 
 def test_the_model_of_another_loss_is_had_and_that_of_the_missing_one_is_refused(removed, monkeypatch):

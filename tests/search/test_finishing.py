@@ -63,10 +63,11 @@ class Site:
 
     def __init__(self, storage, folder):
         self.storage, self.folder = storage, folder
+        self.data = {"source": "sklearn:iris"}
 
     def spec(self, trials):
         return studies.of({
-            "name": "many", "data": {"source": "sklearn:iris"}, "model": {"hidden": [4]}, "train": {"epochs": 1},
+            "name": "many", "data": self.data, "model": {"hidden": [4]}, "train": {"epochs": 1},
             "search": {"trials": trials, "metric": "accuracy"}, "losses": {"cross_entropy": {}, "focal": {}},
             "verdict": {"enabled": False}, "tracking": {"enabled": False}, "storage": {"url": URL},
         })  # fmt: skip
@@ -168,6 +169,24 @@ def test_a_worker_that_loads_its_data_while_the_study_is_finished_does_not_finis
     assert others[-1] == FINISHES
     assert messages[-1].endswith("has finished the study")
     assert site.has_ended(4)
+
+
+def test_a_worker_whose_data_are_not_those_of_the_study_that_began_while_it_loaded_them_is_refused(site, tmp_path):
+    rows = tmp_path / "rows.csv"
+    site.data = {"source": str(rows), "target": "kind"}
+
+    def write(first):
+        rows.write_text("x,kind\n" + "".join(f"{first + row},{'ab'[row % 2]}\n" for row in range(60)))
+
+    def begun_elsewhere():
+        write(1)
+        site.run(2)
+
+    write(0)
+    with pytest.raises(InputError, match=r"rows\.csv \(digest \w+ -> \w+\).*: every worker needs the same file"):
+        site.run(4, loaded=begun_elsewhere)
+    assert len([trial for trial in site.trials() if trial.state.is_finished()]) == 2
+    assert site.has_ended(2)
 
 
 def test_a_worker_that_counted_as_dead_while_it_finished_the_study_leaves_it_to_the_one_that_did(site, monkeypatch):

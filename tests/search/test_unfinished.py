@@ -1,4 +1,4 @@
-"""A search that is cut off at any write to its journal, any number of times, ends as an unbroken one ends."""
+"""A search that is cut off at a write to its journal, several times, ends as an unbroken one: a sample of writes."""
 
 from __future__ import annotations
 

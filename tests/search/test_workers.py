@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 
 import optuna
 import psycopg
@@ -134,6 +134,23 @@ def test_racing_workers_spend_the_budget_exactly(database, tmp_path):
     assert sum(len(worker.heard.records) for worker in workers) == TRIALS
     tried = Counter(record.candidate for record in records)
     assert max(tried.values()) == tried[BASELINE]
+
+
+def test_the_baseline_ends_with_as_many_trials_of_all_workers_as_the_favourite(memory, tmp_path):
+    workers, begun = [Joined(memory, tmp_path, trials=48) for _ in range(3)], deque()
+    while begun or workers[0].ask_tell.may_ask:
+        worker = workers[len(begun) % 3]
+        if len(begun) < 6 and (asked := worker.ask_tell.try_ask()):
+            begun.append((worker, *asked))
+            continue
+        worker, trial, plan = begun.popleft()
+        worker.ask_tell.tell(sample(trial, plan, [score := 0.9 if plan.candidate == "focal" else 0.1]), score)
+    workers[0].ask_tell.refresh()
+    tried = Counter(record.candidate for record in history.records(workers[0].study))
+    assert sum(tried.values()) == 48
+    assert tried["mixed"] < tried["focal"]
+    # one more where the last trial would make another loss lead
+    assert tried[BASELINE] - tried["focal"] in (0, 1)
 
 
 def test_the_trial_of_a_dead_worker_runs_again_with_the_same_parameters_once(database, tmp_path):
