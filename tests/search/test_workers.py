@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter, deque
@@ -138,13 +139,14 @@ def test_racing_workers_spend_the_budget_exactly(database, tmp_path):
 
 def test_the_baseline_ends_with_as_many_trials_of_all_workers_as_the_favourite(memory, tmp_path):
     workers, begun = [Joined(memory, tmp_path, trials=48) for _ in range(3)], deque()
-    while begun or workers[0].ask_tell.may_ask:
-        worker = workers[len(begun) % 3]
+    for worker in itertools.cycle(workers):
         if len(begun) < 6 and (asked := worker.ask_tell.try_ask()):
             begun.append((worker, *asked))
-            continue
-        worker, trial, plan = begun.popleft()
-        worker.ask_tell.tell(sample(trial, plan, [score := 0.9 if plan.candidate == "focal" else 0.1]), score)
+        elif begun:
+            owner, trial, plan = begun.popleft()
+            owner.ask_tell.tell(sample(trial, plan, [score := 0.9 if plan.candidate == "focal" else 0.1]), score)
+        else:
+            break
     workers[0].ask_tell.refresh()
     tried = Counter(record.candidate for record in history.records(workers[0].study))
     assert sum(tried.values()) == 48
