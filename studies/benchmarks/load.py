@@ -1,12 +1,14 @@
 """The time that commands take on a study of many trials.
 
-    python studies/benchmarks/load.py [--trials 1000 20000 100000] [--more 32] [--tracked] [--keep FOLDER]
+    python studies/benchmarks/load.py [--trials 1000 20000 100000] [--more 32] [--candidates 3] [--tracked]
+        [--keep FOLDER]
     python studies/benchmarks/load.py --short 1500
 
 A study on iris is run for a few trials of one epoch, and the lines of its journal about trials that the sampler chose
 are repeated, with other numbers and worse scores, until it has as many trials as asked for. Each command then runs in a
 process of its own, imports included; `processor` is its time on all cores, which other work on the machine disturbs
 less than `wall`. `tune` runs `--more` further trials; `search` has the seconds that it notes as spent on the search.
+With `--candidates 100` it has as many candidates, all but three of them focal losses of their own gamma.
 With `--tracked` the study has an MLflow store, and `sync` then writes into it what is missing there, as `tune` does.
 With `--short` a study of so many trials of two epochs is run with each sampler, and the share of the time is printed
 that training waits for the search.
@@ -43,6 +45,11 @@ cross_entropy = {{}}
 focal = {{}}
 label_smoothing_ce = {{}}
 """
+
+
+def further(count):
+    """The lines of a study for so many candidates more."""
+    return "".join(f'focal_{i} = {{ loss = "focal", gamma = {5 * i / count}, alpha = "none" }}\n' for i in range(count))
 
 
 def grow(journal, trials):
@@ -86,8 +93,8 @@ def command(*arguments):
 
 def measure(trials, args):
     """Print a row for each command on a study of so many trials."""
-    text = STUDY.format(trials=BEGUN, tracked=str(args.tracked).lower())
-    Path("study.toml").write_text(text)
+    text = STUDY.format(trials=max(BEGUN, args.candidates), tracked=str(args.tracked).lower())
+    Path("study.toml").write_text(text + further(args.candidates - 3))
     command("tune", "study.toml")
     (journal,) = Path().glob("**/journal.log")
     grow(journal, trials)
@@ -125,6 +132,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 20000, 100000])
     parser.add_argument("--more", type=int, default=32)
+    parser.add_argument("--candidates", type=int, default=3)
     parser.add_argument("--tracked", action="store_true", help="with an MLflow store, into which `sync` writes")
     parser.add_argument("--keep", type=Path, help="a folder for the studies, which are left there")
     parser.add_argument("--short", type=int, metavar="TRIALS", help="measure a study of trials of two epochs instead")
