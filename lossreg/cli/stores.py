@@ -85,7 +85,7 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
     with folder.lock():
         folder.drop_unfinished_line()
         kept = folder.read()
-        warnings = folder.settle(kept)
+        warnings = folder.note_place(kept)
         result, about = history.results(spec), kept.user_attrs[ATTRIBUTE]
         uri = _named_store(spec, result)
         tracker = tracking.Tracker(uri, spec.tracking.experiment, key=about["id"], warn=warnings.append, required=True)

@@ -91,9 +91,9 @@ def of(old: Mapping[str, Any], new: Mapping[str, Any], left_out: Mapping[str, An
     left_out: the marks of candidates that the study once had.
     """
     begun = studies.with_present_names(old)
-    found = [_change(line, key, {**left_out, **begun}, new) for key, line in studies.changed(begun, new).items()]
+    differences = [_change(line, key, {**left_out, **begun}, new) for key, line in studies.changed(begun, new).items()]
     # a line for a candidate that comes or goes, not one for each of its keys
-    return list({change.what: change for change in found}.values())
+    return list({change.what: change for change in differences}.values())
 
 
 def of_candidate(marks: Mapping[str, Any], candidate: str) -> dict[str, Any]:

@@ -92,35 +92,35 @@ class Changes:
             return cls(spec, {}, allowed)
         begun = cls(spec, study.user_attrs[ATTRIBUTE], allowed, study.get_trials(deepcopy=False))
         marks = _marks_left_out(begun.stored)
-        found = changes.of(begun.stored["fingerprint"], studies.fingerprint(spec), marks)
-        if not found:
+        differences = changes.of(begun.stored["fingerprint"], studies.fingerprint(spec), marks)
+        if not differences:
             return begun
         spaces = _spaces(spec, _known_candidates(spec, begun.stored))
-        found = [change for change in found if not _is_same_metric(change, spec, begun.stored)]
-        return begun.adding(_with_scales(found, choices.rescaled(spaces, choices.of_trials(begun.trials))))
+        differences = [change for change in differences if not _is_same_metric(change, spec, begun.stored)]
+        return begun.adding(_with_scales(differences, choices.rescaled(spaces, choices.of_trials(begun.trials))))
 
     def of_prepared(self, prepared: Prepared) -> Self:
         """Return these and those of data, losses and search spaces; raises `InputError` or `KeptApartError`."""
         if not self.stored:
             return self
         known = {change.key.rpartition(".")[0] for change in self.accepted}
-        found = [
+        differences = [
             *_changes_of_data(prepared, self.stored),
             *_changes_of_losses(prepared, self.stored, known),
             *_changes_of_models(prepared, self.stored, known),
         ]
-        return self.adding([*found, *(self._changes_of_scale(prepared) if found or self.accepted else ())])
+        return self.adding([*differences, *(self._changes_of_scale(prepared) if differences or self.accepted else ())])
 
     def _changes_of_scale(self, prepared: Prepared) -> list[Change]:
         asked = choices.by_name(choices.asked(prepared.proposer))
         return [_of_scale(name) for name in choices.unlike(choices.of_trials(self.trials), asked)]
 
-    def adding(self, found: Iterable[Change]) -> Self:
+    def adding(self, differences: Iterable[Change]) -> Self:
         """Return these with others.
 
         Raises `InputError` unless they are allowed, `KeptApartError` where trials are to be kept apart.
         """
-        added = replace(self, accepted=(*self.accepted, *found))
+        added = replace(self, accepted=(*self.accepted, *differences))
         if added.accepted and not self.allowed:
             raise changes.refusal(added.accepted, self.spec)
         if any(change.effect == Effect.APART for change in added.accepted):
@@ -172,9 +172,9 @@ def _spaces(spec: StudySpec, candidates: Iterable[Candidate]) -> dict[str, Space
     return {"train.learning_rate": spec.train.learning_rate, **of_losses}
 
 
-def _with_scales(found: Iterable[Change], rescaled: Collection[str]) -> list[Change]:
+def _with_scales(differences: Iterable[Change], rescaled: Collection[str]) -> list[Change]:
     """Return the changes, those of the keys that are `rescaled` as changes of scale."""
-    told = {change.key: change for change in found}
+    told = {change.key: change for change in differences}
     return list({**told, **{key: _of_scale(key, told.get(key)) for key in rescaled}}.values())
 
 
@@ -206,7 +206,7 @@ def _is_as_begun(begun: Mapping[str, str], now: Mapping[str, str]) -> bool:
 
 def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any], known: Iterable[str]) -> list[Change]:
     """Return the changes of candidates that no change of the file has told."""
-    found = _changes_of_identity(prepared, stored)
+    differences = _changes_of_identity(prepared, stored)
     begun = {candidate: _renamed(spaces) for candidate, spaces in stored["spaces"].items()}
     # a change of the file that is told by its key needs no second line
     told = {*prepared.missing, *stored.get(LEFT_OUT, ()), *(key.partition(".")[2] for key in known)}
@@ -214,25 +214,25 @@ def _changes_of_losses(prepared: Prepared, stored: Mapping[str, Any], known: Ite
         if candidate not in prepared.spaces:
             origin = " ".join(stored["provenance"].get(candidate, ())) or "the study"
             what = f"the loss {candidate} is missing (it came from {origin})"
-            found.append(Change(what, Effect.LATER, "later trials are of the others"))
+            differences.append(Change(what, Effect.LATER, "later trials are of the others"))
         elif begun.get(candidate) != prepared.spaces[candidate]:
-            found.append(Change(f"the ranges of {candidate}", *changes.effect_of("losses")))
-    return found
+            differences.append(Change(f"the ranges of {candidate}", *changes.effect_of("losses")))
+    return differences
 
 
 def _changes_of_identity(prepared: Prepared, stored: Mapping[str, Any]) -> list[Change]:
     """Return the candidates that are another loss now, and the change of the baseline."""
     begun, known = stored["losses"], registry.default(tuple(prepared.spec.plugins.block))
-    found = []
+    differences = []
     for name, candidate in prepared.candidates.items():
         entry = known.look_up(begun[name]) if name in begun and candidate.entry.distribution else None
         if entry and entry.spec.name != candidate.spec.name:
             what = f"losses.{name}.loss: {begun[name]} -> {candidate.spec.name}"
-            found.append(Change(what, Effect.APART, changes.ANOTHER_LOSS))
+            differences.append(Change(what, Effect.APART, changes.ANOTHER_LOSS))
     if stored["baseline"] != prepared.baseline:
         what = f"the baseline: {stored['baseline']} -> {prepared.baseline}"
-        found.append(Change(what, Effect.APART, "losses are compared with another one"))
-    return found
+        differences.append(Change(what, Effect.APART, "losses are compared with another one"))
+    return differences
 
 
 def _renamed(spaces: Mapping[str, str]) -> dict[str, str]:

@@ -221,7 +221,7 @@ class Run:
                 aside = self._make_way(uri)
                 initial = attributes.initial(prepared, lanes, looks)
                 with self._entered(), self._opened(prepared, initial, stored) as study:
-                    new = [*aside, *self.folder.settle(study), *stages.begin(study, prepared)]
+                    new = [*aside, *self.folder.note_place(study), *stages.begin(study, prepared)]
                     new += notes.fewer_lanes(before, begun_with)
                     prepared = replace(prepared, earlier=attributes.first_trial(study.user_attrs[ATTRIBUTE]))
                     begin = self._state.begin

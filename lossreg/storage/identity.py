@@ -20,7 +20,7 @@ def new() -> str:
     return uuid.uuid4().hex
 
 
-def settle(study: optuna.Study, folder: Path) -> list[str]:
+def note_place(study: optuna.Study, folder: Path) -> list[str]:
     """Note the place of a study's folder; one that was copied gets an id of its own. Return notes for the user.
 
     Only while the study's lock is held.

@@ -110,7 +110,7 @@ class SharedStudy(StudyFolder):
                     raise InputError(what, where=self.where, hint="Wait until it has ended, or end that worker.")
             yield
 
-    def settle(self, study: optuna.Study) -> list[str]:
+    def note_place(self, study: optuna.Study) -> list[str]:
         """Do nothing: the study lies in a database."""
         return []
 
@@ -120,7 +120,7 @@ class SharedStudy(StudyFolder):
         raise InputError(
             f"{words(shell, python)} is for a study whose trials are in a file; those of this one are shared",
             where=self.where,
-            hint=f"Give the study another name; or {delete}.",
+            hint=f"Give the study another name; to start it over, {delete}.",
         )
 
     def report_to(self, progress: Observer) -> None:

@@ -89,9 +89,9 @@ class StudyFolder:
         """Run the study, with others where its storage allows it; raises `InputError` where it does not."""
         return self.lock()
 
-    def settle(self, study: optuna.Study) -> list[str]:
+    def note_place(self, study: optuna.Study) -> list[str]:
         """Note where the study lies, and tell a copy from its original; return notes. Only while the lock is held."""
-        return identity.settle(study, self.path)
+        return identity.note_place(study, self.path)
 
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError` for what is not done to a storage that is shared."""

@@ -68,7 +68,7 @@ class Factory:
         return self.trainer
 
 
-def settle(ready, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
+def choose(ready, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
     trainer = Timed(seconds, ill)
     pool = Pool([], populations=Factory(trainer), slots=sizing.lanes(ready, ready.lane_bytes))
     chosen = sizing.choose(ready, pool, ready.lane_bytes, kept, lambda: trainer.time)
@@ -100,14 +100,14 @@ def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(option
 
 
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
-    chosen, trainer = settle(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
+    chosen, trainer = choose(prepared(), lambda lanes: 0.001 * lanes * (0.9 if lanes > 32 else 1))
     assert chosen.lanes == 32
     assert chosen.message == "lanes: 32 (2 blocks of 16): 1 ms per trial-epoch, 0.9 at 64; memory allows 1000"
     assert set(trainer.widths) == {32, 64}
 
 
 def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
-    chosen, trainer = settle(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
+    chosen, trainer = choose(prepared(), lambda lanes: 0.01 + 0.0001 * lanes)
     assert chosen.lanes == 128
     assert "0.18 ms per trial-epoch, 0.41 at 32, 0.26 at 64" in chosen.message
     assert max(trainer.widths) <= 250  # a quarter of the trials
@@ -115,23 +115,23 @@ def test_twice_as_many_lanes_are_taken_as_long_as_a_lane_gets_clearly_cheaper():
 
 @pytest.mark.parametrize("trials", [64, 200])
 def test_nothing_is_measured_where_nothing_can_be_chosen(trials):
-    chosen, trainer = settle(prepared(trials=trials))
+    chosen, trainer = choose(prepared(trials=trials))
     assert not trainer.widths
     assert chosen.message.endswith("; memory allows 1000")
 
 
 def test_measuring_takes_a_small_share_of_the_study():
     ready = prepared(trials=300, epochs=2)
-    _, trainer = settle(ready, lambda lanes: 0.1 * lanes)
+    _, trainer = choose(ready, lambda lanes: 0.1 * lanes)
     assert set(trainer.widths) == {32}
     expected = 0.1 * 300 * 2
-    _, trainer = settle(prepared(trials=1000, epochs=100), lambda lanes: 0.1 * lanes)
+    _, trainer = choose(prepared(trials=1000, epochs=100), lambda lanes: 0.1 * lanes)
     assert trainer.time < 0.05 * 0.1 * 1000 * 100 + 4 * 0.1 * 32
     assert expected
 
 
 def test_what_the_study_began_with_is_kept_and_never_measured():
-    chosen, trainer = settle(prepared(), kept=48)
+    chosen, trainer = choose(prepared(), kept=48)
     assert (chosen.lanes, chosen.message, trainer.widths) == (48, "", [])
 
 
@@ -145,13 +145,13 @@ def test_a_smaller_number_wins_over_the_one_that_the_study_began_with(asked, fol
 
 @pytest.mark.parametrize(("kept", "asked"), [(0, 5000), (4000, "auto")])
 def test_lanes_beyond_memory_are_reduced_and_it_is_said(kept, asked):
-    chosen, _ = settle(prepared(lanes=asked, trials=10_000, lane_bytes=10), kept=kept)
+    chosen, _ = choose(prepared(lanes=asked, trials=10_000, lane_bytes=10), kept=kept)
     assert chosen.lanes == 100
     assert chosen.message == f"lanes: 100 instead of {kept or asked}, which would not fit into memory"
 
 
 def test_lanes_that_do_not_fit_while_they_are_measured_are_not_taken():
-    chosen, _ = settle(prepared(), lambda lanes: 0.01, ill=40)
+    chosen, _ = choose(prepared(), lambda lanes: 0.01, ill=40)
     assert chosen.lanes == 32
     assert chosen.message.startswith("lanes: 32 (2 blocks of 16): 0.31 ms per trial-epoch;")
 

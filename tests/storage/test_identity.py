@@ -27,7 +27,7 @@ def study():
 
 def settled(study, folder):
     """The notes, the id and the run that the study has in that folder."""
-    notes = identity.settle(study, folder)
+    notes = identity.note_place(study, folder)
     attributes = study.user_attrs["lossreg"]
     assert attributes["metric"] == "accuracy"
     return notes, attributes["id"], attributes["tracking"].get("run_id")
