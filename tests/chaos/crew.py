@@ -17,6 +17,7 @@ import optuna
 import psycopg  # noqa: F401
 import sklearn.datasets  # noqa: F401
 from fake_trainer import Waiting
+from havoc import FINISHES
 from searches import curve
 
 from lossreg import cli
@@ -30,7 +31,7 @@ optuna.storages.RDBStorage("sqlite://")
 
 
 class Telling(progress.Lines):
-    """Tells by `wire` which trials have ended, here or in another worker."""
+    """Tells by `wire` which trials have ended, here or in another worker, and when this one finishes the study."""
 
     def __init__(self, wire):
         super().__init__()
@@ -39,6 +40,11 @@ class Telling(progress.Lines):
     def trial(self, record, result):
         super().trial(record, result)
         self._wire.send(("ended", record.number))
+
+    def message(self, text):
+        super().message(text)
+        if text == FINISHES:
+            self._wire.send(("finishes", 0))
 
 
 class Writing:

@@ -20,9 +20,12 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent
 WORKERS = 4
-# signals by the name of what they do, and what happens to the servers
+# signals by the name of what they do, at any time; SIGKILL before a trial has ended, and of a worker that finishes
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "pause": signal.SIGSTOP}
+EARLY, FINISHING = "early", "finishing"
 SERVERS = ("database", "tracking")
+# what a worker says when it begins to finish the study
+FINISHES = "this worker finishes the study"
 # how a worker may end: it is done; it found no storage, before it has trained anything; by a signal of ours
 DONE, NO_STORAGE, TRAINS = 0, 1, "trials of"
 ENDS = {DONE, NO_STORAGE, 128 + signal.SIGTERM, -signal.SIGKILL}
@@ -38,24 +41,26 @@ class Plan(NamedTuple):
     pause: int
     database: int
     tracking: int
+    early: int = 1
+    finishing: int = 1
 
     @property
     def happening(self):
         """How often each thing happens."""
-        return {kind: getattr(self, kind) for kind in (*SIGNALS, *SERVERS)}
+        return {kind: getattr(self, kind) for kind in (*SIGNALS, *SERVERS, EARLY, FINISHING)}
 
     def incidents(self, chance):
         """What happens, each when so many trials have ended and so many seconds more have passed, in order."""
-        kinds = [kind for kind, times in self.happening.items() for _ in range(times)]
+        kinds = [kind for kind in (*SIGNALS, *SERVERS) for _ in range(getattr(self, kind))]
         incidents = [(chance.randint(1, self.trials * 4 // 5), chance.random(), kind) for kind in kinds]
-        return sorted(incidents)
+        return sorted([*incidents, *[(0, 2 * chance.random(), EARLY)] * self.early])
 
 
 class Worker:
     """A process that runs a command of lossreg; `log` has what it prints."""
 
     def __init__(self, context, arguments, log, pace):
-        self.log, self.ended, self.writer, self.met_outage = log, set(), 0, False
+        self.log, self.ended, self.writer, self.met_outage, self.finishes = log, set(), 0, False, False
         log.touch()
         self.wire, far_end = context.Pipe(duplex=False)
         self.process = context.Process(target=_command, args=(arguments, str(log), far_end, *pace))
@@ -64,7 +69,7 @@ class Worker:
         self.is_over = False
 
     def listen(self):
-        """Take in what it tells: which trials have ended, and which process writes for it into MLflow."""
+        """Take in what it tells: which trials have ended, that it finishes, and which process writes into MLflow."""
         try:
             kind, number = self.wire.recv()
         except EOFError:
@@ -72,6 +77,8 @@ class Worker:
             return
         if kind == "ended":
             self.ended.add(number)
+        elif kind == "finishes":
+            self.finishes = True
         else:
             self.writer = number
 
@@ -112,7 +119,7 @@ class Havoc:
         self._context, self._arguments, self._folder, self._pace = forked(), arguments, folder, pace
         self._servers, self._paused, self._most, self._seed = servers, paused, plan.most, seed
         self._chance = random.Random(seed)
-        self._incidents = plan.incidents(self._chance)
+        self._incidents, self._finishers = plan.incidents(self._chance), plan.finishing
         self._due, self._order = [], itertools.count()
         self._down = Counter()
         self.happened, self.past, self._lines = Counter(), [], []
@@ -189,6 +196,10 @@ class Havoc:
 
     def _bring_about(self):
         """Let happen what is due."""
+        for worker in self.workers:
+            if worker.finishes and self.happened[FINISHING] < self._finishers:
+                worker.finishes = False
+                self._signal(FINISHING, worker)
         while self._incidents and len(self.ended) >= self._incidents[0][0]:
             _, delay, kind = self._incidents.pop(0)
             self._later(delay, self._hit, kind)
@@ -203,12 +214,14 @@ class Havoc:
         if kind in SERVERS:
             self._stop(kind)
         elif self.workers:
-            worker = self._chance.choice(self.workers)
-            worker.signal(SIGNALS[kind])
-            self.happened[kind] += 1
-            self._note(f"{kind} {worker.log.stem}")
-            if kind == "pause":
-                self._later(self._paused, worker.signal, signal.SIGCONT)
+            self._signal(kind, self._chance.choice(self.workers))
+
+    def _signal(self, kind, worker):
+        worker.signal(SIGNALS.get(kind, signal.SIGKILL))
+        self.happened[kind] += 1
+        self._note(f"{kind} {worker.log.stem}")
+        if kind == "pause":
+            self._later(self._paused, worker.signal, signal.SIGCONT)
 
     def _stop(self, name):
         if self._down[name]:
