@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lossreg.errors import LossregError, one_line
 from lossreg.runtime import processes
-from lossreg.storage.server import SECONDS_TO_LEAVE
+from lossreg.storage import server
 
 WORKER = "lossreg:worker"
 # what a worker does: it trains, it has nothing left to train, or it is a command that has the study for itself
@@ -35,6 +35,8 @@ TRAINS, WAITS, ALONE = "trains", "waits", "alone"
 POLL = 0.5
 # how often a worker beats within the time after which it counts as dead
 BEATS = 12
+# a worker that leaves waits for no longer until its last beat has ended
+SECONDS_TO_LEAVE = server.SECONDS_TO_LEAVE
 # workers that look at the others at each of their beats; later ones do so at every `BEATS`th, since one look reads all
 WATCHERS = 4
 

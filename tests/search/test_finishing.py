@@ -25,6 +25,7 @@ from lossreg.storage.workers import WAITS
 
 URL = "postgresql://db.example.org/studies"
 DEAD_AFTER = 60.0
+IRIS = {"source": "sklearn:iris"}
 FINISHES = "this worker finishes the study"
 
 
@@ -61,9 +62,10 @@ class Heard(Observer):
 class Site:
     """A study in a storage: workers that run it, and others that only have joined."""
 
+    data = IRIS
+
     def __init__(self, storage, folder):
         self.storage, self.folder = storage, folder
-        self.data = {"source": "sklearn:iris"}
 
     def spec(self, trials):
         return studies.of({
