@@ -49,10 +49,13 @@ def is_missing(uri: str) -> bool:
     return path is not None and not (path.exists() and path.stat().st_size)
 
 
-def open_anew_each_time(uri: str) -> None:
-    """Have MLflow keep no connection to an SQLite file: one that is deleted meanwhile would take all, and lose it."""
+def renew_connections(uri: str) -> None:
+    """Have MLflow keep a connection to an SQLite file for a second: SQLite writes nothing into one that is deleted.
+
+    The next try, a second later, finds out that it is gone.
+    """
     if sqlite_path(uri) is not None:
-        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", "1")
 
 
 def make(uri: str, ready: NewDatabase | None = None) -> None:

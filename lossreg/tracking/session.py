@@ -55,7 +55,7 @@ class Session:
         """
         self.uri, self.experiment = uri, experiment
         masking.learn(uri)
-        new_database.open_anew_each_time(uri)
+        new_database.renew_connections(uri)
         with contextlib.suppress(Exception):
             from lossreg.tracking import artifacts, writer
 
