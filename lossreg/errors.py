@@ -6,6 +6,7 @@ LossregError            the work failed                        exit code 1
 │   ├── UnknownError    an unknown name
 │   └── DataError       the data cannot be used as asked
 ├── UnansweredError     a storage did not answer for too long
+├── ReplacedError       other workers took over what this one was to write
 └── RefusedError        a trainer cannot carry this plan out
 """
 
@@ -72,6 +73,10 @@ class DataError(InputError):
 
 class UnansweredError(LossregError):
     """A storage did not answer for as long as it is asked again."""
+
+
+class ReplacedError(LossregError):
+    """Other workers, which counted this one as dead, have taken over what it was to write."""
 
 
 class ForeignError(Exception):

@@ -95,7 +95,8 @@ def _synchronised(spec: StudySpec) -> tuple[StudyResult, dict[str, Any]]:
             tracker.on_left = _estimate(text, len(result.trials), show)
             is_over = completion.is_over(about, result)
             where = tracker.sync(result, result.tracking.get("run_id"), model, is_over=is_over)
-        kept.set_user_attr(ATTRIBUTE, {**about, "tracking": where})
+        # what is there now: others may have written since it was read
+        kept.set_user_attr(ATTRIBUTE, {**kept.user_attrs[ATTRIBUTE], "tracking": where})
     for text in warnings:
         warn(text)
     return result, where

@@ -171,17 +171,14 @@ class RunState:
         # trainers that stand in for others have no weights to predict with
         if run.spec.verdict.enabled and not run.trainers:
             result.verdict = self._verdict()
-        self._require_turn()
+        run.folder.require_turn()
         model = top_model.save(self.prepared, result, run.folder, run.progress)
         self._summarise()
         if not isinstance(self.tracker, Untracked):
             run.progress.phase(f"study {run.spec.name}: writing plots and model into MLflow")
-        self._require_turn()
+        run.folder.require_turn()
         self.tracker.finish(result, model if run.spec.tracking.model else None)
         self._summarise()
-
-    def _require_turn(self) -> None:
-        """Do nothing: no other process finishes the study."""
 
     def _verdict(self) -> Verdict | None:
         run = self.run

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, ReplacedError
 from lossreg.search import attributes, completion, history
 from lossreg.search.ask_tell import AskTell
 from lossreg.search.policy import SearchPolicy
@@ -38,41 +38,26 @@ REPLACED = "this worker gave no sign of life for a while and counted as dead: ot
 VERDICT_REPLACED = "this command gave no sign of life for a while and counted as dead: the result is that of others"
 
 
-class ReplacedError(Exception):
-    """This worker counted as dead while it finished the study, which others have taken over."""
-
-
 @dataclass(frozen=True, slots=True)
 class TurnState(RunState):
-    """A run that finishes a study as one of several processes, and writes nothing once others have taken that over.
-
-    turn: the number under which it finishes the study, in a list that is empty before.
-    """
-
-    turn: list[int] = field(default_factory=list)
+    """A run that finishes a study as one of several processes, and writes nothing once others have taken that over."""
 
     @classmethod
     def _queue(cls, prepared: Prepared, study: optuna.Study) -> int:
         """Queue nothing: the fair start is there, and what other workers left is found while this one asks."""
         return 0
 
-    def _take_turn(self) -> None:
-        self.turn[:] = [_workers(self.run).number]
-
-    @property
-    def _has_turn(self) -> bool:
-        """True if this worker still counts as the one that finishes the study, and nobody has taken that over."""
-        return _workers(self.run).counts_as(*self.turn)
-
-    def _require_turn(self) -> None:
-        if not self._has_turn:
+    def _finish(self) -> None:
+        try:
+            RunState._finish(self)
+        except ReplacedError:
             # the parent run is theirs
             key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
             self.tracker.start(self.result, run_id, key, is_alone=False)
-            raise ReplacedError
+            raise
 
     def _write(self, summary: Mapping[str, Any]) -> None:
-        if self._has_turn:
+        with suppress(ReplacedError):
             RunState._write(self, summary)
 
     def _take_in(self) -> None:
@@ -94,8 +79,6 @@ class TurnState(RunState):
 
         Raises `ReplacedError` where others took it over meanwhile.
         """
-        if not self._has_turn:
-            raise ReplacedError
         top, folder = self.result.recommended, self.run.folder
         note: dict[str, Any] = {"worker": _workers(self.run).name, "trials": len(self.result.trials)}
         note |= {"model": top is not None and folder.has_best(top.number), "folder": completion.place(folder)}
@@ -116,14 +99,16 @@ class SharedRunState(TurnState):
         workers = _workers(run)
         alone = "waiting for {}, which has the study for itself (`lossreg sync` or `verdict`)"
         _wait(run, lambda: workers.lone[:1], alone)
-        begun = "waiting for {}, which begins the study"
-        _wait(run, lambda: [] if ATTRIBUTE in study.user_attrs else workers.before[:1], begun)
-        about = study.user_attrs.get(ATTRIBUTE)
-        if about is None or workers.is_first:
-            enqueue_start(study, prepared.start, prepared.trials, stands)
-        if about is None:
-            study.set_user_attr(ATTRIBUTE, initial)
-        elif not stored:
+        while True:
+            _wait(run, lambda: _beginner(workers, study), "waiting for {}, which begins the study")
+            if workers.is_first or ATTRIBUTE not in study.user_attrs:
+                enqueue_start(study, prepared.start, prepared.trials, stands)
+            if ATTRIBUTE in study.user_attrs:
+                break
+            with suppress(ReplacedError):
+                study.set_user_attr(ATTRIBUTE, initial)
+                return
+        if not stored:
             Changes.of_file(run.spec, study).of_prepared(prepared)
 
     @classmethod
@@ -179,7 +164,6 @@ class SharedRunState(TurnState):
 
     def _finished(self) -> StudyResult:
         """Finish the study, and note it; raises `ReplacedError` where others took it over meanwhile."""
-        self._take_turn()
         key, run_id = self.study.user_attrs[ATTRIBUTE]["id"], self.result.tracking.get("run_id")
         self.tracker.start(self.result, run_id, key, history.lost(self.study), exact=True)
         with self._summarised() as summary:
@@ -223,14 +207,21 @@ class SharedRunState(TurnState):
         return f"worker {before[0].name} finishes the study" if len(before) > 1 else ""
 
     def _awaited(self) -> list[Worker]:
-        """Return who trains, or is to finish the study before this one."""
+        """Return who trains, or is to finish the study before this one; it is this one's turn where nobody does."""
         workers = _workers(self.run)
+        workers.take_turn()
         return [peer for peer in workers.peers if peer.task == TRAINS or peer in workers.before]
 
     def _purpose(self) -> str:
         if before := _workers(self.run).before:
             return f"worker {before[0].name} finishes the study; this one waits in case it does not"
         return "waiting for {}, then this worker finishes the study"
+
+
+def _beginner(workers: Workers, study: optuna.Study) -> list[Worker]:
+    """Return the worker that begins the study; it is this one's turn where there is none."""
+    workers.take_turn()
+    return [] if ATTRIBUTE in study.user_attrs else workers.before[:1]
 
 
 def _wait(run: Run, awaited: Callable[[], list[Worker]], line: str) -> None:
@@ -253,7 +244,6 @@ class SharedVerdictState(TurnState):
 
     def execute(self) -> StudyResult:
         """Reach the verdict; this process has the model then. Return the result of others if they took that over."""
-        self._take_turn()
         with suppress(ReplacedError):
             RunState.execute(self)
             self._note_end()

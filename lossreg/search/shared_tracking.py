@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 
 import optuna
 
+from lossreg.errors import ReplacedError
 from lossreg.search.history import PARENT
 from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
@@ -58,7 +60,8 @@ class SharedTracking(Observer):
         if noted and not self._is_started:
             self._begin(noted["run_id"])
         elif not noted and self._is_founder and self._tracker.run_id:
-            self._study.set_user_attr(PARENT, self._tracker.where())
+            with suppress(ReplacedError):
+                self._study.set_user_attr(PARENT, self._tracker.where())
         self._is_noted = bool(noted)
 
     def _begin(self, run_id: str | None) -> None:

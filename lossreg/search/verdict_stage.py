@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from lossreg.data import splits
-from lossreg.errors import InputError, LossregError, UnansweredError, is_for_want_of_room, one_line
+from lossreg.errors import InputError, LossregError, ReplacedError, UnansweredError, is_for_want_of_room, one_line
 from lossreg.metrics import decision
 from lossreg.search import completion, estimate, judgement, nested, one_split
 from lossreg.search.arms import Arms
@@ -71,6 +71,8 @@ class VerdictStage:
         result.notes, result.failure = [note for note in result.notes if note != result.failure], ""
         try:
             return self._reached()
+        except ReplacedError:
+            raise
         except Exception as error:
             self._note(completion.FAILED, completion.state(spec, result))
             if result.verdict and not result.verdict.repeats:
@@ -97,6 +99,8 @@ class VerdictStage:
         outer = self._outer()
         try:
             compared = self._compared_in(outer)
+        except ReplacedError:
+            raise
         except Exception as error:
             if not outer:
                 raise
@@ -133,6 +137,7 @@ class VerdictStage:
         if isinstance(opened, Failed):
             return opened
         predictions = joined(known, predictions)
+        self.folder.require_turn()
         self.folder.save_predictions(opened.key, predictions, outer)
         return self._judged(tested, opened, predictions)
 

@@ -37,6 +37,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 SECONDS_TO_CONNECT = 10
 # calls of Optuna's storage that the server itself answers; others may be answered from memory
 WRITES = ("set_", "create_")
+# those about the study itself, which replace what is there
+OF_STUDY = "set_study_"
 # a process that is to stop waits for no more: Slurm and Kubernetes end it soon
 SECONDS_TO_LEAVE = 5.0
 # a call that neither fails nor is answered, as of a server that was stopped, is told of after these
@@ -136,6 +138,8 @@ class Patient(Forwarding):
 
     Raises `UnansweredError` after that, and for further calls at once until one that writes is answered. A process
     that is to stop, or that calls `hurry`, waits for a few seconds alone.
+
+    require_turn: called before each try to write about the study itself; raises `ReplacedError` where others do that.
     """
 
     def __init__(
@@ -149,6 +153,7 @@ class Patient(Forwarding):
         self._noticed = -math.inf
         self.warn: Callable[[str], Any] = lambda text: None
         self.is_stopping: Callable[[], bool] = lambda: False
+        self.require_turn: Callable[[], None] = lambda: None
 
     def hurry(self) -> None:
         """Give up soon from now on, in calls that are under way too: this process leaves."""
@@ -172,6 +177,8 @@ class Patient(Forwarding):
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
         began, pause = self._now(), FIRST_PAUSE
         while True:
+            if name.startswith(OF_STUDY):
+                self.require_turn()
             self._calls[threading.get_ident()] = self._now()
             try:
                 answer = super()._forward(name, *args, **kwargs)

@@ -57,7 +57,9 @@ class SharedStudy(StudyFolder):
     @cached_property
     def workers(self) -> Workers:
         """Those who run the study."""
-        return Workers(self.storage, self.name, self._dead_after, now=self._now, pause=self._pause)
+        workers = Workers(self.storage, self.name, self._dead_after, now=self._now, pause=self._pause)
+        self.storage.require_turn = workers.require_turn
+        return workers
 
     @property
     def exists(self) -> bool:
@@ -122,6 +124,10 @@ class SharedStudy(StudyFolder):
             where=self.where,
             hint=f"Give the study another name; to start it over, {delete}.",
         )
+
+    def require_turn(self) -> None:
+        """Raise `ReplacedError` where others, which counted this process as dead, do its work."""
+        self.workers.require_turn()
 
     def report_to(self, progress: Observer) -> None:
         """Have an observer hear that the server does not answer, or signs of life fail, and asked whether to stop."""

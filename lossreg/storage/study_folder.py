@@ -96,6 +96,9 @@ class StudyFolder:
     def require_journal(self, shell: str, python: str) -> None:
         """Raise `InputError` for what is not done to a storage that is shared."""
 
+    def require_turn(self) -> None:
+        """Do nothing: no other process writes while this one has the lock."""
+
     def report_to(self, progress: Observer) -> None:
         """Have an observer hear what the storage waits for, and asked whether to stop: nothing, of a file."""
 

@@ -24,7 +24,7 @@ from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from lossreg.errors import LossregError, one_line
+from lossreg.errors import LossregError, ReplacedError, one_line
 from lossreg.runtime import processes
 from lossreg.storage import server
 
@@ -83,7 +83,7 @@ class Workers:
         self._task = TRAINS
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._trial: optuna.Trial | None = None
-        self._beats = 0
+        self._beats, self._turn = 0, -1
         self._seen: dict[int, Seen] = {}
         self._live: dict[int, Worker] = {}
         self._ended: set[int] = set()
@@ -150,9 +150,14 @@ class Workers:
         return number in self._ended
 
     def join(self, task: str = TRAINS) -> None:
-        """Become one of the workers, for a task."""
+        """Become one of the workers, for a task, whose turn begins."""
         with self._beating:
             self._task = task
+            self._enter()
+            self.take_turn()
+
+    def _enter(self) -> None:
+        with self._beating:
             study, added = self._study, create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._about(0)})
             study_id = self._storage.get_study_id_from_name(self._study_name)
             # another worker may end it at once
@@ -187,10 +192,23 @@ class Workers:
         self.pulse()
         self.look()
 
-    def counts_as(self, number: int) -> bool:
-        """Return whether this worker still counts as alive under a number, which others learn is so by its beat."""
+    def take_turn(self) -> None:
+        """Begin what this worker gives up if it counts as dead; what others left is read after this."""
+        self._turn = self.number
+
+    def require_turn(self) -> None:
+        """Raise `ReplacedError` if this worker counted as dead since its turn began; its beat tells others it did not.
+
+        A process that is none of the workers may write.
+        """
+        if self._trial is None:
+            return
         self.pulse()
-        return self.number == number
+        if self.number != self._turn:
+            raise ReplacedError(
+                "this process gave no sign of life for a while and counted as dead: others have taken over what it was "
+                "to write, so it writes no more. Run the command again"
+            )
 
     def pulse(self) -> None:
         """Say that this worker is alive, under a new number if it was counted as dead; at times look at others."""
@@ -202,7 +220,7 @@ class Workers:
                 if self._trial is not None:
                     self._trial.set_user_attr(WORKER, self._about(self._beats))
             except UpdateFinishedTrialError:
-                self.join(self._task)
+                self._enter()
             if self._is_watcher or self._beats % BEATS == 0:
                 self.look()
 

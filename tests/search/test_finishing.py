@@ -6,19 +6,24 @@ import re
 import time
 from contextlib import ExitStack
 
+import commands
 import optuna
 import pytest
 from fake_trainer import Fake
+from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
+from lossreg import tracking
 from lossreg.config import study as studies
 from lossreg.errors import InputError
 from lossreg.search import completion, preparation, restore, run, top_model
 from lossreg.search.history import FINISHED
 from lossreg.search.shared_run import REPLACED, VERDICT_REPLACED
-from lossreg.storage import server
+from lossreg.storage import server, shared_study
 from lossreg.storage.observer import Observer
+from lossreg.storage.server import Forwarding
 from lossreg.storage.shared_study import SharedStudy
 from lossreg.storage.trials import ATTRIBUTE
 from lossreg.storage.workers import WAITS
@@ -59,13 +64,32 @@ class Heard(Observer):
             self._last()
 
 
+class Cut(Forwarding):
+    """The connection of one worker: cut at one of its writes about the study, for a while in which `happens` does."""
+
+    def __init__(self, inner, writes, happens):
+        super().__init__(inner)
+        self.writes, self.happens = writes, happens
+
+    def set_study_user_attr(self, *args):
+        self.writes -= 1
+        if self.writes == 0:
+            self.happens()
+            unreachable = OperationalError("UPDATE", {}, Exception("network is unreachable"))
+            raise StorageInternalError("An exception is raised during the commit.") from unreachable
+        self._inner.set_study_user_attr(*args)
+
+
 class Site:
-    """A study in a storage: workers that run it, and others that only have joined."""
+    """A study in a storage: workers that run it, and others that only have joined; links: of those that come next."""
 
     data = IRIS
 
     def __init__(self, storage, folder):
-        self.storage, self.folder = storage, folder
+        self.storage, self.folder, self.links = storage, folder, []
+
+    def connected(self):
+        return self.links.pop(0) if self.links else self.storage
 
     def spec(self, trials):
         return studies.of({
@@ -77,7 +101,7 @@ class Site:
     def shared(self, clock=None):
         clock = clock or Clock()
         return SharedStudy(
-            self.folder, "many", URL, dead_after=DEAD_AFTER, patience=0.0, now=lambda: clock.seconds,
+            self.folder, "many", URL, dead_after=DEAD_AFTER, patience=300.0, now=lambda: clock.seconds,
             pause=clock.pause,
         )  # fmt: skip
 
@@ -121,10 +145,11 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    memory = InMemoryStorage()
-    monkeypatch.setattr(server, "connect", lambda *args: memory)
+    there = Site(InMemoryStorage(), tmp_path)
+    monkeypatch.setattr(server, "connect", lambda *args: there.connected())
+    monkeypatch.setattr(server, "FIRST_PAUSE", 0.0)
     monkeypatch.setattr(top_model, "save", lambda *args: None)
-    return Site(memory, tmp_path)
+    return there
 
 
 def test_a_worker_that_comes_while_the_first_one_lies_dead_finishes_the_study(site):
@@ -318,4 +343,59 @@ def test_a_worker_that_comes_while_a_command_has_the_study_for_itself_waits_and_
     messages = site.run(4, clock)
     assert messages[0].startswith(f"waiting for {holder.workers.name}, which has the study for itself")
     assert messages[-1] == FINISHES
+    assert site.has_ended(4)
+
+
+TRACKED = f"""
+name = "many"
+data.source = "sklearn:iris"
+search = {{ trials = 2, metric = "accuracy" }}
+losses = {{ cross_entropy = {{}}, focal = {{}} }}
+tracking.uri = "sqlite:///mlflow.db"
+storage.url = "{URL}"
+"""
+
+
+@pytest.mark.parametrize(("write", "trials"), [(1, 2), (2, 4), (3, 4)], ids=["the first", "its summary", "its last"])
+def test_a_write_that_was_cut_off_is_not_repeated_once_others_have_finished_the_study(site, write, trials):
+    others, left = [], {}
+
+    def happens():
+        site.end()
+        others.extend(site.run(trials))
+        left.update(site.shared().read().user_attrs)
+
+    site.links = [Cut(site.storage, write, happens)]
+    messages = site.run(2)
+    assert others[-1] == FINISHES
+    assert site.shared().read().user_attrs == left
+    assert messages[-1].endswith("has finished the study")
+    assert site.has_ended(trials)
+
+
+def test_what_others_wrote_while_a_sync_counted_as_dead_stays(site, monkeypatch, capfd):
+    site.run(2)
+    left = {}
+
+    class Slept:
+        """Stands for a tracker on a machine that sleeps while it writes."""
+
+        def __init__(self, *args, **options):
+            pass
+
+        def sync(self, *args, **options):
+            site.end()
+            site.run(4)
+            left.update(site.shared().read().user_attrs)
+            return {"uri": "sqlite:///mlflow.db", "run_id": "r"}
+
+    monkeypatch.setattr(tracking, "Tracker", Slept)
+    monkeypatch.setattr(shared_study, "of", lambda spec: site.shared())
+    (site.folder / "many.toml").write_text(TRACKED)
+    monkeypatch.chdir(site.folder)
+    code, _, err = commands.runner(monkeypatch, capfd)("sync", "many.toml")
+    assert code == 1
+    assert "counted as dead" in err
+    assert "Run the command again" in err
+    assert site.shared().read().user_attrs == left
     assert site.has_ended(4)

@@ -18,6 +18,7 @@ import lossreg
 from lossreg.config import study as studies
 from lossreg.data import load
 from lossreg.data.dataset import Dataset
+from lossreg.errors import ReplacedError
 from lossreg.runtime import system
 from lossreg.search import completion, judgement, nested, preparation, restore, run
 from lossreg.search.arms import SAME_RATE, Arms
@@ -166,6 +167,21 @@ def test_more_repeats_that_were_cut_off_are_a_look_at_the_test_rows(finished):
     assert lossreg.results(study()).verdict == looked_at
     assert lossreg.tune(study()).verdict == looked_at
     assert run.verdict(study(), REPEATS + 2).verdict.openings == 2, "it is finished"
+
+
+@pytest.mark.usefixtures("again")
+def test_a_verdict_that_others_took_over_is_neither_predicted_nor_noted_as_failed(finished, monkeypatch):
+    def replaced(folder):
+        raise ReplacedError("others do it")
+
+    before, verdict = predictions(finished[0]), finished[1].verdict
+    monkeypatch.setattr(StudyFolder, "require_turn", replaced)
+    with pytest.raises(ReplacedError):
+        run.verdict(study(), REPEATS + 1)
+    result, after = lossreg.results(study()), predictions(Path.cwd())
+    assert (result.verdict, result.failure) == (replace(verdict, openings=verdict.openings + 1), "")
+    for name in ("winner", "baseline"):
+        np.testing.assert_array_equal(after[name], before[name])
 
 
 @pytest.mark.usefixtures("again")
