@@ -138,8 +138,9 @@ class AskTell:
 
         Return False where the trial is another worker's by now.
         """
-        self._open.pop(record.number).set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
+        self._open[record.number].set_user_attr(ATTRIBUTE, to_attribute(record) | {TOLD: told})
         tell(self.study, record.number, record.state, told)
+        del self._open[record.number]
         has_failed = record.state == Outcome.FAILED
         self.known += not has_failed
         self._asked[record.candidate] -= has_failed

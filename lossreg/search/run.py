@@ -184,7 +184,7 @@ class Run:
             if not is_for_want_of_room(error):
                 raise
             where = f"{brief(error.filename)}: " if error.filename else ""
-            what = "The trials that have ended are kept: make room, and run the study again."
+            what = "Trials whose end was written are kept: make room, and run the study again."
             raise LossregError(f"{where}{refusal(error)}. {what}") from error
 
     def _execute(self) -> StudyResult:

@@ -197,19 +197,36 @@ class Scheduler:
         return is_known or not self.ask_tell.learns
 
     def _tell_ended(self) -> None:
-        """Write the ends of trials, in an order in which a kill loses nothing: weights without a trial are ignored."""
+        """Write the ends of trials; one whose end cannot be written stays, to be written when this is called again.
+
+        Raises what kept weights from being written, once all ends are: a trial without weights can be trained again.
+        """
+        failures = []
         while self.ended:
-            record, told, weights = self.ended.popleft()
+            record, told, weights = self.ended[0]
+            # a kill in between leaves weights without a trial, which are ignored
+            if failure := self._save(record, weights):
+                failures.append(failure)
+            is_told = self.ask_tell.tell(record, told)
+            self.ended.popleft()
+            if is_told:
+                self.result.add(record)
+                for observer in self.observers:
+                    observer.trial(record, self.result)
+        if failures:
+            raise failures[0]
+        if not self.active:
+            self.ask_tell.note_training(False)
+
+    def _save(self, record: TrialRecord, weights: Weights | None) -> Exception | None:
+        """Have weights kept; return what kept them from being written."""
+        try:
             if weights is not None:
                 for observer in self.observers:
                     observer.checkpoint(record, weights)
-            if not self.ask_tell.tell(record, told):
-                continue
-            self.result.add(record)
-            for observer in self.observers:
-                observer.trial(record, self.result)
-        if not self.active:
-            self.ask_tell.note_training(False)
+        except Exception as error:
+            return error
+        return None
 
     # ---------------------------------------------------------------- between two epochs
 

@@ -224,13 +224,15 @@ class SharedAskTell(AskTell):
     def _tell_failures(self) -> None:
         """Write the failures that were kept; `news` has them then."""
         while self._failures:
-            self._write(self._failures.pop(0), None)
+            self._write(self._failures[0], None)
+            del self._failures[0]
 
     def _write(self, record: TrialRecord, told: float | None) -> bool:
         """Write a trial's end, unless it was given to another worker, which counted this one as dead."""
         try:
             return super().tell(record, told)
         except (UpdateFinishedTrialError, ValueError):
+            self._open.pop(record.number, None)
             self.refresh()
             trial = self._all[record.number]
             if LOST not in trial.user_attrs:

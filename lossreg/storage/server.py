@@ -200,8 +200,8 @@ class Patient(Forwarding):
         if waited >= patience or self._is_lost:
             self._is_lost = True
             raise UnansweredError(
-                f"the storage at {self._where} has not answered for {max(waited, patience):.0f} s ({reason}); no trial "
-                "that ended is lost, and other workers, or the next one, run those that were running again"
+                f"the storage at {self._where} has not answered for {max(waited, patience):.0f} s ({reason}); trials "
+                "whose end was written are kept, and other workers, or the next one, run the others again"
             ) from error
         if not self._is_quiet:
             self._is_quiet = True

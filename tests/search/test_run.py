@@ -368,7 +368,7 @@ def test_a_full_disk_is_one_message_and_what_had_ended_is_kept(monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal.log")
         write(journal, logs)
 
-    message = r"journal\.log: no space left on device\. The trials that have ended are kept: make room"
+    message = r"journal\.log: no space left on device\. Trials whose end was written are kept: make room"
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append_logs", append)
         with pytest.raises(LossregError, match=message) as told:

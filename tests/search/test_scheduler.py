@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 import math
+import os
 import threading
 import time
 from collections import Counter
@@ -25,7 +27,7 @@ from lossreg.search.learning_curve import Patience
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, Memory, SeededSampler, seen
 from lossreg.storage.journal import Journal
-from lossreg.storage.trials import tell
+from lossreg.storage.trials import ATTRIBUTE, tell
 from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Failure, Placed, Pool, Waits
 
@@ -772,3 +774,34 @@ def test_of_few_trials_the_sampler_suggests_what_optuna_s_own_does(count):
 
     seed = int(np.random.SeedSequence([5, count]).generate_state(1)[0])
     assert asked(SeededSampler(5)) == asked(optuna.samplers.TPESampler(seed=seed, multivariate=True))
+
+
+def test_a_trial_whose_weights_find_no_room_is_told_with_those_that_ended_beside_it():
+    search = loop(optuna_study(), 6, Fake(curve, slots=3))
+
+    def full(record, weights):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    search.heard.checkpoint = full
+    with pytest.raises(OSError, match="No space left"):
+        search.run()
+    assert [record.number for record in history.records(search.study)] == [0, 1, 2]
+    assert [record.number for record in search.heard.records] == [0, 1, 2]
+
+
+def test_an_end_that_cannot_be_written_at_once_is_written_before_the_study_stops(tmp_path):
+    class Slips(Journal):
+        """Cannot write the first record of a trial."""
+
+        has_slipped = False
+
+        def append_logs(self, logs):
+            if not self.has_slipped and any(ATTRIBUTE in log.get("user_attr", {}) for log in logs):
+                self.has_slipped = True
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            super().append_logs(logs)
+
+    search = loop(optuna_study(JournalStorage(Slips(tmp_path / "journal.log"))), 6, Fake(curve, slots=3))
+    with pytest.raises(OSError, match="Input/output error"):
+        search.run()
+    assert [record.number for record in history.records(search.study)] == [0, 1, 2]

@@ -11,14 +11,16 @@ import optuna
 import psycopg
 import pytest
 from fake_trainer import Fake
+from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage, get_storage
 from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
 from populations import Factory
 from postgres import PASSWORD, free_port
 from searches import ACCURACY, EPOCHS, Heard, curve, proposer
+from sqlalchemy.exc import OperationalError
 
-from lossreg.errors import LossregError
+from lossreg.errors import LossregError, UnansweredError
 from lossreg.search import ask_tell, attributes, history, pruners
 from lossreg.search.policy import SearchPolicy
 from lossreg.search.proposer import Proposer
@@ -283,6 +285,38 @@ def test_an_end_that_another_worker_told_from_the_record_stands(outcome, end, me
     other.ask_tell.refresh()
     ended = other.study.trials[trial.number]
     assert (ended.state, ended.values) == end
+
+
+class Away(InMemoryStorage):
+    """Does not answer the next few records of trials."""
+
+    left = 0
+
+    def set_trial_user_attr(self, trial_id, key, value):
+        if key == states.ATTRIBUTE and self.left:
+            self.left -= 1
+            gone = OperationalError("UPDATE", {}, Exception("connection refused"))
+            raise StorageInternalError("An exception is raised during the commit.") from gone
+        super().set_trial_user_attr(trial_id, key, value)
+
+
+@pytest.mark.parametrize(("unanswered", "written", "again"), [(1, {0, 1, 2, 3}, set()), (99, set(), {0, 1, 2, 3})])
+def test_ends_that_found_no_answer_are_written_as_the_worker_leaves_or_run_again(
+    unanswered, written, again, tmp_path, monkeypatch
+):
+    storage = Away()
+    monkeypatch.setattr(server, "connect", lambda *args: storage)
+    worker = Joined("postgresql://db.example.org/studies", tmp_path, pool=Pool([Fake(curve, slots=4)]))
+    storage.left = unanswered
+    with pytest.raises(UnansweredError, match="trials whose end was written are kept"):
+        worker.search.run()
+    storage.left = 0
+    worker.ask_tell.give_back()
+    assert {record.number for record in history.records(worker.study)} == written
+    trials = optuna.load_study(study_name="s", storage=storage).get_trials()
+    copies = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    assert copies - {None} >= again
+    assert not copies & written
 
 
 def test_nobody_waits_for_what_a_dead_worker_would_have_chosen(database, tmp_path):
