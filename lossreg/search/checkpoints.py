@@ -66,3 +66,7 @@ class Checkpoints(Observer):
         surpassed = self._policy.add(record)
         if surpassed is not None:
             self._folder.forget_weights([surpassed])
+
+    def told(self) -> None:
+        """Have the ends of trials on the disk."""
+        self._folder.sync()

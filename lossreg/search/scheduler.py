@@ -202,6 +202,7 @@ class Scheduler:
         Raises what kept weights from being written, once all ends are: a trial without weights can be trained again.
         """
         failures = []
+        has_told = bool(self.ended)
         while self.ended:
             record, told, weights = self.ended[0]
             # a kill in between leaves weights without a trial, which are ignored
@@ -213,6 +214,9 @@ class Scheduler:
                 self.result.add(record)
                 for observer in self.observers:
                     observer.trial(record, self.result)
+        if has_told:
+            for observer in self.observers:
+                observer.told()
         if failures:
             raise failures[0]
         if not self.active:

@@ -25,8 +25,9 @@ Version = tuple[int, int, int]
 class Journal(BaseJournalBackend):  # type: ignore[misc]
     """Reads and writes the lines of Optuna's own `JournalFileBackend`; only the holder of the study's lock writes.
 
-    What is appended is with the operating system at once, so that a killed process loses nothing, and on
-    the disk within `SYNC_EVERY` seconds. What was written is read from memory.
+    What is appended is with the operating system at once, so that a killed process loses nothing. It is on the disk
+    after `sync`, as with each batch of trials that end, or with the next line that comes `SYNC_EVERY` seconds after the
+    last. What was written is read from memory.
     """
 
     def __init__(self, path: Path) -> None:

@@ -50,6 +50,7 @@ class StudyFolder:
         self.path, self.name = path, name
         self.journal = path / "journal.log"
         self._read: tuple[Journal, StudyStorage] | None = None
+        self._written: Journal | None = None
         self.noted: dict[str, Any] = {}
 
     @property
@@ -156,7 +157,16 @@ class StudyFolder:
                     study_name=self.name, storage=storage, sampler=sampler, pruner=pruner, direction=direction,
                     load_if_exists=True,
                 )  # fmt: skip
-            yield study
+            self._written = journal
+            try:
+                yield study
+            finally:
+                self._written = None
+
+    def sync(self) -> None:
+        """Force what was written of an open study onto the disk; a server does so by itself."""
+        if self._written is not None:
+            self._written.sync()
 
     def _storage(self) -> tuple[Journal, StudyStorage]:
         """Return the journal and Optuna's storage of what it has; raises `InputError` for one that is damaged."""

@@ -23,10 +23,14 @@ from searches import ACCURACY, EPOCHS, LOSS, curve, loop, optuna_study, proposer
 
 from lossreg.errors import LossregError
 from lossreg.search import history, pruners
+from lossreg.search.checkpoints import Checkpoints
 from lossreg.search.learning_curve import Patience
 from lossreg.search.proposer import Proposer
 from lossreg.search.sampler import BEST_SEEN, MOST_SEEN, Memory, SeededSampler, seen
+from lossreg.storage import journal
 from lossreg.storage.journal import Journal
+from lossreg.storage.observer import Observer
+from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE, tell
 from lossreg.training.interface import EpochReport
 from lossreg.training.pool import Failure, Placed, Pool, Waits
@@ -805,3 +809,31 @@ def test_an_end_that_cannot_be_written_at_once_is_written_before_the_study_stops
     with pytest.raises(OSError, match="Input/output error"):
         search.run()
     assert [record.number for record in history.records(search.study)] == [0, 1, 2]
+
+
+def test_the_ends_of_an_epoch_are_on_the_disk_once_they_are_told(tmp_path, monkeypatch):
+    folder, synced, told = StudyFolder(tmp_path, "s"), [], []
+    sync = os.fsync
+
+    def fsync(file):
+        sync(file)
+        if os.path.samestat(os.fstat(file), folder.journal.stat()):
+            synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(journal.os, "fsync", fsync)
+    monkeypatch.setattr(journal.time, "monotonic", lambda: 0.0)
+
+    class Ends(Observer):
+        def trial(self, record, result):
+            told.append(folder.journal.stat().st_size)
+
+        def epoch(self, active, epochs_done):
+            assert max(told, default=0) <= max(synced, default=0)
+
+    with folder.opened("maximize", SeededSampler(0), optuna.pruners.NopPruner()) as study:
+        search = loop(study, 12, Fake(curve, slots=3))
+        search.observers = [Checkpoints(folder, "best", search.result), Ends()]
+        search.run()
+        assert len(told) == 12
+        # once for those of an epoch
+        assert len(synced) == 4
