@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,8 @@ SECONDS_TO_LEAVE = 5.0
 SECONDS_UNTIL_TOLD = 20.0
 # a call of a gRPC proxy that takes longer counts as unanswered, or than this share of the patience where that is more
 SECONDS_TO_ANSWER, SHARE = 60.0, 1 / 3
+# of calls that are made `within` fewer
+_seconds = ContextVar("seconds", default=math.inf)
 # a server that vanished without a word counts as gone after these
 CONNECTION = {
     "connect_timeout": SECONDS_TO_CONNECT, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3,
@@ -97,6 +100,16 @@ for _name in (*BaseStorage.__abstractmethods__, "get_best_trial", "get_trial_id_
 abc.update_abstractmethods(Forwarding)
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Have calls of a gRPC proxy in the block count as unanswered after so many seconds, where that is sooner."""
+    token = _seconds.set(seconds)
+    try:
+        yield
+    finally:
+        _seconds.reset(token)
+
+
 class Bounded(Forwarding):
     """A gRPC proxy of which each call is answered within `seconds`, or raises `TimeoutError`.
 
@@ -109,12 +122,12 @@ class Bounded(Forwarding):
         self._connect, self._seconds = connect, seconds
 
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        proxy, answer = self._inner, Future[Any]()
+        proxy, answer, seconds = self._inner, Future[Any](), min(self._seconds, _seconds.get())
         call = partial(getattr(proxy, name), *args, **kwargs)
         # a daemon, which no exit of this process waits for
         threading.Thread(target=_answer, args=(answer, call), name=f"lossreg-{name}", daemon=True).start()
         try:
-            return answer.result(self._seconds)
+            return answer.result(seconds)
         except TimeoutError:
             if self._inner is proxy:
                 self._inner = self._connect()
@@ -123,7 +136,7 @@ class Bounded(Forwarding):
             # another thread closed the connection, as its call was not answered
             if self._inner is proxy:
                 raise
-        raise TimeoutError(f"no answer within {self._seconds:.0f} s")
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
 
 
 def _answer(answer: Future[Any], call: Callable[[], Any]) -> None:

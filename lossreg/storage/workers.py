@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ TRAINS, WAITS, ALONE = "trains", "waits", "alone"
 POLL = 0.5
 # how often a worker beats within the time after which it counts as dead
 BEATS = 12
+# a sign of life that gets no answer for this share of that time is given again, on a new connection
+SHARE = 1 / 3
 # a worker that leaves waits for no longer until its last beat has ended
 SECONDS_TO_LEAVE = server.SECONDS_TO_LEAVE
 # workers that look at the others at each of their beats; later ones do so at every `BEATS`th, since one look reads all
@@ -151,18 +153,23 @@ class Workers:
 
     def join(self, task: str = TRAINS) -> None:
         """Become one of the workers, for a task, whose turn begins."""
-        with self._beating:
+        with self._asking():
             self._task = task
             self._enter()
             self.take_turn()
 
     def _enter(self) -> None:
-        with self._beating:
-            study, added = self._study, create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._about(0)})
-            study_id = self._storage.get_study_id_from_name(self._study_name)
-            # another worker may end it at once
-            self._trial = optuna.Trial(study, self._storage.create_new_trial(study_id, added))
-            self.look()
+        study, added = self._study, create_trial(state=TrialState.RUNNING, user_attrs={WORKER: self._about(0)})
+        study_id = self._storage.get_study_id_from_name(self._study_name)
+        # another worker may end it at once
+        self._trial = optuna.Trial(study, self._storage.create_new_trial(study_id, added))
+        self.look()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask the storage, one thread at a time, and so that a call without an answer costs no life."""
+        with self._beating, server.within(SHARE * self.dead_after):
+            yield
 
     def start(self) -> None:
         """Beat from a thread of its own."""
@@ -212,7 +219,7 @@ class Workers:
 
     def pulse(self) -> None:
         """Say that this worker is alive, under a new number if it was counted as dead; at times look at others."""
-        with self._beating:
+        with self._asking():
             if self._over.is_set():
                 return
             self._beats += 1
@@ -235,7 +242,7 @@ class Workers:
 
     def look(self) -> None:
         """Look at the others; one that did not beat for long, or whose process is gone, is dead."""
-        with self._beating:
+        with self._asking():
             trials = self._study.get_trials(deepcopy=False)
             self._ended = {trial.number for trial in trials if trial.state.is_finished()}
             live = [trial for trial in trials if trial.state == TrialState.RUNNING and WORKER in trial.user_attrs]

@@ -1,11 +1,13 @@
 """Workers in a storage without a server: how they join, beat and leave where it or others misbehave."""
 
 import threading
+from concurrent.futures import Future
 
 import optuna
 from optuna.trial import TrialState
 
-from lossreg.storage import workers
+from lossreg.storage import server, workers
+from lossreg.storage.server import Bounded
 from lossreg.storage.workers import BEATS, WORKER, Workers
 
 
@@ -111,3 +113,25 @@ def test_a_worker_that_beats_rarely_is_judged_by_its_own_time_and_dies_after_it(
     pass_time(15, [quick])
     assert quick.has_ended(slow.number)
     assert quick.longest == 3.0
+
+
+def test_a_beat_that_hangs_is_given_again_long_before_its_worker_counts_as_dead(monkeypatch):
+    waited = []
+
+    class Answer(Future):
+        """Comes at once; notes for how long it would be waited for."""
+
+        def result(self, timeout=None):
+            waited.append(timeout)
+            return super().result()
+
+    monkeypatch.setattr(server, "Future", Answer)
+    storage = Bounded(optuna.storages.InMemoryStorage, 100.0)
+    worker = Workers(storage, "s", dead_after=60.0)
+    for ask in (worker.join, worker.pulse, worker.look):
+        waited.clear()
+        ask()
+        assert set(waited) == {20.0}
+    waited.clear()
+    storage.get_all_studies()
+    assert waited == [100.0]
