@@ -78,15 +78,18 @@ class Lookup:
             return None
 
     def _search(self, tag: str, value: str, view: Any = ViewType.ACTIVE_ONLY) -> list[Run]:
-        """Return every run with that tag, oldest first."""
-        runs: list[Run] = []
+        """Return every run with that tag, oldest first.
+
+        Each is there once: one that another process creates meanwhile moves others into the next page.
+        """
+        runs: dict[str, Run] = {}
         query, order, token = f"tags.`{tag}` = '{value}'", ["attributes.start_time DESC"], None
         while True:
             page = self.client.search_runs([self.experiment_id], query, view, PAGE, order, token)
-            runs += page
+            runs.update((run.info.run_id, run) for run in page)
             token = page.token
             if not token:
-                return runs[::-1]
+                return list(runs.values())[::-1]
 
 
 def _understood(experiment_id: str | None) -> str:
