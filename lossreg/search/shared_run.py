@@ -98,18 +98,19 @@ class SharedRunState(TurnState):
         """
         workers = _workers(run)
         alone = "waiting for {}, which has the study for itself (`lossreg sync` or `verdict`)"
-        _wait(run, lambda: workers.lone[:1], alone)
+        _wait(run, lambda: workers.exclusive[:1], alone)
         while True:
             _wait(run, lambda: _beginner(workers, study), "waiting for {}, which begins the study")
-            if workers.is_first or ATTRIBUTE not in study.user_attrs:
+            is_begun = ATTRIBUTE in study.user_attrs
+            if is_begun and not stored:
+                Changes.of_file(run.spec, study).of_prepared(prepared)
+            if workers.is_first or not is_begun:
                 enqueue_start(study, prepared.start, prepared.trials, stands)
-            if ATTRIBUTE in study.user_attrs:
-                break
+            if is_begun:
+                return
             with suppress(ReplacedError):
                 study.set_user_attr(ATTRIBUTE, initial)
                 return
-        if not stored:
-            Changes.of_file(run.spec, study).of_prepared(prepared)
 
     @classmethod
     def _ask_tell(cls, run: Run, prepared: Prepared, study: optuna.Study, policy: SearchPolicy) -> AskTell:

@@ -57,7 +57,7 @@ class Worker:
 
 
 @dataclass(slots=True)
-class Seen:
+class Sighting:
     """What is known of another worker: its beats, when they were read, and the seconds in which they did not change.
 
     after: the beats of this worker until then.
@@ -86,7 +86,7 @@ class Workers:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._trial: optuna.Trial | None = None
         self._beats, self._turn = 0, -1
-        self._seen: dict[int, Seen] = {}
+        self._sightings: dict[int, Sighting] = {}
         self._live: dict[int, Worker] = {}
         self._ended: set[int] = set()
         self._over = threading.Event()
@@ -112,7 +112,7 @@ class Workers:
         return max([self.dead_after, *(other.dead_after for other in self.others)])
 
     @property
-    def lone(self) -> list[Worker]:
+    def exclusive(self) -> list[Worker]:
         """Commands that have the study for themselves, or are about to find that others run it."""
         return [other for other in self.others if other.task == ALONE]
 
@@ -133,7 +133,7 @@ class Workers:
 
     def beats(self) -> dict[int, int]:
         """Return the beats of each other worker, by number, when it was last looked at."""
-        return {other.number: self._seen[other.number].beats for other in self.others}
+        return {other.number: self._sightings[other.number].beats for other in self.others}
 
     def beating(self, since: Mapping[int, int]) -> list[Worker]:
         """Return the other workers that are certainly alive, since they have more `beats` than they had then."""
@@ -253,12 +253,12 @@ class Workers:
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
         about, now = trial.user_attrs[WORKER], self._now()
-        seen = self._seen.setdefault(trial.number, Seen(about["beats"], now, self._beats))
+        sighting = self._sightings.setdefault(trial.number, Sighting(about["beats"], now, self._beats))
         # a long time for the beats of this worker says that the storage did not answer: nobody could beat
-        most = 2 * self.dead_after / BEATS * max(1, self._beats - seen.after)
-        seen.idle = seen.idle + min(now - seen.at, most) if seen.beats == about["beats"] else 0.0
-        seen.beats, seen.at, seen.after = about["beats"], now, self._beats
-        return seen.idle >= max(self.dead_after, _dead_after(trial)) or processes.has_ended(about["process"])
+        most = 2 * self.dead_after / BEATS * max(1, self._beats - sighting.after)
+        sighting.idle = sighting.idle + min(now - sighting.at, most) if sighting.beats == about["beats"] else 0.0
+        sighting.beats, sighting.at, sighting.after = about["beats"], now, self._beats
+        return sighting.idle >= max(self.dead_after, _dead_after(trial)) or processes.has_ended(about["process"])
 
     def leave(self) -> None:
         """Be none of the workers any more; where a beat gets no answer for long, others learn it by the silence."""
