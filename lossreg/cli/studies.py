@@ -410,12 +410,13 @@ def _show_recommended(result: StudyResult, trial: TrialRecord, *, is_marked: boo
     """Print the verdict, and the recipe to train with."""
     from lossreg.reporting import leaderboard, report, usage
 
-    if result.verdict:
-        _show_verdict(result, result.verdict)
-    say(f"\n{report.caveat(result)}\n")
+    say(f"\n{report.caveat(result)}")
     ties, close = "" if result.verdict else leaderboard.ties(result), "" if is_marked else leaderboard.close(result)
     for line in filter(None, [ties, close]):
         say(line)
+    if result.verdict:
+        _show_verdict(result, result.verdict)
+    say("")
     say(f"{report.recipe_heading(result)}: {trial.recipe}  ({', '.join(usage.besides(trial))})", whole=True)
     say(" ".join([*usage.notes(trial), usage.labels(result)]))
 

@@ -56,7 +56,9 @@ def _no_difference(arms: Arms) -> str:
     if arms.is_ahead and arms.tuned:
         return _better_as_it_is(arms, arms.tuned)
     if arms.is_winner:
-        return f"{arms.first} is not shown to be better than {arms.baseline}, the simpler choice.{_detectable(arms)}"
+        alone = f"{arms.verdict.recommended.candidate} is recommended for its better estimate alone: {arms.winner} is"
+        simpler = "" if arms.is_one_loss else ", the simpler choice"
+        return f"{alone} not shown to be better than {arms.baseline}{simpler}.{_detectable(arms)}"
     return f"No difference between the two is shown.{_detectable(arms)}"
 
 
@@ -72,7 +74,7 @@ def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:
 
 def _detectable(arms: Arms) -> str:
     smallest = arms.main.detectable if arms.main else None
-    if not smallest or not math.isfinite(smallest):
+    if not smallest or not math.isfinite(smallest) or arms.is_of_few_rows:
         return ""
     return f" A difference of {Rounding.of_size(smallest).text(smallest)} would be seen in 4 of 5 such studies."
 

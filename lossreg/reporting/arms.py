@@ -79,6 +79,16 @@ class Arms:
         return self.main is not None and self.main.low > 0
 
     @property
+    def is_of_few_rows(self) -> bool:
+        """True if what rows that are not shown may change is more than half of the interval."""
+        return self.main is not None and self.main.unseen > self.main.half
+
+    @property
+    def is_one_loss(self) -> bool:
+        """True if both are the same loss with the same parameters, under two names."""
+        return not self.verdict.outer and self.verdict.winner.recipe == self.verdict.baseline.recipe
+
+    @property
     def at_same_rate(self) -> Comparison | None:
         """The winner against the baseline with the winner's settings of training."""
         return known(self.verdict.against_same_rate)

@@ -83,9 +83,9 @@ class Change:
         return f"{text(low)} {self._side(low)} to {text(high)} {self._side(high)}"
 
     def signed(self, value: float) -> str:
-        """Return a difference, or an end of its interval, as the change of the metric: `+0.012`, `0.000`."""
+        """Return a difference, or an end of its interval, above 0 where the winner is better: `+0.012`, `0.000`."""
         text = self.rounding.text(value)
-        return text if self.rounding.is_zero(value) else f"{'+' if self._side(value) == 'higher' else '-'}{text}"
+        return text if self.rounding.is_zero(value) else f"{'+' if value > 0 else '-'}{text}"
 
     def _side(self, value: float) -> str:
         return "higher" if (value > 0) == self.is_maximized else "lower"

@@ -7,12 +7,14 @@ from typing import Any
 
 from lossreg.reporting.values import listed, number, scored
 from lossreg.storage.records import Standing, StudyResult, exact
+from lossreg.storage.verdict import Answer
 from lossreg.terminal import plain_text
 
 NOISE = "A rank with ~: its score is within one standard error of the first, so that either may be the better loss."
 NOT_SHOWN = (
     "A rank with ~: trained again on fresh splits, the loss is not shown to be worse than the first (corrected paired "
-    "t-tests at 5%, adjusted by Holm's method), so that either may be the better one."
+    "t-tests at 5%, adjusted by Holm's method; of the two that the verdict compares, by it), so that either may be the "
+    "better one."
 )
 LEVEL = 0.05
 
@@ -47,11 +49,20 @@ def _is_within_noise(result: StudyResult, row: Standing) -> bool:
     With a verdict these are its paired tests. Without one, the score is within one standard error of the first.
     """
     if tested := _p_values(result):
-        return row.rank not in (None, 1) and tested.get(row.candidate, 0.0) > LEVEL
+        return row.rank not in (None, 1) and _is_undecided(result, row.candidate, tested)
     first = result.best
     if first is None or first.spread is None or first.score is None or row.best is None or row.best.score is None:
         return False
     return row.rank != 1 and abs(first.score - row.best.score) <= first.spread / math.sqrt(len(first.scores))
+
+
+def _is_undecided(result: StudyResult, candidate: str, p_values: dict[str, float]) -> bool:
+    """Tell whether a candidate is not shown to be worse than the first."""
+    verdict, first = result.verdict, result.best
+    compared = {verdict.winner.candidate, verdict.baseline.candidate} if verdict else set()
+    if verdict and first and compared == {candidate, first.candidate}:
+        return verdict.answer is not (Answer.BETTER if candidate == verdict.baseline.candidate else Answer.WORSE)
+    return p_values.get(candidate, 0.0) > LEVEL
 
 
 def noise(result: StudyResult) -> str:
@@ -61,16 +72,15 @@ def noise(result: StudyResult) -> str:
 
 
 def close(result: StudyResult, most: int = 8) -> str:
-    """Return a line on the candidates that the fresh splits do not tell from the first; nothing if there are none.
-
-    Winner and baseline, which the verdict compares on the test rows, are not among them.
-    """
-    compared = (result.verdict.winner.candidate, result.verdict.baseline.candidate) if result.verdict else ()
-    close = [row.candidate for row in result.leaderboard() if _is_within_noise(result, row)]
-    names = [name for name in close if name not in compared]
-    if not names or not _p_values(result) or not result.best:
+    """Return a line on the candidates that are not shown to be worse than the first; nothing if there are none."""
+    p_values, first = _p_values(result), result.best
+    others = [row.candidate for row in result.leaderboard() if row.best and first and row.best != first]
+    names = [name for name in others if _is_undecided(result, name, p_values)]
+    if not names or not p_values or not first:
         return ""
-    return f"fresh splits alone do not show these to be worse than {result.best.candidate}: {listed(names, most)}"
+    if names == others:
+        return f"No loss is shown to be worse than {first.candidate}, which is first on the leaderboard."
+    return f"Not shown to be worse than {first.candidate}, which is first on the leaderboard: {listed(names, most)}."
 
 
 def _p_values(result: StudyResult) -> dict[str, float]:

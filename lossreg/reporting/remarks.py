@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from lossreg.reporting.arms import Arms
 from lossreg.reporting.change import Rounding
+from lossreg.storage.verdict import Answer
 
 EXPLORATORY = (
     "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
 )
+LEFT = 0.25  # of a gain: hardly anything
 CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 
 
 def sentences(arms: Arms) -> list[str]:
     """Return the remarks on a verdict, none where nothing limits it."""
-    remarks = (_simpler(arms), _unseen(arms), _left_out(arms), _exploratory(arms), _openings(arms))
+    remarks = (
+        _simpler(arms), _unseen(arms), _of_rate(arms), _left_out(arms), _exploratory(arms), _openings(arms),
+        _nested(arms),
+    )  # fmt: skip
     return [remark for remark in remarks if remark]
 
 
 def _simpler(arms: Arms) -> str:
-    if arms.is_winner or arms.main is None or not 0 < arms.main.difference <= arms.verdict.margin:
+    is_ahead = arms.main is not None and 0 < arms.main.difference <= arms.verdict.margin
+    if arms.is_winner or not is_ahead or arms.verdict.answer is Answer.EQUAL:
         return ""
     return (
         f"{arms.baseline} is the simpler choice, and the difference does not exceed the margin of "
@@ -27,11 +33,32 @@ def _simpler(arms: Arms) -> str:
 
 
 def _unseen(arms: Arms) -> str:
-    if arms.main is None or arms.main.unseen <= arms.main.half:
+    if arms.main is None or not arms.is_of_few_rows or arms.verdict.reason:
         return ""
     size = Rounding.of_size(arms.main.unseen).text(arms.main.unseen)
     return (
-        f"Few test rows tell the two apart: rows of a kind that these do not show may change the difference by {size}."
+        "Few test rows tell the two apart, so the interval is a rough one: rows of a kind that these do not show may "
+        f"change the difference by {size}."
+    )
+
+
+def _of_rate(arms: Arms) -> str:
+    """Return that a gain is one of the settings of training, where hardly anything is left of it with the same ones."""
+    main, same = arms.main, arms.at_same_rate
+    if not main or not same or arms.verdict.cause or main.difference <= 0:
+        return ""
+    if same.difference > LEFT * main.difference:
+        return ""
+    return f"With the same {arms.differing} for both, hardly anything of that gain is left."
+
+
+def _nested(arms: Arms) -> str:
+    is_open = arms.verdict.answer is Answer.NO_DIFFERENCE and not arms.verdict.reason and not arms.is_ahead
+    if not is_open or arms.verdict.outer:
+        return ""
+    return (
+        "Nested cross-validation (`outer = 5` under `[verdict]`) tests every row, and so shows smaller differences; "
+        "more repeats hardly do."
     )
 
 

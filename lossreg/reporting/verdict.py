@@ -8,6 +8,7 @@ import statistics
 from lossreg.reporting import answer, confidence, remarks
 from lossreg.reporting.arms import Arms, arm_of, tested
 from lossreg.reporting.change import reversed_comparison
+from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 
@@ -28,8 +29,8 @@ def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) 
     arms = Arms(result, verdict)
     further = () if has_table else (_at_same_rate(arms), _tuned(arms))
     lines = (
-        "" if has_table else _measured(arms), answer.sentence(arms), _folds(arms), *further, _all_tuned(arms),
-        _chosen(arms), _trial(arms), *remarks.sentences(arms),
+        "" if has_table else _measured(arms), answer.sentence(arms), _folds(arms), *further, _decisions(arms),
+        _chosen(arms), _trials(arms), *remarks.sentences(arms),
     )  # fmt: skip
     return [line for line in lines if line]
 
@@ -85,7 +86,7 @@ def _folds(arms: Arms) -> str:
 
 def _at_same_rate(arms: Arms) -> str:
     """Return the two with the winner's settings of training, where the answer says nothing of it; else empty."""
-    if arms.at_same_rate is None or not arms.is_winner or arms.verdict.answer is not Answer.NO_DIFFERENCE:
+    if arms.at_same_rate is None or arms.verdict.cause:
         return ""
     return f"With the same {arms.differing} for both, {arms.of_winner(arms.at_same_rate)}."
 
@@ -98,8 +99,17 @@ def _tuned(arms: Arms) -> str:
     return f"With a tuned {arms.tuned_part} for both, {arms.of_winner(arms.tuned)}{so}."
 
 
-def _all_tuned(arms: Arms) -> str:
-    return f"Both have a tuned {arms.tuned_part}." if arms.verdict.decision == "tuned" else ""
+def _decisions(arms: Arms) -> str:
+    """Return whether decisions are tuned, where that could matter and no comparison shows it."""
+    if arms.verdict.decision == "tuned":
+        return f"Both have a tuned {arms.tuned_part}."
+    is_open = arms.verdict.answer in (Answer.NO_DIFFERENCE, Answer.WORSE) and not arms.verdict.reason
+    if not is_open or arms.is_ahead or not arms.lacks_tuned or arms.main is None:
+        return ""
+    return (
+        f"Both have their default {arms.tuned_part}: too few rows are left out of a repeat to tune it, so it may "
+        "explain what they differ in."
+    )
 
 
 def _chosen(arms: Arms) -> str:
@@ -110,8 +120,11 @@ def _chosen(arms: Arms) -> str:
         return ""
     as_good = _as_good_on_splits(arms.verdict)
     tied = f" (tied with {', '.join(as_good)})" if as_good else ""
-    splits = len(reevaluated[0].scores)
-    return f"{name} is the best other loss by its mean score on {splits} fresh splits{tied}, not on the leaderboard."
+    mean = next(statistics.fmean(one.scores) for one in reevaluated if one.candidate == name)
+    return (
+        f"{name} is the best other loss by its mean score on {len(reevaluated[0].scores)} fresh splits of the "
+        f"development rows, {number(mean)}{tied}, not on the leaderboard."
+    )
 
 
 def _as_good_on_splits(verdict: Verdict) -> list[str]:
@@ -122,13 +135,14 @@ def _as_good_on_splits(verdict: Verdict) -> list[str]:
     return [name for name, mean in means.items() if top is not None and math.isclose(mean, top, rel_tol=1e-12)]
 
 
-def _trial(arms: Arms) -> str:
-    """Return which trial of the recommended loss it is, where the leaderboard shows another one; else an empty text."""
-    name, number = arms.verdict.recommended.candidate, arms.verdict.recommended.trial
-    shown = next((row.best for row in arms.result.leaderboard() if row.candidate == name), None)
-    if not arms.verdict.reevaluated or shown is None or number in (None, shown.number):
+def _trials(arms: Arms) -> str:
+    """Return which trials are compared, where the leaderboard shows others; else an empty text."""
+    shown = {row.candidate: row.best.number for row in arms.result.leaderboard() if row.best}
+    others = [
+        f"{arm.candidate} with trial {arm.trial}, not {shown[arm.candidate]}"
+        for arm in (arms.verdict.winner, arms.verdict.baseline)
+        if arm.candidate in shown and arm.trial not in (None, shown[arm.candidate])
+    ]
+    if not arms.verdict.reevaluated or not others:
         return ""
-    return (
-        f"Of {name}, trial {number} is the best on fresh splits; the leaderboard shows trial {shown.number}, which has "
-        "the best validation score."
-    )
+    return f"Fresh splits chose {' and '.join(others)} as on the leaderboard, which has the best validation scores."

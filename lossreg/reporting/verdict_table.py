@@ -14,20 +14,24 @@ from lossreg.reporting.report import arrow
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Comparison, Verdict
 
-COLUMNS = {"": "left", "score": "right", "difference": "right", "95% interval": "right", "better in": "right"}
+COLUMNS = {"": "left", "score": "right", "gain": "right", "95% interval": "right", "better in": "right"}
 
 
 def table(result: StudyResult, verdict: Verdict) -> Table | None:
-    """Return what was measured of winner and baseline, in the units of the metric; None without a comparison."""
+    """Return what was measured of winner and baseline; above 0 the winner is better. None without a comparison."""
     arms = Arms(result, verdict)
     if arms.main is None:
         return None
-    return tables.table(_title(arms), COLUMNS, _rows(arms, arms.main))
+    rows = list(_rows(arms, arms.main))
+    grid = tables.table(_title(arms), COLUMNS, rows)
+    if any(".5 of" in cell for row in rows for cell in row):
+        grid.caption, grid.caption_justify = tables.cell("A tie counts half."), "left"
+    return grid
 
 
 def _title(arms: Arms) -> str:
     outer = arms.verdict.outer
-    how = f" in {outer} outer folds" if outer else ""
+    how = f" in {outer} outer folds" if outer else ", the same in all repeats"
     return f"{arms.result.metric} on {tested(arms.verdict)}{how}, {arrow(arms.result.direction)}"
 
 
@@ -49,12 +53,11 @@ def _score(score: float | None, rounding: Rounding) -> str:
 
 
 def _compared(change: Change) -> list[str]:
-    """Return difference, interval and the repeats in which the winner was better."""
+    """Return gain, interval and the repeats in which the winner was better."""
     comparison = change.comparison
-    low, high = sorted(comparison.interval, reverse=not change.is_maximized)
     won = round(2 * comparison.share_won * comparison.repeats) / 2
     return [
         change.signed(comparison.difference),
-        f"{change.signed(low)} to {change.signed(high)}",
+        f"{change.signed(comparison.low)} to {change.signed(comparison.high)}",
         f"{won:g} of {comparison.repeats}" if comparison.repeats else "",
     ]

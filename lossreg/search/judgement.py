@@ -87,6 +87,8 @@ class Judgement:
         answer = answers.answer(main, margin, tuned, lacks_tuned=lacks_tuned, is_unstable=repeats.is_unstable)
         is_of_interval = main is not None and answer is answers.answer(main, margin, tuned)
         reason = repeats.reason(self.prepared.metric.name, answer, is_compared=main is not None) or LACKS_TUNED
+        compared = [one for one in (main, tuned) if one]
+        refused = answers.refused_equality(compared, margin) if answer is Answer.NO_DIFFERENCE else ""
         winner, baseline = self.arms.described(repeats.paired if main else repeats.scores)
         return Verdict(
             answer, winner, baseline,
@@ -97,7 +99,7 @@ class Judgement:
             test_rows=self.tested.rows, openings=frozen.openings, exploratory=bool(changed), changed=changed,
             outer=frozen.outer, folds_won=_folds_won(frozen.settings), trials=frozen.trials,
             reevaluated=frozen.reevaluated, finished=repeats.finished, scored=repeats.scored,
-            reason="" if is_of_interval else reason,
+            reason=refused if is_of_interval else reason,
         )  # fmt: skip
 
     def _repeats(self) -> Repeats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lossreg.storage.verdict import Answer, Arm, Cause, Comparison
 
@@ -39,6 +39,18 @@ def answer(
     if all(one.low > 0 for one in comparisons):
         return Answer.BETTER
     return Answer.WORSE if against_baseline.high < 0 else Answer.NO_DIFFERENCE
+
+
+def refused_equality(comparisons: Sequence[Comparison], margin: float) -> str:
+    """Return why arms are not called practically equal whose intervals lie within the margin; else an empty text."""
+    unseen = max((one.unseen for one in comparisons), default=0.0)
+    inside = bool(comparisons) and all(-margin < one.low and one.high < margin for one in comparisons)
+    if not inside or all(one.is_within(margin) for one in comparisons):
+        return ""
+    return (
+        f"the interval lies within the margin of {margin:g}, but few test rows tell the two apart, and rows of a kind "
+        f"that these do not show may change the difference by {unseen:.2g}"
+    )
 
 
 def cause(answer: Answer, against_same_rate: Comparison | None, *, same_rate: bool) -> Cause | None:

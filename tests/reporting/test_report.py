@@ -25,7 +25,7 @@ from lossreg.registry import registry
 from lossreg.registry.discovery import PluginReport
 from lossreg.reporting import leaderboard, report, tables, usage, values, verdict
 from lossreg.search.outline import Outline
-from lossreg.storage.verdict import Reevaluated, Verdict
+from lossreg.storage.verdict import Answer, Reevaluated, Verdict
 from lossreg.terminal import plain_text
 from lossreg.tracking import entities
 
@@ -117,12 +117,20 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     study.verdict = dataclasses.replace(study.verdict, reevaluated=reevaluated)
     assert [leaderboard.rank(study, row) for row in study.leaderboard()] == ["1", "~2", "3"]
     assert leaderboard.noise(study) == leaderboard.NOT_SHOWN
-    # the two that the verdict compares are left to it
-    assert leaderboard.close(study) == ""
+    # the verdict decides between the two that it compares: the second is not shown to be worse than the first
+    assert leaderboard.close(study).endswith("focal, which is first on the leaderboard: cross_entropy.")
+    better = dataclasses.replace(study, verdict=dataclasses.replace(study.verdict, answer=Answer.BETTER))
+    assert [leaderboard.rank(better, row) for row in better.leaderboard()] == ["1", "2", "3"]
+    assert leaderboard.close(better) == ""
     study.verdict = dataclasses.replace(
         study.verdict, winner=sample_verdict.arm(trials[2]), baseline=study.verdict.winner
     )
-    assert leaderboard.close(study) == "fresh splits alone do not show these to be worse than focal: cross_entropy"
+    assert leaderboard.close(study).endswith("first on the leaderboard: cross_entropy.")
+    p_values = [dataclasses.replace(one, p_value=0.2) for one in reevaluated]
+    undecided = dataclasses.replace(study.verdict, answer=Answer.NO_DIFFERENCE, reevaluated=tuple(p_values))
+    assert leaderboard.close(dataclasses.replace(study, verdict=undecided)) == (
+        "No loss is shown to be worse than focal, which is first on the leaderboard."
+    )
     assert leaderboard.close(sample.study(0, trials=trials)) == ""
     assert Verdict.of_stored(json.loads(json.dumps(study.verdict.stored()))) == study.verdict
     assert study.verdict.to_json()["reevaluated"][0] == {

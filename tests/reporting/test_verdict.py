@@ -30,9 +30,54 @@ def lines(result):
 def test_what_rows_that_are_not_shown_may_change_is_said_where_the_interval_is_narrower(unseen, is_said):
     result = sample_verdict.study("no difference, ahead", against_baseline=compared(0.012, 0.016, unseen=unseen))
     sentence = (
-        "Few test rows tell the two apart: rows of a kind that these do not show may change the difference by 0.050."
+        "Few test rows tell the two apart, so the interval is a rough one: rows of a kind that these do not show may "
+        "change the difference by 0.050."
     )
     assert (sentence in lines(result)) is is_said
+    assert any("would be seen" in line for line in lines(result)) is not is_said
+
+
+def test_equality_that_unseen_rows_forbid_has_its_reason():
+    main = compared(0.001, 0.003, unseen=0.05)
+    reason = answers.refused_equality([main], 0.005)
+    assert reason == (
+        "the interval lies within the margin of 0.005, but few test rows tell the two apart, and rows of a kind that "
+        "these do not show may change the difference by 0.05"
+    )
+    assert not answers.refused_equality([main], 0.003)
+    assert not answers.refused_equality([main], 0.1)
+    assert not answers.refused_equality([], 0.1)
+    assert not answers.refused_equality([compared(0.001, 0.003)], 0.005)
+    result = sample_verdict.study("equal", against_baseline=main, answer=Answer.NO_DIFFERENCE, reason=reason)
+    assert f"focal is called neither better than cross_entropy nor equal: {reason}." in lines(result)
+    assert not any("a rough one" in line for line in lines(result))
+
+
+def test_one_loss_under_two_names_is_said_to_be_one():
+    result = sample_verdict.study("no difference, ahead", metric="roc_auc")
+    winner = replace(result.verdict.winner, recipe=result.verdict.baseline.recipe)
+    result.verdict = replace(result.verdict, winner=winner)
+    assert lines(result)[0] == (
+        "Train with focal(gamma=2.1): the same loss as cross_entropy, and only the learning rate differs."
+    )
+    assert not any("simpler" in line for line in lines(result))
+
+
+@pytest.mark.parametrize(("left", "is_said"), [(-0.001, True), (0.003, True), (0.004, False)])
+def test_a_gain_that_is_gone_at_the_same_rate_is_not_the_loss(left, is_said):
+    result = sample_verdict.study("no difference, ahead", against_same_rate=compared(left, 0.018))
+    sentence = "With the same learning rate for both, hardly anything of that gain is left."
+    assert (sentence in lines(result)) is is_said
+
+
+DEFAULTS = (
+    "Both have their default threshold: too few rows are left out of a repeat to tune it, so it may explain what they "
+    "differ in."
+)
+NESTED = (
+    "Nested cross-validation (`outer = 5` under `[verdict]`) tests every row, and so shows smaller differences; more "
+    "repeats hardly do."
+)
 
 
 def test_a_better_loss_is_recommended_and_its_cause_is_named():
@@ -195,9 +240,14 @@ def test_a_decision_without_proof_says_what_would_have_been_seen():
         "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
         "On 500 test rows its f1_macro is 0.012 higher than that of cross_entropy (95% interval: 0.004 lower to 0.028 "
         "higher). It was better in 14 of 20 repeated trainings.",
-        "focal is not shown to be better than cross_entropy, the simpler choice. A difference of 0.023 would be seen "
-        "in 4 of 5 such studies.",
+        "focal is recommended for its better estimate alone: focal is not shown to be better than cross_entropy, the "
+        "simpler choice. A difference of 0.023 would be seen in 4 of 5 such studies.",
+        DEFAULTS,
+        NESTED,
     ]
+    assert DEFAULTS not in lines(sample_verdict.study("no difference, ahead", metric="roc_auc"))
+    assert DEFAULTS not in lines(sample_verdict.study("no difference, ahead", metric="accuracy"))
+    assert NESTED not in lines(sample_verdict.study("no difference, ahead", outer=5))
 
 
 def test_a_winner_that_is_not_shown_to_be_better_is_compared_at_its_own_learning_rate_too():
@@ -207,10 +257,10 @@ def test_a_winner_that_is_not_shown_to_be_better_is_compared_at_its_own_learning
         "interval: 0.008 lower to 0.028 higher)."
     )
     behind = sample_verdict.study("no difference, behind", against_same_rate=compared(0.01, 0.018))
-    assert not [line for line in lines(behind) if "learning rate" in line]
+    assert said[3] in lines(behind)
 
 
-def test_a_recommended_trial_that_the_leaderboard_does_not_show_is_explained():
+def test_a_compared_trial_that_the_leaderboard_does_not_show_is_explained():
     result = sample_verdict.study("better, at the same rate", reevaluated=(Reevaluated("focal", 1, (0.9, 0.8)),))
     assert not [line for line in lines(result) if "trial" in line.split()]
     result.add(replace(sample.trial(7, "focal"), score=1.0))
@@ -218,8 +268,14 @@ def test_a_recommended_trial_that_the_leaderboard_does_not_show_is_explained():
     assert not [line for line in lines(result) if "trial" in line.split()]
     result.verdict = replace(result.verdict, reevaluated=(Reevaluated("focal", 1, (0.9, 0.8)),))
     assert (
-        "Of focal, trial 1 is the best on fresh splits; the leaderboard shows trial 7, which has the best validation "
-        "score."
+        "Fresh splits chose focal with trial 1, not 7 as on the leaderboard, which has the best validation scores."
+    ) in lines(result)
+    told = result.verdict
+    result.add(replace(sample.trial(8, "cross_entropy"), score=1.0))
+    result.verdict = told
+    assert (
+        "Fresh splits chose focal with trial 1, not 7 and cross_entropy with trial 0, not 8 as on the leaderboard, "
+        "which has the best validation scores."
     ) in lines(result)
 
 
@@ -229,13 +285,13 @@ def test_a_recommended_baseline_is_compared_with_the_best_other_loss():
         "On 500 test rows its log_loss is 0.031 lower than that of focal(gamma=2.1), the best other loss (95% interval"
         ": 0.012 to 0.050 lower). It was better in 19 of 20 repeated trainings.",
         "focal is worse than cross_entropy.",
+        DEFAULTS.replace("threshold", "temperature"),
     ]
 
 
 def test_a_difference_within_the_margin_is_no_reason_to_change():
     assert lines(sample_verdict.study("equal"))[2:] == [
         "focal and cross_entropy are practically equal: the interval lies within the margin of 0.005.",
-        "cross_entropy is the simpler choice, and the difference does not exceed the margin of 0.005.",
     ]
 
 
@@ -284,7 +340,8 @@ def test_a_winner_that_shares_its_place_on_the_fresh_splits_says_so():
     reevaluated = tuple(Reevaluated(name, n, values) for n, (name, values) in enumerate(scores.items()))
     result.verdict = sample_verdict.study("no difference, ahead", reevaluated=reevaluated).verdict
     assert (
-        "focal is the best other loss by its mean score on 2 fresh splits (tied with gce_mild), not on the leaderboard."
+        "focal is the best other loss by its mean score on 2 fresh splits of the development rows, 0.85 (tied with "
+        "gce_mild), not on the leaderboard."
     ) in lines(result)
 
 
@@ -369,8 +426,9 @@ def counts(winner, baseline):
     ],
 )
 def test_what_limits_an_answer_is_added(changes, expected):
-    assert lines(sample_verdict.study("no difference, ahead"))[3:] == []
-    assert lines(sample_verdict.study("no difference, ahead", **changes))[3:] == [expected]
+    without = lines(sample_verdict.study("no difference, ahead"))
+    limited = lines(sample_verdict.study("no difference, ahead", **changes))
+    assert [line for line in limited if line not in without] == [expected]
 
 
 def test_why_a_winner_that_lost_many_repeats_is_not_called_better():
@@ -382,7 +440,10 @@ def test_why_a_winner_that_lost_many_repeats_is_not_called_better():
 def test_the_best_guess_of_a_study_with_outer_folds_is_named():
     said = lines(sample_verdict.study("no difference, ahead", outer=5, folds_won={"focal": 3, "gce_mild": 2}))
     assert said[0] == "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy."
-    assert said[2].startswith("Each fold's best other loss is not shown to be better than cross_entropy, the simpler ")
+    assert said[2].startswith(
+        "focal is recommended for its better estimate alone: each fold's best other loss is not shown to be better "
+        "than cross_entropy, the simpler choice."
+    )
 
 
 def test_rows_of_outer_folds_are_named():
@@ -392,6 +453,7 @@ def test_rows_of_outer_folds_are_named():
         "trainings.",
         "Each fold's best other loss is worse than cross_entropy.",
         "Of the 5 outer folds, the best other loss was focal in 4, gce_mild in 1.",
+        DEFAULTS,
     ]
 
 
@@ -417,7 +479,10 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
     reevaluated = (Reevaluated("focal", 1, (0.8, 0.9, 0.85)),)
     result = sample_verdict.study("better, at the same rate", reevaluated=reevaluated)
     result.trials.append(sample.trial(2, "gce_mild", score=score))
-    line = "focal is the best other loss by its mean score on 3 fresh splits, not on the leaderboard."
+    line = (
+        "focal is the best other loss by its mean score on 3 fresh splits of the development rows, 0.85, not on the "
+        "leaderboard."
+    )
     assert (line in lines(result)) == is_told
     assert lines(result)[1].startswith("On 500 test rows its f1_macro is ")
     worse = sample_verdict.study("worse", reevaluated=reevaluated)
@@ -463,7 +528,9 @@ def test_a_comparison_without_finite_numbers_is_left_out():
     main = replace(compared(0.01, 0.02), low=math.nan)
     assert lines(sample_verdict.study("no difference, ahead", against_baseline=main)) == [
         "Train with focal(gamma=2.1): a best guess, not shown to be better than cross_entropy.",
-        "focal is not shown to be better than cross_entropy, the simpler choice.",
+        "focal is recommended for its better estimate alone: focal is not shown to be better than cross_entropy, the "
+        "simpler choice.",
+        NESTED,
     ]
 
 
