@@ -56,10 +56,11 @@ def _no_difference(arms: Arms) -> str:
     if arms.is_ahead and arms.tuned:
         return _better_as_it_is(arms, arms.tuned)
     if arms.is_winner:
-        alone = f"{arms.verdict.recommended.candidate} is recommended for its better estimate alone: {arms.winner} is"
-        simpler = "" if arms.is_one_loss else ", the simpler choice"
-        return f"{alone} not shown to be better than {arms.baseline}{simpler}.{_detectable(arms)}"
-    return f"No difference between the two is shown.{_detectable(arms)}"
+        name, simpler = arms.verdict.recommended.candidate, "" if arms.is_one_loss else ", the simpler choice"
+        alone = "" if arms.seldom else f"{name} is recommended for its better estimate alone: "
+        subject = f"{alone}{arms.winner}" if alone else arms.first
+        return f"{subject} is not shown to be better than {arms.baseline}{simpler}.{_detectable(arms)}"
+    return f"No difference between the two is shown{' as they are' * bool(arms.tuned)}.{_detectable(arms)}"
 
 
 def _better_as_it_is(arms: Arms, tuned: Comparison) -> str:

@@ -10,7 +10,7 @@ def in_words(arms: Arms) -> str:
     """Return `: shown to be better`, or `, or with cross_entropy if you tune the threshold` where that is shown."""
     if arms.is_one_loss and arms.verdict.answer is not Answer.NOT_ENOUGH_DATA:
         other = arms.baseline if arms.is_winner else arms.winner
-        return f": the same loss as {other}, and only the {arms.differing} differs"
+        return f": the same loss as {other}, from which it differs in {arms.differing}"
     return _if_tuned(arms) or f": {_of_winner(arms) if arms.is_winner else _of_baseline(arms)}"
 
 

@@ -9,22 +9,20 @@ from lossreg.storage.verdict import Answer
 EXPLORATORY = (
     "This is exploratory: {} after the test rows were first looked at, so the answer is less sure than its numbers."
 )
-LEFT = 0.25  # of a gain: hardly anything
 CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 
 
 def sentences(arms: Arms) -> list[str]:
     """Return the remarks on a verdict, none where nothing limits it."""
     remarks = (
-        _simpler(arms), _unseen(arms), _of_rate(arms), _left_out(arms), _exploratory(arms), _openings(arms),
-        _nested(arms),
+        _simpler(arms), _unseen(arms), _left_out(arms), _exploratory(arms), _openings(arms),
     )  # fmt: skip
     return [remark for remark in remarks if remark]
 
 
 def _simpler(arms: Arms) -> str:
     is_ahead = arms.main is not None and 0 < arms.main.difference <= arms.verdict.margin
-    if arms.is_winner or not is_ahead or arms.verdict.answer is Answer.EQUAL:
+    if arms.is_winner or arms.is_one_loss or not is_ahead or arms.verdict.answer is Answer.EQUAL:
         return ""
     return (
         f"{arms.baseline} is the simpler choice, and the difference does not exceed the margin of "
@@ -37,28 +35,8 @@ def _unseen(arms: Arms) -> str:
         return ""
     size = Rounding.of_size(arms.main.unseen).text(arms.main.unseen)
     return (
-        "Few test rows tell the two apart, so the interval is a rough one: rows of a kind that these do not show may "
-        f"change the difference by {size}."
-    )
-
-
-def _of_rate(arms: Arms) -> str:
-    """Return that a gain is one of the settings of training, where hardly anything is left of it with the same ones."""
-    main, same = arms.main, arms.at_same_rate
-    if not main or not same or arms.verdict.cause or main.difference <= 0:
-        return ""
-    if same.difference > LEFT * main.difference:
-        return ""
-    return f"With the same {arms.differing} for both, hardly anything of that gain is left."
-
-
-def _nested(arms: Arms) -> str:
-    is_open = arms.verdict.answer is Answer.NO_DIFFERENCE and not arms.verdict.reason and not arms.is_ahead
-    if not is_open or arms.verdict.outer:
-        return ""
-    return (
-        "Nested cross-validation (`outer = 5` under `[verdict]`) tests every row, and so shows smaller differences; "
-        "more repeats hardly do."
+        f"Rows of a kind that the test rows do not show may change the difference by {size}, more than the interval "
+        "says: few rows, or few of one class, tell the two apart."
     )
 
 

@@ -12,6 +12,8 @@ from lossreg.reporting.values import number
 from lossreg.storage.records import StudyResult
 from lossreg.storage.verdict import Answer, Comparison, Verdict
 
+LEFT = 0.25  # of a gain: hardly anything
+
 
 def decision(result: StudyResult, verdict: Verdict) -> str:
     """Return the loss to train with, and how sure that is: `Train with focal: shown to be better.`
@@ -27,7 +29,7 @@ def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) 
     has_table: what was measured is shown as a table, and left out here.
     """
     arms = Arms(result, verdict)
-    further = () if has_table else (_at_same_rate(arms), _tuned(arms))
+    further = (_of_rate(arms), _of_loss(arms)) if has_table else (_at_same_rate(arms), _tuned(arms))
     lines = (
         "" if has_table else _measured(arms), answer.sentence(arms), _folds(arms), *further, _decisions(arms),
         _chosen(arms), _trials(arms), *remarks.sentences(arms),
@@ -91,6 +93,21 @@ def _at_same_rate(arms: Arms) -> str:
     return f"With the same {arms.differing} for both, {arms.of_winner(arms.at_same_rate)}."
 
 
+def _of_rate(arms: Arms) -> str:
+    """Return that hardly anything is left of a gain with the same settings of training; else an empty text."""
+    main, same = arms.main, arms.at_same_rate
+    is_open = arms.verdict.answer is Answer.NO_DIFFERENCE and main is not None and main.difference > 0
+    if not is_open or not main or not same or same.difference > LEFT * main.difference:
+        return ""
+    return f"By the estimates, hardly anything of the gain is left with the same {arms.differing} for both."
+
+
+def _of_loss(arms: Arms) -> str:
+    if arms.tuned is None or arms.verdict.answer is not Answer.BETTER:
+        return ""
+    return f"The gain is not one of the {arms.tuned_part} alone."
+
+
 def _tuned(arms: Arms) -> str:
     """Return the two with the decision of both tuned; empty where there is no such comparison."""
     if arms.tuned is None:
@@ -107,8 +124,8 @@ def _decisions(arms: Arms) -> str:
     if not is_open or arms.is_ahead or not arms.lacks_tuned or arms.main is None:
         return ""
     return (
-        f"Both have their default {arms.tuned_part}: too few rows are left out of a repeat to tune it, so it may "
-        "explain what they differ in."
+        f"Both have their default {arms.tuned_part}, which alone may explain the difference: too few rows are left out "
+        "of a repeat to tune it."
     )
 
 
@@ -139,10 +156,10 @@ def _trials(arms: Arms) -> str:
     """Return which trials are compared, where the leaderboard shows others; else an empty text."""
     shown = {row.candidate: row.best.number for row in arms.result.leaderboard() if row.best}
     others = [
-        f"{arm.candidate} with trial {arm.trial}, not {shown[arm.candidate]}"
+        f"trial {arm.trial} of {arm.candidate} (leaderboard: {shown[arm.candidate]})"
         for arm in (arms.verdict.winner, arms.verdict.baseline)
         if arm.candidate in shown and arm.trial not in (None, shown[arm.candidate])
     ]
     if not arms.verdict.reevaluated or not others:
         return ""
-    return f"Fresh splits chose {' and '.join(others)} as on the leaderboard, which has the best validation scores."
+    return f"Fresh splits chose {' and '.join(others)}."

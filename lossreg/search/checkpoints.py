@@ -56,13 +56,18 @@ class Checkpoints(Observer):
 
     def __init__(self, folder: StudyFolder, keep: str, result: StudyResult, contenders: int = 0) -> None:
         self._folder, self._policy = folder, KeepPolicy(keep, result, contenders)
+        self._unsaved: set[int] = set()
 
     def checkpoint(self, record: TrialRecord, weights: Weights) -> None:
         """Save weights before Optuna is told of their trial: a kill in between leaves a file that is ignored."""
+        self._unsaved.add(record.number)
         self._folder.save_weights(record.number, weights)
+        self._unsaved.remove(record.number)
 
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
-        """Remove the weights that a trial made superfluous, now that Optuna was told of it."""
+        """Remove the weights that a trial made superfluous, now that Optuna was told of it: one that has its own."""
+        if record.number in self._unsaved:
+            return
         surpassed = self._policy.add(record)
         if surpassed is not None:
             self._folder.forget_weights([surpassed])

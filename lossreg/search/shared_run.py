@@ -123,9 +123,12 @@ class SharedRunState(TurnState):
     def _recorder(
         cls, run: Run, prepared: Prepared, study: optuna.Study, tracker: Tracker | Untracked
     ) -> SharedTracking:
-        is_founder = _workers(run).is_first
+        workers = _workers(run)
+        is_founder = workers.is_first
         is_over = attributes.is_finished(study, prepared.trials, run.folder.counts)
-        return SharedTracking(study, tracker, is_founder=is_founder, reopens=is_founder and not is_over)
+        return SharedTracking(
+            study, tracker, is_founder=is_founder, reopens=is_founder and not is_over, take_turn=workers.take_turn
+        )
 
     def execute(self) -> StudyResult:
         """Run the trials that this worker gets; finish the study if no other one will."""

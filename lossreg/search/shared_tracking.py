@@ -23,15 +23,16 @@ class SharedTracking(Observer):
     """Hands the trials of this worker to its tracker once there is a parent run, which the founder makes and notes.
 
     reopens: whether the parent run of a study that was interrupted is set running again.
-    Trials that never get there are written by the worker that finishes the study.
+    take_turn: called before it is read what others noted. Trials that never get there are written by the worker that
+    finishes the study.
     """
 
     def __init__(
         self, study: optuna.Study, tracker: Tracker | Untracked, *, is_founder: bool, reopens: bool = False,
-        now: Callable[[], float] = time.monotonic,
+        take_turn: Callable[[], None] = lambda: None, now: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._study, self._tracker, self._is_founder, self._now = study, tracker, is_founder, now
-        self._reopens = reopens
+        self._reopens, self._take_turn = reopens, take_turn
         self._result: StudyResult | None = None
         self._key = ""
         self._held: list[TrialRecord] = []
@@ -56,6 +57,7 @@ class SharedTracking(Observer):
         if isinstance(self._tracker, Untracked) or self._is_noted or self._now() - self._looked < EVERY:
             return
         self._looked = self._now()
+        self._take_turn()
         noted = self._study.user_attrs.get(PARENT)
         if noted and not self._is_started:
             self._begin(noted["run_id"])

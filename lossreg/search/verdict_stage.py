@@ -30,7 +30,7 @@ from lossreg.storage.observer import Observer
 from lossreg.storage.records import StudyResult, TrialRecord
 from lossreg.storage.study_folder import StudyFolder
 from lossreg.storage.trials import ATTRIBUTE
-from lossreg.storage.verdict import Verdict
+from lossreg.storage.verdict import Answer, Verdict
 from lossreg.terminal import caller
 from lossreg.training import programs
 
@@ -175,13 +175,21 @@ class VerdictStage:
         """Return the number of outer folds of a study that names none; they are proposed where they take long."""
         rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
         new = self._estimate(usual, self.prepared.spec.verdict.repeats_with(usual))
-        if rows.raw.given_test or nested.is_usual(len(rows.labels.y), new.minutes):
-            return 0 if rows.raw.given_test else usual
-        if new.minutes <= LONGEST:
-            self.progress.message(
-                f"nested cross-validation (verdict.outer = {usual}) would test every row, in about {new.in_words}"
-            )
-        return 0
+        is_usual = not rows.raw.given_test and nested.is_usual(len(rows.labels.y), new.minutes)
+        return usual if is_usual else 0
+
+    def _advice(self, verdict: Verdict) -> str:
+        """Return that outer folds, which nobody ruled out, would show more; empty where they would take long."""
+        rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
+        is_open = verdict.answer is Answer.NO_DIFFERENCE and self._unasked and not self._unasked.get("reason")
+        if not is_open or verdict.outer or rows.raw.given_test:
+            return ""
+        if self._estimate(usual, self.prepared.spec.verdict.repeats_with(usual)).minutes > LONGEST:
+            return ""
+        return (
+            f"nested cross-validation (verdict.outer = {usual}) tests every row and so shows smaller differences; more "
+            "repeats hardly do"
+        )
 
     def _estimate(self, outer: int, repeats: int) -> Estimate:
         return Estimate.of(self.prepared, self.result, self._notes, outer=outer, repeats=repeats)
@@ -251,7 +259,9 @@ class VerdictStage:
     def _judged(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> Verdict:
         reason = "" if frozen.outer else self._unasked.get("reason", "")
         judgement = Judgement(self.prepared, frozen, self._arms(frozen), tested, predictions)
-        return judgement.verdict([reason] if reason else [])
+        verdict = judgement.verdict([reason] if reason else [])
+        advice = self._advice(verdict)
+        return replace(verdict, notes=(*verdict.notes, advice)) if advice else verdict
 
     # ------------------------------------------------------------ notes
 

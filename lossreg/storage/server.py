@@ -115,26 +115,29 @@ class Bounded(Forwarding):
 
     Optuna's client sets no deadline, nor has it a parameter for one, so a proxy that hangs would be waited for for
     ever. With a call that gets no answer its connection is closed, which ends what waits on it, and a new one is made.
+    Calls that are given less time have a connection of their own.
     """
 
     def __init__(self, connect: Callable[[], GrpcStorageProxy], seconds: float) -> None:
         super().__init__(connect())
         self._connect, self._seconds = connect, seconds
+        self._proxies = {seconds: self._inner}
 
     def _forward(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        proxy, answer, seconds = self._inner, Future[Any](), min(self._seconds, _seconds.get())
+        answer, seconds = Future[Any](), min(self._seconds, _seconds.get())
+        proxy = self._proxies.get(seconds) or self._proxies.setdefault(seconds, self._connect())
         call = partial(getattr(proxy, name), *args, **kwargs)
         # a daemon, which no exit of this process waits for
         threading.Thread(target=_answer, args=(answer, call), name=f"lossreg-{name}", daemon=True).start()
         try:
             return answer.result(seconds)
         except TimeoutError:
-            if self._inner is proxy:
-                self._inner = self._connect()
+            if self._proxies[seconds] is proxy:
+                self._proxies[seconds] = self._connect()
                 proxy.close()
         except Exception:
             # another thread closed the connection, as its call was not answered
-            if self._inner is proxy:
+            if self._proxies[seconds] is proxy:
                 raise
         raise TimeoutError(f"no answer within {seconds:.0f} s")
 

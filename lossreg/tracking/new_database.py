@@ -50,7 +50,8 @@ def is_missing(uri: str) -> bool:
 
 
 def renew_connections(uri: str) -> None:
-    """Have MLflow keep a connection to an SQLite file for a second: SQLite writes nothing into one that is deleted.
+    """Have MLflow keep a connection to an SQLite file for a second: SQLite, but in WAL mode, writes nothing into one
+    that is deleted.
 
     The next try, a second later, finds out that it is gone.
     """

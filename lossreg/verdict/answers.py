@@ -48,8 +48,8 @@ def refused_equality(comparisons: Sequence[Comparison], margin: float) -> str:
     if not inside or all(one.is_within(margin) for one in comparisons):
         return ""
     return (
-        f"the interval lies within the margin of {margin:g}, but few test rows tell the two apart, and rows of a kind "
-        f"that these do not show may change the difference by {unseen:.2g}"
+        f"the interval lies within the margin of {margin:g}, but not with the {unseen:.2g} that rows of a kind that "
+        "the test rows do not show may add"
     )
 
 

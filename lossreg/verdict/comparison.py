@@ -47,7 +47,7 @@ def compare(
     for the choice of test rows, and for the training rows and seed of a repeat. For other development rows of the same
     kind it allows in part (`UNSEEN`, or with outer folds from the differences between them): enough where two losses
     hardly differ, too little where a gain hangs on few rows such as outliers. Where labels or ranks are all that is
-    scored, rows of a kind that these do not show are allowed for in part, and in full in `unseen` and `detectable`.
+    scored, rows of a kind that these do not show are allowed for in part, and in full in `unseen`.
     """
     y, by_fold = np.asarray(y), None if folds is None else np.asarray(folds)
     units = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -91,7 +91,7 @@ def _comparison(differences: NDArray[np.float64], parts: Components, bound: floa
         low=mean - half,
         high=mean + half,
         share_won=float(((np.sign(differences) + 1) / 2).mean()),
-        detectable=(1 + float(ndtri(POWER)) / quantile) * float(np.hypot(quantile * error, bound)),
+        detectable=(1 + float(ndtri(POWER)) / quantile) * half,
         repeats=len(differences),
         unseen=bound,
     )

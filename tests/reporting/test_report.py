@@ -122,6 +122,11 @@ def test_with_a_verdict_what_fresh_splits_do_not_tell_apart_is_marked():
     better = dataclasses.replace(study, verdict=dataclasses.replace(study.verdict, answer=Answer.BETTER))
     assert [leaderboard.rank(better, row) for row in better.leaderboard()] == ["1", "2", "3"]
     assert leaderboard.close(better) == ""
+    # but not in outer folds, which may have tested other losses, nor without a comparison
+    for changes in ({"outer": 5}, {"against_baseline": None}):
+        other = dataclasses.replace(study.verdict, answer=Answer.BETTER, **changes)
+        other = dataclasses.replace(study, verdict=other)
+        assert [leaderboard.rank(other, row) for row in other.leaderboard()] == ["1", "~2", "3"]
     study.verdict = dataclasses.replace(
         study.verdict, winner=sample_verdict.arm(trials[2]), baseline=study.verdict.winner
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import sample_study as sample
@@ -57,3 +60,31 @@ def test_the_two_best_of_each_loss_are_kept_until_the_verdict_has_chosen(tmp_pat
     # a trial that nobody wants is not written by the scheduler; here all are, and those that were surpassed are gone
     assert KeepPolicy(keep, study(trials), contenders=2).numbers == {1, 3, 2, 4}
     assert {0} & set(folder.kept_weights()) == set()
+
+
+def test_a_trial_whose_weights_found_no_room_costs_no_other_its_weights(tmp_path, monkeypatch):
+    folder = StudyFolder(tmp_path, "s")
+    checkpoints, result = Checkpoints(folder, "best", study()), study()
+    trials = [sample.trial(number, "focal", score=score) for number, score in enumerate((0.5, 0.9, 0.7))]
+
+    def end(record):
+        checkpoints.checkpoint(record, [np.zeros(1)])
+        told(record)
+
+    def told(record):
+        result.add(record)
+        checkpoints.trial(record, result)
+
+    end(trials[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "save_weights", fails)
+        with pytest.raises(OSError, match="No space"):
+            checkpoints.checkpoint(trials[1], [np.zeros(1)])
+        told(trials[1])
+    assert set(folder.kept_weights()) == {0}
+    end(trials[2])
+    assert set(folder.kept_weights()) == {2}
+
+
+def fails(number, weights):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

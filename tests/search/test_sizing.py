@@ -124,10 +124,8 @@ def test_measuring_takes_a_small_share_of_the_study():
     ready = prepared(trials=300, epochs=2)
     _, trainer = choose(ready, lambda lanes: 0.1 * lanes)
     assert set(trainer.widths) == {32}
-    expected = 0.1 * 300 * 2
     _, trainer = choose(prepared(trials=1000, epochs=100), lambda lanes: 0.1 * lanes)
     assert trainer.time < 0.05 * 0.1 * 1000 * 100 + 4 * 0.1 * 32
-    assert expected
 
 
 def test_what_the_study_began_with_is_kept_and_never_measured():

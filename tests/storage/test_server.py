@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, OperationalError, PendingRollbackError
 
 from lossreg.errors import InputError, LossregError, UnansweredError
 from lossreg.storage import server
-from lossreg.storage.server import Bounded, Patient
+from lossreg.storage.server import Bounded, Patient, within
 
 
 def internal(cause):
@@ -296,6 +296,27 @@ def test_the_time_that_a_call_hung_is_part_of_the_patience(hanging):
     study.ask()
     with pytest.raises(LossregError, match=r"has not answered for 30 s \(.*no answer"):
         study.tell(0, 1.0)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_beat_without_an_answer_closes_no_connection_but_that_of_the_beats(hanging):
+    start, made, closed = hanging(1), [], []
+
+    def connect():
+        number, proxy = len(made), start()
+        close = proxy.close
+        proxy.close = lambda: [closed.append(number), close()]
+        made.append(proxy)
+        return proxy
+
+    bounded = Bounded(connect, 60.0)
+    study = optuna.create_study(storage=bounded)
+    first, second = (study.ask()._trial_id for _ in range(2))
+    with within(0.1), pytest.raises(TimeoutError, match="no answer within 0 s"):
+        bounded.set_trial_state_values(first, TrialState.COMPLETE, [1.0])
+    assert closed == [1]
+    assert len(made) == 3
+    assert bounded.get_trial(second).state == TrialState.RUNNING
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
