@@ -72,6 +72,6 @@ class Checkpoints(Observer):
         if surpassed is not None:
             self._folder.forget_weights([surpassed])
 
-    def told(self) -> None:
+    def written(self) -> None:
         """Have the ends of trials on the disk."""
         self._folder.sync()

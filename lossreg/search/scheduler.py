@@ -216,7 +216,7 @@ class Scheduler:
                     observer.trial(record, self.result)
         if has_told:
             for observer in self.observers:
-                observer.told()
+                observer.written()
         if failures:
             raise failures[0]
         if not self.active:

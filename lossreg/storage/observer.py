@@ -28,7 +28,7 @@ class Observer:
     def trial(self, record: TrialRecord, result: StudyResult) -> None:
         """Note that a trial has ended; result includes it."""
 
-    def told(self) -> None:
+    def written(self) -> None:
         """Note that the ends of all trials that have ended so far are written."""
 
     def elsewhere(self, record: TrialRecord, result: StudyResult) -> None:

@@ -342,12 +342,14 @@ def kind(arm: str) -> str:
 class Fresh:
     """Fresh samples as large as the development rows of a study, as the folds of a problem.
 
-    The test rows of a fold are a fresh test set of its own, then the rows of the truth, which all folds share.
+    The test rows of a fold are a fresh test set of its own, then the rows of the truth, which all folds share. Initial
+    weights are those of `seed` and the following ones: were they the same in all studies, so would be their luck.
     """
 
     prepared: Any
     problem: Any
     own: int
+    seed: int
 
     @classmethod
     def drawn(cls, cell: Cell, rng: np.random.Generator, args: argparse.Namespace) -> Fresh:
@@ -355,7 +357,7 @@ class Fresh:
         development, own = cell.rows - cell.test_rows, cell.test_rows
         rows = np.arange(args.samples * (development + own)).reshape(args.samples, -1)
         samples = [(part[:development], part[development:]) for part in rows]
-        return cls._of(cell, cell.sample(rng, rows.size + args.truth), samples, args)
+        return cls._of(cell, cell.sample(rng, rows.size + args.truth), samples, args, _seed(rng))
 
     @classmethod
     def here(
@@ -368,12 +370,12 @@ class Fresh:
             arrays = {name: np.concatenate([known[name], values]) for name, values in fresh.items()}
         tests = cell.rows + np.arange(number * own).reshape(number, own)
         samples = [(rng.permutation(rows), test) for rows, test in zip(developments, tests, strict=True)]
-        return cls._of(cell, arrays, samples, args)
+        return cls._of(cell, arrays, samples, args, _seed(rng))
 
     @classmethod
     def _of(
         cls, cell: Cell, arrays: Mapping[str, np.ndarray], samples: Sequence[tuple[np.ndarray, np.ndarray]],
-        args: argparse.Namespace,
+        args: argparse.Namespace, seed: int,
     ) -> Fresh:  # fmt: skip
         """Return these rows, of which the last are those of the truth; samples: development and test rows of each."""
         from lossreg.data import splits
@@ -389,7 +391,7 @@ class Fresh:
         prepared = prepared_of(cell.study(source, 0))
         decisive = np.unique(np.concatenate([rows for rows, _ in samples]))
         dataset = prepared.problem.dataset.loaded.dataset(cuts, decisive)
-        return cls(prepared, replace(prepared.problem, dataset=dataset), cell.test_rows)
+        return cls(prepared, replace(prepared.problem, dataset=dataset), cell.test_rows, seed)
 
     def scores(
         self, arms: Mapping[str, Any], predictor: Any, only: Mapping[str, range] | None = None
@@ -404,7 +406,7 @@ class Fresh:
         same = {name: name if only else (plan, kind(name) in (WINNER, BASELINE)) for name, plan in arms.items()}
         first = {name: next(other for other in arms if same[other] == same[name]) for name in arms}
         asked = {
-            (name, sample): replace(arms[name], fold=sample, seed=sample)
+            (name, sample): replace(arms[name], fold=sample, seed=self.seed + sample)
             for name in dict.fromkeys(first.values())
             for sample in (only[name] if only else samples)
         }
@@ -448,6 +450,10 @@ class Fresh:
             scores.blocks[sample] = [sign * metric.score_lanes(shared[part], truth[:, part])[0] for part in parts]
             scores.fresh[sample] = sign * metric.score_lanes(labels[sample][: self.own], own)[0]
         return scores
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**30))
 
 
 # ------------------------------------------------------------------ many studies

@@ -295,7 +295,7 @@ def test_a_study_runs_from_the_command_line(tmp_path, monkeypatch, capfd):
     assert not code, err
     assert "5 complete" in out + err
     assert "Recommended, trial " in out + err
-    assert "On 30 test rows its accuracy is" in " ".join(out.split())
+    assert "accuracy on 30 test rows" in " ".join(out.split())
 
 
 def test_the_checks_of_losses_say_where_they_run(monkeypatch, capfd):
