@@ -49,14 +49,10 @@ def is_missing(uri: str) -> bool:
     return path is not None and not (path.exists() and path.stat().st_size)
 
 
-def renew_connections(uri: str) -> None:
-    """Have MLflow keep a connection to an SQLite file for a second: SQLite, but in WAL mode, writes nothing into one
-    that is deleted.
-
-    The next try, a second later, finds out that it is gone.
-    """
+def open_anew_each_time(uri: str) -> None:
+    """Have MLflow keep no connection to an SQLite file: one that is deleted meanwhile would take all, and lose it."""
     if sqlite_path(uri) is not None:
-        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", "1")
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
 
 def make(uri: str, ready: NewDatabase | None = None) -> None:

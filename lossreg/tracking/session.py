@@ -55,7 +55,7 @@ class Session:
         """
         self.uri, self.experiment = uri, experiment
         masking.learn(uri)
-        new_database.renew_connections(uri)
+        new_database.open_anew_each_time(uri)
         with contextlib.suppress(Exception):
             from lossreg.tracking import artifacts, writer
 
@@ -114,7 +114,7 @@ class Session:
 
         Of several workers, the one that finishes the study closes it, and writes what is missing.
         """
-        self._retry(self._interrupt if self._is_alone else self._connected)
+        self._insist(self._interrupt if self._is_alone else self._connected)
         if not self._is_alone:
             self._disconnect()
             self.is_open = False
@@ -128,7 +128,7 @@ class Session:
     def finish(self, result: Message, status: str, model: Message | None, ticket: int) -> None:
         """Write the parent's summary, then what needs an artifact store, which may be closed to us; end the parent."""
         self.result = messages.study(result, self.result.trials)
-        self._retry(lambda: self._finish(status, model))
+        self._insist(lambda: self._finish(status, model))
         self.is_open = False
         self.leave()
         if self._refused:
@@ -157,7 +157,7 @@ class Session:
             self.answer(error="")
         return True
 
-    def _retry(self, work: Callable[[], object]) -> None:
+    def _insist(self, work: Callable[[], object]) -> None:
         """Do work at once, until it goes well or it is certain that the store is away."""
         while not self._attempt(work) and not self.outage.is_certain:
             time.sleep(self.outage.wait or 0.0)
