@@ -27,27 +27,18 @@ def _better(arms: Arms) -> str:
     end = f"; there are too few rows to tune the {arms.tuned_part} of both." if lacks else "."
     if arms.verdict.cause is Cause.LOSS:
         perhaps = f", though perhaps by the {arms.tuned_part} alone" if lacks else ""
-        return f"{start}, because of the loss{perhaps}: {_because(arms)}{end}"
+        same = _at_same_rate(arms, "both were otherwise trained alike", "is still worse")
+        return f"{start}, because of the loss{perhaps}: {same}{end}"
     perhaps = f", or the {arms.tuned_part} alone," if lacks else ""
-    return f"{start}, but the {arms.differing}{perhaps} may have done it: {_undecided(arms)}{end}"
+    same = _at_same_rate(arms, "there is no comparison with the same for both", "is not shown to be worse")
+    return f"{start}, but the {arms.differing}{perhaps} may have done it: {same}{end}"
 
 
-def _because(arms: Arms) -> str:
+def _at_same_rate(arms: Arms, missing: str, verb: str) -> str:
+    """Return how the baseline does with the winner's settings of training; `missing` without that comparison."""
     if arms.at_same_rate is None:
-        return "both were otherwise trained alike"
-    return (
-        f"with the {arms.differing} of {arms.winner}, {arms.baseline} is still worse "
-        f"({arms.of_baseline(arms.at_same_rate)})"
-    )
-
-
-def _undecided(arms: Arms) -> str:
-    if arms.at_same_rate is None:
-        return "there is no comparison with the same for both"
-    return (
-        f"with the {arms.differing} of {arms.winner}, {arms.baseline} is not shown to be worse "
-        f"({arms.of_baseline(arms.at_same_rate)})"
-    )
+        return missing
+    return f"with the {arms.differing} of {arms.winner}, {arms.baseline} {verb} ({arms.of_baseline(arms.at_same_rate)})"
 
 
 def _no_difference(arms: Arms) -> str:

@@ -100,7 +100,7 @@ class Arms:
 
     @property
     def tuned_part(self) -> str:
-        """What is tuned of a decision: `threshold`."""
+        """The part of a decision that is tuned: `threshold`."""
         from lossreg.metrics import decision as decisions
 
         return decisions.in_words(decisions.by_name(self.result.metric, self.result.task))
@@ -123,7 +123,7 @@ class Arms:
 
     @property
     def seldom(self) -> str:
-        """How many of the outer folds tested the recommended loss, where it is fewer than half; else empty."""
+        """The number of outer folds that tested the recommended loss, in words, where it is below half; else empty."""
         name = self.verdict.winner.candidate
         count = self.verdict.folds_won.get(name, 0)
         if not self.is_winner or 2 * count >= self.verdict.outer:

@@ -48,6 +48,10 @@ class Rounding:
             return f"{abs(value):.{DIGITS - 1}e}"
         return f"{abs(round(value, self.decimals)):.{max(self.decimals, 0)}f}"
 
+    def score(self, value: float | None) -> str:
+        """Return a score with as many decimals; empty where there is none, or no finite one."""
+        return "" if value is None or not math.isfinite(value) else f"{value:.{max(self.decimals, 0)}f}"
+
     def is_zero(self, value: float) -> bool:
         """True if nothing is left of a value."""
         return not float(self.text(value))

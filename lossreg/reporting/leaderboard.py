@@ -59,10 +59,10 @@ def _is_within_noise(result: StudyResult, row: Standing) -> bool:
 def _is_undecided(result: StudyResult, candidate: str, p_values: dict[str, float]) -> bool:
     """Tell whether a candidate is not shown to be worse than the first."""
     verdict, first = result.verdict, result.best
-    is_compared = verdict and verdict.against_baseline and not verdict.outer
-    compared = {verdict.winner.candidate, verdict.baseline.candidate} if verdict and is_compared else set()
-    if verdict and first and compared == {candidate, first.candidate}:
-        return verdict.answer is not (Answer.BETTER if candidate == verdict.baseline.candidate else Answer.WORSE)
+    if verdict and first and verdict.against_baseline and not verdict.outer:
+        winner, baseline = verdict.sides
+        if {candidate, first.candidate} == {winner, baseline}:
+            return verdict.answer is not (Answer.BETTER if candidate == baseline else Answer.WORSE)
     return p_values.get(candidate, 0.0) > LEVEL
 
 

@@ -14,9 +14,7 @@ CHANGED = {"trials": "trials were run", "margin": "the margin was set"}
 
 def sentences(arms: Arms) -> list[str]:
     """Return the remarks on a verdict, none where nothing limits it."""
-    remarks = (
-        _simpler(arms), _unseen(arms), _left_out(arms), _exploratory(arms), _openings(arms),
-    )  # fmt: skip
+    remarks = (_simpler(arms), _unseen(arms), _left_out(arms), _exploratory(arms), _openings(arms))
     return [remark for remark in remarks if remark]
 
 

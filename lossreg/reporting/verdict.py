@@ -42,8 +42,8 @@ def _measured(arms: Arms) -> str:
     if arms.main is None:
         return ""
     change = arms.change(arms.main if arms.is_winner else reversed_comparison(arms.main))
-    score = arms.verdict.recommended.score
-    value = "" if score is None or not math.isfinite(score) else f"{score:.{max(change.rounding.decimals, 0)}f}, "
+    score = change.rounding.score(arms.verdict.recommended.score)
+    value = f"{score}, " if score else ""
     against = f"{change.size} than that of" if change.size else "about the same as that of"
     return (
         f"{_whose(arms)} is {value}{against} {_other(arms)} (95% interval: {change.interval}).{_won(change.comparison)}"
@@ -71,10 +71,9 @@ def _won(comparison: Comparison) -> str:
     """Return ` It was better in 14 of 20 repeated trainings.`; nothing where none was finished."""
     if not comparison.repeats:
         return ""
-    won = round(2 * comparison.share_won * comparison.repeats) / 2
-    ties = "" if won.is_integer() else ", a tie counting half"
+    ties = "" if comparison.won.is_integer() else ", a tie counting half"
     trainings = f"repeated training{'s' * (comparison.repeats != 1)}"
-    return f" It was better in {won:g} of {comparison.repeats} {trainings}{ties}."
+    return f" It was better in {comparison.won:g} of {comparison.repeats} {trainings}{ties}."
 
 
 def _folds(arms: Arms) -> str:

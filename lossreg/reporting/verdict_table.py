@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from rich.table import Table
@@ -22,9 +21,8 @@ def table(result: StudyResult, verdict: Verdict) -> Table | None:
     arms = Arms(result, verdict)
     if arms.main is None:
         return None
-    rows = list(_rows(arms, arms.main))
-    grid = tables.table(_title(arms), COLUMNS, rows)
-    if any(".5 of" in cell for row in rows for cell in row):
+    grid = tables.table(_title(arms), COLUMNS, _rows(arms, arms.main))
+    if not all(comparison.won.is_integer() for comparison in (arms.main, arms.at_same_rate, arms.tuned) if comparison):
         grid.caption, grid.caption_justify = tables.cell("A tie counts half."), "left"
     return grid
 
@@ -37,8 +35,8 @@ def _title(arms: Arms) -> str:
 
 def _rows(arms: Arms, main: Comparison) -> Iterator[list[str]]:
     rounding = Rounding.of(main)
-    yield [arms.winner, _score(arms.verdict.winner.score, rounding), *_compared(arms.change(main))]
-    yield [arms.baseline, _score(arms.verdict.baseline.score, rounding), "", "", ""]
+    yield [arms.winner, rounding.score(arms.verdict.winner.score), *_compared(arms.change(main))]
+    yield [arms.baseline, rounding.score(arms.verdict.baseline.score), "", "", ""]
     further = {
         f"same {arms.differing} for both": arms.at_same_rate,
         f"tuned {arms.tuned_part} for both": arms.tuned,
@@ -48,16 +46,11 @@ def _rows(arms: Arms, main: Comparison) -> Iterator[list[str]]:
             yield [name, "", *_compared(arms.change(comparison))]
 
 
-def _score(score: float | None, rounding: Rounding) -> str:
-    return "" if score is None or not math.isfinite(score) else f"{score:.{max(rounding.decimals, 0)}f}"
-
-
 def _compared(change: Change) -> list[str]:
     """Return gain, interval and the repeats in which the winner was better."""
     comparison = change.comparison
-    won = round(2 * comparison.share_won * comparison.repeats) / 2
     return [
         change.signed(comparison.difference),
         f"{change.signed(comparison.low)} to {change.signed(comparison.high)}",
-        f"{won:g} of {comparison.repeats}" if comparison.repeats else "",
+        f"{comparison.won:g} of {comparison.repeats}" if comparison.repeats else "",
     ]

@@ -77,6 +77,11 @@ class Comparison:
         """Half of the interval."""
         return (self.high - self.low) / 2
 
+    @property
+    def won(self) -> float:
+        """The number of repeats in which the winner had the better score, a tie counting half."""
+        return round(2 * self.share_won * self.repeats) / 2
+
     def is_within(self, margin: float) -> bool:
         """Return whether the interval lies within the margin, also with what unseen rows may add to it."""
         return abs(self.difference) + math.hypot(self.half, self.unseen) < margin
