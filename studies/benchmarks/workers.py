@@ -46,6 +46,8 @@ from lossreg.storage.shared_study import SharedStudy  # noqa: E402
 from lossreg.training.pool import Pool  # noqa: E402
 
 BASELINE = "cross_entropy"
+CONNECTIONS_OF_A_WORKER = 2
+SPARE = 20
 # for workers that are to leave while the storage does not answer
 SECONDS_TO_LEAVE = 30
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -108,8 +110,8 @@ def begin(url, trials):
 
 
 def count(url, answer):
-    """Put the number of ended trials into `answer`."""
-    answer.value = sum(t.state.is_finished() for t in optuna.load_study(study_name="s", storage=url).get_trials())
+    """Put the number of trials that ended with a score into `answer`."""
+    answer.value = sum(map(states.has_score, optuna.load_study(study_name="s", storage=url).get_trials()))
 
 
 def proxy(url, port):
@@ -190,7 +192,7 @@ def main():
     parser.add_argument("--most", type=float, default=300.0)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    server = Postgres(durable=True)
+    server = Postgres(durable=True, connections=CONNECTIONS_OF_A_WORKER * max(args.workers) + SPARE)
     try:
         print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         print("workers  trials  seconds  trials/s    ideal   times  postgres     proxy   workers  load")

@@ -36,7 +36,7 @@ def free_port():
 class Postgres:
     """A server with one database for each name that is asked for. It refuses to run as root, so it is another's."""
 
-    def __init__(self, durable=False):
+    def __init__(self, durable=False, connections=100):
         self.folder = Path(tempfile.mkdtemp(prefix="lossreg-postgres-"))
         self.port = free_port()
         self._as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
@@ -50,7 +50,7 @@ class Postgres:
         rules = self.folder / "data" / "pg_hba.conf"
         rules.write_text(f"host {TRUSTED} all 127.0.0.1/32 trust\n{rules.read_text()}")
         quick = [] if durable else ["-c fsync=off", "-c full_page_writes=off"]
-        self._options = " ".join([f"-p {self.port}", f"-k {self.folder}", "-h 127.0.0.1", *quick])
+        self._options = " ".join([f"-p {self.port} -N {connections}", f"-k {self.folder}", "-h 127.0.0.1", *quick])
         self.start()
 
     @property
