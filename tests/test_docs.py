@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sample_verdict
 import typer
@@ -71,14 +72,25 @@ def test_the_study_on_the_page_is_one():
     assert set(studies.from_dict(tomllib.loads(text)).losses) == {"focal", "gce_mild"}
 
 
+def python_on_the_page(name):
+    """Return the names that the block of code on the page which defines one of them defines."""
+    [text] = [text for text in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if f"def {name}(" in text]
+    scope = {}
+    exec(text, scope)
+    return scope
+
+
+def test_the_metric_on_the_page_counts_nine_per_hit_and_one_per_offer():
+    profit = python_on_the_page("profit")["profit"]
+    assert profit(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])) == (8 - 1) / 4
+
+
 def test_the_model_on_the_page_has_these_hyperparameters():
     import keras
 
     from lossreg.models.keras_tuner import Hyperparameters
 
-    [text] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    scope = {}
-    exec(text, scope)
+    scope = python_on_the_page("build_model")
     hp = Hyperparameters({"outputs": 3, "input_shape": (4,)})
     model = scope["build_model"](hp)
     assert isinstance(model, keras.Model)

@@ -43,6 +43,8 @@ EFFECTS: dict[str, tuple[Effect, str]] = {
     "search.sampler": (Effect.LATER, "later trials are chosen so"),
     "search.pruner": (Effect.LATER, "later trials are ended so"),
     "search.metric": (Effect.APART, "scores of another metric cannot be compared"),
+    "search.direction": (Effect.APART, "scores of another metric cannot be compared"),
+    "search.predictions": (Effect.APART, "scores of another metric cannot be compared"),
     "search.seed": (Effect.APART, "rows are split in another way"),
     "search.seeds": (Effect.APART, "a score is the mean of another number of trainings"),
     "search.score_epoch": (Effect.APART, "the score is that of another epoch"),

@@ -160,6 +160,17 @@ def _function(value: Any) -> Any:
     return value
 
 
+def _metric(value: Any) -> Any:
+    """Return the name of a metric, or a function of the user's own."""
+    if isinstance(value, str) and ":" not in value:
+        if not value:
+            raise InputError("must not be empty", hint="`lossreg metrics` lists the names.")
+        return value
+    if value is None or isinstance(value, str) or callable(value):
+        return _function(value)
+    raise InputError(f"must be text, not {shown(value)}", hint="`lossreg metrics` lists the names.")
+
+
 def _known(what: str, known: Mapping[str, Any]) -> AfterValidator:
     def check(value: str | None) -> str | None:
         if value is not None and value not in known:
@@ -219,6 +230,7 @@ ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_lis
 TrackingUri = Annotated[Text, AfterValidator(_with_secrets_noted)]
 StorageUrl = Annotated[Text, AfterValidator(address.check)]
 Function = Annotated[str | Callable[..., Any] | None, PlainValidator(_function), PlainSerializer(_reference)]
+MetricName = Annotated[str | Callable[..., Any] | None, PlainValidator(_metric), PlainSerializer(_reference)]
 ActivationName = Annotated[str | None, _known("activation", ACTIVATIONS)]
 TargetName = Annotated[str | None, _known("target", TARGETS)]
 Outputs = Annotated[str | None, BeforeValidator(_outputs)]

@@ -30,6 +30,7 @@ from lossreg.config.fields import (
     Function,
     Hyperparameters,
     Lanes,
+    MetricName,
     OuterFolds,
     Outputs,
     Parameter,
@@ -53,7 +54,7 @@ from lossreg.terminal import masking
 REPEATS, OUTER_REPEATS = 20, 6  # of winner and baseline on the test rows, and in each outer fold
 
 
-def _later(default: str) -> Any:
+def _later(default: Any) -> Any:
     """Return the field of a key that older versions lack; at its default a study is stored as by them."""
     return Field(default=default, exclude_if=lambda value: value == default)
 
@@ -215,7 +216,9 @@ class Search(Section):
     """The search: its budget, metric and time limit."""
 
     trials: Count = 64
-    metric: Text | None = Field(default=None, description="`lossreg metrics` lists the names.")
+    metric: MetricName = Field(default=None, description="`lossreg metrics` lists the names.")
+    direction: Literal["maximize", "minimize"] | None = _later(None)
+    predictions: Literal["label", "probability"] | None = _later(None)
     seed: int = Field(default=0, ge=0, lt=2**32)
     seeds: Seeds = Field(default=1, description="It is the number of seeds that each trial is trained with.")
     minutes: float | None = Field(default=None, gt=0, description="It is the time after which no trial is started.")
@@ -229,6 +232,18 @@ class Search(Section):
         default="losses",
         description="It says which weights are kept: of the best trial, of the best trial per loss, or of all trials.",
     )
+
+    @model_validator(mode="after")
+    def _direction_of_own_metric(self) -> Search:
+        own = callable(self.metric) or ":" in (self.metric or "")
+        if own and self.direction is None:
+            what = f"{shown(self.metric)} is a function, whose better end only you know"
+            raise InputError(what, where="metric", hint='Write direction = "maximize" or direction = "minimize".')
+        for name in ("direction", "predictions"):
+            if not own and getattr(self, name) is not None:
+                what = 'belongs to a metric of your own, metric = "file.py:function"; other metrics have their own'
+                raise InputError(what, where=name, hint="Leave it out.")
+        return self
 
 
 class Verdict(Section):

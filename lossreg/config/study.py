@@ -42,7 +42,7 @@ BASELINES = {
     **dict.fromkeys(REGRESSION, "mean_squared_error"),
 }
 FIXED_SECTIONS = ("data", "model", "train")
-FIXED_SEARCH = ("metric", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision")
+FIXED_SEARCH = ("metric", "direction", "predictions", "seed", "seeds", "score_epoch", "sampler", "pruner", "decision")
 
 
 class StudySpec(Section):

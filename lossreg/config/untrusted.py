@@ -51,7 +51,9 @@ def _override(key: str) -> str:
 
 def _functions(study: StudySpec) -> Iterator[InputError]:
     source, build = study.data.source, study.model.build
+    metric = study.search.metric
     named = {"data.source": source if not source.startswith(BUNDLED) else "", "model.build": build}
+    named["search.metric"] = metric if isinstance(metric, str) else ""
     for candidate, loss in study.losses.items():
         named[dotted(("losses", candidate, "function"))] = loss.function if isinstance(loss.function, str) else ""
     for key, value in named.items():

@@ -47,8 +47,13 @@ ELEMENTS = 200_000  # of log probabilities of which decisions are searched at a 
 
 def kind(metric: Metric, task: str) -> str:
     """Return what is tuned for a metric of a task: `threshold`, `shift`, `temperature`, or nothing."""
-    is_tuned = metric.response == "label" or _is_of_probabilities(metric.name)
-    return by_name(metric.name, task) if is_tuned and task in ("binary", "multiclass", "segmentation") else ""
+    return kind_of(metric.name, metric.response, task)
+
+
+def kind_of(metric: str, response: str, task: str) -> str:
+    """Return the same for a metric of this name and kind of predictions."""
+    is_tuned = response == "label" or _is_of_probabilities(metric)
+    return by_name(metric, task) if is_tuned and task in ("binary", "multiclass", "segmentation") else ""
 
 
 def by_name(metric: str, task: str) -> str:

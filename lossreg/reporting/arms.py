@@ -108,12 +108,16 @@ class Arms:
     @property
     def lacks_tuned(self) -> bool:
         """True if the decision of both could matter and was not tuned."""
-        from lossreg.metrics import catalogue
+        from lossreg.metrics import catalogue, functions
         from lossreg.metrics import decision as decisions
 
-        metric = catalogue.resolve(self.result.metric, self.result.task)
+        name, task = self.result.metric, self.result.task
+        metric = catalogue.BY_NAME.get(name)
+        response = (
+            metric.response if metric else functions.response(task, self.result.spec["search"].get("predictions"))
+        )
         # a threshold hardly ever improves accuracy
-        is_decided = metric.name != "accuracy" and bool(decisions.kind(metric, self.result.task))
+        is_decided = name != "accuracy" and bool(decisions.kind_of(name, response, task))
         return is_decided and self.tuned is None and self.verdict.decision != "tuned"
 
     @property

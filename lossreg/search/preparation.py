@@ -14,7 +14,7 @@ from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
 from lossreg.data.embeddings import check as check_embeddings
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
-from lossreg.metrics import catalogue, decision
+from lossreg.metrics import catalogue, decision, functions
 from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve
 from lossreg.models.hyperparameters import Answer
@@ -146,13 +146,30 @@ def load_data(spec: StudySpec) -> tuple[data.Dataset, Notes]:
 
 def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes]:
     """Return the study's metric, by default the task's; raises `InputError` where a fold has no value of it."""
-    name = spec.search.metric or catalogue.default(dataset.task)
-    metric: Metric = _located(spec, "search.metric", catalogue.resolve, name, dataset.task)
+    metric = _metric(spec, dataset.task)
     for fold in dataset.folds:
-        _located(spec, "search.metric", metric.check, fold.scored_labels(fold.validation.y), dataset.n_classes)
+        y = fold.scored_labels(fold.validation.y)
+        _located(spec, "search.metric", metric.check, y, dataset.n_classes)
+        if functions.is_function(spec.search.metric):
+            _located(spec, "search.metric", functions.try_out, metric, y, dataset.n_classes)
     reason = decision.shortage(metric, dataset.task, min(len(fold.validation) for fold in dataset.folds))
     is_left_out = bool(reason) and spec.search.decision == "tuned"
     return metric, [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []
+
+
+def _metric(spec: StudySpec, task: str) -> Metric:
+    search = spec.search
+    if not functions.is_function(search.metric):
+        named: Metric = _located(
+            spec, "search.metric", catalogue.resolve, search.metric or catalogue.default(task), task
+        )
+        return named
+    response = _located(spec, "search.predictions", functions.response, task, search.predictions)
+    metric: Metric = _located(
+        spec, "search.metric", functions.metric_of, search.metric, spec.base, task=task, direction=search.direction,
+        predictions=response,
+    )  # fmt: skip
+    return metric
 
 
 def _located(spec: StudySpec, key: str, work: Any, *args: Any, **kwargs: Any) -> Any:

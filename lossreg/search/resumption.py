@@ -16,7 +16,7 @@ from lossreg.config.changes import Change, Effect
 from lossreg.config.search_space import Space
 from lossreg.config.study import Candidate, StudySpec
 from lossreg.errors import InputError, UnknownError
-from lossreg.metrics import catalogue
+from lossreg.metrics import catalogue, functions
 from lossreg.registry import registry
 from lossreg.registry.registry import Registry
 from lossreg.search import choices
@@ -138,7 +138,9 @@ def left_out(prepared: Prepared) -> dict[str, str]:
 def _is_same_metric(change: Change, spec: StudySpec, stored: Mapping[str, Any]) -> bool:
     """Return whether a study now names the metric that it had by default, or no longer names the default."""
     name = spec.search.metric or catalogue.default(stored["task"])
-    return change.key == "search.metric" and catalogue.resolve(name, stored["task"]).name == stored["metric"]
+    if change.key != "search.metric" or not isinstance(name, str) or functions.is_function(name):
+        return False
+    return bool(catalogue.resolve(name, stored["task"]).name == stored["metric"])
 
 
 def _marks_left_out(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +156,8 @@ def _known_candidates(spec: StudySpec, attributes: Mapping[str, Any]) -> list[Ca
     if spec.data.task not in ("auto", task):
         return []
     try:
-        catalogue.resolve(spec.search.metric or attributes["metric"], task)
+        if isinstance(name := spec.search.metric, str) and not functions.is_function(name):
+            catalogue.resolve(name, task)
     except InputError as error:
         raise error.at(spec.place("search.metric")) from None
     known = registry.default(tuple(spec.plugins.block))

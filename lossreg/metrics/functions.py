@@ -1,0 +1,83 @@
+"""Metrics of the user's own: a function of labels and predictions that returns a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossreg.contract.targets import REGRESSION
+from lossreg.errors import InputError
+from lossreg.metrics import catalogue
+from lossreg.metrics.catalogue import Metric
+from lossreg.runtime import user_code
+
+Array = NDArray[Any]
+Function = Callable[[Array, Array], float]
+PROBABILITIES = ("binary", "multiclass")
+CALLED = "It is called with labels and predictions, profit(y_true, y_pred), and returns one number."
+
+
+def is_function(metric: Any) -> bool:
+    """Return whether a study's metric is a function of the user's own, or names one."""
+    return callable(metric) or (isinstance(metric, str) and ":" in metric)
+
+
+def response(task: str, predictions: str | None) -> str:
+    """Return the kind of predictions that a function is given, by default class indices or values.
+
+    Raises `InputError` where the task has no such predictions.
+    """
+    usual = "value" if task in REGRESSION else "label"
+    if predictions == "probability" and task not in PROBABILITIES:
+        what = f"probabilities are those of classes, and this task is {task}"
+        raise InputError(what, hint="Leave predictions out.")
+    if predictions == "label" and usual == "value":
+        raise InputError(f"labels are those of classes, and this task is {task}", hint="Leave predictions out.")
+    return predictions or usual
+
+
+def metric_of(function: Any, base: Path, *, task: str, direction: str, predictions: str) -> Metric:
+    """Return the metric that a function computes, which may be named `file.py:function`.
+
+    direction: maximize or minimize; predictions: `label`, `probability` or `value`.
+    Raises `InputError` for what cannot be imported or called, and for the name of another metric.
+    """
+    reference = function if isinstance(function, str) else getattr(function, "__name__", "metric")
+    name = reference.rpartition(":")[2]
+    if name in (*catalogue.BY_NAME, *catalogue.ALIASES):
+        raise InputError(f"{reference} has the name of another metric", hint="Give the function another name.")
+    one = user_code.locate(function, base) if isinstance(function, str) else function
+    if not callable(one):
+        raise InputError(f"{reference} is no function", hint=CALLED)
+    folder = user_code.folder(reference, base) if isinstance(function, str) else base
+    return Metric(
+        name=name, direction=direction, tasks=(task,), response=predictions, summary=f"{reference} of the study",
+        worst=None, one=partial(_called, one, reference, folder),
+    )  # fmt: skip
+
+
+def try_out(metric: Metric, y: Array, n_classes: int) -> None:
+    """Call the function of a metric with labels as their own predictions.
+
+    Raises `InputError` with its exception, if it returns no number, or two different ones.
+    """
+    predicted = np.eye(n_classes)[y] if metric.response == "probability" else y
+    first, second = (metric.one(y, predicted.copy()) for _ in range(2))
+    if first != second and not math.isnan(first):
+        what = f"returns {first:g} and then {second:g} for the same labels and predictions"
+        raise InputError(what, hint="A metric must not depend on chance or on former calls.")
+
+
+def _called(function: Function, reference: str, folder: Path, y: Array, predicted: Array) -> float:
+    """Return the number that a function gives for copies of labels and predictions, which it may change."""
+    value = user_code.call(function, reference, folder, y.copy(), predicted.copy())
+    if isinstance(value, bool) or np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
+        kind = f"an array of shape {np.shape(value)}" if np.ndim(value) else f"a {type(value).__name__}"
+        raise InputError(f"returns {kind}, and a metric is one number", where=reference, hint=CALLED)
+    return float(value)
