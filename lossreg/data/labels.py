@@ -21,6 +21,7 @@ from lossreg.errors import DataError, InputError, did_you_mean, is_hashable, one
 
 FEW = 20
 SKEWED = 0.5
+MANY_ZEROS = 0.05  # of the values are exactly 0: sums of claims, rainfall
 SHOWN = 5
 LARGEST = float(np.finfo(np.float32).max)
 CHOOSE = "Choose a column of classes or numbers."
@@ -149,17 +150,21 @@ def _inference(labels: Labels, y: pd.Series[Any], reason: str) -> str:
 
 def _other(labels: Labels, y: pd.Series[Any]) -> str:
     """Return another task that the labels may be meant for: skewed counts and sizes are not classes or real numbers."""
-    usual = "regression" if labels.classes else "multiclass"
-    if not reading.is_number(y.dtype) or len(labels.classes) == 2:
+    usual = "regression" if labels.classes or labels.task == "positive" else "multiclass"
+    if labels.task == "positive" or not reading.is_number(y.dtype) or len(labels.classes) == 2:
         return usual
     values = y.to_numpy(float)
-    low, deviation = float(values.min()), values - values.mean()
-    # the third moment in units of the standard deviation
-    if low < 0 or float((deviation**3).mean()) <= SKEWED * float((deviation**2).mean()) ** 1.5:
+    if not _is_skewed(values):
         return usual
-    if bool((values == np.floor(values)).all()):
-        return "count"
-    return "positive" if low > 0 else usual
+    return "count" if bool((values == np.floor(values)).all()) else "positive"
+
+
+def _is_skewed(values: NDArray[np.float64]) -> bool:
+    """Return whether numbers are 0 or more and skewed to the right, as sizes and counts are."""
+    deviation = values - values.mean()
+    # the third moment in units of the standard deviation
+    skewness = float((deviation**3).mean()), SKEWED * float((deviation**2).mean()) ** 1.5
+    return bool(values.min() >= 0) and skewness[0] > skewness[1]
 
 
 def _numbers_if_possible(
@@ -214,6 +219,10 @@ def _infer(y: pd.Series[Any]) -> tuple[str, str]:
     whole = bool((y == np.floor(y)).all())
     if whole and distinct <= FEW:
         return by_classes, f"whole numbers with {distinct} distinct values"
+    values = y.to_numpy(float)
+    zeros = float((values == 0).mean())
+    if not whole and zeros >= MANY_ZEROS and _is_skewed(values):
+        return "positive", f"skewed numbers of 0 and more, {zeros:.0%} of them exactly 0"
     return "regression", f"{'whole' if whole else 'real'} numbers with {distinct} distinct values"
 
 
@@ -296,7 +305,6 @@ def _check_domain(values: NDArray[np.float64], task: str, where: str) -> None:
     low = float(values.min())
     if low == values.max():
         raise DataError(f"every label is {low:g}", where=where, hint="There is nothing to learn.")
-    if (task == "positive" and low <= 0) or (task == "count" and low < 0):
-        need = "above 0" if task == "positive" else "of 0 and more"
-        what = f"task {task} needs labels {need}, and the data has {low:g}"
+    if task in ("positive", "count") and low < 0:
+        what = f"task {task} needs labels of 0 and more, and the data has {low:g}"
         raise DataError(what, where=where, hint='Set task = "regression".')

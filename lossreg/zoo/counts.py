@@ -75,6 +75,7 @@ def gamma_nll(y_true: Any, y_pred: Any, *, target_mean: Any) -> Any:
     aliases=("tweedie_nll", "tweedie_loss"),
     reference="Jorgensen, Exponential dispersion models, 1987",
     params=(Float("p", 1.5, 1.05, 1.95, domain="(1, 2)"),),
+    recommended=("positive",),
 )
 def tweedie(y_true: Any, y_pred: Any, *, p: Any, target_mean: Any) -> Any:
     """For positive values with many exact zeros (claims, rainfall): between Poisson and gamma.

@@ -275,6 +275,10 @@ def test_images_are_scaled_by_one_mean_and_deviation(code: Path) -> None:
         (list(range(21)), "regression"),
         ([0.5, 1.0, 1.5], "regression"),
         (["1", "b"], "binary"),
+        ([0.0, 0.0, 0.0, 1.5, 2.25, 40.5], "positive"),
+        ([0.5, 0.5, 0.5, 1.5, 2.25, 40.5], "regression"),
+        ([0.0, 0.0, -0.5, 1.5, 2.25, 40.5], "regression"),
+        ([0.0, 0.0, 0.25, 0.5, 0.5, 0.25], "regression"),
     ],
 )
 def test_the_task_is_inferred_and_said(code: Path, values: list[Any], task: str) -> None:
@@ -283,7 +287,7 @@ def test_the_task_is_inferred_and_said(code: Path, values: list[Any], task: str)
     assert loaded.task == task
     assert loaded.notes[0].startswith(f"Task {task}, inferred from")
     assert "to override" in loaded.notes[0]
-    assert len(loaded.classes) == (0 if task == "regression" else len(values))
+    assert len(loaded.classes) == (0 if task in ("regression", "positive") else len(values))
 
 
 def test_categories_are_classes() -> None:
@@ -554,7 +558,7 @@ ERRORS: list[tuple[str, dict[str, Any], Callable[[Path], None] | None, str]] = [
     ("bad.csv", {"target": "age"}, write(T.assign(age=1.5)), "every label is 1.5"),
     ("bad.csv", {"target": "left"}, write(T.assign(left=T.left.where(T.index > 0, "odd"))), r"a single row \(odd\)"),
     ("bad.csv", {"target": "left", "task": "binary"}, write(T.assign(left=list("abcd") * 50)), "4 classes .*multi"),
-    ("bad.csv", {"target": "age", "task": "positive"}, write(T.assign(age=T.age - 40)), "needs labels above 0"),
+    ("bad.csv", {"target": "age", "task": "positive"}, write(T.assign(age=T.age - 40)), "needs labels of 0 and more"),
     ("bad.csv", {"target": "age", "task": "count"}, write(T.assign(age=T.age - 40)), "needs labels of 0 and more"),
     ("bad.csv", {"target": "left"}, write(T[:4].assign(left=[0, 1, 0, 1])), "not enough rows for the splits"),
     ("bad.csv", {"target": "left"}, write(T[["left"]].assign(a=np.nan)), "no usable column among a"),

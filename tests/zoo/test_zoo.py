@@ -390,7 +390,7 @@ RECOMMENDED = {
     "segmentation": {"binary_crossentropy", "binary_focal", "weighted_bce"},
     "multilabel": {"multilabel_bce", "asymmetric", "multilabel_ce"},
     "regression": RESIDUAL,
-    "positive": RESIDUAL | {"gamma_nll"},
+    "positive": RESIDUAL | {"gamma_nll", "tweedie"},
     "count": RESIDUAL | {"poisson", "negative_binomial"},
 }
 
