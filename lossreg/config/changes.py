@@ -30,6 +30,7 @@ class Effect(StrEnum):
 EFFECTS: dict[str, tuple[Effect, str]] = {
     "name": (Effect.NONE, "another name is another study"),
     "data": (Effect.APART, "scores on other data cannot be compared"),
+    "data.positive": (Effect.APART, "scores of another positive class cannot be compared"),
     "model": (Effect.APART, "scores of another model cannot be compared"),
     "train": (Effect.APART, "trials that were trained in another way cannot be compared"),
     "train.epochs": (Effect.LATER, "later trials are trained so"),

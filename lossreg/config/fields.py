@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from lossreg.config.search_space import Fixed, Options, Space, evenly, shown, well_formed
+from lossreg.contract import data_options as options
 from lossreg.contract.activations import ACTIVATIONS
 from lossreg.contract.spec import WIDTHS
 from lossreg.contract.targets import TARGETS
@@ -27,6 +28,7 @@ from lossreg.runtime.user_code import FORMS
 from lossreg.storage import address
 from lossreg.terminal import masking
 
+ENCODINGS = ("utf-8", "utf-16", "latin-1", "iso-8859-1", "iso-8859-15", "cp1252", "cp1250", "cp850", "ascii")
 # each rate of dropout makes a graph of its own, so that a range is searched in steps, none longer than this
 DROPOUT_STEP = 0.05
 # more would fill any memory before the first epoch
@@ -83,6 +85,55 @@ def _ways(value: Any) -> Any:
             near = did_you_mean(way, ("standard", "none")) if isinstance(way, str) else ""
             raise InputError(f'must be "standard" or "none", not {shown(way)}', hint=near or hint)
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def _encoding(value: Any) -> Any:
+    hint = 'It is the encoding of a text file, such as "utf-8", "latin-1", "cp1252" or "utf-16".'
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"must be text, not {shown(value)}", hint=hint)
+    if value is not None and not options.is_encoding(value):
+        raise InputError(f"unknown encoding {shown(value)}", hint=did_you_mean(value, ENCODINGS) or hint)
+    return value
+
+
+def _gaps(value: Any) -> Any:
+    """Values that are missing: of all columns, or by column."""
+    hint = 'It is a list such as ["?", 999], or a table of lists by column: { age = [999] }.'
+    if isinstance(value, Mapping):
+        return {str(name): _listed_gaps(values, hint, f" of {name}") for name, values in value.items()}
+    return _listed_gaps(value, hint, "")
+
+
+def _listed_gaps(values: Any, hint: str, of: str) -> tuple[Any, ...]:
+    if not isinstance(values, (list, tuple)):
+        raise InputError(f"must be a list of texts and numbers{of}, not {shown(values)}", hint=hint)
+    for value in values:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not (is_number or (isinstance(value, str) and value.strip())):
+            raise InputError(f"must be texts and numbers{of}, not {shown(value)}", hint=hint)
+    return tuple(value.strip() if isinstance(value, str) else value for value in values)
+
+
+def _kinds(value: Any) -> Any:
+    """The kinds of columns, by name."""
+    known = ", ".join(f'"{kind}"' for kind in options.KINDS)
+    hint = f'It is a table such as {{ age = "number", id = "drop" }}; kinds are {known}.'
+    if not isinstance(value, Mapping):
+        raise InputError(f"must be a table of kinds by column, not {shown(value)}", hint=hint)
+    for name, kind in value.items():
+        if not isinstance(kind, str) or kind not in options.KINDS:
+            near = did_you_mean(kind, options.KINDS) if isinstance(kind, str) else ""
+            raise InputError(f"must be one of {known}, not {shown(kind)}", where=str(name), hint=near)
+    return {str(name): kind for name, kind in value.items()}
+
+
+def _positive(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, str) and value.strip()):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    hint = 'It is the name of the positive class, such as "yes" or 1.'
+    raise InputError(f"must be the name of a class, not {shown(value)}", hint=hint)
 
 
 Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), PlainSerializer(lambda names: names)]
@@ -142,6 +193,10 @@ def _class_weight(value: Any) -> Any:
 
 def _listed(weights: Any) -> Any:
     return list(weights) if isinstance(weights, tuple) else weights
+
+
+def _listed_by_column(gaps: Any) -> Any:
+    return {name: list(values) for name, values in gaps.items()} if isinstance(gaps, Mapping) else list(gaps)
 
 
 def _with_secrets_noted(uri: str) -> str:
@@ -224,6 +279,10 @@ Name = Annotated[str, AfterValidator(_name)]
 
 Lanes = Annotated[Literal["auto"] | int, BeforeValidator(_lanes)]
 OuterFolds = Annotated[int | None, BeforeValidator(_outer_folds)]
+Encoding = Annotated[str | None, PlainValidator(_encoding)]
+NaValues = Annotated[Any, PlainValidator(_gaps), PlainSerializer(_listed_by_column)]
+Kinds = Annotated[Any, PlainValidator(_kinds), PlainSerializer(dict)]
+Positive = Annotated[Any, PlainValidator(_positive), PlainSerializer(lambda name: name)]
 Preprocessing = Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)]
 Hyperparameters = Annotated[Any, PlainValidator(_hp)]
 ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)]

@@ -27,13 +27,17 @@ from lossreg.config.fields import (
     ClassWeight,
     Columns,
     Count,
+    Encoding,
     Function,
     Hyperparameters,
+    Kinds,
     Lanes,
     MetricName,
+    NaValues,
     OuterFolds,
     Outputs,
     Parameter,
+    Positive,
     Preprocessing,
     Seeds,
     Share,
@@ -46,6 +50,7 @@ from lossreg.config.fields import (
 )
 from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
 from lossreg.config.search_space import Fixed, Space, parse, shown
+from lossreg.contract.data_options import Options
 from lossreg.contract.former_names import by_present_names
 from lossreg.contract.params import Float
 from lossreg.errors import InputError
@@ -88,6 +93,32 @@ class Data(Section):
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
     preprocess: Preprocessing = _later("standard")
+    encoding: Encoding = _later(None)
+    decimal: Literal[".", ","] | None = _later(None)
+    thousands: Literal[".", ",", "'", " ", "none"] | None = _later(None)
+    na_values: NaValues = _later(())
+    drop_unlabelled: bool = _later(False)
+    columns: Kinds = _later({})
+    positive: Positive = _later(None)
+    sheet: Text | None = _later(None)
+
+    @property
+    def options(self) -> Options:
+        """What is said about the reading of the data."""
+        return Options(
+            encoding=self.encoding, decimal=self.decimal, thousands=self.thousands, na_values=self.na_values,
+            drop_unlabelled=self.drop_unlabelled, columns=self.columns, positive=self.positive, sheet=self.sheet,
+        )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Data:
+        if self.thousands is not None and self.thousands == self.decimal:
+            hint = 'Numbers such as 1.234,5 have decimal = "," and thousands = ".".'
+            raise InputError(f"{shown(self.thousands)} is the decimal mark too", where="thousands", hint=hint)
+        if both := [name for name in self.columns if name in self.drop and self.columns[name] != "drop"]:
+            what = f"{shown(both[0])} is a {self.columns[both[0]]} here, and stands in drop"
+            raise InputError(what, where="columns", hint="Name it in one of them.")
+        return self
 
     @model_validator(mode="after")
     def _one_way(self) -> Data:

@@ -121,14 +121,18 @@ class Candidates(NamedTuple):
     readable: dict[str, Flags]
 
 
-def infer(counted: pd.Series[Any]) -> Dates | None:
-    """Return how texts, counted as by `value_counts`, write dates; None unless nine in ten of them do, gaps aside."""
-    if not likely(counted.index, _has_form):
+def infer(counted: pd.Series[Any], *, forced: bool = False) -> Dates | None:
+    """Return how texts, counted as by `value_counts`, write dates; None unless nine in ten of them do, gaps aside.
+
+    Where they are `forced` to be dates, one is enough.
+    """
+    if not forced and not likely(counted.index, _has_form):
         return None
     there = present(counted)
     groups, has_day = _read(list(there))
     rows = np.array(list(there.values()))
-    if rows[has_day].sum() < SHARE * rows.sum() or _is_lone(has_day, rows, counted):
+    few = rows[has_day].sum() < SHARE * rows.sum() or _is_lone(has_day, rows, counted)
+    if not has_day.any() or (few and not forced):
         return None
     forms = _forms(groups, has_day, there)
     is_plain = forms.keys() == {("year first", False)}

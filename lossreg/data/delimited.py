@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
 import sys
@@ -13,17 +12,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from lossreg.data import codes, files, numerals, reading
+from lossreg.contract.data_options import Options
+from lossreg.data import codes, compressed, files, numerals, reading
 from lossreg.data.cells import example
 from lossreg.data.origin import listed
 from lossreg.errors import DataError
 
-SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+SEPARATORS = {
+    **dict.fromkeys(compressed.endings(".csv"), ","),
+    **dict.fromkeys(compressed.endings(".tsv"), "\t"),
+}
 OTHERS = ";\t|"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 WESTERN = "cp1252"
@@ -48,7 +51,8 @@ class Delimited:
 
     index_col: as for `pandas.read_csv`, False where lines end with a separator; skips_spaces: spaces after a
     separator are skipped; as_text: the columns that are read as text; left_out: lines that pandas skips, from 0;
-    rows: the number of rows that are read, None for all; on_lines: notes on lines that are not read in full.
+    rows: the number of rows that are read, None for all; on_lines: notes on lines that are not read in full; options:
+    what the study says about it.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class Delimited:
     rows: int | None = None
     notes: list[str] = field(default_factory=list)
     on_lines: list[str] = field(default_factory=list)
+    options: Options = field(default_factory=Options)
 
     def open(self) -> IO[str]:
         """Return the file as text, unpacked."""
@@ -69,9 +74,7 @@ class Delimited:
 
     def bytes(self) -> IO[bytes]:
         """Return the file as bytes, unpacked."""
-        if self.path.name.lower().endswith(".gz"):
-            return cast(IO[bytes], gzip.open(self.path, "rb"))
-        return self.path.open("rb")
+        return compressed.opened(self.path, self.where)
 
     def records(self) -> Iterator[Record]:
         """Return the lines that are not blank, as fields; a quoted field may span several lines."""
@@ -101,15 +104,18 @@ def read(
     where: str,
     as_text: Collection[str] = (),
     coded: Collection[str] | None = None,
+    *,
     known: Collection[str] = (),
+    options: Options | None = None,
 ) -> Table:
     """Return the table of a file; raises `DataError`, which names the line where it can.
 
     as_text: columns that are always text; coded: the columns whose whole numbers may be read as codes, such as
-    postcodes, None for all; known: columns that are data even if they look like names or numbers of rows.
+    postcodes, None for all; known: columns that are data even if they look like names or numbers of rows; options:
+    what the study says about the file.
     """
     separator = next(sep for ending, sep in SEPARATORS.items() if path.name.lower().endswith(ending))
-    file = Delimited(path, where, separator)
+    file = Delimited(path, where, separator, options=options or Options())
     file.encoding = _encoding(file)
     header, first = _start(file)
     _check_header(file, header)
@@ -143,10 +149,12 @@ def _tidied(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
 
 def _encoding(file: Delimited) -> str:
-    """Return the encoding: UTF-16 by its mark, else UTF-8, else western Windows; one other than UTF-8 is noted.
+    """Return the encoding: the study's, else UTF-16 by its mark, UTF-8, or western Windows, which is noted.
 
-    Raises `DataError` for NUL characters.
+    Raises `DataError` for NUL characters, and for a file that is not in the study's encoding.
     """
+    if file.options.encoding is not None:
+        return _asked_encoding(file, file.options.encoding)
     with files.reading(file.path, file.where), file.bytes() as raw:
         start = raw.read(4)
     encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), "utf-8")
@@ -158,6 +166,20 @@ def _encoding(file: Delimited) -> str:
     raise file.error("is no text")
 
 
+def _asked_encoding(file: Delimited, name: str) -> str:
+    if codecs.lookup(name).name == "utf-8":
+        name = "utf-8-sig"  # a mark at the start is no letter
+    if _decodes(file, name):
+        return name
+    fits = next((other for other in ("utf-8", WESTERN) if _decodes(file, other)), "")
+    hint = (
+        f'It is text in {fits}: leave data.encoding out, or set "{fits}".'
+        if fits
+        else 'Name another one, such as "latin-1".'
+    )
+    raise file.error(f"is not text in {file.options.encoding}", hint)
+
+
 def _decodes(file: Delimited, encoding: str) -> bool:
     """Return whether the whole file is text in an encoding; raises `DataError` for NUL characters, with their line."""
     decoder, line = codecs.getincrementaldecoder(encoding)(), 1
@@ -165,7 +187,7 @@ def _decodes(file: Delimited, encoding: str) -> bool:
         while chunk := raw.read(CHUNK):
             try:
                 text = decoder.decode(chunk)
-            except UnicodeDecodeError:
+            except UnicodeError:
                 return False
             if "\0" in text:
                 line += text[: text.index("\0")].count("\n")
@@ -328,10 +350,21 @@ def _pandas(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -
                 table: pd.DataFrame = pd.read_csv(
                     text, sep=file.separator, low_memory=False, index_col=file.index_col,
                     skipinitialspace=file.skips_spaces, skiprows=file.left_out, nrows=file.rows,
-                    dtype={**dict.fromkeys(file.as_text, str), **dtype},
+                    dtype=str if file.options.marks else {**dict.fromkeys(file.as_text, str), **dtype},
                 )  # fmt: skip
         except pd.errors.ParserError as error:
             raise _parser_error(file, str(error)) from None
+    return _with_marks(file, table, {*file.as_text, *dtype})
+
+
+def _with_marks(file: Delimited, table: pd.DataFrame, as_text: Collection[str]) -> pd.DataFrame:
+    """Return the table with numbers where a column holds nothing but numbers with the marks that the study names."""
+    if file.options.marks is None:
+        return table
+    form = numerals.Numerals(file.options.marks[0], group=file.options.marks[1])
+    for name in table:
+        if name not in as_text and (numbers := numerals.plain_numbers(table[name], form)) is not None:
+            table[name] = numbers
     return table
 
 
@@ -360,7 +393,7 @@ def _note_short(file: Delimited, table: pd.DataFrame) -> None:
 def _with_thousands(file: Delimited, table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with `1.234` as text where other columns have decimal commas: it may mean 1234."""
     reals = [name for name in table if table[name].dtype.kind == "f"]
-    if not reals or reading.decimal_mark(table) != ",":
+    if not reals or file.options.marks or reading.decimal_mark(table) != ",":
         return table
     written = _pandas(file, dtype=dict.fromkeys(reals, str))
     for name in reals:
@@ -379,7 +412,8 @@ def _with_codes(file: Delimited, table: pd.DataFrame, columns: Collection[str] |
     for name in whole:
         texts, column = written[name].str.strip(), str(name).strip()
         counts = numerals.present(texts.value_counts())
-        if codes.are_codes(counts) and (columns is None or column in columns):
+        is_number = file.options.columns.get(column) == "number"
+        if codes.are_codes(counts) and not is_number and (columns is None or column in columns):
             table[name] = texts.array
         elif zeros := codes.zeros(counts):
             file.notes.append(f"{listed([column])}: {zeros}, read as numbers.")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.contract.data_options import Options
 from lossreg.data.features import Features, Part
 from lossreg.data.lost import Lost
 from lossreg.data.origin import listed
@@ -92,7 +93,9 @@ def preprocessing_of(x: Features, asked: Any) -> dict[str, str]:
     return dict.fromkeys(names, STANDARD) | table
 
 
-def read(x: Features, preprocess: Mapping[str, str], development: NDArray[np.int64]) -> dict[str, Readings]:
+def read(
+    x: Features, preprocess: Mapping[str, str], development: NDArray[np.int64], options: Options | None = None
+) -> dict[str, Readings]:
     """Return how the columns of each standardised table are read, by input; raises `DataError`.
 
     The development rows decide; where all rows are read as all of them suggest, notes count all of them.
@@ -101,7 +104,8 @@ def read(x: Features, preprocess: Mapping[str, str], development: NDArray[np.int
     for name, part in (x if isinstance(x, dict) else {"": x}).items():
         if isinstance(part, pd.DataFrame) and preprocess[name] == STANDARD:
             with _within(name):
-                readings[name] = Readings.of(part).wherever_as(Readings.of(part.iloc[development]), part)
+                every, early = (Readings.of(rows, options) for rows in (part, part.iloc[development]))
+                readings[name] = every.wherever_as(early, part)
     return readings
 
 
@@ -139,21 +143,28 @@ def decide(x: Features, readings: Mapping[str, Readings]) -> Decisions:
     return decisions
 
 
-def fit(x: Features, preprocess: Mapping[str, str], decisions: Decisions) -> Preprocessor:
-    """Return a preprocessor fitted on these training rows, with the columns that `decide` gave; raises `DataError`."""
+def fit(
+    x: Features, preprocess: Mapping[str, str], decisions: Decisions, options: Options | None = None
+) -> Preprocessor:
+    """Return a preprocessor fitted on these training rows, with the columns that `decide` gave; raises `DataError`.
+
+    options: what the study says about reading, which holds for new rows too.
+    """
     if not isinstance(x, dict):
-        return _fit(x, preprocess[""], decisions.get(""))
+        return _fit(x, preprocess[""], decisions.get(""), options)
     parts = {}
     for name, part in x.items():
         with _within(name):
-            parts[name] = _fit(part, preprocess[name], decisions.get(name))
+            parts[name] = _fit(part, preprocess[name], decisions.get(name), options)
     return InputsPreprocessor(parts)
 
 
-def _fit(x: Part, choice: str, decisions: Columns | None) -> Single:
+def _fit(x: Part, choice: str, decisions: Columns | None, options: Options | None) -> Single:
     if choice == NONE:
-        return AsGiven().fit(x)
-    return TablePreprocessor().fit(x, columns=decisions) if isinstance(x, pd.DataFrame) else ImagePreprocessor().fit(x)
+        return AsGiven(options).fit(x)
+    if isinstance(x, pd.DataFrame):
+        return TablePreprocessor(options).fit(x, columns=decisions)
+    return ImagePreprocessor().fit(x)
 
 
 def names(preprocessor: Preprocessor) -> Sequence[str]:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.contract.data_options import Options
 from lossreg.contract.targets import CLASSIFICATION, TASKS
-from lossreg.data import dates, label_arrays, numerals, reading
+from lossreg.data import dates, label_arrays, numerals, positive, reading
 from lossreg.data.cells import example, text_of
 from lossreg.data.classes import Labels, slugs, unique_names
 from lossreg.data.origin import listed
@@ -33,23 +34,35 @@ KINDS = {
     **dict.fromkeys(("m", "timedelta", "timedelta64", "time"), DURATIONS),
     **dict.fromkeys(("c", "complex"), COMPLEX),
 }
-NA_HINT = "Remove or correct these rows; in text files NA, None, null and empty fields count as missing."
+NA_HINT = (
+    "Set data.drop_unlabelled = true to leave these rows out, or correct them; in text files NA, None, null and empty "
+    "fields count as missing."
+)
+INFINITE_HINT = "Remove or correct these rows."
 
 
-def read(raw: Raw, task: str, where: str) -> Labels:
+def read(raw: Raw, task: str, where: str, options: Options | None = None) -> Labels:
     """Return the labels of `raw` for `task`, or for the task that they suggest when it is "auto".
 
-    Raises `DataError` for missing or infinite labels, one class or one value only, a class of
-    a single row, and labels that do not fit the task.
+    options: what the study says about the data. Raises `DataError` for missing or infinite labels, one class or one
+    value only, a class of a single row, and labels that do not fit the task.
     """
     _check_task(task)
+    labels = _read(raw, task, where, options or Options())
+    if options and options.positive is not None and labels.task != "binary":
+        what = f"belongs to a binary task, and this one is {labels.task}"
+        raise InputError(what, where="positive", hint="Leave it out.")
+    return labels
+
+
+def _read(raw: Raw, task: str, where: str, options: Options) -> Labels:
     if not isinstance(raw.y, np.ndarray):
-        return _one_each(raw.y, task, raw, where)
+        return _one_each(raw.y, task, raw, where, options)
     chosen, reason = label_arrays.infer(raw.y, where) if task == "auto" else (task, "")
     if chosen in label_arrays.WIDE_TASKS:
         labels = label_arrays.read(raw.y, chosen, raw.names, where)
         return _noted(labels, f"Task {chosen}, inferred from {reason}.") if reason else labels
-    labels = _one_each(label_arrays.as_classes(raw.y, task, where), task, raw, where)
+    labels = _one_each(label_arrays.as_classes(raw.y, task, where), task, raw, where, options)
     return _noted(labels, f"y: one-hot rows of {raw.y.shape[1]} columns, read as class numbers.")
 
 
@@ -63,17 +76,18 @@ def _noted(labels: Labels, note: str) -> Labels:
     return labels
 
 
-def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str) -> Labels:
+def _one_each(y: pd.Series[Any], task: str, raw: Raw, where: str, options: Options) -> Labels:
     """Return labels of one class or number per sample."""
     with _objects_named(where):
         _check_plain(y, task, where)
         y, notes, marks = _tidied(reading.plain(y))
         _check_kind(y, where)
-        y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where)
+        y, text_notes, text_marks = _numbers_if_possible(y, task, raw, where, options)
         _check_present(y, where)
         inferred, reason = _infer(y)
         chosen = inferred if task == "auto" else task
-        labels = _classes(y, chosen, raw.names, where) if chosen in CLASSIFICATION else _values(y, chosen, where)
+        is_classes = chosen in CLASSIFICATION
+        labels = _classes(y, chosen, raw.names, where, options) if is_classes else _values(y, chosen, where)
     labels.marks.extend(mark.encode() for mark in (*marks, *text_marks))
     for note in (*text_notes, *notes):
         _noted(labels, note)
@@ -168,7 +182,7 @@ def _is_skewed(values: NDArray[np.float64]) -> bool:
 
 
 def _numbers_if_possible(
-    y: pd.Series[Any], task: str, raw: Raw, where: str
+    y: pd.Series[Any], task: str, raw: Raw, where: str, options: Options
 ) -> tuple[pd.Series[Any], list[str], list[str]]:
     """Return labels held as objects or texts as numbers where they are numbers, with a note and a mark of texts."""
     if y.dtype == object and pd.api.types.infer_dtype(y, skipna=True) in ("decimal", "mixed-integer-float", "integer"):
@@ -178,12 +192,18 @@ def _numbers_if_possible(
             return pd.Series(AsNumbers()(y)), [], []
     if task in CLASSIFICATION or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
         return y, [], []
-    return _from_text(y, task, raw, where)
+    return _from_text(y, task, where, numerals.infer(_counted(y), _decimal(raw), options.marks))
 
 
-def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.Series[Any], list[str], list[str]]:
+def _counted(y: pd.Series[Any]) -> pd.Series[Any]:
+    return y.dropna().map(text_of).value_counts()
+
+
+def _from_text(
+    y: pd.Series[Any], task: str, where: str, form: numerals.Numerals | None
+) -> tuple[pd.Series[Any], list[str], list[str]]:
+    """Return texts as numbers of a form, and as they are where there is none."""
     texts = y.dropna().map(text_of)
-    form = numerals.infer(texts.value_counts(), _decimal(raw))
     distinct = list(texts.unique())
     gaps = any(numerals.is_marker(text) for text in distinct)
     if form is None:
@@ -195,7 +215,10 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
     odd = y[values.isna() & y.notna()]
     if len(odd):
         shown_odd = ", ".join(dict.fromkeys(map(example, odd.head(100))))
-        hint = 'Remove or correct these rows, or set task = "multiclass" if the labels are classes.'
+        hint = (
+            'Name them in data.na_values and set data.drop_unlabelled = true, correct them, or set task = "multiclass" '
+            "if the labels are classes."
+        )
         what = f"{len(odd)} of {len(y)} labels {'are not numbers' if len(odd) > 1 else 'is not a number'} ({shown_odd})"
         raise DataError(what, where=where, hint=hint)
     return values, [f"The labels are {form.description()}."], [f"The labels are {form.former_description()}."]
@@ -204,10 +227,11 @@ def _from_text(y: pd.Series[Any], task: str, raw: Raw, where: str) -> tuple[pd.S
 def _check_present(y: pd.Series[Any], where: str) -> None:
     missing = y.isna().to_numpy(bool)
     infinite = np.isinf(y.to_numpy(float, na_value=np.nan)) if reading.is_number(y.dtype) else np.zeros(len(y), bool)
-    for rows, what in ((np.flatnonzero(missing), "missing (NaN)"), (np.flatnonzero(infinite), "infinite")):
+    for mask, what, hint in ((missing, "missing (NaN)", NA_HINT), (infinite, "infinite", INFINITE_HINT)):
+        rows = np.flatnonzero(mask)
         if len(rows):
             first = f"the first in row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:SHOWN] + 1))} of the data"
-            raise DataError(f"{len(rows)} of {len(y)} labels are {what}, {first}", where=where, hint=NA_HINT)
+            raise DataError(f"{len(rows)} of {len(y)} labels are {what}, {first}", where=where, hint=hint)
 
 
 def _infer(y: pd.Series[Any]) -> tuple[str, str]:
@@ -232,24 +256,47 @@ def _kind(y: pd.Series[Any]) -> str:
     return "category" if isinstance(y.dtype, pd.CategoricalDtype) else "text"
 
 
-def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str) -> Labels:
+def _classes(y: pd.Series[Any], task: str, names: Sequence[str], where: str, options: Options) -> Labels:
     values = _in_order(y)
     classes = unique_names([_name(value, names) for value in values])
     _check_classes(classes, task, where)
     index = y.map({value: i for i, value in enumerate(values)}).to_numpy().astype(np.int64)
     counts = np.bincount(index)
-    if counts.min() < 2:
-        single = [c for c, n in zip(classes, counts, strict=True) if n < 2]
+    _check_counts(classes, counts, where)
+    ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
+    marks = [f"ordered {classes}".encode()] if ordered and values != _sorted(values) else []
+    notes = [f"Classes in the order of the categories: {listed(classes)}."] if ordered and task != "binary" else []
+    if task == "binary":
+        pair = positive.Pair(classes, [text_of(value) for value in values], counts.tolist(), ordered)
+        chosen = positive.choose(pair, options.positive, options.former)
+        notes = [chosen.note]
+        if chosen.place == 0:
+            index, classes = 1 - index, classes[::-1]
+    return Labels(task, index, classes, slugs(classes), [*notes, *_alike(classes)], marks)
+
+
+def _check_counts(classes: Sequence[str], counts: NDArray[np.int64], where: str) -> None:
+    """Raise `DataError` for classes of a single row."""
+    single = [name for name, rows in zip(classes, counts, strict=True) if rows < 2]
+    if single:
         raise DataError(
             f"{len(single)} of {len(classes)} classes have a single row ({', '.join(single[:5])})",
             where=where,
             hint='Drop or merge them, or set task = "regression" or "count" if the target is a number.',
         )
-    notes = [f"Positive class (index 1): {classes[1]}."] if task == "binary" else []
-    ordered = isinstance(y.dtype, pd.CategoricalDtype) and bool(y.dtype.ordered)
-    notes += [f"Classes in the order of the categories: {listed(classes)}."] if ordered and task != "binary" else []
-    marks = [f"ordered {classes}".encode()] if ordered and values != _sorted(values) else []
-    return Labels(task, index, classes, slugs(classes), notes, marks)
+
+
+def _alike(classes: Sequence[str]) -> list[str]:
+    """Return a note on classes that differ in upper and lower case or in blanks only, and on names of gaps."""
+    by_letters: dict[str, list[str]] = {}
+    for name in classes:
+        by_letters.setdefault("".join(name.casefold().split()), []).append(name)
+    alike = [" and ".join(map(repr, names)) for names in by_letters.values() if len(names) > 1]
+    gaps = [name for name in classes if numerals.is_marker(name)]
+    notes = [f"Classes that differ in case or blanks only: {listed(alike, 5)}."] if alike else []
+    if gaps:
+        notes.append(f'The class {gaps[0]!r} may mean that there is no label; data.na_values = ["{gaps[0]}"] says so.')
+    return notes
 
 
 def _in_order(y: pd.Series[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.contract.data_options import Options
 from lossreg.contract.targets import Constants
 from lossreg.data import features, inputs, room, splits, weights
 from lossreg.data.classes import Labels
@@ -33,7 +34,7 @@ class LoadedRows:
 
     readings: how the columns of each table are read; choices: the preprocessing of each input; weight: the column of
     sample weights; class_weight: as in `weights.of_classes`; test: the numbers of the test rows; where: the source,
-    as the user wrote it.
+    as the user wrote it; options: what the study says about reading.
     """
 
     raw: Raw
@@ -45,6 +46,7 @@ class LoadedRows:
     test: Rows
     digest: str
     where: str
+    options: Options
 
     @property
     def development(self) -> Rows:
@@ -119,7 +121,7 @@ class LoadedRows:
         """Return a preprocessor per cut, fitted on its training samples."""
         x, choices = self.raw.x, self.choices
         decisions = inputs.decide(features.take(x, decisive), self.readings)
-        fitted = [inputs.fit(features.take(x, rows.train), choices, decisions) for rows in cuts]
+        fitted = [inputs.fit(features.take(x, rows.train), choices, decisions, self.options) for rows in cuts]
         row = fitted[0].counted(features.take(x, cuts[0].train[:1])).array
         room.check(row, len(self.labels.y), len(cuts), self.where)
         return fitted

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lossreg.data import inputs, labels, sources, splits
+from lossreg.contract.data_options import Options
+from lossreg.data import inputs, labels, sources, splits, unlabelled
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.errors import DataError
@@ -34,6 +35,7 @@ def load(
     drop: Sequence[str] = (),
     base: Path = Path(),
     seed: int = 0,
+    options: Options | None = None,
 ) -> Dataset:
     """Read, split and preprocess a data set.
 
@@ -43,26 +45,31 @@ def load(
     test: share of all rows; validation: share of the rows outside the test; folds: the number of folds
     into which these rows are cut instead; weight: the column of a table with sample weights; class_weight:
     weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
-    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out. Everything
-    random follows `seed`. Raises `InputError` (mostly `DataError`).
+    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; options: what is said
+    about the reading of the data, in place of what is inferred. Everything random follows `seed`.
+    Raises `InputError` (mostly `DataError`).
     """
     where = str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
     as_given = preprocess == inputs.NONE
-    raw = sources.read(where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed)
-    labelled = labels.read(raw, task, where)
+    options = options or Options()
+    raw = sources.read(
+        where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options
+    )
+    raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
+    labelled = labels.read(raw, task, where, options)
     cuts = splits.cut(
         labelled, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=where
     )
     choices = inputs.preprocessing_of(raw.x, preprocess)
     try:
-        readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test))
+        readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test), options)
         digest = raw.digest([*inputs.marks(readings), *labelled.marks])
     except DataError as error:
         raise error.at(where) from None
     rows = LoadedRows(
         raw=raw, labels=labelled, readings=readings, choices=choices, weight=weight, class_weight=class_weight,
-        test=cuts[0].test, digest=digest, where=where,
+        test=cuts[0].test, digest=digest, where=where, options=options,
     )  # fmt: skip
     dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
     notes = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,57 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import delimited, features, files
+from lossreg.contract.data_options import Options
+from lossreg.data import compressed, delimited, features, files, gaps, table_files
 from lossreg.data.cells import of_rows, shown
 from lossreg.data.lost import Lost
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, did_you_mean
 
 HERE = "Relative paths start at the current folder."
+PLAIN = (".csv", ".tsv", ".jsonl")
 
 
-def table(rows: Any, columns: Sequence[str], lost: Lost, as_text: Collection[str] = ()) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of the rows of training.
+
+    columns: their names; optional: those that training left out; as_text: those that are read as text from a file of
+    separated fields; options: what the study says about reading.
+    """
+
+    columns: Sequence[str]
+    optional: Collection[str] = ()
+    as_text: Collection[str] = ()
+    options: Options | None = None
+
+    @property
+    def used(self) -> list[str]:
+        """The columns that training used."""
+        return [name for name in self.columns if name not in self.optional]
+
+
+def table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
     """Return the columns of a table or a file (by name) or an array (by position); raises `DataError`.
 
-    lost: gets notes on lines of a file that are not read in full; as_text: the columns that are read as text from a
-    file of separated fields.
+    lost: gets notes on lines of a file that are not read in full, and the values that the study names as missing.
     """
+    found = _table(rows, form, lost)
+    return gaps.count(found, form.options.na_values, lost) if form.options and form.options.na_values else found
+
+
+def _table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
     if isinstance(rows, (str, os.PathLike)):
         source = os.fspath(rows)
         try:
-            return _by_name(_file(source, columns, lost, as_text), columns)
+            return _by_name(_file(source, form, lost), form)
         except DataError as error:
             raise error.at(source) from None
     if isinstance(rows, np.ndarray) and rows.dtype.names:
         rows = pd.DataFrame(rows)
     elif not isinstance(rows, pd.DataFrame) and hasattr(rows, "to_pandas"):  # tables of Arrow and Polars
         rows = rows.to_pandas()
-    return _by_name(rows, columns) if isinstance(rows, pd.DataFrame) else _by_position(rows, columns)
+    return _by_name(rows, form) if isinstance(rows, pd.DataFrame) else _by_position(rows, form)
 
 
 def array(rows: Any) -> NDArray[Any]:
@@ -46,24 +72,26 @@ def array(rows: Any) -> NDArray[Any]:
     return features.array(rows, "x", Origin("", ""))
 
 
-def _file(source: str, columns: Sequence[str], lost: Lost, as_text: Collection[str]) -> pd.DataFrame:
+def _file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
     """Return the table of a file, read as training reads it."""
     files.check_name(source)
-    path = files.existing(source, Path(), HERE)
-    if path.name.lower().endswith(files.PARQUET):
-        return files.parquet(path, source)
+    path, options = files.existing(source, Path(), HERE), form.options or Options()
+    if path.name.lower().endswith(table_files.ENDINGS):
+        return table_files.read(path, source, options).rows
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):
-        known = ", ".join((*delimited.SEPARATORS, ".parquet"))
+        known = f"{compressed.shown(PLAIN)}, .parquet, .feather, .xlsx"
         raise DataError("is no known kind of table", where=source, hint=f"Known: {known}.")
-    table = delimited.read(path, source, as_text, coded=(), known=columns)
+    table = delimited.read(path, source, form.as_text, coded=(), known=form.columns, options=options)
     lost.notes.extend(table.on_lines)
     return table.rows
 
 
-def _by_name(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def _by_name(rows: pd.DataFrame, form: Form) -> pd.DataFrame:
+    columns = form.columns
     frame = rows.set_axis(_names(rows, columns), axis=1)
-    if missing := [name for name in columns if name not in frame.columns]:
+    if missing := [name for name in form.used if name not in frame.columns]:
         raise DataError(f"columns are missing: {listed(missing)}", hint=_hint(missing[0], rows))
+    frame = frame.assign(**dict.fromkeys((name for name in form.optional if name not in frame.columns), None))
     frame = frame[list(columns)]
     if frame.shape[1] != len(columns):
         raise DataError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}")
@@ -85,14 +113,16 @@ def _hint(name: str, rows: pd.DataFrame) -> str:
     )
 
 
-def _by_position(rows: Any, columns: Sequence[str]) -> pd.DataFrame:
-    width = len(columns)
+def _by_position(rows: Any, form: Form) -> pd.DataFrame:
+    columns, width = form.columns, len(form.columns)
     hint = f"Give a DataFrame with the columns {listed(columns, 10)}, an array, or the path of a file."
     if rows is None or isinstance(rows, Mapping):
         raise DataError(f"rows are a table, not {type(rows).__name__}", hint=hint)
     values = array(rows)
     if values.ndim == 1 and width == 1:
         values = values.reshape(-1, 1)
+    if values.ndim == 2 and values.shape[1] == len(form.used) < width:
+        return _by_name(pd.DataFrame(values, columns=pd.Index(form.used)).infer_objects(), form)
     if values.ndim != 2 or values.shape[1] != width:
         raise DataError(f"rows have shape {values.shape}, and (n, {width}) is needed", hint=hint)
     with of_rows():

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,14 +49,17 @@ SIGN = "[+\\-\N{MINUS SIGN}]"
 EXPONENT = r"(?:[eE][+\-]?\d{1,5})?"
 
 
+@cache
 def _pattern(decimal: str, group: str) -> re.Pattern[str]:
-    lakhs = r"[1-9]\d?(?:,\d{2})+,\d{3}|" if group == "," else ""  # as in India
-    whole = rf"(?:{lakhs}[1-9]\d{{0,2}}(?:[{re.escape(group)}]\d{{3}})+|[1-9]\d{{0,2}}(?:[{GROUPS}]\d{{3}})+|\d+)"
+    """Return the pattern of a number without sign and unit; group: the mark between thousands, "" for usual ones."""
+    marks = {"": (re.escape("." if decimal == "," else ","), GROUPS), "'": (GROUPS[:2],), " ": (SPACES,), "none": ()}
+    groups = "".join(rf"[1-9]\d{{0,2}}(?:[{mark}]\d{{3}})+|" for mark in marks.get(group, (re.escape(group),)))
+    lakhs = r"[1-9]\d?(?:,\d{2})+,\d{3}|" if decimal == "." and group in ("", ",") else ""  # as in India
     point = re.escape(decimal)
-    return re.compile(rf"(?:{whole}(?:{point}\d*)?|{point}\d+){EXPONENT}")
+    return re.compile(rf"(?:(?:{lakhs}{groups}\d+)(?:{point}\d*)?|{point}\d+){EXPONENT}")
 
 
-PATTERNS = {".": _pattern(".", ","), ",": _pattern(",", ".")}
+MARKS = (".", ",")
 PYTHONIC = {".": str.maketrans("", "", f",{GROUPS}"), ",": str.maketrans(",", ".", f".{GROUPS}")}
 PLAIN = re.compile(rf"{SIGN}?(?:\d+\.?\d*|\.\d+){EXPONENT}")
 EITHER = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
@@ -69,7 +73,7 @@ class Numerals:
     be read in two ways, empty where there is none; grouped: with a decimal point, a number has a comma, with a decimal
     comma none has (only the digests of data use it); plain: every number is written as in Python; signed: a text
     without the unit is no number; remarks: further text of the note; marks: those of "." and "," that numbers have;
-    mixed: other texts are not numbers.
+    mixed: other texts are not numbers; group: the mark between thousands that a study names, or "none".
     """
 
     decimal: str = "."
@@ -81,6 +85,7 @@ class Numerals:
     remarks: tuple[str, ...] = field(default=(), repr=False)
     marks: str = field(default="", repr=False, compare=False)
     mixed: bool = field(default=False, repr=False, compare=False)
+    group: str = field(default="", repr=False)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ class Numerals:
     def number(self, text: str) -> float:
         """Return the number that a text is, NaN where it is none."""
         sign, unit, body = _parts(text)
-        if unit not in self.units or PATTERNS[self.decimal].fullmatch(body) is None:
+        if unit not in self.units or _pattern(self.decimal, self.group).fullmatch(body) is None:
             return float("nan")
         return sign * float(body.translate(PYTHONIC[self.decimal]))
 
@@ -164,9 +169,9 @@ class Written(NamedTuple):
     unit: str
     body: str
 
-    def reads(self, decimal: str) -> bool:
-        """Return whether it is a number with this decimal mark, in any unit."""
-        return len(self.text) < LONGEST and PATTERNS[decimal].fullmatch(self.body) is not None
+    def reads(self, decimal: str, group: str = "") -> bool:
+        """Return whether it is a number with this decimal mark and mark between thousands, in any unit."""
+        return len(self.text) < LONGEST and _pattern(decimal, group).fullmatch(self.body) is not None
 
 
 def _written(texts: Mapping[str, int]) -> list[Written]:
@@ -181,25 +186,34 @@ def _counts(written: Iterable[Written]) -> dict[str, int]:
     return {value.text: value.rows for value in written}
 
 
-def infer(counts: pd.Series[Any], decimal: str = "") -> Numerals | None:
+def infer(
+    counts: pd.Series[Any], decimal: str = "", asked: tuple[str, str] | None = None, *, forced: bool = False
+) -> Numerals | None:
     """Return how texts, counted as by `value_counts`, write numbers; None where they are something else.
 
-    Texts are numbers if nine in ten of them are, in one unit or none; markers of missing values do not count.
-    decimal: the decimal mark of the rest of the table, used where this column is ambiguous.
+    Texts are numbers if nine in ten of them are, in one unit or none; markers of missing values do not count. Where
+    they are `forced` to be numbers, one is enough.
+    decimal: the decimal mark of the rest of the table, used where this column is ambiguous; asked: the decimal mark
+    and that between thousands, as `Options.marks` has them.
     """
-    if not likely(counts.index, is_number):
+    if not forced and not likely(counts.index, is_number):
         return None
-    there = _written(present(counts))
-    by_mark = {mark: [value for value in there if value.reads(mark)] for mark in PATTERNS}
+    there, group = _written(present(counts)), asked[1] if asked else ""
+    by_mark = {mark: [value for value in there if value.reads(mark, group)] for mark in (asked[:1] if asked else MARKS)}
     rows = {mark: _rows(readable) for mark, readable in by_mark.items()}
-    best = _mark(rows, decimal)
-    numerals = _with_unit(by_mark[best], best, _rows(there))
+    best = asked[0] if asked else _mark(rows, decimal)
+    numerals = replace(_with_unit(by_mark[best], best, _rows(there)), group=group)
     read = [value for value in by_mark[best] if value.unit in numerals.units]
-    flag = len(read) == 1 and _rows(read) < MOST * counts.sum()  # a single number among gaps
-    if _rows(read) < SHARE * _rows(there) or flag or codes.are_codes(_counts(read)) or _are_labels(read):
+    if not read or not (forced or _are_numbers(read, _rows(there), int(counts.sum()))):
         return None
     mixed = _rows(read) < sum(count for text, count in counts.items() if str(text).strip())
-    return replace(_described(numerals, read, doubtful=rows["."] == rows[","]), mixed=mixed)
+    return replace(_described(numerals, read, doubtful=rows.get(".") == rows.get(",")), mixed=mixed)
+
+
+def _are_numbers(read: list[Written], there: int, total: int) -> bool:
+    """Return whether texts of which these are numbers are a column of numbers."""
+    flag = len(read) == 1 and _rows(read) < MOST * total  # a single number among gaps
+    return _rows(read) >= SHARE * there and not (flag or codes.are_codes(_counts(read)) or _are_labels(read))
 
 
 def why_text(counts: pd.Series[Any]) -> str:
@@ -207,7 +221,7 @@ def why_text(counts: pd.Series[Any]) -> str:
     if not likely(counts.index, is_number):
         return ""
     there = _written(present(counts))
-    read = [value for value in there if any(map(value.reads, PATTERNS))]
+    read = [value for value in there if any(map(value.reads, MARKS))]
     if _rows(read) >= SHARE * _rows(there):
         return _why_not(read, int(counts.sum()))
     if _rows(read) < MOST * _rows(there) or codes.are_codes(_counts(read)):
@@ -232,7 +246,7 @@ def _why_not(read: list[Written], rows: int) -> str:
     if len(units) > 2 or (len(units) == 2 and ("" not in units or any(unit in PARTS for unit in units))):
         listed = ", ".join(f"{count} {f'with {unit!r}' if unit else 'without a sign'}" for unit, count in units.items())
         return f"numbers in several units ({listed}), read as text; write all in one unit"
-    commas, points = ([value.text for value in read if not value.reads(mark)] for mark in PATTERNS)
+    commas, points = ([value.text for value in read if not value.reads(mark)] for mark in MARKS)
     if points and commas:
         return f"decimal commas and decimal points ({commas[0]!r}, {points[0]!r}), read as text"
     return f"a single number and gaps ({rows - _rows(read)} of {rows}), read as text"
@@ -247,7 +261,7 @@ def likely(distinct: pd.Index[Any], reads: Callable[[str], Any]) -> bool:
 
 def is_number(text: str) -> bool:
     """Return whether a text is a number with either decimal mark."""
-    return any(map(_written({text: 1})[0].reads, PATTERNS))
+    return any(map(_written({text: 1})[0].reads, MARKS))
 
 
 def _mark(rows: dict[str, int], decimal: str) -> str:
@@ -295,7 +309,7 @@ def _described(numerals: Numerals, read: list[Written], *, doubtful: bool) -> Nu
     grouped = has_comma if numerals.decimal == "." else not has_comma
     plain = all(PLAIN.fullmatch(value.text.strip()) for value in read)
     remarks = (*numerals.remarks, _on_negatives(numerals, read), codes.zeros(_counts(read)))
-    marks = "".join(mark for mark in PATTERNS if any(mark in value.body for value in read))
+    marks = "".join(mark for mark in MARKS if any(mark in value.body for value in read))
     described = replace(numerals, doubt=doubt, grouped=grouped, plain=plain, marks=marks)
     return replace(described, remarks=tuple(filter(None, remarks)))
 
@@ -337,3 +351,18 @@ def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
     inverse, distinct = pd.factorize(texts)
     numbers = np.array([numerals.number(str(text)) for text in distinct] + [np.nan])
     return numbers[inverse]
+
+
+def plain_numbers(column: pd.Series[Any], form: Numerals) -> pd.Series[Any] | None:
+    """Return the numbers of a column of texts without units, whole ones as integers; None where a text is no number."""
+    codes_of, distinct = pd.factorize(column)
+    texts = [str(text).strip() for text in distinct]
+    written = [_parts(text) for text in texts]
+    if not written or any(unit for _, unit, _ in written) or any(text[:1] == "(" or text[-1:] == "-" for text in texts):
+        return None
+    numbers = np.array([form.number(str(text)) for text in texts] + [np.nan])[codes_of]
+    if np.isnan(numbers[codes_of >= 0]).any():
+        return None
+    whole = all(body.translate(PYTHONIC[form.decimal]).isdigit() for _, _, body in written) and (codes_of >= 0).all()
+    small = whole and bool((np.abs(numbers) < 2**53).all())
+    return pd.Series(numbers.astype(np.int64) if small else numbers, column.index, name=column.name)

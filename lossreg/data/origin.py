@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lossreg.contract.data_options import Options
 from lossreg.errors import DataError, did_you_mean, shortened
 from lossreg.terminal.plain_text import printable_line
 
@@ -17,7 +18,7 @@ class Origin:
     """The source of rows: the data set's name, the source as the user wrote it, the columns asked for.
 
     Several target columns are several labels per row; weight is the column of sample weights; as_given: numeric
-    features are used unchanged.
+    features are used unchanged; options: what the study says about reading.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Origin:
     target: Target = None
     weight: str | None = None
     as_given: bool = False
+    options: Options = field(default_factory=Options)
 
     @property
     def targets(self) -> tuple[str, ...]:

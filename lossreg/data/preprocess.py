@@ -17,11 +17,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from lossreg.contract.data_options import Options
 from lossreg.data import new_rows
 from lossreg.data.cells import of_rows
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.origin import listed
-from lossreg.data.reading import MISSING, AsDays, Readings, texts
+from lossreg.data.reading import MISSING, AsDays, Reading, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
 from lossreg.errors import DataError
@@ -60,7 +61,7 @@ class Columns:
         """Decide about the columns of these rows, read as `readings` say; raises `DataError` when none is usable."""
         readings = Readings.of(rows) if readings is None else readings
         table, _ = readings.apply(rows)
-        kinds = {name: _kind(table[name], reading.kind) for name, reading in readings.items()}
+        kinds = {name: _kind(table[name], reading) for name, reading in readings.items()}
         groups = {kind: [n for n, k in kinds.items() if k == kind] for kind in dict.fromkeys(kinds.values())}
         if not groups.keys() & STEPS:
             raise DataError(f"no usable column among {listed(readings)}")
@@ -103,7 +104,13 @@ class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: igno
 
 
 class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turns raw rows into float32; subclasses say how in `counted`."""
+    """Turns raw rows into float32; subclasses say how in `counted`.
+
+    options: what the study says about reading.
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options
 
     def transform(self, rows: Any) -> Float32:
         """Return new rows as float32 `(n, *shape)`.
@@ -150,15 +157,20 @@ class TablePreprocessor(Transformer):
     def counted(self, rows: Any) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
         lost = Lost()
-        table = new_rows.table(rows, self.features_, lost, self._as_text())
+        form = new_rows.Form(self.features_, self._left_out(), self._as_text(), getattr(self, "options", None))
+        table = new_rows.table(rows, form, lost)
         lost.values = {"": len(table)}
         if not len(table):
             return Counted(np.empty((0, len(self.get_feature_names_out())), np.float32), lost)
         if hasattr(self, "readings_"):  # those saved by 0.1.0 read in their own steps
-            table, lost = self._read(table, lost.notes)
+            table, lost = self._read(table, lost)
         with np.errstate(over="ignore"), of_rows():
             array = np.ascontiguousarray(self.transformer_.transform(table), dtype=np.float32)
         return Counted(_finite(array, self.get_feature_names_out, lost), lost)
+
+    def _left_out(self) -> list[str]:
+        """Return the columns that training left out, which new rows need not have."""
+        return [name for kind, names in self.groups_.items() if kind not in STEPS for name in names]
 
     def _as_text(self) -> list[str]:
         """Return the columns that are read as text from a file: those that training did not read as plain numbers."""
@@ -167,11 +179,11 @@ class TablePreprocessor(Transformer):
             return [name for kind, names in self.groups_.items() if kind != "number" for name in names]
         return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
 
-    def _read(self, table: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, Lost]:
-        """Return the new rows in the terms of the training rows, and the lost or guessed values, with these notes."""
+    def _read(self, table: pd.DataFrame, before: Lost) -> tuple[pd.DataFrame, Lost]:
+        """Return the new rows in the terms of the training rows, and the lost or guessed values with those `before`."""
         table = self.terms_.before(table)
         read, lost = self.readings_.apply(table)
-        lost.notes = notes
+        lost.notes, lost.counts = before.notes, before.counts | lost.counts
         return self.terms_.after(table, self._limited(read, lost), lost), lost
 
     def _limited(self, table: pd.DataFrame, lost: Lost) -> pd.DataFrame:
@@ -314,7 +326,8 @@ class AsGiven(Transformer):
 
     def _numbers(self, rows: Any, lost: Lost) -> NDArray[Any]:
         if self.features_:
-            table = new_rows.table(rows, self.features_, lost)
+            form = new_rows.Form(self.features_, options=getattr(self, "options", None))
+            table = new_rows.table(rows, form, lost)
             for name in self.features_:
                 if len(table) and not pd.api.types.is_numeric_dtype(table[name]):
                     values = table[name].dropna()
@@ -340,12 +353,14 @@ def _has_large_whole(values: NDArray[Any]) -> bool:
     return bool((rows[:, large] == np.trunc(rows[:, large])).all(axis=0).any())
 
 
-def _kind(column: pd.Series[Any], kind: str) -> str:
+def _kind(column: pd.Series[Any], reading: Reading) -> str:
     """Return how a column of training rows is treated: number, date, category, empty, nested or id."""
-    values = column.dropna()
+    values, kind = column.dropna(), reading.kind
     if values.empty:
         return "empty"
-    if kind != "category" or pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
+    if kind != "category" or reading.asked:
+        return kind
+    if pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
         return kind
     if len(values) <= MAX_CATEGORIES or values.nunique() < len(values):
         return "category"

@@ -6,11 +6,13 @@ Versions up to 0.2.0 wrote pickles (`.joblib`), which run code when they are loa
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lossreg.contract.data_options import Options
 from lossreg.data.dates import Dates
 from lossreg.data.fitted_steps import FittedSteps
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor, Single
@@ -85,6 +87,34 @@ def _of_way(read: Any) -> dict[str, Any]:
     return {}
 
 
+class StoredOptions(Document):
+    """What the study says about reading, as far as it holds for new rows."""
+
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    na_values: tuple[str | int | float, ...] | dict[str, tuple[str | int | float, ...]] = ()
+
+    @classmethod
+    def of(cls, options: Options | None) -> StoredOptions | None:
+        """Return options in this form, None where they say nothing."""
+        if options is None:
+            return None
+        stored = cls(
+            encoding=options.encoding, decimal=options.decimal, thousands=options.thousands,
+            na_values=_plain(options.na_values),
+        )  # fmt: skip
+        return None if stored == cls() else stored
+
+    def restored(self) -> Options:
+        """Return the options."""
+        return Options(self.encoding, self.decimal, self.thousands, self.na_values)
+
+
+def _plain(gaps: Any) -> Any:
+    return dict(gaps) if isinstance(gaps, Mapping) else tuple(gaps)
+
+
 class StoredTable(Document):
     """A `TablePreprocessor`."""
 
@@ -97,6 +127,7 @@ class StoredTable(Document):
     thousands: dict[str, Thousands]
     limits: dict[str, tuple[float, float]]
     fitted: FittedSteps
+    options: StoredOptions | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
     def of(cls, part: TablePreprocessor) -> StoredTable:
@@ -111,11 +142,12 @@ class StoredTable(Document):
             readings=[StoredReading.of(name, reading) for name, reading in part.readings_.items()],
             categories={name: sorted(known.names) for name, known in terms.categories.items()},
             limits={name: (float(low), float(high)) for name, (low, high) in part.limits_.items()},
+            options=StoredOptions.of(part.options),
         )  # fmt: skip
 
     def restored(self) -> TablePreprocessor:
         """Return the preprocessor."""
-        part = TablePreprocessor()
+        part = TablePreprocessor(self.options.restored() if self.options else None)
         part.readings_ = Readings({stored.column: stored.restored() for stored in self.readings})
         part.features_, part.groups_, part.notes = list(part.readings_), self.groups, self.notes
         part.terms_ = Translation.restored(part.readings_, self.categories, self.flags, self.thousands)
@@ -155,15 +187,17 @@ class StoredAsGiven(Document):
     features: list[str]
     shape: tuple[int, ...]
     notes: list[str]
+    options: StoredOptions | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
     def of(cls, part: AsGiven) -> StoredAsGiven:
         """Return a fitted preprocessor in this form."""
-        return cls(features=part.features_, shape=part.shape_, notes=part.notes)
+        options = StoredOptions.of(part.options)
+        return cls(features=part.features_, shape=part.shape_, notes=part.notes, options=options)
 
     def restored(self) -> AsGiven:
         """Return the preprocessor."""
-        part = AsGiven()
+        part = AsGiven(self.options.restored() if self.options else None)
         part.features_, part.shape_, part.notes = self.features, self.shape, self.notes
         return part
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features, reading
+from lossreg.data import features, gaps, reading
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
@@ -74,7 +74,7 @@ class Raw:
 def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     """Split a table into features, target columns and weights; raises `DataError` when a column is missing."""
     index = [str(name) for name in table.index.names if name is not None]
-    table = features.table(table, origin)
+    table, gap_notes = _without_gaps(features.table(table, origin), origin)
     columns, target = list(table.columns), origin.target
     if target is None:
         raise origin.error("a table needs a target column", f"Set target to one of: {listed(columns)}.")
@@ -89,7 +89,14 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
         raise origin.error(f"no columns besides the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
-    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=[*notes, *weight_notes])
+    notes += [*gap_notes, *weight_notes]
+    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=notes)
+
+
+def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table without the values that the study names as missing, and notes on them."""
+    named = origin.options.na_values
+    return gaps.taken_out(table, named, origin.where) if named else (table, [])
 
 
 def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
@@ -135,9 +142,13 @@ def from_arrays(
     if rows != len(labels):
         raise origin.error(f"x has {rows} rows and y has {len(labels)}")
     notes: list[str] = []
+    if isinstance(parts, pd.DataFrame):
+        parts, notes = _without_gaps(parts, origin)
+    elif origin.options.na_values:
+        raise origin.error("na_values are for tables, and this data has arrays", "Give NaN where a value is missing.")
     if weights is not None and rows:
         given, weights = weights, row_weights.read(weights, rows, origin.where)
-        notes = row_weights.written(given, "The weights")
+        notes = [*notes, *row_weights.written(given, "The weights")]
     return Raw(
         origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, notes=notes
     )

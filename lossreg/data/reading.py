@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -15,14 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.contract.data_options import TEXT, Options
 from lossreg.data import dates, durations, numerals
-from lossreg.data.cells import COMPLEX, of_column, text_of
+from lossreg.data.cells import COMPLEX, example, of_column, text_of
 from lossreg.data.dates import Dates
 from lossreg.data.lost import INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
 from lossreg.data.numerals import Numerals
 from lossreg.errors import DataError, is_hashable
 
 Values = NDArray[np.float64]
+Marks = tuple[str, str]
 MISSING = "(missing)"
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 DATES = ("datetime64", "datetime", "date", "period")
@@ -37,7 +40,8 @@ class Reading(NamedTuple):
 
     kind: number, date, category, empty or nested; read: turns a column into `(n,)` float64, NaN where a value cannot
     be read, None for other kinds; reason: why a value is lost; note: a note on the column, empty where the reading
-    is obvious; mark: identifies an unusual reading of such values, empty for the usual one.
+    is obvious; mark: identifies an unusual reading of such values, empty for the usual one; asked: the study names the
+    kind.
     """
 
     kind: str
@@ -45,6 +49,7 @@ class Reading(NamedTuple):
     reason: Reason = NO_NUMBER
     note: str = ""
     mark: str = ""
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class AsNumbers:
 
     def __call__(self, column: pd.Series[Any]) -> Values:
         """Return the numbers of a column, NaN for what is none."""
-        if is_number(column.dtype):
+        if pd.api.types.is_numeric_dtype(column.dtype):
             return column.to_numpy(np.float64, na_value=np.nan)
         if isinstance(column.dtype, pd.StringDtype):
             return numerals.values(column, self.numerals)
@@ -186,8 +191,11 @@ def texts(column: pd.Series[Any]) -> NDArray[Any]:
     return np.array([text or MISSING for text in _texts(column)], object)
 
 
-def infer(column: pd.Series[Any], decimal: str = "") -> Reading:
-    """Return the reading of a column; decimal: the decimal mark of the table's other texts. Raises `DataError`."""
+def infer(column: pd.Series[Any], decimal: str = "", asked: Marks | None = None) -> Reading:
+    """Return the reading of a column; raises `DataError`.
+
+    decimal: the decimal mark of the table's other texts; asked: the marks in numbers that the study names.
+    """
     column = plain(column)
     values = column.dropna()
     if values.empty:
@@ -196,10 +204,55 @@ def infer(column: pd.Series[Any], decimal: str = "") -> Reading:
     if by_type is not None:
         return by_type
     if isinstance(values.dtype, pd.StringDtype):
-        return _of_texts(values, decimal)
+        return _of_texts(values, decimal, asked)
     if not all(is_hashable(value) for value in values):
         return Reading("nested")
-    return _by_value(values, decimal)
+    return _by_value(values, decimal, asked)
+
+
+def as_kind(column: pd.Series[Any], kind: str, decimal: str, asked: Marks | None) -> Reading:
+    """Return the reading of a column as the kind that the study names; raises `DataError` where no value fits."""
+    if kind == TEXT:
+        hint = 'Its kind may be "category" or "drop".'
+        raise DataError("is to be free text, for which there is no encoder", hint=hint)
+    values = plain(column).dropna()
+    if values.empty:
+        return Reading("empty")
+    if not all(map(is_hashable, values)):
+        raise DataError(f"is to be a {kind}, and holds lists", hint='Its kind may be "drop".')
+    if kind == "category":
+        return Reading("category", asked=True)
+    usual = infer(column, decimal, asked)
+    if usual.kind in (kind, "empty"):
+        return usual._replace(asked=True)
+    forced = (_forced_number if kind == "number" else _forced_date)(values, decimal, asked)
+    if forced is None:
+        first = ", ".join(dict.fromkeys(map(example, values.head(100)[:3])))
+        hint = f"Leave it out of data.columns, or set another kind (as it is read: {usual.kind})."
+        raise DataError(f"is to be a {kind}, and no value is one ({first})", hint=hint)
+    return forced._replace(asked=True)
+
+
+def _forced_number(values: pd.Series[Any], decimal: str, asked: Marks | None) -> Reading | None:
+    if pd.api.types.is_bool_dtype(values):
+        return Reading("number", AsNumbers(), NO_NUMBER, "truth values, read as 1 and 0")
+    if getattr(values.dtype, "kind", "") == "M":
+        return None
+    numbers = numerals.infer(_counts(values), decimal, asked, forced=True)
+    if numbers is None:
+        return None
+    return Reading("number", AsNumbers(numbers), NO_NUMBER, numbers.description(), f"{numbers}")
+
+
+def _forced_date(values: pd.Series[Any], decimal: str, asked: Marks | None) -> Reading | None:
+    days = None if is_number(values.dtype) else dates.infer(_counts(values), forced=True)
+    return None if days is None else Reading("date", AsDays(days), NO_DATE, days.description(), f"{days}")
+
+
+def _counts(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the texts of present values with their counts, the most frequent first."""
+    written, rows = _counted(values)
+    return _added_up([text_of(value) for value in written], rows)
 
 
 def _by_type(dtype: Any, values: pd.Series[Any]) -> Reading | None:
@@ -237,7 +290,7 @@ def _rounded(values: pd.Series[Any]) -> str:
     return f"whole numbers above {EXACT:,} are rounded" if large else ""
 
 
-def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
+def _by_value(values: pd.Series[Any], decimal: str, asked: Marks | None = None) -> Reading:
     inferred = pd.api.types.infer_dtype(values, skipna=True)
     if inferred == "complex" or any(isinstance(value, (complex, np.complexfloating)) for value in values):
         raise DataError("holds complex numbers", hint=COMPLEX)
@@ -252,16 +305,16 @@ def _by_value(values: pd.Series[Any], decimal: str) -> Reading:
     if all(is_real(value) for value in values):
         mark = "" if inferred in ("integer", "floating", "decimal", "mixed-integer-float") else "numbers"
         return Reading("number", AsNumbers(), note=_rounded(values), mark=mark)
-    return _of_texts(values, decimal)
+    return _of_texts(values, decimal, asked)
 
 
-def _of_texts(values: pd.Series[Any], decimal: str) -> Reading:
+def _of_texts(values: pd.Series[Any], decimal: str, asked: Marks | None = None) -> Reading:
     written, rows = _counted(values)
     stripped = [text_of(value) for value in written]
     if not any(stripped):
         return Reading("empty", mark="blank")
     first = [text_of(value) for value in values.head(20)]
-    read = _by_text(_added_up(stripped, rows), first, decimal)
+    read = _by_text(_added_up(stripped, rows), first, decimal, asked)
     if read.kind != "category":
         return read
     pairs = zip(written, stripped, rows, strict=True)
@@ -301,9 +354,9 @@ def is_real(value: Any) -> bool:
     return (isinstance(value, Real) or type(value).__name__ == "Decimal") and not isinstance(value, (bool, np.bool_))
 
 
-def _by_text(counts: pd.Series[Any], first: list[str], decimal: str) -> Reading:
+def _by_text(counts: pd.Series[Any], first: list[str], decimal: str, asked: Marks | None = None) -> Reading:
     """Return the reading of texts, counted as by `value_counts`, of which the first rows are given too."""
-    if (numbers := numerals.infer(counts, decimal)) is not None:
+    if (numbers := numerals.infer(counts, decimal, asked)) is not None:
         return Reading("number", AsNumbers(numbers), NO_NUMBER, numbers.description(), f"{numbers}")
     if (days := dates.infer(counts)) is not None:
         usual = days.plain and _are_dates(first) and dates.are_as_in_pandas(list(counts.index), days)
@@ -339,12 +392,15 @@ class Readings(dict[str, Reading]):
     """The readings of the columns of a table, by name."""
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> Readings:
-        """Return the readings that these rows suggest; raises `DataError` for a column that cannot be read."""
+    def of(cls, rows: pd.DataFrame, options: Options | None = None) -> Readings:
+        """Return the readings that these rows suggest, or the study; raises `DataError` for what cannot be read."""
+        options = options or Options()
         decimal, readings = decimal_mark(rows), cls()
-        for name in rows.columns:
-            with of_column(str(name)):
-                readings[str(name)] = infer(rows[name], decimal)
+        for name in map(str, rows.columns):
+            with of_column(name):
+                kind = options.columns.get(name, "")
+                way = infer if not kind else partial(as_kind, kind=kind)
+                readings[name] = way(rows[name], decimal=decimal, asked=options.marks)
         return readings
 
     def wherever_as(self, others: Readings, rows: pd.DataFrame) -> Readings:

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from lossreg.data import delimited, files, room
+from lossreg.contract.data_options import DROP, Options
+from lossreg.data import compressed, delimited, files, option_checks, room, table_files
 from lossreg.data.origin import Origin, Target
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
@@ -32,7 +33,8 @@ SMALLER = "Ask for fewer rows or features, such as n_samples=10000."
 COPIES = 3  # what is drawn, what is shuffled, and the rows of the parts
 RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
 PLAIN_ARRAYS = "Save x and y as plain arrays of numbers or strings with numpy.savez."
-KINDS = 'Known: .csv, .csv.gz, .tsv, .parquet, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
+TABLES = f"{compressed.shown(('.csv', '.tsv', '.jsonl'))}, .parquet, .feather, .xlsx"
+KINDS = f'Known: {TABLES}, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
 def read(
@@ -44,13 +46,18 @@ def read(
     drop: Sequence[str],
     base: Path,
     seed: int,
+    options: Options | None = None,
 ) -> Raw:
     """Return the raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
 
-    as_given: features that are whole numbers with leading zeros, such as postcodes, stay numbers.
+    as_given: features that are whole numbers with leading zeros, such as postcodes, stay numbers; options: what the
+    study says about reading.
     """
     files.check_name(source)
-    raw = _read(source, Origin("", source, target, weight, as_given), base, seed).without(drop, source)
+    origin = Origin("", source, target, weight, as_given, options or Options())
+    raw = _read(source, origin, base, seed)
+    option_checks.check(raw, origin)
+    raw = raw.without([*drop, *origin.options.kinds(DROP)], source)
     if len(raw.y) == 0:
         raise DataError("no rows", where=source)
     return raw
@@ -64,7 +71,9 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     suffix = "".join(Path(source).suffixes[-2:]).lower()
     for ending, reader in READERS.items():
         if suffix.endswith(ending):
+            option_checks.check_file(ending, origin)
             return reader(files.existing(source, base), origin)
+    option_checks.check_file("", origin)
     if ":" in source:
         return _function(source, origin, base, seed)
     what = f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
@@ -77,8 +86,10 @@ def _stem(path: Path) -> str:
 
 
 def _read_text(path: Path, origin: Origin) -> Raw:
+    options = origin.options
+    as_text = options.kinds("category")
     coded = origin.targets if origin.as_given else None
-    table, notes, _ = delimited.read(path, origin.where, coded=coded)
+    table, notes, _ = delimited.read(path, origin.where, as_text, coded, options=options)
     try:
         raw = from_table(table, replace(origin, name=_stem(path)))
     except DataError as error:
@@ -88,8 +99,10 @@ def _read_text(path: Path, origin: Origin) -> Raw:
     return replace(raw, notes=[*notes, *raw.notes])
 
 
-def _read_parquet(path: Path, origin: Origin) -> Raw:
-    return from_table(files.parquet(path, origin.where), replace(origin, name=_stem(path)))
+def _read_table(path: Path, origin: Origin) -> Raw:
+    table, notes = table_files.read(path, origin.where, origin.options)
+    raw = from_table(table, replace(origin, name=_stem(path)))
+    return replace(raw, notes=[*notes, *raw.notes])
 
 
 def _read_npz(path: Path, origin: Origin) -> Raw:
@@ -109,7 +122,7 @@ def _array(archive: Any, name: str, path: Path, origin: Origin) -> Any:
 
 READERS: dict[str, Callable[[Path, Origin], Raw]] = {
     **dict.fromkeys(delimited.SEPARATORS, _read_text),
-    **dict.fromkeys(files.PARQUET, _read_parquet),
+    **dict.fromkeys(table_files.ENDINGS, _read_table),
     ".npz": _read_npz,
 }
 

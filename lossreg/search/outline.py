@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lossreg.config import changes
 from lossreg.config import study as studies
+from lossreg.config.schema import Data
 from lossreg.config.search_space import shown
 from lossreg.config.study import StudySpec
 from lossreg.reporting import report
@@ -111,6 +112,8 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
     values = {
         "model": spec.model.build if ":" in spec.model.build else "",
         "a trial": report.members(spec.document()),
+        "columns": ", ".join(f"{name} {kind}" for name, kind in data.columns.items()),
+        "read with": ", ".join(_reading(data)),
         "row weights": data.weight or "",
         "class weights": shown(train.class_weight) if train.class_weight else "",
         "early stopping": f"after {stop.patience} epochs without a better score" if stop else "",
@@ -119,3 +122,10 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "pruner": search.pruner if search.pruner != "none" else "",
     }
     return {name: value for name, value in values.items() if value}
+
+
+def _reading(data: Data) -> Iterator[str]:
+    """Yield the keys of a study's data that say how these are read, each with its value."""
+    for name in ("encoding", "decimal", "thousands", "na_values", "drop_unlabelled", "positive", "sheet"):
+        if (value := getattr(data, name)) not in (None, (), {}, False) or (name == "positive" and value is False):
+            yield f"{name} {shown(value)}"

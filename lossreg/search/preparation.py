@@ -113,7 +113,7 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     installed = registry.default(tuple(spec.plugins.block))
     missing = resumption.missing(spec, installed, stored)
     resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
-    dataset, data_notes = load_data(spec)
+    dataset, data_notes = load_data(spec, resumption.positive_class(stored))
     metric, metric_notes = choose_metric(spec, dataset)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
@@ -129,17 +129,22 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     return replace(prepared, unmapped=unmapped, notes=[*notes, *rehearsal_notes])
 
 
-def load_data(spec: StudySpec) -> tuple[data.Dataset, Notes]:
-    """Return the study's data set, split and preprocessed; raises `InputError` that names the key of the study."""
+def load_data(spec: StudySpec, positive: str | None = None) -> tuple[data.Dataset, Notes]:
+    """Return the study's data set, split and preprocessed; raises `InputError` that names the key of the study.
+
+    positive: the class that was positive when a resumed study began, for one that does not name it.
+    """
     section = spec.data
     try:
         dataset = data.load(
             section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
             folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight,
             preprocess=section.preprocess, drop=section.drop, base=spec.base, seed=spec.search.seed,
+            options=replace(section.options, former=positive),
         )  # fmt: skip
     except InputError as error:
-        keys = {"class_weight": "train.class_weight", "folds": "data.folds", "preprocess": "data.preprocess"}
+        own = ("folds", "preprocess", "columns", "positive", "encoding", "sheet")
+        keys = {"class_weight": "train.class_weight", **{name: f"data.{name}" for name in own}}
         raise error.at(spec.place(keys.get(error.where, "data"))) from error
     return dataset, dataset.notes
 

@@ -96,7 +96,8 @@ class Changes:
         if not differences:
             return begun
         spaces = _spaces(spec, _known_candidates(spec, begun.stored))
-        differences = [change for change in differences if not _is_same_metric(change, spec, begun.stored)]
+        alike = (_is_same_metric, _is_same_positive)
+        differences = [change for change in differences if not any(same(change, spec, begun.stored) for same in alike)]
         return begun.adding(_with_scales(differences, choices.rescaled(spaces, choices.of_trials(begun.trials))))
 
     def of_prepared(self, prepared: Prepared) -> Self:
@@ -141,6 +142,20 @@ def _is_same_metric(change: Change, spec: StudySpec, stored: Mapping[str, Any]) 
     if change.key != "search.metric" or not isinstance(name, str) or functions.is_function(name):
         return False
     return bool(catalogue.resolve(name, stored["task"]).name == stored["metric"])
+
+
+def positive_class(stored: Mapping[str, Any]) -> str | None:
+    """Return the positive class of a binary study that has begun, None of others."""
+    classes = list(stored.get("data", {}).get("classes") or ())
+    return classes[1] if stored.get("task") == "binary" and len(classes) == 2 else None
+
+
+def _is_same_positive(change: Change, spec: StudySpec, stored: Mapping[str, Any]) -> bool:
+    """Return whether a study now names the positive class that it had, or no longer names it."""
+    if change.key != "data.positive":
+        return False
+    asked, former = spec.data.positive, positive_class(stored)
+    return asked is None or (former is not None and str(asked).strip() == former)
 
 
 def _marks_left_out(stored: Mapping[str, Any]) -> dict[str, Any]:

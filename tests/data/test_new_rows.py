@@ -196,14 +196,14 @@ def test_rows_may_have_any_form(form: str) -> None:
         (None, "rows are a table, not NoneType"),
         ("lacking.csv", "lacking.csv: no such file: lacking.csv. Relative paths start at the current folder"),
         ("rows.csv", "rows.csv: columns are missing: f. The rows have a, y"),
-        ("rows.xlsx", "rows.xlsx: is no known kind of table. Known: .csv"),
+        ("rows.docx", "rows.docx: is no known kind of table. Known: .csv"),
     ],
 )
 def test_rows_that_are_no_rows_of_the_table_are_one_message(
     rows: Any, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "rows.xlsx").touch()
+    (tmp_path / "rows.docx").touch()
     (tmp_path / "rows.csv").write_text("a,y\n1,2\n")
     with pytest.raises(DataError, match=says):
         TablePreprocessor().fit(TABLE[["a", "f"]]).transform(rows)

@@ -1,0 +1,49 @@
+"""Rows without a label, which a study may leave out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data import features
+from lossreg.data.raw import Raw
+from lossreg.errors import DataError
+
+
+def dropped(raw: Raw, where: str) -> Raw:
+    """Return the rows that have a label, with a note on how many have none; raises `DataError` where none has."""
+    there = _there(raw.y)
+    lost = int((~there).sum())
+    if not lost:
+        return raw
+    if lost == len(there):
+        raise DataError("no row has a label", where=where)
+    kept = np.flatnonzero(there)
+    y = raw.y.iloc[kept].reset_index(drop=True) if isinstance(raw.y, pd.Series) else raw.y[kept]
+    note = f"{lost} of {len(there)} rows have no label: left out." if lost > 1 else (
+        f"1 of {len(there)} rows has no label: left out.")  # fmt: skip
+    return replace(
+        raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note],
+        weights=None if raw.weights is None else raw.weights[kept],
+        given_test=int(there[len(there) - raw.given_test :].sum()) if raw.given_test else 0,
+    )  # fmt: skip
+
+
+def _plain(x: Any) -> Any:
+    """Return features with their rows numbered from 0."""
+    if isinstance(x, dict):
+        return {name: _plain(part) for name, part in x.items()}
+    return x.reset_index(drop=True) if isinstance(x, pd.DataFrame) else x
+
+
+def _there(y: Any) -> NDArray[np.bool_]:
+    """Return which rows have a label: neither missing nor a blank text."""
+    if not isinstance(y, pd.Series):
+        missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
+        return np.asarray(~missing.reshape(len(y), -1).any(axis=1))
+    blank = [isinstance(value, (str, bytes)) and not value.strip() for value in y]
+    return np.asarray(~(y.isna().to_numpy(bool) | np.array(blank, bool)))

@@ -1,0 +1,422 @@
+"""What a study says about the reading of its data: encoding, marks in numbers, gaps, kinds of columns, file formats."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from lossreg import data
+from lossreg.contract.data_options import Options
+from lossreg.data import preprocessor_file
+from lossreg.errors import DataError, InputError
+
+N = 60
+
+
+def loaded(path, target="y", **options):
+    keys = {name: options.pop(name) for name in ("task", "preprocess", "drop", "weight") if name in options}
+    return data.load(path.name, target=target, base=path.parent, options=Options(**options), **keys)
+
+
+def write(folder, columns, name="rows.csv", encoding="utf-8", separator=","):
+    path = folder / name
+    lines = [separator.join(columns), *(separator.join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_bytes("\n".join(lines).encode(encoding))
+    return path
+
+
+def numbers(seed=0, n=N):
+    return np.random.default_rng(seed).normal(100, 30, n).round(2)
+
+
+def labels(n=N):
+    return ["yes" if i % 3 == 0 else "no" for i in range(n)]
+
+
+def raw_x(dataset):
+    return dataset.rows.raw.x
+
+
+def column(dataset, name):
+    """The values of a numeric column, in the order of the file, as the readings have them."""
+    rows = dataset.rows
+    table, _ = rows.readings[""].apply(rows.raw.x)
+    return table[name].to_numpy(float)
+
+
+def notes(dataset):
+    return "\n".join(dataset.notes)
+
+
+# ------------------------------------------------------------------------ encoding
+
+
+def test_the_encoding_of_the_study_decides(tmp_path):
+    places = ["Zürich" if i % 2 else "Österreich" for i in range(N)]
+    path = write(tmp_path, {"a": numbers(), "place": places, "y": labels()}, encoding="cp850")
+    assert set(raw_x(loaded(path, encoding="cp850")).place) == {"Zürich", "Österreich"}
+    assert set(raw_x(loaded(path)).place) != {"Zürich", "Österreich"}  # taken for western Windows
+    with pytest.raises(DataError, match=r"is not text in utf-8. Name another one"):
+        loaded(path, encoding="utf-8")
+    western = write(tmp_path, {"a": numbers(), "place": places, "y": labels()}, encoding="cp1252")
+    with pytest.raises(DataError, match=r"is not text in utf-8. It is text in cp1252: leave data.encoding out, or set"):
+        loaded(western, encoding="utf-8")
+
+
+def test_new_files_are_read_in_the_encoding_of_training(tmp_path):
+    places = ["Zürich" if i % 2 else "Österreich" for i in range(N)]
+    path = write(tmp_path, {"a": numbers(), "place": places, "y": labels()}, encoding="cp850")
+    preprocessor = loaded(path, encoding="cp850").preprocessor
+    stored = preprocessor_file.dumps(preprocessor)
+    (tmp_path / "p.json").write_text(stored)
+    again = preprocessor_file.load_preprocessor(tmp_path / "p.json")
+    for each in (preprocessor, again):
+        assert np.array_equal(each.transform(path), each.transform(pd.DataFrame({"a": numbers(), "place": places})))
+
+
+def test_a_byte_order_mark_is_no_letter(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "y": labels()}, encoding="utf-8-sig")
+    assert list(raw_x(loaded(path, encoding="utf-8"))) == ["a"]
+
+
+# ------------------------------------------------------------------------ decimal and thousands
+
+
+def test_decimal_and_thousands_are_as_the_study_says(tmp_path):
+    values = [1234.5 + i for i in range(N)]
+    texts = [f"{value:,.1f}".translate(str.maketrans(",.", ".,")) for value in values]
+    whole = [1234 + i for i in range(N)]
+    written = [f"{value:,}".replace(",", ".") for value in whole]
+    columns = {"a": texts, "b": written, "y": labels()}
+    path = write(tmp_path, columns, separator=";")
+    dataset = loaded(path, decimal=",", thousands=".")
+    assert np.array_equal(column(dataset, "a"), values)
+    assert np.array_equal(column(dataset, "b"), whole)  # 1.234 is no fraction
+    for key in ({"decimal": ","}, {"thousands": "."}):
+        assert np.array_equal(column(loaded(path, **key), "b"), whole)
+    # a column of fractions by itself, which nothing tells from thousands
+    alone = write(tmp_path, {"b": written, "y": labels()}, "alone.csv")
+    assert np.array_equal(column(loaded(alone), "b"), np.array(whole) / 1000)
+    assert np.array_equal(column(loaded(alone, thousands="."), "b"), whole)
+
+
+def test_numbers_of_new_files_have_the_marks_of_the_study(tmp_path):
+    small = write(tmp_path, {"b": list(range(1, N + 1)), "c": numbers(), "y": labels()}, "small.csv")
+    preprocessor = loaded(small, thousands=".", decimal=",").preprocessor
+    large = write(tmp_path, {"b": ["1.234"], "c": ["7,5"]}, "large.csv", separator=";")
+    expected = preprocessor.transform(pd.DataFrame({"b": [1234], "c": [7.5]}))
+    assert np.array_equal(preprocessor.transform(large), expected)
+
+
+def test_numbers_as_they_are_may_have_a_decimal_comma(tmp_path):
+    path = write(tmp_path, {"a": [f"{v}".replace(".", ",") for v in numbers()], "y": labels()}, separator=";")
+    dataset = loaded(path, decimal=",", preprocess="none")
+    assert np.allclose(np.sort(np.concatenate([p.x[:, 0] for p in (dataset.train, dataset.validation, dataset.test)])),
+                       np.sort(numbers()))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("thousands", "text", "value"),
+    [("'", "1'234.5", 1234.5), (" ", "1 234.5", 1234.5), (",", "1,234.5", 1234.5), ("none", "1234.5", 1234.5)],
+)
+def test_a_mark_between_thousands(tmp_path, thousands, text, value):
+    path = write(tmp_path, {"a": [f'"{text}"'] * 30 + ['"7.5"'] * 30, "y": labels()})
+    assert column(loaded(path, thousands=thousands), "a")[0] == value
+    other = write(tmp_path, {"a": ['"1,234.5"'] * 30 + ['"7.5"'] * 30, "y": labels()}, "other.csv")
+    if thousands != ",":
+        assert loaded(other, thousands=thousands).rows.readings[""]["a"].kind == "category"
+
+
+# ------------------------------------------------------------------------ gaps
+
+
+def test_values_that_the_study_names_are_missing(tmp_path):
+    values = [999 if i % 10 == 0 else i for i in range(N)]
+    kind = ["?" if i % 15 == 0 else "ab"[i % 2] for i in range(N)]
+    path = write(tmp_path, {"a": values, "kind": kind, "y": labels()})
+    dataset = loaded(path, na_values=("?", 999))
+    assert np.isnan(column(dataset, "a")).tolist() == [v == 999 for v in values]
+    assert "a: 6 of 60 values are in na_values (999), taken as missing." in dataset.notes
+    assert "kind: 4 of 60 values are in na_values ('?'), taken as missing." in dataset.notes
+    assert set(raw_x(dataset).kind.dropna()) == {"a", "b"}
+    gone = dataset.preprocessor.transform(pd.DataFrame({"a": [np.nan], "kind": [None]}))
+    with pytest.warns(UserWarning, match=r"is among na_values"):
+        assert np.array_equal(dataset.preprocessor.transform(pd.DataFrame({"a": [999], "kind": ["?"]})), gone)
+
+
+def test_gaps_by_column_and_gaps_that_are_nowhere(tmp_path):
+    path = write(tmp_path, {"a": [9, 8] * 30, "b": [9, 7] * 30, "y": labels()})
+    dataset = loaded(path, na_values={"a": (9,), "b": ("x",)})
+    assert np.isnan(column(dataset, "a")).sum() == 30
+    assert not np.isnan(column(dataset, "b")).any()
+    assert "na_values: 'x' stands nowhere." in dataset.notes
+    with pytest.raises(DataError, match=r"names the column 'aa', which is not there. Did you mean a?"):
+        loaded(path, na_values={"aa": (9,)})
+
+
+@pytest.mark.parametrize(("gap", "count"), [(9, 3), ("9", 3), (9.0, 3), ("nine", 1), ("9.0", 3)])
+def test_a_number_stands_for_its_value(gap, count):
+    from lossreg.data import gaps
+
+    assert len(gaps.marked(pd.Series([9, "9", 9.0, "nine", True, None]), (gap,))) == count
+
+
+def test_gaps_hold_for_arrays_of_python(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\ndef rows():\n    x = np.arange(120.).reshape(60, 2); x[:5] = -1\n"
+        "    return x, np.arange(60) % 2\n"
+    )
+    dataset = data.load("mine.py:rows", base=tmp_path, options=Options(na_values=(-1,)))
+    assert np.isnan(column(dataset, "x0")).sum() == 5
+
+
+# ------------------------------------------------------------------------ rows without a label
+
+
+def test_rows_without_a_label_are_left_out_if_asked(tmp_path):
+    y = ["" if i % 10 == 0 else label for i, label in enumerate(labels())]
+    path = write(tmp_path, {"a": numbers(), "y": y})
+    with pytest.raises(DataError, match=r"6 of 60 labels are missing.*Set data.drop_unlabelled = true"):
+        loaded(path)
+    dataset = loaded(path, drop_unlabelled=True)
+    assert "6 of 60 rows have no label: left out." in dataset.notes
+    assert raw_x(dataset).a.tolist() == [v for i, v in enumerate(numbers()) if i % 10]
+
+
+def test_gaps_in_labels_are_what_the_study_says(tmp_path):
+    y = ["?" if i % 10 == 0 else i * 1.5 for i in range(N)]
+    path = write(tmp_path, {"a": numbers(), "y": y})
+    with pytest.raises(DataError, match=r"data.na_values and set data.drop_unlabelled"):
+        loaded(path)
+    dataset = loaded(path, drop_unlabelled=True, na_values=("?",))
+    assert dataset.task == "regression"
+    assert len(dataset.rows.raw.y) == 54
+
+
+def test_no_row_with_a_label_is_refused(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "y": [""] * N})
+    with pytest.raises(DataError, match=r"no row has a label"):
+        loaded(path, drop_unlabelled=True)
+
+
+# ------------------------------------------------------------------------ kinds of columns
+
+
+def test_kinds_of_columns_are_as_the_study_says(tmp_path):
+    codes = [f"{i % 4}" for i in range(N)]
+    mostly = ["x" if i % 3 == 0 else f"{i}" for i in range(N)]
+    when = ["later" if i % 3 == 0 else f"2024-01-{i % 28 + 1:02d}" for i in range(N)]
+    path = write(tmp_path, {"code": codes, "age": mostly, "when": when, "id": range(N), "y": labels()})
+    usual = loaded(path).rows.readings[""]
+    assert [usual[name].kind for name in usual] == ["number", "category", "category", "number"]
+    dataset = loaded(path, columns={"code": "category", "age": "number", "when": "date", "id": "drop"})
+    assert {name: reading.kind for name, reading in dataset.rows.readings[""].items()} == {
+        "code": "category", "age": "number", "when": "date"
+    }  # fmt: skip
+    assert "age: 20 of 60 values are not numbers ('x'): taken as missing." in notes(dataset)
+    assert "when: 20 of 60 values are not dates ('later'): taken as missing." in notes(dataset)
+    names = sorted(dataset.preprocessor.get_feature_names_out())
+    assert names == ["age", "code_0", "code_1", "code_2", "code_3", "when"]
+    row = pd.DataFrame({"code": ["2"], "age": [3], "when": ["2024-01-05"]})  # no id is asked for
+    assert dataset.preprocessor.transform(row).shape == (1, 6)
+
+
+def test_a_category_with_leading_zeros_keeps_them_in_a_file(tmp_path):
+    codes = [f"{i % 4:03d}" if i else "17" for i in range(N)]
+    path = write(tmp_path, {"code": codes, "a": numbers(), "y": labels()})
+    dataset = loaded(path, columns={"code": "category"})
+    assert set(raw_x(dataset).code) == {"000", "001", "002", "003", "17"}
+    number = loaded(path, columns={"code": "number"})
+    assert set(column(number, "code")) == {0, 1, 2, 3, 17}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"aa": "number"}, "no column 'aa'. Did you mean a?"),
+        ({"y": "category"}, "'y' is the target"),
+        ({"word": "number"}, r"column word: is to be a number, and no value is one \('ab'"),
+        ({"word": "date"}, "column word: is to be a date, and no value is one"),
+        ({"a": "date"}, "column a: is to be a date"),
+        ({"word": "text"}, "is to be free text, for which there is no encoder"),
+        ({"a": "drop", "word": "drop"}, "drop leaves no column"),
+    ],
+)
+def test_a_kind_that_does_not_fit_is_refused(tmp_path, columns, message):
+    path = write(tmp_path, {"a": numbers(), "word": ["ab", "cd"] * 30, "y": labels()})
+    with pytest.raises(InputError, match=message):
+        loaded(path, columns=columns)
+
+
+def test_kinds_of_values_that_are_no_text(tmp_path):
+    frame = pd.DataFrame({
+        "flag": [True, False] * 30, "size": pd.Categorical(["1", "2", "3"] * 20), "year": [2001, 2002] * 30,
+        "y": labels(),
+    })  # fmt: skip
+    frame.to_parquet(tmp_path / "rows.parquet")
+    dataset = loaded(tmp_path / "rows.parquet", columns={"flag": "number", "size": "number", "year": "category"})
+    assert column(dataset, "flag").tolist() == [1, 0] * 30
+    assert column(dataset, "size").tolist() == [1, 2, 3] * 20
+    assert [name for name in dataset.preprocessor.get_feature_names_out() if "year" in name] == [
+        "year_2001", "year_2002"
+    ]  # fmt: skip
+    path = tmp_path / "p.json"
+    path.write_text(preprocessor_file.dumps(dataset.preprocessor))
+    again = preprocessor_file.load_preprocessor(path)
+    rows = frame.drop(columns="y")
+    assert np.array_equal(dataset.preprocessor.transform(rows), again.transform(rows))
+
+
+def test_columns_that_training_left_out_are_not_asked_for(tmp_path):
+    path = write(tmp_path, {"name": [f"n{i:03d}" for i in range(N)], "a": numbers(), "none": [""] * N, "y": labels()})
+    preprocessor = loaded(path).preprocessor
+    whole = pd.DataFrame({"name": ["x"], "a": [3.0], "none": [None]})
+    assert np.array_equal(preprocessor.transform(whole[["a"]]), preprocessor.transform(whole))
+    assert np.array_equal(preprocessor.transform(np.array([[3.0]])), preprocessor.transform(whole))
+    with pytest.raises(DataError, match=r"columns are missing: a"):
+        preprocessor.transform(whole[["name", "none"]])
+
+
+# ------------------------------------------------------------------------ the positive class
+
+
+@pytest.mark.parametrize(
+    ("values", "positive", "why"),
+    [
+        (["nein", "ja"], "ja", "by its value"), (["oui", "non"], "oui", "by its value"),
+        (["Sí", "No"], "Sí", "by its value"), (["NÃO", "SIM"], "SIM", "by its value"),
+        (["t", "f"], "t", "by its value"), (["1", "0"], "1", "by its value"), (["1", "-1"], "1", "by its value"),
+        (["neg", "pos"], "pos", "by its value"), (["negative", "unclear"], "unclear", "by its value"),
+        (["da", "net"], "da", "the rarer one"), (["t", "u"], "t", "the rarer one"), (["1", "2"], "1", "the rarer one"),
+        (["churned", "stayed"], "churned", "the rarer one, 20 of 60 rows"),
+        (["stayed", "churned"], "stayed", "the rarer one, 20 of 60 rows"),
+    ],
+)  # fmt: skip
+def test_the_positive_class_is_chosen_and_said(tmp_path, values, positive, why):
+    path = write(tmp_path, {"a": numbers(), "y": [values[0] if i % 3 == 0 else values[1] for i in range(N)]})
+    dataset = loaded(path)
+    assert dataset.classes[1] == positive
+    assert f"Positive class (index 1): {positive}, {why}" in notes(dataset)
+    other = next(value for value in values if value != positive)
+    asked = loaded(path, positive=other)
+    assert asked.classes[1] == other
+    assert f"Positive class (index 1): {other}, as data.positive says." in asked.notes
+    assert asked.digest == dataset.digest
+    y = np.array([value == other for value in asked.rows.raw.y.astype(str)])
+    assert np.array_equal(asked.rows.labels.y, y)
+
+
+def test_as_many_rows_of_both_take_the_last_and_a_former_choice_stays(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "y": ["b", "a"] * 30})
+    assert loaded(path).classes == ("a", "b")
+    assert loaded(path, former="a").classes == ("b", "a")
+    assert loaded(path, former="a", positive="b").classes == ("a", "b")
+
+
+@pytest.mark.parametrize("asked", [1, 1.0, "1", "1.0", True])
+def test_the_positive_class_may_be_a_number(asked):
+    from lossreg.data import positive
+
+    if asked is True:
+        assert positive.find(("False", "True"), asked) == 1
+    else:
+        assert positive.find(("0", "1"), asked) == 1
+
+
+def test_a_positive_class_that_is_not_there_is_refused(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "y": labels()})
+    with pytest.raises(InputError, match=r"positive: no class 'yess'. Did you mean yes?"):
+        loaded(path, positive="yess")
+    three = write(tmp_path, {"a": numbers(), "y": ["a", "b", "c"] * 20}, "three.csv")
+    with pytest.raises(InputError, match=r"positive: belongs to a binary task, and this one is multiclass"):
+        loaded(three, positive="a")
+
+
+def test_a_breast_cancer_is_as_before():
+    dataset = data.load("sklearn:breast_cancer")
+    assert dataset.classes == ("malignant", "benign")  # 1 is benign there
+
+
+# ------------------------------------------------------------------------ file formats
+
+
+def packed(path, ending):
+    content = path.read_bytes()
+    packing = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    target = path.with_name(path.name + ending)
+    if ending == ".zip":
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("folder/inside.csv", content)
+            archive.writestr("__MACOSX/x", "")
+    elif ending == ".zst":
+        with pa.output_stream(str(target), compression="zstd") as stream:
+            stream.write(content)
+    else:
+        target.write_bytes(packing[ending](content))
+    return target
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst", ".zip"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.jsonl"])
+def test_compressed_files_are_read_as_plain_ones(tmp_path, ending, name):
+    columns = {"a": numbers(), "kind": ["x", "y"] * 30, "y": labels()}
+    if name.endswith("jsonl"):
+        path = tmp_path / name
+        pd.DataFrame(columns).to_json(path, orient="records", lines=True)
+    else:
+        path = write(tmp_path, columns, name, separator="\t" if name.endswith("tsv") else ",")
+    plain, again = loaded(path), loaded(packed(path, ending))
+    assert plain.digest == again.digest
+    assert np.array_equal(plain.preprocessor.transform(path), again.preprocessor.transform(packed(path, ending)))
+
+
+def test_an_archive_of_several_files_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "rows.csv.zip", "w") as archive:
+        archive.writestr("a.csv", "a,y\n1,0\n")
+        archive.writestr("b.csv", "a,y\n1,0\n")
+    with pytest.raises(DataError, match=r"is an archive of 2 files \(a.csv, b.csv\), and one is needed"):
+        loaded(tmp_path / "rows.csv.zip")
+
+
+def test_tables_with_types_are_read_alike(tmp_path):
+    frame = pd.DataFrame({"a": numbers(), "kind": ["x", "y"] * 30, "y": labels()})
+    frame.to_feather(tmp_path / "rows.feather")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    frame.to_json(tmp_path / "rows.ndjson", orient="records", lines=True)
+    digests = {loaded(tmp_path / f"rows.{ending}").digest for ending in ("feather", "parquet", "ndjson")}
+    assert len(digests) == 1
+
+
+def test_json_lines_may_lack_keys_and_hold_anything(tmp_path):
+    rows = [{"a": i, "when": "2024-01-01", "list": [i], "y": i % 2} for i in range(N)]
+    del rows[3]["a"]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    dataset = loaded(tmp_path / "rows.jsonl")
+    assert np.isnan(column(dataset, "a")).sum() == 1
+    assert "list: left out, because the values are lists." in dataset.notes
+
+
+def test_spreadsheets(tmp_path):
+    pytest.importorskip("openpyxl")
+    columns = {"a": numbers(), "when": pd.date_range("2024-01-01", periods=N), "y": labels()}
+    frame = pd.DataFrame(columns)
+    path = tmp_path / "rows.xlsx"
+    with pd.ExcelWriter(path) as book:
+        frame.to_excel(book, sheet_name="first", index=False, startrow=2)
+        frame.head(30).to_excel(book, sheet_name="second", index=False)
+    dataset = loaded(path)
+    assert "Sheet 'first' is read, and not second." in dataset.notes
+    assert np.array_equal(column(dataset, "a"), frame.a)
+    assert dataset.rows.readings[""]["when"].kind == "date"
+    assert len(raw_x(loaded(path, sheet="second"))) == 30
+    with pytest.raises(DataError, match=r"no sheet 'secnd'. Did you mean second?"):
+        loaded(path, sheet="secnd")
+    assert dataset.preprocessor.transform(path).shape == (N, 2)
