@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lossreg.cli.progress import Watcher
     from lossreg.cli.ray_cluster import Cluster
     from lossreg.config.study import StudySpec
+    from lossreg.search.restore import Trained
     from lossreg.search.run import Switches
     from lossreg.storage.observer import Observer
     from lossreg.storage.records import StudyResult, TrialRecord
@@ -270,11 +271,17 @@ def model(
     output.parent.mkdir(parents=True, exist_ok=True)
     restored.model.save(output)
     preprocessor_file.save_preprocessor(restored.preprocessor, beside)
-    what = f"trial {kept.record.number}, from preprocessed rows to predictions"
+    what = f"trial {kept.record.number}, from preprocessed rows to {_predicted(restored)}"
     say(f"{output}: {what}; {beside}: from raw rows to preprocessed ones")
 
 
 # ------------------------------------------------------------------------------ the work
+
+
+def _predicted(restored: Trained) -> str:
+    """Return what the numbers of a model mean: `the probability of yes`."""
+    what, of, _ = restored.model.name.partition("_of_")
+    return f"the {what} of {restored.preprocessor.classes[1]}" if of else "predictions"
 
 
 def _check_output(file: Path) -> None:

@@ -27,8 +27,10 @@ Decisions = Mapping[str, Columns]
 class InputsPreprocessor:
     """Turns several raw inputs by name into float32 arrays by name, each with its own preprocessor.
 
-    parts: the fitted preprocessors, by input.
+    parts: the fitted preprocessors, by input; classes: as of each of them.
     """
+
+    classes: tuple[str, ...] = ()
 
     def __init__(self, parts: Mapping[str, Single]) -> None:
         self.parts = dict(parts)

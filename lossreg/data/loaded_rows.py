@@ -138,6 +138,7 @@ class LoadedRows:
 
     def _fold(self, preprocessor: Preprocessor, rows: Rows3, parts: Sequence[Split]) -> Dataset:
         labels = self.labels
+        preprocessor.classes = labels.classes
         return Dataset(
             name=self.raw.name,
             source=self.where,

@@ -106,8 +106,10 @@ class Seen(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: igno
 class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turns raw rows into float32; subclasses say how in `counted`.
 
-    options: what the study says about reading.
+    options: what the study says about reading; classes: names of the classes that a model predicts from these rows.
     """
+
+    classes: tuple[str, ...] = ()
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options

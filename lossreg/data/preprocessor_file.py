@@ -206,9 +206,10 @@ Stored = Annotated[StoredTable | StoredArray | StoredAsGiven, Field(discriminato
 
 
 class StoredPreprocessor(Document):
-    """The whole file: a preprocessor for each input, "" for a single one."""
+    """The whole file: a preprocessor for each input, "" for a single one; the classes that a model predicts of them."""
 
     format: Literal["lossreg preprocessor 1"]
+    classes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
     parts: dict[str, Stored] = Field(min_length=1)
 
 
@@ -216,7 +217,7 @@ def dumps(preprocessor: Preprocessor) -> str:
     """Return a fitted preprocessor as JSON; raises `InputError` for anything else."""
     parts = preprocessor.parts if isinstance(preprocessor, InputsPreprocessor) else {"": preprocessor}
     stored = {name: _stored(part) for name, part in parts.items()}
-    document = StoredPreprocessor(format="lossreg preprocessor 1", parts=stored)
+    document = StoredPreprocessor(format="lossreg preprocessor 1", parts=stored, classes=preprocessor.classes)
     return f"{json.dumps(document.model_dump(mode='json'))}\n"
 
 
@@ -252,13 +253,16 @@ def load_preprocessor(path: str | Path) -> Preprocessor:
 
 def _loads(content: bytes, where: str) -> Preprocessor:
     try:
-        parts = _restored(StoredPreprocessor.model_validate(json.loads(content)))
+        stored = StoredPreprocessor.model_validate(json.loads(content))
+        parts = _restored(stored)
     except (ValueError, RecursionError, KeyError) as error:
         hint = "`lossreg model` writes it anew."
         raise InputError(
             f"is no preprocessor of lossreg, or damaged ({_reason(error)})", where=where, hint=hint
         ) from error
-    return parts[""] if list(parts) == [""] else InputsPreprocessor(parts)
+    preprocessor = parts[""] if list(parts) == [""] else InputsPreprocessor(parts)
+    preprocessor.classes = stored.classes
+    return preprocessor
 
 
 def _restored(stored: StoredPreprocessor) -> dict[str, Single]:

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 def predictor(
-    model: Any, spec: LossSpec, constants: Constants, n_classes: int, decision: Mapping[str, Any] | None = None
+    model: Any,
+    spec: LossSpec,
+    constants: Constants,
+    n_classes: int,
+    decision: Mapping[str, Any] | None = None,
+    *,
+    positive: str = "",
 ) -> Any:
     """Return an uncompiled Keras model from preprocessed data to predictions that shares the layers of `model`.
 
@@ -25,6 +31,7 @@ def predictor(
 
     decision: as in `TrialRecord.decision`, put into a layer before the activation. With a threshold or a shift the
     class is still that above 0.5, or the most probable one, and probabilities are moved by as much.
+    positive: the slug of class 1 of a binary task, which the model is then named after, such as `probability_of_yes`.
     """
     import keras
 
@@ -35,7 +42,8 @@ def predictor(
         prediction = _probability(raw_scores, spec, constants, n_classes, tuned)
     else:
         prediction = keras.layers.Activation("linear", name="score")(_moved(raw_scores, tuned))
-    return keras.Model(model.input, prediction)
+    what = "probability" if spec.probabilistic else "score"
+    return keras.Model(model.input, prediction, name=f"{what}_of_{positive}" if positive else None)
 
 
 def _moved(raw_scores: Any, decision: Mapping[str, Any]) -> Any:

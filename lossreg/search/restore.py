@@ -153,7 +153,10 @@ def build(prepared: Prepared, record: TrialRecord, weights: Weights) -> Any:
         raise InputError(f"the weights that were kept of trial {record.number} are not of its model")
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
-    return inference.predictor(model, problem.losses[plan.candidate], data.constants, data.n_classes, record.decision)
+    return inference.predictor(
+        model, problem.losses[plan.candidate], data.constants, data.n_classes, record.decision,
+        positive=data.slugs[1] if data.task == "binary" else "",
+    )  # fmt: skip
 
 
 def plan_of(prepared: Prepared, record: TrialRecord) -> Plan:

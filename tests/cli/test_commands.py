@@ -541,6 +541,8 @@ def test_a_dry_run_shows_the_plan_and_trains_nothing(lossreg, study, monkeypatch
 class Saved:
     """Stands in for a Keras model."""
 
+    name = "probability_of_ja"
+
     def save(self, path):
         Path(path).write_text("a model")
 
@@ -552,14 +554,16 @@ def test_model_writes_a_trial_s_model_with_its_preprocessing_beside_it(lossreg, 
     kept = restore.KeptTrial({}, sample.study(12).trials[5], [])
     monkeypatch.setattr(restore, "look_up", lambda spec, *given, train: asked.append((*given, train)) or kept)
     preprocessor = AsGiven().fit(np.zeros((1, 3)))
+    preprocessor.classes = ("nein", "Ja!")
     monkeypatch.setattr(restore, "restore", lambda spec, kept: restore.Trained(Saved(), preprocessor))
     for args in ((), ("--trial", 3, "--train"), ("--loss", "focal", "-o", "out/focal.keras")):
         code, out, _ = lossreg("model", study, *args)
         assert code == 0
-        assert "trial 5, from preprocessed rows to predictions" in out
+        assert "trial 5, from preprocessed rows to the probability of Ja!" in out
     assert asked == [(None, None, False), (3, None, True), (None, "focal", False)]
     assert Path("out/focal.keras").read_text() == Path("model.keras").read_text() == "a model"
-    assert load_preprocessor("out/focal.preprocessor.json").shape_ == (3,)
+    loaded = load_preprocessor("out/focal.preprocessor.json")
+    assert (loaded.shape_, loaded.classes) == ((3,), ("nein", "Ja!"))
 
 
 @pytest.mark.parametrize(("weights", "told"), [(None, True), ([], False)])

@@ -18,6 +18,7 @@ from lossreg.config import changes, study
 from lossreg.config.changes import Effect
 from lossreg.config.search_space import ByCount, Fixed, Options, PerClassRange, Range
 from lossreg.config.study import StudySpec
+from lossreg.data import positive
 from lossreg.errors import InputError
 from lossreg.reporting import study_plots
 from lossreg.search import choices
@@ -140,6 +141,9 @@ NARROWER = {
 APART = [
     ({"data.validation": 0.3}, "data.validation"), ({"data.test": 0.3}, "data.test"),
     ({"data.folds": 3}, "data.folds"), ({"data.preprocess": "none"}, "data.preprocess"),
+    ({"data.na_values": [5.1]}, "data.na_values"), ({"data.columns": {"petal width (cm)": "drop"}}, "data.columns"),
+    ({"data.drop_unlabelled": True}, "data.drop_unlabelled"), ({"data.decimal": "."}, "data.decimal"),
+    ({"data.thousands": ","}, "data.thousands"),
     ({"data.source": "sklearn:wine"}, "data.source"), ({"model.hidden": [6]}, "model.hidden"),
     ({"model.dropout": {"low": 0.0, "high": 0.5}}, "model.dropout"),
     ({"model.activation": "tanh"}, "model.activation"),
@@ -243,7 +247,8 @@ def test_every_key_of_a_study_file_has_an_effect_and_the_tests_change_it():
 
 # keys that iris has no use for; their effect is that of their section
 UNTRIED = {
-    "name", "data.target", "data.weight", "data.task", "data.drop", "model.build", "model.hp", "search.trials",
+    "name", "data.target", "data.weight", "data.task", "data.drop", "data.encoding", "data.sheet", "data.positive",
+    "model.build", "model.hp", "search.trials",
     "verdict.enabled", "tracking.uri", "tracking.enabled", "storage.url", "storage.dead_after", "storage.patience",
 }  # fmt: skip
 
@@ -309,6 +314,28 @@ def test_interrupted_trials_run_again_with_their_parameters_where_these_are_stil
     for params in cut:
         fits = params["loss"] != "focal" or 0.5 <= params["focal.gamma"] <= 1.0
         assert sum(params.items() <= other.items() for other in done) == fits
+
+
+def test_a_study_that_has_begun_keeps_its_positive_class(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "\n".join(
+        f"{a},{b},{'ja' if a + b > 1 else 'nein'}" for a, b in np.random.default_rng(0).normal(size=(80, 2))
+    )
+    Path("rows.csv").write_text("a,b,y\n" + rows)
+    losses = {"cross_entropy": {}, "binary_focal": {}}
+    begun = {**BEGUN, "data": {"source": "rows.csv", "target": "y"}, "losses": losses}
+    with monkeypatch.context() as patch:  # as earlier versions chose: the last in alphabetical order
+        patch.setattr(positive, "choose", lambda pair, asked, former: positive.Positive(1, ""))
+        assert list(faked(begun).data["classes"]) == ["ja", "nein"]
+    result = faked(changed({}, TRIALS + 2, begun))
+    assert list(result.data["classes"]) == ["ja", "nein"]
+    assert any(note.startswith("Positive class (index 1): nein, as when the study began") for note in result.notes)
+    named = changed({"data.positive": "nein"}, TRIALS + 4, begun)
+    assert len(faked(named).trials) == TRIALS + 4
+    with pytest.raises(InputError, match=r"data.positive: not set -> ja .*keeps the former trials apart"):
+        faked(changed({"data.positive": "ja"}, TRIALS, begun))
+    anew = faked(changed({}, TRIALS, begun), fresh=True)
+    assert list(anew.data["classes"]) == ["nein", "ja"]
 
 
 def test_changed_data_begin_anew_and_the_trials_on_the_former_ones_are_kept_apart(tmp_path, monkeypatch):
