@@ -280,8 +280,8 @@ def model(
 
 def _predicted(restored: Trained) -> str:
     """Return what the numbers of a model mean: `the probability of yes`."""
-    what, of, _ = restored.model.name.partition("_of_")
-    return f"the {what} of {restored.preprocessor.classes[1]}" if of else "predictions"
+    (what, of, _), classes = restored.model.name.partition("_of_"), restored.preprocessor.classes
+    return f"the {what} of {classes[1]}" if of and len(classes) == 2 else "predictions"
 
 
 def _check_output(file: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data.cells import in_ascii
 from lossreg.data.datetexts import (
     ANY_ORDER,
     DAY_FIRST,
@@ -23,6 +22,7 @@ from lossreg.data.datetexts import (
     Numbers,
     alike,
     matched,
+    plain,
 )  # fmt: skip
 from lossreg.data.numerals import MOST, SHARE, likely, mostly, present
 
@@ -165,7 +165,7 @@ def _is_lone(has_day: Flags, rows: Numbers, counted: pd.Series[Any]) -> bool:
 
 
 def _has_form(text: str) -> bool:
-    return matched(in_ascii(text)) is not None
+    return matched(plain(text)) is not None
 
 
 def _read(texts: Sequence[str]) -> tuple[list[Alike], Flags]:

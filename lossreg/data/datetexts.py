@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,33 @@ NAMES = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-MONTHS = {text: month for month, name in enumerate(NAMES, 1) for text in (name, name[:3])} | {"sept": 9}
+# German, French, Spanish, Italian, Portuguese and Dutch, without accents
+OTHER_NAMES = (
+    "januar janner janvier janv enero ene gennaio gen janeiro januari",
+    "februar feber fevrier fevr fev febrero febbraio fevereiro februari",
+    "marz maerz mars marzo marco maart mrt",
+    "avril avr abril abr aprile",
+    "mai mayo may maggio mag maio mei",
+    "juni juin junio giugno giu junho",
+    "juli juillet juil julio luglio lug julho",
+    "aout agosto ago augustus",
+    "septembre septiembre settembre setembro set sept",
+    "oktober okt octobre octubre ottobre ott outubro out",
+    "novembre noviembre novembro",
+    "dezember dez decembre diciembre dic dicembre dezembro",
+)
+MONTHS = {
+    text: month for month, (name, others) in enumerate(zip(NAMES, OTHER_NAMES, strict=True), 1)
+    for text in (name, name[:3], *others.split())
+}  # fmt: skip
 MONTH = rf"(?P<month>{'|'.join(MONTHS)})\.?"
+DAYS = (
+    "mon|monday|tue|tues|tuesday|wed|wednesday|thu|thur|thurs|thursday|fri|friday|sat|saturday|"
+    "sun|sunday|mo|montag|di|dienstag|mi|mittwoch|do|donnerstag|fr|freitag|sa|samstag|sonnabend|"
+    "so|sonntag|lun|lundi|mar|mardi|mer|mercredi|jeu|jeudi|ven|vendredi|sam|samedi|dim|dimanche|"
+    "lunes|martes|mie|miercoles|jue|jueves|vie|viernes|sab|sabado|dom|domingo"
+)
+WEEKDAY = rf"(?:(?:{DAYS})\.?,? +)?"
 ZONE = r"z|utc|gmt|(?P<sign>[+-])(?P<zone_hour>\d{2})(?::?(?P<zone_minute>\d{2})(?::?(?P<zone_second>\d{2}))?)?"
 CLOCK = (
     r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?| ?(?=[ap]))"
@@ -33,10 +59,10 @@ YEAR = r"(?P<year>\d{4}|\d{2})"
 FORMS = {
     "year first": r"(?P<year>\d{4})(?P<separator>[-/.])(?P<month>\d{1,2})(?P=separator)(?P<day>\d{1,2})",
     ANY_ORDER: r"(?P<left>\d{1,2})(?P<separator>[-/.])(?P<middle>\d{1,2})(?P=separator)(?P<right>\d{4}|\d{2})",
-    "month by name": rf"(?P<day>\d{{1,2}})[-/ .]+{MONTH}[-/ ,.]+{YEAR}",
+    "month by name": rf"(?P<day>\d{{1,2}})[-/ .]+(?:de +)?{MONTH}[-/ ,.]+(?:de +)?{YEAR}",
     "name first": rf"{MONTH} +(?P<day>\d{{1,2}}),? +{YEAR}",
 }
-PATTERNS = {name: re.compile(form + TIME, re.IGNORECASE | re.ASCII) for name, form in FORMS.items()}
+PATTERNS = {name: re.compile(WEEKDAY + form + TIME, re.IGNORECASE | re.ASCII) for name, form in FORMS.items()}
 MONTH_FIRST, DAY_FIRST, YEAR_FIRST = "month before day", "day before month", "year before month and day"
 FIELDS = {
     MONTH_FIRST: ("right", "left", "middle"), DAY_FIRST: ("right", "middle", "left"),
@@ -117,9 +143,17 @@ def matched(text: str) -> tuple[str, re.Match[str]] | None:
     return next(((name, match) for name, form in PATTERNS.items() if (match := form.fullmatch(text))), None)
 
 
+def plain(text: str) -> str:
+    """Return a text in ASCII as far as it goes, letters without accents."""
+    text = in_ascii(text)
+    if text.isascii():
+        return text
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+
+
 def alike(texts: Sequence[str]) -> Iterator[Alike]:
     """Return the texts that have the form of a date, in groups."""
-    plain_texts = np.array([in_ascii(text) for text in texts], object)
+    plain_texts = np.array([plain(text) for text in texts], object)
     codes, shapes = pd.factorize(np.array([text.translate(ZEROS) for text in plain_texts], object))
     groups = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(shapes)))[:-1])
     for indices, shape in zip(groups, shapes, strict=False):

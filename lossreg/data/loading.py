@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lossreg.contract.data_options import Options
-from lossreg.data import inputs, labels, sources, splits, unlabelled
+from lossreg.data import identifiers, inputs, labels, sources, splits, unlabelled
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
 from lossreg.errors import DataError
@@ -56,6 +56,7 @@ def load(
     raw = sources.read(
         where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options
     )
+    raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
     labelled = labels.read(raw, task, where, options)
     cuts = splits.cut(

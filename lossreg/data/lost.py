@@ -35,6 +35,7 @@ AS_TEXT = "Read the column as text (dtype=str), or give transform the path of th
 NO_NUMBER = Reason("is not a number", "are not numbers")
 NO_DATE = Reason("is not a date", "are not dates")
 NO_DURATION = Reason("is not a duration", "are not durations")
+A_GAP = Reason("marks a gap", "mark gaps")
 NO_RANK = Reason("is not one of the ordered categories", "are not among the ordered categories")
 INFINITE = Reason("is infinite or above 1.8e308", "are infinite or above 1.8e308")
 FAR = Reason("is out of all proportion to the training rows", "are out of all proportion to the training rows")

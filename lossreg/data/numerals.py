@@ -30,6 +30,13 @@ MARKERS = frozenset(
         "-1.#inf", "1.#qnan", "-1.#ind", "1.#ind",
     }
 )  # fmt: skip
+# of these, such as unknown and none, words may be a category
+WORDS = frozenset(
+    {
+        "na", "nil", "none", "unknown", "unk", "missing", "undefined", "not available", "not applicable", "no data",
+        "tbd", "nd", "inf", "infinity",
+    }
+)  # fmt: skip
 SPACES = "\u00a0\u202f\u2009 "
 GROUPS = f"'\N{RIGHT SINGLE QUOTATION MARK}{SPACES}"
 CURRENCIES = (
@@ -45,6 +52,7 @@ NO_CENTS = re.compile(r"[.,]-{1,2}$")  # 5.- is 5
 MINUS_BEHIND = re.compile(r"[\d.,]\d ?-$")  # not 1-, a grade
 PARTS = ("%", "‰")  # 0.45 beside 45% may mean either
 SIGNS = ("+", "-")
+SIGNS_ALONE = frozenset(mark for mark in MARKERS if not any(map(str.isalnum, mark))) - {"?"}
 SIGN = "[+\\-\N{MINUS SIGN}]"
 EXPONENT = r"(?:[eE][+\-]?\d{1,5})?"
 
@@ -154,6 +162,16 @@ def _unit(body: str) -> str:
 def is_marker(text: str) -> bool:
     """Return whether a text marks a missing value, such as `?`, `n/a` or `unknown`."""
     return text.strip().lower() in MARKERS
+
+
+def gaps_among_words(texts: Iterable[str]) -> frozenset[str]:
+    """Return the marks of gaps that can be no category beside these texts, in lower case.
+
+    Words may be one (`unknown`), and so may signs where other texts are signs too, such as `+` beside `-`.
+    """
+    signs = (text.strip().lower() for text in texts if not any(map(str.isalnum, text)))
+    has_signs = any(text not in MARKERS for text in signs)
+    return frozenset(mark for mark in MARKERS - WORDS if mark and not (has_signs and mark in SIGNS_ALONE))
 
 
 def present(counts: pd.Series[Any]) -> dict[str, int]:

@@ -48,6 +48,7 @@ class StoredReading(Document):
     reason: ReasonName
     note: str = ""
     mark: str = ""
+    gaps: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     @classmethod
     def of(cls, column: str, reading: Reading) -> StoredReading:
@@ -55,12 +56,13 @@ class StoredReading(Document):
         reason = next(name for name, known in REASONS.items() if known == reading.reason)
         return cls(
             column=column, kind=reading.kind, reason=reason, note=reading.note, mark=reading.mark,
-            **_of_way(reading.read),
+            gaps=tuple(sorted(reading.gaps)), **_of_way(reading.read),
         )  # fmt: skip
 
     def restored(self) -> Reading:
         """Return the reading."""
-        return Reading(self.kind, self._way(), REASONS[self.reason], self.note, self.mark)
+        way, reason = self._way(), REASONS[self.reason]
+        return Reading(self.kind, way, reason, self.note, self.mark, gaps=frozenset(self.gaps))
 
     def _way(self) -> Any:
         if self.read is None:

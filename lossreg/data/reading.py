@@ -20,7 +20,7 @@ from lossreg.contract.data_options import TEXT, Options
 from lossreg.data import dates, durations, numerals
 from lossreg.data.cells import COMPLEX, example, of_column, text_of
 from lossreg.data.dates import Dates
-from lossreg.data.lost import INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
+from lossreg.data.lost import A_GAP, INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
 from lossreg.data.numerals import Numerals
 from lossreg.errors import DataError, is_hashable
 
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
     kind: number, date, category, empty or nested; read: turns a column into `(n,)` float64, NaN where a value cannot
     be read, None for other kinds; reason: why a value is lost; note: a note on the column, empty where the reading
     is obvious; mark: identifies an unusual reading of such values, empty for the usual one; asked: the study names the
-    kind.
+    kind; gaps: texts that are missing among categories, in lower case.
     """
 
     kind: str
@@ -50,6 +50,7 @@ class Reading(NamedTuple):
     note: str = ""
     mark: str = ""
     asked: bool = False
+    gaps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,9 @@ def as_kind(column: pd.Series[Any], kind: str, decimal: str, asked: Marks | None
     if not all(map(is_hashable, values)):
         raise DataError(f"is to be a {kind}, and holds lists", hint='Its kind may be "drop".')
     if kind == "category":
-        return Reading("category", asked=True)
+        counts = _counts(values) if isinstance(values.dtype, pd.StringDtype) or values.dtype == object else None
+        usual = Reading("category") if counts is None else _with_gaps(Reading("category"), list(counts.index))
+        return usual._replace(asked=True)
     usual = infer(column, decimal, asked)
     if usual.kind in (kind, "empty"):
         return usual._replace(asked=True)
@@ -319,7 +322,15 @@ def _of_texts(values: pd.Series[Any], decimal: str, asked: Marks | None = None) 
         return read
     pairs = zip(written, stripped, rows, strict=True)
     padded = [(text, count) for value, text, count in pairs if isinstance(value, str) and (value != text or not text)]
-    return _padded(padded, read)
+    return _with_gaps(_padded(padded, read), stripped)
+
+
+def _with_gaps(read: Reading, texts: list[str]) -> Reading:
+    """Return the reading of categories with the texts that are missing among them."""
+    gaps = numerals.gaps_among_words(texts)
+    marks = [read.mark] if read.mark else []
+    marks += ["gaps"] if any(text.lower() in gaps for text in texts) else []
+    return read._replace(gaps=gaps, mark="; ".join(marks))
 
 
 def _counted(values: pd.Series[Any]) -> tuple[list[Any], list[int]]:
@@ -434,7 +445,9 @@ class Readings(dict[str, Reading]):
         for name in [name for name in self if name not in at_once]:
             with of_column(name):
                 column, read = plain(rows[name]), self[name].read
-                columns[name] = column if read is None else _kept(column, name, self[name], lost)
+                columns[name] = (
+                    _words(column, self[name], lost) if read is None else _kept(column, name, self[name], lost)
+                )
         table = pd.concat([pd.DataFrame(columns, index=rows.index), _block(rows[list(at_once)], lost)], axis=1)
         return table[list(self)], lost
 
@@ -442,7 +455,7 @@ class Readings(dict[str, Reading]):
 def _are_alike(one: Reading, other: Reading, column: pd.Series[Any]) -> bool:
     """Return whether two readings make the same of a column."""
     if one.kind != other.kind or one.read is None or other.read is None:
-        return (one.kind, one.read) == (other.kind, other.read)
+        return (one.kind, one.read, one.gaps) == (other.kind, other.read, other.gaps)
     column = plain(column)
     return one.read == other.read or np.array_equal(one.read(column), other.read(column), equal_nan=True)
 
@@ -487,6 +500,23 @@ def _of_text(rows: pd.DataFrame) -> Iterator[pd.Series[Any]]:
 
 def _is_text(column: pd.Series[Any]) -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) in ("string", "bytes")
+
+
+def _words(column: pd.Series[Any], reading: Reading, lost: Lost) -> pd.Series[Any]:
+    """Return the column with the texts that mark gaps as missing, which are counted."""
+    if not reading.gaps or not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
+        return column
+    known: dict[str, bool] = {}
+    gaps = np.array([isinstance(value, str) and _is_gap(value, reading.gaps, known) for value in column], bool)
+    lost.add(str(column.name), A_GAP, column, gaps)
+    return column.mask(gaps) if gaps.any() else column
+
+
+def _is_gap(text: str, gaps: frozenset[str], known: dict[str, bool]) -> bool:
+    """Return whether a text is one of these; answers are kept, since texts repeat."""
+    if text not in known:
+        known[text] = text.strip().lower() in gaps
+    return known[text]
 
 
 def _kept(column: pd.Series[Any], name: str, reading: Reading, lost: Lost) -> pd.Series[Any]:

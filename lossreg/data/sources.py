@@ -65,6 +65,7 @@ def read(
 
 def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     if source.startswith("sklearn:"):
+        option_checks.check_file("", origin)
         return _sklearn(source, origin, seed)
     if "://" in source:
         raise DataError("is an address, and lossreg downloads nothing", where=source, hint="Save it to a file first.")

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import warnings
 import zipfile
 
 import numpy as np
@@ -216,7 +217,7 @@ def test_kinds_of_columns_are_as_the_study_says(tmp_path):
     when = ["later" if i % 3 == 0 else f"2024-01-{i % 28 + 1:02d}" for i in range(N)]
     path = write(tmp_path, {"code": codes, "age": mostly, "when": when, "id": range(N), "y": labels()})
     usual = loaded(path).rows.readings[""]
-    assert [usual[name].kind for name in usual] == ["number", "category", "category", "number"]
+    assert [usual[name].kind for name in usual] == ["number", "category", "category"]  # id is left out
     dataset = loaded(path, columns={"code": "category", "age": "number", "when": "date", "id": "drop"})
     assert {name: reading.kind for name, reading in dataset.rows.readings[""].items()} == {
         "code": "category", "age": "number", "when": "date"
@@ -420,3 +421,80 @@ def test_spreadsheets(tmp_path):
     with pytest.raises(DataError, match=r"no sheet 'secnd'. Did you mean second?"):
         loaded(path, sheet="secnd")
     assert dataset.preprocessor.transform(path).shape == (N, 2)
+
+
+# ------------------------------------------------------------------------ gaps by name, identifiers, dates by name
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["a", "b", "?"], {"a", "b"}), (["a", "b", "n/a", "-"], {"a", "b"}), (["+", "-", "?"], {"+", "-"}),
+        (["*", "**", "a"], {"*", "**", "a"}), (["unknown", "none", "x"], {"unknown", "none", "x"}),
+        (["x", "-"], {"x"}), (["a", "#N/A", "#NV"], {"a"}),
+    ],
+)  # fmt: skip
+def test_marks_of_gaps_among_words_are_missing_and_counted(tmp_path, words, kept):
+    values = [words[i % len(words)] for i in range(N)]
+    pd.DataFrame({"a": numbers(), "word": values, "y": labels()}).to_parquet(tmp_path / "rows.parquet")
+    dataset = loaded(tmp_path / "rows.parquet")
+    table, lost = dataset.rows.readings[""].apply(raw_x(dataset))
+    assert set(table.word.dropna()) == kept
+    gone = sum(value not in kept for value in values)
+    assert sum(count.rows for count in lost.counts.values()) == gone
+    if gone:
+        assert f"word: {gone} of 60 values mark gaps" in notes(dataset)
+    (tmp_path / "p.json").write_text(preprocessor_file.dumps(dataset.preprocessor))
+    again, rows = preprocessor_file.load_preprocessor(tmp_path / "p.json"), raw_x(dataset).head(len(words))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.array_equal(again.transform(rows), dataset.preprocessor.transform(rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "left"),
+    [
+        ("id", range(N), False), ("customer_id", [7 * i % 61 for i in range(N)], False),
+        ("PassengerId", range(1, N + 1), False),
+        ("Row", range(N), False), ("nr.", range(1, N + 1), False), ("nr", [7 * i % 61 for i in range(N)], True),
+        ("week", range(N), True), ("id", [i // 2 for i in range(N)], True), ("paid", range(2, N + 2), True),
+        ("id", [f"{i}.5" for i in range(N)], True),
+    ],
+)  # fmt: skip
+def test_identifiers_of_rows_are_left_out_and_said(tmp_path, name, values, left):
+    path = write(tmp_path, {name: values, "a": numbers(), "y": labels()})
+    dataset = loaded(path)
+    assert (name in raw_x(dataset)) is left
+    said = f"{name}: identifiers of the rows, left out; data.columns says otherwise."
+    assert (said in dataset.notes) is not left
+    assert (f"{name}: numbers of the rows, in order, kept" in notes(dataset)) is (name == "week")
+    assert name in raw_x(loaded(path, columns={name: "number"}))
+    assert name in raw_x(loaded(path, preprocess="none"))
+    assert dataset.preprocessor.transform(pd.DataFrame({"a": [1.0], **({name: [1]} if left else {})})).shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["31. Januar 2024", "1. März 2024", "5. Okt. 2023"], ["31 janvier 2024", "1er mars 2024", "5 août 2023"][::2],
+        ["31 de enero de 2024", "5 de agosto de 2023"], ["Mi., 31.01.2024", "So., 05.11.2023"],
+        ["Wednesday, 31 January 2024", "Sun, 5 Nov 2023"], ["mercredi 31 janvier 2024", "dim. 5 décembre 2023"],
+        ["mié. 31/01/2024", "dom. 05/11/2023"], ["31 gennaio 2024", "5 dicembre 2023"],
+        ["31 de janeiro de 2024", "5 de março de 2023"], ["31 januari 2024", "5 mei 2023"],
+    ],
+)  # fmt: skip
+def test_dates_with_names_of_days_and_months(texts):
+    from lossreg.data import dates
+
+    counts = pd.Series(texts).value_counts()
+    form = dates.infer(counts)
+    assert form is not None
+    assert dates.of_texts(pd.Series(texts[:1]), form).tolist() == [pd.Timestamp("2024-01-31").timestamp() / 86_400]
+    assert not np.isnan(dates.of_texts(pd.Series(texts), form)).any()
+
+
+def test_classes_that_differ_in_case_or_blanks_only_are_noted(tmp_path):
+    path = write(tmp_path, {"a": numbers(), "y": ["New York", "new york", "NewYork ", "Rome", "?"] * 12})
+    dataset = loaded(path)
+    assert "Classes that differ in case or blanks only: 'New York' and 'NewYork' and 'new york'." in dataset.notes
+    assert "The class '?' may mean that there is no label; data.na_values = [\"?\"] says so." in dataset.notes

@@ -182,7 +182,7 @@ def test_the_columns_are_the_same_in_every_fold(tmp_path: Path) -> None:
 
 def test_which_categories_are_frequent_follows_from_the_training_rows_of_each_fold(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"row": np.arange(400), "city": rng.integers(0, 60, 400), "left": rng.integers(0, 2, 400)})
+    frame = pd.DataFrame({"place": np.arange(400), "city": rng.integers(0, 60, 400), "left": rng.integers(0, 2, 400)})
     frame["city"] = "c" + frame.city.astype(str)
     frame.to_csv(tmp_path / "t.csv", index=False)
     kept = set()

@@ -1,0 +1,46 @@
+"""Columns that number or name the rows, which say nothing about other rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from lossreg.data.origin import listed
+from lossreg.data.raw import Raw
+
+FEWEST = 10  # rows: fewer numbers may be in order by chance
+NAMES = re.compile(r"(?:.*[_\s.-])?(?:id|uuid|guid|rowid|identifier)|.*[a-z]I[dD]", re.DOTALL)
+COUNTERS = re.compile(r"(?:.*[_\s.-])?(?:index|idx|row|rownum|nr|no|num|number|key)\.?", re.DOTALL)
+
+
+def without(raw: Raw, kinds: Mapping[str, str]) -> Raw:
+    """Return the rows without columns of identifiers, and with a note on them and on others that number the rows.
+
+    Whole numbers that differ in every row are identifiers where the name says so (`id`, `customer_id`, `PassengerId`),
+    and so are those from 0 or 1 on, in order, under a name such as `index`. kinds: of the columns that the study names,
+    which stay as they are.
+    """
+    if not isinstance(raw.x, pd.DataFrame) or len(raw.x) < FEWEST:
+        return raw
+    columns = {str(name): raw.x[name] for name in raw.x if str(name) not in kinds}
+    unique = {name: column for name, column in columns.items() if column.dtype.kind in "iu" and column.is_unique}
+    ordered = [name for name, column in unique.items() if _is_in_order(column)]
+    gone = [name for name in unique if _is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
+    gone = [] if len(gone) == len(raw.x.columns) else gone
+    notes = [f"{listed(gone)}: identifiers of the rows, left out; data.columns says otherwise."] if gone else []
+    if kept := [name for name in ordered if name not in gone]:
+        notes.append(f'{listed(kept)}: numbers of the rows, in order, kept; in data.columns "drop" leaves them out.')
+    return replace(raw, x=raw.x.drop(columns=gone), notes=[*raw.notes, *notes]) if notes else raw
+
+
+def _is_name(name: str) -> bool:
+    return bool(NAMES.fullmatch(name) or NAMES.fullmatch(name.lower()))
+
+
+def _is_in_order(column: pd.Series) -> bool:  # type: ignore[type-arg]
+    values = column.to_numpy()
+    return bool(values[0] in (0, 1) and (np.diff(values.astype(np.int64)) == 1).all())
