@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,6 @@ def _is_name(name: str) -> bool:
     return bool(NAMES.fullmatch(name) or NAMES.fullmatch(name.lower()))
 
 
-def _is_in_order(column: pd.Series) -> bool:  # type: ignore[type-arg]
+def _is_in_order(column: pd.Series[Any]) -> bool:
     values = column.to_numpy()
     return bool(values[0] in (0, 1) and (np.diff(values.astype(np.int64)) == 1).all())
