@@ -24,6 +24,7 @@ from lossreg.config.fields import CandidateName, Name, safe
 from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Storage, Tracking, Train, Verdict
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
 from lossreg.contract import activations
+from lossreg.contract.data_options import GIVEN
 from lossreg.contract.declaration import spec_of
 from lossreg.contract.params import Float, Param
 from lossreg.contract.spec import LossSpec
@@ -61,6 +62,7 @@ class StudySpec(Section):
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     _origin: Origin = PrivateAttr(Origin())
     _base: Path = PrivateAttr(Path())
+    _given: Any = PrivateAttr(None)
 
     @property
     def path(self) -> Path | None:
@@ -71,6 +73,11 @@ class StudySpec(Section):
     def base(self) -> Path:
         """The folder where relative paths start."""
         return self._base
+
+    @property
+    def given(self) -> Any:
+        """The rows that the caller gave in Python, None of a study whose source is read."""
+        return self._given
 
     @property
     def folder(self) -> Path:
@@ -130,46 +137,85 @@ def from_dict(document: Mapping[str, Any], overrides: Iterable[str] = (), *, bas
     return _checked(document, overrides, file="", base=base)
 
 
-def of(source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[str] = ()) -> StudySpec:
+def of(
+    source: str | Path | Mapping[str, Any] | StudySpec, overrides: Sequence[str] = (), data: Any = None
+) -> StudySpec:
     """Return the study of a path, a document, or a study, which is returned as it is without overrides.
 
-    Raises `InputError` for anything else, and for mistakes in it.
+    data: its rows, where it names no source. Raises `InputError` for anything else, and for mistakes in it.
     """
     if not isinstance(overrides, (list, tuple)) or not all(map(is_text, overrides)):
         raise InputError(f"overrides are texts such as search.trials=100, not {represented(overrides)}")
+    if data is not None:
+        return _with_rows(source, overrides, data)
     if isinstance(source, StudySpec):
         if not overrides:
             return source
         return _checked(
-            source._document, overrides, file=source._origin.file, base=source.base, given=source._origin.overridden
-        )
+            source._document, overrides, file=source._origin.file, base=source.base, given=source._origin.overridden,
+            rows=source.given,
+        )  # fmt: skip
     if isinstance(source, (str, Path)):
         return load(source, overrides)
     return from_dict(source, overrides)
 
 
+def _with_rows(source: Any, overrides: Sequence[str], rows: Any) -> StudySpec:
+    """Return a study, as `of` takes it, whose rows are given, and which names no other source."""
+    file, base, given = "", Path(), tuple[str, ...]()
+    if isinstance(source, StudySpec):
+        file, base, given, source = source._origin.file, source.base, source._origin.overridden, source._document
+    elif isinstance(source, (str, Path)):
+        file, base, source = str(source), Path(source).parent, documents.read(source)
+        source.setdefault("name", safe(Path(file).stem) or "study")
+    document = documents.checked(source, Origin(file))
+    section = document.get("data", {})
+    if isinstance(section, Mapping):
+        if section.get("source", GIVEN) != GIVEN:
+            hint = "Leave out one of them."
+            raise InputError("the rows are given as data= too", where=Origin(file).of("data.source"), hint=hint)
+        document["data"] = {**section, "source": GIVEN}
+    return _checked(document, overrides, file=file, base=base, given=given, rows=rows)
+
+
 def _checked(
-    document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path, given: tuple[str, ...] = ()
-) -> StudySpec:
-    """Return the study of a document; given: the keys that overrides had replaced in it before."""
+    document: Mapping[str, Any], overrides: Iterable[str], *, file: str, base: Path, given: tuple[str, ...] = (),
+    rows: Any = None,
+) -> StudySpec:  # fmt: skip
+    """Return the study of a document; given: the keys that overrides had replaced in it before; rows: its data."""
     changed, keys = documents.override(documents.checked(document, Origin(file)), overrides)
     origin = Origin(file, (*given, *keys))
     try:
         study = StudySpec.model_validate(changed)
     except ValidationError as error:
         raise documents.gathered(documents.explain(error, StudySpec), origin) from None
-    study._document, study._origin, study._base = changed, origin, base
+    study._document, study._origin, study._base, study._given = changed, origin, base, rows
     return study if file or "name" in changed else _named(study)
 
 
 def _named(study: StudySpec) -> StudySpec:
     """Name the study of a dictionary without a name by its content: the same one is resumed, another one is apart."""
     # under the keys of 0.2.0, so that a study without a name keeps its name
-    marks = [_with_activation_as("link", fingerprint(study)), *_functions(study)]
+    marks = [_with_activation_as("link", fingerprint(study)), *_functions(study), *_rows(study)]
     hashed = hashlib.sha256(json.dumps(marks, sort_keys=True, default=str).encode()).hexdigest()[:8]
     named = study.model_copy(update={"name": f"{study.name}-{hashed}"})
     named._document, named._origin, named._base = study._document, study._origin, study._base
+    named._given = study._given
     return named
+
+
+def _rows(study: StudySpec) -> list[str]:
+    """Return the digest of the rows that are given; raises `InputError` for what is no data."""
+    if study.given is None:
+        return []
+    from lossreg.data.origin import Origin as Rows
+    from lossreg.data.raw import from_object
+
+    section = study.data
+    try:
+        return [from_object(study.given, Rows("data", GIVEN, section.target, section.weight)).digest()]
+    except InputError as error:
+        raise error.at("data") from error
 
 
 def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:
@@ -398,7 +444,8 @@ def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mappi
     if unchanged:
         return study
     elsewhere = {"tracking": study.tracking.model_dump(), "storage": study.storage.model_dump()}
-    return _checked({**document, **elsewhere}, (), file="", base=study.base, given=("tracking", "storage"))
+    given = ("tracking", "storage")
+    return _checked({**document, **elsewhere}, (), file="", base=study.base, given=given, rows=study.given)
 
 
 def _shown(value: Any) -> str:

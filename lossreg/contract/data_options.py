@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Gap = str | float
+GIVEN = "data="  # the source of a study whose rows are given in Python
 DECIMALS = (".", ",")
 THOUSANDS = (".", ",", "'", " ", "none")
 DROP, TEXT = "drop", "text"

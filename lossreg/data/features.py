@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data import foreign
 from lossreg.data.cells import COMPLEX, of_column, shown
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, one_line
@@ -38,6 +39,7 @@ def read(x: Any, columns: Sequence[str], origin: Origin) -> Features:
 
 
 def _one(x: Any, name: str, columns: Sequence[str], origin: Origin) -> Part:
+    x = foreign.plain(x, origin)
     if isinstance(x, (pd.DataFrame, pd.Series)):
         return table(x if isinstance(x, pd.DataFrame) else x.to_frame(), origin)
     if hasattr(x, "toarray"):

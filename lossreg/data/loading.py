@@ -36,6 +36,7 @@ def load(
     base: Path = Path(),
     seed: int = 0,
     options: Options | None = None,
+    given: Any = None,
 ) -> Dataset:
     """Read, split and preprocess a data set.
 
@@ -46,7 +47,8 @@ def load(
     into which these rows are cut instead; weight: the column of a table with sample weights; class_weight:
     weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
     numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; options: what is said
-    about the reading of the data, in place of what is inferred. Everything random follows `seed`.
+    about the reading of the data, in place of what is inferred; given: the rows themselves, as a function may return
+    them, in place of a source. Everything random follows `seed`.
     Raises `InputError` (mostly `DataError`).
     """
     where = str(source)
@@ -54,8 +56,9 @@ def load(
     as_given = preprocess == inputs.NONE
     options = options or Options()
     raw = sources.read(
-        where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options
-    )
+        where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options,
+        given=given,
+    )  # fmt: skip
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
     labelled = labels.read(raw, task, where, options)

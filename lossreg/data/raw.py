@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import features, gaps, reading
+from lossreg.contract.data_options import GIVEN
+from lossreg.data import features, foreign, gaps, reading
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
@@ -135,6 +136,7 @@ def from_arrays(
     if origin.weight is not None:
         what = f"weight = {origin.weight!r} names a column of a table, and here the labels are an array of their own"
         raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
+    x, y = foreign.plain(x, origin), foreign.plain(y, origin)
     _check_index(x, y, origin)
     parts = features.read(x, columns, origin)
     labels, label_names = _labels(y, origin)
@@ -259,6 +261,9 @@ def from_object(value: Any, origin: Origin) -> Raw:
     of arrays, a scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a
     dictionary of arrays by name, or keys `x.a`, `x.b`.
     """
+    value = foreign.plain(value, origin)
+    if foreign.is_dataset(value):
+        return from_arrays(*foreign.arrays(value, origin), origin=origin)
     match value:
         case pd.DataFrame():
             return from_table(value, origin)
@@ -268,5 +273,6 @@ def from_object(value: Any, origin: Origin) -> Raw:
             return joined(from_arrays(*train, origin=origin), from_arrays(*test, origin=origin), origin)
         case (_, _) | (_, _, _):
             return from_arrays(*value, origin=origin)
-    hint = "Return (x, y), (x, y, weights), a dictionary of arrays or a DataFrame."
-    raise origin.error(f"returned {type(value).__name__}, which is no data", hint)
+    verb, got = ("Give", "it is") if origin.where == GIVEN else ("Return", "returned")
+    hint = f"{verb} (x, y), (x, y, weights), a dictionary of arrays, a DataFrame or a tf.data.Dataset."
+    raise origin.error(f"{got} {type(value).__name__}, which is no data", hint)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from lossreg.contract.data_options import DROP, Options
+from lossreg.contract.data_options import DROP, GIVEN, Options
 from lossreg.data import compressed, delimited, files, option_checks, room, table_files
 from lossreg.data.origin import Origin, Target
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table
@@ -47,15 +47,16 @@ def read(
     base: Path,
     seed: int,
     options: Options | None = None,
+    given: Any = None,
 ) -> Raw:
     """Return the raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
 
     as_given: features that are whole numbers with leading zeros, such as postcodes, stay numbers; options: what the
-    study says about reading.
+    study says about reading; given: the rows themselves, where the source is `GIVEN`.
     """
     files.check_name(source)
     origin = Origin("", source, target, weight, as_given, options or Options())
-    raw = _read(source, origin, base, seed)
+    raw = _read(source, origin, base, seed) if given is None else _given(given, origin)
     option_checks.check(raw, origin)
     raw = raw.without([*drop, *origin.options.kinds(DROP)], source)
     if len(raw.y) == 0:
@@ -64,6 +65,9 @@ def read(
 
 
 def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
+    if source == GIVEN:
+        what = "the rows were given in Python, and are not kept"
+        raise DataError(what, where=source, hint="Give them again: lossreg.tune(study, data=...).")
     if source.startswith("sklearn:"):
         option_checks.check_file("", origin)
         return _sklearn(source, origin, seed)
@@ -79,6 +83,11 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
         return _function(source, origin, base, seed)
     what = f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
     raise DataError(what, where=source, hint=KINDS)
+
+
+def _given(rows: Any, origin: Origin) -> Raw:
+    option_checks.check_file("", origin)
+    return from_object(rows, replace(origin, name="data"))
 
 
 def _stem(path: Path) -> str:

@@ -53,11 +53,11 @@ class Outline:
     asked: dict[str, str] = field(default_factory=dict)
 
 
-def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool = False) -> Outline:
+def plan(study: StudyLike, overrides: Sequence[str] = (), *, allow_changed: bool = False, data: Any = None) -> Outline:
     """Return what `tune` would do; nothing is written. Raises `InputError` as `tune` would."""
     from lossreg.search import preparation
 
-    spec = studies.of(study, overrides)
+    spec = studies.of(study, overrides, data)
     backend.check()
     tracked.uri(spec)
     folder = shared_study.of(spec)

@@ -140,7 +140,7 @@ def load_data(spec: StudySpec, positive: str | None = None) -> tuple[data.Datase
             section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
             folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight,
             preprocess=section.preprocess, drop=section.drop, base=spec.base, seed=spec.search.seed,
-            options=replace(section.options, former=positive),
+            options=replace(section.options, former=positive), given=spec.given,
         )  # fmt: skip
     except InputError as error:
         own = ("folds", "preprocess", "columns", "positive", "encoding", "sheet")

@@ -41,16 +41,18 @@ class KeptTrial(NamedTuple):
     weights: Weights | None
 
 
-def load_trial(study: StudyLike, number: int | None = None, loss: str | None = None, *, train: bool = False) -> Trained:
+def load_trial(
+    study: StudyLike, number: int | None = None, loss: str | None = None, *, train: bool = False, data: Any = None
+) -> Trained:
     """Return the model that a trial trained, and its preprocessor, without training unless `train`.
 
-    study is a file, a table of its sections or a `StudySpec`. The trial is the one of that number, or that of that
-    candidate, or without either the recommended one, which is the best of all where there is no verdict. Of a candidate
-    it is the recommended trial if that is one of its trials, else the best by validation score. Of a trial of several
-    folds or seeds it is the first member. Raises `InputError` where there is no such
-    trial, or its weights were not kept; with `train` it is then trained again.
+    study is a file, a table of its sections or a `StudySpec`, `data` the rows of one that was given them. The trial
+    is the one of that number, or that of that candidate, or without either the recommended one, which is the best
+    of all where there is no verdict. Of a candidate it is the recommended trial if that is one of its trials, else
+    the best by validation score. Of a trial of several folds or seeds it is the first member. Raises `InputError`
+    where there is no such trial, or its weights were not kept; with `train` it is then trained again.
     """
-    spec = studies.of(study)
+    spec = studies.of(study, (), data)
     if number is not None and (isinstance(number, bool) or not hasattr(number, "__index__")):
         raise InputError(f"must be the number of a trial, not {shown(number)}", where="number")
     if loss is not None and not isinstance(loss, str):

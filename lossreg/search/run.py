@@ -41,6 +41,7 @@ def tune(
     study: StudyLike,
     overrides: Sequence[str] = (),
     *,
+    data: Any = None,
     fresh: bool = False,
     allow_changed: bool = False,
     progress: Observer | None = None,
@@ -49,14 +50,16 @@ def tune(
 ) -> StudyResult:
     """Run a study, or finish one that was begun.
 
-    study is a file, a table of its sections or a `StudySpec`; `fresh` moves a former run aside;
+    study is a file, a table of its sections or a `StudySpec`; `data` are its rows, where it names no source: a table of
+    pandas, Polars or Arrow, `(x, y)` or `(x, y, weights)`, a dictionary of arrays, a finite `tf.data.Dataset`, and all
+    else that a function may return, to be given again whenever the study goes on. `fresh` moves a former run aside;
     `allow_changed` goes on with a study that has changed where its trials and later ones can be compared, and moves
     the former run aside where they cannot; `require_tracking` makes a tracking server that does not answer an error;
     `trainers` stand in for the population and `model.fit`. Raises `InputError` for what is wrong with the study,
     `LossregError` when every trial failed.
     """
     begin = time.perf_counter()
-    spec = studies.of(study, overrides)
+    spec = studies.of(study, overrides, data)
     switches = Switches(fresh, allow_changed, require_tracking)
     _check_arguments(progress, trainers, **asdict(switches))
     backend.check()

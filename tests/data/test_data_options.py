@@ -498,3 +498,69 @@ def test_classes_that_differ_in_case_or_blanks_only_are_noted(tmp_path):
     dataset = loaded(path)
     assert "Classes that differ in case or blanks only: 'New York' and 'NewYork' and 'new york'." in dataset.notes
     assert "The class '?' may mean that there is no label; data.na_values = [\"?\"] says so." in dataset.notes
+
+
+# ------------------------------------------------------------------------ rows that are given in Python
+
+
+def given(rows, **keys):
+    return data.load("data=", given=rows, **keys)
+
+
+def test_rows_may_be_given_in_any_usual_form(tmp_path):
+    frame = pd.DataFrame({"a": numbers(), "word": ["x", "z"] * 30, "y": labels()})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    digest = loaded(tmp_path / "rows.csv").digest
+    for rows in (frame, frame.to_dict("list"), pa.Table.from_pandas(frame)):
+        assert given(rows, target="y").digest == digest
+    assert given((frame[["a", "word"]], frame.y)).digest == digest
+    table = pa.Table.from_pandas(frame)
+    assert given((table.select(["a", "word"]), table["y"])).digest == digest
+    with pytest.raises(DataError, match=r"data=: it is int, which is no data. Give \(x, y\)"):
+        given(3)
+    with pytest.raises(DataError, match=r"were given in Python, and are not kept. Give them again"):
+        data.load("data=")
+
+
+def test_tables_of_polars_are_tables():
+    polars = pytest.importorskip("polars")
+    frame = pd.DataFrame({"a": numbers(), "word": ["x", "z"] * 30, "y": labels()})
+    table = polars.DataFrame({name: frame[name].tolist() for name in frame})
+    expected = given(frame, target="y")
+    assert given(table, target="y").digest == expected.digest
+    assert given((table.select("a", "word"), table["y"])).digest == expected.digest
+    rows = table.select("a", "word")
+    assert np.array_equal(expected.preprocessor.transform(rows), expected.preprocessor.transform(frame))
+
+
+class Stream:
+    """What is used of a `tf.data.Dataset`."""
+
+    def __init__(self, elements, spec, cardinality):
+        self.elements, self.element_spec, self._cardinality = elements, spec, cardinality
+
+    def as_numpy_iterator(self):
+        return iter(self.elements)
+
+    def cardinality(self):
+        return self._cardinality
+
+
+class Spec:
+    def __init__(self, *shape):
+        self.shape = shape
+
+
+def test_streams_are_joined_batched_or_not():
+    x, y = np.arange(60.0).reshape(20, 3), np.arange(20) % 2
+    rows = Stream(list(zip(x, y, strict=True)), (Spec(3), Spec()), 20)
+    batches = Stream([(x[i : i + 8], y[i : i + 8]) for i in range(0, 20, 8)], (Spec(None, 3), Spec(None)), 3)
+    fixed = Stream([(x[i : i + 10], y[i : i + 10]) for i in (0, 10)], (Spec(10, 3), Spec(10)), -2)
+    named = Stream([({"a": x, "b": x}, y)], ({"a": Spec(None, 3), "b": Spec(None, 3)}, Spec(None)), 1)
+    expected = given((x, y)).digest
+    assert [given(each).digest for each in (rows, batches, fixed)] == [expected] * 3
+    assert given(named).digest == given(({"a": x, "b": x}, y)).digest
+    with pytest.raises(DataError, match=r"never ends. Give it without repeat"):
+        given(Stream([], (Spec(3), Spec()), -1))
+    with pytest.raises(DataError, match=r"not \(x, y\) or"):
+        given(Stream([], Spec(3), 5))

@@ -23,7 +23,8 @@ from lossreg.errors import DataError, InputError  # noqa: E402
 N = 40
 TABLE = pd.DataFrame({
     "age": np.arange(N) * 1.5 + 20, "price": [f"1.{i:03d},50" for i in range(N)],
-    "word": ["ab", "?", "e\"f", "g,h"] * 10, "when": ["5.1.2024", "17.2.2024"] * 20, "id": range(N), "y": ["yes", "no", "no", "no"] * 10,
+    "word": ["ab", "?", "e\"f", "g,h"] * 10, "when": ["5.1.2024", "17.2.2024"] * 20, "id": range(N),
+    "y": ["yes", "no", "no", "no"] * 10,
 })  # fmt: skip
 
 

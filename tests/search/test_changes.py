@@ -338,6 +338,27 @@ def test_a_study_that_has_begun_keeps_its_positive_class(tmp_path, monkeypatch):
     assert list(anew.data["classes"]) == ["nein", "ja"]
 
 
+def test_rows_that_are_given_are_given_again_and_held_against_the_former_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    rows, losses = (x, (x.sum(axis=1) > 0).astype(int)), {"cross_entropy": {}, "binary_focal": {}}
+    document = {**BEGUN, "data": {"validation": 0.3}, "losses": losses}
+    result = faked(document, data=rows)
+    assert result.data["rows"] == {"train": 45, "validation": 19, "test": 16}
+    more = faked(changed({}, TRIALS + 2, document), data=rows)
+    assert len(more.trials) == TRIALS + 2
+    assert plan(changed({}, TRIALS + 4, document), data=rows).done == TRIALS + 2
+    other = (x + 1, rows[1])
+    with pytest.raises(InputError, match=r"the data of data= \(digest"):
+        faked(changed({}, TRIALS + 4, document), data=other)
+    with pytest.raises(InputError, match=r"data.source: is missing"):
+        faked(document)
+    with pytest.raises(InputError, match=r"data.source: the rows are given as data= too"):
+        faked(BEGUN, data=rows)
+    unnamed = [study.of({"data": {}}, (), each).name for each in (rows, rows, other)]
+    assert unnamed[0] == unnamed[1] != unnamed[2]
+
+
 def test_changed_data_begin_anew_and_the_trials_on_the_former_ones_are_kept_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
