@@ -127,5 +127,6 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
 def _reading(data: Data) -> Iterator[str]:
     """Yield the keys of a study's data that say how these are read, each with its value."""
     for name in ("encoding", "decimal", "thousands", "na_values", "drop_unlabelled", "positive", "sheet"):
-        if (value := getattr(data, name)) not in (None, (), {}, False) or (name == "positive" and value is False):
+        value = getattr(data, name)
+        if value not in (None, (), {}) and (value is not False or name == "positive"):
             yield f"{name} {shown(value)}"

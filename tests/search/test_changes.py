@@ -344,10 +344,15 @@ def test_rows_that_are_given_are_given_again_and_held_against_the_former_ones(tm
     rows, losses = (x, (x.sum(axis=1) > 0).astype(int)), {"cross_entropy": {}, "binary_focal": {}}
     document = {**BEGUN, "data": {"validation": 0.3}, "losses": losses}
     result = faked(document, data=rows)
-    assert result.data["rows"] == {"train": 45, "validation": 19, "test": 16}
+    assert result.data["rows"] == {"train": 44, "validation": 20, "test": 16}
     more = faked(changed({}, TRIALS + 2, document), data=rows)
     assert len(more.trials) == TRIALS + 2
     assert plan(changed({}, TRIALS + 4, document), data=rows).done == TRIALS + 2
+    told = {"na_values": [5, "?"], "columns": {"x0": "number"}, "positive": 0}
+    outlined = plan({**document, "name": "other", "data": told}, data=rows)
+    assert outlined.asked["columns"] == "x0 number"
+    assert outlined.asked["read with"] == 'na_values [5, "?"], positive 0'
+    assert "Positive class (index 1): 0, as data.positive says." in outlined.notes
     other = (x + 1, rows[1])
     with pytest.raises(InputError, match=r"the data of data= \(digest"):
         faked(changed({}, TRIALS + 4, document), data=other)
