@@ -37,12 +37,21 @@ def test_every_key_stands_on_the_page_and_no_other():
     assert set(rows()) == set(KEYS)
 
 
+LISTED = ("data", "na_values")  # a tuple here
+
+
 @pytest.mark.parametrize("place", KEYS, ids=".".join)
 def test_a_default_is_the_one_that_is_said(place):
     default = rows()[place]
     section, key = place
     study = studies.from_dict({"data": {"source": "sklearn:iris"}})
-    if default and place not in {("train", "learning_rate"), ("model", "hp"), ("plugins", "block"), ("data", "drop")}:
+    if default and place not in {
+        ("train", "learning_rate"),
+        ("model", "hp"),
+        ("plugins", "block"),
+        ("data", "drop"),
+        LISTED,
+    }:
         plain = getattr(study, section).model_dump(mode="json")
         assert plain.get(key, SECTIONS[section].model_fields[key].default) == tomllib.loads(f"x = {default}")["x"]
 
@@ -67,9 +76,12 @@ def test_names_on_the_page_are_known():
     assert set(schedules) == set(SCHEDULES)
 
 
-def test_the_study_on_the_page_is_one():
-    [text] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert set(studies.from_dict(tomllib.loads(text)).losses) == {"focal", "gce_mild"}
+def test_the_studies_on_the_page_are_studies():
+    texts = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    table, losses = (studies.from_dict(tomllib.loads(text)) for text in texts)
+    assert set(losses.losses) == {"focal", "gce_mild"}
+    assert table.data.columns == {"plz": "category", "alter": "number", "seit": "date", "id": "drop"}
+    assert table.data.na_values == ("?", 999)
 
 
 def python_on_the_page(name):
