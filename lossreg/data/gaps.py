@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Gap
+from lossreg.data import reading
 from lossreg.data.cells import example, text_of
 from lossreg.data.lost import Lost, Reason, grouped
 from lossreg.data.numerals import PLAIN
@@ -75,9 +76,12 @@ def marked(column: pd.Series[Any], gaps: tuple[Gap, ...]) -> dict[int, Gap]:
     """Return the rows of a column whose value is one of these, each with it; a number stands for its value."""
     if not gaps or (column.dtype == object and not all(map(is_hashable, column))):
         return {}
-    places, distinct = pd.factorize(column)
-    meant = [_meant(value, gaps) for value in distinct]
-    return {row: gap for row, place in enumerate(places) if place >= 0 and (gap := meant[place]) is not None}
+    if reading.is_number(column.dtype):
+        rows = np.flatnonzero(column.isin([number for gap in gaps if (number := _number(gap)) is not None]))
+    else:
+        places, distinct = pd.factorize(column)
+        rows = np.flatnonzero(np.array([*(_meant(value, gaps) is not None for value in distinct), False])[places])
+    return {int(row): gap for row in rows if (gap := _meant(column.iloc[row], gaps)) is not None}
 
 
 def _meant(value: Any, gaps: tuple[Gap, ...]) -> Gap | None:

@@ -373,14 +373,11 @@ def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
 
 def plain_numbers(column: pd.Series[Any], form: Numerals) -> pd.Series[Any] | None:
     """Return the numbers of a column of texts without units, whole ones as integers; None where a text is no number."""
-    codes_of, distinct = pd.factorize(column)
-    texts = [str(text).strip() for text in distinct]
-    written = [_parts(text) for text in texts]
-    if not written or any(unit for _, unit, _ in written) or any(text[:1] == "(" or text[-1:] == "-" for text in texts):
+    texts = column.str.strip()
+    pattern = rf"[+\-]?(?:{_pattern(form.decimal, form.group).pattern})"
+    if not texts.notna().any() or not texts.dropna().str.fullmatch(pattern).all():
         return None
-    numbers = np.array([form.number(str(text)) for text in texts] + [np.nan])[codes_of]
-    if np.isnan(numbers[codes_of >= 0]).any():
-        return None
-    whole = all(body.translate(PYTHONIC[form.decimal]).isdigit() for _, _, body in written) and (codes_of >= 0).all()
-    small = whole and bool((np.abs(numbers) < 2**53).all())
-    return pd.Series(numbers.astype(np.int64) if small else numbers, column.index, name=column.name)
+    for mark in {".", ",", *GROUPS} - {form.decimal}:
+        texts = texts.str.replace(mark, "", regex=False)
+    numbers: pd.Series[Any] = pd.to_numeric(texts.str.replace(form.decimal, ".", regex=False))
+    return numbers.astype(np.float64) if numbers.dtype == object else numbers

@@ -21,6 +21,7 @@ from lossreg.errors import DataError, did_you_mean, text_of
 
 FEATURE_KEYS = ("x", "X", "data", "features")
 LABEL_KEYS = ("y", "Y", "target", "labels")
+LABELS = "the labels"
 WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
 
 
@@ -100,6 +101,17 @@ def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, li
     return gaps.taken_out(table, named, origin.where) if named else (table, [])
 
 
+def _arrays_without_gaps(x: Features, y: Any, origin: Origin) -> tuple[Features, Any, list[str]]:
+    """Return features and labels without the values that the study names as missing, and notes on them."""
+    if not isinstance(x, pd.DataFrame):
+        raise origin.error("na_values are for tables, and this data has arrays", "Give NaN where a value is missing.")
+    if not isinstance(y, pd.Series):
+        x, notes = _without_gaps(x, origin)
+        return x, y, notes
+    both, notes = _without_gaps(x.assign(**{LABELS: y}), origin)
+    return both.drop(columns=LABELS), both[LABELS], notes
+
+
 def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray[np.float64] | None, list[str]]:
     """Return the table without the column of weights, the weights, and notes on how they are read."""
     if origin.weight is None:
@@ -144,10 +156,8 @@ def from_arrays(
     if rows != len(labels):
         raise origin.error(f"x has {rows} rows and y has {len(labels)}")
     notes: list[str] = []
-    if isinstance(parts, pd.DataFrame):
-        parts, notes = _without_gaps(parts, origin)
-    elif origin.options.na_values:
-        raise origin.error("na_values are for tables, and this data has arrays", "Give NaN where a value is missing.")
+    if origin.options.na_values:
+        parts, labels, notes = _arrays_without_gaps(parts, labels, origin)
     if weights is not None and rows:
         given, weights = weights, row_weights.read(weights, rows, origin.where)
         notes = [*notes, *row_weights.written(given, "The weights")]

@@ -167,8 +167,8 @@ CASES = [
     (PLAIN + '\ntarget = "Y"', CSV, "no column 'Y'", "it has age"),
     (PLAIN + '\ntarget = "y"\nweight = "wieght"', CSV, "no column 'wieght' for the weights"),
     (PLAIN + '\ntarget = "y"\nweight = "word"', CSV, "weight"),
-    (PLAIN + '\ntarget = "age"\ntask = "positive"', TABLE.assign(age=TABLE.age - 20).to_csv(index=False),
-     "task positive needs labels above 0", 'task = "regression"'),
+    (PLAIN + '\ntarget = "age"\ntask = "positive"', TABLE.assign(age=TABLE.age - 30).to_csv(index=False),
+     "task positive needs labels of 0 and more", 'task = "regression"'),
     # data from Python
     (FUNCTION, returned("None"), "returned NoneType", "Return (x, y)"),
     (FUNCTION, returned("np.zeros((40, 2)), np.zeros(40)"), "one class only"),

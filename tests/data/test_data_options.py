@@ -177,6 +177,11 @@ def test_gaps_hold_for_arrays_of_python(tmp_path):
     )
     dataset = data.load("mine.py:rows", base=tmp_path, options=Options(na_values=(-1,)))
     assert np.isnan(column(dataset, "x0")).sum() == 5
+    marked = (np.arange(120.0).reshape(60, 2), np.where(np.arange(60) % 7, np.arange(60) % 2, -1))
+    kept = data.load("data=", given=marked, options=Options(na_values=(-1,), drop_unlabelled=True))
+    assert "the labels: 9 of 60 values are in na_values (-1), taken as missing." in kept.notes
+    assert "9 of 60 rows have no label: left out." in kept.notes
+    assert kept.classes == ("0", "1")
 
 
 # ------------------------------------------------------------------------ rows without a label
