@@ -11,7 +11,6 @@ from lossreg.data.origin import Origin
 from lossreg.errors import one_line
 
 INFINITE = -1
-UNKNOWN = -2
 
 
 def plain(value: Any, origin: Origin) -> Any:
@@ -31,18 +30,25 @@ def is_dataset(value: Any) -> bool:
 
 
 def arrays(dataset: Any, origin: Origin) -> tuple[Any, ...]:
-    """Return features, labels, and weights if there are any, of a finite `tf.data.Dataset`, batched or not."""
+    """Return features, labels, and weights if there are any, of a finite `tf.data.Dataset`; nothing of an empty one.
+
+    Elements may be batches. Raises `DataError`.
+    """
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
         what = "the tf.data.Dataset has elements that are not (x, y) or (x, y, weights)"
         raise origin.error(what, "Map it: dataset.map(lambda row: (row['x'], row['y'])).")
     if int(dataset.cardinality()) == INFINITE:
         raise origin.error("the tf.data.Dataset never ends", "Give it without repeat(), or with take(n).")
-    elements = list(dataset.as_numpy_iterator())
-    if not elements:
-        raise origin.error("no rows")
-    join = np.concatenate if _is_batched(spec) else np.stack
-    return tuple(_joined([element[i] for element in elements], join) for i in range(len(spec)))
+    try:
+        elements = list(dataset.as_numpy_iterator())
+        join = np.concatenate if _is_batched(spec) else np.stack
+        return tuple(_joined([element[i] for element in elements], join) for i in range(len(spec))) if elements else ()
+    except MemoryError:
+        raise
+    except Exception as error:
+        what = f"the tf.data.Dataset cannot be read: {one_line(error, 200)}"
+        raise origin.error(what, "Its elements are dense tensors, and have the same shape in every row.") from error
 
 
 def _joined(parts: list[Any], join: Any) -> Any:

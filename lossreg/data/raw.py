@@ -273,7 +273,10 @@ def from_object(value: Any, origin: Origin) -> Raw:
     """
     value = foreign.plain(value, origin)
     if foreign.is_dataset(value):
-        return from_arrays(*foreign.arrays(value, origin), origin=origin)
+        parts = foreign.arrays(value, origin)
+        if not parts:
+            raise origin.error("no rows")
+        return from_arrays(*parts, origin=origin)
     match value:
         case pd.DataFrame():
             return from_table(value, origin)

@@ -567,5 +567,9 @@ def test_streams_are_joined_batched_or_not():
     assert given(named).digest == given(({"a": x, "b": x}, y)).digest
     with pytest.raises(DataError, match=r"never ends. Give it without repeat"):
         given(Stream([], (Spec(3), Spec()), -1))
+    with pytest.raises(DataError, match="no rows"):
+        given(Stream([], (Spec(3), Spec()), 0))
+    with pytest.raises(DataError, match=r"cannot be read: .*the same shape"):
+        given(Stream([(np.zeros(3), 0), (np.zeros(4), 1)], (Spec(None), Spec()), 2))
     with pytest.raises(DataError, match=r"not \(x, y\) or"):
         given(Stream([], Spec(3), 5))
