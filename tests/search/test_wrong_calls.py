@@ -169,6 +169,7 @@ ARGUMENTS = [
     *((lossreg.load_trial, {"number": wrong}, "number") for wrong in ("3", 1.5, True, [1], b"1", Unspeakable())),
     *((lossreg.load_trial, {"loss": wrong}, "loss") for wrong in (3, b"focal", ["focal"], len, Unspeakable())),
     (lossreg.load_trial, {"number": 1, "loss": "focal"}, "has not been run"),
+    *((call, {"data": 3}, "the rows are given as data= too") for call in (lossreg.tune, lossreg.load_trial, plan)),
 ]
 
 
@@ -177,6 +178,15 @@ def test_a_wrong_argument_is_an_input_error(call, arguments, message, tmp_path, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         call(with_data(), **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [3, "rows.csv", [], [1, 2], iter(()), np.float64(1), len, Unspeakable(), {}, (1,)])
+def test_rows_that_are_no_data_are_an_input_error(rows, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for call in (lossreg.tune, plan):
+        with pytest.raises(InputError, match=r"^data: .*(is no data|no arrays x and y|x is no array)"):
+            call({}, data=rows)
     assert list(tmp_path.iterdir()) == []
 
 
