@@ -2,7 +2,7 @@
 
 For the author of a loss: a decorator for its kind (`softmax_loss`, `sigmoid_loss`, `margin_loss`, `multilabel_loss`,
 `regression_loss`, `loss`) or `LossSpec`; `Float`, `Int`, `Choice`, `PerClass`, `Claims`, `Limit`, `hookimpl`, `ops`.
-For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study),
+For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study), `init` (a study file for your data),
 `load_trial` (the model that a trial trained), `load_preprocessor` (of the file beside a saved model), `repair` (of a
 damaged study), `dense_gradients` (an optimizer for embeddings as a study has it), `safe_mode` (for studies of
 strangers).
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
     from lossreg.errors import InputError, LossregError
     from lossreg.hookspecs import hookimpl
+    from lossreg.inspection.first_study import init
     from lossreg.registry.dense_gradients import dense_gradients
     from lossreg.registry.keras_loss import get, load_model, wrap
     from lossreg.registry.registry import losses
@@ -57,6 +58,7 @@ __all__ = [
     "dense_gradients",
     "get",
     "hookimpl",
+    "init",
     "load_model",
     "load_preprocessor",
     "load_trial",
@@ -87,6 +89,7 @@ _NAMES = {
     "data.preprocessor_file": ("load_preprocessor", "save_preprocessor"),
     "errors": ("InputError", "LossregError"),
     "hookspecs": ("hookimpl",),
+    "inspection.first_study": ("init",),
     "registry.dense_gradients": ("dense_gradients",),
     "registry.keras_loss": ("get", "load_model", "wrap"),
     "registry.registry": ("losses",),

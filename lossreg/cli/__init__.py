@@ -7,7 +7,7 @@ from typing import Any
 from lossreg.terminal import signals
 
 __all__ = ["main"]
-_LAZY = ("app", "authoring", "checking", "listings", "shell", "stores", "studies")
+_LAZY = ("app", "authoring", "checking", "inspecting", "listings", "shell", "stores", "studies")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from lossreg.cli import listings  # noqa: F401
 
 # isort: split
+from lossreg.cli import inspecting  # noqa: F401
+
+# isort: split
 from lossreg.cli import checking, studies  # noqa: F401
 
 # isort: split

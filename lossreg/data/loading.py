@@ -18,11 +18,12 @@ from lossreg.contract.data_options import Options
 from lossreg.data import identifiers, inputs, labels, sources, splits, unlabelled
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
+from lossreg.data.raw import Raw
 from lossreg.errors import DataError
 
 
 def load(
-    source: str | Path,
+    source: str | Path | Raw,
     *,
     target: str | Sequence[str] | None = None,
     task: str = "auto",
@@ -41,7 +42,7 @@ def load(
     """Read, split and preprocess a data set.
 
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
-    (relative to `base`), or `file.py:function` / `package.module:function`; target: the label
+    (relative to `base`), or `file.py:function` / `package.module:function`, or rows that were read; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
     test: share of all rows; validation: share of the rows outside the test; folds: the number of folds
     into which these rows are cut instead; weight: the column of a table with sample weights; class_weight:
@@ -51,14 +52,17 @@ def load(
     them, in place of a source. Everything random follows `seed`.
     Raises `InputError` (mostly `DataError`).
     """
-    where = str(source)
+    where = source.name if isinstance(source, Raw) else str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
     as_given = preprocess == inputs.NONE
     options = options or Options()
-    raw = sources.read(
-        where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options,
-        given=given,
-    )  # fmt: skip
+    if isinstance(source, Raw):
+        raw = source.without(drop, where)
+    else:
+        raw = sources.read(
+            where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options,
+            given=given,
+        )  # fmt: skip
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
     labelled = labels.read(raw, task, where, options)

@@ -25,6 +25,17 @@ LABELS = "the labels"
 WEIGHT_KEYS = ("sample_weight", "sample_weights", "weights")
 
 
+class TargetError(DataError):
+    """A table without a target, or without the column that is named; `table` is what was read, where it is known."""
+
+    table: pd.DataFrame | None = None
+
+    def of(self, table: pd.DataFrame) -> TargetError:
+        """Return the same error with its table."""
+        self.table = table
+        return self
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Raw:
     """Raw rows: `x` a table `(n, columns)`, an array of more than two dimensions or several by name, `y` their labels.
@@ -79,12 +90,13 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
     table, gap_notes = _without_gaps(features.table(table, origin), origin)
     columns, target = list(table.columns), origin.target
     if target is None:
-        raise origin.error("a table needs a target column", f"Set target to one of: {listed(columns)}.")
+        hint = f"Set target to one of: {listed(columns)}."
+        raise TargetError("a table needs a target column", where=origin.where, hint=hint).of(table)
     targets = [target] if isinstance(target, str) else list(target)
     for name in targets:
         if name not in columns:
             hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
-            raise origin.error(f"no column {name!r}; it has {listed(columns)}", hint)
+            raise TargetError(f"no column {name!r}; it has {listed(columns)}", where=origin.where, hint=hint).of(table)
     table, weights, weight_notes = _weighed(table, origin)
     if len(table.columns) == len(targets):
         beside = [*targets, *([origin.weight] if origin.weight else [])]

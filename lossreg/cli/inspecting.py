@@ -1,0 +1,154 @@
+"""The command that looks at data and writes a study file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossreg.cli import waiting
+from lossreg.cli.shell import Json, app, display, guarded, only_json, print_json, say
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from lossreg.inspection.first_study import Inspection
+
+SHOWN = 12  # classes
+Source = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="A file, such as churn.csv, or what a study's source may be.",
+                   show_default=False),
+]  # fmt: skip
+TargetColumns = Annotated[
+    list[str] | None,
+    typer.Option("--target", metavar="COLUMN", help="The column to predict; several are labels of 0 and 1."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="STUDY.toml", help="The study file; by default named after DATA.")
+]
+
+
+@app.command("init")
+@guarded
+def init(data: Source, *, target: TargetColumns = None, out: Out = None, as_json: Json = False) -> None:
+    """Look at data and write a study file for them.
+
+    It says what it saw, why it recommends losses and metric, and what to beware of. No file is overwritten.
+    """
+    with only_json(as_json) as stream:
+        waiting.announce(f"reading {data}")
+        from lossreg.inspection import first_study
+
+        path = first_study.place(data, out)
+        named = target[0] if target and len(target) == 1 else target or None
+        inspection = first_study.init(data, named, folder=path.parent)
+        inspection.write(path)
+        if as_json:
+            print_json({**inspection.to_json(), "written": str(path)}, stream)
+            return
+        display(page(inspection))
+        say(f"\nwrote {path}; next: lossreg tune {shlex.quote(str(path))}", whole=True)
+
+
+def page(inspection: Inspection) -> Group:
+    """Return what was seen, what is recommended, and warnings."""
+    from rich.console import Group
+
+    from lossreg.reporting.tables import DIM, cell
+
+    notes = [cell(f"note: {note}", DIM) for note in inspection.notes]
+    warnings = [cell(f"Warning: {warning}.", "yellow") for warning in inspection.warnings]
+    return Group(_facts(inspection), _losses(inspection), *notes, *warnings)
+
+
+def _facts(inspection: Inspection) -> Table:
+    from rich.table import Table
+
+    from lossreg.reporting.tables import DIM, cell
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=DIM, no_wrap=True)
+    grid.add_column()
+    for name, value in {**_of_rows(inspection), **_of_target(inspection), **_of_columns(inspection)}.items():
+        if value:
+            grid.add_row(name, cell(value))
+    return grid
+
+
+def _of_rows(inspection: Inspection) -> dict[str, str]:
+    from lossreg.reporting import report
+
+    twice = inspection.repeated
+    return {
+        "data": ", ".join(filter(None, [inspection.dataset.name, report.rows_of(inspection.dataset.summary())])),
+        "rows twice": f"{twice:,} {'rows stand' if twice > 1 else 'row stands'} there before" if twice else "",
+    }
+
+
+def _of_target(inspection: Inspection) -> dict[str, str]:
+    task, metric, numbers = inspection.task, inspection.metric, inspection.numbers
+    facts = {"task": f"{task.value}: {task.reason}"}
+    if rows := inspection.classes:
+        facts["classes"] = ", ".join(_classes(rows))
+        facts["positive class"] = list(rows)[1] if task.value == "binary" else ""
+        facts["imbalance"] = _imbalance(rows)
+    if numbers is not None:
+        facts["target"] = (
+            f"{numbers.low:.4g} to {numbers.high:.4g}, median {numbers.median:.4g}, mean {numbers.mean:.4g}, "
+            f"standard deviation {numbers.deviation:.4g}"
+        )
+        facts["tails"] = (
+            f"skewness {numbers.skewness:.2g}, kurtosis {numbers.kurtosis:.2g} (0 is normal); {numbers.far:,} values "
+            f"beyond 5 robust deviations, with {numbers.far_share:.0%} of the variance"
+        )
+        facts["zeros"] = f"{numbers.zeros:.1%} of the values are 0" if numbers.zeros else ""
+        is_count = task.value == "count"
+        facts["dispersion"] = f"variance {numbers.dispersion:.3g} times the mean (Poisson: 1)" if is_count else ""
+    return {**facts, "metric": f"{metric.value}: {metric.reason}"}
+
+
+def _classes(rows: dict[str, int]) -> Iterator[str]:
+    total = sum(rows.values())
+    for name, number in list(rows.items())[:SHOWN]:
+        yield f"{name} {number:,} ({number / total:.1%})"
+    if len(rows) > SHOWN:
+        yield f"and {len(rows) - SHOWN} more"
+
+
+def _imbalance(rows: dict[str, int]) -> str:
+    most, least = max(rows, key=rows.__getitem__), min(rows, key=rows.__getitem__)
+    times = rows[most] / max(rows[least], 1)
+    return f"{times:.1f} times as many of {most} as of {least}" if times >= 1.05 else ""
+
+
+def _of_columns(inspection: Inspection) -> dict[str, str]:
+    from lossreg.data.origin import listed
+
+    suspects = inspection.suspects
+    groups: dict[str, Any] = {f"{name} ({number:,} values)": number for name, number in suspects.groups.items()}
+    return {
+        "constant": listed(inspection.constant, SHOWN) if inspection.constant else "",
+        "copies": _left_out([f"{name} of {other}" for name, other in suspects.copies.items()], suspects.is_table),
+        "identifiers": _left_out(suspects.identifiers, suspects.is_table),
+        "likely groups": listed(groups, SHOWN),
+        "likely times": listed(suspects.times, SHOWN),
+    }
+
+
+def _left_out(names: Sequence[str], is_table: bool) -> str:
+    from lossreg.data.origin import listed
+
+    return f"{listed(names, SHOWN)}{': left out' if is_table else ''}" if names else ""
+
+
+def _losses(inspection: Inspection) -> Table:
+    from lossreg.reporting.tables import table
+
+    rows = [(name, reason.rstrip(".")) for name, reason in inspection.losses.items()]
+    rows += [(f"({name})", f"left out: {reason}") for name, reason in inspection.left_out.items()]
+    return table("", {"loss": "left", "because": "left"}, rows, whole=("loss",))

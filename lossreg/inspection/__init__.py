@@ -1,0 +1,1 @@
+"""Inspection of data before a study: what they are, what is suspicious about them, and a study file that fits."""

@@ -1,0 +1,168 @@
+"""Columns that are no ordinary features: identifiers, copies of others, groups of rows that belong together, times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data.features import Features
+from lossreg.data.reading import Reading, is_number
+
+Array = NDArray[Any]
+
+# words of a name, as in customer_id, customerId, CustomerID, "customer number"
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+OF_IDENTIFIERS = frozenset((
+    "id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "row", "rownames", "number", "nr", "no", "num", "nummer",
+    "passengerid", "unnamed",
+))  # fmt: skip
+OF_GROUPS = frozenset((
+    "account", "animal", "client", "clinic", "company", "customer", "device", "donor", "driver", "employee", "family",
+    "group", "hospital", "household", "kunde", "machine", "member", "owner", "participant", "patient", "person",
+    "player", "school", "sensor", "session", "shop", "speaker", "store", "student", "subject", "teacher", "user",
+    "vehicle", "visitor", "worker",
+))  # fmt: skip
+OF_TIMES = frozenset((
+    "date", "datetime", "day", "hour", "month", "period", "quarter", "season", "time", "timestamp", "week", "year",
+))  # fmt: skip
+FEWEST_GROUPS, FEWEST_TIMES = 10, 10
+REPEATS = 1.5  # rows of a group, on average
+LOOKED_AT, CONSTANT, CONSTANT_COLUMNS, VARIED = 200, 0.95, 2, 10
+
+
+def words(name: str) -> frozenset[str]:
+    """Return the words of a column's name in lower case."""
+    return frozenset(word.lower() for word in WORDS.findall(name))
+
+
+def tables(x: Features) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables among the inputs by name; "" names a single one."""
+    for name, part in (x if isinstance(x, dict) else {"": x}).items():
+        if isinstance(part, pd.DataFrame):
+            yield name, part
+
+
+def identifiers(table: pd.DataFrame) -> list[str]:
+    """Return the columns of whole numbers that differ in every row, and are called so or leave no number out."""
+    return [name for name in table.columns if _is_identifier(str(name), table[name])]
+
+
+def _is_identifier(name: str, column: pd.Series[Any]) -> bool:
+    if len(column) < FEWEST_GROUPS or not _is_whole(column) or not column.is_unique:
+        return False
+    has_no_gaps = int(column.max()) - int(column.min()) == len(column) - 1
+    return has_no_gaps or bool(words(name) & OF_IDENTIFIERS) or name.lower().endswith("id")
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    return is_number(column.dtype) and getattr(column.dtype, "kind", "") in "iu" and not column.hasnans
+
+
+def copies(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns that have the values of an earlier one in every row, with the name of that one."""
+    seen: dict[bytes, list[str]] = {}
+    found: dict[str, str] = {}
+    some = table.iloc[np.unique(np.linspace(0, len(table) - 1, 64).astype(int))]
+    for name in map(str, table.columns):
+        mark = _mark(some[name])
+        for other in seen.get(mark, ()):
+            if _mark(table[name]) == _mark(table[other]) and table[name].nunique() > 1:
+                found[name] = other
+                break
+        else:
+            seen.setdefault(mark, []).append(name)
+    return found
+
+
+def _mark(column: pd.Series[Any]) -> bytes:
+    """Return the same bytes for columns that hold the same, whole numbers and floats alike."""
+    values = column.astype(np.float64) if is_number(column.dtype) else column.astype(str)
+    return pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes()
+
+
+def repeated_rows(x: Features, y: Any) -> int:
+    """Return the number of rows of a table that stand there before, target included; 0 for other data."""
+    if not isinstance(x, pd.DataFrame):
+        return 0
+    labels = {f"y{i}": column for i, column in enumerate(np.asarray(y).reshape(len(x), -1).T)}
+    hashed = [_hash(column) for column in (*(x[name] for name in x.columns), *map(pd.Series, labels.values()))]
+    total = np.zeros(len(x), np.uint64)
+    for number, one in enumerate(hashed):
+        total = total * np.uint64(1_000_003) + one * np.uint64(2 * number + 1)
+    return len(total) - len(np.unique(total))
+
+
+def _hash(column: pd.Series[Any]) -> NDArray[np.uint64]:
+    try:
+        return pd.util.hash_pandas_object(column, index=False).to_numpy()
+    except Exception:  # values without a hash, such as lists
+        return pd.util.hash_pandas_object(column.astype(str), index=False).to_numpy()
+
+
+def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, int]:
+    """Return the columns whose repeated values are likely to be persons, customers, ... by their numbers of groups.
+
+    They are called so, or other columns that vary between groups are the same in all rows of nearly every group.
+    """
+    found = {}
+    for name in map(str, table.columns):
+        reading = readings.get(name)
+        if reading is None or reading.kind not in ("category", "number", "id") or not _may_group(table[name]):
+            continue
+        codes, distinct = pd.factorize(table[name])
+        repeats = (codes >= 0).sum() / max(len(distinct), 1)
+        if len(distinct) < FEWEST_GROUPS or repeats < REPEATS:
+            continue
+        if is_group(name) or _share_values(table, name, codes):
+            found[name] = len(distinct)
+    return found
+
+
+def is_group(name: str) -> bool:
+    """Return whether a column is called as persons, customers, ... are."""
+    return bool(words(name) & OF_GROUPS)
+
+
+def _may_group(column: pd.Series[Any]) -> bool:
+    """Return whether a column holds text or whole numbers, gaps aside."""
+    if getattr(column.dtype, "kind", "") != "f":
+        return True
+    values = column.to_numpy()
+    return bool((np.isnan(values) | (values == np.floor(values))).all())
+
+
+def _share_values(table: pd.DataFrame, name: str, codes: Array) -> bool:
+    """Return whether some other columns are the same in all rows of nearly every group and differ between groups."""
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes[codes >= 0])
+    several = np.flatnonzero(sizes > 1)[:LOOKED_AT]
+    if len(several) < FEWEST_GROUPS or sizes.max() * FEWEST_GROUPS > len(codes):
+        return False
+    rows = order[np.isin(codes[order], several)]
+    same = 0
+    for other in map(str, table.columns):
+        if other == name:
+            continue
+        values, distinct = pd.factorize(table[other].iloc[rows], use_na_sentinel=False)
+        pairs = len(np.unique(np.stack([codes[rows], values]), axis=1).T)
+        same += len(distinct) >= VARIED and pairs <= len(several) / CONSTANT
+    return same >= CONSTANT_COLUMNS
+
+
+def times(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[str]:
+    """Return the columns of dates, and of numbers that are called as times are and stand in order."""
+    return [str(name) for name in table.columns if _is_time(str(name), table[name], readings.get(str(name)))]
+
+
+def _is_time(name: str, column: pd.Series[Any], reading: Reading | None) -> bool:
+    if reading is None or reading.kind not in ("date", "number"):
+        return False
+    if reading.kind == "date":
+        return True
+    called = bool(words(name) & OF_TIMES) and is_number(column.dtype)
+    return called and column.is_monotonic_increasing and column.nunique() >= FEWEST_TIMES

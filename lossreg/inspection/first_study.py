@@ -1,0 +1,258 @@
+"""`init`: data are looked at, and a study file is written that fits them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossreg.config import study as studies
+from lossreg.config.fields import safe
+from lossreg.config.schema import Data
+from lossreg.contract.targets import REGRESSION
+from lossreg.data import inputs, sources
+from lossreg.data.dataset import Dataset
+from lossreg.data.loading import load
+from lossreg.data.origin import Origin, listed
+from lossreg.data.raw import Raw, TargetError, from_object
+from lossreg.errors import DataError, InputError, brief, did_you_mean, is_text, on_disk, represented
+from lossreg.inspection import columns, likely, recommendation, target, warnings
+from lossreg.inspection.recommendation import Choice
+from lossreg.inspection.study_file import Draft
+from lossreg.inspection.target import Numbers
+from lossreg.inspection.warnings import Suspects
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.terminal.caller import words
+
+Target = str | Sequence[str] | None
+FRAME = "data.parquet"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Inspection:
+    """What was seen of data, and the study file that fits them.
+
+    dataset: the data as `tune` reads, splits and preprocesses them; numbers: the distribution of a target of numbers,
+    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; missing: by
+    column, the number of values that are not there; repeated: rows that stand there before; notes: how the data are
+    read; warnings: what a dry run and the notes of a run say too; left_out: losses that do not fit; text: the study
+    file.
+    """
+
+    source: str
+    target: Target
+    dataset: Dataset
+    numbers: Numbers | None
+    suspects: Suspects
+    constant: list[str]
+    missing: dict[str, int]
+    repeated: int
+    task: Choice
+    metric: Choice
+    losses: dict[str, str]
+    left_out: dict[str, str]
+    notes: list[str]
+    warnings: list[str]
+    text: str = field(default="")
+
+    def __repr__(self) -> str:
+        rows = len(self.dataset.rows.labels.y)
+        return f"<inspection of {self.source}: {rows} rows, task {self.task.value}, {len(self.warnings)} warnings>"
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """The rows of each class, or with each label; of masks, pixels."""
+        labels = self.dataset.rows.labels
+        rows = target.counts(labels.y, len(labels.classes), several=labels.task == "multilabel")
+        return dict(zip(labels.classes, rows.tolist(), strict=True)) if labels.classes else {}
+
+    def write(self, path: str | Path) -> Path:
+        """Write the study file; raises `InputError` where there is a file already, or none can be written."""
+        return write(self.text, Path(path))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `init --json` prints."""
+        suspects, numbers = self.suspects, self.numbers
+        return {
+            "source": self.source,
+            "target": self.target if self.target is None or isinstance(self.target, str) else list(self.target),
+            "task": vars_of(self.task),
+            "data": self.dataset.summary(),
+            "classes": self.classes,
+            "positive": self.dataset.classes[1] if self.task.value == "binary" else None,
+            "numbers": None if numbers is None else {name: getattr(numbers, name) for name in numbers.__slots__},
+            "missing": self.missing,
+            "constant": self.constant,
+            "copies": suspects.copies,
+            "identifiers": suspects.identifiers,
+            "groups": suspects.groups,
+            "times": suspects.times,
+            "betraying": suspects.betraying,
+            "repeated_rows": self.repeated,
+            "metric": vars_of(self.metric),
+            "losses": self.losses,
+            "left_out": self.left_out,
+            "notes": self.notes,
+            "warnings": self.warnings,
+            "study": self.text,
+        }
+
+
+def vars_of(choice: Choice) -> dict[str, Any]:
+    """Return a choice as a dictionary."""
+    return {"value": choice.value, "reason": choice.reason}
+
+
+def init(data: Any, target: Target = None, *, folder: str | Path = ".") -> Inspection:
+    """Look at data, and return what was seen, with the text of a study file that fits them. Nothing is written.
+
+    data: the source of a study (a file, `sklearn:NAME`, `file.py:function`), a DataFrame, or what a function of a study
+    may return; target: the column to predict, or several columns of 0 and 1; arrays bring their labels; folder: where
+    the study file will be, from which the paths in it start. The result has `text`, `warnings`, `notes`, `to_json()`
+    and `write(path)`. Raises `InputError`: without a target, or with one that is not there, it names likely columns.
+    """
+    checked = _checked_target(target)
+    source, raw = _read(data, checked, Path(folder))
+    return _inspected(source, raw, checked, where=str(data) if isinstance(data, (str, Path)) else "data")
+
+
+def _checked_target(target: Any) -> Target:
+    if target is None or is_text(target):
+        return target  # type: ignore[no-any-return]
+    if isinstance(target, (list, tuple)) and target and all(map(is_text, target)):
+        return tuple(target)
+    raise InputError(f"must be a column or a list of columns, not {represented(target)}", where="target")
+
+
+def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
+    """Return the source as the study file names it, and the rows."""
+    columns_asked = target if target is None or isinstance(target, str) else tuple(target)
+    try:
+        if isinstance(data, (str, Path)):
+            source = str(data)
+            studies.require_trusted(studies.from_dict({"data": {"source": source}}))
+            return _from(folder, source), sources.read(source, target=columns_asked, drop=(), base=Path(), seed=0)
+        frame = data.to_pandas() if type(data).__module__.startswith("polars") else data
+        raw = from_object(frame, Origin("data", "data", columns_asked))
+    except TargetError as error:
+        raise _with_likely(error, target) from None
+    if len(raw.y) == 0:
+        raise DataError("no rows", where="data")
+    return FRAME, raw
+
+
+def _with_likely(error: TargetError, target: Target) -> DataError:
+    """Return the error with the columns that are likely to be meant."""
+    if error.table is None:
+        return error
+    names = list(map(str, error.table.columns))
+    found = {name: likely.describe(error.table[name], name) for name in likely.targets(error.table)}
+    shown = ", ".join(f"{name} ({what})" for name, what in found.items())
+    others = f"Likely: {shown}." if found else f"Columns: {listed(names)}."
+    if target is None:
+        what = words("a table needs --target COLUMN", "a table needs a target")
+        return DataError(what, where=error.where, hint=others)
+    wanted = next((name for name in ([target] if isinstance(target, str) else target) if name not in names), "")
+    hint = error.hint if error.hint.startswith("It is the index") else did_you_mean(wanted, names)
+    return DataError(f"no column {wanted!r}", where=error.where, hint=f"{hint} {others}".strip())
+
+
+def _from(folder: Path, source: str) -> str:
+    """Return a source with its path as seen from a folder; what is no file stays as it is."""
+    path, colon, function = source.rpartition(":") if ".py:" in source else (source, "", "")
+    if "://" in source or source.startswith("sklearn:") or Path(path).is_absolute() or not Path(path).exists():
+        return source
+    return Path(os.path.relpath(path, folder)).as_posix() + colon + function
+
+
+def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
+    task = recommendation.task(raw, where)
+    dataset = load(raw, task=task.value)
+    suspects = Suspects.of(dataset)
+    development = dataset.rows.labels.y[dataset.rows.development]
+    numbers = Numbers.of(development) if task.value in REGRESSION and len(np.unique(development)) > 1 else None
+    metric = _usable(recommendation.metric(dataset, numbers), dataset)
+    losses, left_out = recommendation.losses(registry.default(), dataset, numbers)
+    said = [*suspects.lines(suspects.useless), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
+    batch_size, epochs = recommendation.training(len(dataset.train))
+    draft = Draft(
+        source, asked, task, metric, losses, left_out, recommendation.trials(len(losses)), batch_size, epochs, dataset,
+        suspects, tuple(Data.model_fields), said,
+    )  # fmt: skip
+    text = draft.text()
+    studies.from_dict(tomllib.loads(text))
+    missing = {name: count for name, (count, _) in inputs.gaps(raw.x, dataset.rows.readings).items()}
+    return Inspection(
+        source, asked, dataset, numbers, suspects, _constant(raw), missing,
+        columns.repeated_rows(raw.x, raw.y), task, metric, losses, left_out, dataset.notes, said, text,
+    )  # fmt: skip
+
+
+def _usable(metric: Choice, dataset: Dataset) -> Choice:
+    """Return the metric, or the task's usual one where the validation rows do not define it."""
+    try:
+        catalogue.resolve(metric.value, dataset.task).check(dataset.validation.y, dataset.n_classes)
+    except DataError:
+        return Choice(catalogue.default(dataset.task), "the usual one")
+    return metric
+
+
+def _constant(raw: Raw) -> list[str]:
+    """Return the columns with one value, gaps aside."""
+    return [
+        f"{part}.{name}" if part else str(name)
+        for part, table in columns.tables(raw.x)
+        for name in table.columns
+        if _is_constant(table[name])
+    ]
+
+
+def _is_constant(column: pd.Series[Any]) -> bool:
+    there = column.dropna()
+    try:
+        return bool(there.nunique() <= 1)
+    except TypeError:  # values without a hash, such as lists
+        return False
+
+
+def place(source: str, out: str | Path | None) -> Path:
+    """Return where the study file goes: as asked, or named after the data; raises `InputError` if it is there."""
+    path = Path(out) if out is not None else Path(f"{_stem(source)}.toml")
+    with on_disk(path):
+        if path.suffix != ".toml":
+            raise InputError("must end in .toml", where=brief(path), hint="Such as --out study.toml.")
+        if path.exists() or path.is_symlink():
+            hint = words(
+                f"Run it with `lossreg tune {path}`, or write another one with --out OTHER.toml.",
+                "Choose another path; no file is overwritten.",
+            )
+            raise InputError("is there already", where=brief(path), hint=hint)
+        if not path.parent.is_dir():
+            raise InputError("no such folder", where=brief(path.parent))
+    return path
+
+
+def _stem(source: str) -> str:
+    """Return a name for the study of a source."""
+    name = source.rpartition(":")[2] if ":" in source else Path(source).name.partition(".")[0]
+    return safe(name.partition("?")[0]) or "study"
+
+
+def write(text: str, path: Path) -> Path:
+    """Write a study file where there is none; raises `InputError`."""
+    path = place("", path)
+    with on_disk(path), path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return path

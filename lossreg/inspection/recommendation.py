@@ -1,0 +1,155 @@
+"""Recommendations for a first study: task, metric, losses and size, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossreg.contract.targets import REGRESSION
+from lossreg.data import labels as reading_of_labels
+from lossreg.data.classes import Labels
+from lossreg.data.dataset import Dataset
+from lossreg.data.raw import Raw
+from lossreg.data.reading import is_number
+from lossreg.errors import DataError
+from lossreg.inspection import target
+from lossreg.inspection.target import Numbers
+from lossreg.metrics import catalogue
+from lossreg.registry.registry import Registry
+
+TRIALS, PER_LOSS = 64, 8
+MANY_ZEROS = 0.1  # of a skewed target, from which they are more than a rounded tail
+SKEWED = 1.0
+VALUES_OF_COUNTS = 8  # distinct values from 0 or 1 on, from which whole numbers are counts rather than classes
+MANY_ROWS = {50_000: (512, 15), 10_000: (128, 20)}  # training rows from which batch and epochs are others
+
+# losses for situations; those of a task that are not named here are recommended for what their summary says
+FOR_RARE_CLASSES = {
+    "class_balanced_ce": "rare classes count more, by their effective number of rows",
+    "logit_adjusted_ce": "rare classes count more: raw scores are shifted by the classes' frequencies",
+}
+FOR_FAR_VALUES = {
+    "mean_absolute_error": "far values have no more influence than others; it predicts the median",
+    "huber": "beyond delta far values have limited influence",
+    "log_cosh": "smoothly between squared and absolute errors",
+}
+FOR_ZEROS = {"tweedie": "for positive values with many exact zeros"}
+FOR_DISPERSION = {"negative_binomial": "for counts whose variance is larger than their mean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value that is recommended, and the reason."""
+
+    value: Any
+    reason: str
+
+
+def task(raw: Raw, where: str) -> Choice:
+    """Return the task of these labels: what `task = "auto"` infers, but counts and positive values where they are such.
+
+    Raises `DataError` for labels that no task fits.
+    """
+    is_numeric = isinstance(raw.y, pd.Series) and is_number(raw.y.dtype)
+    try:
+        read = reading_of_labels.read(raw, "auto", where)
+    except DataError as error:
+        if not is_numeric or "single row" not in error.what:
+            raise
+        read = reading_of_labels.read(raw, "regression", where)
+        return _of_numbers(Numbers.of(read.y), Choice("regression", "numbers, some of which stand there once"))
+    inferred = Choice(read.task, _why(read))
+    if read.task == "multiclass" and is_numeric:
+        return _of_numbers(Numbers.of(np.asarray(raw.y, np.float64)), inferred)
+    return _of_numbers(Numbers.of(read.y), inferred) if read.task == "regression" else inferred
+
+
+def _why(read: Labels) -> str:
+    """Return what the task was inferred from, as the note on it says."""
+    note = next((note for note in read.notes if note.startswith("Task ")), "")
+    return note.partition("inferred from ")[2].partition(";")[0].rstrip(".") or "the labels"
+
+
+def _of_numbers(numbers: Numbers, inferred: Choice) -> Choice:
+    if numbers.low >= 0 and numbers.is_whole and numbers.skewness > reading_of_labels.SKEWED:
+        is_consecutive = numbers.low <= 1 and numbers.high - numbers.low < 2 * numbers.distinct
+        if inferred.value == "regression" or (is_consecutive and numbers.distinct >= VALUES_OF_COUNTS):
+            return Choice("count", f"whole numbers from {numbers.low:g} to {numbers.high:g}, skewed to the right")
+    if inferred.value == "regression" and numbers.low > 0 and numbers.skewness >= SKEWED:
+        return Choice("positive", f"positive numbers, skewed to the right (skewness {numbers.skewness:.1f})")
+    return inferred
+
+
+def metric(dataset: Dataset, numbers: Numbers | None) -> Choice:
+    """Return the metric for what the labels are like."""
+    usual = catalogue.default(dataset.task)
+    if numbers is not None:
+        return _of_errors(numbers, usual)
+    if dataset.task not in ("binary", "multiclass"):
+        return Choice(usual, "all labels count alike" if dataset.task == "multilabel" else "a mask of nothing scores 0")
+    rows = target.counts(np.concatenate([part.y for part in _parts(dataset)]), dataset.n_classes, several=False)
+    share = rows.max() / rows.sum()
+    if not target.are_unequal(rows):
+        return Choice("accuracy", "the classes are about equally frequent, so none is left out unnoticed")
+    return Choice(
+        usual, f"all classes count alike; accuracy would be {share:.2f} for a model that always predicts the commonest"
+    )
+
+
+def _parts(dataset: Dataset) -> list[Any]:
+    return [dataset.train, dataset.validation]
+
+
+def _of_errors(numbers: Numbers, usual: str) -> Choice:
+    if numbers.zeros > 0.5:
+        return Choice(usual, "more than half of the values are 0: a model of zeros would have the least absolute error")
+    if numbers.has_outliers:
+        return Choice(
+            "mean_absolute_error",
+            f"{numbers.far:,} far values hold {numbers.far_share:.0%} of the variance, and would decide squared errors",
+        )
+    return Choice(usual, "it has no unit: 0 is the mean, 1 is perfect")
+
+
+def losses(registry: Registry, dataset: Dataset, numbers: Numbers | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the losses to search over, each with its reason, and those of the task that are left out, with theirs.
+
+    They are the recommended losses of the task, and others of the registry where the labels call for them.
+    """
+    chosen = {entry.spec.name: entry.spec.summary for entry in registry.recommended(dataset.task)}
+    reasons, left_out = _situation(dataset, numbers)
+    extra = [name for name in reasons if name not in chosen and (entry := registry.look_up(name))
+             and dataset.task in entry.spec.tasks]  # fmt: skip
+    chosen |= {name: reasons[name] for name in extra} | {name: reasons[name] for name in chosen if name in reasons}
+    kept = {name: reason for name, reason in chosen.items() if name not in left_out}
+    return kept, {name: left_out[name] for name in chosen if name in left_out}
+
+
+def _situation(dataset: Dataset, numbers: Numbers | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return losses that the labels call for, and those that they leave nothing to do, with the reasons."""
+    if numbers is None:
+        rows = np.asarray(dataset.constants.class_counts)
+        if dataset.task not in ("binary", "multiclass") or target.are_unequal(rows):
+            return FOR_RARE_CLASSES, {}
+        return {}, dict.fromkeys(FOR_RARE_CLASSES, "the classes are about equally frequent")
+    reasons = dict(FOR_FAR_VALUES) if numbers.has_outliers else {}
+    if numbers.low == 0 and numbers.zeros >= MANY_ZEROS and numbers.skewness >= SKEWED and dataset.task in REGRESSION:
+        reasons |= FOR_ZEROS
+    if numbers.dispersion > 1 and dataset.task == "count":
+        reasons |= FOR_DISPERSION
+    return reasons, {}
+
+
+def trials(number: int) -> int:
+    """Return the number of trials for so many losses: at least `PER_LOSS` each."""
+    return max(TRIALS, PER_LOSS * number)
+
+
+def training(rows: int) -> tuple[int, int]:
+    """Return batch size and epochs for so many training rows: many rows take larger batches and fewer epochs."""
+    return next((sizes for least, sizes in MANY_ROWS.items() if rows >= least), (32, 30))
+

@@ -1,0 +1,120 @@
+"""The text of a study file that fits the data, with the reasons as comments."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossreg.data.dataset import Dataset
+from lossreg.data.origin import listed
+from lossreg.inspection.recommendation import Choice
+from lossreg.inspection.warnings import Suspects
+from lossreg.terminal.plain_text import printable_line
+
+WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a study file is written from.
+
+    losses, left_out: names with reasons; keys: those that `[data]` may have; warnings: lines for the user.
+    """
+
+    source: str
+    target: str | Sequence[str] | None
+    task: Choice
+    metric: Choice
+    losses: Mapping[str, str]
+    left_out: Mapping[str, str]
+    trials: int
+    batch_size: int
+    epochs: int
+    dataset: Dataset
+    suspects: Suspects
+    keys: Collection[str]
+    warnings: Sequence[str]
+
+    def text(self) -> str:
+        """Return the study file."""
+        parts = (self._head(), self._data(), self._train(), self._search(), self._losses())
+        return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+    def _head(self) -> Iterator[str]:
+        yield "# Written by `lossreg init`, which looked at the data. `lossreg tune FILE` runs it as it is."
+        for warning in self.warnings:
+            yield from comment(f"Warning: {warning}.")
+
+    def _data(self) -> Iterator[str]:
+        yield "[data]"
+        yield f"source = {toml(self.source)}"
+        if self.target is not None:
+            yield f"target = {toml(self.target)}"
+        yield _with_reason(f"task = {toml(self.task.value)}", self.task.reason)
+        if out := self.suspects.useless:
+            yield _with_reason(f"drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
+        yield from self._open()
+
+    def _open(self) -> Iterator[str]:
+        """Yield keys that are the user's decision, as comments."""
+        suspects, dropped = self.suspects, self.suspects.useless
+        betraying = [name for name in suspects.betraying if name not in dropped]
+        if betraying and suspects.is_table:
+            yield _with_reason(f"# drop = {toml([*dropped, *betraying])}", "if these are known only after the target")
+        for name in suspects.groups:
+            yield from self._key("group", name, f"rows of one {name} stay together")
+        for name in suspects.times:
+            yield from self._key("time", name, "the newest rows are the test rows")
+        if self.task.value == "binary":
+            yield from self._key("positive", self.dataset.classes[1], "the class that f1, precision and recall are of")
+        yield _with_reason("# folds = 5", "scores every row outside the test, in place of validation")
+
+    def _key(self, key: str, value: str, reason: str) -> Iterator[str]:
+        if key in self.keys:
+            yield _with_reason(f"# {key} = {toml(value)}", reason)
+
+    def _train(self) -> Iterator[str]:
+        yield "[train]"
+        rows = f"for {len(self.dataset.train):,} training rows"
+        yield _with_reason(f"epochs = {self.epochs}", rows)
+        yield _with_reason(f"batch_size = {self.batch_size}", rows)
+
+    def _search(self) -> Iterator[str]:
+        yield "[search]"
+        number = len(self.losses)
+        yield _with_reason(f"trials = {self.trials}", f"{self.trials // number} for each of {number} losses")
+        yield _with_reason(f"metric = {toml(self.metric.value)}", self.metric.reason)
+
+    def _losses(self) -> Iterator[str]:
+        yield from comment("Each table is a loss to try. A parameter that is not named is searched over its range.")
+        for name, reason in self.losses.items():
+            yield _with_reason(f"[losses.{name}]", reason)
+        for name, reason in self.left_out.items():
+            yield _with_reason(f"# [losses.{name}]", f"left out: {reason}")
+
+
+def toml(value: Any) -> str:
+    """Return a text, a number or a list of texts as TOML."""
+    if isinstance(value, str):
+        # JSON escapes what a basic string of TOML must escape, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f"[{', '.join(map(toml, value))}]" if isinstance(value, (list, tuple)) else str(value)
+
+
+def comment(text: str) -> list[str]:
+    """Return text as lines of comments."""
+    return textwrap.wrap(
+        printable_line(text), WIDTH, initial_indent="# ", subsequent_indent="#   ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _with_reason(line: str, reason: str) -> str:
+    """Return a line with its reason behind it, or above it where both are too long for one."""
+    behind = f"{line}  # {printable_line(reason).rstrip('.')}"
+    return behind if len(behind) <= WIDTH else "\n".join([*comment(reason.rstrip(".")), line])
+
+
