@@ -18,7 +18,6 @@ from lossreg.config.schema import Data
 from lossreg.contract.targets import REGRESSION
 from lossreg.data import inputs, sources
 from lossreg.data.dataset import Dataset
-from lossreg.data.loading import load
 from lossreg.data.origin import Origin, listed
 from lossreg.data.raw import Raw, TargetError, from_object
 from lossreg.errors import DataError, InputError, brief, did_you_mean, is_text, on_disk, represented
@@ -40,8 +39,7 @@ class Inspection:
     """What was seen of data, and the study file that fits them.
 
     dataset: the data as `tune` reads, splits and preprocesses them; numbers: the distribution of a target of numbers,
-    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; missing: by
-    column, the number of values that are not there; repeated: rows that stand there before; notes: how the data are
+    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; repeated: rows that stand there before; notes: how the data are
     read; warnings: what a dry run and the notes of a run say too; left_out: losses that do not fit; text: the study
     file.
     """
@@ -52,7 +50,6 @@ class Inspection:
     numbers: Numbers | None
     suspects: Suspects
     constant: list[str]
-    missing: dict[str, int]
     repeated: int
     task: Choice
     metric: Choice
@@ -79,7 +76,7 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `init --json` prints."""
-        suspects, numbers = self.suspects, self.numbers
+        suspects, numbers, rows = self.suspects, self.numbers, self.dataset.rows
         return {
             "source": self.source,
             "target": self.target if self.target is None or isinstance(self.target, str) else list(self.target),
@@ -88,7 +85,7 @@ class Inspection:
             "classes": self.classes,
             "positive": self.dataset.classes[1] if self.task.value == "binary" else None,
             "numbers": None if numbers is None else {name: getattr(numbers, name) for name in numbers.__slots__},
-            "missing": self.missing,
+            "missing": {name: count for name, (count, _) in inputs.gaps(rows.raw.x, rows.readings).items()},
             "constant": self.constant,
             "copies": suspects.copies,
             "identifiers": suspects.identifiers,
@@ -173,8 +170,7 @@ def _from(folder: Path, source: str) -> str:
 
 
 def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
-    task = recommendation.task(raw, where)
-    dataset = load(raw, task=task.value)
+    dataset, task = recommendation.read(raw, where)
     suspects = Suspects.of(dataset)
     development = dataset.rows.labels.y[dataset.rows.development]
     numbers = Numbers.of(development) if task.value in REGRESSION and len(np.unique(development)) > 1 else None
@@ -188,10 +184,9 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     )  # fmt: skip
     text = draft.text()
     studies.from_dict(tomllib.loads(text))
-    missing = {name: count for name, (count, _) in inputs.gaps(raw.x, dataset.rows.readings).items()}
     return Inspection(
-        source, asked, dataset, numbers, suspects, _constant(raw), missing,
-        columns.repeated_rows(raw.x, raw.y), task, metric, losses, left_out, dataset.notes, said, text,
+        source, asked, dataset, numbers, suspects, _constant(raw), columns.repeated_rows(raw.x, raw.y), task, metric,
+        losses, left_out, [note for note in dataset.notes if not note.startswith(f"Task {task.value}, ")], said, text,
     )  # fmt: skip
 
 

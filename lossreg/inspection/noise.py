@@ -15,8 +15,8 @@ Array = NDArray[Any]
 RIGHT = 0.8  # of the rows are predicted as they are; the others, a class at random
 AREA = 0.8  # under the ROC curve
 EXPLAINED = 0.5  # of the variance
-MOST_DRAWS, FEWEST_DRAWS, ELEMENTS = 400, 50, 4_000_000
-MANY = 1000  # rows of every class, from which the noise is no matter
+MOST_DRAWS, FEWEST_DRAWS, ELEMENTS = 400, 50, 2_000_000
+MANY = 400  # rows of every class, from which the noise is no matter: 0.02 of F1 of one class
 LARGEST = 400_000  # labels of which draws are made
 SIZE_OF_ERROR = {  # the standard error of a mean error of n normal residuals, relative to it, times sqrt(n)
     "mean_squared_error": math.sqrt(2.0),

@@ -13,6 +13,7 @@ from lossreg.contract.targets import REGRESSION
 from lossreg.data import labels as reading_of_labels
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
+from lossreg.data.loading import load
 from lossreg.data.raw import Raw
 from lossreg.data.reading import is_number
 from lossreg.errors import DataError
@@ -49,29 +50,37 @@ class Choice:
     reason: str
 
 
-def task(raw: Raw, where: str) -> Choice:
-    """Return the task of these labels: what `task = "auto"` infers, but counts and positive values where they are such.
-
-    Raises `DataError` for labels that no task fits.
-    """
-    is_numeric = isinstance(raw.y, pd.Series) and is_number(raw.y.dtype)
+def read(raw: Raw, where: str) -> tuple[Dataset, Choice]:
+    """Return the data set of these rows, and its task, as `task` recommends it; raises `DataError`."""
+    numeric = isinstance(raw.y, pd.Series) and is_number(raw.y.dtype)
+    if not numeric:
+        dataset = load(raw)
+        choice = task(dataset.rows.labels, raw)
+        return dataset if choice.value == dataset.task else load(raw, task=choice.value), choice
     try:
-        read = reading_of_labels.read(raw, "auto", where)
+        labels = reading_of_labels.read(raw, "auto", where)
     except DataError as error:
-        if not is_numeric or "single row" not in error.what:
+        if "single row" not in error.what:
             raise
-        read = reading_of_labels.read(raw, "regression", where)
-        return _of_numbers(Numbers.of(read.y), Choice("regression", "numbers, some of which stand there once"))
-    inferred = Choice(read.task, _why(read))
-    if read.task == "multiclass" and is_numeric:
+        labels = reading_of_labels.read(raw, "regression", where)
+    choice = task(labels, raw)
+    return load(raw, task=choice.value), choice
+
+
+def task(labels: Labels, raw: Raw) -> Choice:
+    """Return the task of labels: what was inferred, but counts and positive values where they are such."""
+    inferred = Choice(labels.task, _why(labels))
+    if labels.task == "regression":
+        return _of_numbers(Numbers.of(labels.y), inferred)
+    if labels.task == "multiclass" and isinstance(raw.y, pd.Series) and is_number(raw.y.dtype):
         return _of_numbers(Numbers.of(np.asarray(raw.y, np.float64)), inferred)
-    return _of_numbers(Numbers.of(read.y), inferred) if read.task == "regression" else inferred
+    return inferred
 
 
 def _why(read: Labels) -> str:
     """Return what the task was inferred from, as the note on it says."""
     note = next((note for note in read.notes if note.startswith("Task ")), "")
-    return note.partition("inferred from ")[2].partition(";")[0].rstrip(".") or "the labels"
+    return note.partition("inferred from ")[2].partition(";")[0].rstrip(".") or "numbers, some of which stand there once"
 
 
 def _of_numbers(numbers: Numbers, inferred: Choice) -> Choice:

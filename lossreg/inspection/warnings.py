@@ -105,14 +105,14 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
         return []
     y = np.concatenate([fold.validation.y for fold in dataset.folds])
     error, relative = noise.standard_error(metric, y), noise.relative_error(metric, len(y))
-    if error >= NOISY:
-        size = f"under {error:.2g}"
-    elif relative >= NOISY_ERROR:
-        size = f"under {relative:.0%} of it"
-    else:
+    if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
-    more = "" if dataset.further_folds else _with_folds(dataset)
-    return [f"{_rows(dataset, y)}: differences {size} in {metric.name} are noise (one standard error){more}"]
+    size = (lambda share: f"{share * error:.2g}") if error >= NOISY else (lambda share: f"{share * relative:.0%} of it")
+    line = f"{_rows(dataset, y)}: differences under {size(1.0)} in {metric.name} are noise (one standard error)"
+    if dataset.further_folds:
+        return [line]
+    left = math.sqrt(len(dataset.validation) / len(dataset.rows.development))
+    return [f"{line}; with data.folds = 5, which scores every row outside the test, those under {size(left)}"]
 
 
 def _rows(dataset: Dataset, y: Any) -> str:
@@ -124,9 +124,3 @@ def _rows(dataset: Dataset, y: Any) -> str:
     rarest = int(counts.argmin())
     kind = "with label" if y.ndim == 2 else "of class"
     return f"{has}, {counts[rarest]:,} of them {kind} {listed([dataset.classes[rarest]])}"
-
-
-def _with_folds(dataset: Dataset) -> str:
-    """Return what folds would do: all development rows are scored, and the error falls with the root of their number."""
-    left = math.sqrt(len(dataset.validation) / len(dataset.rows.development))
-    return f"; data.folds = 5 scores every row outside the test, which leaves {left:.0%} of that"

@@ -32,8 +32,14 @@ def heading(result: StudyResult) -> str:
 def caveat(result: StudyResult) -> str:
     """Return a sentence on what the scores of the leaderboard are, and on what happened to the test rows."""
     if result.verdict is None or not result.verdict.openings:
-        return OPTIMISM
-    return OUTER_FOLDS if result.verdict.outer else TEST_ROWS
+        return f"{OPTIMISM}{_untried(result)}"
+    return f"{OUTER_FOLDS if result.verdict.outer else TEST_ROWS}{_untried(result)}"
+
+
+def _untried(result: StudyResult) -> str:
+    """Return a sentence on losses that got no trial; empty where each has one."""
+    names = result.untried
+    return f" {listed(names, 8)} got no trial, so no loss can be called the best of all." if names else ""
 
 
 def recipe_heading(result: StudyResult) -> str:

@@ -77,7 +77,8 @@ def leaderboard(result: StudyResult) -> Table:
     title = f"{result.study}: {result.metric} on validation samples, {report.arrow(result.direction)}"
     grid = table(title, columns, (), whole=("loss",))
     for row in result.leaderboard():
-        is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else row.rank == 1
+        is_top = row.rank == 1 and not result.untried
+        is_first = row.candidate == result.verdict.recommended.candidate if result.verdict else is_top
         grid.add_row(*map(cell, _cells(result, row)), style=BEST if is_first else None)
     if caption := noise(result):
         grid.caption, grid.caption_justify = cell(caption), "left"

@@ -20,7 +20,8 @@ def decision(result: StudyResult, verdict: Verdict) -> str:
 
     Both losses where the other one suits a tuned decision.
     """
-    return f"Train with {arm_of(result, verdict.recommended)}{confidence.in_words(Arms(result, verdict))}."
+    start = "Of the losses that were tried, train with" if result.untried else "Train with"
+    return f"{start} {arm_of(result, verdict.recommended)}{confidence.in_words(Arms(result, verdict))}."
 
 
 def evidence(result: StudyResult, verdict: Verdict, *, has_table: bool = False) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lossreg.search import sizing
-from lossreg.search.sampler import undirected_note
+from lossreg.search.sampler import one_wave_note, undirected_note, untried_note
 from lossreg.storage.records import StudyResult
 
 if TYPE_CHECKING:
@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from lossreg.training.pool import Pool
 
 
-def of_study(prepared: Prepared) -> list[str]:
-    """Return the notes of preparation, and those on trials and models that the user may not expect."""
+def of_study(prepared: Prepared, lanes: int) -> list[str]:
+    """Return the notes of preparation, and those on trials and models that the user may not expect.
+
+    lanes: those that are trained at a time.
+    """
     clipped = [note for _, notes in prepared.published.values() for note in notes]
     learns = prepared.is_searched and prepared.spec.search.sampler != "random"
     start = {candidate: params for candidate, (params, _) in prepared.published.items()}
+    untried = untried_note(start, prepared.trials)
     undirected = undirected_note(start, prepared.trials) if learns else ""
+    wave = one_wave_note(start, prepared.trials, lanes, sizing.members(prepared)) if learns else ""
     is_capped = prepared.trials != prepared.spec.search.trials
     once = f"no parameter is searched, so each loss is trained once: {prepared.trials} trials" if is_capped else ""
-    return [*prepared.notes, *clipped, *filter(None, [once, undirected, _members(prepared)])]
+    return [*prepared.notes, *clipped, *filter(None, [once, untried, undirected, wave, _members(prepared)])]
 
 
 def _members(prepared: Prepared) -> str:

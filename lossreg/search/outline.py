@@ -86,7 +86,7 @@ def _outlined(prepared: Prepared, done: int, lanes: int, new: Sequence[str]) -> 
             data=dataset.summary(), rows=_rows(prepared), baseline=prepared.baseline,
             learning_rate=spec.train.learning_rate.describe(), trials=prepared.trials, done=done,
             epochs=spec.train.epochs, lanes=lanes, blocks=sizing.blocks(pool), refused=sizing.refused(prepared, pool),
-            notes=[*new, *notes.of_study(prepared)], optimizer=spec.train.optimizer.describe(),
+            notes=[*new, *notes.of_study(prepared, lanes)], optimizer=spec.train.optimizer.describe(),
             schedule=spec.train.schedule.describe() if spec.train.schedule else "",
             architectures=prepared.architecture_spaces, asked=_further_keys(spec),
         )  # fmt: skip

@@ -14,6 +14,7 @@ from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
 from lossreg.data.embeddings import check as check_embeddings
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
+from lossreg.inspection import warnings
 from lossreg.metrics import catalogue, decision, functions
 from lossreg.metrics.catalogue import Metric
 from lossreg.models.builder import Builder, resolve
@@ -126,7 +127,7 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     if not rehearsed:
         return prepared
     unmapped, rehearsal_notes = rehearse(prepared)
-    return replace(prepared, unmapped=unmapped, notes=[*notes, *rehearsal_notes])
+    return replace(prepared, unmapped=unmapped, notes=[*notes, *rehearsal_notes, *warnings.of(dataset, metric)])
 
 
 def load_data(spec: StudySpec, positive: str | None = None) -> tuple[data.Dataset, Notes]:

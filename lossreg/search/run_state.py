@@ -77,7 +77,7 @@ class RunState:
         for line in origins:
             run.progress.warn(line)
         result.notes += [line for line in origins if line not in result.notes]
-        lines = [*notes.of_study(prepared), *notes.of_trainers(prepared, pool)]
+        lines = [*notes.of_study(prepared, pool.slots), *notes.of_trainers(prepared, pool)]
         _add_notes(result, lines, run.progress, is_enough=scheduler.started > prepared.trials)
         together = pool.slots // policy.members
         state = cls(run, prepared, study, result, tracker, uri, scheduler, interrupted, together)

@@ -205,10 +205,13 @@ def undirected(published: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> str:
-    """Return a line for a study whose sampler chooses less than a quarter of the trials; empty for others."""
+    """Return a line for a study whose sampler chooses less than half of the trials; empty for others.
+
+    That is one of fewer than twice `PER_LOSS` trials for each loss.
+    """
     before = undirected(published)
     left = max(0, trials - before)
-    if 4 * left >= trials:
+    if 2 * left >= trials:
         return ""
     few = trials // 2 // PER_LOSS if trials > LEARNS_FROM else 0
     fewer = f", or search at most {few} losses, the baseline included" if 1 < few < len(published) else ""
@@ -216,4 +219,30 @@ def undirected_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> 
         f"{FAIR_START}: every loss is tried as published and then at random, {PER_LOSS} trials each, before the "
         f"sampler learns from scores. With {len(published)} losses it chooses from trial {before + 1} on: "
         f"{left or 'none'} of {trials} trials. Set search.trials to {2 * before}{fewer}"
+    )
+
+
+def untried_note(published: Mapping[str, Mapping[str, Any]], trials: int) -> str:
+    """Return a line that names the losses for which a study has no trial; empty where each has one."""
+    names = list(published)[trials:]
+    if not names:
+        return ""
+    return (
+        f"{FAIR_START}: {trials} trials are fewer than the {len(published)} losses, so {', '.join(names)} "
+        f"{'gets' if len(names) == 1 else 'get'} none, and no loss can be called the best. "
+        f"Set search.trials to {len(published)} or more"
+    )
+
+
+def one_wave_note(published: Mapping[str, Mapping[str, Any]], trials: int, lanes: int, members: int) -> str:
+    """Return a line for a study all of whose trials run at once, though its sampler could learn; empty for others.
+
+    members: the lanes of a trial.
+    """
+    before = undirected(published)
+    if lanes < trials * members or trials <= before:
+        return ""
+    return (
+        f"{FAIR_START}: all {trials} trials run at once, so the sampler learns from no score. With search.lanes = "
+        f"{before * members} it chooses the last {trials - before}"
     )

@@ -77,11 +77,11 @@ def _usual(prepared: Prepared) -> int:
 
     per_trial, blocks_of_lanes = members(prepared), interface.blocks()
     usual, at_start = _of_block()
+    start = PER_LOSS * len(prepared.candidates) * per_trial
     learning = max(usual, math.ceil(prepared.trials / ROUNDS) * per_trial)
-    return max(
-        min(usual * blocks_of_lanes, learning),
-        min(at_start * blocks_of_lanes, PER_LOSS * len(prepared.candidates) * per_trial),
-    )
+    number = max(min(usual * blocks_of_lanes, learning), min(at_start * blocks_of_lanes, start))
+    # with nearly all trials at once the sampler would learn nothing
+    return min(number, max(start, math.ceil(prepared.trials / 2) * per_trial))
 
 
 def fitting(prepared: Prepared, lane_bytes: int) -> int:

@@ -340,6 +340,12 @@ class StudyResult:
         first = [row.candidate for row in self.leaderboard() if row.rank == 1]
         return first if len(first) > 1 else []
 
+    @property
+    def untried(self) -> list[str]:
+        """The candidates without a trial, of a study that has some."""
+        tried = {trial.candidate for trial in self.trials}
+        return [candidate for candidate in self.losses if candidate not in tried] if tried else []
+
     def to_json(self) -> dict[str, Any]:
         """Return the document that `tune --json` and `results --json` print."""
         board = self.leaderboard()

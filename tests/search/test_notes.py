@@ -14,9 +14,9 @@ from fake_trainer import Fake
 import lossreg
 from lossreg import Choice, InputError, LossSpec, data, ops
 from lossreg.registry import registry
-from lossreg.reporting import report
+from lossreg.reporting import report, tables
 from lossreg.search.outline import plan
-from lossreg.search.sampler import FAIR_START, undirected, undirected_note
+from lossreg.search.sampler import FAIR_START, one_wave_note, undirected, undirected_note, untried_note
 from lossreg.storage.observer import Observer
 from lossreg.training import scoring
 from lossreg.training.scoring import predicts_only
@@ -75,7 +75,8 @@ def test_no_setting_follows_from_a_score_before_the_trial_that_is_named(labels):
         (7, 24, "from trial 29 on: none of 24 trials. Set search.trials to 56, or search at most 3 losses"),
         (7, 30, "from trial 29 on: 2 of 30 trials. Set search.trials to 56"),
         (2, 12, "from trial 11 on: 2 of 12 trials. Set search.trials to 20"),
-        (7, 38, ""),
+        (7, 55, "from trial 29 on: 27 of 55 trials. Set search.trials to 56, or search at most 6 losses"),
+        (7, 56, ""),
         (7, 64, ""),
     ],
 )
@@ -85,6 +86,47 @@ def test_the_note_names_the_number_of_trials_that_would_do(losses, trials, messa
     assert message in note
     assert bool(note) == bool(message)
     assert not undirected_note(published, 2 * undirected(published))
+
+
+PUBLISHED = {name: {"learning_rate": 1e-3} for name in ("a", "b", "c")}
+
+
+@pytest.mark.parametrize(
+    ("trials", "lanes", "members", "message"),
+    [
+        (16, 16, 1, "all 16 trials run at once, so the sampler learns from no score. With search.lanes = 12"),
+        (16, 80, 5, "With search.lanes = 60 it chooses the last 4"),
+        (16, 15, 1, ""),
+        (16, 16, 5, ""),
+        (12, 12, 1, ""),  # it would choose none anyway, as another note says
+    ],
+)
+def test_a_study_of_one_wave_says_how_many_lanes_let_the_sampler_learn(trials, lanes, members, message):
+    note = one_wave_note(PUBLISHED, trials, lanes, members)
+    assert message in note
+    assert bool(note) == bool(message)
+
+
+def test_losses_without_a_trial_are_named():
+    assert "so c gets none, and no loss can be called the best" in untried_note(PUBLISHED, 2)
+    assert "so b, c get none" in untried_note(PUBLISHED, 1)
+    assert untried_note(PUBLISHED, 3) == ""
+
+
+def test_no_loss_is_crowned_where_another_got_no_trial():
+    result = lossreg.tune(
+        study(2, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}}), trainers=[Fake(searches.curve)]
+    )
+    assert result.untried == ["poly1_ce"]
+    assert any("so poly1_ce gets none" in note for note in result.notes)
+    assert "poly1_ce got no trial, so no loss can be called the best of all" in report.caveat(result)
+    assert not any(cell.style for cell in tables.leaderboard(result).rows)
+    enough = lossreg.tune(
+        study(24, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}}, "enough"), trainers=[Fake(searches.curve)]
+    )
+    assert enough.untried == []
+    assert "no trial" not in report.caveat(enough)
+    assert [bool(row.style) for row in tables.leaderboard(enough).rows].count(True) >= 1
 
 
 @pytest.mark.long

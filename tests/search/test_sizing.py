@@ -83,6 +83,9 @@ def choose(ready, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
         ({}, 32),  # 16 a core
         ({"trials": 64}, 16),  # a quarter of the trials: the sampler learns a few times
         ({"trials": 10}, 10),
+        ({"trials": 16}, 12),  # not all at once: the fair start of 3 losses, then what the sampler learnt from it
+        ({"trials": 16, "folds": 5}, 60),
+        ({"trials": 14}, 12),
         ({"folds": 5}, 60),  # the fair start: 3 losses of 4 trials of 5 lanes
         ({"folds": 5, "seeds": 3, "trials": 4}, 60),
         ({"lanes": 100}, 100),
@@ -97,6 +100,14 @@ def choose(ready, seconds=lambda lanes: 0.001 * lanes, kept=0, ill=10**9):
 def test_whole_trials_that_fit_into_memory_and_leave_the_sampler_to_learn(options, number):
     ready = prepared(**options)
     assert sizing.lanes(ready, ready.lane_bytes) == number
+
+
+def test_a_device_with_room_for_all_trials_leaves_the_sampler_some(monkeypatch):
+    monkeypatch.setattr(interface, "blocks", lambda: 1)  # 64 lanes of a GPU
+    assert sizing.lanes(prepared(trials=64), 1) == 32
+    assert sizing.lanes(prepared(trials=100), 1) == 50
+    assert sizing.lanes(prepared(trials=256), 1) == 64
+    assert sizing.lanes(prepared(trials=12), 1) == 12
 
 
 def test_the_usual_number_is_kept_unless_another_is_clearly_cheaper():
