@@ -2,10 +2,10 @@
 
 For the author of a loss: a decorator for its kind (`softmax_loss`, `sigmoid_loss`, `margin_loss`, `multilabel_loss`,
 `regression_loss`, `loss`) or `LossSpec`; `Float`, `Int`, `Choice`, `PerClass`, `Claims`, `Limit`, `hookimpl`, `ops`.
-For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `tune` (a study), `init` (a study file for your data),
-`load_trial` (the model that a trial trained), `load_preprocessor` (of the file beside a saved model), `repair` (of a
-damaged study), `dense_gradients` (an optimizer for embeddings as a study has it), `safe_mode` (for studies of
-strangers).
+For its user: `get` and `wrap` (Keras losses), `losses` (what is registered), `init` (a study file for your data),
+`tune` (a study), `load_trial` (the model that a trial trained), `load_preprocessor` (of the file beside a saved model),
+`repair` (of a damaged study), `dense_gradients` (an optimizer for embeddings as a study has it), `safe_mode` (for
+studies of strangers).
 Importing this package imports neither Keras nor a backend; its Keras losses are registered
 for loading saved models as soon as Keras itself has been imported.
 """

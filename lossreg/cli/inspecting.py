@@ -133,17 +133,17 @@ def _of_columns(inspection: Inspection) -> dict[str, str]:
     groups: dict[str, Any] = {f"{name} ({number:,} values)": number for name, number in suspects.groups.items()}
     return {
         "constant": listed(inspection.constant, SHOWN) if inspection.constant else "",
-        "copies": _left_out([f"{name} of {other}" for name, other in suspects.copies.items()], suspects.is_table),
-        "identifiers": _left_out(suspects.identifiers, suspects.is_table),
+        "copies": _left_out([f"{name} of {other}" for name, other in suspects.copies.items()], suspects.useless),
+        "identifiers": _left_out(suspects.identifiers, suspects.useless),
         "likely groups": listed(groups, SHOWN),
         "likely times": listed(suspects.times, SHOWN),
     }
 
 
-def _left_out(names: Sequence[str], is_table: bool) -> str:
+def _left_out(names: Sequence[str], useless: dict[str, str]) -> str:
     from lossreg.data.origin import listed
 
-    return f"{listed(names, SHOWN)}{': left out' if is_table else ''}" if names else ""
+    return f"{listed(names, SHOWN)}{': left out' if useless else ''}" if names else ""
 
 
 def _losses(inspection: Inspection) -> Table:

@@ -17,7 +17,7 @@ from lossreg.data.reading import is_number, texts
 Array = NDArray[Any]
 
 ALMOST_PERFECT = 0.99  # balanced accuracy, or share of the variance of the target's ranks
-ROWS, FEWEST, FOLDS = 4000, 30, 3
+ROWS, FEWEST, FOLDS, FEW = 4000, 30, 3, 15
 COLUMNS = 200  # that are looked at; of more, those that correlate most with the target
 LEAVES = 500  # of a tree for numbers, at most
 
@@ -100,17 +100,17 @@ def _screened(frame: pd.DataFrame, rows: NDArray[np.int64], y: Array) -> list[st
 
 
 def _score(values: Array, y: Array, *, is_class: bool, is_category: bool) -> float:
-    """Return how well one column predicts the target, on held-out rows; folds end at the first that is not perfect."""
+    """Return how well one column predicts the target on held-out rows, 0 where that is not almost perfect."""
     if not is_category and np.isnan(values).all():
         return 0.0
     folds = (StratifiedKFold if is_class else KFold)(FOLDS, shuffle=True, random_state=0)
-    scores = []
+    predict, predicted, done = _by_category if is_category else _by_tree, np.zeros_like(y), np.zeros(len(y), bool)
     for train, held in folds.split(values, y):
-        predict = _by_category if is_category else _by_tree
-        scores.append(_agreement(predict(values, y, train, held, is_class=is_class), y[held], is_class=is_class))
-        if scores[-1] < ALMOST_PERFECT - 0.05:
-            break
-    return float(np.mean(scores))
+        predicted[held], done[held] = predict(values, y, train, held, is_class=is_class), True
+        score = _agreement(predicted[done], y[done], is_class=is_class)
+        if score < ALMOST_PERFECT:
+            return 0.0
+    return score
 
 
 def _by_tree(values: Array, y: Array, train: Array, held: Array, *, is_class: bool) -> Array:
@@ -144,7 +144,9 @@ def _by_category(codes: Array, y: Array, train: Array, held: Array, *, is_class:
 
 
 def _agreement(predicted: Array, y: Array, *, is_class: bool) -> float:
+    """Return balanced accuracy, in which one wrong row of a class of `FEW` and more does not count, or R squared."""
     if is_class:
-        return float(np.mean([(predicted[y == label] == label).mean() for label in np.unique(y)]))
+        right = [(predicted[y == label] == label) for label in np.unique(y)]
+        return float(np.mean([min(1.0, (of.sum() + (len(of) >= FEW)) / len(of)) for of in right]))
     variance = float(y.var())
     return 1 - float(((predicted - y) ** 2).mean()) / variance if variance else 0.0

@@ -99,9 +99,10 @@ def repeated_rows(x: Features, y: Any) -> int:
 
 def _hash(column: pd.Series[Any]) -> NDArray[np.uint64]:
     try:
-        return pd.util.hash_pandas_object(column, index=False).to_numpy()
+        hashed = pd.util.hash_pandas_object(column, index=False)
     except Exception:  # values without a hash, such as lists
-        return pd.util.hash_pandas_object(column.astype(str), index=False).to_numpy()
+        hashed = pd.util.hash_pandas_object(column.astype(str), index=False)
+    return hashed.to_numpy(np.uint64)
 
 
 def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, int]:

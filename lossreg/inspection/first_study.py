@@ -31,7 +31,11 @@ from lossreg.registry import registry
 from lossreg.terminal.caller import words
 
 Target = str | Sequence[str] | None
-FRAME = "data.parquet"
+FRAME, ARRAYS, HERE = "data.parquet", "data.npz", "data"
+SAVED = {
+    FRAME: 'write the rows there first: frame.to_parquet("data.parquet", index=False)',
+    ARRAYS: 'write the rows there first: numpy.savez("data.npz", x=x, y=y)',
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,9 +43,9 @@ class Inspection:
     """What was seen of data, and the study file that fits them.
 
     dataset: the data as `tune` reads, splits and preprocesses them; numbers: the distribution of a target of numbers,
-    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; repeated: rows that stand there before; notes: how the data are
-    read; warnings: what a dry run and the notes of a run say too; left_out: losses that do not fit; text: the study
-    file.
+    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; repeated: rows
+    that stand there before; notes: how the data are read; warnings: what a dry run and the notes of a run say too;
+    left_out: losses that do not fit; text: the study file.
     """
 
     source: str
@@ -67,8 +71,10 @@ class Inspection:
     def classes(self) -> dict[str, int]:
         """The rows of each class, or with each label; of masks, pixels."""
         labels = self.dataset.rows.labels
+        if not labels.classes:
+            return {}
         rows = target.counts(labels.y, len(labels.classes), several=labels.task == "multilabel")
-        return dict(zip(labels.classes, rows.tolist(), strict=True)) if labels.classes else {}
+        return dict(zip(labels.classes, rows.tolist(), strict=True))
 
     def write(self, path: str | Path) -> Path:
         """Write the study file; raises `InputError` where there is a file already, or none can be written."""
@@ -117,7 +123,7 @@ def init(data: Any, target: Target = None, *, folder: str | Path = ".") -> Inspe
     """
     checked = _checked_target(target)
     source, raw = _read(data, checked, Path(folder))
-    return _inspected(source, raw, checked, where=str(data) if isinstance(data, (str, Path)) else "data")
+    return _inspected(source, raw, checked, where=str(data) if isinstance(data, (str, Path)) else HERE)
 
 
 def _checked_target(target: Any) -> Target:
@@ -137,12 +143,12 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
             studies.require_trusted(studies.from_dict({"data": {"source": source}}))
             return _from(folder, source), sources.read(source, target=columns_asked, drop=(), base=Path(), seed=0)
         frame = data.to_pandas() if type(data).__module__.startswith("polars") else data
-        raw = from_object(frame, Origin("data", "data", columns_asked))
+        raw = from_object(frame, Origin(HERE, HERE, columns_asked))
     except TargetError as error:
         raise _with_likely(error, target) from None
     if len(raw.y) == 0:
-        raise DataError("no rows", where="data")
-    return FRAME, raw
+        raise DataError("no rows", where=HERE)
+    return FRAME if isinstance(frame, pd.DataFrame) else ARRAYS, raw
 
 
 def _with_likely(error: TargetError, target: Target) -> DataError:
@@ -180,7 +186,7 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     batch_size, epochs = recommendation.training(len(dataset.train))
     draft = Draft(
         source, asked, task, metric, losses, left_out, recommendation.trials(len(losses)), batch_size, epochs, dataset,
-        suspects, tuple(Data.model_fields), said,
+        suspects, tuple(Data.model_fields), said, SAVED.get(source, "") if where == HERE else "",
     )  # fmt: skip
     text = draft.text()
     studies.from_dict(tomllib.loads(text))

@@ -80,7 +80,8 @@ def task(labels: Labels, raw: Raw) -> Choice:
 def _why(read: Labels) -> str:
     """Return what the task was inferred from, as the note on it says."""
     note = next((note for note in read.notes if note.startswith("Task ")), "")
-    return note.partition("inferred from ")[2].partition(";")[0].rstrip(".") or "numbers, some of which stand there once"
+    reason = note.partition("inferred from ")[2].partition(";")[0].rstrip(".")
+    return reason or "numbers, some of which stand there once"
 
 
 def _of_numbers(numbers: Numbers, inferred: Choice) -> Choice:
@@ -161,4 +162,3 @@ def trials(number: int) -> int:
 def training(rows: int) -> tuple[int, int]:
     """Return batch size and epochs for so many training rows: many rows take larger batches and fewer epochs."""
     return next((sizes for least, sizes in MANY_ROWS.items() if rows >= least), (32, 30))
-

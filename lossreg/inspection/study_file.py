@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg.data.dataset import Dataset
-from lossreg.data.origin import listed
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.warnings import Suspects
 from lossreg.terminal.plain_text import printable_line
@@ -21,7 +20,7 @@ WIDTH = 110
 class Draft:
     """What a study file is written from.
 
-    losses, left_out: names with reasons; keys: those that `[data]` may have; warnings: lines for the user.
+    saved: how rows that came from no file get into the source; losses, left_out: names with reasons; keys: those that `[data]` may have; warnings: lines for the user.
     """
 
     source: str
@@ -37,6 +36,7 @@ class Draft:
     suspects: Suspects
     keys: Collection[str]
     warnings: Sequence[str]
+    saved: str = ""
 
     def text(self) -> str:
         """Return the study file."""
@@ -50,7 +50,9 @@ class Draft:
 
     def _data(self) -> Iterator[str]:
         yield "[data]"
-        yield f"source = {toml(self.source)}"
+        yield (
+            _with_reason(f"source = {toml(self.source)}", self.saved) if self.saved else f"source = {toml(self.source)}"
+        )
         if self.target is not None:
             yield f"target = {toml(self.target)}"
         yield _with_reason(f"task = {toml(self.task.value)}", self.task.reason)
@@ -62,7 +64,7 @@ class Draft:
         """Yield keys that are the user's decision, as comments."""
         suspects, dropped = self.suspects, self.suspects.useless
         betraying = [name for name in suspects.betraying if name not in dropped]
-        if betraying and suspects.is_table:
+        if betraying and suspects.columns:
             yield _with_reason(f"# drop = {toml([*dropped, *betraying])}", "if these are known only after the target")
         for name in suspects.groups:
             yield from self._key("group", name, f"rows of one {name} stay together")
@@ -116,5 +118,3 @@ def _with_reason(line: str, reason: str) -> str:
     """Return a line with its reason behind it, or above it where both are too long for one."""
     behind = f"{line}  # {printable_line(reason).rstrip('.')}"
     return behind if len(behind) <= WIDTH else "\n".join([*comment(reason.rstrip(".")), line])
-
-

@@ -26,7 +26,8 @@ class Suspects:
     """Columns of a data set that are no ordinary features; those of several inputs are named `input.column`.
 
     betraying: how well a column alone predicts the target; identifiers; copies: the column that each repeats; groups:
-    the number of values of each column whose rows may belong together; times; is_table: whether columns can be dropped.
+    the number of values of each column whose rows may belong together; times; measure: of how well; columns: the number
+    of columns, which a study can leave out, 0 of other data than a single table.
     """
 
     betraying: dict[str, float]
@@ -36,7 +37,7 @@ class Suspects:
     times: list[str]
     rows: int
     measure: str
-    is_table: bool
+    columns: int
 
     @classmethod
     def of(cls, dataset: Dataset) -> Suspects:
@@ -55,25 +56,26 @@ class Suspects:
         measure = "balanced accuracy" if dataset.classes else "share of the variance of its ranks"
         return cls(
             betrayal.betrayers(dataset), identifiers, copies, groups, times, len(dataset.rows.labels.y), measure,
-            isinstance(x, pd.DataFrame),
+            len(x.columns) if isinstance(x, pd.DataFrame) else 0,
         )  # fmt: skip
 
     @property
     def useless(self) -> dict[str, str]:
         """The columns that a study file of `init` leaves out, with the reasons."""
-        if not self.is_table:
-            return {}
-        return dict.fromkeys(self.identifiers, "identifiers") | dict.fromkeys(self.copies, "the same as another column")
+        copies = dict.fromkeys(self.copies, "the same as another column")
+        out = dict.fromkeys(self.identifiers, "identifiers") | copies
+        return out if len(out) < self.columns else {}
 
     def lines(self, settled: Collection[str] = ()) -> Iterator[str]:
         """Yield a line on what may make scores better than they are; settled: columns whose part the study names."""
-        for name, score in list(self.betraying.items())[:SHOWN]:
+        betraying = {name: score for name, score in self.betraying.items() if name not in settled}
+        for name, score in list(betraying.items())[:SHOWN]:
             yield (
                 f"{listed([name])} alone predicts the target ({self.measure} {score:.3f} on held-out rows): if it is "
                 f"known only after the target, leave it out{self._drop([name])}"
             )
-        if more := len(self.betraying) - SHOWN:
-            yield from [f"{more} more columns alone predict the target as well"] * (more > 0)
+        if len(betraying) > SHOWN:
+            yield f"{len(betraying) - SHOWN} more columns alone predict the target as well"
         if identifiers := [name for name in self.identifiers if name not in settled]:
             are = "whole numbers that differ in every row, as identifiers do; new rows have others"
             yield f"{listed(identifiers)}: {are}{self._drop(identifiers)}"
@@ -88,7 +90,7 @@ class Suspects:
 
     def _drop(self, names: Sequence[str]) -> str:
         """Return the key that leaves columns out."""
-        return f": data.drop = {json.dumps(list(names), ensure_ascii=False)}" if self.is_table else ""
+        return f": data.drop = {json.dumps(list(names), ensure_ascii=False)}" if self.columns else ""
 
 
 def of(dataset: Dataset, metric: Metric, settled: Collection[str] = ()) -> list[str]:
@@ -107,7 +109,7 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     error, relative = noise.standard_error(metric, y), noise.relative_error(metric, len(y))
     if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
-    size = (lambda share: f"{share * error:.2g}") if error >= NOISY else (lambda share: f"{share * relative:.0%} of it")
+    size = (lambda share: f"{share * error:.2g}") if error >= NOISY else (lambda share: f"{share * relative:.0%}")
     line = f"{_rows(dataset, y)}: differences under {size(1.0)} in {metric.name} are noise (one standard error)"
     if dataset.further_folds:
         return [line]

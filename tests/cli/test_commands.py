@@ -117,6 +117,7 @@ COMMANDS = {
     "metrics": ("--task", "--json"),
     "check": ("NAME", "--json"),
     "new-plugin": ("NAME", "--folder", "--task"),
+    "init": ("DATA", "--target", "--out", "--json"),
     "tune": ("STUDY", "--set", "--fresh", "--allow-changed", "--dry-run", "--require-tracking", "--json"),
     "worker": ("STUDY", "--device", "--ray", "--workers", "--set", "--json"),
     "results": ("STUDY", "--json"),

@@ -114,9 +114,7 @@ def test_losses_without_a_trial_are_named():
 
 
 def test_no_loss_is_crowned_where_another_got_no_trial():
-    result = lossreg.tune(
-        study(2, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}}), trainers=[Fake(searches.curve)]
-    )
+    result = lossreg.tune(study(2, {"cross_entropy": {}, "focal": {}, "poly1_ce": {}}), trainers=[Fake(searches.curve)])
     assert result.untried == ["poly1_ce"]
     assert any("so poly1_ce gets none" in note for note in result.notes)
     assert "poly1_ce got no trial, so no loss can be called the best of all" in report.caveat(result)

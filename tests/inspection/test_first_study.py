@@ -1,0 +1,352 @@
+"""`init`: what it sees, against pandas and NumPy, and the study file, which runs as it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import commands
+import numpy as np
+import pandas as pd
+import pytest
+
+import lossreg
+from lossreg import InputError
+from lossreg.config import study as studies
+from lossreg.config.schema import Data
+from lossreg.contract.targets import TASKS
+from lossreg.data import load
+from lossreg.data.origin import Origin
+from lossreg.data.raw import from_object
+from lossreg.inspection import recommendation, warnings
+from lossreg.inspection.target import Numbers
+from lossreg.metrics import catalogue
+from lossreg.registry import registry
+from lossreg.search import preparation
+
+N = 400
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    return commands.runner(monkeypatch, capfd)
+
+
+def table(seed=0):
+    rng = np.random.default_rng(seed)
+    customer = rng.integers(0, 80, N)
+    frame = pd.DataFrame({
+        "id": np.arange(N), "customer": customer, "age": rng.integers(18, 80, 80)[customer],
+        "city": rng.choice(["Ulm", "Köln", "Bonn"], N), "spent": rng.gamma(2, 50, N).round(2),
+        "since": pd.date_range("2020-01-01", periods=N).astype(str), "one": 1,
+    })  # fmt: skip
+    frame["spent_again"] = frame.spent
+    frame.loc[rng.random(N) < 0.1, "age"] = np.nan
+    return frame.assign(left=np.where(rng.random(N) < 0.06, "yes", "no"))
+
+
+def prepared(text, folder=Path()):
+    """The study of a text, resolved as far as a dry run resolves it before a model is built."""
+    (folder / "written.toml").write_text(text, encoding="utf-8")
+    spec = studies.load(folder / "written.toml")
+    dataset, _ = preparation.load_data(spec)
+    metric, _ = preparation.choose_metric(spec, dataset)
+    candidates, notes = preparation.choose_losses(spec, registry.default(), dataset, metric, stored={}, missing={})
+    return spec, dataset, metric, candidates, notes
+
+
+def test_what_is_seen_is_what_pandas_counts():
+    frame = table()
+    frame.to_csv("churn.csv", index=False)
+    seen = lossreg.init("churn.csv", "left").to_json()
+    assert seen["classes"] == frame.left.value_counts().to_dict()
+    assert seen["positive"] == "yes"
+    assert seen["missing"] == {"age": frame.age.isna().sum()}
+    assert seen["constant"] == ["one"]
+    assert seen["copies"] == {"spent_again": "spent"}
+    assert seen["identifiers"] == ["id"]
+    assert seen["groups"] == {"customer": frame.customer.nunique()}
+    assert seen["times"] == ["since"]
+    assert seen["betraying"] == {}
+    assert seen["repeated_rows"] == 0
+    assert sum(seen["data"]["rows"].values()) == N
+    assert seen["numbers"] is None
+    json.dumps(seen)
+
+
+def test_the_file_has_the_reasons_and_keys_that_only_the_user_can_decide():
+    text = lossreg.init(table(), "left").text
+    data = tomllib.loads(text)["data"]
+    assert data == {"source": "data.parquet", "target": "left", "task": "binary", "drop": ["id", "spent_again"]}
+    assert 'frame.to_parquet("data.parquet", index=False)' in text
+    for key, value in (("group", "customer"), ("time", "since"), ("positive", "yes")):
+        assert (f'# {key} = "{value}"' in text) == (
+            key in studies.StudySpec.model_fields["data"].annotation.model_fields
+        )
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_same_data_give_the_same_file():
+    assert lossreg.init(table(), "left").text == lossreg.init(table(), "left").text
+
+
+def targets():
+    rng = np.random.default_rng(1)
+    rate = np.exp(rng.normal(size=N))
+    return {
+        "two classes": (rng.choice(["a", "b"], N), "binary", "accuracy"),
+        "a rare class": (np.where(np.arange(N) % 20 == 0, "rare", "usual"), "binary", "f1_macro"),
+        "classes": (rng.integers(0, 4, N), "multiclass", "accuracy"),
+        "unequal classes": (rng.choice(["a", "b", "c"], N, p=[0.8, 0.15, 0.05]), "multiclass", "f1_macro"),
+        "normal numbers": (rng.normal(size=N), "regression", "r2"),
+        "numbers with outliers": (np.where(np.arange(N) % 50 == 0, 90.0, rng.normal(size=N)), "regression",
+                                  "mean_absolute_error"),
+        "sizes": (rng.gamma(0.5, 10, N), "positive", None),
+        "counts": (rng.poisson(30 * rate), "count", None),
+        "small counts": (rng.poisson(2 * rate).clip(0, 15), "count", None),
+        "claims": (np.where(rng.random(N) < 0.7, 0.0, rng.gamma(2, 100, N)), "regression", "r2"),
+        "a count that is there once": (np.r_[rng.poisson(1, N - 1), 40], "count", None),
+        "codes of classes": (rng.choice([0, 1, 2, 3], N, p=[0.7, 0.1, 0.1, 0.1]), "multiclass", "f1_macro"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", targets())
+def test_task_and_metric_fit_the_target_and_the_file_is_a_sound_study(name, tmp_path):
+    y, task, metric = targets()[name]
+    pd.DataFrame({"a": np.random.default_rng(2).normal(size=N), "y": y}).to_csv("rows.csv", index=False)
+    inspection = lossreg.init("rows.csv", "y")
+    spec, dataset, chosen, candidates, notes = prepared(inspection.text, tmp_path)
+    assert (inspection.task.value, dataset.task) == (task, task)
+    assert metric in (None, inspection.metric.value)
+    assert chosen.name == inspection.metric.value
+    assert set(candidates) == set(inspection.losses)  # the baseline is among them, and none is left out
+    assert not notes
+    assert spec.search.trials >= 8 * len(candidates)
+    assert inspection.dataset.digest == dataset.digest
+    assert list(inspection.dataset.validation.y) == list(dataset.validation.y)
+
+
+def test_losses_follow_from_the_target():
+    def losses(name):
+        found = lossreg.init(pd.DataFrame({"a": np.arange(N) % 7, "y": targets()[name][0]}), "y")
+        return found.losses, found.left_out
+
+    rare, none_out = losses("a rare class")
+    assert not none_out
+    assert "rare classes" in rare["logit_adjusted_ce"]
+    assert set(losses("two classes")[1]) == {"class_balanced_ce", "logit_adjusted_ce"}
+    assert "tweedie" in losses("claims")[0]
+    assert "tweedie" not in losses("normal numbers")[0]
+    assert "variance" in losses("counts")[0]["negative_binomial"]
+    assert "far values" in losses("numbers with outliers")[0]["huber"]
+
+
+def test_every_loss_that_is_recommended_is_registered_for_the_task():
+    known = registry.default()
+    named = {**recommendation.FOR_RARE_CLASSES, **recommendation.FOR_FAR_VALUES, **recommendation.FOR_ZEROS,
+             **recommendation.FOR_DISPERSION}  # fmt: skip
+    assert all(known.get(name).name == name for name in named)
+    assert all(len(known.recommended(task)) for task in TASKS)
+    usual = {entry.spec.name for task in TASKS for entry in known.recommended(task)}
+    assert set(named) - usual == {"tweedie"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_distribution_of_numbers_is_that_of_scipy_and_pandas(seed):
+    from scipy import stats
+
+    y = np.random.default_rng(seed).gamma(0.7, 3, 500).round(1)
+    numbers = Numbers.of(y)
+    assert numbers.skewness == pytest.approx(stats.skew(y))
+    assert numbers.kurtosis == pytest.approx(stats.kurtosis(y))
+    assert numbers.zeros == (y == 0).mean()
+    assert numbers.dispersion == pytest.approx(y.var() / y.mean())
+    far = np.abs(y - np.median(y)) > 5 * 1.4826 * stats.median_abs_deviation(y)
+    assert numbers.far == far.sum()
+    squares = (y - np.median(y)) ** 2
+    assert numbers.far_share == pytest.approx(squares[far].sum() / squares.sum())
+
+
+# -------------------------------------------------------------------------------- warnings
+
+
+def test_a_run_warns_of_what_init_warns_of():
+    frame = table().assign(cancelled=lambda rows: np.where(rows.left == "yes", "x", "y"))
+    frame.to_csv("churn.csv", index=False)
+    inspection = lossreg.init("churn.csv", "left")
+    assert inspection.warnings[0].startswith("cancelled alone predicts the target (balanced accuracy 1.000")
+    assert any(line.startswith("customer: ") for line in inspection.warnings)
+    assert any("differences under" in line and "in f1_macro are noise" in line for line in inspection.warnings)
+    _, dataset, metric, *_ = prepared(inspection.text)
+    assert warnings.of(dataset, metric) == inspection.warnings
+    unwritten = studies.from_dict({"data": {"source": "churn.csv", "target": "left"}})
+    lines = warnings.of(preparation.load_data(unwritten)[0], metric)
+    assert [line for line in lines if line not in inspection.warnings] == [
+        'id: whole numbers that differ in every row, as identifiers do; new rows have others: data.drop = ["id"]',
+        'spent_again: the same as spent in every row: data.drop = ["spent_again"]',
+    ]
+
+
+@pytest.mark.parametrize("folds", [None, 5])
+def test_noise_is_said_with_its_rows_and_what_folds_would_do(folds):
+    y = np.where(np.arange(250) % 25 == 0, "yes", "no")
+    rows = pd.DataFrame({"a": np.random.default_rng(0).normal(size=250), "y": y})
+    dataset = load(from_object(rows, Origin("rows", "rows", "y")), folds=folds)
+    line = warnings.of_noise(dataset, catalogue.resolve("f1", "binary"))[0]
+    validated = [fold.validation for fold in dataset.folds]
+    positives = sum(int(part.y.sum()) for part in validated)
+    assert line.startswith(f"validation has {sum(map(len, validated))} rows, {positives} of them of class yes: ")
+    size = float(line.partition("under ")[2].partition(" ")[0])
+    assert size == pytest.approx(0.3 / positives**0.5, rel=0.15)
+    assert ("data.folds = 5" in line) == (folds is None)
+
+
+def test_many_rows_are_not_noisy():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=5000), "y": rng.integers(0, 2, 5000)})
+    assert lossreg.init(frame, "y").warnings == []
+
+
+# -------------------------------------------------------------------------------- sources
+
+
+def test_paths_in_the_file_start_at_its_folder(tmp_path):
+    Path("data").mkdir()
+    Path("studies").mkdir()
+    table().to_parquet("data/churn.parquet")
+    text = lossreg.init("data/churn.parquet", "left", folder="studies").text
+    assert tomllib.loads(text)["data"]["source"] == "../data/churn.parquet"
+    assert prepared(text, tmp_path / "studies")[1].name == "churn"
+
+
+def test_arrays_bring_their_labels():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 3)), np.arange(90) % 3
+    np.savez("rows.npz", x=x, y=y)
+    inspection = lossreg.init("rows.npz")
+    assert (inspection.target, inspection.task.value) == (None, "multiclass")
+    assert prepared(inspection.text)[1].n_classes == 3
+    assert 'numpy.savez("data.npz", x=x, y=y)' in lossreg.init((x, y)).text
+    assert "accuracy" in lossreg.init("sklearn:digits").text
+
+
+def test_functions_several_labels_and_odd_names():
+    Path("rows.py").write_text(
+        "import numpy as np, pandas as pd\n"
+        "def make():\n"
+        "    rng = np.random.default_rng(0)\n"
+        "    names = ['a\"b', 'c\\\\d', 'é #', 'y1', 'y2']\n"
+        "    return pd.DataFrame(rng.integers(0, 2, (200, 5)), columns=names).assign(id=range(200))\n"
+    )
+    inspection = lossreg.init("rows.py:make", ["y1", "y2"])
+    assert inspection.task.value == "multilabel"
+    spec, dataset, *_ = prepared(inspection.text)
+    assert (spec.data.target, spec.data.drop) == (("y1", "y2"), ("id",))
+    assert dataset.classes == ("y1", "y2")
+    odd = table().rename(columns={"spent": 'sp"ent\\', "spent_again": "tab\tand\nline"})
+    assert tomllib.loads(lossreg.init(odd, "left").text)["data"]["drop"][1] == "tab\tand\nline"
+
+
+def test_only_identifiers_are_not_all_left_out():
+    frame = pd.DataFrame({"id": np.arange(60), "y": np.arange(60) % 2})
+    inspection = lossreg.init(frame, "y")
+    assert "drop = " not in inspection.text.replace("data.drop", "")
+    assert any("identifiers" in line for line in inspection.warnings)
+
+
+def test_polars_if_it_is_there():
+    class Frame:
+        def to_pandas(self):
+            return table()
+
+    Frame.__module__ = "polars.dataframe.frame"
+    assert lossreg.init(Frame(), "left").text == lossreg.init(table(), "left").text
+
+
+# ---------------------------------------------------------------------------- the command
+
+
+def test_the_command_writes_a_file_that_is_never_overwritten(command):
+    table().to_csv("churn.csv", index=False)
+    code, out, err = command("init", "churn.csv", "--target", "left")
+    assert (code, err) == (0, "")
+    assert "wrote churn.toml; next: lossreg tune churn.toml" in out
+    rare = table().left.value_counts()["yes"]
+    assert f"yes {rare} ({rare / N:.1%})" in out
+    written = Path("churn.toml").read_text()
+    assert written == lossreg.init("churn.csv", "left").text
+    code, out, err = command("init", "churn.csv", "--target", "left")
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: churn.toml: is there already. Run it with `lossreg tune churn.toml`")
+    assert Path("churn.toml").read_text() == written
+    with pytest.raises(InputError, match="is there already"):
+        lossreg.init("churn.csv", "left").write("churn.toml")
+
+
+def test_one_json_document(command):
+    table().to_csv("churn.csv", index=False)
+    code, out, err = command("init", "churn.csv", "--target", "left", "--out", "a.toml", "--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert document["written"] == "a.toml"
+    assert document["study"] == Path("a.toml").read_text()
+    assert document["warnings"] == lossreg.init("churn.csv", "left").warnings
+
+
+WRONG = {
+    "no target": (("churn.csv",), "churn.csv: a table needs --target COLUMN. Likely: left (2 classes)"),
+    "misspelt": (("churn.csv", "--target", "leftt"), "no column 'leftt'. Did you mean left? Likely: left (2 classes)"),
+    "unknown": (("churn.csv", "--target", "zzzzz"), "no column 'zzzzz'. Likely: left (2 classes)"),
+    "no file": (("churm.csv", "--target", "left"), "no such file"),
+    "no toml": (("churn.csv", "--target", "left", "--out", "a.txt"), "a.txt: must end in .toml"),
+    "no folder": (("churn.csv", "--target", "left", "--out", "b/a.toml"), "b: no such folder"),
+    "text": (("notes.txt", "--target", "left"), "unsupported file type .txt"),
+    "one class": (("churn.csv", "--target", "one"), "one class only (1)"),
+    "dates": (("churn.csv", "--target", "since"), "the target holds dates"),
+    "code in safe mode": (("churn.py:rows", "--safe"), "names code, which safe mode does not run"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_one_message_and_nothing_is_written(case, command):
+    table().to_csv("churn.csv", index=False)
+    Path("notes.txt").touch()
+    arguments, message = WRONG[case]
+    code, out, err = command("init", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(Path().rglob("*.toml"))
+
+
+def test_keras_is_not_imported():
+    table().to_csv("churn.csv", index=False)
+    script = """
+    import contextlib, sys
+    from lossreg import cli
+    sys.argv = ["lossreg", "init", "churn.csv", "--target", "left"]
+    with contextlib.suppress(SystemExit):
+        cli.main()
+    assert not {"keras", "tensorflow", "jax", "mlflow", "optuna", "matplotlib"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, capture_output=True)
+    assert Path("churn.toml").is_file()
+
+
+@pytest.mark.long
+def test_a_written_study_runs():
+    table().to_csv("churn.csv", index=False)
+    lossreg.init("churn.csv", "left").write("churn.toml")
+    result = lossreg.tune("churn.toml", ["search.trials=8", "tracking.enabled=false", "verdict.enabled=false"])
+    assert result.best is not None
+    assert result.untried == []
+    assert any("are noise" in note for note in result.notes)
