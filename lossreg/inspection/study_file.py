@@ -20,7 +20,8 @@ WIDTH = 110
 class Draft:
     """What a study file is written from.
 
-    saved: how rows that came from no file get into the source; losses, left_out: names with reasons; keys: those that `[data]` may have; warnings: lines for the user.
+    saved: how rows that came from no file get into the source; losses, left_out: names with reasons; keys: those that
+    `[data]` may have; warnings: lines for the user.
     """
 
     source: str

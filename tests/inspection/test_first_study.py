@@ -89,9 +89,7 @@ def test_the_file_has_the_reasons_and_keys_that_only_the_user_can_decide():
     assert data == {"source": "data.parquet", "target": "left", "task": "binary", "drop": ["id", "spent_again"]}
     assert 'frame.to_parquet("data.parquet", index=False)' in text
     for key, value in (("group", "customer"), ("time", "since"), ("positive", "yes")):
-        assert (f'# {key} = "{value}"' in text) == (
-            key in studies.StudySpec.model_fields["data"].annotation.model_fields
-        )
+        assert (f'# {key} = "{value}"' in text) == (key in Data.model_fields)
     assert max(map(len, text.splitlines())) <= 120
 
 
