@@ -102,7 +102,7 @@ def _hash(column: pd.Series[Any]) -> NDArray[np.uint64]:
         hashed = pd.util.hash_pandas_object(column, index=False)
     except Exception:  # values without a hash, such as lists
         hashed = pd.util.hash_pandas_object(column.astype(str), index=False)
-    return hashed.to_numpy(np.uint64)
+    return np.asarray(hashed, np.uint64)
 
 
 def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, int]:

@@ -109,12 +109,16 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     error, relative = noise.standard_error(metric, y), noise.relative_error(metric, len(y))
     if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
-    size = (lambda share: f"{share * error:.2g}") if error >= NOISY else (lambda share: f"{share * relative:.0%}")
-    line = f"{_rows(dataset, y)}: differences under {size(1.0)} in {metric.name} are noise (one standard error)"
+    size, shown = (error, "{:.2g}") if error >= NOISY else (relative, "{:.0%}")
+    line = (
+        f"{_rows(dataset, y)}: differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
+    )
     if dataset.further_folds:
         return [line]
     left = math.sqrt(len(dataset.validation) / len(dataset.rows.development))
-    return [f"{line}; with data.folds = 5, which scores every row outside the test, those under {size(left)}"]
+    return [
+        f"{line}; with data.folds = 5, which scores every row outside the test, those under {shown.format(left * size)}"
+    ]
 
 
 def _rows(dataset: Dataset, y: Any) -> str:
