@@ -110,15 +110,12 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
     size, shown = (error, "{:.2g}") if error >= NOISY else (relative, "{:.0%}")
-    line = (
-        f"{_rows(dataset, y)}: differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
-    )
+    differences = f"differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
     if dataset.further_folds:
-        return [line]
-    left = math.sqrt(len(dataset.validation) / len(dataset.rows.development))
-    return [
-        f"{line}; with data.folds = 5, which scores every row outside the test, those under {shown.format(left * size)}"
-    ]
+        return [f"{_rows(dataset, y)}: {differences}"]
+    fewer = shown.format(size * math.sqrt(len(dataset.validation) / len(dataset.rows.development)))
+    all_rows = f"with data.folds = 5, which scores every row outside the test, those under {fewer}"
+    return [f"{_rows(dataset, y)}: {differences}; {all_rows}"]
 
 
 def _rows(dataset: Dataset, y: Any) -> str:
