@@ -113,7 +113,7 @@ def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, in
     found = {}
     for name in map(str, table.columns):
         reading = readings.get(name)
-        if reading is None or reading.kind not in ("category", "number", "id") or not _may_group(table[name]):
+        if reading is None or reading.kind not in ("category", "number") or not _may_group(table[name]):
             continue
         codes, distinct = pd.factorize(table[name])
         repeats = (codes >= 0).sum() / max(len(distinct), 1)

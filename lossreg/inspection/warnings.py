@@ -47,12 +47,13 @@ class Suspects:
         copies: dict[str, str] = {}
         groups: dict[str, int] = {}
         times: list[str] = []
-        for part, table in columns.tables(x):
-            prefix = f"{part}." if part else ""
+        for part, whole in columns.tables(x):
+            prefix, read = f"{part}." if part else "", readings.get(part, {})
+            table = whole[[name for name in whole if name not in read or read[name].kind not in ("empty", "nested")]]
             identifiers += [prefix + name for name in columns.identifiers(table)]
             copies |= {prefix + name: prefix + other for name, other in columns.copies(table).items()}
-            groups |= {prefix + name: n for name, n in columns.groups(table, readings.get(part, {})).items()}
-            times += [prefix + name for name in columns.times(table, readings.get(part, {}))]
+            groups |= {prefix + name: n for name, n in columns.groups(table, read).items()}
+            times += [prefix + name for name in columns.times(table, read)]
         measure = "balanced accuracy" if dataset.classes else "share of the variance of its ranks"
         return cls(
             betrayal.betrayers(dataset), identifiers, copies, groups, times, len(dataset.rows.labels.y), measure,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 import commands
@@ -252,6 +253,37 @@ def test_functions_several_labels_and_odd_names():
     assert dataset.classes == ("y1", "y2")
     odd = table().rename(columns={"spent": 'sp"ent\\', "spent_again": "tab\tand\nline"})
     assert tomllib.loads(lossreg.init(odd, "left").text)["data"]["drop"][1] == "tab\tand\nline"
+
+
+def odd():
+    n, rng = 60, np.random.default_rng(0)
+    whole = rng.integers(0, 9, n)
+    yield "lists", [[i] for i in range(n)]
+    yield "mixed", [*range(30), *"abcdefghijklmnopqrstuvwxyzABCD"]
+    yield "decimals", [Decimal(int(i)) / 4 for i in whole]
+    yield "durations", pd.to_timedelta(whole, "h")
+    yield "periods", pd.period_range("2020-01", periods=n, freq="M")
+    yield "intervals", pd.cut(whole, 3)
+    yield "ordered", pd.Categorical(whole, ordered=True)
+    yield "bytes", [b"a", b"b"] * 30
+    yield "nothing", [None] * n
+    yield "large", whole * 1e300
+    yield "infinite", np.where(whole == 0, np.inf, whole)
+    yield "sparse", pd.arrays.SparseArray(whole)
+    yield "arrow", pd.array(whole, "int64[pyarrow]")
+    yield "nullable", pd.array([None, *whole[1:]], "Int64")
+    yield "flags", pd.array([None, *(whole[1:] > 3)], "boolean")
+    yield "complex text", [f"{i},5 EUR" for i in whole]
+
+
+@pytest.mark.parametrize(("name", "values"), odd(), ids=[name for name, _ in odd()])
+@pytest.mark.parametrize("target", ["classes", "numbers"])
+def test_columns_of_any_kind_are_looked_at(name, values, target):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2 if target == "classes" else rng.normal(size=60)
+    inspection = lossreg.init(pd.DataFrame({"a": rng.normal(size=60), name: values, "y": y}), "y")
+    json.dumps(inspection.to_json(), default=str)
+    assert tomllib.loads(inspection.text)["data"]["target"] == "y"
 
 
 def test_only_identifiers_are_not_all_left_out():
