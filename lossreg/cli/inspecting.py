@@ -83,7 +83,8 @@ def _facts(inspection: Inspection) -> Table:
 def _of_rows(inspection: Inspection) -> dict[str, str]:
     from lossreg.reporting import report
 
-    twice = inspection.repeated
+    is_said = any("stand more than once" in note for note in inspection.notes)
+    twice = 0 if is_said else inspection.repeated
     return {
         "data": ", ".join(filter(None, [inspection.dataset.name, report.rows_of(inspection.dataset.summary())])),
         "rows twice": f"{twice:,} {'rows stand' if twice > 1 else 'row stands'} there before" if twice else "",

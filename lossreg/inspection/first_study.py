@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lossreg.config import study as studies
 from lossreg.config.fields import safe
 from lossreg.config.schema import Data
 from lossreg.contract.targets import REGRESSION
-from lossreg.data import inputs, sources
+from lossreg.data import features, inputs, sources
 from lossreg.data.dataset import Dataset
 from lossreg.data.origin import Origin, listed
 from lossreg.data.raw import Raw, TargetError, from_object
@@ -176,6 +176,7 @@ def _from(folder: Path, source: str) -> str:
 
 
 def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
+    raw, unlabelled = _labelled(raw)
     dataset, task = recommendation.read(raw, where)
     suspects = Suspects.of(dataset)
     development = dataset.rows.labels.y[dataset.rows.development]
@@ -186,7 +187,7 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     batch_size, epochs = recommendation.training(len(dataset.train))
     draft = Draft(
         source, asked, task, metric, losses, left_out, recommendation.trials(len(losses)), batch_size, epochs, dataset,
-        suspects, tuple(Data.model_fields), said, SAVED.get(source, "") if where == HERE else "",
+        suspects, tuple(Data.model_fields), said, SAVED.get(source, "") if where == HERE else "", unlabelled,
     )  # fmt: skip
     text = draft.text()
     studies.from_dict(tomllib.loads(text))
@@ -194,6 +195,20 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
         source, asked, dataset, numbers, suspects, _constant(raw), columns.repeated_rows(raw.x, raw.y), task, metric,
         losses, left_out, [note for note in dataset.notes if not note.startswith(f"Task {task.value}, ")], said, text,
     )  # fmt: skip
+
+
+def _labelled(raw: Raw) -> tuple[Raw, int]:
+    """Return the rows that have a label where a study can leave out the others, and the number of those."""
+    if "drop_unlabelled" not in Data.model_fields or not isinstance(raw.y, pd.Series):
+        return raw, 0
+    there = raw.y.notna().to_numpy(bool) & ~raw.y.map(lambda value: isinstance(value, str) and not value.strip())
+    kept, lost = np.flatnonzero(there), int((~there).sum())
+    if not lost or not len(kept) or raw.given_test:
+        return raw, 0
+    x = features.take(raw.x, kept)
+    x = x.reset_index(drop=True) if isinstance(x, pd.DataFrame) else x
+    weights = None if raw.weights is None else raw.weights[kept]
+    return replace(raw, x=x, y=raw.y.iloc[kept].reset_index(drop=True), weights=weights), lost
 
 
 def _usable(metric: Choice, dataset: Dataset) -> Choice:

@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossreg.data.dataset import Dataset
+from lossreg.data.reading import AsNumbers
 from lossreg.inspection.recommendation import Choice
 from lossreg.inspection.warnings import Suspects
 from lossreg.terminal.plain_text import printable_line
 
 WIDTH = 110
+SHOWN = 6
+KINDS = ("number", "category", "text", "date")  # that `[data.columns]` may name
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What a study file is written from.
 
-    saved: how rows that came from no file get into the source; losses, left_out: names with reasons; keys: those that
-    `[data]` may have; warnings: lines for the user.
+    saved: how rows that came from no file get into the source; unlabelled: rows without a label; losses, left_out:
+    names with reasons; keys: those that `[data]` may have; warnings: lines for the user.
     """
 
     source: str
@@ -38,6 +41,7 @@ class Draft:
     keys: Collection[str]
     warnings: Sequence[str]
     saved: str = ""
+    unlabelled: int = 0
 
     def text(self) -> str:
         """Return the study file."""
@@ -57,6 +61,8 @@ class Draft:
         if self.target is not None:
             yield f"target = {toml(self.target)}"
         yield _with_reason(f"task = {toml(self.task.value)}", self.task.reason)
+        if self.unlabelled:
+            yield _with_reason("drop_unlabelled = true", f"{self.unlabelled:,} rows have no label")
         if out := self.suspects.useless:
             yield _with_reason(f"drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
         yield from self._open()
@@ -73,7 +79,21 @@ class Draft:
             yield from self._key("time", name, "the newest rows are the test rows")
         if self.task.value == "binary":
             yield from self._key("positive", self.dataset.classes[1], "the class that f1, precision and recall are of")
+        if marks := {way.numerals.decimal for way in self._ways() if isinstance(way, AsNumbers)} & {","}:
+            yield from self._key("decimal", *marks, "the decimal mark, as it was read")
+        if "columns" in self.keys and (guessed := self._guessed()):
+            yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
         yield _with_reason("# folds = 5", "scores every row outside the test, in place of validation")
+
+    def _ways(self) -> Iterator[Any]:
+        """Yield the ways in which the columns of a single table are read."""
+        yield from (reading.read for reading in self.dataset.rows.readings.get("", {}).values())
+
+    def _guessed(self) -> str:
+        """Return how columns are read whose reading is not obvious, as the inside of an inline table."""
+        readings = self.dataset.rows.readings.get("", {}).items()
+        kinds = {name: reading.kind for name, reading in readings if reading.note and reading.kind in KINDS}
+        return ", ".join(f"{toml(name)} = {toml(kind)}" for name, kind in list(kinds.items())[:SHOWN])
 
     def _key(self, key: str, value: str, reason: str) -> Iterator[str]:
         if key in self.keys:

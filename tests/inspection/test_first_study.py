@@ -23,7 +23,7 @@ from lossreg.contract.targets import TASKS
 from lossreg.data import load
 from lossreg.data.origin import Origin
 from lossreg.data.raw import from_object
-from lossreg.inspection import recommendation, warnings
+from lossreg.inspection import first_study, recommendation, warnings
 from lossreg.inspection.target import Numbers
 from lossreg.metrics import catalogue
 from lossreg.registry import registry
@@ -92,6 +92,29 @@ def test_the_file_has_the_reasons_and_keys_that_only_the_user_can_decide():
     for key, value in (("group", "customer"), ("time", "since"), ("positive", "yes")):
         assert (f'# {key} = "{value}"' in text) == (key in Data.model_fields)
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_keys_that_the_schema_has_are_written_and_no_others(monkeypatch):
+    frame = table().assign(price=[f"{i},5" for i in range(N)])
+    frame.loc[:9, "left"] = None
+    known = "drop_unlabelled" in Data.model_fields
+    if not known:
+        with pytest.raises(InputError, match="10 of 400 labels are missing"):
+            lossreg.init(frame, "left")
+    text = lossreg.init(frame if known else frame.iloc[10:], "left").text
+    assert ("drop_unlabelled = true  # 10 rows have no label" in text) == known
+    assert ('# decimal = ","' in text) == ("decimal" in Data.model_fields)
+    assert ('"price" = "number"' in text) == ("columns" in Data.model_fields)
+
+
+def test_the_keys_of_later_versions(monkeypatch):
+    monkeypatch.setattr(first_study.Data, "model_fields", dict.fromkeys(("group", "time", "decimal", "columns")))
+    frame = table().assign(price=[f"{i},5" for i in range(N)])
+    lines = lossreg.init(frame, "left").text.splitlines()
+    assert '# group = "customer"  # rows of one customer stay together' in lines
+    assert '# time = "since"  # the newest rows are the test rows' in lines
+    assert '# decimal = ","  # the decimal mark, as it was read' in lines
+    assert any(line.startswith('# columns = { "since" = "date", "price" = "number" }') for line in lines)
 
 
 def test_the_same_data_give_the_same_file():
