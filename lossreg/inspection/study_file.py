@@ -79,8 +79,8 @@ class Draft:
             yield from self._key("time", name, "the newest rows are the test rows")
         if self.task.value == "binary":
             yield from self._key("positive", self.dataset.classes[1], "the class that f1, precision and recall are of")
-        if marks := {way.numerals.decimal for way in self._ways() if isinstance(way, AsNumbers)} & {","}:
-            yield from self._key("decimal", *marks, "the decimal mark, as it was read")
+        if any(isinstance(way, AsNumbers) and way.numerals.decimal == "," for way in self._ways()):
+            yield from self._key("decimal", ",", "the decimal mark, as it was read")
         if "columns" in self.keys and (guessed := self._guessed()):
             yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
         yield _with_reason("# folds = 5", "scores every row outside the test, in place of validation")

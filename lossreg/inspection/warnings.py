@@ -13,6 +13,7 @@ import pandas as pd
 
 from lossreg.data.dataset import Dataset
 from lossreg.data.origin import listed
+from lossreg.data.reading import Readings
 from lossreg.inspection import betrayal, columns, noise
 from lossreg.metrics.catalogue import Metric
 
@@ -48,8 +49,9 @@ class Suspects:
         groups: dict[str, int] = {}
         times: list[str] = []
         for part, whole in columns.tables(x):
-            prefix, read = f"{part}." if part else "", readings.get(part, {})
-            table = whole[[name for name in whole if name not in read or read[name].kind not in ("empty", "nested")]]
+            prefix, read = f"{part}." if part else "", readings.get(part, Readings())
+            unusable = [name for name, reading in read.items() if reading.kind in ("empty", "nested")]
+            table = whole.drop(columns=unusable)
             identifiers += [prefix + name for name in columns.identifiers(table)]
             copies |= {prefix + name: prefix + other for name, other in columns.copies(table).items()}
             groups |= {prefix + name: n for name, n in columns.groups(table, read).items()}

@@ -327,6 +327,7 @@ def test_the_first_line_says_how_sure_it_is(case, changes, how_sure):
 
 def test_a_winner_that_shares_its_place_on_the_fresh_splits_says_so():
     result = sample_verdict.study("no difference, ahead")
+    result.losses = dict(sample.LOSSES)
     result.add(sample.trial(7, "gce_mild", score=1.0))
     scores = {"focal": (0.9, 0.8), "gce_mild": (0.8, 0.9), "cross_entropy": (0.9, 0.8)}
     reevaluated = tuple(Reevaluated(name, n, values) for n, (name, values) in enumerate(scores.items()))
@@ -470,6 +471,7 @@ def test_a_recommended_loss_that_few_outer_folds_tested_is_told(won, told):
 def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is_told):
     reevaluated = (Reevaluated("focal", 1, (0.8, 0.9, 0.85)),)
     result = sample_verdict.study("better, at the same rate", reevaluated=reevaluated)
+    result.losses = dict(sample.LOSSES)
     result.trials.append(sample.trial(2, "gce_mild", score=score))
     line = (
         "focal is the best other loss by its mean score on 3 fresh splits of the development rows, 0.85, not on the "
@@ -581,3 +583,10 @@ def test_a_winner_that_no_outer_fold_tested_has_no_score_in_the_json_document(wo
     document = replace(result.verdict, **scored).to_json()
     assert (document["winner"]["score"], document["recommended"]["score"]) == ((0.9, 0.9) if is_known else (None, None))
     assert document["baseline"]["score"] == 0.9
+
+
+def test_where_a_loss_got_no_trial_the_choice_is_among_those_that_were_tried():
+    result = sample_verdict.study("no difference, ahead")
+    result.losses = dict(sample.LOSSES)
+    assert lines(result)[0].startswith("Of the losses that were tried, train with focal")
+    assert report.caveat(result).endswith("gce_mild got no trial, so no loss can be called the best of all.")

@@ -49,7 +49,8 @@ def study(name: str, direction: str = "maximize", metric: str = "f1_macro", **ch
     """A study with the verdict of that name; `changes` are of the verdict."""
     answer, main, facts = CASES[name]
     trials = [sample.trial(0, "cross_entropy"), sample.trial(1, "focal", loss_params={"gamma": 2.1, "alpha": None})]
-    result = sample.study(0, trials=trials, direction=direction, metric=metric)
+    losses = {name: loss for name, loss in sample.LOSSES.items() if name in ("cross_entropy", "focal")}
+    result = sample.study(0, trials=trials, losses=losses, direction=direction, metric=metric)
     baseline, winner = map(arm, trials)
     is_ahead = main is not None and main.difference > facts.get("margin", 0.0)
     verdict = Verdict(
