@@ -480,6 +480,7 @@ def test_a_best_other_loss_that_does_not_lead_the_leaderboard_is_named(score, is
     assert (line in lines(result)) == is_told
     assert lines(result)[1].startswith("On 500 test rows its f1_macro is ")
     worse = sample_verdict.study("worse", reevaluated=reevaluated)
+    worse.losses = dict(sample.LOSSES)
     assert line not in lines(worse)
     worse.trials.append(sample.trial(2, "gce_mild", score=score))
     assert (line in lines(worse)) == is_told
