@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossreg.metrics.catalogue import Metric
+from lossreg.metrics.catalogue import BY_NAME, Metric
 
 Array = NDArray[Any]
 
@@ -32,6 +32,8 @@ def standard_error(metric: Metric, y: Array) -> float:
     same standard error where these have a correlation of 1/2, as sqrt(2 (1 - 1/2)) = 1.
     """
     name = metric.name.removeprefix("neg_")
+    if metric.name not in BY_NAME:  # of a metric of the user's own neither scale nor cost is known
+        return math.nan
     if metric.response == "label":
         return _of_labels(metric, y)
     if name == "roc_auc" and y.ndim == 1:

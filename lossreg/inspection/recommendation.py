@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from lossreg.data.dataset import Dataset
 from lossreg.data.loading import load
 from lossreg.data.raw import Raw
 from lossreg.data.reading import is_number
-from lossreg.errors import DataError
+from lossreg.errors import DataError, InputError
 from lossreg.inspection import target
 from lossreg.inspection.target import Numbers
 from lossreg.metrics import catalogue
@@ -131,12 +131,24 @@ def losses(registry: Registry, dataset: Dataset, numbers: Numbers | None) -> tup
     They are the recommended losses of the task, and others of the registry where the labels call for them.
     """
     chosen = {entry.spec.name: entry.spec.summary for entry in registry.recommended(dataset.task)}
-    reasons, left_out = _situation(dataset, numbers)
+    reasons, needless = _situation(dataset, numbers)
+    left_out = {**needless, **_unfit(registry, dataset, [*chosen, *reasons])}
     extra = [name for name in reasons if name not in chosen and (entry := registry.look_up(name))
              and dataset.task in entry.spec.tasks]  # fmt: skip
     chosen |= {name: reasons[name] for name in extra} | {name: reasons[name] for name in chosen if name in reasons}
     kept = {name: reason for name, reason in chosen.items() if name not in left_out}
     return kept, {name: left_out[name] for name in chosen if name in left_out}
+
+
+def _unfit(registry: Registry, dataset: Dataset, names: Iterable[str]) -> dict[str, str]:
+    """Return the losses that the labels do not allow, with the reasons."""
+    reasons = {}
+    for entry in filter(None, map(registry.look_up, names)):
+        try:
+            entry.spec.check_labels(dataset.rows.labels.y)
+        except InputError as error:
+            reasons[entry.spec.name] = error.what
+    return reasons
 
 
 def _situation(dataset: Dataset, numbers: Numbers | None) -> tuple[Mapping[str, str], Mapping[str, str]]:

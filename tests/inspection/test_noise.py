@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,3 +92,8 @@ def test_every_metric_has_an_error_above_0_or_none(task):
 def test_the_error_is_the_same_each_time():
     f1, y = catalogue.resolve("f1_macro", "multiclass"), labels(30, 20, 10)
     assert noise.standard_error(f1, y) == noise.standard_error(f1, y)
+
+
+def test_a_metric_of_the_user_s_own_is_not_called():
+    own = replace(catalogue.resolve("accuracy", "binary"), name="profit", one=None, many=None)
+    assert math.isnan(noise.standard_error(own, labels(30, 10)))
