@@ -32,7 +32,7 @@ OF_TIMES = frozenset((
 ))  # fmt: skip
 FEWEST_GROUPS, FEWEST_TIMES = 10, 10
 REPEATS = 1.5  # rows of a group, on average
-LOOKED_AT, CONSTANT, CONSTANT_COLUMNS, VARIED = 200, 0.95, 2, 10
+LOOKED_AT, ROWS_OF_A_GROUP, CONSTANT, CONSTANT_COLUMNS, VARIED = 200, 10, 0.95, 2, 10
 
 
 def words(name: str) -> frozenset[str]:
@@ -138,20 +138,23 @@ def _may_group(column: pd.Series[Any]) -> bool:
 
 
 def _share_values(table: pd.DataFrame, name: str, codes: Array) -> bool:
-    """Return whether some other columns are the same in all rows of nearly every group and differ between groups."""
-    order = np.argsort(codes, kind="stable")
+    """Return whether some other columns are the same in all rows of nearly every group and differ between groups.
+
+    Looks at some rows of some groups.
+    """
     sizes = np.bincount(codes[codes >= 0])
     several = np.flatnonzero(sizes > 1)[:LOOKED_AT]
     if len(several) < FEWEST_GROUPS or sizes.max() * FEWEST_GROUPS > len(codes):
         return False
-    rows = order[np.isin(codes[order], several)]
+    rows = np.flatnonzero(np.isin(codes, several))
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    begin = np.searchsorted(codes[rows], codes[rows])  # where the group of each row begins
+    rows = rows[np.arange(len(rows)) - begin < ROWS_OF_A_GROUP]
     same = 0
     for other in map(str, table.columns):
-        if other == name:
-            continue
         values, distinct = pd.factorize(table[other].iloc[rows], use_na_sentinel=False)
-        pairs = len(np.unique(np.stack([codes[rows], values]), axis=1).T)
-        same += len(distinct) >= VARIED and pairs <= len(several) / CONSTANT
+        pairs = len(np.unique(codes[rows] * len(distinct) + values))
+        same += other != name and len(distinct) >= VARIED and pairs <= len(several) / CONSTANT
     return same >= CONSTANT_COLUMNS
 
 
