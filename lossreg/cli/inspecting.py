@@ -96,7 +96,6 @@ def _of_target(inspection: Inspection) -> dict[str, str]:
     facts = {"task": f"{task.value}: {task.reason}"}
     if rows := inspection.classes:
         facts["classes"] = ", ".join(_classes(rows))
-        facts["positive class"] = list(rows)[1] if task.value == "binary" else ""
         facts["imbalance"] = _imbalance(rows)
     if numbers is not None:
         facts["target"] = (

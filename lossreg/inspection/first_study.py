@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Inspection:
     left_out: dict[str, str]
     notes: list[str]
     warnings: list[str]
-    text: str = field(default="")
+    text: str
 
     def __repr__(self) -> str:
         rows = len(self.dataset.rows.labels.y)
@@ -86,7 +86,7 @@ class Inspection:
         return {
             "source": self.source,
             "target": self.target if self.target is None or isinstance(self.target, str) else list(self.target),
-            "task": vars_of(self.task),
+            "task": asdict(self.task),
             "data": self.dataset.summary(),
             "classes": self.classes,
             "positive": self.dataset.classes[1] if self.task.value == "binary" else None,
@@ -99,18 +99,13 @@ class Inspection:
             "times": suspects.times,
             "betraying": suspects.betraying,
             "repeated_rows": self.repeated,
-            "metric": vars_of(self.metric),
+            "metric": asdict(self.metric),
             "losses": self.losses,
             "left_out": self.left_out,
             "notes": self.notes,
             "warnings": self.warnings,
             "study": self.text,
         }
-
-
-def vars_of(choice: Choice) -> dict[str, Any]:
-    """Return a choice as a dictionary."""
-    return {"value": choice.value, "reason": choice.reason}
 
 
 def init(data: Any, target: Target = None, *, folder: str | Path = ".") -> Inspection:
@@ -177,7 +172,10 @@ def _from(folder: Path, source: str) -> str:
 
 def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     raw, unlabelled = _labelled(raw)
-    dataset, task = recommendation.read(raw, where)
+    try:
+        dataset, task = recommendation.read(raw, where)
+    except DataError as error:
+        raise error.at(where) if error.where == raw.name else error from None
     suspects = Suspects.of(dataset)
     development = dataset.rows.labels.y[dataset.rows.development]
     numbers = Numbers.of(development) if task.value in REGRESSION and len(np.unique(development)) > 1 else None

@@ -363,7 +363,8 @@ WRONG = {
     "no toml": (("churn.csv", "--target", "left", "--out", "a.txt"), "a.txt: must end in .toml"),
     "no folder": (("churn.csv", "--target", "left", "--out", "b/a.toml"), "b: no such folder"),
     "text": (("notes.txt", "--target", "left"), "unsupported file type .txt"),
-    "one class": (("churn.csv", "--target", "one"), "one class only (1)"),
+    "one class": (("churn.csv", "--target", "one"), "churn.csv: one class only (1)"),
+    "one text": (("churn.csv", "--target", "same"), "churn.csv: one class only (x)"),
     "dates": (("churn.csv", "--target", "since"), "the target holds dates"),
     "code in safe mode": (("churn.py:rows", "--safe"), "names code, which safe mode does not run"),
 }
@@ -371,7 +372,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_one_message_and_nothing_is_written(case, command):
-    table().to_csv("churn.csv", index=False)
+    table().assign(same="x").to_csv("churn.csv", index=False)
     Path("notes.txt").touch()
     arguments, message = WRONG[case]
     code, out, err = command("init", *arguments)

@@ -204,6 +204,27 @@ def test_a_setting_without_a_gradient_is_noted_and_a_plateau_is_none(monkeypatch
     assert not [note for note in plan(study(4, {"far": far})).notes if "no gradient" in note]
 
 
+# ---------------------------------------------------------------------- data that need a warning
+
+
+def test_warnings_on_data_stand_in_the_dry_run_the_result_and_the_page_for_mlflow():
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{i % 9 == 0:d},{'yes' if i % 9 == 0 else 'no'}" for i, a in enumerate(rng.normal(size=180))]
+    Path("rows.csv").write_text("\n".join(["a,told,y", *rows]))
+    document = study(24, {"cross_entropy": {}, "binary_focal": {}}, search={"metric": "f1"})
+    document |= {"data": {"source": "rows.csv", "target": "y"}}
+    result = lossreg.tune(document, trainers=[Fake(searches.curve)])
+    for start in (
+        "told alone predicts the target (balanced accuracy 1.000",
+        "validation has 29 rows, 3 of them of class",
+    ):
+        [line] = [note for note in result.notes if note.startswith(start)]
+        assert line in plan(document).notes
+        assert start in report.markdown(result)
+    again = lossreg.tune(document, ["search.trials=26"], trainers=[Fake(searches.curve)])
+    assert len(again.notes) == len(set(again.notes))
+
+
 # ---------------------------------------------------------------------- models of one prediction
 
 
