@@ -232,6 +232,23 @@ def test_noise_is_said_with_its_rows_and_what_folds_would_do(folds):
     assert ("data.folds = 5" in line) == (folds is None)
 
 
+def test_columns_of_several_inputs_are_named_with_their_input():
+    y = np.arange(120) % 2
+    table = pd.DataFrame({"id": range(120), "told": y, "a": np.random.default_rng(0).normal(size=120)})
+    dataset = load(from_object(({"t": table, "image": np.ones((120, 4, 4))}, y), Origin("rows", "rows")))
+    lines = warnings.of(dataset, catalogue.resolve("accuracy", "binary"))
+    assert lines[0].startswith("t.told alone predicts the target")
+    assert lines[1] == "t.id: whole numbers that differ in every row, as identifiers do; new rows have others"
+
+
+@pytest.mark.parametrize("values", [pd.arrays.SparseArray, lambda v: pd.array(v, "Int64"), lambda v: v > 3])
+def test_columns_that_are_used_as_they_are_may_be_of_any_numeric_type(values):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": values(rng.integers(0, 9, 60)), "y": np.arange(60) % 2})
+    dataset = load(from_object(frame.assign(told=frame.y), Origin("rows", "rows", "y")), preprocess="none")
+    assert warnings.of(dataset, catalogue.resolve("roc_auc", "binary"))[0].startswith("told alone predicts")
+
+
 def test_many_rows_are_not_noisy():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=5000), "y": rng.integers(0, 2, 5000)})
