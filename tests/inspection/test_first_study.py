@@ -46,7 +46,7 @@ def table(seed=0):
     rng = np.random.default_rng(seed)
     customer = rng.integers(0, 80, N)
     frame = pd.DataFrame({
-        "id": np.arange(N), "customer": customer, "age": rng.integers(18, 80, 80)[customer],
+        "ticket": rng.permutation(N) + 7, "customer": customer, "age": rng.integers(18, 80, 80)[customer],
         "city": rng.choice(["Ulm", "Köln", "Bonn"], N), "spent": rng.gamma(2, 50, N).round(2),
         "since": pd.date_range("2020-01-01", periods=N).astype(str), "one": 1,
     })  # fmt: skip
@@ -74,7 +74,7 @@ def test_what_is_seen_is_what_pandas_counts():
     assert seen["missing"] == {"age": frame.age.isna().sum()}
     assert seen["constant"] == ["one"]
     assert seen["copies"] == {"spent_again": "spent"}
-    assert seen["identifiers"] == ["id"]
+    assert seen["identifiers"] == ["ticket"]
     assert seen["groups"] == {"customer": frame.customer.nunique()}
     assert seen["times"] == ["since"]
     assert seen["betraying"] == {}
@@ -87,7 +87,7 @@ def test_what_is_seen_is_what_pandas_counts():
 def test_the_file_has_the_reasons_and_keys_that_only_the_user_can_decide():
     text = lossreg.init(table(), "left").text
     data = tomllib.loads(text)["data"]
-    assert data == {"source": "data.parquet", "target": "left", "task": "binary", "drop": ["id", "spent_again"]}
+    assert data == {"source": "data.parquet", "target": "left", "task": "binary", "drop": ["ticket", "spent_again"]}
     assert 'frame.to_parquet("data.parquet", index=False)' in text
     for key, value in (("group", "customer"), ("time", "since"), ("positive", "yes")):
         assert (f'# {key} = "{value}"' in text) == (key in Data.model_fields)
@@ -213,7 +213,8 @@ def test_a_run_warns_of_what_init_warns_of():
     unwritten = studies.from_dict({"data": {"source": "churn.csv", "target": "left"}})
     lines = warnings.of(preparation.load_data(unwritten)[0], metric)
     assert [line for line in lines if line not in inspection.warnings] == [
-        'id: whole numbers that differ in every row, as identifiers do; new rows have others: data.drop = ["id"]',
+        "ticket: whole numbers that differ in every row, as identifiers do; new rows have others: "
+        'data.drop = ["ticket"]',
         'spent_again: the same as spent in every row: data.drop = ["spent_again"]',
     ]
 
@@ -284,12 +285,12 @@ def test_functions_several_labels_and_odd_names():
         "def make():\n"
         "    rng = np.random.default_rng(0)\n"
         "    names = ['a\"b', 'c\\\\d', 'é #', 'y1', 'y2']\n"
-        "    return pd.DataFrame(rng.integers(0, 2, (200, 5)), columns=names).assign(id=range(200))\n"
+        "    return pd.DataFrame(rng.integers(0, 2, (200, 5)), columns=names).assign(ticket=rng.permutation(200))\n"
     )
     inspection = lossreg.init("rows.py:make", ["y1", "y2"])
     assert inspection.task.value == "multilabel"
     spec, dataset, *_ = prepared(inspection.text)
-    assert (spec.data.target, spec.data.drop) == (("y1", "y2"), ("id",))
+    assert (spec.data.target, spec.data.drop) == (("y1", "y2"), ("ticket",))
     assert dataset.classes == ("y1", "y2")
     odd = table().rename(columns={"spent": 'sp"ent\\', "spent_again": "tab\tand\nline"})
     assert tomllib.loads(lossreg.init(odd, "left").text)["data"]["drop"][1] == "tab\tand\nline"
@@ -327,7 +328,8 @@ def test_columns_of_any_kind_are_looked_at(name, values, target):
 
 
 def test_only_identifiers_are_not_all_left_out():
-    frame = pd.DataFrame({"id": np.arange(60), "y": np.arange(60) % 2})
+    ticket = np.random.default_rng(0).permutation(60)
+    frame = pd.DataFrame({"ticket": ticket, "y": np.arange(60) % 2})
     inspection = lossreg.init(frame, "y")
     assert "drop = " not in inspection.text.replace("data.drop", "")
     assert any("identifiers" in line for line in inspection.warnings)
