@@ -253,7 +253,7 @@ def _explained(details: ErrorDetails, model: type[BaseModel]) -> InputError:
     loc, kind, value = [part for part in details["loc"] if part != "[key]"], details["type"], details["input"]
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
-        return cause.at(dotted([*loc, cause.where] if cause.where else loc))
+        return cause.at(dotted([*loc, cause.where] if cause.where else loc) if loc else cause.where)
     if kind == "extra_forbidden":
         return _unknown_key(loc, model)
     about = _description(loc, model)

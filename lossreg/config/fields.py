@@ -53,7 +53,25 @@ def _lanes(value: Any) -> Any:
     raise InputError(f'must be "auto" or a whole number from 1, not {shown(value)}', hint=hint)
 
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+def _share(value: Any) -> Any:
+    """Return a share of rows, or the name of a file of rows."""
+    hint = 'It is a share between 0 and 1 of the rows, or a file of further rows, such as test = "test.csv".'
+    if isinstance(value, str) and value.strip():
+        try:
+            float(value)
+        except ValueError:
+            return value
+        raise InputError(f"must be a number, not the text {shown(value)}", hint=f"Write it without quotes: {value}.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"must be a number or a file, not {shown(value)}", hint=hint)
+    if not math.isfinite(value):
+        raise InputError(f"must be a finite number, not {shown(value)}", hint=hint)
+    if not 0 < value < 1:
+        raise InputError(f"must be {'above 0' if value <= 0 else 'below 1'}, not {shown(value)}", hint=hint)
+    return value
+
+
+Share = Annotated[float | str, PlainValidator(_share), PlainSerializer(lambda share: share)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

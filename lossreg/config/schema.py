@@ -59,9 +59,9 @@ from lossreg.terminal import masking
 REPEATS, OUTER_REPEATS = 20, 6  # of winner and baseline on the test rows, and in each outer fold
 
 
-def _later(default: Any) -> Any:
+def _later(default: Any, description: str | None = None) -> Any:
     """Return the field of a key that older versions lack; at its default a study is stored as by them."""
-    return Field(default=default, exclude_if=lambda value: value == default)
+    return Field(default=default, exclude_if=lambda value: value == default, description=description)
 
 
 class Section(BaseModel):
@@ -71,7 +71,10 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """The data. `test` is a share of all rows, `validation` of those that remain."""
+    """The data. `test` is a share of all rows, `validation` of those that remain, or each a file of further rows.
+
+    `group`, `time` and `split` are columns that say how the rows are cut, and no features.
+    """
 
     source: Text = Field(
         description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
@@ -81,13 +84,8 @@ class Data(Section):
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
         "auto"
     )
-    test: Share = Field(
-        default=0.2, description="It is the share of the rows held out for the final test, between 0 and 1."
-    )
-    validation: Share = Field(
-        default=0.2,
-        description="It is the share of the rows outside the test that trials are scored on, between 0 and 1.",
-    )
+    test: Share = 0.2
+    validation: Share = 0.2
     folds: int | None = Field(
         default=None, ge=2, le=10_000, description="It is the number of folds of the rows outside the test, at least 2."
     )
@@ -101,6 +99,9 @@ class Data(Section):
     columns: Kinds = _later({})
     positive: Positive = _later(None)
     sheet: Text | None = _later(None)
+    group: Text | None = _later(None, "It is the column of what several rows belong to, such as a customer.")
+    time: Text | None = _later(None, "It is the column of times: the newest rows are the test rows.")
+    split: Text | None = _later(None, "It is a column that says train, validation or test for each row.")
 
     @property
     def options(self) -> Options:
@@ -131,6 +132,29 @@ class Data(Section):
         section: dict[str, Any] = plain(self)
         section.pop("folds" if self.folds is None else "validation")
         return section
+
+    @model_validator(mode="after")
+    def _cuts_in_one_way(self) -> Data:
+        if self.time is None:
+            return self
+        files = [key for key in ("test", "validation") if isinstance(getattr(self, key), str)]
+        for key in [*(key for key in ("group", "split") if getattr(self, key) is not None), *files]:
+            hint = "time cuts the newest rows off: keep one of them."
+            raise InputError(f"time and {key} exclude each other", where="time", hint=hint)
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_aside(self) -> Data:
+        aside = {key: name for key in ("group", "time", "split") if (name := getattr(self, key)) is not None}
+        targets = (self.target,) if isinstance(self.target, str) else self.target or ()
+        taken = {**dict.fromkeys(targets, "the target"), **({self.weight: "the weights"} if self.weight else {})}
+        for key, name in aside.items():
+            if name in taken:
+                raise InputError(f"{shown(name)} is {taken[name]}", where=key)
+            if name in self.drop:
+                raise InputError(f"{shown(name)} is the column of {key}, so it is no feature already", where="drop")
+            taken[name] = f"the column of {key}"
+        return self
 
     @model_validator(mode="after")
     def _keeps_target(self) -> Data:

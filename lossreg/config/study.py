@@ -109,6 +109,13 @@ class StudySpec(Section):
         document["losses"] = {candidate: loss.model_dump(mode="json", exclude_none=True) for candidate, loss in losses}
         return document
 
+    @model_validator(mode="after")
+    def _forward_in_time(self) -> StudySpec:
+        if self.data.time is not None and self.verdict.outer:
+            what = "outer folds would train on rows that are newer than those that they test, and the study has times"
+            raise InputError(what, where="verdict.outer", hint="Leave it out: the newest rows are the test rows.")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _filled_in(cls, document: Any) -> Any:

@@ -29,7 +29,7 @@ class Labels:
     marks: list[bytes] = field(default_factory=list)
 
     @property
-    def groups(self) -> NDArray[Any] | None:
+    def strata(self) -> NDArray[Any] | None:
         """A number per row, whose proportions the splits keep; None for values.
 
         For a multilabel row it is the rarest of its labels, for a mask whether it has any 1.

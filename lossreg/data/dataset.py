@@ -26,12 +26,13 @@ class Split:
 
     y: `(n,)` int64 class indices or float64 values; multilabel `(n, k)` int64 and segmentation
     `(n, *spatial_shape)` int8, of 0 and 1; weights: `(n,)` float32 sample weights, None
-    where all are 1.
+    where all are 1; units: `(n,)` numbers, equal where samples are not independent, None where all are.
     """
 
     x: Any
     y: NDArray[Any]
     weights: NDArray[np.float32] | None = None
+    units: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)

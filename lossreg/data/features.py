@@ -153,8 +153,13 @@ def joined(train: Features, test: Features, origin: Origin) -> Features:
 
 def _joined(train: Part, test: Part, origin: Origin) -> Part:
     if isinstance(train, pd.DataFrame) and isinstance(test, pd.DataFrame):
-        if list(train.columns) != list(test.columns):
-            raise origin.error("training and test rows have different columns")
+        if set(train.columns) != set(test.columns):
+            apart = [
+                *train.columns.difference(test.columns, sort=False),
+                *test.columns.difference(train.columns, sort=False),
+            ]
+            raise origin.error(f"training and test rows have different columns: only one of them has {listed(apart)}")
+        test = test[list(train.columns)]
         for name in train.columns:
             check_order(train[name], test[name], f"column {name!r}", origin)
         return pd.concat([train, test], ignore_index=True)

@@ -17,6 +17,7 @@ from lossreg.data import features, inputs, room, splits, weights
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset, Split
 from lossreg.data.inputs import Preprocessor
+from lossreg.data.layout import Layout
 from lossreg.data.lost import Lost, missing_line
 from lossreg.data.preprocess import Counted
 from lossreg.data.raw import Raw
@@ -32,6 +33,7 @@ Weighed = tuple[NDArray[np.float32] | None, ...]
 class LoadedRows:
     """Raw rows with their labels and all that decides their preprocessing.
 
+    layout: which rows stay together, their times, and parts that are given;
     readings: how the columns of each table are read; choices: the preprocessing of each input; weight: the column of
     sample weights; class_weight: as in `weights.of_classes`; test: the numbers of the test rows; where: the source,
     as the user wrote it; options: what the study says about reading.
@@ -39,6 +41,7 @@ class LoadedRows:
 
     raw: Raw
     labels: Labels
+    layout: Layout
     readings: Mapping[str, Readings]
     choices: Mapping[str, str]
     weight: str | None
@@ -57,11 +60,12 @@ class LoadedRows:
     def tested(self) -> str:
         """A hash of features and labels of the test rows."""
         y = self.raw.y.iloc[self.test] if isinstance(self.raw.y, pd.Series) else self.raw.y[self.test]
-        return replace(self.raw, x=features.take(self.raw.x, self.test), y=y, weights=None).digest()
+        x = features.take(self.raw.x, self.test)
+        return replace(self.raw, x=x, y=y, weights=None, aside={}, given=None).digest()
 
     def outer(self, number: int, seed: int) -> tuple[Part, ...]:
         """Return all rows in so many parts, each of which is tested once."""
-        return splits.outer(self.labels, number, seed=seed)
+        return splits.outer(self.labels, number, self.layout, seed=seed, where=self.where)
 
     def constants(self, rows: Rows) -> Constants:
         """Return the constants of the labels of these rows."""
@@ -72,7 +76,7 @@ class LoadedRows:
         """Return a data set with a fold per seed, as `Dataset.resampled`."""
         own = Part(self.test, self.development)
         wanted = list(zip(parts or [own] * len(seeds), seeds, strict=True))
-        cuts = splits.resample(self.labels, wanted, share=share, where=self.where)
+        cuts = splits.resample(self.labels, wanted, self.layout, share=share, where=self.where)
         return self.dataset(cuts, np.arange(len(self.labels.y)) if parts else own.development)
 
     def at_once(self, x: Any) -> int:
@@ -134,7 +138,11 @@ class LoadedRows:
         indices = (rows.train, rows.validation, rows.test)
         ends = np.cumsum([len(index) for index in indices]).tolist()
         parts = [features.take(x, slice(end - len(index), end)) for index, end in zip(indices, ends, strict=True)]
-        return [Split(part, self.labels.y[index], w) for part, index, w in zip(parts, indices, weighed, strict=True)]
+        units = self.layout.dependent
+        return [
+            Split(part, self.labels.y[index], w, None if units is None else units[index])
+            for part, index, w in zip(parts, indices, weighed, strict=True)
+        ]
 
     def _fold(self, preprocessor: Preprocessor, rows: Rows3, parts: Sequence[Split]) -> Dataset:
         labels = self.labels

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossreg.contract.data_options import Options
-from lossreg.data import identifiers, inputs, labels, sources, splits, unlabelled
+from lossreg.data import identifiers, inputs, labels, layout, sources, splits, unlabelled
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
+from lossreg.data.origin import Origin
+from lossreg.data.parts import TEST, VALIDATION
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError
 
@@ -27,9 +30,12 @@ def load(
     *,
     target: str | Sequence[str] | None = None,
     task: str = "auto",
-    test: float = 0.2,
-    validation: float = 0.2,
+    test: float | str = 0.2,
+    validation: float | str = 0.2,
     folds: int | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    split: str | None = None,
     weight: str | None = None,
     class_weight: Any = None,
     preprocess: str | Mapping[str, str] = "standard",
@@ -38,19 +44,22 @@ def load(
     seed: int = 0,
     options: Options | None = None,
     given: Any = None,
+    ties_twins: bool = True,
 ) -> Dataset:
     """Read, split and preprocess a data set.
 
     source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
     (relative to `base`), or `file.py:function` / `package.module:function`, or rows that were read; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
-    test: share of all rows; validation: share of the rows outside the test; folds: the number of folds
-    into which these rows are cut instead; weight: the column of a table with sample weights; class_weight:
+    test: share of all rows, or a file of test rows; validation: share of the rows outside the test, or a file;
+    folds: the number of folds into which these rows are cut instead; group: the column or array whose rows of one
+    value no cut takes apart; time: that by which rows are cut forward in time; split: that which says train,
+    validation or test for each row; weight: the column of a table with sample weights; class_weight:
     weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
     numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; options: what is said
     about the reading of the data, in place of what is inferred; given: the rows themselves, as a function may return
-    them, in place of a source. Everything random follows `seed`.
-    Raises `InputError` (mostly `DataError`).
+    them, in place of a source; ties_twins: rows that stand twice are on one side of every cut, unless they are no
+    copies. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     where = source.name if isinstance(source, Raw) else str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
@@ -59,29 +68,34 @@ def load(
     if isinstance(source, Raw):
         raw = source.without(drop, where)
     else:
-        raw = sources.read(
-            where, target=columns, weight=weight, as_given=as_given, drop=drop, base=base, seed=seed, options=options,
-            given=given,
-        )  # fmt: skip
+        named = {"group": group, "time": time, "split": split}
+        aside = {use: name for use, name in named.items() if name}
+        origin = Origin("", where, columns, weight, as_given, options, aside)
+        files = {part: file for part, file in ((TEST, test), (VALIDATION, validation)) if isinstance(file, str)}
+        raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
-    labelled = labels.read(raw, task, where, options)
-    cuts = splits.cut(
-        labelled, test=test, validation=validation, folds=folds, given_test=raw.given_test, seed=seed, where=where
-    )
+    labelled, arranged = labels.read(raw, task, where, options), layout.of(raw, where, ties_twins=ties_twins)
+    cut = partial(splits.cut, labelled, test=test, validation=validation, folds=folds, seed=seed, where=where)
+    cuts = cut(arranged)
+    marks = []
+    if arranged.units is not None and not arranged.grouped:
+        apart = cut(replace(arranged, units=None))
+        # up to 0.2.0 equal rows were taken apart, and scores on other rows cannot be compared
+        marks = [b"rows that stand twice stay together"] if splits.differ(cuts, apart) else []
     choices = inputs.preprocessing_of(raw.x, preprocess)
     try:
         readings = inputs.read(raw.x, choices, np.setdiff1d(np.arange(len(labelled.y)), cuts[0].test), options)
-        digest = raw.digest([*inputs.marks(readings), *labelled.marks])
+        digest = raw.digest([*inputs.marks(readings), *labelled.marks, *marks])
     except DataError as error:
         raise error.at(where) from None
     rows = LoadedRows(
-        raw=raw, labels=labelled, readings=readings, choices=choices, weight=weight, class_weight=class_weight,
-        test=cuts[0].test, digest=digest, where=where, options=options,
+        raw=raw, labels=labelled, layout=arranged, readings=readings, choices=choices, weight=weight,
+        class_weight=class_weight, test=cuts[0].test, digest=digest, where=where, options=options,
     )  # fmt: skip
     dataset = rows.dataset(cuts, cuts[0].train if folds is None else rows.development)
     notes = [
-        *raw.notes, *labelled.notes, *dict.fromkeys(note for part in cuts for note in part.notes),
+        *raw.notes, *labelled.notes, *arranged.notes, *dict.fromkeys(note for part in cuts for note in part.notes),
         *inputs.notes(readings), *dataset.notes,
     ]  # fmt: skip
     return replace(dataset, notes=notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lossreg.contract.data_options import Options
@@ -18,7 +18,9 @@ class Origin:
     """The source of rows: the data set's name, the source as the user wrote it, the columns asked for.
 
     Several target columns are several labels per row; weight is the column of sample weights; as_given: numeric
-    features are used unchanged; options: what the study says about reading.
+    features are used unchanged; options: what the study says about reading; aside: the columns that are no features, by
+    what they are for: group, time, split; like: of a further file, the columns that the first has, and True for those
+    that are text there.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Origin:
     weight: str | None = None
     as_given: bool = False
     options: Options = field(default_factory=Options)
+    aside: Mapping[str, str] = field(default_factory=dict)
+    like: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:

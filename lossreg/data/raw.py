@@ -17,6 +17,7 @@ from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
 from lossreg.data.origin import Origin, listed, near
+from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION, WORDS
 from lossreg.errors import DataError, did_you_mean, text_of
 
 FEATURE_KEYS = ("x", "X", "data", "features")
@@ -41,17 +42,19 @@ class Raw:
     """Raw rows: `x` a table `(n, columns)`, an array of more than two dimensions or several by name, `y` their labels.
 
     y: a column `(n,)` of any type, or an array of several numbers per row, `(n, k)` or `(n, *spatial_shape)`;
-    names: names of the classes 0, 1, ... or of the k labels if the source has them; given_test: the number of last
-    rows that are a test set of the source; weights: sample weights `(n,)`, None if the source has none; notes:
-    lines for the user.
+    names: names of the classes 0, 1, ... or of the k labels if the source has them; given: the part of each row
+    `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
+    `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
+    `split`); notes: lines for the user.
     """
 
     name: str
     x: Features
     y: pd.Series[Any] | Array
     names: tuple[str, ...] = ()
-    given_test: int = 0
+    given: NDArray[np.int8] | None = None
     weights: NDArray[np.float64] | None = None
+    aside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def digest(self, marks: Iterable[bytes] = ()) -> str:
@@ -64,6 +67,10 @@ class Raw:
             sha.update(part)
         sha.update(features.mark(self.y))
         sha.update(b"" if self.weights is None else b"weights" + features.mark(self.weights))
+        for use, column in sorted(self.aside.items()):
+            sha.update(use.encode() + features.mark(column))
+        if self.given is not None and (self.given == VALIDATION).any():
+            sha.update(b"parts" + features.mark(self.given))
         for mark in marks:
             sha.update(mark)
         return sha.hexdigest()[:16]
@@ -98,13 +105,15 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
             hint = "It is the index: return table.reset_index()." if name in index else did_you_mean(name, columns)
             raise TargetError(f"no column {name!r}; it has {listed(columns)}", where=origin.where, hint=hint).of(table)
     table, weights, weight_notes = _weighed(table, origin)
+    table, aside = _set_aside(table, {}, origin)
     if len(table.columns) == len(targets):
-        beside = [*targets, *([origin.weight] if origin.weight else [])]
+        beside = [*targets, *([origin.weight] if origin.weight else []), *origin.aside.values()]
         raise origin.error(f"no columns besides the target {', '.join(map(repr, beside))}")
     y, names = _several(table[targets], origin) if len(targets) > 1 else (table[targets[0]], ())
     notes = [f"{listed(index)}: the index of the rows, left out."] if index else []
     notes += [*gap_notes, *weight_notes]
-    return Raw(origin.name, table.drop(columns=targets), y, names, weights=weights, notes=notes)
+    x = table.drop(columns=targets)
+    return Raw(origin.name, x, y, names, weights=weights, aside=aside, notes=notes)
 
 
 def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, list[str]]:
@@ -139,6 +148,24 @@ def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray
     return table.drop(columns=origin.weight), weights, row_weights.written(column, listed([origin.weight]), decimal)
 
 
+def _set_aside(x: Any, arrays: Mapping[str, Any], origin: Origin) -> tuple[Any, dict[str, pd.Series[Any]]]:
+    """Return features without the columns that are none, and these by what they are for; arrays: those beside them."""
+    aside: dict[str, pd.Series[Any]] = {}
+    for use, name in origin.aside.items():
+        if name in arrays:
+            values = features.array(arrays[name], name, origin)
+            aside[use] = pd.Series(values.reshape(-1), name=name)
+        elif isinstance(x, pd.DataFrame) and name in x.columns:
+            aside[use] = x[name].reset_index(drop=True)
+        elif isinstance(x, pd.DataFrame) and not arrays:
+            raise origin.error(f"no column {name!r} for {use}", near(name, list(x.columns)))
+        else:
+            hint = f'Give an array of that name beside x and y: {{"x": x, "y": y, {name!r}: values}}.'
+            raise origin.error(f"{use} = {name!r} names no array of this data", hint)
+    drop = [name for name in dict.fromkeys(origin.aside.values()) if isinstance(x, pd.DataFrame) and name in x.columns]
+    return (x.drop(columns=drop) if drop else x), aside
+
+
 def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, ...]]:
     """Return columns of numbers or booleans as an array `(n, k)`, and their names."""
     for name in columns:
@@ -150,9 +177,13 @@ def _several(columns: pd.DataFrame, origin: Origin) -> tuple[Array, tuple[str, .
 
 
 def from_arrays(
-    x: Any, y: Any, weights: Any = None, *, origin: Origin, columns: Sequence[str] = (), names: Iterable[Any] = ()
-) -> Raw:
-    """Return raw rows of features, labels and weights (or None) as any arrays; raises `DataError` for bad shapes."""
+    x: Any, y: Any, weights: Any = None, *, origin: Origin, columns: Sequence[str] = (), names: Iterable[Any] = (),
+    beside: Mapping[str, Any] | None = None,
+) -> Raw:  # fmt: skip
+    """Return raw rows of features, labels and weights (or None) as any arrays; raises `DataError` for bad shapes.
+
+    beside: further arrays by name, of which the study may name those that are no features.
+    """
     if origin.target is not None:
         raise origin.error(
             f"target = {origin.target!r} names a column of a table, and here the labels are an array of their own"
@@ -162,11 +193,15 @@ def from_arrays(
         raise origin.error(what, "Give the weights as a third array: (x, y, weights), or a key sample_weight.")
     x, y = foreign.plain(x, origin), foreign.plain(y, origin)
     _check_index(x, y, origin)
+    x, aside = _set_aside(x, beside or {}, origin)
     parts = features.read(x, columns, origin)
     labels, label_names = _labels(y, origin)
     rows = features.count(parts)
     if rows != len(labels):
         raise origin.error(f"x has {rows} rows and y has {len(labels)}")
+    for use, column in aside.items():
+        if len(column) != rows:
+            raise origin.error(f"x has {rows} rows and {column.name}, for {use}, has {len(column)}")
     notes: list[str] = []
     if origin.options.na_values:
         parts, labels, notes = _arrays_without_gaps(parts, labels, origin)
@@ -174,8 +209,9 @@ def from_arrays(
         given, weights = weights, row_weights.read(weights, rows, origin.where)
         notes = [*notes, *row_weights.written(given, "The weights")]
     return Raw(
-        origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, notes=notes
-    )
+        origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, aside=aside,
+        notes=notes,
+    )  # fmt: skip
 
 
 def _check_index(x: Any, y: Any, origin: Origin) -> None:
@@ -208,12 +244,18 @@ def _inferred(y: pd.Series[Any], origin: Origin) -> pd.Series[Any]:
     return features.inferred(y.to_frame("y"), origin)["y"]
 
 
-def joined(train: Raw, test: Raw, origin: Origin) -> Raw:
-    """Return training rows followed by a given test set; raises `DataError` when their shapes differ."""
-    x = features.joined(train.x, test.x, origin)
-    notes = [*train.notes, "Test rows: the given test set."]
-    y, weights = _joined_labels(train.y, test.y, origin), _joined_weights(train, test)
-    return replace(train, x=x, y=y, weights=weights, given_test=len(test.y), notes=notes)
+def joined(parts: Mapping[int, Raw], origin: Origin) -> Raw:
+    """Return the rows of parts that are given, one after the other; raises `DataError` when their shapes differ."""
+    given = {part: parts[part] for part in (TRAIN, VALIDATION, TEST) if part in parts}
+    train, *others = given.values()
+    rows = train
+    for other in others:
+        x, y = features.joined(rows.x, other.x, origin), _joined_labels(rows.y, other.y, origin)
+        aside = {use: pd.concat([rows.aside[use], other.aside[use]], ignore_index=True) for use in rows.aside}
+        rows = replace(rows, x=x, y=y, weights=_joined_weights(rows, other), aside=aside)
+    part_of_row = np.repeat(np.array(list(given), np.int8), [len(raw.y) for raw in given.values()])
+    notes = [f"{NAMES[part].capitalize()} rows: the given {NAMES[part]} set." for part in given if part != TRAIN]
+    return replace(rows, given=part_of_row, notes=[*train.notes, *notes])
 
 
 def _joined_weights(train: Raw, test: Raw) -> NDArray[np.float64] | None:
@@ -234,20 +276,43 @@ def _joined_labels(train: pd.Series[Any] | Array, test: pd.Series[Any] | Array, 
 def from_mapping(arrays: Mapping[str, Any], origin: Origin) -> Raw:
     """Return raw rows of named arrays: `x, y`, or `x_train, y_train, x_test, y_test`, or a scikit-learn Bunch.
 
-    A dictionary that has the target among its names is a table. Raises `DataError` for others.
+    There may be `x_val, y_val` too. A dictionary that has the target among its names is a table, and one of
+    `train`, `validation` and `test` has a table or a tuple for each part. Raises `DataError` for others.
     """
     targets = (origin.target,) if isinstance(origin.target, str) else origin.target
     if targets is not None and any(target in arrays for target in targets):
         return from_table(_as_table(arrays, origin), origin)
-    train, test = _parts(arrays, "_train"), _parts(arrays, "_test")
-    if train and test:
-        return joined(from_arrays(*train, origin=origin), from_arrays(*test, origin=origin), origin)
+    if tables := _by_part(arrays):
+        return joined({part: from_object(table, origin) for part, table in tables.items()}, origin)
+    given = {part: found for word, part in WORDS.items() if (found := _parts(arrays, f"_{word}"))}
+    if TRAIN in given and len(given) > 1:
+        beside = {part: _beside(arrays, part) for part in given}
+        return joined(
+            {part: from_arrays(*found, origin=origin, beside=beside[part]) for part, found in given.items()}, origin
+        )
     parts = _parts(arrays, "")
     if parts is None:
         raise origin.error(f"no arrays x and y; it has {listed(arrays)}", "Or x_train, y_train, x_test, y_test.")
     columns, names = (arrays.get(key) for key in ("feature_names", "target_names"))
     columns = () if columns is None else [str(column) for column in columns]
-    return from_arrays(*parts, origin=origin, columns=columns, names=() if names is None else names)
+    return from_arrays(*parts, origin=origin, columns=columns, names=() if names is None else names, beside=arrays)
+
+
+def _by_part(arrays: Mapping[str, Any]) -> dict[int, Any]:
+    """Return tables or arrays by part where all names are names of parts, training rows among them."""
+    given = {WORDS.get(str(name)): value for name, value in arrays.items()}
+    parts = {part: value for part, value in given.items() if part is not None}
+    tables = all(isinstance(value, (pd.DataFrame, tuple)) for value in parts.values())
+    return parts if TRAIN in parts and len(parts) == len(arrays) > 1 and tables else {}
+
+
+def _beside(arrays: Mapping[str, Any], part: int) -> dict[str, Any]:
+    """Return arrays of one part by their names without its word: `customer_test` is `customer`."""
+    endings = [f"_{word}" for word, of in WORDS.items() if of == part]
+    return {
+        str(name).removesuffix(ending): values
+        for name, values in arrays.items() for ending in endings if str(name).endswith(ending)
+    }  # fmt: skip
 
 
 def _as_table(arrays: Mapping[str, Any], origin: Origin) -> pd.DataFrame:
@@ -279,9 +344,10 @@ def _inputs(arrays: Mapping[str, Any], suffix: str) -> dict[str, Any] | None:
 def from_object(value: Any, origin: Origin) -> Raw:
     """Return raw rows of what a user's function returned; raises `DataError` for anything else.
 
-    Accepts `(x, y)`, `((x_train, y_train), (x_test, y_test))`, each with weights as an optional third, a dictionary
-    of arrays, a scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a
-    dictionary of arrays by name, or keys `x.a`, `x.b`.
+    Accepts `(x, y)`, `((x_train, y_train), (x_test, y_test))`, also with validation rows between the two, each with
+    weights as an optional third, a dictionary of arrays, one of such parts or tables by the names of parts, a
+    scikit-learn Bunch, and a DataFrame with a target column. Features may be several inputs: a dictionary of arrays by
+    name, or keys `x.a`, `x.b`.
     """
     value = foreign.plain(value, origin)
     if foreign.is_dataset(value):
@@ -294,10 +360,16 @@ def from_object(value: Any, origin: Origin) -> Raw:
             return from_table(value, origin)
         case Mapping():
             return from_mapping(value, origin)
-        case (tuple((_, _) | (_, _, _)) as train, tuple((_, _) | (_, _, _)) as test):
-            return joined(from_arrays(*train, origin=origin), from_arrays(*test, origin=origin), origin)
+        case (tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _))):
+            return _joined_arrays(dict(zip((TRAIN, TEST), value, strict=True)), origin)
+        case (tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _)), tuple((_, _) | (_, _, _))):
+            return _joined_arrays(dict(enumerate(value)), origin)
         case (_, _) | (_, _, _):
             return from_arrays(*value, origin=origin)
     verb, got = ("Give", "it is") if origin.where == GIVEN else ("Return", "returned")
     hint = f"{verb} (x, y), (x, y, weights), a dictionary of arrays, a DataFrame or a tf.data.Dataset."
     raise origin.error(f"{got} {type(value).__name__}, which is no data", hint)
+
+
+def _joined_arrays(parts: Mapping[int, Any], origin: Origin) -> Raw:
+    return joined({part: from_arrays(*rows, origin=origin) for part, rows in parts.items()}, origin)

@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 
-from lossreg.contract.data_options import DROP, GIVEN, Options
+from lossreg.contract.data_options import DROP, GIVEN
 from lossreg.data import compressed, delimited, files, option_checks, room, table_files
-from lossreg.data.origin import Origin, Target
-from lossreg.data.raw import Raw, from_mapping, from_object, from_table
+from lossreg.data.origin import Origin
+from lossreg.data.parts import NAMES, TEST, TRAIN
+from lossreg.data.raw import Raw, from_mapping, from_object, from_table, joined
 from lossreg.errors import DataError, InputError, UnknownError, did_you_mean
 from lossreg.runtime import system, user_code
 
@@ -37,31 +39,57 @@ TABLES = f"{compressed.shown(('.csv', '.tsv', '.jsonl'))}, .parquet, .feather, .
 KINDS = f'Known: {TABLES}, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
-def read(
-    source: str,
-    *,
-    target: Target,
-    weight: str | None = None,
-    as_given: bool = False,
-    drop: Sequence[str],
-    base: Path,
-    seed: int,
-    options: Options | None = None,
-    given: Any = None,
-) -> Raw:
-    """Return the raw rows that `source` names, without the columns in `drop`; raises `DataError` or `InputError`.
+def read(origin: Origin, *, drop: Sequence[str], base: Path, seed: int, given: Any = None) -> Raw:
+    """Return the raw rows that `origin` names, without the columns in `drop`; raises `DataError` or `InputError`.
 
-    as_given: features that are whole numbers with leading zeros, such as postcodes, stay numbers; options: what the
-    study says about reading; given: the rows themselves, where the source is `GIVEN`.
+    given: the rows themselves, where the source is `GIVEN`.
     """
+    source = origin.where
     files.check_name(source)
-    origin = Origin("", source, target, weight, as_given, options or Options())
     raw = _read(source, origin, base, seed) if given is None else _given(given, origin)
     option_checks.check(raw, origin)
     raw = raw.without([*drop, *origin.options.kinds(DROP)], source)
     if len(raw.y) == 0:
         raise DataError("no rows", where=source)
     return raw
+
+
+def read_parts(
+    origin: Origin, others: Mapping[int, str], *, drop: Sequence[str], base: Path, seed: int, given: Any = None
+) -> Raw:
+    """Return the rows of a source, and of further files of the same columns as the parts that they are."""
+    raw = read(origin, drop=drop, base=base, seed=seed, given=given)
+    if not others:
+        return raw
+    parts = {TRAIN: raw}
+    if raw.given is not None or "split" in origin.aside:
+        what = "split gives the parts" if "split" in origin.aside else "has test rows or validation rows of its own"
+        raise origin.error(f"{what}, and so does {' and '.join(others.values())}", "Keep one of them.")
+    for part, file in others.items():
+        try:
+            parts[part] = _further(raw, replace(origin, where=file), drop=drop, base=base, seed=seed)
+        except InputError as error:
+            what = error.what if file in error.what else f"{file}: {error.what}"
+            raise type(error)(what, where=NAMES[part], hint=error.hint) from None
+    files_note = [f"{NAMES[part].capitalize()} rows: {file}." for part, file in others.items()]
+    return replace(joined(parts, origin), notes=[*raw.notes, *files_note])
+
+
+def _further(raw: Raw, origin: Origin, *, drop: Sequence[str], base: Path, seed: int) -> Raw:
+    """Return the rows of a further file, read as the first was; raises `InputError` where they do not fit."""
+    if not origin.where.lower().endswith(tuple(READERS)):
+        hint = f"Known: {TABLES}, .npz; a function as source may return the parts itself."
+        raise DataError("is no file that test or validation rows can be read from", hint=hint)
+    rows = read(replace(origin, like=_columns(raw)), drop=drop, base=base, seed=seed)
+    joined({TRAIN: raw, TEST: rows}, origin)
+    return rows
+
+
+def _columns(raw: Raw) -> dict[str, bool]:
+    """Return the columns of a table by name, True for those that hold text."""
+    columns = [*raw.aside.values(), *([raw.y] if isinstance(raw.y, pd.Series) else [])]
+    columns += [raw.x[name] for name in raw.x.columns] if isinstance(raw.x, pd.DataFrame) else []
+    return {str(c.name): c.dtype == object or isinstance(c.dtype, pd.StringDtype) for c in columns}
 
 
 def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
@@ -97,9 +125,9 @@ def _stem(path: Path) -> str:
 
 def _read_text(path: Path, origin: Origin) -> Raw:
     options = origin.options
-    as_text = options.kinds("category")
-    coded = origin.targets if origin.as_given else None
-    table, notes, _ = delimited.read(path, origin.where, as_text, coded, options=options)
+    as_text = [*options.kinds("category"), *(name for name, is_text in origin.like.items() if is_text)]
+    coded = () if origin.like else origin.targets if origin.as_given else None
+    table, notes, _ = delimited.read(path, origin.where, as_text, coded, known=tuple(origin.like), options=options)
     try:
         raw = from_table(table, replace(origin, name=_stem(path)))
     except DataError as error:

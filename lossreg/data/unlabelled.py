@@ -29,7 +29,8 @@ def dropped(raw: Raw, where: str) -> Raw:
     return replace(
         raw, x=_plain(features.take(raw.x, kept)), y=y, notes=[*raw.notes, note],
         weights=None if raw.weights is None else raw.weights[kept],
-        given_test=int(there[len(there) - raw.given_test :].sum()) if raw.given_test else 0,
+        given=None if raw.given is None else raw.given[kept],
+        aside={use: column.iloc[kept].reset_index(drop=True) for use, column in raw.aside.items()},
     )  # fmt: skip
 
 

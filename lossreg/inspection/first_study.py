@@ -136,7 +136,8 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
         if isinstance(data, (str, Path)):
             source = str(data)
             studies.require_trusted(studies.from_dict({"data": {"source": source}}))
-            return _from(folder, source), sources.read(source, target=columns_asked, drop=(), base=Path(), seed=0)
+            origin = Origin("", source, columns_asked)
+            return _from(folder, source), sources.read(origin, drop=(), base=Path(), seed=0)
         frame = data.to_pandas() if type(data).__module__.startswith("polars") else data
         raw = from_object(frame, Origin(HERE, HERE, columns_asked))
     except TargetError as error:
@@ -201,7 +202,7 @@ def _labelled(raw: Raw) -> tuple[Raw, int]:
         return raw, 0
     there = raw.y.notna().to_numpy(bool) & ~raw.y.map(lambda value: isinstance(value, str) and not value.strip())
     kept, lost = np.flatnonzero(there), int((~there).sum())
-    if not lost or not len(kept) or raw.given_test:
+    if not lost or not len(kept) or raw.given is not None:
         return raw, 0
     x = features.take(raw.x, kept)
     x = x.reset_index(drop=True) if isinstance(x, pd.DataFrame) else x

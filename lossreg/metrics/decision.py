@@ -83,8 +83,19 @@ def shortage(metric: Metric, task: str, rows: int) -> str:
     return f"{rows} validation rows are too few for a {in_words(what)} of {metric.name}, which needs {fewest}"
 
 
-def halves(y: Array, seed: int = 0) -> NDArray[np.bool_]:
-    """Return one half of samples with these class indices `(n,)`, drawn at random, with half of each class."""
+def halves(y: Array, seed: int = 0, units: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    """Return one half of samples with these class indices `(n,)`, drawn at random, with half of each class.
+
+    units: `(n,)` numbers of samples that stay together; the first of each unit counts, and units of
+    about the same size are dealt out in turn.
+    """
+    if units is not None:
+        _, first, of_row, sizes = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
+        classes = y[first]
+        by_size = np.lexsort((np.random.default_rng(seed).random(len(first)), sizes, classes))
+        of_unit = np.empty(len(first), bool)
+        of_unit[by_size] = np.arange(len(first)) % 2 == 0
+        return np.asarray(of_unit[of_row.reshape(-1)])
     order = np.lexsort((np.random.default_rng(seed).random(len(y)), y))
     half = np.empty(len(y), bool)
     half[order] = np.arange(len(y)) % 2 == 0

@@ -40,7 +40,8 @@ LACKS_TUNED = (
 class Tested:
     """The rows of a comparison.
 
-    y: their labels as metrics take them; groups: of pixels, their mask; folds: the outer fold of each, None without.
+    y: their labels as metrics take them; groups: of rows that are not independent, and of the
+    pixels of a mask; folds: the outer fold of each, None without.
     """
 
     rows: int
@@ -52,7 +53,11 @@ class Tested:
     def of(cls, dataset: Dataset, parts: Sequence[Part] = ()) -> Self:
         """Return the test rows of a study, or with the parts of outer folds all of its rows."""
         y, pixels = dataset.rows.labels.y if parts else dataset.test.y, math.prod(dataset.spatial_shape)
-        groups = np.repeat(np.arange(len(y)), pixels) if dataset.spatial_shape else None
+        groups = dataset.rows.layout.dependent
+        if groups is not None:
+            groups = np.repeat(groups if parts else groups[dataset.rows.test], pixels)
+        elif dataset.spatial_shape:
+            groups = np.repeat(np.arange(len(y)), pixels)
         folds = np.empty(len(y), np.int64)
         for number, part in enumerate(parts):
             folds[part.test] = number
@@ -201,9 +206,29 @@ def _folds_won(settings: Sequence[Settings]) -> dict[str, int]:
 def shortage(prepared: Prepared) -> str:
     """Return why the data do not allow a verdict; empty where they do."""
     dataset = prepared.problem.dataset
+    if dataset.loaded and dataset.loaded.layout.grouped:
+        y = dataset.loaded.labels.y.reshape(len(dataset.loaded.labels.y), -1)
+        counts = (
+            {} if dataset.spatial_shape else dict(zip(dataset.classes, _counts(dataset, y, slice(None)), strict=True))
+        )
+        return answers.shortage(_independent(dataset, np.ones(len(y), bool)), counts, "groups")
     summary = dataset.summary()
     counts = {} if dataset.spatial_shape else summary["classes"]
     return answers.shortage(sum(summary["rows"].values()), counts)
+
+
+def _independent(dataset: Dataset, mask: np.ndarray, rows: np.ndarray | slice = slice(None)) -> int:
+    """Return how many of these rows are in a mask, or how many groups, if the study names them."""
+    layout = dataset.loaded.layout if dataset.loaded else None
+    groups = layout.units if layout and layout.grouped else None
+    return int(mask.sum()) if groups is None else len(np.unique(groups[rows][mask]))
+
+
+def _counts(dataset: Dataset, y: np.ndarray, rows: np.ndarray | slice) -> list[int]:
+    """Return the rows or groups of each class, or with each label; y: `(n, columns)` of these rows."""
+    if dataset.task == "multilabel":
+        return [_independent(dataset, column > 0, rows) for column in y.T]
+    return [_independent(dataset, (y == label).any(axis=1), rows) for label in range(dataset.n_classes)]
 
 
 def shortage_of_test_rows(prepared: Prepared) -> str:
@@ -216,22 +241,25 @@ def shortage_of_test_rows(prepared: Prepared) -> str:
     absent = dataset.rows.labels.absent(dataset.rows.test) if dataset.task in ("binary", "multiclass") else []
     if absent:
         return f"no test row is of class {absent[0]!r}"
-    return answers.shortage_of_tested(_tested_counts(dataset, metric), metric.name)
+    layout, test = dataset.rows.layout, dataset.rows.test
+    if layout.dependent is not None and len(np.unique(layout.dependent[test])) < FEWEST:
+        return f"the test rows are all of one {'group' if layout.times is None else 'time'}"
+    what = "group" if layout.grouped else "row"
+    return answers.shortage_of_tested(_tested_counts(dataset, metric), metric.name, what)
 
 
 def _tested_counts(dataset: Dataset, metric: Metric) -> dict[str, int]:
-    """Return the test rows of each class or with each label, masks with a pixel of it; none where it does not matter.
+    """Return the test rows or groups of each class or label, masks with a pixel of it; none where they do not matter.
 
     Of labels without which the metric is undefined for rows of one kind alone, it is the smaller number of both kinds.
     """
     if not variation.hangs_on_classes(metric):
         return {}
-    y = dataset.test.y.reshape(len(dataset.test.y), -1)
-    if dataset.task == "multilabel":
-        counts = np.minimum(y.sum(axis=0), (1 - y).sum(axis=0)) if metric.every_class else y.sum(axis=0)
-    else:
-        counts = np.array([(y == label).any(axis=1).sum() for label in range(dataset.n_classes)])
-    return dict(zip(dataset.classes, counts.tolist(), strict=True))
+    y, rows = dataset.test.y.reshape(len(dataset.test.y), -1), dataset.rows.test
+    counts = _counts(dataset, y, rows)
+    if dataset.task == "multilabel" and metric.every_class:
+        counts = [*map(min, counts, _counts(dataset, 1 - y, rows))]
+    return dict(zip(dataset.classes, counts, strict=True))
 
 
 def without_comparison(

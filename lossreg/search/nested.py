@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossreg.data.parts import VALIDATION
 from lossreg.data.splits import TRAINING_SHARE
 from lossreg.errors import InputError
 from lossreg.search import arms, fold_search, reevaluation, restore
@@ -151,8 +152,12 @@ class Nested:
     @property
     def _share(self) -> float:
         """The share of training samples in the split of a search: as in the study, or in a fold of its."""
-        data = self.prepared.spec.data
-        return 1 - (1 / data.folds if data.folds else data.validation)
+        data, dataset = self.prepared.spec.data, self.prepared.problem.dataset
+        if data.folds:
+            return 1 - 1 / data.folds
+        if isinstance(data.validation, str) or dataset.rows.layout.has(VALIDATION):
+            return len(dataset.train) / (len(dataset.train) + len(dataset.validation))
+        return 1 - data.validation
 
     def retrainer(self, *, chosen: bool, repeats: range) -> Retrainer:
         """Return the trainer of repeats in every fold, before that of the choice of settings unless they are known."""

@@ -28,6 +28,8 @@ from lossreg.training import scoring
 from lossreg.training.interface import Plan, Problem
 
 Notes = list[str]
+NOTHING: Mapping[str, Any] = {}
+APART = "equal rows may be on both sides of a cut, as when this study began; a new study keeps them together"
 
 # numbers of an embedding from which lanes may be slower than `model.fit`: between 80,000 and 3,200,000 as measured
 LARGE = 1_000_000
@@ -114,7 +116,7 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     installed = registry.default(tuple(spec.plugins.block))
     missing = resumption.missing(spec, installed, stored)
     resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
-    dataset, data_notes = load_data(spec, resumption.positive_class(stored))
+    dataset, data_notes = load_data(spec, stored)
     metric, metric_notes = choose_metric(spec, dataset)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
@@ -130,24 +132,36 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     return replace(prepared, unmapped=unmapped, notes=[*notes, *rehearsal_notes, *warnings.of(dataset, metric)])
 
 
-def load_data(spec: StudySpec, positive: str | None = None) -> tuple[data.Dataset, Notes]:
+def load_data(spec: StudySpec, stored: Mapping[str, Any] = NOTHING) -> tuple[data.Dataset, Notes]:
     """Return the study's data set, split and preprocessed; raises `InputError` that names the key of the study.
 
-    positive: the class that was positive when a resumed study began, for one that does not name it.
+    stored: what the study noted when it began: the class that was positive, for one that does not name it. Up to 0.2.0
+    rows that stand twice were taken apart, and for a study that was begun so they still are.
     """
+    positive = resumption.positive_class(stored)
+    dataset, begun = _loaded(spec, positive), stored.get("data", {}).get("digest")
+    layout = dataset.rows.layout
+    if begun not in (None, dataset.digest) and layout.units is not None and not layout.grouped:
+        former = _loaded(spec, positive, ties_twins=False)
+        if former.digest == begun:
+            return former, [*former.notes, APART]
+    return dataset, dataset.notes
+
+
+def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -> data.Dataset:
     section = spec.data
     try:
-        dataset = data.load(
+        return data.load(
             section.source, target=section.target, task=section.task, test=section.test, validation=section.validation,
-            folds=section.folds, weight=section.weight, class_weight=spec.train.class_weight,
-            preprocess=section.preprocess, drop=section.drop, base=spec.base, seed=spec.search.seed,
-            options=replace(section.options, former=positive), given=spec.given,
+            folds=section.folds, group=section.group, time=section.time, split=section.split, weight=section.weight,
+            class_weight=spec.train.class_weight, preprocess=section.preprocess, drop=section.drop, base=spec.base,
+            seed=spec.search.seed, options=replace(section.options, former=positive), given=spec.given,
+            ties_twins=ties_twins,
         )  # fmt: skip
     except InputError as error:
-        own = ("folds", "preprocess", "columns", "positive", "encoding", "sheet")
+        own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet")
         keys = {"class_weight": "train.class_weight", **{name: f"data.{name}" for name in own}}
         raise error.at(spec.place(keys.get(error.where, "data"))) from error
-    return dataset, dataset.notes
 
 
 def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes]:

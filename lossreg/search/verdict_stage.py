@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
 
 from lossreg.data import splits
@@ -175,14 +176,14 @@ class VerdictStage:
         """Return the number of outer folds of a study that names none; they are proposed where they take long."""
         rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
         new = self._estimate(usual, self.prepared.spec.verdict.repeats_with(usual))
-        is_usual = not rows.raw.given_test and nested.is_usual(len(rows.labels.y), new.minutes)
+        is_usual = not rows.layout.is_fixed and nested.is_usual(len(rows.labels.y), new.minutes)
         return usual if is_usual else 0
 
     def _advice(self, verdict: Verdict) -> str:
         """Return that outer folds, which nobody ruled out, would show more; empty where they would take long."""
         rows, usual = self.prepared.problem.dataset.rows, nested.USUAL
         is_open = verdict.answer is Answer.NO_DIFFERENCE and self._unasked and not self._unasked.get("reason")
-        if not is_open or verdict.outer or rows.raw.given_test:
+        if not is_open or verdict.outer or rows.layout.is_fixed:
             return ""
         if self._estimate(usual, self.prepared.spec.verdict.repeats_with(usual)).minutes > LONGEST:
             return ""
@@ -259,9 +260,18 @@ class VerdictStage:
     def _judged(self, tested: Tested, frozen: Frozen, predictions: Predictions) -> Verdict:
         reason = "" if frozen.outer else self._unasked.get("reason", "")
         judgement = Judgement(self.prepared, frozen, self._arms(frozen), tested, predictions)
-        verdict = judgement.verdict([reason] if reason else [])
+        verdict = judgement.verdict([*([reason] if reason else []), *self._of_layout(tested)])
         advice = self._advice(verdict)
         return replace(verdict, notes=(*verdict.notes, advice)) if advice else verdict
+
+    def _of_layout(self, tested: Tested) -> list[str]:
+        """Return notes on rows that are cut forward in time, or that are not independent since of one group."""
+        layout, group = self.prepared.problem.dataset.rows.layout, self.prepared.spec.data.group
+        if layout.times is not None:
+            return [splits.FORWARD]
+        if not layout.grouped or tested.groups is None:
+            return []
+        return [f"the interval is that of {len(np.unique(tested.groups))} independent groups of {group}, not of rows"]
 
     # ------------------------------------------------------------ notes
 

@@ -189,9 +189,11 @@ def _logs_of_lanes(problem: Problem, candidates: Sequence[str], raw_scores: np.n
 
 def _tuned(problem: Problem, what: str, logs: np.ndarray, fold: int) -> list[Scored]:
     """Return the scores of lanes with tuned decisions; logs: log probabilities of all validation samples."""
-    y, metric = problem.folds[fold].validation.y, problem.metric
+    validation, metric = problem.folds[fold].validation, problem.metric
+    y = validation.y
     # the pixels of a mask are not independent, and stay together
-    half = np.repeat(decision.halves(y if y.ndim == 1 else np.zeros(len(y))), y.size // len(y))
+    labels = y if y.ndim == 1 else np.zeros(len(y))
+    half = np.repeat(decision.halves(labels, units=validation.units), y.size // len(y))
     scores = metric.score_lanes(y.ravel(), decision.crossfit(what, metric, y.ravel(), logs, half))
     decisions = decision.fit(what, metric, y.ravel(), logs)
     lanes = zip(scores.tolist(), _only(what, logs, decisions).tolist(), decisions, strict=True)

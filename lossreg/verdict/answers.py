@@ -86,13 +86,14 @@ def recommend(
     return winner if is_ahead and not (of_winner < of_baseline and is_unstable(of_winner, repeats)) else baseline
 
 
-def shortage(rows: int, class_counts: Mapping[str, int] | None = None) -> str:
+def shortage(rows: int, class_counts: Mapping[str, int] | None = None, what: str = "rows") -> str:
     """Return why the data, test rows included, are not enough for a verdict; empty when they are.
 
-    class_counts: the rows of each class, or with each label of a multilabel task; empty or None in regression.
+    class_counts: the rows of each class, or with each label of a multilabel task; empty or None in regression;
+    what: what is counted, as rows that are not independent are by their groups.
     """
     if rows < FEWEST_ROWS:
-        return f"{rows} rows, and a verdict needs at least {FEWEST_ROWS}"
+        return f"{rows} {what}, and a verdict needs at least {FEWEST_ROWS}"
     rare = {name: count for name, count in (class_counts or {}).items() if count < FEWEST_OF_CLASS}
     if not rare:
         return ""
@@ -100,15 +101,15 @@ def shortage(rows: int, class_counts: Mapping[str, int] | None = None) -> str:
     others = {1: "", 2: " (and 1 more class has too few)"}.get(
         len(rare), f" (and {len(rare) - 1} more classes have too few)"
     )
-    return f"{count} rows of class {name!r}{others}, and a verdict needs at least {FEWEST_OF_CLASS} of each"
+    return f"{count} {what} of class {name!r}{others}, and a verdict needs at least {FEWEST_OF_CLASS} of each"
 
 
-def shortage_of_tested(class_counts: Mapping[str, int], metric: str) -> str:
+def shortage_of_tested(class_counts: Mapping[str, int], metric: str, what: str = "row") -> str:
     """Return why the test rows of each class are not enough for a metric that hangs on them; empty when they are."""
     name, count = min(class_counts.items(), key=lambda item: item[1], default=("", FEWEST_TESTED))
     if count >= FEWEST_TESTED:
         return ""
     return (
-        f"{count} test row{'s' * (count != 1)} of class {name!r}, and a verdict by {metric} needs at least "
+        f"{count} test {what}{'s' * (count != 1)} of class {name!r}, and a verdict by {metric} needs at least "
         f"{FEWEST_TESTED} of each"
     )

@@ -415,10 +415,21 @@ MISTAKES = [
     ("[data]\nsource = 'a'\ntest = 0", "data.test: must be above 0, not 0", "between 0 and 1"),
     ("[data]\nsource = 'a'\ntest = 1.0", "data.test: must be below 1, not 1.0"),
     ("[data]\nsource = 'a'\nvalidation = -0.2", "data.validation: must be above 0, not -0.2"),
-    ("[data]\nsource = 'a'\nvalidation = true", "data.validation: must be a number, not true"),
+    ("[data]\nsource = 'a'\nvalidation = true", "data.validation: must be a number or a file, not true"),
     ("[data]\nsource = 'a'\ntest = nan", "data.test: must be"),
     ("[data]\nsource = 'a'\nfolds = 1", "data.folds: must be at least 2, not 1. It is the number of folds"),
     ("[data]\nsource = 'a'\nfolds = 2.5", "data.folds: must be a whole number, not 2.5"),
+    ("[data]\nsource = 'a'\ntest = '0.3'", "data.test: must be a number, not the text \"0.3\"", "without quotes: 0.3"),
+    ("[data]\nsource = 'a'\ntest = ''", "data.test: must be a number or a file, not \"\"", "test.csv"),
+    ("[data]\nsource = 'a'\ntarget = 'y'\ngroup = 'y'", "data.group: \"y\" is the target"),
+    ("[data]\nsource = 'a'\nweight = 'w'\nsplit = 'w'", "data.split: \"w\" is the weights"),
+    ("[data]\nsource = 'a'\ntime = 'w'\nsplit = 'w'", "data.time: time and split exclude each other"),
+    ("[data]\nsource = 'a'\ntime = 'w'\ngroup = 'g'", "data.time: time and group exclude each other"),
+    ("[data]\nsource = 'a'\ntime = 'w'\ntest = 't.csv'", "data.time: time and test exclude each other"),
+    ("[data]\nsource = 'a'\ngroup = 'g'\ndrop = ['g']", "data.drop: \"g\" is the column of group"),
+    ("[data]\nsource = 'a'\ngroup = 'g'\nsplit = 'g'", "data.split: \"g\" is the column of group"),
+    ("[data]\nsource = 'a'\ngroup = 3", "data.group: must be text, not 3", "such as a customer"),
+    ("[data]\nsource = 'a'\ntime = 'w'\n[verdict]\nouter = 3", "verdict.outer: outer folds would train on rows that"),
     ("[data]\nsource = 'a'\nfolds = 5\nvalidation = 0.2", "data: folds and validation exclude each other"),
     ("[data]\nsource = 'a'\ndrop = 'b'", 'data.drop: must be a list, not "b"'),
     ("[data]\nsource = 'a'\ndrop = ['b', 3]", "data.drop[1]: must be text, not 3"),
@@ -867,6 +878,16 @@ def test_mistakes_in_losses_of_the_users(losses, folder, text, message):
 
 
 # ---- resuming ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["group", "time", "split"])
+def test_a_key_that_says_how_rows_are_cut_keeps_former_trials_apart(write, key):
+    path = write(DESIGN)
+    before, after = study.fingerprint(study.load(path)), study.fingerprint(study.load(path, [f"data.{key}=customer"]))
+    assert f"data.{key}" not in before
+    (change,) = changes.of(before, after)
+    assert (change.effect, change.what) == (changes.Effect.APART, f"data.{key}: not set -> customer")
+    assert "rows are split in another way" in str(change)
 
 
 def test_a_fingerprint_is_flat_and_survives_json(write):

@@ -407,7 +407,7 @@ def test_statistics_come_from_the_training_rows_only(tmp_path: Path) -> None:
 
 
 def test_missing_numbers_become_the_median_of_the_training_rows(tmp_path: Path) -> None:
-    frame = table()
+    frame = table().assign(at=np.arange(200))
     frame.loc[::7, "age"] = np.nan
     train = rows_of(tmp_path, frame)[0]
     loaded = load_table(tmp_path, frame)

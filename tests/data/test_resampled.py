@@ -87,7 +87,7 @@ def test_the_test_rows_stay_and_all_others_are_split_anew(tmp_path: Path, task: 
 def test_splits_are_stratified(task: str) -> None:
     labels = labels_of(task)
     test = np.arange(0, N, 5)
-    groups = labels.groups
+    groups = labels.strata
     assert groups is not None
     part = splits.Part(test, np.setdiff1d(np.arange(N), test))
     counts = np.bincount(groups[part.development])
@@ -256,7 +256,7 @@ def test_every_row_is_tested_once_and_all_parts_have_equally_many_others(task: s
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "segmentation"])
 def test_parts_are_stratified_and_follow_the_seed(task: str) -> None:
     labels = labels_of(task)
-    groups = labels.groups
+    groups = labels.strata
     assert groups is not None
     parts = splits.outer(labels, 5, seed=3)
     for part in parts:

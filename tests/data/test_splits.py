@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from lossreg import data
 from lossreg.data import splits
 from lossreg.data.classes import Labels
+from lossreg.data.layout import Layout
 from lossreg.errors import DataError, InputError
 
 RNG = np.random.default_rng(0)
@@ -30,7 +31,7 @@ def labels_of(task: str, y: np.ndarray) -> Labels:
 
 
 def cut(labels: Labels, folds: Any, seed: int = 0, test: float = 0.2) -> tuple[splits.Rows3, ...]:
-    return splits.cut(labels, test=test, validation=0.2, folds=folds, given_test=0, seed=seed, where="here")
+    return splits.cut(labels, test=test, validation=0.2, folds=folds, seed=seed, where="here")
 
 
 Y = {
@@ -109,8 +110,9 @@ def test_a_label_that_lacks_training_rows_in_a_fold_is_an_error() -> None:
     y[[0, 1, 2], 0] = 1
     y[[0, 3], 1] = y[[1, 4], 2] = y[[2, 5], 3] = 1
     labels = Labels("multilabel", y, tuple("abcd"), tuple("abcd"))
+    given = np.repeat(np.array([0, 2], np.int8), 30)
     with pytest.raises(DataError, match=r"no training row in fold \d with label a. Drop rare labels"):
-        splits.cut(labels, test=0.5, validation=0.2, folds=2, given_test=30, seed=8, where="here")
+        splits.cut(labels, Layout(given=given), test=0.5, validation=0.2, folds=2, seed=8, where="here")
 
 
 @pytest.mark.parametrize(("folds", "says"), [

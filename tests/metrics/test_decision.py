@@ -181,3 +181,13 @@ def test_the_response_says_what_is_tuned(name, task, expected):
 def test_too_few_rows_are_not_tuned_on(name, fewest):
     assert not shortage(metric(name), "binary", fewest)
     assert shortage(metric(name), "binary", fewest - 1).endswith(f"which needs {fewest}")
+
+
+def test_halves_keep_units_together_and_are_about_equal():
+    rng = np.random.default_rng(0)
+    units = np.repeat(rng.permutation(60), rng.integers(1, 9, 60))
+    y = rng.integers(0, 2, 60)[units]
+    half = halves(y, units=units)
+    assert all(len(set(half[units == unit])) == 1 for unit in range(60))
+    for label in (0, 1):
+        assert abs(half[y == label].mean() - 0.5) < 0.1

@@ -1,0 +1,229 @@
+"""What the cuts of some rows have to keep: rows that stay together, their order in time, parts that are given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lossreg.data import reading, twins
+from lossreg.data.cells import example
+from lossreg.data.origin import Origin, listed
+from lossreg.data.parts import KNOWN, TRAIN, WORDS, counted
+from lossreg.data.raw import Raw
+from lossreg.errors import DataError, did_you_mean, shortened
+
+SHOWN = 5
+# Rows that stand more than once are kept together if they are at most this share of all rows, or if they are copies:
+# where equal features come with different targets at most this share as often as any two rows do. In tables of few
+# categories equal rows are draws of their own, which a cut between them makes look too bad (docs/studies.md).
+FEW, COPIES = 0.1, 0.1
+LARGEST, LINKED = 0.1, 0.1  # of all rows: most equal ones, and most rows of groups that equal ones link
+# beyond these, too few rows stand alone to even sizes out, and equal rows are cut as groups are
+MOST_SHIFTED, LARGEST_SHIFTED = 0.5, 0.02
+STEP = re.compile(r"(\d{4})[-/. ]?([WQMHwqmh]?)(\d{1,2})")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """The rows of a source as cuts have to see them.
+
+    units: `(n,)` numbers of rows that stay together, None where each row stands alone; times: `(n,)` ranks in time;
+    given: `(n,)` the parts, as in `parts`, that the source gives; grouped: whether units are groups that the study
+    names; lumpy: whether too few rows stand alone to even sizes out; notes: lines for the user.
+    """
+
+    units: NDArray[np.int64] | None = None
+    times: NDArray[np.int64] | None = None
+    given: NDArray[np.int8] | None = None
+    grouped: bool = False
+    lumpy: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def has(self, part: int) -> bool:
+        """Return whether the source gives rows of a part."""
+        return self.given is not None and bool((self.given == part).any())
+
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """The units that are cut as a whole: groups, and equal rows where they are most of all."""
+        return self.units if self.grouped or self.lumpy else None
+
+    @property
+    def is_fixed(self) -> bool:
+        """True where the source or times say which rows are tested, so that not all of them can be in turn."""
+        return self.given is not None or self.times is not None
+
+    @property
+    def dependent(self) -> NDArray[np.int64] | None:
+        """A number per row, equal where rows are not independent of each other; None where each is."""
+        if self.times is not None and int(self.times.max()) + 1 < len(self.times):
+            return self.times
+        return self.units
+
+
+def of(raw: Raw, where: str, *, ties_twins: bool = True) -> Layout:
+    """Return the layout of raw rows; ties_twins: rows that stand twice stay together.
+
+    Raises `DataError` for columns that say nothing, and for contradictions.
+    """
+    origin = Origin("", where)
+    given, of_given = _given(raw, origin)
+    times, of_time = _times(raw, origin)
+    groups, of_groups = _groups(raw, origin)
+    if times is not None:
+        if given is not None:
+            raise origin.error(f"{raw.aside['time'].name!r} is to cut the rows in time, and there are given parts")
+        return Layout(times=times, notes=of_time)
+    if groups is not None and given is not None:
+        _check_straddling(groups, given, raw, origin)
+    layout = Layout(given=given, grouped=groups is not None, notes=[*of_given, *of_groups])
+    return _with_twins(layout, raw, groups) if ties_twins else replace(layout, units=groups)
+
+
+# ------------------------------------------------------------ groups
+
+
+def _groups(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str]]:
+    """Return the number of each row's group, and a note on them."""
+    if (column := raw.aside.get("group")) is None:
+        return None, []
+    _check_present(column, "group", origin)
+    numbers = twins.numbered(reading.texts(reading.plain(column)))
+    sizes = np.bincount(numbers)
+    name = listed([str(column.name)])
+    if len(sizes) < 3:
+        what = f"group = {name!r} has {len(sizes)} value{'s' * (len(sizes) != 1)}, and training, validation and test"
+        raise origin.error(f"{what} rows take 3 groups at least")
+    spread = f"{sizes.min()} to {sizes.max()} rows" if sizes.min() < sizes.max() else _rows(int(sizes[0]))
+    return numbers, [
+        f"{name}: {len(sizes):,} groups of {spread} each, which no cut takes apart; the column is no feature."
+    ]
+
+
+def _check_present(column: pd.Series[Any], role: str, origin: Origin) -> None:
+    missing = np.flatnonzero(reading.texts(column) == reading.MISSING)
+    if len(missing):
+        rows = ", ".join(map(str, missing[:SHOWN] + 1))
+        what = f"{role} = {str(column.name)!r}: {len(missing)} of {len(column)} rows have none"
+        hint = "Remove these rows, or fill them in."
+        raise origin.error(f"{what}, the first in row{'s' * (len(missing) > 1)} {rows} of the data", hint)
+
+
+def _check_straddling(groups: NDArray[np.int64], given: NDArray[np.int8], raw: Raw, origin: Origin) -> None:
+    """Raise `DataError` for groups that have rows in several of the given parts."""
+    parts = pd.Series(given).groupby(groups).nunique().to_numpy()
+    if (parts > 1).any():
+        column = raw.aside["group"]
+        first = int(np.flatnonzero(groups == int(np.flatnonzero(parts > 1)[0]))[0])
+        what = f"{int((parts > 1).sum())} groups of {str(column.name)!r} have rows in more than one of the given parts"
+        raise origin.error(f"{what}, the first is {example(column.iloc[first])}", "Put each group into one part.")
+
+
+# ------------------------------------------------------------ time
+
+
+def _times(raw: Raw, origin: Origin) -> tuple[NDArray[np.int64] | None, list[str]]:
+    """Return the rank of each row's time, and a note on it; raises `DataError` for a column without an order."""
+    if (column := raw.aside.get("time")) is None:
+        return None, []
+    _check_present(column, "time", origin)
+    name = listed([str(column.name)])
+    values = _in_order(column, origin)
+    if (lost := np.flatnonzero(~np.isfinite(values))).size:
+        odd = f"{example(column.iloc[int(lost[0])])} in row {lost[0] + 1}"
+        raise origin.error(f"time = {name!r}: {len(lost)} of {len(column)} values are no time ({odd})")
+    ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
+    number = int(ranks.max()) + 1
+    if number < 3:
+        what = f"time = {name!r} has {number} distinct value{'s' * (number > 1)}"
+        raise origin.error(f"{what}, and training, validation and test rows take 3 at least")
+    ends = [example(column.iloc[int(np.flatnonzero(ranks == rank)[0])]) for rank in (0, number - 1)]
+    return ranks, [
+        f"{name}: {number:,} times from {ends[0]} to {ends[1]}; test rows are the newest, validation rows the newest "
+        "of the rest. The column is no feature."
+    ]
+
+
+def _in_order(column: pd.Series[Any], origin: Origin) -> NDArray[np.float64]:
+    """Return numbers in the order of the times."""
+    steps = [STEP.fullmatch(text) for text in reading.texts(column)] if not reading.is_number(column.dtype) else [None]
+    if all(steps) and len({step[2].lower() for step in steps if step}) == 1:
+        return np.array([100.0 * int(step[1]) + int(step[3]) for step in steps if step])
+    try:
+        read = reading.infer(column)
+    except DataError as error:
+        raise error.at(origin.where) from None
+    if read.read is None:
+        what = f"time = {str(column.name)!r} has neither numbers nor dates, such as {example(column.iloc[0])}"
+        raise origin.error(what, 'Give dates such as 2024-01-31, weeks such as "2024-W05", or numbers.')
+    return read.read(reading.plain(column))
+
+
+# ------------------------------------------------------------ parts that are given
+
+
+def _given(raw: Raw, origin: Origin) -> tuple[NDArray[np.int8] | None, list[str]]:
+    """Return the part of each row as the source or a column of it gives it, and a note on the column."""
+    if (column := raw.aside.get("split")) is None:
+        return raw.given, []
+    if raw.given is not None:
+        raise origin.error(f"split = {str(column.name)!r} gives the parts, and so does the source", "Keep one of them.")
+    _check_present(column, "split", origin)
+    texts = reading.texts(column)
+    codes, words = pd.factorize(texts)
+    for word in words:
+        if str(word).casefold() not in WORDS:
+            near = did_you_mean(str(word).casefold(), WORDS) or KNOWN
+            what = f"split = {str(column.name)!r} has {shortened(repr(str(word)), 30)}, which names no part"
+            raise origin.error(what, near)
+    given = np.array([WORDS[str(word).casefold()] for word in words], np.int8)[codes]
+    counts = np.bincount(given, minlength=3)
+    if not counts[TRAIN] or counts[TRAIN] == len(given):
+        lacks = "no training row" if not counts[TRAIN] else "training rows only"
+        raise origin.error(f"split = {str(column.name)!r} has {lacks}", KNOWN)
+    return given, [f"{listed([str(column.name)])}: {counted(given)} rows. The column is no feature."]
+
+
+# ------------------------------------------------------------ rows that stand twice
+
+
+def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None) -> Layout:
+    """Return the layout with units of groups and of rows that stand twice, and a note on the latter."""
+    try:
+        alike, codes = twins.codes(raw.x), twins.codes(raw.x, raw.y)
+    except MemoryError:
+        raise
+    except Exception:  # objects that say nothing of themselves; they are refused where they are read
+        return replace(layout, units=groups)
+    sizes, rows = np.bincount(codes), len(codes)
+    again, largest = int(sizes[sizes > 1].sum()), int(sizes.max())
+    if not again:
+        return replace(layout, units=groups)
+    what = f"{again:,} of {rows:,} rows stand more than once, with the same features and the same target"
+    if largest > LARGEST * rows or not (again <= FEW * rows or twins.are_copies(alike, codes, raw.y, COPIES)):
+        told = f"{what}: not kept together, since the data have few distinct rows, not copies"
+        return replace(layout, units=groups, notes=[*layout.notes, f"{told}."])
+    units = codes if groups is None else twins.joined(groups, codes)
+    if groups is not None and np.bincount(units).max() > max(np.bincount(groups).max(), LINKED * rows):
+        told = f"{what}; those of different groups may be on both sides of a cut, since they link too many"
+        return replace(layout, units=groups, notes=[*layout.notes, f"{told}."])
+    kept = f"{what}; no cut takes them apart"
+    if layout.given is not None and (both := _on_both(codes, layout.given)):
+        kept += f", but for {both:,} of them, which the given parts have on both sides"
+    is_lumpy = again > MOST_SHIFTED * rows or largest > max(2, LARGEST_SHIFTED * rows)
+    return replace(layout, units=units, lumpy=is_lumpy, notes=[*layout.notes, f"{kept}."])
+
+
+def _on_both(codes: NDArray[np.int64], given: NDArray[np.int8]) -> int:
+    """Return the number of rows that have an equal one in another part."""
+    parts = pd.Series(given).groupby(codes).transform("nunique").to_numpy()
+    return int((parts > 1).sum())
+
+
+def _rows(number: int) -> str:
+    return f"{number} row{'s' * (number != 1)}"

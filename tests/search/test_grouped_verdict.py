@@ -1,0 +1,114 @@
+"""Studies with groups and times: what the verdict trains on, what it takes as independent, and what is enough."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import small_study
+
+import lossreg
+from lossreg import data
+from lossreg.config import study as studies
+from lossreg.data.loaded_rows import LoadedRows
+from lossreg.errors import InputError
+from lossreg.metrics import catalogue
+from lossreg.search import judgement, preparation
+from lossreg.storage.verdict import Answer
+from lossreg.verdict.comparison import compare
+
+N, PER = 330, 3
+
+
+def write(folder, task="regression", groups=N // PER, **arrays):
+    rng = np.random.default_rng(0)
+    customer = rng.permutation(np.arange(N) % groups)
+    effect, x = rng.normal(size=groups)[customer], rng.normal(size=(N, 3)).astype("float32")
+    y = x @ [1.0, -1.0, 0.5] + effect + 0.1 * rng.normal(size=N)
+    y = (y > 0).astype(int) if task == "binary" else y
+    np.savez(folder / "rows.npz", **{"x": x, "y": y, "customer": customer, "week": np.arange(N) // 5, **arrays})
+    return customer
+
+
+def study(folder, outer=0, **keys):
+    return small_study.study(data={"source": str(folder / "rows.npz"), **keys}, verdict={"outer": outer, "repeats": 3})
+
+
+@pytest.mark.parametrize("outer", [0, 2])
+def test_no_split_of_a_study_with_verdict_takes_a_group_apart(outer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    customer, made = write(tmp_path), []
+
+    def dataset(self, cuts, decisive, before=LoadedRows.dataset):
+        made.extend(cuts)
+        return before(self, cuts, decisive)
+
+    monkeypatch.setattr(LoadedRows, "dataset", dataset)
+    result = lossreg.tune(study(tmp_path, outer, group="customer"))
+    assert len(made) > 8
+    for rows in made:
+        sides = [set(customer[part]) for part in (rows.train, rows.validation, rows.test)]
+        assert len(set().union(*sides)) == sum(map(len, sides))
+    verdict, loaded = result.verdict, data.load("rows.npz", base=tmp_path, group="customer")
+    tested = np.arange(N) if outer else loaded.rows.test
+    folds = np.zeros(N, int)
+    for number, part in enumerate(loaded.rows.outer(2, 0)):
+        folds[part.test] = number
+    with np.load(next((tmp_path / ".lossreg" / "small").glob("verdict*.npz"))) as stored:
+        by_hand = compare(
+            catalogue.resolve("mean_absolute_error", "regression"), loaded.rows.labels.y[tested], stored["winner"],
+            stored["baseline"], groups=customer[tested], folds=folds if outer else None, seed=0,
+        )  # fmt: skip
+    independent = len(set(customer[tested]))
+    assert f"the interval is that of {independent} independent groups of customer, not of rows" in verdict.notes
+    assert verdict.against_baseline.low == pytest.approx(by_hand.low, rel=1e-3)
+    assert verdict.against_baseline.high == pytest.approx(by_hand.high, rel=1e-3)
+
+
+def shortage(sections, of=judgement.shortage):
+    return of(preparation.prepare(studies.of(sections), rehearsed=False))
+
+
+def classes(folder, **keys):
+    return {
+        "name": "classes", "data": {"source": str(folder / "rows.npz"), **keys}, "verdict": {"outer": 0},
+        "search": {"metric": "f1_macro"}, "tracking": {"enabled": False}, "losses": {"cross_entropy": {}, "focal": {}},
+    }  # fmt: skip
+
+
+def test_groups_are_counted_where_rows_are_not_independent(tmp_path):
+    write(tmp_path, "binary", groups=60)
+    assert shortage(classes(tmp_path)) == ""
+    assert shortage(classes(tmp_path, group="customer")) == "60 groups, and a verdict needs at least 100"
+    y = (np.arange(N) < 90).astype(int)
+    np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(N, 2)), y=y, customer=np.arange(N) // 3)
+    assert shortage(classes(tmp_path, group="customer")) == ""
+    np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(N, 2)), y=y,
+             customer=np.r_[np.arange(90) // 5, np.arange(90, N)])  # fmt: skip
+    assert shortage(classes(tmp_path, group="customer")) == (
+        "18 groups of class '1', and a verdict needs at least 30 of each"
+    )
+
+
+def test_test_groups_are_counted_for_metrics_that_hang_on_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, N)
+    y[:60] = 0
+    y[:16] = 1
+    given, customer = np.where(np.arange(N) < 60, "test", "train"), np.arange(N).astype(int)
+    customer[:16] = np.arange(16) // 4
+    np.savez(tmp_path / "rows.npz", x=rng.normal(size=(N, 2)), y=y, customer=customer, part=given)
+    keys = {"group": "customer", "split": "part"}
+    said = shortage(classes(tmp_path, **keys), judgement.shortage_of_test_rows)
+    assert said == "4 test groups of class '1', and a verdict by f1_macro needs at least 5 of each"
+    assert shortage(classes(tmp_path, split="part"), judgement.shortage_of_test_rows) == ""
+
+
+def test_a_study_forward_in_time_has_a_verdict_on_its_newest_rows_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    sections = study(tmp_path, time="week")
+    verdict = lossreg.tune({**sections, "verdict": {"repeats": 3}}).verdict
+    assert (verdict.outer, verdict.answer is Answer.NOT_ENOUGH_DATA) == (0, False)
+    assert any("rows with times have no outer folds" in note for note in verdict.notes)
+    with pytest.raises(InputError, match=r"verdict.outer: outer folds would train on rows that are newer"):
+        studies.of({**sections, "verdict": {"outer": 5}})
