@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lossreg.data.free_text import TextCode
 from lossreg.data.reading import texts
 
 
@@ -84,17 +85,19 @@ class FittedSteps:
     names: of the columns of the array.
     """
 
-    steps: list[Scaling | OneHot]
+    steps: list[Scaling | OneHot | TextCode]
     names: list[str]
 
     @classmethod
     def of(cls, transformer: Any, groups: Mapping[str, list[str]]) -> FittedSteps:
-        """Return the steps of a fitted `ColumnTransformer` for columns in these groups: number, date, category."""
-        steps: list[Scaling | OneHot] = []
+        """Return the steps of a fitted `ColumnTransformer` for columns in groups: number, date, category, text."""
+        steps: list[Scaling | OneHot | TextCode] = []
         for group, pipeline in transformer.named_transformers_.items():
             columns = groups.get(group, [])
             if group == "category":
                 steps += OneHot.of(pipeline, columns)
+            elif group == "text":
+                steps += pipeline.codes_
             elif columns:
                 steps.append(Scaling.of(pipeline, columns))
         return cls(steps, transformer.get_feature_names_out().tolist())

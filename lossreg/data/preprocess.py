@@ -20,15 +20,16 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from lossreg.contract.data_options import Options
 from lossreg.data import new_rows
 from lossreg.data.cells import of_rows
+from lossreg.data.free_text import TextEncoder
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.origin import listed
-from lossreg.data.reading import MISSING, AsDays, Reading, Readings, texts
+from lossreg.data.reading import FEW_TEXTS, MISSING, AsDays, Reading, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
 from lossreg.errors import DataError
 
 Float32 = NDArray[np.float32]
-MAX_CATEGORIES = 32
+MAX_CATEGORIES = 128
 EXACT = 2**24
 LIBRARIES = ("lossreg", "sklearn")
 HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
@@ -134,9 +135,10 @@ class TablePreprocessor(Transformer):
 
     Numbers are standardised; missing, infinite and far too large values become the median first. Dates (years 1 to
     9999) become days since 1970, then numbers; so do durations and ordered categories. Text that holds numbers or
-    dates is read as such. Other text, categories and booleans become one-hot columns, at most 32 each, with the
-    rarest categories merged; missing is a category. Columns without a value or of lists, and text that differs in
-    every row, are left out. `notes` has a line on anything beyond that.
+    dates is read as such. Other text, categories and booleans become one-hot columns, at most 128 each, with the
+    rarest categories merged; missing is a category. Free text, of several words that mostly differ, becomes 30
+    columns (`TextCode`). Columns without a value or of lists, and other text that differs in every row, are left
+    out. `notes` has a line on anything beyond that.
     """
 
     def fit(self, rows: Any, y: Any = None, *, columns: Columns | None = None) -> Self:
@@ -356,7 +358,7 @@ def _has_large_whole(values: NDArray[Any]) -> bool:
 
 
 def _kind(column: pd.Series[Any], reading: Reading) -> str:
-    """Return how a column of training rows is treated: number, date, category, empty, nested or id."""
+    """Return how a column of training rows is treated: number, date, category, text, empty, nested or id."""
     values, kind = column.dropna(), reading.kind
     if values.empty:
         return "empty"
@@ -364,7 +366,7 @@ def _kind(column: pd.Series[Any], reading: Reading) -> str:
         return kind
     if pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
         return kind
-    if len(values) <= MAX_CATEGORIES or values.nunique() < len(values):
+    if len(values) <= FEW_TEXTS or values.nunique() < len(values):
         return "category"
     return "id" if len(set(texts(values))) == len(values) else "category"
 
@@ -406,4 +408,8 @@ def _onehot(categories: Any) -> Pipeline:
     return make_pipeline(reader, encoder, Seen())
 
 
-STEPS: dict[str, Callable[[Any], Pipeline]] = {"number": _scaled, "date": _scaled, "category": _onehot}
+def _encoded(categories: Any) -> TextEncoder:
+    return TextEncoder()
+
+
+STEPS: dict[str, Callable[[Any], Any]] = {"number": _scaled, "date": _scaled, "category": _onehot, "text": _encoded}

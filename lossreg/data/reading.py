@@ -32,16 +32,24 @@ DATES = ("datetime64", "datetime", "date", "period")
 DURATIONS = ("timedelta64", "timedelta", "time")
 SECONDS = 86_400
 EXACT = 2**53
+TEXT_WIDTH = 30  # columns of free text
+FEW_TEXTS = 32  # that many are categories at least
+MOSTLY = 0.5
+WORDINGS = 4  # fewer beside numbers are names of a number
+BEGINNING = 300  # letters of a text that tell
+WITH_DIGIT = re.compile(r"\S*\d\S*")
+# letters between spaces; of scripts that are written without spaces two letters
+WORD = re.compile(r"(?<!\S)[^\w\s]*[^\W\d_]{2,}(?!\w)|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{2}")
 USUAL_NUMBERS, USUAL_DATES = Numerals(), Dates()
 
 
 class Reading(NamedTuple):
     """The way in which a column is read.
 
-    kind: number, date, category, empty or nested; read: turns a column into `(n,)` float64, NaN where a value cannot
-    be read, None for other kinds; reason: why a value is lost; note: a note on the column, empty where the reading
-    is obvious; mark: identifies an unusual reading of such values, empty for the usual one; asked: the study names the
-    kind; gaps: texts that are missing among categories, in lower case.
+    kind: number, date, category, text (free text), empty or nested; read: turns a column into `(n,)` float64, NaN
+    where a value cannot be read, None for other kinds; reason: why a value is lost; note: a note on the column, empty
+    where the reading is obvious; mark: identifies an unusual reading of such values, empty for the usual one; asked:
+    the study names the kind; gaps: texts that are missing among categories, in lower case.
     """
 
     kind: str
@@ -51,6 +59,9 @@ class Reading(NamedTuple):
     mark: str = ""
     asked: bool = False
     gaps: frozenset[str] = frozenset()
+
+
+FREE_TEXT = Reading("text", note=f"free text, its words or their parts in {TEXT_WIDTH} columns", mark="free text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,28 +214,34 @@ def infer(column: pd.Series[Any], decimal: str = "", asked: Marks | None = None)
         return Reading("empty")
     by_type = _by_type(column.dtype, values)
     if by_type is not None:
-        return by_type
+        return _marked(by_type, values)
     if isinstance(values.dtype, pd.StringDtype):
-        return _of_texts(values, decimal, asked)
+        return _marked(_of_texts(values, decimal, asked), values)
     if not all(is_hashable(value) for value in values):
         return Reading("nested")
-    return _by_value(values, decimal, asked)
+    return _marked(_by_value(values, decimal, asked), values)
+
+
+def _marked(read: Reading, values: pd.Series[Any]) -> Reading:
+    """Return the reading, with a mark where there are more categories than the 32 that versions up to 0.2.0 encoded."""
+    if read.kind == "category" and values.nunique() > FEW_TEXTS:
+        return read._replace(mark=f"many {read.mark}".strip())
+    return read
 
 
 def as_kind(column: pd.Series[Any], kind: str, decimal: str, asked: Marks | None) -> Reading:
     """Return the reading of a column as the kind that the study names; raises `DataError` where no value fits."""
-    if kind == TEXT:
-        hint = 'Its kind may be "category" or "drop".'
-        raise DataError("is to be free text, for which there is no encoder", hint=hint)
     values = plain(column).dropna()
     if values.empty:
         return Reading("empty")
     if not all(map(is_hashable, values)):
         raise DataError(f"is to be a {kind}, and holds lists", hint='Its kind may be "drop".')
+    if kind == TEXT:
+        return FREE_TEXT._replace(asked=True)
     if kind == "category":
         counts = _counts(values) if isinstance(values.dtype, pd.StringDtype) or values.dtype == object else None
         usual = Reading("category") if counts is None else _with_gaps(Reading("category"), list(counts.index))
-        return usual._replace(asked=True)
+        return _marked(usual, values)._replace(asked=True)
     usual = infer(column, decimal, asked)
     if usual.kind in (kind, "empty"):
         return usual._replace(asked=True)
@@ -318,7 +335,7 @@ def _of_texts(values: pd.Series[Any], decimal: str, asked: Marks | None = None) 
         return Reading("empty", mark="blank")
     first = [text_of(value) for value in values.head(20)]
     read = _by_text(_added_up(stripped, rows), first, decimal, asked)
-    if read.kind != "category":
+    if read.kind not in ("category", "text"):
         return read
     pairs = zip(written, stripped, rows, strict=True)
     padded = [(text, count) for value, text, count in pairs if isinstance(value, str) and (value != text or not text)]
@@ -357,7 +374,8 @@ def _padded(padded: list[tuple[str, int]], read: Reading) -> Reading:
     spaced, blank = (sum(count for text, count in padded if bool(text) is there) for there in (True, False))
     notes = [f"{spaced} text{'s have' if spaced > 1 else ' has'} spaces around, taken off"] if spaced else []
     notes += [f"{blank} text{'s are' if blank > 1 else ' is'} blank, taken as missing"] if blank else []
-    return Reading("category", note="; ".join(filter(None, (*notes, read.note))), mark="stripped")
+    mark = "stripped" if read.kind == "category" else read.mark
+    return read._replace(note="; ".join(filter(None, (*notes, read.note))), mark=mark)
 
 
 def is_real(value: Any) -> bool:
@@ -372,12 +390,29 @@ def _by_text(counts: pd.Series[Any], first: list[str], decimal: str, asked: Mark
     if (days := dates.infer(counts)) is not None:
         usual = days.plain and _are_dates(first) and dates.are_as_in_pandas(list(counts.index), days)
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
-    return _by_days(counts) or _text(first, numerals.why_text(counts) or dates.why_text(counts))
+    return _by_days(counts) or _text(counts, first, numerals.why_text(counts) or dates.why_text(counts))
 
 
-def _text(first: list[str], note: str) -> Reading:
-    """Return the reading of texts that are categories, with a mark where version 0.1.0 took them for dates."""
+def _text(counts: pd.Series[Any], first: list[str], note: str) -> Reading:
+    """Return the reading of texts that are categories or free text.
+
+    There is a mark where version 0.1.0 took them for dates, and of free text, which up to 0.2.0 was left out.
+    """
+    if _are_free(counts):
+        return FREE_TEXT._replace(note="; ".join(filter(None, (note, FREE_TEXT.note))))
     return Reading("category", note=note, mark="text" if _are_dates(first) else "")
+
+
+def _are_free(counts: pd.Series[Any]) -> bool:
+    """Return whether texts are free text: they mostly differ, not in numbers alone, and most have several words."""
+    written = {str(text): int(count) for text, count in counts.items() if text}
+    rows = sum(written.values())
+    if len(written) <= FEW_TEXTS or len(written) < MOSTLY * rows:
+        return False
+    if len({WITH_DIGIT.sub("", text[:BEGINNING]) for text in written}) < WORDINGS:
+        return False
+    several = sum(count for text, count in written.items() if len(WORD.findall(text[:BEGINNING])) > 1)
+    return several >= MOSTLY * rows
 
 
 def _are_dates(first: list[str]) -> bool:

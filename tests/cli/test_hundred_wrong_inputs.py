@@ -87,7 +87,6 @@ CASES = [
     (ROWS + 'columns = { word = "date" }', CSV, "column word", "is to be a date, and no value is one"),
     (ROWS + 'columns = { age = "date" }', CSV, "column age", "as it is read: number"),
     (ROWS + 'columns = { when = "number" }', CSV, "column when", "as it is read: date"),
-    (ROWS + 'columns = { word = "text" }', CSV, "column word", "no encoder", '"category"'),
     (ROWS + 'preprocess = "none"\ncolumns = { age = "date" }', CSV, "data.columns: 'age' is to be a date", "none"),
     (ROWS + 'drop = ["w", "l1", "l2", "three", "when"]\ncolumns = { age = "drop", word = "drop" }', CSV,
      "drop leaves no column", "Keep at least one"),

@@ -252,7 +252,6 @@ def test_a_category_with_leading_zeros_keeps_them_in_a_file(tmp_path):
         ({"word": "number"}, r"column word: is to be a number, and no value is one \('ab'"),
         ({"word": "date"}, "column word: is to be a date, and no value is one"),
         ({"a": "date"}, "column a: is to be a date"),
-        ({"word": "text"}, "is to be free text, for which there is no encoder"),
         ({"a": "drop", "word": "drop"}, "drop leaves no column"),
     ],
 )

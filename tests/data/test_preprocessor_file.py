@@ -19,7 +19,7 @@ from lossreg.data.preprocess import AsGiven, ImagePreprocessor, TablePreprocesso
 from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
 from lossreg.errors import DataError, InputError
 
-N = 60
+N = 160
 SAVED = Path(__file__).parent / "saved" / "preprocessor-0.1.0.joblib"
 
 
@@ -42,8 +42,9 @@ def table() -> pd.DataFrame:
             "ordered": pd.Categorical(cycled("s", "m", "l"), ["s", "m", "l"], ordered=True),
             "span": pd.IntervalIndex.from_breaks(range(N + 1)), "ratio": [Fraction(i, 7) for i in range(N)],
             "code": cycled("00501", "01234", "99999"), "word": cycled("a ", "b", None, "ü\n", "true"),
-            "many": [f"c{min(i, 45)}" for i in range(N)], "flag": cycled(True, False), "zero_one": cycled(0, 1),
+            "many": [f"c{min(i, 145)}" for i in range(N)], "flag": cycled(True, False), "zero_one": cycled(0, 1),
             "empty": [None] * N, "same": 7.0, "unique": [f"id {i}" for i in range(N)],
+            "note": [f"{word} cable of the kitchen, no. {i}" for i, word in enumerate(cycled("red", "blue", "long"))],
         }
     )  # fmt: skip
 

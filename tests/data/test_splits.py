@@ -157,14 +157,14 @@ def test_folds_follow_the_seed() -> None:
     assert not np.array_equal(one.folds[0].train.x, other.folds[0].train.x)
 
 
-def wide_table(n: int = 150) -> pd.DataFrame:
+def wide_table(n: int = 400) -> pd.DataFrame:
     """Categories that some folds lack, a column empty in some folds, text that varies."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"number": rng.normal(size=n), "plan": rng.choice(["free", "pro"], n)})
     frame.loc[[3, 70], "plan"] = ["once", "also once"]
     frame["sparse"] = np.nan
     frame.loc[[5, 90], "sparse"] = 1.0, 2.0
-    frame["city"] = [f"city {i % 45}" for i in range(n)]
+    frame["city"] = [f"city {i % 140}" for i in range(n)]
     frame["left"] = rng.choice(["no", "yes"], n)
     return frame
 
@@ -176,7 +176,8 @@ def test_the_columns_are_the_same_in_every_fold(tmp_path: Path) -> None:
         names = [fold.preprocessor.get_feature_names_out() for fold in loaded.folds]
         assert {fold.input_shape for fold in loaded.folds} == {(len(names[0]),)}
         cities = {place for columns in names for place, name in enumerate(columns) if name.startswith("city")}
-        assert len(cities) == 32
+        assert len(cities) == 128
+        assert any(note.endswith("categories, the rarest put together.") for note in loaded.notes)
         assert len({tuple(np.delete(columns, sorted(cities))) for columns in names}) == 1
         for fold in loaded.folds:
             assert all(np.isfinite(part.x).all() for part in (fold.train, fold.validation, fold.test))
@@ -184,7 +185,9 @@ def test_the_columns_are_the_same_in_every_fold(tmp_path: Path) -> None:
 
 def test_which_categories_are_frequent_follows_from_the_training_rows_of_each_fold(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"place": np.arange(400), "city": rng.integers(0, 60, 400), "left": rng.integers(0, 2, 400)})
+    frame = pd.DataFrame(
+        {"place": np.arange(1600), "city": rng.integers(0, 180, 1600), "left": rng.integers(0, 2, 1600)}
+    )
     frame["city"] = "c" + frame.city.astype(str)
     frame.to_csv(tmp_path / "t.csv", index=False)
     kept = set()
@@ -193,7 +196,7 @@ def test_which_categories_are_frequent_follows_from_the_training_rows_of_each_fo
         rows = scaler.inverse_transform(fold.train.x[:, :1]).round().astype(int)[:, 0]
         counts = frame.city[rows].value_counts()
         names = [name.removeprefix("city_") for name in fold.preprocessor.get_feature_names_out()[1:-1]]
-        assert len(names) == 31
+        assert len(names) == 127
         assert counts[names].min() >= counts.drop(names).max()
         np.testing.assert_array_equal(fold.train.x[:, 1:-1].sum(axis=0), counts[names])
         assert fold.train.x[:, -1].sum() == counts.drop(names).sum()
