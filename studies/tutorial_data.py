@@ -44,3 +44,22 @@ def widening_noise(n_samples: int = 1500, seed: int = 0) -> tuple[np.ndarray, np
     x = rng.uniform(-1, 1, size=(n_samples, 4))
     spread = 0.2 + 0.8 * (x[:, 0] + 1)
     return x, 3 * np.sin(2 * x[:, 0]) + x[:, 1] + spread * (rng.gamma(1.5, 1.0, n_samples) - 1.5)
+
+
+def drawn_shapes(n_samples: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Shapes of random size and place in noise, one label in ten wrong.
+
+    Returns `(n, 24, 24)` images of bytes and `(n,)` names of the shapes.
+    """
+    rng = np.random.default_rng(seed)
+    names = np.array(["cross", "disc", "square", "triangle"])
+    rows, columns = np.mgrid[:24, :24]
+    labels, images = rng.integers(0, 4, n_samples), np.empty((n_samples, 24, 24), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        size, (top, left) = rng.uniform(4, 7), rng.uniform(8, 16, 2)
+        y, x = np.abs(rows - top), np.abs(columns - left)
+        within = np.maximum(x, y) < size
+        shape = [np.minimum(x, y) < size / 3, x**2 + y**2 < size**2, within, 2 * x < rows - top + size][label] & within
+        image[:] = np.clip(rng.normal(60 + 80 * shape, 30), 0, 255)
+    wrong = rng.random(n_samples) < 0.1
+    return images, names[np.where(wrong, rng.integers(0, 4, n_samples), labels)]

@@ -34,6 +34,7 @@ DROPOUT_STEP = 0.05
 # more would fill any memory before the first epoch
 MOST_SEEDS, MOST_LANES = 1000, 100_000
 FEWEST_FOLDS, MOST_FOLDS = 2, 10  # outer ones
+MOST_PIXELS = 10_000  # of a side of an image
 
 
 def _outer_folds(raw: Any) -> Any:
@@ -51,6 +52,12 @@ def _lanes(value: Any) -> Any:
         return value
     hint = did_you_mean(value, ("auto",)) if isinstance(value, str) else ""
     raise InputError(f'must be "auto" or a whole number from 1, not {shown(value)}', hint=hint)
+
+
+def _some(widths: tuple[int, ...]) -> tuple[int, ...]:
+    if not widths:
+        raise InputError("must have at least one number")
+    return widths
 
 
 def _share(value: Any) -> Any:
@@ -77,6 +84,8 @@ Texts = Annotated[tuple[Text, ...], Strict(False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seeds = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
 Widths = Annotated[tuple[Annotated[Count, Strict()], ...], Strict(False), Field(max_length=1000)]
+Filters = Annotated[Widths, AfterValidator(_some)]
+KernelSize = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 
 
 def _target(value: Any) -> Any:
@@ -155,6 +164,23 @@ def _positive(value: Any) -> Any:
 
 
 Columns = Annotated[str | tuple[str, ...] | None, PlainValidator(_target), PlainSerializer(lambda names: names)]
+
+
+def _image_channels(value: Any) -> Any:
+    if value is None or (type(value) is int and value in (1, 3, 4)):
+        return value
+    raise InputError(f"must be 1 (grey), 3 (RGB) or 4 (RGB and transparency), not {shown(value)}")
+
+
+def _image_size(value: Any) -> Any:
+    """Return `(height, width)`; one number is both."""
+    if value is None:
+        return None
+    sides = list(value) if isinstance(value, (list, tuple)) else [value, value]
+    if len(sides) == 2 and all(type(side) is int and 1 <= side <= MOST_PIXELS for side in sides):
+        return tuple(sides)
+    what = f"must be height and width in pixels, from 1 to {MOST_PIXELS:,}, not {shown(value)}"
+    raise InputError(what, hint="Write [64, 64].")
 
 
 def _searched(raw: Any, check: Callable[[Any], Any], info: ValidationInfo) -> Any:
@@ -301,6 +327,10 @@ Encoding = Annotated[str | None, PlainValidator(_encoding)]
 NaValues = Annotated[Any, PlainValidator(_gaps), PlainSerializer(_listed_by_column)]
 Kinds = Annotated[Any, PlainValidator(_kinds), PlainSerializer(dict)]
 Positive = Annotated[Any, PlainValidator(_positive), PlainSerializer(lambda name: name)]
+ImageChannels = Annotated[int | None, PlainValidator(_image_channels)]
+ImageSize = Annotated[
+    tuple[int, int] | None, PlainValidator(_image_size), PlainSerializer(lambda size: size and list(size))
+]
 Preprocessing = Annotated[Any, PlainValidator(_ways), PlainSerializer(lambda ways: ways)]
 Hyperparameters = Annotated[Any, PlainValidator(_hp)]
 ClassWeight = Annotated[Any, PlainValidator(_class_weight), PlainSerializer(_listed)]

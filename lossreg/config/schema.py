@@ -28,8 +28,12 @@ from lossreg.config.fields import (
     Columns,
     Count,
     Encoding,
+    Filters,
     Function,
     Hyperparameters,
+    ImageChannels,
+    ImageSize,
+    KernelSize,
     Kinds,
     Lanes,
     MetricName,
@@ -52,10 +56,13 @@ from lossreg.config.optimization import OPTIMIZERS, RATES, USUAL_RATES
 from lossreg.config.search_space import Fixed, Space, parse, shown
 from lossreg.contract.data_options import Options
 from lossreg.contract.former_names import by_present_names
+from lossreg.contract.image_options import ImageOptions
 from lossreg.contract.params import Float
 from lossreg.errors import InputError
 from lossreg.terminal import masking
 
+AUTO, BUILT_IN = "auto", ("mlp", "cnn")
+MLP_OPTIONS, CNN_OPTIONS = ("hidden", "activation", "dropout", "batch_norm"), ("filters", "kernel_size")
 REPEATS, OUTER_REPEATS = 20, 6  # of winner and baseline on the test rows, and in each outer fold
 
 
@@ -76,9 +83,7 @@ class Data(Section):
     `group`, `time` and `split` are columns that say how the rows are cut, and no features.
     """
 
-    source: Text = Field(
-        description='It is a file, "sklearn:NAME" or "package.module:function", such as source = "churn.csv".'
-    )
+    source: Text = Field(description='It is a file, a folder of images, "sklearn:NAME" or "package.module:function".')
     target: Columns = None
     weight: Text | None = Field(default=None, description="It is the column of sample weights.")
     task: Literal["auto", "binary", "multiclass", "multilabel", "segmentation", "regression", "positive", "count"] = (
@@ -91,6 +96,9 @@ class Data(Section):
     )
     drop: Texts = Field(default=(), description="It is a list of columns to leave out.")
     preprocess: Preprocessing = _later("standard")
+    image_size: ImageSize = _later(None)
+    image_channels: ImageChannels = _later(None)
+    drop_unreadable: bool = _later(False)
     encoding: Encoding = _later(None)
     decimal: Literal[".", ","] | None = _later(None)
     thousands: Literal[".", ",", "'", " ", "none"] | None = _later(None)
@@ -120,6 +128,11 @@ class Data(Section):
             what = f"{shown(both[0])} is a {self.columns[both[0]]} here, and stands in drop"
             raise InputError(what, where="columns", hint="Name it in one of them.")
         return self
+
+    @property
+    def images(self) -> ImageOptions:
+        """What is said about images."""
+        return ImageOptions(self.image_size, self.image_channels, self.drop_unreadable)
 
     @model_validator(mode="after")
     def _one_way(self) -> Data:
@@ -169,29 +182,53 @@ class Data(Section):
 
 
 class Model(Section):
-    """The model: the built-in `mlp`, or the user's `file.py:function`, which defines its own layers.
+    """The model: the built-in `mlp` or `cnn`, or the user's `file.py:function`, which defines its own layers.
 
-    `hp` has the values and search spaces of a user's hyperparameters; each option of `mlp` may be searched.
+    By default it is `cnn` for images and `mlp` for other data. `hp` has the values and search spaces of a user's
+    hyperparameters; each option of a built-in model may be searched.
     """
 
-    build: Text = Field(default="mlp", description='It is "mlp", "file.py:function" or "package.module:function".')
+    # stored as by older versions, unless the data make another one of it
+    build: Annotated[Text, PlainSerializer(lambda build: "mlp" if build == AUTO else build)] = Field(
+        default=AUTO, description='It is "mlp", "cnn", "file.py:function" or "package.module:function".'
+    )
     hidden: Annotated[Widths, *SEARCHED] = Field(
         default=(64, 64), description="It is a list of layer widths, such as [64, 64]."
     )
     activation: Annotated[Text, *SEARCHED] = "relu"
     dropout: Annotated[Annotated[float, Field(ge=0, lt=1)], *SEARCHED] = 0.0
     batch_norm: Annotated[bool, *SEARCHED] = False
+    filters: Annotated[Filters, *SEARCHED] = _later(
+        (16, 32), "It is a list of the filters of each convolution of the cnn, such as [16, 32]."
+    )
+    kernel_size: Annotated[KernelSize, *SEARCHED] = _later(3)
     hp: Hyperparameters = None
 
     @model_validator(mode="after")
     def _options_fit_build(self) -> Model:
         if ":" not in self.build and self.hp is not None:
             hint = "Its options may be searched: hidden = { choices = [[64], [64, 64]] }."
-            raise InputError(f"belongs to a function of your own; {self.build} has no hp", where="hp", hint=hint)
-        for name in ("hidden", "activation", "dropout", "batch_norm"):
+            name = "a built-in model" if self.build == AUTO else self.build
+            raise InputError(f"belongs to a function of your own; {name} has no hp", where="hp", hint=hint)
+        for name in (*MLP_OPTIONS, *CNN_OPTIONS):
             if ":" in self.build and name in self.model_fields_set:
-                raise InputError(f'belongs to build = "mlp"; {self.build} makes its own layers', where=name)
+                owner = "mlp" if name in MLP_OPTIONS else "cnn"
+                raise InputError(f'belongs to build = "{owner}"; {self.build} makes its own layers', where=name)
+        if self.build == "mlp":
+            self.require_no_convolutions()
         return self
+
+    def require_no_convolutions(self, data: str = "") -> None:
+        """Raise `InputError` for an option that the `mlp` does not have; data: why it is the model."""
+        for name in CNN_OPTIONS:
+            if name in self.model_fields_set:
+                raise InputError(f'belongs to build = "cnn"{data}', where=name, hint="Leave it out.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of a built-in model, none of the user's own."""
+        names = {"mlp": MLP_OPTIONS, "cnn": (*MLP_OPTIONS, *CNN_OPTIONS)}.get(self.build, ())
+        return {name: getattr(self, name) for name in names}
 
 
 class Optimizer(Section):

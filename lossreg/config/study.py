@@ -21,7 +21,20 @@ from lossreg.config import document as documents
 from lossreg.config import untrusted
 from lossreg.config.document import Origin, dotted
 from lossreg.config.fields import CandidateName, Name, safe
-from lossreg.config.schema import Data, Loss, Model, Plugins, Search, Section, Storage, Tracking, Train, Verdict
+from lossreg.config.schema import (
+    AUTO,
+    BUILT_IN,
+    Data,
+    Loss,
+    Model,
+    Plugins,
+    Search,
+    Section,
+    Storage,
+    Tracking,
+    Train,
+    Verdict,
+)
 from lossreg.config.search_space import Fixed, Range, Space, declared, parse, shown
 from lossreg.contract import activations
 from lossreg.contract.data_options import GIVEN
@@ -100,6 +113,10 @@ class StudySpec(Section):
     def place(self, dotted_key: str = "") -> str:
         """`studies/x.toml: train.epochs`: where to say that a mistake is."""
         return self._origin.of(dotted_key)
+
+    def with_model(self, build: str) -> StudySpec:
+        """Return the same study with a built-in model in place of the one that the data decide on."""
+        return self.model_copy(update={"model": self.model.model_copy(update={"build": build})})
 
     def document(self) -> dict[str, Any]:
         """Return the study as plain JSON values, defaults filled in, without its storage and without passwords."""
@@ -445,8 +462,15 @@ def require_trusted(study: StudySpec, *, is_run: bool = True) -> None:
         raise documents.gathered(mistakes, study._origin)
 
 
+def with_begun_model(study: StudySpec, fingerprinted: Mapping[str, Any]) -> StudySpec:
+    """Return a study that leaves the model to the data with the built-in one that it began with, by its fingerprint."""
+    begun = fingerprinted.get("model.build")
+    return study.with_model(begun) if study.model.build == AUTO and begun in BUILT_IN else study
+
+
 def as_begun(study: StudySpec, fingerprinted: Mapping[str, Any], document: Mapping[str, Any]) -> StudySpec:
     """Return the study as it was when it began, by its kept fingerprint and document; relative paths start as now."""
+    study = with_begun_model(study, fingerprinted)
     unchanged = not changed(fingerprinted, fingerprint(study))
     if unchanged:
         return study

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
 from lossreg.data.features import Features, Part
+from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
 from lossreg.data.origin import listed
 from lossreg.data.preprocess import AsGiven, Columns, Counted, Float32, ImagePreprocessor, TablePreprocessor, warned
@@ -146,14 +147,21 @@ def decide(x: Features, readings: Mapping[str, Readings]) -> Decisions:
 
 
 def fit(
-    x: Features, preprocess: Mapping[str, str], decisions: Decisions, options: Options | None = None
+    x: Features,
+    preprocess: Mapping[str, str],
+    decisions: Decisions,
+    options: Options | None = None,
+    images: ImageReader | None = None,
 ) -> Preprocessor:
     """Return a preprocessor fitted on these training rows, with the columns that `decide` gave; raises `DataError`.
 
-    options: what the study says about reading, which holds for new rows too.
+    options: what the study says about reading, which holds for new rows too; images: how the files are read that these
+    rows come from, and new ones.
     """
     if not isinstance(x, dict):
-        return _fit(x, preprocess[""], decisions.get(""), options)
+        single = _fit(x, preprocess[""], decisions.get(""), options)
+        single.images_ = images
+        return single
     parts = {}
     for name, part in x.items():
         with _within(name):

@@ -125,7 +125,8 @@ class LoadedRows:
         """Return a preprocessor per cut, fitted on its training samples."""
         x, choices = self.raw.x, self.choices
         decisions = inputs.decide(features.take(x, decisive), self.readings)
-        fitted = [inputs.fit(features.take(x, rows.train), choices, decisions, self.options) for rows in cuts]
+        further = self.options, self.raw.images
+        fitted = [inputs.fit(features.take(x, rows.train), choices, decisions, *further) for rows in cuts]
         row = fitted[0].counted(features.take(x, cuts[0].train[:1])).array
         room.check(row, len(self.labels.y), len(cuts), self.where)
         return fitted

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lossreg.contract.data_options import Options
+from lossreg.contract.image_options import ImageOptions
 from lossreg.data import identifiers, inputs, labels, layout, sources, splits, unlabelled
 from lossreg.data.dataset import Dataset
 from lossreg.data.loaded_rows import LoadedRows
@@ -40,6 +41,7 @@ def load(
     class_weight: Any = None,
     preprocess: str | Mapping[str, str] = "standard",
     drop: Sequence[str] = (),
+    images: ImageOptions | None = None,
     base: Path = Path(),
     seed: int = 0,
     options: Options | None = None,
@@ -48,7 +50,7 @@ def load(
 ) -> Dataset:
     """Read, split and preprocess a data set.
 
-    source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file
+    source: `sklearn:NAME[?argument=value&...]`, a .csv, .csv.gz, .tsv, .parquet or .npz file or a folder of images
     (relative to `base`), or `file.py:function` / `package.module:function`, or rows that were read; target: the label
     column of a table, or several columns of 0 and 1; task: auto or one of `lossreg.contract.targets.TASKS`;
     test: share of all rows, or a file of test rows; validation: share of the rows outside the test, or a file;
@@ -56,10 +58,10 @@ def load(
     value no cut takes apart; time: that by which rows are cut forward in time; split: that which says train,
     validation or test for each row; weight: the column of a table with sample weights; class_weight:
     weights of the classes in training, as in `weights.of_classes`; preprocess: "standard", "none" to leave
-    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; options: what is said
-    about the reading of the data, in place of what is inferred; given: the rows themselves, as a function may return
-    them, in place of a source; ties_twins: rows that stand twice are on one side of every cut, unless they are no
-    copies. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
+    numbers unchanged, or one of these for each of several inputs; drop: columns to leave out; images: how a folder of
+    images is read; options: what is said about the reading of the data, in place of what is inferred; given: the rows
+    themselves, as a function may return them, in place of a source; ties_twins: rows that stand twice are on one side
+    of every cut, unless they are no copies. Everything random follows `seed`. Raises `InputError` (mostly `DataError`).
     """
     where = source.name if isinstance(source, Raw) else str(source)
     columns = target if target is None or isinstance(target, str) else tuple(target)
@@ -72,7 +74,7 @@ def load(
         aside = {use: name for use, name in named.items() if name}
         origin = Origin("", where, columns, weight, as_given, options, aside)
         files = {part: file for part, file in ((TEST, test), (VALIDATION, validation)) if isinstance(file, str)}
-        raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given)
+        raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given, images=images)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
     labelled, arranged = labels.read(raw, task, where, options), layout.of(raw, where, ties_twins=ties_twins)

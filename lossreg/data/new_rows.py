@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lossreg.contract.data_options import Options
 from lossreg.data import compressed, delimited, features, files, gaps, table_files
 from lossreg.data.cells import of_rows, shown
+from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, did_you_mean
@@ -65,8 +66,13 @@ def _table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
     return _by_name(rows, form) if isinstance(rows, pd.DataFrame) else _by_position(rows, form)
 
 
-def array(rows: Any) -> NDArray[Any]:
-    """Return the rows as an array, NaN where it is masked; raises `DataError`."""
+def array(rows: Any, images: ImageReader | None = None) -> NDArray[Any]:
+    """Return the rows as an array, NaN where it is masked; raises `DataError`.
+
+    images: how image files are read, where rows may be paths of these.
+    """
+    if images and (read := images.rows(rows)) is not None:
+        return read
     if isinstance(rows, (str, os.PathLike)):
         raise DataError("rows of this data are arrays, not files", hint="Give an array (n, *shape).")
     return features.array(rows, "x", Origin("", ""))

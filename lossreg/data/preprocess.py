@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from lossreg.contract.data_options import Options
-from lossreg.data import new_rows
+from lossreg.data import new_rows, pixels
 from lossreg.data.cells import of_rows
 from lossreg.data.free_text import TextEncoder
+from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
 from lossreg.data.origin import listed
 from lossreg.data.reading import FEW_TEXTS, MISSING, AsDays, Reading, Readings, texts
@@ -111,6 +112,7 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     classes: tuple[str, ...] = ()
+    images_: ImageReader | None = None  # how image files are read, where the training rows were such
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options
@@ -119,8 +121,9 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return new rows as float32 `(n, *shape)`.
 
         rows: a DataFrame (by column name), an array (by position), or the path of a .csv, .tsv or .parquet file, which
-        is read as the training rows were. Warns of values taken as missing, of unknown categories and of guesses,
-        counted by column. Raises `DataError`.
+        is read as the training rows were. Where these were image files, an array, an image file, a list of files or
+        a folder, in the order of the paths in it. Warns of values taken as missing, of unknown categories and of
+        guesses, counted by column. Raises `DataError`.
         """
         array: Float32 = warned(self.counted(rows))
         return array
@@ -251,11 +254,12 @@ class ImagePreprocessor(Transformer):
         kept = kept if size == 1 else kept / size
         self.mean_ = float(kept.mean(dtype=np.float64)) * size if kept.size else 0.0
         self.scale_ = float(kept.std(dtype=np.float64)) * size or 1.0 if kept.size else 1.0
+        self.notes += pixels.scaling(rows, self.mean_, self.scale_)
         return self
 
     def counted(self, rows: Any) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
-        array = new_rows.array(rows)
+        array = new_rows.array(rows, self.images_)
         lost = Lost(array.size)
         if array.shape[1:] != self.shape_:
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
@@ -310,6 +314,7 @@ class AsGiven(Transformer):
         values = self._numbers(rows, Lost())
         if np.abs(self._given(values)).max(initial=0) >= EXACT and _has_large_whole(values):
             self.notes.append(f"Whole numbers above {EXACT:,} are rounded: float32 does not hold them all.")
+        self.notes += pixels.as_given(rows)
         return self
 
     def counted(self, rows: Any) -> Counted:
@@ -338,7 +343,7 @@ class AsGiven(Transformer):
                     odd = repr(values.iloc[0]) if len(values) else "no value"
                     raise DataError(f"column {name} holds {odd}, and {KEPT}", hint=REMEDY)
             return table.to_numpy(np.float64, na_value=np.nan)
-        array = new_rows.array(rows)
+        array = new_rows.array(rows, self.images_)
         if array.shape[1:] != self.shape_:
             raise DataError(f"rows have shape {array.shape[1:]}, and {self.shape_} is needed")
         return array

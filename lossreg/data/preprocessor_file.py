@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lossreg.contract.data_options import Options
 from lossreg.data.dates import Dates
 from lossreg.data.fitted_steps import FittedSteps
+from lossreg.data.image_files import ImageReader
 from lossreg.data.inputs import InputsPreprocessor, Preprocessor, Single
 from lossreg.data.lost import NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Reason
 from lossreg.data.numerals import Numerals
@@ -26,6 +27,7 @@ from lossreg.data.translation import Translation
 from lossreg.errors import InputError, on_disk, one_line, represented
 from lossreg.runtime import safety
 
+READER: Any = Field(default=None, exclude_if=lambda reader: reader is None)  # of version 0.3.0 and later
 ReasonName = Literal["number", "date", "duration", "rank"]
 REASONS: dict[ReasonName, Reason] = {"number": NO_NUMBER, "date": NO_DATE, "duration": NO_DURATION, "rank": NO_RANK}
 
@@ -167,18 +169,22 @@ class StoredArray(Document):
     mean: float
     scale: float
     notes: list[str]
+    images: ImageReader | None = READER
 
     @classmethod
     def of(cls, part: ImagePreprocessor) -> StoredArray:
         """Return a fitted preprocessor in this form."""
         low, high = map(float, part.limits_)
-        return cls(shape=part.shape_, limits=(low, high), mean=part.mean_, scale=part.scale_, notes=part.notes)
+        return cls(
+            shape=part.shape_, limits=(low, high), mean=part.mean_, scale=part.scale_, notes=part.notes,
+            images=part.images_,
+        )  # fmt: skip
 
     def restored(self) -> ImagePreprocessor:
         """Return the preprocessor."""
         part = ImagePreprocessor()
         part.shape_, part.limits_, part.notes = self.shape, Limits(*self.limits), self.notes
-        part.mean_, part.scale_ = self.mean, self.scale
+        part.mean_, part.scale_, part.images_ = self.mean, self.scale, self.images
         return part
 
 
@@ -190,17 +196,20 @@ class StoredAsGiven(Document):
     shape: tuple[int, ...]
     notes: list[str]
     options: StoredOptions | None = Field(default=None, exclude_if=lambda value: value is None)
+    images: ImageReader | None = READER
 
     @classmethod
     def of(cls, part: AsGiven) -> StoredAsGiven:
         """Return a fitted preprocessor in this form."""
         options = StoredOptions.of(part.options)
-        return cls(features=part.features_, shape=part.shape_, notes=part.notes, options=options)
+        return cls(
+            features=part.features_, shape=part.shape_, notes=part.notes, options=options, images=part.images_
+        )  # fmt: skip
 
     def restored(self) -> AsGiven:
         """Return the preprocessor."""
         part = AsGiven(self.options.restored() if self.options else None)
-        part.features_, part.shape_, part.notes = self.features, self.shape, self.notes
+        part.features_, part.shape_, part.notes, part.images_ = self.features, self.shape, self.notes, self.images
         return part
 
 

@@ -16,6 +16,7 @@ from lossreg.data import features, foreign, gaps, reading
 from lossreg.data import weights as row_weights
 from lossreg.data.cells import example
 from lossreg.data.features import Array, Features
+from lossreg.data.image_files import ImageReader
 from lossreg.data.origin import Origin, listed, near
 from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION, WORDS
 from lossreg.errors import DataError, did_you_mean, text_of
@@ -45,7 +46,8 @@ class Raw:
     names: names of the classes 0, 1, ... or of the k labels if the source has them; given: the part of each row
     `(n,)`, 0 of training, 1 of validation and 2 of test rows, None if the source gives none; weights: sample weights
     `(n,)`, None if the source has none; aside: columns that are no features, by what they are for (`group`, `time`,
-    `split`); notes: lines for the user.
+    `split`); images: how the image files were read that `x` comes from, None for other sources; notes: lines for the
+    user.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Raw:
     given: NDArray[np.int8] | None = None
     weights: NDArray[np.float64] | None = None
     aside: Mapping[str, pd.Series[Any]] = field(default_factory=dict)
+    images: ImageReader | None = None
     notes: list[str] = field(default_factory=list)
 
     def digest(self, marks: Iterable[bytes] = ()) -> str:

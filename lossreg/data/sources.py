@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from lossreg.contract.data_options import DROP, GIVEN
-from lossreg.data import compressed, delimited, files, option_checks, room, table_files
+from lossreg.contract.image_options import ImageOptions
+from lossreg.data import compressed, delimited, files, image_folder, option_checks, room, table_files
 from lossreg.data.origin import Origin
 from lossreg.data.parts import NAMES, TEST, TRAIN
 from lossreg.data.raw import Raw, from_mapping, from_object, from_table, joined
@@ -36,17 +37,22 @@ COPIES = 3  # what is drawn, what is shuffled, and the rows of the parts
 RESERVED = ("return_X_y", "as_frame", "return_centers", "return_distributions", "coef")
 PLAIN_ARRAYS = "Save x and y as plain arrays of numbers or strings with numpy.savez."
 TABLES = f"{compressed.shown(('.csv', '.tsv', '.jsonl'))}, .parquet, .feather, .xlsx"
-KINDS = f'Known: {TABLES}, .npz, "sklearn:NAME", "file.py:function", "package.module:function".'
+KINDS = f'Known: {TABLES}, .npz, a folder of images, "sklearn:NAME", "file.py:function", "package.module:function".'
 
 
-def read(origin: Origin, *, drop: Sequence[str], base: Path, seed: int, given: Any = None) -> Raw:
+def read(
+    origin: Origin, *, drop: Sequence[str], base: Path, seed: int, given: Any = None, images: ImageOptions | None = None
+) -> Raw:
     """Return the raw rows that `origin` names, without the columns in `drop`; raises `DataError` or `InputError`.
 
-    given: the rows themselves, where the source is `GIVEN`.
+    given: the rows themselves, where the source is `GIVEN`; images: how a folder of images is read.
     """
     source = origin.where
     files.check_name(source)
-    raw = _read(source, origin, base, seed) if given is None else _given(given, origin)
+    if given is not None and images and images.given:
+        raise origin.error("are no folder of images", f"Leave out {' and '.join(images.given)}.")
+    folder = None if given is not None else _folder(source, origin, base, images or ImageOptions())
+    raw = folder or (_read(source, origin, base, seed) if given is None else _given(given, origin))
     option_checks.check(raw, origin)
     raw = raw.without([*drop, *origin.options.kinds(DROP)], source)
     if len(raw.y) == 0:
@@ -55,10 +61,17 @@ def read(origin: Origin, *, drop: Sequence[str], base: Path, seed: int, given: A
 
 
 def read_parts(
-    origin: Origin, others: Mapping[int, str], *, drop: Sequence[str], base: Path, seed: int, given: Any = None
+    origin: Origin,
+    others: Mapping[int, str],
+    *,
+    drop: Sequence[str],
+    base: Path,
+    seed: int,
+    given: Any = None,
+    images: ImageOptions | None = None,
 ) -> Raw:
     """Return the rows of a source, and of further files of the same columns as the parts that they are."""
-    raw = read(origin, drop=drop, base=base, seed=seed, given=given)
+    raw = read(origin, drop=drop, base=base, seed=seed, given=given, images=images)
     if not others:
         return raw
     parts = {TRAIN: raw}
@@ -92,6 +105,16 @@ def _columns(raw: Raw) -> dict[str, bool]:
     return {str(c.name): c.dtype == object or isinstance(c.dtype, pd.StringDtype) for c in columns}
 
 
+def _folder(source: str, origin: Origin, base: Path, images: ImageOptions) -> Raw | None:
+    """Return the images of a folder, None where the source is none; raises `DataError`."""
+    if not source.lower().endswith(tuple(READERS)) and (folder := image_folder.of(source, base)):
+        option_checks.check_file("", origin)
+        return image_folder.read(folder, origin, images)
+    if images.given:
+        raise origin.error("is no folder of images", f"Leave out {' and '.join(images.given)}.")
+    return None
+
+
 def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     if source == GIVEN:
         what = "the rows were given in Python, and are not kept"
@@ -109,6 +132,8 @@ def _read(source: str, origin: Origin, base: Path, seed: int) -> Raw:
     option_checks.check_file("", origin)
     if ":" in source:
         return _function(source, origin, base, seed)
+    if source.endswith("/"):
+        raise image_folder.missing(source, base, origin)
     what = f"unsupported file type {suffix}" if suffix else "is no file, function or data set that is known"
     raise DataError(what, where=source, hint=KINDS)
 

@@ -1,4 +1,4 @@
-"""The builder of a study's models: the built-in `mlp` or the user's own, ending in raw scores.
+"""The builder of a study's models: a built-in one (`mlp`, `cnn`) or the user's own, ending in raw scores.
 
 Keras is imported when a model is built, not before.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
-from lossreg.models import mlp
+from lossreg.models import built_in
 from lossreg.models.hyperparameters import Answer, default
 from lossreg.models.need import Need
 from lossreg.models.raw_scores import raw_scores
@@ -126,12 +126,13 @@ def resolve(
     hp: str | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Builder:
-    """Return the builder of the `mlp` or of a user's model, `file.py:function` or `package.module:function`.
+    """Return the builder of `mlp`, `cnn` or a user's model, `file.py:function` or `package.module:function`.
 
     build: may also be a function, or a `keras_tuner.HyperModel`, an instance or a class. spatial_shape, multilabel:
-    as in `Builder`. options: of the mlp only: `hidden` (widths), `activation`, `dropout` (share), `batch_norm`, each
-    a value or a search space; None means not given. hp: what a study says of the hyperparameters of a user's model:
-    `"search"` for all of them, or by name. Raises `InputError` for unknown names, wrong values and missing files.
+    as in `Builder`. options: of built-in models only, each a value or a search space: `hidden` (widths), `activation`,
+    `dropout` (share), `batch_norm`, and of cnn `filters` and `kernel_size`; None means not given. hp: what a study
+    says of the hyperparameters of a user's model: `"search"` for all of them, or by name. Raises `InputError` for
+    unknown names, wrong values and missing files.
     """
     given_options = {name: value for name, value in options.items() if value is not None}
     name, make = _maker(build, base, given_options, hp)
@@ -139,15 +140,15 @@ def resolve(
 
 
 def _maker(build: Any, base: Path, given_options: Mapping[str, Any], hp: Any) -> tuple[str, Make]:
-    if build == "mlp":
-        return "mlp", mlp.maker(given_options)
+    if isinstance(build, str) and build in built_in.KINDS:
+        return build, built_in.maker(build, given_options)
     if given_options:
         raise InputError(
-            f"{', '.join(given_options)}: of the built-in mlp only", where=str(build), hint="Leave them out."
+            f"{', '.join(given_options)}: of built-in models only", where=str(build), hint="Leave them out."
         )
     if not isinstance(build, str):
         return getattr(build, "__name__", "build_model"), UserModel(build, Path(), "build_model", hp)
     if ":" not in build:
-        hint = did_you_mean(build, ("mlp",)) or user_code.FORMS
-        raise UnknownError("is neither mlp nor a function of yours", where=build, hint=hint)
+        hint = did_you_mean(build, built_in.KINDS) or user_code.FORMS
+        raise UnknownError("is neither mlp, cnn nor a function of yours", where=build, hint=hint)
     return build, UserModel(user_code.locate(build, base), user_code.folder(build, base), build, hp)

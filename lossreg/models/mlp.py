@@ -1,45 +1,19 @@
-"""The built-in `mlp`: dense layers on flattened inputs."""
+"""The built-in `mlp`: dense layers on flattened inputs; its layers end the other built-in models too."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lossreg.config.search_space import Space, nearest
-from lossreg.contract.params import Choice
-from lossreg.errors import InputError, UnknownError, did_you_mean
-from lossreg.models.hyperparameters import Answer, Declared
+from lossreg.errors import UnknownError, did_you_mean
 from lossreg.models.need import Need
 
 OPTIONS: Mapping[str, Any] = {"hidden": (64, 64), "activation": "relu", "dropout": 0.0, "batch_norm": False}
 
 
-def maker(given: Mapping[str, Any]) -> Callable[[Need, Answer], Any]:
-    """Return what builds the mlp with these options, each a value or a search space; raises `InputError`."""
-    for name in given:
-        if name not in OPTIONS:
-            raise UnknownError(
-                f"unknown option {name}; mlp has {', '.join(OPTIONS)}",
-                where="mlp",
-                hint=did_you_mean(name, OPTIONS),
-            )
-    options = {**OPTIONS, **given}
-    searched = {name: option for name, option in options.items() if isinstance(option, Space)}
-    fixed = {name: OPTIONS[name] if name in searched else option for name, option in options.items()}
-    for name, wrong in _wrong_options(**fixed).items():
-        if wrong:
-            raise InputError(f"{name} = {fixed[name]!r}: {wrong}", where="mlp")
-    declared = [_option(name, search_space) for name, search_space in searched.items()]
-    return lambda need, answer: _mlp(need, **fixed | {option.key: answer(option) for option in declared})
-
-
-def _option(name: str, search_space: Space) -> Declared:
-    usual = nearest(search_space, OPTIONS[name])
-    return Declared(name, name, search_space, usual, Choice(name, usual, (usual,)))
-
-
-def _wrong_options(hidden: Any, activation: Any, dropout: Any, batch_norm: Any) -> dict[str, str]:
+def wrong(hidden: Any, activation: Any, dropout: Any, batch_norm: Any) -> dict[str, str]:
+    """Return what is wrong with each option, empty where nothing is."""
     widths = isinstance(hidden, (list, tuple)) and all(type(width) is int and width > 0 for width in hidden)
     share = isinstance(dropout, (int, float)) and not isinstance(dropout, bool) and 0 <= dropout < 1
     return {
@@ -50,17 +24,27 @@ def _wrong_options(hidden: Any, activation: Any, dropout: Any, batch_norm: Any) 
     }
 
 
-def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, batch_norm: bool) -> Any:
-    """Build hidden layers of `Dense [BatchNormalization] activation [Dropout]`, then a linear Dense layer `raw_scores`.
+def build(need: Need, hidden: Sequence[int], activation: str, dropout: float, batch_norm: bool) -> Any:
+    """Build hidden layers, then a linear Dense layer `raw_scores`.
 
     For a segmentation, its outputs are reshaped to those of a mask.
     """
     import keras
     from keras import layers
 
-    _check_activation(activation)
+    check_activation(activation, "mlp")
     inputs = need.inputs() if isinstance(need.input_shape, Mapping) else keras.Input(need.input_shape, name="features")
-    x = _flat(inputs)
+    x = dense(_flat(inputs), hidden, activation, dropout, batch_norm)
+    raw_scores = layers.Dense(math.prod(need.spatial_shape) * need.outputs, name="raw_scores")(x)
+    if need.spatial_shape:
+        raw_scores = layers.Reshape((*need.spatial_shape, need.outputs), name="pixels")(raw_scores)
+    return keras.Model(inputs, raw_scores)
+
+
+def dense(x: Any, hidden: Sequence[int], activation: str, dropout: float, batch_norm: bool) -> Any:
+    """Return the output of hidden layers `Dense [BatchNormalization] activation [Dropout]` on vectors."""
+    from keras import layers
+
     for number, width in enumerate(hidden, 1):
         x = layers.Dense(width, None if batch_norm else activation, name=f"hidden_{number}")(x)
         if batch_norm:
@@ -68,10 +52,7 @@ def _mlp(need: Need, hidden: Sequence[int], activation: str, dropout: float, bat
             x = layers.Activation(activation, name=f"activation_{number}")(x)
         if dropout:
             x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
-    raw_scores = layers.Dense(math.prod(need.spatial_shape) * need.outputs, name="raw_scores")(x)
-    if need.spatial_shape:
-        raw_scores = layers.Reshape((*need.spatial_shape, need.outputs), name="pixels")(raw_scores)
-    return keras.Model(inputs, raw_scores)
+    return x
 
 
 def _flat(inputs: Any) -> Any:
@@ -84,7 +65,8 @@ def _flat(inputs: Any) -> Any:
     return layers.Concatenate(name="inputs")(parts) if len(parts) > 1 else parts[0]
 
 
-def _check_activation(name: str) -> None:
+def check_activation(name: str, model: str) -> None:
+    """Raise `UnknownError` unless Keras has an activation of that name."""
     from keras import activations
 
     try:
@@ -92,4 +74,4 @@ def _check_activation(name: str) -> None:
     except ValueError:
         known = [a for a in dir(activations) if a[0].isalpha() and a not in ("deserialize", "get", "serialize")]
         hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
-        raise UnknownError(f"unknown activation {name!r}", where="mlp", hint=hint) from None
+        raise UnknownError(f"unknown activation {name!r}", where=model, hint=hint) from None

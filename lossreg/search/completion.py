@@ -128,14 +128,19 @@ def is_comparable(result: StudyResult) -> bool:
 
 
 def _source(spec: StudySpec) -> list[Any] | None:
-    """Return the data's name, and of a file its time and size; None where data, model or a loss is a function."""
+    """Return the data's name, and time and size of its files; None where data, model or a loss is a function."""
     source = spec.data.source
     if ":" in spec.model.build or any(loss.function is not None for loss in spec.losses.values()):
         return None
     if source.startswith(BUILT_IN):
         return [source]
     with suppress(OSError, RuntimeError):
-        stat = (spec.base / Path(source).expanduser()).stat()
+        path = spec.base / Path(source).expanduser()
+        if path.is_dir():
+            inner = [each.stat() for each in path.rglob("*")]
+            newest = max((each.st_mtime_ns for each in inner), default=0)
+            return [source, len(inner), newest, sum(each.st_size for each in inner)]
+        stat = path.stat()
         return [source, stat.st_mtime_ns, stat.st_size]
     return None
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lossreg import data
+from lossreg.config import schema
 from lossreg.config import study as studies
 from lossreg.config.optimization import branches, ends
 from lossreg.config.search_space import Fixed, Space, nearest
 from lossreg.config.study import Candidate, StudySpec
 from lossreg.contract import activations
+from lossreg.data import pixels
 from lossreg.data.embeddings import check as check_embeddings
 from lossreg.errors import InputError, UnknownError, contained, did_you_mean, one_line
 from lossreg.inspection import warnings
@@ -117,10 +119,11 @@ def prepare(spec: StudySpec, begun: Changes | None = None, *, rehearsed: bool = 
     missing = resumption.missing(spec, installed, stored)
     resumption.require_installed(spec, {name: missing[name] for name in missing if wanted in ("", name)})
     dataset, data_notes = load_data(spec, stored)
+    spec, model_notes = choose_model(spec, dataset, stored)
     metric, metric_notes = choose_metric(spec, dataset)
     candidates, loss_notes = choose_losses(spec, installed, dataset, metric, stored=stored, missing=missing)
     (problem, proposer), problem_notes = build_problem(spec, dataset, metric, candidates, stored if missing else {})
-    notes = [*installed.notes, *data_notes, *metric_notes, *loss_notes, *problem_notes]
+    notes = [*installed.notes, *data_notes, *model_notes, *metric_notes, *loss_notes, *problem_notes]
     published = {name: proposer.published(name) for name in candidates}
     prepared = Prepared(spec, problem, candidates, proposer, published, notes, missing, begun=begun)
     prepared = replace(
@@ -156,12 +159,35 @@ def _loaded(spec: StudySpec, positive: str | None, *, ties_twins: bool = True) -
             folds=section.folds, group=section.group, time=section.time, split=section.split, weight=section.weight,
             class_weight=spec.train.class_weight, preprocess=section.preprocess, drop=section.drop, base=spec.base,
             seed=spec.search.seed, options=replace(section.options, former=positive), given=spec.given,
-            ties_twins=ties_twins,
+            ties_twins=ties_twins, images=section.images,
         )  # fmt: skip
     except InputError as error:
         own = ("folds", "test", "validation", "preprocess", "columns", "positive", "encoding", "sheet")
         keys = {"class_weight": "train.class_weight", **{name: f"data.{name}" for name in own}}
         raise error.at(spec.place(keys.get(error.where, "data"))) from error
+
+
+def choose_model(spec: StudySpec, dataset: data.Dataset, stored: Mapping[str, Any]) -> tuple[StudySpec, Notes]:
+    """Return a study with the model that it names, or by default with the one that suits the data.
+
+    stored: the attributes of a resumed study, which goes on with the model it began with. Raises `InputError` for
+    options of another model.
+    """
+    if spec.model.build != schema.AUTO:
+        return spec, []
+    spec = studies.with_begun_model(spec, stored.get("fingerprint", {}))
+    x = dataset.loaded.raw.x if dataset.loaded else None
+    image = pixels.shape(x) if not dataset.spatial_shape else None
+    if spec.model.build == schema.AUTO:
+        spec = spec.with_model("cnn" if image else "mlp")
+    if spec.model.build == "mlp":
+        try:
+            spec.model.require_no_convolutions(f", and the model is mlp: rows have shape {dataset.input_shape}")
+        except InputError as error:
+            raise error.at(spec.place(f"model.{error.where}")) from error
+        return spec, list(filter(None, [pixels.channels_first(x)]))
+    told = f"rows are images of {pixels.described(image)}" if image else "as when the study began"
+    return spec, [f'the model is cnn: {told}; build = "mlp" under [model] is dense layers on pixels']
 
 
 def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes]:
@@ -317,11 +343,9 @@ def _problem(spec: StudySpec, dataset: data.Dataset, metric: Metric, candidates:
 
 def _builder(spec: StudySpec, dataset: data.Dataset) -> Builder:
     section = spec.model
-    options = {"hidden": section.hidden, "activation": section.activation, "dropout": section.dropout,
-               "batch_norm": section.batch_norm} if section.build == "mlp" else {}  # fmt: skip
     builder: Builder = _located(
         spec, "model.build", resolve, section.build, base=spec.base, hp=section.hp,
-        spatial_shape=dataset.spatial_shape, multilabel=dataset.task == "multilabel", **options,
+        spatial_shape=dataset.spatial_shape, multilabel=dataset.task == "multilabel", **section.options,
     )  # fmt: skip
     return builder
 

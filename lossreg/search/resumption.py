@@ -92,7 +92,9 @@ class Changes:
             return cls(spec, {}, allowed)
         begun = cls(spec, study.user_attrs[ATTRIBUTE], allowed, study.get_trials(deepcopy=False))
         marks = _marks_left_out(begun.stored)
-        differences = changes.of(begun.stored["fingerprint"], studies.fingerprint(spec), marks)
+        fingerprint = begun.stored["fingerprint"]
+        now = studies.fingerprint(studies.with_begun_model(spec, fingerprint))
+        differences = changes.of(fingerprint, now, marks)
         if not differences:
             return begun
         spaces = _spaces(spec, _known_candidates(spec, begun.stored))

@@ -407,7 +407,7 @@ MISTAKES = [
     ("name = '..'", 'name: ".." names a folder'),
     ("name = ''", 'name: "" names a folder'),
     (f"name = '{'a' * 101}'", "up to 100 letters"),
-    ("[data]\nsource = ''", 'data.source: must not be empty. It is a file, "sklearn:NAME"'),
+    ("[data]\nsource = ''", 'data.source: must not be empty. It is a file, a folder of images, "sklearn:NAME"'),
     ("[data]\nsource = 3", "data.source: must be text, not 3"),
     ("[data]\nsauce = 'a.csv'", "data.sauce: unknown key; [data] has source, target,", "Did you mean source?",
      "data.source: is missing"),
@@ -888,6 +888,26 @@ def test_a_key_that_says_how_rows_are_cut_keeps_former_trials_apart(write, key):
     (change,) = changes.of(before, after)
     assert (change.effect, change.what) == (changes.Effect.APART, f"data.{key}: not set -> customer")
     assert "rows are split in another way" in str(change)
+
+
+def test_a_study_without_a_model_is_stored_as_by_older_versions(write):
+    spec = study.load(write(MINIMAL))
+    assert spec.model.build == "auto"
+    assert spec.document()["model"] == {
+        "build": "mlp", "hidden": [64, 64], "activation": "relu", "dropout": 0.0, "batch_norm": False, "hp": None,
+    }  # fmt: skip
+    assert study.fingerprint(spec)["model.build"] == "mlp"
+    assert study.fingerprint(spec.with_model("cnn"))["model.build"] == "cnn"
+    assert spec.with_model("cnn").place("x") == spec.place("x")
+
+
+@pytest.mark.parametrize(
+    ("begun", "now", "expected"),
+    [("mlp", "auto", "mlp"), ("cnn", "auto", "cnn"), ("a.py:f", "auto", "auto"), ("cnn", "mlp", "mlp")],
+)
+def test_a_study_that_names_no_model_goes_on_with_its_own(write, begun, now, expected):
+    spec = study.load(write(MINIMAL), [f"model.build={now}"])
+    assert study.with_begun_model(spec, {"model.build": begun}).model.build == expected
 
 
 def test_a_fingerprint_is_flat_and_survives_json(write):

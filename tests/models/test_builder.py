@@ -16,6 +16,7 @@ import pytest
 from keras import layers, ops
 from scipy import special
 
+from lossreg.config.search_space import Options
 from lossreg.contract.activations import Activation
 from lossreg.contract.spec import LossSpec
 from lossreg.contract.targets import Constants
@@ -165,6 +166,68 @@ def test_the_mlp_flattens_images() -> None:
     assert model.get_layer("hidden_1").kernel.shape == (48, 64)
 
 
+# ------------------------------------------------------------------ the cnn
+
+IMAGES = np.random.default_rng(1).normal(size=(5, 9, 6, 2)).astype(np.float32)
+
+
+def by_hand(images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """The outputs of a cnn with one convolution of 3 x 3 and one hidden layer, in NumPy's float64."""
+    kernel, bias, first, offset, last, end = (np.asarray(w, np.float64) for w in weights)
+    padded = np.pad(np.asarray(images, np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    x = np.maximum(np.einsum("nhwcij,ijcf->nhwf", windows, kernel) + bias, 0)
+    pooled = x[:, : 2 * (x.shape[1] // 2), : 2 * (x.shape[2] // 2)]
+    pooled = pooled.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).max(axis=(2, 4))
+    return np.maximum(pooled.reshape(len(x), -1) @ first + offset, 0) @ last + end
+
+
+@pytest.mark.parametrize("images", [IMAGES, IMAGES[..., 0]], ids=["channels", "grey"])
+def test_the_cnn_computes_what_it_says(images: np.ndarray) -> None:
+    model = resolve("cnn", filters=[4], hidden=[7]).build(images.shape[1:], 3, 3, seed=0)
+    shown = images if images.ndim == 4 else images[..., None]
+    np.testing.assert_allclose(np.asarray(model(images)), by_hand(shown, model.get_weights()), rtol=1e-4, atol=1e-5)
+
+
+def test_the_layers_of_the_cnn() -> None:
+    model = resolve("cnn", filters=[4, 8], kernel_size=5, hidden=[7], dropout=0.2, batch_norm=True).build(
+        (20, 12, 3), 2, 2, seed=0
+    )
+    kinds = [type(layer).__name__ for layer in model.layers]
+    block = ["Conv2D", "BatchNormalization", "Activation", "MaxPooling2D"]
+    hidden = ["Flatten", "Dense", "BatchNormalization", "Activation", "Dropout", "Dense"]
+    assert kinds == ["InputLayer", *block, *block, *hidden]
+    assert model.get_layer("hidden_1").kernel.shape == (5 * 3 * 8, 7)
+    assert model.get_layer("convolution_2").kernel.shape == (5, 5, 4, 8)
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize(
+    ("shape", "pooled"), [((1, 1, 3), 0), ((1, 9, 3), 3), ((2, 2), 1), ((3, 5, 1), 2), ((8, 8), 3), ((16, 16, 1), 4)]
+)
+def test_small_images_are_pooled_as_far_as_they_go(shape: tuple[int, ...], pooled: int) -> None:
+    builder = resolve("cnn", filters=[2, 2, 2, 2], hidden=[])
+    model = builder.build(shape, 1, 2, seed=0)
+    assert sum(isinstance(layer, layers.MaxPooling2D) for layer in model.layers) == pooled
+    assert model.output_shape == (None, 1)
+    assert bool(builder.notes) == (pooled < 4)
+
+
+def test_the_options_of_the_cnn_are_searched() -> None:
+    builder = resolve("cnn", filters=Options(((4,), (4, 8))), kernel_size=Options((3, 5)), hidden=[7])
+    keys = []
+    model = builder.build(
+        (8, 8, 1), 1, 2, seed=0, answer=lambda one: keys.append(one.key) or one.search_space.choices[-1]
+    )
+    assert keys == ["filters", "kernel_size"]
+    assert model.get_layer("convolution_2").kernel.shape == (5, 5, 4, 8)
+
+
+def test_the_cnn_takes_one_input_of_images() -> None:
+    with pytest.raises(InputError, match="takes one input of images, and the data has a, b"):
+        resolve("cnn").build({"a": (8, 8, 1), "b": (3,)}, 1, 2, seed=0)
+
+
 @pytest.mark.parametrize(
     ("build", "options"),
     [("mlp", {"dropout": 0.5, "batch_norm": True}), ("my_models.py:build_model", {}), ("my_models.py:with_facts", {})],
@@ -278,10 +341,10 @@ def test_a_fit_of_a_hyper_model_s_own_is_ignored_and_said(code: Path) -> None:
 @pytest.mark.parametrize(
     ("build", "options", "kind", "says"),
     [
-        ("mlpp", {}, UnknownError, "neither mlp nor a function of yours. Did you mean mlp"),
+        ("mlpp", {}, UnknownError, "neither mlp, cnn nor a function of yours. Did you mean mlp"),
         ("my_modles.py:build_model", {}, InputError, "no such file"),
         ("my_models.py:build_modle", {}, UnknownError, "has no build_modle. Did you mean build_model"),
-        ("my_models.py:build_model", {"hidden": [3]}, InputError, "hidden: of the built-in mlp only"),
+        ("my_models.py:build_model", {"hidden": [3]}, InputError, "hidden: of built-in models only"),
         ("my_models.py:number", {}, InputError, "is not a function but int"),
         ("my_models.py:Wide", {}, InputError, "TypeError: .*missing 1 required positional argument: 'width'"),
         ("my_models.py:nothing", {}, InputError, "returned NoneType, not a keras.Model"),
@@ -301,6 +364,13 @@ def test_a_fit_of_a_hyper_model_s_own_is_ignored_and_said(code: Path) -> None:
         ("mlp", {"dropout": 1.0}, InputError, "dropout = 1.0: must be a share"),
         ("mlp", {"batch_norm": 1}, InputError, "must be true or false"),
         ("mlp", {"activation": "rellu"}, UnknownError, "unknown activation 'rellu'. Did you mean relu"),
+        ("mlp", {"filters": [3]}, UnknownError, "unknown option filters; mlp has hidden"),
+        ("cnn", {}, InputError, r"cnn takes images \(height, width, channels\), and a row has shape \(6,\)"),
+        ("cnn", {"filters": []}, InputError, r"filters = \[\]: must be a list of positive whole numbers, at least one"),
+        ("cnn", {"filters": [0]}, InputError, "must be a list of positive whole numbers"),
+        ("cnn", {"kernel_size": 0}, InputError, "kernel_size = 0: must be a positive whole number"),
+        ("cnn", {"dropout": 1.0}, InputError, "dropout = 1.0: must be a share"),
+        ("cnn", {"spatial_shape": (6,)}, InputError, "cnn gives one answer per image, and masks need one per pixel"),
     ],
 )
 def test_bad_input_is_one_message(

@@ -21,6 +21,7 @@ from quick import long_but
 import lossreg
 from lossreg.config import optimization
 from lossreg.contract.targets import Constants
+from lossreg.models.builder import resolve
 from lossreg.registry import registry
 from lossreg.training.interface import Plan, Problem, batch_order
 from lossreg.training.mappable_models import model_refusal
@@ -326,6 +327,19 @@ def test_lanes_of_an_architecture_equal_model_fit(name):
     kind, body = ARCHITECTURES[name]
     losses = list(LOSSES["segmentation" if kind == "masks" else "multiclass"])[:2]
     check(problem(kind, body, optimizer=QUICK[name], losses=losses), only=1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        ("adam", {"filters": [3, 4]}),
+        # by SGD, since the bias of a dense layer before a normalisation has a gradient of rounding alone
+        ("sgd", {"filters": [3, 2, 2, 2], "kernel_size": 2, "dropout": 0.2, "batch_norm": True}),
+    ],
+)
+def test_lanes_of_the_built_in_cnn_equal_model_fit(optimizer, options):
+    setup = problem("image", None, optimizer=optimizer, losses=["cross_entropy", "focal"])
+    check(replace(setup, builder=resolve("cnn", hidden=[5], **options)), only=1)
 
 
 @pytest.mark.long
