@@ -39,7 +39,7 @@ def caveat(result: StudyResult) -> str:
 def _untried(result: StudyResult) -> str:
     """Return a sentence on losses that got no trial; empty where each has one."""
     names = result.untried
-    return f" {listed(names, 8)} got no trial, so no loss can be called the best of all." if names else ""
+    return f" {listed(names, 8)} got no trial, so nothing is known of how they compare." if names else ""
 
 
 def recipe_heading(result: StudyResult) -> str:

@@ -527,7 +527,8 @@ def test_rows_may_be_given_in_any_usual_form(tmp_path):
 
 
 def test_tables_of_polars_are_tables():
-    polars = pytest.importorskip("polars")
+    import polars
+
     frame = pd.DataFrame({"a": numbers(), "word": ["x", "z"] * 30, "y": labels()})
     table = polars.DataFrame({name: frame[name].tolist() for name in frame})
     expected = given(frame, target="y")

@@ -1123,7 +1123,7 @@ FILES: dict[str, tuple[str, dict[str, Any], Callable[[Path], Any] | None, str]] 
         "t.csv", {"target": "z"}, csv('"a\nb",y', *(row.split(",", 1)[1] for row in BODY)), "it has a b, y",
     ),
     "a name of 5,000 letters": ("t.csv", {"target": "z"}, csv("a" * 5000 + ",b,y", *BODY), r"it has a+\.\.\., b, y"),
-    "a folder": (".", Y, None, "is no file, function"),
+    "a folder": (".", Y, None, "the folders are the classes here"),
     "a folder called like a file": ("d.csv", Y, lambda folder: (folder / "d.csv").mkdir(), "is a folder: "),
     "a path of 5,000 letters": ("a" * 5000 + ".csv", Y, None, "has 5,004 letters, and a path has up to 4,096"),
     "a name of 300 letters": ("a" * 300 + ".csv", Y, None, "cannot be read: file name too long"),

@@ -590,4 +590,4 @@ def test_where_a_loss_got_no_trial_the_choice_is_among_those_that_were_tried():
     result = sample_verdict.study("no difference, ahead")
     result.losses = dict(sample.LOSSES)
     assert lines(result)[0].startswith("Of the losses that were tried, train with focal")
-    assert report.caveat(result).endswith("gce_mild got no trial, so no loss can be called the best of all.")
+    assert report.caveat(result).endswith("gce_mild got no trial, so nothing is known of how they compare.")

@@ -250,6 +250,7 @@ UNTRIED = {
     "name", "data.target", "data.weight", "data.task", "data.drop", "data.encoding", "data.sheet", "data.positive",
     "data.group", "data.time", "data.split", "data.image_size", "data.image_channels", "data.drop_unreadable",
     "model.build", "model.filters", "model.kernel_size", "model.hp", "search.trials", "search.direction",
+    "search.predictions",
     "verdict.enabled", "tracking.uri", "tracking.enabled", "storage.url", "storage.dead_after", "storage.patience",
 }  # fmt: skip
 

@@ -493,15 +493,22 @@ def test_a_worker_whose_first_trials_are_all_of_a_loss_that_fails_stays(database
 
 def test_a_restart_of_the_database_costs_no_trial(postgres, database, tmp_path):
     workers = [Joined(database, tmp_path, patience=120.0) for _ in range(3)]
-    said = []
+    said, noticed = [], threading.Event()
+
+    def warn(line):
+        said.append(line)
+        noticed.set()
+
     for worker in workers:
-        worker.shared.storage.warn = said.append
+        worker.shared.storage.warn = warn
 
     class Restarting(Heard):
         def trial(self, record, result):
             super().trial(record, result)
             if len(self.records) in (1, 3):
                 postgres.stop()
+                # another worker's call meets it, if only that of its beat
+                noticed.wait(60)
                 postgres.start()
 
     workers[0].search.observers[0] = workers[0].heard = Restarting()

@@ -9,7 +9,9 @@ import subprocess
 import time
 import urllib.request
 
-from lossreg.tracking import free_port, ui
+from postgres import free_port
+
+from lossreg.tracking import ui
 
 
 def wait_for(address, process, seconds=90):

@@ -11,13 +11,17 @@ from inputs import INPUTS, Input
 from lossreg.data import loading
 
 
+def marked(given: Input):
+    """The input, in long tests alone if its table is in a package of the extra `tables`."""
+    return pytest.param(given, id=given.name, marks=[pytest.mark.long] if given.package else [])
+
+
 def of(given: Input) -> Input:
-    if not given.there:
-        pytest.skip(f"{given.package} is not installed")
+    assert given.there, f"{given.package} is not installed"
     return given
 
 
-@pytest.mark.parametrize("given", [one for one in INPUTS if one.name != "large"], ids=lambda given: given.name)
+@pytest.mark.parametrize("given", [marked(one) for one in INPUTS if one.name != "large"])
 def test_every_row_and_the_task_are_read_as_they_were_meant(given: Input, tmp_path: Path) -> None:
     frame = of(given).frame()
     data = loading.load(base=tmp_path, **given.study(given.source(frame, tmp_path), len(frame))["data"])
