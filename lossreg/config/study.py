@@ -249,14 +249,14 @@ def _with_activation_as(name: str, marks: Mapping[str, Any]) -> dict[str, Any]:
 
 def _functions(study: StudySpec) -> list[str]:
     """Return the digests of the user's own functions; raises `InputError` where one cannot be computed."""
+    named = {dotted(("losses", candidate, "function")): loss.function for candidate, loss in study.losses.items()}
     marks = []
-    for candidate, loss in study.losses.items():
+    for key, function in {**named, "search.metric": study.search.metric}.items():
         try:
-            marks += [digests.digest(loss.function)] if callable(loss.function) else []
+            marks += [digests.digest(function)] if callable(function) else []
         except InputError as error:
             what = f"{error.what}, so a study with it needs a name"
-            hint = 'Give the study a name: {"name": "mine", ...}.'
-            raise InputError(what, where=dotted(("losses", candidate, "function")), hint=hint) from error
+            raise InputError(what, where=key, hint='Give the study a name: {"name": "mine", ...}.') from error
     return marks
 
 

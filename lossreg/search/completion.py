@@ -128,21 +128,31 @@ def is_comparable(result: StudyResult) -> bool:
 
 
 def _source(spec: StudySpec) -> list[Any] | None:
-    """Return the data's name, and time and size of its files; None where data, model or a loss is a function."""
-    source = spec.data.source
-    if ":" in spec.model.build or any(loss.function is not None for loss in spec.losses.values()):
+    """Return the names of the data, and time and size of their files; None where a function of the user's has a part.
+
+    That may be one of data, model, loss or metric, whose code is not compared.
+    """
+    functions = [spec.search.metric, *(loss.function for loss in spec.losses.values())]
+    if ":" in spec.model.build or any(callable(each) or ":" in (each or "") for each in functions):
         return None
+    data = spec.data
+    parts = [part for part in (data.test, data.validation) if isinstance(part, str)]
+    with suppress(OSError, RuntimeError):
+        return [mark for name in (data.source, *parts) for mark in _stamp(name, spec.base)]
+    return None
+
+
+def _stamp(source: str, base: Path) -> list[Any]:
+    """Return a source's name, and time and size of its file or files; raises `OSError` where there is none."""
     if source.startswith(BUILT_IN):
         return [source]
-    with suppress(OSError, RuntimeError):
-        path = spec.base / Path(source).expanduser()
-        if path.is_dir():
-            inner = [each.stat() for each in path.rglob("*")]
-            newest = max((each.st_mtime_ns for each in inner), default=0)
-            return [source, len(inner), newest, sum(each.st_size for each in inner)]
-        stat = path.stat()
-        return [source, stat.st_mtime_ns, stat.st_size]
-    return None
+    path = base / Path(source).expanduser()
+    if path.is_dir():
+        inner = [each.stat() for each in path.rglob("*")]
+        newest = max((each.st_mtime_ns for each in inner), default=0)
+        return [source, len(inner), newest, sum(each.st_size for each in inner)]
+    stat = path.stat()
+    return [source, stat.st_mtime_ns, stat.st_size]
 
 
 def _is_there(uri: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from pathlib import Path
 
 import commands
 import mlflow
@@ -16,6 +17,7 @@ from inline import Inline
 import lossreg
 from lossreg import tracking
 from lossreg.config import study as studies
+from lossreg.errors import InputError
 from lossreg.reporting import study_plots
 from lossreg.search import completion
 from lossreg.storage.observer import Observer
@@ -95,3 +97,24 @@ def test_sync_ends_the_parent_run_as_the_study_ended(tmp_path, monkeypatch, capf
     assert synchronised() == "KILLED"
     run()
     assert synchronised() == "FINISHED"
+
+
+def test_a_finished_study_sees_that_a_file_of_test_rows_has_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{x / 7},{x % 2}" for x in range(120)]
+    Path("train.csv").write_text("\n".join(["a,y", *rows]))
+    Path("test.csv").write_text("\n".join(["a,y", *rows[:20]]))
+    document = {
+        "name": "parts",
+        "data": {"source": "train.csv", "target": "y", "test": "test.csv"},
+        "search": {"trials": 2},
+        "losses": {"cross_entropy": {}, "focal": {}},
+        "tracking": {"enabled": False},
+        "verdict": {"enabled": False},
+    }
+    trainer = [Fake(lambda plan, epoch: 0.5)]
+    finished = lossreg.tune(document, trainers=trainer)
+    assert lossreg.tune(document, trainers=trainer).trials == finished.trials
+    Path("test.csv").write_text("\n".join(["a,y", *rows[1:21]]))
+    with pytest.raises(InputError, match="the data"):
+        lossreg.tune(document, trainers=trainer)

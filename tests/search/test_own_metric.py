@@ -151,6 +151,20 @@ def test_predictions_of_classes_are_refused_for_a_regression(predictions):
         prepared_metric(study("cost.py:profit", "table.py:values", ("mean_squared_error",), **wanted))
 
 
+def test_studies_without_a_name_that_differ_in_the_code_of_their_metric_are_two():
+    def of(factor):
+        def gain(y_true, y_pred):
+            return factor * (y_true == y_pred).mean()
+
+        return gain
+
+    documents = [study(of(factor), direction="maximize") for factor in (1, 2, 1)]
+    for document in documents:
+        del document["name"]
+    one, other, same = (studies.from_dict(document).name for document in documents)
+    assert one == same != other
+
+
 def test_a_study_from_before_the_key_has_the_fingerprint_that_it_had():
     spec = studies.from_dict({"data": {"source": str(Path("rows.csv"))}})
     assert not {"search.direction", "search.predictions"} & {*studies.fingerprint(spec)}
