@@ -251,12 +251,12 @@ def _functions(study: StudySpec) -> list[str]:
     """Return the digests of the user's own functions; raises `InputError` where one cannot be computed."""
     named = {dotted(("losses", candidate, "function")): loss.function for candidate, loss in study.losses.items()}
     marks = []
-    for key, function in {**named, "search.metric": study.search.metric}.items():
+    for where, function in {**named, "search.metric": study.search.metric}.items():
         try:
             marks += [digests.digest(function)] if callable(function) else []
         except InputError as error:
             what = f"{error.what}, so a study with it needs a name"
-            raise InputError(what, where=key, hint='Give the study a name: {"name": "mine", ...}.') from error
+            raise InputError(what, where=where, hint='Give the study a name: {"name": "mine", ...}.') from error
     return marks
 
 

@@ -28,6 +28,7 @@ PARTS = {
 LARGEST, USUAL = 128, 64  # pixels of a side: as they are if all are alike and no larger, resized to otherwise
 EXAMPLE = "Put the images of each class into a folder of their own, such as cats/1.jpg and dogs/1.jpg."
 OWN = {"target": "the column of labels", "weight": "the column of weights"}
+OF_TABLES = ("decimal", "thousands", "na_values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,23 @@ def missing(source: str, base: Path, origin: Origin) -> DataError:
     return origin.error(f"no such folder: {path}", did_you_mean(path.name, beside) or files.RELATIVE)
 
 
+def _check_keys(origin: Origin) -> None:
+    """Raise `DataError` for keys of tables."""
+    for key, name in {"target": origin.target, "weight": origin.weight, **origin.aside}.items():
+        if name is not None:
+            what = f"{key} names {OWN.get(key, 'a column')} of a table, and the folders are the classes here"
+            raise origin.error(what, "Leave it out.")
+    for key in OF_TABLES:
+        if getattr(origin.options, key):
+            raise origin.error(f"{key} is for tables, and this is a folder of images", "Leave it out.")
+
+
 def read(path: Path, origin: Origin, options: ImageOptions) -> Raw:
     """Return the images of a folder as `(n, height, width, channels)` bytes, their classes as labels.
 
     Raises `DataError` for a folder without classes, and for files that cannot be read unless they are to be left out.
     """
-    for key, what in OWN.items():
-        if getattr(origin, key) is not None:
-            raise origin.error(f"{key} names {what} of a table, and the folders are the classes here", "Leave it out.")
+    _check_keys(origin)
     with files.reading(path, origin.where):
         found = _found(path, origin)
     forms, unreadable = image_files.headers(found.paths)

@@ -24,6 +24,8 @@ def check(raw: Raw, origin: Origin) -> None:
         if name in origin.targets or name == origin.weight:
             what = "is the target" if name in origin.targets else "holds the weights"
             raise InputError(f"{name!r} {what}, and no feature", where=COLUMNS, hint="data.task says how it is read.")
+        if use := next((use for use, column in origin.aside.items() if column == name), ""):
+            raise InputError(f"{name!r} is the column of {use}, so it is no feature already", where=COLUMNS)
         if name not in raw.x.columns:
             raise InputError(f"no column {name!r}", where=COLUMNS, hint=near(name, raw.x.columns))
     if origin.as_given and (odd := [name for name, kind in wanted.items() if kind != "drop"]):

@@ -65,11 +65,14 @@ def metric_of(function: Any, base: Path, *, task: str, direction: str, predictio
 def try_out(metric: Metric, y: Array, n_classes: int) -> None:
     """Call the function of a metric with labels as their own predictions.
 
-    Raises `InputError` with its exception, if it returns no number, or two different ones.
+    Raises `InputError` with its exception, if it returns no finite number, or two different ones.
     """
     predicted = np.eye(n_classes)[y] if metric.response == "probability" else y
     first, second = (metric.one(y, predicted.copy()) for _ in range(2))
-    if first != second and not math.isnan(first):
+    if not math.isfinite(first):
+        what = f"returns {first:g} for labels as their own predictions"
+        raise InputError(what, hint="A metric is a finite number, also where a class is not predicted.")
+    if first != second:
         what = f"returns {first:g} and then {second:g} for the same labels and predictions"
         raise InputError(what, hint="A metric must not depend on chance or on former calls.")
 
@@ -77,7 +80,7 @@ def try_out(metric: Metric, y: Array, n_classes: int) -> None:
 def _called(function: Function, reference: str, folder: Path, y: Array, predicted: Array) -> float:
     """Return the number that a function gives for copies of labels and predictions, which it may change."""
     value = user_code.call(function, reference, folder, y.copy(), predicted.copy())
-    if isinstance(value, bool) or np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
         kind = f"an array of shape {np.shape(value)}" if np.ndim(value) else f"a {type(value).__name__}"
         raise InputError(f"returns {kind}, and a metric is one number", where=reference, hint=CALLED)
     return float(value)

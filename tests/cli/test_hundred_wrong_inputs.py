@@ -83,6 +83,7 @@ CASES = [
     (ROWS + 'columns = { zzz = "drop" }', CSV, "data.columns: no column 'zzz'", "Columns: age, word"),
     (ROWS + 'columns = { y = "category" }', CSV, "data.columns: 'y' is the target", "data.task"),
     (ROWS + 'weight = "w"\ncolumns = { w = "number" }', CSV, "data.columns: 'w' holds the weights"),
+    (ROWS + 'group = "word"\ncolumns = { word = "category" }', CSV, "data.columns: 'word' is the column of group"),
     (ROWS + 'columns = { word = "number" }', CSV, "column word", "no value is one ('ab', 'cd'", "another kind"),
     (ROWS + 'columns = { word = "date" }', CSV, "column word", "is to be a date, and no value is one"),
     (ROWS + 'columns = { age = "date" }', CSV, "column age", "as it is read: number"),

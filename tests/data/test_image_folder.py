@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from lossreg import data
+from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import image_files, sources
 from lossreg.data.origin import Origin
@@ -378,6 +379,10 @@ WRONG = {
     "a class of one image": (single, {}, "1 of 3 classes have a single row (c)", ""),
     "a target": (without, {"target": "y"}, "target names the column of labels of a table", "Leave it out"),
     "weights": (without, {"weight": "w"}, "weight names the column of weights of a table", "Leave it out"),
+    "groups": (without, {"group": "patient"}, "group names a column of a table", "Leave it out"),
+    "a column of parts": (without, {"split": "part"}, "split names a column of a table", "Leave it out"),
+    "a decimal mark": (without, {"options": Options(decimal=",")}, "decimal is for tables", "Leave it out"),
+    "gaps": (without, {"options": Options(na_values=("?",))}, "na_values is for tables", "Leave it out"),
     "columns to drop": (lambda folder: write(folder, "a", "b"), {"drop": ["c"]}, "drop names columns of a table", ""),
     "a task of numbers": (
         lambda folder: write(folder, "a", "b"), {"task": "regression"}, "task regression needs numbers", "multiclass",

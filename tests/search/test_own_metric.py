@@ -42,6 +42,12 @@ def counted(y_true, y_pred):
 def failing(y_true, y_pred):
     return 1 / 0
 
+def complicated(y_true, y_pred):
+    return 1j
+
+def undefined(y_true, y_pred):
+    return np.nan
+
 def words(y_true, y_pred):
     return "good"
 
@@ -134,6 +140,8 @@ def test_probabilities_and_a_function_from_python_are_taken():
         ("cost.py:each", {"direction": "maximize"}, r"search\.metric: .*an array of shape \(80,\)"),
         ("cost.py:right", {"direction": "maximize"}, r"search\.metric: .*returns a bool"),
         ("cost.py:words", {"direction": "maximize"}, r"search\.metric: .*returns a str"),
+        ("cost.py:complicated", {"direction": "maximize"}, r"search\.metric: .*returns a complex"),
+        ("cost.py:undefined", {"direction": "maximize"}, r"search\.metric: returns nan for labels as their own"),
         ("cost.py:counted", {"direction": "maximize"}, r"search\.metric: .*returns 0 and then 1"),
         ("cost.py:failing", {"direction": "maximize"}, r"search\.metric: .*ZeroDivisionError.*cost\.py, line"),
         (3, {}, r"search\.metric: must be text, not 3"),
