@@ -13,13 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import codes
+from lossreg.data import codes, plain_texts
 from lossreg.data.cells import example, in_ascii
+from lossreg.data.plain_texts import OTHER, Texts
 
 SHARE = 0.9  # of the values that are no marker, how many must be numbers
 MOST = 0.5
 SAMPLE = 500
 LONGEST = 5000
+MOST_GAPS = 20  # that mark gaps beside plain numbers: less than a sample
 MARKERS = frozenset(
     {
         "", "?", "-", "--", "---", ".", "..", "...", "*", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na", "n.a.", "n.a",
@@ -228,6 +230,48 @@ def infer(
     return replace(_described(numerals, read, doubtful=rows.get(".") == rows.get(",")), mixed=mixed)
 
 
+def of_column(values: pd.Series[Any], decimal: str = "", asked: tuple[str, str] | None = None) -> Numerals | None:
+    """Return what `infer` says of the values of a column where all are plain numbers or mark gaps; None for others.
+
+    decimal, asked: as of `infer`. No text is taken one by one.
+    """
+    texts = Texts.of(values)
+    group = asked[1] if asked else ""
+    if texts is None or values.empty:
+        return None
+    for mark in asked[:1] if asked else MARKS:
+        plain = texts.plain(mark, grouped=_are_grouped(mark, group))
+        gaps = _gaps_beside(texts, plain)
+        if gaps is not None:
+            there = texts.taken(plain)
+            doubtful = asked is None and bool(there.plain(OTHER[mark], grouped=True).all())
+            best = (decimal or ".") if doubtful else mark
+            return replace(_of_plain(there, best, doubtful=doubtful), mixed=any(map(str.strip, gaps)), group=group)
+    return None
+
+
+def _gaps_beside(texts: Texts, plain: NDArray[np.bool_]) -> list[str] | None:
+    """Return the marks of gaps beside plain numbers; None where there is anything else, or a single number."""
+    if plain.all():
+        return []
+    if 2 * np.count_nonzero(plain) < len(plain):
+        return None
+    gaps = texts.taken(~plain).distinct(MOST_GAPS)
+    return gaps if gaps and all(map(is_marker, gaps)) else None
+
+
+def _of_plain(there: Texts, decimal: str, *, doubtful: bool) -> Numerals:
+    """Return how plain numbers are written."""
+    marks = "".join(mark for mark in MARKS if there.hold(mark).any())
+    grouped = ("," in marks) == (decimal == ".")
+    plain = "," not in marks and bool(there.match(plain_texts.PYTHONIC).all())
+    either = there.match(plain_texts.EITHER) if doubtful else np.zeros(0, bool)
+    if decimal == "." and either.any():
+        either &= there.hold(",")
+    doubt = there.taken(either).most_frequent() if either.any() else ""
+    return Numerals(decimal, doubt=doubt, grouped=grouped, plain=plain, marks=marks)
+
+
 def _are_numbers(read: list[Written], there: int, total: int) -> bool:
     """Return whether texts of which these are numbers are a column of numbers."""
     flag = len(read) == 1 and _rows(read) < MOST * total  # a single number among gaps
@@ -366,9 +410,26 @@ def reads_all(numerals: Numerals, counts: pd.Series[Any]) -> bool:
 
 def values(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
     """Return the numbers `(n,)` that texts are, NaN where they are none."""
+    written = None if numerals.signed else Texts.of(texts)
+    if written is None:
+        return _one_by_one(texts, numerals)
+    plain = written.plain(numerals.decimal, grouped=_are_grouped(numerals.decimal, numerals.group))
+    numbers, rest = np.full(len(texts), np.nan), written.present() & ~plain
+    numbers[plain] = written.taken(plain).numbers(numerals.decimal)
+    if rest.any():
+        numbers[rest] = _one_by_one(texts[rest], numerals)
+    return numbers
+
+
+def _one_by_one(texts: pd.Series[Any], numerals: Numerals) -> NDArray[np.float64]:
     inverse, distinct = pd.factorize(texts)
     numbers = np.array([numerals.number(str(text)) for text in distinct] + [np.nan])
     return numbers[inverse]
+
+
+def _are_grouped(decimal: str, group: str) -> bool:
+    """Return whether the other of point and comma may stand between thousands."""
+    return group in ("", OTHER[decimal])
 
 
 def plain_numbers(column: pd.Series[Any], form: Numerals) -> pd.Series[Any] | None:

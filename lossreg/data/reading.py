@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import TEXT, Options
-from lossreg.data import dates, durations, numerals
+from lossreg.data import dates, durations, numerals, plain_texts
 from lossreg.data.cells import COMPLEX, example, of_column, text_of
 from lossreg.data.dates import Dates
 from lossreg.data.lost import A_GAP, INFINITE, NO_DATE, NO_DURATION, NO_NUMBER, NO_RANK, Lost, Reason, grouped
@@ -259,8 +259,10 @@ def _forced_number(values: pd.Series[Any], decimal: str, asked: Marks | None) ->
     if getattr(values.dtype, "kind", "") == "M":
         return None
     numbers = numerals.infer(_counts(values), decimal, asked, forced=True)
-    if numbers is None:
-        return None
+    return None if numbers is None else _number(numbers)
+
+
+def _number(numbers: Numerals) -> Reading:
     return Reading("number", AsNumbers(numbers), NO_NUMBER, numbers.description(), f"{numbers}")
 
 
@@ -329,6 +331,8 @@ def _by_value(values: pd.Series[Any], decimal: str, asked: Marks | None = None) 
 
 
 def _of_texts(values: pd.Series[Any], decimal: str, asked: Marks | None = None) -> Reading:
+    if (numbers := numerals.of_column(values, decimal, asked)) is not None:
+        return _number(numbers)
     written, rows = _counted(values)
     stripped = [text_of(value) for value in written]
     if not any(stripped):
@@ -386,7 +390,7 @@ def is_real(value: Any) -> bool:
 def _by_text(counts: pd.Series[Any], first: list[str], decimal: str, asked: Marks | None = None) -> Reading:
     """Return the reading of texts, counted as by `value_counts`, of which the first rows are given too."""
     if (numbers := numerals.infer(counts, decimal, asked)) is not None:
-        return Reading("number", AsNumbers(numbers), NO_NUMBER, numbers.description(), f"{numbers}")
+        return _number(numbers)
     if (days := dates.infer(counts)) is not None:
         usual = days.plain and _are_dates(first) and dates.are_as_in_pandas(list(counts.index), days)
         return Reading("date", AsDays(days), NO_DATE, days.description(), "" if usual else f"{days}")
@@ -499,7 +503,7 @@ def _gaps(column: pd.Series[Any], reading: Reading) -> int:
     gaps = int(column.isna().sum())
     if reading.read is None or not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
         return gaps
-    return gaps + sum(isinstance(value, str) and not value.strip() for value in column.to_numpy(object))
+    return gaps + plain_texts.blanks(column)
 
 
 def _at_once(reading: Reading, dtype: Any) -> bool:
@@ -518,7 +522,7 @@ def _block(numbers: pd.DataFrame, lost: Lost) -> pd.DataFrame:
 def decimal_mark(rows: pd.DataFrame) -> str:
     """Return the decimal mark that texts in a table use beyond doubt, empty where they leave it open or disagree."""
     columns = (column for column in _of_text(rows) if column.str.contains(",", regex=False).any())
-    forms = [numerals.infer(column.value_counts()) for column in columns]
+    forms = [numerals.of_column(column) or numerals.infer(column.value_counts()) for column in columns]
     marks = {form.decimal for form in forms if form is not None and not form.doubt}
     return marks.pop() if len(marks) == 1 else ""
 

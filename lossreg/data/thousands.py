@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lossreg.data.cells import text_of
 from lossreg.data.lost import AS_TEXT, Lost, Reason
+from lossreg.data.plain_texts import OTHER, Texts
 
 LARGEST = 1000  # what has a single mark between thousands, read as a decimal mark, is below
 TOLERANCE = 0.05  # of a thousandth, which float32 keeps
@@ -42,10 +43,15 @@ class Thousands:
     @classmethod
     def of(cls, column: pd.Series[Any], decimal: str) -> Thousands:
         """Return the marks and decimals of a column of training rows, where `decimal` is the decimal mark."""
-        written, mark = list(_texts(column)), "." if decimal == "," else ","
-        decimals = re.compile(rf"{re.escape(decimal)}(\d+)")
-        behind = (len(match[1]) for text in written if (match := decimals.search(text)))
-        return cls(mark, any(mark in text for text in written), max(behind, default=0))
+        mark, sought = OTHER[decimal], re.compile(rf"{re.escape(decimal)}(\d+)")
+        written, used, longest = Texts.of(column), False, 0
+        if written is not None:
+            plain = written.plain(decimal, grouped=True)
+            used, longest = bool(written.hold(mark).any()), written.taken(plain).decimals(decimal)
+            column = column[~plain]
+        rest = list(_texts(column))
+        behind = (len(match[1]) for text in rest if (match := sought.search(text)))
+        return cls(mark, used or any(mark in text for text in rest), max(longest, *behind, 0))
 
     def count(self, column: pd.Series[Any], name: str, lost: Lost) -> None:
         """Count the values of new rows that may be another number than they are read as."""
@@ -69,7 +75,9 @@ class Thousands:
         mark = re.escape(self.mark)
         thousands = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+(?:(?!{mark})[.,]\d*)?")
         single = re.compile(rf"[+-]?[1-9]\d{{0,2}}{mark}\d{{3}}")
-        grouped = {text for text in _texts(column) if thousands.fullmatch(text)}
+        written = Texts.of(column)
+        marked = column if written is None else column[written.hold(self.mark)]
+        grouped = {text for text in _texts(marked) if thousands.fullmatch(text)}
         if grouped and all(map(single.fullmatch, grouped)):
             rows = int(column.dropna().map(text_of).isin(grouped).sum())
             lost.count(name, DOUBTFUL, rows, (f"{text!r} as {text.replace(self.mark, '')}" for text in sorted(grouped)))
