@@ -16,15 +16,10 @@ from lossreg.contract.image_options import ImageOptions
 from lossreg.data import files, image_files, room
 from lossreg.data.image_files import CHANNELS, ImageReader
 from lossreg.data.origin import Origin, listed
-from lossreg.data.parts import NAMES, TEST, TRAIN, VALIDATION
+from lossreg.data.parts import NAMES, TRAIN, WORDS
 from lossreg.data.raw import Raw
 from lossreg.errors import DataError, did_you_mean
 
-PARTS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation"), VALIDATION),
-    **dict.fromkeys(("test", "testing"), TEST),
-}
 LARGEST, USUAL = 128, 64  # pixels of a side: as they are if all are alike and no larger, resized to otherwise
 EXAMPLE = "Put the images of each class into a folder of their own, such as cats/1.jpg and dogs/1.jpg."
 OWN = {"target": "the column of labels", "weight": "the column of weights"}
@@ -136,8 +131,8 @@ def _found(path: Path, origin: Origin) -> Found:
 
 def _parts(folders: Sequence[Path], origin: Origin) -> dict[int, Path]:
     """Return the folders of parts, none where the folders are classes, one of which may be called train."""
-    named = [folder for folder in folders if folder.name.lower() in PARTS]
-    parts = {PARTS[folder.name.lower()]: folder for folder in named}
+    named = [folder for folder in folders if folder.name.lower() in WORDS]
+    parts = {WORDS[folder.name.lower()]: folder for folder in named}
     if TRAIN not in parts or len(parts) < 2 or not any(each.is_dir() for each in parts[TRAIN].iterdir()):
         return {}
     if len(parts) < len(named):
@@ -169,7 +164,7 @@ def _without_classes(folder: Path, base: Path, images: int, origin: Origin) -> D
     """Return the error for a folder, or a part of one, that has no class folders."""
     source, within = origin.where.rstrip("/"), sorted(each.name for each in folder.iterdir() if each.is_file())
     if folder != base:
-        train = next(each.name for each in base.iterdir() if PARTS.get(each.name.lower()) == TRAIN)
+        train = next(each.name for each in base.iterdir() if WORDS.get(each.name.lower()) == TRAIN)
         what = f"{folder.name} has {images} images and no class folders"
         return origin.error(what, f'Without labels nothing is tested: source = "{source}/{train}".')
     if within and not images:

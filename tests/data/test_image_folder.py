@@ -14,6 +14,7 @@ from lossreg.contract.data_options import Options
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import image_files, sources
 from lossreg.data.origin import Origin
+from lossreg.data.parts import TRAIN, WORDS
 from lossreg.data.preprocessor_file import load_preprocessor, save_preprocessor
 from lossreg.errors import DataError
 from lossreg.runtime import system
@@ -225,6 +226,14 @@ def test_test_and_validation_folders(tmp_path):
     assert (len(found.train), len(found.validation), len(found.test)) == (16, 16, 16)
     np.testing.assert_array_equal(found.test.x, found.preprocessor.transform(x[-16:]))
     assert noted(found, "Test rows: the given test set.")
+
+
+@pytest.mark.parametrize("word", [word for word, part in WORDS.items() if part != TRAIN])
+def test_every_word_for_a_part_that_a_column_may_hold_names_a_folder_too(tmp_path, word):
+    write(tmp_path, "train/a", "train/b", f"{word}/a", f"{word}/b")
+    found = raw(tmp_path)
+    assert set(found.y) == {"a", "b"}
+    assert set(found.given) == {TRAIN, WORDS[word]}
 
 
 def test_a_class_may_be_called_train(tmp_path):
