@@ -34,6 +34,7 @@ CHUNK = 2**20
 FIELDS_SAID = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)  # as Excel reads and writes it
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+|[+-]?\d{1,3}")
+TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}  # of pandas
 NO_HEADER = "The first line holds numbers: if it is a row, put a line of names before it."
 QUOTED = re.compile(r"inside string starting at row (\d+)")
 
@@ -358,13 +359,20 @@ def _pandas(file: Delimited, dtype: Mapping[Any, type] = MappingProxyType({})) -
 
 
 def _with_marks(file: Delimited, table: pd.DataFrame, as_text: Collection[str]) -> pd.DataFrame:
-    """Return the table with numbers where a column holds nothing but numbers with the marks that the study names."""
+    """Return the table with numbers where a column holds nothing but numbers with the marks that the study names.
+
+    Truth values become such as without marks.
+    """
     if file.options.marks is None:
         return table
     form = numerals.Numerals(file.options.marks[0], group=file.options.marks[1])
     for name in table:
-        if name not in as_text and (numbers := numerals.plain_numbers(table[name], form)) is not None:
+        if name in as_text:
+            continue
+        if (numbers := numerals.plain_numbers(table[name], form)) is not None:
             table[name] = numbers
+        elif table[name].notna().any() and table[name].dropna().isin(list(TRUTHS)).all():
+            table[name] = table[name].astype(object).map(TRUTHS, na_action="ignore")
     return table
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.data import compressed, delimited, features, files, gaps, table_files
+from lossreg.data import compressed, delimited, features, files, gaps, option_checks, table_files
 from lossreg.data.cells import of_rows, shown
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
@@ -81,7 +81,7 @@ def array(rows: Any, images: ImageReader | None = None) -> NDArray[Any]:
 def _file(source: str, form: Form, lost: Lost) -> pd.DataFrame:
     """Return the table of a file, read as training reads it."""
     files.check_name(source)
-    path, options = files.existing(source, Path(), HERE), form.options or Options()
+    path, options = files.existing(source, Path(), HERE), option_checks.fitting(form.options or Options(), source)
     if path.name.lower().endswith(table_files.ENDINGS):
         return table_files.read(path, source, options).rows
     if not path.name.lower().endswith(tuple(delimited.SEPARATORS)):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
+from lossreg.contract.data_options import Options
 from lossreg.data import compressed, table_files
 from lossreg.data.origin import Origin, near
 from lossreg.data.raw import Raw
@@ -40,3 +43,13 @@ def check_file(ending: str, origin: Origin) -> None:
         raise InputError(f"belongs to text files, and {origin.where} is none", where="encoding", hint="Leave it out.")
     if options.sheet is not None and ending not in table_files.EXCEL:
         raise InputError(f"belongs to spreadsheets, and {origin.where} is none", where="sheet", hint="Leave it out.")
+
+
+def fitting(options: Options, name: str) -> Options:
+    """Return options for a further file, without those that belong to another kind of file than it is."""
+    name = name.lower()
+    return replace(
+        options,
+        encoding=options.encoding if name.endswith((*SEPARATED, *table_files.LINES)) else None,
+        sheet=options.sheet if name.endswith(table_files.EXCEL) else None,
+    )

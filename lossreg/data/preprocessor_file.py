@@ -98,6 +98,7 @@ class StoredOptions(Document):
     decimal: str | None = None
     thousands: str | None = None
     na_values: tuple[str | int | float, ...] | dict[str, tuple[str | int | float, ...]] = ()
+    sheet: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
     def of(cls, options: Options | None) -> StoredOptions | None:
@@ -106,13 +107,13 @@ class StoredOptions(Document):
             return None
         stored = cls(
             encoding=options.encoding, decimal=options.decimal, thousands=options.thousands,
-            na_values=_plain(options.na_values),
+            na_values=_plain(options.na_values), sheet=options.sheet,
         )  # fmt: skip
         return None if stored == cls() else stored
 
     def restored(self) -> Options:
         """Return the options."""
-        return Options(self.encoding, self.decimal, self.thousands, self.na_values)
+        return Options(self.encoding, self.decimal, self.thousands, self.na_values, sheet=self.sheet)
 
 
 def _plain(gaps: Any) -> Any:

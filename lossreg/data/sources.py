@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
-from lossreg.contract.data_options import DROP, GIVEN
+from lossreg.contract.data_options import DROP, GIVEN, TEXT
 from lossreg.contract.image_options import ImageOptions
 from lossreg.data import compressed, delimited, files, image_folder, option_checks, room, table_files
 from lossreg.data.origin import Origin
@@ -93,7 +93,8 @@ def _further(raw: Raw, origin: Origin, *, drop: Sequence[str], base: Path, seed:
     if not origin.where.lower().endswith(tuple(READERS)):
         hint = f"Known: {TABLES}, .npz; a function as source may return the parts itself."
         raise DataError("is no file that test or validation rows can be read from", hint=hint)
-    rows = read(replace(origin, like=_columns(raw)), drop=drop, base=base, seed=seed)
+    options = option_checks.fitting(origin.options, origin.where)
+    rows = read(replace(origin, like=_columns(raw), options=options), drop=drop, base=base, seed=seed)
     joined({TRAIN: raw, TEST: rows}, origin)
     return rows
 
@@ -150,7 +151,7 @@ def _stem(path: Path) -> str:
 
 def _read_text(path: Path, origin: Origin) -> Raw:
     options = origin.options
-    as_text = [*options.kinds("category"), *(name for name, is_text in origin.like.items() if is_text)]
+    as_text = [*options.kinds("category", TEXT), *(name for name, is_text in origin.like.items() if is_text)]
     coded = () if origin.like else origin.targets if origin.as_given else None
     table, notes, _ = delimited.read(path, origin.where, as_text, coded, known=tuple(origin.like), options=options)
     try:

@@ -244,6 +244,28 @@ def test_a_category_with_leading_zeros_keeps_them_in_a_file(tmp_path):
     assert set(column(number, "code")) == {0, 1, 2, 3, 17}
 
 
+@pytest.mark.parametrize("kind", ["text", "category"])
+def test_numbers_that_are_text_or_categories_are_read_alike_in_training_and_in_new_files(tmp_path, kind):
+    values = ["1.50", "2.00", "10.0"]
+    path = write(tmp_path, {"a": values * 20, "b": numbers(), "y": labels()})
+    dataset = loaded(path, columns={"a": kind})
+    assert set(raw_x(dataset).a) == set(values)
+    for preprocessor in (dataset.preprocessor, through_json(dataset, tmp_path)):
+        np.testing.assert_array_equal(in_order(preprocessor.transform(path)), trained_on(dataset))
+
+
+@pytest.mark.parametrize("marks", [{"decimal": "."}, {"thousands": ","}, {"decimal": ",", "thousands": "."}])
+@pytest.mark.parametrize("words", [["True", "False"], ["TRUE", "FALSE"], ["true", "", "false"]])
+def test_truth_values_are_such_whatever_the_marks_in_numbers(tmp_path, marks, words):
+    whole = pd.Series(words * (N // len(words)))
+    path = write(tmp_path, {"a": whole, "b": range(5, N + 5), "y": labels()}, separator=";")
+    column, plain = raw_x(loaded(path, **marks)).a, raw_x(loaded(path)).a
+    pd.testing.assert_series_equal(column, plain)
+    if "" not in words:
+        numbers = loaded(path, columns={"a": "number"}, **marks)
+        assert np.array_equal(raw_x(numbers).a.to_numpy(int), (whole.str.lower() == "true").to_numpy(int))
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -425,6 +447,48 @@ def test_spreadsheets(tmp_path):
     with pytest.raises(DataError, match=r"no sheet 'secnd'. Did you mean second?"):
         loaded(path, sheet="secnd")
     assert dataset.preprocessor.transform(path).shape == (N, 2)
+
+
+def through_json(dataset, folder):
+    preprocessor_file.save_preprocessor(dataset.preprocessor, folder / "preprocessor.json")
+    return preprocessor_file.load_preprocessor(folder / "preprocessor.json")
+
+
+def in_order(rows):
+    return rows[np.lexsort(rows.T)]
+
+
+def trained_on(dataset):
+    """Return all rows as the model sees them, in an order of their own."""
+    return in_order(np.concatenate([part.x for part in (dataset.train, dataset.validation, dataset.test)]))
+
+
+@pytest.mark.parametrize("preprocess", ["standard", "none"])
+def test_new_spreadsheets_are_read_from_the_sheet_of_training_and_other_files_have_none(tmp_path, preprocess):
+    pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"a": numbers(), "b": numbers(1), "y": np.arange(N) % 2})
+    path = tmp_path / "rows.xlsx"
+    with pd.ExcelWriter(path) as book:
+        frame.head(3).to_excel(book, sheet_name="summary", index=False)
+        frame.to_excel(book, sheet_name="Daten", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    dataset = loaded(path, sheet="Daten", preprocess=preprocess)
+    for preprocessor in (dataset.preprocessor, through_json(dataset, tmp_path)):
+        for ending in (".xlsx", ".parquet", ".csv"):
+            rows = preprocessor.transform(tmp_path / f"rows{ending}")
+            np.testing.assert_array_equal(in_order(rows), trained_on(dataset))
+
+
+def test_test_rows_of_another_kind_of_file_have_no_sheet_and_no_encoding(tmp_path):
+    pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"a": numbers(), "b": ["x", "ü", "z"] * 20, "y": labels()})
+    frame.to_excel(tmp_path / "rows.xlsx", sheet_name="Daten", index=False)
+    frame.to_csv(tmp_path / "rows.csv", index=False, encoding="latin-1")
+    frame.head(9).to_parquet(tmp_path / "test.parquet")
+    for name, options in (("rows.xlsx", Options(sheet="Daten")), ("rows.csv", Options(encoding="latin-1"))):
+        dataset = data.load(name, target="y", base=tmp_path, options=options, test="test.parquet")
+        assert len(dataset.test.x) == 9
 
 
 # ------------------------------------------------------------------------ gaps by name, identifiers, dates by name
