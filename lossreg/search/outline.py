@@ -22,6 +22,11 @@ from lossreg.terminal.masking import masked
 if TYPE_CHECKING:
     from lossreg.search.preparation import Prepared
 
+READ_WITH = (
+    "drop", "preprocess", "image_size", "image_channels", "drop_unreadable", "encoding", "decimal", "thousands",
+    "na_values", "drop_unlabelled", "positive", "sheet",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
@@ -114,6 +119,8 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
         "a trial": report.members(spec.document()),
         "columns": ", ".join(f"{name} {kind}" for name, kind in data.columns.items()),
         "read with": ", ".join(_reading(data)),
+        "test rows": data.test if isinstance(data.test, str) else "",
+        "validation rows": data.validation if isinstance(data.validation, str) else "",
         "groups": data.group or "",
         "forward in time": data.time or "",
         "parts": data.split or "",
@@ -129,7 +136,7 @@ def _further_keys(spec: StudySpec) -> dict[str, str]:
 
 def _reading(data: Data) -> Iterator[str]:
     """Yield the keys of a study's data that say how these are read, each with its value."""
-    for name in ("encoding", "decimal", "thousands", "na_values", "drop_unlabelled", "positive", "sheet"):
+    for name in READ_WITH:
         value = getattr(data, name)
-        if value not in (None, (), {}) and (value is not False or name == "positive"):
+        if value != Data.model_fields[name].default:
             yield f"{name} {shown(value)}"
