@@ -199,7 +199,23 @@ def _with_rows(source: Any, overrides: Sequence[str], rows: Any) -> StudySpec:
             hint = "Leave out one of them."
             raise InputError("the rows are given as data= too", where=Origin(file).of("data.source"), hint=hint)
         document["data"] = {**section, "source": GIVEN}
-    return _checked(document, overrides, file=file, base=base, given=given, rows=rows)
+    return _checked(document, overrides, file=file, base=base, given=given, rows=_kept(rows))
+
+
+def _kept(rows: Any) -> Any:
+    """Return rows that are the same whenever they are read: the arrays of a stream, which may shuffle."""
+    from lossreg.data import foreign
+    from lossreg.data.origin import Origin as Rows
+
+    if not foreign.is_dataset(rows):
+        return rows
+    origin = Rows("data", GIVEN)
+    try:
+        if arrays := foreign.arrays(rows, origin):
+            return arrays
+        raise origin.error("no rows")
+    except InputError as error:
+        raise error.at("data") from error
 
 
 def _checked(
@@ -237,7 +253,9 @@ def _rows(study: StudySpec) -> list[str]:
 
     section = study.data
     try:
-        return [from_object(study.given, Rows("data", GIVEN, section.target, section.weight)).digest()]
+        aside = {use: name for use in ("group", "time", "split") if (name := getattr(section, use))}
+        rows = Rows("data", GIVEN, section.target, section.weight, options=section.options, aside=aside)
+        return [from_object(study.given, rows).digest()]
     except InputError as error:
         raise error.at("data") from error
 

@@ -71,12 +71,14 @@ def tune(
     return Run(spec, folder, progress, begin, switches, tuple(trainers or ())).execute()
 
 
-def verdict(study: StudyLike, repeats: int | None = None, *, progress: Observer | None = None) -> StudyResult:
+def verdict(
+    study: StudyLike, repeats: int | None = None, *, progress: Observer | None = None, data: Any = None
+) -> StudyResult:
     """Reach the verdict of a study as far as it has come, or deepen it to more repeats; no trial is added.
 
-    Raises `InputError` for a study of which no trial has ended.
+    data: the rows that were given to `tune`. Raises `InputError` for a study of which no trial has ended.
     """
-    spec, folder = _for_verdict(study, repeats)
+    spec, folder = _for_verdict(study, repeats, data)
     backend.check()
     if result := _judged(spec, folder):
         return result
@@ -91,9 +93,9 @@ def reached_verdict(study: StudyLike, repeats: int | None = None) -> StudyResult
     return _judged(*_for_verdict(study, repeats))
 
 
-def _for_verdict(study: StudyLike, repeats: int | None) -> tuple[StudySpec, StudyFolder]:
+def _for_verdict(study: StudyLike, repeats: int | None, data: Any = None) -> tuple[StudySpec, StudyFolder]:
     """Return the study with a verdict on the trials that have ended, and its folder, which no other process uses."""
-    begun = studies.of(study)
+    begun = studies.of(study, (), data)
     folder = shared_study.of(begun)
     changed = ["verdict.enabled=true", f"search.trials={_ended(folder)}"]
     folder.require_free()

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from fake_trainer import Fake
 from inline import Inline
 from optuna.distributions import FloatDistribution
+from PIL import Image
 
 import lossreg
 from lossreg.config import changes, study
@@ -21,7 +23,7 @@ from lossreg.config.study import StudySpec
 from lossreg.data import positive
 from lossreg.errors import InputError
 from lossreg.reporting import study_plots
-from lossreg.search import choices
+from lossreg.search import choices, preparation, run
 from lossreg.search.outline import plan
 from lossreg.storage.observer import Observer
 from lossreg.storage.study_folder import StudyFolder
@@ -355,6 +357,7 @@ def test_rows_that_are_given_are_given_again_and_held_against_the_former_ones(tm
     assert outlined.asked["columns"] == "x0 number"
     assert outlined.asked["read with"] == 'na_values [5, "?"], positive 0'
     assert "Positive class (index 1): 0, as data.positive says." in outlined.notes
+    assert len(run.verdict(changed({}, TRIALS, document), 2, data=rows).trials) == TRIALS + 2
     other = (x + 1, rows[1])
     with pytest.raises(InputError, match=r"the data of data= \(digest"):
         faked(changed({}, TRIALS + 4, document), data=other)
@@ -364,6 +367,65 @@ def test_rows_that_are_given_are_given_again_and_held_against_the_former_ones(tm
         faked(BEGUN, data=rows)
     unnamed = [study.of({"data": {}}, (), each).name for each in (rows, rows, other)]
     assert unnamed[0] == unnamed[1] != unnamed[2]
+
+
+@pytest.mark.parametrize(("key", "array"), [("group", [0, 1, 2, 3]), ("time", [3, 1, 2, 0]), ("split", list("abca"))])
+def test_other_arrays_that_say_how_rows_are_cut_make_another_unnamed_study(key, array):
+    arrays = {"x": np.eye(4), "y": np.array([0, 1, 0, 1]), "beside": np.array(array)}
+    reversed_ones = {**arrays, "beside": np.array(array[::-1] if key != "split" else array[1:] + array[:1])}
+    first, again, other = (
+        study.of({"data": {key: "beside"}}, (), rows).name for rows in (arrays, dict(arrays), reversed_ones)
+    )
+    assert first == again != other
+
+
+class Shuffled:
+    """A stream as TensorFlow has them, which gives its rows in another order whenever it is read."""
+
+    element_spec = (np.zeros(2), np.zeros(()))
+
+    def __init__(self):
+        self.reads = 0
+
+    def cardinality(self):
+        return 60
+
+    def as_numpy_iterator(self):
+        self.reads += 1
+        x = np.random.default_rng(0).normal(size=(60, 2))
+        return iter([(x[i], i % 2) for i in np.random.default_rng(self.reads).permutation(60)])
+
+
+@pytest.mark.parametrize("document", [{"data": {}}, {"name": "mine", "data": {}}])
+def test_a_stream_is_read_once_for_the_name_of_a_study_and_its_rows(document):
+    rows = Shuffled()
+    spec = study.of(document, ["search.trials=3"], rows)
+    digests = {preparation.load_data(study.of(spec, ["search.trials=4"]))[0].digest for _ in range(2)}
+    assert len(digests) == 1
+    assert rows.reads == 1
+
+
+def test_a_dry_run_shows_how_the_rows_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"a": np.arange(40) * 0.5, "b": np.arange(40) % 7, "y": ["p", "q"] * 20})
+    for name in ("rows", "test", "validation"):
+        rows.to_csv(f"{name}.csv", index=False)
+    told = {"source": "rows.csv", "target": "y", "test": "test.csv", "validation": "validation.csv", "drop": ["b"]}
+    asked = plan({**BEGUN, "data": told, "losses": {"cross_entropy": {}}}).asked
+    assert (asked["test rows"], asked["validation rows"]) == ("test.csv", "validation.csv")
+    assert asked["read with"] == 'drop ["b"]'
+
+
+def test_a_dry_run_shows_how_images_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(24):
+        path = Path("pictures", "ab"[i % 2], f"{i}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (9, 9), np.uint8)).save(path)
+    told = {"source": "pictures", "image_size": [8, 8], "image_channels": 1, "drop_unreadable": True}
+    outlined = plan({**BEGUN, "data": told, "losses": {"cross_entropy": {}}})
+    assert outlined.asked["read with"] == "image_size [8, 8], image_channels 1, drop_unreadable true"
+    assert {"test rows", "validation rows"}.isdisjoint(outlined.asked)
 
 
 def test_changed_data_begin_anew_and_the_trials_on_the_former_ones_are_kept_apart(tmp_path, monkeypatch):
