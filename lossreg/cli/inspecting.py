@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,11 +83,8 @@ def _facts(inspection: Inspection) -> Table:
 def _of_rows(inspection: Inspection) -> dict[str, str]:
     from lossreg.reporting import report
 
-    is_said = any("stand more than once" in note for note in inspection.notes)
-    twice = 0 if is_said else inspection.repeated
     return {
         "data": ", ".join(filter(None, [inspection.dataset.name, report.rows_of(inspection.dataset.summary())])),
-        "rows twice": f"{twice:,} {'rows stand' if twice > 1 else 'row stands'} there before" if twice else "",
     }
 
 
@@ -133,17 +130,19 @@ def _of_columns(inspection: Inspection) -> dict[str, str]:
     groups: dict[str, Any] = {f"{name} ({number:,} values)": number for name, number in suspects.groups.items()}
     return {
         "constant": listed(inspection.constant, SHOWN) if inspection.constant else "",
-        "copies": _left_out([f"{name} of {other}" for name, other in suspects.copies.items()], suspects.useless),
-        "identifiers": _left_out(suspects.identifiers, suspects.useless),
+        "copies": listed([f"{name} of {other}" for name, other in suspects.copies.items()], SHOWN),
+        "identifiers": "; ".join(
+            filter(
+                None,
+                [
+                    f"{listed(inspection.identifiers, SHOWN)}: left out" if inspection.identifiers else "",
+                    listed(suspects.identifiers, SHOWN),
+                ],
+            )
+        ),
         "likely groups": listed(groups, SHOWN),
         "likely times": listed(suspects.times, SHOWN),
     }
-
-
-def _left_out(names: Sequence[str], useless: dict[str, str]) -> str:
-    from lossreg.data.origin import listed
-
-    return f"{listed(names, SHOWN)}{': left out' if useless else ''}" if names else ""
 
 
 def _losses(inspection: Inspection) -> Table:

@@ -9,7 +9,6 @@ from typing import Any
 
 Gap = str | float
 GIVEN = "data="  # the source of a study whose rows are given in Python
-DECIMALS = (".", ",")
 THOUSANDS = (".", ",", "'", " ", "none")
 DROP, TEXT = "drop", "text"
 READ_AS = ("number", "category", "date")

@@ -18,24 +18,39 @@ NAMES = re.compile(r"(?:.*[_\s.-])?(?:id|uuid|guid|rowid|identifier)|.*[a-z]I[dD
 COUNTERS = re.compile(r"(?:.*[_\s.-])?(?:index|idx|row|rownum|nr|no|num|number|key)\.?", re.DOTALL)
 
 
-def without(raw: Raw, kinds: Mapping[str, str]) -> Raw:
-    """Return the rows without columns of identifiers, and with a note on them and on others that number the rows.
+def of(table: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the columns of identifiers, and others that number the rows, in order.
 
     Whole numbers that differ in every row are identifiers where the name says so (`id`, `customer_id`, `PassengerId`),
     and so are those from 0 or 1 on, in order, under a name such as `index`. kinds: of the columns that the study names,
-    which stay as they are.
+    which are neither.
     """
-    if not isinstance(raw.x, pd.DataFrame) or len(raw.x) < FEWEST:
-        return raw
-    columns = {str(name): raw.x[name] for name in raw.x if str(name) not in kinds}
-    unique = {name: column for name, column in columns.items() if column.dtype.kind in "iu" and column.is_unique}
+    if len(table) < FEWEST:
+        return [], []
+    columns = {str(name): table[name] for name in table if str(name) not in kinds}
+    unique = {name: column for name, column in columns.items() if _is_whole(column) and column.is_unique}
     ordered = [name for name, column in unique.items() if _is_in_order(column)]
-    gone = [name for name in unique if _is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
-    gone = [] if len(gone) == len(raw.x.columns) else gone
+    found = [name for name in unique if _is_name(name) or (name in ordered and COUNTERS.fullmatch(name.lower()))]
+    return found, [name for name in ordered if name not in found]
+
+
+def without(raw: Raw, kinds: Mapping[str, str]) -> Raw:
+    """Return the rows without columns of identifiers, and with a note on them and on others that number the rows.
+
+    kinds: of the columns that the study names, which stay as they are.
+    """
+    if not isinstance(raw.x, pd.DataFrame):
+        return raw
+    found, kept = of(raw.x, kinds)
+    gone = [] if len(found) == len(raw.x.columns) else found
     notes = [f"{listed(gone)}: identifiers of the rows, left out; data.columns says otherwise."] if gone else []
-    if kept := [name for name in ordered if name not in gone]:
+    if kept:
         notes.append(f'{listed(kept)}: numbers of the rows, in order, kept; in data.columns "drop" leaves them out.')
     return replace(raw, x=raw.x.drop(columns=gone), notes=[*raw.notes, *notes]) if notes else raw
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind in "iu" and not column.hasnans
 
 
 def _is_name(name: str) -> bool:

@@ -34,7 +34,8 @@ class Layout:
 
     units: `(n,)` numbers of rows that stay together, None where each row stands alone; times: `(n,)` ranks in time;
     given: `(n,)` the parts, as in `parts`, that the source gives; grouped: whether units are groups that the study
-    names; lumpy: whether too few rows stand alone to even sizes out; notes: lines for the user.
+    names; lumpy: whether too few rows stand alone to even sizes out; repeated: the number of rows that stand more than
+    once; notes: lines for the user.
     """
 
     units: NDArray[np.int64] | None = None
@@ -42,6 +43,7 @@ class Layout:
     given: NDArray[np.int8] | None = None
     grouped: bool = False
     lumpy: bool = False
+    repeated: int = 0
     notes: list[str] = field(default_factory=list)
 
     def has(self, part: int) -> bool:
@@ -204,6 +206,7 @@ def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None) -> L
     again, largest = int(sizes[sizes > 1].sum()), int(sizes.max())
     if not again:
         return replace(layout, units=groups)
+    layout = replace(layout, repeated=again)
     what = f"{again:,} of {rows:,} rows stand more than once, with the same features and the same target"
     if largest > LARGEST * rows or not (again <= FEW * rows or twins.are_copies(alike, codes, raw.y, COPIES)):
         told = f"{what}: not kept together, since the data have few distinct rows, not copies"

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lossreg.contract.data_options import Options
-from lossreg.data import compressed, delimited, features, files, gaps, option_checks, table_files
+from lossreg.data import compressed, delimited, features, files, foreign, gaps, option_checks, table_files
 from lossreg.data.cells import of_rows, shown
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
@@ -61,8 +61,8 @@ def _table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
             raise error.at(source) from None
     if isinstance(rows, np.ndarray) and rows.dtype.names:
         rows = pd.DataFrame(rows)
-    elif not isinstance(rows, pd.DataFrame) and hasattr(rows, "to_pandas"):  # tables of Arrow and Polars
-        rows = rows.to_pandas()
+    else:
+        rows = foreign.plain(rows, Origin("", ""))
     return _by_name(rows, form) if isinstance(rows, pd.DataFrame) else _by_position(rows, form)
 
 

@@ -1,4 +1,4 @@
-"""Columns that are no ordinary features: identifiers, copies of others, groups of rows that belong together, times."""
+"""Columns that are no ordinary features: copies of others, groups of rows that belong together, times."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ Array = NDArray[Any]
 
 # words of a name, as in customer_id, customerId, CustomerID, "customer number"
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-OF_IDENTIFIERS = frozenset((
-    "id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "row", "rownames", "number", "nr", "no", "num", "nummer",
-    "passengerid", "unnamed",
-))  # fmt: skip
 OF_GROUPS = frozenset((
     "account", "animal", "client", "clinic", "company", "customer", "device", "donor", "driver", "employee", "family",
     "group", "hospital", "household", "kunde", "machine", "member", "owner", "participant", "patient", "person",
@@ -47,22 +43,6 @@ def tables(x: Features) -> Iterator[tuple[str, pd.DataFrame]]:
             yield name, part
 
 
-def identifiers(table: pd.DataFrame) -> list[str]:
-    """Return the columns of whole numbers that differ in every row, and are called so or leave no number out."""
-    return [name for name in table.columns if _is_identifier(str(name), table[name])]
-
-
-def _is_identifier(name: str, column: pd.Series[Any]) -> bool:
-    if len(column) < FEWEST_GROUPS or not _is_whole(column) or not column.is_unique:
-        return False
-    has_no_gaps = int(column.max()) - int(column.min()) == len(column) - 1
-    return has_no_gaps or bool(words(name) & OF_IDENTIFIERS) or name.lower().endswith("id")
-
-
-def _is_whole(column: pd.Series[Any]) -> bool:
-    return is_number(column.dtype) and getattr(column.dtype, "kind", "") in "iu" and not column.hasnans
-
-
 def copies(table: pd.DataFrame) -> dict[str, str]:
     """Return the columns that have the values of an earlier one in every row, with the name of that one."""
     seen: dict[bytes, list[str]] = {}
@@ -83,26 +63,6 @@ def _mark(column: pd.Series[Any]) -> bytes:
     """Return the same bytes for columns that hold the same, whole numbers and floats alike."""
     values = column.astype(np.float64) if is_number(column.dtype) else column.astype(str)
     return pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes()
-
-
-def repeated_rows(x: Features, y: Any) -> int:
-    """Return the number of rows of a table that stand there before, target included; 0 for other data."""
-    if not isinstance(x, pd.DataFrame):
-        return 0
-    labels = {f"y{i}": column for i, column in enumerate(np.asarray(y).reshape(len(x), -1).T)}
-    hashed = [_hash(column) for column in (*(x[name] for name in x.columns), *map(pd.Series, labels.values()))]
-    total = np.zeros(len(x), np.uint64)
-    for number, one in enumerate(hashed):
-        total = total * np.uint64(1_000_003) + one * np.uint64(2 * number + 1)
-    return len(total) - len(np.unique(total))
-
-
-def _hash(column: pd.Series[Any]) -> NDArray[np.uint64]:
-    try:
-        hashed = pd.util.hash_pandas_object(column, index=False)
-    except Exception:  # values without a hash, such as lists
-        hashed = pd.util.hash_pandas_object(column.astype(str), index=False)
-    return np.asarray(hashed, np.uint64)
 
 
 def groups(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, int]:

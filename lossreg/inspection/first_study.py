@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ import pandas as pd
 
 from lossreg.config import study as studies
 from lossreg.config.fields import safe
-from lossreg.config.schema import Data
 from lossreg.contract.targets import REGRESSION
-from lossreg.data import features, inputs, sources
+from lossreg.data import foreign, inputs, sources
 from lossreg.data.dataset import Dataset
 from lossreg.data.origin import Origin, listed
 from lossreg.data.raw import Raw, TargetError, from_object
@@ -43,8 +42,8 @@ class Inspection:
     """What was seen of data, and the study file that fits them.
 
     dataset: the data as `tune` reads, splits and preprocesses them; numbers: the distribution of a target of numbers,
-    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; repeated: rows
-    that stand there before; notes: how the data are read; warnings: what a dry run and the notes of a run say too;
+    None for classes; suspects: columns that are no ordinary features; constant: columns with one value; identifiers:
+    columns that are left out; notes: how the data are read; warnings: what a dry run and the notes of a run say too;
     left_out: losses that do not fit; text: the study file.
     """
 
@@ -54,7 +53,7 @@ class Inspection:
     numbers: Numbers | None
     suspects: Suspects
     constant: list[str]
-    repeated: int
+    identifiers: list[str]
     task: Choice
     metric: Choice
     losses: dict[str, str]
@@ -94,11 +93,11 @@ class Inspection:
             "missing": {name: count for name, (count, _) in inputs.gaps(rows.raw.x, rows.readings).items()},
             "constant": self.constant,
             "copies": suspects.copies,
-            "identifiers": suspects.identifiers,
+            "identifiers": [*self.identifiers, *suspects.identifiers],
             "groups": suspects.groups,
             "times": suspects.times,
             "betraying": suspects.betraying,
-            "repeated_rows": self.repeated,
+            "repeated_rows": rows.layout.repeated,
             "metric": asdict(self.metric),
             "losses": self.losses,
             "left_out": self.left_out,
@@ -138,8 +137,9 @@ def _read(data: Any, target: Target, folder: Path) -> tuple[str, Raw]:
             studies.require_trusted(studies.from_dict({"data": {"source": source}}))
             origin = Origin("", source, columns_asked)
             return _from(folder, source), sources.read(origin, drop=(), base=Path(), seed=0)
-        frame = data.to_pandas() if type(data).__module__.startswith("polars") else data
-        raw = from_object(frame, Origin(HERE, HERE, columns_asked))
+        origin = Origin(HERE, HERE, columns_asked)
+        frame = foreign.plain(data, origin)
+        raw = from_object(frame, origin)
     except TargetError as error:
         raise _with_likely(error, target) from None
     if len(raw.y) == 0:
@@ -172,7 +172,6 @@ def _from(folder: Path, source: str) -> str:
 
 
 def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
-    raw, unlabelled = _labelled(raw)
     try:
         dataset, task = recommendation.read(raw, where)
     except DataError as error:
@@ -182,32 +181,26 @@ def _inspected(source: str, raw: Raw, asked: Target, where: str) -> Inspection:
     numbers = Numbers.of(development) if task.value in REGRESSION and len(np.unique(development)) > 1 else None
     metric = _usable(recommendation.metric(dataset, numbers), dataset)
     losses, left_out = recommendation.losses(registry.default(), dataset, numbers)
-    said = [*suspects.lines(suspects.useless), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
+    said = [*suspects.lines(), *warnings.of_noise(dataset, catalogue.resolve(metric.value, task.value))]
     batch_size, epochs = recommendation.training(len(dataset.train))
     draft = Draft(
         source, asked, task, metric, losses, left_out, recommendation.trials(len(losses)), batch_size, epochs, dataset,
-        suspects, tuple(Data.model_fields), said, SAVED.get(source, "") if where == HERE else "", unlabelled,
+        suspects, said, SAVED.get(source, "") if where == HERE else "", len(raw.y) - len(dataset.rows.labels.y),
     )  # fmt: skip
     text = draft.text()
     studies.from_dict(tomllib.loads(text))
+    notes = [note for note in dataset.notes if not note.startswith(f"Task {task.value}, ")]
     return Inspection(
-        source, asked, dataset, numbers, suspects, _constant(raw), columns.repeated_rows(raw.x, raw.y), task, metric,
-        losses, left_out, [note for note in dataset.notes if not note.startswith(f"Task {task.value}, ")], said, text,
+        source, asked, dataset, numbers, suspects, _constant(dataset.rows.raw), _gone(raw, dataset.rows.raw), task,
+        metric, losses, left_out, notes, said, text,
     )  # fmt: skip
 
 
-def _labelled(raw: Raw) -> tuple[Raw, int]:
-    """Return the rows that have a label where a study can leave out the others, and the number of those."""
-    if "drop_unlabelled" not in Data.model_fields or not isinstance(raw.y, pd.Series):
-        return raw, 0
-    there = raw.y.notna().to_numpy(bool) & ~raw.y.map(lambda value: isinstance(value, str) and not value.strip())
-    kept, lost = np.flatnonzero(there), int((~there).sum())
-    if not lost or not len(kept) or raw.given is not None:
-        return raw, 0
-    x = features.take(raw.x, kept)
-    x = x.reset_index(drop=True) if isinstance(x, pd.DataFrame) else x
-    weights = None if raw.weights is None else raw.weights[kept]
-    return replace(raw, x=x, y=raw.y.iloc[kept].reset_index(drop=True), weights=weights), lost
+def _gone(raw: Raw, kept: Raw) -> list[str]:
+    """Return the columns of a table that loading leaves out."""
+    if not isinstance(raw.x, pd.DataFrame) or not isinstance(kept.x, pd.DataFrame):
+        return []
+    return [str(name) for name in raw.x.columns if name not in kept.x.columns]
 
 
 def _usable(metric: Choice, dataset: Dataset) -> Choice:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossreg.data import identifiers
 from lossreg.data.reading import is_number
 from lossreg.inspection import columns
 
@@ -34,7 +35,7 @@ def describe(column: pd.Series[Any], name: str) -> str:
     """Return what a column would be as a target, such as `2 classes`; empty where it can be none."""
     there = column.dropna()
     distinct = there.nunique()
-    if distinct < 2 or name in columns.identifiers(column.to_frame(name)):
+    if distinct < 2 or any(identifiers.of(column.to_frame(name), {})):
         return ""
     if not is_number(there.dtype):
         return f"{distinct} classes" if distinct <= len(there) // 2 else ""

@@ -25,22 +25,31 @@ SIZE_OF_ERROR = {  # the standard error of a mean error of n normal residuals, r
 }
 
 
-def standard_error(metric: Metric, y: Array) -> float:
+def count(units: Array | None, rows: int) -> int:
+    """Return the number of units, such as groups, or that of the rows where each is one."""
+    return rows if units is None else len(np.unique(units))
+
+
+def standard_error(metric: Metric, y: Array, units: Array | None = None) -> float:
     """Return the standard error of a score on the rows with these labels, NaN where no formula is known.
 
-    y: `(n,)` class indices or numbers, `(n, k)` labels of 0 and 1. The difference of the scores of two models has the
-    same standard error where these have a correlation of 1/2, as sqrt(2 (1 - 1/2)) = 1.
+    y: `(n,)` class indices or numbers, `(n, k)` labels of 0 and 1; units: `(n,)`, equal for rows that depend on each
+    other, which count as one. The difference of the scores of two models has the same standard error where these have
+    a correlation of 1/2, as sqrt(2 (1 - 1/2)) = 1.
     """
     name = metric.name.removeprefix("neg_")
     if metric.name not in BY_NAME:  # of a metric of the user's own neither scale nor cost is known
         return math.nan
     if metric.response == "label":
-        return _of_labels(metric, y)
+        return _of_labels(metric, y, np.arange(len(y)) if units is None else np.unique(units, return_inverse=True)[1])
     if name == "roc_auc" and y.ndim == 1:
-        return _of_area(int((y == 1).sum()), int((y == 0).sum()))
+        positives, negatives = (
+            count(None if units is None else units[y == label], int((y == label).sum())) for label in (1, 0)
+        )
+        return _of_area(positives, negatives)
     if name == "r2":
         # Var(R^2) is about 4 R^2 (1 - R^2)^2 / n (Olkin and Finn, 1995, Psychological Bulletin 118)
-        return math.sqrt(4 * EXPLAINED * (1 - EXPLAINED) ** 2 / len(y))
+        return math.sqrt(4 * EXPLAINED * (1 - EXPLAINED) ** 2 / count(units, len(y)))
     return math.nan
 
 
@@ -49,15 +58,15 @@ def relative_error(metric: Metric, rows: int) -> float:
     return SIZE_OF_ERROR.get(metric.name.removeprefix("neg_"), math.nan) / math.sqrt(rows)
 
 
-def _of_labels(metric: Metric, y: Array) -> float:
+def _of_labels(metric: Metric, y: Array, units: Array) -> float:
     """Return the standard deviation of the metric over draws of predictions (a parametric bootstrap, Efron 1979).
 
     A row is predicted right with probability r = `RIGHT`, and else as a class by its frequency, so that every class has
-    as many predictions as rows. Of F1 of one class with P of n rows, P << n, this is
-    sqrt(r (1 - r) ((2 - r)^2 + r) / (4 P)) by the delta method: 0.1 for 9 rows.
+    as many predictions as rows. The rows of a unit (numbers from 0) are right together, or one
+    guess. Of F1 of one class with P of n rows, P << n, this is sqrt(r (1 - r) ((2 - r)^2 + r) / (4 P)) by the delta
+    method: 0.1 for 9 rows.
     """
-    smallest = y.sum(axis=0).min() if y.ndim == 2 else np.bincount(y)[np.unique(y)].min()
-    if smallest >= MANY:
+    if _smallest(y, units) >= MANY:
         return 0.0
     if y.size > LARGEST:
         return math.nan
@@ -65,8 +74,19 @@ def _of_labels(metric: Metric, y: Array) -> float:
     rng = np.random.default_rng(0)
     shape = (draws, *y.shape)
     guesses = rng.permuted(np.broadcast_to(y, shape), axis=1)
-    predicted = np.where(rng.random(shape) < RIGHT, y, guesses)
+    right = rng.random((draws, int(units.max()) + 1, *y.shape[1:])) < RIGHT
+    firsts = np.unique(units, return_index=True)[1]
+    predicted = np.where(right[:, units], y, guesses[:, firsts][:, units])
     return float(np.std(metric.score_lanes(y, predicted)))
+
+
+def _smallest(y: Array, units: Array) -> int:
+    """Return the number of units that have a row of the class or label with the fewest of them."""
+    if y.ndim == 2:
+        return min(len(np.unique(units[label == 1])) for label in y.T)
+    number = int(units.max()) + 1
+    pairs = np.unique(y.astype(np.int64) * number + units)
+    return int(np.bincount(pairs // number)[np.unique(y)].min())
 
 
 def _of_area(positives: int, negatives: int) -> float:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lossreg.contract.data_options import Options
 from lossreg.contract.targets import REGRESSION
 from lossreg.data import labels as reading_of_labels
+from lossreg.data import unlabelled
 from lossreg.data.classes import Labels
 from lossreg.data.dataset import Dataset
 from lossreg.data.loading import load
@@ -51,12 +53,14 @@ class Choice:
 
 
 def read(raw: Raw, where: str) -> tuple[Dataset, Choice]:
-    """Return the data set of these rows, and its task, as `task` recommends it; raises `DataError`."""
+    """Return the data set of the rows with a label, and its task, as `task` recommends it; raises `DataError`."""
+    whole, raw = raw, unlabelled.dropped(raw, where)
+    options = Options(drop_unlabelled=len(raw.y) < len(whole.y))
     numeric = isinstance(raw.y, pd.Series) and is_number(raw.y.dtype)
     if not numeric:
-        dataset = load(raw)
+        dataset = load(whole, options=options)
         choice = task(dataset.rows.labels, raw)
-        return dataset if choice.value == dataset.task else load(raw, task=choice.value), choice
+        return dataset if choice.value == dataset.task else load(whole, task=choice.value, options=options), choice
     try:
         labels = reading_of_labels.read(raw, "auto", where)
     except DataError as error:
@@ -64,7 +68,7 @@ def read(raw: Raw, where: str) -> tuple[Dataset, Choice]:
             raise
         labels = reading_of_labels.read(raw, "regression", where)
     choice = task(labels, raw)
-    return load(raw, task=choice.value), choice
+    return load(whole, task=choice.value, options=options), choice
 
 
 def task(labels: Labels, raw: Raw) -> Choice:

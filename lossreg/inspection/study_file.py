@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
+from lossreg.data import layout
 from lossreg.data.dataset import Dataset
 from lossreg.data.reading import AsNumbers
+from lossreg.errors import DataError
 from lossreg.inspection.recommendation import Choice
-from lossreg.inspection.warnings import Suspects
+from lossreg.inspection.warnings import FOLDS, Suspects, can_fold
 from lossreg.terminal.plain_text import printable_line
 
 WIDTH = 110
@@ -24,7 +28,7 @@ class Draft:
     """What a study file is written from.
 
     saved: how rows that came from no file get into the source; unlabelled: rows without a label; losses, left_out:
-    names with reasons; keys: those that `[data]` may have; warnings: lines for the user.
+    names with reasons; warnings: lines for the user.
     """
 
     source: str
@@ -38,7 +42,6 @@ class Draft:
     epochs: int
     dataset: Dataset
     suspects: Suspects
-    keys: Collection[str]
     warnings: Sequence[str]
     saved: str = ""
     unlabelled: int = 0
@@ -63,27 +66,37 @@ class Draft:
         yield _with_reason(f"task = {toml(self.task.value)}", self.task.reason)
         if self.unlabelled:
             yield _with_reason("drop_unlabelled = true", f"{self.unlabelled:,} rows have no label")
-        if out := self.suspects.useless:
-            yield _with_reason(f"drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
         yield from self._open()
 
     def _open(self) -> Iterator[str]:
         """Yield keys that are the user's decision, as comments."""
-        suspects, dropped = self.suspects, self.suspects.useless
-        betraying = [name for name in suspects.betraying if name not in dropped]
-        if betraying and suspects.columns:
-            yield _with_reason(f"# drop = {toml([*dropped, *betraying])}", "if these are known only after the target")
-        for name in suspects.groups:
-            yield from self._key("group", name, f"rows of one {name} stay together")
-        for name in suspects.times:
-            yield from self._key("time", name, "the newest rows are the test rows")
+        if out := self.suspects.needless:
+            yield _with_reason(f"# drop = {toml(list(out))}", "; ".join(dict.fromkeys(out.values())))
+        for name in filter(lambda name: self._cuts("group", name), self.suspects.groups):
+            yield _with_reason(f"# group = {toml(name)}", f"rows of one {name} stay together")
+        for name in filter(lambda name: self._cuts("time", name), self.suspects.times):
+            yield _with_reason(f"# time = {toml(name)}", "the newest rows are the test rows")
         if self.task.value == "binary":
-            yield from self._key("positive", self.dataset.classes[1], "the class that f1, precision and recall are of")
+            positive = toml(self.dataset.classes[1])
+            yield _with_reason(f"# positive = {positive}", "the class that f1, precision and recall are of")
         if any(isinstance(way, AsNumbers) and way.numerals.decimal == "," for way in self._ways()):
-            yield from self._key("decimal", ",", "the decimal mark, as it was read")
-        if "columns" in self.keys and (guessed := self._guessed()):
+            yield _with_reason('# decimal = ","', "the decimal mark, as it was read")
+        if guessed := self._guessed():
             yield _with_reason(f"# columns = {{ {guessed} }}", "how columns are read; say so where a guess is wrong")
-        yield _with_reason("# folds = 5", "scores every row outside the test, in place of validation")
+        if can_fold(self.dataset.rows):
+            yield _with_reason(f"# folds = {FOLDS}", "scores every row outside the test, in place of validation")
+
+    def _cuts(self, use: str, name: str) -> bool:
+        """Return whether a column can be the group or the time of these rows, as it cannot with gaps in it."""
+        rows = self.dataset.rows
+        x = rows.raw.x
+        if not isinstance(x, pd.DataFrame) or len(x.columns) < 2:
+            return False
+        aside = replace(rows.raw, x=x.drop(columns=name), aside={use: x[name]})
+        try:
+            return bool(layout.of(aside, rows.where, ties_twins=False))
+        except DataError:
+            return False
 
     def _ways(self) -> Iterator[Any]:
         """Yield the ways in which the columns of a single table are read."""
@@ -94,10 +107,6 @@ class Draft:
         readings = self.dataset.rows.readings.get("", {}).items()
         kinds = {name: reading.kind for name, reading in readings if reading.note and reading.kind in KINDS}
         return ", ".join(f"{toml(name)} = {toml(kind)}" for name, kind in list(kinds.items())[:SHOWN])
-
-    def _key(self, key: str, value: str, reason: str) -> Iterator[str]:
-        if key in self.keys:
-            yield _with_reason(f"# {key} = {toml(value)}", reason)
 
     def _train(self) -> Iterator[str]:
         yield "[train]"

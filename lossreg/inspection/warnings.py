@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lossreg.data import identifiers
 from lossreg.data.dataset import Dataset
+from lossreg.data.loaded_rows import LoadedRows
 from lossreg.data.origin import listed
+from lossreg.data.parts import VALIDATION
 from lossreg.data.reading import Readings
 from lossreg.inspection import betrayal, columns, noise
 from lossreg.metrics.catalogue import Metric
@@ -20,19 +23,22 @@ from lossreg.metrics.catalogue import Metric
 SHOWN = 5
 NOISY = 0.04  # of a score between 0 and 1, from which its noise is said
 NOISY_ERROR = 0.06  # of a mean error, relative to it
+FOLDS = 5  # that are advised
 
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
     """Columns of a data set that are no ordinary features; those of several inputs are named `input.column`.
 
-    betraying: how well a column alone predicts the target; identifiers; copies: the column that each repeats; groups:
-    the number of values of each column whose rows may belong together; times; measure: of how well; columns: the number
-    of columns, which a study can leave out, 0 of other data than a single table.
+    betraying: how well a column alone predicts the target; identifiers that are not left out; numbering: other columns
+    that number the rows in order; copies: the column that each repeats; groups: the number of values of each column
+    whose rows may belong together; times; measure: of how well; columns: the number of columns, which a study can leave
+    out, 0 of other data than a single table.
     """
 
     betraying: dict[str, float]
     identifiers: list[str]
+    numbering: list[str]
     copies: dict[str, str]
     groups: dict[str, int]
     times: list[str]
@@ -44,7 +50,8 @@ class Suspects:
     def of(cls, dataset: Dataset) -> Suspects:
         """Return the columns that stand out."""
         x, readings = dataset.rows.raw.x, dataset.rows.readings
-        identifiers: list[str] = []
+        ids: list[str] = []
+        numbering: list[str] = []
         copies: dict[str, str] = {}
         groups: dict[str, int] = {}
         times: list[str] = []
@@ -52,56 +59,65 @@ class Suspects:
             prefix, read = f"{part}." if part else "", readings.get(part, Readings())
             unusable = [name for name, reading in read.items() if reading.kind in ("empty", "nested")]
             table = whole.drop(columns=unusable)
-            identifiers += [prefix + name for name in columns.identifiers(table)]
+            named, in_order = identifiers.of(table, dataset.rows.options.columns)
+            ids += [prefix + name for name in named]
+            numbering += [prefix + name for name in in_order]
             copies |= {prefix + name: prefix + other for name, other in columns.copies(table).items()}
             groups |= {prefix + name: n for name, n in columns.groups(table, read).items()}
             times += [prefix + name for name in columns.times(table, read)]
         measure = "balanced accuracy" if dataset.classes else "share of the variance of its ranks"
         return cls(
-            betrayal.betrayers(dataset), identifiers, copies, groups, times, len(dataset.rows.labels.y), measure,
-            len(x.columns) if isinstance(x, pd.DataFrame) else 0,
+            betrayal.betrayers(dataset), ids, numbering, copies,
+            {name: n for name, n in groups.items() if copies.get(name) not in groups},
+            [name for name in times if copies.get(name) not in times],
+            len(dataset.rows.labels.y), measure, len(x.columns) if isinstance(x, pd.DataFrame) else 0,
         )  # fmt: skip
 
     @property
-    def useless(self) -> dict[str, str]:
-        """The columns that a study file of `init` leaves out, with the reasons."""
-        copies = dict.fromkeys(self.copies, "the same as another column")
-        out = dict.fromkeys(self.identifiers, "identifiers") | copies
+    def needless(self) -> dict[str, str]:
+        """The columns that a study may leave out, with the reasons; none that is likely to be a group or a time."""
+        out = {
+            **dict.fromkeys(self.identifiers, "identifiers"),
+            **dict.fromkeys(self.numbering, "numbers of the rows, in order"),
+            **dict.fromkeys(self.copies, "the same as another column"),
+            **dict.fromkeys(self.betraying, "if known only after the target"),
+        }
+        out = {name: reason for name, reason in out.items() if name not in self.groups and name not in self.times}
         return out if len(out) < self.columns else {}
 
-    def lines(self, settled: Collection[str] = ()) -> Iterator[str]:
-        """Yield a line on what may make scores better than they are; settled: columns whose part the study names."""
-        betraying = {name: score for name, score in self.betraying.items() if name not in settled}
-        for name, score in list(betraying.items())[:SHOWN]:
+    def lines(self) -> Iterator[str]:
+        """Yield a line on what may make scores better than they are."""
+        for name, score in list(self.betraying.items())[:SHOWN]:
             yield (
                 f"{listed([name])} alone predicts the target ({self.measure} {score:.3f} on held-out rows): if it is "
                 f"known only after the target, leave it out{self._drop([name])}"
             )
-        if len(betraying) > SHOWN:
-            yield f"{len(betraying) - SHOWN} more columns alone predict the target as well"
-        if identifiers := [name for name in self.identifiers if name not in settled]:
+        if len(self.betraying) > SHOWN:
+            yield f"{len(self.betraying) - SHOWN} more columns alone predict the target as well"
+        if self.identifiers:
             are = "whole numbers that differ in every row, as identifiers do; new rows have others"
-            yield f"{listed(identifiers)}: {are}{self._drop(identifiers)}"
-        copies = {name: other for name, other in self.copies.items() if name not in settled}
-        for name, other in list(copies.items())[:SHOWN]:
+            yield f"{listed(self.identifiers)}: {are}{self._drop(self.identifiers)}"
+        for name, other in list(self.copies.items())[:SHOWN]:
             yield f"{listed([name])}: the same as {listed([other])} in every row{self._drop([name])}"
-        for name in [name for name in self.groups if columns.is_group(name) and name not in settled]:
+        for name in filter(columns.is_group, self.groups):
+            remedy = f": data.group = {_quoted(name)}" if self.columns else ""
             yield (
                 f"{listed([name])}: {self.groups[name]:,} values in {self.rows:,} rows; where rows of one {name} stand "
-                "on both sides of a split, scores are better than they will be for a new one"
+                f"on both sides of a split, scores are better than they will be for a new one{remedy}"
             )
 
     def _drop(self, names: Sequence[str]) -> str:
-        """Return the key that leaves columns out."""
-        return f": data.drop = {json.dumps(list(names), ensure_ascii=False)}" if self.columns else ""
+        """Return the key that leaves columns out, of which the study does not need all."""
+        return f": data.drop = {_quoted(list(names))}" if self.needless.keys() >= set(names) else ""
 
 
-def of(dataset: Dataset, metric: Metric, settled: Collection[str] = ()) -> list[str]:
-    """Return what may make the scores of this data better than they are, or differences of them noise.
+def _quoted(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
-    settled: columns of which the study says what they are, such as groups.
-    """
-    return [*Suspects.of(dataset).lines(settled), *of_noise(dataset, metric)]
+
+def of(dataset: Dataset, metric: Metric) -> list[str]:
+    """Return what may make the scores of this data better than they are, or differences of them noise."""
+    return [*Suspects.of(dataset).lines(), *of_noise(dataset, metric)]
 
 
 def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
@@ -109,21 +125,34 @@ def of_noise(dataset: Dataset, metric: Metric) -> list[str]:
     if dataset.task == "segmentation":
         return []
     y = np.concatenate([fold.validation.y for fold in dataset.folds])
-    error, relative = noise.standard_error(metric, y), noise.relative_error(metric, len(y))
+    layout = dataset.rows.layout
+    units = None if layout.dependent is None else np.concatenate([fold.validation.units for fold in dataset.folds])
+    number = noise.count(units, len(y))
+    error, relative = noise.standard_error(metric, y, units), noise.relative_error(metric, number)
     if not error >= NOISY and not relative >= NOISY_ERROR:
         return []
     size, shown = (error, "{:.2g}") if error >= NOISY else (relative, "{:.0%}")
     differences = f"differences under {shown.format(size)} in {metric.name} are noise (one standard error)"
-    if dataset.further_folds:
-        return [f"{_rows(dataset, y)}: {differences}"]
-    fewer = shown.format(size * math.sqrt(len(dataset.validation) / len(dataset.rows.development)))
-    all_rows = f"with data.folds = 5, which scores every row outside the test, those under {fewer}"
-    return [f"{_rows(dataset, y)}: {differences}; {all_rows}"]
+    line = f"{_rows(dataset, y, number)}: {differences}"
+    if dataset.further_folds or not can_fold(dataset.rows):
+        return [line]
+    development = dataset.rows.development
+    every = noise.count(None if layout.dependent is None else layout.dependent[development], len(development))
+    fewer = shown.format(size * math.sqrt(number / every))
+    return [f"{line}; with data.folds = {FOLDS}, which scores every row outside the test, those under {fewer}"]
 
 
-def _rows(dataset: Dataset, y: Any) -> str:
+def can_fold(rows: LoadedRows) -> bool:
+    """Return whether all rows outside the test can be validated in turn: neither times nor the source say which are."""
+    layout, development = rows.layout, rows.development
+    is_given = layout.times is not None or layout.has(VALIDATION)
+    groups = None if layout.groups is None else layout.groups[development]
+    return not is_given and noise.count(groups, len(development)) >= FOLDS
+
+
+def _rows(dataset: Dataset, y: Any, units: int) -> str:
     """Return `validation has 200 rows, 9 of them of class yes`."""
-    has = f"validation has {len(y):,} rows"
+    has = f"validation has {len(y):,} rows{f' of {units:,} groups' if dataset.rows.layout.grouped else ''}"
     if not dataset.classes:
         return has
     counts = y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=dataset.n_classes)

@@ -1,10 +1,9 @@
-"""Identifiers, copies, groups, times and repeated rows, against what pandas counts."""
+"""Copies, groups and times, against what pandas counts."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from lossreg.data.reading import Readings
 from lossreg.inspection import columns, likely
@@ -24,24 +23,6 @@ def groups(frame):
     return columns.groups(frame, Readings.of(frame))
 
 
-@pytest.mark.parametrize(
-    ("name", "values", "is_one"),
-    [
-        ("id", RNG.permutation(N) * 17, True),
-        ("customerId", RNG.permutation(N) * 17, True),
-        ("Customer Number", RNG.permutation(N) * 17, True),
-        ("x", RNG.permutation(N) + 5, True),  # no number is left out
-        ("x", RNG.permutation(N) * 17, False),
-        ("income", RNG.permutation(10**6)[:N], False),
-        ("id", np.repeat(np.arange(N // 2), 2), False),
-        ("id", RNG.normal(size=N), False),
-        ("width", RNG.permutation(N) * 17, False),
-    ],
-)
-def test_identifiers(name, values, is_one):
-    assert columns.identifiers(ROWS.assign(**{name: values})) == [name] * is_one
-
-
 def test_copies_are_found_whatever_their_type():
     frame = ROWS.assign(b=ROWS.a, whole=ROWS.visits.astype(float), text=ROWS.visits.map(lambda v: f"v{v}"))
     frame = frame.assign(again=frame.text, nearly=ROWS.a.where(np.arange(N) != 7, 0.0), one=1, other=1)
@@ -51,22 +32,6 @@ def test_copies_are_found_whatever_their_type():
 def test_copies_with_gaps():
     gaps = ROWS.a.where(ROWS.a > 0)
     assert columns.copies(ROWS.assign(g=gaps, h=gaps)) == {"h": "g"}
-
-
-@pytest.mark.parametrize("number", [0, 1, 40])
-def test_repeated_rows_are_those_that_pandas_finds(number):
-    frame = pd.concat([ROWS, ROWS.head(number)], ignore_index=True).assign(t="x", d=pd.Timestamp("2024-01-01"))
-    y = frame.pop("visits")
-    assert columns.repeated_rows(frame, y) == frame.assign(y=y).duplicated().sum()
-    other = y.where(np.arange(len(y)) < N, y + 1)  # another target is another row
-    assert columns.repeated_rows(frame, other) == frame.assign(y=other).duplicated().sum()
-    assert columns.repeated_rows(np.ones((4, 2, 2)), np.ones(4)) == 0
-
-
-def test_rows_of_lists_and_of_several_labels():
-    frame = pd.DataFrame({"l": [[1], [1], [2]], "a": [1, 1, 1]})
-    assert columns.repeated_rows(frame, np.array([[0, 1], [0, 1], [0, 1]])) == 1
-    assert columns.repeated_rows(frame, np.array([[0, 1], [1, 1], [0, 1]])) == 0
 
 
 def test_groups_are_known_by_name_or_by_what_their_rows_share():

@@ -89,6 +89,16 @@ def test_every_metric_has_an_error_above_0_or_none(task):
         assert (metric.response == "label") <= (not math.isnan(error)), metric.name
 
 
+@pytest.mark.parametrize("name", ["accuracy", "f1", "roc_auc"])
+def test_rows_that_depend_on_each_other_count_as_one(name):
+    """50 rows of each of 60 groups that have one label: as noisy as 60 rows."""
+    metric, y = catalogue.resolve(name, "binary"), labels(40, 20)
+    many, units = np.repeat(y, 50), np.repeat(np.arange(60), 50)
+    error = noise.standard_error(metric, many, units)
+    assert error == pytest.approx(noise.standard_error(metric, y), rel=0.25)
+    assert error > 3 * noise.standard_error(metric, many)
+
+
 def test_the_error_is_the_same_each_time():
     f1, y = catalogue.resolve("f1_macro", "multiclass"), labels(30, 20, 10)
     assert noise.standard_error(f1, y) == noise.standard_error(f1, y)
