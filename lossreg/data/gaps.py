@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.contract.data_options import Gap
-from lossreg.data import reading
-from lossreg.data.cells import example, text_of
+from lossreg.contract.data_options import Gap, Options
+from lossreg.data import numerals, reading
+from lossreg.data.cells import example, in_ascii, text_of
 from lossreg.data.lost import Lost, Reason, grouped
-from lossreg.data.numerals import PLAIN
+from lossreg.data.numerals import PLAIN, Numerals
 from lossreg.data.origin import near
 from lossreg.errors import DataError, is_hashable
 
@@ -26,18 +26,20 @@ def of_column(gaps: Gaps, name: str) -> tuple[Gap, ...]:
     return gaps.get(name, ()) if isinstance(gaps, Mapping) else gaps
 
 
-def taken_out(table: pd.DataFrame, gaps: Gaps, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table with these values as missing, and notes on how many there are.
+def taken_out(table: pd.DataFrame, options: Options, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table with the values that the study names as missing, and notes on how many there are.
 
     Raises `DataError` for a column that is not there.
     """
-    names = list(map(str, table.columns))
+    gaps, names = options.na_values, list(map(str, table.columns))
     if isinstance(gaps, Mapping) and (unknown := [name for name in gaps if name not in names]):
         what = f"na_values names the column {unknown[0]!r}, which is not there"
         raise DataError(what, where=where, hint=near(unknown[0], names))
+    decimal = "" if options.marks else reading.decimal_mark(table)
     table, found, counts = table.copy(deep=False), set[Gap](), {}
     for name in names:
-        held = marked(table[name], of_column(gaps, name))
+        here = of_column(gaps, name)
+        held = marked(table[name], here, _form(table[name], here, decimal, options)) if here else {}
         found.update(held.values())
         if held:
             rows = np.isin(np.arange(len(table)), list(held))
@@ -57,43 +59,85 @@ def _shown(values: Iterable[Gap]) -> str:
 
 def _not_found(gaps: Gaps, found: set[Gap]) -> list[str]:
     every = [gap for values in gaps.values() for gap in values] if isinstance(gaps, Mapping) else gaps
-    lacking = [gap for gap in dict.fromkeys(every) if gap not in found]
+    values = {_number(gap, None) for gap in found} - {None}
+    lacking = [gap for gap in dict.fromkeys(every) if gap not in found and _number(gap, None) not in values]
     return [f"na_values: {_shown(lacking)} {'stand' if len(lacking) > 1 else 'stands'} nowhere."] if lacking else []
 
 
-def count(table: pd.DataFrame, gaps: Gaps, lost: Lost) -> pd.DataFrame:
-    """Return new rows with these values as missing, which are counted."""
-    columns = {}
+def count(table: pd.DataFrame, options: Options, forms: Mapping[str, Numerals], lost: Lost) -> pd.DataFrame:
+    """Return new rows with the values that the study names as missing, which are counted.
+
+    forms: how columns of numbers write these.
+    """
+    columns, said = {}, _said(options)
     for name in map(str, table.columns):
-        if held := marked(table[name], of_column(gaps, name)):
+        if held := marked(table[name], of_column(options.na_values, name), forms.get(name, said)):
             rows = np.isin(np.arange(len(table)), list(held))
             lost.add(name, NAMED, table[name], rows)
             columns[name] = table[name].mask(rows)
     return table.assign(**columns) if columns else table
 
 
-def marked(column: pd.Series[Any], gaps: tuple[Gap, ...]) -> dict[int, Gap]:
-    """Return the rows of a column whose value is one of these, each with it; a number stands for its value."""
+def _said(options: Options) -> Numerals | None:
+    """Return numbers with the marks that the study names, None where it names none."""
+    return Numerals(options.marks[0], group=options.marks[1]) if options.marks else None
+
+
+def _form(column: pd.Series[Any], gaps: tuple[Gap, ...], decimal: str, options: Options) -> Numerals | None:
+    """Return how a column writes numbers beside the texts that are missing, None where it holds none as text."""
+    if reading.is_number(column.dtype) or not all(map(is_hashable, column)):
+        return _said(options)
+    named, there = [gap for gap in gaps if isinstance(gap, str)], column.dropna().astype(object)
+    if form := numerals.of_column(there[~there.isin(named)], decimal, options.marks):
+        return form
+    texts = reading.in_texts(there, options.marks).map(text_of)
+    counts = texts[~texts.isin(named)].value_counts()
+    forced = options.columns.get(str(column.name)) == "number"
+    return numerals.infer(counts, decimal, options.marks, forced=forced) or _said(options)
+
+
+def marked(column: pd.Series[Any], gaps: tuple[Gap, ...], form: Numerals | None = None) -> dict[int, Gap]:
+    """Return the rows of a column whose value is one of these, each with it; a number stands for its value.
+
+    form: how the column writes numbers as text, None for as in Python.
+    """
     if not gaps or (column.dtype == object and not all(map(is_hashable, column))):
         return {}
+    known = {gap: _number(gap, form) for gap in gaps}
     if reading.is_number(column.dtype):
-        rows = np.flatnonzero(column.isin([number for gap in gaps if (number := _number(gap)) is not None]))
+        rows = np.flatnonzero(column.isin([number for number in known.values() if number is not None]))
     else:
         places, distinct = pd.factorize(column)
-        rows = np.flatnonzero(np.array([*(_meant(value, gaps) is not None for value in distinct), False])[places])
-    return {int(row): gap for row in rows if (gap := _meant(column.iloc[row], gaps)) is not None}
+        held = np.append(_possible(distinct, known, form), False)
+        held[held] = [_meant(value, known, form) is not None for value in distinct[held[:-1]]]
+        rows = np.flatnonzero(held[places])
+    return {int(row): gap for row in rows if (gap := _meant(column.iloc[row], known, form)) is not None}
 
 
-def _meant(value: Any, gaps: tuple[Gap, ...]) -> Gap | None:
+def _possible(values: Any, gaps: Mapping[Gap, float | None], form: Numerals | None) -> NDArray[np.bool_]:
+    """Return which of different values may be one of these: texts that are other numbers are not, and most are."""
+    if not all(isinstance(value, str) for value in values):
+        return np.ones(len(values), bool)
+    numbers = numerals.values(pd.Series(values, dtype=object), form or Numerals(group="none"))
+    return np.isnan(numbers) | np.isin(numbers, [number for number in gaps.values() if number is not None])
+
+
+def _meant(value: Any, gaps: Mapping[Gap, float | None], form: Numerals | None) -> Gap | None:
     """Return the one of these values that a value is, None for none."""
     if isinstance(value, (bool, np.bool_)):
         return next((gap for gap in gaps if gap == text_of(value)), None)
     text = text_of(value)
-    number = float(text) if PLAIN.fullmatch(text) else None
-    return next((gap for gap in gaps if gap == text or (number is not None and _number(gap) == number)), None)
+    number = _value(text, None if reading.is_real(value) else form)
+    return next((gap for gap, of in gaps.items() if gap == text or (number is not None and of == number)), None)
 
 
-def _number(gap: Gap) -> float | None:
-    if isinstance(gap, str):
-        return float(gap) if PLAIN.fullmatch(gap) else None
-    return float(gap)
+def _number(gap: Gap, form: Numerals | None) -> float | None:
+    return _value(gap, form) if isinstance(gap, str) else float(gap)
+
+
+def _value(text: str, form: Numerals | None) -> float | None:
+    """Return the number that a text is in a form, or else as in Python; None for none."""
+    number = np.nan if form is None else form.number(text)
+    if np.isnan(number):
+        return float(in_ascii(text)) if PLAIN.fullmatch(text) else None
+    return float(number)

@@ -192,7 +192,7 @@ def _numbers_if_possible(
             return pd.Series(AsNumbers()(y)), [], []
     if task in CLASSIFICATION or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
         return y, [], []
-    form = numerals.infer(_counted(y), _decimal(raw), options.marks)
+    form = numerals.infer(_counted(reading.in_texts(y, options.marks)), _decimal(raw), options.marks)
     if form is None and options.marks and task != "auto" and y.notna().any():
         what = (
             f"task {task} needs numbers with a decimal {options.marks[0]!r}, and the target has {y.dropna().iloc[0]!r}"

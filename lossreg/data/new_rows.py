@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lossreg.data import compressed, delimited, features, files, foreign, gaps, 
 from lossreg.data.cells import of_rows, shown
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import Lost
+from lossreg.data.numerals import Numerals
 from lossreg.data.origin import Origin, listed
 from lossreg.errors import DataError, did_you_mean
 
@@ -29,13 +30,14 @@ class Form:
     """The form of the rows of training.
 
     columns: their names; optional: those that training left out; as_text: those that are read as text from a file of
-    separated fields; options: what the study says about reading.
+    separated fields; options: what the study says about reading; numerals: how columns of numbers write these.
     """
 
     columns: Sequence[str]
     optional: Collection[str] = ()
     as_text: Collection[str] = ()
     options: Options | None = None
+    numerals: Mapping[str, Numerals] = field(default_factory=dict)
 
     @property
     def used(self) -> list[str]:
@@ -49,7 +51,9 @@ def table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:
     lost: gets notes on lines of a file that are not read in full, and the values that the study names as missing.
     """
     found = _table(rows, form, lost)
-    return gaps.count(found, form.options.na_values, lost) if form.options and form.options.na_values else found
+    if not (form.options and form.options.na_values):
+        return found
+    return gaps.count(found, form.options, form.numerals, lost)
 
 
 def _table(rows: Any, form: Form, lost: Lost) -> pd.DataFrame:

@@ -23,8 +23,9 @@ from lossreg.data.cells import of_rows
 from lossreg.data.free_text import TextEncoder
 from lossreg.data.image_files import ImageReader
 from lossreg.data.lost import FAR, INFINITE, NO_NUMBER, Lost, grouped
+from lossreg.data.numerals import Numerals
 from lossreg.data.origin import listed
-from lossreg.data.reading import FEW_TEXTS, MISSING, AsDays, Reading, Readings, texts
+from lossreg.data.reading import FEW_TEXTS, MISSING, AsDays, AsNumbers, Reading, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
 from lossreg.errors import DataError
@@ -164,7 +165,8 @@ class TablePreprocessor(Transformer):
     def counted(self, rows: Any) -> Counted:
         """Return the same array, and the lost values in place of a warning."""
         lost = Lost()
-        form = new_rows.Form(self.features_, self._left_out(), self._as_text(), getattr(self, "options", None))
+        options, written = getattr(self, "options", None), self._numerals()
+        form = new_rows.Form(self.features_, self._left_out(), self._as_text(), options, written)
         table = new_rows.table(rows, form, lost)
         lost.values = {"": len(table)}
         if not len(table):
@@ -185,6 +187,11 @@ class TablePreprocessor(Transformer):
         if readings is None:  # saved by 0.1.0
             return [name for kind, names in self.groups_.items() if kind != "number" for name in names]
         return [name for name, reading in readings.items() if reading.kind != "number" or reading.mark]
+
+    def _numerals(self) -> dict[str, Numerals]:
+        """Return how the columns of numbers write these."""
+        ways = {name: reading.read for name, reading in getattr(self, "readings_", {}).items()}
+        return {name: way.numerals for name, way in ways.items() if isinstance(way, AsNumbers)}
 
     def _read(self, table: pd.DataFrame, before: Lost) -> tuple[pd.DataFrame, Lost]:
         """Return the new rows in the terms of the training rows, and the lost or guessed values with those `before`."""

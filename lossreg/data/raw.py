@@ -121,8 +121,7 @@ def from_table(table: pd.DataFrame, origin: Origin) -> Raw:
 
 def _without_gaps(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, list[str]]:
     """Return the table without the values that the study names as missing, and notes on them."""
-    named = origin.options.na_values
-    return gaps.taken_out(table, named, origin.where) if named else (table, [])
+    return gaps.taken_out(table, origin.options, origin.where) if origin.options.na_values else (table, [])
 
 
 def _arrays_without_gaps(x: Features, y: Any, origin: Origin) -> tuple[Features, Any, list[str]]:
@@ -147,8 +146,9 @@ def _weighed(table: pd.DataFrame, origin: Origin) -> tuple[pd.DataFrame, NDArray
         return table, None, []
     column = table[origin.weight]
     decimal = reading.decimal_mark(table) if row_weights.are_texts(column) else ""
-    weights = row_weights.read(column, len(table), origin.where, decimal)
-    return table.drop(columns=origin.weight), weights, row_weights.written(column, listed([origin.weight]), decimal)
+    further = decimal, origin.options.marks
+    weights = row_weights.read(column, len(table), origin.where, *further)
+    return table.drop(columns=origin.weight), weights, row_weights.written(column, listed([origin.weight]), *further)
 
 
 def _set_aside(x: Any, arrays: Mapping[str, Any], origin: Origin) -> tuple[Any, dict[str, pd.Series[Any]]]:
@@ -209,8 +209,8 @@ def from_arrays(
     if origin.options.na_values:
         parts, labels, notes = _arrays_without_gaps(parts, labels, origin)
     if weights is not None and rows:
-        given, weights = weights, row_weights.read(weights, rows, origin.where)
-        notes = [*notes, *row_weights.written(given, "The weights")]
+        given, weights = weights, row_weights.read(weights, rows, origin.where, asked=origin.options.marks)
+        notes = [*notes, *row_weights.written(given, "The weights", asked=origin.options.marks)]
     return Raw(
         origin.name, parts, labels, label_names or tuple(str(name) for name in names), weights=weights, aside=aside,
         notes=notes,

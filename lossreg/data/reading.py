@@ -327,7 +327,21 @@ def _by_value(values: pd.Series[Any], decimal: str, asked: Marks | None = None) 
     if all(is_real(value) for value in values):
         mark = "" if inferred in ("integer", "floating", "decimal", "mixed-integer-float") else "numbers"
         return Reading("number", AsNumbers(), note=_rounded(values), mark=mark)
-    return _of_texts(values, decimal, asked)
+    return _of_texts(in_texts(values, asked), decimal, asked)
+
+
+def in_texts(values: pd.Series[Any], asked: Marks | None) -> pd.Series[Any]:
+    """Return objects with the real numbers among them as texts with the decimal mark that the study names."""
+    if asked is None or values.dtype != object:
+        return values
+    return values.map(lambda value: text_of(value).replace(".", asked[0]) if is_real(value) else value)
+
+
+def _with_marks(reading: Reading, asked: Marks | None) -> Reading:
+    """Return the reading of a column of numbers so that texts of further rows have the marks that the study names."""
+    if asked is None or reading.read != AsNumbers():
+        return reading
+    return reading._replace(read=AsNumbers(Numerals(asked[0], group=asked[1])))
 
 
 def _of_texts(values: pd.Series[Any], decimal: str, asked: Marks | None = None) -> Reading:
@@ -450,7 +464,8 @@ class Readings(dict[str, Reading]):
             with of_column(name):
                 kind = options.columns.get(name, "")
                 way = infer if not kind else partial(as_kind, kind=kind)
-                readings[name] = way(rows[name], decimal=decimal, asked=options.marks)
+                inferred = way(rows[name], decimal=decimal, asked=options.marks)
+                readings[name] = _with_marks(inferred, options.marks)
         return readings
 
     def wherever_as(self, others: Readings, rows: pd.DataFrame) -> Readings:

@@ -35,11 +35,12 @@ class Translation:
         """Return the terms of training rows, as they are held and as `readings` read them."""
         ways = {name: reading.read for name, reading in readings.items()}
         numbers = {name: way for name, way in ways.items() if isinstance(way, AsNumbers)}
+        thousands = {name: Thousands.of(rows[name], way.numerals.decimal) for name, way in numbers.items()}
         return cls(
             {name: Categories.of(read[name]) for name in categories},
             _ranks(readings),
             tuple(name for name in numbers if truths.are_flags(read[name].to_numpy(np.float64))),
-            {name: Thousands.of(rows[name], way.numerals.decimal) for name, way in numbers.items()},
+            {name: each for name, each in thousands.items() if each.used or not numbers[name].numerals.group},
         )
 
     @classmethod

@@ -14,7 +14,7 @@ from lossreg.data import numerals
 from lossreg.data.cells import text_of
 from lossreg.data.classes import Labels
 from lossreg.data.numerals import Numerals
-from lossreg.data.reading import AsNumbers
+from lossreg.data.reading import AsNumbers, Marks, in_texts
 from lossreg.errors import DataError, InputError, did_you_mean
 
 Weights = NDArray[np.float64]
@@ -23,10 +23,11 @@ FAR = 2.0
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
+def read(values: Any, rows: int, where: str, decimal: str = "", asked: Marks | None = None) -> Weights:
     """Return sample weights `(rows,)`; raises `DataError` for another shape, and names the row of an invalid weight.
 
-    decimal: the decimal mark of the table's other texts, used where weights in text are ambiguous.
+    decimal: the decimal mark of the table's other texts, used where weights in text are ambiguous; asked: the marks in
+    numbers that the study names.
     """
     if masked := int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0:
         raise DataError(f"{masked} of {rows} weights are masked", where=where, hint="Leave these rows out.")
@@ -36,7 +37,7 @@ def read(values: Any, rows: int, where: str, decimal: str = "") -> Weights:
     if array.dtype.kind == "c":
         raise DataError("weights are complex numbers", where=where, hint="A weight is a finite number of 0 or more.")
     column = pd.Series(array.reshape(-1))
-    form = _in_text(column, decimal)
+    form = _in_text(column, decimal, asked)
     if form is None:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     else:
@@ -59,17 +60,18 @@ def are_texts(values: Any) -> bool:
     return array.dtype.kind in "OUST" and any(isinstance(value, (str, bytes)) for value in array.flat)
 
 
-def written(values: Any, name: str, decimal: str = "") -> list[str]:
+def written(values: Any, name: str, decimal: str = "", asked: Marks | None = None) -> list[str]:
     """Return a note on weights that are numbers written as text, under a name for them; none for others."""
-    form = _in_text(pd.Series(np.asarray(values).reshape(-1)), decimal)
+    form = _in_text(pd.Series(np.asarray(values).reshape(-1)), decimal, asked)
     return [] if form is None else [f"{name}: {form.description()}."]
 
 
-def _in_text(column: pd.Series[Any], decimal: str) -> Numerals | None:
+def _in_text(column: pd.Series[Any], decimal: str, asked: Marks | None) -> Numerals | None:
     """Return the way in which weights in text write numbers, None where no weight is text."""
     if not are_texts(column):
         return None
-    return numerals.infer(column.dropna().map(text_of).value_counts(), decimal)
+    counts = in_texts(column.dropna(), asked).map(text_of).value_counts()
+    return numerals.infer(counts, decimal, asked, forced=asked is not None)
 
 
 def of_classes(asked: Any, labels: Labels, rows: NDArray[np.int64]) -> Weights | None:

@@ -136,7 +136,97 @@ def test_a_mark_between_thousands(tmp_path, thousands, text, value):
         assert loaded(other, thousands=thousands).rows.readings[""]["a"].kind == "category"
 
 
+def comma(values):
+    return [f"{value}".replace(".", ",") for value in values]
+
+
+@pytest.fixture
+def german(tmp_path):
+    """A file of decimal commas and points between thousands, which reading turns into columns of numbers."""
+    return {"x": comma(numbers()), "s": [f"{1.5 + i / 1000:.3f}" for i in range(N)], "y": labels()}
+
+
+def test_texts_of_new_rows_have_the_marks_of_the_study(tmp_path, german):
+    preprocessor = loaded(write(tmp_path, german, separator=";"), decimal=",", thousands=".").preprocessor
+    (tmp_path / "p.json").write_text(preprocessor_file.dumps(preprocessor))
+    odd = write(tmp_path, german | {"x": ["k.A.", *german["x"][1:]]}, "odd.csv", separator=";")
+    expected = preprocessor.transform(pd.DataFrame({"x": [0.5, np.nan], "s": [1500, 1501]}))
+    usual = preprocessor.transform(tmp_path / "rows.csv")
+    for each in (preprocessor, preprocessor_file.load_preprocessor(tmp_path / "p.json")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert np.array_equal(each.transform(pd.DataFrame({"x": ["0,5", None], "s": ["1.500", "1.501"]})), expected)
+            assert np.array_equal(each.transform(pd.read_csv(tmp_path / "rows.csv", sep=";", dtype=str)), usual)
+        with pytest.warns(UserWarning, match=r"x: 1 of 60 values is not a number \('k.A.'\)"):
+            assert np.array_equal(each.transform(odd)[1:], usual[1:])
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+@pytest.mark.parametrize("name", ["odd.csv", "odd.parquet"])
+def test_texts_of_files_of_further_parts_have_the_marks_of_the_study(tmp_path, german, part, name):
+    further = german | {"x": ["k.A.", *german["x"][1:]]}
+    if name.endswith("parquet"):
+        pd.DataFrame(further).to_parquet(tmp_path / name)
+    else:
+        write(tmp_path, further, name, separator=";")
+    write(tmp_path, german, separator=";")
+    options = Options(decimal=",", thousands=".")
+    dataset = data.load("rows.csv", target="y", base=tmp_path, options=options, **{part: name})
+    assert dataset.rows.readings[""]["x"].kind == "number"
+    assert np.array_equal(column(dataset, "x"), [*numbers(), np.nan, *numbers()[1:]], equal_nan=True)
+    assert np.array_equal(column(dataset, "s"), [*range(1500, 1500 + N)] * 2)
+    assert "may mean" not in notes(dataset)
+
+
+def test_labels_of_files_of_further_parts_have_the_marks_of_the_study(tmp_path, german):
+    write(tmp_path, german | {"y": comma(numbers(1))}, separator=";")
+    pd.DataFrame(german | {"y": comma(numbers(2))}).to_parquet(tmp_path / "test.parquet")
+    options = Options(decimal=",", thousands=".")
+    dataset = data.load("rows.csv", target="y", test="test.parquet", base=tmp_path, options=options)
+    assert np.array_equal(dataset.rows.labels.y, [*numbers(1), *numbers(2)])
+
+
 # ------------------------------------------------------------------------ gaps
+
+
+@pytest.mark.parametrize("options", [{"decimal": ","}, {}])
+def test_numbers_that_are_missing_are_found_in_text(tmp_path, options):
+    x, y = comma(numbers()), comma(numbers(1))
+    x[:10] = y[:10] = ["-99,9"] * 10
+    x[20], y[20] = "odd", "k.A."
+    path = write(tmp_path, {"x": x, "y": y}, separator=";")
+    dataset = loaded(path, na_values=(-99.9, "k.A.", "odd"), drop_unlabelled=True, **options)
+    assert dataset.task == "regression"
+    assert np.array_equal(dataset.rows.labels.y, [v for i, v in enumerate(numbers(1)) if i >= 10 and i != 20])
+    assert "x: 11 of 60 values are in na_values (-99.9, 'odd'), taken as missing." in dataset.notes
+    assert "nowhere" not in notes(dataset)
+    gone = dataset.preprocessor.transform(pd.DataFrame({"x": [np.nan]}))
+    for rows in ({"x": ["-99,9"]}, {"x": [-99.9]}):
+        with pytest.warns(UserWarning, match=r"is among na_values"):
+            assert np.array_equal(dataset.preprocessor.transform(pd.DataFrame(rows)), gone)
+
+
+def test_numbers_that_are_missing_have_the_thousands_and_units_of_their_column(tmp_path):
+    price = ["$999.00" if i % 10 == 0 else f"${i}.25" for i in range(N)]
+    size = ["1.500" if i % 10 == 0 else f"{i},25" for i in range(N)]
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"price": price, "size": size, "y": labels()}).to_parquet(path)
+    dataset = loaded(path, na_values=(999, 1500, "999", 1.5))
+    assert np.isnan(column(dataset, "price")).tolist() == np.isnan(column(dataset, "size")).tolist()
+    assert np.isnan(column(dataset, "price")).sum() == 6
+    assert "na_values: 1.5 stands nowhere." in dataset.notes  # 1.500 is 1500, and "999" is 999
+
+
+def test_lists_hold_no_gaps(tmp_path):
+    rows = [{"a": i, "list": [i], "kind": {"b": i}, "y": i % 2} for i in range(N)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = loaded(tmp_path / "rows.jsonl", na_values=(7,))
+    assert "a: 1 of 60 values is in na_values (7), taken as missing." in dataset.notes
+
+
+def test_a_text_that_is_missing_is_found_among_numbers(tmp_path):
+    path = write(tmp_path, {"x": ["-99,9", *comma(numbers()[1:])], "y": labels()}, separator=";")
+    assert np.isnan(column(loaded(path, decimal=",", na_values=("-99,9",)), "x")).tolist() == [True] + [False] * 59
 
 
 def test_values_that_the_study_names_are_missing(tmp_path):

@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from lossreg import data
 from lossreg.config import study
+from lossreg.contract.data_options import Options
 from lossreg.data import weights
 from lossreg.data.classes import Labels
 from lossreg.errors import DataError, InputError
@@ -290,3 +291,14 @@ def test_a_loss_of_whole_batches_cannot_weigh_rows(named: bool) -> None:
         assert notes[0].startswith("whole is left out: ")
     plain = data.load("sklearn:iris")
     assert preparation.suitable(spec, [candidate], metric, plain) == ({"whole": candidate}, [])
+
+
+def test_weights_in_text_have_the_marks_of_the_study(tmp_path: Path) -> None:
+    values = [1500.0, 900.0] * 30
+    texts = ["1.500", "900"] * 30
+    pd.DataFrame({"f": texts, "w": texts, "y": ["a", "b", "b"] * 20}).to_parquet(tmp_path / "rows.parquet")
+    options = Options(thousands=".")
+    read = data.load("rows.parquet", target="y", weight="w", base=tmp_path, options=options).rows.raw
+    assert read.weights.tolist() == values
+    arrays = np.arange(120.0).reshape(60, 2), np.arange(60) % 2, np.array(texts)
+    assert data.load("data=", given=arrays, options=options).rows.raw.weights.tolist() == values
