@@ -37,6 +37,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def independent(self) -> int:
+        """The number of samples that are independent of each other."""
+        return len(self.y) if self.units is None else len(np.unique(self.units))
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Dataset:

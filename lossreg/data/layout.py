@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lossreg.data import reading, twins
+from lossreg.contract.data_options import Options
+from lossreg.data import preprocess, reading, twins
 from lossreg.data.cells import example
+from lossreg.data.features import Features
 from lossreg.data.origin import Origin, listed
 from lossreg.data.parts import KNOWN, TRAIN, WORDS, counted
 from lossreg.data.raw import Raw
@@ -25,7 +27,7 @@ FEW, COPIES = 0.1, 0.1
 LARGEST, LINKED = 0.1, 0.1  # of all rows: most equal ones, and most rows of groups that equal ones link
 # beyond these, too few rows stand alone to even sizes out, and equal rows are cut as groups are
 MOST_SHIFTED, LARGEST_SHIFTED = 0.5, 0.02
-STEP = re.compile(r"(\d{4})[-/. ]?([WQMHwqmh]?)(\d{1,2})")
+STEP = re.compile(r"(\d{4})(?!\.?\d)[-/. ]?([WQMHwqmh]?)(\d{1,2})")  # digits alone are a number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,9 +69,13 @@ class Layout:
             return self.times
         return self.units
 
+    def independent(self, rows: NDArray[np.int64]) -> int:
+        """Return how many of these rows are independent of each other."""
+        return len(rows) if self.dependent is None else len(np.unique(self.dependent[rows]))
 
-def of(raw: Raw, where: str, *, ties_twins: bool = True) -> Layout:
-    """Return the layout of raw rows; ties_twins: rows that stand twice stay together.
+
+def of(raw: Raw, where: str, *, ties_twins: bool = True, options: Options | None = None) -> Layout:
+    """Return the layout of raw rows; ties_twins: rows that stand twice stay together; options: as in `load`.
 
     Raises `DataError` for columns that say nothing, and for contradictions.
     """
@@ -84,7 +90,7 @@ def of(raw: Raw, where: str, *, ties_twins: bool = True) -> Layout:
     if groups is not None and given is not None:
         _check_straddling(groups, given, raw, origin)
     layout = Layout(given=given, grouped=groups is not None, notes=[*of_given, *of_groups])
-    return _with_twins(layout, raw, groups) if ties_twins else replace(layout, units=groups)
+    return _with_twins(layout, raw, groups, options) if ties_twins else replace(layout, units=groups)
 
 
 # ------------------------------------------------------------ groups
@@ -122,7 +128,9 @@ def _check_straddling(groups: NDArray[np.int64], given: NDArray[np.int8], raw: R
     if (parts > 1).any():
         column = raw.aside["group"]
         first = int(np.flatnonzero(groups == int(np.flatnonzero(parts > 1)[0]))[0])
-        what = f"{int((parts > 1).sum())} groups of {str(column.name)!r} have rows in more than one of the given parts"
+        number = int((parts > 1).sum())
+        what = f"{number} group{'s' * (number > 1)} of {str(column.name)!r} {'have' if number > 1 else 'has'}"
+        what += " rows in more than one of the given parts"
         raise origin.error(f"{what}, the first is {example(column.iloc[first])}", "Put each group into one part.")
 
 
@@ -194,10 +202,11 @@ def _given(raw: Raw, origin: Origin) -> tuple[NDArray[np.int8] | None, list[str]
 # ------------------------------------------------------------ rows that stand twice
 
 
-def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None) -> Layout:
+def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None, options: Options | None) -> Layout:
     """Return the layout with units of groups and of rows that stand twice, and a note on the latter."""
     try:
-        alike, codes = twins.codes(raw.x), twins.codes(raw.x, raw.y)
+        x = _told_apart_by(raw.x, options)
+        alike, codes = twins.codes(x), twins.codes(x, raw.y)
     except MemoryError:
         raise
     except Exception:  # objects that say nothing of themselves; they are refused where they are read
@@ -220,6 +229,20 @@ def _with_twins(layout: Layout, raw: Raw, groups: NDArray[np.int64] | None) -> L
         kept += f", but for {both:,} of them, which the given parts have on both sides"
     is_lumpy = again > MOST_SHIFTED * rows or largest > max(2, LARGEST_SHIFTED * rows)
     return replace(layout, units=units, lumpy=is_lumpy, notes=[*layout.notes, f"{kept}."])
+
+
+def _told_apart_by(x: Features, options: Options | None) -> Features:
+    """Return features without columns that are left out, such as text that differs in every row; all if none is left.
+
+    Rows that differ in these alone are equal for a model.
+    """
+    parts = x if isinstance(x, dict) else {"": x}
+    kept = {
+        name: part.drop(columns=preprocess.left_out(part, options)) if isinstance(part, pd.DataFrame) else part
+        for name, part in parts.items()
+    }
+    kept = {name: part for name, part in kept.items() if part.shape[1]}
+    return (kept if isinstance(x, dict) else kept[""]) if kept else x
 
 
 def _on_both(codes: NDArray[np.int64], given: NDArray[np.int8]) -> int:

@@ -77,7 +77,8 @@ def load(
         raw = sources.read_parts(origin, files, drop=drop, base=base, seed=seed, given=given, images=images)
     raw = raw if as_given else identifiers.without(raw, options.columns)
     raw = unlabelled.dropped(raw, where) if options.drop_unlabelled else raw
-    labelled, arranged = labels.read(raw, task, where, options), layout.of(raw, where, ties_twins=ties_twins)
+    labelled = labels.read(raw, task, where, options)
+    arranged = layout.of(raw, where, ties_twins=ties_twins, options=options)
     cut = partial(splits.cut, labelled, test=test, validation=validation, folds=folds, seed=seed, where=where)
     cuts = cut(arranged)
     marks = []

@@ -28,10 +28,11 @@ from lossreg.data.origin import listed
 from lossreg.data.reading import FEW_TEXTS, MISSING, AsDays, AsNumbers, Reading, Readings, texts
 from lossreg.data.scaling import Limits, Scaler, Units, unit
 from lossreg.data.translation import Translation
-from lossreg.errors import DataError
+from lossreg.errors import DataError, is_hashable
 
 Float32 = NDArray[np.float32]
 MAX_CATEGORIES = 128
+NO_FEATURES = ("empty", "nested", "id")
 EXACT = 2**24
 LIBRARIES = ("lossreg", "sklearn")
 HIGH = 1e4  # how many deviations the mean may be from 0 before float32 rounds what is left of a value
@@ -74,6 +75,26 @@ class Columns:
     def steps(self) -> list[tuple[str, Any, list[str]]]:
         """Return the steps of a `ColumnTransformer`, to be fitted on training rows."""
         return [(kind, STEPS[kind](self.categories), names) for kind, names in self.groups.items() if kind in STEPS]
+
+
+def left_out(rows: pd.DataFrame, options: Options | None = None) -> list[str]:
+    """Return the columns that are no features if these are the training rows; raises `DataError`."""
+    suspects = [name for name in rows.columns if _may_be_left_out(rows[name])]
+    if not suspects:
+        return []
+    readings = Readings.of(rows[suspects], options)
+    table, _ = readings.apply(rows[suspects])
+    return [name for name in suspects if _kind(table[name], readings[name]) in NO_FEATURES]
+
+
+def _may_be_left_out(column: pd.Series[Any]) -> bool:
+    """Return whether a column of texts or objects may be left out; the others are not read for it."""
+    values = column.dropna()
+    if values.dtype != object and not isinstance(values.dtype, pd.StringDtype):
+        return False
+    if not all(map(is_hashable, values)) or values.nunique() == len(values):
+        return True
+    return not any(str(value).strip() for value in values)
 
 
 def _notes(table: pd.DataFrame, groups: dict[str, list[str]]) -> Iterator[str]:

@@ -31,6 +31,7 @@ OF_PROBABILITIES = ("log_loss", "brier_score", "d2_log_loss_score", "d2_brier_sc
 # `calibrate_decision_threshold` and `calibrate`), where accuracy is hardly ever improved by a threshold
 FEWEST = {THRESHOLD: 50, SHIFT: 50, TEMPERATURE: 500}
 FEWEST_ACCURACY = 10_000
+FEWEST_UNITS = 10  # of which each half has 5, where rows are not independent
 MOST = 10_000  # samples that a decision is fitted on; of masks these are pixels
 OF_CLASS = 40  # thresholds that are tried, among the scores of each class
 STRENGTHS = np.linspace(0.0, 1.5, 16)  # of the shift towards rare classes; 1 is logit adjustment
@@ -72,22 +73,28 @@ def _is_of_probabilities(metric: str) -> bool:
     return metric.removeprefix("neg_") in OF_PROBABILITIES
 
 
-def shortage(metric: Metric, task: str, rows: int) -> str:
-    """Return why no decision is tuned with so many validation rows; empty where one is."""
+def shortage(metric: Metric, task: str, rows: int, units: int | None = None) -> str:
+    """Return why no decision is tuned with so many validation rows; empty where one is.
+
+    units: the groups or times that these rows are of, None where each row is independent.
+    """
     what = kind(metric, task)
     if not what:
         return f"there is nothing to tune for {metric.name} in a {task} task"
     fewest = FEWEST_ACCURACY if metric.name == "accuracy" else FEWEST[what]
-    if rows >= fewest:
+    if rows < fewest:
+        return f"{rows} validation rows are too few for a {in_words(what)} of {metric.name}, which needs {fewest}"
+    if units is None or units >= FEWEST_UNITS:
         return ""
-    return f"{rows} validation rows are too few for a {in_words(what)} of {metric.name}, which needs {fewest}"
+    too_few = f"{units} group{'s' * (units != 1)} or time{'s' * (units != 1)} of validation rows"
+    return f"too few for a {in_words(what)} of {metric.name}: {too_few}, and it needs {FEWEST_UNITS}"
 
 
 def halves(y: Array, seed: int = 0, units: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
     """Return one half of samples with these class indices `(n,)`, drawn at random, with half of each class.
 
     units: `(n,)` numbers of samples that stay together; the first of each unit counts, and units of
-    about the same size are dealt out in turn.
+    about the same size are dealt out in turn. With one unit the other half is empty.
     """
     if units is not None:
         _, first, of_row, sizes = np.unique(units, return_index=True, return_inverse=True, return_counts=True)

@@ -198,7 +198,9 @@ def choose_metric(spec: StudySpec, dataset: data.Dataset) -> tuple[Metric, Notes
         _located(spec, "search.metric", metric.check, y, dataset.n_classes)
         if functions.is_function(spec.search.metric):
             _located(spec, "search.metric", functions.try_out, metric, y, dataset.n_classes)
-    reason = decision.shortage(metric, dataset.task, min(len(fold.validation) for fold in dataset.folds))
+    scored = [fold.validation for fold in dataset.folds]
+    sizes = min(map(len, scored)), min(part.independent for part in scored)
+    reason = decision.shortage(metric, dataset.task, *sizes)
     is_left_out = bool(reason) and spec.search.decision == "tuned"
     return metric, [f'search.decision = "tuned" is left out: {reason}'] if is_left_out else []
 

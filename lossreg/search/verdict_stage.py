@@ -216,7 +216,7 @@ class VerdictStage:
             choice = noted or one_split.choose(self.result, retrainer)
             if isinstance(choice, Failed):
                 return choice, {}
-            opened = self._open(choice, 0, repeats.stop, len(self.prepared.problem.dataset.rows.development))
+            opened = self._open(choice, 0, repeats.stop, self.prepared.problem.dataset.rows.development)
             return opened, one_split.predictions(self._arms(opened), repeats, retrainer)
 
     def _in_folds(self, repeats: range, folds: Nested) -> tuple[Frozen | Failed, Predictions]:
@@ -226,7 +226,7 @@ class VerdictStage:
         if isinstance(choice, Failed):
             return choice, {}
         # the searches use rows that are test rows of the study
-        opened = self._open(choice, len(folds.parts), repeats.stop, len(folds.parts[0].development))
+        opened = self._open(choice, len(folds.parts), repeats.stop, folds.parts[0].development)
         is_searched = bool(opened.settings)
         searched = [] if is_searched else folds.search()
         with folds.retrainer(chosen=is_searched, repeats=repeats) as retrainer:
@@ -238,10 +238,11 @@ class VerdictStage:
         with one_split.retrainer(self.prepared, self.progress, chosen=False, repeats=range(0)) as retrainer:
             return one_split.choose(self.result, retrainer)
 
-    def _open(self, choice: Frozen, outer: int, repeats: int, development: int) -> Frozen:
-        """Note what is compared before rows are opened; development: the number of rows that repeats train on."""
+    def _open(self, choice: Frozen, outer: int, repeats: int, development: splits.Rows) -> Frozen:
+        """Note what is compared before rows are opened; development: the numbers of the rows that repeats train on."""
         problem = self.prepared.problem
-        is_short = decision.shortage(problem.metric, problem.dataset.task, splits.left_out(development))
+        sizes = len(development), problem.dataset.rows.layout.independent(development)
+        is_short = decision.shortage(problem.metric, problem.dataset.task, *map(splits.left_out, sizes))
         is_tuned = problem.decision == "tuned" and not is_short
         opened = self._notes.opened(choice, outer, repeats, "tuned" if is_tuned else "default", self._first_margin)
         if verdict := self.result.verdict:

@@ -174,7 +174,8 @@ def of_validation(problem: Problem, candidates: Sequence[str], raw_scores: np.nd
 def tunable(problem: Problem, fold: int = 0) -> str:
     """Return what can be tuned of decisions on the validation samples of a fold, nothing where there are too few."""
     data, metric = problem.folds[fold], problem.metric
-    is_short = decision.shortage(metric, data.task, len(data.validation.y))
+    y, units = data.validation.y, data.validation.units
+    is_short = decision.shortage(metric, data.task, len(y), None if units is None else len(np.unique(units)))
     return "" if is_short else decision.kind(metric, data.task)
 
 

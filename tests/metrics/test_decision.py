@@ -191,3 +191,16 @@ def test_halves_keep_units_together_and_are_about_equal():
     assert all(len(set(half[units == unit])) == 1 for unit in range(60))
     for label in (0, 1):
         assert abs(half[y == label].mean() - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_few_units_are_halved_where_they_can_be_and_not_tuned_on(number):
+    units = np.arange(90) % number
+    half = halves(np.arange(90) // 45, units=units)
+    assert sorted({len(set(units[half])), len(set(units[~half]))}) == sorted({number // 2, number - number // 2})
+    assert "of validation rows, and it needs 10" in shortage(metric("f1"), "binary", 90, number)
+
+
+@pytest.mark.parametrize(("units", "is_short"), [(9, True), (10, False), (None, False)])
+def test_too_few_units_are_not_tuned_on(units, is_short):
+    assert bool(shortage(metric("f1"), "binary", 90, units)) is is_short

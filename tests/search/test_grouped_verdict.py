@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import small_study
@@ -14,6 +16,7 @@ from lossreg.errors import InputError
 from lossreg.metrics import catalogue
 from lossreg.search import judgement, preparation
 from lossreg.storage.verdict import Answer
+from lossreg.training import scoring
 from lossreg.verdict.comparison import compare
 
 N, PER = 330, 3
@@ -101,6 +104,25 @@ def test_test_groups_are_counted_for_metrics_that_hang_on_classes(tmp_path):
     said = shortage(classes(tmp_path, **keys), judgement.shortage_of_test_rows)
     assert said == "4 test groups of class '1', and a verdict by f1_macro needs at least 5 of each"
     assert shortage(classes(tmp_path, split="part"), judgement.shortage_of_test_rows) == ""
+
+
+@pytest.mark.parametrize("keys", [{"time": "week"}, {"group": "week"}, {"group": "week", "folds": 2}])
+def test_no_decision_is_tuned_on_few_groups_or_times(keys, tmp_path):
+    write(tmp_path, "binary", week=np.arange(N) % 5)
+    sections = {**classes(tmp_path, **keys), "search": {"metric": "f1", "decision": "tuned"}}
+    loaded = data.load("rows.npz", base=tmp_path, **keys)
+    metric, notes = preparation.choose_metric(studies.of(sections), loaded)
+    assert [note for note in notes if "too few for a threshold of f1: " in note and "it needs 10" in note]
+    for made in (loaded, loaded.resampled(range(8))):
+        problem = SimpleNamespace(folds=made.folds, metric=metric)
+        assert not any(scoring.tunable(problem, fold) for fold in range(len(made.folds)))
+
+
+def test_decisions_are_tuned_on_many_groups(tmp_path):
+    write(tmp_path, "binary")
+    loaded = data.load("rows.npz", base=tmp_path, group="customer")
+    problem = SimpleNamespace(folds=loaded.folds, metric=catalogue.resolve("f1", "binary"))
+    assert scoring.tunable(problem) == "threshold"
 
 
 def test_a_study_forward_in_time_has_a_verdict_on_its_newest_rows_alone(tmp_path, monkeypatch):
